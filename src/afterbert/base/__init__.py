@@ -1,0 +1,1 @@
+"""What every layer speaks: errors, plug-in folders, config trees, noise, rows, budgets, run folders."""

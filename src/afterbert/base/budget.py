@@ -1,0 +1,61 @@
+"""How long to train: a number that carries its unit."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from afterbert.base.errors import UserError
+
+Unit = Literal["steps", "tokens", "seconds", "flops", "epochs"]
+
+_SCALES = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12, "P": 1e15}
+_TIMES = {"s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "hours": 3600.0, "d": 86400.0}
+_WRITTEN = re.compile(r"\s*(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*([A-Za-z]+)\s*")
+_HINT = "write 10min, 2h, 500steps, 20Mtokens, 3epochs or 1e15flops"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """An amount with its unit: optimizer steps, tokens seen by the model, seconds, floating-point operations, epochs.
+
+    >>> Budget.parse("10min")
+    Budget(amount=600.0, unit='seconds')
+    >>> Budget.parse("20Mtokens")
+    Budget(amount=20000000.0, unit='tokens')
+    >>> str(Budget.parse("1.5h")), str(Budget.parse("500steps")), str(Budget.parse("1e15flops"))
+    ('90min', '500steps', '1e+15flops')
+    """
+
+    amount: float
+    unit: Unit
+
+    def __post_init__(self) -> None:
+        if not self.amount > 0:
+            raise UserError(f"a budget of {self.amount:g} {self.unit} trains nothing; {_HINT}")
+
+    @classmethod
+    def parse(cls, written: str) -> Budget:
+        """Reads `10min`, `2h`, `500steps`, `20Mtokens`, `3epochs`, `1e15flops`. Raises UserError."""
+        found = _WRITTEN.fullmatch(str(written))
+        if not found:
+            raise UserError(f"budget '{written}' has no unit; {_HINT}")
+        amount, unit = float(found[1]), found[2]
+        if unit in _TIMES:
+            return cls(amount * _TIMES[unit], "seconds")
+        for name in ("steps", "tokens", "flops", "epochs"):
+            singular = name.removesuffix("s") if name != "flops" else "flop"
+            for ending in (name, singular, name.upper() if name == "flops" else name.capitalize()):
+                if unit.endswith(ending) and unit.removesuffix(ending) in _SCALES:
+                    return cls(amount * _SCALES[unit.removesuffix(ending)], name)  # type: ignore[arg-type]
+        raise UserError(f"budget '{written}' has an unknown unit '{unit}'; {_HINT}")
+
+    def __str__(self) -> str:
+        if self.unit == "seconds":
+            minutes = self.amount / 60
+            return f"{minutes:g}min" if minutes >= 1 else f"{self.amount:g}s"
+        for scale, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+            if self.unit == "tokens" and self.amount >= scale:
+                return f"{self.amount / scale:g}{letter}tokens"
+        return f"{self.amount:g}{self.unit}"

@@ -1,0 +1,33 @@
+"""The one error a user can mend."""
+
+
+class UserError(ValueError):
+    """Something the user can mend: the command line prints it as it is and exits with status 2.
+
+    Each line says what was found, which rule it breaks, and what to do. Several findings (all mistakes of a
+    recipe, say) are several lines of one error. Any other exception is a bug: traceback, status 1.
+
+    >>> raise UserError("mask_rate is 1.5, must be between 0 and 1; choose 0.15")
+    Traceback (most recent call last):
+    afterbert.base.errors.UserError: mask_rate is 1.5, must be between 0 and 1; choose 0.15
+    """
+
+    def __init__(self, *lines: str):
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+def did_you_mean(word: str, known: list[str]) -> str:
+    """A closing half sentence with the nearest known names; all of them when none is near.
+
+    >>> did_you_mean("hiden_size", ["hidden_size", "dropout"])
+    "did you mean 'hidden_size'?"
+    >>> did_you_mean("zzz", ["a", "b"])
+    'known: a, b'
+    """
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, known, n=2, cutoff=0.6)
+    if near:
+        return "did you mean " + " or ".join(f"'{name}'" for name in near) + "?"
+    return "known: " + (", ".join(known) if known else "none")

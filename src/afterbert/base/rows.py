@@ -1,0 +1,130 @@
+"""A ragged batch of training rows: flat arrays and where each row starts. Every pretext task works on this.
+
+Planes are the annotations that masking needs and that the ids have lost (`word_start`, `sentence_start`, `document_start`,
+`special`, `segment`, ...): one value per piece, found once on raw text and carried beside the ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+
+def starts_of(lengths: np.ndarray) -> np.ndarray:
+    """int64 [B+1] row starts of ragged rows with these lengths [B].
+
+    >>> starts_of(np.array([2, 0, 3])).tolist()
+    [0, 2, 2, 5]
+    """
+    starts = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=starts[1:])
+    return starts
+
+
+def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """int64: the concatenation of arange(start, start + length), without a Python loop.
+
+    >>> ranges(np.array([5, 0]), np.array([2, 3])).tolist()
+    [5, 6, 0, 1, 2]
+    """
+    starts, lengths = np.asarray(starts, np.int64), np.asarray(lengths, np.int64)
+    begins = starts_of(lengths)
+    return np.arange(begins[-1]) + np.repeat(starts - begins[:-1], lengths)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """B rows of T pieces in all.
+
+    piece_ids: int32 [T]; row_starts: int64 [B+1]; keys: uint64 [B], stable names of the rows, which all noise hangs on;
+    planes: name -> [T] (bool, or small integers). The plane `special` (bool) is always there.
+    """
+
+    piece_ids: np.ndarray
+    row_starts: np.ndarray
+    keys: np.ndarray
+    planes: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if "special" not in self.planes:
+            no = np.zeros(len(self.piece_ids), dtype=bool)
+            object.__setattr__(self, "planes", {**self.planes, "special": no})
+
+    def __len__(self) -> int:
+        return len(self.row_starts) - 1
+
+    @property
+    def num_pieces(self) -> int:
+        return len(self.piece_ids)
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """int64 [B]."""
+        return np.diff(self.row_starts)
+
+    @cached_property
+    def row_of(self) -> np.ndarray:
+        """int64 [T]: the row each piece stands in."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    @cached_property
+    def position_in_row(self) -> np.ndarray:
+        """int64 [T], from 0 in each row."""
+        return np.arange(self.num_pieces) - np.repeat(self.row_starts[:-1], self.lengths)
+
+    @cached_property
+    def keys_of(self) -> np.ndarray:
+        """uint64 [T]: each piece's row key."""
+        return np.repeat(self.keys, self.lengths)
+
+    def with_planes(self, **planes: np.ndarray) -> Rows:
+        """The same rows with these planes added or replaced."""
+        return replace(self, planes={**self.planes, **planes})
+
+    def take(self, index: np.ndarray, row_starts: np.ndarray) -> Rows:
+        """Rows cut anew from the flat positions `index` [U] (planes follow), with new row starts and the same keys."""
+        planes = {name: plane[index] for name, plane in self.planes.items()}
+        return Rows(self.piece_ids[index], row_starts, self.keys, planes)
+
+    def padded(self, values: np.ndarray, *, fill: float, length: int) -> np.ndarray:
+        """Any flat array [T] as a matrix [B, length], filled up on the right. Rows longer than `length` are a bug."""
+        assert len(self) == 0 or self.lengths.max(initial=0) <= length
+        out = np.full((len(self), length), fill, dtype=values.dtype)
+        out[self.row_of, self.position_in_row] = values
+        return out
+
+    def flat_to_padded(self, positions: np.ndarray, *, length: int) -> np.ndarray:
+        """Flat positions [N] in these rows as flat positions in the padded matrix [B * length]."""
+        return self.row_of[positions] * length + self.position_in_row[positions]
+
+    @staticmethod
+    def of(*texts: str, first_key: int = 0) -> Rows:
+        """Rows for examples and tests, from pieces written out with spaces: `[...]` is special, `##` continues a word,
+        a piece after `.` (or a special piece) starts a sentence. Ids: 0-9 are reserved for `TOY` specials; other pieces are numbered in
+        order of first appearance from 10.
+
+        >>> rows = Rows.of("[CLS] un ##believ ##able ! [SEP]")
+        >>> rows.piece_ids.tolist(), rows.planes["word_start"].tolist()
+        ([2, 10, 11, 12, 13, 3], [False, True, False, False, True, False])
+        """
+        named = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4, "<s1>": 9, "<s2>": 8, "<s3>": 7}
+        ids, starts, special, words, sentences = [], [0], [], [], []
+        for text in texts:
+            begins = True
+            for piece in text.split():
+                ids.append(named.setdefault(piece, max(9, *named.values()) + 1))
+                special.append(named[piece] < 10)
+                words.append(not special[-1] and not piece.startswith("##"))
+                sentences.append(begins and not special[-1])
+                begins = special[-1] or piece == "."
+            starts.append(len(ids))
+        planes = {"special": special, "word_start": words, "sentence_start": sentences}
+        return Rows(
+            np.array(ids, np.int32),
+            np.array(starts, np.int64),
+            np.arange(first_key, first_key + len(texts), dtype=np.uint64),
+            {name: np.array(plane, dtype=bool) for name, plane in planes.items()},
+        )

@@ -1,0 +1,58 @@
+"""What a pretext task must know of a tokenizer: its size and its special pieces. Nothing else travels below `text`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from afterbert.base.errors import UserError
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Ids of the special pieces (None where the tokenizer has none) and the number of pieces.
+
+    `special_ids` lists every id that no selection may choose and no corruption may draw: the named ones, the
+    sentinels and whatever else the tokenizer marks as special.
+
+    >>> toy = Vocabulary(size=8, pad=0, cls=1, sep=2, mask=3, special_ids=(0, 1, 2, 3))
+    >>> toy.ordinary_ids.tolist()
+    [4, 5, 6, 7]
+    >>> toy.need("mask")
+    3
+    """
+
+    size: int
+    pad: int | None = None
+    unk: int | None = None
+    cls: int | None = None
+    sep: int | None = None
+    mask: int | None = None
+    bos: int | None = None
+    eos: int | None = None
+    sentinels: tuple[int, ...] = ()
+    special_ids: tuple[int, ...] = field(default=())
+
+    def need(self, name: str) -> int:
+        """The id of a special piece that the task cannot do without. Raises UserError when it is missing."""
+        found = getattr(self, name)
+        if found is None:
+            raise UserError(
+                f"the tokenizer has no {name} token, which this task needs; add one, or train a tokenizer with "
+                "`afterbert prepare`"
+            )
+        return int(found)
+
+    @cached_property
+    def is_special(self) -> np.ndarray:
+        """bool [size]: whether an id is special."""
+        flags = np.zeros(self.size, dtype=bool)
+        flags[list(self.special_ids)] = True
+        return flags
+
+    @cached_property
+    def ordinary_ids(self) -> np.ndarray:
+        """int32 [size - specials]: the ids a corruption may draw."""
+        return np.flatnonzero(~self.is_special).astype(np.int32)

@@ -1,0 +1,57 @@
+"""Objectives: a pretext (numpy) with its heads and score (torch). The trainer knows only this interface."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from afterbert.base.noise import Noise
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.models import Architecture
+from afterbert.pretext.pairings import Plan
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One micro-batch, ready for a model: named arrays, and what the trainer must know before any forward pass.
+
+    arrays: name -> array, moved to the device as they are. counts: part of the score -> how many things it sums over. num_tokens: pieces the
+    model reads, padding excluded. row_keys: uint64 [B], to name the rows in a diagnosis.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+    counts: Mapping[str, int]
+    num_tokens: int
+    row_keys: np.ndarray
+
+
+class ObjectiveModule(nn.Module, ABC):
+    """Backbone and heads. `backbone` is what is saved as the model; everything else in the module is the objective's own.
+
+    `loss_weights`: part -> weight. Called with a batch's arrays as tensors it returns part -> *sum* of the score (a float32 scalar tensor): the
+    trainer divides by the counts it has added up over the whole step, so 1 x 32 rows and 4 x 8 rows are the same step.
+    """
+
+    backbone: nn.Module
+    loss_weights: Mapping[str, float]
+
+    @abstractmethod
+    def forward(self, arrays: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Part -> summed score; parts with nothing asked give a 0 that still carries a graph or no graph at all."""
+
+
+class Objective(ABC):
+    """A training task as a frozen config."""
+
+    @abstractmethod
+    def pose(self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
+        """Rows `numbers` [B] of the plan as a batch of rows of at most `length` pieces; a pure function of its arguments."""
+
+    @abstractmethod
+    def build(self, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
+        """Backbone and heads with fresh weights. Raises UserError when this architecture cannot be asked this."""
