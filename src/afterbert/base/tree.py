@@ -1,0 +1,201 @@
+"""YAML as a tree that remembers where each value was written, so that every later complaint can name file and line.
+
+Only the plain part of YAML is read: mappings, lists, scalars. Numbers follow what people mean (`3e-4` is a number, which PyYAML
+reads as a string), `yes` and `no` are words, a key written twice, an alias or a tag is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from afterbert.base.errors import UserError
+
+_INT = re.compile(r"[-+]?[0-9][0-9_]*")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?")
+_WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
+_TAGS = {
+    f"tag:yaml.org,2002:{kind}" for kind in "str int float bool null timestamp merge value map seq".split()
+}
+_MAX_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value and its origin (`file:line`, or `--the.option`). The value is a scalar, a dict of nodes or a list of nodes."""
+
+    value: Any
+    origin: str
+
+    @property
+    def plain(self) -> Any:
+        """The value without origins."""
+        if isinstance(self.value, dict):
+            return {key: node.plain for key, node in self.value.items()}
+        if isinstance(self.value, list):
+            return [node.plain for node in self.value]
+        return self.value
+
+
+def scalar(written: str) -> Any:
+    """The value of an unquoted scalar.
+
+    >>> scalar("3e-4"), scalar("12"), scalar("true"), scalar("yes"), scalar("1_000"), scalar("null")
+    (0.0003, 12, True, 'yes', 1000, None)
+    """
+    if written.lower() in _WORDS:
+        return _WORDS[written.lower()]
+    if _INT.fullmatch(written):
+        return int(written.replace("_", ""))
+    if _FLOAT.fullmatch(written):
+        return float(written.replace("_", ""))
+    return written
+
+
+def read(path: Path, *, label: str | None = None) -> Node:
+    """The tree of a YAML file. Raises UserError naming file and line."""
+    label = label or str(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{label}: cannot be read ({error.strerror}); check the path") from error
+    if len(data) > _MAX_BYTES:
+        raise UserError(
+            f"{label}: has {len(data):,} bytes, a recipe has at most {_MAX_BYTES:,}; is it a recipe?"
+        )
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{label}: is not UTF-8 at byte {error.start}; save it as UTF-8") from error
+    return parse(text, label=label)
+
+
+def parse(text: str, *, label: str) -> Node:
+    """The tree of YAML text; `label` stands for the file in origins. Raises UserError with all that is wrong at once.
+
+    >>> parse("a: {b: 3e-4}", label="x.yaml").value["a"].value["b"]
+    Node(value=0.0003, origin='x.yaml:1')
+    """
+    try:
+        documents = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{label}:{mark.line + 1}" if mark else label
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        tab = "; indent with spaces, not tabs" if "'\\t'" in problem else "; mend the YAML there"
+        raise UserError(f"{where}: {problem}{tab}") from error
+    if len(documents) > 1:
+        raise UserError(
+            f"{label}:{documents[1].start_mark.line + 1}: a second document begins; keep one per file"
+        )
+    if not documents or documents[0] is None:
+        return Node({}, f"{label}:1")
+    problems: list[str] = []
+    tree = _convert(documents[0], label, problems, seen=set())
+    if problems:
+        raise UserError(*problems)
+    return tree
+
+
+def _convert(node: yaml.Node, label: str, problems: list[str], seen: set[int]) -> Node:
+    origin = f"{label}:{node.start_mark.line + 1}"
+    if id(node) in seen:
+        problems.append(f"{origin}: an alias (*name) is not allowed; write the value out")
+        return Node(None, origin)
+    seen.add(id(node))
+    if node.tag not in _TAGS:
+        problems.append(f"{origin}: the tag '{node.tag}' is not allowed; write a plain value")
+    if isinstance(node, yaml.MappingNode):
+        found: dict[str, Node] = {}
+        for key, value in node.value:
+            line = f"{label}:{key.start_mark.line + 1}"
+            if not isinstance(key, yaml.ScalarNode):
+                problems.append(f"{line}: a key must be a word")
+                continue
+            if key.value in found:
+                first = found[key.value].origin
+                problems.append(f"{line}: '{key.value}' is written twice (first at {first}); keep one")
+            converted = _convert(value, label, problems, seen)
+            found[key.value] = Node(converted.value, line)
+        return Node(found, origin)
+    if isinstance(node, yaml.SequenceNode):
+        return Node([_convert(item, label, problems, seen) for item in node.value], origin)
+    assert isinstance(node, yaml.ScalarNode)
+    return Node(scalar(node.value) if node.style is None else node.value, origin)
+
+
+def merge(base: Node, over: Node) -> Node:
+    """`over` laid on `base`: mappings key by key, everything else replaced. A mapping that names another `type`
+    than the base has replaces the whole node, since the old one's settings mean nothing to it.
+
+    >>> a, b = parse("{x: {type: p, u: 1}, y: 2}", label="a"), parse("x: {type: q}", label="b")
+    >>> merge(a, b).plain
+    {'x': {'type': 'q'}, 'y': 2}
+    """
+    if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
+        return over
+    old, new = base.value.get("type"), over.value.get("type")
+    if new is not None and (old is None or old.value != new.value):
+        return over
+    merged = dict(base.value)
+    for key, node in over.value.items():
+        merged[key] = merge(merged[key], node) if key in merged else node
+    return Node(merged, over.origin)
+
+
+def override(base: Node, dotted: str, written: str) -> Node:
+    """`base` with the value at a dotted path replaced, as the command line does: `model.num_hidden_layers`, `4`.
+
+    >>> override(parse("a: {b: 1}", label="x"), "a.b", "2").value["a"].value["b"]
+    Node(value=2, origin='--a.b')
+    """
+    origin = f"--{dotted}"
+    leaf = parse(written, label=origin) if written[:1] in "[{" and written else Node(scalar(written), origin)
+    leaf = _relabel(leaf, origin)
+    for key in reversed(dotted.split(".")):
+        if not key:
+            raise UserError(f"{origin}: has an empty part; write --node.key VALUE")
+        leaf = Node({key: leaf}, origin)
+    return _lay(base, leaf)
+
+
+def _relabel(node: Node, origin: str) -> Node:
+    if isinstance(node.value, dict):
+        return Node({key: _relabel(child, origin) for key, child in node.value.items()}, origin)
+    if isinstance(node.value, list):
+        return Node([_relabel(child, origin) for child in node.value], origin)
+    return Node(node.value, origin)
+
+
+def _lay(base: Node, over: Node) -> Node:
+    """Like `merge`, and a list's item can be named by its number (`edits.0.selection.rate`)."""
+    if (
+        isinstance(base.value, list)
+        and isinstance(over.value, dict)
+        and all(key.isdigit() for key in over.value)
+    ):
+        items = list(base.value)
+        for key, node in over.value.items():
+            if int(key) >= len(items):
+                raise UserError(
+                    f"{over.origin}: there is no item {key}; the list has {len(items)}, numbered from 0"
+                )
+            items[int(key)] = _lay(items[int(key)], node)
+        return Node(items, over.origin)
+    if isinstance(base.value, dict) and isinstance(over.value, dict):
+        new = over.value.get("type")
+        if new is not None and "type" in base.value and base.value["type"].value != new.value:
+            return merge(base, over)
+        merged = dict(base.value)
+        for key, node in over.value.items():
+            merged[key] = _lay(merged[key], node) if key in merged else node
+        return Node(merged, base.origin)
+    if isinstance(base.value, dict) and isinstance(over.value, str):
+        return Node({"type": over}, over.origin)
+    if not isinstance(base.value, dict) and isinstance(over.value, dict) and isinstance(base.value, str):
+        return _lay(Node({"type": base}, base.origin), over)
+    return over
