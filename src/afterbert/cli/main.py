@@ -1,0 +1,101 @@
+"""The command line: finds the verbs, and turns every error a user can mend into one line and exit status 2."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import signal
+import sys
+
+import click
+import typer
+
+from afterbert import __version__
+from afterbert.base.errors import UserError
+from afterbert.cli import verbs
+
+# The order of a first visit, not of the alphabet; verbs not named here follow.
+_ORDER = ["demo", "prepare", "pretrain", "evaluate", "fill", "show", "report", "export", "doctor"]
+
+_FREE_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def build_app() -> typer.Typer:
+    """The command with every module of `verbs` as a sub-command."""
+    app = typer.Typer(
+        help="Turn a folder of text into a small language model, and see which pre-training idea serves it best.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_version)
+    found = [module.name for module in pkgutil.iter_modules(verbs.__path__) if not module.name.startswith("_")]
+    for name in sorted(found, key=lambda n: (_ORDER.index(n) if n in _ORDER else len(_ORDER), n)):
+        module = importlib.import_module(f"{verbs.__name__}.{name}")
+        settings = _FREE_OPTIONS if getattr(module, "TAKES_RECIPE_OPTIONS", False) else {}
+        command = name.removesuffix("_").replace("_", "-")
+        app.command(command, context_settings=settings)(getattr(module, name))
+    return app
+
+
+def _version(
+    version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
+) -> None:
+    if version:
+        typer.echo(f"afterbert {__version__}")
+        raise typer.Exit()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line and exits: 0 done, 1 a bug (with traceback), 2 a user's error (one line each)."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """The exit status of a command line."""
+    keep_memory_between_steps()
+    try:
+        status = build_app()(args=arguments, standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except UserError as error:
+        lines = error.lines
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    except click.NoSuchOption as error:
+        near = f"; did you mean {' or '.join(error.possibilities)}?" if error.possibilities else ""
+        lines = (f"there is no option {error.option_name}{near} (--help lists them)",)
+    except click.UsageError as error:
+        lines = (f"{error.format_message()} (--help shows the options and an example)",)
+    except click.ClickException as error:
+        lines = (error.format_message(),)
+    except (click.Abort, KeyboardInterrupt):
+        print("stopped", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    for line in lines:
+        print(f"error: {line}", file=sys.stderr)
+    return 2
+
+
+def keep_memory_between_steps() -> None:
+    """Tells glibc to keep freed memory for the next step instead of returning it to the kernel page by page.
+
+    Training allocates the same large temporaries every step; with the default thresholds each is mapped and zeroed anew.
+    Thresholds are those of mallopt(3): M_MMAP_THRESHOLD -3, M_TRIM_THRESHOLD -1. No effect where the C library is another.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    import ctypes
+
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return
+    mallopt(-3, 1 << 30)
+    mallopt(-1, (1 << 31) - 1)

@@ -1,0 +1,78 @@
+"""What a person sees: a console, safe text, progress bars on a terminal and plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+def safe(text: str) -> str:
+    """Text from a stranger, with control and direction characters made visible, and rich's markup switched off.
+
+    >>> safe("a\\x1b[31mb")
+    'a·\\\\[31mb'
+    """
+    shown = "".join("·" if unicodedata.category(c) in ("Cc", "Cs") or _turns(c) else c for c in text)
+    return shown.replace("[", "\\[")
+
+
+def _turns(character: str) -> bool:
+    return "\u202a" <= character <= "\u202e" or "\u2066" <= character <= "\u2069"
+
+
+class Lines:
+    """Progress as plain lines, at most one every few seconds: for logs, pipes and CI."""
+
+    def __init__(self, every: float = 10.0):
+        self.every = every
+        self._last = 0.0
+
+    def __call__(self, text: str, *, now: bool = False) -> None:
+        moment = time.monotonic()
+        if now or moment - self._last >= self.every:
+            self._last = moment
+            print(text, flush=True)
+
+
+@contextmanager
+def bar(total: float, description: str) -> Iterator[Bar]:
+    """A progress bar to advance; on anything but a terminal, plain lines."""
+    if not console.is_terminal:
+        lines = Lines()
+        yield Bar(total, description, lines=lines)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield Bar(total, description, progress=progress)
+
+
+class Bar:
+    """How far a piece of work has come."""
+
+    def __init__(self, total: float, description: str, *, progress: Progress | None = None, lines: Lines | None = None):
+        self.total, self.description = total, description
+        self._progress, self._lines = progress, lines
+        self._task: TaskID | None = progress.add_task(description, total=total, note="") if progress else None
+
+    def to(self, done: float, note: str = "", *, total: float | None = None) -> None:
+        """Moves to `done` of `total`, with a short note beside the bar."""
+        self.total = total or self.total
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, completed=done, total=self.total, note=note)
+        elif self._lines is not None:
+            share = 100 * done / self.total if self.total else 100
+            self._lines(f"{self.description} {share:3.0f}%  {note}")

@@ -1,0 +1,1 @@
+"""What a pre-trained model can do before any fine-tuning."""

@@ -1,0 +1,81 @@
+"""What counting alone can guess: the most frequent piece, and the most frequent piece between two given neighbours.
+
+A masked language model is worth its training only if it beats both; they are printed beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from afterbert.text.store import Split
+
+
+@dataclass(frozen=True)
+class Table:
+    """Contexts [K], sorted, and for each the piece seen most often there [K]."""
+
+    contexts: np.ndarray
+    best: np.ndarray
+
+    @staticmethod
+    def count(contexts: np.ndarray, pieces: np.ndarray, vocab_size: int) -> Table:
+        """From N observations (context [N], piece [N]). The smaller id wins a tie.
+
+        >>> table = Table.count(np.array([7, 7, 7, 2]), np.array([1, 3, 3, 0]), vocab_size=5)
+        >>> table.look_up(np.array([2, 7, 9]), otherwise=np.array([4, 4, 4])).tolist()
+        [0, 3, 4]
+        """
+        pairs, counts = np.unique(contexts.astype(np.int64) * vocab_size + pieces, return_counts=True)
+        context = pairs // vocab_size
+        by_context_then_count = np.lexsort((-counts, context))
+        ordered = context[by_context_then_count]
+        first = np.flatnonzero(np.diff(ordered, prepend=-1))
+        return Table(ordered[first], (pairs % vocab_size)[by_context_then_count][first])
+
+    def look_up(self, contexts: np.ndarray, *, otherwise: np.ndarray) -> np.ndarray:
+        """The best guess for each context [N], or `otherwise` [N] where it was never seen."""
+        if len(self.contexts) == 0:
+            return otherwise
+        at = np.minimum(np.searchsorted(self.contexts, contexts), len(self.contexts) - 1)
+        return np.where(self.contexts[at] == contexts, self.best[at], otherwise)
+
+
+@dataclass(frozen=True)
+class CountBaselines:
+    """Counted once on the training split, by `count`."""
+
+    vocab_size: int
+    most_frequent: int
+    log_frequencies: np.ndarray
+    between: Table
+    after: Table
+    before: Table
+
+    @staticmethod
+    def count(split: Split, vocab_size: int, *, most: int = 5_000_000) -> CountBaselines:
+        """Counts the first `most` pieces of the split: unigrams, (left, right) pairs, and each neighbour alone.
+
+        log_frequencies: float32 [V], natural logarithm of add-one smoothed shares; a good start for an output bias.
+        """
+        pieces = split.pieces(np.arange(min(most, split.num_pieces))).astype(np.int64)
+        counts = np.bincount(pieces, minlength=vocab_size)
+        left, middle, right = pieces[:-2], pieces[1:-1], pieces[2:]
+        return CountBaselines(
+            vocab_size=vocab_size,
+            most_frequent=int(counts.argmax()),
+            log_frequencies=np.log((counts + 1) / (counts.sum() + vocab_size)).astype(np.float32),
+            between=Table.count(left * vocab_size + right, middle, vocab_size),
+            after=Table.count(pieces[:-1], pieces[1:], vocab_size),
+            before=Table.count(pieces[1:], pieces[:-1], vocab_size),
+        )
+
+    def guess(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """The piece most often seen between `left` and `right` [N]; -1 stands for a neighbour that is not visible. Backs off
+        to the left neighbour alone, then the right one, then the most frequent piece."""
+        guess = np.full(len(left), self.most_frequent, dtype=np.int64)
+        guess = self.before.look_up(right, otherwise=guess)
+        guess = self.after.look_up(left, otherwise=guess)
+        both = np.where((left >= 0) & (right >= 0), left * self.vocab_size + right, -1)
+        return self.between.look_up(both, otherwise=guess)
