@@ -1,0 +1,1 @@
+"""Bricks with weights: each a frozen config that builds one module; `models` assembles them."""

@@ -1,0 +1,100 @@
+"""From piece ids to the first hidden states: token, position, segment and language vectors, added,
+normalised.
+
+Sources: BERT (1810.04805), Figure 2; factorization: ALBERT (1909.11942), Section 3.1; languages: XLM
+(1901.07291), Section 3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from afterbert.base.errors import UserError
+from afterbert.nn.dropout import dropout
+from afterbert.nn.norms import Norm
+from afterbert.nn.norms.identity import Identity
+from afterbert.nn.position_embeddings import PositionEmbedding
+from afterbert.nn.position_embeddings.learned import Learned
+from afterbert.nn.sizes import Sizes
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """type_vocab_size: kinds of segments, 0 for none; num_languages: language vectors, 0 for none;
+    embedding_size: width of the tables where it is not hidden_size (a linear layer then widens the sum);
+    is_scaled: token vectors times the root of their width (Transformer, BART option).
+    """
+
+    positions: PositionEmbedding = Learned()
+    type_vocab_size: Annotated[int, Field(ge=0)] = 2
+    num_languages: Annotated[int, Field(ge=0)] = 0
+    has_norm: bool = True
+    embedding_size: Annotated[int, Field(gt=0)] | None = None
+    is_scaled: bool = False
+
+    def build(self, vocab_size: int, sizes: Sizes, norm: Norm) -> EmbeddingsModule:
+        return EmbeddingsModule(self, vocab_size, sizes, norm if self.has_norm else Identity())
+
+    def width(self, sizes: Sizes) -> int:
+        return self.embedding_size or sizes.hidden_size
+
+    def num_parameters(self, vocab_size: int, sizes: Sizes, norm: Norm) -> int:
+        width = self.width(sizes)
+        tables = (vocab_size + self.type_vocab_size + self.num_languages) * width
+        places = self.positions.num_parameters(sizes.max_position_embeddings, width)
+        widening = (width + 1) * sizes.hidden_size if self.embedding_size else 0
+        return tables + places + widening + (norm.num_parameters(width) if self.has_norm else 0)
+
+
+class EmbeddingsModule(nn.Module):
+    """`token` is the table of pieces [V, E], which heads tie to."""
+
+    def __init__(self, config: Embeddings, vocab_size: int, sizes: Sizes, norm: Norm):
+        super().__init__()
+        width = config.width(sizes)
+        self.token = nn.Embedding(vocab_size, width)
+        self.position = config.positions.build(sizes.max_position_embeddings, width)
+        self.segment = nn.Embedding(config.type_vocab_size, width) if config.type_vocab_size else None
+        self.language = nn.Embedding(config.num_languages, width) if config.num_languages else None
+        self.norm = norm.build(width)
+        self.dropout = dropout(sizes.hidden_dropout_prob)
+        self.widen = nn.Linear(width, sizes.hidden_size) if config.embedding_size else nn.Identity()
+        self.scale = width**0.5 if config.is_scaled else 1.0
+        self.max_length = sizes.max_position_embeddings
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        *,
+        position_ids: Tensor,
+        token_type_ids: Tensor | None = None,
+        language_ids: Tensor | None = None,
+    ) -> Tensor:
+        """[B, T, D] from ids [B, T] and positions [B or 1, T]; segments that are not given are 0, languages
+        must be given where there are any. Raises UserError when the rows are longer than the position
+        table."""
+        if isinstance(self.position, nn.Embedding) and input_ids.shape[1] > self.max_length:
+            raise UserError(
+                f"a row of {input_ids.shape[1]} pieces exceeds max_position_embeddings {self.max_length}; "
+                "cut the rows shorter"
+            )
+        vectors = self.token(input_ids)
+        if self.scale != 1.0:
+            vectors = vectors * self.scale
+        if self.segment is not None:
+            segments = torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids
+            vectors = vectors + self.segment(segments)
+        if self.language is not None:
+            assert language_ids is not None, (
+                "this model has language vectors: the batch must say the languages"
+            )
+            vectors = vectors + self.language(language_ids)
+        places = self.position(position_ids)
+        if places is not None:
+            vectors = vectors + places
+        return self.widen(self.dropout(self.norm(vectors)))

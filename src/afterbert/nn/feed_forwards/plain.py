@@ -1,0 +1,44 @@
+"""Two linear layers around an activation. Source: Vaswani et al. (1706.03762), Section 3.3."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from afterbert.nn.activations import ACTIVATIONS, Activation
+from afterbert.nn.dropout import dropout
+from afterbert.nn.feed_forwards import FeedForward
+
+
+@dataclass(frozen=True)
+class Plain(FeedForward):
+    """inner_dropout: on the activated states (T5, BART); BERT has none there."""
+
+    activation: Activation = "gelu"
+    bias: bool = True
+    inner_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    def build(self, hidden_size: int, intermediate_size: int) -> nn.Module:
+        return _Plain(self, hidden_size, intermediate_size)
+
+    def num_weights(self, hidden_size: int, intermediate_size: int) -> int:
+        return 2 * hidden_size * intermediate_size
+
+    def num_parameters(self, hidden_size: int, intermediate_size: int) -> int:
+        biases = self.bias * (hidden_size + intermediate_size)
+        return self.num_weights(hidden_size, intermediate_size) + biases
+
+
+class _Plain(nn.Module):
+    def __init__(self, config: Plain, hidden_size: int, intermediate_size: int):
+        super().__init__()
+        self.input = nn.Linear(hidden_size, intermediate_size, bias=config.bias)
+        self.output = nn.Linear(intermediate_size, hidden_size, bias=config.bias)
+        self.activate = ACTIVATIONS[config.activation]
+        self.dropout = dropout(config.inner_dropout)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.output(self.dropout(self.activate(self.input(hidden))))

@@ -1,0 +1,103 @@
+"""Heads that belong to an architecture: the way back to the vocabulary, and the pooled first piece."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from afterbert.nn.activations import ACTIVATIONS, Activation
+from afterbert.nn.norms import Norm
+
+
+@dataclass(frozen=True)
+class LMHead:
+    """From hidden states to logits over the vocabulary, through the transposed token table.
+
+    has_transform: a dense layer, activation and norm before it (BERT's masked-LM head; GPT-2, BART and T5
+    have none); bias, decoder_bias: of the dense layer and of the logits; is_scaled: hidden states times
+    hidden_size**-0.5 first (T5); is_tied: False gives the decoder a table of its own (T5 1.1).
+    """
+
+    has_transform: bool = True
+    activation: Activation = "gelu"
+    bias: bool = True
+    decoder_bias: bool = True
+    is_scaled: bool = False
+    is_tied: bool = True
+
+    def build(self, hidden_size: int, token: nn.Embedding, norm: Norm) -> LMHeadModule:
+        return LMHeadModule(self, hidden_size, token, norm)
+
+    def num_parameters(self, vocab_size: int, hidden_size: int, embedding_size: int, norm: Norm) -> int:
+        """Parameters beyond the tied table."""
+        transform = (hidden_size + self.bias) * embedding_size + norm.num_parameters(embedding_size)
+        own = 0 if self.is_tied else vocab_size * embedding_size
+        return self.has_transform * transform + self.decoder_bias * vocab_size + own
+
+    def flops_per_piece(self, vocab_size: int, hidden_size: int, embedding_size: int) -> float:
+        """Floating-point operations for one chosen piece, forward."""
+        return 2.0 * embedding_size * (self.has_transform * hidden_size + vocab_size)
+
+
+class LMHeadModule(nn.Module):
+    """From hidden [N, D] to logits [N, V]."""
+
+    def __init__(self, config: LMHead, hidden_size: int, token: nn.Embedding, norm: Norm):
+        super().__init__()
+        vocab_size, width = token.weight.shape
+        self.transform = (
+            _Transform(config, hidden_size, width, norm) if config.has_transform else nn.Identity()
+        )
+        self.bias = nn.Parameter(torch.zeros(vocab_size)) if config.decoder_bias else None
+        self.decoder = None if config.is_tied else nn.Linear(width, vocab_size, bias=False)
+        self.scale = hidden_size**-0.5 if config.is_scaled else 1.0
+        # in a tuple, so that the table keeps one owner and one name: the backbone's
+        self._tied = (token,)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        table = self._tied[0].weight if self.decoder is None else self.decoder.weight
+        hidden = self.transform(hidden)
+        return F.linear(hidden * self.scale if self.scale != 1.0 else hidden, table, self.bias)
+
+    def start_at(self, log_frequencies: Tensor) -> None:
+        """Starts the decoder bias at log-frequencies [V] of the pieces, so that training need not first learn
+        them. Does nothing to a head without decoder bias."""
+        if self.bias is not None:
+            with torch.no_grad():
+                self.bias.copy_(log_frequencies)
+
+
+class _Transform(nn.Module):
+    def __init__(self, config: LMHead, hidden_size: int, width: int, norm: Norm):
+        super().__init__()
+        self.dense = nn.Linear(hidden_size, width, bias=config.bias)
+        self.activate = ACTIVATIONS[config.activation]
+        self.norm = norm.build(width)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.norm(self.activate(self.dense(hidden)))
+
+
+@dataclass(frozen=True)
+class Pooler:
+    """BERT's summary of a row: its first piece, through a dense layer and tanh (1810.04805, code)."""
+
+    activation: Activation = "tanh"
+
+    def build(self, hidden_size: int) -> PoolerModule:
+        return PoolerModule(self, hidden_size)
+
+
+class PoolerModule(nn.Module):
+    """From hidden [B, T, D] to [B, D]."""
+
+    def __init__(self, config: Pooler, hidden_size: int):
+        super().__init__()
+        self.dense = nn.Linear(hidden_size, hidden_size)
+        self.activate = ACTIVATIONS[config.activation]
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.activate(self.dense(hidden[:, 0]))

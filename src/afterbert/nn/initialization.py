@@ -1,0 +1,48 @@
+"""Fresh weights.
+
+BERT's code draws every matrix from a normal distribution cut off at two standard deviations
+(`tf.truncated_normal_initializer`); Hugging Face's BERT does not cut. ModernBERT cuts, and draws what is
+added to the residual stream 1/sqrt(2 L) smaller, as GPT-2 does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Initialization:
+    """initializer_range: standard deviation (before cutting) of matrices and tables;
+    initializer_cutoff_factor: cut at so many of it, None for no cut; scales_residuals: divide it by sqrt(2 *
+    layers) in layers called `output`. Biases start at 0, norms at 1.
+    """
+
+    initializer_range: Annotated[float, Field(gt=0)] = 0.02
+    initializer_cutoff_factor: Annotated[float, Field(gt=0)] | None = 2.0
+    scales_residuals: bool = False
+
+    @torch.no_grad()
+    def apply(self, module: nn.Module, num_hidden_layers: int) -> None:
+        """Draws all weights of `module` anew from torch's generator, in the order of their names'
+        definition."""
+        for name, part in module.named_modules():
+            if isinstance(part, nn.Linear):
+                shrinks = self.scales_residuals and name.rsplit(".", 1)[-1] == "output"
+                self._draw(part.weight, (2 * num_hidden_layers) ** -0.5 if shrinks else 1.0)
+                if part.bias is not None:
+                    part.bias.zero_()
+            elif isinstance(part, nn.Embedding):
+                self._draw(part.weight, 1.0)
+
+    def _draw(self, weight: Tensor, factor: float) -> None:
+        deviation = self.initializer_range * factor
+        if self.initializer_cutoff_factor is None:
+            nn.init.normal_(weight, std=deviation)
+        else:
+            cut = self.initializer_cutoff_factor * deviation
+            nn.init.trunc_normal_(weight, std=deviation, a=-cut, b=cut)

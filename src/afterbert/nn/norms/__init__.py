@@ -1,0 +1,19 @@
+"""Normalisation of hidden states over their width."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import nn
+
+
+class Norm(ABC):
+    """A norm as a frozen config; one config serves every norm of a model."""
+
+    @abstractmethod
+    def build(self, size: int) -> nn.Module:
+        """A module from [..., size] to [..., size]."""
+
+    @abstractmethod
+    def num_parameters(self, size: int) -> int:
+        """Parameters of `build(size)`."""

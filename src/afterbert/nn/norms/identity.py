@@ -1,0 +1,18 @@
+"""No normalisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from afterbert.nn.norms import Norm
+
+
+@dataclass(frozen=True)
+class Identity(Norm):
+    def build(self, size: int) -> nn.Module:
+        return nn.Identity()
+
+    def num_parameters(self, size: int) -> int:
+        return 0

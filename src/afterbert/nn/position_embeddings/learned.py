@@ -1,0 +1,19 @@
+"""One learned vector for each position. Source: Gehring et al. (1705.03122), Section 3.1; BERT, GPT-2,
+BART."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from afterbert.nn.position_embeddings import PositionEmbedding
+
+
+@dataclass(frozen=True)
+class Learned(PositionEmbedding):
+    def build(self, max_position_embeddings: int, size: int) -> nn.Module:
+        return nn.Embedding(max_position_embeddings, size)
+
+    def num_parameters(self, max_position_embeddings: int, size: int) -> int:
+        return max_position_embeddings * size

@@ -1,0 +1,20 @@
+"""No positions at the embeddings: attention knows them, or nobody does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from afterbert.nn.position_embeddings import PositionEmbedding
+
+
+@dataclass(frozen=True)
+class NoPositionEmbedding(PositionEmbedding):
+    def build(self, max_position_embeddings: int, size: int) -> nn.Module:
+        return _Nothing()
+
+
+class _Nothing(nn.Module):
+    def forward(self, position_ids: Tensor) -> None:
+        return None

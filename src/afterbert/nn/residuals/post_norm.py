@@ -1,0 +1,27 @@
+"""Normalise after adding: `norm(x + part(x))`. Source: Vaswani et al. (1706.03762), Section 3.1; BERT,
+RoBERTa, BART."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from afterbert.nn.dropout import dropout
+from afterbert.nn.residuals import Residual
+
+
+@dataclass(frozen=True)
+class PostNorm(Residual):
+    def build(self, inner: nn.Module, norm: nn.Module, dropout_rate: float) -> nn.Module:
+        return _PostNorm(inner, norm, dropout_rate)
+
+
+class _PostNorm(nn.Module):
+    def __init__(self, inner: nn.Module, norm: nn.Module, dropout_rate: float):
+        super().__init__()
+        self.inner, self.norm, self.dropout = inner, norm, dropout(dropout_rate)
+
+    def forward(self, hidden: Tensor, *context: Any) -> Tensor:
+        return self.norm(hidden + self.dropout(self.inner(hidden, *context)))

@@ -1,0 +1,23 @@
+"""Which layers of a stack use the same weights?"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Plan:
+    """For each layer, the number of the attention part and of the feed-forward part it uses, counted from 0
+    without gaps."""
+
+    attention: tuple[int, ...]
+    feed_forward: tuple[int, ...]
+
+
+class Sharing(ABC):
+    """A sharing plan. A part's norm belongs to the part and is shared with it."""
+
+    @abstractmethod
+    def plan(self, num_hidden_layers: int) -> Plan:
+        """The plan for so many layers."""

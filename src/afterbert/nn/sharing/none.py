@@ -1,0 +1,19 @@
+"""Every layer has its own weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from afterbert.nn.sharing import Plan, Sharing
+
+
+@dataclass(frozen=True)
+class NoSharing(Sharing):
+    """
+    >>> NoSharing().plan(2)
+    Plan(attention=(0, 1), feed_forward=(0, 1))
+    """
+
+    def plan(self, num_hidden_layers: int) -> Plan:
+        each = tuple(range(num_hidden_layers))
+        return Plan(each, each)

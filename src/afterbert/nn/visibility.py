@@ -1,0 +1,181 @@
+"""From the symbolic rule of who may attend to whom to what an attention kernel wants.
+
+Two steps. In numpy, when a batch is made, `padded_visibility` lays the rule of ragged rows over the padded
+matrix: a few arrays of [B] or [B, T], none at all where everybody sees everybody. On the device
+`PaddedVisibility.of` picks them up, and `visible` turns them, once a forward pass, into nothing, `is_causal`,
+or booleans [B, 1, T, T].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from afterbert.base.rows import Rows
+from afterbert.base.visibility import Visibility
+
+_PREFIX = "visible_"
+
+
+def padded_visibility(visibility: Visibility, rows: Rows, *, length: int) -> dict[str, np.ndarray]:
+    """The rule as arrays for `PaddedVisibility.of`, for rows padded on the right to `length`.
+
+    A padded piece may attend to what the last piece of its row may attend to; nobody may attend to it.
+
+    >>> rows = Rows.of("a b c", "a")
+    >>> {name: array.tolist() for name, array in padded_visibility(Visibility(), rows, length=3).items()}
+    {'visible_lengths': [3, 1]}
+    >>> {name: array.tolist() for name, array in padded_visibility(Visibility("reverse"), rows, length=3).items()}
+    {'visible_lengths': [3, 1], 'visible_first': [[0, 1, 2], [0, 0, 0]], 'visible_end': [[3, 3, 3], [1, 1, 1]]}
+    """
+    place = np.minimum(np.arange(length), np.maximum(rows.lengths - 1, 0)[:, None])
+    index = np.minimum(rows.row_starts[:-1, None] + place, max(rows.num_pieces - 1, 0))
+    arrays: dict[str, np.ndarray] = {}
+    if (rows.lengths < length).any():
+        arrays["lengths"] = np.maximum(rows.lengths, 1)
+    if visibility.documents is not None:
+        arrays["documents"] = visibility.documents[index]
+    if visibility.kind == "causal":
+        arrays["causal"] = np.zeros(0, dtype=bool)  # its presence says it
+    elif visibility.kind == "permutation":
+        assert visibility.rank is not None
+        arrays["rank"] = visibility.rank[index]
+    elif visibility.kind != "full":
+        first, end = _intervals(visibility, rows)
+        arrays["first"], arrays["end"] = first[index], end[index]
+    return {_PREFIX + name: array for name, array in arrays.items()}
+
+
+def _intervals(visibility: Visibility, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """For each piece [T] the first place in its row that it may attend to, and the one after the last."""
+    here, lengths = rows.position_in_row, rows.lengths[rows.row_of]
+    kinds = np.broadcast_to(np.array(visibility.kind), (len(rows),))[rows.row_of]
+    assert np.isin(kinds, ("full", "causal", "reverse", "prefix")).all(), (
+        "rows of other kinds cannot be mixed"
+    )
+    first = np.where(kinds == "reverse", here, 0)
+    end = np.where(kinds == "causal", here + 1, lengths)
+    if visibility.prefix_lengths is not None:
+        prefix = np.maximum(visibility.prefix_lengths[rows.row_of], here + 1)
+        end = np.where(kinds == "prefix", prefix, end)
+    else:
+        assert not (kinds == "prefix").any(), "prefix visibility needs prefix_lengths"
+    return first, end
+
+
+@dataclass(frozen=True)
+class Visible:
+    """What the kernel needs for U queries and T keys: `may_attend` (bool, broadcastable to [B, H, U, T];
+    None: all), or `is_causal`."""
+
+    num_queries: int
+    num_keys: int
+    device: torch.device
+    may_attend: Tensor | None = None
+    is_causal: bool = False
+    _made: dict[torch.dtype, Tensor] = field(default_factory=dict, repr=False, compare=False)
+
+    def as_booleans(self) -> Tensor | None:
+        """bool, broadcastable to [B, H, U, T]; None where all may attend to all."""
+        if not self.is_causal:
+            return self.may_attend
+        return torch.ones(self.num_queries, self.num_keys, dtype=torch.bool, device=self.device).tril()
+
+    def as_added(self, dtype: torch.dtype) -> Tensor | None:
+        """The same as 0 or the most negative number, to be added to scores; made once for all layers."""
+        if dtype not in self._made:
+            may_attend = self.as_booleans()
+            if may_attend is None:
+                return None
+            hidden = torch.zeros(may_attend.shape, dtype=dtype, device=self.device)
+            self._made[dtype] = hidden.masked_fill_(~may_attend, torch.finfo(dtype).min)
+        return self._made[dtype]
+
+
+@dataclass(frozen=True)
+class PaddedVisibility:
+    """The rule for a padded batch, on the device. All that is given must hold; nothing given: all see all.
+
+    lengths: [B], pieces of each row; documents: [B, T], attend within equal numbers; causal: present or not;
+    first, end: [B, T], attend to places in [first, end); rank: [B, T], attend to ranks at most one's own.
+    """
+
+    lengths: Tensor | None = None
+    documents: Tensor | None = None
+    causal: Tensor | None = None
+    first: Tensor | None = None
+    end: Tensor | None = None
+    rank: Tensor | None = None
+
+    @staticmethod
+    def of(arrays: Mapping[str, Tensor]) -> PaddedVisibility | None:
+        """From a batch's arrays on the device, whatever else they hold; None where the rule left no array:
+        all see all."""
+        names = [part.name for part in fields(PaddedVisibility) if _PREFIX + part.name in arrays]
+        return PaddedVisibility(**{name: arrays[_PREFIX + name] for name in names}) if names else None
+
+    @staticmethod
+    def left_to_right(device: torch.device) -> PaddedVisibility:
+        """Every piece attends to itself and to what stands before it. Right padding needs no more: nobody
+        looks right."""
+        return PaddedVisibility(causal=torch.zeros(0, dtype=torch.bool, device=device))
+
+    @staticmethod
+    def from_attention_mask(attention_mask: Tensor) -> PaddedVisibility:
+        """From Hugging Face's `attention_mask` [B, T], 1 for pieces and 0 for padding on the right."""
+        return PaddedVisibility(lengths=attention_mask.sum(dim=1))
+
+
+def visible(
+    visibility: PaddedVisibility | None,
+    length: int,
+    device: torch.device,
+    *,
+    window: int | None = None,
+    strictly: bool = False,
+) -> Visible:
+    """The kernel's form among `length` pieces. `window`: only places at most so far away (ModernBERT's local
+    layers); `strictly`: only ranks below one's own (XLNet's query stream)."""
+    rule = visibility or PaddedVisibility()
+    reach = length if window is None else window
+    far = reach < length - 1
+    if rule.causal is not None and rule.documents is None and not far:
+        return Visible(length, length, device, is_causal=True)
+    place = torch.arange(length, device=device)
+    conditions: list[Tensor] = []
+    if rule.lengths is not None:
+        conditions.append((place < rule.lengths[:, None])[:, None, None, :])
+    if rule.causal is not None:
+        conditions.append((place <= place[:, None])[None, None])
+    if far:
+        conditions.append(((place - place[:, None]).abs() <= reach)[None, None])
+    if rule.first is not None and rule.end is not None:
+        conditions.append(((place >= rule.first[..., None]) & (place < rule.end[..., None]))[:, None])
+    if rule.documents is not None:
+        conditions.append((rule.documents[:, None, :] == rule.documents[:, :, None])[:, None])
+    if rule.rank is not None:
+        mine, theirs = rule.rank[:, :, None], rule.rank[:, None, :]
+        conditions.append((theirs < mine if strictly else theirs <= mine)[:, None])
+    return Visible(length, length, device, _all_of(conditions))
+
+
+def visible_across(
+    visibility: PaddedVisibility | None, num_queries: int, num_keys: int, device: torch.device
+) -> Visible:
+    """The kernel's form for a decoder's look at the encoder's rows: everything but padding."""
+    conditions = []
+    if visibility is not None and visibility.lengths is not None:
+        place = torch.arange(num_keys, device=device)
+        conditions.append((place < visibility.lengths[:, None])[:, None, None, :])
+    return Visible(num_queries, num_keys, device, _all_of(conditions))
+
+
+def _all_of(conditions: list[Tensor]) -> Tensor | None:
+    together = None
+    for condition in conditions:
+        together = condition if together is None else together & condition
+    return together

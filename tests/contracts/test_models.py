@@ -1,0 +1,69 @@
+"""Every architecture in `models/`: predictions, determinism, independence of the batch."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import yaml
+
+from afterbert.base import config, plugins, tree
+from afterbert.base.errors import UserError
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.models import Architecture
+
+VOCABULARY = Vocabulary(size=29, pad=0, cls=2, sep=3, mask=4, bos=2, eos=3)
+NAMES = plugins.names(Architecture)
+
+
+@pytest.fixture(params=NAMES)
+def architecture(request: pytest.FixtureRequest) -> Architecture:
+    return plugins.find(Architecture, request.param)()
+
+
+def test_predicted_parameters_are_the_real_ones(architecture: Architecture) -> None:
+    backbone = architecture.build(VOCABULARY)
+    head = architecture.build_lm_head(backbone)
+    assert architecture.num_parameters(29) == sum(p.numel() for p in backbone.parameters())
+    assert architecture.num_lm_head_parameters(29) == sum(p.numel() for p in head.parameters())
+
+
+def test_no_weight_has_two_names(architecture: Architecture) -> None:
+    backbone = architecture.build(VOCABULARY)
+    state = backbone.state_dict()
+    assert len({tensor.data_ptr() for tensor in state.values()}) == len(state)
+    assert set(state) == {name for name, _ in backbone.named_parameters()}, "buffers are made, not saved"
+
+
+def test_the_seed_decides_the_weights(architecture: Architecture) -> None:
+    drawn = []
+    for _ in range(2):
+        torch.manual_seed(5)
+        drawn.append(architecture.build(VOCABULARY).state_dict())
+    assert all(torch.equal(drawn[0][name], drawn[1][name]) for name in drawn[0])
+
+
+def test_the_head_is_tied_to_the_table_without_owning_it(architecture: Architecture) -> None:
+    backbone = architecture.build(VOCABULARY).double()
+    head = architecture.build_lm_head(backbone).double()
+    hidden = torch.randn(3, architecture.hidden_size, dtype=torch.float64)
+    before = head(hidden)
+    with torch.no_grad():
+        backbone.embeddings.token.weight[7] += 1
+    assert (head(hidden) != before).any(0).nonzero().flatten().tolist() == [7]
+
+
+def test_the_plain_form_reads_back_as_the_same_config(architecture: Architecture) -> None:
+    written = yaml.safe_dump(config.to_plain(architecture))
+    node = tree.parse(written, label="plain.yaml")
+    assert config.build(Architecture, node) == architecture  # type: ignore[type-abstract]
+
+
+def test_flops_grow_with_length_and_are_at_least_twice_the_layers_weights(architecture: Architecture) -> None:
+    short, long = architecture.flops_per_token(29, 16), architecture.flops_per_token(29, 256)
+    assert 0 < short < long
+
+
+def test_a_vocabulary_that_does_not_fit_is_refused(architecture: Architecture) -> None:
+    small = type(architecture)(vocab_size=28)
+    with pytest.raises(UserError, match="vocab_size is 28, but the tokenizer has 29 pieces"):
+        small.build(VOCABULARY)
