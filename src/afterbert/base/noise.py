@@ -1,8 +1,8 @@
 """Noise without state: a random number is a pure function of (seed, stream, row key, view, position).
 
-So the same row gets the same noise in any batch, on any worker, process or resume, and two studies that share a
-stream share its noise (paired comparison). The function is a counter-based hash: the finalizer of splitmix64
-(Steele, Lea, Flood 2014), applied to the running state once for each ingredient.
+So the same row gets the same noise in any batch, on any worker, process or resume, and two studies that share
+a stream share its noise (paired comparison). The function is a counter-based hash: the finalizer of
+splitmix64 (Steele, Lea, Flood 2014), applied to the running state once for each ingredient.
 """
 
 from __future__ import annotations
@@ -19,15 +19,24 @@ _S30, _S27, _S31, _S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(
 
 
 def mix(state: np.ndarray) -> np.ndarray:
-    """Splitmix64's finalizer on uint64 [...], in place where the array is ours; a bijection of 64-bit numbers."""
-    state = np.asarray(state, dtype=np.uint64) + _GOLDEN
-    state = np.atleast_1d(state)
-    state ^= state >> _S30
+    """Splitmix64's finalizer on uint64 [...]; a bijection of 64-bit numbers. At least one axis comes back."""
+    state = np.atleast_1d(np.asarray(state, dtype=np.uint64) + _GOLDEN)
+    shifted = state >> _S30
+    state ^= shifted
     state *= _MIX_1
-    state ^= state >> _S27
+    state ^= np.right_shift(state, _S27, out=shifted)
     state *= _MIX_2
-    state ^= state >> _S31
+    state ^= np.right_shift(state, _S31, out=shifted)
     return state
+
+
+def chance(rate: float) -> np.uint64:
+    """The threshold below which 32 random bits fall with probability `rate` (to 2**-32).
+
+    >>> int(chance(0.5)), int(chance(1.0))
+    (2147483648, 4294967296)
+    """
+    return np.uint64(round(rate * 2**32))
 
 
 @dataclass(frozen=True)
@@ -67,13 +76,25 @@ class Noise:
         spread = np.asarray(positions).astype(np.uint64, copy=False) * _GOLDEN
         return mix(by_key ^ spread)
 
+    def words(self, keys: np.ndarray, width: int) -> np.ndarray:
+        """uint32 [B, width]: 32 random bits for each key [B] and each position below `width`.
+
+        Two positions share one hash, so this is twice as fast as `bits`; a position's number does not depend
+        on `width`.
+        """
+        pairs = np.arange((width + 1) // 2, dtype=np.uint64)
+        bits = self.bits(np.asarray(keys)[:, None], pairs[None, :])
+        return bits.astype("<u8", copy=False).view("<u4")[:, :width]
+
     def uniform(self, keys: np.ndarray, positions: np.ndarray | None = None) -> np.ndarray:
         """float64 in [0, 1), shaped as `bits`."""
         bits = self.bits(keys, positions)
         bits >>= _S11
         return bits * 2.0**-53
 
-    def integers(self, high: np.ndarray | int, keys: np.ndarray, positions: np.ndarray | None = None) -> np.ndarray:
+    def integers(
+        self, high: np.ndarray | int, keys: np.ndarray, positions: np.ndarray | None = None
+    ) -> np.ndarray:
         """int64 uniform in [0, high), shaped as `bits`; `high` broadcasts. Bias below high / 2**53."""
         drawn = self.uniform(keys, positions)
         drawn *= high
@@ -82,11 +103,13 @@ class Noise:
     def permutation(self, size: int, index: np.ndarray) -> np.ndarray:
         """Where each `index` [N] goes under this source's permutation of range(size); int64 [N].
 
-        A Feistel network of four rounds on the smallest even number of bits that holds `size`, walking the cycle until the
-        result falls inside (Black and Rogaway 2002): no table, so the order of a billion rows costs nothing.
+        A Feistel network of four rounds on the smallest even number of bits that holds `size`, walking the
+        cycle until the result falls inside (Black and Rogaway 2002): no table, so the order of a billion rows
+        costs nothing.
 
         >>> sorted(Noise(1).permutation(10, np.arange(10)).tolist())
         [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+
         """
         half = np.uint64(max(1, (max(size - 1, 1).bit_length() + 1) // 2))
         low = np.uint64((1 << int(half)) - 1)

@@ -8,14 +8,16 @@ import numpy as np
 
 from afterbert.base.rows import Rows
 from afterbert.base.visibility import Visibility
+from afterbert.pretext.selections import Chosen
 
 
 @dataclass(frozen=True)
 class InPlace:
     """At these pieces of the shown rows, which piece belongs here?
 
-    positions: int64 [N], flat into the shown rows, sorted; target_ids: int32 [N]; spans: int64 [N], number of the span each belongs to
-    (global in the batch, rising). A left-to-right task asks at position i for piece i + 1.
+    positions: int64 [N], flat into the shown rows, sorted; target_ids: int32 [N]; spans: int64 [N], number of
+    the span each belongs to (global in the batch; never falls). A left-to-right task asks at position i for
+    piece i + 1.
     """
 
     positions: np.ndarray
@@ -25,18 +27,23 @@ class InPlace:
 
 @dataclass(frozen=True)
 class WrittenText:
-    """Write this text: `target` rows, as many as shown rows, for a decoder; the decoder's own input is the target shifted right.
+    """Write this text: `target` rows, as many as shown rows, for a decoder; the decoder's own input is the
+    target shifted right.
 
-    `asked` (bool [T of target], or None for all): the pieces that are scored.
+    asked: bool [T of target], or None for all: the pieces that are scored. places: int64 [T of target] or
+    None: where in its row each piece stood before (MASS tells the decoder; others count from 0).
     """
 
     target: Rows
     asked: np.ndarray | None = None
+    places: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Places:
-    """Yes or no at these pieces of the shown rows: positions int64 [N]; labels int8 [N]; `name` of the question (deleted, inserted, replaced)."""
+    """Yes or no at these pieces of the shown rows: positions int64 [N], sorted; labels int8 [N]; `name` of
+    the question (deleted, inserted, replaced).
+    """
 
     name: str
     positions: np.ndarray
@@ -45,9 +52,10 @@ class Places:
 
 @dataclass(frozen=True)
 class Pointers:
-    """Which piece of the row? From the pieces `positions` int64 [N], point to `targets` int64 [N] (both flat into the shown rows, same row) among
-    the row's `candidates` (bool [T]). Order of sentences: each sentence's start points to the start that follows it in the original, and so on by the answer's definition;
-    true start: the row's first piece points to the original first piece."""
+    """Which piece of the row? From the pieces `positions` int64 [N], sorted, point to `targets` int64 [N]
+    (both flat into the shown rows, the same row) among the row's `candidates` (bool [T]). `name` of the
+    question (sentence_order, true_start).
+    """
 
     name: str
     positions: np.ndarray
@@ -57,7 +65,9 @@ class Pointers:
 
 @dataclass(frozen=True)
 class RowLabels:
-    """One label a row: labels int64 [B] in [0, num_labels); -1 asks nothing of that row. `name`: next_sentence, sentence_order."""
+    """One label a row: labels int64 [B] in [0, num_labels); -1 asks nothing of that row. `name`:
+    next_sentence, sentence_order.
+    """
 
     name: str
     labels: np.ndarray
@@ -68,13 +78,54 @@ Asked = InPlace | WrittenText | Places | Pointers | RowLabels
 
 
 @dataclass(frozen=True)
+class Step:
+    """One edit as it happened: what was chosen in the rows before, what the rows were after, and which place
+    of the rows before each piece after stands for (origin, -1 for none).
+    """
+
+    before: Rows
+    chosen: Chosen
+    after: Rows
+    origin: np.ndarray
+    keeps_places: bool
+
+
+@dataclass(frozen=True)
 class Posed:
     """One batch as a task: what is read, who sees whom, the questions, and where each shown piece came from.
 
-    origin: int64 [T shown], flat position in the original rows, -1 for pieces that stand for nothing there (inserted, or a mask for a span).
+    origin: int64 [T shown], the flat position in `original` that each shown piece stands for, -1 for pieces
+    that stand for none (inserted, or one mask for a span). steps: the edits, first to last. labels: int64 [B]
+    or None, the pairing's.
     """
 
     shown: Rows
     visibility: Visibility
-    asked: tuple[Asked, ...]
     origin: np.ndarray
+    original: Rows
+    steps: tuple[Step, ...]
+    labels: np.ndarray | None = None
+    asked: tuple[Asked, ...] = ()
+
+    def places_now(self, number: int, positions: np.ndarray) -> np.ndarray:
+        """int64 [N]: where the pieces at these flat positions of the rows *before* step `number` stand in the
+        shown rows; -1 if gone.
+        """
+        now = positions
+        for step in self.steps[number:]:
+            if not step.keeps_places:
+                where = np.full(step.before.num_pieces + 1, -1)
+                where[step.origin] = np.arange(len(step.origin))
+                where[-1] = -1
+                now = where[now]
+        return now
+
+    def places_first(self, number: int, positions: np.ndarray) -> np.ndarray:
+        """int64 [N]: which flat positions of `original` these positions of the rows *before* step `number`
+        stand for; -1 for none.
+        """
+        first = positions
+        for step in reversed(self.steps[:number]):
+            if not step.keeps_places:
+                first = np.where(first < 0, -1, step.origin[first])
+        return first

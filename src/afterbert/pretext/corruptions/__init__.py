@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -12,19 +13,46 @@ from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.selections import Chosen
 
+Effect = Literal["content", "removal", "insertion", "order", "nothing"]
+
 
 @dataclass(frozen=True)
 class Shown:
-    """rows: what the model reads (planes follow their pieces); origin: int64 [T of rows], the flat position in the rows before, or -1."""
+    """rows: what the model reads (planes follow their pieces; the plane `hidden` marks what stands for chosen
+    text); origin: int64 [U of rows], the flat position in the rows before that each piece stands for, or
+    -1.
+    """
 
     rows: Rows
     origin: np.ndarray
 
 
 class Corruption(ABC):
-    """An edit of the rows. Special pieces stay what and, relative to each other, where they are."""
+    """An edit of the rows. Special pieces stay what and, relative to each other, where they are.
 
-    keeps_length: bool = True
+    `effect` says what happens to chosen pieces, and so which answers fit: `content` (the piece's place stays,
+    other content may stand there), `removal` (the place vanishes), `insertion` (places are added), `order`
+    (pieces move), `nothing`.
+    """
+
+    effect: ClassVar[Effect] = "content"
+    shows_gaps: ClassVar[bool] = False
+
+    @property
+    def hides(self) -> bool:
+        """Whether the model cannot simply read the chosen pieces where they are asked."""
+        return True
+
+    @property
+    def keeps_places(self) -> bool:
+        """Whether every piece stands where it stood, at the same length."""
+        return self.effect in ("content", "nothing")
+
+    def length_after(self, size: int, *, fewest: int, most: int, spans: int) -> int:
+        """The longest a row of `size` ordinary pieces can get when between `fewest` and `most` of them are
+        chosen in at most `spans` spans, empty ones included.
+        """
+        return size
 
     @abstractmethod
     def __call__(self, rows: Rows, chosen: Chosen, noise: Noise, vocabulary: Vocabulary) -> Shown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,7 +14,9 @@ from afterbert.text.store import Split
 
 
 class Plan(ABC):
-    """All rows of one view of a split, by number. Small arrays only: the texts stay in the memory-mapped store."""
+    """All rows of one view of a split, by number. Small arrays only: the texts stay in the memory-mapped
+    store.
+    """
 
     @abstractmethod
     def __len__(self) -> int:
@@ -21,9 +24,11 @@ class Plan(ABC):
 
     @abstractmethod
     def rows(self, numbers: np.ndarray) -> Rows:
-        """The rows with these numbers [B], specials in place, never longer than the plan's length. Planes: those of the
-        store, and `special`, `segment` (uint8: 0 first text, 1 second), `document_start`. A row's key is a pure function of
-        plan and number. Pair tasks add the row plane values they need to `labels` below."""
+        """The rows with these numbers [B], in any order, specials in place, never longer than the plan's
+        length. Planes: those of the store, and `special`, `segment` (uint8: 0 first text, 1 second),
+        `document` (int32: number of the document within its row; a special piece belongs to the text before
+        it, an opening one to the first). A row's key is a pure function of store and number.
+        """
 
     def labels(self, numbers: np.ndarray) -> np.ndarray | None:
         """int64 [B], the pair label of these rows; None where the pairing asks no such question."""
@@ -34,8 +39,20 @@ class Pairing(ABC):
     """A way to cut and join texts into rows. Stateless; `plan` does whatever is sequential once a view."""
 
     #: the name of the pair question (`next_sentence`, `sentence_order`), or None
-    question: str | None = None
+    question: ClassVar[str | None] = None
+
+    @property
+    def num_specials(self) -> int:
+        """Special pieces that every row has."""
+        return 2
+
+    @property
+    def has_inner_specials(self) -> bool:
+        """Whether special pieces may also stand between pieces of text."""
+        return True
 
     @abstractmethod
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
-        """The rows of `split` with at most `length` pieces each, specials included. `noise` carries the view."""
+        """The rows of `split` with at most `length` pieces each, specials included. `noise` carries the
+        view.
+        """

@@ -22,8 +22,9 @@ def _none() -> np.ndarray:
 class Chosen:
     """The decision, which travels as it is all the way to the loss.
 
-    positions: int64 [N], flat into the rows, sorted, without repetition, never special; spans: int64 [N], number of the span (rising with position;
-    two neighbouring spans keep two numbers). gaps: int64 [M], sorted: an empty span stands just before each of these flat positions
+    positions: int64 [N], flat into the rows, sorted, without repetition, never special; spans: int64 [N],
+    number of the span (rising with position; two neighbouring spans keep two numbers; the pieces of a span
+    are neighbours). gaps: int64 [M], sorted: an empty span stands just before each of these flat positions
     (BART's zero lengths). rank: int64 [T] or None: a factorization order (XLNet).
     """
 
@@ -32,13 +33,43 @@ class Chosen:
     gaps: np.ndarray = field(default_factory=_none)
     rank: np.ndarray | None = None
 
+    @property
+    def num_spans(self) -> int:
+        """Spans that hold pieces."""
+        return int(self.spans[-1]) + 1 if len(self.spans) else 0
+
 
 class Selection(ABC):
-    """A law of choice. It states its budget over the row's ordinary pieces: `exact`, `at_most` (short by less than one
-    unit), or `expected`; and whether every ordinary piece is equally likely (`is_flat`). The contract test holds it to both."""
+    """A law of choice. It states its budget over the row's ordinary pieces: `exact`, `at_most` (short by less
+    than one unit), or `expected`; and whether every ordinary piece is equally likely (`is_flat`). The
+    contract test holds it to both.
+    """
 
-    promise: Promise = "exact"
-    is_flat: bool = True
+    @property
+    def promise(self) -> Promise:
+        """How the number of chosen pieces relates to `budget`."""
+        return "exact"
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether every ordinary piece of a row is chosen with the same probability."""
+        return True
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether empty spans may be chosen."""
+        return False
+
+    @property
+    def has_rank(self) -> bool:
+        """Whether a factorization order comes with the choice."""
+        return False
+
+    @abstractmethod
+    def budget(self, sizes: np.ndarray) -> np.ndarray:
+        """How many of `sizes` [B] ordinary pieces a row's choice is meant to hold (a mean where the promise
+        is `expected`).
+        """
 
     @abstractmethod
     def __call__(self, rows: Rows, noise: Noise) -> Chosen:

@@ -1,0 +1,58 @@
+"""In place: which piece belongs here, asked at the chosen pieces.
+
+Source: BERT (1810.04805) Section 3.1; the chosen positions travel here from the selection, so pieces shown
+unchanged are asked too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from afterbert.base.errors import UserError
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.pretext.answers import Answer
+from afterbert.pretext.edits import Edit
+from afterbert.pretext.posed import InPlace as Asked
+from afterbert.pretext.posed import Posed
+from afterbert.pretext.sight import Sight
+
+
+@dataclass(frozen=True)
+class InPlace(Answer):
+    """Asks at every chosen piece of every edit that leaves the piece's place standing."""
+
+    def check(self, edits: tuple[Edit, ...], sight: Sight) -> None:
+        asked = [edit for edit in edits if edit.corruption.keeps_places]
+        if not asked:
+            raise UserError(
+                "answer in_place needs a corruption that leaves the chosen places standing; use mask, or another answer"
+            )
+        if sight.kinds != ("permutation",) and not all(edit.corruption.hides for edit in asked):
+            raise UserError(
+                "answer in_place asks for pieces that the model can read where they stand; "
+                "use corruption mask, or visibility permutation"
+            )
+
+    def __call__(self, posed: Posed, vocabulary: Vocabulary) -> Asked:
+        if len(posed.steps) == 1:
+            chosen = posed.steps[0].chosen
+            return Asked(chosen.positions, posed.original.piece_ids[chosen.positions], chosen.spans)
+        parts = [_asked_of(posed, number) for number, step in enumerate(posed.steps) if step.keeps_places]
+        now, first = np.concatenate([part[:2] for part in parts], axis=1)
+        spans = np.concatenate([part[2] + 1 for part in parts])
+        step_of = np.repeat(np.arange(len(parts)), [part.shape[1] for part in parts])
+        now, index = np.unique(now, return_index=True)  # the first edit that chose a piece knows its span
+        begins = np.diff(spans[index] * len(parts) + step_of[index], prepend=-1) != 0
+        return Asked(now, posed.original.piece_ids[first[index]], np.cumsum(begins) - 1)
+
+
+def _asked_of(posed: Posed, number: int) -> np.ndarray:
+    """int64 [3, N]: shown place, original place and span of what this step chose and the shown rows still
+    hold.
+    """
+    chosen = posed.steps[number].chosen
+    now = posed.places_now(number, chosen.positions)
+    found = np.stack([now, posed.places_first(number, chosen.positions), chosen.spans])
+    return found[:, (found[:2] >= 0).all(axis=0)]

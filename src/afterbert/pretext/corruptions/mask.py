@@ -1,0 +1,85 @@
+"""Mask: most chosen pieces become [MASK], some a random piece, the rest stay as they are.
+
+Source: BERT (1810.04805) Section 3.1, 80/10/10, one draw a piece; SpanBERT (1907.10529) Section 3.1, one draw
+a span, each of its pieces with its own random piece. Deviation: random pieces come from the ordinary part of
+the vocabulary, BERT's release draws special ones too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from afterbert.base.errors import UserError
+from afterbert.base.noise import Noise, chance
+from afterbert.base.rows import Rows
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.pretext.corruptions import Corruption, Shown
+from afterbert.pretext.selections import Chosen
+
+Share = Annotated[float, Field(ge=0, le=1)]
+_LOW, _S32 = np.uint64(0xFFFFFFFF), np.uint64(32)
+
+
+@dataclass(frozen=True)
+class Mask(Corruption):
+    """`masked`, `random`: shares of the chosen pieces; what is left of 1 is shown unchanged. `per`: who
+    draws, each piece or each span (a whole word, an n-gram) as one.
+
+    >>> rows = Rows.of("[CLS] a b c [SEP]")
+    >>> chosen = Chosen(np.array([1, 3]), np.array([0, 1]))
+    >>> Mask(masked=1.0, random=0.0)(rows, chosen, Noise(0), Vocabulary(size=20, mask=4)).rows.piece_ids.tolist()
+    [2, 4, 11, 4, 3]
+
+
+    """
+
+    masked: Share = 0.8
+    random: Share = 0.1
+    per: Literal["piece", "span"] = "piece"
+
+    def __post_init__(self) -> None:
+        if self.masked + self.random > 1 + 1e-9:
+            raise UserError(
+                f"masked {self.masked:g} and random {self.random:g} add up to more than 1; lower one, "
+                "the rest is left unchanged"
+            )
+
+    @property
+    def hides(self) -> bool:
+        return self.masked + self.random > 0
+
+    def __call__(self, rows: Rows, chosen: Chosen, noise: Noise, vocabulary: Vocabulary) -> Shown:
+        where, ids = chosen.positions, rows.piece_ids.copy()
+        keys, places = rows.keys[rows.row_of[where]], rows.position_in_row[where]
+        bits = noise.bits(keys, places)
+        draw = bits & _LOW if self.per == "piece" else _of_first(bits, chosen.spans) & _LOW
+        is_masked = draw < chance(self.masked)
+        is_random = (draw < chance(min(1.0, self.masked + self.random))) & ~is_masked
+        if self.masked:
+            ids[where[is_masked]] = vocabulary.need("mask")
+        if self.random:
+            ids[where[is_random]] = random_pieces(bits[is_random], vocabulary)
+        hidden = rows.planes.get("hidden", np.zeros(rows.num_pieces, dtype=bool)).copy()
+        hidden[where[is_masked]] = True
+        shown = replace(rows, piece_ids=ids, planes={**rows.planes, "hidden": hidden})
+        return Shown(shown, np.arange(rows.num_pieces))
+
+
+def _of_first(values: np.ndarray, spans: np.ndarray) -> np.ndarray:
+    """Each span's first value, for all its pieces."""
+    begins = np.flatnonzero(np.diff(spans, prepend=-1))
+    return np.repeat(values[begins], np.diff(begins, append=len(spans)))
+
+
+def random_pieces(bits: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
+    """int32 [N]: an ordinary piece for the upper 32 of these random bits [N]."""
+    ordinary = vocabulary.ordinary_ids
+    if not len(ordinary):
+        raise UserError(
+            "the vocabulary holds special pieces only, so none can be drawn at random; set random to 0"
+        )
+    return ordinary[((bits >> _S32) * np.uint64(len(ordinary))) >> _S32]

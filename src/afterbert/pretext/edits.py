@@ -1,0 +1,27 @@
+"""An edit: which pieces are chosen, and what is shown in their place. Edits follow one another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from afterbert.base.errors import UserError
+from afterbert.base.plugins import name_of
+from afterbert.pretext.corruptions import Corruption
+from afterbert.pretext.selections import Selection
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A law of choice with its corruption. Raises UserError when the corruption cannot show what the law
+    chooses.
+    """
+
+    selection: Selection
+    corruption: Corruption
+
+    def __post_init__(self) -> None:
+        if self.selection.has_gaps and not self.corruption.shows_gaps:
+            raise UserError(
+                f"selection {name_of(self.selection)} draws empty spans, which corruption "
+                f"{name_of(self.corruption)} would drop silently; use one_mask_per_span or sentinels, or set its shortest span to 1"
+            )

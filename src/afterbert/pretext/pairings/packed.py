@@ -1,0 +1,133 @@
+"""Packed: the text as one long stream, cut every `length` pieces; nothing is padded and nothing is lost.
+
+Source: RoBERTa (1907.11692) Section 4.2, FULL-SENTENCES, one extra separator between documents, but cut at
+pieces rather than at sentences (`full_sentences` cuts as the paper does). GPT-2 and T5 cut their text the
+same way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from afterbert.base.errors import UserError
+from afterbert.base.noise import Noise
+from afterbert.base.rows import Rows, ranges, starts_of
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.pretext.pairings import Pairing, Plan
+from afterbert.pretext.pairings._parts import NONE, Parts, assemble, row_keys
+from afterbert.text.store import Split
+
+End = Literal["cls", "sep", "bos", "eos", "none"]
+
+
+@dataclass(frozen=True)
+class Packed(Pairing):
+    """`bounds`: rows cross the ends of documents, with `between` after each, or keep them (each document's
+    last row is short). `opens`, `closes`: the special pieces of every row. Documents stand in an order drawn
+    for the view.
+
+    All rows but the last (`cross`) have exactly the plan's length. Raises UserError when it leaves no room
+    for text.
+    """
+
+    bounds: Literal["cross", "keep"] = "cross"
+    opens: End = "cls"
+    closes: End = "sep"
+    between: End = "sep"
+
+    @property
+    def num_specials(self) -> int:
+        return (self.opens != "none") + (self.closes != "none")
+
+    @property
+    def has_inner_specials(self) -> bool:
+        return self.bounds == "cross" and self.between != "none"
+
+    def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
+        room = length - self.num_specials
+        if room < 1:
+            raise UserError(
+                f"rows of length {length} leave no room for text beside {self.num_specials} special pieces; choose more"
+            )
+        opens, closes, between = (
+            NONE if end == "none" else vocabulary.need(end) for end in (self.opens, self.closes, self.between)
+        )
+        documents = noise.of("documents").permutation(split.num_documents, np.arange(split.num_documents))
+        if self.bounds == "keep":
+            return _Kept(split, documents, room, opens, closes)
+        return _Crossed(split, documents, room, opens, closes, between)
+
+
+class _Crossed(Plan):
+    """Row r is the window [r * room, (r + 1) * room) of a stream of slots: every piece has one, and so has
+    every separator.
+    """
+
+    def __init__(self, split: Split, documents: np.ndarray, room: int, opens: int, closes: int, between: int):
+        self.split, self.room, self.opens, self.closes, self.between = split, room, opens, closes, between
+        self.text_starts = split.document_starts[:-1][documents]
+        self.lengths = np.diff(split.document_starts)[documents]
+        self.slots = starts_of(
+            self.lengths + (between != NONE)
+        )  # int64 [D+1]: where each document's slots begin
+        self.size = max(0, int(self.slots[-1]) - (between != NONE))  # no separator after the last
+
+    def __len__(self) -> int:
+        return -(-self.size // self.room)
+
+    def rows(self, numbers: np.ndarray) -> Rows:
+        numbers = np.asarray(numbers, dtype=np.int64)
+        low = numbers * self.room
+        high = np.minimum(low + self.room, self.size)
+        first = np.searchsorted(self.slots, low, side="right") - 1
+        count = np.searchsorted(self.slots, high, side="left") - first
+        row_of, document = np.repeat(np.arange(len(numbers)), count), ranges(first, count)
+        skipped = np.maximum(low[row_of] - self.slots[document], 0)
+        ends = np.minimum(high[row_of] - self.slots[document], self.lengths[document])
+        is_separated = (high[row_of] >= self.slots[document + 1]) & (self.slots[document + 1] <= self.size)
+        in_row = document - first[row_of]
+        parts = Parts(
+            row_of,
+            self.text_starts[document] + np.minimum(skipped, ends),
+            np.maximum(ends - skipped, 0),
+            before=np.where(in_row == 0, self.opens, NONE),
+            after=np.where(is_separated, self.between, NONE),
+            last=np.where(in_row == count[row_of] - 1, self.closes, NONE),
+            segment=np.zeros_like(row_of),
+            document=in_row,
+        )
+        return assemble(self.split, parts, row_keys(self.split, numbers))
+
+
+class _Kept(Plan):
+    """Each document is cut on its own; rows are numbered document by document."""
+
+    def __init__(self, split: Split, documents: np.ndarray, room: int, opens: int, closes: int):
+        self.split, self.room, self.opens, self.closes = split, room, opens, closes
+        self.text_starts = split.document_starts[:-1][documents]
+        self.lengths = np.diff(split.document_starts)[documents]
+        self.row_starts = starts_of(-(-self.lengths // room))  # int64 [D+1]: the first row of each document
+
+    def __len__(self) -> int:
+        return int(self.row_starts[-1])
+
+    def rows(self, numbers: np.ndarray) -> Rows:
+        numbers = np.asarray(numbers, dtype=np.int64)
+        document = np.searchsorted(self.row_starts, numbers, side="right") - 1
+        skipped = (numbers - self.row_starts[document]) * self.room
+        lengths = np.minimum(self.lengths[document] - skipped, self.room)
+        same = np.zeros_like(numbers)
+        parts = Parts(
+            np.arange(len(numbers)),
+            self.text_starts[document] + skipped,
+            lengths,
+            before=same + self.opens,
+            after=same + self.closes,
+            last=same + NONE,
+            segment=same,
+            document=same,
+        )
+        return assemble(self.split, parts, row_keys(self.split, numbers))
