@@ -14,14 +14,15 @@ from afterbert.base.noise import Noise
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture
 from afterbert.pretext.pairings import Plan
+from afterbert.text.store import Split
 
 
 @dataclass(frozen=True)
 class Batch:
     """One micro-batch, ready for a model: named arrays, and what the trainer must know before any forward pass.
 
-    arrays: name -> array, moved to the device as they are. counts: part of the score -> how many things it sums over. num_tokens: pieces the
-    model reads, padding excluded. row_keys: uint64 [B], to name the rows in a diagnosis.
+    arrays: name -> array, moved to the device as they are. counts: part of the score -> how many things it sums
+    over. num_tokens: pieces the model reads, padding excluded. row_keys: uint64 [B], to name the rows in a diagnosis.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -31,10 +32,11 @@ class Batch:
 
 
 class ObjectiveModule(nn.Module, ABC):
-    """Backbone and heads. `backbone` is what is saved as the model; everything else in the module is the objective's own.
+    """Backbone and heads. `backbone` is what is saved as the model; everything else is the objective's own.
 
-    `loss_weights`: part -> weight. Called with a batch's arrays as tensors it returns part -> *sum* of the score (a float32 scalar tensor): the
-    trainer divides by the counts it has added up over the whole step, so 1 x 32 rows and 4 x 8 rows are the same step.
+    `loss_weights`: part -> weight. Called with a batch's arrays as tensors it returns part -> *sum* of the score (a
+    float32 scalar tensor): the trainer divides by the counts it has added up over the whole step, so 1 x 32 rows and
+    4 x 8 rows are the same step.
     """
 
     backbone: nn.Module
@@ -42,16 +44,32 @@ class ObjectiveModule(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, arrays: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Part -> summed score; parts with nothing asked give a 0 that still carries a graph or no graph at all."""
+        """Part -> summed score, for every part of `loss_weights`; 0 where nothing is asked."""
+
+    def measure(self, arrays: Mapping[str, torch.Tensor]) -> dict[str, tuple[torch.Tensor, int]]:
+        """Measure -> (sum, count), such as right guesses and guesses; called without gradients on held-out rows."""
+        return {}
 
 
 class Objective(ABC):
     """A training task as a frozen config."""
 
     @abstractmethod
-    def pose(self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
-        """Rows `numbers` [B] of the plan as a batch of rows of at most `length` pieces; a pure function of its arguments."""
+    def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
+        """The rows of one view of a split, so that the model reads at most `length` pieces a row."""
+
+    @abstractmethod
+    def pose(
+        self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int
+    ) -> Batch:
+        """Rows `numbers` [B] of the plan as a batch; a pure function of its arguments."""
 
     @abstractmethod
     def build(self, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
-        """Backbone and heads with fresh weights. Raises UserError when this architecture cannot be asked this."""
+        """Backbone and heads with fresh weights. Raises UserError when tokenizer and task do not fit."""
+
+    def check(self, architecture: Architecture) -> None:
+        """Raises UserError when this architecture cannot be asked this; called when a recipe is read."""
+
+    def begin(self, module: ObjectiveModule, split: Split) -> None:
+        """Anything fresh weights may learn from counting the training split, before the first step."""

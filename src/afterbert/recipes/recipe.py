@@ -179,11 +179,3 @@ def _origins(node: Node, path: str) -> list[tuple[str, str]]:
     if isinstance(node.value, list):
         return [pair for i, child in enumerate(node.value) for pair in _origins(child, f"{path}.{i}")]
     return [(path, node.origin)]
-
-
-def requires(recipe: Recipe) -> tuple[str, ...]:
-    """The planes a store must have for this recipe."""
-    return tuple(sorted(recipe.objective.planes()))
-
-
-__all__ = ["Recipe", "Resolved", "known", "requires", "resolve"]

@@ -1,0 +1,58 @@
+"""The objective's own score on held-out rows, with noise that is the same for every evaluation of a run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+import torch
+
+from afterbert.base.noise import Noise
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.objectives import Objective, ObjectiveModule
+from afterbert.text.store import Split
+
+_SEED = 20_190_811
+
+
+def held_out_score(
+    module: ObjectiveModule,
+    objective: Objective,
+    split: Split,
+    vocabulary: Vocabulary,
+    *,
+    length: int,
+    max_rows: int = 256,
+    batch_size: int = 32,
+    device: torch.device | str = "cpu",
+) -> dict[str, float]:
+    """`loss` (weighted sum of the parts' means), `loss_<part>` where there are several, and the module's own measures.
+
+    The rows are spread evenly over the split. Leaves the module in the mode it was in, and torch's generator untouched.
+    """
+    noise = Noise(_SEED).of("held_out")
+    plan = objective.plan(split, length=length, vocabulary=vocabulary, noise=noise)
+    count = min(max_rows, len(plan))
+    numbers = np.arange(count) * len(plan) // max(count, 1)
+    sums: dict[str, float] = defaultdict(float)
+    counts: dict[str, int] = defaultdict(int)
+    measured: dict[str, tuple[float, int]] = defaultdict(lambda: (0.0, 0))
+    was_training = module.training
+    module.eval()
+    try:
+        with torch.inference_mode():
+            for some in np.split(numbers, range(batch_size, count, batch_size)):
+                batch = objective.pose(plan, some, noise, vocabulary=vocabulary, length=length)
+                arrays = {name: torch.as_tensor(array, device=device) for name, array in batch.arrays.items()}
+                for part, score in module(arrays).items():
+                    sums[part] += float(score)
+                    counts[part] += batch.counts[part]
+                for name, (total, number) in module.measure(arrays).items():
+                    measured[name] = (measured[name][0] + float(total), measured[name][1] + number)
+    finally:
+        module.train(was_training)
+    means = {part: sums[part] / max(counts[part], 1) for part in sums}
+    found = {"loss": sum(module.loss_weights[part] * mean for part, mean in means.items())}
+    if len(means) > 1:
+        found |= {f"loss_{part}": mean for part, mean in means.items()}
+    return found | {name: total / number for name, (total, number) in measured.items() if number}

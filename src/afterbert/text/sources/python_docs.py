@@ -1,0 +1,108 @@
+"""The English that every Python carries: the language reference and the docstrings of installed packages.
+
+Nothing is imported or run: docstrings are read from the source files by `ast`. Good for a first try without any file
+of one's own.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import os
+import sysconfig
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+import xxhash
+from pydantic import Field
+
+from afterbert.text.documents import Document, Tally
+from afterbert.text.intake import Intake
+from afterbert.text.policy import Policy
+from afterbert.text.sources import Part, Source
+
+# Tests and generated or vendored code say little or say it twice.
+_SKIPPED = {"site-packages", "test", "tests", "idlelib", "lib2to3", "_vendor", "__pycache__", "turtledemo"}
+
+
+@dataclass(frozen=True)
+class PythonDocs(Source):
+    """packages: whose docstrings are read, beside the standard library's; those not installed are left out. Each docstring
+    of at least `min_characters` is a document, each topic of the language reference too."""
+
+    packages: tuple[str, ...] = ("numpy", "scipy", "sklearn", "torch", "matplotlib", "networkx")
+    min_characters: Annotated[int, Field(gt=0)] = 200
+    name: str = "python"
+
+    def parts(self, target_bytes: int) -> list[Part]:
+        sizes = [path.stat().st_size for path in _files(self.packages)]
+        starts, held = [0], 0
+        for number, size in enumerate(sizes):
+            if held > target_bytes:
+                starts.append(number)
+                held = 0
+            held += size
+        stops = [*starts[1:], len(sizes)]
+        return [Part(self, a, b, sum(sizes[a:b])) for a, b in zip(starts, stops)]
+
+    def digest(self) -> dict[str, str]:
+        found = xxhash.xxh3_64()
+        for path in _files(self.packages):
+            found.update(f"{path.name}:{path.stat().st_size};".encode())
+        return {self.name: f"{len(_files(self.packages))} files, xxh3 of names and sizes {found.hexdigest()}"}
+
+    def read(self, part: Part, policy: Policy, tally: Tally) -> Iterator[Document]:
+        if part.start == 0:
+            yield from self._topics(policy, tally)
+        for path in _files(self.packages)[part.start : part.stop]:
+            intake = Intake(policy, tally, path=str(path), name=f"{self.name}/{path.name}", language="en")
+            tally.files[".py"] = tally.files.get(".py", 0) + 1
+            source = path.read_bytes()
+            tally.bytes += len(source)
+            for line, text in _docstrings(source):
+                if len(text) >= self.min_characters:
+                    yield from intake.documents(text, line)
+
+    def _topics(self, policy: Policy, tally: Tally) -> Iterator[Document]:
+        from pydoc_data.topics import topics
+
+        intake = Intake(policy, tally, path="pydoc_data/topics.py", name=f"{self.name}/topics", language="en")
+        for title, text in sorted(topics.items()):
+            yield from intake.documents(text, 0, id=f"{self.name}/topics/{title}")
+
+
+def _docstrings(source: bytes) -> Iterator[tuple[int, str]]:
+    """(line, docstring) of every module, class and function in a source file; none where it does not parse."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # old escapes in other people's strings
+            tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            text = ast.get_docstring(node)
+            if text:
+                yield getattr(node, "lineno", 1), text
+
+
+@cache
+def _files(packages: tuple[str, ...]) -> list[Path]:
+    """All source files, in an order that does not depend on the file system."""
+    roots = [("", Path(sysconfig.get_paths()["stdlib"]))]
+    for package in packages:
+        found = importlib.util.find_spec(package)
+        if found and found.submodule_search_locations:
+            roots.append((package, Path(found.submodule_search_locations[0])))
+    files: list[Path] = []
+    for _, root in roots:
+        here = []
+        for folder, inner, names in os.walk(root):
+            inner[:] = sorted(name for name in inner if name not in _SKIPPED and not name.startswith("."))
+            here += [Path(folder, name) for name in names if name.endswith(".py")]
+        files += sorted(here)
+    return files
