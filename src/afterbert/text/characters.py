@@ -1,0 +1,75 @@
+"""What kind of character each one is, as arrays: white space, letters, letters of scripts without spaces,
+marks, the rest.
+
+Everything that cuts text into words works on these kinds. They come from the Unicode tables of the running
+Python.
+"""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from functools import cache
+
+import numpy as np
+
+SPACE, LETTER, UNSPACED, HAN, MARK, APOSTROPHE, HYPHEN, OTHER = range(8)
+
+# Scripts written without spaces between words: a run of such letters is not a word. Katakana, mostly loan
+# words, stays together.
+_UNSPACED_BLOCKS = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x1000, 0x109F),  # Myanmar
+    (0x1780, 0x17FF),  # Khmer
+    (0x3040, 0x309F),  # Hiragana
+)
+_HAN_BLOCKS = (
+    (0x2E80, 0x2FDF),
+    (0x3005, 0x3007),
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0x20000, 0x3FFFF),
+)
+_REGIONAL = (0x1F1E6, 0x1F1FF)  # pairs of these are flags; a run of them is one word
+_SKIN_TONES = (0x1F3FB, 0x1F3FF)
+_LONG_VOWELS = (0x30FC, 0xFF70)  # Japanese signs that lengthen the letter before
+JOINER = 0x200D
+
+
+@cache
+def kind_table() -> np.ndarray:
+    """uint8 [number of code points]: the kind of each code point."""
+    by_category = {"Z": SPACE, "L": LETTER, "N": LETTER, "M": MARK}
+    categories = map(unicodedata.category, map(chr, range(sys.maxunicode + 1)))
+    kinds = [MARK if name == "Cf" else by_category.get(name[0], OTHER) for name in categories]
+    table = np.array(kinds, dtype=np.uint8)
+    table[[0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x85]] = SPACE
+    for blocks, kind in ((_UNSPACED_BLOCKS, UNSPACED), (_HAN_BLOCKS, HAN)):
+        for first, last in blocks:
+            block = table[first : last + 1]
+            block[block == LETTER] = kind
+    table[_REGIONAL[0] : _REGIONAL[1] + 1] = LETTER
+    table[_SKIN_TONES[0] : _SKIN_TONES[1] + 1] = MARK
+    table[list(_LONG_VOWELS)] = MARK
+    table[[0x27, 0x2019]] = APOSTROPHE
+    table[[0x2D, 0x2010, 0x2011]] = HYPHEN
+    return table
+
+
+def code_points(text: str) -> np.ndarray:
+    """uint32 [characters].
+
+    >>> code_points("aß").tolist()
+    [97, 223]
+    """
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+
+
+def kinds_of(characters: np.ndarray) -> np.ndarray:
+    """uint8 [C]: the kinds of these code points [C].
+
+    >>> kinds_of(code_points("a 我'")).tolist() == [LETTER, SPACE, HAN, APOSTROPHE]
+    True
+    """
+    return kind_table()[characters]

@@ -1,0 +1,145 @@
+"""A finished tokenizer: exactly the two files Hugging Face reads, and what the other layers ask of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+
+from afterbert.base.errors import UserError
+from afterbert.base.vocabulary import Vocabulary
+
+FILE, SETTINGS_FILE = "tokenizer.json", "tokenizer_config.json"
+NAMED = ("pad", "unk", "cls", "sep", "mask", "bos", "eos")
+_SENTINEL = re.compile(r"<extra_id_(\d+)>")
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """The text of `tokenizer.json`, which alone decides what pieces a text has, and the settings of
+    `tokenizer_config.json`.
+
+    Cheap to pickle; `AutoTokenizer.from_pretrained` on a saved folder gives the same ids.
+    """
+
+    file: str
+    settings: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, backend: tokenizers.Tokenizer, settings: Mapping[str, Any]) -> Tokenizer:
+        """The tokenizer that `backend` is now. settings: `pad_token`, `mask_token`, ... and whatever else
+        Hugging Face reads."""
+        file = json.dumps(json.loads(backend.to_str()), ensure_ascii=False, indent=1) + "\n"
+        always = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
+        return cls(file, always | dict(settings))
+
+    @classmethod
+    def load(cls, folder: Path) -> Tokenizer:
+        """A tokenizer that afterbert saved; for one from elsewhere use the recipe `pretrained`. Raises
+        UserError."""
+        found = {}
+        for name in (FILE, SETTINGS_FILE):
+            try:
+                found[name] = (Path(folder) / name).read_text(encoding="utf-8")
+            except OSError as error:
+                raise UserError(
+                    f"{Path(folder) / name} cannot be read ({error.strerror}); name a folder with a tokenizer in it"
+                ) from error
+        try:
+            tokenizer = cls(found[FILE], json.loads(found[SETTINGS_FILE]))
+            tokenizer.backend  # noqa: B018 - a damaged file shows here, not later
+        except Exception as error:  # the tokenizers library raises bare Exception
+            raise UserError(f"{folder}: the tokenizer is damaged ({error}); make it again") from error
+        return tokenizer
+
+    def save(self, folder: Path) -> None:
+        """Writes both files into `folder`, which is made where it is missing."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / FILE).write_text(self.file, encoding="utf-8", newline="\n")
+        settings = json.dumps(dict(self.settings), ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+        (folder / SETTINGS_FILE).write_text(settings, encoding="utf-8", newline="\n")
+
+    def with_settings(self, **settings: Any) -> Tokenizer:
+        """The same pieces under other settings, such as `model_max_length=128` or
+        `model_input_names=[...]`."""
+        return replace(self, settings={**self.settings, **settings})
+
+    @cached_property
+    def backend(self) -> tokenizers.Tokenizer:
+        """The library's object, as the file says: special tokens in a text become special pieces."""
+        return tokenizers.Tokenizer.from_str(self.file)
+
+    @cached_property
+    def plain(self) -> tokenizers.Tokenizer:
+        """The library's object for running text: what looks like a special token is text, nothing is added,
+        cut or filled up."""
+        backend = tokenizers.Tokenizer.from_str(self.file)
+        backend.encode_special_tokens = True
+        backend.no_truncation()
+        backend.no_padding()
+        if getattr(backend.model, "dropout", None):
+            backend.model.dropout = None
+        return backend
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the canonical `tokenizer.json`: sorted keys, without padding and truncation."""
+        content = {k: v for k, v in json.loads(self.file).items() if k not in ("padding", "truncation")}
+        canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """What a pretext task must know of it."""
+        return vocabulary_of(self)
+
+    def encode(self, text: str) -> list[int]:
+        """Piece ids of running text, nothing added."""
+        return list(self.plain.encode(text, add_special_tokens=False).ids)
+
+    def decode(self, piece_ids: Any) -> str:
+        """The text of these ids [N], special pieces left out."""
+        return str(self.backend.decode([int(i) for i in piece_ids], skip_special_tokens=True))
+
+    def hugging_face(self, folder: Path) -> Any:
+        """Saves into `folder` and loads it with transformers' AutoTokenizer (which imports torch)."""
+        from transformers import AutoTokenizer
+
+        self.save(folder)
+        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"file": self.file, "settings": dict(self.settings)}
+
+
+def vocabulary_of(tokenizer: Tokenizer) -> Vocabulary:
+    """Size, special ids and sentinels of a tokenizer. Raises UserError when a named special token is not in
+    it."""
+    backend = tokenizer.backend
+    named: dict[str, int] = {}
+    for name in NAMED:
+        token = tokenizer.settings.get(f"{name}_token")
+        if token is None:
+            continue
+        found = backend.token_to_id(token)
+        if found is None:
+            raise UserError(
+                f"{name}_token is '{token}', which the tokenizer does not hold; mend {SETTINGS_FILE}"
+            )
+        named[name] = found
+    special = {i: token.content for i, token in backend.get_added_tokens_decoder().items() if token.special}
+    sentinels = {int(m[1]): i for i, content in special.items() if (m := _SENTINEL.fullmatch(content))}
+    return Vocabulary(
+        size=max(backend.get_vocab(with_added_tokens=True).values()) + 1,
+        sentinels=tuple(sentinels[number] for number in sorted(sentinels)),
+        special_ids=tuple(sorted({*special, *named.values()})),
+        **named,
+    )

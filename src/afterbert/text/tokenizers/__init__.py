@@ -1,0 +1,26 @@
+"""How text is cut into pieces: one module for each way to get a tokenizer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from afterbert.text.tokenizer import Tokenizer, vocabulary_of
+
+
+class TokenizerRecipe(ABC):
+    """A way to get a tokenizer. Frozen dataclasses; the same recipe and sample give the same bytes on any
+    run."""
+
+    @property
+    @abstractmethod
+    def sample_bytes(self) -> int:
+        """How much text `make` wants to see; 0 for none."""
+
+    @abstractmethod
+    def make(self, sample: Sequence[str], *, corpus_bytes: int) -> Tokenizer:
+        """The tokenizer. sample: texts drawn from the corpus, in an order that is always the same. Raises
+        UserError."""
+
+
+__all__ = ["Tokenizer", "TokenizerRecipe", "vocabulary_of"]
