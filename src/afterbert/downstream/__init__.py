@@ -1,0 +1,1 @@
+"""From a model to tasks: reading labelled data, heads, fine-tuning, scores with their uncertainty."""

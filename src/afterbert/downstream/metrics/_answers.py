@@ -1,0 +1,72 @@
+"""How answers are compared: as SQuAD's official script does, and as CMRC 2018's does for text without
+spaces."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Literal
+
+Style = Literal["squad", "cmrc"]
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+# The characters that cmrc2018_evaluate.py leaves out (its two-character `……` never matches one character, so
+# `…` stays).
+_CMRC_SKIPPED = str.maketrans("", "", "-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』")
+# Han characters alone, everything else as words and single signs. The official script cuts the rest with
+# NLTK's English tokenizer, which needs a download; the two differ only inside Latin text.
+_CMRC_SEGMENT = re.compile(r"[\u4e00-\u9fa5]|[^\W\u4e00-\u9fa5]+|[^\w\s]")
+
+
+def normalized(text: str, style: Style) -> str:
+    """The form in which two answers are equal.
+
+    >>> normalized(" The  Eiffel Tower. ", "squad"), normalized("《村雨城》", "cmrc")
+    ('eiffel tower', '村雨城')
+    """
+    if style == "cmrc":
+        return text.lower().strip().translate(_CMRC_SKIPPED)
+    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
+
+
+def answer_texts(answers: Sequence[Any], style: Style) -> list[str]:
+    """The texts a question accepts, from `Answer`s or texts; the empty text where it has no answer. As
+    evaluate-v2.0.py does, answers of which the normalization leaves nothing are not asked for.
+
+    >>> answer_texts((), "squad"), answer_texts(("Paris", "the"), "squad")
+    ([''], ['Paris'])
+    """
+    texts = [getattr(answer, "text", answer) for answer in answers]
+    return [text for text in texts if normalized(text, style)] or [""]
+
+
+def overlap_f1(prediction: str, truth: str, style: Style) -> float:
+    """F1 of the common words (squad: as bags) or of the longest common run of characters and words (cmrc).
+
+    >>> overlap_f1("in the tower", "Tower", "squad")
+    0.6666666666666666
+    >>> overlap_f1("", "", "squad"), overlap_f1("", "a b", "squad")
+    (1.0, 0.0)
+    """
+    if style == "cmrc":
+        found, wanted = (_CMRC_SEGMENT.findall(normalized(text, style)) for text in (prediction, truth))
+        common = _longest_common_run(found, wanted)
+    else:
+        found, wanted = normalized(prediction, style).split(), normalized(truth, style).split()
+        common = sum((Counter(found) & Counter(wanted)).values())
+    if not found or not wanted:
+        return float(found == wanted)
+    return 2 * common / (len(found) + len(wanted))
+
+
+def _longest_common_run(left: list[str], right: list[str]) -> int:
+    best, previous = 0, [0] * (len(right) + 1)
+    for mine in left:
+        current = [0]
+        for j, theirs in enumerate(right):
+            current.append(previous[j] + 1 if mine == theirs else 0)
+        best, previous = max(best, *current), current
+    return best

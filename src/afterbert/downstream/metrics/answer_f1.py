@@ -1,0 +1,38 @@
+"""F1 of answers: mean over questions of the best word overlap with one of the true answers.
+
+Source: SQuAD's evaluate-v1.1.py and evaluate-v2.0.py; for text without spaces cmrc2018_evaluate.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from afterbert.downstream.metrics import Metric
+from afterbert.downstream.metrics._answers import Style, answer_texts, overlap_f1
+
+
+@dataclass(frozen=True)
+class AnswerF1(Metric):
+    """style: `squad` (words) or `cmrc` (characters, Chinese). Truths and predictions as for exact match.
+
+    >>> AnswerF1()(["the big tower"], [("Tower", "big tower of Pisa")])
+    0.6666666666666666
+    """
+
+    style: Style = "squad"
+
+    def statistics(self, predictions: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
+        """[N, 2]: best overlap, 1."""
+        best = [
+            max(overlap_f1(prediction, text, self.style) for text in answer_texts(answers, self.style))
+            for prediction, answers in zip(predictions, truths, strict=True)
+        ]
+        return np.array([best, [1.0] * len(best)]).T
+
+    def value(self, sums: np.ndarray) -> np.ndarray:
+        """Their mean."""
+        return sums[..., 0] / sums[..., 1]

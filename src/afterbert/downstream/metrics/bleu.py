@@ -1,0 +1,54 @@
+"""BLEU, computed by sacrebleu (extra `mt`), since only its tokenization makes figures comparable."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from afterbert.base.errors import UserError
+from afterbert.downstream.metrics import Metric
+
+
+@dataclass(frozen=True)
+class Bleu(Metric):
+    """tokenize: sacrebleu's name of a tokenization; `zh` for Chinese, `char` where there are no spaces, `13a`
+    (its default) elsewhere.
+
+    Raises UserError where sacrebleu is not installed.
+    """
+
+    tokenize: Literal["13a", "zh", "char", "intl", "none"] = "13a"
+
+    def statistics(self, predictions: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
+        """[N, 10]: matching and possible n-grams of each order, lengths of prediction and nearest
+        reference."""
+        scorer = _sacrebleu().BLEU(tokenize=self.tokenize, effective_order=True)
+        out = np.zeros((len(truths), 10))
+        for row, (prediction, references) in enumerate(zip(predictions, truths, strict=True)):
+            texts = [references] if isinstance(references, str) else list(references)
+            score = scorer.sentence_score(prediction, texts)
+            out[row] = [*score.counts, *score.totals, score.sys_len, score.ref_len]
+        return out
+
+    def value(self, sums: np.ndarray) -> np.ndarray:
+        """Corpus BLEU with sacrebleu's default smoothing (exp), / 100."""
+        compute = _sacrebleu().BLEU.compute_bleu
+        flat = sums.reshape(-1, 10).astype(int).tolist()
+        scores = [
+            compute(correct=s[:4], total=s[4:8], sys_len=s[8], ref_len=s[9], smooth_method="exp").score
+            for s in flat
+        ]
+        return np.array(scores).reshape(sums.shape[:-1]) / 100
+
+
+def _sacrebleu() -> Any:
+    try:
+        return importlib.import_module("sacrebleu.metrics")
+    except ImportError as error:
+        raise UserError(
+            "the metric bleu needs sacrebleu, which is not installed; `pip install 'afterbert[mt]'`, or choose chrf"
+        ) from error

@@ -1,0 +1,42 @@
+"""Exact match of answers: share of questions whose predicted text equals one of the true ones, after
+normalization.
+
+Source: SQuAD's evaluate-v1.1.py and evaluate-v2.0.py; for text without spaces cmrc2018_evaluate.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from afterbert.downstream.metrics import Metric
+from afterbert.downstream.metrics._answers import Style, answer_texts, normalized
+
+
+@dataclass(frozen=True)
+class ExactMatch(Metric):
+    """A question without answers is right when the prediction is empty (SQuAD 2.0). style: `squad` or `cmrc`
+    (Chinese).
+
+    A truth is a tuple of `Answer`s or texts; a prediction is a text.
+
+    >>> ExactMatch()(["the tower", "x", ""], [("Tower!", "a tower"), (), ()])
+    0.6666666666666666
+    """
+
+    style: Style = "squad"
+
+    def statistics(self, predictions: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
+        """[N, 2]: right or not, 1."""
+        out = np.ones((len(truths), 2))
+        for row, (prediction, answers) in enumerate(zip(predictions, truths, strict=True)):
+            wanted = {normalized(text, self.style) for text in answer_texts(answers, self.style)}
+            out[row, 0] = normalized(prediction, self.style) in wanted
+        return out
+
+    def value(self, sums: np.ndarray) -> np.ndarray:
+        """Right / all."""
+        return sums[..., 0] / sums[..., 1]

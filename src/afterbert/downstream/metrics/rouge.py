@@ -1,0 +1,81 @@
+"""ROUGE: how much of a reference text a summary repeats, as F1 of n-grams or of the longest common
+subsequence.
+
+Source: Lin (2004). No stemming, and words in any script (rouge_score keeps only a-z and 0-9, so that it
+scores 0 for Chinese or Russian); on plain English text the figures equal rouge_score's with
+`use_stemmer=False`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from afterbert.downstream.metrics import Metric
+from afterbert.downstream.metrics._segments import segments
+
+
+@dataclass(frozen=True)
+class Rouge(Metric):
+    """kind: `1`, `2` (n-grams) or `L` (longest common subsequence over the whole text). A truth is a text or
+    several; the best one counts.
+
+    >>> Rouge("2")(["the cat sat"], [("the cat lay", "a dog")])
+    0.5
+    >>> Rouge("L")(["我很爱你"], ["我爱你"])
+    0.8571428571428571
+    """
+
+    kind: Literal["1", "2", "L"] = "L"
+
+    @property
+    def name(self) -> str:
+        """`rouge1`, `rouge2` or `rougeL`."""
+        return f"rouge{self.kind}"
+
+    def statistics(self, predictions: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
+        """[N, 2]: F1 with the best reference, 1."""
+        out = np.ones((len(truths), 2))
+        for row, (prediction, references) in enumerate(zip(predictions, truths, strict=True)):
+            found = segments(prediction)
+            texts = (references,) if isinstance(references, str) else references
+            out[row, 0] = max(self._f1(found, segments(text)) for text in texts)
+        return out
+
+    def value(self, sums: np.ndarray) -> np.ndarray:
+        """Their mean."""
+        return sums[..., 0] / sums[..., 1]
+
+    def _f1(self, found: list[str], wanted: list[str]) -> float:
+        if self.kind == "L":
+            common, total = common_subsequence(found, wanted), len(found) + len(wanted)
+        else:
+            mine, theirs = _ngrams(found, int(self.kind)), _ngrams(wanted, int(self.kind))
+            common, total = (mine & theirs).total(), mine.total() + theirs.total()
+        return 2 * common / total if total else 0.0
+
+
+def _ngrams(words: list[str], size: int) -> Counter[tuple[str, ...]]:
+    return Counter(zip(*(words[i:] for i in range(size))))
+
+
+def common_subsequence(left: Sequence[str], right: Sequence[str]) -> int:
+    """Length of the longest common subsequence. Bit-parallel (Hyyrö 2004): one big-integer step for each word
+    of `right`.
+
+    >>> common_subsequence("abcbdab", "bdcaba")
+    4
+    """
+    where: dict[str, int] = {}
+    for i, word in enumerate(left):
+        where[word] = where.get(word, 0) | (1 << i)
+    everything = (1 << len(left)) - 1
+    unmatched = everything
+    for word in right:
+        hits = unmatched & where.get(word, 0)
+        unmatched = ((unmatched + hits) | (unmatched - hits)) & everything
+    return len(left) - unmatched.bit_count()
