@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
@@ -24,7 +23,10 @@ from afterbert.models.encoder import Encoder
 from afterbert.nn.heads import Pooler
 from afterbert.objectives import Batch, Objective, ObjectiveModule
 from afterbert.objectives._arrays import asked_arrays, encoder_inputs, input_arrays, width_of
+from afterbert.objectives._boundary import Boundary, BoundaryHead
+from afterbert.objectives._scores import right, summed_cross_entropy
 from afterbert.pretext.pairings import Plan
+from afterbert.pretext.posed import InPlace
 from afterbert.pretext.task import Pretext
 from afterbert.text.store import Split
 
@@ -34,11 +36,13 @@ class MaskedLM(Objective):
     """pretext: the four questions; its answer must be in place.
 
     decoder_bias_start: the output bias begins at zero (BERT) or at the log-frequencies of the training text, which saves the
-    first steps from learning them. pair_loss_weight: of the pair question, where the pairing asks one.
+    first steps from learning them. boundary: SpanBERT's second loss; None for none. pair_loss_weight: of the pair question,
+    where the pairing asks one.
     """
 
     pretext: Pretext
     decoder_bias_start: Literal["zeros", "log_frequencies"] = "zeros"
+    boundary: Boundary | None = None
     pair_loss_weight: Annotated[float, Field(ge=0)] = 1.0
 
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
@@ -51,9 +55,14 @@ class MaskedLM(Objective):
         width = width_of(posed, length)
         asked, counts = asked_arrays(posed, width=width)
         arrays = input_arrays(posed, vocabulary, width=width) | asked
+        if self.boundary is not None:
+            positions = next(asked.positions for asked in posed.asked if isinstance(asked, InPlace))
+            arrays |= self.boundary.arrays(posed.shown, positions, width=width)
+            counts["boundary"] = len(arrays["boundary_asked"])
         return Batch(arrays, counts, posed.shown.num_pieces, posed.shown.keys)
 
     def build(self, architecture: Architecture, vocabulary: Vocabulary) -> MaskedLMModule:
+        assert isinstance(architecture, Encoder)
         backbone = architecture.build(vocabulary)
         return MaskedLMModule(self, architecture, backbone)
 
@@ -67,13 +76,13 @@ class MaskedLM(Objective):
     def begin(self, module: ObjectiveModule, split: Split) -> None:
         if self.decoder_bias_start == "log_frequencies":
             assert isinstance(module, MaskedLMModule)
-            module.lm_head.start_at(torch.from_numpy(split.log_frequencies(module.vocab_size)))
+            module.lm_head.start_at(torch.from_numpy(_log_frequencies(split, module.vocab_size)))
 
 
 class MaskedLMModule(ObjectiveModule):
     """Parts of the score: `masked`, and the pair question's name."""
 
-    def __init__(self, config: MaskedLM, architecture: Architecture, backbone: nn.Module):
+    def __init__(self, config: MaskedLM, architecture: Encoder, backbone: nn.Module):
         super().__init__()
         self.backbone = backbone
         self.lm_head = architecture.build_lm_head(backbone)
@@ -84,6 +93,13 @@ class MaskedLMModule(ObjectiveModule):
             self.loss_weights[self.question] = config.pair_loss_weight
             self.pooler = Pooler().build(architecture.hidden_size)
             self.pair_head = nn.Linear(architecture.hidden_size, 2)
+        if config.boundary is not None:
+            self.loss_weights["boundary"] = config.boundary.loss_weight
+            table: nn.Embedding = backbone.embeddings.token  # type: ignore[union-attr, assignment]
+            self.boundary = BoundaryHead(config.boundary, architecture.hidden_size, table)
+        for name, part in self.named_children():
+            if name not in ("backbone", "lm_head"):  # these have drawn their own weights
+                architecture.initialization.apply(part, architecture.num_hidden_layers)
 
     def hidden(self, arrays: Mapping[str, Tensor]) -> Tensor:
         """Hidden states [B, T, D] of a batch."""
@@ -93,25 +109,32 @@ class MaskedLMModule(ObjectiveModule):
         """Logits [N, V] at flat places [N] of hidden states [B, T, D]."""
         return self.lm_head(hidden.flatten(0, 1)[chosen])
 
+    def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
+        """Logits [N, V] at the chosen places of a batch."""
+        return self.logits(self.hidden(arrays), arrays["chosen"])
+
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
         hidden = self.hidden(arrays)
-        scores = {"masked": _cross_entropy(self.logits(hidden, arrays["chosen"]), arrays["target_ids"])}
+        scores = {"masked": summed_cross_entropy(self.logits(hidden, arrays["chosen"]), arrays["target_ids"])}
         if self.question:
             pair_logits = self.pair_head(self.pooler(hidden))
-            scores[self.question] = _cross_entropy(pair_logits, arrays[f"{self.question}_labels"])
+            scores[self.question] = summed_cross_entropy(pair_logits, arrays[f"{self.question}_labels"])
+        if "boundary" in self.loss_weights:
+            around = (arrays["boundary_left"], arrays["boundary_right"], arrays["boundary_place"])
+            logits = self.boundary(hidden.flatten(0, 1), *around)
+            scores["boundary"] = summed_cross_entropy(logits, arrays["target_ids"][arrays["boundary_asked"]])
         return scores
 
     def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
         hidden = self.hidden(arrays)
-        right = self.logits(hidden, arrays["chosen"]).argmax(-1) == arrays["target_ids"]
-        found = {"masked_accuracy": (right.sum(), len(right))}
+        found = {"masked_accuracy": right(self.logits(hidden, arrays["chosen"]), arrays["target_ids"])}
         if self.question:
             labels = arrays[f"{self.question}_labels"]
-            right = self.pair_head(self.pooler(hidden)).argmax(-1) == labels
-            found[f"{self.question}_accuracy"] = (right.sum(), int((labels >= 0).sum()))
+            found[f"{self.question}_accuracy"] = right(self.pair_head(self.pooler(hidden)), labels)
         return found
 
 
-def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Summed, in float32; 0 for no targets; a target of -1 asks nothing."""
-    return F.cross_entropy(logits.float(), targets, reduction="sum", ignore_index=-1)
+def _log_frequencies(split: Split, vocab_size: int, *, most: int = 5_000_000) -> np.ndarray:
+    """float32 [V]: natural logarithm of the pieces' add-one smoothed shares in the first `most` pieces of the split."""
+    counts = np.bincount(split.pieces(np.arange(min(most, split.num_pieces))), minlength=vocab_size)
+    return np.log((counts + 1) / (counts.sum() + vocab_size)).astype(np.float32)

@@ -48,24 +48,19 @@ class CountBaselines:
 
     vocab_size: int
     most_frequent: int
-    log_frequencies: np.ndarray
     between: Table
     after: Table
     before: Table
 
     @staticmethod
     def count(split: Split, vocab_size: int, *, most: int = 5_000_000) -> CountBaselines:
-        """Counts the first `most` pieces of the split: unigrams, (left, right) pairs, and each neighbour alone.
-
-        log_frequencies: float32 [V], natural logarithm of add-one smoothed shares; a good start for an output bias.
-        """
+        """Counts the first `most` pieces of the split: single pieces, (left, right) pairs, and each neighbour alone."""
         pieces = split.pieces(np.arange(min(most, split.num_pieces))).astype(np.int64)
         counts = np.bincount(pieces, minlength=vocab_size)
         left, middle, right = pieces[:-2], pieces[1:-1], pieces[2:]
         return CountBaselines(
             vocab_size=vocab_size,
             most_frequent=int(counts.argmax()),
-            log_frequencies=np.log((counts + 1) / (counts.sum() + vocab_size)).astype(np.float32),
             between=Table.count(left * vocab_size + right, middle, vocab_size),
             after=Table.count(pieces[:-1], pieces[1:], vocab_size),
             before=Table.count(pieces[1:], pieces[:-1], vocab_size),

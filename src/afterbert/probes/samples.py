@@ -12,6 +12,7 @@ from torch import Tensor
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.base.vocabulary import Vocabulary
+from afterbert.pretext.posed import InPlace, Posed
 from afterbert.text.store import Split
 
 
@@ -102,3 +103,42 @@ def _some_words(rows: Rows, share: float) -> np.ndarray:
     np.minimum.at(lowest, rows.row_of[first], drawn)
     chosen = (drawn < share) | (drawn == lowest[rows.row_of[first]])
     return chosen[word] & ~rows.planes["special"]
+
+
+def corrupted_rows(
+    posed: Posed, piece_texts: Sequence[str], *, count: int = 4, pieces: int = 60
+) -> list[dict[str, list]]:
+    """The first rows before and after the task's edits, piece by piece: `pieces`, `shown`, `actions`, `word_start`.
+
+    actions: "mask", "random", "keep" at chosen pieces, "" elsewhere; for tasks that move or drop pieces, "inserted" where a
+    shown piece stands for none and "changed" where it stands for another.
+    """
+    rows, shown = posed.original, posed.shown
+    actions = _actions(posed)
+    found = []
+    for row in range(min(count, len(shown))):
+        before = slice(int(rows.row_starts[row]), min(int(rows.row_starts[row + 1]), int(rows.row_starts[row]) + pieces))
+        after = slice(int(shown.row_starts[row]), min(int(shown.row_starts[row + 1]), int(shown.row_starts[row]) + pieces))
+        words = shown.planes.get("word_start", np.ones(shown.num_pieces, dtype=bool))
+        found.append(
+            {
+                "pieces": [piece_texts[i] for i in rows.piece_ids[before]],
+                "shown": [piece_texts[i] for i in shown.piece_ids[after]],
+                "actions": actions[after].tolist(),
+                "word_start": words[after].tolist(),
+            }
+        )
+    return found
+
+
+def _actions(posed: Posed) -> np.ndarray:
+    """str [T shown]."""
+    shown, origin = posed.shown, posed.origin
+    before = posed.original.piece_ids[np.maximum(origin, 0)]
+    actions = np.where(origin < 0, "inserted", np.where(before != shown.piece_ids, "changed", ""))
+    for asked in posed.asked:
+        if isinstance(asked, InPlace) and len(posed.steps) == 1 and posed.steps[0].keeps_places:
+            hidden = shown.planes.get("hidden", np.zeros(shown.num_pieces, dtype=bool))[asked.positions]
+            same = shown.piece_ids[asked.positions] == asked.target_ids
+            actions[asked.positions] = np.where(hidden, "mask", np.where(same, "keep", "random"))
+    return actions

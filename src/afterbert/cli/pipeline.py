@@ -1,0 +1,171 @@
+"""What `pretrain` and `demo` share: from texts to a store, from a store to a run, from a run to a report."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from afterbert.base.config import digest, to_plain
+from afterbert.base.errors import UserError
+from afterbert.base.runs import RunFolder
+from afterbert.cli.terminal import bar, console, safe
+from afterbert.cli.watch import Watch
+from afterbert.interop.importing import Imported, import_folder
+from afterbert.recipes.pretraining import Pretrained, pretrain
+from afterbert.recipes.recipe import Resolved, resolve
+from afterbert.report import write_report
+from afterbert.text.policy import Policy
+from afterbert.text.prepare import prepare
+from afterbert.text.sources import Source, sources_for
+from afterbert.text.store import Store
+from afterbert.text.tokenizers import TokenizerRecipe
+from afterbert.text.tokenizers.pretrained import Pretrained as PretrainedTokenizer
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked of `pretrain`."""
+
+    texts: tuple[str, ...] = ()
+    recipe: str = "laptop"
+    size: str | None = None
+    overrides: tuple[tuple[str, str], ...] = ()
+    out: Path = Path("runs")
+    name: str | None = None
+    resume: Path | None = None
+    start: str | None = None
+    dry_run: bool = False
+    allow_changes: bool = False
+    sources: tuple[Source, ...] = field(default=())
+
+
+def run_pretraining(request: Request) -> int:
+    """The exit status: 0 finished, 143 or 130 stopped by a signal with everything saved."""
+    if request.resume is not None:
+        run, resolved, store = _opened(request)
+        imported = None
+    else:
+        resolved = resolve(request.recipe, size=request.size, overrides=request.overrides)
+        imported = import_folder(request.start) if request.start else None
+        if imported is not None:
+            resolved = _from(imported, resolved, request.start)
+        if request.dry_run:
+            print(resolved.text(), end="")
+            return 0
+        store = store_for(request, resolved.recipe.tokenizer)
+        run = RunFolder.create(request.out, request.name or _name(resolved, store))
+    result = train_and_report(run, resolved, store, imported=imported, allow_changes=request.allow_changes)
+    return result.outcome.exit_code
+
+
+def train_and_report(
+    run: RunFolder,
+    resolved: Resolved,
+    store: Store,
+    *,
+    imported: Imported | None = None,
+    allow_changes: bool = False,
+) -> Pretrained:
+    """Trains with a bar, then says what came out and where it lies."""
+    weights = None
+    if imported is not None:
+        weights = {"backbone": imported.backbone} | ({"lm_head": imported.lm_head} if imported.lm_head else {})
+        for note in imported.notes:
+            console.print(f"note: {safe(note)}")
+    console.print(f"run folder: {run.path}")
+    with Watch() as watch:
+        result = pretrain(resolved, store, run, observers=[watch], weights=weights, allow_changes=allow_changes)
+    if result.outcome.state != "finished":
+        console.print(f"stopped at step {result.outcome.step}, everything saved; go on with:")
+        console.print(f"  afterbert pretrain --resume {run.path}")
+        return result
+    report = write_report(run.path)
+    if result.evaluation:
+        print_figures(result.evaluation)
+    console.print(f"model:  {run.model}")
+    console.print(f"report: {report}")
+    return result
+
+
+def print_figures(evaluation: Mapping[str, Any]) -> None:
+    """The closing figures, with what counting alone would reach beside them."""
+    measures, baselines = evaluation.get("measures", {}), evaluation.get("baselines", {})
+    if "masked_accuracy" in measures:
+        console.print(f"held-out masked accuracy: [bold]{measures['masked_accuracy']:.1%}[/bold]")
+        for name, value in baselines.items():
+            console.print(f"  guessing by the {name.replace('_', ' ')}: {value:.1%}")
+        console.print(f"  bits per byte: {measures['bits_per_byte']:.3f}   loss: {measures['loss']:.3f}")
+
+
+def store_for(request: Request, tokenizer: TokenizerRecipe) -> Store:
+    """The store named, or one prepared beside the runs and found again by what it was made from."""
+    if len(request.texts) == 1 and (Path(request.texts[0]) / "store.json").is_file():
+        return Store.open(Path(request.texts[0]))
+    sources = list(request.sources) or sources_for(list(request.texts))
+    if not sources:
+        raise UserError(
+            "no text is named; name files or folders (afterbert pretrain my_texts/), or try `afterbert demo`"
+        )
+    made_from = {"sources": [source.digest() for source in sources], "tokenizer": to_plain(tokenizer)}
+    out = request.out / "stores" / digest(made_from)
+    if (out / "store.json").is_file():
+        store = Store.open(out)
+        console.print(f"tokens: {out} (prepared before)")
+        return store
+    return prepare_with_bar(sources, out, tokenizer=tokenizer)
+
+
+def prepare_with_bar(sources: Sequence[Source], out: Path, *, tokenizer: TokenizerRecipe, **options: Any) -> Store:
+    """`prepare` with a progress bar, then the closing table."""
+    with bar(1.0, "preparing") as progress:
+
+        def watch(done: float, total: float, phase: str) -> None:
+            progress.to(done, phase, total=total)
+
+        store = prepare(
+            sources,
+            out,
+            tokenizer=tokenizer,
+            policy=options.pop("policy", Policy()),
+            processes=options.pop("processes", None) or os.cpu_count() or 1,
+            progress=watch,
+            **options,
+        )
+    console.print(safe(store.tally.table()))
+    console.print(f"tokens: {out}")
+    return store
+
+
+def _opened(request: Request) -> tuple[RunFolder, Resolved, Store]:
+    assert request.resume is not None
+    run = RunFolder.open(request.resume)
+    if not run.recipe.is_file():
+        raise UserError(f"{run.path} has no recipe.yaml; it cannot be gone on with, start a new run")
+    resolved = resolve(str(run.recipe), overrides=request.overrides)
+    where = json.loads((run.path / "data.json").read_text())["store"]
+    if request.texts:
+        where = request.texts[0]
+    return run, resolved, Store.open(Path(where))
+
+
+def _from(imported: Imported, resolved: Resolved, start: str | None) -> Resolved:
+    """The recipe with the folder's architecture and tokenizer in place of its own."""
+    if imported.tokenizer is None:
+        raise UserError(f"{start} has no tokenizer.json, so its pieces are unknown; add it to the folder")
+    recipe = replace(
+        resolved.recipe,
+        model=imported.architecture,
+        tokenizer=PretrainedTokenizer(name=str(imported.tokenizer)),
+        length=min(resolved.recipe.length, imported.architecture.max_position_embeddings),
+    )
+    return replace(resolved, recipe=recipe)
+
+
+def _name(resolved: Resolved, store: Store) -> str:
+    """recipe, size and a hash of all that decides the result, so the same request finds its run again."""
+    made_of = {"recipe": to_plain(resolved.recipe), "store": store.fingerprint}
+    return "-".join(filter(None, [resolved.name, resolved.size, digest(made_of, length=8)]))

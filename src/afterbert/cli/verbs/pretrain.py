@@ -1,0 +1,61 @@
+"""`afterbert pretrain`: text in, a run folder with a model and a report out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from afterbert.cli.options import RecipeName, Size, dotted
+
+TAKES_RECIPE_OPTIONS = True
+
+
+def pretrain(
+    context: typer.Context,
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(help="Files, folders, `hub:NAME`, `-` for standard input; or one store that `prepare` made."),
+    ] = None,
+    recipe: RecipeName = "laptop",
+    size: Size = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", "-b", help="How long: 10min, 500steps, 20Mtokens, 3epochs, 1e15flops.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where run folders are made.")] = Path("runs"),
+    name: Annotated[str | None, typer.Option(help="The run's name; made from recipe and data when not given.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with this run folder.")] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="Start from this Hugging Face folder's weights and tokenizer.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="The seed of order, masks and fresh weights.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved recipe with origins, and stop.")] = False,
+    allow_changes: Annotated[
+        bool, typer.Option("--allow-changes", help="Resume although the recipe changed.")
+    ] = False,
+) -> int:
+    """Pre-train a small language model on your text.
+
+    Any setting of the recipe can be given as `--node.key VALUE`; `--dry-run` shows them all.
+
+    Example: `afterbert pretrain my_texts/ --size mini --budget 30min --training.batch_size 32`
+    """
+    from afterbert.cli.pipeline import Request, run_pretraining
+
+    overrides = dotted(context.args)
+    overrides += [("training.budget", budget)] if budget else []
+    overrides += [("training.seed", str(seed))] if seed is not None else []
+    request = Request(
+        texts=tuple(texts or ()),
+        recipe=recipe,
+        size=size,
+        overrides=tuple(overrides),
+        out=out,
+        name=name,
+        resume=resume,
+        start=start,
+        dry_run=dry_run,
+        allow_changes=allow_changes,
+    )
+    return run_pretraining(request)

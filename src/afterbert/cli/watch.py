@@ -1,0 +1,94 @@
+"""Watching a training run: a live bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from afterbert.cli.terminal import Lines, console, safe
+from afterbert.training.observers import Observer
+
+
+class Watch(Observer):
+    """Steps, tokens a second, loss and time left; held-out figures as lines that stay."""
+
+    def __init__(self) -> None:
+        self._progress: Progress | None = None
+        self._task: Any = None
+        self._lines = Lines(every=10.0)
+        self._begun = (0, time.monotonic())
+        self._total = 0
+
+    def on_start(self, *, step: int, total_steps: int) -> None:
+        self._begun, self._total = (step, time.monotonic()), total_steps
+        if step:
+            self.on_note(f"goes on at step {step} of {total_steps}")
+        if console.is_terminal:
+            self._progress = Progress(
+                TextColumn("training"),
+                BarColumn(),
+                TextColumn("{task.completed:,.0f} of {task.total:,.0f} steps"),
+                TextColumn("{task.fields[note]}"),
+                TimeElapsedColumn(),
+                console=console,
+            )
+            self._task = self._progress.add_task("", total=total_steps, completed=step, note="")
+            self._progress.start()
+
+    def on_step(self, record: Mapping[str, Any]) -> None:
+        step = int(record["step"])
+        first, since = self._begun
+        seconds_a_step = (time.monotonic() - since) / max(step - first, 1)
+        left = _spoken(seconds_a_step * (self._total - step))
+        note = f"loss {record['loss']:.3f}  {record['tokens_per_second']:,.0f} tokens/s  {left} left"
+        if self._progress is not None:
+            self._progress.update(self._task, completed=step, note=note)
+        else:
+            self._lines(f"step {step} of {self._total}  {note}", now=step >= self._total)
+
+    def on_evaluation(self, record: Mapping[str, Any]) -> None:
+        figures = {name: value for name, value in record["measures"].items() if isinstance(value, (int, float))}
+        if figures:
+            said = "  ".join(f"{name.replace('_', ' ')} {_figure(name, value)}" for name, value in figures.items())
+            self._say(f"held out, step {record['step']}:  {said}")
+
+    def on_checkpoint(self, *, step: int, path: Path) -> None:
+        if self._progress is None:
+            self._lines(f"checkpoint at step {step}")
+
+    def on_note(self, text: str) -> None:
+        self._say(f"note: {text}")
+
+    def close(self) -> None:
+        """Ends the bar; may be called twice."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _say(self, text: str) -> None:
+        (self._progress.console if self._progress else console).print(safe(text))
+
+
+def _figure(name: str, value: float) -> str:
+    return f"{value:.1%}" if "accuracy" in name else f"{value:.3f}"
+
+
+def _spoken(seconds: float) -> str:
+    """
+    >>> _spoken(42), _spoken(600), _spoken(7300)
+    ('42 s', '10 min', '2 h 02 min')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,180 @@
+"""Pre-training from end to end: a recipe and a store become a run folder with a model that others can load."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from afterbert.base.config import to_plain
+from afterbert.base.noise import Noise
+from afterbert.base.runs import RunFolder, write_atomically
+from afterbert.objectives import Batch, ObjectiveModule
+from afterbert.interop.folder import export_folder
+from afterbert.objectives.masked_lm import MaskedLMModule
+from afterbert.pretext.pairings import Plan
+from afterbert.pretext.posed import Posed
+from afterbert.pretext.statistics import statistics_of
+from afterbert.pretext.task import Pretext
+from afterbert.probes.count_baselines import CountBaselines
+from afterbert.probes.held_out import held_out_score
+from afterbert.probes.masked_prediction import MaskedPrediction
+from afterbert.probes.pieces import piece_bytes, piece_texts
+from afterbert.probes.samples import corrupted_rows, filled_sentences
+from afterbert.recipes.recipe import Recipe, Resolved
+from afterbert.text.store import Split, Store
+from afterbert.training.feed import Feed
+from afterbert.training.identity import Identity
+from afterbert.training.observers import Observer
+from afterbert.training.trainer import Outcome, train
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """What a run came to. evaluation: the closing figures; None when it was stopped before its end."""
+
+    run: RunFolder
+    outcome: Outcome
+    module: ObjectiveModule
+    evaluation: Mapping[str, Any] | None
+
+
+def pretrain(
+    resolved: Resolved,
+    store: Store,
+    run: RunFolder,
+    *,
+    observers: Sequence[Observer] = (),
+    weights: Mapping[str, Mapping[str, Tensor]] | None = None,
+    device: torch.device | str = "cpu",
+    allow_changes: bool = False,
+) -> Pretrained:
+    """Trains, or goes on training, the recipe on the store, in the run folder.
+
+    weights: `backbone` and `lm_head` states to start from in place of fresh ones. Raises UserError for whatever the user can
+    mend, before the first step.
+    """
+    recipe = resolved.recipe
+    vocabulary, train_split = store.vocabulary, store.split("train")
+    torch.manual_seed(recipe.training.seed)
+    module = recipe.objective.build(recipe.model, vocabulary).to(device)
+    recipe.objective.begin(module, train_split)
+    for part, state in (weights or {}).items():
+        getattr(module, part).load_state_dict(state)
+    feed = feed_of(recipe, store, train_split)
+    write_atomically(run.recipe, resolved.text())
+    write_atomically(run.path / "data.json", json.dumps(store.summary(), indent=1))
+    outcome = train(
+        run,
+        module,
+        feed,
+        recipe.training,
+        identity=Identity(to_plain(recipe), store.fingerprint, store.tokenizer.digest),
+        evaluate=lambda trained, _: evaluate_held_out(trained, recipe, store, device=device),
+        observers=observers,
+        flops_per_step=flops_per_step(recipe, store),
+        device=torch.device(device),
+        allow_changes=allow_changes,
+    )
+    evaluation = None
+    if outcome.state == "finished":
+        evaluation = finish(run, module, recipe, store, device=device)
+    return Pretrained(run, outcome, module, evaluation)
+
+
+def feed_of(recipe: Recipe, store: Store, split: Split) -> Feed:
+    """The training batches of a recipe."""
+
+    def plan(noise: Noise) -> Plan:
+        return recipe.objective.plan(split, length=recipe.length, vocabulary=store.vocabulary, noise=noise)
+
+    def pose(rows: Plan, numbers: np.ndarray, noise: Noise) -> Batch:
+        return recipe.objective.pose(
+            rows, numbers, noise, vocabulary=store.vocabulary, length=recipe.length
+        )
+
+    return Feed.of(recipe.training, plan=plan, pose=pose)
+
+
+def flops_per_step(recipe: Recipe, store: Store) -> float:
+    """Forward and backward of one step of full rows, backward counted as twice forward (Kaplan et al. 2020, Section 2.1); heads, which run
+    at chosen places only, are left out."""
+    per_token = recipe.model.flops_per_token(store.vocabulary.size, recipe.length)
+    return 3.0 * per_token * recipe.training.batch_size * recipe.length
+
+
+def evaluate_held_out(
+    module: ObjectiveModule, recipe: Recipe, store: Store, *, device: torch.device | str = "cpu"
+) -> dict[str, float]:
+    """The objective's own score on held-out rows; nothing where the store holds none out."""
+    split = store.split("held_out")
+    if split.num_pieces == 0:
+        return {}
+    return held_out_score(
+        module, recipe.objective, split, store.vocabulary, length=recipe.length, device=device
+    )
+
+
+def finish(
+    run: RunFolder,
+    module: ObjectiveModule,
+    recipe: Recipe,
+    store: Store,
+    *,
+    device: torch.device | str = "cpu",
+) -> dict[str, Any]:
+    """Writes what a finished run leaves for others: `model/`, the closing figures, samples and statistics for the report."""
+    module.eval()
+    evaluation: dict[str, Any] = {"objective": evaluate_held_out(module, recipe, store, device=device)}
+    samples: dict[str, Any] = {"corrupted": [], "filled": []}
+    texts = piece_texts(store.tokenizer)
+    split = store.split("held_out") if store.split("held_out").num_pieces else store.split("train")
+    if isinstance(module, MaskedLMModule):
+        evaluation |= closing_figures(module, recipe, store, split, device=device)
+        samples["filled"] = filled_sentences(module.predict, split, store.vocabulary, texts, device=device)
+    posed = first_batch(recipe, store, split)
+    if posed is not None:
+        samples["corrupted"] = corrupted_rows(posed, texts)
+        write_atomically(run.path / "statistics.json", json.dumps(statistics_of(posed), indent=1))
+    write_atomically(run.path / "evaluation.json", json.dumps(evaluation, indent=1))
+    write_atomically(run.path / "samples.json", json.dumps(samples, ensure_ascii=False))
+    return evaluation
+
+
+def closing_figures(
+    module: MaskedLMModule,
+    recipe: Recipe,
+    store: Store,
+    split: Split,
+    *,
+    device: torch.device | str = "cpu",
+) -> dict[str, Any]:
+    """`measures`, `baselines` and `counts` of the fixed question that every masked language model is asked."""
+    baselines = CountBaselines.count(store.split("train"), store.vocabulary.size)
+    question = MaskedPrediction(length=recipe.length)
+    measured = question(
+        module.predict,
+        split,
+        store.vocabulary,
+        piece_bytes=piece_bytes(store.tokenizer),
+        baselines=baselines,
+        device=device,
+    )
+    return measured.summary()
+
+
+def first_batch(recipe: Recipe, store: Store, split: Split, *, rows: int = 64) -> Posed | None:
+    """The recipe's task posed to some held-out rows, for samples and statistics; None for an objective without a pretext."""
+    pretext = getattr(recipe.objective, "pretext", None)
+    if not isinstance(pretext, Pretext):
+        return None
+    noise = Noise(recipe.training.seed).of("samples")
+    plan = recipe.objective.plan(split, length=recipe.length, vocabulary=store.vocabulary, noise=noise)
+    numbers = np.arange(min(rows, len(plan)))
+    return pretext.pose(plan.rows(numbers), noise, store.vocabulary, plan.labels(numbers))
