@@ -1,0 +1,49 @@
+"""PyTorch checkpoints of others: pickles, read by one explicit command and nowhere else."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from afterbert.base.errors import UserError
+
+_BESIDE = ("config.json", "tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json")
+
+
+def convert_checkpoint(pickled: Path, out: Path) -> None:
+    """Writes the tensors of a checkpoint as model.safetensors, with the config and tokenizer that lie beside
+    it. Raises UserError."""
+    if (out / "model.safetensors").exists():
+        raise UserError(f"{out} already holds a model.safetensors; name a new folder")
+    tensors = {name: tensor.contiguous().clone() for name, tensor in load_pickled(pickled).items()}
+    out.mkdir(parents=True, exist_ok=True)
+    beside = (path for pattern in _BESIDE for path in pickled.parent.glob(pattern) if path.is_file())
+    for source in sorted(beside):
+        shutil.copyfile(source, out / source.name)
+    save_file(tensors, out / "model.safetensors", metadata={"format": "pt"})
+
+
+def load_pickled(path: Path, *, max_bytes: int = 8 << 30) -> dict[str, Tensor]:
+    """Tensors of a PyTorch checkpoint, by the loader that runs no code of the file; never by another. Raises
+    UserError.
+
+    For the one explicit command `afterbert import-checkpoint`; nothing else reads pickles.
+    """
+    size = path.stat().st_size if path.exists() else 0
+    if not 0 < size <= max_bytes:
+        raise UserError(f"{path} has {size:,} bytes; a checkpoint of 1 to {max_bytes:,} bytes can be read")
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # whatever it is: the file is a stranger's, and there is no other way to try
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f"{path} was refused by PyTorch's weights-only loader: {first}") from None
+    if isinstance(found, dict) and isinstance(found.get("state_dict"), dict):
+        found = found["state_dict"]
+    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
+        raise UserError(f"{path} holds more than named tensors; save the model's state_dict alone")
+    return {str(name): tensor for name, tensor in found.items()}

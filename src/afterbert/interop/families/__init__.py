@@ -1,0 +1,123 @@
+"""Families of Hugging Face models that we can be exactly. One file each; its name is their `model_type`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from afterbert.base import plugins
+from afterbert.base.config import differences, to_plain
+from afterbert.base.errors import UserError
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.interop.weights import Weight
+from afterbert.models import Architecture
+
+Config = Mapping[str, Any]
+
+# Nodes that change training but not what a trained model computes: never a reason to refuse an export.
+_TRAINING_ONLY = ("hidden_dropout_prob", "attention_probs_dropout_prob", "initialization.", "inner_dropout")
+
+
+class Family(ABC):
+    """Config keys both ways and one table of weight names, used for export and for import.
+
+    `architecture_of` states what the family computes; an architecture of ours can be exported when
+    `config_of` followed by `architecture_of` gives it back, nodes that only training reads aside. So the two
+    say together what has no exact form.
+    """
+
+    #: their class with our head, and with pooler and pair head where they have one
+    lm_class: ClassVar[str]
+    pretraining_class: ClassVar[str | None] = None
+    #: what their backbone is called inside `lm_class`, with the dot
+    prefix: ClassVar[str]
+    #: what their tokenizer must return for the model
+    model_input_names: ClassVar[tuple[str, ...]] = ("input_ids", "attention_mask")
+    #: names, or beginnings of names, that may stand in a folder and say nothing
+    meaningless: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
+        """Their config.json but for `model_type` and `architectures`, as near as it comes. Raises UserError
+        where it cannot come near."""
+
+    @abstractmethod
+    def architecture_of(self, config: Config) -> Architecture:
+        """Ours from theirs, exactly. Raises UserError where a key asks for something we have not. Sizes are
+        already checked."""
+
+    @abstractmethod
+    def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
+        """The table. Names of ours begin with `backbone.`, `lm_head.`, `pooler.` or `pair_head.`."""
+
+    def normal_form(self, architecture: Architecture) -> Architecture:
+        """The same computation, written the way `architecture_of` writes it."""
+        return architecture
+
+    def naturalness(self, architecture: Architecture) -> int:
+        """Which of several exact families is meant: the highest wins."""
+        return 0
+
+    def express(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
+        """Their whole config.json. Raises UserError that names the nodes without an exact form."""
+        config = {**self.config_of(architecture, vocabulary), "model_type": plugins.name_of(self)}
+        wanted = replace(architecture, vocab_size=config["vocab_size"])  # type: ignore[type-var]
+        ours, theirs = to_plain(self.normal_form(wanted)), to_plain(self.architecture_of(config))
+        found = {
+            path: pair
+            for path, pair in differences(ours, theirs).items()
+            if not any(part in path for part in _TRAINING_ONLY)
+        }
+        if found:
+            told = "; ".join(
+                f"{path} is {_say(ours)} ({_say(theirs)} there)" for path, (ours, theirs) in found.items()
+            )
+            raise UserError(f"Hugging Face's {plugins.name_of(self)} has no exact form of this model: {told}")
+        return config
+
+
+def family_for(architecture: Architecture, vocabulary: Vocabulary) -> Family:
+    """The family that computes exactly this architecture. Raises UserError with each family's reason when
+    there is none."""
+    fitting: list[Family] = []
+    reasons: list[str] = []
+    for name in plugins.names(Family):
+        family = plugins.find(Family, name)()
+        try:
+            family.express(architecture, vocabulary)
+            fitting.append(family)
+        except UserError as reason:
+            reasons += reason.lines
+    if not fitting:
+        raise UserError("this model has no exact form in Hugging Face transformers:", *reasons)
+    return max(fitting, key=lambda family: family.naturalness(architecture))
+
+
+def family_named(model_type: str) -> Family:
+    """Raises UserError for a family that we do not know."""
+    return plugins.find(Family, model_type)()
+
+
+def ids_of(vocabulary: Vocabulary) -> dict[str, int | None]:
+    """The special ids every config names, so that no default of another vocabulary remains in force."""
+    return {
+        "pad_token_id": vocabulary.pad,
+        "bos_token_id": vocabulary.bos if vocabulary.bos is not None else vocabulary.cls,
+        "eos_token_id": vocabulary.eos if vocabulary.eos is not None else vocabulary.sep,
+        "cls_token_id": vocabulary.cls,
+        "sep_token_id": vocabulary.sep,
+    }
+
+
+def refuse_unless(config: Config, key: str, *allowed: Any) -> None:
+    """Raises UserError when config.json asks for something else than `allowed` (the first is the default)."""
+    value = config.get(key, allowed[0])
+    if value not in allowed:
+        choices = " or ".join(_say(choice) for choice in allowed)
+        raise UserError(f"config.json has {key} {_say(value)}; only {choices} can be read here")
+
+
+def _say(value: Any) -> str:
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

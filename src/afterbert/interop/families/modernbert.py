@@ -1,0 +1,185 @@
+"""ModernBERT: rotary positions, norm before each part, gated units, optionally layers that look only near.
+
+Names: transformers, models/modernbert/modeling_modernbert.py. Their first attention has no norm of its own;
+their attention and gate are packed as ours are. Dropout stands at other places than ours, which only training
+could tell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+from afterbert.base.errors import UserError
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.interop.families import Config, Family, ids_of, refuse_unless
+from afterbert.interop.families._names import activation, as_encoder
+from afterbert.interop.weights import Weight, lines
+from afterbert.models import Architecture
+from afterbert.models.encoder import Encoder
+from afterbert.nn.attention import Attention
+from afterbert.nn.embeddings import Embeddings
+from afterbert.nn.feed_forwards.gated import Gated
+from afterbert.nn.heads import LMHead
+from afterbert.nn.initialization import Initialization
+from afterbert.nn.norms.layer_norm import LayerNorm
+from afterbert.nn.position_embeddings.none import NoPositionEmbedding
+from afterbert.nn.positions.rotary import Rotary
+from afterbert.nn.residuals.pre_norm import PreNorm
+from afterbert.nn.stack import LayerType, Stack, Windows
+
+_GLOBAL_THETA, _LOCAL_THETA = 160_000.0, 10_000.0
+
+
+class Modernbert(Family):
+    lm_class = "ModernBertForMaskedLM"
+    prefix = "model."
+    meaningless = ("decoder.weight",)
+
+    def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
+        ours = as_encoder(architecture, "modernbert")
+        feed_forward, windows = ours.stack.feed_forward, ours.stack.windows
+        theta = getattr(ours.stack.attention.positions, "theta", _GLOBAL_THETA)
+        near = getattr(windows.positions, "theta", _LOCAL_THETA) if windows else theta
+        return {
+            **ids_of(vocabulary),
+            "vocab_size": ours.table_size(vocabulary),
+            "hidden_size": ours.hidden_size,
+            "num_hidden_layers": ours.num_hidden_layers,
+            "num_attention_heads": ours.num_attention_heads,
+            "intermediate_size": ours.intermediate_size,
+            "max_position_embeddings": ours.max_position_embeddings,
+            "hidden_activation": getattr(feed_forward, "activation", "gelu"),
+            "initializer_range": ours.initialization.initializer_range,
+            "initializer_cutoff_factor": ours.initialization.initializer_cutoff_factor,
+            "norm_eps": getattr(ours.norm, "eps", 1e-5),
+            "norm_bias": getattr(ours.norm, "bias", False),
+            "attention_bias": ours.stack.attention.bias,
+            "attention_dropout": ours.attention_probs_dropout_prob,
+            "layer_types": list(ours.stack.layer_types(ours.num_hidden_layers)),
+            "rope_parameters": {
+                "full_attention": {"rope_type": "default", "rope_theta": theta},
+                "sliding_attention": {"rope_type": "default", "rope_theta": near},
+            },
+            "local_attention": windows.local_attention if windows else 128,
+            "embedding_dropout": ours.hidden_dropout_prob,
+            "mlp_bias": getattr(feed_forward, "bias", False),
+            "mlp_dropout": getattr(feed_forward, "inner_dropout", 0.0),
+            "decoder_bias": ours.lm_head.decoder_bias,
+            "classifier_bias": ours.lm_head.bias,
+            "classifier_activation": ours.lm_head.activation,
+            "tie_word_embeddings": True,
+        }
+
+    def architecture_of(self, config: Config) -> Encoder:
+        refuse_unless(config, "tie_word_embeddings", True)
+        refuse_unless(config, "rope_scaling", None)
+        layers = config.get("num_hidden_layers", 22)
+        kinds, windows = _layer_types(config, layers), None
+        if "sliding_attention" in kinds:
+            near = Rotary(theta=_theta(config, "sliding_attention", "local_rope_theta", _LOCAL_THETA))
+            width = config.get("local_attention", 128)
+            windows = Windows(width, layer_types=shortest_pattern(kinds), positions=near)
+        rotary = Rotary(theta=_theta(config, "full_attention", "global_rope_theta", _GLOBAL_THETA))
+        return Encoder(
+            vocab_size=config.get("vocab_size", 50368),
+            hidden_size=config.get("hidden_size", 768),
+            num_hidden_layers=layers,
+            num_attention_heads=config.get("num_attention_heads", 12),
+            intermediate_size=config.get("intermediate_size", 1152),
+            max_position_embeddings=config.get("max_position_embeddings", 8192),
+            hidden_dropout_prob=config.get("embedding_dropout", 0.0),
+            attention_probs_dropout_prob=config.get("attention_dropout", 0.0),
+            norm=LayerNorm(eps=config.get("norm_eps", 1e-5), bias=config.get("norm_bias", False)),
+            embeddings=Embeddings(positions=NoPositionEmbedding(), type_vocab_size=0),
+            stack=Stack(
+                attention=Attention(bias=config.get("attention_bias", False), positions=rotary),
+                feed_forward=Gated(
+                    activation=activation(config, "hidden_activation", "gelu"),
+                    bias=config.get("mlp_bias", False),
+                    inner_dropout=config.get("mlp_dropout", 0.0),
+                ),
+                residual=PreNorm(has_first_norm=False),
+                windows=windows,
+            ),
+            lm_head=LMHead(
+                activation=activation(config, "classifier_activation", "gelu"),
+                bias=config.get("classifier_bias", False),
+                decoder_bias=config.get("decoder_bias", True),
+            ),
+            initialization=Initialization(scales_residuals=True),
+        )
+
+    def normal_form(self, architecture: Architecture) -> Architecture:
+        ours = as_encoder(architecture, "modernbert")
+        kinds = ours.stack.layer_types(ours.num_hidden_layers)
+        if ours.stack.windows is None:
+            return ours
+        windows = replace(ours.stack.windows, layer_types=shortest_pattern(kinds))
+        return replace(
+            ours, stack=replace(ours.stack, windows=windows if "sliding_attention" in kinds else None)
+        )
+
+    def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
+        ours = cast(Encoder, architecture)
+        feed_forward, norm = cast(Gated, ours.stack.feed_forward), cast(LayerNorm, ours.norm)
+        attention_ends, gate_ends = _ends(ours.stack.attention.bias), _ends(feed_forward.bias)
+        norm_ends = _ends(norm.bias)
+        table = [
+            *lines("backbone.embeddings.token", "model.embeddings.tok_embeddings", "weight"),
+            *lines("backbone.embeddings.norm", "model.embeddings.norm", *norm_ends),
+            *lines("backbone.stack.final_norm", "model.final_norm", *norm_ends),
+            *lines("lm_head.transform.dense", "head.dense", *_ends(ours.lm_head.bias)),
+            *lines("lm_head.transform.norm", "head.norm", *norm_ends),
+        ]
+        if ours.lm_head.decoder_bias:
+            table.append(Weight("lm_head.bias", ("decoder.bias",)))
+        for i in range(ours.num_hidden_layers):
+            attention, gated = f"backbone.stack.attention.{i}", f"backbone.stack.feed_forward.{i}"
+            table += lines(f"{attention}.inner.qkv", f"model.layers.{i}.attn.Wqkv", *attention_ends)
+            table += lines(f"{attention}.inner.output", f"model.layers.{i}.attn.Wo", *attention_ends)
+            table += lines(f"{gated}.inner.input", f"model.layers.{i}.mlp.Wi", *gate_ends)
+            table += lines(f"{gated}.inner.output", f"model.layers.{i}.mlp.Wo", *gate_ends)
+            table += lines(f"{gated}.norm", f"model.layers.{i}.mlp_norm", *norm_ends)
+            if i > 0:
+                table += lines(f"{attention}.norm", f"model.layers.{i}.attn_norm", *norm_ends)
+        return table
+
+
+def shortest_pattern(kinds: tuple[LayerType, ...]) -> tuple[LayerType, ...]:
+    """The shortest beginning of which the whole is a repetition, cut off anywhere.
+
+    >>> shortest_pattern(("full_attention", "sliding_attention", "full_attention"))
+    ('full_attention', 'sliding_attention')
+    """
+    for length in range(1, len(kinds)):
+        if all(kind == kinds[place % length] for place, kind in enumerate(kinds)):
+            return kinds[:length]
+    return kinds
+
+
+def _layer_types(config: Config, layers: int) -> tuple[LayerType, ...]:
+    """Newer folders list the kinds, older ones say every how many layers one sees everything."""
+    kinds = config.get("layer_types")
+    if kinds is None:
+        every = config.get("global_attn_every_n_layers", 3)
+        kinds = ["sliding_attention" if layer % every else "full_attention" for layer in range(layers)]
+    if len(kinds) != layers or not set(kinds) <= {"full_attention", "sliding_attention"}:
+        raise UserError(
+            f"config.json has {len(kinds)} layer_types ({', '.join(sorted(set(kinds)))}); must have full_attention or "
+            f"sliding_attention for each of {layers} layers"
+        )
+    return tuple(kinds)
+
+
+def _theta(config: Config, kind: str, older_key: str, default: float) -> float:
+    parameters = (config.get("rope_parameters") or {}).get(kind) or {}
+    refuse_unless(parameters, "rope_type", "default")
+    theta = parameters.get("rope_theta", config.get(older_key, default))
+    if not isinstance(theta, (int, float)) or not theta > 1:
+        raise UserError(f"config.json has a rope_theta of {theta!r} for {kind}; must be a number above 1")
+    return float(theta)
+
+
+def _ends(bias: bool) -> tuple[str, ...]:
+    return ("weight", "bias") if bias else ("weight",)

@@ -1,0 +1,74 @@
+"""RoBERTa: BERT's layers; positions count from the padding id plus one; no pair question.
+
+Names: transformers, models/roberta/modeling_roberta.py. The rows of their position table up to the padding id
+never reach a visible piece: they are left out here and written as zeros. A model of ours without segments
+gets one segment row of zeros, which is the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+from afterbert.base.errors import UserError
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.interop.families import Config, Family
+from afterbert.interop.families._names import as_encoder, bert_embeddings, bert_layers
+from afterbert.interop.families.bert import Bert
+from afterbert.interop.weights import Weight, lines
+from afterbert.models import Architecture
+from afterbert.models.encoder import Encoder
+
+
+class Roberta(Family):
+    lm_class = "RobertaForMaskedLM"
+    prefix = "roberta."
+    meaningless = ("roberta.embeddings.position_ids", "lm_head.decoder.")
+
+    def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
+        ours = as_encoder(architecture, "roberta")
+        return {
+            **Bert().config_of(ours, vocabulary),
+            "max_position_embeddings": ours.max_position_embeddings + vocabulary.need("pad") + 1,
+            "type_vocab_size": ours.embeddings.type_vocab_size or 1,
+        }
+
+    def architecture_of(self, config: Config) -> Encoder:
+        before = _rows_before(config)
+        positions = config.get("max_position_embeddings", 512) - before
+        if positions < 1:
+            raise UserError(
+                f"config.json has max_position_embeddings {positions + before}, of which {before} are taken by the "
+                "padding id; this leaves no position"
+            )
+        if config.get("hidden_act", "gelu") != "gelu":
+            raise UserError(
+                f"config.json has hidden_act '{config['hidden_act']}'; RoBERTa's head is always gelu"
+            )
+        return Bert().architecture_of({**config, "max_position_embeddings": positions})
+
+    def normal_form(self, architecture: Architecture) -> Architecture:
+        ours = as_encoder(architecture, "roberta")
+        segments = ours.embeddings.type_vocab_size or 1
+        return replace(ours, embeddings=replace(ours.embeddings, type_vocab_size=segments))
+
+    def naturalness(self, architecture: Architecture) -> int:
+        return 1 if as_encoder(architecture, "roberta").embeddings.type_vocab_size == 1 else -1
+
+    def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
+        ours = cast(Encoder, architecture)
+        return [
+            *bert_embeddings(self.prefix, ours, rows_before=_rows_before(config), empty_segments=1),
+            *bert_layers(self.prefix, ours.num_hidden_layers),
+            *lines("lm_head.transform.dense", "lm_head.dense", "weight", "bias"),
+            *lines("lm_head.transform.norm", "lm_head.layer_norm", "weight", "bias"),
+            Weight("lm_head.bias", ("lm_head.bias",)),
+            *lines("pooler.dense", "roberta.pooler.dense", "weight", "bias"),
+        ]
+
+
+def _rows_before(config: Config) -> int:
+    pad = config.get("pad_token_id", 1)
+    if pad is None:
+        raise UserError("config.json has no pad_token_id, from which RoBERTa counts its positions; add it")
+    return int(pad) + 1

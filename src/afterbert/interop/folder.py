@@ -1,0 +1,132 @@
+"""Our model as a Hugging Face folder that transformers loads without any code of ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from afterbert.base.errors import UserError
+from afterbert.base.runs import write_atomically
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.interop.families import Family, family_for
+from afterbert.interop.strangers import read_json, tokenizer_size
+from afterbert.models import Architecture
+
+# What a tokenizer may consist of besides tokenizer.json and its config.
+_TOKENIZER_FILES = ("vocab.txt", "vocab.json", "merges.txt", "special_tokens_map.json", "spiece.model")
+_SPECIAL = {
+    "pad": "pad_token",
+    "unk": "unk_token",
+    "cls": "cls_token",
+    "sep": "sep_token",
+    "mask": "mask_token",
+}
+_SPECIAL |= {"bos": "bos_token", "eos": "eos_token"}
+
+
+def export_folder(
+    out: Path,
+    architecture: Architecture,
+    backbone: nn.Module,
+    lm_head: nn.Module,
+    *,
+    vocabulary: Vocabulary,
+    tokenizer: Path | None = None,
+    family: Family | None = None,
+    pooler: nn.Module | None = None,
+    pair_head: nn.Module | None = None,
+) -> Family:
+    """Writes config.json, model.safetensors and the tokenizer; returns the family that was chosen or given.
+
+    tokenizer: a folder with tokenizer.json, or that file. pooler and pair_head (label 0: B follows A) are
+    saved where the family has them. Raises UserError when no family computes exactly this, or when the
+    tokenizer does not fit.
+    """
+    family = family or family_for(architecture, vocabulary)
+    config = family.express(architecture, vocabulary)
+    parts = {"backbone": backbone, "lm_head": lm_head, "pooler": pooler, "pair_head": pair_head}
+    ours = {
+        f"{part}.{name}": tensor.detach().cpu()
+        for part, module in parts.items()
+        if module is not None
+        for name, tensor in module.state_dict().items()
+    }
+    tensors = their_tensors(family, config, architecture, ours)
+    complete = family.pretraining_class if pooler is not None and pair_head is not None else None
+    config |= {"architectures": [complete or family.lm_class], "dtype": _dtype_of(tensors)}
+    out.mkdir(parents=True, exist_ok=True)
+    if tokenizer is not None:
+        _write_tokenizer(out, tokenizer, architecture, vocabulary, family)
+    beside = out / f".tmp-{os.getpid()}-model.safetensors"
+    save_file(tensors, beside, metadata={"format": "pt"})
+    os.replace(beside, out / "model.safetensors")
+    write_atomically(out / "config.json", json.dumps(config, indent=2) + "\n")
+    return family
+
+
+def their_tensors(
+    family: Family, config: Mapping[str, Any], architecture: Architecture, ours: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """All tensors under the family's names. What `ours` has not (a pooler, say) is left out; what has no line
+    in the table is a bug."""
+    tensors: dict[str, Tensor] = {}
+    placed = set()
+    for line in family.weights(config, architecture):
+        if line.ours is None:
+            tensors |= line.to_theirs(None)
+        elif line.ours in ours:
+            tensors |= line.to_theirs(ours[line.ours])
+            placed.add(line.ours)
+    left = {name for name in ours if name not in placed and not name.startswith(("pooler.", "pair_head."))}
+    assert not left, f"{type(family).__name__} has no names for {sorted(left)}"
+    return tensors
+
+
+def _dtype_of(tensors: Mapping[str, Tensor]) -> str:
+    return str(next(iter(tensors.values())).dtype).removeprefix("torch.")
+
+
+def _write_tokenizer(
+    out: Path, tokenizer: Path, architecture: Architecture, vocabulary: Vocabulary, family: Family
+) -> None:
+    """Copies the tokenizer's files and makes its config say what the model takes and which pieces are
+    special."""
+    file = tokenizer if tokenizer.is_file() else tokenizer / "tokenizer.json"
+    size, rows = tokenizer_size(file), architecture.table_size(vocabulary)
+    if size > rows:
+        raise UserError(
+            f"{file} has {size} pieces, but the model's table only {rows}; they do not belong together"
+        )
+    for name in ("tokenizer.json", *_TOKENIZER_FILES):
+        source = file if name == "tokenizer.json" else file.parent / name
+        if source.exists() and source.resolve() != (out / name).resolve():
+            shutil.copyfile(source, out / name)
+    given = file.parent / "tokenizer_config.json"
+    config = read_json(given, 1 << 20) if given.exists() else {"tokenizer_class": "PreTrainedTokenizerFast"}
+    config.pop("auto_map", None)
+    config |= {
+        "model_max_length": architecture.max_position_embeddings,
+        "model_input_names": list(family.model_input_names),
+        "clean_up_tokenization_spaces": False,
+        **_special_pieces(file, vocabulary),
+    }
+    write_atomically(out / "tokenizer_config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+
+
+def _special_pieces(file: Path, vocabulary: Vocabulary) -> dict[str, str]:
+    """Their config names special pieces by text: cls_token: [CLS], ..."""
+    tokenizer = read_json(file, 1 << 26)
+    listed = tokenizer["model"]["vocab"]
+    pieces = {number: piece for piece, number in listed.items()} if isinstance(listed, dict) else {}
+    if isinstance(listed, list):
+        pieces = {number: entry[0] for number, entry in enumerate(listed)}
+    pieces |= {added["id"]: added["content"] for added in tokenizer.get("added_tokens") or []}
+    ids = {key: getattr(vocabulary, name) for name, key in _SPECIAL.items()}
+    return {key: pieces[number] for key, number in ids.items() if number is not None}

@@ -1,0 +1,212 @@
+"""Reading what strangers wrote: JSON and tensor files with limits, checked before anything is allocated.
+
+Nothing here runs code that a folder brings: `auto_map` and everything of its kind is dropped, pickles are
+refused by name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from afterbert.base.errors import UserError
+
+_CONFIG_BYTES = 1 << 20
+_TOKENIZER_BYTES = 1 << 26
+_INDEX_BYTES = 1 << 24
+
+# Far above any text model, far below what makes building a skeleton of modules slow.
+_SIZES = {
+    "hidden_size": 1 << 16,
+    "embedding_size": 1 << 16,
+    "num_hidden_layers": 512,
+    "num_attention_heads": 1 << 10,
+    "intermediate_size": 1 << 18,
+    "vocab_size": 1 << 23,
+    "max_position_embeddings": 1 << 22,
+    "local_attention": 1 << 22,
+    "global_attn_every_n_layers": 512,
+}
+
+
+def _number(value: Any, low: float, high: float) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
+
+
+def _whole(value: Any, low: int, high: int) -> bool:
+    return isinstance(value, int) and _number(value, low, high)
+
+
+def _words(value: Any) -> bool:
+    return isinstance(value, list) and len(value) <= 512 and all(isinstance(word, str) for word in value)
+
+
+def _objects(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(part, dict) for part in value.values())
+
+
+# (keys, what is allowed besides null, how to say it); sizes come on top
+_RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    ("type_vocab_size", lambda value: _whole(value, 0, 1 << 10), "a whole number from 0 to 1,024"),
+    (
+        r".*(dropout|_drop|dropout_prob|pdrop)",
+        lambda value: _number(value, 0, 0.999),
+        "a number from 0 to 0.999",
+    ),
+    (r".*(_eps|_epsilon)", lambda value: _number(value, 1e-30, 1), "a small number above 0"),
+    (r".*_theta", lambda value: _number(value, 1.001, 1e12), "a number above 1"),
+    (r"pad_token_id", lambda value: _whole(value, 0, 1 << 23), "the number of a piece"),
+    (r".*_bias|tie_word_embeddings|is_decoder", lambda value: isinstance(value, bool), "true or false"),
+    (
+        r"hidden_act|.*activation|position_embedding_type|model_type",
+        lambda value: isinstance(value, str),
+        "a word",
+    ),
+    (r"layer_types", _words, "a list of words"),
+    (r"rope_parameters", _objects, "an object of objects"),
+    (r"quantization_config", lambda value: False, "left out: quantized weights cannot be read"),
+)
+# Keys that choose code to run or kernels to fetch.
+_CHOOSES_CODE = re.compile(
+    r"auto_map|custom_pipelines|trust_remote_code|.*attn_implementation.*|.*kernel.*|_name_or_path"
+)
+_TYPES = {"F64", "F32", "F16", "BF16"}
+
+
+def read_json(path: Path, limit: int) -> dict[str, Any]:
+    """A JSON object of at most `limit` bytes. Raises UserError that names the file."""
+    try:
+        size = path.stat().st_size
+        if size > limit:
+            raise UserError(
+                f"{path} has {size:,} bytes, more than the {limit:,} that are read; is it the right file?"
+            )
+        found = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+    except FileNotFoundError:
+        raise UserError(
+            f"{path} is missing; give the folder of a model that Hugging Face transformers saved"
+        ) from None
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise UserError(f"{path} is no JSON that can be read: {error}") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{path} holds a {type(found).__name__}; must be a JSON object")
+    return found
+
+
+def _no_constant(name: str) -> float:
+    raise json.JSONDecodeError(f"{name} is no number", "", 0)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.json with every value of use checked, every size bounded, and every key that chooses code
+    dropped. A null is taken for a key left out. Raises UserError."""
+    path = folder / "config.json"
+    read = read_json(path, _CONFIG_BYTES)
+    config = {
+        key: value for key, value in read.items() if value is not None and not _CHOOSES_CODE.fullmatch(key)
+    }
+    for key, value in config.items():
+        if key in _SIZES and not _whole(value, 1, _SIZES[key]):
+            raise UserError(f"{path} has {key} {value!r}; must be a whole number from 1 to {_SIZES[key]:,}")
+        for keys, is_right, said in _RULES:
+            if re.fullmatch(keys, key) and not is_right(value):
+                raise UserError(f"{path} has {key} {value!r}; must be {said}")
+    pad, size = config.get("pad_token_id"), config.get("vocab_size")
+    if pad is not None and size is not None and pad >= size:
+        raise UserError(f"{path} has pad_token_id {pad}, outside its vocabulary of {size} pieces")
+    return config
+
+
+@dataclass(frozen=True)
+class TensorFiles:
+    """Names, shapes and places of the tensors of a folder, read from the files' headers alone."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+    files: Mapping[str, Path]
+
+    @staticmethod
+    def of(folder: Path) -> TensorFiles:
+        """From model.safetensors, or from the parts that an index lists. Raises UserError, also when there
+        are only pickles."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        files: dict[str, Path] = {}
+        for path in _tensor_paths(folder):
+            for name, shape in _header(path).items():
+                shapes[name], files[name] = shape, path
+        return TensorFiles(shapes, files)
+
+    def load(self, names: set[str]) -> dict[str, Tensor]:
+        """These tensors, as they are stored."""
+        loaded: dict[str, Tensor] = {}
+        for path in sorted({self.files[name] for name in names}):
+            with safe_open(str(path), framework="pt") as file:
+                loaded |= {name: file.get_tensor(name) for name in names if self.files[name] == path}
+        return loaded
+
+
+def _tensor_paths(folder: Path) -> list[Path]:
+    index = folder / "model.safetensors.index.json"
+    if (folder / "model.safetensors").exists():
+        return [folder / "model.safetensors"]
+    if index.exists():
+        return _parts(index)
+    pickles = sorted(
+        path.name for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt") for path in folder.glob(pattern)
+    )
+    if pickles:
+        raise UserError(
+            f"{folder} holds its weights only as a pickle ({pickles[0]}), which can run code when read; "
+            f"convert it once with `afterbert import-checkpoint {folder / pickles[0]} NEW_FOLDER`"
+        )
+    raise UserError(f"{folder} holds no model.safetensors; give the folder of a saved model")
+
+
+def _parts(index: Path) -> list[Path]:
+    placed = read_json(index, _INDEX_BYTES).get("weight_map")
+    if not isinstance(placed, dict) or not placed:
+        raise UserError(f"{index} has no weight_map; download the folder again")
+    names = sorted({str(name) for name in placed.values()})
+    for name in names:
+        if Path(name).name != name or not name.endswith(".safetensors"):
+            raise UserError(f"{index} names '{name}', which is no tensor file beside it")
+        if not (index.parent / name).exists():
+            raise UserError(f"{index} names {name}, which is missing; download the folder again")
+    return [index.parent / name for name in names]
+
+
+def _header(path: Path) -> dict[str, tuple[int, ...]]:
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  (no mapping: it has only keys())
+            for name, part in slices.items():
+                if part.get_dtype() not in _TYPES and not name.endswith("position_ids"):
+                    raise UserError(
+                        f"{path} holds {name} as {part.get_dtype()}; only unquantized floats can be read"
+                    )
+            return {name: tuple(part.get_shape()) for name, part in slices.items()}
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} is no whole safetensors file ({error}); download or copy it again") from None
+
+
+def tokenizer_size(path: Path) -> int:
+    """One more than the highest piece id in a tokenizer.json. Raises UserError."""
+    tokenizer = read_json(path, _TOKENIZER_BYTES)
+    model = tokenizer.get("model")
+    vocabulary = model.get("vocab") if isinstance(model, dict) else None
+    if isinstance(vocabulary, dict):
+        ids = list(vocabulary.values())
+    elif isinstance(vocabulary, list):
+        ids = list(range(len(vocabulary)))
+    else:
+        raise UserError(f"{path} lists no pieces under model.vocab; is it a tokenizer.json?")
+    ids += [added.get("id") for added in tokenizer.get("added_tokens") or [] if isinstance(added, dict)]
+    if not ids or not all(isinstance(one, int) and one >= 0 for one in ids):
+        raise UserError(f"{path} gives a piece an id that is no whole number from 0")
+    return max(ids) + 1

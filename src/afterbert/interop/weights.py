@@ -1,0 +1,73 @@
+"""One line of a family's table of weights: a tensor of ours and the tensors of theirs that together are
+it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Weight:
+    """`theirs` are laid one below the other (along the first axis) in equal parts; None of ours: they hold
+    zeros where we hold nothing.
+
+    rows_before: rows that only theirs begins with; transposed: theirs is a matrix the other way round
+    (GPT-2's); shape: of theirs, where ours is None.
+
+    >>> packed = Weight("qkv.weight", ("q.weight", "k.weight", "v.weight"))
+    >>> {name: tensor.tolist() for name, tensor in packed.to_theirs(torch.arange(6).view(3, 2)).items()}
+    {'q.weight': [[0, 1]], 'k.weight': [[2, 3]], 'v.weight': [[4, 5]]}
+    """
+
+    ours: str | None
+    theirs: tuple[str, ...]
+    rows_before: int = 0
+    transposed: bool = False
+    shape: Shape = ()
+
+    def to_theirs(self, tensor: Tensor | None) -> dict[str, Tensor]:
+        """Their tensors, contiguous, made from ours (None where ours is None)."""
+        if tensor is None:
+            return {name: torch.zeros(self.shape) for name in self.theirs}
+        if self.rows_before:
+            tensor = torch.cat((tensor.new_zeros(self.rows_before, *tensor.shape[1:]), tensor))
+        parts = tensor.chunk(len(self.theirs))
+        if self.transposed:
+            parts = tuple(part.T for part in parts)
+        return {name: part.contiguous().clone() for name, part in zip(self.theirs, parts)}
+
+    def to_ours(self, found: Mapping[str, Tensor]) -> Tensor:
+        """Our tensor from theirs, in float32."""
+        parts = [found[name].float() for name in self.theirs]
+        whole = torch.cat([part.T if self.transposed else part for part in parts])
+        return whole[self.rows_before :].clone()
+
+    def shape_of_theirs(self, ours: Shape) -> Shape:
+        """The shape each of theirs must have, given ours."""
+        if self.ours is None:
+            return self.shape
+        shape = (ours[0] // len(self.theirs) + self.rows_before, *ours[1:])
+        return shape[::-1] if self.transposed else shape
+
+
+def lines(ours: str, theirs: str | tuple[str, ...], *endings: str, transposed: bool = False) -> list[Weight]:
+    """One line for each ending (weight, bias) of a layer. A bias is never transposed.
+
+    >>> [line.theirs for line in lines("dense", "cls.dense", "weight", "bias")]
+    [('cls.dense.weight',), ('cls.dense.bias',)]
+    """
+    names = (theirs,) if isinstance(theirs, str) else theirs
+    return [
+        Weight(
+            f"{ours}.{end}",
+            tuple(f"{name}.{end}" for name in names),
+            transposed=transposed and end == "weight",
+        )
+        for end in endings
+    ]

@@ -1,0 +1,68 @@
+"""Every family in `interop/families/`: its table is whole, and what it reads it can write."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from afterbert.base import plugins
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.interop.families import Family
+from afterbert.interop.folder import their_tensors
+
+VOCABULARY = Vocabulary(size=41, pad=1, bos=2, eos=3, cls=2, sep=3, mask=4)
+
+
+@pytest.fixture(params=plugins.names(Family))
+def family(request: pytest.FixtureRequest) -> Family:
+    return plugins.find(Family, request.param)()
+
+
+def smallest(family: Family) -> dict:
+    """Their own config class, made tiny."""
+    from transformers import AutoConfig
+
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 41}
+    config = AutoConfig.for_model(plugins.name_of(family), **sizes, pad_token_id=1)
+    return {key: value for key, value in config.to_dict().items() if value is not None}
+
+
+def test_the_table_names_every_weight_of_theirs_once(family: Family) -> None:
+    import transformers
+
+    config = smallest(family)
+    theirs = getattr(transformers, family.lm_class)._from_config(
+        transformers.AutoConfig.for_model(**config), attn_implementation="eager"
+    )
+    tied = set(theirs._tied_weights_keys or ())
+    architecture = family.architecture_of(config)
+    table = family.weights(config, architecture)
+    names = [name for line in table for name in line.theirs]
+    assert len(names) == len(set(names))
+    for name, tensor in theirs.state_dict().items():
+        assert name in names or name in tied or name.startswith(family.meaningless), name
+        if name in names:
+            assert tensor.dtype.is_floating_point
+
+
+def test_every_weight_of_ours_goes_out_and_comes_back(family: Family) -> None:
+    config = smallest(family)
+    architecture = family.architecture_of(config)
+    backbone = architecture.build(VOCABULARY)
+    head = architecture.build_lm_head(backbone)
+    ours = {f"backbone.{name}": torch.randn_like(tensor) for name, tensor in backbone.state_dict().items()}
+    ours |= {f"lm_head.{name}": torch.randn_like(tensor) for name, tensor in head.state_dict().items()}
+    theirs = their_tensors(family, config, architecture, ours)
+    assert all(tensor.is_contiguous() for tensor in theirs.values())
+    for line in family.weights(config, architecture):
+        if line.ours in ours:
+            assert torch.equal(line.to_ours(theirs), ours[line.ours]), line
+            shapes = {tuple(theirs[name].shape) for name in line.theirs}
+            assert shapes == {line.shape_of_theirs(tuple(ours[line.ours].shape))}, line
+
+
+def test_what_is_read_can_be_expressed_again(family: Family) -> None:
+    architecture = family.architecture_of(smallest(family))
+    config = family.express(architecture, VOCABULARY)
+    assert config["model_type"] == plugins.name_of(family)
+    assert family.architecture_of(config) == architecture
