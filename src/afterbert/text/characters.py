@@ -73,3 +73,24 @@ def kinds_of(characters: np.ndarray) -> np.ndarray:
     True
     """
     return kind_table()[characters]
+
+
+def before_space(is_start: np.ndarray, kinds: np.ndarray, text_starts: np.ndarray) -> np.ndarray:
+    """bool [C]: starts [C] moved before the white space in front of them, which belongs to what follows it.
+
+    kinds: uint8 [C]; text_starts: int64 [D+1]; no start is moved out of its text.
+
+    >>> kinds = kinds_of(code_points("a  b"))
+    >>> before_space(np.array([True, False, False, True]), kinds, np.array([0, 4])).tolist()
+    [True, True, False, False]
+    """
+    index = np.arange(len(kinds))
+    is_space = kinds == SPACE
+    after_visible = np.append(True, ~is_space[:-1])
+    after_visible[text_starts[:-1][np.diff(text_starts) > 0]] = True
+    run_begins = np.maximum.accumulate(np.where(after_visible, index, 0))
+    moved = np.zeros(len(kinds), dtype=bool)
+    starts = np.flatnonzero(is_start)
+    has_space = ~after_visible[starts]
+    moved[np.where(has_space, run_begins[starts - has_space], starts)] = True
+    return moved

@@ -1,0 +1,45 @@
+"""Where sentences begin, by sentencex, which knows the abbreviations and marks of some 300 languages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import sentencex
+
+from afterbert.base.rows import starts_of
+from afterbert.text.characters import SPACE, before_space
+from afterbert.text.encoding import Encoded
+from afterbert.text.planes import Plane
+
+
+@dataclass(frozen=True)
+class SentenceStart(Plane):
+    """default_language: for texts that name none. lines_end_sentences: a line end is the end of a sentence;
+    right where a line holds a paragraph or a title, wrong where paragraphs are wrapped. An empty line always
+    ends a sentence.
+    """
+
+    default_language: str = "en"
+    lines_end_sentences: bool = False
+
+    def __call__(self, encoded: Encoded) -> np.ndarray:
+        size = len(encoded.characters)
+        is_visible = np.append(encoded.kinds != SPACE, True)
+        next_visible = np.minimum.accumulate(np.where(is_visible, np.arange(size + 1), size)[::-1])[::-1]
+        is_start = np.zeros(size + 1, dtype=bool)
+        is_start[next_visible[self._starts(encoded)]] = True
+        moved = before_space(is_start[:-1], encoded.kinds, encoded.text_starts)
+        return encoded.pieces_with_start(moved)
+
+    def _starts(self, encoded: Encoded) -> np.ndarray:
+        """int64: where sentences start, perhaps on white space."""
+        lengths: list[int] = []
+        for text, language in zip(encoded.texts, encoded.languages):
+            found = list(map(len, sentencex.segment(language or self.default_language, text)))
+            assert sum(found) == len(text), "sentences add up to their text"
+            lengths += found
+        starts = starts_of(np.array(lengths, dtype=np.int64))[:-1]
+        if self.lines_end_sentences:
+            starts = np.concatenate((starts, np.flatnonzero(encoded.characters == ord("\n")) + 1))
+        return starts
