@@ -28,8 +28,19 @@ import numpy as np
 
 from afterbert.base.errors import UserError
 from afterbert.base.rows import starts_of
-from afterbert.text.characters import APOSTROPHE, HAN, HYPHEN, JOINER, LETTER, MARK, OTHER, SPACE,
-before_space from afterbert.text.encoding import Encoded from afterbert.text.planes import Plane
+from afterbert.text.characters import (
+    APOSTROPHE,
+    HAN,
+    HYPHEN,
+    JOINER,
+    LETTER,
+    MARK,
+    OTHER,
+    SPACE,
+    before_space,
+)
+from afterbert.text.encoding import Encoded
+from afterbert.text.planes import Plane
 
 _INSTALL = "pip install 'afterbert[zh]'"
 
