@@ -192,14 +192,15 @@ class _Known:
         inner, outer = list(compress(chunks, is_inner)), list(compress(chunks, ~is_inner))
         # Some tokenizers treat the first word of a text in their own way: here it is one of ours.
         joined, alone = self._encode([_FIRST + "".join(inner)]), self._encode(outer)
-        joined = _Pieces(*(values[joined.ends > len(_FIRST)] for values in joined[:3]), joined.counts)
+        is_ours = joined.ends <= len(_FIRST)
+        ids, begins, ends = joined.ids[~is_ours], joined.begins[~is_ours], joined.ends[~is_ours]
         starts = starts_of(np.fromiter(map(len, inner), np.int64, len(inner))) + len(_FIRST)
-        chunk_of = np.searchsorted(starts, joined.ends, side="left") - 1
+        chunk_of = np.searchsorted(starts, ends, side="left") - 1
         shift = starts[chunk_of]
         both = _Pieces(
-            np.concatenate((joined.ids, alone.ids)),
-            np.concatenate((joined.begins - shift, alone.begins)),
-            np.concatenate((joined.ends - shift, alone.ends)),
+            np.concatenate((ids, alone.ids)),
+            np.concatenate((begins - shift, alone.begins)),
+            np.concatenate((ends - shift, alone.ends)),
             np.concatenate((np.bincount(chunk_of, minlength=len(inner)), alone.counts)),
         )
         order = np.argsort(np.argsort(~is_inner, kind="stable"))

@@ -5,15 +5,14 @@ follow their tokenizer, which makes three words of `don't`, and one masked `t` i
 is a property of the text, so that it is the same for every tokenizer:
 
 - a word is a longest run of letters, digits and the marks on them (`naïve`, `3`, `B2B`);
-- an apostrophe between two letters belongs to the word (`don't` is one word), a hyphen does not (`well-known`
-is three: compounds are
-  open-ended, and their parts are words); both can be set;
+- an apostrophe between two letters belongs to the word (`don't` is one word), a hyphen does not
+  (`well-known` is three: compounds are open-ended, and their parts are words); both can be set;
 - every other visible character is a word of its own: `3.14` is three words, as it is for BERT;
 - marks, zero-width characters and what a joiner ties belong to the character before (an emoji family is one
-word);
-- letters of scripts without spaces (Thai, Lao, Khmer, Myanmar, Hiragana) stand alone, each with its marks; so
-do Han characters, but in
-  Chinese the segmenter of the `zh` extra (jieba's) says which of them make one word;
+  word);
+- letters of scripts without spaces (Thai, Lao, Khmer, Myanmar, Hiragana) stand alone, each with its marks;
+  so do Han characters, but in Chinese the segmenter of the `zh` extra (jieba's) says which of them make one
+  word;
 - white space belongs to the word after it, as it does in the pieces of byte-level BPE and Unigram.
 """
 
