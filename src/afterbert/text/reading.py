@@ -1,0 +1,24 @@
+"""All documents of some sources, in one process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from afterbert.text.documents import Document, Tally
+from afterbert.text.policy import Policy
+from afterbert.text.sources import Source
+
+_PART_BYTES = 64_000_000
+
+
+def read(
+    sources: Iterable[Source], policy: Policy | None = None, tally: Tally | None = None
+) -> Iterator[Document]:
+    """All documents of these sources, in order, in this process; at the end the policy looks at the tally.
+    Raises UserError."""
+    policy = Policy() if policy is None else policy
+    tally = Tally() if tally is None else tally
+    for source in sources:
+        for part in source.parts(_PART_BYTES):
+            yield from part.documents(policy, tally)
+    policy.check(tally)

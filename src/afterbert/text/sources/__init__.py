@@ -1,0 +1,66 @@
+"""Where documents come from: one module for each kind of source.
+
+A source promises: documents stream in bounded memory; `parts` can be read in any process and in any order,
+and their documents in the order of the parts are those of the whole, whatever their size; each document
+found is counted once in the tally; what cannot be read is a UserError that says where.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from afterbert.text.documents import Document, Tally
+from afterbert.text.policy import Policy
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of one source, small enough to be read again after a kill. Can be pickled.
+
+    start, stop: bytes of a text file, row groups of a Parquet file; stop is None where the source ends.
+    num_bytes: about how much there is to read (on disk), for a progress bar. passed_over: files that the
+    source left out, told with its first part.
+    """
+
+    source: Source
+    start: int = 0
+    stop: int | None = None
+    num_bytes: int = 0
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+
+    def documents(self, policy: Policy, tally: Tally) -> Iterator[Document]:
+        """The documents of this part, in order. `tally` is complete when the iterator is exhausted. Raises
+        UserError."""
+        for why, count in self.passed_over.items():
+            tally.passed_over[why] = tally.passed_over.get(why, 0) + count
+        yield from self.source.read(self, policy, tally)
+
+
+class Source(ABC):
+    """Documents from somewhere. Frozen dataclasses: a source is its own configuration."""
+
+    extensions: ClassVar[tuple[str, ...]] = ()
+    """Lower-case file name endings that mean this kind."""
+
+    @abstractmethod
+    def parts(self, target_bytes: int) -> list[Part]:
+        """The source in parts of about this many bytes on disk; looks at every file's head. Raises
+        UserError."""
+
+    @abstractmethod
+    def digest(self) -> dict[str, str]:
+        """File name -> size and content, as one word: the same as long as the same documents come out of the
+        same options."""
+
+    @abstractmethod
+    def read(self, part: Part, policy: Policy, tally: Tally) -> Iterator[Document]:
+        """What `Part.documents` calls."""
+
+
+# Behind the class, which it needs.
+from afterbert.text.sources._making import sources_for  # noqa: E402
+
+__all__ = ["Part", "Source", "sources_for"]

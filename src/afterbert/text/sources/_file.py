@@ -1,0 +1,117 @@
+"""What sources that read one text file share."""
+
+from __future__ import annotations
+
+import os
+import re
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from afterbert.base.errors import UserError
+from afterbert.text import streams
+from afterbert.text.documents import Document, Tally
+from afterbert.text.intake import Intake
+from afterbert.text.policy import Policy
+from afterbert.text.sources import Part, Source
+
+LINE_END = re.compile(rb"\n")
+# A line must fit into memory several times over to be parsed.
+MAX_RECORD_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class FileSource(Source):
+    """One text file, which may be packed (.gz, .zst).
+
+    name: how document ids begin; the file's own name when not given. language: of all its documents, as a
+    code such as `de`. max_unpacked_bytes: a packed file that grows beyond this, or beyond 200 times its
+    size, is refused.
+    """
+
+    path: str
+    name: str | None = None
+    language: str | None = None
+    max_unpacked_bytes: Annotated[int, Field(gt=0)] = streams.MAX_UNPACKED_BYTES
+
+    @property
+    def gap(self) -> re.Pattern[bytes]:
+        """What stands between two documents; a part starts where one ends."""
+        return LINE_END
+
+    @property
+    def title(self) -> str:
+        """The name, fit for ids."""
+        return streams.shown(self.name or os.path.basename(self.path))
+
+    def digest(self) -> dict[str, str]:
+        return {self.title: streams.digest_of(self.path)}
+
+    def parts(self, target_bytes: int) -> list[Part]:
+        size = streams.size_of(self.path)
+        next(streams.chunks(self.path, max_unpacked_bytes=self.max_unpacked_bytes), None)
+        starts = [0]
+        if not streams.packing_of(self.path) and size > target_bytes:
+            starts += self._inner_starts(size, target_bytes)
+        stops = [*starts[1:], None]
+        return [Part(self, a, b, (size if b is None else b) - a) for a, b in zip(starts, stops)]
+
+    def _inner_starts(self, size: int, target_bytes: int) -> list[int]:
+        starts, at = [], target_bytes
+        while at < size and (start := streams.next_start(self.path, at, self.gap)):
+            starts.append(start)
+            at = start + target_bytes
+        return starts
+
+    def read(self, part: Part, policy: Policy, tally: Tally) -> Iterator[Document]:
+        intake = Intake(policy, tally, path=self.path, name=self.title, language=self.language)
+        if part.start == 0:
+            kind = streams.extension_of(self.path) + streams.packing_of(self.path)
+            tally.files[kind] = tally.files.get(kind, 0) + 1
+        return self._documents(part, intake, self._chunks(part, intake))
+
+    def _chunks(self, part: Part, intake: Intake) -> Iterator[tuple[int, bytes]]:
+        found = streams.chunks(
+            self.path,
+            start=part.start,
+            stop=part.stop,
+            max_unpacked_bytes=self.max_unpacked_bytes,
+            on_lone_returns=intake.lone_returns,
+        )
+        for offset, chunk in found:
+            intake.tally.bytes += len(chunk)
+            yield offset, chunk
+
+    @abstractmethod
+    def _documents(
+        self, part: Part, intake: Intake, chunks: Iterator[tuple[int, bytes]]
+    ) -> Iterator[Document]: ...
+
+
+def lines(chunks: Iterator[tuple[int, bytes]], intake: Intake) -> Iterator[tuple[int, bytes]]:
+    """(offset, line without its newline), whatever the chunks; the last line need not have one. Raises
+    UserError."""
+    begin, size = 0, 0
+    open_line: list[bytes] = []
+    for offset, chunk in chunks:
+        begin = begin if open_line else offset
+        first, *others = chunk.split(b"\n")
+        open_line.append(first)
+        size += len(first)
+        if size > MAX_RECORD_BYTES:
+            raise UserError(
+                f"{streams.located(intake.place(begin))}: a line is longer than {MAX_RECORD_BYTES >> 20} MB; "
+                "give each document a line of its own"
+            )
+        if others:
+            yield begin, b"".join(open_line)
+            begin += size + 1
+            for line in others[:-1]:
+                yield begin, line
+                begin += len(line) + 1
+            open_line, size = [others[-1]], len(others[-1])
+    if size:
+        yield begin, b"".join(open_line)

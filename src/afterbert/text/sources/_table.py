@@ -1,0 +1,173 @@
+"""What CSV and TSV share: rows, columns by name or number, a header or none."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from afterbert.base.errors import UserError, did_you_mean
+from afterbert.text import streams
+from afterbert.text.documents import Document, Tally
+from afterbert.text.intake import Intake
+from afterbert.text.policy import Policy
+from afterbert.text.sources import Part
+from afterbert.text.sources._file import MAX_RECORD_BYTES, FileSource, lines
+
+
+class Row(NamedTuple):
+    """One record: the offset where it starts, its cells, its bytes, and whether these are UTF-8."""
+
+    offset: int
+    cells: list[str]
+    raw: bytes
+    is_utf8: bool
+
+
+class Layout(NamedTuple):
+    """Where the text is: number of its column from 0, and the offset of the header row, if there is one."""
+
+    column: int
+    header_offset: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table(FileSource):
+    """Rows of cells.
+
+    column: the text's column, by its name in the first line, or by number from 1. Not given: the column
+    called `text`, or the only one. header: whether the first line names the columns; not given: it does when
+    the column was found there by name.
+    """
+
+    column: str | int | None = None
+    header: bool | None = None
+    delimiter: str = ","
+    is_quoted: bool = True
+
+    def __post_init__(self) -> None:
+        if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
+            raise UserError(f"delimiter is {self.delimiter!r}, must be one character such as ',' or ';'")
+        if isinstance(self.column, int) and self.column < 1:
+            raise UserError(f"column is {self.column}, columns are counted from 1")
+
+    def _inner_starts(self, size: int, target_bytes: int) -> list[int]:
+        """Within quotes a line end is no row end, so quoted tables are read once to find where rows start."""
+        if not self.is_quoted or not any(b'"' in chunk for _, chunk in streams.chunks(self.path)):
+            return super()._inner_starts(size, target_bytes)
+        starts, at = [], target_bytes
+        for row in self._rows(streams.chunks(self.path), self._lenient_intake()):
+            if row.offset >= at:
+                starts.append(row.offset)
+                at = row.offset + target_bytes
+        return starts
+
+    def _documents(
+        self, part: Part, intake: Intake, chunks: Iterator[tuple[int, bytes]]
+    ) -> Iterator[Document]:
+        layout = self._layout()
+        for row in self._rows(chunks, intake):
+            if row.offset == layout.header_offset:
+                continue
+            if not row.is_utf8 and intake.decoded(row.raw, row.offset) is None:
+                continue
+            if len(row.cells) <= layout.column:
+                found = f"the row has {len(row.cells)} column(s), the text is in column {layout.column + 1}"
+                intake.broken(row.offset, found, f"is '{_named(self.delimiter)}' the delimiter?")
+                continue
+            yield from intake.documents(row.cells[layout.column], row.offset)
+
+    def _rows(self, chunks: Iterator[tuple[int, bytes]], intake: Intake) -> Iterator[Row]:
+        """The rows that are not blank."""
+        rows = self._quoted_rows(chunks, intake) if self.is_quoted else self._plain_rows(chunks, intake)
+        return (row for row in rows if row.raw and not row.raw.isspace())
+
+    def _plain_rows(self, chunks: Iterator[tuple[int, bytes]], intake: Intake) -> Iterator[Row]:
+        for offset, raw in lines(chunks, intake):
+            text, is_utf8 = _decoded(raw)
+            yield Row(offset, text.removesuffix("\r").split(self.delimiter), raw, is_utf8)
+
+    def _quoted_rows(self, chunks: Iterator[tuple[int, bytes]], intake: Intake) -> Iterator[Row]:
+        csv.field_size_limit(max(csv.field_size_limit(), MAX_RECORD_BYTES))
+        feed = _Feed(lines(chunks, intake))
+        reader = csv.reader(feed, delimiter=self.delimiter, strict=True)
+        while True:
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                intake.broken(
+                    feed.begin, f"not a row of quoted cells: {error}", 'is a " left open, or not doubled?'
+                )
+                feed.take([])
+            else:
+                yield feed.take(cells)
+
+    def _layout(self) -> Layout:
+        """Decides by the first row. Raises UserError when it does not say where the text is."""
+        intake = self._lenient_intake()
+        first = next(self._rows(streams.chunks(self.path), intake), None)
+        if first is None:
+            return Layout(0, None)
+        names = [cell.strip() for cell in first.cells]
+        header_offset = first.offset if self.header else None
+        if isinstance(self.column, int):
+            return Layout(self.column - 1, header_offset)
+        wanted = "text" if self.column is None else self.column
+        if self.header is not False and wanted in names:
+            return Layout(names.index(wanted), first.offset)
+        if wanted.isdecimal() and int(wanted) > 0:
+            return Layout(int(wanted) - 1, header_offset)
+        if self.column is None and len(names) == 1:
+            return Layout(0, header_offset)
+        place = streams.located(intake.place(first.offset))
+        known = [streams.shown(name)[:40] for name in names[:20]]
+        remedy = did_you_mean(wanted, known)
+        raise UserError(
+            f"{place}: no column is called '{wanted}', {remedy}; or give its number, counted from 1"
+        )
+
+    def _lenient_intake(self) -> Intake:
+        """For looking around without counting or stopping."""
+        return Intake(Policy(errors="skip-document"), Tally(), path=self.path, name=self.title)
+
+
+class _Feed:
+    """Hands lines to `csv.reader`, and remembers the bytes of the row that it is reading."""
+
+    def __init__(self, found: Iterator[tuple[int, bytes]]):
+        self._lines = found
+        self._raw: list[bytes] = []
+        self._is_utf8 = True
+        self.begin = 0
+
+    def __iter__(self) -> _Feed:
+        return self
+
+    def __next__(self) -> str:
+        offset, raw = next(self._lines)
+        if not self._raw:
+            self.begin = offset
+        self._raw.append(raw)
+        text, is_utf8 = _decoded(raw)
+        self._is_utf8 &= is_utf8
+        return text + "\n"
+
+    def take(self, cells: list[str]) -> Row:
+        """The row just read."""
+        row = Row(self.begin, cells, b"\n".join(self._raw), self._is_utf8)
+        self._raw, self._is_utf8 = [], True
+        return row
+
+
+def _decoded(raw: bytes) -> tuple[str, bool]:
+    try:
+        return raw.decode(), True
+    except UnicodeDecodeError:
+        return raw.decode(errors="replace"), False
+
+
+def _named(delimiter: str) -> str:
+    return "tab" if delimiter == "\t" else delimiter

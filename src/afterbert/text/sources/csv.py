@@ -1,0 +1,17 @@
+"""Comma-separated values, quoted as in RFC 4180: "..." around a cell, "" for a quotation mark, line ends
+within."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from afterbert.text.sources._table import Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Csv(Table):
+    """A table, one document a row. Options: see `Table`; `delimiter: ";"` for what spreadsheets of some
+    countries write."""
+
+    extensions: ClassVar[tuple[str, ...]] = (".csv",)

@@ -1,0 +1,115 @@
+"""A folder with everything below it, in an order that is the same on every system."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from afterbert.base.errors import UserError
+from afterbert.text import streams
+from afterbert.text.documents import Document, Tally
+from afterbert.text.policy import Policy
+from afterbert.text.sources import Part, Source
+from afterbert.text.sources._making import Option, kind_of, kinds_by_extension, make
+
+# A text file up to this size, found in a folder, is one document; a longer one is a corpus with blank lines between.
+ONE_DOCUMENT_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Folder(Source):
+    """All files below a folder whose extension is known, sorted by path; the others are counted, by
+    extension, and passed over.
+
+    Hidden files are passed over, links (to files or folders) are not followed, archives are not opened.
+    kind: read only the files of this kind. options: for the sources of the files, each takes those it has.
+    Without the option `documents`, a text file of up to 1 MB is one document, and blank lines separate the
+    documents of a longer one.
+    """
+
+    path: str
+    name: str | None = None
+    kind: str | None = None
+    options: Mapping[str, Option] = field(default_factory=dict)
+
+    def parts(self, target_bytes: int) -> list[Part]:
+        sources, passed_over = self.files()
+        first, *others = (part for source in sources for part in source.parts(target_bytes))
+        return [replace(first, passed_over=passed_over), *others]
+
+    def digest(self) -> dict[str, str]:
+        return {name: digest for source in self.files()[0] for name, digest in source.digest().items()}
+
+    def read(self, part: Part, policy: Policy, tally: Tally) -> Iterator[Document]:
+        raise AssertionError("the parts of a folder belong to the sources of its files")
+
+    def files(self) -> tuple[list[Source], dict[str, int]]:
+        """A source for each file that can be read, and the number of others by extension or reason. Raises
+        UserError when there is nothing to read."""
+        title = self.name or os.path.basename(os.path.abspath(self.path))
+        passed_over: dict[str, int] = {}
+        sources = []
+        for relative in sorted(_files_below(self.path, passed_over), key=lambda path: path.split("/")):
+            extension = streams.extension_of(relative)
+            kind = kinds_by_extension().get(extension)
+            if kind is None or self.kind not in (None, kind):
+                _count(passed_over, extension or "no extension")
+                continue
+            path = os.path.join(self.path, *relative.split("/"))
+            sources.append(
+                make(kind_of(path), path, self._options_for(kind, path), name=f"{title}/{relative}")
+            )
+        if not sources:
+            counted = ", ".join(f"{streams.shown(why)} {count}" for why, count in sorted(passed_over.items()))
+            known = ", ".join(
+                e for e, kind in sorted(kinds_by_extension().items()) if self.kind in (None, kind)
+            )
+            raise UserError(
+                f"{streams.shown(self.path)} holds no file to read (found: {counted or 'nothing'}); known are {known}"
+            )
+        return sources, passed_over
+
+    def _options_for(self, kind: str, path: str) -> Mapping[str, Option]:
+        if kind != "txt" or self.options.get("documents"):
+            return self.options
+        return {**self.options, "documents": "file" if _fits_one_document(path) else "paragraphs"}
+
+
+def _files_below(root: str, passed_over: dict[str, int]) -> Iterator[str]:
+    """Paths of regular files relative to the root, with `/`, in no order."""
+    folders = [""]
+    while folders:
+        folder = folders.pop()
+        try:
+            entries = list(os.scandir(os.path.join(root, *folder.split("/"))))
+        except OSError as error:
+            path = streams.shown(os.path.join(root, folder))
+            raise UserError(f"the folder {path} cannot be read: {error.strerror}; check its rights") from None
+        for entry in entries:
+            relative = f"{folder}/{entry.name}" if folder else entry.name
+            if entry.name.startswith("."):
+                _count(passed_over, "hidden")
+            elif entry.is_symlink():
+                _count(passed_over, "link")
+            elif entry.is_dir(follow_symlinks=False):
+                folders.append(relative)
+            elif entry.is_file(follow_symlinks=False):
+                yield relative
+            else:
+                _count(passed_over, "not a regular file")
+
+
+def _fits_one_document(path: str) -> bool:
+    if not streams.packing_of(path):
+        return streams.size_of(path) <= ONE_DOCUMENT_BYTES
+    size = 0
+    for _, chunk in streams.chunks(path):
+        size += len(chunk)
+        if size > ONE_DOCUMENT_BYTES:
+            return False
+    return True
+
+
+def _count(counts: dict[str, int], why: str) -> None:
+    counts[why] = counts.get(why, 0) + 1

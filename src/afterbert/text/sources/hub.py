@@ -1,0 +1,106 @@
+"""A data set on the Hugging Face hub, streamed. Needs the extra `data`, and the network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from afterbert.base.errors import UserError, did_you_mean
+from afterbert.text import streams
+from afterbert.text.documents import Document, Tally
+from afterbert.text.intake import Intake
+from afterbert.text.policy import Policy
+from afterbert.text.sources import Part, Source
+
+_COMMIT = re.compile("[0-9a-f]{40}")
+_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Hub(Source):
+    """A column of strings in a named data set; no code of the data set is run.
+
+    config, split: as its page names them. revision: a commit, branch or tag; it is pinned to its commit when
+    the parts are made, so every part reads the same data. Places are rows from 0; the whole split is one part.
+    """
+
+    path: str
+    config: str | None = None
+    split: str = "train"
+    revision: str | None = None
+    language: str | None = None
+    text_key: str = "text"
+    id_key: str = "id"
+    language_key: str | None = None
+
+    @property
+    def title(self) -> str:
+        """The name, fit for ids."""
+        return "hub:" + streams.shown(self.path)
+
+    def digest(self) -> dict[str, str]:
+        return {self.title: self._commit()}
+
+    def parts(self, target_bytes: int) -> list[Part]:
+        return [Part(replace(self, revision=self._commit()))]
+
+    def read(self, part: Part, policy: Policy, tally: Tally) -> Iterator[Document]:
+        intake = Intake(policy, tally, path=self.title, name=self.title, language=self.language, unit="row")
+        tally.files["hub"] = tally.files.get("hub", 0) + 1
+        with self._reached():
+            import datasets
+
+            rows = datasets.load_dataset(
+                self.path, name=self.config, split=self.split, revision=self.revision, streaming=True
+            )
+            for number, record in enumerate(rows):
+                yield from self._row(record, number, intake)
+
+    def _row(self, record: dict[str, Any], number: int, intake: Intake) -> Iterator[Document]:
+        for key in filter(None, (self.text_key, self.language_key)):
+            if key not in record:
+                raise UserError(f"{self.title} has no column '{key}'; {did_you_mean(key, list(record)[:20])}")
+        text, own = record[self.text_key], record.get(self.id_key)
+        if text is not None and not isinstance(text, str):
+            intake.broken(number, f"'{self.text_key}' is no string", "name the column that holds the text")
+            return
+        intake.tally.bytes += len((text or "").encode(errors="replace"))
+        id = None if own is None else str(own).encode(errors="replace").decode()
+        language = record[self.language_key] if self.language_key else None
+        yield from intake.documents(text or "", number, id=id, language=language)
+
+    def _commit(self) -> str:
+        """The commit that the revision is now; one request without retries, so a missing network is told at
+        once."""
+        if self.revision and _COMMIT.fullmatch(self.revision):
+            return self.revision
+        with self._reached():
+            from huggingface_hub import HfApi
+
+            found = HfApi().dataset_info(self.path, revision=self.revision, timeout=_SECONDS).sha
+            assert found is not None
+            return found
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            import datasets
+            from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+        except ImportError:
+            raise UserError(
+                f"{self.title} needs the datasets library: pip install 'afterbert[data]'"
+            ) from None
+        # Failed connections derive from the HTTP library's own base class, whichever library the hub client uses.
+        failures = (OSError, HFValidationError, datasets.exceptions.DatasetsError, *HfHubHTTPError.__bases__)
+        try:
+            yield
+        except UserError:
+            raise
+        except failures as error:
+            why = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise UserError(
+                f"{self.title} cannot be read: {streams.shown(why)}; check name and network, or use local files"
+            ) from None

@@ -1,0 +1,111 @@
+"""JSON lines: one object a line, the text under one of its keys."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from afterbert.base.errors import did_you_mean
+from afterbert.text.documents import Document
+from afterbert.text.intake import Intake
+from afterbert.text.sources import Part
+from afterbert.text.sources._file import FileSource, lines
+from afterbert.text.streams import shown
+
+
+class _Refused(ValueError):
+    """Something Python's json would let pass."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jsonl(FileSource):
+    """One JSON object a line. Strict: repeated keys, NaN and a text that is no string are refused, with
+    their line.
+
+    text_key: where the text is. id_key: where the document's own id is, if it has one. language_key: where
+    its language is; every object must then have it. Blank lines are passed over.
+    """
+
+    extensions: ClassVar[tuple[str, ...]] = (".jsonl", ".ndjson", ".jsonlines")
+    text_key: str = "text"
+    id_key: str = "id"
+    language_key: str | None = None
+
+    def _documents(
+        self, part: Part, intake: Intake, chunks: Iterator[tuple[int, bytes]]
+    ) -> Iterator[Document]:
+        decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_constant)
+        for offset, raw in lines(chunks, intake):
+            raw = raw.strip()
+            if not raw:
+                continue
+            line = intake.decoded(raw, offset)
+            if line is None:
+                continue
+            try:
+                record = decoder.decode(line)
+            except json.JSONDecodeError as error:
+                intake.broken(
+                    offset, f"not a JSON object: {error.msg} at column {error.colno}", _remedy(error)
+                )
+            except _Refused as error:
+                intake.broken(offset, str(error), "mend the line")
+            except RecursionError:
+                intake.broken(offset, "the object is nested too deeply", "mend the line")
+            else:
+                yield from self._document(record, offset, intake)
+
+    def _document(self, record: Any, offset: int, intake: Intake) -> Iterator[Document]:
+        if not isinstance(record, dict):
+            found = f"the line holds {_a(record)}, not a JSON object"
+            intake.broken(offset, found, f'write {{"{self.text_key}": "..."}} on each line')
+            return
+        text = self._string(record, self.text_key, offset, intake)
+        language = self._string(record, self.language_key, offset, intake) if text is not None else None
+        if text is None or (self.language_key and language is None):
+            return
+        own = record.get(self.id_key)
+        id = str(own).encode(errors="replace").decode() if isinstance(own, (str, int)) and own != "" else None
+        yield from intake.documents(text, offset, id=id, language=language)
+
+    def _string(self, record: dict[str, Any], key: str | None, offset: int, intake: Intake) -> str | None:
+        if key is None:
+            return None
+        value = record.get(key)
+        if isinstance(value, str):
+            return value
+        if key in record:
+            intake.broken(offset, f"'{key}' is {_a(value)}, not a string", "name the key that holds the text")
+        else:
+            near = did_you_mean(key, [shown(other)[:40] for other in list(record)[:20]])
+            intake.broken(offset, f"no key '{key}'", near)
+        return None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise _Refused(f"the key '{shown(twice)[:40]}' stands twice in one object")
+    return made
+
+
+def _refuse_constant(literal: str) -> None:
+    raise _Refused(f"{literal} is not JSON")
+
+
+def _remedy(error: json.JSONDecodeError) -> str:
+    at_end = error.pos >= len(error.doc) or error.msg.startswith("Unterminated")
+    return "is the line cut off?" if at_end else "mend the line, or read the file as another kind"
+
+
+def _a(value: Any) -> str:
+    """
+    >>> _a([1]), _a(None), _a(True)
+    ('a list', 'null', 'a truth value')
+    """
+    names = {list: "a list", dict: "an object", str: "a string", bool: "a truth value", type(None): "null"}
+    return names.get(type(value), "a number")

@@ -1,0 +1,140 @@
+"""Parquet files, read by row groups. Needs the extra `data`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from afterbert.base.errors import UserError, did_you_mean
+from afterbert.text import streams
+from afterbert.text.documents import Document, Tally
+from afterbert.text.intake import Intake
+from afterbert.text.policy import Policy
+from afterbert.text.sources import Part, Source
+
+_ROWS_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Parquet(Source):
+    """A column of strings in a Parquet file, one document a row; a missing value is an empty document.
+
+    text_key, id_key, language_key: names of columns; the id's may be absent. Places are rows from 0, parts
+    are row groups.
+    """
+
+    path: str
+    name: str | None = None
+    language: str | None = None
+    text_key: str = "text"
+    id_key: str = "id"
+    language_key: str | None = None
+
+    extensions: ClassVar[tuple[str, ...]] = (".parquet", ".pq")
+
+    @property
+    def title(self) -> str:
+        """The name, fit for ids."""
+        return streams.shown(self.name or os.path.basename(self.path))
+
+    def digest(self) -> dict[str, str]:
+        return {self.title: streams.digest_of(self.path)}
+
+    def parts(self, target_bytes: int) -> list[Part]:
+        with self._opened() as file:
+            self._columns(file)
+            groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+            sizes = [
+                sum(group.column(i).total_compressed_size for i in range(group.num_columns))
+                for group in groups
+            ]
+        parts, start, size = [], 0, 0
+        for stop, group_size in enumerate(sizes, start=1):
+            size += group_size
+            if size >= target_bytes or stop == len(sizes):
+                parts.append(Part(self, start, stop, size))
+                start, size = stop, 0
+        return parts or [Part(self, 0, 0)]
+
+    def read(self, part: Part, policy: Policy, tally: Tally) -> Iterator[Document]:
+        intake = Intake(policy, tally, path=self.path, name=self.title, language=self.language, unit="row")
+        if part.start == 0:
+            tally.files[".parquet"] = tally.files.get(".parquet", 0) + 1
+        with self._opened() as file:
+            columns = self._columns(file)
+            row = sum(file.metadata.row_group(i).num_rows for i in range(part.start))
+            groups = list(range(file.metadata.num_row_groups))[part.start : part.stop]
+            for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, row_groups=groups, columns=columns):
+                values = {name: _cells(batch.column(name)) for name in columns}
+                for at in range(batch.num_rows):
+                    yield from self._row(
+                        {name: cells[at] for name, cells in values.items()}, row + at, intake
+                    )
+                row += batch.num_rows
+
+    def _row(self, record: dict[str, Any], row: int, intake: Intake) -> Iterator[Document]:
+        # Strings come as bytes, as Parquet writers need not have checked them.
+        raw = record[self.text_key] or b""
+        intake.tally.bytes += len(raw)
+        text = intake.decoded(raw, row)
+        if text is None:
+            return
+        own, code = record.get(self.id_key), record.get(self.language_key or "")
+        id = None if own is None else _word(own)
+        yield from intake.documents(text, row, id=id, language=None if code is None else _word(code))
+
+    def _columns(self, file: Any) -> list[str]:
+        """The columns to read. Raises UserError for one that is absent or holds no strings."""
+        import pyarrow as pa
+
+        schema = file.schema_arrow
+        for key in filter(None, (self.text_key, self.language_key)):
+            if key not in schema.names:
+                found = did_you_mean(key, [streams.shown(name)[:40] for name in schema.names[:20]])
+                raise UserError(f"{streams.shown(self.path)}: no column is called '{key}'; {found}")
+        kind = schema.field(self.text_key).type
+        if not _is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):
+            raise UserError(
+                f"{streams.shown(self.path)}: column '{self.text_key}' holds {kind}, strings are needed"
+            )
+        wanted = (self.text_key, self.id_key, self.language_key)
+        return [name for name in dict.fromkeys(wanted) if name is not None and name in schema.names]
+
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
+        try:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+        except ImportError:
+            raise UserError(
+                f"{streams.shown(self.path)} needs the pyarrow library: pip install 'afterbert[data]'"
+            ) from None
+        with streams.open_file(self.path) as stored:
+            try:
+                with pq.ParquetFile(stored) as file:
+                    yield file
+            except (pa.ArrowException, OSError) as error:
+                found = f"{streams.shown(self.path)} is not a sound Parquet file"
+                raise UserError(f"{found} ({str(error).splitlines()[0]}); fetch it again") from None
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def _cells(column: Any) -> list[Any]:
+    import pyarrow as pa
+
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_integer(kind):
+        return column.to_pylist()
+    return column.cast(kind).cast(pa.large_binary()).to_pylist()
+
+
+def _word(value: bytes | int) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,18 @@
+"""Tab-separated values without quoting: a quotation mark is a character, a line is a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from afterbert.text.sources._table import Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tsv(Table):
+    """A table, one document a row. Options: see `Table`; `is_quoted: true` for files written with CSV's
+    quotes."""
+
+    extensions: ClassVar[tuple[str, ...]] = (".tsv", ".tab")
+    delimiter: str = "\t"
+    is_quoted: bool = False

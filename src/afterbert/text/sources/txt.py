@@ -1,0 +1,114 @@
+"""Plain text: documents separated by blank lines, one a line, or one a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from afterbert.text.documents import Document
+from afterbert.text.intake import EMPTY, Intake
+from afterbert.text.policy import cut_point
+from afterbert.text.sources import Part
+from afterbert.text.sources._file import FileSource
+
+_GAPS = {
+    "paragraphs": re.compile(rb"\n\s*\n\s*"),
+    "line": re.compile(rb"\n\s*"),
+    "file": re.compile(rb"(?!)"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Txt(FileSource):
+    """UTF-8 text. Markdown and WikiText are read as plain text.
+
+    documents: what separates two documents. `paragraphs`: one or more blank lines (a line of white space is
+    blank), the right choice for a corpus in one file; `line`: every line that is not blank is one; `file`:
+    the file is one document (a book). White space around a document is left out.
+    """
+
+    extensions: ClassVar[tuple[str, ...]] = (".txt", ".text", ".md", ".markdown", ".tokens", ".raw")
+    documents: Literal["paragraphs", "line", "file"] = "paragraphs"
+
+    @property
+    def gap(self) -> re.Pattern[bytes]:
+        return _GAPS[self.documents]
+
+    def _inner_starts(self, size: int, target_bytes: int) -> list[int]:
+        return [] if self.documents == "file" else super()._inner_starts(size, target_bytes)
+
+    def _documents(
+        self, part: Part, intake: Intake, chunks: Iterator[tuple[int, bytes]]
+    ) -> Iterator[Document]:
+        """Holds at most one chunk and twice `max_document_bytes`, whatever the file is like."""
+        document, held, end = _Open(intake), b"", part.start
+        for offset, chunk in chunks:
+            buffer, end = held + chunk, offset + len(chunk)
+            begin, at, is_plain = end - len(buffer), 0, intake.policy.is_plain(buffer)
+            for gap in self.gap.finditer(buffer):
+                yield from document.finish(buffer[at : gap.start()], begin + at, is_plain)
+                document, at = _Open(intake), gap.end()
+            held = buffer[at:]
+            if len(held) > intake.policy.max_document_bytes:
+                held = yield from document.relieve(held, end - len(held), is_plain)
+        yield from document.finish(held, end - len(held), is_plain=False)
+        if self.documents == "file" and document.first is None:
+            intake.lose(EMPTY, part.start)
+
+
+class _Open:
+    """A document that is being read: the offset of its first character, once seen, and how many pieces of it
+    are out."""
+
+    def __init__(self, intake: Intake):
+        self.intake, self.limit = intake, intake.policy.max_document_bytes
+        self.first: int | None = None
+        self.pieces = 0
+
+    def finish(self, raw: bytes, offset: int, is_plain: bool) -> Iterator[Document]:
+        """The rest of the document, which is at hand as a whole and starts at this offset."""
+        raw = raw.rstrip()
+        end = offset + len(raw)
+        raw = raw.lstrip()
+        while len(raw) > self.limit:
+            at = cut_point(raw, self.limit)
+            yield from self._piece(raw[:at], end - len(raw), is_plain)
+            raw = raw[at:].lstrip()
+        if raw:
+            yield from self._piece(raw, end - len(raw), is_plain)
+
+    def relieve(self, raw: bytes, offset: int, is_plain: bool) -> Generator[Document, None, bytes]:
+        """Cuts pieces off a document that goes on, exactly as `finish` would; returns what to hold until
+        more is read."""
+        content = raw.rstrip()
+        white = raw[len(content) :]
+        end = offset + len(content)
+        content = content.lstrip()
+        while len(content) > self.limit:
+            at = cut_point(content, self.limit)
+            yield from self._piece(content[:at], end - len(content), is_plain)
+            content = content[at:].lstrip()
+        if len(content) + len(white) <= 2 * self.limit:
+            return content + white
+        # A flood of white space: only whether it ends the document matters.
+        if content:
+            yield from self._piece(content, end - len(content), is_plain)
+        return b"\n" * min(2, white.count(b"\n"))
+
+    def _piece(self, raw: bytes, offset: int, is_plain: bool) -> Iterator[Document]:
+        if self.first is None:
+            self.first = offset
+        self.pieces += 1
+        text = self.intake.decoded(raw, offset)
+        if text is not None:
+            id = f"{self.intake.name}@{self.first}"
+            if self.pieces == 1:
+                self.intake.tally.documents += 1
+            else:
+                self.intake.tally.pieces += 1
+                id += f".{self.pieces}"
+            yield from self.intake.piece(
+                text, offset, id=id, language=self.intake.language, is_plain=is_plain
+            )
