@@ -1,0 +1,139 @@
+"""How long a run is: its budget in steps, fixed once when the run begins and kept in the run folder."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from afterbert.base.budget import Budget
+from afterbert.base.errors import UserError
+from afterbert.base.runs import write_atomically
+from afterbert.training.config import Training
+from afterbert.training.feed import Feed
+
+_SAMPLED_STEPS = 8
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Measured seconds: of one step, one evaluation, one checkpoint; and those spent before the first
+    step.
+    """
+
+    step: float
+    evaluation: float
+    checkpoint: float
+    spent: float
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What a step amounts to in each unit; None where it is not known."""
+
+    tokens_per_step: float
+    steps_per_epoch: float
+    flops_per_step: float | None = None
+    seconds_per_step: float | None = None
+
+    def steps(self, budget: Budget) -> float:
+        """The budget in steps, not rounded. Raises UserError when its unit is not known here."""
+        if budget.unit == "steps":
+            return budget.amount
+        if budget.unit == "epochs":
+            return budget.amount * self.steps_per_epoch
+        rate = {
+            "tokens": self.tokens_per_step,
+            "flops": self.flops_per_step,
+            "seconds": self.seconds_per_step,
+        }[budget.unit]
+        if not rate:
+            raise UserError(f"{budget} cannot be turned into steps here; write it in steps, tokens or epochs")
+        return budget.amount / rate
+
+
+@dataclass(frozen=True)
+class Course:
+    """The length of a run: `total_steps` for the budget it was begun with, and the rates that led to it."""
+
+    budget: Budget
+    total_steps: int
+    rates: Rates
+
+    def every(self, interval: Budget | None) -> int | None:
+        """An interval in whole steps, at least 1; None stays None. In the budget's own unit it is a share of
+        the run.
+        """
+        if interval is None:
+            return None
+        if interval.unit == self.budget.unit:
+            return max(1, round(self.total_steps * interval.amount / self.budget.amount))
+        return max(1, round(self.rates.steps(interval)))
+
+    def save(self, path: Path) -> None:
+        """Writes it, whole and synced."""
+        write_atomically(path, json.dumps(asdict(self), indent=1) + "\n", sync=True)
+
+    @classmethod
+    def load(cls, path: Path) -> Course:
+        """Raises UserError when the file is missing or damaged: the length of a run cannot be found out
+        again.
+        """
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            return cls(Budget(**found["budget"]), found["total_steps"], Rates(**found["rates"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{path} is missing or damaged, and with it the number of steps of this run; restore it"
+            ) from error
+
+
+def needs_timing(training: Training) -> bool:
+    """Whether the clock must be asked before the run's length is known."""
+    every = training.evaluate_every
+    return training.budget.unit == "seconds" or (every is not None and every.unit == "seconds")
+
+
+def rates_of(feed: Feed, *, flops_per_step: float | None, timing: Timing | None) -> Rates:
+    """Tokens are the mean of a few steps spread over the first epoch; epochs count the first one's rows."""
+    steps_per_epoch = feed.rows_in_epoch(0) / feed.batch_size
+    spread = np.unique(np.linspace(0, max(0, steps_per_epoch - 1), _SAMPLED_STEPS).astype(int))
+    tokens = [sum(batch.num_tokens for batch in feed.step(int(number))) for number in spread]
+    return Rates(float(np.mean(tokens)), steps_per_epoch, flops_per_step, timing.step if timing else None)
+
+
+def lay_out(training: Training, rates: Rates, timing: Timing | None = None) -> Course:
+    """The course for this budget: at least one step, never more than the budget except to end an epoch's last
+    batch.
+
+    Raises UserError when an interval or the budget is in a unit that cannot be turned into steps.
+
+    """
+    budget = training.budget
+    steps = rates.steps(budget)
+    if budget.unit == "seconds" and timing is not None:
+        steps = _steps_in(budget.amount, training, rates, timing)
+    rounded = math.ceil(steps - 1e-9) if budget.unit == "epochs" else int(steps + 1e-9)
+    course = Course(budget, max(1, rounded), rates)
+    course.every(training.evaluate_every)
+    return course
+
+
+def _steps_in(seconds: float, training: Training, rates: Rates, timing: Timing) -> float:
+    """Steps that fit into a time, with the evaluations and checkpoints that will be made in it."""
+    free = seconds - timing.spent - timing.evaluation - timing.checkpoint
+    per_step = timing.step
+    for every, cost in (
+        (training.evaluate_every, timing.evaluation),
+        (training.checkpoint_every, timing.checkpoint),
+    ):
+        if every is None:
+            continue
+        if every.unit == "seconds":
+            free -= seconds // every.amount * cost
+        else:
+            per_step += cost / max(1.0, rates.steps(every))
+    return free / per_step

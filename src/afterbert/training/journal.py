@@ -1,0 +1,45 @@
+"""What a run tells the world: metrics, status and observers, always the same to each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from afterbert.base.runs import RunFolder, State
+from afterbert.training.observers import Observer
+
+
+class Journal:
+    """Writes `metrics.jsonl` and `status.json` and calls the observers."""
+
+    def __init__(self, run: RunFolder, observers: Sequence[Observer]):
+        self._run, self._observers = run, observers
+
+    def status(self, state: State, *, step: int, total_steps: int | None) -> None:
+        """Where the run stands. Raises OSError when the run folder is gone."""
+        self._run.report(state=state, step=step, total_steps=total_steps)
+
+    def started(self, *, step: int, total_steps: int) -> None:
+        for observer in self._observers:
+            observer.on_start(step=step, total_steps=total_steps)
+
+    def step(self, record: Mapping[str, Any]) -> None:
+        self._run.metrics.append(record)
+        for observer in self._observers:
+            observer.on_step(record)
+
+    def evaluation(self, record: Mapping[str, Any]) -> None:
+        self._run.metrics.append(record)
+        for observer in self._observers:
+            observer.on_evaluation(record)
+
+    def checkpoint(self, *, step: int, path: Path) -> None:
+        for observer in self._observers:
+            observer.on_checkpoint(step=step, path=path)
+
+    def note(self, text: str, *, step: int, kind: str = "note", **facts: Any) -> None:
+        """Something out of the ordinary; `kind` and `facts` let a report find it."""
+        self._run.metrics.append({"kind": kind, "step": step, "text": text, **facts})
+        for observer in self._observers:
+            observer.on_note(text)

@@ -1,0 +1,106 @@
+"""Saves all of a run's state as checkpoints and puts it back."""
+
+from __future__ import annotations
+
+import platform
+
+import numpy as np
+import torch
+
+import afterbert
+from afterbert.objectives import ObjectiveModule
+from afterbert.training import snapshot
+from afterbert.training.checkpoint import Checkpoints, Saved
+from afterbert.training.feed import Feed
+from afterbert.training.identity import Identity
+from afterbert.training.precision import Precision
+from afterbert.training.processes import Processes
+from afterbert.training.progress import Progress
+
+
+class Keeper:
+    """Knows what a checkpoint of this run holds."""
+
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        module: ObjectiveModule,
+        optimizer: torch.optim.Optimizer,
+        feed: Feed,
+        identity: Identity,
+        *,
+        device: torch.device,
+        processes: Processes,
+    ):
+        self.checkpoints = checkpoints
+        self._module, self._optimizer, self._feed, self._identity = module, optimizer, feed, identity
+        self._device, self._processes = device, processes
+
+    def save(self, progress: Progress, precision: Precision) -> Saved:
+        """A checkpoint of this very state. Raises SaveError when the disk is full."""
+        files, scalars = self._capture()
+        return self.checkpoints.save(progress.step, files, self._state(progress, precision, scalars))
+
+    def rehearse(self, progress: Progress, precision: Precision) -> None:
+        """Writes and verifies as `save` does and leaves nothing. Raises SaveError."""
+        files, scalars = self._capture()
+        self.checkpoints.rehearse(files, self._state(progress, precision, scalars))
+
+    def restore(self, saved: Saved) -> Progress:
+        """Puts weights, optimizer, generators and feed back and returns the progress of that moment."""
+        state = saved.state()
+        snapshot.restore(
+            self._module,
+            self._optimizer,
+            tensors=saved.tensors,
+            scalars=state["optimizer"],
+            device=self._device,
+            rank=self._processes.rank,
+        )
+        self._feed.recall(state["epoch_starts"])
+        return Progress(**state["progress"])
+
+    def compare(self, saved: Saved, *, allow_changes: bool) -> tuple[Precision, list[str]]:
+        """The precision a checkpoint was made in, and notes on what is not as it was then.
+
+        Raises UserError for what must not change.
+        """
+        state = saved.state()
+        notes = self._identity.check(state["identity"], allow_changes=allow_changes)
+        now = {**_versions(), "processes": self._processes.size}
+        for name, before in state["made_with"].items():
+            if now[name] != before:
+                notes.append(f"{name} was {before} and is {now[name]} now: the last bits may differ")
+        return Precision(state["precision"], "as the run was begun"), notes
+
+    def is_of_another_run(self, saved: Saved) -> bool:
+        """Whether the checkpoint was made from another recipe, other data or another tokenizer."""
+        return saved.state()["identity"] != self._identity.plain()
+
+    def _capture(self) -> tuple[dict, dict]:
+        return snapshot.capture(self._module, self._optimizer, device=self._device, rank=self._processes.rank)
+
+    def _state(self, progress: Progress, precision: Precision, scalars: dict) -> dict:
+        row = progress.data_step * self._feed.batch_size
+        return {
+            "step": progress.step,
+            "epoch": self._feed.epoch_of(row),
+            "rows": row,
+            "progress": progress.plain(),
+            "epoch_starts": self._feed.known,
+            "precision": precision.name,
+            "optimizer": scalars,
+            "identity": self._identity.plain(),
+            "made_with": {**_versions(), "processes": self._processes.size},
+        }
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "afterbert": afterbert.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "threads": str(torch.get_num_threads()),
+    }

@@ -1,0 +1,422 @@
+"""The loop: step, log, evaluate, save; stop anywhere and go on as if nothing had happened.
+
+Nothing that touches the weights reads the clock, except once: a budget in time becomes a number of steps when
+the run begins.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from afterbert.base.errors import UserError
+from afterbert.base.runs import RunFolder, State
+from afterbert.objectives import Batch, ObjectiveModule
+from afterbert.training import course as courses
+from afterbert.training import snapshot
+from afterbert.training.checkpoint import Saved, SaveError
+from afterbert.training.config import Training
+from afterbert.training.course import Course, Timing
+from afterbert.training.feed import Feed
+from afterbert.training.guards import judge
+from afterbert.training.interrupts import Interrupted, Interrupts
+from afterbert.training.journal import Journal
+from afterbert.training.keeper import Keeper
+from afterbert.training.precision import Precision, choose
+from afterbert.training.processes import Processes
+from afterbert.training.progress import Progress
+from afterbert.training.stepper import Fitted, Stepper
+
+Evaluate = Callable[[ObjectiveModule, int], Mapping[str, float]]
+
+# How long the clock is asked: after the warm steps at least so many steps and this share of the budget (at most
+# so many seconds); never more than the last share.
+_WARM_STEPS, _TIMED_STEPS, _TIMED_SHARE, _TIMED_SECONDS, _MOST_SHARE = 2, 5, 0.04, 10.0, 0.15
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    total_steps: None when a signal came before the length was known; signal: what stopped a preempted run;
+    evaluation: the last figures.
+    """
+
+    state: Literal["finished", "preempted"]
+    step: int
+    total_steps: int | None
+    signal: int | None = None
+    evaluation: Mapping[str, float] | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0, or as shells report a signal: 143 after SIGTERM, 130 after Ctrl-C."""
+        return 0 if self.signal is None else 128 + self.signal
+
+
+class Loop:
+    """One call of `train`. `progress`, `precision` and `stepper` are there once the run is begun or
+    resumed.
+    """
+
+    progress: Progress
+    precision: Precision
+    stepper: Stepper
+
+    def __init__(
+        self,
+        *,
+        run: RunFolder,
+        module: ObjectiveModule,
+        optimizer: torch.optim.Optimizer,
+        feed: Feed,
+        training: Training,
+        keeper: Keeper,
+        journal: Journal,
+        evaluate: Evaluate | None,
+        flops_per_step: float | None,
+        device: torch.device,
+        processes: Processes,
+        interrupts: Interrupts,
+    ):
+        self.run, self.module, self.optimizer = run, module, optimizer
+        self.feed, self.training, self.keeper, self.journal = feed, training, keeper, journal
+        self.evaluate, self.flops_per_step = evaluate, flops_per_step
+        self.device, self.processes, self.interrupts = device, processes, interrupts
+        self.course: Course | None = None
+        self.figures: Mapping[str, float] | None = None
+        self.saved_step: int | None = None
+        self.seconds_before = 0.0  # spent by former processes of this run
+        self.entered = self.last_save = self.last_log = time.monotonic()
+        self.tokens_at_log = 0
+
+    # From start to end
+
+    def run_to_end(self, notes: list[str], *, allow_changes: bool) -> Outcome:
+        """Begins or resumes, and trains until the budget is spent or a signal comes."""
+        self.run.report(state="starting", message="", step=0, total_steps=None)
+        self.module.train()
+        self.keeper.checkpoints.sweep()
+        saved, damaged = self.keeper.checkpoints.latest()
+        notes = notes + damaged
+        if saved is not None and saved.step == 0 and self.keeper.is_of_another_run(saved):
+            saved = self._forget(saved)
+        notes += self._begin() if saved is None else self._resume(saved, allow_changes=allow_changes)
+        for text in notes:
+            self._note(text)
+        if self.progress.step == 0 and not self.run.course.exists():
+            self._fix_length()
+        if self.progress.step > 0 or self.run.course.exists():  # else a signal came first
+            self.course = self._read_course()
+            self._train(self.course)
+        return self._ended()
+
+    def _forget(self, saved: Saved) -> None:
+        """Takes back the beginning of a run that has learned nothing yet: its recipe may still be mended."""
+        self.run.metrics.trim(-1)
+        self.run.course.unlink(missing_ok=True)
+        self.keeper.checkpoints.forget(saved)
+
+    def _begin(self) -> list[str]:
+        """A new run, with a checkpoint of step 0."""
+        if self.run.metrics.read():
+            raise UserError(
+                f"run folder {self.run.path} has metrics but no checkpoint; restore its checkpoints, "
+                "or delete the folder to start anew"
+            )
+        snapshot.seed_generators(self.training.seed)
+        self._set_precision(choose(self.training.precision, self.device))
+        self.progress = Progress(self._asked_micro_batch_size, self._asked_micro_batch_size)
+        self.progress.evaluation_due = self.evaluate is not None and (
+            self.training.evaluate_every is not None or courses.needs_timing(self.training)
+        )
+        self._save()
+        return [f"precision {self.precision.name}: {self.precision.reason}"]
+
+    def _resume(self, saved: Saved, *, allow_changes: bool) -> list[str]:
+        """Puts everything back to where the checkpoint was made."""
+        precision, notes = self.keeper.compare(saved, allow_changes=allow_changes)
+        self._set_precision(precision)
+        self.progress = self.keeper.restore(saved)
+        if self.progress.asked_micro_batch_size != self._asked_micro_batch_size:
+            self.progress.micro_batch_size = self._asked_micro_batch_size
+            self.progress.asked_micro_batch_size = self._asked_micro_batch_size
+        self.seconds_before, self.saved_step = self.progress.seconds, saved.step
+        self.tokens_at_log = self.progress.tokens
+        comes_again = ["rewind"] + ["evaluation"] * self.progress.evaluation_due
+        self.run.metrics.trim(saved.step, without=tuple(comes_again))
+        evaluations = [record["figures"] for record in self.run.metrics.read() if record["kind"] == "evaluation"]
+        self.figures = evaluations[-1] if evaluations else None
+        return [*notes, f"resumed from {saved.path.name}"]
+
+    @property
+    def _asked_micro_batch_size(self) -> int:
+        return self.training.micro_batch_size or self.training.batch_size
+
+    def _set_precision(self, precision: Precision) -> None:
+        self.precision = precision
+        self.stepper = Stepper(
+            self.module,
+            self.optimizer,
+            self.feed,
+            self.training,
+            device=self.device,
+            precision=precision,
+            processes=self.processes,
+        )
+
+    def _ended(self) -> Outcome:
+        finished = self.course is not None and not self._unfinished(self.course)
+        state: Literal["finished", "preempted"] = "finished" if finished else "preempted"
+        self._status(state)
+        return Outcome(
+            state=state,
+            step=self.progress.step,
+            total_steps=self.course.total_steps if self.course else None,
+            signal=None if finished else self.interrupts.signum,
+            evaluation=self.figures,
+        )
+
+    # The length
+
+    def _fix_length(self) -> None:
+        """Turns the budget into steps, after everything was tried once. Leaves the run as it was at step 0;
+        when a signal comes, without a length.
+        """
+        self._status("measuring")
+        step, checkpoint = self._try_out()
+        before = time.monotonic()
+        self._evaluate_if_due()
+        evaluation = time.monotonic() - before
+        if self._must_stop():
+            return
+        spent = time.monotonic() - self.entered
+        timing = Timing(step, evaluation, checkpoint, spent) if courses.needs_timing(self.training) else None
+        rates = courses.rates_of(self.feed, flops_per_step=self.flops_per_step, timing=timing)
+        courses.lay_out(self.training, rates, timing).save(self.run.course)
+
+    def _try_out(self) -> tuple[float, float]:
+        """Real steps and a checkpoint of full size, all undone again. Returns the seconds of a step and of a
+        checkpoint.
+        """
+        durations: list[float] = []
+        with closing(self._batches()) as batches:
+            while not self._must_stop() and not self._timed_enough(durations):
+                before = time.monotonic()
+                found = self._gradient(next(batches))
+                if found.gradient.is_finite:  # else the loop will meet it, and treat it by the rules
+                    self.stepper.update(found.gradient, self._factor(1))
+                self.optimizer.zero_grad(set_to_none=True)
+                durations.append(time.monotonic() - before)
+        before = time.monotonic()
+        self.keeper.rehearse(self.progress, self.precision)
+        checkpoint = time.monotonic() - before
+        first, _ = self.keeper.checkpoints.latest()
+        assert first is not None
+        assert first.step == 0
+        fits = self.progress.micro_batch_size
+        self.progress = self.keeper.restore(first)
+        self.progress.micro_batch_size = fits
+        timed = durations[_WARM_STEPS:] or durations[-1:] or [0.0]
+        return sum(timed) / len(timed), checkpoint
+
+    def _timed_enough(self, durations: Sequence[float]) -> bool:
+        if not courses.needs_timing(self.training):
+            return len(durations) >= 1
+        budget = self.training.budget
+        whole = budget.amount if budget.unit == "seconds" else float("inf")
+        if len(durations) >= 2 and sum(durations) > _MOST_SHARE * whole:
+            return True
+        timed = durations[_WARM_STEPS:]
+        return len(timed) >= _TIMED_STEPS and sum(timed) >= min(_TIMED_SHARE * whole, _TIMED_SECONDS)
+
+    def _read_course(self) -> Course:
+        """The course of this run; where changes are allowed and the budget did, laid out anew from the same
+        rates.
+        """
+        course = Course.load(self.run.course)
+        if course.budget != self.training.budget:
+            course = courses.lay_out(self.training, course.rates)
+            course.save(self.run.course)
+        return course
+
+    # The loop
+
+    def _train(self, course: Course) -> None:
+        """Steps until the course is run or a signal comes; then a checkpoint."""
+        evaluate_every = course.every(self.training.evaluate_every)
+        saves = self.training.checkpoint_every
+        save_every = None if saves.unit == "seconds" else course.every(saves)
+        self._status("training")
+        self.journal.started(step=self.progress.step, total_steps=course.total_steps)
+        self._evaluate_if_due()
+        batches = self._batches()
+        try:
+            while self._unfinished(course) and not self._must_stop():
+                self._status("training")
+                following = (self.progress.data_step + 1, self.progress.micro_batch_size)
+                self._step(next(batches), course)
+                if (self.progress.data_step, self.progress.micro_batch_size) != following:
+                    batches.close()
+                    batches = self._batches()
+                step = self.progress.step
+                if step == course.total_steps or (evaluate_every and step % evaluate_every == 0):
+                    self.progress.evaluation_due = self.evaluate is not None
+                self._evaluate_if_due()
+                if save_every is None:
+                    due = time.monotonic() - self.last_save >= saves.amount
+                else:
+                    due = step % save_every == 0
+                if self.processes.any(due):
+                    self._save()
+        finally:
+            batches.close()
+        self._save()
+
+    def _unfinished(self, course: Course) -> bool:
+        return self.progress.step < course.total_steps or self.progress.evaluation_due
+
+    def _must_stop(self) -> bool:
+        return self.processes.any(self.interrupts.signum is not None)
+
+    def _batches(self) -> Generator[list[Batch], None, None]:
+        return self.feed.steps(
+            self.progress.data_step,
+            workers=self.training.workers,
+            micro_batch_size=self.progress.micro_batch_size,
+            rank=self.processes.rank,
+            world_size=self.processes.size,
+        )
+
+    def _step(self, batches: Sequence[Batch], course: Course) -> None:
+        """One step of the run: an update, or none when the rules say so."""
+        carried = snapshot.carried(self.module)
+        found = self._gradient(batches)
+        verdict = judge(found, self.progress, self.training, self.module, self.run.diagnosis)
+        if verdict.why:
+            self._note(verdict.why, kind=verdict.kind, step=self.progress.step + 1, loss=found.gradient.total)
+        if verdict.do == "rewind":
+            self._rewind()
+            return
+        if verdict.do == "update":
+            self.stepper.update(found.gradient, self._factor(course.total_steps))
+            self.progress.learned(found.gradient.losses, found.gradient.total)
+        else:
+            snapshot.restore_carried(self.module, carried)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.progress.step += 1
+        mine = sum(batch.num_tokens for batch in found.batches)
+        self.progress.tokens += round(self.processes.total([mine])[0])
+        self.progress.empty += not any(found.gradient.counts.values())
+        if self.progress.step % self.training.log_every == 0 or self.progress.step == course.total_steps:
+            self._log(found.gradient.norm, course)
+
+    def _gradient(self, batches: Sequence[Batch]) -> Fitted:
+        before = self.progress.micro_batch_size
+        found = self.stepper.gradient(
+            batches, data_step=self.progress.data_step, micro_batch_size=self.progress.micro_batch_size
+        )
+        self.progress.micro_batch_size = found.micro_batch_size
+        if found.micro_batch_size != before:
+            self._note(
+                f"memory ran out with micro-batches of {before} rows; going on with {found.micro_batch_size}"
+            )
+        return found
+
+    def _factor(self, total_steps: int) -> float:
+        return self.training.schedule(self.progress.step, total_steps)
+
+    def _rewind(self) -> None:
+        """Back to the newest checkpoint, and past the data that led here from it."""
+        bad = self.progress
+        saved, _ = self.keeper.checkpoints.latest()
+        assert saved is not None
+        self.optimizer.zero_grad(set_to_none=True)
+        self.progress = self.keeper.restore(saved)
+        self.progress.batches_passed_over = bad.data_step + 1 - saved.step
+        self.progress.non_finite, self.progress.micro_batch_size = bad.non_finite, bad.micro_batch_size
+        self.run.metrics.trim(saved.step)
+        self.tokens_at_log = self.progress.tokens
+        self._note(
+            f"step {bad.step + 1} was not finite; back to step {saved.step}, passing over its data",
+            kind="rewind",
+        )
+
+    # What is said and kept
+
+    def _status(self, state: State) -> None:
+        total = self.course.total_steps if self.course else None
+        self.journal.status(state, step=self.progress.step, total_steps=total)
+
+    def _note(self, text: str, *, kind: str = "note", step: int | None = None, **facts: float) -> None:
+        self.journal.note(text, kind=kind, step=self.progress.step if step is None else step, **facts)
+
+    def _seconds(self) -> float:
+        return self.seconds_before + time.monotonic() - self.entered
+
+    def _learning_rate(self) -> float:
+        return self.optimizer.param_groups[0]["lr"]
+
+    def _log(self, norm: float, course: Course) -> None:
+        now = time.monotonic()
+        loss, parts = self.progress.take_means()
+        tokens, self.tokens_at_log = self.progress.tokens - self.tokens_at_log, self.progress.tokens
+        self.journal.step(
+            {
+                "kind": "step",
+                "step": self.progress.step,
+                "loss": loss,
+                "parts": parts,
+                "learning_rate": self._learning_rate(),
+                "grad_norm": norm,
+                "tokens": self.progress.tokens,
+                "tokens_per_second": tokens / max(now - self.last_log, 1e-9),
+                "seconds": self._seconds(),
+                "epoch": self.feed.epoch_of(self.progress.data_step * self.feed.batch_size - 1),
+            }
+        )
+        self.last_log = now
+
+    def _evaluate_if_due(self) -> None:
+        """Evaluates; broken off by a signal it stays due."""
+        if not self.progress.evaluation_due:
+            return
+        assert self.evaluate is not None
+        self._status("evaluating")
+        before = time.monotonic()
+        try:
+            with snapshot.undisturbed(self.module, self.device), self.interrupts.breaking():
+                figures = dict(self.evaluate(self.module, self.progress.step))
+        except Interrupted:
+            return
+        self.progress.evaluation_due = False
+        self.figures = figures
+        seconds = time.monotonic() - before
+        self.journal.evaluation(
+            {"kind": "evaluation", "step": self.progress.step, "figures": figures, "seconds": seconds}
+        )
+
+    def _save(self) -> None:
+        """A checkpoint of this step unless there is one. Raises SaveError when the disk is full and the rules
+        say "stop".
+        """
+        if self.saved_step == self.progress.step:
+            return
+        self._status("saving")
+        self.progress.seconds = self._seconds()
+        self.run.metrics.sync()
+        try:
+            saved = self.keeper.save(self.progress, self.precision)
+        except SaveError as error:
+            if self.training.on_disk_full == "stop":
+                raise
+            self._note(f"no checkpoint at step {self.progress.step}: {error}", kind="save_failed")
+        else:
+            self.saved_step = saved.step
+            self.journal.checkpoint(step=saved.step, path=saved.path)
+        self.last_save = time.monotonic()

@@ -1,0 +1,31 @@
+"""Who watches a run: progress bars, trackers, tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class Observer:
+    """Called by the trainer in its own thread; every method may be left as it is. Records are those of
+    `metrics.jsonl`.
+
+    An observer must not touch the module or the generators. What it raises ends the run.
+
+    """
+
+    def on_start(self, *, step: int, total_steps: int) -> None:
+        """The length is known, training begins or goes on at `step`."""
+
+    def on_step(self, record: Mapping[str, Any]) -> None:
+        """A step was logged (every `log_every`)."""
+
+    def on_evaluation(self, record: Mapping[str, Any]) -> None:
+        """An evaluation was made."""
+
+    def on_checkpoint(self, *, step: int, path: Path) -> None:
+        """A checkpoint is whole on disk."""
+
+    def on_note(self, text: str) -> None:
+        """Something the user may want to know: what "auto" took, what was repaired, what was left out."""

@@ -1,0 +1,48 @@
+"""How weights move, given their gradients. One optimizer a file."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import nn
+
+
+class Optimizer(ABC):
+    """An optimizer as a frozen config.
+
+    The trainer calls the built optimizer once a step, with `lr` of every group set to its `initial_lr` (the
+    peak) times the schedule's factor. Whatever must survive a resume stands in its per-parameter state, as
+    tensors or JSON scalars; the checkpoint keeps it by parameter name. Groups are rebuilt from the config.
+    """
+
+    learning_rate: float
+
+    @abstractmethod
+    def build(self, module: nn.Module) -> torch.optim.Optimizer:
+        """A fresh optimizer over all parameters of `module` that want a gradient, each in one group,
+        `initial_lr` set."""
+
+
+def decay_groups(module: nn.Module, *, weight_decay: float, embeddings: bool) -> list[dict]:
+    """Two parameter groups: matrices decay; vectors (biases, gains of norms) do not, nor embedding tables
+    unless `embeddings`.
+
+    As BERT's own optimizer does (google-research/bert `optimization.py` leaves out biases and layer norms),
+    but by shape instead of by name: every bias and gain is a vector, whatever it is called. Empty groups
+    are left out.
+    """
+    tables = {
+        id(part.weight) for part in module.modules() if isinstance(part, (nn.Embedding, nn.EmbeddingBag))
+    }
+    decayed: list[nn.Parameter] = []
+    kept: list[nn.Parameter] = []
+    for parameter in module.parameters():
+        if parameter.requires_grad:
+            spared = parameter.ndim < 2 or (not embeddings and id(parameter) in tables)
+            (kept if spared else decayed).append(parameter)
+    groups: list[dict] = [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": kept, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]

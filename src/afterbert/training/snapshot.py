@@ -1,0 +1,215 @@
+"""What must be remembered of a module, its optimizer and the generators, as named tensors and JSON; and
+back."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import nn
+
+from afterbert.base.errors import UserError
+
+
+@runtime_checkable
+class Carries(Protocol):
+    """A module that carries something from step to step which is neither parameter nor buffer (segment
+    memory).
+
+    The trainer keeps what `carried_state` gave and hands it back after a resume, or when a step is undone:
+    its tensors must not be changed in place afterwards.
+    """
+
+    def carried_state(self) -> Mapping[str, torch.Tensor]: ...
+
+    def load_carried_state(self, state: Mapping[str, torch.Tensor]) -> None: ...
+
+
+def capture(
+    module: nn.Module, optimizer: torch.optim.Optimizer, *, device: torch.device, rank: int
+) -> tuple[dict[str, dict[str, torch.Tensor]], dict[str, Any]]:
+    """All of it: file name -> tensors, and the optimizer's scalars for `state.json`."""
+    of_optimizer = optimizer_state(optimizer, module)
+    files = {
+        "model": weights(module),
+        "optim": of_optimizer.tensors,
+        f"rng-{rank}": generators(device),
+        "carried": carried(module),
+    }
+    return {
+        name: tensors for name, tensors in files.items() if tensors or name != "carried"
+    }, of_optimizer.scalars
+
+
+def restore(
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *,
+    tensors: Callable[[str], Mapping[str, torch.Tensor]],
+    scalars: Mapping[str, Mapping[str, Any]],
+    device: torch.device,
+    rank: int,
+) -> None:
+    """The inverse of `capture`; `tensors` reads a file by its name. Raises UserError when they do not fit the
+    module.
+    """
+    restore_weights(module, tensors("model"))
+    of_optimizer = OptimizerState(
+        dict(tensors("optim")), {name: dict(value) for name, value in scalars.items()}
+    )
+    restore_optimizer(optimizer, module, of_optimizer)
+    restore_carried(module, tensors("carried"))
+    restore_generators(tensors(f"rng-{rank}"), device)
+
+
+def carried(module: nn.Module) -> dict[str, torch.Tensor]:
+    """What the module carries from step to step; empty for most."""
+    return dict(module.carried_state()) if isinstance(module, Carries) else {}
+
+
+def restore_carried(module: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
+    """Undoes what steps did to `carried`."""
+    if isinstance(module, Carries):
+        module.load_carried_state(state)
+
+
+def weights(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Parameters and persistent buffers by name; tied ones once, under their first name."""
+    found: dict[str, torch.Tensor] = {}
+    seen: set[tuple] = set()
+    for name, tensor in module.state_dict().items():
+        place = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype, tensor.device)
+        if tensor.numel() and place in seen:
+            continue
+        seen.add(place)
+        found[name] = tensor
+    return found
+
+
+@torch.no_grad()
+def restore_weights(module: nn.Module, saved: Mapping[str, torch.Tensor]) -> None:
+    """Copies saved weights into the module's own memory. Raises UserError when names or shapes differ."""
+    own = weights(module)
+    expected = {name: tuple(tensor.shape) for name, tensor in own.items()}
+    found = {name: tuple(tensor.shape) for name, tensor in saved.items()}
+    if expected != found:
+        name = next(n for n in [*expected, *found] if expected.get(n) != found.get(n))
+        raise UserError(
+            f"the checkpoint does not fit the model: weight '{name}' is {found.get(name, 'absent')} there, "
+            f"{expected.get(name, 'absent')} here; resume with the recipe and the version that began the run"
+        )
+    for name, tensor in own.items():
+        tensor.copy_(saved[name])
+
+
+@dataclass(frozen=True)
+class OptimizerState:
+    """An optimizer's per-parameter state by parameter name: tensors as `name.key`, all else as name -> key
+    -> value."""
+
+    tensors: dict[str, torch.Tensor] = field(default_factory=dict)
+    scalars: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer, module: nn.Module) -> OptimizerState:
+    """The state of all parameters that have one."""
+    names: dict[torch.Tensor, str] = {parameter: name for name, parameter in module.named_parameters()}
+    state = OptimizerState()
+    for parameter, entries in optimizer.state.items():
+        for key, value in entries.items():
+            if isinstance(value, torch.Tensor):
+                state.tensors[f"{names[parameter]}.{key}"] = value
+            else:
+                state.scalars.setdefault(names[parameter], {})[key] = value
+    return state
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, module: nn.Module, saved: OptimizerState) -> None:
+    """Puts saved state in place of the optimizer's own; hyper-parameters stay as they are.
+
+    Raises UserError when the state belongs to parameters that the module does not have.
+    """
+    by_name: dict[str, dict[str, Any]] = {name: dict(entries) for name, entries in saved.scalars.items()}
+    for full_name, tensor in saved.tensors.items():
+        name, key = full_name.rsplit(".", 1)
+        by_name.setdefault(name, {})[key] = tensor
+    plain = optimizer.state_dict()  # its numbering of parameters, group by group
+    numbers = [number for group in plain["param_groups"] for number in group["params"]]
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    number_of = dict(zip(parameters, numbers))
+    named = {name: number_of[p] for name, p in module.named_parameters() if p in number_of}
+    strange = sorted(by_name.keys() - named.keys())
+    if strange:
+        raise UserError(
+            f"the checkpoint's optimizer knows a parameter '{strange[0]}' that is not trained here; "
+            "resume with the recipe and the version that began the run"
+        )
+    state = {named[name]: entries for name, entries in by_name.items()}
+    optimizer.load_state_dict({"state": state, "param_groups": plain["param_groups"]})
+
+
+@contextmanager
+def undisturbed(module: nn.Module, device: torch.device) -> Iterator[None]:
+    """Inside, the module is in eval mode and nothing wants a gradient; afterwards module and generators are
+    as before."""
+    modes = {part: part.training for part in module.modules()}
+    states, memory = generators(device), carried(module)
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for part, was_training in modes.items():
+            part.training = was_training
+        restore_carried(module, memory)
+        restore_generators(states, device)
+
+
+def seed_generators(seed: int) -> None:
+    """Starts torch's, numpy's and Python's global generators (dropout draws from torch's; ours is
+    `Noise`)."""
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
+
+
+def generators(device: torch.device) -> dict[str, torch.Tensor]:
+    """The states of the global generators, as uint8 tensors."""
+    states = {
+        "torch": torch.get_rng_state(),
+        "numpy": _packed(_numpy_state()),
+        "python": _packed(random.getstate()),
+    }
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def restore_generators(states: Mapping[str, torch.Tensor], device: torch.device) -> None:
+    """Puts the global generators back to where `generators` found them."""
+    torch.set_rng_state(states["torch"])
+    name, keys, *rest = _unpacked(states["numpy"])
+    np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))
+    version, inner, gauss = _unpacked(states["python"])
+    random.setstate((version, tuple(inner), gauss))
+    if device.type == "cuda" and "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"], device)
+
+
+def _numpy_state() -> list[Any]:
+    name, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
+    return [name, np.asarray(keys).tolist(), position, has_gauss, gauss]
+
+
+def _packed(value: Any) -> torch.Tensor:
+    return torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8)
+
+
+def _unpacked(tensor: torch.Tensor) -> Any:
+    return json.loads(tensor.numpy().tobytes())

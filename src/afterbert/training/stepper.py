@@ -1,0 +1,110 @@
+"""One update: the gradient in micro-batches that fit into memory, and the move."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from afterbert.base.errors import UserError
+from afterbert.objectives import Batch, ObjectiveModule
+from afterbert.training import snapshot
+from afterbert.training.config import Training
+from afterbert.training.feed import Feed
+from afterbert.training.precision import Precision
+from afterbert.training.processes import Processes
+from afterbert.training.step import Gradient, gradient
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A gradient, the micro-batches it came from, and the largest of the sizes tried that fits into
+    memory.
+    """
+
+    gradient: Gradient
+    batches: Sequence[Batch]
+    micro_batch_size: int
+
+
+class Stepper:
+    """Makes the updates of one module with one optimizer."""
+
+    def __init__(
+        self,
+        module: ObjectiveModule,
+        optimizer: torch.optim.Optimizer,
+        feed: Feed,
+        training: Training,
+        *,
+        device: torch.device,
+        precision: Precision,
+        processes: Processes,
+    ):
+        self._module, self._optimizer, self._feed, self._training = module, optimizer, feed, training
+        self._device, self._precision, self._processes = device, precision, processes
+
+    def gradient(self, batches: Sequence[Batch], *, data_step: int, micro_batch_size: int) -> Fitted:
+        """The gradient of these micro-batches, left in the parameters; with smaller ones of the same rows
+        when memory runs out.
+
+        Every try starts from the same generators and carried state. Raises UserError when a single row does
+        not fit, or when smaller micro-batches would fit but the recipe says "stop".
+        """
+        generators, carried = snapshot.generators(self._device), snapshot.carried(self._module)
+        size = micro_batch_size
+        while (found := self._try(batches)) is None:
+            if size == 1:
+                raise UserError(
+                    "memory runs out with a single row; take shorter rows or a smaller model, or free memory"
+                )
+            size = (size + 1) // 2
+            self._optimizer.zero_grad(set_to_none=True)
+            snapshot.restore_generators(generators, self._device)
+            snapshot.restore_carried(self._module, carried)
+            batches = self._feed.step(
+                data_step, micro_batch_size=size, rank=self._processes.rank, world_size=self._processes.size
+            )
+        if size < micro_batch_size and self._training.on_out_of_memory == "stop":
+            raise UserError(
+                f"memory runs out with micro-batches of {micro_batch_size} rows; "
+                f"micro_batch_size {size} fits and gives the same gradients"
+            )
+        return Fitted(found, batches, size)
+
+    def update(self, found: Gradient, factor: float) -> None:
+        """Clips the gradient and moves the weights, at this share of the peak learning rate."""
+        if self._training.max_grad_norm is not None:
+            torch.nn.utils.clip_grads_with_norm_(
+                self._module.parameters(),
+                self._training.max_grad_norm,
+                torch.tensor(found.norm, device=self._device, dtype=torch.float32),
+            )
+        for group in self._optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+        self._optimizer.step()
+
+    def _try(self, batches: Sequence[Batch]) -> Gradient | None:
+        """The gradient; None when memory ran out. What the failed pass held is free once this returns."""
+        try:
+            return gradient(
+                self._module,
+                batches,
+                device=self._device,
+                precision=self._precision,
+                processes=self._processes,
+            )
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out. torch has no type of its own for the CPU's."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

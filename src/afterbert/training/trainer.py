@@ -1,0 +1,97 @@
+"""The way in: `train` runs an objective until its budget is spent, from the newest checkpoint where there is
+one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import torch
+
+from afterbert.base.runs import RunFolder
+from afterbert.objectives import ObjectiveModule
+from afterbert.training.checkpoint import Checkpoints
+from afterbert.training.config import Training
+from afterbert.training.feed import Feed
+from afterbert.training.identity import Identity
+from afterbert.training.interrupts import Interrupts
+from afterbert.training.journal import Journal
+from afterbert.training.keeper import Keeper
+from afterbert.training.loop import Evaluate, Loop, Outcome
+from afterbert.training.observers import Observer
+from afterbert.training.processes import Alone, Processes
+
+
+def train(
+    run: RunFolder,
+    module: ObjectiveModule,
+    feed: Feed,
+    training: Training,
+    *,
+    identity: Identity,
+    evaluate: Evaluate | None = None,
+    observers: Sequence[Observer] = (),
+    flops_per_step: float | None = None,
+    device: torch.device | str = "cpu",
+    allow_changes: bool = False,
+    processes: Processes | None = None,
+) -> Outcome:
+    """Trains `module`, which is on `device` already, until its budget is spent; from the newest checkpoint of
+    `run` if there is one.
+
+    evaluate: (module in eval mode, step) -> figures. It is called without gradients and cannot disturb the
+    generators or the carried state; a signal breaks it off, and the resumed run calls it again. The last call
+    is at the end. allow_changes: resume although the recipe differs from the one the run was begun with.
+
+    SIGTERM or Ctrl-C: the step is finished, a checkpoint saved, the outcome is "preempted"; that takes one
+    step and one save. A second signal ends the process at once.
+
+    Raises UserError (among them Diverged and SaveError) for what the user can mend; the status then says
+    "failed".
+    """
+    device, processes = torch.device(device), processes or Alone()
+    with run.locked() as note, Interrupts() as interrupts, _repeatable(device, training):
+        optimizer = training.optimizer.build(module)
+        checkpoints = Checkpoints(run.checkpoints, keep=training.keep_checkpoints)
+        loop = Loop(
+            run=run,
+            module=module,
+            optimizer=optimizer,
+            feed=feed,
+            training=training,
+            keeper=Keeper(checkpoints, module, optimizer, feed, identity, device=device, processes=processes),
+            journal=Journal(run, observers),
+            evaluate=evaluate,
+            flops_per_step=flops_per_step,
+            device=device,
+            processes=processes,
+            interrupts=interrupts,
+        )
+        try:
+            return loop.run_to_end([note] if note else [], allow_changes=allow_changes)
+        except BaseException as error:
+            with suppress(OSError):  # the folder may be what was lost
+                run.report(state="failed", message=str(error) or type(error).__name__)
+            raise
+
+
+@contextmanager
+def _repeatable(device: torch.device, training: Training) -> Iterator[None]:
+    """Inside, only kernels that repeat exactly: on CPU always (its one exception adds atomically), else where
+    asked for.
+    """
+    before = torch.get_deterministic_debug_mode()
+    memory: Any = torch.utils.deterministic
+    fills = memory.fill_uninitialized_memory
+    if device.type == "cpu" or training.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.set_deterministic_debug_mode("error")
+        memory.fill_uninitialized_memory = False  # costs time, and only finds bugs of kernels
+    try:
+        yield
+    finally:
+        torch.set_deterministic_debug_mode(before)
+        memory.fill_uninitialized_memory = fills
