@@ -1,7 +1,9 @@
-"""From a tree of located values to frozen dataclasses, and back. All mistakes are reported at once, each with its place.
+"""From a tree of located values to frozen dataclasses, and back. All mistakes are reported at once, each
+with its place.
 
-A field's type decides how its value is read: scalars and `Annotated` ranges are checked by pydantic; a dataclass is a mapping; the
-abstract class of a plug-in folder is a mapping with `type: name` (or the bare name); a class with `parse` reads a string.
+A field's type decides how its value is read: scalars and `Annotated` ranges are checked by pydantic; a
+dataclass is a mapping; the abstract class of a plug-in folder is a mapping with `type: name` (or the bare
+name); a class with `parse` reads a string.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ T = TypeVar("T")
 
 
 def build(kind: type[T], tree: Node, *, path: str = "") -> T:
-    """An instance of the dataclass (or plug-in interface) `kind` from a tree. Raises one UserError with every mistake."""
+    """An instance of the dataclass (or plug-in interface) `kind` from a tree. Raises one UserError with
+    every mistake."""
     problems: list[str] = []
     made = _make(kind, tree, path, problems)
     if problems:
@@ -35,7 +38,8 @@ def build(kind: type[T], tree: Node, *, path: str = "") -> T:
 
 
 def to_plain(thing: Any) -> Any:
-    """The inverse of `build` as plain dicts, lists and scalars; defaults written out; plug-ins with their `type`.
+    """The inverse of `build` as plain dicts, lists and scalars; defaults written out; plug-ins with their
+    `type`.
 
     >>> to_plain({"a": (1, 2)})
     {'a': [1, 2]}
@@ -129,7 +133,7 @@ def _make_plugin(interface: type, node: Node, path: str, problems: list[str]) ->
     try:
         cls = plugins.find(interface, name)
     except UserError as error:
-        return _complain(problems, node, path, str(error))
+        return _complain(problems, node, path, str(error), glue=": ")
     return _make_dataclass(cls, rest, node, path, problems)
 
 

@@ -16,7 +16,7 @@ from afterbert.base.errors import UserError
 from afterbert.cli import verbs
 
 # The order of a first visit, not of the alphabet; verbs not named here follow.
-_ORDER = ["demo", "prepare", "pretrain", "evaluate", "fill", "show", "report", "export", "doctor"]
+_ORDER = ["demo", "prepare", "pretrain", "evaluate", "fill", "show", "recipes", "report", "export", "doctor"]
 
 _FREE_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -32,7 +32,9 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_version)
-    found = [module.name for module in pkgutil.iter_modules(verbs.__path__) if not module.name.startswith("_")]
+    found = [
+        module.name for module in pkgutil.iter_modules(verbs.__path__) if not module.name.startswith("_")
+    ]
     for name in sorted(found, key=lambda n: (_ORDER.index(n) if n in _ORDER else len(_ORDER), n)):
         module = importlib.import_module(f"{verbs.__name__}.{name}")
         settings = _FREE_OPTIONS if getattr(module, "TAKES_RECIPE_OPTIONS", False) else {}
@@ -86,8 +88,9 @@ def run(arguments: list[str] | None = None) -> int:
 def keep_memory_between_steps() -> None:
     """Tells glibc to keep freed memory for the next step instead of returning it to the kernel page by page.
 
-    Training allocates the same large temporaries every step; with the default thresholds each is mapped and zeroed anew.
-    Thresholds are those of mallopt(3): M_MMAP_THRESHOLD -3, M_TRIM_THRESHOLD -1. No effect where the C library is another.
+    Training allocates the same large temporaries every step; with the default thresholds each is mapped and
+    zeroed anew. Thresholds are those of mallopt(3): M_MMAP_THRESHOLD -3, M_TRIM_THRESHOLD -1. No effect
+    where the C library is another.
     """
     if not sys.platform.startswith("linux"):
         return

@@ -10,7 +10,10 @@ import typer
 from afterbert.base.errors import UserError, did_you_mean
 
 RecipeName = Annotated[
-    str, typer.Option("--recipe", "-r", help="A recipe's name, or a path to a YAML file.", rich_help_panel="Recipe")
+    str,
+    typer.Option(
+        "--recipe", "-r", help="A recipe's name, or a path to a YAML file.", rich_help_panel="Recipe"
+    ),
 ]
 Size = Annotated[
     str | None, typer.Option("--size", "-s", help="tiny, mini, small or base.", rich_help_panel="Recipe")
@@ -35,7 +38,9 @@ def dotted(extra: Sequence[str], options: Sequence[str] = ()) -> list[tuple[str,
         if not equals:
             if "." not in key and key not in ("length", "title", "size"):
                 near = did_you_mean(f"--{key}", list(options)) if options else "--help lists the options"
-                raise UserError(f"there is no option --{key}; {near} (recipe settings are written --node.key VALUE)")
+                raise UserError(
+                    f"there is no option --{key}; {near} (recipe settings are written --node.key VALUE)"
+                )
             if not rest or rest[0].startswith("--"):
                 raise UserError(f"--{key} needs a value; write --{key} VALUE")
             value = rest.pop(0)

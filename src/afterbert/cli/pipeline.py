@@ -12,6 +12,7 @@ from typing import Any
 from afterbert.base.config import digest, to_plain
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
+from afterbert.cli.runs import run_folder_for
 from afterbert.cli.terminal import bar, console, safe
 from afterbert.cli.watch import Watch
 from afterbert.interop.importing import Imported, import_folder
@@ -57,7 +58,7 @@ def run_pretraining(request: Request) -> int:
             print(resolved.text(), end="")
             return 0
         store = store_for(request, resolved.recipe.tokenizer)
-        run = RunFolder.create(request.out, request.name or _name(resolved, store))
+        run = run_folder_for(request.out, resolved, store, name=request.name)
     result = train_and_report(run, resolved, store, imported=imported, allow_changes=request.allow_changes)
     return result.outcome.exit_code
 
@@ -73,12 +74,16 @@ def train_and_report(
     """Trains with a bar, then says what came out and where it lies."""
     weights = None
     if imported is not None:
-        weights = {"backbone": imported.backbone} | ({"lm_head": imported.lm_head} if imported.lm_head else {})
+        weights = {"backbone": imported.backbone} | (
+            {"lm_head": imported.lm_head} if imported.lm_head else {}
+        )
         for note in imported.notes:
             console.print(f"note: {safe(note)}")
     console.print(f"run folder: {run.path}")
     with Watch() as watch:
-        result = pretrain(resolved, store, run, observers=[watch], weights=weights, allow_changes=allow_changes)
+        result = pretrain(
+            resolved, store, run, observers=[watch], weights=weights, allow_changes=allow_changes
+        )
     if result.outcome.state != "finished":
         console.print(f"stopped at step {result.outcome.step}, everything saved; go on with:")
         console.print(f"  afterbert pretrain --resume {run.path}")
@@ -119,7 +124,9 @@ def store_for(request: Request, tokenizer: TokenizerRecipe) -> Store:
     return prepare_with_bar(sources, out, tokenizer=tokenizer)
 
 
-def prepare_with_bar(sources: Sequence[Source], out: Path, *, tokenizer: TokenizerRecipe, **options: Any) -> Store:
+def prepare_with_bar(
+    sources: Sequence[Source], out: Path, *, tokenizer: TokenizerRecipe, **options: Any
+) -> Store:
     """`prepare` with a progress bar, then the closing table."""
     with bar(1.0, "preparing") as progress:
 
@@ -163,9 +170,3 @@ def _from(imported: Imported, resolved: Resolved, start: str | None) -> Resolved
         length=min(resolved.recipe.length, imported.architecture.max_position_embeddings),
     )
     return replace(resolved, recipe=recipe)
-
-
-def _name(resolved: Resolved, store: Store) -> str:
-    """recipe, size and a hash of all that decides the result, so the same request finds its run again."""
-    made_of = {"recipe": to_plain(resolved.recipe), "store": store.fingerprint}
-    return "-".join(filter(None, [resolved.name, resolved.size, digest(made_of, length=8)]))

@@ -63,7 +63,9 @@ def bar(total: float, description: str) -> Iterator[Bar]:
 class Bar:
     """How far a piece of work has come."""
 
-    def __init__(self, total: float, description: str, *, progress: Progress | None = None, lines: Lines | None = None):
+    def __init__(
+        self, total: float, description: str, *, progress: Progress | None = None, lines: Lines | None = None
+    ):
         self.total, self.description = total, description
         self._progress, self._lines = progress, lines
         self._task: TaskID | None = progress.add_task(description, total=total, note="") if progress else None

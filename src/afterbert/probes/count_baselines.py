@@ -1,4 +1,5 @@
-"""What counting alone can guess: the most frequent piece, and the most frequent piece between two given neighbours.
+"""What counting alone can guess: the most frequent piece, and the most frequent piece between two given
+neighbours.
 
 A masked language model is worth its training only if it beats both; they are printed beside it.
 """
@@ -54,7 +55,8 @@ class CountBaselines:
 
     @staticmethod
     def count(split: Split, vocab_size: int, *, most: int = 5_000_000) -> CountBaselines:
-        """Counts the first `most` pieces of the split: single pieces, (left, right) pairs, and each neighbour alone."""
+        """Counts the first `most` pieces of the split: single pieces, (left, right) pairs, and each
+        neighbour alone."""
         pieces = split.pieces(np.arange(min(most, split.num_pieces))).astype(np.int64)
         counts = np.bincount(pieces, minlength=vocab_size)
         left, middle, right = pieces[:-2], pieces[1:-1], pieces[2:]
@@ -67,8 +69,8 @@ class CountBaselines:
         )
 
     def guess(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """The piece most often seen between `left` and `right` [N]; -1 stands for a neighbour that is not visible. Backs off
-        to the left neighbour alone, then the right one, then the most frequent piece."""
+        """The piece most often seen between `left` and `right` [N]; -1 stands for a neighbour that is not
+        visible. Backs off to the left neighbour alone, then the right one, then the most frequent piece."""
         guess = np.full(len(left), self.most_frequent, dtype=np.int64)
         guess = self.before.look_up(right, otherwise=guess)
         guess = self.after.look_up(left, otherwise=guess)

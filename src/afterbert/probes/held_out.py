@@ -26,9 +26,11 @@ def held_out_score(
     batch_size: int = 32,
     device: torch.device | str = "cpu",
 ) -> dict[str, float]:
-    """`loss` (weighted sum of the parts' means), `loss_<part>` where there are several, and the module's own measures.
+    """`loss` (weighted sum of the parts' means), `loss_<part>` where there are several, and the module's own
+    measures.
 
-    The rows are spread evenly over the split. Leaves the module in the mode it was in, and torch's generator untouched.
+    The rows are spread evenly over the split. Leaves the module in the mode it was in, and torch's generator
+    untouched.
     """
     noise = Noise(_SEED).of("held_out")
     plan = objective.plan(split, length=length, vocabulary=vocabulary, noise=noise)

@@ -1,7 +1,8 @@
-"""How well does a model fill in masked pieces of held-out text? The same question for every model and every recipe.
+"""How well does a model fill in masked pieces of held-out text? The same question for every model and every
+recipe.
 
-Packed rows, a fixed share of pieces, all of them shown as the mask, fixed noise: so two runs on one store answer the very same
-questions, whatever they were trained on. Beside it stands what counting alone would guess.
+Packed rows, a fixed share of pieces, all of them shown as the mask, fixed noise: so two runs on one store
+answer the very same questions, whatever they were trained on. Beside it stands what counting alone would guess.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ KINDS = ("one_piece_word", "word_otherwise_visible", "wholly_masked_word")
 
 @dataclass(frozen=True)
 class MaskedPrediction:
-    """rate: share of pieces asked about; max_rows: rows taken, spread evenly over the split; length: pieces a row."""
+    """rate: share of pieces asked about; max_rows: rows taken, spread evenly over the split; length: pieces
+    a row."""
 
     rate: Annotated[float, Field(gt=0, lt=1)] = 0.15
     max_rows: Annotated[int, Field(gt=0)] = 512
@@ -56,7 +58,8 @@ class MaskedPrediction:
         baselines: CountBaselines | None = None,
         device: torch.device | str = "cpu",
     ) -> Measured:
-        """Asks `predict` (a batch's arrays -> logits [N, V] at its chosen places). piece_bytes: [V], UTF-8 bytes of each piece."""
+        """Asks `predict` (a batch's arrays -> logits [N, V] at its chosen places). piece_bytes: [V], UTF-8
+        bytes of each piece."""
         tally = Measured.empty()
         for batch, posed, rows in self.questions(split, vocabulary):
             arrays = {name: torch.as_tensor(array, device=device) for name, array in batch.arrays.items()}

@@ -13,8 +13,8 @@ from afterbert.text.tokenizer import Tokenizer
 def piece_texts(tokenizer: Tokenizer) -> list[str]:
     """[V]: what each piece adds to a text, its leading space included where it begins a word.
 
-    Byte-level pieces that are no whole character show U+FFFD. WordPiece does not record spaces: a piece that begins a
-    word is given one, punctuation that clings to the left is not.
+    Byte-level pieces that are no whole character show U+FFFD. WordPiece does not record spaces: a piece that
+    begins a word is given one, punctuation that clings to the left is not.
     """
     backend = tokenizer.backend
     kind = (json.loads(tokenizer.file).get("decoder") or {}).get("type")
@@ -52,7 +52,8 @@ def _clings(piece: str) -> bool:
 
 
 def _byte_letters() -> dict[str, int]:
-    """GPT-2's letters for bytes: printable bytes stand for themselves, the others for U+0100 onwards (2019 release, encoder.py)."""
+    """GPT-2's letters for bytes: printable bytes stand for themselves, the others for U+0100 onwards (2019
+    release, encoder.py)."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
     return {chr(byte): byte for byte in printable} | {chr(0x100 + n): byte for n, byte in enumerate(others)}

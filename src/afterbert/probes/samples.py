@@ -1,4 +1,5 @@
-"""What a person looks at: held-out sentences with words masked and the model's guesses, and what the task does to rows."""
+"""What a person looks at: held-out sentences with words masked and the model's guesses, and what the task
+does to rows."""
 
 from __future__ import annotations
 
@@ -12,13 +13,15 @@ from torch import Tensor
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.pretext.posed import InPlace, Posed
+from afterbert.pretext.posed import Posed
+from afterbert.probes.picture import actions_of
 from afterbert.text.store import Split
 
 
 @dataclass(frozen=True)
 class Guess:
-    """One piece of a shown sentence; guesses are (piece, probability), likeliest first, for masked pieces only."""
+    """One piece of a shown sentence; guesses are (piece, probability), likeliest first, for masked pieces
+    only."""
 
     text: str
     masked: bool = False
@@ -38,7 +41,8 @@ def filled_sentences(
     top: int = 5,
     device: torch.device | str = "cpu",
 ) -> list[dict[str, list[dict]]]:
-    """Held-out sentences of a readable length, spread over the split, about `share` of their words masked whole.
+    """Held-out sentences of a readable length, spread over the split, about `share` of their words masked
+    whole.
 
     predict: a batch's arrays -> logits [N, V] at its chosen places. piece_texts: [V], each piece for the eye.
     """
@@ -108,17 +112,22 @@ def _some_words(rows: Rows, share: float) -> np.ndarray:
 def corrupted_rows(
     posed: Posed, piece_texts: Sequence[str], *, count: int = 4, pieces: int = 60
 ) -> list[dict[str, list]]:
-    """The first rows before and after the task's edits, piece by piece: `pieces`, `shown`, `actions`, `word_start`.
+    """The first rows before and after the task's edits, piece by piece: `pieces`, `shown`, `actions`,
+    `word_start`.
 
-    actions: "mask", "random", "keep" at chosen pieces, "" elsewhere; for tasks that move or drop pieces, "inserted" where a
-    shown piece stands for none and "changed" where it stands for another.
+    actions: see `picture.Cell`.
     """
     rows, shown = posed.original, posed.shown
-    actions = _actions(posed)
+    actions = actions_of(posed)
     found = []
     for row in range(min(count, len(shown))):
-        before = slice(int(rows.row_starts[row]), min(int(rows.row_starts[row + 1]), int(rows.row_starts[row]) + pieces))
-        after = slice(int(shown.row_starts[row]), min(int(shown.row_starts[row + 1]), int(shown.row_starts[row]) + pieces))
+        before = slice(
+            int(rows.row_starts[row]), min(int(rows.row_starts[row + 1]), int(rows.row_starts[row]) + pieces)
+        )
+        after = slice(
+            int(shown.row_starts[row]),
+            min(int(shown.row_starts[row + 1]), int(shown.row_starts[row]) + pieces),
+        )
         words = shown.planes.get("word_start", np.ones(shown.num_pieces, dtype=bool))
         found.append(
             {
@@ -129,16 +138,3 @@ def corrupted_rows(
             }
         )
     return found
-
-
-def _actions(posed: Posed) -> np.ndarray:
-    """str [T shown]."""
-    shown, origin = posed.shown, posed.origin
-    before = posed.original.piece_ids[np.maximum(origin, 0)]
-    actions = np.where(origin < 0, "inserted", np.where(before != shown.piece_ids, "changed", ""))
-    for asked in posed.asked:
-        if isinstance(asked, InPlace) and len(posed.steps) == 1 and posed.steps[0].keeps_places:
-            hidden = shown.planes.get("hidden", np.zeros(shown.num_pieces, dtype=bool))[asked.positions]
-            same = shown.piece_ids[asked.positions] == asked.target_ids
-            actions[asked.positions] = np.where(hidden, "mask", np.where(same, "keep", "random"))
-    return actions

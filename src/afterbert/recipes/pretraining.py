@@ -13,10 +13,13 @@ import torch
 from torch import Tensor
 
 from afterbert.base.config import to_plain
+from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
+from afterbert.base.plugins import name_of
 from afterbert.base.runs import RunFolder, write_atomically
-from afterbert.objectives import Batch, ObjectiveModule
+from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.folder import export_folder
+from afterbert.objectives import Batch, ObjectiveModule
 from afterbert.objectives.masked_lm import MaskedLMModule
 from afterbert.pretext.pairings import Plan
 from afterbert.pretext.posed import Posed
@@ -27,11 +30,13 @@ from afterbert.probes.held_out import held_out_score
 from afterbert.probes.masked_prediction import MaskedPrediction
 from afterbert.probes.pieces import piece_bytes, piece_texts
 from afterbert.probes.samples import corrupted_rows, filled_sentences
-from afterbert.recipes.recipe import Recipe, Resolved
+from afterbert.recipes.recipe import Recipe, Resolved, resolve
 from afterbert.text.store import Split, Store
+from afterbert.training.checkpoint import Checkpoints
 from afterbert.training.feed import Feed
 from afterbert.training.identity import Identity
 from afterbert.training.observers import Observer
+from afterbert.training.snapshot import restore_weights
 from afterbert.training.trainer import Outcome, train
 
 
@@ -57,8 +62,8 @@ def pretrain(
 ) -> Pretrained:
     """Trains, or goes on training, the recipe on the store, in the run folder.
 
-    weights: `backbone` and `lm_head` states to start from in place of fresh ones. Raises UserError for whatever the user can
-    mend, before the first step.
+    weights: `backbone` and `lm_head` states to start from in place of fresh ones. Raises UserError for
+    whatever the user can mend, before the first step.
     """
     recipe = resolved.recipe
     vocabulary, train_split = store.vocabulary, store.split("train")
@@ -95,16 +100,14 @@ def feed_of(recipe: Recipe, store: Store, split: Split) -> Feed:
         return recipe.objective.plan(split, length=recipe.length, vocabulary=store.vocabulary, noise=noise)
 
     def pose(rows: Plan, numbers: np.ndarray, noise: Noise) -> Batch:
-        return recipe.objective.pose(
-            rows, numbers, noise, vocabulary=store.vocabulary, length=recipe.length
-        )
+        return recipe.objective.pose(rows, numbers, noise, vocabulary=store.vocabulary, length=recipe.length)
 
     return Feed.of(recipe.training, plan=plan, pose=pose)
 
 
 def flops_per_step(recipe: Recipe, store: Store) -> float:
-    """Forward and backward of one step of full rows, backward counted as twice forward (Kaplan et al. 2020, Section 2.1); heads, which run
-    at chosen places only, are left out."""
+    """Forward and backward of one step of full rows, backward counted as twice forward (Kaplan et al. 2020,
+    Section 2.1); heads, which run at chosen places only, are left out."""
     per_token = recipe.model.flops_per_token(store.vocabulary.size, recipe.length)
     return 3.0 * per_token * recipe.training.batch_size * recipe.length
 
@@ -129,8 +132,10 @@ def finish(
     *,
     device: torch.device | str = "cpu",
 ) -> dict[str, Any]:
-    """Writes what a finished run leaves for others: `model/`, the closing figures, samples and statistics for the report."""
+    """Writes what a finished run leaves for others: `model/`, the closing figures, samples and statistics
+    for the report."""
     module.eval()
+    export_model(run.model, module, recipe, store.vocabulary, store.path / "tokenizer")
     evaluation: dict[str, Any] = {"objective": evaluate_held_out(module, recipe, store, device=device)}
     samples: dict[str, Any] = {"corrupted": [], "filled": []}
     texts = piece_texts(store.tokenizer)
@@ -170,7 +175,8 @@ def closing_figures(
 
 
 def first_batch(recipe: Recipe, store: Store, split: Split, *, rows: int = 64) -> Posed | None:
-    """The recipe's task posed to some held-out rows, for samples and statistics; None for an objective without a pretext."""
+    """The recipe's task posed to some held-out rows, for samples and statistics; None for an objective
+    without a pretext."""
     pretext = getattr(recipe.objective, "pretext", None)
     if not isinstance(pretext, Pretext):
         return None
@@ -178,3 +184,35 @@ def first_batch(recipe: Recipe, store: Store, split: Split, *, rows: int = 64) -
     plan = recipe.objective.plan(split, length=recipe.length, vocabulary=store.vocabulary, noise=noise)
     numbers = np.arange(min(rows, len(plan)))
     return pretext.pose(plan.rows(numbers), noise, store.vocabulary, plan.labels(numbers))
+
+
+def export_model(
+    out: Path, module: ObjectiveModule, recipe: Recipe, vocabulary: Vocabulary, tokenizer: Path
+) -> str:
+    """Writes the trained backbone with its head as a Hugging Face folder; the family's name. Raises UserError where no family computes
+    exactly this."""
+    family = export_folder(
+        out,
+        recipe.model,
+        module.backbone,
+        getattr(module, "lm_head", None) or recipe.model.build_lm_head(module.backbone),
+        vocabulary=vocabulary,
+        tokenizer=tokenizer,
+        pooler=getattr(module, "pooler", None),
+        pair_head=getattr(module, "pair_head", None),
+    )
+    return name_of(family)
+
+
+def export_newest(path: Path, out: Path) -> tuple[str, int]:
+    """The newest whole checkpoint of a run as a Hugging Face folder: family and step. Raises UserError."""
+    run = RunFolder.open(path)
+    resolved = resolve(str(run.recipe))
+    store = Store.open(Path(json.loads((run.path / "data.json").read_text())["store"]))
+    module = resolved.recipe.objective.build(resolved.recipe.model, store.vocabulary)
+    saved, _ = Checkpoints(run.checkpoints, keep=1).latest()
+    if saved is None:
+        raise UserError(f"{path} has no checkpoint yet; wait for the first one")
+    restore_weights(module, saved.tensors("model"))
+    family = export_model(out, module.eval(), resolved.recipe, store.vocabulary, store.path / "tokenizer")
+    return family, saved.step

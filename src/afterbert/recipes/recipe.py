@@ -1,4 +1,5 @@
-"""Reading a recipe: `extends`, a size, dotted overrides; then one validated tree, each value with its origin."""
+"""Reading a recipe: `extends`, a size, dotted overrides; then one validated tree, each value with its
+origin."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ from afterbert.training.config import Training
 _FOLDER = "afterbert.recipes"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Everything that decides what a run computes, but for the text itself.
 
@@ -30,12 +31,12 @@ class Recipe:
     """
 
     title: str
+    paper: str | None = None
+    length: Annotated[int, Field(ge=8)] = 128
     tokenizer: TokenizerRecipe
     model: Architecture
     objective: Objective
     training: Training
-    length: Annotated[int, Field(ge=8)] = 128
-    paper: str | None = None
 
     def __post_init__(self) -> None:
         positions = getattr(self.model, "max_position_embeddings", None)
@@ -57,7 +58,8 @@ class Resolved:
     size: str | None = None
 
     def text(self, *, origins: bool = True) -> str:
-        """The whole recipe as YAML that can be run again; with `origins`, each value's origin behind it as a comment."""
+        """The whole recipe as YAML that can be run again; with `origins`, each value's origin behind it as a
+        comment."""
         plain = config.to_plain(self.recipe)
         lines = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=1000).splitlines()
         if not origins:
@@ -65,14 +67,14 @@ class Resolved:
         paths = list(_paths(plain))
         assert len(paths) == len(lines), "one YAML line per value"
         found = self.origins()
-        width = min(60, max(len(line) for line in lines) + 2)
-        return (
-            "\n".join(
-                f"{line:<{width}}# {found.get(path, 'default')}" if leaf else line
-                for line, (path, leaf) in zip(lines, paths)
-            )
-            + "\n"
-        )
+        width = min(60, max(len(line) for line in lines))
+        told = [
+            f"{line:<{width}}  # {found.get(path) or found.get(path.removesuffix('.type'), 'default')}"
+            if leaf
+            else line
+            for line, (path, leaf) in zip(lines, paths)
+        ]
+        return "\n".join(told) + "\n"
 
     def origins(self) -> dict[str, str]:
         """Dotted path -> where the value was written. What is not here is a default."""

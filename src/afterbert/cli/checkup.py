@@ -1,0 +1,85 @@
+"""The checks of `afterbert doctor`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from afterbert import __version__
+from afterbert.training.precision import choose
+
+_EXTRAS = {
+    "data": ("pyarrow", "zstandard", "datasets"),
+    "zh": ("rjieba",),
+}
+_GIGABYTE = 1e9
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line. is_needed: whether afterbert cannot work while it is not good."""
+
+    what: str
+    found: str
+    is_good: bool = True
+    is_needed: bool = False
+
+
+def findings() -> Iterator[Finding]:
+    """Everything that is worth knowing before a long run."""
+    yield Finding(
+        "afterbert", f"{__version__} on Python {platform.python_version()}", sys.version_info >= (3, 11), True
+    )
+    for name in ("torch", "transformers", "tokenizers", "numpy"):
+        yield Finding(name, importlib.metadata.version(name))
+    yield Finding("processor", f"{os.cpu_count()} cores, {torch.get_num_threads()} threads for torch")
+    yield _memory()
+    yield _accelerator()
+    precision = choose("auto", torch.device("cpu"))
+    yield Finding("precision", f"{precision.name} on this processor: {precision.reason}")
+    yield Finding("multiply speed", _multiply_speed())
+    free = shutil.disk_usage(".").free / _GIGABYTE
+    yield Finding("disk here", f"{free:.1f} GB free", free > 2)
+    for extra, packages in _EXTRAS.items():
+        missing = [name for name in packages if importlib.util.find_spec(name) is None]
+        said = (
+            "installed" if not missing else f'{", ".join(missing)} missing; pip install "afterbert[{extra}]"'
+        )
+        yield Finding(f"extra {extra}", said, not missing)
+
+
+def _memory() -> Finding:
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GIGABYTE
+    except (ValueError, OSError, AttributeError):
+        return Finding("memory", "unknown")
+    return Finding("memory", f"{total:.1f} GB", total > 3)
+
+
+def _accelerator() -> Finding:
+    if torch.cuda.is_available():
+        return Finding("accelerator", torch.cuda.get_device_name(0))
+    return Finding("accelerator", "none; training runs on the processor")
+
+
+def _multiply_speed(size: int = 1024, seconds: float = 0.5) -> str:
+    """GFLOP/s of square matrix products in both precisions, each the best of a few."""
+    found = []
+    for dtype in (torch.float32, torch.bfloat16):
+        matrix = torch.ones(size, size, dtype=dtype)
+        best, until = float("inf"), time.perf_counter() + seconds
+        while time.perf_counter() < until:
+            begun = time.perf_counter()
+            matrix @ matrix
+            best = min(best, time.perf_counter() - begun)
+        found.append(f"{2 * size**3 / best / 1e9:,.0f} GFLOP/s in {str(dtype).removeprefix('torch.')}")
+    return ", ".join(found)

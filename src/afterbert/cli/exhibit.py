@@ -1,0 +1,158 @@
+"""Tasks and models as a terminal shows them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from rich.text import Text
+
+from afterbert.base.noise import Noise
+from afterbert.cli.terminal import console, safe
+from afterbert.pretext.task import Pretext
+from afterbert.probes.picture import Cell, Picture, picture_of
+from afterbert.probes.pieces import piece_texts
+from afterbert.recipes.recipe import Resolved
+from afterbert.text.policy import Policy
+from afterbert.text.prepare import prepare
+from afterbert.text.sources.txt import Txt
+from afterbert.text.store import Store
+from afterbert.text.tokenizers import TokenizerRecipe
+from afterbert.text.tokenizers.pretrained import Pretrained
+
+# Action -> style. Said in the legend, so that colour is never the only carrier.
+STYLES = {
+    "mask": "black on yellow",
+    "random": "white on red",
+    "keep": "black on green",
+    "changed": "white on red",
+    "inserted": "white on magenta",
+    "moved": "black on cyan",
+    "special": "dim",
+    "": "",
+}
+_WIDEST_PICTURE = 40
+
+
+@contextmanager
+def shown_store(text: str, recipe: TokenizerRecipe, folder: Path | None) -> Iterator[Store]:
+    """A store of just this text, made the way every store is made."""
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch, "text.txt")
+        file.write_text(text, encoding="utf-8")
+        tokenizer = Pretrained(name=str(_tokenizer_folder(folder, recipe, Path(scratch))))
+        yield prepare(
+            [Txt(path=str(file), documents="file")],
+            Path(scratch, "store"),
+            tokenizer=tokenizer,
+            policy=Policy(),
+            processes=1,
+            held_out=0.0,
+        )
+
+
+def _tokenizer_folder(folder: Path | None, recipe: TokenizerRecipe, scratch: Path) -> Path:
+    if folder is not None:
+        inner = [folder / "tokenizer", folder / "model", folder]
+        return next((path for path in inner if (path / "tokenizer.json").is_file()), folder)
+    from pydoc_data.topics import topics
+
+    sample = [text for _, text in sorted(topics.items())]
+    size = sum(len(text) for text in sample)
+    small = replace(recipe, vocab_size=4000) if hasattr(recipe, "vocab_size") else recipe  # type: ignore[type-var]
+    small.make(sample, corpus_bytes=size).save(scratch / "tokenizer")
+    return scratch / "tokenizer"
+
+
+def print_task(resolved: Resolved, store: Store, *, seed: int) -> None:
+    """One row of the recipe's task."""
+    console.print(f"\n[bold]{resolved.name}[/bold]: {safe(resolved.recipe.title)}")
+    objective = resolved.recipe.objective
+    pretext = getattr(objective, "pretext", None)
+    if not isinstance(pretext, Pretext):
+        console.print("  this objective poses no task of its own")
+        return
+    noise = Noise(seed)
+    plan = objective.plan(
+        store.split("train"), length=resolved.recipe.length, vocabulary=store.vocabulary, noise=noise
+    )
+    numbers = np.arange(min(1, len(plan)))
+    posed = pretext.pose(plan.rows(numbers), noise, store.vocabulary, plan.labels(numbers))
+    print_picture(picture_of(posed, piece_texts(store.tokenizer)))
+
+
+def print_picture(picture: Picture) -> None:
+    """Read, asked, written, and who sees whom."""
+    console.print(Text("  text   ").append_text(_cells(picture.before)))
+    console.print(Text("  reads  ").append_text(_cells(picture.shown)))
+    asked = [
+        f"{cell.text.strip()} ← {cell.asked}" for cell in picture.shown if cell.asked and cell.asked != "·"
+    ]
+    if asked:
+        console.print(Text("  asked  ").append("   ".join(asked)))
+    if picture.written:
+        console.print(Text("  writes ").append_text(_cells(picture.written)))
+    for label in picture.labels:
+        console.print(f"  label  {label}")
+    console.print(f"  sees   {_sight(picture.may_attend)}")
+    seen = sorted({cell.action for cell in picture.shown if cell.action})
+    console.print(
+        Text("  colour ").append_text(Text(" ").join(Text(f" {name} ", style=STYLES[name]) for name in seen))
+    )
+
+
+def _cells(cells: tuple[Cell, ...]) -> Text:
+    line = Text()
+    for cell in cells:
+        text = cell.text if cell.action != "special" and cell.text.strip() else f" {cell.text}"
+        leading = len(text) - len(text.lstrip(" "))
+        line.append(text[:leading])
+        line.append("".join(c if c.isprintable() else "·" for c in text[leading:]), style=STYLES[cell.action])
+    return line
+
+
+def _sight(may_attend: np.ndarray) -> str:
+    """The attention square in words where it is simple, else drawn."""
+    size = len(may_attend)
+    if may_attend.all():
+        return "every piece sees every piece"
+    if (may_attend == np.tri(size, dtype=bool)).all():
+        return "every piece sees itself and what stands before it"
+    shown = may_attend[:_WIDEST_PICTURE, :_WIDEST_PICTURE]
+    rows = ["".join("■" if cell else "·" for cell in row) for row in shown]
+    return "line sees column\n" + "\n".join(f"         {row}" for row in rows)
+
+
+def print_model(resolved: Resolved) -> None:
+    """The model's tree with parameters by part, and its cost per token."""
+    import torch
+    from torch import nn
+
+    from afterbert.base.vocabulary import Vocabulary
+
+    recipe = resolved.recipe
+    size = recipe.model.vocab_size or 30_000
+    with torch.device("meta"):
+        backbone = recipe.model.build(Vocabulary(size=size))
+        head = recipe.model.build_lm_head(backbone)
+    console.print(f"\n[bold]{resolved.name}[/bold] ({resolved.size}), vocabulary of {size:,}")
+
+    def lines(module: nn.Module, name: str, depth: int) -> None:
+        count = sum(p.numel() for p in module.parameters())
+        if count and depth < 4:
+            console.print(f"  {'  ' * depth}{name:<{34 - 2 * depth}}{count:>14,}  {type(module).__name__}")
+            for child, inner in module.named_children():
+                lines(inner, child, depth + 1)
+
+    lines(backbone, "backbone", 0)
+    lines(head, "lm_head (beyond the table)", 0)
+    predicted = recipe.model.num_parameters(size)
+    console.print(f"  predicted {predicted:,} parameters in the backbone")
+    flops = recipe.model.flops_per_token(size, recipe.length)
+    console.print(
+        f"  {flops / 1e6:,.2f} MFLOPs a token forward at length {recipe.length}, head {recipe.model.lm_head_flops(size) / 1e6:,.2f} a piece"
+    )

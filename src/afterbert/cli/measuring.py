@@ -1,0 +1,65 @@
+"""What `evaluate` does: a model folder, texts, figures."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+from afterbert.base.errors import UserError
+from afterbert.cli.pipeline import prepare_with_bar, print_figures
+from afterbert.cli.terminal import console, safe
+from afterbert.probes.count_baselines import CountBaselines
+from afterbert.probes.folder import MaskedModel
+from afterbert.probes.masked_prediction import MaskedPrediction
+from afterbert.probes.pieces import piece_bytes
+from afterbert.text.sources import sources_for
+from afterbert.text.store import Store
+from afterbert.text.tokenizers.pretrained import Pretrained
+
+
+def print_measures(
+    folder: str, texts: list[str], *, rate: float, length: int, max_rows: int, as_json: bool
+) -> None:
+    """Figures of a model on texts, as a table or as JSON."""
+    model = MaskedModel.load(folder)
+    with tempfile.TemporaryDirectory() as scratch:
+        if len(texts) == 1 and Path(texts[0], "store.json").is_file():
+            store = Store.open(Path(texts[0]))
+            if store.tokenizer.digest != model.tokenizer.digest:
+                raise UserError(
+                    f"{texts[0]} was made with another tokenizer than {folder}; name plain texts instead"
+                )
+            split = store.split("held_out")
+            baselines = CountBaselines.count(store.split("train"), store.vocabulary.size)
+        else:
+            model.tokenizer.save(Path(scratch, "tokenizer"))
+            store = prepare_with_bar(
+                sources_for(texts),
+                Path(scratch, "store"),
+                tokenizer=Pretrained(name=str(Path(scratch, "tokenizer"))),
+                held_out=0.0,
+                quiet=as_json,
+            )
+            split, baselines = store.split("train"), None
+        question = MaskedPrediction(rate=rate, length=min(length, model.max_length), max_rows=max_rows)
+        measured = question(
+            model.predict,
+            split,
+            store.vocabulary,
+            piece_bytes=piece_bytes(store.tokenizer),
+            baselines=baselines,
+        )
+    summary = measured.summary()
+    if as_json:
+        print(json.dumps(summary, indent=1))
+        return
+    for note in model.notes:
+        console.print(f"note: {safe(note)}")
+    print_figures(summary)
+    for name, value in summary["measures"].items():
+        if name.startswith("accuracy_"):
+            count = summary["counts"][name.removeprefix("accuracy_")]
+            console.print(
+                f"  {name.removeprefix('accuracy_').replace('_', ' ')}: {value:.1%} of {count:,.0f}"
+            )

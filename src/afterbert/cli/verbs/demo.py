@@ -1,0 +1,47 @@
+"""`afterbert demo`: the main job on text that is already there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from afterbert.cli.options import dotted
+
+TAKES_RECIPE_OPTIONS = True
+
+
+def demo(
+    context: typer.Context,
+    budget: Annotated[str, typer.Option("--budget", "-b", help="How long to train.")] = "4min",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the demo's run folder is made.")] = Path(
+        "demo"
+    ),
+) -> int:
+    """Train a small masked language model on the documentation that every Python carries.
+
+    No network and no files of yours are needed: the text is the language reference and the docstrings of the
+    standard library and of the installed packages. About six minutes on two cores.
+
+    Example: `afterbert demo --budget 2min`
+    """
+    from afterbert.cli.pipeline import Request, resolve, store_for, train_and_report
+    from afterbert.cli.runs import run_folder_for
+    from afterbert.cli.terminal import console
+    from afterbert.cli.tour import print_next_steps, print_samples
+    from afterbert.text.sources.python_docs import PythonDocs
+
+    console.print(
+        "[bold]afterbert demo[/bold]: a masked language model from the documentation this Python carries"
+    )
+    overrides = [*dotted(context.args), ("training.budget", budget)]
+    resolved = resolve("laptop", overrides=overrides)
+    request = Request(out=out, sources=(PythonDocs(),))
+    store = store_for(request, resolved.recipe.tokenizer)
+    run = run_folder_for(out, resolved, store)
+    result = train_and_report(run, resolved, store)
+    if result.evaluation is not None:
+        print_samples(run)
+        print_next_steps(run)
+    return result.outcome.exit_code

@@ -1,0 +1,35 @@
+"""`afterbert fill`: what a model puts in place of a mask."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def fill(
+    text: Annotated[str, typer.Argument(help="A text with [MASK] where a word is missing.")],
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="A run or model folder; the newest finished run when not given."),
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, max=100, help="How many guesses.")] = 5,
+) -> None:
+    """Fill in the masks of a text.
+
+    Example: `afterbert fill "The [MASK] of the function is a list." --model runs/laptop-tiny-1a2b3c4d`
+    """
+    from rich.table import Table
+
+    from afterbert.cli.runs import newest_model
+    from afterbert.cli.terminal import console, safe
+    from afterbert.probes.folder import MaskedModel
+
+    loaded = MaskedModel.load(model or newest_model())
+    for note in loaded.notes:
+        console.print(f"note: {safe(note)}")
+    for number, guesses in enumerate(loaded.fill(text, top=top), start=1):
+        table = Table(title=f"mask {number}", title_justify="left", box=None, show_header=False)
+        for piece, chance in guesses:
+            table.add_row(safe(piece), f"{chance:6.1%}", "█" * round(30 * chance))
+        console.print(table)

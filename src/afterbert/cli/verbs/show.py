@@ -1,0 +1,53 @@
+"""`afterbert show`: what a task does to a sentence, or what a model is made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from afterbert.cli.options import RecipeName, Size, dotted
+
+TAKES_RECIPE_OPTIONS = True
+
+
+def show(
+    context: typer.Context,
+    text: Annotated[str | None, typer.Argument(help="A sentence or two.")] = None,
+    recipe: RecipeName = "laptop",
+    size: Size = None,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(
+            help="A model, store or tokenizer folder; a small one is trained on the language reference if not given."
+        ),
+    ] = None,
+    model: Annotated[
+        bool, typer.Option("--model", help="Show the recipe's model instead: parts, parameters, FLOPs.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Another seed draws other masks.")] = 0,
+) -> None:
+    """Show what a pre-training task does to a text: what is read, what is asked, who sees whom.
+
+    `--recipe all` shows every recipe that comes along. Colours: what was masked, replaced, kept, inserted or moved.
+
+    Example: `afterbert show "The cat sat on the mat. It was not amused." --recipe spanbert`
+    """
+    from afterbert.base.errors import UserError
+    from afterbert.cli.exhibit import print_model, print_task, shown_store
+    from afterbert.recipes import known, resolve
+
+    overrides = dotted(context.args)
+    names = known() if recipe == "all" else [recipe]
+    if model:
+        for name in names:
+            print_model(resolve(name, size=size, overrides=overrides))
+        return
+    if not text:
+        raise UserError('no text is given; write it in quotes: afterbert show "The cat sat on the mat."')
+    folder = Path(tokenizer) if tokenizer else None
+    for name in names:
+        resolved = resolve(name, size=size, overrides=overrides)
+        with shown_store(text, resolved.recipe.tokenizer, folder) as store:
+            print_task(resolved, store, seed=seed)
