@@ -45,7 +45,7 @@ class TrainedRecipe(TokenizerRecipe):
     min_frequency: Annotated[int, Field(ge=1)] = 2
     sentinels: Annotated[int, Field(ge=0, le=1000)] = 0
     ends: Ends = "both"
-    sample_megabytes: Annotated[int, Field(ge=1, le=4096)] = 32
+    sample_megabytes: Annotated[int, Field(ge=1, le=4096)] = 16
 
     #: special pieces by Hugging Face's name, in the order of their ids; names may share a piece
     specials: ClassVar[dict[str, str]]

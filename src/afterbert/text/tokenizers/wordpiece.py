@@ -78,7 +78,8 @@ class WordPiece(TrainedRecipe):
         no_merges = trainers.WordPieceTrainer(
             vocab_size=0, initial_alphabet=alphabet, limit_alphabet=len(alphabet), show_progress=False
         )
-        learner.train_from_iterator(without_long_runs(sample), no_merges)
+        words = {word for text in without_long_runs(sample) for word in text.split()}
+        learner.train_from_iterator(words, no_merges)
         return sorted(learner.get_vocab(), key=lambda letter: (len(letter), letter))
 
     def _backend(self, model: models.WordPiece) -> tokenizers.Tokenizer:

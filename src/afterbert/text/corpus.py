@@ -1,0 +1,138 @@
+"""A corpus: the parts of all sources, and the two passes over them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from afterbert.base.errors import UserError
+from afterbert.text.merging import Merge
+from afterbert.text.parts import FATES, EncodePart, PartTask
+from afterbert.text.planes import Plane
+from afterbert.text.policy import Policy
+from afterbert.text.sources import Part, Source
+from afterbert.text.store import digest_of
+from afterbert.text.survey import Survey, survey
+from afterbert.text.tokenizer import Tokenizer
+from afterbert.text.workers import in_order
+
+# (done, total, phase): bytes of text, or shares of the work
+Progress = Callable[[float, float, str], None]
+
+_PART_BYTES, _LARGE_PART_BYTES, _LARGE_BYTES = 4_000_000, 64_000_000, 8e9
+
+
+@dataclass(frozen=True)
+class EncodedParts:
+    """Parts that lie encoded in a folder. documents, pieces: by split."""
+
+    folder: Path
+    count: int
+    dtype: str
+    pieces: Mapping[str, int]
+    without_pieces: int
+
+    def merge(self, out: Path, widths: Mapping[str, int], languages: tuple[str, ...]) -> Merge:
+        return Merge(self.folder, self.count, out, self.dtype, widths, languages)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """All the texts, how they are to be read, and who watches."""
+
+    sources: tuple[Source, ...]
+    policy: Policy
+    held_out: float
+    processes: int
+    progress: Progress
+
+    @cached_property
+    def digests(self) -> list[dict[str, str]]:
+        """What each source says of its files' contents."""
+        return [source.digest() for source in self.sources]
+
+    @cached_property
+    def parts_of(self) -> list[list[Part]]:
+        """The parts of each source."""
+        parts = [source.parts(_PART_BYTES) for source in self.sources]
+        if sum(part.num_bytes for some in parts for part in some) > _LARGE_BYTES:
+            parts = [source.parts(_LARGE_PART_BYTES) for source in self.sources]
+        return parts
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        found = [part for some in self.parts_of for part in some]
+        if not found:
+            raise UserError("the sources hold no files; check the paths")
+        return found
+
+    @cached_property
+    def total_bytes(self) -> int:
+        return max(1, sum(part.num_bytes for part in self.parts))
+
+    def survey(self, *, sample_bytes: int) -> Survey:
+        return survey(
+            self.parts,
+            self.policy,
+            held_out=self.held_out,
+            sample_bytes=sample_bytes,
+            processes=self._processes,
+            progress=self._counting("reading"),
+        )
+
+    def encode(
+        self, tokenizer: Tokenizer, planes: Mapping[str, Plane], found: Survey, work: Path
+    ) -> EncodedParts:
+        """Every part, encoded below `work`; what the workers warned of is said once here."""
+        dtype = "<u2" if tokenizer.vocabulary.size <= 1 << 16 else "<u4"
+        encode = EncodePart(tokenizer, planes, self.policy, tuple(found.languages), work, dtype)
+        count, reports = self._counting("encoding"), []
+        done = in_order(encode, self._tasks(found), processes=self._processes)
+        for part, report in zip(self.parts, done):
+            reports.append(report)
+            count(part.num_bytes)
+        for message in sorted({message for report in reports for message in report.warnings}):
+            warnings.warn(message, stacklevel=3)
+        pieces = {split: sum(report.pieces[split] for report in reports) for split in FATES}
+        lost = sum(report.without_pieces for report in reports)
+        return EncodedParts(work, len(self.parts), dtype, pieces, lost)
+
+    def described(self, found: Survey) -> list[dict[str, Any]]:
+        """Each source in a few words: name, digest, bytes, documents."""
+        described, first = [], 0
+        for digest, parts in zip(self.digests, self.parts_of):
+            starts = found.part_starts[[first, first + len(parts)]]
+            described.append(
+                {
+                    "name": next(iter(digest)) if len(digest) == 1 else f"{len(digest)} files",
+                    "digest": digest_of(digest),
+                    "bytes": sum(part.num_bytes for part in parts),
+                    "documents": int(starts[1] - starts[0]),
+                }
+            )
+            first += len(parts)
+        return described
+
+    def _tasks(self, found: Survey) -> Iterator[PartTask]:
+        for number, part in enumerate(self.parts):
+            here = slice(found.part_starts[number], found.part_starts[number + 1])
+            yield PartTask(number, part, found.hashes[here], found.fates[here])
+
+    @property
+    def _processes(self) -> int:
+        return min(self.processes, len(self.parts))
+
+    def _counting(self, phase: str) -> Callable[[int], None]:
+        done = 0
+
+        def count(num_bytes: int) -> None:
+            nonlocal done
+            done += num_bytes
+            self.progress(done, self.total_bytes, phase)
+
+        self.progress(0, self.total_bytes, phase)
+        return count

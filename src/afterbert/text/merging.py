@@ -1,0 +1,105 @@
+"""From the folders of finished parts to the files of a store."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from afterbert.base.rows import starts_of
+from afterbert.text.parts import column
+from afterbert.text.shards import PackedShard, Shard
+
+
+@dataclass
+class Merged:
+    """files: path in the store -> its record. splits: name -> counts."""
+
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    splits: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Merges `count` parts below `parts` into the store at `out`. widths: bits of each plane; languages:
+    names of the codes."""
+
+    parts: Path
+    count: int
+    out: Path
+    dtype: str
+    widths: Mapping[str, int]
+    languages: tuple[str, ...]
+
+    def split(self, name: str, merged: Merged) -> None:
+        """Writes all files of one split and adds their records."""
+        record = merged.splits.setdefault(name, {})
+        merged.files[f"{name}/pieces.bin"] = self.pieces(name)
+        self._documents(name, record, merged)
+        for plane in self.widths:
+            merged.files[f"{name}/planes/{plane}.bin"] = self.plane(name, plane)
+        record["sentences"] = 0
+        if "sentence_start" in self.widths:
+            record["sentences"] = self._sentences(name, record["pieces"], merged)
+
+    def pieces(self, split: str) -> dict[str, Any]:
+        """Writes the ids; the record of the file."""
+        shard = Shard(self.out / split / "pieces.bin", dtype=self.dtype)
+        for block in self._column(split, "pieces"):
+            shard.append(block)
+        return shard.close()
+
+    def pieces_digest(self, split: str) -> str:
+        """The sha256 that the file of ids has or would have."""
+        digest = hashlib.sha256()
+        for block in self._column(split, "pieces"):
+            digest.update(block.tobytes())
+        return digest.hexdigest()
+
+    def plane(self, split: str, name: str) -> dict[str, Any]:
+        """Writes a plane; the record of the file."""
+        shard = PackedShard(self.out / split / "planes" / f"{name}.bin", width=self.widths[name])
+        for block in self._column(split, name):
+            shard.append(block)
+        return shard.close()
+
+    def _documents(self, split: str, record: dict[str, Any], merged: Merged) -> None:
+        starts = Shard(self.out / split / "documents.bin", dtype="<i8")
+        codes = Shard(self.out / split / "languages.bin", dtype="u1")
+        starts.append(np.zeros(1, dtype=np.int64))
+        documents, pieces = np.zeros((2, len(self.languages)), dtype=np.int64)
+        total = 0
+        # Both columns come in blocks of as many values, so a document's length and language meet.
+        for lengths, languages in zip(self._column(split, "documents"), self._column(split, "languages")):
+            ends = starts_of(lengths)[1:] + total
+            total = int(ends[-1])
+            starts.append(ends)
+            codes.append(languages)
+            documents += np.bincount(languages, minlength=len(self.languages))
+            pieces += np.bincount(languages, lengths, minlength=len(self.languages)).astype(np.int64)
+        merged.files[f"{split}/documents.bin"] = starts.close()
+        merged.files[f"{split}/languages.bin"] = codes.close()
+        record["documents"], record["pieces"] = int(documents.sum()), total
+        record["languages"] = {
+            name: {"documents": int(d), "pieces": int(p)}
+            for name, d, p in zip(self.languages, documents, pieces)
+            if d
+        }
+
+    def _sentences(self, split: str, pieces: int, merged: Merged) -> int:
+        starts = Shard(self.out / split / "sentences.bin", dtype="<i8")
+        count = offset = 0
+        for block in self._column(split, "sentence_start"):
+            found = np.flatnonzero(block)
+            starts.append(found + offset)
+            count, offset = count + len(found), offset + len(block)
+        starts.append(np.array([pieces]))
+        merged.files[f"{split}/sentences.bin"] = starts.close()
+        return count
+
+    def _column(self, split: str, name: str) -> Iterator[np.ndarray]:
+        return column(self.parts, range(self.count), split, name, self.dtype)

@@ -1,0 +1,143 @@
+"""The files of a store: flat little-endian arrays, values of few bits packed, each with a record of its size
+and digests."""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import xxhash
+
+from afterbert.base.errors import UserError
+
+_END_BYTES = 4096
+_CHUNK_BYTES = 1 << 22
+
+
+class Shard:
+    """A file being written, array by array.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> shard = Shard(folder / "some.bin", dtype="<u2")
+    >>> shard.append(np.array([1, 2]))
+    >>> shard.close()["size"]
+    4
+    """
+
+    def __init__(self, path: Path, *, dtype: str):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path, self._dtype = path, np.dtype(dtype)
+        self._file: BinaryIO = open(path, "wb")  # noqa: SIM115  closed by `close`
+        self._sha256 = hashlib.sha256()
+
+    def append(self, values: np.ndarray) -> None:
+        """Writes these values behind the others."""
+        raw = np.ascontiguousarray(values, dtype=self._dtype).tobytes()
+        self._sha256.update(raw)
+        self._file.write(raw)
+
+    def close(self) -> dict[str, Any]:
+        """Brings the file to the disk; its record: size, sha256, and the digest of its two ends."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        size = self._path.stat().st_size
+        return {"size": size, "sha256": self._sha256.hexdigest(), "ends": _ends_digest(self._path, size)}
+
+
+class PackedShard(Shard):
+    """A file of values of 1, 2, 4 or 8 bits, the first value in the lowest bits of a byte."""
+
+    def __init__(self, path: Path, *, width: int):
+        super().__init__(path, dtype="u1")
+        self._width, self._rest = width, np.zeros(0, dtype=np.uint8)
+
+    def append(self, values: np.ndarray) -> None:
+        waiting = np.concatenate((self._rest, np.asarray(values, dtype=np.uint8)))
+        whole = len(waiting) // (8 // self._width) * (8 // self._width)
+        super().append(pack(waiting[:whole], self._width))
+        self._rest = waiting[whole:]
+
+    def close(self) -> dict[str, Any]:
+        super().append(pack(self._rest, self._width))
+        return super().close()
+
+
+def pack(values: np.ndarray, width: int) -> np.ndarray:
+    """uint8 [ceil(N * width / 8)]: values [N] of `width` bits.
+
+    >>> pack(np.array([1, 0, 3]), 2).tolist(), pack(np.array([True, False, True]), 1).tolist()
+    ([49], [5])
+    """
+    values = np.asarray(values, dtype=np.uint8)
+    assert width == 8 or not (values >> width).any(), f"values fit in {width} bits"
+    per_byte = 8 // width
+    full = np.zeros(-(-len(values) // per_byte) * per_byte, dtype=np.uint8)
+    full[: len(values)] = values
+    shifts = (np.arange(per_byte) * width).astype(np.uint8)
+    return np.bitwise_or.reduce(full.reshape(-1, per_byte) << shifts, axis=1)
+
+
+def unpack(packed: np.ndarray, index: np.ndarray, width: int) -> np.ndarray:
+    """bool [N] (uint8 where width > 1): the values at these places [N].
+
+    >>> unpack(np.array([49], dtype=np.uint8), np.array([2, 0]), 2).tolist()
+    [3, 1]
+    """
+    per_byte = 8 // width
+    shifts = (index % per_byte * width).astype(np.uint8)
+    values = (packed[index // per_byte] >> shifts) & np.uint8((1 << width) - 1)
+    return values.astype(bool) if width == 1 else values
+
+
+def mapped(path: Path, dtype: str) -> np.ndarray:
+    """The array in a file, memory-mapped and read-only; an empty file is an empty array."""
+    if path.stat().st_size == 0:
+        return np.zeros(0, dtype=dtype)
+    # A plain view: gathering from the memmap class itself takes twice as long.
+    return np.asarray(np.memmap(path, dtype=dtype, mode="r"))
+
+
+def is_mapped(value: object) -> bool:
+    """Whether this is an array in a memory-mapped file, which opens again more cheaply than it is copied."""
+    while isinstance(value, np.ndarray):
+        value = value.base
+    return isinstance(value, mmap.mmap)
+
+
+def check(path: Path, record: Mapping[str, Any], *, verify: bool) -> None:
+    """Compares a file with its record: size and ends, and all of it with `verify`. Raises UserError."""
+    advice = "copy the store again or prepare it anew"
+    try:
+        size = path.stat().st_size
+        if size != record["size"]:
+            raise UserError(f"{path} has {size:,} bytes, store.json says {record['size']:,}; {advice}")
+        kind, found = ("sha256", _sha256(path)) if verify else ("ends", _ends_digest(path, size))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); {advice}") from error
+    if found != record[kind]:
+        raise UserError(
+            f"{path} was changed: its digest is {found[:12]}, store.json says {record[kind][:12]}; {advice}"
+        )
+
+
+def _ends_digest(path: Path, size: int) -> str:
+    with open(path, "rb") as file:
+        digest = xxhash.xxh3_64(file.read(_END_BYTES))
+        file.seek(max(0, size - _END_BYTES))
+        digest.update(file.read(_END_BYTES))
+    return digest.hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
