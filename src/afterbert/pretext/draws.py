@@ -1,4 +1,4 @@
-"""Random orders and subsets of ragged rows, all rows at once.
+"""Random orders, subsets and lengths for ragged rows, all rows at once.
 
 Every row gets its own line of a grid: random bits with the position in their low bits, which one sort along
 the lines puts in a uniformly random order. The sort is numpy's vectorized one, so this costs little more than
@@ -11,14 +11,16 @@ import numpy as np
 
 from afterbert.base.noise import Noise
 
-_WIDEST_32 = 4096  # up to here a line's positions leave at least 20 random bits of 32
+_NARROW = 4096  # rows up to here: 12 bits for the position leave 20 random ones of 32; longer rows use 64
+_FILLER = np.uint32(0xFFFFFFFF)
 
 
 def shuffled(noise: Noise, keys: np.ndarray, sizes: np.ndarray, first: int | None = None) -> np.ndarray:
     """int64 [B, W], W the largest of `sizes` [B]: line b starts with a random order of range(sizes[b]); what
-    comes after in the line means nothing. With `first`, only that many columns come back.
+    comes after in the line means nothing. With `first`, only that many columns come back, the same ones.
 
-    Positions whose random bits agree are ordered by a mask drawn for the row, so no position is favoured.
+    A row's order depends on its key and size alone. Positions whose random bits agree are ordered by a mask
+    drawn for the row, so none is favoured.
 
     >>> order = shuffled(Noise(1), np.arange(2, dtype=np.uint64), np.array([3, 2]))
     >>> sorted(order[0].tolist()), sorted(order[1, :2].tolist())
@@ -29,19 +31,33 @@ def shuffled(noise: Noise, keys: np.ndarray, sizes: np.ndarray, first: int | Non
     kept = width if first is None else min(first, width)
     if width == 0 or kept == 0:
         return np.zeros((len(sizes), 0), dtype=np.int64)
-    low = (1 << (width - 1).bit_length()) - 1
-    if width <= _WIDEST_32:
-        lines, kind = noise.words(keys, width), np.uint32
-    else:
-        lines, kind = noise.bits(np.asarray(keys)[:, None], np.arange(width)[None, :]), np.uint64  # type: ignore[assignment]
-    ties = (noise.of("ties").bits(keys) & np.uint64(low)).astype(kind)[:, None]
-    lines = (lines & kind(~low & int(np.iinfo(kind).max))) | (np.arange(width, dtype=kind)[None, :] ^ ties)
-    if sizes.min() < width:
-        lines[np.arange(width) >= sizes[:, None]] = np.iinfo(kind).max
+    if width <= _NARROW:
+        return _narrow(noise, keys, sizes, width, kept)
+    order = np.zeros((len(sizes), kept), dtype=np.int64)
+    is_wide = sizes > _NARROW
+    few = min(kept, _NARROW)
+    order[~is_wide, :few] = _narrow(noise, keys[~is_wide], sizes[~is_wide], _NARROW, few)
+    order[is_wide] = _wide(noise, keys[is_wide], sizes[is_wide], width, kept)
+    return order
+
+
+def _narrow(noise: Noise, keys: np.ndarray, sizes: np.ndarray, width: int, kept: int) -> np.ndarray:
+    low = np.uint32(_NARROW - 1)
+    ties = noise.of("ties").bits(keys).astype(np.uint32)[:, None] & low
+    lines = noise.words(keys, width) & ~low
+    lines |= np.arange(width, dtype=np.uint32) ^ ties
+    if sizes.min(initial=width) < width:
+        lines[np.arange(width) >= sizes[:, None]] = _FILLER
     if kept < width:
         lines = np.partition(lines, kept - 1, axis=1)[:, :kept]
     lines.sort(axis=1)
-    return ((lines & kind(low)) ^ ties).astype(np.int64)
+    return ((lines & low) ^ ties).astype(np.int64)
+
+
+def _wide(noise: Noise, keys: np.ndarray, sizes: np.ndarray, width: int, kept: int) -> np.ndarray:
+    lines = noise.bits(keys[:, None], np.arange(width)[None, :])  # 64 bits: ties are out of the question
+    lines[np.arange(width) >= sizes[:, None]] = np.uint64(0xFFFFFFFFFFFFFFFF)
+    return np.argsort(lines, axis=1, kind="stable")[:, :kept]
 
 
 def subset(
@@ -55,9 +71,22 @@ def subset(
     [0, 1, 2, 3]
 
     """
-    most = int(counts.max(initial=0))
-    order = shuffled(noise, keys, sizes, first=most) + np.asarray(starts)[:, None]
+    order = shuffled(noise, keys, sizes, first=int(counts.max(initial=0)))
+    order += np.asarray(starts)[:, None]
     if len(counts) and counts.min() < order.shape[1]:
         return np.sort(order[np.arange(order.shape[1]) < counts[:, None]])
     order.sort(axis=1)
     return order.ravel()
+
+
+def drawn(bits: np.ndarray, weights: tuple[float, ...] | np.ndarray) -> np.ndarray:
+    """int64, shaped as `bits` (uint32): k with a probability proportional to weights[k], to within 2**-32.
+
+    >>> drawn(np.array([0, 2**31 - 1, 2**31, 2**32 - 1], dtype=np.uint32), (1, 0, 1)).tolist()
+    [0, 0, 2, 2]
+    """
+    shares = np.cumsum(np.asarray(weights, dtype=np.float64))
+    found = np.zeros(bits.shape, dtype=np.int64)
+    for edge in np.rint(shares[:-1] / shares[-1] * 2.0**32):
+        found += bits >= np.uint64(edge)
+    return found

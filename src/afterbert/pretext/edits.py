@@ -23,5 +23,6 @@ class Edit:
         if self.selection.has_gaps and not self.corruption.shows_gaps:
             raise UserError(
                 f"selection {name_of(self.selection)} draws empty spans, which corruption "
-                f"{name_of(self.corruption)} would drop silently; use one_mask_per_span or sentinels, or set its shortest span to 1"
+                f"{name_of(self.corruption)} would drop silently; use one_mask_per_span or sentinels, or set its "
+                "shortest span to 1"
             )

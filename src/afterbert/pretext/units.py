@@ -16,10 +16,7 @@ from afterbert.base.rows import Rows, ranges
 @dataclass(frozen=True)
 class Units:
     """U units in B rows, in order. starts, lengths: int64 [U], flat pieces; row_starts: int64 [B+1], units
-    before each row.
-
-    No unit holds a special piece or leaves its row.
-
+    before each row. No unit holds a special piece or leaves its row.
     """
 
     starts: np.ndarray
@@ -30,6 +27,26 @@ class Units:
     def counts(self) -> np.ndarray:
         """int64 [B]: units in each row."""
         return np.diff(self.row_starts)
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """int64 [B]: pieces in each row's units."""
+        total = np.concatenate([[0], np.cumsum(self.lengths)])
+        return np.diff(total[self.row_starts])
+
+    @cached_property
+    def row_of(self) -> np.ndarray:
+        """int64 [U]: the row each unit stands in."""
+        return np.repeat(np.arange(len(self.counts)), self.counts)
+
+    @cached_property
+    def run_ends(self) -> np.ndarray:
+        """int64 [U]: for each unit, the number of the first later unit that does not follow on directly."""
+        broken = np.ones(len(self.starts), dtype=bool)
+        broken[1:] = self.starts[1:] != self.starts[:-1] + self.lengths[:-1]
+        broken[self.row_starts[:-1][self.counts > 0]] = True
+        begins = np.flatnonzero(broken)
+        return np.repeat(np.append(begins[1:], len(broken)), np.diff(begins, append=len(broken)))
 
     def pieces(self, index: np.ndarray) -> np.ndarray:
         """int64: the flat positions of these units [N], unit by unit."""
@@ -43,11 +60,6 @@ def is_ordinary(rows: Rows) -> np.ndarray:
     hidden = rows.planes.get("hidden")
     special = rows.planes["special"]
     return ~special if hidden is None else ~(special | hidden)
-
-
-def ordinary_counts(rows: Rows) -> np.ndarray:
-    """int64 [B]: ordinary pieces in each row."""
-    return np.diff(np.searchsorted(np.flatnonzero(is_ordinary(rows)), rows.row_starts))
 
 
 def needed_plane(rows: Rows, name: str) -> np.ndarray:
@@ -75,33 +87,55 @@ def units_of(rows: Rows, unit: str) -> Units:
     ([1, 4], [3, 1], [0, 2])
 
     """
-    free = is_ordinary(rows)
     if unit == "piece":
-        return _grouped(rows, np.flatnonzero(free), None)
+        starts = np.flatnonzero(is_ordinary(rows))
+        return Units(starts, np.ones(len(starts), dtype=np.int64), np.searchsorted(starts, rows.row_starts))
+    free = is_ordinary(rows)
     begins = np.zeros(rows.num_pieces, dtype=bool)
     layer = np.zeros(rows.num_pieces, dtype=np.int8)
     for number, name in enumerate(unit.split("|"), start=1):
         covered = free & _covers(rows, name)
         free &= ~covered
         layer[covered] = number
-        begins |= covered & (True if name == "piece" else needed_plane(rows, f"{name}_start"))
-    begins[1:] |= layer[1:] != layer[:-1]
-    begins[rows.row_starts[:-1][rows.lengths > 0]] = True
-    return _grouped(rows, np.flatnonzero(begins | (layer == 0)), layer > 0)
+        begins |= covered & (True if name == "piece" else needed_plane(rows, f"{name}_start").astype(bool))
+    return _runs(rows, begins, layer)
+
+
+def sentences_of(rows: Rows) -> Units:
+    """The sentences of these rows, hidden pieces included; they end at special pieces and at the ends of
+    documents.
+    """
+    return _runs(rows, needed_plane(rows, "sentence_start").astype(bool), _documents(rows))
+
+
+def stretches_of(rows: Rows) -> Units:
+    """The longest runs of text, hidden pieces included, without a special piece or the end of a document
+    between.
+    """
+    return _runs(rows, np.zeros(rows.num_pieces, dtype=bool), _documents(rows))
+
+
+def _documents(rows: Rows) -> np.ndarray:
+    """int64 [T]: 0 at special pieces, else 1 + the number of the document within the row."""
+    documents = rows.planes.get("document", np.zeros(rows.num_pieces, dtype=np.int64))
+    return np.where(rows.planes["special"], 0, documents.astype(np.int64) + 1)
 
 
 def _covers(rows: Rows, name: str) -> np.ndarray | bool:
     if name == "piece" or f"{name}_inside" not in rows.planes:
-        return np.ones(rows.num_pieces, dtype=bool)
+        return True
     return (needed_plane(rows, f"{name}_start") | rows.planes[f"{name}_inside"]).astype(bool)
 
 
-def _grouped(rows: Rows, starts: np.ndarray, in_unit: np.ndarray | None) -> Units:
-    """Units from the flat positions where units (or, where not `in_unit`, gaps between units) begin."""
-    if in_unit is None:
-        lengths = np.ones(len(starts), dtype=np.int64)
-    else:
-        lengths = np.diff(starts, append=rows.num_pieces)
-        is_unit = in_unit[starts]
-        starts, lengths = starts[is_unit], lengths[is_unit]
+def _runs(rows: Rows, begins: np.ndarray, layer: np.ndarray) -> Units:
+    """Units from where they begin (bool [T]) and the layer they lie in (integers [T], 0: in none); a change
+    of layer and the start of a row begin one too.
+    """
+    begins = begins | (layer == 0)
+    begins[1:] |= layer[1:] != layer[:-1]
+    begins[rows.row_starts[:-1][rows.lengths > 0]] = True
+    starts = np.flatnonzero(begins)
+    lengths = np.diff(starts, append=rows.num_pieces)
+    is_unit = layer[starts] > 0
+    starts, lengths = starts[is_unit], lengths[is_unit]
     return Units(starts, lengths, np.searchsorted(starts, rows.row_starts))

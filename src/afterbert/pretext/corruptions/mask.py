@@ -35,6 +35,8 @@ class Mask(Corruption):
     [2, 4, 11, 4, 3]
 
 
+
+
     """
 
     masked: Share = 0.8

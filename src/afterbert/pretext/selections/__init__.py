@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows
 
 Promise = Literal["exact", "at_most", "expected"]
+Rate = Annotated[float, Field(gt=0, le=1)]
 
 
 def _none() -> np.ndarray:
@@ -23,9 +25,10 @@ class Chosen:
     """The decision, which travels as it is all the way to the loss.
 
     positions: int64 [N], flat into the rows, sorted, without repetition, never special; spans: int64 [N],
-    number of the span (rising with position; two neighbouring spans keep two numbers; the pieces of a span
-    are neighbours). gaps: int64 [M], sorted: an empty span stands just before each of these flat positions
-    (BART's zero lengths). rank: int64 [T] or None: a factorization order (XLNet).
+    number of the span (rising with position from 0; two neighbouring spans keep two numbers; the pieces of a
+    span are neighbours). gaps: int64 [M], sorted, may repeat: an empty span stands just before each of these
+    flat positions (BART's zero lengths). rank: int64 [T] or None: a factorization order, equal ranks see each
+    other (XLNet).
     """
 
     positions: np.ndarray
@@ -34,9 +37,9 @@ class Chosen:
     rank: np.ndarray | None = None
 
     @property
-    def num_spans(self) -> int:
-        """Spans that hold pieces."""
-        return int(self.spans[-1]) + 1 if len(self.spans) else 0
+    def begins(self) -> np.ndarray:
+        """int64 [spans]: which of `positions` begin a span."""
+        return np.flatnonzero(np.diff(self.spans, prepend=-1))
 
 
 class Selection(ABC):
@@ -53,7 +56,7 @@ class Selection(ABC):
     @property
     def is_flat(self) -> bool:
         """Whether every ordinary piece of a row is chosen with the same probability."""
-        return True
+        return False
 
     @property
     def has_gaps(self) -> bool:
@@ -67,9 +70,15 @@ class Selection(ABC):
 
     @abstractmethod
     def budget(self, sizes: np.ndarray) -> np.ndarray:
-        """How many of `sizes` [B] ordinary pieces a row's choice is meant to hold (a mean where the promise
-        is `expected`).
+        """How many of `sizes` [B] ordinary pieces a row's choice is meant to hold (a mean where
+        `expected`).
         """
+
+    def most_spans(self, size: int) -> int:
+        """At most so many spans, empty ones included, lie in a row of `size` ordinary pieces without special
+        ones between them.
+        """
+        return int(self.budget(np.array([size]))[0]) if self.promise != "expected" else size
 
     @abstractmethod
     def __call__(self, rows: Rows, noise: Noise) -> Chosen:

@@ -1,0 +1,45 @@
+"""Independent: every unit throws its own coin.
+
+Source: T5's i.i.d. noise (1910.10683 Section 3.3.1), `iid_noise_mask`; transformers' masked-LM collator does
+the same. Rows may come out with nothing chosen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from afterbert.base.noise import Noise, chance
+from afterbert.base.rows import Rows
+from afterbert.pretext.selections import Chosen, Promise, Rate, Selection
+from afterbert.pretext.selections._spans import collected
+from afterbert.pretext.units import units_of
+
+
+@dataclass(frozen=True)
+class Independent(Selection):
+    """
+    >>> Independent(rate=1.0, unit="word")(Rows.of("[CLS] un ##real [SEP]"), Noise(0)).spans.tolist()
+    [0, 0]
+    """
+
+    unit: str = "piece"
+    rate: Rate = 0.15
+
+    @property
+    def promise(self) -> Promise:
+        return "expected"
+
+    @property
+    def is_flat(self) -> bool:
+        return True
+
+    def budget(self, sizes: np.ndarray) -> np.ndarray:
+        return self.rate * np.asarray(sizes)
+
+    def __call__(self, rows: Rows, noise: Noise) -> Chosen:
+        units = units_of(rows, self.unit)
+        coins = noise.words(rows.keys, int(units.counts.max(initial=0))) < chance(self.rate)
+        is_there = np.arange(coins.shape[1]) < units.counts[:, None]
+        return collected(units, np.flatnonzero(coins[is_there]), rows)

@@ -1,0 +1,87 @@
+"""Permutation tail: the last pieces of a random factorization order, in short spans spread over the row.
+
+Source: XLNet (1906.08237) Sections 2.2, 2.3 and Appendix A; zihangdai/xlnet `data_utils.py`. One piece in
+`context` is predicted: the row is laid out in contexts of about `context` * L units, each with one span of L
+units, L drawn with weight 1/L from 1 to 5. Pieces that are not chosen have rank 0: all see them, they see no
+chosen piece. The chosen ones follow in random order. Deviations: a context is `context` * L long, as the
+paper says, where the release adds L, then fills up with single pieces; special pieces keep rank 0, the
+release lets them join the order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from afterbert.base.errors import UserError
+from afterbert.base.noise import Noise
+from afterbert.base.rows import Rows, ranges, starts_of
+from afterbert.pretext.draws import drawn, shuffled
+from afterbert.pretext.selections import Chosen, Promise, Selection
+from afterbert.pretext.selections._spans import collected, cut_last
+from afterbert.pretext.share import share
+from afterbert.pretext.units import Units, units_of
+
+
+@dataclass(frozen=True)
+class PermutationTail(Selection):
+    """context: XLNet's K. weights: of spans of 1, 2, ... units, in any scale; (1,) gives BART's permuted
+    arm, single pieces. The budget counts units: exact for pieces, for words so many words.
+
+    >>> rows = Rows.of("[CLS] a b c d e f [SEP]")
+    >>> chosen = PermutationTail(context=2, weights=(1,))(rows, Noise(0))
+    >>> sorted(chosen.rank.tolist())
+    [0, 0, 0, 0, 0, 1, 2, 3]
+    """
+
+    unit: str = "piece"
+    context: Annotated[float, Field(ge=1)] = 6.0
+    weights: tuple[float, ...] = (60, 30, 20, 15, 12)
+
+    def __post_init__(self) -> None:
+        if not self.weights or min(self.weights) < 0 or self.weights[-1] <= 0:
+            raise UserError(
+                f"weights {self.weights} draw no span; give one number of 0 or more for each length from 1 up"
+            )
+
+    @property
+    def promise(self) -> Promise:
+        return "exact" if self.unit == "piece" else "expected"
+
+    @property
+    def has_rank(self) -> bool:
+        return True
+
+    def budget(self, sizes: np.ndarray) -> np.ndarray:
+        return share(1 / self.context, sizes)
+
+    def __call__(self, rows: Rows, noise: Noise) -> Chosen:
+        units = units_of(rows, self.unit)
+        index, begins = self._spans(units, rows, noise)
+        chosen = collected(units, index, rows, begins)
+        counts = np.diff(np.searchsorted(chosen.positions, rows.row_starts))
+        order = shuffled(noise.of("order"), rows.keys, counts)
+        rank = np.zeros(rows.num_pieces, dtype=np.int64)
+        rank[chosen.positions] = order[np.arange(order.shape[1]) < counts[:, None]] + 1
+        return replace(chosen, rank=rank)
+
+    def _spans(self, units: Units, rows: Rows, noise: Noise) -> tuple[np.ndarray, np.ndarray]:
+        """The chosen units, sorted, and whether a span begins with each."""
+        budgets = self.budget(units.counts)
+        bits = noise.of("lengths").words(rows.keys, int(budgets.max(initial=0)))  # each span has at least one
+        lengths, counts = cut_last(1 + drawn(bits, self.weights), budgets, rows, noise)
+        row = np.repeat(np.arange(len(rows)), counts)
+        before = starts_of(lengths)
+        in_row = before - np.append(
+            before[starts_of(counts)[row]], 0
+        )  # units of the spans before, row by row
+        low = in_row[:-1] * units.counts[row] // budgets[row]
+        high = (in_row[:-1] + lengths) * units.counts[row] // budgets[row]
+        nth = np.arange(len(lengths)) - starts_of(counts)[row]
+        spare = noise.of("places").integers(high - low - lengths + 1, rows.keys[row], nth)
+        begins = np.zeros(int(lengths.sum()), dtype=bool)
+        begins[before[:-1]] = True
+        return ranges(units.row_starts[row] + low + spare, lengths), begins
