@@ -16,7 +16,7 @@ from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.feed_forwards.gated import Gated
 from afterbert.nn.feed_forwards.plain import Plain
 from afterbert.nn.heads import LMHead
-from afterbert.nn.initialization import Initialization
+from afterbert.nn.initializations.normal import Normal
 from afterbert.nn.norms.identity import Identity
 from afterbert.nn.norms.layer_norm import LayerNorm
 from afterbert.nn.norms.rms_norm import RMSNorm
@@ -115,7 +115,7 @@ def test_layer_states_end_in_the_output() -> None:
 def test_rotary_scores_know_only_distances() -> None:
     stack = Stack(attention=Attention(positions=Rotary()))
     config = replace(TINY, stack=stack, embeddings=Embeddings(positions=NoPositionEmbedding()))
-    backbone = replace(config, initialization=Initialization(0.5)).build(VOCABULARY).eval().double()
+    backbone = replace(config, initialization=Normal(0.5)).build(VOCABULARY).eval().double()
     ids = torch.arange(8)[None]
     moved = backbone(ids, position_ids=torch.arange(8)[None] + 1000)
     # cosines are made in float32, whatever the model's type
@@ -152,7 +152,7 @@ def test_impossible_sizes_are_refused() -> None:
 
 def test_fresh_weights_follow_the_rule() -> None:
     config = replace(
-        TINY, hidden_size=64, intermediate_size=256, initialization=Initialization(0.1, scales_residuals=True)
+        TINY, hidden_size=64, intermediate_size=256, initialization=Normal(0.1, scales_residuals=True)
     )
     torch.manual_seed(0)
     weights = config.build(VOCABULARY).state_dict()
@@ -164,7 +164,7 @@ def test_fresh_weights_follow_the_rule() -> None:
     assert plain.abs().max() <= 0.2 and plain.std().item() == pytest.approx(0.08796, rel=0.03)
     assert output.std().item() == pytest.approx(0.08796 / 2, rel=0.03), "two layers: sqrt(2 * 2) smaller"
     assert weights["stack.attention.0.inner.qkv.bias"].abs().max() == 0
-    uncut = Initialization(0.1, initializer_cutoff_factor=None)
+    uncut = Normal(0.1, initializer_cutoff_factor=None)
     drawn = replace(config, initialization=uncut).build(VOCABULARY).state_dict()["embeddings.token.weight"]
     assert drawn.abs().max() > 0.2 and drawn.std().item() == pytest.approx(0.1, rel=0.06)
 

@@ -9,6 +9,7 @@ from torch import nn
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.nn.heads import LMHeadModule
+from afterbert.nn.initializations import Initialization
 
 
 class Architecture(ABC):
@@ -20,7 +21,9 @@ class Architecture(ABC):
 
     vocab_size: int | None  # None until a tokenizer fixes it
     hidden_size: int
+    num_hidden_layers: int
     max_position_embeddings: int
+    initialization: Initialization
 
     @abstractmethod
     def build(self, vocabulary: Vocabulary) -> nn.Module:

@@ -1,150 +1,24 @@
-"""An encoder: every piece may see every piece. By its nodes it is exactly BERT, RoBERTa or ModernBERT.
+"""An encoder: every piece may see every piece. By its nodes it is exactly BERT, RoBERTa, ALBERT or
+ModernBERT.
 
-Sources: BERT (1810.04805), RoBERTa (1907.11692), ModernBERT (2412.13663).
+Sources: BERT (1810.04805), RoBERTa (1907.11692), ALBERT (1909.11942), ModernBERT (2412.13663).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
 
-import torch
-from pydantic import Field
-from torch import Tensor, nn
-
-from afterbert.base.vocabulary import Vocabulary
-from afterbert.models import Architecture
-from afterbert.nn.embeddings import Embeddings
-from afterbert.nn.heads import LMHead, LMHeadModule
-from afterbert.nn.initialization import Initialization
-from afterbert.nn.norms import Norm
-from afterbert.nn.norms.layer_norm import LayerNorm
-from afterbert.nn.sizes import Sizes
-from afterbert.nn.stack import Stack
-from afterbert.nn.visibility import PaddedVisibility
-
-Size = Annotated[int, Field(gt=0)]
-Rate = Annotated[float, Field(ge=0, lt=1)]
+from afterbert.models._single_stack import SingleStack, SingleStackModule
 
 
 @dataclass(frozen=True)
-class Encoder(Architecture):
-    """Defaults are BERT's, in a tiny size. `norm` serves the embeddings, the stack and the head.
+class Encoder(SingleStack):
+    """Defaults are BERT's, in a tiny size.
 
     >>> Encoder(hidden_size=64, num_attention_heads=3)
     Traceback (most recent call last):
     afterbert.base.errors.UserError: hidden_size 64 does not divide into 3 attention heads; choose a multiple
     """
 
-    vocab_size: Size | None = None
-    hidden_size: Size = 128
-    num_hidden_layers: Size = 2
-    num_attention_heads: Size = 2
-    intermediate_size: Size = 512
-    max_position_embeddings: Size = 512
-    hidden_dropout_prob: Rate = 0.1
-    attention_probs_dropout_prob: Rate = 0.1
-    norm: Norm = LayerNorm()
-    embeddings: Embeddings = Embeddings()
-    stack: Stack = Stack()
-    lm_head: LMHead = LMHead()
-    initialization: Initialization = Initialization()
-
-    def __post_init__(self) -> None:
-        self.sizes.head_size(self.stack.attention.head_size)
-
-    @property
-    def sizes(self) -> Sizes:
-        return Sizes(
-            hidden_size=self.hidden_size,
-            num_hidden_layers=self.num_hidden_layers,
-            num_attention_heads=self.num_attention_heads,
-            intermediate_size=self.intermediate_size,
-            max_position_embeddings=self.max_position_embeddings,
-            hidden_dropout_prob=self.hidden_dropout_prob,
-            attention_probs_dropout_prob=self.attention_probs_dropout_prob,
-        )
-
-    def build(self, vocabulary: Vocabulary) -> EncoderModule:
-        backbone = EncoderModule(self, self.table_size(vocabulary))
-        self.initialization.apply(backbone, self.num_hidden_layers)
-        return backbone
-
-    def build_lm_head(self, backbone: nn.Module) -> LMHeadModule:
-        assert isinstance(backbone, EncoderModule)
-        head = self.lm_head.build(self.hidden_size, backbone.embeddings.token, self.norm)
-        self.initialization.apply(head, self.num_hidden_layers)
-        return head
-
-    def num_parameters(self, vocab_size: int) -> int:
-        embeddings = self.embeddings.num_parameters(vocab_size, self.sizes, self.norm)
-        return embeddings + self.stack.num_parameters(self.sizes, self.norm)
-
-    def num_lm_head_parameters(self, vocab_size: int) -> int:
-        return self.lm_head.num_parameters(
-            vocab_size, self.hidden_size, self.embeddings.width(self.sizes), self.norm
-        )
-
-    def flops_per_token(self, vocab_size: int, length: int) -> float:
-        widening = (
-            2.0 * self.embeddings.width(self.sizes) * self.hidden_size
-            if self.embeddings.embedding_size
-            else 0.0
-        )
-        return widening + self.stack.flops_per_token(self.sizes, length)
-
-    def lm_head_flops(self, vocab_size: int) -> float:
-        return self.lm_head.flops_per_piece(vocab_size, self.hidden_size, self.embeddings.width(self.sizes))
-
-
-class EncoderModule(nn.Module):
-    """The backbone of an Encoder."""
-
-    def __init__(self, config: Encoder, vocab_size: int):
-        super().__init__()
-        self.embeddings = config.embeddings.build(vocab_size, config.sizes, config.norm)
-        self.stack = config.stack.build(config.sizes, config.norm)
-
-    def forward(
-        self,
-        input_ids: Tensor,
-        *,
-        token_type_ids: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        language_ids: Tensor | None = None,
-        visibility: PaddedVisibility | None = None,
-    ) -> Tensor:
-        """Hidden states [B, T, D] of ids [B, T]. Positions that are not given count from 0; `visibility`
-        None: all see all, no padding."""
-        places = _places(input_ids, position_ids)
-        hidden = self.embeddings(
-            input_ids, position_ids=places, token_type_ids=token_type_ids, language_ids=language_ids
-        )
-        return self.stack(hidden, visibility, places)
-
-    def layer_states(
-        self,
-        input_ids: Tensor,
-        *,
-        token_type_ids: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        language_ids: Tensor | None = None,
-        visibility: PaddedVisibility | None = None,
-    ) -> Iterator[Tensor]:
-        """The hidden states [B, T, D] of the embeddings and after each layer (before a final norm): L + 1 of
-        them."""
-        places = _places(input_ids, position_ids)
-        hidden = self.embeddings(
-            input_ids, position_ids=places, token_type_ids=token_type_ids, language_ids=language_ids
-        )
-        yield hidden
-        yield from self.stack.layer_states(hidden, visibility, places)
-
-
-def _places(input_ids: Tensor, position_ids: Tensor | None) -> Tensor:
-    return (
-        torch.arange(input_ids.shape[1], device=input_ids.device)[None]
-        if position_ids is None
-        else position_ids
-    )
+    def module(self, vocab_size: int) -> SingleStackModule:
+        return SingleStackModule(self, vocab_size, reads_left_to_right=False)

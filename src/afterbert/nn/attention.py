@@ -6,7 +6,7 @@ them apart are cut at export. Axes: B batch, H heads, T keys, U queries, K head 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import torch
@@ -16,38 +16,46 @@ from torch.nn import functional as F
 
 from afterbert.nn.positions import Positions
 from afterbert.nn.positions.none import NoPositions
+from afterbert.nn.relative_segments import RelativeSegments
 from afterbert.nn.sizes import Sizes
 from afterbert.nn.visibility import Visible
+
+KeyValue = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What every attention of a stack needs besides hidden states; made once a forward pass. `places` comes
-    from the positions' shared half."""
+    """What every attention of a stack needs besides hidden states; made once a forward pass.
+
+    places: what the positions' shared half returned; segments_differ: bool [B, U, T], for relative segments.
+    """
 
     visible: Visible
     places: Any = None
+    segments_differ: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Attention:
     """bias: of all four layers; head_size: K where it is not hidden_size / heads (T5); is_scaled: queries
-    times K**-0.5 (T5: no)."""
+    times K**-0.5 (T5: no); has_relative_segments: scores know whether two pieces share a segment (XLNet)."""
 
     bias: bool = True
     head_size: Annotated[int, Field(gt=0)] | None = None
     is_scaled: bool = True
     positions: Positions = NoPositions()
+    has_relative_segments: bool = False
 
     def build(self, sizes: Sizes) -> SelfAttention:
         return SelfAttention(self, sizes)
 
-    def build_cross(self, sizes: Sizes) -> CrossAttention:
-        """Attention from decoder to encoder; it knows no positions."""
-        return CrossAttention(self, sizes)
+    def across(self) -> Attention:
+        """The attention from a decoder to an encoder that goes with this one: it knows neither positions nor
+        segments."""
+        return replace(self, positions=NoPositions(), has_relative_segments=False)
 
-    def build_shared_positions(self, sizes: Sizes) -> nn.Module:
-        return self.positions.build_shared(sizes.num_attention_heads, sizes.head_size(self.head_size))
+    def build_shared_positions(self, sizes: Sizes, *, is_causal: bool) -> nn.Module:
+        return self.positions.build_shared(sizes, sizes.head_size(self.head_size), is_causal=is_causal)
 
     def width(self, sizes: Sizes) -> int:
         """H * K: the width of all heads together."""
@@ -58,58 +66,70 @@ class Attention:
         return 4 * sizes.hidden_size * self.width(sizes)
 
     def num_parameters(self, sizes: Sizes) -> int:
-        """Of one self-attention, its layer half of positions included."""
+        """Of one attention, its layer half of positions included."""
+        head_size = sizes.head_size(self.head_size)
         biases = self.bias * (3 * self.width(sizes) + sizes.hidden_size)
-        places = self.positions.num_layer_parameters(
-            sizes.num_attention_heads, sizes.head_size(self.head_size)
+        segments = self.has_relative_segments * RelativeSegments.num_parameters(sizes, head_size)
+        return (
+            self.num_weights(sizes)
+            + biases
+            + segments
+            + self.positions.num_layer_parameters(sizes, head_size)
         )
-        return self.num_weights(sizes) + biases + places
+
+    def flops_per_token(self, sizes: Sizes, length: int) -> float:
+        """Projections, two products of `length` x K a head, and what the positions add."""
+        places = self.positions.flops_per_token(sizes, sizes.head_size(self.head_size), length)
+        return 2.0 * self.num_weights(sizes) + 4.0 * length * self.width(sizes) + places
 
 
 class SelfAttention(nn.Module):
-    """From hidden [B, T, D] and Surroundings to [B, T, D]."""
+    """From hidden [B, U, D] and Surroundings to [B, U, D]. Keys and values are of the same pieces, or those
+    handed in: of an encoder, or of a memory and the content stream."""
 
     def __init__(self, config: Attention, sizes: Sizes):
         super().__init__()
         self.num_heads, self.head_size = sizes.num_attention_heads, sizes.head_size(config.head_size)
-        width = config.width(sizes)
-        self.qkv = nn.Linear(sizes.hidden_size, 3 * width, bias=config.bias)
-        self.output = nn.Linear(width, sizes.hidden_size, bias=config.bias)
-        self.positions = config.positions.build_layer(self.num_heads, self.head_size)
+        self.width = config.width(sizes)
         self.scale = self.head_size**-0.5 if config.is_scaled else 1.0
+        self.qkv = nn.Linear(sizes.hidden_size, 3 * self.width, bias=config.bias)
+        self.output = nn.Linear(self.width, sizes.hidden_size, bias=config.bias)
+        self.positions = config.positions.build_layer(sizes, self.head_size, self.scale)
+        self.segments = (
+            RelativeSegments(sizes, self.head_size, self.scale) if config.has_relative_segments else None
+        )
         self.dropout_rate = sizes.attention_probs_dropout_prob
 
-    def forward(self, hidden: Tensor, around: Surroundings) -> Tensor:
-        batch, length, _ = hidden.shape
-        packed = self.qkv(hidden).view(batch, length, 3, self.num_heads, self.head_size)
-        query, key, value = packed.permute(2, 0, 3, 1, 4).unbind(0)
-        query, key, bias = self.positions(query * self.scale, key, around.places)
+    def forward(self, hidden: Tensor, around: Surroundings, key_value: KeyValue | None = None) -> Tensor:
+        if key_value is None:
+            query, key, value = self._heads(self.qkv(hidden), 3)
+        else:
+            (query,), (key, value) = self._project(hidden, 0, 1), key_value
+        query = query * self.scale
+        segments = None
+        if self.segments is not None and around.segments_differ is not None:
+            segments = self.segments(query, around.segments_differ)
+        query, key, bias = self.positions(query, key, around.places)
+        if segments is not None:
+            bias = segments if bias is None else bias + segments
         rate = self.dropout_rate if self.training else 0.0
         mixed = attend(query, key, value, visible=around.visible, bias=bias, dropout_rate=rate)
-        return self.output(mixed.transpose(1, 2).reshape(batch, length, -1))
+        return self.output(mixed.transpose(1, 2).flatten(2))
 
+    def keys_and_values(self, hidden: Tensor) -> KeyValue:
+        """Keys and values [B, H, T, K] of other pieces, hidden [B, T, D]."""
+        key, value = self._project(hidden, 1, 3)
+        return key, value
 
-class CrossAttention(nn.Module):
-    """From decoder hidden [B, U, D], encoder hidden [B, T, D] and who may look where to [B, U, D]."""
+    def _project(self, hidden: Tensor, first: int, end: int) -> tuple[Tensor, ...]:
+        """Some of query, key and value only."""
+        rows = slice(first * self.width, end * self.width)
+        bias = None if self.qkv.bias is None else self.qkv.bias[rows]
+        return self._heads(F.linear(hidden, self.qkv.weight[rows], bias), end - first)
 
-    def __init__(self, config: Attention, sizes: Sizes):
-        super().__init__()
-        self.num_heads, self.head_size = sizes.num_attention_heads, sizes.head_size(config.head_size)
-        width = config.width(sizes)
-        self.query = nn.Linear(sizes.hidden_size, width, bias=config.bias)
-        self.key_value = nn.Linear(sizes.hidden_size, 2 * width, bias=config.bias)
-        self.output = nn.Linear(width, sizes.hidden_size, bias=config.bias)
-        self.scale = self.head_size**-0.5 if config.is_scaled else 1.0
-        self.dropout_rate = sizes.attention_probs_dropout_prob
-
-    def forward(self, hidden: Tensor, encoded: Tensor, visible: Visible) -> Tensor:
-        (batch, queries, _), keys = hidden.shape, encoded.shape[1]
-        query = self.query(hidden).view(batch, queries, self.num_heads, self.head_size).transpose(1, 2)
-        packed = self.key_value(encoded).view(batch, keys, 2, self.num_heads, self.head_size)
-        key, value = packed.permute(2, 0, 3, 1, 4).unbind(0)
-        rate = self.dropout_rate if self.training else 0.0
-        mixed = attend(query * self.scale, key, value, visible=visible, dropout_rate=rate)
-        return self.output(mixed.transpose(1, 2).reshape(batch, queries, -1))
+    def _heads(self, packed: Tensor, parts: int) -> tuple[Tensor, ...]:
+        shape = (*packed.shape[:2], parts, self.num_heads, self.head_size)
+        return packed.view(shape).permute(2, 0, 3, 1, 4).unbind(0)
 
 
 def attend(
@@ -128,16 +148,28 @@ def attend(
     times as fast there (bfloat16, hidden 128, length 128, 2 cores).
     """
     if query.is_cuda:
-        mask = visible.may_attend
-        if bias is not None:
-            added = visible.as_added(bias.dtype)
-            mask = bias if added is None else bias + added
-        is_causal = visible.is_causal and bias is None
-        return F.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, dropout_p=dropout_rate, is_causal=is_causal, scale=1.0
-        )
-    weights = attention_weights(attention_scores(query, key, visible=visible, bias=bias), dropout_rate)
-    return weights.to(value.dtype) @ value
+        mixed = _fused(query, key, value, visible, bias, dropout_rate)
+    else:
+        weights = attention_weights(attention_scores(query, key, visible=visible, bias=bias), dropout_rate)
+        mixed = weights.to(value.dtype) @ value
+    sighted = visible.sighted()
+    return mixed if sighted is None else mixed * sighted
+
+
+def _fused(
+    query: Tensor, key: Tensor, value: Tensor, visible: Visible, bias: Tensor | None, dropout_rate: float
+) -> Tensor:
+    mask = visible.may_attend
+    if bias is not None:
+        added = visible.as_added(query.dtype)
+        mask = bias.to(query.dtype) if added is None else bias.to(query.dtype) + added
+    elif visible.may_be_blind:
+        # a row of nothing but False is undefined in some kernels; of lowest numbers it is not
+        mask = visible.as_added(query.dtype)
+    is_causal = visible.is_causal and bias is None
+    return F.scaled_dot_product_attention(
+        query, key, value, attn_mask=mask, dropout_p=dropout_rate, is_causal=is_causal, scale=1.0
+    )
 
 
 def attention_scores(query: Tensor, key: Tensor, *, visible: Visible, bias: Tensor | None = None) -> Tensor:

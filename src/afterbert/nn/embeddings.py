@@ -38,7 +38,12 @@ class Embeddings:
     is_scaled: bool = False
 
     def build(self, vocab_size: int, sizes: Sizes, norm: Norm) -> EmbeddingsModule:
-        return EmbeddingsModule(self, vocab_size, sizes, norm if self.has_norm else Identity())
+        token = nn.Embedding(vocab_size, self.width(sizes))
+        return EmbeddingsModule(self, token, sizes, norm if self.has_norm else Identity(), owns_token=True)
+
+    def build_over(self, token: nn.Embedding, sizes: Sizes, norm: Norm) -> EmbeddingsModule:
+        """Embeddings with a table of pieces that another owns: those of a decoder beside its encoder."""
+        return EmbeddingsModule(self, token, sizes, norm if self.has_norm else Identity(), owns_token=False)
 
     def width(self, sizes: Sizes) -> int:
         return self.embedding_size or sizes.hidden_size
@@ -50,14 +55,22 @@ class Embeddings:
         widening = (width + 1) * sizes.hidden_size if self.embedding_size else 0
         return tables + places + widening + (norm.num_parameters(width) if self.has_norm else 0)
 
+    def flops_per_token(self, sizes: Sizes) -> float:
+        """Of widening; looking up is free."""
+        return 2.0 * self.width(sizes) * sizes.hidden_size if self.embedding_size else 0.0
+
 
 class EmbeddingsModule(nn.Module):
-    """`token` is the table of pieces [V, E], which heads tie to."""
+    """`token` is the table of pieces [V, E], which heads tie to; None where another owns it."""
 
-    def __init__(self, config: Embeddings, vocab_size: int, sizes: Sizes, norm: Norm):
+    def __init__(
+        self, config: Embeddings, token: nn.Embedding, sizes: Sizes, norm: Norm, *, owns_token: bool
+    ):
         super().__init__()
         width = config.width(sizes)
-        self.token = nn.Embedding(vocab_size, width)
+        self.token = token if owns_token else None
+        # in a tuple, so that a borrowed table keeps one owner and one name
+        self._table = (token,)
         self.position = config.positions.build(sizes.max_position_embeddings, width)
         self.segment = nn.Embedding(config.type_vocab_size, width) if config.type_vocab_size else None
         self.language = nn.Embedding(config.num_languages, width) if config.num_languages else None
@@ -83,7 +96,7 @@ class EmbeddingsModule(nn.Module):
                 f"a row of {input_ids.shape[1]} pieces exceeds max_position_embeddings {self.max_length}; "
                 "cut the rows shorter"
             )
-        vectors = self.token(input_ids)
+        vectors = self._table[0](input_ids)
         if self.scale != 1.0:
             vectors = vectors * self.scale
         if self.segment is not None:

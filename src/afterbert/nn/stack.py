@@ -1,20 +1,22 @@
 """A stack of layers: which parts stand in it, which layers share them, and which look only near.
 
-A layer is an attention part and a feed-forward part, each with its norm and residual. The stack keeps both as
-lists of *distinct* parts, and the sharing plan says which layer uses which: so no weight has two names.
+A layer is an attention part and a feed-forward part, in a decoder with attention to the encoder between them,
+each with its norm and residual. The stack keeps them as lists of *distinct* parts, and the sharing plan says
+which layer uses which: so no weight has two names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import Field
 from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
-from afterbert.nn.attention import Attention, Surroundings
+from afterbert.nn.attention import Attention, SelfAttention, Surroundings
+from afterbert.nn.dropout import dropout
 from afterbert.nn.feed_forwards import FeedForward
 from afterbert.nn.feed_forwards.plain import Plain
 from afterbert.nn.norms import Norm
@@ -25,7 +27,7 @@ from afterbert.nn.residuals.post_norm import PostNorm
 from afterbert.nn.sharing import Sharing
 from afterbert.nn.sharing.none import NoSharing
 from afterbert.nn.sizes import Sizes
-from afterbert.nn.visibility import PaddedVisibility, visible
+from afterbert.nn.visibility import PaddedVisibility, visible, visible_across
 
 LayerType = Literal["full_attention", "sliding_attention"]
 
@@ -50,40 +52,54 @@ class Windows:
 
 
 @dataclass(frozen=True)
+class Encoded:
+    """What a decoder's stack looks at: hidden [B, T, D] of the encoder, and which of it is padding."""
+
+    hidden: Tensor
+    visibility: PaddedVisibility | None
+
+
+@dataclass(frozen=True)
 class Stack:
+    """has_final_dropout: after the last norm too (T5)."""
+
     attention: Attention = Attention()
     feed_forward: FeedForward = Plain()
     residual: Residual = PostNorm()
     sharing: Sharing = NoSharing()
     windows: Windows | None = None
+    has_final_dropout: bool = False
 
-    def build(self, sizes: Sizes, norm: Norm) -> StackModule:
-        return StackModule(self, sizes, norm)
+    def build(
+        self, sizes: Sizes, norm: Norm, *, is_causal: bool = False, looks_across: bool = False
+    ) -> StackModule:
+        """is_causal: no piece ever looks ahead; looks_across: each layer also attends to an encoder."""
+        return StackModule(self, sizes, norm, is_causal=is_causal, looks_across=looks_across)
 
-    def num_parameters(self, sizes: Sizes, norm: Norm) -> int:
+    def num_parameters(self, sizes: Sizes, norm: Norm, *, looks_across: bool = False) -> int:
         plan = self.sharing.plan(sizes.num_hidden_layers)
         attentions, feed_forwards = len(set(plan.attention)), len(set(plan.feed_forward))
-        at_norm, width = norm.num_parameters(sizes.hidden_size), sizes.hidden_size
-        first, final = self.residual.first_norm(norm), self.residual.final_norm(norm)
-        places = self.attention.positions.num_shared_parameters(
-            sizes.num_attention_heads, sizes.head_size(self.attention.head_size)
-        )
+        width, head_size = sizes.hidden_size, sizes.head_size(self.attention.head_size)
+        at_norm, first = norm.num_parameters(width), self.residual.first_norm(norm).num_parameters(width)
+        across = self.attention.across().num_parameters(sizes) + at_norm if looks_across else 0
+        feed_forward = self.feed_forward.num_parameters(width, sizes.intermediate_size) + at_norm
+        near = self.windows.positions.num_shared_parameters(sizes, head_size) if self.windows else 0
         return (
-            attentions * (self.attention.num_parameters(sizes) + at_norm)
-            + feed_forwards * (self.feed_forward.num_parameters(width, sizes.intermediate_size) + at_norm)
-            + (first.num_parameters(width) - at_norm)
-            + final.num_parameters(width)
-            + places
+            attentions * (self.attention.num_parameters(sizes) + at_norm + across)
+            + feed_forwards * feed_forward
+            + (first - at_norm)
+            + self.residual.final_norm(norm).num_parameters(width)
+            + self.attention.positions.num_shared_parameters(sizes, head_size)
+            + near
         )
 
-    def flops_per_token(self, sizes: Sizes, length: int) -> float:
-        """Of one forward pass: twice the matrices' entries, and two products of `length` x K a head. Windows
-        are counted as full attention, because no kernel here skips the hidden part."""
-        weights = self.attention.num_weights(sizes) + self.feed_forward.num_weights(
-            sizes.hidden_size, sizes.intermediate_size
-        )
-        products = 4.0 * length * self.attention.width(sizes)
-        return sizes.num_hidden_layers * (2.0 * weights + products)
+    def flops_per_token(self, sizes: Sizes, length: int, *, looks_across: bool = False) -> float:
+        """Of one forward pass. Windows are counted as full attention, because no kernel here skips the hidden
+        part; attention to an encoder as if its rows were as long."""
+        attention = self.attention.flops_per_token(sizes, length)
+        across = self.attention.across().flops_per_token(sizes, length) if looks_across else 0.0
+        feed_forward = 2.0 * self.feed_forward.num_weights(sizes.hidden_size, sizes.intermediate_size)
+        return sizes.num_hidden_layers * (attention + across + feed_forward)
 
     def layer_types(self, num_hidden_layers: int) -> tuple[LayerType, ...]:
         """The kind of each layer."""
@@ -94,48 +110,64 @@ class Stack:
 class StackModule(nn.Module):
     """From hidden [B, T, D] to [B, T, D]."""
 
-    def __init__(self, config: Stack, sizes: Sizes, norm: Norm):
+    def __init__(self, config: Stack, sizes: Sizes, norm: Norm, *, is_causal: bool, looks_across: bool):
         super().__init__()
         self.plan = config.sharing.plan(sizes.num_hidden_layers)
         self.layer_types = config.layer_types(sizes.num_hidden_layers)
         self.window = config.windows.local_attention // 2 if config.windows else None
-        self.attention, self.feed_forward = nn.ModuleList(), nn.ModuleList()
-        for number in range(len(set(self.plan.attention))):
-            at_norm = config.residual.first_norm(norm) if number == 0 else norm
-            self.attention.append(
-                config.residual.build(
-                    config.attention.build(sizes), at_norm.build(sizes.hidden_size), sizes.hidden_dropout_prob
-                )
-            )
-        for _ in set(self.plan.feed_forward):
-            inner = config.feed_forward.build(sizes.hidden_size, sizes.intermediate_size)
-            self.feed_forward.append(
-                config.residual.build(inner, norm.build(sizes.hidden_size), sizes.hidden_dropout_prob)
-            )
-        self.final_norm = config.residual.final_norm(norm).build(sizes.hidden_size)
-        self.positions = nn.ModuleDict({"full_attention": config.attention.build_shared_positions(sizes)})
-        if config.windows:
-            self.positions["sliding_attention"] = config.windows.positions.build_shared(
-                sizes.num_attention_heads, sizes.head_size(config.attention.head_size)
-            )
 
-    def forward(self, hidden: Tensor, visibility: PaddedVisibility | None, position_ids: Tensor) -> Tensor:
-        for state in self.layer_states(hidden, visibility, position_ids):
+        def joined(inner: nn.Module, at_norm: Norm = norm) -> nn.Module:
+            return config.residual.build(inner, at_norm.build(sizes.hidden_size), sizes.hidden_dropout_prob)
+
+        attentions = range(len(set(self.plan.attention)))
+        norms = [config.residual.first_norm(norm) if number == 0 else norm for number in attentions]
+        self.attention = nn.ModuleList(joined(config.attention.build(sizes), at_norm) for at_norm in norms)
+        self.cross_attention = nn.ModuleList(
+            joined(config.attention.across().build(sizes)) for _ in attentions if looks_across
+        )
+        self.feed_forward = nn.ModuleList(
+            joined(config.feed_forward.build(sizes.hidden_size, sizes.intermediate_size))
+            for _ in set(self.plan.feed_forward)
+        )
+        self.final_norm = config.residual.final_norm(norm).build(sizes.hidden_size)
+        self.final_dropout = dropout(sizes.hidden_dropout_prob if config.has_final_dropout else 0.0)
+        self.positions = nn.ModuleDict()
+        self.positions["full_attention"] = config.attention.build_shared_positions(sizes, is_causal=is_causal)
+        if config.windows:
+            head_size = sizes.head_size(config.attention.head_size)
+            near = config.windows.positions.build_shared(sizes, head_size, is_causal=is_causal)
+            self.positions["sliding_attention"] = near
+
+    def forward(
+        self,
+        hidden: Tensor,
+        visibility: PaddedVisibility | None,
+        position_ids: Tensor,
+        encoded: Encoded | None = None,
+    ) -> Tensor:
+        for state in self.layer_states(hidden, visibility, position_ids, encoded):
             hidden = state
-        return self.final_norm(hidden)
+        return self.final_dropout(self.final_norm(hidden))
 
     def layer_states(
-        self, hidden: Tensor, visibility: PaddedVisibility | None, position_ids: Tensor
+        self,
+        hidden: Tensor,
+        visibility: PaddedVisibility | None,
+        position_ids: Tensor,
+        encoded: Encoded | None = None,
     ) -> Iterator[Tensor]:
         """The hidden states after each layer, before the final norm."""
-        around = {
-            kind: self._surroundings(kind, hidden, visibility, position_ids)
-            for kind in sorted(set(self.layer_types))
-        }
+        kinds = sorted(set(self.layer_types))
+        around = {kind: self._surroundings(kind, hidden, visibility, position_ids) for kind in kinds}
+        across = _surroundings_across(hidden, encoded)
         for attention, feed_forward, kind in zip(
             self.plan.attention, self.plan.feed_forward, self.layer_types
         ):
             hidden = self.attention[attention](hidden, around[kind])
+            if encoded is not None:
+                part = self.cross_attention[attention]
+                key_value = cast(SelfAttention, part.inner).keys_and_values(encoded.hidden)
+                hidden = part(hidden, across, key_value)
             hidden = self.feed_forward[feed_forward](hidden)
             yield hidden
 
@@ -145,3 +177,10 @@ class StackModule(nn.Module):
         window = self.window if kind == "sliding_attention" else None
         seen = visible(visibility, hidden.shape[1], hidden.device, window=window)
         return Surroundings(seen, self.positions[kind](position_ids, position_ids))
+
+
+def _surroundings_across(hidden: Tensor, encoded: Encoded | None) -> Surroundings | None:
+    if encoded is None:
+        return None
+    num_queries, num_keys = hidden.shape[1], encoded.hidden.shape[1]
+    return Surroundings(visible_across(encoded.visibility, num_queries, num_keys, hidden.device))

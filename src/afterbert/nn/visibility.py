@@ -77,6 +77,7 @@ class Visible:
     device: torch.device
     may_attend: Tensor | None = None
     is_causal: bool = False
+    may_be_blind: bool = False
     _made: dict[torch.dtype, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     def as_booleans(self) -> Tensor | None:
@@ -84,6 +85,34 @@ class Visible:
         if not self.is_causal:
             return self.may_attend
         return torch.ones(self.num_queries, self.num_keys, dtype=torch.bool, device=self.device).tril()
+
+    def with_memory(self, num_remembered: int) -> Visible:
+        """The same with so many keys in front that everybody sees."""
+        may_attend = self.as_booleans()
+        if may_attend is not None:
+            everybody = may_attend.new_ones(*may_attend.shape[:-1], num_remembered)
+            may_attend = torch.cat((everybody, may_attend), dim=-1)
+        num_keys = self.num_keys + num_remembered
+        return Visible(self.num_queries, num_keys, self.device, may_attend, may_be_blind=self.may_be_blind)
+
+    def at(self, query_positions: Tensor) -> Visible:
+        """The same for the queries at these places [B, Q] of their rows only."""
+        may_attend = self.as_booleans()
+        if may_attend is not None:
+            full = may_attend.expand(len(query_positions), 1, self.num_queries, self.num_keys)
+            index = query_positions[:, None, :, None].expand(-1, 1, -1, self.num_keys)
+            may_attend = full.gather(2, index)
+        return Visible(
+            query_positions.shape[1], self.num_keys, self.device, may_attend, may_be_blind=self.may_be_blind
+        )
+
+    def sighted(self) -> Tensor | None:
+        """bool [B, 1, U, 1]: the queries that see anything; None where all do."""
+        return (
+            self.may_attend.any(-1, keepdim=True)
+            if self.may_be_blind and self.may_attend is not None
+            else None
+        )
 
     def as_added(self, dtype: torch.dtype) -> Tensor | None:
         """The same as 0 or the most negative number, to be added to scores; made once for all layers."""
@@ -160,7 +189,7 @@ def visible(
     if rule.rank is not None:
         mine, theirs = rule.rank[:, :, None], rule.rank[:, None, :]
         conditions.append((theirs < mine if strictly else theirs <= mine)[:, None])
-    return Visible(length, length, device, _all_of(conditions))
+    return Visible(length, length, device, _all_of(conditions), may_be_blind=strictly)
 
 
 def visible_across(

@@ -42,7 +42,7 @@ class Bert(Family):
             "hidden_act": getattr(ours.stack.feed_forward, "activation", "gelu"),
             "hidden_dropout_prob": ours.hidden_dropout_prob,
             "attention_probs_dropout_prob": ours.attention_probs_dropout_prob,
-            "initializer_range": ours.initialization.initializer_range,
+            "initializer_range": getattr(ours.initialization, "initializer_range", 0.02),
             "layer_norm_eps": getattr(ours.norm, "eps", 1e-12),
             "type_vocab_size": ours.embeddings.type_vocab_size or 2,
             "tie_word_embeddings": True,

@@ -21,7 +21,7 @@ from afterbert.nn.attention import Attention
 from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.feed_forwards.gated import Gated
 from afterbert.nn.heads import LMHead
-from afterbert.nn.initialization import Initialization
+from afterbert.nn.initializations.normal import Normal
 from afterbert.nn.norms.layer_norm import LayerNorm
 from afterbert.nn.position_embeddings.none import NoPositionEmbedding
 from afterbert.nn.positions.rotary import Rotary
@@ -50,8 +50,8 @@ class Modernbert(Family):
             "intermediate_size": ours.intermediate_size,
             "max_position_embeddings": ours.max_position_embeddings,
             "hidden_activation": getattr(feed_forward, "activation", "gelu"),
-            "initializer_range": ours.initialization.initializer_range,
-            "initializer_cutoff_factor": ours.initialization.initializer_cutoff_factor,
+            "initializer_range": getattr(ours.initialization, "initializer_range", 0.02),
+            "initializer_cutoff_factor": getattr(ours.initialization, "initializer_cutoff_factor", None),
             "norm_eps": getattr(ours.norm, "eps", 1e-5),
             "norm_bias": getattr(ours.norm, "bias", False),
             "attention_bias": ours.stack.attention.bias,
@@ -107,7 +107,7 @@ class Modernbert(Family):
                 bias=config.get("classifier_bias", False),
                 decoder_bias=config.get("decoder_bias", True),
             ),
-            initialization=Initialization(scales_residuals=True),
+            initialization=Normal(scales_residuals=True),
         )
 
     def normal_form(self, architecture: Architecture) -> Architecture:

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 
 from torch import nn
 
+from afterbert.nn.sizes import Sizes
+
 
 class Positions(ABC):
     """Positions inside attention, as a frozen config that builds two halves.
@@ -16,20 +18,25 @@ class Positions(ABC):
     """
 
     @abstractmethod
-    def build_shared(self, num_attention_heads: int, head_size: int) -> nn.Module:
-        """A module called with (query positions [B or 1, T], key positions [B or 1, S]); what it returns goes
-        to every layer half."""
+    def build_shared(self, sizes: Sizes, head_size: int, *, is_causal: bool) -> nn.Module:
+        """A module called with (query positions [B or 1, U], key positions [B or 1, T]); what it returns goes
+        to every layer half. is_causal: no query ever looks ahead."""
 
     @abstractmethod
-    def build_layer(self, num_attention_heads: int, head_size: int) -> nn.Module:
-        """A module called with (query [B, H, T, K], key [B, H, S, K], what the shared half returned). It
-        returns query, key and either None or what is added to the scores, broadcastable to [B, H, T, S].
-        Queries come in already scaled."""
+    def build_layer(self, sizes: Sizes, head_size: int, scale: float) -> nn.Module:
+        """A module called with (query [B, H, U, K], key [B, H, T, K], what the shared half returned). It
+        returns query, key and either None or what is added to the scores, broadcastable to [B, H, U, T].
+        Queries come in already multiplied by `scale`."""
 
-    def num_shared_parameters(self, num_attention_heads: int, head_size: int) -> int:
+    def num_shared_parameters(self, sizes: Sizes, head_size: int) -> int:
         """Parameters of the shared half."""
         return 0
 
-    def num_layer_parameters(self, num_attention_heads: int, head_size: int) -> int:
+    def num_layer_parameters(self, sizes: Sizes, head_size: int) -> int:
         """Parameters of one layer half."""
         return 0
+
+    def flops_per_token(self, sizes: Sizes, head_size: int, length: int) -> float:
+        """Of one layer half, beyond the two products of attention; what is computed once a batch is left
+        out."""
+        return 0.0

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from afterbert.nn.positions import Positions
+from afterbert.nn.sizes import Sizes
 
 
 @dataclass(frozen=True)
 class NoPositions(Positions):
-    def build_shared(self, num_attention_heads: int, head_size: int) -> nn.Module:
+    def build_shared(self, sizes: Sizes, head_size: int, *, is_causal: bool) -> nn.Module:
         return _Nothing()
 
-    def build_layer(self, num_attention_heads: int, head_size: int) -> nn.Module:
+    def build_layer(self, sizes: Sizes, head_size: int, scale: float) -> nn.Module:
         return _Unchanged()
 
 

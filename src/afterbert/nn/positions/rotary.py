@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
 from afterbert.nn.positions import Positions
+from afterbert.nn.sizes import Sizes
 
 Turn = tuple[Tensor, Tensor]
 
@@ -26,14 +27,14 @@ class Rotary(Positions):
 
     theta: Annotated[float, Field(gt=1)] = 10_000.0
 
-    def build_shared(self, num_attention_heads: int, head_size: int) -> nn.Module:
+    def build_shared(self, sizes: Sizes, head_size: int, *, is_causal: bool) -> nn.Module:
         if head_size % 2:
             raise UserError(
                 f"rotary positions need an even head width, found {head_size}; change hidden_size or the heads"
             )
         return _Angles(self.theta, head_size)
 
-    def build_layer(self, num_attention_heads: int, head_size: int) -> nn.Module:
+    def build_layer(self, sizes: Sizes, head_size: int, scale: float) -> nn.Module:
         return _Turn()
 
 

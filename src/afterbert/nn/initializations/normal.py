@@ -1,8 +1,8 @@
-"""Fresh weights.
+"""Every matrix and table from one normal distribution.
 
-BERT's code draws every matrix from a normal distribution cut off at two standard deviations
-(`tf.truncated_normal_initializer`); Hugging Face's BERT does not cut. ModernBERT cuts, and draws what is
-added to the residual stream 1/sqrt(2 L) smaller, as GPT-2 does.
+BERT's code cuts it off at two standard deviations (`tf.truncated_normal_initializer`); Hugging Face's BERT
+does not cut. ModernBERT cuts, and draws what is added to the residual stream 1/sqrt(2 L) smaller, as GPT-2
+does.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from afterbert.nn.initializations import Initialization
+
 
 @dataclass(frozen=True)
-class Initialization:
-    """initializer_range: standard deviation (before cutting) of matrices and tables;
-    initializer_cutoff_factor: cut at so many of it, None for no cut; scales_residuals: divide it by sqrt(2 *
-    layers) in layers called `output`. Biases start at 0, norms at 1.
+class Normal(Initialization):
+    """initializer_range: standard deviation before cutting; initializer_cutoff_factor: cut at so many of it,
+    None for no cut; scales_residuals: divide it by sqrt(2 * layers) in layers called `output`.
     """
 
     initializer_range: Annotated[float, Field(gt=0)] = 0.02
@@ -28,8 +29,6 @@ class Initialization:
 
     @torch.no_grad()
     def apply(self, module: nn.Module, num_hidden_layers: int) -> None:
-        """Draws all weights of `module` anew from torch's generator, in the order of their names'
-        definition."""
         for name, part in module.named_modules():
             if isinstance(part, nn.Linear):
                 shrinks = self.scales_residuals and name.rsplit(".", 1)[-1] == "output"

@@ -1,0 +1,153 @@
+"""What architectures of one stack have in common: the config's fields, their predictions, and the module."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.models import Architecture
+from afterbert.nn.embeddings import Embeddings
+from afterbert.nn.heads import LMHead, LMHeadModule
+from afterbert.nn.initializations import Initialization
+from afterbert.nn.initializations.normal import Normal
+from afterbert.nn.norms import Norm
+from afterbert.nn.norms.layer_norm import LayerNorm
+from afterbert.nn.sizes import Sizes
+from afterbert.nn.stack import Stack
+from afterbert.nn.visibility import PaddedVisibility
+
+Size = Annotated[int, Field(gt=0)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+
+
+@dataclass(frozen=True)
+class SingleStack(Architecture):
+    """`norm` serves the embeddings, the stack and the head."""
+
+    vocab_size: Size | None = None
+    hidden_size: Size = 128
+    num_hidden_layers: Size = 2
+    num_attention_heads: Size = 2
+    intermediate_size: Size = 512
+    max_position_embeddings: Size = 512
+    hidden_dropout_prob: Rate = 0.1
+    attention_probs_dropout_prob: Rate = 0.1
+    norm: Norm = LayerNorm()
+    embeddings: Embeddings = Embeddings()
+    stack: Stack = Stack()
+    lm_head: LMHead = LMHead()
+    initialization: Initialization = Normal()
+
+    def __post_init__(self) -> None:
+        self.sizes.head_size(self.stack.attention.head_size)
+        self.stack.sharing.plan(self.num_hidden_layers)
+
+    @property
+    def sizes(self) -> Sizes:
+        return Sizes(
+            hidden_size=self.hidden_size,
+            num_hidden_layers=self.num_hidden_layers,
+            num_attention_heads=self.num_attention_heads,
+            intermediate_size=self.intermediate_size,
+            max_position_embeddings=self.max_position_embeddings,
+            hidden_dropout_prob=self.hidden_dropout_prob,
+            attention_probs_dropout_prob=self.attention_probs_dropout_prob,
+        )
+
+    @abstractmethod
+    def module(self, vocab_size: int) -> nn.Module:
+        """The backbone, its weights not drawn yet."""
+
+    def build(self, vocabulary: Vocabulary) -> nn.Module:
+        backbone = self.module(self.table_size(vocabulary))
+        self.initialization.apply(backbone, self.num_hidden_layers)
+        return backbone
+
+    def build_lm_head(self, backbone: nn.Module) -> LMHeadModule:
+        head = self.lm_head.build(self.hidden_size, backbone.embeddings.token, self.norm)  # type: ignore[union-attr, arg-type]
+        self.initialization.apply(head, self.num_hidden_layers)
+        return head
+
+    def num_parameters(self, vocab_size: int) -> int:
+        embeddings = self.embeddings.num_parameters(vocab_size, self.sizes, self.norm)
+        return embeddings + self.stack.num_parameters(self.sizes, self.norm)
+
+    def num_lm_head_parameters(self, vocab_size: int) -> int:
+        return self.lm_head.num_parameters(
+            vocab_size, self.hidden_size, self.embeddings.width(self.sizes), self.norm
+        )
+
+    def flops_per_token(self, vocab_size: int, length: int) -> float:
+        return self.embeddings.flops_per_token(self.sizes) + self.stack.flops_per_token(self.sizes, length)
+
+    def lm_head_flops(self, vocab_size: int) -> float:
+        return self.lm_head.flops_per_piece(vocab_size, self.hidden_size, self.embeddings.width(self.sizes))
+
+
+class SingleStackModule(nn.Module):
+    """The backbone of an encoder or a decoder."""
+
+    def __init__(self, config: SingleStack, vocab_size: int, *, reads_left_to_right: bool):
+        super().__init__()
+        self.reads_left_to_right = reads_left_to_right
+        self.embeddings = config.embeddings.build(vocab_size, config.sizes, config.norm)
+        self.stack = config.stack.build(config.sizes, config.norm, is_causal=reads_left_to_right)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        *,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        language_ids: Tensor | None = None,
+        visibility: PaddedVisibility | None = None,
+    ) -> Tensor:
+        """Hidden states [B, T, D] of ids [B, T]. Positions that are not given count from 0; `visibility`
+        None: all see all, no padding; in a decoder, each piece sees itself and what stands before it."""
+        hidden, places = self._embedded(input_ids, token_type_ids, position_ids, language_ids)
+        return self.stack(hidden, self._rule(visibility, hidden.device), places)
+
+    def layer_states(
+        self,
+        input_ids: Tensor,
+        *,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        language_ids: Tensor | None = None,
+        visibility: PaddedVisibility | None = None,
+    ) -> Iterator[Tensor]:
+        """The hidden states [B, T, D] of the embeddings and after each layer (before a final norm): L + 1 of
+        them."""
+        hidden, places = self._embedded(input_ids, token_type_ids, position_ids, language_ids)
+        yield hidden
+        yield from self.stack.layer_states(hidden, self._rule(visibility, hidden.device), places)
+
+    def _embedded(
+        self,
+        input_ids: Tensor,
+        token_type_ids: Tensor | None,
+        position_ids: Tensor | None,
+        language_ids: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        places = counted(input_ids) if position_ids is None else position_ids
+        hidden = self.embeddings(
+            input_ids, position_ids=places, token_type_ids=token_type_ids, language_ids=language_ids
+        )
+        return hidden, places
+
+    def _rule(self, visibility: PaddedVisibility | None, device: torch.device) -> PaddedVisibility | None:
+        if visibility is None and self.reads_left_to_right:
+            return PaddedVisibility.left_to_right(device)
+        return visibility
+
+
+def counted(input_ids: Tensor) -> Tensor:
+    """Positions [1, T] from 0."""
+    return torch.arange(input_ids.shape[1], device=input_ids.device)[None]

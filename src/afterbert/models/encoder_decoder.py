@@ -1,0 +1,174 @@
+"""An encoder that reads one text both ways and a decoder that writes another, looking at it. Exactly BART or
+T5 by its nodes.
+
+Sources: BART (1910.13461), Section 2.1; T5 (1910.10683), Section 2.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.models import Architecture
+from afterbert.models._single_stack import counted
+from afterbert.nn.embeddings import Embeddings
+from afterbert.nn.heads import LMHead, LMHeadModule
+from afterbert.nn.initializations import Initialization
+from afterbert.nn.initializations.normal import Normal
+from afterbert.nn.norms import Norm
+from afterbert.nn.norms.layer_norm import LayerNorm
+from afterbert.nn.sizes import Sizes
+from afterbert.nn.stack import Encoded, Stack
+from afterbert.nn.visibility import PaddedVisibility
+
+Size = Annotated[int, Field(gt=0)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+
+
+@dataclass(frozen=True)
+class EncoderDecoder(Architecture):
+    """Defaults are BART's, in a tiny size. Both sides share the table of pieces and are built from the same
+    nodes; num_decoder_layers None: as many as the encoder has. num_hidden_layers counts the encoder's."""
+
+    vocab_size: Size | None = None
+    hidden_size: Size = 128
+    num_hidden_layers: Size = 2
+    num_decoder_layers: Size | None = None
+    num_attention_heads: Size = 2
+    intermediate_size: Size = 512
+    max_position_embeddings: Size = 512
+    hidden_dropout_prob: Rate = 0.1
+    attention_probs_dropout_prob: Rate = 0.0
+    norm: Norm = LayerNorm(eps=1e-5)
+    embeddings: Embeddings = Embeddings(type_vocab_size=0)
+    stack: Stack = Stack()
+    lm_head: LMHead = LMHead(has_transform=False, decoder_bias=False)
+    initialization: Initialization = Normal(initializer_cutoff_factor=None)
+
+    def __post_init__(self) -> None:
+        self.sizes.head_size(self.stack.attention.head_size)
+        for sizes in (self.sizes, self.decoder_sizes):
+            self.stack.sharing.plan(sizes.num_hidden_layers)
+
+    @property
+    def sizes(self) -> Sizes:
+        return Sizes(
+            hidden_size=self.hidden_size,
+            num_hidden_layers=self.num_hidden_layers,
+            num_attention_heads=self.num_attention_heads,
+            intermediate_size=self.intermediate_size,
+            max_position_embeddings=self.max_position_embeddings,
+            hidden_dropout_prob=self.hidden_dropout_prob,
+            attention_probs_dropout_prob=self.attention_probs_dropout_prob,
+        )
+
+    @property
+    def decoder_sizes(self) -> Sizes:
+        return replace(self.sizes, num_hidden_layers=self.num_decoder_layers or self.num_hidden_layers)
+
+    def build(self, vocabulary: Vocabulary) -> EncoderDecoderModule:
+        backbone = EncoderDecoderModule(self, self.table_size(vocabulary))
+        self.initialization.apply(backbone, self.num_hidden_layers)
+        return backbone
+
+    def build_lm_head(self, backbone: nn.Module) -> LMHeadModule:
+        assert isinstance(backbone, EncoderDecoderModule)
+        assert backbone.embeddings.token is not None
+        head = self.lm_head.build(self.hidden_size, backbone.embeddings.token, self.norm)
+        self.initialization.apply(head, self.num_hidden_layers)
+        return head
+
+    def num_parameters(self, vocab_size: int) -> int:
+        encoder = self.embeddings.num_parameters(vocab_size, self.sizes, self.norm)
+        decoder = self.embeddings.num_parameters(0, self.sizes, self.norm)
+        stacks = self.stack.num_parameters(self.sizes, self.norm) + self.stack.num_parameters(
+            self.decoder_sizes, self.norm, looks_across=True
+        )
+        return encoder + decoder + stacks
+
+    def num_lm_head_parameters(self, vocab_size: int) -> int:
+        return self.lm_head.num_parameters(
+            vocab_size, self.hidden_size, self.embeddings.width(self.sizes), self.norm
+        )
+
+    def flops_per_token(self, vocab_size: int, length: int) -> float:
+        """The mean of a token read and a token written, each in rows of this length."""
+        read = self.stack.flops_per_token(self.sizes, length)
+        written = self.stack.flops_per_token(self.decoder_sizes, length, looks_across=True)
+        return self.embeddings.flops_per_token(self.sizes) + (read + written) / 2
+
+    def lm_head_flops(self, vocab_size: int) -> float:
+        return self.lm_head.flops_per_piece(vocab_size, self.hidden_size, self.embeddings.width(self.sizes))
+
+
+class EncoderDecoderModule(nn.Module):
+    """The backbone. `embeddings` owns the table of pieces; the decoder's embeddings look into it."""
+
+    def __init__(self, config: EncoderDecoder, vocab_size: int):
+        super().__init__()
+        self.embeddings = config.embeddings.build(vocab_size, config.sizes, config.norm)
+        self.stack = config.stack.build(config.sizes, config.norm)
+        assert self.embeddings.token is not None
+        self.decoder_embeddings = config.embeddings.build_over(
+            self.embeddings.token, config.sizes, config.norm
+        )
+        self.decoder_stack = config.stack.build(
+            config.decoder_sizes, config.norm, is_causal=True, looks_across=True
+        )
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        decoder_input_ids: Tensor,
+        *,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        language_ids: Tensor | None = None,
+        visibility: PaddedVisibility | None = None,
+        decoder_visibility: PaddedVisibility | None = None,
+    ) -> Tensor:
+        """Hidden states [B, U, D] of the decoder from ids read [B, T] and ids written so far [B, U].
+        `visibility` None: nothing read is padding; `decoder_visibility` None: left to right. Segments,
+        positions and languages are those of the text read."""
+        hidden = self.encode(
+            input_ids,
+            token_type_ids=token_type_ids,
+            position_ids=position_ids,
+            language_ids=language_ids,
+            visibility=visibility,
+        )
+        return self.decode(decoder_input_ids, Encoded(hidden, visibility), visibility=decoder_visibility)
+
+    def encode(
+        self,
+        input_ids: Tensor,
+        *,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        language_ids: Tensor | None = None,
+        visibility: PaddedVisibility | None = None,
+    ) -> Tensor:
+        """Hidden states [B, T, D] of the encoder."""
+        places = counted(input_ids) if position_ids is None else position_ids
+        hidden = self.embeddings(
+            input_ids, position_ids=places, token_type_ids=token_type_ids, language_ids=language_ids
+        )
+        return self.stack(hidden, visibility, places)
+
+    def decode(
+        self,
+        decoder_input_ids: Tensor,
+        encoded: Encoded,
+        *,
+        language_ids: Tensor | None = None,
+        visibility: PaddedVisibility | None = None,
+    ) -> Tensor:
+        """Hidden states [B, U, D] of the decoder, which looks at what was encoded."""
+        places = counted(decoder_input_ids)
+        hidden = self.decoder_embeddings(decoder_input_ids, position_ids=places, language_ids=language_ids)
+        rule = visibility or PaddedVisibility.left_to_right(hidden.device)
+        return self.decoder_stack(hidden, rule, places, encoded)

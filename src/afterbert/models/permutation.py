@@ -1,0 +1,154 @@
+"""A model of all factorization orders: two streams over the same weights, and a memory of the segment before.
+Exactly XLNet by its nodes.
+
+Source: XLNet (1906.08237), Sections 2.2 to 2.5. The content stream sees a piece and what comes before it in
+the order; the query stream sees the place of a piece but only the content of what comes before, and runs at
+the asked places only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, NamedTuple, cast
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from afterbert.base.errors import UserError
+from afterbert.models._single_stack import SingleStack, counted
+from afterbert.nn.attention import Attention, SelfAttention, Surroundings
+from afterbert.nn.embeddings import Embeddings
+from afterbert.nn.heads import LMHead
+from afterbert.nn.position_embeddings.none import NoPositionEmbedding
+from afterbert.nn.positions.transformer_xl import TransformerXL
+from afterbert.nn.residuals.post_norm import PostNorm
+from afterbert.nn.stack import Stack
+from afterbert.nn.visibility import PaddedVisibility, Visible, visible
+
+
+class TwoStreams(NamedTuple):
+    """content: [B, T, D]; query: [B, Q, D], or None where no places were asked; memory: [L, B, M, D] for the
+    next segment, or None."""
+
+    content: Tensor
+    query: Tensor | None
+    memory: Tensor | None
+
+
+@dataclass(frozen=True)
+class Permutation(SingleStack):
+    """Defaults are XLNet's, in a tiny size. mem_len: how many positions of earlier segments are remembered, 0
+    for none."""
+
+    embeddings: Embeddings = Embeddings(positions=NoPositionEmbedding(), type_vocab_size=0, has_norm=False)
+    stack: Stack = Stack(
+        attention=Attention(bias=False, positions=TransformerXL(), has_relative_segments=True),
+        has_final_dropout=True,
+    )
+    lm_head: LMHead = LMHead(has_transform=False)
+    mem_len: Annotated[int, Field(ge=0)] = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.stack.residual, PostNorm) or self.stack.windows:
+            raise UserError(
+                "a permutation model remembers what its attention reads, so it needs stack.residual post_norm and no "
+                "stack.windows"
+            )
+
+    def module(self, vocab_size: int) -> PermutationModule:
+        return PermutationModule(self, vocab_size)
+
+    def num_parameters(self, vocab_size: int) -> int:
+        return super().num_parameters(vocab_size) + self.hidden_size
+
+
+class PermutationModule(nn.Module):
+    """The backbone; `query_start` is the one vector [1, D] with which every query begins."""
+
+    def __init__(self, config: Permutation, vocab_size: int):
+        super().__init__()
+        self.embeddings = config.embeddings.build(vocab_size, config.sizes, config.norm)
+        self.stack = config.stack.build(config.sizes, config.norm)
+        self.query_start = nn.Embedding(1, config.hidden_size)
+        self.mem_len = config.mem_len
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        *,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        visibility: PaddedVisibility | None = None,
+        query_positions: Tensor | None = None,
+        memory: Tensor | None = None,
+    ) -> TwoStreams:
+        """Reads ids [B, T] after a `memory` [L, B, M, D] that everybody sees. query_positions [B, Q]: the
+        places in the rows that are asked (fill up with any); they need a `visibility` with ranks. Segments
+        that are not given say nothing. A row read backwards has falling position_ids.
+        """
+        remembered = 0 if memory is None else memory.shape[2]
+        scene = _Scene(
+            self.stack.positions["full_attention"], input_ids, token_type_ids, position_ids, remembered
+        )
+        content = self.embeddings(input_ids, position_ids=scene.places)
+        around = scene.around(visible(visibility, input_ids.shape[1], content.device), None)
+        query, around_query = None, None
+        if query_positions is not None:
+            assert visibility is not None and visibility.rank is not None, (
+                "a query without ranks would see itself"
+            )
+            strictly = visible(visibility, input_ids.shape[1], content.device, strictly=True)
+            around_query = scene.around(strictly, query_positions)
+            start = self.embeddings.dropout(self.query_start.weight)
+            query = start.expand(*query_positions.shape, -1)
+        states = []
+        for layer, (attention, feed_forward) in enumerate(
+            zip(self.stack.plan.attention, self.stack.plan.feed_forward)
+        ):
+            attend, transform = self.stack.attention[attention], self.stack.feed_forward[feed_forward]
+            source = content if memory is None else torch.cat((memory[layer], content), dim=1)
+            states.append(source)
+            key_value = cast(SelfAttention, attend.inner).keys_and_values(source)
+            content = transform(attend(content, around, key_value))
+            if query is not None:
+                query = transform(attend(query, around_query, key_value))
+        content = self.stack.final_dropout(content)
+        query = None if query is None else self.stack.final_dropout(query)
+        kept = torch.stack([state[:, -self.mem_len :].detach() for state in states]) if self.mem_len else None
+        return TwoStreams(content, query, kept)
+
+
+class _Scene:
+    """Positions and segments of one forward pass, with the memory in front."""
+
+    def __init__(
+        self,
+        positions: nn.Module,
+        input_ids: Tensor,
+        token_type_ids: Tensor | None,
+        position_ids: Tensor | None,
+        remembered: int,
+    ):
+        self.positions, self.segments, self.remembered = positions, token_type_ids, remembered
+        self.batch = len(input_ids)
+        self.places = counted(input_ids) if position_ids is None else position_ids
+        # the memory goes on in the direction in which the row is read
+        step = self.places[:, 1:2] - self.places[:, :1] if self.places.shape[1] > 1 else 1
+        before = torch.arange(remembered, 0, -1, device=input_ids.device)[None]
+        self.key_places = torch.cat((self.places[:, :1] - step * before, self.places), dim=1)
+
+    def around(self, seen: Visible, query_positions: Tensor | None) -> Surroundings:
+        """What the queries at these places (None: at all) see and know of the keys."""
+        seen, places, segments = seen.with_memory(self.remembered), self.places, self.segments
+        if query_positions is not None:
+            seen = seen.at(query_positions)
+            places = places.expand(self.batch, -1).gather(1, query_positions)
+            segments = None if segments is None else segments.gather(1, query_positions)
+        differ = None
+        if segments is not None and self.segments is not None:
+            # XLNet's code gives the memory segment 0
+            of_keys = nn.functional.pad(self.segments, (self.remembered, 0))
+            differ = segments[:, :, None] != of_keys[:, None, :]
+        return Surroundings(seen, self.positions(places, self.key_places), differ)

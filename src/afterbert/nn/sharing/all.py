@@ -1,0 +1,18 @@
+"""All layers are one layer, applied again and again. Source: ALBERT (1909.11942), Section 3.1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from afterbert.nn.sharing import Plan, Sharing
+
+
+@dataclass(frozen=True)
+class ShareAll(Sharing):
+    """
+    >>> ShareAll().plan(3)
+    Plan(attention=(0, 0, 0), feed_forward=(0, 0, 0))
+    """
+
+    def plan(self, num_hidden_layers: int) -> Plan:
+        return Plan((0,) * num_hidden_layers, (0,) * num_hidden_layers)

@@ -1,0 +1,18 @@
+"""All layers share their feed-forward part. Source: ALBERT (1909.11942), Section 4.5 and Table 4."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from afterbert.nn.sharing import Plan, Sharing
+
+
+@dataclass(frozen=True)
+class ShareFeedForward(Sharing):
+    """
+    >>> ShareFeedForward().plan(3)
+    Plan(attention=(0, 1, 2), feed_forward=(0, 0, 0))
+    """
+
+    def plan(self, num_hidden_layers: int) -> Plan:
+        return Plan(tuple(range(num_hidden_layers)), (0,) * num_hidden_layers)
