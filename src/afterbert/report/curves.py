@@ -1,0 +1,139 @@
+"""The curves of a run, as charts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from afterbert.report import figures
+from afterbert.report.chart import Chart, Curve, draw, smoothed, thin
+from afterbert.report.metrics import Metrics
+from afterbert.report.run_record import RunRecord
+from afterbert.report.summary import HEADLINE, baseline_name
+
+_TWO_QUESTIONS = (
+    "The full dot is the closing evaluation, which asks one fixed question of every run, as the baselines do; "
+    "the line is the recipe's own question."
+)
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Large charts (loss, accuracy), small ones (learning rate, gradient, speed, parts).
+
+    alarm: what went wrong, if anything did; remarks: what the drawing leaves out.
+    """
+
+    large: tuple[Chart, ...]
+    small: tuple[Chart, ...]
+    alarm: str
+    remarks: tuple[str, ...]
+
+
+def curves_of(record: RunRecord) -> Curves:
+    """Every chart that the metrics have something for."""
+    metrics = record.metrics
+    large = (_loss(record), _accuracy(record))
+    small = [
+        _small(metrics, "lr", "learning rate", "{:.3g}".format),
+        _small(metrics, "grad_norm", "gradient norm before clipping", figures.number),
+        _small(metrics, "tokens_per_second", "tokens per second", figures.large),
+    ]
+    if len(metrics.parts) > 1:
+        steps = metrics.columns["step"]
+        small += [
+            _line(f"loss, part “{figures.words(name)}”", steps, ys, figures.number)
+            for name, ys in metrics.parts.items()
+            for name, ys in metrics.parts.items()
+        ]
+    return Curves(
+        large=tuple(chart for chart in large if chart),
+        small=tuple(chart for chart in small if chart),
+        alarm=_alarm(metrics),
+        remarks=tuple(_remarks(metrics)),
+    )
+
+
+def _loss(record: RunRecord) -> Chart | None:
+    metrics, curves = record.metrics, []
+    if "loss" in metrics.columns:
+        steps, loss = metrics.columns["step"], metrics.columns["loss"]
+        curves += [Curve("as logged", *thin(steps, loss), style="raw")]
+        if np.isfinite(loss).any():
+            curves += [Curve("smoothed", *smoothed(steps, loss), style="smooth")]
+    curves += _held_out(metrics, "loss")
+    vocab_size = record.data.tokenizer.vocab_size
+    levels = [("uniform guess", math.log(vocab_size))] if vocab_size and vocab_size > 1 else []
+    return draw(
+        "loss (nats per hidden piece)",
+        curves,
+        write="{:.2f}".format,
+        write_tick=figures.number,
+        levels=levels,
+        alarms=metrics.not_finite,
+    )
+
+
+def _accuracy(record: RunRecord) -> Chart | None:
+    levels = [(baseline_name(name), x) for name, x in record.measured.baselines.items() if x is not None]
+    levels = [(name, x) for name, x in levels if math.isfinite(x)]
+    return draw(
+        "held-out masked accuracy",
+        [*_held_out(record.metrics, HEADLINE), *_closing(record)],
+        write=figures.percent,
+        write_tick=lambda share: f"{100 * share:.3g}%",
+        levels=levels,
+        starts_at_zero=True,
+        note=_TWO_QUESTIONS if record.metrics.evaluations and levels else "",
+    )
+
+
+def _closing(record: RunRecord) -> list[Curve]:
+    """The closing evaluation as a single point at the end."""
+    value, step = record.measured.measures.get(HEADLINE), record.metrics.last("step")
+    if value is None or step is None:
+        return []
+    return [Curve("closing evaluation", np.array([step]), np.array([value]), style="closing", has_dots=True)]
+
+
+def _held_out(metrics: Metrics, measure: str) -> list[Curve]:
+    told = [e for e in metrics.evaluations if measure in e.measures]
+    steps = np.array([e.step for e in told])
+    values = np.array([e.measures[measure] for e in told])
+    return [Curve("held-out text", steps, values, style="held-out", has_dots=len(told) <= 60)] if told else []
+
+
+def _small(metrics: Metrics, column: str, title: str, write: Callable[[float], str]) -> Chart | None:
+    if column not in metrics.columns:
+        return None
+    return _line(title, metrics.columns["step"], metrics.columns[column], write)
+
+
+def _line(title: str, steps: np.ndarray, values: np.ndarray, write: Callable[[float], str]) -> Chart | None:
+    curve = Curve(title, *thin(steps, values))
+    return draw(title, [curve], write=write, starts_at_zero=True, width=320, height=190)
+
+
+def _alarm(metrics: Metrics) -> str:
+    broken = metrics.not_finite
+    if not len(broken):
+        return ""
+    return (
+        f"Loss or gradient was no finite number at {figures.count(len(broken))} of the steps read, first at step "
+        f"{figures.count(broken[0])}; red marks on the axis."
+    )
+
+
+def _remarks(metrics: Metrics) -> list[str]:
+    remarks = []
+    if metrics.every > 1:
+        remarks.append(
+            f"A long run: about one line in {metrics.every} of metrics.jsonl is drawn, and every evaluation."
+        )
+    if metrics.unreadable:
+        lines = "line" if metrics.unreadable == 1 else "lines"
+        remarks.append(f"{metrics.unreadable} unfinished {lines} of metrics.jsonl left out.")
+    return remarks

@@ -1,0 +1,192 @@
+"""Everything a run folder tells, read with care: the folder may be unfinished, broken, or a stranger's.
+
+A file that is absent is empty here; a file that is there but wrong is a UserError that names it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from afterbert.base.errors import UserError
+from afterbert.report.metrics import Metrics, read_metrics
+from afterbert.report.recipe_values import Value, read_recipe
+
+T = TypeVar("T")
+
+_MOST_BYTES = 64_000_000
+_KNOWN = ("recipe.yaml", "status.json", "metrics.jsonl", "data.json", "evaluation.json")
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where the run stands."""
+
+    state: str | None = None
+    step: int | None = None
+    total_steps: int | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Documents read, kept, and dropped or repaired by reason; bytes read."""
+
+    read: int | None = None
+    kept: int | None = None
+    dropped: dict[str, int] = field(default_factory=dict)
+    repaired: dict[str, int] = field(default_factory=dict)
+    bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """One source of documents."""
+
+    name: str
+    bytes: int | None = None
+    documents: int | None = None
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """What cut the text into pieces."""
+
+    kind: str | None = None
+    vocab_size: int | None = None
+
+
+@dataclass(frozen=True)
+class Data:
+    """data.json: the text of the run."""
+
+    store: str | None = None
+    splits: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
+    sources: list[Source] = field(default_factory=list)
+    tokenizer: Tokenizer = field(default_factory=Tokenizer)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """evaluation.json: the finished model on held-out text; `objective`: by the question it was trained on."""
+
+    measures: dict[str, float | None] = field(default_factory=dict)
+    baselines: dict[str, float | None] = field(default_factory=dict)
+    counts: dict[str, float | None] = field(default_factory=dict)
+    objective: dict[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Corrupted:
+    """One row: `pieces` as they stood, `shown` to the model with an action each, empty where nothing was done."""
+
+    pieces: list[str]
+    shown: list[str]
+    actions: list[str | None]
+
+
+@dataclass(frozen=True)
+class FilledPiece:
+    """A piece of a filled row; where it was masked, the truth and the model's guesses, best first, with
+    probabilities."""
+
+    text: str
+    masked: bool = False
+    truth: str | None = None
+    guesses: list[tuple[str, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Filled:
+    """One held-out text with gaps, and the model's guesses."""
+
+    before: str = ""
+    pieces: list[FilledPiece] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """samples.json."""
+
+    corrupted: list[Corrupted] = field(default_factory=list)
+    filled: list[Filled] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run folder, read."""
+
+    folder: Path
+    name: str
+    recipe: tuple[Value, ...]
+    status: Status
+    metrics: Metrics
+    data: Data
+    measured: Measured
+    statistics: dict[str, Any]
+    samples: Samples
+
+    def setting(self, path: str) -> Any:
+        """A value of the recipe by its dotted path; None where it is not there."""
+        return next((value.value for value in self.recipe if value.path == path), None)
+
+
+def read_run(folder: Path) -> RunRecord:
+    """The record of a run folder. Raises UserError where there is none, or where one of its files is broken."""
+    if not folder.is_dir():
+        what = "is a file, not a run folder" if folder.is_file() else "does not exist"
+        raise UserError(f"{folder} {what}; name the folder a run was written to")
+    if not any((folder / name).exists() for name in _KNOWN):
+        raise UserError(f"{folder} is no run folder (it holds none of {', '.join(_KNOWN)}); name one that is")
+    samples = _read(folder / "samples.json", Samples)
+    for number, sample in enumerate(samples.corrupted):
+        if len(sample.shown) != len(sample.actions):
+            raise UserError(
+                f"{folder / 'samples.json'}: corrupted.{number} shows {len(sample.shown)} pieces with "
+                f"{len(sample.actions)} actions; make the file again"
+            )
+    return RunRecord(
+        folder=folder,
+        name=folder.resolve().name,
+        recipe=read_recipe(folder / "recipe.yaml"),
+        status=_read(folder / "status.json", Status),
+        metrics=read_metrics(folder / "metrics.jsonl"),
+        data=_read(folder / "data.json", Data),
+        measured=_read(folder / "evaluation.json", Measured),
+        statistics=_read(folder / "statistics.json", dict[str, Any]),
+        samples=samples,
+    )
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _read(path: Path, kind: type[T]) -> T:
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise UserError(f"{path}: is larger than {_MOST_BYTES:,} bytes; that is no file of a run")
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return kind()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); check the file") from error
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}:{error.lineno}: is not JSON ({error.msg}); make the file again") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: is not readable JSON; make the file again") from error
+    try:
+        adapter: TypeAdapter[T] = _adapter(kind)  # type: ignore[arg-type]
+        return adapter.validate_python(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        at = ".".join(str(part) for part in first["loc"]) or "the whole"
+        rule = first["msg"].removeprefix("Input should be ")
+        raise UserError(f"{path}: {at} must be {rule}; make the file again") from error

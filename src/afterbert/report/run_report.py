@@ -1,0 +1,59 @@
+"""The report of one pre-training run: report.html to look at, report.md with the numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from afterbert.base.errors import UserError
+from afterbert.base.runs import write_atomically
+from afterbert.report import summary
+from afterbert.report.curves import curves_of
+from afterbert.report.files import entries_of, loading
+from afterbert.report.pages import render
+from afterbert.report.run_markdown import run_markdown
+from afterbert.report.run_record import RunRecord, read_run
+from afterbert.report.samples import corrupted_texts, filled_texts
+from afterbert.report.statistics import statistics_of
+
+
+def write_report(run_folder: Path, out: Path | None = None) -> Path:
+    """Writes the report of a run, and its Markdown twin beside it; gives the path of the HTML file.
+
+    The run may be unfinished. `out` defaults to report.html in the run folder. Raises UserError where the
+    folder is no run folder, one of its files is broken, or the report cannot be written.
+    """
+    record = read_run(Path(run_folder))
+    out = Path(out) if out is not None else record.folder / "report.html"
+    if out.suffix not in (".html", ".htm"):
+        raise UserError(f"{out}: a report is an .html file; name one, or leave it out")
+    try:
+        write_atomically(out.with_suffix(".md"), run_markdown(record))
+        write_atomically(out, run_html(record))
+    except OSError as error:
+        raise UserError(
+            f"{out} cannot be written ({error.strerror}); name another place with --out"
+        ) from error
+    return out
+
+
+def run_html(record: RunRecord) -> str:
+    """The whole page."""
+    title = record.setting("title")
+    return render(
+        "run.html.jinja",
+        record=record,
+        title=str(title) if title else record.name,
+        description=summary.described(record),
+        standing=summary.standing(record),
+        facts=summary.facts_of(record),
+        headline=summary.headline_of(record),
+        measures=summary.in_words(record.measured.measures),
+        counts=summary.in_words(record.measured.counts),
+        objective=summary.in_words(record.measured.objective),
+        filled=filled_texts(record.samples.filled),
+        corrupted=corrupted_texts(record.samples.corrupted),
+        statistics=statistics_of(record),
+        curves=curves_of(record),
+        loading=loading(record.folder),
+        entries=entries_of(record.folder),
+    )

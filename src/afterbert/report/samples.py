@@ -1,0 +1,128 @@
+"""Samples as running text to be shown: what was done to each piece, how good each guess was.
+
+A piece is what it adds to a text: its leading space included where it begins a word (`probes.pieces`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from afterbert.report import figures
+from afterbert.report.run_record import Corrupted, Filled, FilledPiece
+
+Grade = Literal["", "right", "near", "wrong"]
+Action = Literal["", "mask", "random", "keep", "other", "special"]
+
+_MOST_SAMPLES = 12
+_MOST_PIECES = 400
+_ACTIONS: dict[str, Action] = {
+    "": "",
+    "mask": "mask",
+    "random": "random",
+    "keep": "keep",
+    "special": "special",
+}
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A guess, its probability as written and as a bar's width in percent."""
+
+    text: str
+    probability: str
+    width: float
+    is_true: bool
+
+
+@dataclass(frozen=True)
+class Word:
+    """A piece as shown. `is_joined`: no space stands before it.
+
+    truth: the hidden piece as it stands in the text; entry: the same as a dictionary writes it.
+    """
+
+    text: str
+    is_joined: bool
+    truth: str = ""
+    entry: str = ""
+    action: Action = ""
+    action_name: str = ""
+    grade: Grade = ""
+    guesses: tuple[Guess, ...] = ()
+
+
+@dataclass(frozen=True)
+class FilledText:
+    """A filled row: what the model saw where that was told, and the words with its first guesses in the gaps."""
+
+    before: str
+    words: tuple[Word, ...]
+
+    @property
+    def gaps(self) -> tuple[Word, ...]:
+        return tuple(word for word in self.words if word.grade)
+
+
+def corrupted_texts(samples: Sequence[Corrupted]) -> tuple[tuple[Word, ...], ...]:
+    """The first few corrupted rows."""
+    return tuple(_corrupted(sample) for sample in samples[:_MOST_SAMPLES])
+
+
+def filled_texts(samples: Sequence[Filled]) -> tuple[FilledText, ...]:
+    """The first few filled rows."""
+    return tuple(
+        FilledText(sample.before[: 10 * _MOST_PIECES], tuple(map(_filled_word, sample.pieces[:_MOST_PIECES])))
+        for sample in samples[:_MOST_SAMPLES]
+    )
+
+
+def _corrupted(sample: Corrupted) -> tuple[Word, ...]:
+    # An edit that changes the length leaves no truth beside each piece.
+    truths = sample.pieces if len(sample.pieces) == len(sample.shown) else sample.shown
+    words: list[Word] = []
+    for truth, shown, name in list(zip(truths, sample.shown, sample.actions))[:_MOST_PIECES]:
+        action = _ACTIONS.get(name or "", "other")
+        stands_apart = action == "special" or (words and words[-1].action == "special")
+        words.append(
+            Word(
+                shown.strip() or shown,
+                is_joined=not stands_apart and not truth.startswith(" "),
+                truth=truth.strip() or truth,
+                action=action,
+                action_name=figures.words(name or ""),
+            )
+        )
+    return tuple(words)
+
+
+def _filled_word(piece: FilledPiece) -> Word:
+    truth = (piece.truth or piece.text) if piece.masked else piece.text
+    is_joined = not truth.startswith(" ")
+    if not piece.masked:
+        return Word(truth.strip() or truth, is_joined)
+    right = [text == truth for text, _ in piece.guesses[:5]]
+    return Word(
+        piece.guesses[0][0].strip() if piece.guesses else "?",
+        is_joined,
+        truth=truth.strip() or truth,
+        entry=_entry(truth),
+        grade="right" if right[:1] == [True] else "near" if any(right) else "wrong",
+        guesses=tuple(_guess(text, p, is_true) for (text, p), is_true in zip(piece.guesses, right)),
+    )
+
+
+def _guess(text: str, probability: float, is_true: bool) -> Guess:
+    width = 100 * min(max(probability, 0.0), 1.0) if math.isfinite(probability) else 0.0
+    return Guess(_entry(text), figures.percent(probability), round(width, 1), is_true)
+
+
+def _entry(piece: str) -> str:
+    """A piece as a dictionary writes it: what continues a word begins with a hyphen.
+
+    >>> _entry("able"), _entry(" able"), _entry(",")
+    ('-able', 'able', ',')
+    """
+    return f"-{piece}" if piece[:1].isalpha() and piece.isascii() else piece.strip() or piece

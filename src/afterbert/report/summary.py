@@ -1,0 +1,214 @@
+"""The first screen: what was trained on what, how long, and how well beside counting."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from afterbert.report import figures
+from afterbert.report.run_record import RunRecord
+
+HEADLINE = "masked_accuracy"
+
+_LONGEST_HEADER = 100_000_000
+_BASELINES = {
+    "most_frequent_piece": "most frequent piece",
+    "left_and_right_neighbour": "counting neighbours",
+}
+_MEASURES = {
+    "loss": "loss (nats per hidden piece)",
+    "bits_per_byte": "bits per byte",
+    "masked_accuracy": "masked accuracy",
+    "accuracy_one_piece_word": "word of a single piece",
+    "accuracy_word_otherwise_visible": "rest of the word visible",
+    "accuracy_wholly_masked_word": "several pieces, all hidden",
+}
+_SPLIT = "accuracy_"
+
+
+@dataclass(frozen=True)
+class Share:
+    """A named share of one, to be drawn."""
+
+    name: str
+    value: float
+    note: str = ""
+
+    @property
+    def squares(self) -> float:
+        """Of 100 squares, how many are filled."""
+        return 100 * min(max(self.value, 0.0), 1.0)
+
+
+@dataclass(frozen=True)
+class Headline:
+    """Held-out masked accuracy beside what counting reaches; asked: on how many pieces.
+
+    at_step: None where it is the finished model's.
+    """
+
+    model: Share
+    baselines: tuple[Share, ...]
+    splits: tuple[Share, ...]
+    asked: str
+    at_step: float | None
+
+    @property
+    def best_baseline(self) -> Share | None:
+        return max(self.baselines, key=lambda share: share.value, default=None)
+
+    @property
+    def verdict(self) -> str:
+        """One sentence, computed.
+
+        >>> Headline(Share("", 0.3), (Share("counting", 0.15),), (), "", None).verdict
+        '15.0 points above counting: training found more than counts can tell.'
+        """
+        best = self.best_baseline
+        if best is None:
+            return ""
+        gain = 100 * (self.model.value - best.value)
+        if gain > 0:
+            return f"{gain:.1f} points above {best.name}: training found more than counts can tell."
+        return f"{-gain:.1f} points below {best.name}: not yet worth its training."
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A figure with its words."""
+
+    value: str
+    name: str
+
+
+def headline_of(record: RunRecord) -> Headline | None:
+    """From evaluation.json, or from the last evaluation in the metrics; None where nothing was evaluated
+    yet."""
+    measures, at_step = _finite(record.measured.measures), None
+    if HEADLINE not in measures:
+        told = [e for e in record.metrics.evaluations if HEADLINE in _finite(e.measures)]
+        if not told:
+            return None
+        measures, at_step = _finite(told[-1].measures), told[-1].step
+    baselines = _finite(record.measured.baselines)
+    counts = _finite(record.measured.counts)
+    return Headline(
+        model=Share("this model", measures[HEADLINE]),
+        baselines=tuple(Share(baseline_name(name), value) for name, value in baselines.items()),
+        splits=tuple(
+            Share(measure_name(name), value, _how_many(counts.get(name.removeprefix(_SPLIT))))
+            for name, value in measures.items()
+            if name.startswith(_SPLIT)
+        ),
+        asked=_how_many(counts.get("asked")),
+        at_step=at_step,
+    )
+
+
+def baseline_name(key: str) -> str:
+    """A baseline in words."""
+    return _BASELINES.get(key, figures.words(key))
+
+
+def measure_name(key: str) -> str:
+    """A measure in words."""
+    return _MEASURES.get(key, figures.words(key))
+
+
+def measure_value(key: str, value: float | None) -> str:
+    """A measure's figure: accuracies as percent."""
+    return figures.percent(value) if "accuracy" in key else figures.number(value)
+
+
+def in_words(measures: Mapping[str, float | None]) -> list[tuple[str, str]]:
+    """Measures as (name, figure)."""
+    return [(measure_name(key), measure_value(key, value)) for key, value in measures.items()]
+
+
+def facts_of(record: RunRecord) -> tuple[Fact, ...]:
+    """What it took and what it gave, in a few figures; those that are known."""
+    metrics, measures = record.metrics, record.measured.measures
+    if not measures and metrics.evaluations:
+        measures = dict(metrics.evaluations[-1].measures)
+    known = [
+        Fact(figures.duration(metrics.last("seconds")), "of training"),
+        Fact(figures.large(metrics.last("tokens")), "tokens seen"),
+        Fact(figures.large(metrics.last("tokens_per_second")), "tokens per second"),
+        Fact(figures.number(measures.get("loss")), "held-out loss, nats"),
+        Fact(figures.number(measures.get("bits_per_byte")), "bits per byte"),
+    ]
+    return tuple(fact for fact in known if fact.value != "–")
+
+
+def described(record: RunRecord) -> str:
+    """What was trained on what, in one sentence; as much of it as is known."""
+    size = figures.large(parameters(record.folder / "model" / "model.safetensors"))
+    settings = [
+        (record.setting("model.num_hidden_layers"), "{} layers"),
+        (record.setting("model.hidden_size"), "{} wide"),
+        (None if size == "–" else size, "{} parameters"),
+    ]
+    model = ", ".join(words.format(figures.number(value)) for value, words in settings if value is not None)
+    kind = str(record.setting("model.type") or "model").replace("_", "-")
+    article = "An" if kind[:1] in "aeiou" else "A"
+    return f"{article} {kind}{f' ({model})' if model else ''}, {_course(record)}{_text(record)}."
+
+
+def standing(record: RunRecord) -> str:
+    """What an unfinished run is doing; empty for a finished one."""
+    status = record.status
+    if status.state == "finished" or (status.state is None and record.measured.measures):
+        return ""
+    step = status.step if status.step is not None else record.metrics.last("step")
+    where = f"step {figures.count(step)}" if step is not None else "no step yet"
+    total = f" of {figures.count(status.total_steps)}" if status.total_steps else ""
+    why = f": {status.message}" if status.message else ""
+    return f"Not finished: {status.state or 'state unknown'}, {where}{total}{why}."
+
+
+def parameters(path: Path) -> int | None:
+    """How many numbers a safetensors file holds, from its header; None where there is no such file."""
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > _LONGEST_HEADER:
+                return None
+            header = json.loads(file.read(length))
+        return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+    except (OSError, struct.error, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+
+
+def _course(record: RunRecord) -> str:
+    step = record.status.step if record.status.step is not None else record.metrics.last("step")
+    seconds = record.metrics.last("seconds")
+    if not step:
+        return "not yet trained"
+    steps = f"{figures.count(step)} step{'s' if step != 1 else ''}"
+    return f"trained for {steps}" if seconds is None else f"trained for {figures.duration(seconds)} ({steps})"
+
+
+def _text(record: RunRecord) -> str:
+    data = record.data
+    names = [source.name for source in data.sources]
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    amount = [
+        figures.size(data.tally.bytes) if data.tally.bytes else "",
+        f"{figures.count(data.tally.kept)} documents" if data.tally.kept else "",
+    ]
+    told = ", ".join(part for part in amount if part)
+    if not shown and not told:
+        return ""
+    return f" on {shown or 'text'}{f' ({told})' if told else ''}"
+
+
+def _finite(found: Mapping[str, float | None]) -> dict[str, float]:
+    return {key: value for key, value in found.items() if value is not None and math.isfinite(value)}
+
+
+def _how_many(found: float | None) -> str:
+    return f"{figures.count(found)} pieces" if found is not None else ""

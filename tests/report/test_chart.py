@@ -1,0 +1,77 @@
+"""Curves become pixels inside their frame, smoothing is a weighted mean, thinning keeps the extremes."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from afterbert.report.chart import Curve, draw, smoothed, thin, ticks
+
+ANY = st.floats(allow_nan=True, allow_infinity=True, width=64)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(ANY, min_size=1, max_size=40), st.booleans())
+def test_everything_drawn_lies_in_the_frame(ys, starts_at_zero):
+    values = np.array(ys)
+    curve = Curve("a", np.arange(1.0, len(ys) + 1), values, has_dots=True)
+    chart = draw("t", [curve], starts_at_zero=starts_at_zero)
+    if chart is None:
+        assert not np.isfinite(values).any()
+        return
+    for trace in chart.traces:
+        for x, y in re.findall(r"[ML](-?[\d.]+) (-?[\d.]+)", trace.path):
+            assert chart.left <= float(x) <= chart.right
+            assert chart.top - 0.1 <= float(y) <= chart.bottom + 0.1
+    assert len(chart.traces[0].dots) == np.isfinite(values).sum()
+    assert all(chart.top - 0.1 <= tick.at <= chart.bottom + 0.1 for tick in chart.y_ticks)
+
+
+def test_an_outlier_does_not_flatten_the_rest():
+    ys = np.full(200, 3.0)
+    ys[100] = 1e6
+    chart = draw("loss", [Curve("a", np.arange(200.0), ys)])
+    assert chart is not None
+    assert "drawn at the edge" in chart.note
+    assert float(chart.y_ticks[-1].label.replace(",", "")) < 10
+
+
+def test_level_names_do_not_collide():
+    chart = draw(
+        "a", [Curve("a", np.arange(3.0), np.arange(3.0))], levels=[("x", 1.0), ("y", 1.001), ("z", 1.002)]
+    )
+    assert chart is not None
+    heights = [level.label_at for level in chart.levels]
+    assert np.diff(heights).max() <= -14
+
+
+@given(st.floats(-1e9, 1e9), st.floats(1e-6, 1e9), st.integers(2, 8))
+def test_ticks_are_few_and_inside(low, width, most):
+    found = ticks(low, low + width, most)
+    assert len(found) <= most + 1
+    assert all(low <= tick <= low + width for tick in found)
+
+
+def test_smoothing_is_a_gaussian_mean_that_ignores_nan():
+    rng = np.random.default_rng(3)
+    ys = rng.normal(size=200)
+    ys[[5, 6, 77]] = np.nan
+    xs, found = smoothed(np.arange(200.0), ys, most=200)
+    spread = 2.0
+    weights = np.exp(-0.5 * ((xs[:, None] - xs[None, :]) / spread) ** 2)
+    weights[np.abs(xs[:, None] - xs[None, :]) > 3 * spread] = 0
+    weights *= np.isfinite(ys)
+    np.testing.assert_allclose(found, weights @ np.nan_to_num(ys) / weights.sum(1), rtol=1e-10)
+
+
+@pytest.mark.parametrize("count", [1, 2, 479, 480, 481, 10_000])
+def test_thinning_keeps_lowest_and_highest(count):
+    ys = np.random.default_rng(0).normal(size=count)
+    xs, kept = thin(np.arange(count), ys)
+    assert len(xs) <= 480
+    assert (kept.min(), kept.max()) == (ys.min(), ys.max())
+    np.testing.assert_array_equal(kept, ys[xs])
