@@ -10,12 +10,13 @@ from typing import Any
 class Example:
     """One thing to predict. key: a stable name (the data's own id, or `file:line`). texts: what is read, one
     to many; a tagging task's texts are the words. label: the truth in the task's own terms (each task says
-    which), None where there is none.
+    which), None where there is none. group: what scores are broken down by, if anything.
     """
 
     key: str
     texts: tuple[str, ...]
     label: Any = None
+    group: str = ""
 
 
 @dataclass(frozen=True)

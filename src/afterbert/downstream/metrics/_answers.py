@@ -9,41 +9,49 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
 
-Style = Literal["squad", "cmrc"]
+Style = Literal["auto", "squad", "cmrc"]
+Rule = Literal["squad", "cmrc"]
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 # The characters that cmrc2018_evaluate.py leaves out (its two-character `……` never matches one character, so
 # `…` stays).
 _CMRC_SKIPPED = str.maketrans("", "", "-:_*^/\\~`+=，。：？！“”；’《》·、「」（）－～『』")
+_HAN = re.compile(r"[\u4e00-\u9fa5]")
 # Han characters alone, everything else as words and single signs. The official script cuts the rest with
 # NLTK's English tokenizer, which needs a download; the two differ only inside Latin text.
 _CMRC_SEGMENT = re.compile(r"[\u4e00-\u9fa5]|[^\W\u4e00-\u9fa5]+|[^\w\s]")
 
 
-def normalized(text: str, style: Style) -> str:
+def comparison(prediction: str, answers: Sequence[Any], style: Style) -> tuple[Rule, list[str]]:
+    """How a prediction is compared (`auto`: by character where any text holds a Han character), and with
+    which texts.
+
+    answers: `Answer`s or texts. Without any the empty text is right; as in evaluate-v2.0.py, answers of which
+    the normalization leaves nothing are not asked for.
+
+    >>> comparison("1998", ("1998年",), "auto"), comparison("x", ("Paris", "the"), "auto"), comparison("x", (), "cmrc")
+    (('cmrc', ['1998年']), ('squad', ['Paris']), ('cmrc', ['']))
+    """
+    texts = [getattr(answer, "text", answer) for answer in answers]
+    rule: Rule = "squad"
+    if style == "cmrc" or (style == "auto" and any(_HAN.search(text) for text in (prediction, *texts))):
+        rule = "cmrc"
+    return rule, [text for text in texts if normalized(text, rule)] or [""]
+
+
+def normalized(text: str, rule: Rule) -> str:
     """The form in which two answers are equal.
 
     >>> normalized(" The  Eiffel Tower. ", "squad"), normalized("《村雨城》", "cmrc")
     ('eiffel tower', '村雨城')
     """
-    if style == "cmrc":
+    if rule == "cmrc":
         return text.lower().strip().translate(_CMRC_SKIPPED)
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
 
 
-def answer_texts(answers: Sequence[Any], style: Style) -> list[str]:
-    """The texts a question accepts, from `Answer`s or texts; the empty text where it has no answer. As
-    evaluate-v2.0.py does, answers of which the normalization leaves nothing are not asked for.
-
-    >>> answer_texts((), "squad"), answer_texts(("Paris", "the"), "squad")
-    ([''], ['Paris'])
-    """
-    texts = [getattr(answer, "text", answer) for answer in answers]
-    return [text for text in texts if normalized(text, style)] or [""]
-
-
-def overlap_f1(prediction: str, truth: str, style: Style) -> float:
+def overlap_f1(prediction: str, truth: str, rule: Rule) -> float:
     """F1 of the common words (squad: as bags) or of the longest common run of characters and words (cmrc).
 
     >>> overlap_f1("in the tower", "Tower", "squad")
@@ -51,11 +59,11 @@ def overlap_f1(prediction: str, truth: str, style: Style) -> float:
     >>> overlap_f1("", "", "squad"), overlap_f1("", "a b", "squad")
     (1.0, 0.0)
     """
-    if style == "cmrc":
-        found, wanted = (_CMRC_SEGMENT.findall(normalized(text, style)) for text in (prediction, truth))
+    if rule == "cmrc":
+        found, wanted = (_CMRC_SEGMENT.findall(normalized(text, rule)) for text in (prediction, truth))
         common = _longest_common_run(found, wanted)
     else:
-        found, wanted = normalized(prediction, style).split(), normalized(truth, style).split()
+        found, wanted = normalized(prediction, rule).split(), normalized(truth, rule).split()
         common = sum((Counter(found) & Counter(wanted)).values())
     if not found or not wanted:
         return float(found == wanted)

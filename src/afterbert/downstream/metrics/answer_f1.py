@@ -12,26 +12,26 @@ from typing import Any
 import numpy as np
 
 from afterbert.downstream.metrics import Metric
-from afterbert.downstream.metrics._answers import Style, answer_texts, overlap_f1
+from afterbert.downstream.metrics._answers import Style, comparison, overlap_f1
 
 
 @dataclass(frozen=True)
 class AnswerF1(Metric):
-    """style: `squad` (words) or `cmrc` (characters, Chinese). Truths and predictions as for exact match.
+    """style, truths and predictions as for exact match.
 
     >>> AnswerF1()(["the big tower"], [("Tower", "big tower of Pisa")])
     0.6666666666666666
     """
 
-    style: Style = "squad"
+    style: Style = "auto"
 
     def statistics(self, predictions: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
         """[N, 2]: best overlap, 1."""
-        best = [
-            max(overlap_f1(prediction, text, self.style) for text in answer_texts(answers, self.style))
-            for prediction, answers in zip(predictions, truths, strict=True)
-        ]
-        return np.array([best, [1.0] * len(best)]).T
+        out = np.ones((len(truths), 2))
+        for row, (prediction, answers) in enumerate(zip(predictions, truths, strict=True)):
+            rule, texts = comparison(prediction, answers, self.style)
+            out[row, 0] = max(overlap_f1(prediction, text, rule) for text in texts)
+        return out
 
     def value(self, sums: np.ndarray) -> np.ndarray:
         """Their mean."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from afterbert.downstream.metrics import Metric
-from afterbert.downstream.metrics._answers import Style, answer_texts, normalized
+from afterbert.downstream.metrics._answers import Style, comparison, normalized
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class ExactMatch(Metric):
     0.6666666666666666
     """
 
-    style: Style = "squad"
+    style: Style = "auto"
 
     def statistics(self, predictions: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
         """[N, 2]: right or not, 1."""
         out = np.ones((len(truths), 2))
         for row, (prediction, answers) in enumerate(zip(predictions, truths, strict=True)):
-            wanted = {normalized(text, self.style) for text in answer_texts(answers, self.style)}
-            out[row, 0] = normalized(prediction, self.style) in wanted
+            rule, texts = comparison(prediction, answers, self.style)
+            out[row, 0] = normalized(prediction, rule) in {normalized(text, rule) for text in texts}
         return out
 
     def value(self, sums: np.ndarray) -> np.ndarray:

@@ -1,0 +1,51 @@
+"""File formats of labelled data: each turns one file into a table, before any task has been asked."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from afterbert.downstream.example import Findings
+
+
+@dataclass(frozen=True)
+class Table:
+    """A file's rows. columns: those that hold anything, in file order; of a file without header they are
+    called `1`, `2`, ...
+
+    records: one mapping for each row (columns may be missing in some); keys: the row's own id, or
+    `file:line`; layout: the format in words.
+    """
+
+    path: Path
+    layout: str
+    columns: tuple[str, ...]
+    records: tuple[Mapping[str, Any], ...]
+    keys: tuple[str, ...]
+    has_header: bool = True
+
+    def column(self, name: str) -> list[Any]:
+        """All values of a column, None where a row has none."""
+        return [record.get(name) for record in self.records]
+
+
+class Format(ABC):
+    """A frozen config. Damage to the file's structure raises UserError with file and line; oddities of
+    single rows are counted."""
+
+    @abstractmethod
+    def claim(self, path: Path, head: str) -> int:
+        """How sure it is that the file, whose first characters are `head`, is of this format: 0 no, 1 by its
+        ending at most, 2 it reads like it, 3 nothing else reads like this."""
+
+    def settled(self, table: Table) -> Format:
+        """The same format with what was looked at in one file fixed, so that a folder's files are all read
+        alike."""
+        return self
+
+    @abstractmethod
+    def read(self, path: Path, findings: Findings) -> Table:
+        """The whole file. Raises UserError."""

@@ -1,0 +1,77 @@
+"""From lines of cells to a table: is the first line a header, and which lines do not fit?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from afterbert.base.errors import UserError
+from afterbert.downstream.columns import KNOWN_NAMES, is_number
+from afterbert.downstream.example import Findings
+from afterbert.downstream.formats import Table
+
+_LOOKED_AT = 2000
+
+
+def table_of(
+    path: Path,
+    kind: str,
+    rows: Sequence[tuple[int, list[str]]],
+    *,
+    header: bool | None,
+    findings: Findings,
+) -> Table:
+    """A table from (line number, cells). header: None looks for one."""
+    width = Counter(len(cells) for _, cells in rows[:_LOOKED_AT]).most_common(1)[0][0]
+    fitting = [(line, cells) for line, cells in rows if len(cells) == width]
+    for line, cells in rows:
+        if len(cells) != width:
+            findings.add("lines with another number of columns left out", f"{path.name}:{line}")
+    if 2 * len(fitting) < len(rows):
+        raise UserError(
+            f"{path}: {len(rows) - len(fitting):,} of {len(rows):,} lines do not have {width} columns like "
+            "the first ones; check the format (tsv, csv, delimiter)"
+        )
+    has_header = _has_header([cells for _, cells in fitting[:_LOOKED_AT]]) if header is None else header
+    names = fitting[0][1] if has_header else [str(i + 1) for i in range(width)]
+    if len(set(names)) < len(names):
+        raise UserError(f"{path}:1: two columns have the same name; rename one, or say header: false")
+    body = fitting[1:] if has_header else fitting
+    if not body:
+        raise UserError(f"{path}: holds a header and no rows; name a file with rows")
+    return Table(
+        path=path,
+        layout=f"{kind} {'with' if has_header else 'without'} header",
+        columns=tuple(name.strip() for name in names),
+        records=tuple(dict(zip((name.strip() for name in names), cells)) for _, cells in body),
+        keys=tuple(f"{path.name}:{line}" for line, _ in body),
+        has_header=has_header,
+    )
+
+
+def _has_header(rows: list[list[str]]) -> bool:
+    """Whether the first line names the columns: no number over numbers, no value that comes again below, and
+    a known name, a word over numbers, or a unique word over few values.
+
+    >>> _has_header([["sentence", "label"], ["good", "1"]])
+    True
+    >>> _has_header([["good film", "1"], ["bad", "0"], ["so so", "1"]])
+    False
+    """
+    first, rest = rows[0], rows[1:]
+    if not rest or not all(cell.strip() for cell in first):
+        return any(cell.strip().lower() in KNOWN_NAMES for cell in first) and bool(rest)
+    speaks_for = any(cell.strip().lower() in KNOWN_NAMES for cell in first)
+    for number, name in enumerate(first):
+        below = [row[number] for row in rest]
+        if is_number(name):
+            return False
+        distinct = set(below)
+        if len(distinct) <= max(2, len(below) // 10):
+            if name in distinct:
+                return False
+            speaks_for = True
+        elif all(is_number(cell) for cell in below):
+            speaks_for = True
+    return speaks_for

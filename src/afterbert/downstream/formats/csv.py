@@ -1,0 +1,89 @@
+"""Comma- or semicolon-separated lines with quoting."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from afterbert.base.errors import UserError
+from afterbert.downstream.example import Findings
+from afterbert.downstream.formats import Format, Table
+from afterbert.downstream.formats._cells import table_of
+from afterbert.downstream.formats._text import read_text
+
+
+@dataclass(frozen=True)
+class Csv(Format):
+    """delimiter, header: left out, they are looked at. A file whose quotes do not pair up is read with
+    quotes as plain characters where that gives every line the same number of columns.
+    """
+
+    delimiter: Literal[",", ";", "|"] | None = None
+    header: bool | None = None
+
+    def claim(self, path: Path, head: str) -> int:
+        """By its ending only: running text holds commas too."""
+        return 2 if path.suffix == ".csv" else 0
+
+    def settled(self, table: Table) -> Csv:
+        """With the header fixed."""
+        return replace(self, header=table.has_header)
+
+    def read(self, path: Path, findings: Findings) -> Table:
+        """Raises UserError where quotes do not pair up and cannot be plain characters either."""
+        text = read_text(path)
+        delimiter = self.delimiter or _delimiter(text)
+        try:
+            rows = _rows(text, delimiter, quoting=csv.QUOTE_MINIMAL)
+        except csv.Error as error:
+            rows = _rows(text, delimiter, quoting=csv.QUOTE_NONE)
+            if len({len(cells) for _, cells in rows}) > 1:
+                raise UserError(
+                    f"{path}:{_broken_line(text, delimiter)}: a quote is not closed or stands inside a cell "
+                    f"({error}); write it twice, or save the file as tsv"
+                ) from error
+            with_quotes = [line for line, cells in rows if any('"' in cell for cell in cells)]
+            findings.add(
+                "lines with quotes, read as plain characters",
+                f"{path.name}:{with_quotes[0]}",
+                len(with_quotes),
+            )
+        if all(len(cells) == 1 for _, cells in rows):
+            raise UserError(
+                f"{path}: no line holds a '{delimiter}', so it has one column; check the delimiter"
+            )
+        return table_of(path, "csv", rows, header=self.header, findings=findings)
+
+
+def _rows(text: str, delimiter: str, *, quoting: Literal[0, 3]) -> list[tuple[int, list[str]]]:
+    """(line a row begins on, cells); empty lines are left out."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, quoting=quoting)
+    rows, begins = [], 1
+    for cells in reader:
+        if any(cell.strip() for cell in cells):
+            rows.append((begins, cells))
+        begins = reader.line_num + 1
+    return rows
+
+
+def _broken_line(text: str, delimiter: str) -> int:
+    """The line the first row that cannot be read begins on."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    begins = 1
+    try:
+        for _ in reader:
+            begins = reader.line_num + 1
+    except csv.Error:
+        return begins
+    return begins
+
+
+def _delimiter(text: str) -> str:
+    """The candidate that the first lines hold most often in equal number."""
+    lines = text.split("\n")[:50]
+    counts = {mark: [line.count(mark) for line in lines if line] for mark in (",", ";", "|")}
+    steady = {mark: (min(found), sum(found)) for mark, found in counts.items()}
+    return max(steady, key=lambda mark: steady[mark])

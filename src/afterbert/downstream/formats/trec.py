@@ -1,0 +1,37 @@
+"""The TREC question types of Li and Roth (2002): `COARSE:fine question`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from afterbert.base.errors import UserError
+from afterbert.downstream.example import Findings
+from afterbert.downstream.formats import Format, Table
+from afterbert.downstream.formats._text import read_lines
+
+_LINE = re.compile(r"([A-Z]+):(\w+) (.+)")
+
+
+@dataclass(frozen=True)
+class Trec(Format):
+    """Columns `text`, `coarse` (6 types) and `fine` (50, written `COARSE:fine`)."""
+
+    def claim(self, path: Path, head: str) -> int:
+        """Every line begins with a type."""
+        lines = [line for line in head.split("\n")[:-1][:100] if line]
+        return 3 if lines and all(_LINE.fullmatch(line) for line in lines) else 0
+
+    def read(self, path: Path, findings: Findings) -> Table:
+        """Raises UserError at a line without a type."""
+        records, keys = [], []
+        for number, line in enumerate(read_lines(path), 1):
+            if not line.strip():
+                continue
+            found = _LINE.fullmatch(line)
+            if not found:
+                raise UserError(f"{path}:{number}: does not begin with COARSE:fine; is the file TREC's?")
+            records.append({"text": found[3], "coarse": found[1], "fine": f"{found[1]}:{found[2]}"})
+            keys.append(f"{path.name}:{number}")
+        return Table(path, "TREC", ("text", "coarse", "fine"), tuple(records), tuple(keys))

@@ -1,0 +1,44 @@
+"""Tab-separated lines without quoting, as GLUE and most research data sets have them: a `"` is a
+character."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from afterbert.base.errors import UserError
+from afterbert.downstream.example import Findings
+from afterbert.downstream.formats import Format, Table
+from afterbert.downstream.formats._cells import table_of
+from afterbert.downstream.formats._text import read_lines
+
+
+@dataclass(frozen=True)
+class Tsv(Format):
+    """header: whether the first line names the columns; left out, it is looked at."""
+
+    header: bool | None = None
+
+    def claim(self, path: Path, head: str) -> int:
+        """By ending, and a tab in nearly every line."""
+        lines = [line for line in head.split("\n")[:50] if line]
+        with_tab = sum("\t" in line for line in lines)
+        if with_tab < 0.9 * max(1, len(lines)):
+            return 0
+        return 2 if path.suffix == ".tsv" else 1
+
+    def settled(self, table: Table) -> Tsv:
+        """With the header fixed."""
+        return replace(self, header=table.has_header)
+
+    def read(self, path: Path, findings: Findings) -> Table:
+        """Cells as they stand between the tabs; empty lines are left out."""
+        rows = []
+        for number, line in enumerate(read_lines(path), 1):
+            if '"' in line:
+                findings.add("lines with quotes, read as plain characters", f"{path.name}:{number}")
+            if line.strip():
+                rows.append((number, line.split("\t")))
+        if all(len(cells) == 1 for _, cells in rows):
+            raise UserError(f"{path}: no line holds a tab, so it is not tsv; check the format")
+        return table_of(path, "tsv", rows, header=self.header, findings=findings)

@@ -1,0 +1,81 @@
+"""Data sets of the Hugging Face hub, through `datasets` (extra `data`): fetched once into plain files, then
+read like any others."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from afterbert.base.errors import UserError
+
+_SPLITS = {"validation": "dev", "valid": "dev", "validation_matched": "dev"}
+
+
+def fetch(name: str, folder: Path) -> Path:
+    """The folder of `name` (or `name/config`, or an owner's: `owner/name`) below `folder`: one jsonl file a
+    split, written only once.
+
+    Raises UserError without `datasets`, without a network, or where the hub has no such data set.
+    """
+    target = folder / name.replace("/", "-")
+    if any(target.glob("*.jsonl")):
+        return target
+    splits = _load(name)
+    target.mkdir(parents=True, exist_ok=True)
+    for split, rows in splits.items():
+        write(rows, target / f"{_SPLITS.get(split, split)}.jsonl")
+    return target
+
+
+def write(rows: Any, path: Path) -> None:
+    """A split of `datasets` as jsonl: class numbers as class names, the hub's -1 as no label. The file is
+    whole or not there."""
+    beside = path.with_suffix(".part")
+    with beside.open("w", encoding="utf-8") as file:
+        for record in _named(rows):
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+    beside.replace(path)
+
+
+def _named(rows: Any) -> Iterator[dict[str, Any]]:
+    names = {column: _class_names(feature) for column, feature in rows.features.items()}
+    for record in rows:
+        yield {column: _with_names(value, names[column]) for column, value in record.items()}
+
+
+def _class_names(feature: Any) -> list[str] | None:
+    """The names of a class column, or of a column of lists of classes."""
+    inner = getattr(feature, "feature", None)
+    return getattr(feature, "names", None) or getattr(inner, "names", None)
+
+
+def _with_names(value: Any, names: list[str] | None) -> Any:
+    if names is None or value is None:
+        return value
+    if isinstance(value, list):
+        return [_with_names(one, names) for one in value]
+    return names[value] if value >= 0 else None
+
+
+def _load(name: str) -> Mapping[str, Any]:
+    try:
+        datasets = importlib.import_module("datasets")
+    except ImportError as error:
+        raise UserError(
+            f"hub:{name} needs `datasets`, which is not installed; `pip install 'afterbert[data]'`, or name a file"
+        ) from error
+    attempts = [(name, None), *([tuple(name.rsplit("/", 1))] if "/" in name else [])]
+    reason = ""
+    for repository, config in attempts:
+        try:
+            return datasets.load_dataset(repository, config)
+        # The hub's client has no error of its own: OSError offline, ValueError for a config, others by
+        # version.
+        except Exception as error:
+            reason = str(error).split("\n")[0][:200] or type(error).__name__
+    raise UserError(
+        f"hub:{name} cannot be fetched ({reason}); check the name and the network, or name a file"
+    )

@@ -1,0 +1,78 @@
+"""Where a task's rows come from: settled once, by a guess or a task file, before anything is read as a
+whole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from afterbert.base.errors import UserError
+from afterbert.downstream.formats import Format
+from afterbert.downstream.tasks import Task
+
+_WORDS = {
+    "train": ("train", "training"),
+    "dev": ("dev", "valid", "validation", "val", "development"),
+    "test": ("test", "testing"),
+}
+_SPLIT_OF = {word: split for split, words in _WORDS.items() for word in words}
+_NO_DATA = (".md", ".pdf", ".py", ".yaml", ".yml", ".html", ".toml")
+_NO_DATA_NAMES = ("readme", "license", "licence", "copying", "notice", "changelog")
+
+
+@dataclass(frozen=True)
+class TaskSource:
+    """columns: part -> column. files: split -> file, `train`, `dev` and `test` first, further test sets by
+    their files' names; a file that says nothing about splits is `all`. why: one line on what was guessed and
+    from what, or which task file said so.
+    """
+
+    name: str
+    task: Task
+    format: Format
+    columns: Mapping[str, str]
+    files: Mapping[str, Path]
+    why: str
+
+
+def split_files(path: Path) -> dict[str, Path]:
+    """Split -> file of a data file or a folder of them. Raises UserError where there is none.
+
+    Files that share the training file's name but for the word `train` are its `dev` and `test`; others keep
+    their whole name.
+    """
+    if path.is_file():
+        return {_split_word(path)[0] or "all": path}
+    if not path.is_dir():
+        raise UserError(
+            f"{path}: does not exist; name a data file or a folder with train, dev and test files"
+        )
+    files = sorted(file for file in path.iterdir() if file.is_file() and _may_be_data(file))
+    if not files:
+        raise UserError(f"{path}: holds no data file; put train and dev files there, or name one file")
+    named = {file: _split_word(file) for file in files}
+    rests = [rest for split, rest in named.values() if split]
+    trained_on = [rest for split, rest in named.values() if split == "train"]
+    own = max(trained_on or rests or [""], key=(trained_on or rests or [""]).count)
+    found = {split: file for file, (split, rest) in named.items() if split and rest == own}
+    ordered = {split: found[split] for split in _WORDS if split in found}
+    further = {file.stem: file for file in files if file not in ordered.values()}
+    return ordered | further
+
+
+def _split_word(file: Path) -> tuple[str | None, str]:
+    """The split that a file's name tells, and the rest of the name.
+
+    >>> _split_word(Path("en_ewt-train.conllu")), _split_word(Path("xquad.de.json"))
+    (('train', 'en ewt'), (None, 'xquad de'))
+    """
+    words = [word for word in re.split(r"[^a-z0-9]+", file.stem.lower()) if word]
+    split = next((_SPLIT_OF[word] for word in words if word in _SPLIT_OF), None)
+    return split, " ".join(word for word in words if word not in _SPLIT_OF)
+
+
+def _may_be_data(file: Path) -> bool:
+    no_data = file.stem.lower() in _NO_DATA_NAMES or file.suffix.lower() in _NO_DATA
+    return not no_data and not file.name.startswith(".")

@@ -1,0 +1,110 @@
+"""Downstream tasks: what their rows are, how a guess is scored, and what guessing without a model is
+worth."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from afterbert.downstream import columns as columns_of
+from afterbert.downstream.example import Baseline, Example, Findings
+from afterbert.downstream.formats import Table
+from afterbert.downstream.metrics import Metric
+
+Head = Literal["pooled", "score", "ranking", "token", "span", "choice", "text", "likelihood"]
+
+
+class Task(ABC):
+    """A frozen config. Left empty, `labels` and `metrics` are decided by the training rows, once, in
+    `settled`.
+
+    parts: columns it needs; optional_parts: those it can use. head: what a model needs to answer it.
+    precedence: which task is meant where a file has the columns of several; 0 is never guessed. text_names:
+    what its texts are called where a task is posed as text.
+    """
+
+    parts: ClassVar[tuple[str, ...]]
+    optional_parts: ClassVar[tuple[str, ...]] = ()
+    label_part: ClassVar[str | None]
+    head: ClassVar[Head]
+    precedence: ClassVar[int]
+    text_names: ClassVar[tuple[str, ...]]
+    metrics: tuple[Metric, ...]
+
+    @abstractmethod
+    def example(
+        self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings
+    ) -> Example:
+        """One row; columns: part -> column. What is odd about it is counted, and its label None where it has
+        none that can be used."""
+
+    @abstractmethod
+    def settled(self, examples: Sequence[Example]) -> Task:
+        """The same task with nothing left open. Raises UserError where nothing can be learned from these
+        examples."""
+
+    @abstractmethod
+    def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
+        """What guessing without a model predicts for `examples`, from labelled `train` alone (which may be
+        empty)."""
+
+    @abstractmethod
+    def invented(self) -> tuple[Example, ...]:
+        """Eight examples for tests, learnable in a minute, each label more than once."""
+
+    @abstractmethod
+    def target_text(self, label: Any) -> str:
+        """A label as the text that a text-to-text model is to write."""
+
+    @abstractmethod
+    def read_answer(self, written: str) -> Any:
+        """The prediction that a written text stands for; text that is no answer of this task gives one that
+        is always wrong."""
+
+    def examples(self, table: Table, columns: Mapping[str, str], findings: Findings) -> tuple[Example, ...]:
+        """All rows of a table; empty texts and missing labels are counted."""
+        found = []
+        for record, key in zip(table.records, table.keys):
+            example = self.example(record, columns, key, findings)
+            if not self.has_text(example):
+                findings.add("rows with an empty text", key)
+            if example.label is None:
+                findings.add("rows without a label", key)
+            found.append(example)
+        return tuple(found)
+
+    def match(self, table: Table, given: Mapping[str, str]) -> dict[str, str] | None:
+        """Part -> column: those `given`, the others by the columns' names; None where one that the task needs
+        is not found."""
+        rest = [column for column in table.columns if column not in given.values()]
+        known = (*self.parts, *self.optional_parts)
+        found = {part: given.get(part) or columns_of.find(part, rest) for part in known}
+        if any(found[part] is None for part in self.parts):
+            return None
+        return {part: column for part, column in found.items() if column is not None}
+
+    def fits(self, table: Table, columns: Mapping[str, str]) -> bool:
+        """Whether the columns' values are of the kind this task has, where the kind is guessed."""
+        return True
+
+    def has_text(self, example: Example) -> bool:
+        """Whether there is something to read in every text."""
+        return bool(example.texts) and all(text.strip() for text in example.texts)
+
+    def is_usable(self, example: Example) -> bool:
+        """Whether it can be trained on and scored: it has texts and a label."""
+        return example.label is not None and self.has_text(example)
+
+    def score(self, predictions: Sequence[Any], examples: Sequence[Example]) -> dict[str, float]:
+        """Metric -> value, the main one first."""
+        truths = [example.label for example in examples]
+        return {metric.name: metric(predictions, truths) for metric in self.metrics}
+
+    def source_text(self, example: Example, prefix: str) -> str:
+        """The row as one text under its prefix, as T5 writes it (Raffel et al. 2020, Appendix D).
+
+        `cola sentence: The cat sat.`
+        """
+        named = (f"{name}: {text}" for name, text in zip(self.text_names, example.texts))
+        return " ".join([prefix, *named] if prefix else named)

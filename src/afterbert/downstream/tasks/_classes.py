@@ -1,0 +1,82 @@
+"""What classification of one text and of two have in common."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from afterbert.base.errors import UserError
+from afterbert.downstream.columns import is_number
+from afterbert.downstream.example import Baseline, Example
+from afterbert.downstream.metrics import Metric
+from afterbert.downstream.metrics.accuracy import Accuracy
+from afterbert.downstream.metrics.f1 import F1
+from afterbert.downstream.metrics.matthews import Matthews
+
+# How data sets write "nobody knows": empty, SNLI's `-`, CoNLL's `_`.
+_NO_LABEL = ("", "-", "_", "None", "null")
+
+# A prediction that equals no label.
+NO_CLASS = "<none of the labels>"
+
+
+def class_label(value: Any) -> str | None:
+    """A cell as a class name; None where it holds none.
+
+    >>> class_label(" yes "), class_label("-"), class_label(True), class_label(3)
+    ('yes', None, 'true', '3')
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
+    written = "" if value is None else str(value).strip()
+    return None if written in _NO_LABEL else written
+
+
+def label_names(examples: Sequence[Example]) -> tuple[str, ...]:
+    """The labels of the examples in a fixed order, numbers by size.
+
+    Raises UserError where there are fewer than two.
+    """
+    counts = Counter(example.label for example in examples if example.label is not None)
+    if len(counts) < 2:
+        what = f"all have the label '{next(iter(counts))}'" if counts else "none has a label"
+        raise UserError(
+            f"of {len(examples):,} training rows {what}, so there is nothing to learn; is the label column the "
+            "right one?"
+        )
+    numeric = all(is_number(name) for name in counts)
+    return tuple(
+        sorted(counts, key=(lambda name: (float(name), name)) if numeric else lambda name: (0.0, name))
+    )
+
+
+def class_metrics(labels: Sequence[str]) -> tuple[Metric, ...]:
+    """Accuracy first; Matthews' correlation, and F1 of the class `1` where there are 0 and 1, else the mean
+    over classes."""
+    f1 = F1() if tuple(labels) == ("0", "1") else F1("macro")
+    return (Accuracy(), f1, Matthews())
+
+
+def majority(train: Sequence[Example], examples: Sequence[Example], labels: Sequence[str]) -> Baseline:
+    """The most frequent label of `train`, the first in order where several are; without `train` the first
+    label."""
+    counts = Counter(example.label for example in train if example.label is not None)
+    best = max(labels, key=lambda name: counts[name])
+    return Baseline(f"always '{best}', the most frequent label", (best,) * len(examples))
+
+
+def read_class(written: str, labels: Sequence[str], words: dict[str, str]) -> str:
+    """The label a text names, letter for letter; any other text is wrong (T5, Section 2.4)."""
+    by_word = {words.get(label, label): label for label in labels}
+    return by_word.get(written.strip(), NO_CLASS)
+
+
+def read_place(written: str) -> int:
+    """A number written from 1 as a place from 0; -1 for any other text.
+
+    >>> read_place(" 2"), read_place("two"), read_place("\uff12")
+    (1, -1, -1)
+    """
+    written = written.strip()
+    return int(written) - 1 if written.isascii() and written.isdigit() else -1

@@ -1,0 +1,78 @@
+"""Which of two almost equal sentences is grammatical, by likelihood, without training (BLiMP: Warstadt et al.
+2020)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import xxhash
+
+from afterbert.downstream.example import Baseline, Example, Findings
+from afterbert.downstream.metrics import Metric
+from afterbert.downstream.metrics.accuracy import Accuracy
+from afterbert.downstream.tasks import Head, Task
+from afterbert.downstream.tasks._classes import read_place
+
+
+@dataclass(frozen=True)
+class MinimalPairs(Task):
+    """texts: the good sentence and the bad one. label: always 0, the number of the good one. prediction: 0 or
+    1. group: the phenomenon."""
+
+    parts: ClassVar[tuple[str, ...]] = ("good", "bad")
+    optional_parts: ClassVar[tuple[str, ...]] = ("group",)
+    label_part: ClassVar[str | None] = None
+    head: ClassVar[Head] = "likelihood"
+    precedence: ClassVar[int] = 7
+    text_names: ClassVar[tuple[str, ...]] = ("sentence1", "sentence2")
+
+    metrics: tuple[Metric, ...] = (Accuracy(),)
+
+    def example(
+        self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings
+    ) -> Example:
+        """Both sentences."""
+        texts = tuple(str(record.get(columns[part]) or "") for part in ("good", "bad"))
+        if texts[0] == texts[1]:
+            findings.add("pairs of equal sentences", key)
+        group = str(record.get(columns["group"]) or "") if "group" in columns else ""
+        return Example(key, texts, 0, group)
+
+    def settled(self, examples: Sequence[Example]) -> MinimalPairs:
+        """The same: nothing is learned from these examples."""
+        return self
+
+    def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
+        """The shorter sentence; of equally long ones either, by chance but the same in every run."""
+        return Baseline("the shorter sentence", tuple(_shorter(*example.texts[:2]) for example in examples))
+
+    def target_text(self, label: Any) -> str:
+        """The number of the good sentence, from 1."""
+        return str(label + 1)
+
+    def read_answer(self, written: str) -> Any:
+        """The sentence of that number."""
+        return read_place(written)
+
+    def invented(self) -> tuple[Example, ...]:
+        """Agreement in number, and word order."""
+        rows = [
+            ("The dogs bark .", "The dogs barks .", "agreement"),
+            ("The dog barks .", "The dog bark .", "agreement"),
+            ("The girls sing .", "The girls sings .", "agreement"),
+            ("A child sleeps .", "A child sleep .", "agreement"),
+            ("She reads a book .", "She a book reads .", "order"),
+            ("He drinks cold water .", "He drinks water cold .", "order"),
+            ("They live in Rome .", "They live Rome in .", "order"),
+            ("We saw the red door .", "We saw the door red .", "order"),
+        ]
+        return tuple(Example(f"invented:{i}", (a, b), 0, group) for i, (a, b, group) in enumerate(rows))
+
+
+def _shorter(good: str, bad: str) -> int:
+    if len(good) != len(bad):
+        return int(len(bad) < len(good))
+    # Neither the order of the two nor their place in the file may decide.
+    return int(xxhash.xxh3_64_intdigest(good.encode()) > xxhash.xxh3_64_intdigest(bad.encode()))

@@ -1,0 +1,129 @@
+"""A prompt and several endings or answers, one of them right (SWAG, COPA, ARC)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from afterbert.base.errors import UserError
+from afterbert.downstream.example import Baseline, Example, Findings
+from afterbert.downstream.formats import Table
+from afterbert.downstream.metrics import Metric
+from afterbert.downstream.metrics.accuracy import Accuracy
+from afterbert.downstream.tasks import Head, Task
+from afterbert.downstream.tasks._classes import class_label, read_place
+
+
+@dataclass(frozen=True)
+class MultipleChoice(Task):
+    """texts: the prompt, then its choices. label and prediction: the number of the right choice, from 0.
+
+    The right choice may be written as a number, a letter or the choice itself; numbers count from 0 if any
+    row says 0, else from 1.
+    """
+
+    parts: ClassVar[tuple[str, ...]] = ("prompt", "choices", "right")
+    label_part: ClassVar[str | None] = "right"
+    head: ClassVar[Head] = "choice"
+    precedence: ClassVar[int] = 4
+    text_names: ClassVar[tuple[str, ...]] = ("prompt",)
+
+    metrics: tuple[Metric, ...] = (Accuracy(),)
+
+    def examples(self, table: Table, columns: Mapping[str, str], findings: Findings) -> tuple[Example, ...]:
+        """All rows, after a look at whether the file counts from 0 or 1."""
+        found = super().examples(table, columns, findings)
+        numbers = [example.label for example in found if isinstance(example.label, str)]
+        first = 0 if "0" in numbers or not numbers else 1
+        return tuple(_settled_label(example, first, findings) for example in found)
+
+    def example(
+        self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings
+    ) -> Example:
+        """Prompt and choices; the label is a number from 0, or still a text of digits where the whole file
+        must be seen."""
+        choices, names = _choices(record, columns["choices"])
+        texts = (str(record.get(columns["prompt"]) or ""), *choices)
+        right = class_label(record.get(columns["right"])) if "right" in columns else None
+        if right is None or right.isdigit():
+            return Example(key, texts, names.index(right) if right in names else right)
+        for known in (names, list(choices), [chr(ord("A") + i) for i in range(len(choices))]):
+            if right in known:
+                return Example(key, texts, known.index(right))
+        findings.add("right answers that are none of the choices (left out)", key)
+        return Example(key, texts, None)
+
+    def is_usable(self, example: Example) -> bool:
+        """It has two choices and a right one."""
+        return super().is_usable(example) and len(example.texts) > 2
+
+    def settled(self, examples: Sequence[Example]) -> MultipleChoice:
+        """The same. Raises UserError where no row has two choices."""
+        if not any(self.is_usable(example) for example in examples):
+            raise UserError(
+                f"of {len(examples):,} training rows none has two choices and a right one; name the columns, "
+                "several choices joined by +, as choices=a+b+c"
+            )
+        return replace(self)
+
+    def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
+        """The place that is right most often."""
+        counts = Counter(example.label for example in train if example.label is not None)
+        best = max(sorted(counts), key=lambda place: counts[place]) if counts else 0
+        guesses = tuple(min(best, len(example.texts) - 2) for example in examples)
+        return Baseline(f"always choice {best + 1}, right most often", guesses)
+
+    def target_text(self, label: Any) -> str:
+        """The number of the choice, from 1."""
+        return str(label + 1)
+
+    def read_answer(self, written: str) -> Any:
+        """The choice of that number."""
+        return read_place(written)
+
+    def source_text(self, example: Example, prefix: str) -> str:
+        """The prompt and its numbered choices."""
+        choices = " ".join(f"choice{i}: {text}" for i, text in enumerate(example.texts[1:], 1))
+        return f"{prefix} prompt: {example.texts[0]} {choices}".strip()
+
+    def invented(self) -> tuple[Example, ...]:
+        """Beginnings with one sensible ending of three."""
+        rows = [
+            ("She was thirsty , so she", ("drank water", "sold a chair", "was a tree"), 0),
+            ("He was tired , so he", ("painted a fish", "went to bed", "ate the clock"), 1),
+            ("It was dark , so they", ("swam in bread", "were seven", "lit a lamp"), 2),
+            ("They were hungry , so they", ("cooked rice", "read a wall", "fell in blue"), 0),
+            ("The cup fell , so it", ("sang aloud", "broke", "married"), 1),
+            ("The snow was deep , so we", ("ate a hammer", "flew a stone", "took the sledge"), 2),
+            ("The baby cried , so he", ("held her", "counted to rain", "closed the sea"), 0),
+            ("The door was locked , so I", ("drank it", "looked for the key", "was a spoon"), 1),
+        ]
+        return tuple(
+            Example(f"invented:{i}", (p, *choices), right) for i, (p, choices, right) in enumerate(rows)
+        )
+
+
+def _choices(record: Mapping[str, Any], column: str) -> tuple[tuple[str, ...], list[str]]:
+    """The choices and, where the file gives them, their names: a list, the hub's {text, label}, or one column
+    a choice."""
+    value = record.get(column)
+    if isinstance(value, Mapping):
+        return tuple(map(str, value["text"])), [str(name) for name in value.get("label", ())]
+    if isinstance(value, (list, tuple)):
+        if value and isinstance(value[0], Mapping):
+            return tuple(str(one["text"]) for one in value), [str(one.get("label", "")) for one in value]
+        return tuple(map(str, value)), []
+    cells = (record.get(name) for name in column.split("+"))
+    return tuple(str(cell) for cell in cells if cell is not None and str(cell).strip()), []
+
+
+def _settled_label(example: Example, first: int, findings: Findings) -> Example:
+    if not isinstance(example.label, str):
+        return example
+    place = int(example.label) - first
+    if 0 <= place < len(example.texts) - 1:
+        return replace(example, label=place)
+    findings.add("right answers that are none of the choices (left out)", example.key)
+    return replace(example, label=None)

@@ -1,0 +1,149 @@
+"""A stretch of a context that answers a question, or none (SQuAD 1.1 and 2.0, XQuAD, CMRC 2018)."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from afterbert.downstream.example import Answer, Baseline, Example, Findings
+from afterbert.downstream.metrics import Metric
+from afterbert.downstream.metrics._answers import Style
+from afterbert.downstream.metrics.answer_f1 import AnswerF1
+from afterbert.downstream.metrics.exact_match import ExactMatch
+from afterbert.downstream.tasks import Head, Task
+
+_MOVED = "answers that do not stand at their answer_start (moved to the nearest place where they do)"
+_ABSENT = "answers that do not stand in their context (scored, but not trained on)"
+_HAN = re.compile(r"[\u4e00-\u9fff]")
+_SENTENCE = re.compile(r"[^.!?。！？]+[.!?。！？]*")
+
+
+@dataclass(frozen=True)
+class QuestionAnswering(Task):
+    """texts: question and context. label: a tuple of `Answer`, empty where there is none. prediction: a text,
+    empty for none.
+
+    style: how answers are compared, `squad` by words or `cmrc` by characters; left out: by characters where
+    contexts are mostly Chinese. may_be_unanswerable: whether a model may answer with nothing; left out:
+    whether any training question has no answer.
+    """
+
+    parts: ClassVar[tuple[str, ...]] = ("question", "context", "answers")
+    label_part: ClassVar[str | None] = "answers"
+    head: ClassVar[Head] = "span"
+    precedence: ClassVar[int] = 6
+    text_names: ClassVar[tuple[str, ...]] = ("question", "context")
+
+    style: Style = "auto"
+    may_be_unanswerable: bool | None = None
+    metrics: tuple[Metric, ...] = ()
+
+    def example(
+        self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings
+    ) -> Example:
+        """Question, context and answers; answers are looked for where they do not stand at their start."""
+        texts = (str(record.get(columns["question"]) or ""), str(record.get(columns["context"]) or ""))
+        written = record.get(columns["answers"]) if "answers" in columns else None
+        if written is None:
+            return Example(key, texts, None)
+        answers = []
+        for text, start in _written_answers(written):
+            stands_at = nearest(text, texts[1], start)
+            if stands_at is None:
+                findings.add(_ABSENT, key)
+            elif start is not None and stands_at != start:
+                findings.add(_MOVED, key)
+            answers.append(Answer(text, stands_at))
+        return Example(key, texts, tuple(answers))
+
+    def settled(self, examples: Sequence[Example]) -> QuestionAnswering:
+        """Style and whether questions may have no answer, from the examples."""
+        is_han = Counter(len(_HAN.findall(e.texts[1])) * 3 > len(e.texts[1]) for e in examples)
+        is_chinese = self.style == "auto" and is_han[True] > is_han[False]
+        style: Style = "cmrc" if is_chinese else self.style
+        empty = any(example.label == () for example in examples)
+        return replace(
+            self,
+            style=style,
+            may_be_unanswerable=empty if self.may_be_unanswerable is None else self.may_be_unanswerable,
+            metrics=self.metrics or (AnswerF1(style), ExactMatch(style)),
+        )
+
+    def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
+        """The sentence of the context that is most like the question; or no answer to anything, where that is
+        better on `train`."""
+        labelled = [example for example in train if example.label is not None]
+        if self.may_be_unanswerable and labelled:
+            truths = [example.label for example in labelled]
+            nothing = self.metrics[0]([""] * len(truths), truths)
+            if nothing >= self.metrics[0]([likest_sentence(*e.texts[:2]) for e in labelled], truths):
+                return Baseline("never an answer", ("",) * len(examples))
+        guesses = tuple(likest_sentence(*example.texts[:2]) for example in examples)
+        return Baseline("the sentence that shares most with the question", guesses)
+
+    def target_text(self, label: Any) -> str:
+        """The first answer, or nothing."""
+        return label[0].text if label else ""
+
+    def read_answer(self, written: str) -> Any:
+        """The text as it is."""
+        return written.strip()
+
+    def invented(self) -> tuple[Example, ...]:
+        """Questions on two small stories, two of them without an answer."""
+        bridge = "The old bridge was built in 1880 by Anna Holm. It is made of stone and leads to the mill."
+        garden = "In spring Paul planted ten apple trees behind the school. The pupils water them on Mondays."
+        rows = [
+            ("Who built the bridge?", bridge, "Anna Holm"),
+            ("When was the bridge built?", bridge, "1880"),
+            ("What is the bridge made of?", bridge, "stone"),
+            ("Who repaired the bridge?", bridge, None),
+            ("Who planted the trees?", garden, "Paul"),
+            ("How many trees are there?", garden, "ten"),
+            ("When are the trees watered?", garden, "Mondays"),
+            ("Who cut the trees?", garden, None),
+        ]
+        return tuple(
+            Example(f"invented:{i}", (question, context), (Answer(a, context.index(a)),) if a else ())
+            for i, (question, context, a) in enumerate(rows)
+        )
+
+
+def _written_answers(value: Any) -> list[tuple[str, int | None]]:
+    """SQuAD's list of objects, the hub's object of two lists, or bare texts."""
+    if isinstance(value, Mapping):
+        starts = value.get("answer_start", [None] * len(value["text"]))
+        return list(zip(map(str, value["text"]), starts))
+    if isinstance(value, (list, tuple)):
+        return [
+            (str(one["text"]), one.get("answer_start")) if isinstance(one, Mapping) else (str(one), None)
+            for one in value
+        ]
+    return [(str(value), None)] if str(value) else []
+
+
+def nearest(text: str, context: str, start: int | None) -> int | None:
+    """Where `text` begins in `context`: at `start` if it does, else at the nearest place; None where it is
+    not in it.
+
+    >>> nearest("ab", "ab ab ab", 3), nearest("ab", "ab ab ab", 5), nearest("x", "ab", 0)
+    (3, 6, None)
+    """
+    start = max(0, start or 0)
+    if text and context.startswith(text, start):
+        return start
+    places = [found.start() for found in re.finditer(f"(?={re.escape(text)})", context)] if text else []
+    return min(places, key=lambda place: abs(place - start), default=None)
+
+
+def likest_sentence(question: str, context: str) -> str:
+    """The sentence of the context that holds the largest share of the question's character trigrams; the
+    first of equals."""
+    wanted = {question[i : i + 3].lower() for i in range(len(question) - 2)}
+    sentences = [found.strip() for found in _SENTENCE.findall(context)] or [context]
+    return max(
+        sentences, key=lambda text: len(wanted & {text[i : i + 3].lower() for i in range(len(text) - 2)})
+    )

@@ -1,0 +1,119 @@
+"""A number for a text or a pair of texts: similarity, grades, readability (STS-B)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from afterbert.base.errors import UserError
+from afterbert.downstream.columns import find, is_number, profile
+from afterbert.downstream.example import Baseline, Example, Findings
+from afterbert.downstream.formats import Table
+from afterbert.downstream.metrics import Metric
+from afterbert.downstream.metrics.pearson import Pearson
+from afterbert.downstream.metrics.spearman import Spearman
+from afterbert.downstream.metrics.squared_error import SquaredError
+from afterbert.downstream.tasks import Head, Task
+
+
+@dataclass(frozen=True)
+class Regression(Task):
+    """texts: one or two. label and prediction: a float. low, high: the range of the training labels, which
+    heads may scale by.
+
+    step: the grid on which a text-to-text model writes numbers (T5, Section 2.4: 0.2).
+    """
+
+    parts: ClassVar[tuple[str, ...]] = ("first", "score")
+    optional_parts: ClassVar[tuple[str, ...]] = ("second",)
+    label_part: ClassVar[str | None] = "score"
+    head: ClassVar[Head] = "score"
+    precedence: ClassVar[int] = 2
+    text_names: ClassVar[tuple[str, ...]] = ("sentence1", "sentence2")
+
+    low: float | None = None
+    high: float | None = None
+    step: float = 0.2
+    metrics: tuple[Metric, ...] = (Pearson(), Spearman(), SquaredError())
+
+    def match(self, table: Table, given: Mapping[str, str]) -> dict[str, str] | None:
+        """A pair and its score, or one text and its score."""
+        rest = [column for column in table.columns if column not in given.values()]
+        score = given.get("score") or find("score", rest)
+        first, second = given.get("first"), given.get("second")
+        if first is None and second is None:
+            first, second = find("first", rest), find("second", rest)
+        first = first or find("text", [column for column in rest if column != score])
+        if score is None or first is None:
+            return None
+        return {"first": first, "score": score} | ({"second": second} if second else {})
+
+    def fits(self, table: Table, columns: Mapping[str, str]) -> bool:
+        """Grades; also few whole numbers, where the column is called a score."""
+        values = table.column(columns["score"])
+        if profile(values) == "number":
+            return True
+        is_score = columns["score"].lower() in (
+            "score",
+            "similarity",
+            "similarity_score",
+            "relatedness_score",
+        )
+        return is_score and all(is_number(str(value)) for value in values)
+
+    def example(
+        self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings
+    ) -> Example:
+        """Texts and number; what is no number counts as no label."""
+        texts = tuple(str(record.get(columns[part]) or "") for part in ("first", "second") if part in columns)
+        written = record.get(columns["score"]) if "score" in columns else None
+        if written is None or not is_number(str(written)):
+            if str(written or "").strip():
+                findings.add("scores that are no numbers", key)
+            return Example(key, texts, None)
+        return Example(key, texts, float(written))
+
+    def settled(self, examples: Sequence[Example]) -> Regression:
+        """The range from the examples. Raises UserError where all have the same score."""
+        scores = [example.label for example in examples if example.label is not None]
+        if len(set(scores)) < 2:
+            raise UserError(
+                f"{len(set(scores))} different scores in {len(examples):,} training rows, so there is nothing "
+                "to learn; is the score column the right one?"
+            )
+        low = min(scores) if self.low is None else self.low
+        high = max(scores) if self.high is None else self.high
+        return replace(self, low=low, high=high)
+
+    def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
+        """The mean of `train`, whose correlation is 0 by definition."""
+        scores = [example.label for example in train if example.label is not None]
+        mean = float(np.mean(scores)) if scores else 0.0
+        return Baseline(f"always {mean:.3g}, the mean", (mean,) * len(examples))
+
+    def target_text(self, label: Any) -> str:
+        """The number on the grid, with one digit."""
+        return f"{round(float(label) / self.step) * self.step:.1f}"
+
+    def read_answer(self, written: str) -> Any:
+        """The number; what is none is read as the far end of the range, 0 without one."""
+        if is_number(written.strip()):
+            return float(written)
+        return self.low if self.low is not None else 0.0
+
+    def invented(self) -> tuple[Example, ...]:
+        """Pairs from unlike to alike."""
+        rows = [
+            ("a cat sleeps", "a cat is sleeping", 5.0),
+            ("a cat sleeps", "the bank is closed", 0.0),
+            ("two men play chess", "men play a game", 3.5),
+            ("two men play chess", "two men are playing chess", 4.8),
+            ("rain falls on the roof", "it rains", 3.0),
+            ("rain falls on the roof", "she sings a song", 0.2),
+            ("the train is late", "the bus is late", 2.5),
+            ("the train is late", "the train came late", 4.2),
+        ]
+        return tuple(Example(f"invented:{i}", (a, b), score) for i, (a, b, score) in enumerate(rows))

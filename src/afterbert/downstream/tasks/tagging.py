@@ -1,0 +1,158 @@
+"""A tag for each word: entities in BIO or BIOES, parts of speech (WNUT-17, CoNLL-2003, Universal
+Dependencies)."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
+
+from afterbert.downstream.example import Baseline, Example, Findings
+from afterbert.downstream.formats import Table
+from afterbert.downstream.metrics import Metric
+from afterbert.downstream.metrics.entity_f1 import EntityF1
+from afterbert.downstream.metrics.tag_accuracy import TagAccuracy
+from afterbert.downstream.tasks import Head, Task
+from afterbert.downstream.tasks._classes import label_names
+
+Scheme = Literal["none", "bio", "bioes"]
+_IN_SCHEME = re.compile(r"O|[BIES]-.+")
+_NO_TAG = ("", "_")
+
+
+@dataclass(frozen=True)
+class Tagging(Task):
+    """texts: the words. label and prediction: a tuple of tags. labels: the tags. scheme: what the tags mean;
+    left out, it is looked at: entities are scored where every tag is `O`, `B-`, `I-`, `E-` or `S-` something,
+    else single tags.
+
+    A broken scheme is not mended; entities are read from it as conlleval does.
+    """
+
+    parts: ClassVar[tuple[str, ...]] = ("words", "tags")
+    label_part: ClassVar[str | None] = "tags"
+    head: ClassVar[Head] = "token"
+    precedence: ClassVar[int] = 5
+    text_names: ClassVar[tuple[str, ...]] = ("words",)
+
+    labels: tuple[str, ...] = ()
+    scheme: Scheme | None = None
+    metrics: tuple[Metric, ...] = ()
+
+    def example(
+        self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings
+    ) -> Example:
+        """Words and tags; a row whose words and tags differ in number has no label."""
+        words = _cells(record.get(columns["words"]))
+        tags = _cells(record.get(columns["tags"])) if "tags" in columns else ()
+        if not tags or any(tag in _NO_TAG for tag in tags):
+            return Example(key, words, None)
+        if len(tags) != len(words):
+            findings.add("rows with more or fewer tags than words (left out)", key)
+            return Example(key, words, None)
+        return Example(key, words, tags)
+
+    def examples(self, table: Table, columns: Mapping[str, str], findings: Findings) -> tuple[Example, ...]:
+        """All rows; tags that break the scheme are counted."""
+        found = super().examples(table, columns, findings)
+        scheme = self.scheme or scheme_of(tag for example in found for tag in example.label or ())
+        if scheme != "none":
+            for example in found:
+                broken = breaks(example.label or (), scheme)
+                what = f"tags that break the {scheme.upper()} scheme (entities read as conlleval does)"
+                findings.add(what, example.key, broken)
+        return found
+
+    def has_text(self, example: Example) -> bool:
+        """Some word can be read; single words of nothing but spaces occur."""
+        return any(word.strip() for word in example.texts)
+
+    def settled(self, examples: Sequence[Example]) -> Tagging:
+        """Tags and scheme from the examples, metrics from the scheme."""
+        tags = [tag for example in examples for tag in example.label or ()]
+        labels = self.labels or label_names([Example("", (), tag) for tag in tags])
+        scheme = self.scheme or scheme_of(labels)
+        metrics = (TagAccuracy(),) if scheme == "none" else (EntityF1(), TagAccuracy())
+        return replace(self, labels=labels, scheme=scheme, metrics=self.metrics or metrics)
+
+    def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
+        """The tag each word has most often, and for unseen words the most frequent tag of all."""
+        by_word: dict[str, Counter[str]] = {}
+        overall: Counter[str] = Counter()
+        for example in train:
+            for word, tag in zip(example.texts, example.label or ()):
+                by_word.setdefault(word, Counter())[tag] += 1
+                overall[tag] += 1
+        most = max(self.labels, key=lambda tag: overall[tag])
+        best = {word: max(sorted(tags), key=lambda tag: tags[tag]) for word, tags in by_word.items()}
+        guesses = (tuple(best.get(word, most) for word in example.texts) for example in examples)
+        return Baseline(f"each word's most frequent tag, '{most}' for unseen words", tuple(guesses))
+
+    def target_text(self, label: Any) -> str:
+        """The tags with spaces between them."""
+        return " ".join(label)
+
+    def read_answer(self, written: str) -> Any:
+        """The tags named."""
+        return tuple(written.split())
+
+    def source_text(self, example: Example, prefix: str) -> str:
+        """The words with spaces between them."""
+        return f"{prefix} words: {' '.join(example.texts)}".strip()
+
+    def invented(self) -> tuple[Example, ...]:
+        """People and places."""
+        rows = [
+            ("Ada Berg lives in Oslo .", "B-PER I-PER O O B-LOC O"),
+            ("In Oslo it rains .", "O B-LOC O O O"),
+            ("Tom sings .", "B-PER O O"),
+            ("We saw New Haven with Tom .", "O O B-LOC I-LOC O B-PER O"),
+            ("Ada Haven wrote a song .", "B-PER I-PER O O O O"),
+            ("New Haven sleeps .", "B-LOC I-LOC O O"),
+            ("It rains on Tom .", "O O O B-PER O"),
+            ("Ada sings in Oslo .", "B-PER O O B-LOC O"),
+        ]
+        return tuple(
+            Example(f"invented:{i}", tuple(w.split()), tuple(t.split())) for i, (w, t) in enumerate(rows)
+        )
+
+
+def _cells(value: Any) -> tuple[str, ...]:
+    """A cell as a list of words: a list, or text with spaces between them."""
+    if isinstance(value, (list, tuple)):
+        return tuple(str(item) for item in value)
+    return tuple(str(value).split()) if value is not None else ()
+
+
+def scheme_of(tags: Any) -> Scheme:
+    """The scheme that tags are written in.
+
+    >>> scheme_of(["O", "B-x"]), scheme_of(["O", "S-x"]), scheme_of(["NOUN"])
+    ('bio', 'bioes', 'none')
+    """
+    distinct = set(tags)
+    if distinct <= {"O"} or not all(_IN_SCHEME.fullmatch(tag) for tag in distinct):
+        return "none"
+    return "bioes" if any(tag[0] in "ES" for tag in distinct) else "bio"
+
+
+def breaks(tags: Sequence[str], scheme: Scheme) -> int:
+    """How many neighbours of a sentence do not follow the scheme.
+
+    >>> breaks(["O", "I-x", "I-x"], "bio"), breaks(["B-x", "I-y"], "bio")
+    (1, 1)
+    >>> breaks(["B-x", "O"], "bioes"), breaks(["B-x", "E-x"], "bioes")
+    (1, 0)
+    """
+    found = 0
+    for before, after in zip(["O", *tags], [*tags, "O"]):
+        (left, _, left_type), (right, _, right_type) = before.partition("-"), after.partition("-")
+        goes_on = right in ("I", "E")
+        if scheme == "bio":
+            found += goes_on and (left == "O" or left_type != right_type)
+        else:
+            is_open = left in ("B", "I")
+            found += goes_on != is_open or (goes_on and left_type != right_type)
+    return found

@@ -1,0 +1,106 @@
+"""A text for a text: summary, translation, any pair."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from afterbert.base.errors import UserError
+from afterbert.downstream.example import Baseline, Example, Findings
+from afterbert.downstream.metrics import Metric
+from afterbert.downstream.metrics.chrf import ChrF
+from afterbert.downstream.metrics.rouge import Rouge
+from afterbert.downstream.tasks import Head, Task
+
+
+@dataclass(frozen=True)
+class TextToText(Task):
+    """texts: the source. label: a tuple of one or more target texts. prediction: a text. A cell that is a
+    list of texts is joined by spaces as a source, and as a target gives several texts, of which the best
+    counts.
+
+    metrics, left out: ROUGE where targets are less than half as long as sources, else chrF.
+    """
+
+    parts: ClassVar[tuple[str, ...]] = ("source", "target")
+    label_part: ClassVar[str | None] = "target"
+    head: ClassVar[Head] = "text"
+    precedence: ClassVar[int] = 2
+    text_names: ClassVar[tuple[str, ...]] = ("source",)
+
+    metrics: tuple[Metric, ...] = ()
+
+    def example(
+        self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings
+    ) -> Example:
+        """Source and targets; empty targets count as none."""
+        source = record.get(columns["source"])
+        target = record.get(columns["target"]) if "target" in columns else None
+        text = " ".join(map(str, source)) if isinstance(source, (list, tuple)) else str(source or "")
+        targets = tuple(map(str, target)) if isinstance(target, (list, tuple)) else (str(target or ""),)
+        return Example(key, (text,), tuple(one for one in targets if one.strip()) or None)
+
+    def settled(self, examples: Sequence[Example]) -> TextToText:
+        """Metrics by the lengths of sources and targets. Raises UserError where no row has a target."""
+        labelled = [example for example in examples if self.is_usable(example)]
+        if not labelled:
+            raise UserError(f"of {len(examples):,} training rows none has a target text; name its column")
+        rouge = (Rouge("1"), Rouge("2"), Rouge("L"))
+        is_shorter = 2 * _mean_target(labelled) < np.mean([len(e.texts[0]) for e in labelled])
+        return replace(self, metrics=self.metrics or ((*rouge, ChrF()) if is_shorter else (ChrF(), *rouge)))
+
+    def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
+        """The beginning of the source, as long as the mean target of `train` (all of it without `train`)."""
+        labelled = [example for example in train if example.label is not None]
+        size = round(_mean_target(labelled)) if labelled else None
+        return Baseline(
+            "the beginning of the source, as long as a target",
+            tuple(_beginning(example.texts[0], size) for example in examples),
+        )
+
+    def target_text(self, label: Any) -> str:
+        """The first target."""
+        return label[0]
+
+    def read_answer(self, written: str) -> Any:
+        """The text as it is."""
+        return written.strip()
+
+    def source_text(self, example: Example, prefix: str) -> str:
+        """The source under its prefix: `summarize: The article ...`."""
+        return f"{prefix}: {example.texts[0]}" if prefix else example.texts[0]
+
+    def invented(self) -> tuple[Example, ...]:
+        """Small numbers as words."""
+        rows = [
+            ("1 2", "one two"),
+            ("2 1", "two one"),
+            ("3 1", "three one"),
+            ("1 3", "one three"),
+            ("2 3", "two three"),
+            ("3 2", "three two"),
+            ("1 1", "one one"),
+            ("2 2", "two two"),
+        ]
+        return tuple(
+            Example(f"invented:{i}", (source,), (target,)) for i, (source, target) in enumerate(rows)
+        )
+
+
+def _mean_target(examples: Sequence[Example]) -> float:
+    return float(np.mean([np.mean([len(text) for text in example.label]) for example in examples]))
+
+
+def _beginning(text: str, size: int | None) -> str:
+    """The first `size` characters, and the rest of the word that they end in.
+
+    >>> _beginning("one two three", 5)
+    'one two'
+    """
+    if size is None or size >= len(text):
+        return text
+    end = text.find(" ", size)
+    return text[: end if 0 <= end < size + 30 else size].strip()

@@ -1,0 +1,128 @@
+"""What every downstream task promises: eight invented rows, a baseline, metrics, a text form, and that its
+own rows written to a file are recognised as what they are."""
+
+import json
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from afterbert.base import config
+from afterbert.base.plugins import find, name_of, names
+from afterbert.base.tree import Node
+from afterbert.downstream.columns import _NAMES
+from afterbert.downstream.data import read
+from afterbert.downstream.guess import guess
+from afterbert.downstream.metrics import Metric
+from afterbert.downstream.tasks import Task
+
+TASKS = names(Task)
+
+
+@pytest.fixture(params=TASKS)
+def task(request):
+    return find(Task, request.param)()
+
+
+def test_eight_invented_rows_each_label_more_than_once(task):
+    rows = task.invented()
+    assert len(rows) == 8
+    assert len({row.key for row in rows}) == 8
+    assert all(task.is_usable(row) for row in rows)
+    if getattr(task.settled(rows), "labels", None):
+        flat = [row.label if isinstance(row.label, tuple) else (row.label,) for row in rows]
+        counts = Counter(label for labels in flat for label in labels)
+        assert min(counts.values()) > 1
+        assert task.settled(rows).labels == tuple(sorted(counts))
+
+
+def test_settling_decides_everything_once(task):
+    settled = task.settled(task.invented())
+    assert settled.metrics
+    assert all(isinstance(metric, Metric) for metric in settled.metrics)
+    assert settled.settled(task.invented()[:4]) == settled or name_of(task) == "minimal_pairs"
+    assert len({metric.name for metric in settled.metrics}) == len(settled.metrics)
+
+
+def test_a_baseline_guesses_every_row_from_training_rows_alone(task):
+    rows = task.invented()
+    task = task.settled(rows)
+    blind = tuple(replace(row, label=None) for row in rows)
+    baseline = task.baseline(rows, rows)
+    assert baseline.name
+    assert baseline.predictions == task.baseline(rows, blind).predictions
+    assert len(baseline.predictions) == len(rows)
+    assert len(task.baseline((), rows).predictions) == len(rows)
+
+
+def test_right_answers_beat_the_baseline_by_every_metric(task):
+    rows = task.invented()
+    task = task.settled(rows)
+    right = [task.read_answer(task.target_text(row.label)) for row in rows]
+    best = task.score(right, rows)
+    trivial = task.score(task.baseline(rows, rows).predictions, rows)
+    for metric in task.metrics:
+        sign = 1 if metric.higher_is_better else -1
+        assert sign * best[metric.name] > sign * trivial[metric.name]
+        assert best[metric.name] == pytest.approx(1.0 if sign > 0 else 0.0, abs=0.02)
+
+
+def test_written_nonsense_is_wrong_and_never_an_error(task):
+    rows = task.invented()
+    task = task.settled(rows)
+    for written in ("", "zzz", "-1", "99", "１"):
+        scores = task.score([task.read_answer(written)] * len(rows), rows)
+        metric = task.metrics[0]
+        assert scores[metric.name] < 1.0 if metric.higher_is_better else scores[metric.name] > 0.0
+
+
+def test_its_settled_form_survives_a_recipe(task):
+    settled = task.settled(task.invented())
+    plain = json.loads(json.dumps(config.to_plain(settled)))
+    assert config.build(Task, _node(plain)) == settled
+
+
+def test_its_rows_are_recognised_in_a_file(task, tmp_path):
+    """The rows as jsonl, under the likeliest names of their columns, come back as the same task and the same
+    rows."""
+    path = tmp_path / "train.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records(task)), encoding="utf-8")
+    source = guess(path, task=None if task.precedence else task)
+    assert name_of(source.task) == name_of(task)
+    data = read(source)
+    assert [row.texts for row in data.splits["train"]] == [row.texts for row in task.invented()]
+    assert [row.label for row in data.splits["train"]] == [row.label for row in task.invented()]
+    assert [row.group for row in data.splits["train"]] == [row.group for row in task.invented()]
+
+
+def records(task):
+    """Invented rows as a data set would have them."""
+    name = {part: names[0] for part, names in _NAMES.items()} | {"first": "sentence1", "second": "sentence2"}
+    for row in task.invented():
+        match name_of(task):
+            case "ranking":
+                for number, candidate in enumerate(row.texts[1:]):
+                    label = int(number in row.label)
+                    yield {"query": row.texts[0], "candidate": candidate, "label": label}
+            case "question_answering":
+                answers = [{"text": answer.text, "answer_start": answer.start} for answer in row.label]
+                yield {"question": row.texts[0], "context": row.texts[1], "answers": answers}
+            case "multiple_choice":
+                yield {"prompt": row.texts[0], "choices": list(row.texts[1:]), "label": row.label}
+            case "tagging":
+                yield {"tokens": list(row.texts), "tags": list(row.label)}
+            case "minimal_pairs":
+                yield {"sentence_good": row.texts[0], "sentence_bad": row.texts[1], "UID": row.group}
+            case _:
+                label = row.label[0] if isinstance(row.label, tuple) else row.label
+                parts = (*task.parts, *task.optional_parts)
+                texts = [name[part] for part in parts if part != task.label_part]
+                yield dict(zip(texts, row.texts)) | {name[task.label_part]: label}
+
+
+def _node(plain):
+    if isinstance(plain, dict):
+        return Node({key: _node(value) for key, value in plain.items()}, "x")
+    if isinstance(plain, list):
+        return Node([_node(value) for value in plain], "x")
+    return Node(plain, "x")
