@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import sentencex
 
-from afterbert.base.rows import starts_of
 from afterbert.text.characters import SPACE, before_space
 from afterbert.text.encoding import Encoded
 from afterbert.text.planes import Plane
@@ -34,12 +33,16 @@ class SentenceStart(Plane):
 
     def _starts(self, encoded: Encoded) -> np.ndarray:
         """int64: where sentences start, perhaps on white space."""
-        lengths: list[int] = []
-        for text, language in zip(encoded.texts, encoded.languages):
-            found = list(map(len, sentencex.segment(language or self.default_language, text)))
-            assert sum(found) == len(text), "sentences add up to their text"
-            lengths += found
-        starts = starts_of(np.array(lengths, dtype=np.int64))[:-1]
+        found: list[int] = []
+        for text, language, offset in zip(encoded.texts, encoded.languages, encoded.text_starts.tolist()):
+            end = 0
+            for sentence in sentencex.segment(language or self.default_language, text):
+                # sentencex sometimes leaves out the line ends between two paragraphs, never anything else
+                start = text.find(sentence, end)
+                assert start >= 0, "a sentence is a part of its text"
+                found.append(offset + start)
+                end = start + len(sentence)
+        starts = np.array(found, dtype=np.int64)
         if self.lines_end_sentences:
             starts = np.concatenate((starts, np.flatnonzero(encoded.characters == ord("\n")) + 1))
         return starts
