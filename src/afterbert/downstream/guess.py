@@ -100,7 +100,7 @@ def _choose_by_values(
         "pair_classification": dict(zip(("first", "second", "label"), [*texts[:2], *label])),
         "regression": dict(zip(("first", "second"), texts[:2])) | dict(zip(("score",), score)),
         "sentence_classification": dict(zip(("text",), texts[:1])) | dict(zip(("label",), label)),
-        "text_to_text": dict(zip(("source", "target"), texts[:2])),
+        "text_to_text": dict(zip(("source", "target"), by_kind["text"][:2])),
         "ranking": dict(zip(("query", "candidate", "label"), [*texts[:2], *label])),
         "question_answering": dict(zip(("question", "context", "answers"), texts[:3])),
         "minimal_pairs": dict(zip(("good", "bad"), texts[:2])),

@@ -68,7 +68,7 @@ def _has_header(rows: list[list[str]]) -> bool:
         if is_number(name):
             return False
         distinct = set(below)
-        if len(distinct) <= max(2, len(below) // 10):
+        if len(distinct) <= max(2, len(below) // 10) and len(distinct) < len(below):
             if name in distinct:
                 return False
             speaks_for = True

@@ -1,0 +1,216 @@
+"""Reading a task's rows: defects are counted, leaks named, hopeless data refused in one line."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from afterbert.base.errors import UserError
+from afterbert.downstream.data import read
+from afterbert.downstream.example import Answer
+from afterbert.downstream.find_task import find_task
+from afterbert.downstream.guess import guess
+from afterbert.downstream.tasks.multiple_choice import MultipleChoice
+from afterbert.downstream.tasks.ranking import Ranking
+
+REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "tasks"
+
+
+def folder(tmp_path, **files):
+    for split, rows in files.items():
+        text = "sentence\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in rows)
+        (tmp_path / f"{split}.tsv").write_text(text)
+    return str(tmp_path)
+
+
+def test_leaks_and_repeats_are_counted_and_named(tmp_path):
+    train = [("a b", "x"), ("c d", "y"), ("a b", "y"), ("e f", "x")]
+    data = read(find_task(folder(tmp_path, train=train, dev=[("c d", "y"), ("e f", "y"), ("g h", "x")])))
+    assert data.notes == (
+        "train: 1 rows repeat an earlier one, 1 of them with another label (first: train.tsv:4)",
+        "dev: 2 rows stand in train too, 1 of them with another label (first: dev.tsv:2 = train.tsv:3); "
+        "--drop-leaked leaves them out of train",
+    )
+    kept = data.without_leaks()
+    assert [row.texts[0] for row in kept.splits["train"]] == ["a b", "a b"]
+    assert len(kept.splits["dev"]) == 3
+    assert "2 training rows that stand in another split are left out" in kept.notes
+
+
+def test_unlabelled_and_empty_rows_are_counted_not_fatal(tmp_path):
+    data = read(find_task(folder(tmp_path, train=[("a b", "x"), ("c d", "-"), ("", "y"), ("e f", "y")])))
+    assert data.notes == (
+        "train: 1 rows without a label (first: train.tsv:3)",
+        "train: 1 rows with an empty text (first: train.tsv:4)",
+    )
+    assert [row.texts[0] for row in data.usable("train")] == ["a b", "e f"]
+
+
+def test_labels_that_training_lacks_count_as_wrong_and_are_named(tmp_path):
+    data = read(find_task(folder(tmp_path, train=[("a b", "x"), ("c d", "y")], dev=[("e", "z"), ("f", "x")])))
+    assert data.notes == ("dev: 1 labels that train does not have (z) count as wrong",)
+    assert data.task.labels == ("x", "y")
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"train": [("a b", "x"), ("c d", "x")]}, "of 2 training rows all have the label 'x'"),
+        (
+            {"train": [("a b", "x"), ("c d", "y")], "dev": [("e f", "1")]},
+            "dev: none of its labels (1) occurs in train",
+        ),
+        ({"dev": [("a b", "x"), ("c d", "y")]}, "has no training file among dev.tsv"),
+    ],
+)
+def test_hopeless_data_is_refused_in_one_line(tmp_path, files, said):
+    with pytest.raises(UserError) as caught:
+        read(find_task(folder(tmp_path, **files)))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_label_asked_for_that_no_row_has_is_named(tmp_path):
+    folder(tmp_path, train=[("a b", "x"), ("c d", "y")])
+    (tmp_path / "t.yaml").write_text(
+        "task: {type: sentence_classification, labels: [x, y, z]}\nfiles: {train: train.tsv}\n"
+    )
+    assert read(find_task(str(tmp_path / "t.yaml"))).notes == (
+        "train: no row has the label 'z'; it is never learned",
+    )
+
+
+def test_holding_out_keeps_equal_texts_together_and_repeats_itself(tmp_path):
+    rows = [(f"text {i % 150}", "xy"[i % 2]) for i in range(300)]
+    data = read(find_task(folder(tmp_path, train=rows)))
+    held = data.with_dev(share=0.2, seed=3)
+    train, dev = ({row.texts for row in held.splits[split]} for split in ("train", "dev"))
+    assert not train & dev
+    assert len(held.splits["train"]) + len(held.splits["dev"]) == 300
+    assert 30 < len(held.splits["dev"]) < 100
+    assert held.splits == data.with_dev(share=0.2, seed=3).splits
+    assert held.splits != data.with_dev(share=0.2, seed=4).splits
+    assert held.with_dev() is held
+
+
+def test_a_part_of_the_training_rows_grows_with_its_share(tmp_path):
+    data = read(find_task(folder(tmp_path, train=[(f"text {i}", "xy"[i % 2]) for i in range(200)])))
+    small, large = (data.part_of_train(share, seed=1).splits["train"] for share in (0.1, 0.5))
+    assert (len(small), len(large)) == (20, 100)
+    assert set(small) < set(large)
+
+
+def squad(tmp_path, *answers):
+    qas = [
+        {"id": str(i), "question": f"q {i}?", "answers": [{"text": text, "answer_start": start}]}
+        for i, (text, start) in enumerate(answers)
+    ]
+    tree = {"data": [{"paragraphs": [{"context": "Ann and Ann met Bo.", "qas": qas}]}]}
+    (tmp_path / "train.json").write_text(json.dumps(tree))
+    return read(find_task(str(tmp_path / "train.json")))
+
+
+def test_answers_are_found_or_counted(tmp_path):
+    data = squad(tmp_path, ("Ann", 0), ("Ann", 7), ("Bo", -1), ("Cy", 3))
+    starts = [row.label for row in data.splits["train"]]
+    assert starts == [(Answer("Ann", 0),), (Answer("Ann", 8),), (Answer("Bo", 16),), (Answer("Cy", None),)]
+    assert data.notes == (
+        "train: 2 answers that do not stand at their answer_start (moved to the nearest place where they do) "
+        "(first: 1)",
+        "train: 1 answers that do not stand in their context (scored, but not trained on) (first: 3)",
+    )
+
+
+def test_broken_tag_schemes_are_counted(tmp_path):
+    (tmp_path / "train.conll").write_text("In O\nNew I-LOC\nYork I-LOC\n\nAnn B-PER\nBo I-LOC\nsang O\n")
+    data = read(find_task(str(tmp_path / "train.conll")))
+    assert data.notes == (
+        "train: 2 tags that break the BIO scheme (entities read as conlleval does) (first: train.conll:1)",
+    )
+    assert data.task.scheme == "bio"
+
+
+def test_more_words_than_tags(tmp_path):
+    rows = [{"tokens": ["a", "b"], "tags": ["X", "Y"]}, {"tokens": ["a", "b"], "tags": ["X"]}]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = read(find_task(str(tmp_path / "train.jsonl")))
+    assert "train: 1 rows with more or fewer tags than words (left out) (first: train.jsonl:2)" in data.notes
+    assert len(data.usable("train")) == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "labels"),
+    [
+        ([{"label": 0}, {"label": 1}], [0, 1]),
+        ([{"label": 1}, {"label": 2}], [0, 1]),
+        ([{"answerKey": "A"}, {"answerKey": "B"}], [0, 1]),
+        ([{"answer": "d"}, {"answer": "c"}], [1, 0]),
+        ([{"label": 1}, {"label": 5}], [0, None]),
+        ([{"choices": {"text": ["c", "d"], "label": ["1", "2"]}, "answerKey": "2"}], [1]),
+    ],
+)
+def test_right_choices_are_written_in_many_ways(tmp_path, rows, labels):
+    full = [{"prompt": "a b", "choices": ["c", "d"]} | row for row in rows]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in full))
+    data = read(guess(tmp_path / "train.jsonl"))
+    assert isinstance(data.task, MultipleChoice)
+    assert [row.label for row in data.splits["train"]] == labels
+
+
+def test_candidates_of_one_query_make_one_example(tmp_path):
+    rows = [("q1", "p1", "no"), ("q2", "p2", "entailment"), ("q1", "p3", "entailment"), ("q3", "p4", "no")]
+    (tmp_path / "train.tsv").write_text(
+        "question\tsentence\tlabel\n" + "".join("\t".join(r) + "\n" for r in rows)
+    )
+    data = read(guess(tmp_path / "train.tsv", task=Ranking()))
+    assert [(row.texts, row.label) for row in data.splits["train"]] == [
+        (("q1", "p1", "p3"), (1,)),
+        (("q2", "p2"), (0,)),
+        (("q3", "p4"), ()),
+    ]
+    assert len(data.usable("train")) == 1
+    assert (
+        "train: 2 queries with a single candidate (left out of training and score) (first: train.tsv:3)"
+        in data.notes
+    )
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the shared data folder is not beside this checkout")
+@pytest.mark.parametrize(
+    ("name", "kind", "sizes"),
+    [
+        ("sst2", "SentenceClassification", {"train": 6920, "dev": 872, "test": 1821}),
+        ("cola", "SentenceClassification", {"train": 8551, "dev": 527, "dev_out_of_domain": 516}),
+        ("trec", "SentenceClassification", {"train": 5452, "test": 500}),
+        ("banking77", "SentenceClassification", {"train": 10003, "test": 3080}),
+        ("zh_sentiment", "SentenceClassification", {"train": 12831, "test": 1745}),
+        ("qnli_part", "PairClassification", {"train": 4355, "dev": 1108}),
+        ("snli", "PairClassification", {"dev": 1289, "test": 1277}),
+        ("stsb", "Regression", {"train": 5749, "dev": 1500, "test": 1379, "zh-test": 1379}),
+        ("wnut17", "Tagging", {"train": 3394, "dev": 1009, "test": 1287}),
+        ("ud_pos", "Tagging", {"train": 12544, "dev": 2001, "test": 2077, "fr_gsd-test": 416}),
+        ("squad2_part", "QuestionAnswering", {"train": 4065, "dev": 1284}),
+        ("xquad", "QuestionAnswering", {"xquad.de": 1190, "xquad.zh": 1190}),
+        ("scitldr", "TextToText", {"train": 1992, "dev": 619, "test": 618}),
+        ("blimp", "MinimalPairs", {"sample": 4020}),
+    ],
+)
+@pytest.mark.slow
+def test_real_data_sets_are_recognised_and_read_whole(name, kind, sizes):
+    source = guess(REAL / name)
+    data = read(source, needs_training="train" in source.files)
+    assert type(data.task).__name__ == kind
+    assert {split: len(data.splits[split]) for split in sizes} == sizes
+    if "train" in sizes:
+        assert len(data.usable("train")) == sizes["train"]
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the shared data folder is not beside this checkout")
+def test_the_defects_of_real_data_are_counted():
+    data = read(guess(REAL / "cmrc2018"), needs_training=False)
+    counts = [int(note.split()[1]) for note in data.notes if "do not stand" in note]
+    # As many as the data's own description says.
+    assert sum(counts) == 200
+    assert data.task.style == "cmrc"
+    snli = read(guess(REAL / "snli"), needs_training=False)
+    assert snli.notes[0].startswith("dev: 16 rows without a label")
