@@ -10,11 +10,16 @@ import numpy as np
 import torch
 from torch import nn
 
+from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
+from afterbert.base.plugins import name_of
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture
 from afterbert.pretext.pairings import Plan
 from afterbert.text.store import Split
+
+#: Heads that a saved model may hold beside its backbone, under the names that `interop` gives them.
+SAVED_HEADS = ("lm_head", "pooler", "pair_head", "detection_head")
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,8 @@ class Batch:
     """One micro-batch, ready for a model: named arrays, and what the trainer must know before any forward pass.
 
     arrays: name -> array, moved to the device as they are. counts: part of the score -> how many things it sums
-    over. num_tokens: pieces the model reads, padding excluded. row_keys: uint64 [B], to name the rows in a diagnosis.
+    over. num_tokens: pieces the model reads, padding excluded. row_keys: uint64 [B], to name the rows in a
+    diagnosis.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -34,9 +40,9 @@ class Batch:
 class ObjectiveModule(nn.Module, ABC):
     """Backbone and heads. `backbone` is what is saved as the model; everything else is the objective's own.
 
-    `loss_weights`: part -> weight. Called with a batch's arrays as tensors it returns part -> *sum* of the score (a
-    float32 scalar tensor): the trainer divides by the counts it has added up over the whole step, so 1 x 32 rows and
-    4 x 8 rows are the same step.
+    `loss_weights`: part -> weight. Called with a batch's arrays as tensors it returns part -> *sum* of the
+    score (a float32 scalar tensor): the trainer divides by the counts it has added up over the whole step,
+    so 1 x 32 rows and 4 x 8 rows are the same step.
     """
 
     backbone: nn.Module
@@ -44,11 +50,20 @@ class ObjectiveModule(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, arrays: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Part -> summed score, for every part of `loss_weights`; 0 where nothing is asked."""
+        """Part -> summed score, for every part of `loss_weights` that the batch counts; 0 where nothing is
+        asked."""
 
     def measure(self, arrays: Mapping[str, torch.Tensor]) -> dict[str, tuple[torch.Tensor, int]]:
-        """Measure -> (sum, count), such as right guesses and guesses; called without gradients on held-out rows."""
+        """Measure -> (sum, count), such as right guesses and guesses; called without gradients on held-out
+        rows."""
         return {}
+
+    @property
+    def saved_heads(self) -> dict[str, nn.Module]:
+        """Those of `SAVED_HEADS` that this objective has trained, by name: what `model/` may hold beside
+        `backbone`."""
+        found = {name: getattr(self, name, None) for name in SAVED_HEADS}
+        return {name: head for name, head in found.items() if isinstance(head, nn.Module)}
 
 
 class Objective(ABC):
@@ -68,8 +83,18 @@ class Objective(ABC):
     def build(self, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
         """Backbone and heads with fresh weights. Raises UserError when tokenizer and task do not fit."""
 
-    def check(self, architecture: Architecture) -> None:
+    def build_on(
+        self, backbone: nn.Module, architecture: Architecture, vocabulary: Vocabulary
+    ) -> ObjectiveModule:
+        """Fresh heads on a backbone that is there already and may serve other objectives too. Raises
+        UserError from an objective that must have it alone."""
+        raise UserError(
+            f"objective {name_of(self)} cannot share its model with others; train it alone, or take it out of "
+            "the mixture"
+        )
+
+    def check(self, architecture: Architecture) -> None:  # noqa: B027
         """Raises UserError when this architecture cannot be asked this; called when a recipe is read."""
 
-    def begin(self, module: ObjectiveModule, split: Split) -> None:
+    def begin(self, module: ObjectiveModule, split: Split) -> None:  # noqa: B027
         """Anything fresh weights may learn from counting the training split, before the first step."""

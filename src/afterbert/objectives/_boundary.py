@@ -1,7 +1,9 @@
-"""The span boundary objective: each piece of a masked span from the two pieces around the span and its place in it.
+"""The span boundary objective: each piece of a masked span from the two pieces around the span and its place
+in it.
 
-Source: SpanBERT (1907.10529), Section 3.2 and equation 2; spans that touch or overlap are merged first, and at most
-`max_targets` pieces of a span are asked, as in the release. The logits use the tied table with a bias of their own.
+Source: SpanBERT (1907.10529), Section 3.2 and equation 2; spans that touch or overlap are merged first, and
+at most `max_targets` pieces of a span are asked, as in the release. The logits use the tied table with a
+bias of their own.
 """
 
 from __future__ import annotations
@@ -20,15 +22,17 @@ from afterbert.nn.activations import ACTIVATIONS
 
 @dataclass(frozen=True)
 class Boundary:
-    """position_size: width of the vectors for places in the span; max_targets: pieces of a span that are asked about."""
+    """position_size: width of the vectors for places in the span; max_targets: pieces of a span that are
+    asked about."""
 
     position_size: Annotated[int, Field(gt=0)] = 200
     max_targets: Annotated[int, Field(gt=0)] = 15
     loss_weight: Annotated[float, Field(ge=0)] = 1.0
 
     def arrays(self, rows: Rows, positions: np.ndarray, *, width: int) -> dict[str, np.ndarray]:
-        """For chosen flat positions [N]: which of them are asked (index [M]), the flat padded places of both neighbours of
-        their span [M], and their place in it from 0 [M]. A span at either end of its row has no neighbour and asks nothing.
+        """For chosen flat positions [N]: which of them are asked (index [M]), the flat padded places of both
+        neighbours of their span [M], and their place in it from 0 [M]. A span at either end of its row has
+        no neighbour and asks nothing.
 
         >>> rows = Rows.of("[CLS] a b c d [SEP]")
         >>> {k: v.tolist() for k, v in Boundary().arrays(rows, np.array([2, 3]), width=8).items()}

@@ -1,17 +1,18 @@
-"""Masked language model: which piece belongs at each chosen place? With the pair question where the pairing asks one.
+"""Masked language model: which piece belongs at each chosen place? With the pair question where the pretext
+asks one.
 
-Source: BERT (1810.04805), Section 3.1, Tasks 1 and 2. The head runs at the chosen places only; the score is the same as
-running it everywhere and ignoring the rest. The two losses are each a mean and are added, as in the paper.
+Source: BERT (1810.04805), Section 3.1, Tasks 1 and 2. The head runs at the chosen places only; the score is
+the same as running it everywhere and ignoring the rest. The two losses are each a mean and are added, as in
+the paper. With a mixture of visibilities it is UniLM's cloze task (1905.03197, Sections 2.3 and 2.4).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import numpy as np
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -21,37 +22,36 @@ from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
 from afterbert.nn.heads import Pooler
-from afterbert.objectives import Batch, Objective, ObjectiveModule
+from afterbert.objectives import Batch, ObjectiveModule
 from afterbert.objectives._arrays import asked_arrays, encoder_inputs, input_arrays, width_of
+from afterbert.objectives._bias_start import BiasStart, start_bias
 from afterbert.objectives._boundary import Boundary, BoundaryHead
+from afterbert.objectives._posing import PretextObjective
 from afterbert.objectives._scores import right, summed_cross_entropy
-from afterbert.pretext.pairings import Plan
-from afterbert.pretext.posed import InPlace
-from afterbert.pretext.task import Pretext
+from afterbert.pretext.posed import InPlace, Posed, RowLabels
 from afterbert.text.store import Split
+
+_FIRST_SEGMENT = {"full": 0, "causal": 2, "reverse": 3, "prefix": 4}
 
 
 @dataclass(frozen=True)
-class MaskedLM(Objective):
-    """pretext: the four questions; its answer must be in place.
+class MaskedLM(PretextObjective):
+    """boundary: SpanBERT's second loss; None for none. pair_loss_weight: of the pair question, where the
+    pretext asks one. segments: numbers as the pairing gives them, or by who sees whom (UniLM's code: 0 and 1
+    in full rows, 2 in causal, 3 in reverse, 4 and 5 in prefix rows).
 
-    decoder_bias_start: the output bias begins at zero (BERT) or at the log-frequencies of the training text, which saves the
-    first steps from learning them. boundary: SpanBERT's second loss; None for none. pair_loss_weight: of the pair question,
-    where the pairing asks one.
+    Where rows differ in who sees whom, only rows that see everything are asked the pair question: the first
+    piece must see both texts.
     """
 
-    pretext: Pretext
-    decoder_bias_start: Literal["zeros", "log_frequencies"] = "zeros"
+    decoder_bias_start: BiasStart = "zeros"
     boundary: Boundary | None = None
     pair_loss_weight: Annotated[float, Field(ge=0)] = 1.0
+    segments: Literal["paired", "by_sight"] = "paired"
 
-    def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
-        return self.pretext.pairing.plan(split, length=length, vocabulary=vocabulary, noise=noise)
-
-    def pose(
-        self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int
-    ) -> Batch:
-        posed = self.pretext.pose(plan.rows(numbers), noise, vocabulary, plan.labels(numbers))
+    def batch(self, posed: Posed, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
+        posed = _by_sight(posed) if self.segments == "by_sight" else posed
+        posed = _pairs_where_all_is_seen(posed)
         width = width_of(posed, length)
         asked, counts = asked_arrays(posed, width=width)
         arrays = input_arrays(posed, vocabulary, width=width) | asked
@@ -61,9 +61,10 @@ class MaskedLM(Objective):
             counts["boundary"] = len(arrays["boundary_asked"])
         return Batch(arrays, counts, posed.shown.num_pieces, posed.shown.keys)
 
-    def build(self, architecture: Architecture, vocabulary: Vocabulary) -> MaskedLMModule:
+    def build_on(
+        self, backbone: nn.Module, architecture: Architecture, vocabulary: Vocabulary
+    ) -> MaskedLMModule:
         assert isinstance(architecture, Encoder)
-        backbone = architecture.build(vocabulary)
         return MaskedLMModule(self, architecture, backbone)
 
     def check(self, architecture: Architecture) -> None:
@@ -72,21 +73,24 @@ class MaskedLM(Objective):
                 "a masked_lm objective needs a model that reads both ways; set model.type to encoder, or choose "
                 "another objective"
             )
+        if self.segments == "by_sight" and architecture.embeddings.type_vocab_size < 6:
+            raise UserError(
+                f"segments by_sight are numbered up to 5, but the model has {architecture.embeddings.type_vocab_size}; "
+                "set model.embeddings.type_vocab_size to 6"
+            )
 
     def begin(self, module: ObjectiveModule, split: Split) -> None:
-        if self.decoder_bias_start == "log_frequencies":
-            assert isinstance(module, MaskedLMModule)
-            module.lm_head.start_at(torch.from_numpy(_log_frequencies(split, module.vocab_size)))
+        assert isinstance(module, MaskedLMModule)
+        start_bias(module.lm_head, split, self.decoder_bias_start)
 
 
 class MaskedLMModule(ObjectiveModule):
-    """Parts of the score: `masked`, and the pair question's name."""
+    """Parts of the score: `masked`, `boundary`, and the pair question's name."""
 
     def __init__(self, config: MaskedLM, architecture: Encoder, backbone: nn.Module):
         super().__init__()
         self.backbone = backbone
         self.lm_head = architecture.build_lm_head(backbone)
-        self.vocab_size = int(backbone.embeddings.token.weight.shape[0])  # type: ignore[union-attr]
         self.question = config.pretext.pairing.question
         self.loss_weights = {"masked": 1.0}
         if self.question:
@@ -134,7 +138,23 @@ class MaskedLMModule(ObjectiveModule):
         return found
 
 
-def _log_frequencies(split: Split, vocab_size: int, *, most: int = 5_000_000) -> np.ndarray:
-    """float32 [V]: natural logarithm of the pieces' add-one smoothed shares in the first `most` pieces of the split."""
-    counts = np.bincount(split.pieces(np.arange(min(most, split.num_pieces))), minlength=vocab_size)
-    return np.log((counts + 1) / (counts.sum() + vocab_size)).astype(np.float32)
+def _by_sight(posed: Posed) -> Posed:
+    """The same with segments numbered by who sees whom."""
+    rows = posed.shown
+    kinds = np.broadcast_to(np.array(posed.visibility.kind), (len(rows),))
+    first = np.array([_FIRST_SEGMENT[kind] for kind in kinds], dtype=np.uint8)
+    has_two = np.isin(kinds, ("full", "prefix"))
+    segment = first[rows.row_of] + rows.planes["segment"] * has_two[rows.row_of]
+    return replace(posed, shown=rows.with_planes(segment=segment))
+
+
+def _pairs_where_all_is_seen(posed: Posed) -> Posed:
+    """The same without the pair question in rows that do not see everything."""
+    if isinstance(posed.visibility.kind, str):
+        return posed
+    sees_all = np.array(posed.visibility.kind) == "full"
+    asked = [
+        replace(asked, labels=np.where(sees_all, asked.labels, -1)) if isinstance(asked, RowLabels) else asked
+        for asked in posed.asked
+    ]
+    return replace(posed, asked=tuple(asked))

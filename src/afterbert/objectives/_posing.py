@@ -1,0 +1,48 @@
+"""What objectives that pose one pretext task have in common: rows are planned, the task is posed on them, and only then
+do they differ."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+from torch import nn
+
+from afterbert.base.noise import Noise
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.models import Architecture
+from afterbert.objectives import Batch, Objective, ObjectiveModule
+from afterbert.pretext.pairings import Plan
+from afterbert.pretext.posed import Posed
+from afterbert.pretext.task import Pretext
+from afterbert.text.store import Split
+
+
+@dataclass(frozen=True)
+class PretextObjective(Objective):
+    """pretext: the four questions."""
+
+    pretext: Pretext
+
+    def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
+        return self.pretext.pairing.plan(split, length=length, vocabulary=vocabulary, noise=noise)
+
+    def pose(
+        self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int
+    ) -> Batch:
+        posed = self.pretext.pose(plan.rows(numbers), noise, vocabulary, plan.labels(numbers))
+        return self.batch(posed, noise, vocabulary=vocabulary, length=length)
+
+    @abstractmethod
+    def batch(self, posed: Posed, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
+        """The posed task as arrays. A pure function of its arguments."""
+
+    def build(self, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
+        return self.build_on(architecture.build(vocabulary), architecture, vocabulary)
+
+    @abstractmethod
+    def build_on(
+        self, backbone: nn.Module, architecture: Architecture, vocabulary: Vocabulary
+    ) -> ObjectiveModule:
+        """Fresh heads on this backbone."""

@@ -1,0 +1,46 @@
+"""Drawing pieces from a model's logits with noise that came with the batch: the same row, the same sample."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from afterbert.base.noise import Noise
+from afterbert.base.rows import Rows
+
+_BLOCK = 128
+_BELOW_ONE = np.float32(1 - 2**-24)
+
+
+def sampling_noise(rows: Rows, positions: np.ndarray, noise: Noise) -> np.ndarray:
+    """float32 [N, 2] in [0, 1): two numbers for each of these flat positions, functions of row key and place."""
+    keys, places = rows.keys_of[positions], rows.position_in_row[positions]
+    drawn = [noise.of(name).uniform(keys, places) for name in ("block", "piece")]
+    return np.minimum(np.stack(drawn, axis=1).astype(np.float32), _BELOW_ONE)
+
+
+def sampled(logits: Tensor, uniforms: Tensor, *, temperature: float, is_barred: Tensor) -> Tensor:
+    """Ids [N] drawn from softmax(logits / temperature), logits [N, V]; never one that `is_barred` (bool [V]).
+
+    By inversion in two steps, first a block of neighbouring ids and then one of the block: 24 random bits for
+    each keep rare pieces possible, which 24 bits for all V would not.
+    """
+    scores = (logits.detach().float() / temperature).masked_fill(is_barred, float("-inf"))
+    shares = F.pad(scores.softmax(-1), (0, -scores.shape[1] % _BLOCK)).unflatten(1, (-1, _BLOCK))
+    block = _drawn(shares.sum(-1), uniforms[:, 0])
+    each = torch.arange(len(block), device=block.device)
+    return block * _BLOCK + _drawn(shares[each, block], uniforms[:, 1])
+
+
+def _drawn(shares: Tensor, uniforms: Tensor) -> Tensor:
+    """[N]: k with a probability proportional to shares[n, k] >= 0; a share of 0 is never drawn.
+
+    >>> _drawn(torch.tensor([[1.0, 0.0, 1.0]] * 3), torch.tensor([0.0, 0.49, 0.5])).tolist()
+    [0, 0, 2]
+    """
+    # a product with a triangle: running sums in parallel are not the same twice on an accelerator
+    upto = shares @ torch.ones(shares.shape[1], shares.shape[1], device=shares.device).triu()
+    reached = (upto > uniforms[:, None] * upto[:, -1:]) & (shares > 0)
+    return torch.where(reached.any(-1), reached.byte().argmax(-1), shares.argmax(-1))

@@ -1,0 +1,237 @@
+"""Replaced token detection: a small masked language model fills the masked places with its own guesses, and
+the model itself says which pieces are not the original ones.
+
+Source: ELECTRA (2003.10555), Sections 2 and 3; google-research/electra. Both are trained together; no gradient
+passes through the sampling, so the generator learns from its own masked-LM loss only. The saved backbone is
+the discriminator's. Deviations: special pieces are neither drawn nor asked about (the release asks about
+them too, always with the answer "original").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from afterbert.base.errors import UserError
+from afterbert.base.noise import Noise
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.models import Architecture
+from afterbert.models.encoder import Encoder
+from afterbert.objectives import Batch, ObjectiveModule
+from afterbert.objectives._arrays import asked_arrays, encoder_inputs, input_arrays, width_of
+from afterbert.objectives._bias_start import BiasStart, start_bias
+from afterbert.objectives._detection import Corrupted, Detector, IsReplaced, WhichPiece, WhichPieceOrThis
+from afterbert.objectives._posing import PretextObjective
+from afterbert.objectives._sampling import sampled, sampling_noise
+from afterbert.objectives._scores import right, summed_cross_entropy
+from afterbert.pretext.posed import InPlace, Posed
+from afterbert.text.store import Split
+
+Asks = Literal["replaced_everywhere", "replaced_where_chosen", "pieces_where_chosen", "pieces_everywhere"]
+_TABLES = ("token", "position", "segment", "language", "norm")
+
+
+@dataclass(frozen=True)
+class Generator:
+    """size: width of hidden states, feed-forward and heads as a share of the discriminator's (paper: 1/4 to
+    1/2); num_hidden_layers: None for as many. shares: the tables and norm of the embeddings, at the
+    discriminator's width and then projected; or every weight; or none.
+    """
+
+    size: Annotated[float, Field(gt=0, le=1)] = 0.25
+    num_hidden_layers: Annotated[int, Field(gt=0)] | None = None
+    shares: Literal["embeddings", "all", "none"] = "embeddings"
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+
+    def of(self, discriminator: Encoder) -> Encoder:
+        """The generator's architecture.
+
+        >>> Generator().of(Encoder(hidden_size=256, num_attention_heads=4)).hidden_size
+        64
+        """
+        heads = max(1, int(discriminator.num_attention_heads * self.size))
+        hidden_size = max(1, round(discriminator.hidden_size * self.size / (2 * heads))) * 2 * heads
+        width = discriminator.embeddings.width(discriminator.sizes)
+        is_as_wide = hidden_size == width == discriminator.hidden_size
+        embeddings = replace(discriminator.embeddings, embedding_size=None if is_as_wide else width)
+        return replace(
+            discriminator,
+            hidden_size=hidden_size,
+            num_attention_heads=heads,
+            intermediate_size=max(1, round(discriminator.intermediate_size * self.size)),
+            num_hidden_layers=self.num_hidden_layers or discriminator.num_hidden_layers,
+            embeddings=embeddings if self.shares != "none" else discriminator.embeddings,
+        )
+
+
+@dataclass(frozen=True)
+class ReplacedTokens(PretextObjective):
+    """asks: about every piece, or only where pieces were chosen; whether it was replaced, or which it was.
+    (ELECTRA; ELECTRA 15%; Replace MLM; All-Tokens MLM, which may copy the shown piece through a gate.)
+    loss_weight: of that question; the generator's is 1. two_stage: the generator alone for so many views of
+    the data, then the discriminator from its weights, the generator frozen (Section 3.2); None: together.
+    """
+
+    generator: Generator = Generator()
+    asks: Asks = "replaced_everywhere"
+    loss_weight: Annotated[float, Field(ge=0)] = 50.0
+    two_stage: Annotated[int, Field(gt=0)] | None = None
+    decoder_bias_start: BiasStart = "zeros"
+
+    def __post_init__(self) -> None:
+        if self.two_stage is not None and (self.generator.size != 1 or self.generator.shares != "none"):
+            raise UserError(
+                "two_stage copies the generator's weights into the model, so both must be alike and apart; "
+                "set generator.size to 1 and generator.shares to none"
+            )
+
+    def batch(self, posed: Posed, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
+        width = width_of(posed, length)
+        arrays = input_arrays(posed, vocabulary, width=width)
+        asked, counts = asked_arrays(posed, width=width)
+        counts = {"generator": counts["masked"]}
+        if self.two_stage is None or noise.view >= self.two_stage:
+            positions = next(asked.positions for asked in posed.asked if isinstance(asked, InPlace))
+            arrays["sampling_noise"] = sampling_noise(posed.shown, positions, noise.of("sample"))
+            if self.asks in ("replaced_where_chosen", "pieces_where_chosen"):
+                arrays["detected_at"] = asked["chosen"]
+            else:
+                ordinary = np.flatnonzero(~posed.shown.planes["special"])
+                arrays["detected_at"] = posed.shown.flat_to_padded(ordinary, length=width)
+            counts[_detector_of(self.asks).part] = len(arrays["detected_at"])
+            if self.two_stage is not None:
+                del counts["generator"]
+        return Batch(arrays | asked, counts, posed.shown.num_pieces, posed.shown.keys)
+
+    def build_on(
+        self, backbone: nn.Module, architecture: Architecture, vocabulary: Vocabulary
+    ) -> ReplacedTokensModule:
+        assert isinstance(architecture, Encoder)
+        return ReplacedTokensModule(self, architecture, backbone, vocabulary)
+
+    def check(self, architecture: Architecture) -> None:
+        if not isinstance(architecture, Encoder):
+            raise UserError(
+                "replaced_tokens needs a model that reads both ways; set model.type to encoder, or choose "
+                "another objective"
+            )
+        if self.generator.shares == "all" and self.generator.of(architecture) != architecture:
+            raise UserError(
+                "a generator that shares all weights has the model's own shape; set generator.size to 1 and "
+                "leave num_hidden_layers out, or share embeddings only"
+            )
+
+    def begin(self, module: ObjectiveModule, split: Split) -> None:
+        assert isinstance(module, ReplacedTokensModule)
+        start_bias(module.generator_head, split, self.decoder_bias_start)
+
+
+class ReplacedTokensModule(ObjectiveModule):
+    """Parts of the score: `generator`, and `replaced` or `pieces`."""
+
+    is_barred: Tensor
+    is_handed_over: Tensor
+
+    def __init__(
+        self, config: ReplacedTokens, architecture: Encoder, backbone: nn.Module, vocabulary: Vocabulary
+    ):
+        super().__init__()
+        self.backbone = backbone
+        guesser = config.generator.of(architecture)
+        self.generator = backbone if config.generator.shares == "all" else guesser.build(vocabulary)
+        if config.generator.shares == "embeddings":
+            for name in _TABLES:
+                setattr(self.generator.embeddings, name, getattr(backbone.embeddings, name))
+        self.generator_head = guesser.build_lm_head(self.generator)
+        self.detector = _build_detector(config.asks, architecture, backbone)
+        self.loss_weights = {"generator": 1.0, self.detector.part: config.loss_weight}
+        self.temperature, self.is_two_stage = config.generator.temperature, config.two_stage is not None
+        barred = torch.ones(len(backbone.embeddings.token.weight), dtype=torch.bool)  # type: ignore[union-attr, arg-type]
+        barred[: vocabulary.size] = torch.from_numpy(vocabulary.is_special)
+        self.register_buffer("is_barred", barred, persistent=False)
+        if self.is_two_stage:
+            self.register_buffer("is_handed_over", torch.zeros((), dtype=torch.bool))
+
+    @property
+    def saved_heads(self) -> dict[str, nn.Module]:
+        return dict(self.detector.named_children())
+
+    def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        scores = {}
+        if not self.is_two_stage or "detected_at" not in arrays:
+            guesses = self._guesses(arrays)
+            scores["generator"] = summed_cross_entropy(guesses, arrays["target_ids"])
+        else:
+            self._hand_over()
+            with torch.no_grad():
+                guesses = self._guesses(arrays)
+        if "detected_at" in arrays:
+            predictions, corrupted = self._detected(arrays, guesses)
+            scores[self.detector.part] = self.detector.score(predictions, corrupted)
+        return scores
+
+    def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
+        """The detector's predictions [N] or [N, V] at the places it is asked about."""
+        return self._detected(arrays, self._guesses(arrays))[0]
+
+    def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
+        guesses = self._guesses(arrays)
+        found = {"generator_accuracy": right(guesses, arrays["target_ids"])}
+        if "detected_at" in arrays:
+            found |= self.detector.measure(*self._detected(arrays, guesses))
+        return found
+
+    def corrupted(self, arrays: Mapping[str, Tensor], guesses: Tensor) -> tuple[Tensor, Tensor]:
+        """Ids [B, T] as they were, and with a sample from the guesses [N, V] at every chosen place."""
+        samples = sampled(
+            guesses, arrays["sampling_noise"], temperature=self.temperature, is_barred=self.is_barred
+        )
+        shape = arrays["input_ids"].shape
+        original = arrays["input_ids"].flatten().index_copy(0, arrays["chosen"], arrays["target_ids"])
+        return original.view(shape), original.index_copy(0, arrays["chosen"], samples).view(shape)
+
+    def _guesses(self, arrays: Mapping[str, Tensor]) -> Tensor:
+        hidden = self.generator(arrays["input_ids"], **encoder_inputs(arrays))
+        return self.generator_head(hidden.flatten(0, 1)[arrays["chosen"]])
+
+    def _detected(self, arrays: Mapping[str, Tensor], guesses: Tensor) -> tuple[Tensor, Corrupted]:
+        original, shown = self.corrupted(arrays, guesses)
+        places = arrays["detected_at"]
+        hidden = self.backbone(shown, **encoder_inputs(arrays)).flatten(0, 1)[places]
+        corrupted = Corrupted(original.flatten()[places], shown.flatten()[places])
+        return self.detector(hidden, corrupted), corrupted
+
+    @torch.no_grad()
+    def _hand_over(self) -> None:
+        """The model goes on from the generator's weights; once, at the first training batch that asks it."""
+        if self.training and not self.is_handed_over:
+            self.backbone.load_state_dict(self.generator.state_dict())
+            self.is_handed_over.fill_(True)
+
+
+def _detector_of(asks: Asks) -> type[Detector]:
+    kinds: dict[Asks, type[Detector]] = {
+        "pieces_where_chosen": WhichPiece,
+        "pieces_everywhere": WhichPieceOrThis,
+    }
+    return kinds.get(asks, IsReplaced)
+
+
+def _build_detector(asks: Asks, architecture: Encoder, backbone: nn.Module) -> Detector:
+    kind, hidden_size = _detector_of(asks), architecture.hidden_size
+    if kind is IsReplaced:
+        detector: Detector = IsReplaced(hidden_size)
+        architecture.initialization.apply(detector, architecture.num_hidden_layers)
+        return detector
+    lm_head = architecture.build_lm_head(backbone)
+    if kind is WhichPiece:
+        return WhichPiece(lm_head)
+    detector = WhichPieceOrThis(lm_head, hidden_size)
+    architecture.initialization.apply(detector.copy_gate, architecture.num_hidden_layers)
+    return detector

@@ -1,0 +1,235 @@
+"""Replaced token detection: what is sampled, what counts as replaced, where gradients go, and the stepping stones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+from toy_corpus import NOISE, VOCABULARY, built, gradients, loss_of, posed, tensors
+
+from afterbert.base.errors import UserError
+from afterbert.models.encoder import Encoder
+from afterbert.nn.embeddings import Embeddings
+from afterbert.objectives import Batch
+from afterbert.objectives._detection import Corrupted, WhichPieceOrThis
+from afterbert.objectives._sampling import sampled
+from afterbert.objectives.replaced_tokens import Asks, Generator, ReplacedTokens
+from afterbert.pretext.answers.in_place import InPlace
+from afterbert.pretext.corruptions.mask import Mask
+from afterbert.pretext.edits import Edit
+from afterbert.pretext.pairings.packed import Packed
+from afterbert.pretext.selections.fixed_count import FixedCount
+from afterbert.pretext.task import Pretext
+
+TINY = Encoder(hidden_size=32, intermediate_size=48, max_position_embeddings=48)
+TASK = Pretext(Packed(), (Edit(FixedCount(rate=0.3), Mask(masked=0.85, random=0.0)),), (InPlace(),))
+ASKS: tuple[Asks, ...] = (
+    "replaced_everywhere",
+    "replaced_where_chosen",
+    "pieces_where_chosen",
+    "pieces_everywhere",
+)
+ROWS = [0, 1, 2, 3]
+BARRED = torch.from_numpy(VOCABULARY.is_special)
+
+
+def originals(batch: Batch) -> np.ndarray:
+    ids = batch.arrays["input_ids"].flatten().copy()
+    ids[batch.arrays["chosen"]] = batch.arrays["target_ids"]
+    return ids
+
+
+def test_samples_follow_the_softmax_and_are_never_special() -> None:
+    draw = torch.Generator().manual_seed(0)
+    logits = torch.randn(120, generator=draw) * 2
+    uniforms = torch.rand(40_000, 2, generator=draw)
+    for temperature in (1.0, 2.0):
+        ids = sampled(logits.expand(len(uniforms), -1), uniforms, temperature=temperature, is_barred=BARRED)
+        expected = (logits / temperature).masked_fill(BARRED, float("-inf")).softmax(-1)
+        observed = torch.bincount(ids, minlength=120) / len(ids)
+        assert not BARRED[ids].any()
+        spread = (expected * (1 - expected) / len(ids)).sqrt()
+        assert ((observed - expected).abs() <= 5 * spread + 1e-9).all()
+
+
+def test_samples_reach_all_of_a_large_vocabulary() -> None:
+    uniforms = torch.rand(20_000, 2, generator=torch.Generator().manual_seed(0))
+    barred = torch.zeros(1000, dtype=torch.bool)
+    ids = sampled(torch.zeros(1, 1000).expand(20_000, -1), uniforms, temperature=1.0, is_barred=barred)
+    assert len(set(ids.tolist())) == 1000 and ids.max() == 999
+
+
+def test_the_highest_noise_still_draws_an_allowed_piece() -> None:
+    logits = torch.full((3, 120), -50.0)
+    logits[:, 119] = 50
+    barred = BARRED.clone()
+    barred[119] = True
+    top = torch.full((3, 2), 1 - 2**-24)
+    assert not barred[sampled(logits, top, temperature=1.0, is_barred=barred)].any()
+
+
+def test_the_same_row_is_corrupted_alike_in_any_batch() -> None:
+    objective = ReplacedTokens(TASK)
+    module = built(objective, TINY).eval()
+    shown = []
+    for numbers in ([2], [3, 2, 0]):
+        arrays = tensors(posed(objective, numbers))
+        with torch.no_grad():
+            _, ids = module.corrupted(arrays, module._guesses(arrays))
+        shown.append(ids[numbers.index(2)])
+    assert torch.equal(*shown)
+    batch = posed(objective, [2])
+    again = posed(objective, [2], noise=NOISE.seen_as(1))
+    assert not np.array_equal(batch.arrays["sampling_noise"], again.arrays["sampling_noise"])
+
+
+def test_a_sample_equal_to_the_original_is_original() -> None:
+    objective = ReplacedTokens(TASK)
+    module, batch = built(objective, TINY).eval(), posed(objective, ROWS)
+    arrays = tensors(batch)
+    sure = F.one_hot(arrays["target_ids"], VOCABULARY.size) * 1e4
+    sure[0] = (
+        F.one_hot(arrays["target_ids"][0] % 60 + 59, VOCABULARY.size) * 1e4
+    )  # one sample is another piece
+    original, shown = module.corrupted(arrays, sure)
+    assert (original != shown).flatten().nonzero().flatten().tolist() == [int(arrays["chosen"][0])]
+    assert original.flatten().tolist() == originals(batch).tolist()
+
+
+def test_every_chosen_place_gets_a_sample_whether_it_was_masked_or_kept() -> None:
+    task = replace(TASK, edits=(Edit(FixedCount(rate=0.3), Mask(masked=0.5, random=0.0)),))
+    objective = ReplacedTokens(task)
+    module, batch = built(objective, TINY).eval(), posed(objective, ROWS)
+    arrays = tensors(batch)
+    kept = arrays["input_ids"].flatten()[arrays["chosen"]] == arrays["target_ids"]
+    assert kept.any() and not kept.all()
+    elsewhere = F.one_hot((arrays["target_ids"] - 39) % 80 + 40, VOCABULARY.size) * 1e4
+    original, shown = module.corrupted(arrays, elsewhere)
+    assert (original != shown).flatten().nonzero().flatten().tolist() == arrays["chosen"].tolist()
+
+
+def test_all_ordinary_pieces_are_asked_and_no_special_one() -> None:
+    batch = posed(ReplacedTokens(TASK), ROWS)
+    asked = np.zeros(batch.arrays["input_ids"].size, dtype=bool)
+    asked[batch.arrays["detected_at"]] = True
+    assert np.array_equal(asked, ~VOCABULARY.is_special[originals(batch)])
+    assert batch.counts["replaced"] == asked.sum()
+
+
+@pytest.mark.parametrize("asks", ASKS)
+def test_no_gradient_passes_through_the_sampling(asks: Asks) -> None:
+    objective = ReplacedTokens(TASK, generator=Generator(shares="none"), asks=asks)
+    module, batch = built(objective, TINY), posed(objective, ROWS)
+    scores = module(tensors(batch))
+    of = {part: set() for part in scores}
+    for part, score in scores.items():
+        module.zero_grad(set_to_none=True)
+        score.backward(retain_graph=True)
+        of[part] = {name.split(".")[0] for name, p in module.named_parameters() if p.grad is not None}
+    assert of.pop("generator") == {"generator", "generator_head"}
+    assert of.popitem()[1] == {"backbone", "detector"}
+
+
+def test_shared_tables_learn_from_both_and_exist_once() -> None:
+    objective = ReplacedTokens(TASK)
+    module = built(objective, TINY)
+    for name in ("token", "position", "segment", "norm"):
+        assert getattr(module.generator.embeddings, name) is getattr(module.backbone.embeddings, name)
+    assert module.generator.embeddings.widen.weight.shape == (8, 32)
+    names = [name for name, _ in module.named_parameters()]
+    assert "backbone.embeddings.token.weight" in names and "generator.embeddings.token.weight" not in names
+    scores = module(tensors(posed(objective, ROWS)))
+    table = module.backbone.embeddings.token.weight
+    assert all(torch.autograd.grad(score, table, retain_graph=True)[0].any() for score in scores.values())
+
+
+def test_generator_sizes() -> None:
+    base = Encoder(hidden_size=256, num_attention_heads=4, intermediate_size=1024)
+    factored = replace(base, embeddings=Embeddings(embedding_size=128))
+    quarter = Generator().of(factored)
+    assert (quarter.hidden_size, quarter.num_attention_heads, quarter.intermediate_size) == (64, 1, 256)
+    assert quarter.embeddings.embedding_size == 128
+    assert Generator(size=1).of(base) == base and Generator(size=1).of(factored) == factored
+    third = Generator(size=1 / 3).of(replace(base, hidden_size=768, num_attention_heads=12))
+    assert (third.hidden_size, third.num_attention_heads) == (256, 4)
+    with pytest.raises(UserError, match="shares all weights has the model's own shape"):
+        ReplacedTokens(TASK, generator=Generator(shares="all")).check(base)
+
+
+@pytest.mark.parametrize("asks", ASKS)
+def test_micro_batches_do_not_change_the_step(asks: Asks) -> None:
+    objective = ReplacedTokens(TASK, asks=asks)
+    module = built(objective, TINY)
+    whole = gradients(module, [posed(objective, ROWS)])
+    parts = gradients(module, [posed(objective, some) for some in ([0], [1, 2], [3])])
+    assert whole.keys() == parts.keys()
+    for name in whole:
+        torch.testing.assert_close(whole[name], parts[name], atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("asks", ASKS)
+def test_nothing_chosen_is_zero_and_finite(asks: Asks) -> None:
+    objective = ReplacedTokens(TASK, asks=asks)
+    module, batch = built(objective, TINY), posed(objective, [0])
+    none = {
+        name: batch.arrays[name][:0] for name in ("chosen", "target_ids", "sampling_noise", "detected_at")
+    }
+    empty = Batch({**batch.arrays, **none}, dict.fromkeys(batch.counts, 0), 1, batch.row_keys)
+    assert all(float(score.detach()) == 0 for score in module(tensors(empty)).values())
+    assert all(gradient.isfinite().all() for gradient in gradients(module, [empty]).values())
+
+
+def test_the_copy_gate_mixes_the_shown_piece_with_the_vocabulary() -> None:
+    objective = ReplacedTokens(TASK, asks="pieces_everywhere")
+    detector = built(objective, TINY).detector
+    assert isinstance(detector, WhichPieceOrThis)
+    hidden = torch.randn(2, 32, dtype=torch.float64)
+    corrupted = Corrupted(torch.tensor([50, 60]), torch.tensor([50, 70]))
+    found = detector(hidden, corrupted)
+    gate = torch.sigmoid(detector.copy_gate(hidden))
+    shown = F.one_hot(corrupted.shown_ids, VOCABULARY.size)
+    expected = gate * shown + (1 - gate) * detector.lm_head(hidden).softmax(-1)
+    torch.testing.assert_close(found.exp().double(), expected, atol=1e-6, rtol=1e-5)
+    picked = expected[torch.arange(2), corrupted.original_ids]
+    torch.testing.assert_close(
+        detector.score(found, corrupted).double(), -picked.log().sum(), atol=1e-5, rtol=1e-5
+    )
+
+
+def test_two_stages_train_one_and_then_the_other_from_its_weights() -> None:
+    objective = ReplacedTokens(TASK, generator=Generator(size=1, shares="none"), two_stage=2)
+    module = built(objective, TINY).train()
+    first, second = posed(objective, ROWS), posed(objective, ROWS, noise=NOISE.seen_as(2))
+    assert set(first.counts) == {"generator"} and set(second.counts) == {"replaced"}
+    assert {name.split(".")[0] for name in gradients(module, [first])} == {"generator", "generator_head"}
+    module.eval()(tensors(second))
+    assert not module.is_handed_over, "looking at held-out rows changes nothing"
+    assert {name.split(".")[0] for name in gradients(module.train(), [second])} == {"backbone", "detector"}
+    for name, weight in module.backbone.state_dict().items():
+        assert torch.equal(weight, module.generator.state_dict()[name]), name
+    with torch.no_grad():
+        module.backbone.embeddings.token.weight += 1
+    loss_of(module, [second])
+    assert "is_handed_over" in module.state_dict()
+    assert not torch.equal(module.backbone.embeddings.token.weight, module.generator.embeddings.token.weight)
+
+
+def test_two_stages_need_models_alike_and_apart() -> None:
+    with pytest.raises(UserError, match="size to 1 and"):
+        ReplacedTokens(TASK, two_stage=1)
+
+
+def test_the_saved_backbone_is_the_discriminators() -> None:
+    module = built(ReplacedTokens(TASK), TINY)
+    assert module.backbone is not module.generator and set(module.saved_heads) == {"detection_head"}
+    replacing = built(ReplacedTokens(TASK, asks="pieces_where_chosen"), TINY)
+    assert set(replacing.saved_heads) == {"lm_head"}
+
+
+def test_noise_of_a_piece_is_its_own() -> None:
+    drawn = posed(ReplacedTokens(TASK), ROWS).arrays["sampling_noise"]
+    assert drawn.dtype == np.float32 and (drawn >= 0).all() and (drawn < 1).all()
+    assert len(np.unique(drawn)) == drawn.size
