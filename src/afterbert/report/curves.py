@@ -32,6 +32,11 @@ class Curves:
     alarm: str
     remarks: tuple[str, ...]
 
+    @property
+    def styles(self) -> set[str]:
+        """The kinds of lines that the large charts hold."""
+        return {trace.style for chart in self.large for trace in chart.traces}
+
 
 def curves_of(record: RunRecord) -> Curves:
     """Every chart that the metrics have something for."""

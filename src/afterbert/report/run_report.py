@@ -48,7 +48,7 @@ def run_html(record: RunRecord) -> str:
         facts=summary.facts_of(record),
         headline=summary.headline_of(record),
         measures=summary.in_words(record.measured.measures),
-        counts=summary.in_words(record.measured.counts),
+        counts=summary.counts_in_words(record.measured.counts),
         objective=summary.in_words(record.measured.objective),
         filled=filled_texts(record.samples.filled),
         corrupted=corrupted_texts(record.samples.corrupted),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from afterbert.report import figures
+from afterbert.report.metrics import Metrics
 from afterbert.report.run_record import RunRecord
 
 HEADLINE = "masked_accuracy"
@@ -28,6 +29,7 @@ _MEASURES = {
     "accuracy_wholly_masked_word": "several pieces, all hidden",
 }
 _SPLIT = "accuracy_"
+_STATES = {"preempted": "stopped before its end", "": "state unknown"}
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,12 @@ def in_words(measures: Mapping[str, float | None]) -> list[tuple[str, str]]:
     return [(measure_name(key), measure_value(key, value)) for key, value in measures.items()]
 
 
+def counts_in_words(counts: Mapping[str, float | None]) -> list[tuple[str, str]]:
+    """Counts of pieces asked, each by the name of its measure."""
+    names = {key: _MEASURES.get(_SPLIT + key, figures.words(key)) for key in counts}
+    return [(names[key], figures.count(value)) for key, value in counts.items()]
+
+
 def facts_of(record: RunRecord) -> tuple[Fact, ...]:
     """What it took and what it gave, in a few figures; those that are known."""
     metrics, measures = record.metrics, record.measured.measures
@@ -137,7 +145,7 @@ def facts_of(record: RunRecord) -> tuple[Fact, ...]:
     known = [
         Fact(figures.duration(metrics.last("seconds")), "of training"),
         Fact(figures.large(metrics.last("tokens")), "tokens seen"),
-        Fact(figures.large(metrics.last("tokens_per_second")), "tokens per second"),
+        Fact(figures.large(_tokens_per_second(metrics)), "tokens per second"),
         Fact(figures.number(measures.get("loss")), "held-out loss, nats"),
         Fact(figures.number(measures.get("bits_per_byte")), "bits per byte"),
     ]
@@ -167,7 +175,7 @@ def standing(record: RunRecord) -> str:
     where = f"step {figures.count(step)}" if step is not None else "no step yet"
     total = f" of {figures.count(status.total_steps)}" if status.total_steps else ""
     why = f": {status.message}" if status.message else ""
-    return f"Not finished: {status.state or 'state unknown'}, {where}{total}{why}."
+    return f"Not finished: {_STATES.get(status.state or '', status.state)}, {where}{total}{why}."
 
 
 def parameters(path: Path) -> int | None:
@@ -181,6 +189,11 @@ def parameters(path: Path) -> int | None:
         return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
     except (OSError, struct.error, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
+
+
+def _tokens_per_second(metrics: Metrics) -> float | None:
+    tokens, seconds = metrics.last("tokens"), metrics.last("seconds")
+    return tokens / seconds if tokens is not None and seconds else metrics.last("tokens_per_second")
 
 
 def _course(record: RunRecord) -> str:
