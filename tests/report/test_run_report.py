@@ -216,10 +216,24 @@ def test_unfinished_run_says_so(run):
     assert set(page.attributes("id")) == SECTIONS - {"filled", "corrupted", "statistics"}
 
 
-def test_below_the_baseline_is_said(run):
-    measures, baselines = {"masked_accuracy": 0.1}, {"left_and_right_neighbour": 0.17}
+@pytest.mark.parametrize(
+    ("accuracy", "said"),
+    [(0.1, "7.0 points below counting neighbours"), (0.174, "Level with counting neighbours")],
+)
+def test_a_model_that_is_not_worth_it_is_told(run, accuracy, said):
+    measures, baselines = {"masked_accuracy": accuracy}, {"left_and_right_neighbour": 0.17}
     write(run, "evaluation.json", {"measures": measures, "baselines": baselines})
-    assert "7.0 points below counting neighbours" in page_of(run).text
+    assert said in page_of(run).text
+
+
+def test_each_part_of_a_loss_has_its_curve(run):
+    before = page_of(run).attributes("class").count("chart")
+    lines = [{"kind": "step", "step": i, "loss": 3.0, "parts": {"masked": 2.0, "order": 1.0}} for i in (1, 2)]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    page = page_of(run)
+    titles = [found for found in page.attributes("aria-label") if "part" in found]
+    assert len(titles) == 2
+    assert before == 5
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,6 @@ def curves_of(record: RunRecord) -> Curves:
         small += [
             _line(f"loss, part “{figures.words(name)}”", steps, ys, figures.number)
             for name, ys in metrics.parts.items()
-            for name, ys in metrics.parts.items()
         ]
     return Curves(
         large=tuple(chart for chart in large if chart),

@@ -29,6 +29,7 @@ _MEASURES = {
     "accuracy_wholly_masked_word": "several pieces, all hidden",
 }
 _SPLIT = "accuracy_"
+_LEVEL = 0.5  # points; less is no difference to speak of in one run
 _STATES = {"preempted": "stopped before its end", "": "state unknown"}
 
 
@@ -74,6 +75,8 @@ class Headline:
         if best is None:
             return ""
         gain = 100 * (self.model.value - best.value)
+        if abs(gain) < _LEVEL:
+            return f"Level with {best.name}: not yet worth its training."
         if gain > 0:
             return f"{gain:.1f} points above {best.name}: training found more than counts can tell."
         return f"{-gain:.1f} points below {best.name}: not yet worth its training."
