@@ -25,6 +25,7 @@ from afterbert.nn.position_embeddings.none import NoPositionEmbedding
 from afterbert.nn.position_embeddings.sinusoid import Sinusoid
 from afterbert.nn.positions.rotary import Rotary
 from afterbert.nn.residuals.pre_norm import PreNorm
+from afterbert.nn.sharing.attention import ShareAttention
 from afterbert.nn.stack import Stack, Windows
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijk"]
@@ -134,7 +135,9 @@ REFUSED = {
     "norm": replace(BERT, norm=RMSNorm()),
     "embeddings.positions": replace(BERT, embeddings=Embeddings(positions=Sinusoid())),
     "stack.attention.bias": replace(BERT, stack=replace(BERT.stack, attention=Attention(bias=False))),
-    "embeddings.embedding_size": replace(BERT, embeddings=Embeddings(embedding_size=8)),
+    "embeddings.embedding_size": replace(
+        BERT, embeddings=Embeddings(embedding_size=8), stack=replace(BERT.stack, sharing=ShareAttention())
+    ),
     "lm_head.has_transform": replace(LAPTOP, lm_head=LMHead(has_transform=False)),
 }
 

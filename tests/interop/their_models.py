@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from afterbert.interop.families import family_named
+
 SIZES = {
     "vocab_size": 37,
     "hidden_size": 24,
@@ -46,17 +48,63 @@ CONFIGS: dict[str, list[dict[str, Any]]] = {
             "norm_eps": 1e-2,
         },
     ],
+    "albert": [
+        {"embedding_size": 10, "num_hidden_groups": 1},
+        {"embedding_size": 24, "num_hidden_groups": 3, "hidden_act": "relu"},
+        {"embedding_size": 5, "num_hidden_layers": 4, "num_hidden_groups": 2, "layer_norm_eps": 1e-3},
+    ],
 }
 CASES = [(family, number) for family, configs in CONFIGS.items() for number in range(len(configs))]
 
+_BART = {"encoder_layers": 2, "decoder_layers": 2, "d_model": 24, "decoder_start_token_id": 3} | {
+    f"{side}_{key}": value
+    for side in ("encoder", "decoder")
+    for key, value in (("attention_heads", 3), ("ffn_dim", 20))
+}
+_T5 = {"d_model": 24, "num_layers": 2, "num_heads": 3, "d_kv": 6, "d_ff": 20, "decoder_start_token_id": 1}
+_XLNET = {"d_model": 24, "n_layer": 3, "n_head": 3, "d_inner": 20}
+
+GENERATING: dict[str, list[dict[str, Any]]] = {
+    "gpt2": [
+        {"n_embd": 24, "n_layer": 2, "n_head": 3, "n_positions": 17},
+        {"n_embd": 16, "n_layer": 1, "n_head": 1, "n_inner": 10, "activation_function": "relu"},
+        {"n_embd": 12, "n_layer": 3, "n_head": 4, "layer_norm_epsilon": 1e-2},
+    ],
+    "bart": [
+        {**_BART, "max_position_embeddings": 15},
+        {**_BART, "scale_embedding": True, "decoder_layers": 3, "activation_function": "relu"},
+        {**_BART, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 9, "decoder_ffn_dim": 9},
+    ],
+    "t5": [
+        {**_T5, "relative_attention_num_buckets": 8, "relative_attention_max_distance": 9},
+        {**_T5, "feed_forward_proj": "gated-gelu", "num_decoder_layers": 3, "tie_word_embeddings": False},
+        {**_T5, "feed_forward_proj": "gated-silu", "d_kv": 8, "relative_attention_num_buckets": 32},
+    ],
+    "xlnet": [
+        {**_XLNET},
+        {**_XLNET, "clamp_len": 4, "ff_activation": "relu", "n_layer": 1},
+        {**_XLNET, "d_model": 16, "n_head": 4, "mem_len": 7, "layer_norm_eps": 1e-3},
+    ],
+}
+GENERATING_CASES = [
+    (family, number) for family, configs in GENERATING.items() for number in range(len(configs))
+]
+
 
 def their_model(family: str, number: int) -> torch.nn.Module:
-    """A masked-LM of theirs in double precision of which every weight, also norms and biases, is random."""
-    from transformers import AutoConfig, AutoModelForMaskedLM
+    """A model of theirs with its language-model head, of which every weight, also norms and biases, is
+    random."""
+    import transformers
 
-    config = AutoConfig.for_model(family, **{**SIZES, **IDS, **CONFIGS[family][number]})
+    if family in CONFIGS:
+        config = transformers.AutoConfig.for_model(family, **{**SIZES, **IDS, **CONFIGS[family][number]})
+    else:
+        config = transformers.AutoConfig.for_model(
+            family, vocab_size=37, **{**IDS, **GENERATING[family][number]}
+        )
     torch.manual_seed(number)
-    model = AutoModelForMaskedLM.from_config(config, attn_implementation="eager").eval()
+    implementation = {} if family == "xlnet" else {"attn_implementation": "eager"}
+    model = getattr(transformers, family_named(family).lm_class)._from_config(config, **implementation).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(torch.randn_like(parameter) * 0.3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from afterbert.base import plugins
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.interop.families import Family, family_named
+from afterbert.interop.families import Config, Family, family_named
 from afterbert.interop.hub import locate
 from afterbert.interop.strangers import TensorFiles, read_config, tokenizer_size
 from afterbert.interop.weights import Weight
@@ -58,7 +59,7 @@ def import_folder(name: str | Path, *, revision: str | None = None) -> Imported:
     broken or only pickles.
     """
     folder = locate(name, revision=revision)
-    config = read_config(folder)
+    config: Config = read_config(folder)
     model_type = config.get("model_type")
     if model_type not in plugins.names(Family):
         known = ", ".join(plugins.names(Family))
@@ -66,8 +67,9 @@ def import_folder(name: str | Path, *, revision: str | None = None) -> Imported:
             f"{folder / 'config.json'} has model_type {model_type!r}; families that can be read: {known}"
         )
     family = family_named(str(model_type))
-    architecture = family.architecture_of(config)
     files = TensorFiles.of(folder)
+    config = family.with_names(config, files.shapes)
+    architecture = family.architecture_of(config)
     table = family.weights(config, architecture)
     found = _found(table, files, family)
     _check(table, found, files, architecture, folder)
@@ -122,12 +124,10 @@ def _check(
     shapes |= {"pooler.dense.weight": (width, width), "pooler.dense.bias": (width,)}
     shapes |= {"pair_head.weight": (2, width), "pair_head.bias": (2,)}
     for line in table:
-        if line.ours is None:
-            continue
-        expected = line.shape_of_theirs(shapes[line.ours])
+        expected = line.shape_of_theirs(shapes[line.ours] if line.ours else ())
         for name in line.theirs:
             if name not in found:
-                if line.ours.startswith("backbone."):
+                if (line.ours or "").startswith("backbone."):
                     raise UserError(
                         f"{folder} lacks the weight {name}; the folder is not whole, or of another family"
                     )
@@ -163,6 +163,7 @@ def _parts(
     incomplete = set()
     for line in table:
         if line.ours is None:
+            _refuse_unless_zero({name: theirs[name] for name in line.theirs if name in theirs})
             continue
         part, _, name = line.ours.partition(".")
         if all(wanted in theirs for wanted in line.theirs):
@@ -180,13 +181,21 @@ def _parts(
     return {part: state for part, state in parts.items() if part not in incomplete}, notes
 
 
+def _refuse_unless_zero(tensors: Mapping[str, Tensor]) -> None:
+    for name, tensor in tensors.items():
+        if tensor.any():
+            raise UserError(
+                f"the folder's {name} is not zero, and has no place here; it cannot be read exactly"
+            )
+
+
 def _unused(found: Mapping[str, str], files: TensorFiles, family: Family) -> list[str]:
     """Names in the files that were not taken and are not known to say nothing."""
     left = set(files.shapes) - set(found.values())
-    says_nothing = {
-        name for name in left for full in (name, family.prefix + name) if full.startswith(family.meaningless)
-    }
-    return sorted(left - says_nothing)
+    says_nothing = re.compile(family.meaningless)
+    return sorted(
+        name for name in left if not says_nothing.match(name) and not says_nothing.match(family.prefix + name)
+    )
 
 
 def _shape(shape: tuple[int, ...]) -> str:

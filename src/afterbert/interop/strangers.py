@@ -23,16 +23,19 @@ _TOKENIZER_BYTES = 1 << 26
 _INDEX_BYTES = 1 << 24
 
 # Far above any text model, far below what makes building a skeleton of modules slow.
+_LAYERS, _HEADS, _WIDTH, _INNER, _PLACES = 512, 1 << 10, 1 << 16, 1 << 18, 1 << 22
 _SIZES = {
-    "hidden_size": 1 << 16,
-    "embedding_size": 1 << 16,
-    "num_hidden_layers": 512,
-    "num_attention_heads": 1 << 10,
-    "intermediate_size": 1 << 18,
+    **dict.fromkeys(("hidden_size", "embedding_size", "n_embd", "d_model", "d_kv", "d_head"), _WIDTH),
+    **dict.fromkeys(("intermediate_size", "n_inner", "d_ff", "d_inner"), _INNER),
+    **dict.fromkeys(("encoder_ffn_dim", "decoder_ffn_dim"), _INNER),
+    **dict.fromkeys(("num_hidden_layers", "n_layer", "num_layers", "num_decoder_layers"), _LAYERS),
+    **dict.fromkeys(("encoder_layers", "decoder_layers", "num_hidden_groups", "inner_group_num"), _LAYERS),
+    "global_attn_every_n_layers": _LAYERS,
+    **dict.fromkeys(("num_attention_heads", "n_head", "num_heads"), _HEADS),
+    **dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), _HEADS),
+    **dict.fromkeys(("max_position_embeddings", "n_positions", "local_attention"), _PLACES),
+    **dict.fromkeys(("relative_attention_num_buckets", "relative_attention_max_distance"), _PLACES),
     "vocab_size": 1 << 23,
-    "max_position_embeddings": 1 << 22,
-    "local_attention": 1 << 22,
-    "global_attn_every_n_layers": 512,
 }
 
 
@@ -55,17 +58,22 @@ def _objects(value: Any) -> bool:
 # (keys, what is allowed besides null, how to say it); sizes come on top
 _RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("type_vocab_size", lambda value: _whole(value, 0, 1 << 10), "a whole number from 0 to 1,024"),
+    ("mem_len|clamp_len|reuse_len", lambda value: _whole(value, -1, _PLACES), "a whole number from -1"),
     (
-        r".*(dropout|_drop|dropout_prob|pdrop)",
+        r".*(dropout|_drop|dropout_prob|pdrop|dropout_rate)",
         lambda value: _number(value, 0, 0.999),
         "a number from 0 to 0.999",
     ),
     (r".*(_eps|_epsilon)", lambda value: _number(value, 1e-30, 1), "a small number above 0"),
     (r".*_theta", lambda value: _number(value, 1.001, 1e12), "a number above 1"),
     (r"pad_token_id", lambda value: _whole(value, 0, 1 << 23), "the number of a piece"),
-    (r".*_bias|tie_word_embeddings|is_decoder", lambda value: isinstance(value, bool), "true or false"),
     (
-        r"hidden_act|.*activation|position_embedding_type|model_type",
+        r".*_bias|tie_word_embeddings|is_decoder|scale_.*",
+        lambda value: isinstance(value, bool),
+        "true or false",
+    ),
+    (
+        r"hidden_act|.*activation(_function)?|position_embedding_type|model_type|feed_forward_proj|attn_type",
         lambda value: isinstance(value, str),
         "a word",
     ),

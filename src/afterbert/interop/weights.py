@@ -18,7 +18,7 @@ class Weight:
     zeros where we hold nothing.
 
     rows_before: rows that only theirs begins with; transposed: theirs is a matrix the other way round
-    (GPT-2's); shape: of theirs, where ours is None.
+    (GPT-2's); shape: of each of theirs, where it has more axes than ours (XLNet's heads) or ours is None.
 
     >>> packed = Weight("qkv.weight", ("q.weight", "k.weight", "v.weight"))
     >>> {name: tensor.tolist() for name, tensor in packed.to_theirs(torch.arange(6).view(3, 2)).items()}
@@ -37,20 +37,23 @@ class Weight:
             return {name: torch.zeros(self.shape) for name in self.theirs}
         if self.rows_before:
             tensor = torch.cat((tensor.new_zeros(self.rows_before, *tensor.shape[1:]), tensor))
-        parts = tensor.chunk(len(self.theirs))
-        if self.transposed:
-            parts = tuple(part.T for part in parts)
-        return {name: part.contiguous().clone() for name, part in zip(self.theirs, parts)}
+        parts = [part.T if self.transposed else part for part in tensor.chunk(len(self.theirs))]
+        return {
+            name: part.reshape(self.shape or part.shape).clone(memory_format=torch.contiguous_format)
+            for name, part in zip(self.theirs, parts)
+        }
 
     def to_ours(self, found: Mapping[str, Tensor]) -> Tensor:
         """Our tensor from theirs, in float32."""
         parts = [found[name].float() for name in self.theirs]
+        if self.shape:
+            parts = [part.flatten(1) for part in parts]
         whole = torch.cat([part.T if self.transposed else part for part in parts])
         return whole[self.rows_before :].clone()
 
     def shape_of_theirs(self, ours: Shape) -> Shape:
         """The shape each of theirs must have, given ours."""
-        if self.ours is None:
+        if self.shape:
             return self.shape
         shape = (ours[0] // len(self.theirs) + self.rows_before, *ours[1:])
         return shape[::-1] if self.transposed else shape

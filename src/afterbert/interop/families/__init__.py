@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -17,7 +17,7 @@ from afterbert.models import Architecture
 Config = Mapping[str, Any]
 
 # Nodes that change training but not what a trained model computes: never a reason to refuse an export.
-_TRAINING_ONLY = ("hidden_dropout_prob", "attention_probs_dropout_prob", "initialization.", "inner_dropout")
+_TRAINING_ONLY = ("dropout", "initialization.")
 
 
 class Family(ABC):
@@ -35,8 +35,8 @@ class Family(ABC):
     prefix: ClassVar[str]
     #: what their tokenizer must return for the model
     model_input_names: ClassVar[tuple[str, ...]] = ("input_ids", "attention_mask")
-    #: names, or beginnings of names, that may stand in a folder and say nothing
-    meaningless: ClassVar[tuple[str, ...]] = ()
+    #: a pattern of names that may stand in a folder and say nothing (copies of tied tables, stored masks)
+    meaningless: ClassVar[str] = "(?!)"
 
     @abstractmethod
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
@@ -55,6 +55,10 @@ class Family(ABC):
     def normal_form(self, architecture: Architecture) -> Architecture:
         """The same computation, written the way `architecture_of` writes it."""
         return architecture
+
+    def with_names(self, config: Config, names: Iterable[str]) -> Config:
+        """Their config with what only the names of the saved tensors tell."""
+        return config
 
     def naturalness(self, architecture: Architecture) -> int:
         """Which of several exact families is meant: the highest wins."""

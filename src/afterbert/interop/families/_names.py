@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any, TypeVar, cast
 
+from afterbert.base import plugins
 from afterbert.base.errors import UserError
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
+from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.nn.activations import ACTIVATIONS, Activation
+from afterbert.nn.heads import LMHead
+from afterbert.nn.sharing.none import NoSharing
+from afterbert.nn.stack import Stack
+
+Kind = TypeVar("Kind", bound=Architecture)
 
 _SYNONYMS = {"gelu_pytorch_tanh": "gelu_new", "swish": "silu"}
 
@@ -27,18 +35,48 @@ def activation(config: Mapping[str, Any], key: str, default: str) -> Activation:
 
 def as_encoder(architecture: Architecture, family: str) -> Encoder:
     """Raises UserError for anything that is no encoder."""
-    if not isinstance(architecture, Encoder):
-        kind = type(architecture).__module__.rsplit(".", 1)[-1]
-        raise UserError(f"Hugging Face's {family} is an encoder; this model is of type {kind}")
+    return as_kind(Encoder, architecture, family)
+
+
+def as_kind(kind: type[Kind], architecture: Architecture, family: str) -> Kind:
+    """Raises UserError for an architecture of another kind."""
+    if not isinstance(architecture, kind):
+        ours, theirs = plugins.name_of(architecture), plugins.name_of(kind)
+        raise UserError(f"Hugging Face's {family} is of type {theirs}; this model is of type {ours}")
     return architecture
 
 
-def bert_layers(prefix: str, num_hidden_layers: int) -> list[Weight]:
-    """The layers of BERT and its descendants."""
+def unshared(stack: Stack) -> Stack:
+    """The stack as families write it that know no sharing: each layer with its own copy of the weights."""
+    return replace(stack, sharing=NoSharing())
+
+
+def untransformed(head: LMHead) -> LMHead:
+    """A head without transform written in one way: what its dense layer would be does not matter."""
+    return head if head.has_transform else replace(head, activation="gelu", bias=True)
+
+
+def normal_pair(ours: EncoderDecoder) -> EncoderDecoder:
+    """An encoder-decoder written in one way."""
+    same = ours.num_decoder_layers == ours.num_hidden_layers
+    return replace(
+        ours,
+        num_decoder_layers=None if same else ours.num_decoder_layers,
+        stack=unshared(ours.stack),
+        lm_head=untransformed(ours.lm_head),
+    )
+
+
+def bert_layers(prefix: str, architecture: Encoder) -> list[Weight]:
+    """The layers of BERT and its descendants; parts that our layers share are written once for each layer."""
     table: list[Weight] = []
-    for i in range(num_hidden_layers):
+    plan = architecture.stack.sharing.plan(architecture.num_hidden_layers)
+    for i, (attends, transforms) in enumerate(zip(plan.attention, plan.feed_forward)):
         theirs = f"{prefix}encoder.layer.{i}"
-        attention, feed_forward = f"backbone.stack.attention.{i}", f"backbone.stack.feed_forward.{i}"
+        attention, feed_forward = (
+            f"backbone.stack.attention.{attends}",
+            f"backbone.stack.feed_forward.{transforms}",
+        )
         packed = tuple(f"{theirs}.attention.self.{part}" for part in ("query", "key", "value"))
         for ours, name in (
             (f"{attention}.inner.qkv", packed),

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, ids_of, refuse_unless
-from afterbert.interop.families._names import activation, as_encoder, bert_embeddings, bert_layers
+from afterbert.interop.families._names import activation, as_encoder, bert_embeddings, bert_layers, unshared
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
@@ -27,7 +27,7 @@ class Bert(Family):
     pretraining_class = "BertForPreTraining"
     prefix = "bert."
     model_input_names = ("input_ids", "token_type_ids", "attention_mask")
-    meaningless = ("bert.embeddings.position_ids", "cls.predictions.decoder.")
+    meaningless = r"bert\.embeddings\.position_ids|cls\.predictions\.decoder\."
 
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
         ours = as_encoder(architecture, "bert")
@@ -75,13 +75,14 @@ class Bert(Family):
     def normal_form(self, architecture: Architecture) -> Architecture:
         ours = as_encoder(architecture, "bert")
         segments = ours.embeddings.type_vocab_size or 2
-        return replace(ours, embeddings=replace(ours.embeddings, type_vocab_size=segments))
+        embeddings = replace(ours.embeddings, type_vocab_size=segments)
+        return replace(ours, embeddings=embeddings, stack=unshared(ours.stack))
 
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
         ours = cast(Encoder, architecture)
         return [
             *bert_embeddings(self.prefix, ours, rows_before=0, empty_segments=2),
-            *bert_layers(self.prefix, ours.num_hidden_layers),
+            *bert_layers(self.prefix, ours),
             *lines("lm_head.transform.dense", "cls.predictions.transform.dense", "weight", "bias"),
             *lines("lm_head.transform.norm", "cls.predictions.transform.LayerNorm", "weight", "bias"),
             Weight("lm_head.bias", ("cls.predictions.bias",)),

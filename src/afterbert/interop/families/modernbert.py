@@ -34,7 +34,7 @@ _GLOBAL_THETA, _LOCAL_THETA = 160_000.0, 10_000.0
 class Modernbert(Family):
     lm_class = "ModernBertForMaskedLM"
     prefix = "model."
-    meaningless = ("decoder.weight",)
+    meaningless = r"decoder\.weight"
 
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
         ours = as_encoder(architecture, "modernbert")

@@ -13,7 +13,7 @@ from typing import Any, cast
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family
-from afterbert.interop.families._names import as_encoder, bert_embeddings, bert_layers
+from afterbert.interop.families._names import as_encoder, bert_embeddings, bert_layers, unshared
 from afterbert.interop.families.bert import Bert
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
@@ -23,7 +23,7 @@ from afterbert.models.encoder import Encoder
 class Roberta(Family):
     lm_class = "RobertaForMaskedLM"
     prefix = "roberta."
-    meaningless = ("roberta.embeddings.position_ids", "lm_head.decoder.")
+    meaningless = r"roberta\.embeddings\.position_ids|lm_head\.decoder\."
 
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
         ours = as_encoder(architecture, "roberta")
@@ -50,7 +50,8 @@ class Roberta(Family):
     def normal_form(self, architecture: Architecture) -> Architecture:
         ours = as_encoder(architecture, "roberta")
         segments = ours.embeddings.type_vocab_size or 1
-        return replace(ours, embeddings=replace(ours.embeddings, type_vocab_size=segments))
+        embeddings = replace(ours.embeddings, type_vocab_size=segments)
+        return replace(ours, embeddings=embeddings, stack=unshared(ours.stack))
 
     def naturalness(self, architecture: Architecture) -> int:
         return 1 if as_encoder(architecture, "roberta").embeddings.type_vocab_size == 1 else -1
@@ -59,7 +60,7 @@ class Roberta(Family):
         ours = cast(Encoder, architecture)
         return [
             *bert_embeddings(self.prefix, ours, rows_before=_rows_before(config), empty_segments=1),
-            *bert_layers(self.prefix, ours.num_hidden_layers),
+            *bert_layers(self.prefix, ours),
             *lines("lm_head.transform.dense", "lm_head.dense", "weight", "bias"),
             *lines("lm_head.transform.norm", "lm_head.layer_norm", "weight", "bias"),
             Weight("lm_head.bias", ("lm_head.bias",)),

@@ -1,0 +1,123 @@
+"""ALBERT: BERT with narrow tables, and layers that share their weights in groups.
+
+Names: transformers, models/albert/modeling_albert.py. Sharing of only one kind of part has no form there:
+such a model is written as BERT, each layer with its copy, when its tables are not narrow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+from afterbert.base.errors import UserError
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.interop.families import Config, Family, refuse_unless
+from afterbert.interop.families._names import as_encoder
+from afterbert.interop.families.bert import Bert
+from afterbert.interop.weights import Weight, lines
+from afterbert.models import Architecture
+from afterbert.models.encoder import Encoder
+from afterbert.nn.sharing import Sharing
+from afterbert.nn.sharing.all import ShareAll
+from afterbert.nn.sharing.groups import ShareGroups
+from afterbert.nn.sharing.none import NoSharing
+
+
+class Albert(Family):
+    lm_class = "AlbertForMaskedLM"
+    pretraining_class = "AlbertForPreTraining"
+    prefix = "albert."
+    model_input_names = ("input_ids", "token_type_ids", "attention_mask")
+    meaningless = r"albert\.embeddings\.position_ids|predictions\.decoder\."
+
+    def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
+        ours = as_encoder(architecture, "albert")
+        plan = ours.stack.sharing.plan(ours.num_hidden_layers)
+        return {
+            **Bert().config_of(ours, vocabulary),
+            "embedding_size": ours.embeddings.embedding_size or ours.hidden_size,
+            "num_hidden_groups": len(set(plan.attention)),
+            "inner_group_num": 1,
+        }
+
+    def architecture_of(self, config: Config) -> Encoder:
+        refuse_unless(config, "inner_group_num", 1)
+        defaults = {
+            "vocab_size": 30000,
+            "hidden_size": 4096,
+            "num_hidden_layers": 12,
+            "num_attention_heads": 64,
+            "intermediate_size": 16384,
+            "hidden_act": "gelu_new",
+            "hidden_dropout_prob": 0.0,
+            "attention_probs_dropout_prob": 0.0,
+        }
+        bert = Bert().architecture_of({**defaults, **config})
+        sharing = _groups(bert.num_hidden_layers, config.get("num_hidden_groups", 1))
+        return replace(
+            bert,
+            embeddings=replace(bert.embeddings, embedding_size=config.get("embedding_size", 128)),
+            stack=replace(bert.stack, sharing=sharing),
+        )
+
+    def normal_form(self, architecture: Architecture) -> Architecture:
+        ours = as_encoder(architecture, "albert")
+        segments = ours.embeddings.type_vocab_size or 2
+        ours = replace(ours, embeddings=replace(ours.embeddings, type_vocab_size=segments))
+        plan = ours.stack.sharing.plan(ours.num_hidden_layers)
+        if plan.attention != plan.feed_forward:
+            return ours
+        sharing = _groups(ours.num_hidden_layers, len(set(plan.attention)))
+        return replace(ours, stack=replace(ours.stack, sharing=sharing))
+
+    def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
+        ours = cast(Encoder, architecture)
+        embeddings = "albert.embeddings"
+        table = [
+            *lines("backbone.embeddings.token", f"{embeddings}.word_embeddings", "weight"),
+            *lines("backbone.embeddings.position", f"{embeddings}.position_embeddings", "weight"),
+            *lines("backbone.embeddings.norm", f"{embeddings}.LayerNorm", "weight", "bias"),
+            *lines(
+                "backbone.embeddings.widen", "albert.encoder.embedding_hidden_mapping_in", "weight", "bias"
+            ),
+            *lines("lm_head.transform.dense", "predictions.dense", "weight", "bias"),
+            *lines("lm_head.transform.norm", "predictions.LayerNorm", "weight", "bias"),
+            Weight("lm_head.bias", ("predictions.bias",)),
+            *lines("pooler.dense", "albert.pooler", "weight", "bias"),
+            *lines("pair_head", "sop_classifier.classifier", "weight", "bias"),
+        ]
+        segments = f"{embeddings}.token_type_embeddings.weight"
+        if ours.embeddings.type_vocab_size:
+            table.append(Weight("backbone.embeddings.segment.weight", (segments,)))
+        else:
+            table.append(Weight(None, (segments,), shape=(2, ours.embeddings.width(ours.sizes))))
+        for group in sorted(set(ours.stack.sharing.plan(ours.num_hidden_layers).attention)):
+            table += _group(group)
+        return table
+
+
+def _group(group: int) -> list[Weight]:
+    theirs = f"albert.encoder.albert_layer_groups.{group}.albert_layers.0"
+    attention, feed_forward = f"backbone.stack.attention.{group}", f"backbone.stack.feed_forward.{group}"
+    packed = tuple(f"{theirs}.attention.{part}" for part in ("query", "key", "value"))
+    return [
+        *lines(f"{attention}.inner.qkv", packed, "weight", "bias"),
+        *lines(f"{attention}.inner.output", f"{theirs}.attention.dense", "weight", "bias"),
+        *lines(f"{attention}.norm", f"{theirs}.attention.LayerNorm", "weight", "bias"),
+        *lines(f"{feed_forward}.inner.input", f"{theirs}.ffn", "weight", "bias"),
+        *lines(f"{feed_forward}.inner.output", f"{theirs}.ffn_output", "weight", "bias"),
+        *lines(f"{feed_forward}.norm", f"{theirs}.full_layer_layer_norm", "weight", "bias"),
+    ]
+
+
+def _groups(layers: int, groups: int) -> Sharing:
+    """The plan of so many groups of neighbours."""
+    if groups == layers:
+        return NoSharing()
+    if groups == 1:
+        return ShareAll()
+    if layers % groups:
+        raise UserError(
+            f"config.json has {layers} layers in {groups} groups; only groups of one size can be read here"
+        )
+    return ShareGroups(layers_per_group=layers // groups)

@@ -1,0 +1,169 @@
+"""T5, also in its 1.1 form: relative bias, root-mean-square norms before each part, no biases; one table of
+pieces.
+
+Names: transformers, models/t5/modeling_t5.py. There `gated-gelu` always means the tanh approximation. Whether
+the logits have a table of their own shows in the names of the tensors only (their config always says tied),
+and whether hidden states are scaled first in `scale_decoder_outputs` or, in older folders, in
+`tie_word_embeddings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, cast
+
+from afterbert.base.errors import UserError
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.interop.families import Config, Family, ids_of
+from afterbert.interop.families._names import activation, as_kind, normal_pair
+from afterbert.interop.weights import Weight, lines
+from afterbert.models import Architecture
+from afterbert.models.encoder_decoder import EncoderDecoder
+from afterbert.nn.attention import Attention
+from afterbert.nn.embeddings import Embeddings
+from afterbert.nn.feed_forwards import FeedForward
+from afterbert.nn.feed_forwards.gated import Gated
+from afterbert.nn.feed_forwards.plain import Plain
+from afterbert.nn.heads import LMHead
+from afterbert.nn.norms.rms_norm import RMSNorm
+from afterbert.nn.position_embeddings.none import NoPositionEmbedding
+from afterbert.nn.positions.relative_bias import RelativeBias
+from afterbert.nn.residuals.pre_norm import PreNorm
+from afterbert.nn.stack import Stack
+
+
+class T5(Family):
+    lm_class = "T5ForConditionalGeneration"
+    prefix = ""
+    meaningless = (
+        r"(en|de)coder\.embed_tokens\.weight|"
+        r"decoder\.block\.0\.layer\.1\.EncDecAttention\.relative_attention_bias\.weight"
+    )
+
+    def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
+        ours = as_kind(EncoderDecoder, architecture, "t5")
+        positions = ours.stack.attention.positions
+        return {
+            **ids_of(vocabulary),
+            "decoder_start_token_id": vocabulary.pad,
+            "vocab_size": ours.table_size(vocabulary),
+            "d_model": ours.hidden_size,
+            "d_kv": ours.sizes.head_size(ours.stack.attention.head_size),
+            "d_ff": ours.intermediate_size,
+            "num_layers": ours.num_hidden_layers,
+            "num_decoder_layers": ours.decoder_sizes.num_hidden_layers,
+            "num_heads": ours.num_attention_heads,
+            "n_positions": ours.max_position_embeddings,
+            "relative_attention_num_buckets": getattr(positions, "num_buckets", 32),
+            "relative_attention_max_distance": getattr(positions, "max_distance", 128),
+            "dropout_rate": ours.hidden_dropout_prob,
+            "layer_norm_epsilon": getattr(ours.norm, "eps", 1e-6),
+            "feed_forward_proj": _projection(ours.stack.feed_forward),
+            "is_encoder_decoder": True,
+            "scale_decoder_outputs": ours.lm_head.is_scaled,
+            "tie_word_embeddings": ours.lm_head.is_tied,
+        }
+
+    def with_names(self, config: Config, names: Iterable[str]) -> Config:
+        is_tied = "lm_head.weight" not in set(names)
+        scales = config.get("scale_decoder_outputs", config.get("tie_word_embeddings", True))
+        return {**config, "scale_decoder_outputs": scales, "tie_word_embeddings": is_tied}
+
+    def architecture_of(self, config: Config) -> EncoderDecoder:
+        layers = config.get("num_layers", 6)
+        decoder_layers = config.get("num_decoder_layers", layers)
+        rate, is_tied = config.get("dropout_rate", 0.1), config.get("tie_word_embeddings", True)
+        buckets = RelativeBias(
+            num_buckets=config.get("relative_attention_num_buckets", 32),
+            max_distance=config.get("relative_attention_max_distance", 128),
+        )
+        return EncoderDecoder(
+            vocab_size=config.get("vocab_size", 32128),
+            hidden_size=config.get("d_model", 512),
+            num_hidden_layers=layers,
+            num_decoder_layers=None if decoder_layers == layers else decoder_layers,
+            num_attention_heads=config.get("num_heads", 8),
+            intermediate_size=config.get("d_ff", 2048),
+            max_position_embeddings=config.get("n_positions", 512),
+            hidden_dropout_prob=rate,
+            attention_probs_dropout_prob=rate,
+            norm=RMSNorm(eps=config.get("layer_norm_epsilon", 1e-6)),
+            embeddings=Embeddings(positions=NoPositionEmbedding(), type_vocab_size=0, has_norm=False),
+            stack=Stack(
+                attention=Attention(
+                    bias=False, head_size=config.get("d_kv", 64), is_scaled=False, positions=buckets
+                ),
+                feed_forward=_feed_forward(config, rate),
+                residual=PreNorm(),
+                has_final_dropout=True,
+            ),
+            lm_head=LMHead(
+                has_transform=False,
+                decoder_bias=False,
+                is_scaled=config.get("scale_decoder_outputs", is_tied),
+                is_tied=is_tied,
+            ),
+        )
+
+    def normal_form(self, architecture: Architecture) -> Architecture:
+        ours = normal_pair(as_kind(EncoderDecoder, architecture, "t5"))
+        attention = ours.stack.attention
+        attention = replace(attention, head_size=ours.sizes.head_size(attention.head_size))
+        return replace(ours, stack=replace(ours.stack, attention=attention))
+
+    def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
+        ours = cast(EncoderDecoder, architecture)
+        table = lines("backbone.embeddings.token", "shared", "weight")
+        if not ours.lm_head.is_tied:
+            table += lines("lm_head.decoder", "lm_head", "weight")
+        for side, stack, sizes in (
+            ("encoder", "stack", ours.sizes),
+            ("decoder", "decoder_stack", ours.decoder_sizes),
+        ):
+            bias = f"{side}.block.0.layer.0.SelfAttention.relative_attention_bias"
+            table += lines(f"backbone.{stack}.positions.full_attention.table", bias, "weight")
+            table += lines(f"backbone.{stack}.final_norm", f"{side}.final_layer_norm", "weight")
+            plan = ours.stack.sharing.plan(sizes.num_hidden_layers)
+            is_gated = isinstance(ours.stack.feed_forward, Gated)
+            for i, (attends, transforms) in enumerate(zip(plan.attention, plan.feed_forward)):
+                parts = [(f"attention.{attends}", "SelfAttention")]
+                parts += [(f"cross_attention.{attends}", "EncDecAttention")] * (side == "decoder")
+                parts += [(f"feed_forward.{transforms}", "DenseReluDense")]
+                for place, (part, name) in enumerate(parts):
+                    table += _part(
+                        f"{side}.block.{i}.layer.{place}", f"backbone.{stack}.{part}", name, is_gated
+                    )
+        return table
+
+
+def _part(theirs: str, ours: str, name: str, is_gated: bool) -> list[Weight]:
+    table = lines(f"{ours}.norm", f"{theirs}.layer_norm", "weight")
+    if name == "DenseReluDense":
+        entries = ("wi_0", "wi_1") if is_gated else ("wi",)
+        table += lines(
+            f"{ours}.inner.input", tuple(f"{theirs}.{name}.{entry}" for entry in entries), "weight"
+        )
+        return table + lines(f"{ours}.inner.output", f"{theirs}.{name}.wo", "weight")
+    table += lines(f"{ours}.inner.qkv", tuple(f"{theirs}.{name}.{letter}" for letter in "qkv"), "weight")
+    return table + lines(f"{ours}.inner.output", f"{theirs}.{name}.o", "weight")
+
+
+def _projection(feed_forward: FeedForward) -> str:
+    """Their name of a feed-forward part."""
+    name = str(getattr(feed_forward, "activation", "relu"))
+    if isinstance(feed_forward, Gated):
+        if name == "gelu":
+            raise UserError("Hugging Face's t5 has no exact form of this model: its gated-gelu is gelu_new")
+        return "gated-gelu" if name == "gelu_new" else f"gated-{name}"
+    return name
+
+
+def _feed_forward(config: Config, rate: float) -> FeedForward:
+    name = config.get("feed_forward_proj", "relu")
+    if name == "gated-gelu":
+        return Gated(activation="gelu_new", inner_dropout=rate)
+    act = activation({"feed_forward_proj": name.removeprefix("gated-")}, "feed_forward_proj", "relu")
+    if name.startswith("gated-"):
+        return Gated(activation=act, inner_dropout=rate)
+    return Plain(activation=act, bias=False, inner_dropout=rate)

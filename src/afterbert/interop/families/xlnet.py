@@ -1,0 +1,123 @@
+"""XLNet: two streams, relative positions and segments, memory.
+
+Names: transformers, models/xlnet/modeling_xlnet.py. Heads have an axis of their own there. It states no
+longest row: an import says 512.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.interop.families import Config, Family, ids_of, refuse_unless
+from afterbert.interop.families._names import activation, as_kind, unshared, untransformed
+from afterbert.interop.weights import Weight, lines
+from afterbert.models import Architecture
+from afterbert.models.permutation import Permutation
+from afterbert.nn.attention import Attention
+from afterbert.nn.feed_forwards.plain import Plain
+from afterbert.nn.norms.layer_norm import LayerNorm
+from afterbert.nn.positions.transformer_xl import TransformerXL
+from afterbert.nn.stack import Stack
+
+_LONGEST = 512
+
+
+class Xlnet(Family):
+    lm_class = "XLNetLMHeadModel"
+    prefix = "transformer."
+    model_input_names = ("input_ids", "token_type_ids", "attention_mask")
+    meaningless = r"lm_loss\.weight"
+
+    def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
+        ours = as_kind(Permutation, architecture, "xlnet")
+        return {
+            **ids_of(vocabulary),
+            "vocab_size": ours.table_size(vocabulary),
+            "d_model": ours.hidden_size,
+            "n_layer": ours.num_hidden_layers,
+            "n_head": ours.num_attention_heads,
+            "d_inner": ours.intermediate_size,
+            "ff_activation": getattr(ours.stack.feed_forward, "activation", "gelu"),
+            "attn_type": "bi",
+            "initializer_range": getattr(ours.initialization, "initializer_range", 0.02),
+            "layer_norm_eps": getattr(ours.norm, "eps", 1e-12),
+            "dropout": ours.hidden_dropout_prob,
+            "mem_len": ours.mem_len or None,
+            "clamp_len": getattr(ours.stack.attention.positions, "clamp_length", None) or -1,
+            "use_mems_eval": ours.mem_len > 0,
+            "tie_word_embeddings": True,
+        }
+
+    def architecture_of(self, config: Config) -> Permutation:
+        for key, allowed in (
+            ("attn_type", "bi"),
+            ("bi_data", False),
+            ("same_length", False),
+            ("untie_r", True),
+            ("tie_word_embeddings", True),
+        ):
+            refuse_unless(config, key, allowed)
+        refuse_unless(config, "reuse_len", None, 0)
+        clamp, rate = config.get("clamp_len", -1), config.get("dropout", 0.1)
+        return Permutation(
+            vocab_size=config.get("vocab_size", 32000),
+            hidden_size=config.get("d_model", 1024),
+            num_hidden_layers=config.get("n_layer", 24),
+            num_attention_heads=config.get("n_head", 16),
+            intermediate_size=config.get("d_inner", 4096),
+            max_position_embeddings=_LONGEST,
+            hidden_dropout_prob=rate,
+            attention_probs_dropout_prob=rate,
+            norm=LayerNorm(eps=config.get("layer_norm_eps", 1e-12)),
+            stack=Stack(
+                attention=Attention(
+                    bias=False,
+                    positions=TransformerXL(clamp_length=clamp if clamp > 0 else None),
+                    has_relative_segments=True,
+                ),
+                feed_forward=Plain(
+                    activation=activation(config, "ff_activation", "gelu"), inner_dropout=rate
+                ),
+                has_final_dropout=True,
+            ),
+            mem_len=config.get("mem_len") or 0,
+        )
+
+    def normal_form(self, architecture: Architecture) -> Architecture:
+        ours = as_kind(Permutation, architecture, "xlnet")
+        head = untransformed(ours.lm_head)
+        return replace(ours, stack=unshared(ours.stack), lm_head=head, max_position_embeddings=_LONGEST)
+
+    def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
+        ours = cast(Permutation, architecture)
+        width, heads = ours.hidden_size, ours.num_attention_heads
+        by_head = (width, heads, width // heads)
+        table = [
+            *lines("backbone.embeddings.token", "transformer.word_embedding", "weight"),
+            Weight("backbone.query_start.weight", ("transformer.mask_emb",), shape=(1, 1, width)),
+            Weight("lm_head.bias", ("lm_loss.bias",)),
+        ]
+        plan = ours.stack.sharing.plan(ours.num_hidden_layers)
+        for i, (attends, transforms) in enumerate(zip(plan.attention, plan.feed_forward)):
+            theirs, attention = f"transformer.layer.{i}.rel_attn", f"backbone.stack.attention.{attends}"
+            inner = f"{attention}.inner"
+            packed = tuple(f"{theirs}.{letter}" for letter in "qkv")
+            table += [
+                Weight(f"{inner}.qkv.weight", packed, transposed=True, shape=by_head),
+                Weight(f"{inner}.output.weight", (f"{theirs}.o",), shape=by_head),
+                Weight(
+                    f"{inner}.positions.relative.weight", (f"{theirs}.r",), transposed=True, shape=by_head
+                ),
+                Weight(f"{inner}.positions.content_bias", (f"{theirs}.r_w_bias",)),
+                Weight(f"{inner}.positions.distance_bias", (f"{theirs}.r_r_bias",)),
+                Weight(f"{inner}.segments.bias", (f"{theirs}.r_s_bias",)),
+                Weight(f"{inner}.segments.table.weight", (f"{theirs}.seg_embed",), shape=(2, *by_head[1:])),
+                *lines(f"{attention}.norm", f"{theirs}.layer_norm", "weight", "bias"),
+            ]
+            feed_forward, name = f"backbone.stack.feed_forward.{transforms}", f"transformer.layer.{i}.ff"
+            table += lines(f"{feed_forward}.inner.input", f"{name}.layer_1", "weight", "bias")
+            table += lines(f"{feed_forward}.inner.output", f"{name}.layer_2", "weight", "bias")
+            table += lines(f"{feed_forward}.norm", f"{name}.layer_norm", "weight", "bias")
+        return table
