@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from afterbert.base.errors import UserError
 from afterbert.base.rows import ranges, starts_of
 from afterbert.text.characters import SPACE, code_points, kinds_of
 from afterbert.text.tokenizer import Tokenizer
@@ -127,7 +128,12 @@ class Encoder:
         )
 
     def _pieces(self, strings: list[str]) -> _Pieces:
-        encodings = self._backend.encode_batch(strings, add_special_tokens=False)
+        try:
+            encodings = self._backend.encode_batch(strings, add_special_tokens=False)
+        except BaseException as error:  # a panic of the library derives from BaseException
+            if type(error).__name__ != "PanicException":
+                raise
+            raise UserError(f"the tokenizer fails on these texts ({error}); take another one") from error
         counts = np.fromiter(map(len, encodings), np.int64, len(encodings))
         ids = np.fromiter(chain.from_iterable(e.ids for e in encodings), np.int32, counts.sum())
         places = chain.from_iterable(chain.from_iterable(e.offsets for e in encodings))

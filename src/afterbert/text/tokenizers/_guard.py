@@ -1,0 +1,100 @@
+"""A tokenizer.json from elsewhere: looked at as plain data first, then tried out in a process of its own,
+under limits.
+
+The library that runs it is Rust with regular expressions of the file's choice: a bad file can panic (an
+exception that is no `Exception`), eat the memory, or backtrack for ever.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from afterbert.base.errors import UserError
+
+# The largest vocabularies in use (a quarter of a million pieces with merges) make files of some 35 MB.
+_MOST_BYTES = 128 << 20
+_MOST_DEPTH = 32
+_LONGEST_PATTERN = 20_000
+_SECONDS = 30
+_MEMORY_BYTES = 6 << 30
+
+
+def read_untrusted(path: Path) -> str:
+    """The text of a tokenizer.json that can be handed to the library. Raises UserError that says what is
+    wrong."""
+    try:
+        size = path.stat().st_size
+        if size > _MOST_BYTES:
+            raise UserError(
+                f"{path} has {size:,} bytes, more than the {_MOST_BYTES:,} a tokenizer may have; is it the right file?"
+            )
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text)
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read ({error.strerror}); name a folder with a tokenizer.json"
+        ) from error
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise UserError(
+            f"{path} is no JSON that can be read ({_first_line(error)}); download it again"
+        ) from error
+    if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
+        raise UserError(f"{path} holds no tokenizer (no `model`); name a folder with a tokenizer.json")
+    for pattern in _patterns(content, path):
+        if len(pattern) > _LONGEST_PATTERN:
+            raise UserError(
+                f"{path} holds a pattern of {len(pattern):,} characters, more than {_LONGEST_PATTERN:,} are not run"
+            )
+    _try_out(path)
+    return text
+
+
+def _patterns(content: dict[str, Any], path: Path) -> Iterator[str]:
+    """All strings that are run as patterns. Walks level by level, so depth costs no stack."""
+    level: list[Any] = [content]
+    for _ in range(_MOST_DEPTH):
+        below: list[Any] = []
+        for thing in level:
+            if isinstance(thing, dict):
+                pattern = thing.get("pattern")
+                found = list(pattern.values()) if isinstance(pattern, dict) else [pattern]
+                yield from (text for text in found if isinstance(text, str))
+            inner = thing.values() if isinstance(thing, dict) else thing
+            below += [child for child in inner if isinstance(child, (dict, list))]
+        if not below:
+            return
+        level = below
+    raise UserError(f"{path} is nested deeper than {_MOST_DEPTH} levels; it is no tokenizer anyone made")
+
+
+def _try_out(path: Path) -> None:
+    """Loads the tokenizer and encodes a few hard texts in another process. Raises UserError when that goes
+    wrong."""
+    command = [
+        sys.executable,
+        "-m",
+        "afterbert.text.tokenizers._trial",
+        str(path),
+        str(_MEMORY_BYTES),
+        str(_SECONDS),
+    ]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=2 * _SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise UserError(
+            f"{path} was tried out for {2 * _SECONDS} seconds and did not end; it is not used"
+        ) from error
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit status {done.returncode}"]
+        raise UserError(
+            f"{path} does not work with the tokenizers library ({said[-1][:200]}); download it again"
+        )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,42 @@
+"""What `_guard` runs in a process of its own: loads a tokenizer.json and encodes a few hard texts, under
+limits.
+
+    python -m afterbert.text.tokenizers._trial FILE MEMORY_BYTES SECONDS
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+
+import tokenizers
+
+# Long runs that make patterns with two ways to match backtrack, text of many scripts, and what is no text at
+# all.
+TEXTS = (
+    "A tokenizer's first words, 3.14: naïve 你好 ภาษาไทย 👩‍👩‍👧 \u0301 \n\n\t end.",
+    "a" * 5_000 + "!",
+    " " * 5_000 + "\n" * 500 + "x",
+    "1" * 2_000 + "," * 2_000,
+    "aA1 _-" * 2_000 + "\u200d",
+    "你好世界" * 1_000,
+)
+
+
+def main(path: str, memory_bytes: int, seconds: int) -> int:
+    """The exit status: 0 when all texts were encoded."""
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    try:
+        tokenizer = tokenizers.Tokenizer.from_file(path)
+        for text in TEXTS:
+            ids = tokenizer.encode(text).ids
+            tokenizer.decode(ids)
+    except BaseException as error:  # a panic of the library derives from BaseException
+        print(" ".join(f"{type(error).__name__}: {error}".split()), file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
