@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from afterbert.base.errors import UserError
 from afterbert.base.plugins import name_of
 from afterbert.pretext.corruptions import Corruption
 from afterbert.pretext.selections import Selection
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How many of a row's ordinary pieces a law chooses at the least and at the most, in at most how many spans."""
+
+    fewest: int
+    most: int
+    spans: int
 
 
 @dataclass(frozen=True)
@@ -26,3 +37,15 @@ class Edit:
                 f"{name_of(self.corruption)} would drop silently; use one_mask_per_span or sentinels, or set its "
                 "shortest span to 1"
             )
+
+    def extent(self, size: int, *, is_cut: bool) -> Extent:
+        """What to expect of a row of `size` ordinary pieces; is_cut: special ones may stand between them and
+        cut spans.
+        """
+        promise = self.selection.promise
+        budget = size if promise == "expected" else int(self.selection.budget(np.array([size]))[0])
+        spans = budget if is_cut else min(budget, self.selection.most_spans(size))
+        return Extent(budget if promise == "exact" else 0, budget, spans)
+
+
+Extents = tuple[tuple[Edit, Extent], ...]

@@ -8,6 +8,7 @@ import numpy as np
 
 from afterbert.base.rows import Rows
 from afterbert.base.visibility import Visibility
+from afterbert.pretext.corruptions import Corruption
 from afterbert.pretext.selections import Chosen
 
 
@@ -16,13 +17,14 @@ class InPlace:
     """At these pieces of the shown rows, which piece belongs here?
 
     positions: int64 [N], flat into the shown rows, sorted; target_ids: int32 [N]; spans: int64 [N], number of
-    the span each belongs to (global in the batch; never falls). A left-to-right task asks at position i for
-    piece i + 1.
+    the span each belongs to (global in the batch; never falls); ahead: the place asked about lies so many
+    pieces further on (1 in a left-to-right task, which asks at position i for piece i + 1).
     """
 
     positions: np.ndarray
     target_ids: np.ndarray
     spans: np.ndarray
+    ahead: int = 0
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,14 @@ class WrittenText:
     """Write this text: `target` rows, as many as shown rows, for a decoder; the decoder's own input is the
     target shifted right.
 
-    asked: bool [T of target], or None for all: the pieces that are scored. places: int64 [T of target] or
-    None: where in its row each piece stood before (MASS tells the decoder; others count from 0).
+    asked: bool [T of target], or None for all: the pieces that are scored. places: int64 [T of target], where
+    in its original row each piece stood; a mark stands where its span begins, an end piece after the last
+    (MASS tells its decoder; others count from 0).
     """
 
     target: Rows
+    places: np.ndarray
     asked: np.ndarray | None = None
-    places: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,12 @@ class Step:
     chosen: Chosen
     after: Rows
     origin: np.ndarray
-    keeps_places: bool
+    corruption: Corruption
+
+    @property
+    def keeps_places(self) -> bool:
+        """Whether every piece stands where it stood."""
+        return self.corruption.keeps_places
 
 
 @dataclass(frozen=True)
@@ -96,7 +104,8 @@ class Posed:
 
     origin: int64 [T shown], the flat position in `original` that each shown piece stands for, -1 for pieces
     that stand for none (inserted, or one mask for a span). steps: the edits, first to last. labels: int64 [B]
-    or None, the pairing's.
+    or None, and the name of the question they
+    answer, both the pairing's.
     """
 
     shown: Rows
@@ -105,6 +114,7 @@ class Posed:
     original: Rows
     steps: tuple[Step, ...]
     labels: np.ndarray | None = None
+    question: str | None = None
     asked: tuple[Asked, ...] = ()
 
     def places_now(self, number: int, positions: np.ndarray) -> np.ndarray:

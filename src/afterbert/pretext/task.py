@@ -12,19 +12,19 @@ from afterbert.base.rows import Rows
 from afterbert.base.visibility import Visibility
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.answers import Answer
-from afterbert.pretext.edits import Edit
+from afterbert.pretext.edits import Edit, Extents
 from afterbert.pretext.pairings import Pairing
 from afterbert.pretext.posed import Posed, Step
 from afterbert.pretext.sight import Sight
 
+_LONGEST_GAIN = 4  # rows are planned at most so many times as long as what a model reads
+
 
 @dataclass(frozen=True)
 class Pretext:
-    """Which texts stand together, what is chosen and shown instead (edit after edit), what is asked, who sees
-    whom.
+    """Which texts stand together, what is chosen and shown instead (edit after edit), what is asked, who sees whom.
 
     Raises UserError when the parts do not fit.
-
     """
 
     pairing: Pairing
@@ -42,7 +42,46 @@ class Pretext:
                 "visibility permutation needs a selection that draws an order; use permutation_tail"
             )
         for answer in self.answers:
-            answer.check(self.edits, self.visibility)
+            answer.check(self.pairing, self.edits, self.visibility)
+
+    def row_length(self, length: int) -> int:
+        """How long to plan the rows (special pieces included) so that what is shown never exceeds `length`
+        and comes as close to it as is certain. Longer than `length` where spans shrink to marks (T5: 568
+        pieces and the end piece for 512), shorter where pieces are inserted.
+        """
+        row = length
+        while row > self.pairing.num_specials + 1 and self.shown_length(row) > length:
+            row -= 1
+        while row < _LONGEST_GAIN * length and self.shown_length(row + 1) <= length:
+            row += 1
+        return row
+
+    def shown_length(self, row_length: int) -> int:
+        """The most pieces shown of a row planned with `row_length`, special pieces included in both."""
+        size = max(0, row_length - self.pairing.num_specials)
+        for edit, extent in self._extents(row_length):
+            size = edit.corruption.length_after(
+                size, fewest=extent.fewest, most=extent.most, spans=extent.spans
+            )
+        return size + self.pairing.num_specials
+
+    def target_length(self, row_length: int) -> int | None:
+        """The longest target text for rows planned with `row_length`; None where nothing is written."""
+        extents = self._extents(row_length)
+        lengths = [answer.target_length(row_length, extents) for answer in self.answers]
+        return max([length for length in lengths if length is not None], default=None)
+
+    def _extents(self, row_length: int) -> Extents:
+        size, found = max(0, row_length - self.pairing.num_specials), []
+        for number, edit in enumerate(self.edits):
+            extent = edit.extent(size, is_cut=self.pairing.has_inner_specials)
+            if number:  # what earlier edits hide can be chosen no more
+                extent = replace(extent, fewest=0)
+            found.append((edit, extent))
+            size = edit.corruption.length_after(
+                size, fewest=extent.fewest, most=extent.most, spans=extent.spans
+            )
+        return tuple(found)
 
     def pose(
         self, rows: Rows, noise: Noise, vocabulary: Vocabulary, labels: np.ndarray | None = None
@@ -50,15 +89,16 @@ class Pretext:
         """The task on these rows; `labels` int64 [B] are the plan's. A pure function of row, key, noise and
         vocabulary, row by row.
         """
-        steps, shown, origin = [], rows, np.arange(rows.num_pieces)
+        steps: list[Step] = []
+        shown, origin = rows, np.arange(rows.num_pieces)
         for number, edit in enumerate(self.edits):
-            chosen = edit.selection(shown, noise.of(f"select{number}"))
+            drawn = edit.selection(shown, noise.of(f"select{number}"))
+            chosen = edit.corruption.settled(shown, drawn, vocabulary)
             edited = edit.corruption(shown, chosen, noise.of(f"corrupt{number}"), vocabulary)
-            keeps = edit.corruption.keeps_places
-            steps.append(Step(shown, chosen, edited.rows, edited.origin, keeps))
-            if not keeps:
+            steps.append(Step(shown, chosen, edited.rows, edited.origin, edit.corruption))
+            if not edit.corruption.keeps_places:
                 origin = np.where(edited.origin < 0, -1, origin[edited.origin])
             shown = edited.rows
-        posed = Posed(shown, Visibility(), origin, rows, tuple(steps), labels)
+        posed = Posed(shown, Visibility(), origin, rows, tuple(steps), labels, self.pairing.question)
         posed = replace(posed, visibility=self.visibility.of(posed, noise.of("sight")))
         return replace(posed, asked=tuple(answer(posed, vocabulary) for answer in self.answers))

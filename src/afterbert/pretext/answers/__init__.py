@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.pretext.edits import Edit
+from afterbert.pretext.edits import Edit, Extents
+from afterbert.pretext.pairings import Pairing
 from afterbert.pretext.posed import Asked, Posed
 from afterbert.pretext.sight import Sight
 
@@ -14,8 +15,14 @@ class Answer(ABC):
     """A question about the original text, put to whoever reads the shown rows."""
 
     @abstractmethod
-    def check(self, edits: tuple[Edit, ...], sight: Sight) -> None:
-        """Raises UserError when these edits leave nothing to ask, or show what is asked."""
+    def check(self, pairing: Pairing, edits: tuple[Edit, ...], sight: Sight) -> None:
+        """Raises UserError when these leave nothing to ask, or show what is asked."""
+
+    def target_length(self, row_length: int, extents: Extents) -> int | None:
+        """The longest target text for rows of `row_length` pieces, special ones included, in which each edit
+        chooses so much; None where nothing is written.
+        """
+        return None
 
     @abstractmethod
     def __call__(self, posed: Posed, vocabulary: Vocabulary) -> Asked:

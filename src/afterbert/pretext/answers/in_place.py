@@ -14,6 +14,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.answers import Answer
 from afterbert.pretext.edits import Edit
+from afterbert.pretext.pairings import Pairing
 from afterbert.pretext.posed import InPlace as Asked
 from afterbert.pretext.posed import Posed
 from afterbert.pretext.sight import Sight
@@ -21,9 +22,11 @@ from afterbert.pretext.sight import Sight
 
 @dataclass(frozen=True)
 class InPlace(Answer):
-    """Asks at every chosen piece of every edit that leaves the piece's place standing."""
+    """Asks at every chosen piece of every edit that leaves its place standing; one chosen twice belongs to
+    the first.
+    """
 
-    def check(self, edits: tuple[Edit, ...], sight: Sight) -> None:
+    def check(self, pairing: Pairing, edits: tuple[Edit, ...], sight: Sight) -> None:
         asked = [edit for edit in edits if edit.corruption.keeps_places]
         if not asked:
             raise UserError(
@@ -40,18 +43,15 @@ class InPlace(Answer):
             chosen = posed.steps[0].chosen
             return Asked(chosen.positions, posed.original.piece_ids[chosen.positions], chosen.spans)
         parts = [_asked_of(posed, number) for number, step in enumerate(posed.steps) if step.keeps_places]
-        now, first = np.concatenate([part[:2] for part in parts], axis=1)
-        spans = np.concatenate([part[2] + 1 for part in parts])
         step_of = np.repeat(np.arange(len(parts)), [part.shape[1] for part in parts])
-        now, index = np.unique(now, return_index=True)  # the first edit that chose a piece knows its span
+        now, first, spans = np.concatenate(parts, axis=1)
+        now, index = np.unique(now, return_index=True)  # the first of equal ones: the earliest edit
         begins = np.diff(spans[index] * len(parts) + step_of[index], prepend=-1) != 0
         return Asked(now, posed.original.piece_ids[first[index]], np.cumsum(begins) - 1)
 
 
 def _asked_of(posed: Posed, number: int) -> np.ndarray:
-    """int64 [3, N]: shown place, original place and span of what this step chose and the shown rows still
-    hold.
-    """
+    """int64 [3, N]: shown place, original place and span of what this step chose and the shown rows still hold."""
     chosen = posed.steps[number].chosen
     now = posed.places_now(number, chosen.positions)
     found = np.stack([now, posed.places_first(number, chosen.positions), chosen.spans])

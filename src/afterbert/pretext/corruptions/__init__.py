@@ -19,8 +19,8 @@ Effect = Literal["content", "removal", "insertion", "order", "nothing"]
 @dataclass(frozen=True)
 class Shown:
     """rows: what the model reads (planes follow their pieces; the plane `hidden` marks what stands for chosen
-    text); origin: int64 [U of rows], the flat position in the rows before that each piece stands for, or
-    -1.
+    text); origin: int64 [U of rows], the flat position in the rows before that each piece stands for, or -1.
+
     """
 
     rows: Rows
@@ -40,8 +40,8 @@ class Corruption(ABC):
 
     @property
     def hides(self) -> bool:
-        """Whether the model cannot simply read the chosen pieces where they are asked."""
-        return True
+        """Whether the model cannot simply read every chosen piece where it stands."""
+        return self.effect != "nothing"
 
     @property
     def keeps_places(self) -> bool:
@@ -49,11 +49,17 @@ class Corruption(ABC):
         return self.effect in ("content", "nothing")
 
     def length_after(self, size: int, *, fewest: int, most: int, spans: int) -> int:
-        """The longest a row of `size` ordinary pieces can get when between `fewest` and `most` of them are
-        chosen in at most `spans` spans, empty ones included.
+        """The longest a row of `size` ordinary pieces can get when from `fewest` to `most` of them are
+        chosen, in at most `spans` spans, empty ones included.
         """
         return size
 
+    def settled(self, rows: Rows, chosen: Chosen, vocabulary: Vocabulary) -> Chosen:
+        """The choice as this corruption carries it out: neighbouring spans made one, say. The answers see
+        this one.
+        """
+        return chosen
+
     @abstractmethod
     def __call__(self, rows: Rows, chosen: Chosen, noise: Noise, vocabulary: Vocabulary) -> Shown:
-        """The edited rows. A pure function of its arguments."""
+        """The edited rows, for a settled choice. A pure function of its arguments."""

@@ -7,7 +7,7 @@ the vocabulary, BERT's release draws special ones too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
@@ -18,10 +18,11 @@ from afterbert.base.noise import Noise, chance
 from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.corruptions import Corruption, Shown
+from afterbert.pretext.corruptions._edits import bits_at, hidden_at, random_pieces, with_ids
 from afterbert.pretext.selections import Chosen
 
 Share = Annotated[float, Field(ge=0, le=1)]
-_LOW, _S32 = np.uint64(0xFFFFFFFF), np.uint64(32)
+_LOW = np.uint64(0xFFFFFFFF)
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,7 @@ class Mask(Corruption):
 
     def __call__(self, rows: Rows, chosen: Chosen, noise: Noise, vocabulary: Vocabulary) -> Shown:
         where, ids = chosen.positions, rows.piece_ids.copy()
-        keys, places = rows.keys[rows.row_of[where]], rows.position_in_row[where]
-        bits = noise.bits(keys, places)
+        bits = bits_at(rows, where, noise)
         draw = bits & _LOW if self.per == "piece" else _of_first(bits, chosen.spans) & _LOW
         is_masked = draw < chance(self.masked)
         is_random = (draw < chance(min(1.0, self.masked + self.random))) & ~is_masked
@@ -65,23 +65,10 @@ class Mask(Corruption):
             ids[where[is_masked]] = vocabulary.need("mask")
         if self.random:
             ids[where[is_random]] = random_pieces(bits[is_random], vocabulary)
-        hidden = rows.planes.get("hidden", np.zeros(rows.num_pieces, dtype=bool)).copy()
-        hidden[where[is_masked]] = True
-        shown = replace(rows, piece_ids=ids, planes={**rows.planes, "hidden": hidden})
-        return Shown(shown, np.arange(rows.num_pieces))
+        return with_ids(rows, ids, hidden=hidden_at(rows, where[is_masked]))
 
 
 def _of_first(values: np.ndarray, spans: np.ndarray) -> np.ndarray:
     """Each span's first value, for all its pieces."""
     begins = np.flatnonzero(np.diff(spans, prepend=-1))
     return np.repeat(values[begins], np.diff(begins, append=len(spans)))
-
-
-def random_pieces(bits: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
-    """int32 [N]: an ordinary piece for the upper 32 of these random bits [N]."""
-    ordinary = vocabulary.ordinary_ids
-    if not len(ordinary):
-        raise UserError(
-            "the vocabulary holds special pieces only, so none can be drawn at random; set random to 0"
-        )
-    return ordinary[((bits >> _S32) * np.uint64(len(ordinary))) >> _S32]

@@ -94,12 +94,13 @@ class T5Partition(Selection):
 
 def _parts(sizes: np.ndarray, counts: np.ndarray, rows: Rows, noise: Noise) -> tuple[np.ndarray, np.ndarray]:
     """range(size) of each row cut at random into `counts` [B] parts, none empty: where they begin and how
-    long they are."""
-    cuts = subset(noise, rows.keys, np.maximum(sizes - 1, 0), np.maximum(counts - 1, 0), np.ones_like(sizes))
-    begins = np.zeros(int(counts.sum()), dtype=np.int64)
-    is_first = np.zeros(len(begins), dtype=bool)
-    is_first[starts_of(counts)[:-1][counts > 0]] = True
+    long they are.
+    """
+    offsets, row = starts_of(sizes)[:-1], np.repeat(np.arange(len(sizes)), counts)
+    cuts = subset(noise, rows.keys, np.maximum(sizes - 1, 0), np.maximum(counts - 1, 0), offsets + 1)
+    is_first = np.diff(row, prepend=-1) > 0
+    begins = offsets[row]
     begins[~is_first] = cuts
-    ends = np.append(begins[1:], 0)
-    ends[np.append(is_first[1:], True)] = sizes[counts > 0] if len(begins) else 0
-    return begins, ends - begins
+    ends = (offsets + sizes)[row]
+    ends[:-1][~is_first[1:]] = cuts
+    return begins - offsets[row], ends - begins

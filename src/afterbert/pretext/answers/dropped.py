@@ -1,0 +1,44 @@
+"""Dropped: write the pieces that are gone, in order, with nothing between them.
+
+Source: T5 (1910.10683) Section 3.3.1, "drop corrupted tokens". With selection one_fragment and corruption
+mask: MASS (1905.02450 Section 3.1), whose decoder predicts the fragment only, at the fragment's own positions
+(`places`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from afterbert.base.errors import UserError
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.pretext.answers import Answer
+from afterbert.pretext.answers._text import end_id, hides_text, kept_places, with_end, written
+from afterbert.pretext.edits import Edit, Extents
+from afterbert.pretext.pairings import Pairing
+from afterbert.pretext.posed import Posed, WrittenText
+from afterbert.pretext.sight import Sight
+
+
+@dataclass(frozen=True)
+class Dropped(Answer):
+    """Closed by the end piece: eos, or sep where there is none."""
+
+    def check(self, pairing: Pairing, edits: tuple[Edit, ...], sight: Sight) -> None:
+        if not any(hides_text(edit.corruption) for edit in edits):
+            raise UserError("answer dropped needs a corruption that takes pieces away; use delete, or mask")
+
+    def target_length(self, row_length: int, extents: Extents) -> int:
+        return 1 + min(
+            row_length, sum(extent.most for edit, extent in extents if hides_text(edit.corruption))
+        )
+
+    def __call__(self, posed: Posed, vocabulary: Vocabulary) -> WrittenText:
+        hiding = [number for number, step in enumerate(posed.steps) if hides_text(step.corruption)]
+        places = np.unique(np.concatenate([kept_places(posed, number)[0] for number in hiding]))
+        original = posed.original
+        starts = np.searchsorted(places, original.row_starts)
+        none = np.zeros(len(places), dtype=bool)
+        text = written(original, starts, original.piece_ids[places], places, none)
+        return with_end(text, end_id(vocabulary))

@@ -1,0 +1,74 @@
+"""Missing spans: write each span after the mark that stands for it.
+
+Source: T5 (1910.10683) Section 3.3.1, "replace corrupted spans"; the release ends the target with the end
+piece, the paper's figure with one more sentinel. Deviation: a span always follows its own mark; the release,
+which inverts its mask, pairs them wrongly when a row begins with a span.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from afterbert.base.errors import UserError
+from afterbert.base.rows import starts_of
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.pretext.answers import Answer
+from afterbert.pretext.answers._text import end_id, is_marking, kept_places, with_end, written
+from afterbert.pretext.corruptions._edits import marked
+from afterbert.pretext.edits import Edit, Extents
+from afterbert.pretext.pairings import Pairing
+from afterbert.pretext.posed import Posed, WrittenText
+from afterbert.pretext.sight import Sight
+
+
+@dataclass(frozen=True)
+class MissingSpans(Answer):
+    """closing: what ends the target: the end piece (eos, or sep where there is none), a `sentinel` (the first
+    one that the row has not used; the last one if it has used all), or `both`, the sentinel first.
+    """
+
+    closing: Literal["end", "sentinel", "both"] = "end"
+
+    def check(self, pairing: Pairing, edits: tuple[Edit, ...], sight: Sight) -> None:
+        if sum(is_marking(edit.corruption) for edit in edits) != 1:
+            raise UserError(
+                "answer missing_spans needs exactly one edit that leaves a mark for each span; "
+                "use sentinels, or one_mask_per_span"
+            )
+
+    def target_length(self, row_length: int, extents: Extents) -> int:
+        extent = next(extent for edit, extent in extents if is_marking(edit.corruption))
+        return extent.most + extent.spans + (2 if self.closing == "both" else 1)
+
+    def __call__(self, posed: Posed, vocabulary: Vocabulary) -> WrittenText:
+        number, step = next((n, step) for n, step in enumerate(posed.steps) if is_marking(step.corruption))
+        found = marked(step.before, step.chosen)
+        marks = found.index[found.is_mark]
+        places, is_text = kept_places(posed, number)
+        sizes = np.ones(len(marks), dtype=np.int64)
+        is_full = ~found.is_gap[found.is_mark]
+        sizes[is_full] += np.bincount(step.chosen.spans[is_text], minlength=int(is_full.sum()))
+        starts = starts_of(sizes)
+        is_mark = np.zeros(starts[-1], dtype=bool)
+        is_mark[starts[:-1]] = True
+        ids, where = np.empty(starts[-1], dtype=np.int32), np.empty(starts[-1], dtype=np.int64)
+        ids[is_mark], where[is_mark] = (
+            step.after.piece_ids[step.origin < 0],
+            posed.places_first(number, marks),
+        )
+        ids[~is_mark], where[~is_mark] = posed.original.piece_ids[places], places
+        of_row = np.searchsorted(marks, step.before.row_starts)  # the marks before each row
+        text = written(posed.original, starts[of_row], ids, where, is_mark)
+        return self._closed(text, np.diff(of_row), vocabulary)
+
+    def _closed(self, text: WrittenText, used: np.ndarray, vocabulary: Vocabulary) -> WrittenText:
+        """The text with its end; used: int64 [B], marks in each row."""
+        if self.closing != "end":
+            if not vocabulary.sentinels:
+                raise UserError("closing with a sentinel needs a tokenizer that has some; use closing: end")
+            next_free = np.minimum(used, len(vocabulary.sentinels) - 1)
+            text = with_end(text, np.array(vocabulary.sentinels, dtype=np.int32)[next_free])
+        return text if self.closing == "sentinel" else with_end(text, end_id(vocabulary))

@@ -1,0 +1,53 @@
+"""Next: at each piece, which piece follows? The left-to-right language model.
+
+Source: GPT-2 (technical report 2019) Section 2; prefix language models (T5, 1910.10683 Section 3.2.1) ask
+after the prefix only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from afterbert.base.errors import UserError
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.pretext.answers import Answer
+from afterbert.pretext.edits import Edit
+from afterbert.pretext.pairings import Pairing
+from afterbert.pretext.posed import InPlace, Posed
+from afterbert.pretext.sight import Sight
+
+
+@dataclass(frozen=True)
+class Next(Answer):
+    """Asks for every chosen piece, from the piece before it, and never inside a visible prefix. `ends`: also
+    for a special piece that follows a chosen one (the end of the text).
+    """
+
+    ends: bool = True
+
+    def check(self, pairing: Pairing, edits: tuple[Edit, ...], sight: Sight) -> None:
+        if not edits or not all(edit.corruption.keeps_places for edit in edits):
+            raise UserError(
+                "answer next needs a selection and a corruption that moves no piece; use all and keep"
+            )
+        if not set(sight.kinds) <= {"causal", "prefix"}:
+            raise UserError(
+                f"answer next would be read off under visibility {', '.join(sight.kinds)}; use causal or prefix"
+            )
+
+    def __call__(self, posed: Posed, vocabulary: Vocabulary) -> InPlace:
+        rows = posed.shown
+        is_asked = np.zeros(rows.num_pieces, dtype=bool)
+        for step in posed.steps:
+            is_asked[step.chosen.positions] = True
+        if self.ends:
+            is_asked[1:] |= is_asked[:-1] & rows.planes["special"][1:]
+        is_asked[rows.row_starts[:-1][rows.lengths > 0]] = False  # nothing stands before a row's first piece
+        if posed.visibility.prefix_lengths is not None:
+            is_prefix = np.broadcast_to(np.array(posed.visibility.kind) == "prefix", len(rows))
+            seen = np.where(is_prefix, posed.visibility.prefix_lengths, 0)
+            is_asked &= rows.position_in_row >= np.repeat(seen, rows.lengths)
+        where = np.flatnonzero(is_asked)
+        return InPlace(where - 1, posed.original.piece_ids[where], np.arange(len(where)), ahead=1)

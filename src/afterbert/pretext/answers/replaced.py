@@ -1,0 +1,43 @@
+"""Replaced: is this piece another than the original one?
+
+Source: ELECTRA (2003.10555) Section 2.1; a replacement equal to the original counts as original. Here the
+replacements come from the corruption (random pieces, an easy control); with a generator's samples the
+objective asks the same question.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from afterbert.base.errors import UserError
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.pretext.answers import Answer
+from afterbert.pretext.corruptions.mask import Mask
+from afterbert.pretext.edits import Edit
+from afterbert.pretext.pairings import Pairing
+from afterbert.pretext.posed import Places, Posed
+from afterbert.pretext.sight import Sight
+
+
+@dataclass(frozen=True)
+class Replaced(Answer):
+    """Asked at every piece that is not special."""
+
+    def check(self, pairing: Pairing, edits: tuple[Edit, ...], sight: Sight) -> None:
+        if not any(edit.corruption.hides for edit in edits) or not all(
+            e.corruption.keeps_places for e in edits
+        ):
+            raise UserError(
+                "answer replaced needs corruptions that put other pieces in the same places; use replace, or shuffle"
+            )
+        if any(isinstance(edit.corruption, Mask) and edit.corruption.masked > 0 for edit in edits):
+            raise UserError(
+                "answer replaced is read off where [MASK] stands; use replace, or mask with masked: 0"
+            )
+
+    def __call__(self, posed: Posed, vocabulary: Vocabulary) -> Places:
+        asked = np.flatnonzero(~posed.shown.planes["special"])
+        is_other = posed.shown.piece_ids[asked] != posed.original.piece_ids[asked]
+        return Places("replaced", asked, is_other.astype(np.int8))

@@ -1,0 +1,44 @@
+"""Sentence order: from each sentence, point to the one that followed it.
+
+Source: the article's "shuffle sentences, predict the order"; no paper reports this exact form. From its first
+piece each sentence points to the first piece of its true successor; the last of a document points to itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.pretext.answers import Answer
+from afterbert.pretext.answers._text import the_edit, the_step
+from afterbert.pretext.corruptions.permute_sentences import PermuteSentences
+from afterbert.pretext.edits import Edit
+from afterbert.pretext.pairings import Pairing
+from afterbert.pretext.posed import Pointers, Posed
+from afterbert.pretext.sight import Sight
+from afterbert.pretext.units import sentences_of, stretches_of
+
+
+@dataclass(frozen=True)
+class SentenceOrder(Answer):
+    """Asked wherever a document shows two sentences or more; only starts of sentences are candidates."""
+
+    def check(self, pairing: Pairing, edits: tuple[Edit, ...], sight: Sight) -> None:
+        the_edit(edits, PermuteSentences, "sentence_order", "permute_sentences")
+
+    def __call__(self, posed: Posed, vocabulary: Vocabulary) -> Pointers:
+        step = the_step(posed, PermuteSentences)
+        sentences, stretches = sentences_of(step.before), stretches_of(step.before)
+        stands_at = np.empty(step.before.num_pieces, dtype=np.int64)
+        stands_at[step.origin] = np.arange(len(step.origin))
+        starts = stands_at[sentences.starts]
+        stretch = np.searchsorted(stretches.starts, sentences.starts, side="right")
+        has_next = np.append(stretch[1:] == stretch[:-1], False)[: len(starts)]
+        targets = np.where(has_next, np.append(starts[1:], 0)[: len(starts)], starts)
+        is_alone = ~has_next & ~np.insert(has_next, 0, False)[:-1]
+        candidates = np.zeros(step.before.num_pieces, dtype=bool)
+        candidates[starts] = True
+        asked = np.flatnonzero(~is_alone)[np.argsort(starts[~is_alone])]
+        return Pointers("sentence_order", starts[asked], targets[asked], candidates)

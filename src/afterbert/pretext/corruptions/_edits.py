@@ -1,0 +1,118 @@
+"""What corruptions share: random pieces, rows cut anew, spans replaced by marks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from afterbert.base.errors import UserError
+from afterbert.base.noise import Noise
+from afterbert.base.rows import Rows
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.pretext.corruptions import Shown
+from afterbert.pretext.selections import Chosen
+
+_S32 = np.uint64(32)
+
+
+def bits_at(rows: Rows, positions: np.ndarray, noise: Noise) -> np.ndarray:
+    """uint64 [N]: random bits for these flat positions, each from its row's key and its place in the row."""
+    row = np.searchsorted(rows.row_starts, positions, side="right") - 1
+    return noise.bits(rows.keys[row], positions - rows.row_starts[row])
+
+
+def random_pieces(bits: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
+    """int32 [N]: an ordinary piece for the upper 32 of these random bits [N]."""
+    ordinary = vocabulary.ordinary_ids
+    if not len(ordinary):
+        raise UserError(
+            "the vocabulary holds special pieces only, so none can be drawn at random; set random to 0"
+        )
+    return ordinary[((bits >> _S32) * np.uint64(len(ordinary))) >> _S32]
+
+
+def hidden_at(rows: Rows, positions: np.ndarray) -> np.ndarray:
+    """bool [T]: the plane `hidden`, with these flat positions added."""
+    hidden = rows.planes.get("hidden")
+    hidden = np.zeros(rows.num_pieces, dtype=bool) if hidden is None else hidden.copy()
+    hidden[positions] = True
+    return hidden
+
+
+def with_ids(rows: Rows, piece_ids: np.ndarray, **planes: np.ndarray) -> Shown:
+    """Other pieces in the same places."""
+    shown = replace(rows, piece_ids=piece_ids, planes={**rows.planes, **planes})
+    return Shown(shown, np.arange(rows.num_pieces))
+
+
+def cut_anew(rows: Rows, index: np.ndarray) -> Rows:
+    """Rows from the flat positions `index` [U]; whatever stands before position row_starts[b] stays before row b."""
+    return rows.take(index, np.searchsorted(index, rows.row_starts))
+
+
+def with_new(rows: Rows, index: np.ndarray, is_new: np.ndarray) -> Rows:
+    """Rows from the flat positions `index` [U], in order; where `is_new` [U], a new piece stands just before
+    that place: in the same segment and document, but no special piece and the start of nothing.
+    """
+    cut = cut_anew(rows, index)
+    fresh = {"special": np.where(is_new, False, cut.planes["special"])}
+    for name, plane in cut.planes.items():
+        if name.endswith(("_start", "_inside")):
+            fresh[name] = np.where(is_new, np.zeros((), plane.dtype), plane)
+    return cut.with_planes(**fresh)
+
+
+def merged(chosen: Chosen, rows: Rows) -> Chosen:
+    """Neighbouring spans made one (those of two rows stay two); an empty span that touches another is swallowed."""
+    begins = np.ones(len(chosen.positions), dtype=bool)
+    begins[1:] = chosen.positions[1:] != chosen.positions[:-1] + 1
+    first = np.searchsorted(chosen.positions, rows.row_starts[:-1])
+    begins[first[first < len(begins)]] = True
+    gaps = chosen.gaps
+    if len(gaps):
+        is_chosen = np.zeros(rows.num_pieces + 1, dtype=bool)
+        is_chosen[chosen.positions] = True
+        opens_row = np.zeros(rows.num_pieces + 1, dtype=bool)
+        opens_row[rows.row_starts] = True
+        gaps = np.unique(gaps[~is_chosen[gaps] & ~(is_chosen[gaps - 1] & ~opens_row[gaps])])
+    return replace(chosen, spans=np.cumsum(begins) - 1, gaps=gaps)
+
+
+@dataclass(frozen=True)
+class Marked:
+    """Rows in which each span, empty ones included, is one piece: index int64 [U], the flat position before
+    that each piece comes from (a mark: where its span begins); is_mark bool [U]; is_gap bool [U], marks of
+    empty spans.
+    """
+
+    index: np.ndarray
+    is_mark: np.ndarray
+    is_gap: np.ndarray
+
+
+def marked(rows: Rows, chosen: Chosen) -> Marked:
+    """Where the marks of these spans come to stand."""
+    first = chosen.positions[chosen.begins]
+    kept = np.ones(rows.num_pieces, dtype=bool)
+    kept[chosen.positions] = False
+    kept[first] = True
+    begins = np.zeros(rows.num_pieces, dtype=bool)
+    begins[first] = True
+    index = np.flatnonzero(kept)
+    is_mark = begins[index]
+    if not len(chosen.gaps):
+        return Marked(index, is_mark, np.zeros(len(index), dtype=bool))
+    where = np.searchsorted(index, chosen.gaps)
+    is_gap = np.insert(np.zeros(len(index), dtype=bool), where, True)
+    return Marked(np.insert(index, where, chosen.gaps), np.insert(is_mark, where, True), is_gap)
+
+
+def show_marks(rows: Rows, found: Marked, mark_ids: np.ndarray | int) -> Shown:
+    """Those rows with these ids (one, or [marks]) for the marks."""
+    shown = with_new(rows, found.index, found.is_gap) if found.is_gap.any() else cut_anew(rows, found.index)
+    ids = shown.piece_ids
+    ids[found.is_mark] = mark_ids
+    hidden = hidden_at(shown, np.flatnonzero(found.is_mark))
+    shown = replace(shown, piece_ids=ids, planes={**shown.planes, "hidden": hidden})
+    return Shown(shown, np.where(found.is_mark, -1, found.index))

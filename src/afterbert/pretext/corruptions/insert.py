@@ -1,0 +1,45 @@
+"""Insert: a random piece comes to stand before every chosen piece.
+
+Source: the list of tasks in the article that this project follows ("insert tokens, predict where"); no paper
+reports this exact form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from afterbert.base.noise import Noise
+from afterbert.base.rows import Rows
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.pretext.corruptions import Corruption, Effect, Shown
+from afterbert.pretext.corruptions._edits import bits_at, random_pieces, with_new
+from afterbert.pretext.selections import Chosen
+
+
+@dataclass(frozen=True)
+class Insert(Corruption):
+    """Uniform over the ordinary pieces of the vocabulary.
+
+    >>> rows, chosen = Rows.of("[CLS] a b [SEP]"), Chosen(np.array([2]), np.array([0]))
+    >>> Insert()(rows, chosen, Noise(0), Vocabulary(size=20)).origin.tolist()
+    [0, 1, -1, 2, 3]
+    """
+
+    effect: ClassVar[Effect] = "insertion"
+
+    def length_after(self, size: int, *, fewest: int, most: int, spans: int) -> int:
+        return size + most
+
+    def __call__(self, rows: Rows, chosen: Chosen, noise: Noise, vocabulary: Vocabulary) -> Shown:
+        times = np.ones(rows.num_pieces, dtype=np.int64)
+        times[chosen.positions] = 2
+        index = np.repeat(np.arange(rows.num_pieces), times)
+        is_new = np.zeros(len(index), dtype=bool)
+        is_new[chosen.positions + np.arange(len(chosen.positions))] = True
+        shown = with_new(rows, index, is_new)
+        ids = shown.piece_ids.copy()
+        ids[is_new] = random_pieces(bits_at(rows, chosen.positions, noise), vocabulary)
+        return Shown(replace(shown, piece_ids=ids), np.where(is_new, -1, index))

@@ -1,0 +1,41 @@
+"""One mask per span: each span becomes a single [MASK], empty ones too, so the number of missing pieces is hidden.
+
+Source: BART (1910.13461) Section 2.2, text infilling.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from afterbert.base.noise import Noise
+from afterbert.base.rows import Rows
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.pretext.corruptions import Corruption, Effect, Shown
+from afterbert.pretext.corruptions._edits import marked, merged, show_marks
+from afterbert.pretext.selections import Chosen
+
+
+@dataclass(frozen=True)
+class OneMaskPerSpan(Corruption):
+    """merges_neighbours: spans that touch become one first; otherwise each has its own [MASK].
+
+    >>> import numpy as np
+    >>> rows, chosen = Rows.of("[CLS] a b c [SEP]"), Chosen(np.array([1, 2]), np.array([0, 0]), gaps=np.array([4]))
+    >>> OneMaskPerSpan()(rows, chosen, Noise(0), Vocabulary(size=20, mask=4)).rows.piece_ids.tolist()
+    [2, 4, 12, 4, 3]
+    """
+
+    merges_neighbours: bool = False
+
+    effect: ClassVar[Effect] = "removal"
+    shows_gaps: ClassVar[bool] = True
+
+    def length_after(self, size: int, *, fewest: int, most: int, spans: int) -> int:
+        return size - fewest + min(spans, fewest)
+
+    def settled(self, rows: Rows, chosen: Chosen, vocabulary: Vocabulary) -> Chosen:
+        return merged(chosen, rows) if self.merges_neighbours else chosen
+
+    def __call__(self, rows: Rows, chosen: Chosen, noise: Noise, vocabulary: Vocabulary) -> Shown:
+        return show_marks(rows, marked(rows, chosen), vocabulary.need("mask"))

@@ -1,0 +1,70 @@
+"""Sentinels: each span becomes one piece that no other span of the row has.
+
+Source: T5 (1910.10683) Section 3.3.1, "replace corrupted spans"; `noise_span_to_unique_sentinel`: extra ids
+of the vocabulary, from the largest down, as `Vocabulary.sentinels` lists them; neighbouring spans are one
+there. A row with more spans than there are sentinels keeps the spans beyond the last as ordinary text, shown
+and not asked (T5's function runs into other ids).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from afterbert.base.errors import UserError
+from afterbert.base.noise import Noise
+from afterbert.base.rows import Rows
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.pretext.corruptions import Corruption, Effect, Shown
+from afterbert.pretext.corruptions._edits import marked, merged, show_marks
+from afterbert.pretext.selections import Chosen
+
+
+@dataclass(frozen=True)
+class Sentinels(Corruption):
+    """merges_neighbours: spans that touch become one first (T5); otherwise each has its own sentinel.
+
+    >>> rows, chosen = Rows.of("[CLS] a b c [SEP]"), Chosen(np.array([1, 3]), np.array([0, 1]))
+    >>> Sentinels()(rows, chosen, Noise(0), Vocabulary(size=20, sentinels=(9, 8))).rows.piece_ids.tolist()
+    [2, 9, 11, 8, 3]
+    """
+
+    merges_neighbours: bool = True
+
+    effect: ClassVar[Effect] = "removal"
+    shows_gaps: ClassVar[bool] = True
+
+    def length_after(self, size: int, *, fewest: int, most: int, spans: int) -> int:
+        return size - fewest + min(spans, fewest)
+
+    def settled(self, rows: Rows, chosen: Chosen, vocabulary: Vocabulary) -> Chosen:
+        if self.merges_neighbours:
+            chosen = merged(chosen, rows)
+        found = marked(rows, chosen)
+        number = _numbers(rows, found.index[found.is_mark])
+        is_in = number < len(vocabulary.sentinels)
+        if is_in.all():
+            return chosen
+        is_gap = found.is_gap[found.is_mark]
+        is_kept = is_in[~is_gap][chosen.spans]
+        spans = np.cumsum(np.diff(chosen.spans[is_kept], prepend=-1) > 0) - 1
+        return replace(
+            chosen, positions=chosen.positions[is_kept], spans=spans, gaps=chosen.gaps[is_in[is_gap]]
+        )
+
+    def __call__(self, rows: Rows, chosen: Chosen, noise: Noise, vocabulary: Vocabulary) -> Shown:
+        if not vocabulary.sentinels:
+            raise UserError(
+                "the tokenizer has no sentinels, which this task needs; train one with `afterbert prepare`"
+            )
+        found = marked(rows, chosen)
+        number = _numbers(rows, found.index[found.is_mark])
+        return show_marks(rows, found, np.array(vocabulary.sentinels, dtype=np.int32)[number])
+
+
+def _numbers(rows: Rows, positions: np.ndarray) -> np.ndarray:
+    """int64 [N]: the number within its row of each of these sorted flat positions."""
+    first = np.searchsorted(positions, rows.row_starts)
+    return np.arange(len(positions)) - np.repeat(first[:-1], np.diff(first))

@@ -1,0 +1,43 @@
+"""The way back: the original text from what is shown, where each shown piece came from, and the answers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from afterbert.pretext.posed import InPlace, Places, Posed, WrittenText
+
+UNKNOWN = -1
+
+
+def undo(posed: Posed) -> np.ndarray:
+    """int32 [T of the original rows]: the pieces that shown rows and answers tell, -1 where they leave a
+    piece open (a deletion of which only the place is asked, say). No piece is ever told wrongly.
+    """
+    told = np.full(posed.original.num_pieces, UNKNOWN, dtype=np.int32)
+    shown = posed.shown.piece_ids.copy()
+    shown[_is_doubtful(posed)] = UNKNOWN
+    stands = posed.origin >= 0
+    told[posed.origin[stands]] = shown[stands]
+    for asked in posed.asked:
+        if isinstance(asked, InPlace):
+            told[posed.origin[asked.positions + asked.ahead]] = asked.target_ids
+        elif isinstance(asked, WrittenText):
+            is_text = ~asked.target.planes["special"]
+            places = asked.places + posed.original.row_starts[:-1][asked.target.row_of]
+            told[places[is_text]] = asked.target.piece_ids[is_text]
+    return told
+
+
+def _is_doubtful(posed: Posed) -> np.ndarray:
+    """bool [T shown]: pieces that may not be what stood in their place: those that a corruption of content
+    chose, unless it is asked which of them were replaced and the answer is no.
+    """
+    doubtful = np.zeros(posed.shown.num_pieces, dtype=bool)
+    for number, step in enumerate(posed.steps):
+        if step.corruption.effect == "content":
+            now = posed.places_now(number, step.chosen.positions)
+            doubtful[now[now >= 0]] = True
+    for asked in posed.asked:
+        if isinstance(asked, Places) and asked.name == "replaced":
+            doubtful[asked.positions] = asked.labels == 1
+    return doubtful
