@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import product
 
@@ -16,6 +17,7 @@ from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.feed_forwards.gated import Gated
 from afterbert.nn.feed_forwards.plain import Plain
 from afterbert.nn.heads import LMHead
+from afterbert.nn.initializations.fan_in import FanIn
 from afterbert.nn.initializations.normal import Normal
 from afterbert.nn.norms.identity import Identity
 from afterbert.nn.norms.layer_norm import LayerNorm
@@ -24,9 +26,15 @@ from afterbert.nn.position_embeddings.learned import Learned
 from afterbert.nn.position_embeddings.none import NoPositionEmbedding
 from afterbert.nn.position_embeddings.sinusoid import Sinusoid
 from afterbert.nn.positions.none import NoPositions
+from afterbert.nn.positions.relative_bias import RelativeBias
 from afterbert.nn.positions.rotary import Rotary
+from afterbert.nn.positions.transformer_xl import TransformerXL
 from afterbert.nn.residuals.post_norm import PostNorm
 from afterbert.nn.residuals.pre_norm import PreNorm
+from afterbert.nn.sharing.all import ShareAll
+from afterbert.nn.sharing.attention import ShareAttention
+from afterbert.nn.sharing.feed_forward import ShareFeedForward
+from afterbert.nn.sharing.groups import ShareGroups
 from afterbert.nn.stack import Stack, Windows
 from afterbert.nn.visibility import PaddedVisibility
 
@@ -45,9 +53,12 @@ def variants() -> list[Encoder]:
     for attention in (
         Attention(bias=False),
         Attention(head_size=6, positions=Rotary()),
-        Attention(is_scaled=False),
+        Attention(is_scaled=False, positions=RelativeBias(num_buckets=4, max_distance=5)),
+        Attention(positions=TransformerXL(clamp_length=3), has_relative_segments=True),
     ):
         found.append(replace(TINY, stack=Stack(attention=attention)))
+    for sharing in (ShareAll(), ShareAttention(), ShareFeedForward(), ShareGroups(layers_per_group=2)):
+        found.append(replace(TINY, stack=Stack(sharing=sharing), num_hidden_layers=4))
     for embeddings in (
         Embeddings(embedding_size=6),
         Embeddings(positions=NoPositionEmbedding(), type_vocab_size=0, has_norm=False),
@@ -198,3 +209,36 @@ def test_no_positions_means_a_bag_of_words() -> None:
     order = torch.tensor([3, 1, 0, 2])
     ids = torch.tensor([[5, 6, 7, 8]])
     torch.testing.assert_close(backbone(ids)[:, order], backbone(ids[:, order]))
+
+
+def test_shared_layers_are_one_layer_applied_again() -> None:
+    shared = replace(TINY, stack=Stack(sharing=ShareAll()), num_hidden_layers=3).build(VOCABULARY).eval()
+    apart = replace(TINY, num_hidden_layers=3).build(VOCABULARY).eval()
+    weights = shared.state_dict()
+    copies = {
+        name: weights[re.sub(r"(attention|feed_forward)\.\d", r"\1.0", name)] for name in apart.state_dict()
+    }
+    apart.load_state_dict(copies)
+    ids = torch.arange(8)[None]
+    assert torch.equal(shared(ids), apart(ids))
+
+
+def test_layers_that_do_not_divide_into_groups_are_refused() -> None:
+    with pytest.raises(UserError, match="3 layers do not divide into groups of 2"):
+        replace(TINY, stack=Stack(sharing=ShareGroups(layers_per_group=2)), num_hidden_layers=3)
+
+
+def test_fan_in_starts_each_matrix_by_its_width() -> None:
+    attention = Attention(head_size=16, is_scaled=False, positions=RelativeBias())
+    config = replace(TINY, hidden_size=256, stack=Stack(attention=attention), initialization=FanIn())
+    torch.manual_seed(0)
+    weights = config.build(VOCABULARY).state_dict()
+    query, key, _ = weights["stack.attention.0.inner.qkv.weight"].chunk(3)
+    assert key.std().item() == pytest.approx(256**-0.5, rel=0.05)
+    assert query.std().item() == pytest.approx((256 * 16) ** -0.5, rel=0.05)
+    assert weights["stack.feed_forward.0.inner.output.weight"].std().item() == pytest.approx(
+        24**-0.5, rel=0.05
+    )
+    assert weights["embeddings.token.weight"].std().item() == pytest.approx(1.0, rel=0.05)
+    table = weights["stack.positions.full_attention.table.weight"]
+    assert table.std().item() == pytest.approx(256**-0.5, rel=0.3)

@@ -12,7 +12,7 @@ from afterbert.base.rows import Rows
 from afterbert.base.visibility import Visibility
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models.encoder import Encoder
-from afterbert.nn.attention import attend
+from afterbert.nn.attention import attend, fused
 from afterbert.nn.norms.layer_norm import LayerNorm
 from afterbert.nn.positions.rotary import Rotary
 from afterbert.nn.residuals.pre_norm import PreNorm
@@ -115,11 +115,22 @@ def test_windows_look_near_and_full_layers_far() -> None:
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_cpu_products_equal_the_fused_kernel(name: str) -> None:
+@pytest.mark.parametrize("has_bias", [False, True])
+@pytest.mark.parametrize("strictly", [False, True])
+def test_cpu_products_equal_the_fused_kernel(name: str, has_bias: bool, strictly: bool) -> None:
     query, key, value = torch.randn(3, len(ROWS), 2, LENGTH, 8)
-    bias = torch.randn(1, 2, LENGTH, LENGTH)
-    kernel = visible(on_device(RULES[name]), LENGTH, torch.device("cpu"))
-    ours = attend(query, key, value, visible=kernel, bias=bias)
-    mask = bias + kernel.as_added(torch.float32)
-    reference = torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=1.0)
-    torch.testing.assert_close(ours, reference, atol=1e-6, rtol=1e-5)
+    bias = torch.randn(1, 2, LENGTH, LENGTH) if has_bias else None
+    kernel = visible(on_device(RULES[name]), LENGTH, torch.device("cpu"), strictly=strictly)
+    with_products = attend(query, key, value, visible=kernel, bias=bias)
+    with_kernel = fused(query, key, value, kernel, bias, 0.0)
+    sighted = kernel.sighted()
+    with_kernel = with_kernel if sighted is None else with_kernel * sighted
+    torch.testing.assert_close(with_products, with_kernel, atol=1e-6, rtol=1e-5)
+
+
+def test_a_query_without_anything_to_see_gets_nothing() -> None:
+    query, key, value = torch.randn(3, len(ROWS), 2, LENGTH, 8)
+    kernel = visible(on_device(RULES["permutation"]), LENGTH, torch.device("cpu"), strictly=True)
+    mixed = attend(query, key, value, visible=kernel)
+    first = int(RANK[:6].argmin())
+    assert not mixed[0, :, first].any() and mixed[0, :, (first + 1) % 6].any()

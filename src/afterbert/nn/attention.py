@@ -148,7 +148,7 @@ def attend(
     times as fast there (bfloat16, hidden 128, length 128, 2 cores).
     """
     if query.is_cuda:
-        mixed = _fused(query, key, value, visible, bias, dropout_rate)
+        mixed = fused(query, key, value, visible, bias, dropout_rate)
     else:
         weights = attention_weights(attention_scores(query, key, visible=visible, bias=bias), dropout_rate)
         mixed = weights.to(value.dtype) @ value
@@ -156,9 +156,10 @@ def attend(
     return mixed if sighted is None else mixed * sighted
 
 
-def _fused(
+def fused(
     query: Tensor, key: Tensor, value: Tensor, visible: Visible, bias: Tensor | None, dropout_rate: float
 ) -> Tensor:
+    """The same mixture by PyTorch's fused kernel."""
     mask = visible.may_attend
     if bias is not None:
         added = visible.as_added(query.dtype)
