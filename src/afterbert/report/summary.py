@@ -148,7 +148,7 @@ def facts_of(record: RunRecord) -> tuple[Fact, ...]:
     known = [
         Fact(figures.duration(metrics.last("seconds")), "of training"),
         Fact(figures.large(metrics.last("tokens")), "tokens seen"),
-        Fact(figures.large(_tokens_per_second(metrics)), "tokens per second"),
+        Fact(figures.large(_tokens_per_second(metrics)), "tokens per second, all in"),
         Fact(figures.number(measures.get("loss")), "held-out loss, nats"),
         Fact(figures.number(measures.get("bits_per_byte")), "bits per byte"),
     ]
