@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from afterbert.base.errors import UserError
 from afterbert.text.documents import Document, Tally
@@ -81,27 +81,35 @@ class Intake:
 
     def documents(
         self, text: str, offset: int, *, id: str | None = None, language: str | None = None
-    ) -> Iterator[Document]:
-        """The documents that one text found at this offset makes: none, one, or several where it is too
-        long."""
-        whole = self._without_surrogates(text, offset)
-        if whole is None:
-            return
+    ) -> Iterable[Document]:
+        """The documents that one text found at this offset makes: none, one, or several where it is too long."""
+        try:
+            raw = text.encode()
+        except UnicodeEncodeError as error:
+            if not self._may_replace(text[error.start], offset):
+                return ()
+            text, count = _SURROGATE.subn("\ufffd", text)
+            self.tally.repair(HALF_REPLACED, self.place(offset), count)
+            raw = text.encode()
         self.tally.documents += 1
         id, language = id or f"{self.name}@{offset}", language or self.language
-        if len(whole) * 4 <= self.policy.max_document_bytes:
-            yield from self.piece(whole, offset, id=id, language=language)
-            return
-        for number, raw in enumerate(self.policy.pieces(whole.encode())):
+        if len(raw) > self.policy.max_document_bytes:
+            return self._pieces(raw, offset, id=id, language=language)
+        return self.piece(text, offset, id=id, language=language, is_plain=self.policy.is_plain(raw))
+
+    def _pieces(self, whole: bytes, offset: int, *, id: str, language: str | None) -> Iterator[Document]:
+        for number, raw in enumerate(self.policy.pieces(whole)):
             self.tally.pieces += number > 0
             piece_id = f"{id}.{number + 1}" if number else id
-            yield from self.piece(raw.decode(), offset, id=piece_id, language=language)
+            is_plain = self.policy.is_plain(raw)
+            yield from self.piece(raw.decode(), offset, id=piece_id, language=language, is_plain=is_plain)
 
     def piece(
-        self, text: str, offset: int, *, id: str, language: str | None, is_plain: bool = False
-    ) -> Iterator[Document]:
-        """The document made of a text that is short enough, if anything is left of it."""
-        if not is_plain and not self.policy.is_plain(text.encode()):
+        self, text: str, offset: int, *, id: str, language: str | None, is_plain: bool
+    ) -> tuple[Document, ...]:
+        """The document made of a text that is short enough, if anything is left of it. is_plain: what `Policy.is_plain`
+        says of it, or of more text around it."""
+        if not is_plain:
             text, repaired, noticed = self.policy.clean(text)
             for reason, count in repaired.items():
                 self.tally.repair(reason, self.place(offset), count)
@@ -111,28 +119,24 @@ class Intake:
             text = text.replace("\r\n", "\n").replace("\r", "\n")
         if not text or text.isspace():
             self.tally.drop(EMPTY, self.place(offset))
-            return
+            return ()
         if len(text) > self.policy.max_run_length:
             text, breaks = self.policy.break_runs(text)
             if breaks:
                 self.tally.repair(RUNS, self.place(offset), breaks)
         self.tally.kept += 1
-        yield Document(id, text, language)
+        return (Document(id, text, language),)
 
-    def _without_surrogates(self, text: str, offset: int) -> str | None:
-        if text.isascii() or not (found := _SURROGATE.search(text)):
-            return text
+    def _may_replace(self, half: str, offset: int) -> bool:
+        """Whether half a character is to be replaced; else its document is lost. Raises UserError."""
         if self.policy.errors == "fail":
             raise UserError(
-                f"{located(self.place(offset))}: '\\u{ord(found[0]):04x}' is half a character (a lone surrogate); "
+                f"{located(self.place(offset))}: '\\u{ord(half):04x}' is half a character (a lone surrogate); "
                 "mend the text, or choose errors: replace or skip-document"
             )
         if self.policy.errors == "skip-document":
             self.lose(HALF_CHARACTER, offset)
-            return None
-        text, count = _SURROGATE.subn("\ufffd", text)
-        self.tally.repair(HALF_REPLACED, self.place(offset), count)
-        return text
+        return self.policy.errors == "replace"
 
 
 def _describe(byte: int) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import BinaryIO, NamedTuple
 
+import numpy as np
 import xxhash
 
 from afterbert.base.errors import UserError
@@ -61,7 +62,6 @@ _MAGIC = (
     (b"{\\rtf", "an RTF document"),
 )
 _UNPACKABLE = {"gzip data": ".gz", "zstd data": ".zst", "a Parquet file": ".parquet"}
-_LONE_RETURN = re.compile(rb"\r(?!\n)")
 
 
 class Place(NamedTuple):
@@ -83,13 +83,16 @@ class Place(NamedTuple):
 
 
 def shown(path: str) -> str:
-    """A path as it may be printed anywhere: no control characters, no bytes that are not text.
+    """A path (or any name) as it may be printed anywhere: without control characters, in the same way in every locale.
 
     >>> shown("caf\\udce9/\\x1b[2J.txt")
-    'caf\\\\udce9/\\\\x1b[2J.txt'
+    'caf\\\\xe9/\\\\x1b[2J.txt'
     """
-    printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)
-    return printable.encode("utf-8", "backslashreplace").decode()
+    try:
+        path = os.fsencode(path).decode(errors="backslashreplace")
+    except UnicodeEncodeError:  # not from this system
+        path = path.encode(errors="backslashreplace").decode()
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)
 
 
 def packing_of(path: str) -> str:
@@ -117,15 +120,15 @@ def open_file(path: str) -> BinaryIO:
     """A regular file, opened for reading; the caller closes it. Raises UserError."""
     try:
         kind = os.stat(path).st_mode
-        if stat.S_ISDIR(kind):
-            raise UserError(f"{shown(path)} is a folder, a file is needed here")
-        if not stat.S_ISREG(kind):
-            raise UserError(f"{shown(path)} is not a regular file; pipe it in and name it '-'")
-        return open(path, "rb")
+        if stat.S_ISREG(kind):
+            return open(path, "rb")
     except OSError as error:
-        raise UserError(
-            f"{shown(path)} cannot be read: {error.strerror}; check the path and its rights"
-        ) from None
+        why = f"{error.strerror}; check the path and its rights"
+        raise UserError(f"{shown(path)} cannot be read: {why}") from None
+    except ValueError as error:  # a NUL in the path, or a character that the locale does not have
+        raise UserError(f"{shown(path)} cannot be read: {error}; set LC_ALL=C.UTF-8 or rename it") from None
+    remedy = "name a file" if stat.S_ISDIR(kind) else "pipe it in and name it '-'"
+    raise UserError(f"{shown(path)} is not a regular file; {remedy}")
 
 
 def size_of(path: str) -> int:
@@ -185,14 +188,17 @@ def _head(path: str, stored: Iterator[bytes]) -> bytes:
 
 
 def _with_newlines(chunk: bytes, offset: int, tell: Callable[[int, int], None] | None) -> bytes:
-    lone = chunk.count(b"\r") - chunk.count(b"\r\n")
+    if b"\r" not in chunk:
+        return chunk
+    characters = np.frombuffer(chunk, dtype=np.uint8)
+    is_lone = characters == ord("\r")
+    is_lone[:-1] &= characters[1:] != ord("\n")
+    lone = int(is_lone.sum())
     if not lone:
         return chunk
-    first = _LONE_RETURN.search(chunk)
-    assert first is not None
     if tell:
-        tell(lone, offset + first.start())
-    return _LONE_RETURN.sub(b"\n", chunk)
+        tell(lone, offset + int(is_lone.argmax()))
+    return np.where(is_lone, np.uint8(ord("\n")), characters).tobytes()
 
 
 def _stored(path: str, start: int, stop: int | None, max_unpacked_bytes: int) -> Iterator[bytes]:
@@ -289,8 +295,7 @@ def _wide(path: str, name: str) -> UserError:
 def _unmarked_wide(head: bytes) -> str | None:
     """Western text in UTF-16 or UTF-32 without a mark has its NULs at every second, or at three of four
     bytes."""
-    quarter = max(1, len(head) // 4)
-    nuls = [head[lane::4].count(0) / quarter for lane in range(4)]
+    nuls = [head[lane::4].count(0) / max(1, len(head[lane::4])) for lane in range(4)]
     patterns = {
         "UTF-32LE": (0, 1, 1, 1),
         "UTF-32BE": (1, 1, 1, 0),

@@ -19,6 +19,8 @@ from afterbert.text.policy import Policy
 from afterbert.text.sources import Part, Source
 
 LINE_END = re.compile(rb"\n")
+_LINE = re.compile(rb"([^\n]+)")
+_ANY_LINE = re.compile(rb"([^\n]*)\n")
 # A line must fit into memory several times over to be parsed.
 MAX_RECORD_BYTES = 64 << 20
 
@@ -91,27 +93,31 @@ class FileSource(Source):
     ) -> Iterator[Document]: ...
 
 
-def lines(chunks: Iterator[tuple[int, bytes]], intake: Intake) -> Iterator[tuple[int, bytes]]:
-    """(offset, line without its newline), whatever the chunks; the last line need not have one. Raises
-    UserError."""
+def lines(
+    chunks: Iterator[tuple[int, bytes]], intake: Intake, *, keep_empty: bool = False
+) -> Iterator[tuple[int, bytes]]:
+    """(offset, line without its newline), whatever the chunks; the last line need not have one. Raises UserError."""
+    pattern = _ANY_LINE if keep_empty else _LINE
     begin, size = 0, 0
     open_line: list[bytes] = []
     for offset, chunk in chunks:
-        begin = begin if open_line else offset
-        first, *others = chunk.split(b"\n")
-        open_line.append(first)
-        size += len(first)
-        if size > MAX_RECORD_BYTES:
-            raise UserError(
-                f"{streams.located(intake.place(begin))}: a line is longer than {MAX_RECORD_BYTES >> 20} MB; "
-                "give each document a line of its own"
-            )
-        if others:
+        at = 0
+        if open_line:
+            at = chunk.find(b"\n") + 1
+            open_line.append(chunk[: at - 1] if at else chunk)
+            size += len(open_line[-1])
+            if size > MAX_RECORD_BYTES:
+                place, limit = streams.located(intake.place(begin)), f"{MAX_RECORD_BYTES >> 20} MB"
+                raise UserError(
+                    f"{place}: a line is longer than {limit}; give each document a line of its own"
+                )
+            if not at:
+                continue
             yield begin, b"".join(open_line)
-            begin += size + 1
-            for line in others[:-1]:
-                yield begin, line
-                begin += len(line) + 1
-            open_line, size = [others[-1]], len(others[-1])
-    if size:
+        end = chunk.rfind(b"\n") + 1
+        for line in pattern.finditer(chunk, at, end):
+            yield offset + line.start(), line[1]
+        begin, size = offset + end, len(chunk) - end
+        open_line = [chunk[end:]] if size else []
+    if open_line:
         yield begin, b"".join(open_line)

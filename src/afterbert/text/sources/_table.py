@@ -90,7 +90,7 @@ class Table(FileSource):
 
     def _quoted_rows(self, chunks: Iterator[tuple[int, bytes]], intake: Intake) -> Iterator[Row]:
         csv.field_size_limit(max(csv.field_size_limit(), MAX_RECORD_BYTES))
-        feed = _Feed(lines(chunks, intake))
+        feed = _Feed(lines(chunks, intake, keep_empty=True))
         reader = csv.reader(feed, delimiter=self.delimiter, strict=True)
         while True:
             try:
@@ -107,6 +107,8 @@ class Table(FileSource):
 
     def _layout(self) -> Layout:
         """Decides by the first row. Raises UserError when it does not say where the text is."""
+        if isinstance(self.column, int) and not self.header:
+            return Layout(self.column - 1, None)
         intake = self._lenient_intake()
         first = next(self._rows(streams.chunks(self.path), intake), None)
         if first is None:
@@ -149,6 +151,9 @@ class _Feed:
     def __next__(self) -> str:
         offset, raw = next(self._lines)
         if not self._raw:
+            # Between rows, empty lines mean nothing; within quotes they do.
+            while not raw:
+                offset, raw = next(self._lines)
             self.begin = offset
         self._raw.append(raw)
         text, is_utf8 = _decoded(raw)

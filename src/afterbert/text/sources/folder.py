@@ -50,7 +50,7 @@ class Folder(Source):
         title = self.name or os.path.basename(os.path.abspath(self.path))
         passed_over: dict[str, int] = {}
         sources = []
-        for relative in sorted(_files_below(self.path, passed_over), key=lambda path: path.split("/")):
+        for relative in sorted(_files_below(self.path, passed_over), key=_by_bytes):
             extension = streams.extension_of(relative)
             kind = kinds_by_extension().get(extension)
             if kind is None or self.kind not in (None, kind):
@@ -74,6 +74,11 @@ class Folder(Source):
         if kind != "txt" or self.options.get("documents"):
             return self.options
         return {**self.options, "documents": "file" if _fits_one_document(path) else "paragraphs"}
+
+
+def _by_bytes(relative: str) -> list[bytes]:
+    """Folder by folder, by the bytes of the names: code points, unlike characters, depend on the locale."""
+    return [os.fsencode(name) for name in relative.split("/")]
 
 
 def _files_below(root: str, passed_over: dict[str, int]) -> Iterator[str]:

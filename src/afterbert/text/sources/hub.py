@@ -62,7 +62,8 @@ class Hub(Source):
     def _row(self, record: dict[str, Any], number: int, intake: Intake) -> Iterator[Document]:
         for key in filter(None, (self.text_key, self.language_key)):
             if key not in record:
-                raise UserError(f"{self.title} has no column '{key}'; {did_you_mean(key, list(record)[:20])}")
+                known = [streams.shown(name)[:40] for name in list(record)[:20]]
+                raise UserError(f"{self.title} has no column '{key}'; {did_you_mean(key, known)}")
         text, own = record[self.text_key], record.get(self.id_key)
         if text is not None and not isinstance(text, str):
             intake.broken(number, f"'{self.text_key}' is no string", "name the column that holds the text")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -39,40 +39,44 @@ class Jsonl(FileSource):
         decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_constant)
         for offset, raw in lines(chunks, intake):
             raw = raw.strip()
-            if not raw:
-                continue
-            line = intake.decoded(raw, offset)
+            line = intake.decoded(raw, offset) if raw else None
             if line is None:
                 continue
             try:
-                record = decoder.decode(line)
+                record, end = decoder.raw_decode(line)
+                if end < len(line):
+                    raise json.JSONDecodeError("extra data", line, end)
             except json.JSONDecodeError as error:
-                intake.broken(
-                    offset, f"not a JSON object: {error.msg} at column {error.colno}", _remedy(error)
-                )
+                found = f"not a JSON object: {error.msg.removesuffix(' at')} at column {error.colno}"
+                intake.broken(offset, found, _remedy(error))
             except _Refused as error:
                 intake.broken(offset, str(error), "mend the line")
+            except ValueError:  # Python converts no more than 4300 digits to an integer.
+                intake.broken(offset, "a number is too long", "mend the line")
             except RecursionError:
                 intake.broken(offset, "the object is nested too deeply", "mend the line")
             else:
                 yield from self._document(record, offset, intake)
 
-    def _document(self, record: Any, offset: int, intake: Intake) -> Iterator[Document]:
+    def _document(self, record: Any, offset: int, intake: Intake) -> Iterable[Document]:
         if not isinstance(record, dict):
             found = f"the line holds {_a(record)}, not a JSON object"
             intake.broken(offset, found, f'write {{"{self.text_key}": "..."}} on each line')
-            return
+            return ()
         text = self._string(record, self.text_key, offset, intake)
-        language = self._string(record, self.language_key, offset, intake) if text is not None else None
-        if text is None or (self.language_key and language is None):
-            return
+        if text is None:
+            return ()
+        language = None
+        if (
+            self.language_key
+            and (language := self._string(record, self.language_key, offset, intake)) is None
+        ):
+            return ()
         own = record.get(self.id_key)
-        id = str(own).encode(errors="replace").decode() if isinstance(own, (str, int)) and own != "" else None
-        yield from intake.documents(text, offset, id=id, language=language)
+        id = str(own).encode(errors="replace").decode() if isinstance(own, (str, int)) else None
+        return intake.documents(text, offset, id=id, language=language)
 
-    def _string(self, record: dict[str, Any], key: str | None, offset: int, intake: Intake) -> str | None:
-        if key is None:
-            return None
+    def _string(self, record: dict[str, Any], key: str, offset: int, intake: Intake) -> str | None:
         value = record.get(key)
         if isinstance(value, str):
             return value

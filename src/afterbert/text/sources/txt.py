@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -13,11 +13,8 @@ from afterbert.text.policy import cut_point
 from afterbert.text.sources import Part
 from afterbert.text.sources._file import FileSource
 
-_GAPS = {
-    "paragraphs": re.compile(rb"\n\s*\n\s*"),
-    "line": re.compile(rb"\n\s*"),
-    "file": re.compile(rb"(?!)"),
-}
+_BLANK_LINE = re.compile(rb"\n\s*\n\s*")
+_LINE_END = re.compile(rb"\n\s*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +31,7 @@ class Txt(FileSource):
 
     @property
     def gap(self) -> re.Pattern[bytes]:
-        return _GAPS[self.documents]
+        return _BLANK_LINE if self.documents == "paragraphs" else _LINE_END
 
     def _inner_starts(self, size: int, target_bytes: int) -> list[int]:
         return [] if self.documents == "file" else super()._inner_starts(size, target_bytes)
@@ -43,19 +40,40 @@ class Txt(FileSource):
         self, part: Part, intake: Intake, chunks: Iterator[tuple[int, bytes]]
     ) -> Iterator[Document]:
         """Holds at most one chunk and twice `max_document_bytes`, whatever the file is like."""
-        document, held, end = _Open(intake), b"", part.start
+        straddling, held, end = _Open(intake), b"", part.start
         for offset, chunk in chunks:
             buffer, end = held + chunk, offset + len(chunk)
             begin, at, is_plain = end - len(buffer), 0, intake.policy.is_plain(buffer)
-            for gap in self.gap.finditer(buffer):
-                yield from document.finish(buffer[at : gap.start()], begin + at, is_plain)
-                document, at = _Open(intake), gap.end()
+            for gap in self._gaps(buffer):
+                if at == 0:
+                    yield from straddling.finish(buffer[: gap.start()], begin, is_plain)
+                    straddling = _Open(intake)
+                else:
+                    yield from _whole(buffer[at : gap.start()], begin + at, is_plain, intake)
+                at = gap.end()
             held = buffer[at:]
             if len(held) > intake.policy.max_document_bytes:
-                held = yield from document.relieve(held, end - len(held), is_plain)
-        yield from document.finish(held, end - len(held), is_plain=False)
-        if self.documents == "file" and document.first is None:
+                held = yield from straddling.relieve(held, end - len(held), is_plain)
+        yield from straddling.finish(held, end - len(held), is_plain=False)
+        if self.documents == "file" and straddling.first is None:
             intake.lose(EMPTY, part.start)
+
+    def _gaps(self, buffer: bytes) -> Iterator[re.Match[bytes]]:
+        return iter(()) if self.documents == "file" else self.gap.finditer(buffer)
+
+
+def _whole(raw: bytes, offset: int, is_plain: bool, intake: Intake) -> Iterable[Document]:
+    """The document with these bytes, which begin with it and may end in white space."""
+    raw = raw.rstrip()
+    if len(raw) > intake.policy.max_document_bytes:
+        return _Open(intake).finish(raw, offset, is_plain)
+    text = intake.decoded(raw, offset)
+    if text is None:
+        return ()
+    intake.tally.documents += 1
+    return intake.piece(
+        text, offset, id=f"{intake.name}@{offset}", language=intake.language, is_plain=is_plain
+    )
 
 
 class _Open:
