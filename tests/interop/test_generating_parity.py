@@ -3,14 +3,17 @@ padding."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from their_models import GENERATING_CASES, padded_batch, save, their_model
 from torch import Tensor, nn
 
+from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import family_named
 from afterbert.interop.folder import export_folder
@@ -184,3 +187,43 @@ def test_a_row_read_backwards_with_falling_positions_is_the_mirror(
     ids = torch.randint(6, 37, (1, 10))
     mirrored = ours(ids.flip(1), position_ids=torch.arange(9, -1, -1)[None]).content.flip(1)
     torch.testing.assert_close(mirrored, ours(ids).content, atol=1e-5, rtol=1e-4)
+
+
+def test_a_t5_with_a_table_of_its_own_for_the_logits(tmp_path: Path) -> None:
+    """Published T5 1.1: the table stands in the files, their config's word on tying is not to be trusted."""
+    from transformers import T5ForConditionalGeneration
+
+    folder = save(their_model("t5", 1), tmp_path / "theirs")
+    tensors = load_file(folder / "model.safetensors")
+    tensors["lm_head.weight"] = torch.randn(37, 24)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    theirs = T5ForConditionalGeneration.from_pretrained(folder, attn_implementation="eager").eval()
+    ids, mask = padded_batch(theirs)
+    expected = their_logits(theirs, "t5", ids, mask)
+    imported = import_folder(folder)
+    backbone, head = (part.eval() for part in imported.build())
+    assert (our_logits(backbone, head, "t5", ids, mask) - expected).abs().max() < 1e-5
+    export_folder(tmp_path / "ours", imported.architecture, backbone, head, vocabulary=VOCABULARY)
+    again = T5ForConditionalGeneration.from_pretrained(tmp_path / "ours", attn_implementation="eager").eval()
+    assert (their_logits(again, "t5", ids, mask) - expected).abs().max() < 1e-5
+
+
+def test_bart_with_logit_offsets_or_unlike_sides_is_refused(tmp_path: Path) -> None:
+    folder = save(their_model("bart", 0), tmp_path)
+    tensors = load_file(folder / "model.safetensors")
+    save_file(tensors | {"final_logits_bias": torch.ones(1, 37)}, folder / "model.safetensors")
+    with pytest.raises(UserError, match="final_logits_bias is not zero"):
+        import_folder(folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"decoder_ffn_dim": 21}))
+    with pytest.raises(UserError, match="unlike encoder_ffn_dim and decoder_ffn_dim"):
+        import_folder(folder)
+
+
+def test_generation_starts_where_the_family_starts(tmp_path: Path) -> None:
+    for family, start in (("bart", 3), ("t5", 1)):
+        imported = import_folder(save(their_model(family, 0), tmp_path / family))
+        backbone, head = imported.build()
+        out = tmp_path / f"{family}-ours"
+        export_folder(out, imported.architecture, backbone, head, vocabulary=VOCABULARY)
+        assert json.loads((out / "config.json").read_text())["decoder_start_token_id"] == start

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, cast
 
 import torch
 from pydantic import Field
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture
-from afterbert.nn.embeddings import Embeddings
+from afterbert.nn.embeddings import Embeddings, EmbeddingsModule
 from afterbert.nn.heads import LMHead, LMHeadModule
 from afterbert.nn.initializations import Initialization
 from afterbert.nn.initializations.normal import Normal
@@ -71,7 +71,9 @@ class SingleStack(Architecture):
         return backbone
 
     def build_lm_head(self, backbone: nn.Module) -> LMHeadModule:
-        head = self.lm_head.build(self.hidden_size, backbone.embeddings.token, self.norm)  # type: ignore[union-attr, arg-type]
+        token = cast(EmbeddingsModule, backbone.embeddings).token
+        assert token is not None
+        head = self.lm_head.build(self.hidden_size, token, self.norm)
         self.initialization.apply(head, self.num_hidden_layers)
         return head
 

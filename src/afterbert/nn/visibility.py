@@ -32,22 +32,26 @@ def padded_visibility(visibility: Visibility, rows: Rows, *, length: int) -> dic
     >>> {name: array.tolist() for name, array in padded_visibility(Visibility("reverse"), rows, length=3).items()}
     {'visible_lengths': [3, 1], 'visible_first': [[0, 1, 2], [0, 0, 0]], 'visible_end': [[3, 3, 3], [1, 1, 1]]}
     """
-    place = np.minimum(np.arange(length), np.maximum(rows.lengths - 1, 0)[:, None])
-    index = np.minimum(rows.row_starts[:-1, None] + place, max(rows.num_pieces - 1, 0))
     arrays: dict[str, np.ndarray] = {}
     if (rows.lengths < length).any():
         arrays["lengths"] = np.maximum(rows.lengths, 1)
     if visibility.documents is not None:
-        arrays["documents"] = visibility.documents[index]
+        arrays["documents"] = _laid(visibility.documents, rows, length)
     if visibility.kind == "causal":
         arrays["causal"] = np.zeros(0, dtype=bool)  # its presence says it
     elif visibility.kind == "permutation":
         assert visibility.rank is not None
-        arrays["rank"] = visibility.rank[index]
+        arrays["rank"] = _laid(visibility.rank, rows, length)
     elif visibility.kind != "full":
         first, end = _intervals(visibility, rows)
-        arrays["first"], arrays["end"] = first[index], end[index]
+        arrays["first"], arrays["end"] = _laid(first, rows, length), _laid(end, rows, length)
     return {_PREFIX + name: array for name, array in arrays.items()}
+
+
+def _laid(values: np.ndarray, rows: Rows, length: int) -> np.ndarray:
+    """Flat values [T] as [B, length], filled up with that of the row's last piece."""
+    place = np.minimum(np.arange(length), np.maximum(rows.lengths - 1, 0)[:, None])
+    return values[np.minimum(rows.row_starts[:-1, None] + place, max(rows.num_pieces - 1, 0))]
 
 
 def _intervals(visibility: Visibility, rows: Rows) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from afterbert.base import plugins
 from afterbert.base.config import differences, to_plain
@@ -67,7 +67,7 @@ class Family(ABC):
     def express(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
         """Their whole config.json. Raises UserError that names the nodes without an exact form."""
         config = {**self.config_of(architecture, vocabulary), "model_type": plugins.name_of(self)}
-        wanted = replace(architecture, vocab_size=config["vocab_size"])  # type: ignore[type-var]
+        wanted = replace(cast(Any, architecture), vocab_size=config["vocab_size"])
         ours, theirs = to_plain(self.normal_form(wanted)), to_plain(self.architecture_of(config))
         found = {
             path: pair
