@@ -12,15 +12,13 @@ from typing import Literal
 
 import numpy as np
 
-from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.pairings import Pairing, Plan
 from afterbert.pretext.pairings._parts import NONE, Parts, assemble, row_keys
+from afterbert.pretext.pairings._sentences import End, end_id, room_for
 from afterbert.text.store import Split
-
-End = Literal["cls", "sep", "bos", "eos", "none"]
 
 
 @dataclass(frozen=True)
@@ -47,14 +45,8 @@ class Packed(Pairing):
         return self.bounds == "cross" and self.between != "none"
 
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
-        room = length - self.num_specials
-        if room < 1:
-            raise UserError(
-                f"rows of length {length} leave no room for text beside {self.num_specials} special pieces; choose more"
-            )
-        opens, closes, between = (
-            NONE if end == "none" else vocabulary.need(end) for end in (self.opens, self.closes, self.between)
-        )
+        room = room_for(length, self.num_specials)
+        opens, closes, between = (end_id(end, vocabulary) for end in (self.opens, self.closes, self.between))
         documents = noise.of("documents").permutation(split.num_documents, np.arange(split.num_documents))
         if self.bounds == "keep":
             return _Kept(split, documents, room, opens, closes)

@@ -1,0 +1,170 @@
+"""Rows of two texts: how BERT's release walks through the sentences of a document, and the rows that come of it.
+
+Source: google-research/bert `create_pretraining_data.py`, `create_instances_from_document` and
+`truncate_seq_pair`. Its loop depends on itself in one thing only: where the next chunk begins. So everything
+a chunk would be if it began at a given sentence is computed for all sentences at once, and the loop that is
+left jumps from chunk to chunk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from afterbert.base.noise import Noise
+from afterbert.base.rows import Rows
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.pretext.pairings import Plan
+from afterbert.pretext.pairings._parts import NONE, Parts, assemble, row_keys
+from afterbert.pretext.pairings._sentences import chain, document_sentences
+from afterbert.text.store import Split
+
+_TRIES = 10  # draws of another document before the own one is put up with
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """R pairs of texts, all int64 [R]: where each begins in the store and how long it is (0: there is none);
+    whether the second comes from another document; labels: 0, 1, or -1 for a row that is not asked.
+    """
+
+    a_start: np.ndarray
+    a_length: np.ndarray
+    b_start: np.ndarray
+    b_length: np.ndarray
+    is_foreign: np.ndarray
+    labels: np.ndarray
+
+
+class PairPlan(Plan):
+    """[CLS] A [SEP] B [SEP], or [CLS] A [SEP] where there is no B."""
+
+    def __init__(self, split: Split, pairs: Pairs, vocabulary: Vocabulary):
+        self.split, self.pairs = split, pairs
+        self.cls, self.sep = vocabulary.need("cls"), vocabulary.need("sep")
+
+    def __len__(self) -> int:
+        return len(self.pairs.labels)
+
+    def labels(self, numbers: np.ndarray) -> np.ndarray:
+        return self.pairs.labels[numbers]
+
+    def rows(self, numbers: np.ndarray) -> Rows:
+        numbers = np.asarray(numbers, dtype=np.int64)
+        pairs, both = self.pairs, np.zeros(2 * len(numbers), dtype=np.int64)
+        starts, lengths, second = both.copy(), both.copy(), np.arange(len(both)) % 2
+        starts[::2], starts[1::2] = pairs.a_start[numbers], pairs.b_start[numbers]
+        lengths[::2], lengths[1::2] = pairs.a_length[numbers], pairs.b_length[numbers]
+        there = lengths > 0
+        parts = Parts(
+            row_of=(np.arange(len(both)) // 2)[there],
+            starts=starts[there],
+            lengths=lengths[there],
+            before=np.where(second == 0, self.cls, NONE)[there],
+            after=(both + self.sep)[there],
+            last=(both + NONE)[there],
+            segment=second[there],
+            document=(second * np.repeat(pairs.is_foreign[numbers], 2))[there],
+        )
+        return assemble(self.split, parts, row_keys(self.split, numbers))
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """Runs of neighbouring sentences, each cut in two: int64 [C] sentence numbers; is_random bool [C]: B comes from
+    elsewhere (and what was cut off begins the next chunk); document int64 [C]; target int64 [C], the pieces aimed at.
+    """
+
+    start: np.ndarray
+    a_end: np.ndarray
+    end: np.ndarray
+    is_random: np.ndarray
+    document: np.ndarray
+    target: np.ndarray
+
+
+def chunks_of(
+    split: Split, targets: np.ndarray, random_rate: float, noise: Noise, *, most: int | None = None
+) -> Chunks:
+    """The walk. targets: int64 [D], pieces after which a document's chunks end (with their sentence). A chunk of one
+    sentence has a random B if `random_rate` is above 0, as in the release. most: sentences in a chunk.
+    """
+    of_document = document_sentences(split)
+    num = int(of_document[-1])
+    sentence = np.arange(num)
+    document = np.repeat(np.arange(split.num_documents), np.diff(of_document))
+    ends = np.searchsorted(split.sentence_starts, split.sentence_starts[:-1] + targets[document])
+    ends = np.clip(ends, sentence + 1, of_document[1:][document])
+    if most is not None:
+        ends = np.minimum(ends, sentence + most)
+    count = ends - sentence
+    keys = sentence.astype(np.uint64)
+    a_ends = sentence + 1 + noise.of("a_end").integers(np.maximum(count - 1, 1), keys)
+    is_random = (noise.of("is_random").uniform(keys) < random_rate) | ((count == 1) & (random_rate > 0))
+    at = chain(np.where(is_random, a_ends, ends))
+    return Chunks(at, a_ends[at], ends[at], is_random[at], document[at], targets[document[at]])
+
+
+def short_targets(split: Split, room: int, short_rate: float, noise: Noise) -> np.ndarray:
+    """int64 [D]: the length a document's chunks aim at: `room`, or, with probability `short_rate`, even from
+    2 to `room`.
+    """
+    keys = np.arange(split.num_documents, dtype=np.uint64)
+    short = 2 + noise.of("short_length").integers(room - 1, keys)
+    return np.where(noise.of("is_short").uniform(keys) < short_rate, short, room)
+
+
+def own_texts(split: Split, chunks: Chunks) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Start and length of A and of the rest of the chunk, int64 [C] each."""
+    begins, middle, ends = (split.sentence_starts[at] for at in (chunks.start, chunks.a_end, chunks.end))
+    return begins, middle - begins, middle, ends - middle
+
+
+def foreign_texts(
+    split: Split, chunks: Chunks, wanted: np.ndarray, noise: Noise, *, most: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Start and length of a random B of at least `wanted` pieces (unless its document ends before), for every
+    chunk.
+    """
+    of_document, keys = document_sentences(split), chunks.start.astype(np.uint64)
+    tries = noise.of("document").integers(split.num_documents, keys[:, None], np.arange(_TRIES)[None, :])
+    is_other = tries != chunks.document[:, None]
+    pick = np.where(is_other.any(axis=1), is_other.argmax(axis=1), _TRIES - 1)
+    document = tries[np.arange(len(keys)), pick]
+    low, high = of_document[document], of_document[document + 1]
+    sentence = low + noise.of("start").integers(high - low, keys)
+    begins = split.sentence_starts[sentence]
+    ends = np.searchsorted(split.sentence_starts, begins + np.maximum(wanted, 1))
+    ends = np.minimum(ends, high if most is None else np.minimum(high, sentence + most))
+    return begins, split.sentence_starts[ends] - begins
+
+
+def truncated(
+    a: tuple[np.ndarray, np.ndarray],
+    b: tuple[np.ndarray, np.ndarray],
+    room: int,
+    keys: np.ndarray,
+    noise: Noise,
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Both texts (starts, lengths) cut so that together they have at most `room` pieces: always from the
+    longer one (B when equal), piece by piece from its front or its end by the throw of a coin.
+    """
+    shorter, is_over = np.minimum(a[1], b[1]), a[1] + b[1] > room
+    is_evened = is_over & (2 * shorter > room)
+    a_kept = np.where(is_evened, room - room // 2, np.where(is_over & (a[1] > b[1]), room - b[1], a[1]))
+    b_kept = np.where(is_evened, room // 2, np.where(is_over & (a[1] <= b[1]), room - a[1], b[1]))
+    first = (
+        _heads(a[1] - a_kept, keys, noise.of("front_of_a")),
+        _heads(b[1] - b_kept, keys, noise.of("front_of_b")),
+    )
+    return (a[0] + first[0], a_kept), (b[0] + first[1], b_kept)
+
+
+def _heads(throws: np.ndarray, keys: np.ndarray, noise: Noise) -> np.ndarray:
+    """int64 [R]: heads among so many `throws` [R] of a coin."""
+    number = np.arange(throws.sum()) - np.repeat(np.cumsum(throws) - throws, throws)
+    heads = noise.bits(np.repeat(keys, throws), number) >> np.uint64(63) if len(number) else number
+    return np.bincount(np.repeat(np.arange(len(throws)), throws), heads, minlength=len(throws)).astype(
+        np.int64
+    )

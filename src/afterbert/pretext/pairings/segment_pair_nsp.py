@@ -1,0 +1,68 @@
+"""Segment pairs with next sentence prediction: two runs of sentences, the second the true continuation or a
+random one.
+
+Source: BERT (1810.04805) Section 3.1 and Appendix A.2; google-research/bert `create_pretraining_data.py`,
+followed to the letter: one target length a document (short for one in ten), chunks of sentences up to it, A
+cut off at a random sentence, B random for half of the chunks and for all of one sentence (then the unused
+sentences go back), the longer side truncated at random ends. RoBERTa's SEGMENT-PAIR+NSP (1907.11692 Section
+4.2) is the same. Without the loss: leave the answer `pair_label` out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from afterbert.base.noise import Noise
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.pretext.pairings import Pairing, Plan
+from afterbert.pretext.pairings._pairs import (
+    PairPlan,
+    Pairs,
+    chunks_of,
+    foreign_texts,
+    own_texts,
+    short_targets,
+    truncated,
+)
+from afterbert.pretext.pairings._sentences import room_for
+from afterbert.text.store import Split
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True)
+class SegmentPairNsp(Pairing):
+    """random_rate: of random second texts (0: never, and a chunk of one sentence stands alone, not asked).
+    Labels: 0 the continuation, 1 random. Raises UserError when the plan's length leaves no room for two
+    pieces.
+    """
+
+    short_rate: Probability = 0.1
+    random_rate: Probability = 0.5
+
+    question: ClassVar[str | None] = "next_sentence"
+
+    @property
+    def num_specials(self) -> int:
+        return 3
+
+    def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
+        room = room_for(length, self.num_specials, least=2)
+        chunks = chunks_of(split, short_targets(split, room, self.short_rate, noise), self.random_rate, noise)
+        a_start, a_length, b_start, b_length = own_texts(split, chunks)
+        foreign = foreign_texts(split, chunks, chunks.target - a_length, noise)
+        b_start, b_length = (
+            np.where(chunks.is_random, f, own) for f, own in zip(foreign, (b_start, b_length))
+        )
+        keys = chunks.start.astype(np.uint64)
+        (a_start, a_length), (b_start, b_length) = truncated(
+            (a_start, a_length), (b_start, b_length), room, keys, noise
+        )
+        labels = np.where(b_length > 0, chunks.is_random, -1)
+        return PairPlan(
+            split, Pairs(a_start, a_length, b_start, b_length, chunks.is_random, labels), vocabulary
+        )

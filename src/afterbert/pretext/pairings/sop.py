@@ -1,0 +1,50 @@
+"""Sentence order prediction: two neighbouring segments, in order or swapped.
+
+Source: ALBERT (1909.11942) Section 3.1; segments are cut as BERT cuts them. Deviation: a chunk of one
+sentence stands alone and is not asked; the release falls back to a random second segment there, and so to NSP
+on short documents.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from afterbert.base.noise import Noise
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.pretext.pairings import Pairing, Plan
+from afterbert.pretext.pairings._pairs import PairPlan, Pairs, chunks_of, own_texts, short_targets, truncated
+from afterbert.pretext.pairings._sentences import room_for
+from afterbert.pretext.pairings.segment_pair_nsp import Probability
+from afterbert.text.store import Split
+
+
+@dataclass(frozen=True)
+class Sop(Pairing):
+    """swap_rate: of swapped pairs. Labels: 0 in order, 1 swapped, -1 one segment only. Raises UserError when
+    the plan's length leaves no room for two pieces.
+    """
+
+    short_rate: Probability = 0.1
+    swap_rate: Probability = 0.5
+
+    question: ClassVar[str | None] = "sentence_order"
+
+    @property
+    def num_specials(self) -> int:
+        return 3
+
+    def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
+        room = room_for(length, self.num_specials, least=2)
+        chunks = chunks_of(split, short_targets(split, room, self.short_rate, noise), 0.0, noise)
+        a_start, a_length, b_start, b_length = own_texts(split, chunks)
+        keys = chunks.start.astype(np.uint64)
+        first, second = truncated((a_start, a_length), (b_start, b_length), room, keys, noise)
+        is_pair = second[1] > 0
+        swapped = is_pair & (noise.of("swap").uniform(keys) < self.swap_rate)
+        a_start, b_start = np.where(swapped, (second[0], first[0]), (first[0], second[0]))
+        a_length, b_length = np.where(swapped, (second[1], first[1]), (first[1], second[1]))
+        no_foreign, labels = np.zeros_like(swapped), np.where(is_pair, swapped, -1)
+        return PairPlan(split, Pairs(a_start, a_length, b_start, b_length, no_foreign, labels), vocabulary)
