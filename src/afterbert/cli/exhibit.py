@@ -52,6 +52,7 @@ def shown_store(text: str, recipe: TokenizerRecipe, folder: Path | None) -> Iter
             policy=Policy(),
             processes=1,
             held_out=0.0,
+            least_pieces=1,
         )
 
 

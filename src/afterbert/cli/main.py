@@ -8,7 +8,6 @@ import pkgutil
 import signal
 import sys
 
-import click
 import typer
 
 from afterbert import __version__
@@ -17,6 +16,9 @@ from afterbert.cli import verbs
 
 # The order of a first visit, not of the alphabet; verbs not named here follow.
 _ORDER = ["demo", "prepare", "pretrain", "evaluate", "fill", "show", "recipes", "report", "export", "doctor"]
+
+# Typer brings its own copy of click; what its parser raises descends from this class.
+_UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]  # type: ignore[assignment]
 
 _FREE_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -64,16 +66,11 @@ def run(arguments: list[str] | None = None) -> int:
         return status if isinstance(status, int) else 0
     except UserError as error:
         lines = error.lines
-    except click.exceptions.Exit as leave:
+    except typer.Exit as leave:
         return leave.exit_code
-    except click.NoSuchOption as error:
-        near = f"; did you mean {' or '.join(error.possibilities)}?" if error.possibilities else ""
-        lines = (f"there is no option {error.option_name}{near} (--help lists them)",)
-    except click.UsageError as error:
-        lines = (f"{error.format_message()} (--help shows the options and an example)",)
-    except click.ClickException as error:
-        lines = (error.format_message(),)
-    except (click.Abort, KeyboardInterrupt):
+    except _UsageError as error:
+        lines = (f"{error.format_message().rstrip('.')} (--help shows what there is, with an example)",)
+    except (typer.Abort, KeyboardInterrupt):
         print("stopped", file=sys.stderr)
         return 128 + signal.SIGINT
     except BrokenPipeError:

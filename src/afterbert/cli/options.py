@@ -9,6 +9,9 @@ import typer
 
 from afterbert.base.errors import UserError, did_you_mean
 
+# Settings of a recipe that stand outside any node.
+_TOP_LEVEL = ("length", "title", "paper", "tokenizer", "model", "objective")
+
 RecipeName = Annotated[
     str,
     typer.Option(
@@ -20,29 +23,45 @@ Size = Annotated[
 ]
 
 
-def dotted(extra: Sequence[str], options: Sequence[str] = ()) -> list[tuple[str, str]]:
-    """Recipe settings from what the command line left over: `--model.num_hidden_layers 4` or `--seed=3`.
+def split_arguments(
+    words: Sequence[str], options: Sequence[str] = ()
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """What a verb's parser left over, as plain arguments and recipe settings: `--model.num_hidden_layers 4`, `--length=64`.
 
-    `options` are the verb's own options, for the hint at a mistyped one. Raises UserError at anything else.
+    `options` are the verb's own, for the hint at a mistyped one. Raises UserError at an unknown option.
 
-    >>> dotted(["--training.batch_size", "8", "--length=64"])
-    [('training.batch_size', '8'), ('length', '64')]
+    >>> split_arguments(["a.txt", "--training.batch_size", "8", "--length=64"])
+    (['a.txt'], [('training.batch_size', '8'), ('length', '64')])
     """
-    found = []
-    rest = list(extra)
+    plain, settings = [], []
+    rest = list(words)
     while rest:
         word = rest.pop(0)
-        if not word.startswith("--"):
-            raise UserError(f"'{word}' is not expected here; settings are written --node.key VALUE")
-        key, equals, value = word[2:].partition("=")
+        if not word.startswith("-") or word == "-":
+            plain.append(word)
+            continue
+        key, equals, value = word.lstrip("-").partition("=")
+        if "." not in key and key not in _TOP_LEVEL:
+            near = did_you_mean(f"--{key}", list(options)) if options else "--help lists the options"
+            raise UserError(
+                f"there is no option {word}; {near} (recipe settings are written --node.key VALUE)"
+            )
         if not equals:
-            if "." not in key and key not in ("length", "title", "size"):
-                near = did_you_mean(f"--{key}", list(options)) if options else "--help lists the options"
-                raise UserError(
-                    f"there is no option --{key}; {near} (recipe settings are written --node.key VALUE)"
-                )
             if not rest or rest[0].startswith("--"):
                 raise UserError(f"--{key} needs a value; write --{key} VALUE")
             value = rest.pop(0)
-        found.append((key, value))
-    return found
+        settings.append((key, value))
+    return plain, settings
+
+
+def settings_only(context: typer.Context) -> list[tuple[str, str]]:
+    """Recipe settings for a verb that takes no further arguments. Raises UserError."""
+    plain, settings = split_arguments(context.args, own_options(context))
+    if plain:
+        raise UserError(f"'{plain[0]}' is not expected here; settings are written --node.key VALUE")
+    return settings
+
+
+def own_options(context: typer.Context) -> list[str]:
+    """The options that a verb itself has."""
+    return [name for parameter in context.command.params for name in parameter.opts if name.startswith("--")]

@@ -7,11 +7,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from afterbert.base.config import digest, to_plain
-from afterbert.base.errors import UserError
+from afterbert.base.config import build, digest, to_plain
+from afterbert.base.errors import UserError, did_you_mean
+from afterbert.base.plugins import name_of, names
 from afterbert.base.runs import RunFolder
+from afterbert.base.tree import Node
 from afterbert.cli.runs import run_folder_for
 from afterbert.cli.terminal import bar, console, safe
 from afterbert.cli.watch import Watch
@@ -19,12 +21,15 @@ from afterbert.interop.importing import Imported, import_folder
 from afterbert.recipes.pretraining import Pretrained, pretrain
 from afterbert.recipes.recipe import Resolved, resolve
 from afterbert.report import write_report
+from afterbert.text.planes import Plane
 from afterbert.text.policy import Policy
-from afterbert.text.prepare import prepare
+from afterbert.text.prepare import add_plane, prepare
 from afterbert.text.sources import Source, sources_for
 from afterbert.text.store import Store
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.tokenizers.pretrained import Pretrained as PretrainedTokenizer
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -145,6 +150,44 @@ def prepare_with_bar(
     console.print(safe(store.tally.table()))
     console.print(f"tokens: {out}")
     return store
+
+
+def add_plane_with_bar(
+    sources: Sequence[Source], out: Path, plane: Plane, *, processes: int | None = None
+) -> None:
+    """One more annotation for a finished store, with a progress bar."""
+    with bar(1.0, "adding a plane") as progress:
+        add_plane(
+            out,
+            sources,
+            plane,
+            processes=processes or os.cpu_count() or 1,
+            progress=lambda done, total, phase: progress.to(done, phase, total=total),
+        )
+    console.print(f"{out} has the plane {name_of(plane)} now")
+
+
+def tokenizer_from(written: str, vocab_size: int | None) -> TokenizerRecipe:
+    """A tokenizer to train, by its name, or one that exists, by its folder or hub name. Raises UserError."""
+    if written in names(TokenizerRecipe) and written != "pretrained":
+        settings = {"type": written} | ({"vocab_size": vocab_size} if vocab_size else {})
+        return named(TokenizerRecipe, settings, "--tokenizer")
+    if vocab_size is not None:
+        raise UserError(
+            f"--vocab-size is for a tokenizer that is trained; '{written}' has its own vocabulary"
+        )
+    if not Path(written).is_dir() and "/" not in written:
+        trained = [name for name in names(TokenizerRecipe) if name != "pretrained"]
+        raise UserError(
+            f"'{written}' is neither a folder nor a tokenizer to train; {did_you_mean(written, trained)}"
+        )
+    return PretrainedTokenizer(name=written)
+
+
+def named(kind: type[T], settings: Mapping[str, Any], option: str) -> T:
+    """An instance of a config or plug-in from the values of an option. Raises UserError that names the option."""
+    tree = Node({key: Node(value, option) for key, value in settings.items()}, option)
+    return build(kind, tree)
 
 
 def _opened(request: Request) -> tuple[RunFolder, Resolved, Store]:

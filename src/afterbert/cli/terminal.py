@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import unicodedata
 from collections.abc import Iterator
@@ -10,16 +11,19 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-console = Console(highlight=False, soft_wrap=True)
+console = Console(highlight=False, soft_wrap=True, width=None if os.isatty(1) else 140)
 
 
 def safe(text: str) -> str:
-    """Text from a stranger, with control and direction characters made visible, and rich's markup switched off.
+    """Text from a stranger, with control and direction characters (line ends aside) made visible, and rich's markup
+    switched off.
 
     >>> safe("a\\x1b[31mb")
     'a·\\\\[31mb'
     """
-    shown = "".join("·" if unicodedata.category(c) in ("Cc", "Cs") or _turns(c) else c for c in text)
+    shown = "".join(
+        "·" if (c != "\n" and unicodedata.category(c) in ("Cc", "Cs")) or _turns(c) else c for c in text
+    )
     return shown.replace("[", "\\[")
 
 

@@ -52,7 +52,7 @@ class Watch(Observer):
 
     def on_evaluation(self, record: Mapping[str, Any]) -> None:
         figures = {
-            name: value for name, value in record["measures"].items() if isinstance(value, (int, float))
+            name: value for name, value in record["figures"].items() if isinstance(value, (int, float))
         }
         if figures:
             said = "  ".join(

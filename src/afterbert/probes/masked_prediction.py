@@ -7,6 +7,7 @@ answer the very same questions, whatever they were trained on. Beside it stands 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated
@@ -189,7 +190,7 @@ class Measured:
         asked = max(self.asked, 1)
         measures = {
             "loss": self.nats / asked,
-            "bits_per_byte": self.nats / np.log(2) / max(self.num_bytes, 1),
+            "bits_per_byte": self.nats / math.log(2) / max(self.num_bytes, 1),
             "masked_accuracy": self.right / asked,
         }
         for kind, right, total in zip(KINDS, self.right_by_kind, self.asked_by_kind):

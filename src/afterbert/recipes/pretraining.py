@@ -115,13 +115,23 @@ def flops_per_step(recipe: Recipe, store: Store) -> float:
 def evaluate_held_out(
     module: ObjectiveModule, recipe: Recipe, store: Store, *, device: torch.device | str = "cpu"
 ) -> dict[str, float]:
-    """The objective's own score on held-out rows; nothing where the store holds none out."""
+    """The objective's own score on held-out rows; for a masked language model also `masked_accuracy` at the fixed question that
+    every one is asked, whatever it was trained on. Nothing where the store holds no text out."""
     split = store.split("held_out")
     if split.num_pieces == 0:
         return {}
-    return held_out_score(
+    figures = held_out_score(
         module, recipe.objective, split, store.vocabulary, length=recipe.length, device=device
     )
+    if isinstance(module, MaskedLMModule):
+        was_training = module.training
+        module.eval()
+        measured = MaskedPrediction(length=recipe.length)(
+            module.predict, split, store.vocabulary, piece_bytes=piece_bytes(store.tokenizer), device=device
+        )
+        module.train(was_training)
+        figures["masked_accuracy"] = measured.summary()["measures"]["masked_accuracy"]
+    return figures
 
 
 def finish(
@@ -135,7 +145,7 @@ def finish(
     """Writes what a finished run leaves for others: `model/`, the closing figures, samples and statistics
     for the report."""
     module.eval()
-    export_model(run.model, module, recipe, store.vocabulary, store.path / "tokenizer")
+    export_model(run.model, module, recipe, store.vocabulary, store.folder / "tokenizer")
     evaluation: dict[str, Any] = {"objective": evaluate_held_out(module, recipe, store, device=device)}
     samples: dict[str, Any] = {"corrupted": [], "filled": []}
     texts = piece_texts(store.tokenizer)
@@ -214,5 +224,5 @@ def export_newest(path: Path, out: Path) -> tuple[str, int]:
     if saved is None:
         raise UserError(f"{path} has no checkpoint yet; wait for the first one")
     restore_weights(module, saved.tensors("model"))
-    family = export_model(out, module.eval(), resolved.recipe, store.vocabulary, store.path / "tokenizer")
+    family = export_model(out, module.eval(), resolved.recipe, store.vocabulary, store.folder / "tokenizer")
     return family, saved.step

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from afterbert.cli.options import dotted
+from afterbert.cli.options import settings_only
 
 TAKES_RECIPE_OPTIONS = True
 
@@ -35,7 +35,7 @@ def demo(
     console.print(
         "[bold]afterbert demo[/bold]: a masked language model from the documentation this Python carries"
     )
-    overrides = [*dotted(context.args), ("training.budget", budget)]
+    overrides = [*settings_only(context), ("training.budget", budget)]
     resolved = resolve("laptop", overrides=overrides)
     request = Request(out=out, sources=(PythonDocs(),))
     store = store_for(request, resolved.recipe.tokenizer)

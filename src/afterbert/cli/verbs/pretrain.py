@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from afterbert.cli.options import RecipeName, Size, dotted
+from afterbert.cli.options import RecipeName, Size, own_options, split_arguments
 
 TAKES_RECIPE_OPTIONS = True
 
@@ -51,11 +51,11 @@ def pretrain(
     """
     from afterbert.cli.pipeline import Request, run_pretraining
 
-    overrides = dotted(context.args)
+    plain, overrides = split_arguments([*(texts or ()), *context.args], own_options(context))
     overrides += [("training.budget", budget)] if budget else []
     overrides += [("training.seed", str(seed))] if seed is not None else []
     request = Request(
-        texts=tuple(texts or ()),
+        texts=tuple(plain),
         recipe=recipe,
         size=size,
         overrides=tuple(overrides),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from afterbert.cli.options import RecipeName, Size, dotted
+from afterbert.cli.options import RecipeName, Size, settings_only
 
 TAKES_RECIPE_OPTIONS = True
 
@@ -38,7 +38,7 @@ def show(
     from afterbert.cli.exhibit import print_model, print_task, shown_store
     from afterbert.recipes import known, resolve
 
-    overrides = dotted(context.args)
+    overrides = settings_only(context)
     names = known() if recipe == "all" else [recipe]
     if model:
         for name in names:

@@ -1,7 +1,7 @@
 """The English that every Python carries: the language reference and the docstrings of installed packages.
 
-Nothing is imported or run: docstrings are read from the source files by `ast`. Good for a first try without any file
-of one's own.
+Nothing is imported or run: docstrings are read from the source files by `ast`. Good for a first try without
+any file of one's own.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _SKIPPED = {"site-packages", "test", "tests", "idlelib", "lib2to3", "_vendor", "
 
 @dataclass(frozen=True)
 class PythonDocs(Source):
-    """packages: whose docstrings are read, beside the standard library's; those not installed are left out. Each docstring
-    of at least `min_characters` is a document, each topic of the language reference too."""
+    """packages: whose docstrings are read, beside the standard library's; those not installed are left out.
+    Each docstring of at least `min_characters` is a document, each topic of the language reference too."""
 
-    packages: tuple[str, ...] = ("numpy", "scipy", "sklearn", "torch", "matplotlib", "networkx")
+    packages: tuple[str, ...] = ("numpy", "scipy", "sklearn", "matplotlib", "networkx")
     min_characters: Annotated[int, Field(gt=0)] = 200
     name: str = "python"
 
