@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, compress, islice
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -110,6 +110,7 @@ class Encoder:
 
     def __init__(self, tokenizer: Tokenizer):
         self._backend = tokenizer.plain
+        self._id_of_text = _without_specials(tokenizer)
         self._known = _Known(self._pieces) if cuts_at_spaces(json.loads(tokenizer.file)) else None
 
     def __call__(self, texts: Sequence[str], languages: Sequence[str | None] | None = None) -> Encoded:
@@ -121,7 +122,7 @@ class Encoder:
         return Encoded(
             texts,
             tuple(languages) if languages is not None else (None,) * len(texts),
-            found.ids,
+            self._id_of_text[found.ids],
             found.ends + offsets,
             starts_of(found.counts),
             found.begins + offsets,
@@ -139,6 +140,16 @@ class Encoder:
         places = chain.from_iterable(chain.from_iterable(e.offsets for e in encodings))
         offsets = np.fromiter(places, np.int64, 2 * counts.sum()).reshape(-1, 2)
         return _Pieces(ids, offsets[:, 0], offsets[:, 1], counts)
+
+
+def _without_specials(tokenizer: Tokenizer) -> np.ndarray:
+    """int32 [V]: each id itself, or unknown for a special one: Unigram models made elsewhere take the text
+    `</s>` for it."""
+    vocabulary = tokenizer.vocabulary
+    ids = np.arange(vocabulary.size, dtype=np.int32)
+    if vocabulary.unk is not None:
+        ids[list(vocabulary.special_ids)] = vocabulary.unk
+    return ids
 
 
 def _by_chunks(texts: tuple[str, ...], known: _Known) -> _Pieces:
@@ -191,27 +202,36 @@ class _Known:
         return numbers
 
     def _encode_new(self, chunks: list[str]) -> _Pieces:
-        """All chunks as one text, which is far faster than each alone. They may stand behind each other just
-        as well as where they were found; only those that stood at the beginning or the end of a text must
-        again."""
-        is_inner = np.array([chunk[0] == " " and not chunk[-1].isspace() for chunk in chunks])
-        inner, outer = list(compress(chunks, is_inner)), list(compress(chunks, ~is_inner))
-        # Some tokenizers treat the first word of a text in their own way: here it is one of ours.
-        joined, alone = self._encode([_FIRST + "".join(inner)]), self._encode(outer)
-        is_ours = joined.ends <= len(_FIRST)
-        ids, begins, ends = joined.ids[~is_ours], joined.begins[~is_ours], joined.ends[~is_ours]
-        starts = starts_of(np.fromiter(map(len, inner), np.int64, len(inner))) + len(_FIRST)
-        chunk_of = np.searchsorted(starts, ends, side="left") - 1
-        shift = starts[chunk_of]
-        both = _Pieces(
-            np.concatenate((ids, alone.ids)),
-            np.concatenate((begins - shift, alone.begins)),
-            np.concatenate((ends - shift, alone.ends)),
-            np.concatenate((np.bincount(chunk_of, minlength=len(inner)), alone.counts)),
+        """Most chunks as one text, which is far faster than each alone: they may stand behind each other just
+        as well as where they were found. Only those from the beginning or the end of a text must stand there
+        again.
+
+        Some tokenizers treat the first word of a text in their own way: where a chunk is not that, one of
+        ours is.
+        """
+        opens = np.array([chunk[0] != " " for chunk in chunks])
+        closes = np.array([chunk[-1].isspace() for chunk in chunks]) & ~opens
+        order = np.argsort(opens * 2 + closes, kind="stable")
+        inner, last, first = (
+            [chunks[i] for i in np.flatnonzero(flags)] for flags in (~opens & ~closes, closes, opens)
         )
-        order = np.argsort(np.argsort(~is_inner, kind="stable"))
-        index = ranges(starts_of(both.counts)[order], both.counts[order])
-        return _Pieces(both.ids[index], both.begins[index], both.ends[index], both.counts[order])
+        found = self._encode([_FIRST + "".join(inner), *(_FIRST + chunk for chunk in last), *first])
+        stretches = [_FIRST, *inner, *chain.from_iterable((_FIRST, chunk) for chunk in last), *first]
+        is_ours = np.zeros(len(stretches), dtype=bool)
+        is_ours[[0, *range(1 + len(inner), 1 + len(inner) + 2 * len(last), 2)]] = True
+        starts = starts_of(np.fromiter(map(len, stretches), np.int64, len(stretches)))
+        opening = np.concatenate(
+            (np.flatnonzero(is_ours), np.arange(len(stretches) - len(first), len(stretches)))
+        )
+        opening = np.repeat(opening, found.counts)
+        ends = found.ends + starts[opening]
+        stretch = np.maximum(np.searchsorted(starts, ends, side="left") - 1, opening)
+        kept, shift = ~is_ours[stretch], (starts[stretch] - starts[opening])
+        counts = np.bincount(stretch[kept], minlength=len(stretches))[~is_ours]
+        made = _Pieces(found.ids[kept], (found.begins - shift)[kept], (found.ends - shift)[kept], counts)
+        place = np.argsort(order)
+        index = ranges(starts_of(counts)[place], counts[place])
+        return _Pieces(made.ids[index], made.begins[index], made.ends[index], counts[place])
 
 
 def cuts_at_spaces(file: dict[str, Any]) -> bool:
