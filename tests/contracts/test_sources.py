@@ -40,7 +40,7 @@ def _csv(_: pytest.MonkeyPatch) -> Any:
 
 def _tsv(_: pytest.MonkeyPatch) -> Any:
     Path("a.tsv").write_text("".join(f'"\t{text}\n' for text in TEXTS), encoding="utf-8")
-    return {"path": "a.tsv", "column": 2}
+    return {"path": "a.tsv", "text_column": 2}
 
 
 def _parquet(_: pytest.MonkeyPatch) -> Any:

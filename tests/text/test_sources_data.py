@@ -36,7 +36,7 @@ def test_parquet_is_read_by_row_groups() -> None:
     texts = ["one", "cafe\u0301", None, "", "bell\x07", "six", "seven"]
     languages = pa.array(["en", "fr", None, "de", "en", "en", "en"]).dictionary_encode()
     write_parquet("a.parquet", text=texts, id=list(range(10, 17)), lang=languages, other=list(range(7)))
-    source = Parquet("a.parquet", language_key="lang")
+    source = Parquet("a.parquet", language_column="lang")
     parts = source.parts(1)
     assert [(part.start, part.stop) for part in parts] == [(0, 1), (1, 2), (2, 3)]
     tally = Tally()
@@ -51,7 +51,7 @@ def test_parquet_is_read_by_row_groups() -> None:
     assert tally.dropped == {"empty": 2} and tally.documents == 7 and tally.files == {".parquet": 1}
     assert str(tally.places["empty"]) == "a.parquet (row 2)"
     assert len(source.parts(10**9)) == 1
-    assert [d.id for d in read([Parquet("a.parquet", id_key="no")], Policy(max_dropped_share=1))][
+    assert [d.id for d in read([Parquet("a.parquet", id_column="no")], Policy(max_dropped_share=1))][
         -1
     ] == "a.parquet@6"
 
@@ -62,11 +62,11 @@ def test_parquet_that_does_not_fit_is_one_line() -> None:
     for source, message in [
         (Parquet("a.parquet"), "a.parquet: no column is called 'text'; known: body, number"),
         (
-            Parquet("a.parquet", text_key="bodi"),
+            Parquet("a.parquet", text_column="bodi"),
             "a.parquet: no column is called 'bodi'; did you mean 'body'?",
         ),
         (
-            Parquet("a.parquet", text_key="number"),
+            Parquet("a.parquet", text_column="number"),
             "a.parquet: column 'number' holds int64, strings are needed",
         ),
     ]:
@@ -79,7 +79,7 @@ def test_parquet_that_does_not_fit_is_one_line() -> None:
         with pytest.raises(
             UserError, match=r"^b.parquet is not a sound Parquet file \(.*\); fetch it again$"
         ):
-            Parquet("b.parquet", text_key="body").parts(1)
+            Parquet("b.parquet", text_column="body").parts(1)
     invalid = pa.array([b"ok", b"\xff"], pa.binary())
     write_parquet("c.parquet", text=pa.Array.from_buffers(pa.string(), 2, invalid.buffers()))
     with pytest.raises(UserError, match=r"c.parquet \(row 1\): byte 0xFF"):
@@ -120,10 +120,10 @@ def test_a_hub_data_set_is_pinned_and_streamed(monkeypatch: pytest.MonkeyPatch) 
     assert asked == [
         {"path": "owner/name", "name": "plain", "split": "test", "revision": COMMIT, "streaming": True}
     ]
-    assert source.digest() == {"hub:owner/name": COMMIT}
+    assert source.digest() == {"hub:owner/name": f"{COMMIT} config=plain split=test language=fr"}
     assert tally.files == {"hub": 1} and tally.dropped == {"empty": 1}
     with pytest.raises(UserError, match="hub:owner/name has no column 'body'; known: text, id"):
-        list(read([Hub("owner/name", text_key="body")]))
+        list(read([Hub("owner/name", text_column="body")]))
 
 
 @pytest.mark.slow

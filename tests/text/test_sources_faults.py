@@ -61,8 +61,8 @@ def read_in_child(
         ("spaces.txt", " ", 40, {}, {"documents": 1, "pieces": 0}),
         ("newlines.txt", "\n", 40, {}, {"documents": 1, "pieces": 0}),
         ("newlines.jsonl", "\n", 40, {}, {"documents": 1, "pieces": 0}),
-        ("newlines.tsv", "\n", 40, {"column": 1}, {"documents": 1, "pieces": 0}),
-        ("newlines.csv", "\n", 2, {"column": 1}, {"documents": 1, "pieces": 0}),
+        ("newlines.tsv", "\n", 40, {"text_column": 1}, {"documents": 1, "pieces": 0}),
+        ("newlines.csv", "\n", 2, {"text_column": 1}, {"documents": 1, "pieces": 0}),
         (
             "returns.txt",
             "\r",

@@ -258,3 +258,8 @@ def test_the_digest_follows_the_content() -> None:
     assert first == Txt("b.txt").digest()["b.txt"] and first.startswith("3-")
     write({"a.txt": "two"})
     assert Txt("a.txt").digest()["a.txt"] != first
+    write({"a.txt": "one"})
+    assert (
+        Txt("a.txt", documents="file", language="is").digest()["a.txt"]
+        == f"{first} language=is documents=file"
+    )

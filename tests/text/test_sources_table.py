@@ -35,16 +35,16 @@ def texts(source: Source, policy: Policy | None = None) -> list[str]:
         (b"text,label\nhello,1\nyou,2\n", {}, ["hello", "you"]),
         (b"id,text\r\n1,hello\r\n2,you", {}, ["hello", "you"]),
         (b"\xef\xbb\xbftext,label\nhello,1", {}, ["hello"]),
-        (b"a,b\nc,d\n", {"column": 2}, ["b", "d"]),
-        (b"a,b\nc,d\n", {"column": 2, "header": True}, ["d"]),
-        (b"a,b\nc,d\n", {"column": "b"}, ["d"]),
-        (b"a,b\nc,d\n", {"column": "2"}, ["b", "d"]),
+        (b"a,b\nc,d\n", {"text_column": 2}, ["b", "d"]),
+        (b"a,b\nc,d\n", {"text_column": 2, "header": True}, ["d"]),
+        (b"a,b\nc,d\n", {"text_column": "b"}, ["d"]),
+        (b"a,b\nc,d\n", {"text_column": "2"}, ["b", "d"]),
         (b"one\n\n \ntwo\n", {}, ["one", "two"]),
         (b"one\ntwo\n", {"header": True}, ["two"]),
         (b"text\ntext\n", {"header": False}, ["text", "text"]),
         (b'text\n"a, ""b""\nc"\n"d"\n', {}, ['a, "b"\nc', "d"]),
         (b'text\n"a\r\nb"\r\n', {}, ["a\nb"]),
-        (b'a;"b;c"\n', {"delimiter": ";", "column": 2}, ["b;c"]),
+        (b'a;"b;c"\n', {"delimiter": ";", "text_column": 2}, ["b;c"]),
     ],
 )
 def test_csv(raw: bytes, options: dict[str, object], expected: list[str]) -> None:
@@ -54,8 +54,8 @@ def test_csv(raw: bytes, options: dict[str, object], expected: list[str]) -> Non
 
 def test_tsv_has_no_quotes_unless_told() -> None:
     Path("a.tsv").write_bytes(b'He said "hi\t"Er sagte\n\tnur "du"\n\'"\t"\n')
-    assert texts(Tsv("a.tsv", column=2)) == ['"Er sagte', 'nur "du"', '"']
-    assert texts(Tsv("a.tsv", column=1)) == ['He said "hi', "'\""]
+    assert texts(Tsv("a.tsv", text_column=2)) == ['"Er sagte', 'nur "du"', '"']
+    assert texts(Tsv("a.tsv", text_column=1)) == ['He said "hi', "'\""]
     Path("b.tsv").write_bytes(b'text\tn\n"two\nlines"\t3\n')
     assert texts(Tsv("b.tsv", is_quoted=True)) == ["two\nlines"]
 
@@ -65,9 +65,9 @@ def test_tsv_has_no_quotes_unless_told() -> None:
     [
         (b"\nid,txt\n1,a\n", {},
          "a.csv:2 (byte 1): no column is called 'text', did you mean 'txt'?; or give its number, counted from 1"),
-        (b"id,body\n1,a\n", {"column": "title"},
+        (b"id,body\n1,a\n", {"text_column": "title"},
          "a.csv:1 (byte 0): no column is called 'title', known: id, body; or give its number, counted from 1"),
-        (b"text,n\na,1\nb,2\n\n", {"column": 3},
+        (b"text,n\na,1\nb,2\n\n", {"text_column": 3},
          "a.csv:1 (byte 0): the row has 2 column(s), the text is in column 3; is ',' the delimiter?"),
         (b"n,text\n1,a\n2\n", {},
          "a.csv:3 (byte 11): the row has 1 column(s), the text is in column 2; is ',' the delimiter?"),
@@ -92,8 +92,8 @@ def test_what_does_not_fit_is_refused_in_one_line(
 def test_impossible_options() -> None:
     with pytest.raises(UserError, match="delimiter is 'ab', must be one character"):
         Csv("a.csv", delimiter="ab")
-    with pytest.raises(UserError, match="column is 0, columns are counted from 1"):
-        Csv("a.csv", column=0)
+    with pytest.raises(UserError, match="text_column is 0, columns are counted from 1"):
+        Csv("a.csv", text_column=0)
 
 
 def test_skipped_and_replaced_rows() -> None:
@@ -145,7 +145,7 @@ def test_what_the_csv_module_wrote_comes_back_from_any_parts(
 def test_tsv_is_lines_and_tabs(rows: list[tuple[str, str]], chunk_bytes: int, target_bytes: int) -> None:
     rows = [tuple(cell.translate({9: " ", 10: " ", 13: " "}) for cell in row) for row in rows]  # type: ignore[misc]
     Path("a.tsv").write_bytes("\n".join("\t".join(row) for row in rows).encode())
-    source = Tsv("a.tsv", column=2)
+    source = Tsv("a.tsv", text_column=2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(streams, "CHUNK_BYTES", chunk_bytes)
         patch.setattr(streams, "HEAD_BYTES", 3)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
 from afterbert.text.documents import Document, Tally
 from afterbert.text.policy import Policy
+
+_NO_CONTENT = ("path", "name", "revision", "max_unpacked_bytes")
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,17 @@ class Source(ABC):
     extensions: ClassVar[tuple[str, ...]] = ()
     """Lower-case file name endings that mean this kind."""
 
+    @property
+    def settings(self) -> list[str]:
+        """The options that decide which texts come out and are not the defaults, as `name=value`."""
+        options = [option for option in fields(self) if option.name not in _NO_CONTENT]  # type: ignore[arg-type]
+        values = {option.name: getattr(self, option.name) for option in options}
+        return [
+            f"{option.name}={values[option.name]}"
+            for option in options
+            if values[option.name] != option.default
+        ]
+
     @abstractmethod
     def parts(self, target_bytes: int) -> list[Part]:
         """The source in parts of about this many bytes on disk; looks at every file's head. Raises
@@ -52,8 +65,8 @@ class Source(ABC):
 
     @abstractmethod
     def digest(self) -> dict[str, str]:
-        """File name -> size and content, as one word: the same as long as the same documents come out of the
-        same options."""
+        """File name -> size, digest of the content, options that are not the defaults. While these are the same,
+        the same texts come out."""
 
     @abstractmethod
     def read(self, part: Part, policy: Policy, tally: Tally) -> Iterator[Document]:

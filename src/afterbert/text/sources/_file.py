@@ -50,7 +50,7 @@ class FileSource(Source):
         return streams.shown(self.name or os.path.basename(self.path))
 
     def digest(self) -> dict[str, str]:
-        return {self.title: streams.digest_of(self.path)}
+        return {self.title: " ".join([streams.digest_of(self.path), *self.settings])}
 
     def parts(self, target_bytes: int) -> list[Part]:
         size = streams.size_of(self.path)

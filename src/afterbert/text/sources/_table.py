@@ -36,12 +36,12 @@ class Layout(NamedTuple):
 class Table(FileSource):
     """Rows of cells.
 
-    column: the text's column, by its name in the first line, or by number from 1. Not given: the column
+    text_column: the text's column, by its name in the first line, or by number from 1. Not given: the column
     called `text`, or the only one. header: whether the first line names the columns; not given: it does when
     the column was found there by name.
     """
 
-    column: str | int | None = None
+    text_column: str | int | None = None
     header: bool | None = None
     delimiter: str = ","
     is_quoted: bool = True
@@ -49,8 +49,8 @@ class Table(FileSource):
     def __post_init__(self) -> None:
         if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
             raise UserError(f"delimiter is {self.delimiter!r}, must be one character such as ',' or ';'")
-        if isinstance(self.column, int) and self.column < 1:
-            raise UserError(f"column is {self.column}, columns are counted from 1")
+        if isinstance(self.text_column, int) and self.text_column < 1:
+            raise UserError(f"text_column is {self.text_column}, columns are counted from 1")
 
     def _inner_starts(self, size: int, target_bytes: int) -> list[int]:
         """Within quotes a line end is no row end, so quoted tables are read once to find where rows start."""
@@ -107,22 +107,22 @@ class Table(FileSource):
 
     def _layout(self) -> Layout:
         """Decides by the first row. Raises UserError when it does not say where the text is."""
-        if isinstance(self.column, int) and not self.header:
-            return Layout(self.column - 1, None)
+        if isinstance(self.text_column, int) and not self.header:
+            return Layout(self.text_column - 1, None)
         intake = self._lenient_intake()
         first = next(self._rows(streams.chunks(self.path), intake), None)
         if first is None:
             return Layout(0, None)
         names = [cell.strip() for cell in first.cells]
         header_offset = first.offset if self.header else None
-        if isinstance(self.column, int):
-            return Layout(self.column - 1, header_offset)
-        wanted = "text" if self.column is None else self.column
+        if isinstance(self.text_column, int):
+            return Layout(self.text_column - 1, header_offset)
+        wanted = "text" if self.text_column is None else self.text_column
         if self.header is not False and wanted in names:
             return Layout(names.index(wanted), first.offset)
         if wanted.isdecimal() and int(wanted) > 0:
             return Layout(int(wanted) - 1, header_offset)
-        if self.column is None and len(names) == 1:
+        if self.text_column is None and len(names) == 1:
             return Layout(0, header_offset)
         place = streams.located(intake.place(first.offset))
         known = [streams.shown(name)[:40] for name in names[:20]]

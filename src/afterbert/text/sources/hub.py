@@ -32,9 +32,9 @@ class Hub(Source):
     split: str = "train"
     revision: str | None = None
     language: str | None = None
-    text_key: str = "text"
-    id_key: str = "id"
-    language_key: str | None = None
+    text_column: str = "text"
+    id_column: str = "id"
+    language_column: str | None = None
 
     @property
     def title(self) -> str:
@@ -42,7 +42,7 @@ class Hub(Source):
         return "hub:" + streams.shown(self.path)
 
     def digest(self) -> dict[str, str]:
-        return {self.title: self._commit()}
+        return {self.title: " ".join([self._commit(), *self.settings])}
 
     def parts(self, target_bytes: int) -> list[Part]:
         return [Part(replace(self, revision=self._commit()))]
@@ -60,17 +60,17 @@ class Hub(Source):
                 yield from self._row(record, number, intake)
 
     def _row(self, record: dict[str, Any], number: int, intake: Intake) -> Iterator[Document]:
-        for key in filter(None, (self.text_key, self.language_key)):
+        for key in filter(None, (self.text_column, self.language_column)):
             if key not in record:
                 known = [streams.shown(name)[:40] for name in list(record)[:20]]
                 raise UserError(f"{self.title} has no column '{key}'; {did_you_mean(key, known)}")
-        text, own = record[self.text_key], record.get(self.id_key)
+        text, own = record[self.text_column], record.get(self.id_column)
         if text is not None and not isinstance(text, str):
-            intake.broken(number, f"'{self.text_key}' is no string", "name the column that holds the text")
+            intake.broken(number, f"'{self.text_column}' is no string", "name the column that holds the text")
             return
         intake.tally.bytes += len((text or "").encode(errors="replace"))
         id = None if own is None else str(own).encode(errors="replace").decode()
-        language = record[self.language_key] if self.language_key else None
+        language = record[self.language_column] if self.language_column else None
         yield from intake.documents(text or "", number, id=id, language=language)
 
     def _commit(self) -> str:

@@ -22,16 +22,16 @@ _ROWS_AT_ONCE = 256
 class Parquet(Source):
     """A column of strings in a Parquet file, one document a row; a missing value is an empty document.
 
-    text_key, id_key, language_key: names of columns; the id's may be absent. Places are rows from 0, parts
+    text_column, id_column, language_column: names of columns; the id's may be absent. Places are rows from 0, parts
     are row groups.
     """
 
     path: str
     name: str | None = None
     language: str | None = None
-    text_key: str = "text"
-    id_key: str = "id"
-    language_key: str | None = None
+    text_column: str = "text"
+    id_column: str = "id"
+    language_column: str | None = None
 
     extensions: ClassVar[tuple[str, ...]] = (".parquet", ".pq")
 
@@ -41,7 +41,7 @@ class Parquet(Source):
         return streams.shown(self.name or os.path.basename(self.path))
 
     def digest(self) -> dict[str, str]:
-        return {self.title: streams.digest_of(self.path)}
+        return {self.title: " ".join([streams.digest_of(self.path), *self.settings])}
 
     def parts(self, target_bytes: int) -> list[Part]:
         with self._opened() as file:
@@ -77,12 +77,12 @@ class Parquet(Source):
 
     def _row(self, record: dict[str, Any], row: int, intake: Intake) -> Iterator[Document]:
         # Strings come as bytes, as Parquet writers need not have checked them.
-        raw = record[self.text_key] or b""
+        raw = record[self.text_column] or b""
         intake.tally.bytes += len(raw)
         text = intake.decoded(raw, row)
         if text is None:
             return
-        own, code = record.get(self.id_key), record.get(self.language_key or "")
+        own, code = record.get(self.id_column), record.get(self.language_column or "")
         id = None if own is None else _word(own)
         yield from intake.documents(text, row, id=id, language=None if code is None else _word(code))
 
@@ -91,16 +91,16 @@ class Parquet(Source):
         import pyarrow as pa
 
         schema = file.schema_arrow
-        for key in filter(None, (self.text_key, self.language_key)):
+        for key in filter(None, (self.text_column, self.language_column)):
             if key not in schema.names:
                 found = did_you_mean(key, [streams.shown(name)[:40] for name in schema.names[:20]])
                 raise UserError(f"{streams.shown(self.path)}: no column is called '{key}'; {found}")
-        kind = schema.field(self.text_key).type
+        kind = schema.field(self.text_column).type
         if not _is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):
             raise UserError(
-                f"{streams.shown(self.path)}: column '{self.text_key}' holds {kind}, strings are needed"
+                f"{streams.shown(self.path)}: column '{self.text_column}' holds {kind}, strings are needed"
             )
-        wanted = (self.text_key, self.id_key, self.language_key)
+        wanted = (self.text_column, self.id_column, self.language_column)
         return [name for name in dict.fromkeys(wanted) if name is not None and name in schema.names]
 
     @contextmanager
