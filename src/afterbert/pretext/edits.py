@@ -42,7 +42,7 @@ class Edit:
         """What to expect of a row of `size` ordinary pieces; is_cut: special ones may stand between them and
         cut spans.
         """
-        promise = self.selection.promise
+        promise = self.selection.promise if self.selection.counts_pieces else "expected"
         budget = size if promise == "expected" else int(self.selection.budget(np.array([size]))[0])
         spans = budget if is_cut else min(budget, self.selection.most_spans(size))
         return Extent(budget if promise == "exact" else 0, budget, spans)

@@ -42,6 +42,8 @@ class Units:
     @cached_property
     def run_ends(self) -> np.ndarray:
         """int64 [U]: for each unit, the number of the first later unit that does not follow on directly."""
+        if not len(self.starts):
+            return self.starts
         broken = np.ones(len(self.starts), dtype=bool)
         broken[1:] = self.starts[1:] != self.starts[:-1] + self.lengths[:-1]
         broken[self.row_starts[:-1][self.counts > 0]] = True

@@ -43,15 +43,20 @@ class Chosen:
 
 
 class Selection(ABC):
-    """A law of choice. It states its budget over the row's ordinary pieces: `exact`, `at_most` (short by less
-    than one unit), or `expected`; and whether every ordinary piece is equally likely (`is_flat`). The
-    contract test holds it to both.
+    """A law of choice. It states its budget over the row's ordinary pieces (or units): `exact`, `at_most`
+    (short by less than one unit), or `expected`; and whether every ordinary piece is equally likely
+    (`is_flat`). The contract test holds it to both.
     """
 
     @property
     def promise(self) -> Promise:
         """How the number of chosen pieces relates to `budget`."""
         return "exact"
+
+    @property
+    def counts_pieces(self) -> bool:
+        """Whether the budget counts pieces; otherwise it counts units."""
+        return True
 
     @property
     def is_flat(self) -> bool:
@@ -70,7 +75,7 @@ class Selection(ABC):
 
     @abstractmethod
     def budget(self, sizes: np.ndarray) -> np.ndarray:
-        """How many of `sizes` [B] ordinary pieces a row's choice is meant to hold (a mean where
+        """How many of `sizes` [B] ordinary pieces (or units) a row's choice is meant to hold (a mean where
         `expected`).
         """
 
@@ -78,7 +83,8 @@ class Selection(ABC):
         """At most so many spans, empty ones included, lie in a row of `size` ordinary pieces without special
         ones between them.
         """
-        return int(self.budget(np.array([size]))[0]) if self.promise != "expected" else size
+        is_known = self.promise != "expected" and self.counts_pieces
+        return int(self.budget(np.array([size]))[0]) if is_known else size
 
     @abstractmethod
     def __call__(self, rows: Rows, noise: Noise) -> Chosen:

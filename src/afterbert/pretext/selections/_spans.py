@@ -257,7 +257,7 @@ def served(
     left = budgets - np.where(fits, sizes, 0).sum(axis=1)
     first, size = starts[fits], lengths[fits]
     over = grid & ~fits
-    if shortens:
+    if shortens and over.any():
         lines = np.flatnonzero(over.any(axis=1))
         run = starts[lines, over[lines].argmax(axis=1)]
         short = np.searchsorted(pieces, pieces[run] + left[lines], side="right") - 1 - run

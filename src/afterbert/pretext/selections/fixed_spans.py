@@ -15,7 +15,7 @@ from pydantic import Field
 
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows
-from afterbert.pretext.selections import Chosen, Promise, Rate, Selection
+from afterbert.pretext.selections import Chosen, Rate, Selection
 from afterbert.pretext.selections._spans import cut_last, strewn
 from afterbert.pretext.share import share
 from afterbert.pretext.units import units_of
@@ -34,8 +34,8 @@ class FixedSpans(Selection):
     length: Annotated[int, Field(ge=1)] = 3
 
     @property
-    def promise(self) -> Promise:
-        return "exact" if self.unit == "piece" else "expected"
+    def counts_pieces(self) -> bool:
+        return self.unit == "piece"
 
     def budget(self, sizes: np.ndarray) -> np.ndarray:
         return share(self.rate, sizes)

@@ -12,7 +12,7 @@ import numpy as np
 
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows, ranges
-from afterbert.pretext.selections import Chosen, Promise, Rate, Selection
+from afterbert.pretext.selections import Chosen, Rate, Selection
 from afterbert.pretext.selections._spans import collected
 from afterbert.pretext.share import share
 from afterbert.pretext.units import units_of
@@ -31,8 +31,8 @@ class OneFragment(Selection):
     rate: Rate = 0.5
 
     @property
-    def promise(self) -> Promise:
-        return "exact" if self.unit == "piece" else "expected"
+    def counts_pieces(self) -> bool:
+        return self.unit == "piece"
 
     def budget(self, sizes: np.ndarray) -> np.ndarray:
         return share(self.rate, sizes)

@@ -20,7 +20,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.pretext.draws import drawn, shuffled
-from afterbert.pretext.selections import Chosen, Promise, Selection
+from afterbert.pretext.selections import Chosen, Selection
 from afterbert.pretext.selections._spans import collected, cut_last
 from afterbert.pretext.share import share
 from afterbert.pretext.units import Units, units_of
@@ -48,8 +48,8 @@ class PermutationTail(Selection):
             )
 
     @property
-    def promise(self) -> Promise:
-        return "exact" if self.unit == "piece" else "expected"
+    def counts_pieces(self) -> bool:
+        return self.unit == "piece"
 
     @property
     def has_rank(self) -> bool:

@@ -17,7 +17,7 @@ from pydantic import Field
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows
 from afterbert.pretext.draws import drawn
-from afterbert.pretext.selections import Chosen, Promise, Rate, Selection
+from afterbert.pretext.selections import Chosen, Rate, Selection
 from afterbert.pretext.selections._spans import cut_last, strewn
 from afterbert.pretext.share import share
 from afterbert.pretext.units import units_of
@@ -40,8 +40,8 @@ class PoissonSpans(Selection):
     shortest: Annotated[int, Field(ge=0, le=1)] = 0
 
     @property
-    def promise(self) -> Promise:
-        return "exact" if self.unit == "piece" else "expected"
+    def counts_pieces(self) -> bool:
+        return self.unit == "piece"
 
     @property
     def has_gaps(self) -> bool:

@@ -32,7 +32,11 @@ class Prefix(Selection):
 
     @property
     def promise(self) -> Promise:
-        return "exact" if self.unit == "piece" and self.rate is not None else "expected"
+        return "expected" if self.rate is None else "exact"
+
+    @property
+    def counts_pieces(self) -> bool:
+        return self.unit == "piece"
 
     def budget(self, sizes: np.ndarray) -> np.ndarray:
         sizes = np.asarray(sizes)

@@ -62,6 +62,10 @@ class Staged(Selection):
         return "expected" if "expected" in made else "at_most"
 
     @property
+    def counts_pieces(self) -> bool:
+        return all(stage.selection.counts_pieces for stage in self.stages)
+
+    @property
     def is_flat(self) -> bool:
         return all(stage.selection.is_flat for stage in self.stages)
 

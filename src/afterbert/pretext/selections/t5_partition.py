@@ -19,7 +19,7 @@ from pydantic import Field
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.pretext.draws import subset
-from afterbert.pretext.selections import Chosen, Promise, Rate, Selection
+from afterbert.pretext.selections import Chosen, Rate, Selection
 from afterbert.pretext.selections._spans import collected
 from afterbert.pretext.share import share
 from afterbert.pretext.units import units_of
@@ -42,8 +42,8 @@ class T5Partition(Selection):
     roll: bool = True
 
     @property
-    def promise(self) -> Promise:
-        return "exact" if self.unit == "piece" else "expected"
+    def counts_pieces(self) -> bool:
+        return self.unit == "piece"
 
     @property
     def is_flat(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from afterbert.base.noise import Noise
-from afterbert.base.rows import Rows, starts_of
+from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.text.store import Split
 
@@ -60,32 +60,51 @@ def invented(documents: int = 20, sentences: int = 8, pieces: int = 12, seed: in
 
 
 def text_rows(lengths: list[int], *, seed: int = 0, word_rate: float = 0.7, ends: bool = True) -> Rows:
-    """Rows of random ordinary pieces: [CLS] and [SEP] around `lengths` pieces each, words of 1/word_rate
-    pieces, short sentences.
+    """Rows of random ordinary pieces, `lengths` of them in each, between [CLS] and [SEP] if `ends`: words of
+    one to a few pieces, short sentences, phrases of two or three words, and among these entities.
     """
     draw = np.random.default_rng(seed)
     sizes = np.array(lengths, dtype=np.int64) + 2 * ends
     starts = starts_of(sizes)
-    ids = draw.integers(FIRST_ORDINARY, VOCABULARY.size, starts[-1]).astype(np.int32)
-    special = np.zeros(len(ids), dtype=bool)
+    total = int(starts[-1])
+    ids = draw.integers(FIRST_ORDINARY, VOCABULARY.size, total).astype(np.int32)
+    special = np.zeros(total, dtype=bool)
     if ends:
         special[starts[:-1]], special[starts[1:] - 1] = True, True
         ids[starts[:-1]], ids[starts[1:] - 1] = VOCABULARY.cls, VOCABULARY.sep
-    words = draw.random(len(ids)) < word_rate
-    sentences = draw.random(len(ids)) < 0.15
-    first = np.minimum(starts[:-1] + ends, max(0, len(ids) - 1))
-    if len(ids):
-        words[first], sentences[first] = True, True
-    words |= sentences
-    planes = {
-        "special": special,
-        "word_start": words & ~special,
-        "sentence_start": sentences & ~special,
-        "document": np.zeros(len(ids), dtype=np.int32),
-        "segment": np.zeros(len(ids), dtype=np.uint8),
-    }
+    is_first = np.zeros(total, dtype=bool)
+    is_first[(starts[:-1] + ends)[sizes > 2 * ends]] = True
+    sentences = (draw.random(total) < 0.15) | is_first
+    words = (draw.random(total) < word_rate) | sentences
+    kind = np.repeat(draw.integers(0, 4, total // 3 + 1), 3)[
+        :total
+    ]  # of three neighbours: 1 phrase, 2 entity
+    planes = {"special": special, "sentence_start": sentences & ~special, "word_start": words & ~special}
+    for number, name in enumerate(("phrase", "entity"), start=1):
+        inside = (kind == number) & ~special
+        planes[f"{name}_start"] = inside & words & ~np.insert(inside[:-1], 0, False)[:total]
+        planes[f"{name}_inside"] = inside & ~planes[f"{name}_start"]
+    planes["document"] = np.zeros(total, dtype=np.int32)
+    planes["segment"] = np.zeros(total, dtype=np.uint8)
     return Rows(ids, starts, np.arange(len(lengths), dtype=np.uint64), planes)
 
 
-def noise(seed: int = 0) -> Noise:
-    return Noise(seed, "test")
+def taken(rows: Rows, numbers: list[int]) -> Rows:
+    """These rows only, in this order, with their keys."""
+    index = np.array(numbers, dtype=np.int64)
+    pieces = ranges(rows.row_starts[index], rows.lengths[index])
+    planes = {name: plane[pieces] for name, plane in rows.planes.items()}
+    return Rows(rows.piece_ids[pieces], starts_of(rows.lengths[index]), rows.keys[index], planes)
+
+
+def by_row(rows: Rows, positions: np.ndarray, *values: np.ndarray) -> list[list[tuple[int, ...]]]:
+    """For each row its positions in the row, with the values that stand beside them."""
+    row = np.searchsorted(rows.row_starts, positions, side="right") - 1
+    found: list[list[tuple[int, ...]]] = [[] for _ in range(len(rows))]
+    for number, position, *rest in zip(row, positions - rows.row_starts[row], *values):
+        found[number].append((int(position), *(int(value) for value in rest)))
+    return found
+
+
+def noise(seed: int = 0, view: int = 0) -> Noise:
+    return Noise(seed, "test", view)
