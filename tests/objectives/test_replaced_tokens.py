@@ -133,17 +133,38 @@ def test_no_gradient_passes_through_the_sampling(asks: Asks) -> None:
     assert of.popitem()[1] == {"backbone", "detector"}
 
 
-def test_shared_tables_learn_from_both_and_exist_once() -> None:
+def test_shared_tables_learn_from_both_and_have_one_name() -> None:
     objective = ReplacedTokens(TASK)
     module = built(objective, TINY)
-    for name in ("token", "position", "segment", "norm"):
-        assert getattr(module.generator.embeddings, name) is getattr(module.backbone.embeddings, name)
     assert module.generator.embeddings.widen.weight.shape == (8, 32)
     names = [name for name, _ in module.named_parameters()]
-    assert "backbone.embeddings.token.weight" in names and "generator.embeddings.token.weight" not in names
-    scores = module(tensors(posed(objective, ROWS)))
-    table = module.backbone.embeddings.token.weight
+    assert not [name for name in names if name.startswith("generator.embeddings") and "widen" not in name]
+    arrays = tensors(posed(objective, ROWS))
+    for name in ("token", "position", "segment", "norm"):
+        weight = getattr(module.backbone.embeddings, name).weight
+        hidden = (
+            module.generator(arrays["input_ids"]).sum(),
+            module.backbone(arrays["input_ids"]).square().sum(),
+        )
+        assert all(torch.autograd.grad(each, weight)[0].any() for each in hidden), name
+    scores, table = module(arrays), module.backbone.embeddings.token.weight
     assert all(torch.autograd.grad(score, table, retain_graph=True)[0].any() for score in scores.values())
+
+
+@pytest.mark.parametrize("shares", ["embeddings", "all", "none"])
+def test_the_generators_head_is_tied_to_its_input_table(shares: str) -> None:
+    size = 1.0 if shares == "all" else 0.25
+    module = built(ReplacedTokens(TASK, generator=Generator(size=size, shares=shares)), TINY)
+    weights = module.generator_head.state_dict()
+    assert not any(tensor.shape[0] == VOCABULARY.size and tensor.ndim == 2 for tensor in weights.values())
+    ids = torch.full((1, 3), 77)
+    table = module.generator.embeddings._table[0].weight
+    before = module.generator_head(module.generator(ids)[0]).detach(), module.generator(ids).detach()
+    with torch.no_grad():
+        table[77] += 1
+    after = module.generator_head(module.generator(ids)[0]).detach(), module.generator(ids).detach()
+    assert not torch.equal(before[0], after[0]) and not torch.equal(before[1], after[1])
+    assert (table is module.backbone.embeddings.token.weight) == (shares != "none")
 
 
 def test_generator_sizes() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.nn.visibility import PaddedVisibility, padded_visibility
 from afterbert.pretext.posed import InPlace, Places, Pointers, Posed, RowLabels
@@ -15,9 +16,9 @@ from afterbert.pretext.posed import InPlace, Places, Pointers, Posed, RowLabels
 _MULTIPLE = 8
 
 
-def width_of(posed: Posed, length: int) -> int:
+def width_of(rows: Rows, length: int) -> int:
     """Columns of the padded batch: the longest row, rounded up, at most `length` unless a row is longer."""
-    longest = int(posed.shown.lengths.max(initial=1))
+    longest = int(rows.lengths.max(initial=1))
     return max(longest, min(length, -(-longest // _MULTIPLE) * _MULTIPLE))
 
 
@@ -34,10 +35,12 @@ def input_arrays(posed: Posed, vocabulary: Vocabulary, *, width: int) -> dict[st
     return arrays | padded_visibility(posed.visibility, rows, length=width)
 
 
-def asked_arrays(posed: Posed, *, width: int) -> tuple[dict[str, np.ndarray], dict[str, int]]:
+def asked_arrays(
+    posed: Posed, *, width: int, in_place: str = "masked"
+) -> tuple[dict[str, np.ndarray], dict[str, int]]:
     """The arrays of each question but written texts, and how many things each asks.
 
-    Positions are flat into the padded batch [B * width].
+    Positions are flat into the padded batch [B * width]. `in_place`: what the pieces asked in place count for.
     """
     arrays: dict[str, np.ndarray] = {}
     counts: dict[str, int] = {}
@@ -45,7 +48,7 @@ def asked_arrays(posed: Posed, *, width: int) -> tuple[dict[str, np.ndarray], di
         if isinstance(asked, InPlace):
             arrays["chosen"] = posed.shown.flat_to_padded(asked.positions, length=width)
             arrays["target_ids"] = asked.target_ids.astype(np.int64)
-            counts["masked"] = len(asked.positions)
+            counts[in_place] = len(asked.positions)
         elif isinstance(asked, Places):
             arrays[f"{asked.name}_at"] = posed.shown.flat_to_padded(asked.positions, length=width)
             arrays[f"{asked.name}_labels"] = asked.labels.astype(np.int64)
@@ -63,8 +66,8 @@ def asked_arrays(posed: Posed, *, width: int) -> tuple[dict[str, np.ndarray], di
     return arrays, counts
 
 
-def encoder_inputs(arrays: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor | PaddedVisibility | None]:
-    """The keyword arguments of an encoder's forward pass, but for the ids."""
+def stack_inputs(arrays: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor | PaddedVisibility | None]:
+    """The keyword arguments of a single stack's forward pass, but for the ids."""
     return {
         "token_type_ids": arrays.get("token_type_ids"),
         "visibility": PaddedVisibility.of(arrays),

@@ -26,7 +26,9 @@ class PretextObjective(Objective):
     pretext: Pretext
 
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
-        return self.pretext.pairing.plan(split, length=length, vocabulary=vocabulary, noise=noise)
+        return self.pretext.pairing.plan(
+            split, length=self.pretext.row_length(length), vocabulary=vocabulary, noise=noise
+        )
 
     def pose(
         self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int

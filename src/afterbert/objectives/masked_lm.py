@@ -23,10 +23,12 @@ from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
 from afterbert.nn.heads import Pooler
 from afterbert.objectives import Batch, ObjectiveModule
-from afterbert.objectives._arrays import asked_arrays, encoder_inputs, input_arrays, width_of
+from afterbert.objectives._arrays import asked_arrays, input_arrays, width_of
 from afterbert.objectives._bias_start import BiasStart, start_bias
 from afterbert.objectives._boundary import Boundary, BoundaryHead
+from afterbert.objectives._language_model import LanguageModel
 from afterbert.objectives._posing import PretextObjective
+from afterbert.objectives._questions import check_answers, names_of
 from afterbert.objectives._scores import right, summed_cross_entropy
 from afterbert.pretext.posed import InPlace, Posed, RowLabels
 from afterbert.text.store import Split
@@ -49,10 +51,13 @@ class MaskedLM(PretextObjective):
     pair_loss_weight: Annotated[float, Field(ge=0)] = 1.0
     segments: Literal["paired", "by_sight"] = "paired"
 
+    def __post_init__(self) -> None:
+        check_answers(self.pretext, "masked_lm", may=(InPlace, RowLabels), exactly_one=InPlace)
+
     def batch(self, posed: Posed, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
         posed = _by_sight(posed) if self.segments == "by_sight" else posed
         posed = _pairs_where_all_is_seen(posed)
-        width = width_of(posed, length)
+        width = width_of(posed.shown, length)
         asked, counts = asked_arrays(posed, width=width)
         arrays = input_arrays(posed, vocabulary, width=width) | asked
         if self.boundary is not None:
@@ -84,14 +89,12 @@ class MaskedLM(PretextObjective):
         start_bias(module.lm_head, split, self.decoder_bias_start)
 
 
-class MaskedLMModule(ObjectiveModule):
+class MaskedLMModule(LanguageModel):
     """Parts of the score: `masked`, `boundary`, and the pair question's name."""
 
     def __init__(self, config: MaskedLM, architecture: Encoder, backbone: nn.Module):
-        super().__init__()
-        self.backbone = backbone
-        self.lm_head = architecture.build_lm_head(backbone)
-        self.question = config.pretext.pairing.question
+        super().__init__(architecture, backbone)
+        self.question = config.pretext.pairing.question if names_of(config.pretext, RowLabels) else None
         self.loss_weights = {"masked": 1.0}
         if self.question:
             self.loss_weights[self.question] = config.pair_loss_weight
@@ -104,18 +107,6 @@ class MaskedLMModule(ObjectiveModule):
         for name, part in self.named_children():
             if name not in ("backbone", "lm_head"):  # these have drawn their own weights
                 architecture.initialization.apply(part, architecture.num_hidden_layers)
-
-    def hidden(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """Hidden states [B, T, D] of a batch."""
-        return self.backbone(arrays["input_ids"], **encoder_inputs(arrays))
-
-    def logits(self, hidden: Tensor, chosen: Tensor) -> Tensor:
-        """Logits [N, V] at flat places [N] of hidden states [B, T, D]."""
-        return self.lm_head(hidden.flatten(0, 1)[chosen])
-
-    def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """Logits [N, V] at the chosen places of a batch."""
-        return self.logits(self.hidden(arrays), arrays["chosen"])
 
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
         hidden = self.hidden(arrays)

@@ -23,18 +23,20 @@ from afterbert.base.noise import Noise
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
+from afterbert.nn.embeddings import EmbeddingsModule
 from afterbert.objectives import Batch, ObjectiveModule
-from afterbert.objectives._arrays import asked_arrays, encoder_inputs, input_arrays, width_of
+from afterbert.objectives._arrays import asked_arrays, input_arrays, stack_inputs, width_of
 from afterbert.objectives._bias_start import BiasStart, start_bias
 from afterbert.objectives._detection import Corrupted, Detector, IsReplaced, WhichPiece, WhichPieceOrThis
 from afterbert.objectives._posing import PretextObjective
+from afterbert.objectives._questions import check_answers
 from afterbert.objectives._sampling import sampled, sampling_noise
 from afterbert.objectives._scores import right, summed_cross_entropy
 from afterbert.pretext.posed import InPlace, Posed
 from afterbert.text.store import Split
 
 Asks = Literal["replaced_everywhere", "replaced_where_chosen", "pieces_where_chosen", "pieces_everywhere"]
-_TABLES = ("token", "position", "segment", "language", "norm")
+_SHARED = ("position", "segment", "language", "norm")  # beside the table of pieces
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class ReplacedTokens(PretextObjective):
     decoder_bias_start: BiasStart = "zeros"
 
     def __post_init__(self) -> None:
+        check_answers(self.pretext, "replaced_tokens", may=(InPlace,), exactly_one=InPlace)
         if self.two_stage is not None and (self.generator.size != 1 or self.generator.shares != "none"):
             raise UserError(
                 "two_stage copies the generator's weights into the model, so both must be alike and apart; "
@@ -92,10 +95,9 @@ class ReplacedTokens(PretextObjective):
             )
 
     def batch(self, posed: Posed, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
-        width = width_of(posed, length)
+        width = width_of(posed.shown, length)
         arrays = input_arrays(posed, vocabulary, width=width)
-        asked, counts = asked_arrays(posed, width=width)
-        counts = {"generator": counts["masked"]}
+        asked, counts = asked_arrays(posed, width=width, in_place="generator")
         if self.two_stage is None or noise.view >= self.two_stage:
             positions = next(asked.positions for asked in posed.asked if isinstance(asked, InPlace))
             arrays["sampling_noise"] = sampling_noise(posed.shown, positions, noise.of("sample"))
@@ -145,10 +147,13 @@ class ReplacedTokensModule(ObjectiveModule):
         self.backbone = backbone
         guesser = config.generator.of(architecture)
         self.generator = backbone if config.generator.shares == "all" else guesser.build(vocabulary)
+        table: nn.Embedding = (
+            self.generator if config.generator.shares == "none" else backbone
+        ).embeddings.token  # type: ignore[union-attr, assignment]
         if config.generator.shares == "embeddings":
-            for name in _TABLES:
-                setattr(self.generator.embeddings, name, getattr(backbone.embeddings, name))
-        self.generator_head = guesser.build_lm_head(self.generator)
+            self.generator.embeddings = _borrowed(guesser, backbone)
+        self.generator_head = guesser.lm_head.build(guesser.hidden_size, table, guesser.norm)
+        guesser.initialization.apply(self.generator_head, guesser.num_hidden_layers)
         self.detector = _build_detector(config.asks, architecture, backbone)
         self.loss_weights = {"generator": 1.0, self.detector.part: config.loss_weight}
         self.temperature, self.is_two_stage = config.generator.temperature, config.two_stage is not None
@@ -197,13 +202,13 @@ class ReplacedTokensModule(ObjectiveModule):
         return original.view(shape), original.index_copy(0, arrays["chosen"], samples).view(shape)
 
     def _guesses(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        hidden = self.generator(arrays["input_ids"], **encoder_inputs(arrays))
+        hidden = self.generator(arrays["input_ids"], **stack_inputs(arrays))
         return self.generator_head(hidden.flatten(0, 1)[arrays["chosen"]])
 
     def _detected(self, arrays: Mapping[str, Tensor], guesses: Tensor) -> tuple[Tensor, Corrupted]:
         original, shown = self.corrupted(arrays, guesses)
         places = arrays["detected_at"]
-        hidden = self.backbone(shown, **encoder_inputs(arrays)).flatten(0, 1)[places]
+        hidden = self.backbone(shown, **stack_inputs(arrays)).flatten(0, 1)[places]
         corrupted = Corrupted(original.flatten()[places], shown.flatten()[places])
         return self.detector(hidden, corrupted), corrupted
 
@@ -213,6 +218,17 @@ class ReplacedTokensModule(ObjectiveModule):
         if self.training and not self.is_handed_over:
             self.backbone.load_state_dict(self.generator.state_dict())
             self.is_handed_over.fill_(True)
+
+
+def _borrowed(guesser: Encoder, backbone: nn.Module) -> nn.Module:
+    """The backbone's own embeddings, each weight with its one owner, and a layer to the generator's width."""
+    theirs: EmbeddingsModule = backbone.embeddings  # type: ignore[assignment]
+    assert theirs.token is not None
+    embeddings = guesser.embeddings.build_over(theirs.token, guesser.sizes, guesser.norm)
+    guesser.initialization.apply(embeddings.widen, guesser.num_hidden_layers)
+    for name in _SHARED:
+        setattr(embeddings, name, getattr(theirs, name))
+    return embeddings
 
 
 def _detector_of(asks: Asks) -> type[Detector]:

@@ -1,0 +1,36 @@
+"""What language models share that name a piece at each asked place of one stack's hidden states."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from afterbert.models import Architecture
+from afterbert.nn.heads import LMHeadModule
+from afterbert.objectives import ObjectiveModule
+from afterbert.objectives._arrays import stack_inputs
+
+
+class LanguageModel(ObjectiveModule, ABC):
+    """Backbone and its language-model head."""
+
+    lm_head: LMHeadModule
+
+    def __init__(self, architecture: Architecture, backbone: nn.Module):
+        super().__init__()
+        self.backbone = backbone
+        self.lm_head = architecture.build_lm_head(backbone)
+
+    def hidden(self, arrays: Mapping[str, Tensor]) -> Tensor:
+        """Hidden states [B, T, D] of a batch."""
+        return self.backbone(arrays["input_ids"], **stack_inputs(arrays))
+
+    def logits(self, hidden: Tensor, chosen: Tensor) -> Tensor:
+        """Logits [N, V] at flat places [N] of hidden states [B, T, D]."""
+        return self.lm_head(hidden.flatten(0, 1)[chosen])
+
+    def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
+        """Logits [N, V] at the asked places of a batch."""
+        return self.logits(self.hidden(arrays), arrays["chosen"])

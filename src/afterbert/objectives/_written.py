@@ -1,0 +1,81 @@
+"""A text to write as what a decoder reads, one piece behind, and where each piece is asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from afterbert.base.rows import Rows, ranges, starts_of
+from afterbert.base.visibility import Visibility
+from afterbert.pretext.posed import Posed, WrittenText
+
+
+@dataclass(frozen=True)
+class Written:
+    """At these places, which piece is written? positions int64 [N], flat into the rows that are read while writing
+    (after `padded`: into the padded batch); target_ids int32 [N]."""
+
+    positions: np.ndarray
+    target_ids: np.ndarray
+
+    def padded(self, rows: Rows, width: int) -> Written:
+        """The same with positions in the padded batch of these rows."""
+        return replace(self, positions=rows.flat_to_padded(self.positions, length=width))
+
+    def only(self, asked: np.ndarray | None) -> Written:
+        """Those with True; None for all."""
+        return self if asked is None else Written(self.positions[asked], self.target_ids[asked])
+
+
+def shifted(text: WrittenText, start: int) -> tuple[Rows, Written]:
+    """The target rows one piece behind, beginning with `start`, and each target piece where it is asked.
+
+    >>> rows, written = shifted(WrittenText(Rows.of("a b c"), np.arange(3)), start=6)
+    >>> rows.piece_ids.tolist(), written.positions.tolist(), written.target_ids.tolist()
+    ([6, 10, 11], [0, 1, 2], [10, 11, 12])
+    """
+    rows = text.target
+    ids = np.roll(rows.piece_ids, 1)
+    ids[rows.row_starts[:-1][rows.lengths > 0]] = start
+    written = Written(np.arange(rows.num_pieces), rows.piece_ids).only(text.asked)
+    return Rows(ids, rows.row_starts, rows.keys), written
+
+
+def shifted_in_place(text: WrittenText, original: Rows, mask: int) -> tuple[Rows, Written]:
+    """Rows of masks as long as the original ones (and a piece longer where the target ends behind them), in
+    which each target piece is asked at its own place and read one place later if another follows there.
+
+    >>> text = WrittenText(Rows.of("b c"), np.array([1, 2]))
+    >>> rows, written = shifted_in_place(text, Rows.of("a b c d"), mask=4)
+    >>> rows.piece_ids.tolist(), written.positions.tolist()
+    ([4, 4, 10, 4], [1, 2])
+    """
+    target = text.target
+    lengths = original.lengths.copy()
+    np.maximum.at(lengths, target.row_of, text.places + 1)
+    starts = starts_of(lengths)
+    positions = starts[:-1][target.row_of] + text.places
+    ids = np.full(starts[-1], mask, dtype=np.int32)
+    follows = np.flatnonzero((np.diff(positions) == 1) & (np.diff(target.row_of) == 0)) + 1
+    ids[positions[follows]] = target.piece_ids[follows - 1]
+    return Rows(ids, starts, original.keys), Written(positions, target.piece_ids).only(text.asked)
+
+
+def behind(posed: Posed, text: WrittenText, start: int) -> tuple[Posed, Written]:
+    """One row of what is shown, `start`, and the target but for its last piece: the shown part is seen from
+    everywhere, the rest from left to right.
+    """
+    shown, target = posed.shown, text.target
+    decoder, written = shifted(text, start)
+    starts = starts_of(shown.lengths + decoder.lengths)
+    reads = ranges(starts[:-1], shown.lengths)
+    writes = ranges(starts[:-1] + shown.lengths, decoder.lengths)
+    ids = np.empty(starts[-1], dtype=np.int32)
+    ids[reads], ids[writes] = shown.piece_ids, decoder.piece_ids
+    segment = np.ones(len(ids), dtype=np.uint8)
+    segment[reads] = 0
+    rows = Rows(ids, starts, shown.keys, {"segment": segment})
+    sight = Visibility(kind="prefix", prefix_lengths=shown.lengths)
+    assert len(target) == len(shown)
+    return replace(posed, shown=rows, visibility=sight), replace(written, positions=writes[written.positions])

@@ -1,0 +1,38 @@
+"""Left-to-right language model: each piece from all that stand before it.
+
+Source: GPT-2 (Radford et al. 2019), Section 2. On a decoder, or on an encoder that looks left only (the LTR
+arm of BERT, 1810.04805, Table 5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from afterbert.base.errors import UserError
+from afterbert.base.plugins import name_of
+from afterbert.models import Architecture
+from afterbert.models.decoder import Decoder
+from afterbert.models.encoder import Encoder
+from afterbert.objectives._next_piece import NextPieceObjective
+from afterbert.objectives._questions import check_answers
+from afterbert.pretext.posed import InPlace
+
+
+@dataclass(frozen=True)
+class CausalLM(NextPieceObjective):
+    """pretext: its answer is `next` and its visibility causal."""
+
+    def __post_init__(self) -> None:
+        check_answers(self.pretext, "causal_lm", may=(InPlace,), exactly_one=InPlace)
+        if self.pretext.visibility.kinds != ("causal",):
+            raise UserError(
+                f"causal_lm reads left to right, but visibility is {', '.join(self.pretext.visibility.kinds)}; set "
+                "visibility.kinds to [causal], or use prefix_lm"
+            )
+
+    def check(self, architecture: Architecture) -> None:
+        if not isinstance(architecture, (Decoder, Encoder)):
+            raise UserError(
+                f"causal_lm needs one stack that can look left only, not {name_of(architecture)}; set model.type "
+                "to decoder"
+            )

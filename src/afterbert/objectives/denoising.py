@@ -1,0 +1,142 @@
+"""Denoising: read a corrupted text, write what is asked of the original: all of it, the missing spans, the
+dropped pieces.
+
+Sources: T5 (1910.10683), Sections 3.1 and 3.3; BART (1910.13461), Section 2; MASS (1905.02450), Section 3. On
+an encoder-decoder, or on one stack that reads the corrupted text both ways and goes on writing behind it (T5's
+prefix LM architecture, Section 3.2.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from torch import Tensor, nn
+
+from afterbert.base.errors import UserError
+from afterbert.base.noise import Noise
+from afterbert.base.plugins import name_of
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.models import Architecture
+from afterbert.models.decoder import Decoder
+from afterbert.models.encoder import Encoder
+from afterbert.models.encoder_decoder import EncoderDecoder
+from afterbert.objectives import Batch, ObjectiveModule
+from afterbert.objectives._arrays import input_arrays, stack_inputs, width_of
+from afterbert.objectives._bias_start import BiasStart, start_bias
+from afterbert.objectives._language_model import LanguageModel
+from afterbert.objectives._posing import PretextObjective
+from afterbert.objectives._questions import check_answers
+from afterbert.objectives._scores import right, summed_cross_entropy
+from afterbert.objectives._written import behind, shifted, shifted_in_place
+from afterbert.pretext.pairings import Plan
+from afterbert.pretext.posed import Posed, WrittenText
+from afterbert.text.store import Split
+
+
+@dataclass(frozen=True)
+class Denoising(PretextObjective):
+    """decoder_start: the special piece with which writing begins (BART: eos, T5: pad). layout: read by an
+    encoder and written by a decoder, or written behind what is read, in one stack. decoder_places: the
+    decoder's rows hold just the target, or the target at its own places in a row of masks (MASS; no
+    decoder_start then).
+    """
+
+    decoder_start: Literal["pad", "bos", "eos", "cls", "sep"] = "eos"
+    layout: Literal["encoder_decoder", "behind"] = "encoder_decoder"
+    decoder_places: Literal["counted", "original"] = "counted"
+    decoder_bias_start: BiasStart = "zeros"
+
+    def __post_init__(self) -> None:
+        check_answers(self.pretext, "denoising", may=(WrittenText,), exactly_one=WrittenText)
+        if self.layout == "behind" and self.decoder_places == "original":
+            raise UserError(
+                "decoder_places original needs a decoder of its own; set layout to encoder_decoder, or "
+                "decoder_places to counted"
+            )
+
+    def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
+        return self.pretext.pairing.plan(
+            split, length=self.row_length(length), vocabulary=vocabulary, noise=noise
+        )
+
+    def row_length(self, length: int) -> int:
+        """How long to plan the rows so that what is read and what is written both fit into `length`, each or
+        together. Raises UserError when nothing fits."""
+        shortest, row = self.pretext.pairing.num_specials + 2, self.pretext.row_length(length)
+        while row > shortest and not self._fits(row, length):
+            row -= 1
+        if row < shortest or not self._fits(row, length):
+            raise UserError(
+                f"length {length} leaves no room for a text to read and one to write; choose more"
+            )
+        return row
+
+    def _fits(self, row: int, length: int) -> bool:
+        read, written = self.pretext.shown_length(row), self.pretext.target_length(row)
+        assert written is not None, "there is a text to write"
+        return max(read, written) <= length if self.layout == "encoder_decoder" else read + written <= length
+
+    def batch(self, posed: Posed, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
+        (text,) = (asked for asked in posed.asked if isinstance(asked, WrittenText))
+        start = vocabulary.need(self.decoder_start) if self.decoder_places == "counted" else -1
+        num_tokens = posed.shown.num_pieces + text.target.num_pieces
+        if self.layout == "behind":
+            posed, written = behind(posed, text, start)
+            width = width_of(posed.shown, length)
+            written = written.padded(posed.shown, width)
+            arrays = input_arrays(posed, vocabulary, width=width)
+        else:
+            arrays = input_arrays(posed, vocabulary, width=width_of(posed.shown, length))
+            if self.decoder_places == "counted":
+                rows, written = shifted(text, start)
+            else:
+                rows, written = shifted_in_place(text, posed.original, vocabulary.need("mask"))
+            width = width_of(rows, length)
+            written = written.padded(rows, width)
+            pad = vocabulary.pad if vocabulary.pad is not None else 0
+            arrays["decoder_input_ids"] = rows.padded(rows.piece_ids, fill=pad, length=width).astype(np.int64)
+        arrays |= {"chosen": written.positions, "target_ids": written.target_ids.astype(np.int64)}
+        return Batch(arrays, {"written": len(written.positions)}, num_tokens, posed.shown.keys)
+
+    def build_on(
+        self, backbone: nn.Module, architecture: Architecture, vocabulary: Vocabulary
+    ) -> DenoisingModule:
+        if self.decoder_places == "counted":
+            vocabulary.need(self.decoder_start)
+        return DenoisingModule(architecture, backbone)
+
+    def check(self, architecture: Architecture) -> None:
+        fitting = EncoderDecoder if self.layout == "encoder_decoder" else (Decoder, Encoder)
+        if not isinstance(architecture, fitting):
+            wanted = "encoder_decoder" if self.layout == "encoder_decoder" else "decoder"
+            raise UserError(
+                f"denoising with layout {self.layout} does not fit model {name_of(architecture)}; set model.type to "
+                f"{wanted}, or choose the other layout"
+            )
+
+    def begin(self, module: ObjectiveModule, split: Split) -> None:
+        assert isinstance(module, DenoisingModule)
+        start_bias(module.lm_head, split, self.decoder_bias_start)
+
+
+class DenoisingModule(LanguageModel):
+    """The only part of the score: `written`."""
+
+    def __init__(self, architecture: Architecture, backbone: nn.Module):
+        super().__init__(architecture, backbone)
+        self.loss_weights = {"written": 1.0}
+
+    def hidden(self, arrays: Mapping[str, Tensor]) -> Tensor:
+        """Hidden states [B, U, D] of whoever writes."""
+        if "decoder_input_ids" not in arrays:
+            return super().hidden(arrays)
+        return self.backbone(arrays["input_ids"], arrays["decoder_input_ids"], **stack_inputs(arrays))
+
+    def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {"written": summed_cross_entropy(self.predict(arrays), arrays["target_ids"])}
+
+    def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
+        return {"written_accuracy": right(self.predict(arrays), arrays["target_ids"])}

@@ -1,0 +1,116 @@
+"""Where? The tasks whose answer is a place: what was deleted, inserted or replaced (yes or no at each piece),
+which sentence comes next and where the text began (a pointer to a piece).
+
+Source: the article's list of such tasks; the corruptions are BART's (1910.13461, Section 2.2), which rebuilds
+the text instead, and ELECTRA's with random replacements (2003.10555). No paper reports these exact heads: one
+logit a piece as in ELECTRA, and a dot product of two projections for pointers. Each is measured beside what
+needs no model: always "no", and a guess among the candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from afterbert.base.errors import UserError
+from afterbert.base.noise import Noise
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.models import Architecture
+from afterbert.models.encoder import Encoder
+from afterbert.objectives import Batch, ObjectiveModule
+from afterbert.objectives._arrays import asked_arrays, input_arrays, stack_inputs, width_of
+from afterbert.objectives._detection import DetectionHead
+from afterbert.objectives._posing import PretextObjective
+from afterbert.objectives._questions import check_answers, names_of
+from afterbert.objectives._scores import right, summed_binary, summed_cross_entropy
+from afterbert.pretext.posed import Places, Pointers, Posed
+
+
+@dataclass(frozen=True)
+class FindPlaces(PretextObjective):
+    """pretext: its answers are places (deleted, inserted, replaced) or pointers (sentence_order, true_start);
+    each is one part of the score, all of weight 1.
+    """
+
+    def __post_init__(self) -> None:
+        check_answers(self.pretext, "find_places", may=(Places, Pointers))
+
+    def batch(self, posed: Posed, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
+        width = width_of(posed.shown, length)
+        asked, counts = asked_arrays(posed, width=width)
+        arrays = input_arrays(posed, vocabulary, width=width) | asked
+        return Batch(arrays, counts, posed.shown.num_pieces, posed.shown.keys)
+
+    def build_on(
+        self, backbone: nn.Module, architecture: Architecture, vocabulary: Vocabulary
+    ) -> FindPlacesModule:
+        assert isinstance(architecture, Encoder)
+        return FindPlacesModule(self, architecture, backbone)
+
+    def check(self, architecture: Architecture) -> None:
+        if not isinstance(architecture, Encoder):
+            raise UserError(
+                "find_places asks at every piece of a text that is read both ways; set model.type to encoder"
+            )
+
+
+class FindPlacesModule(ObjectiveModule):
+    """Parts of the score: the names of the pretext's answers."""
+
+    def __init__(self, config: FindPlaces, architecture: Encoder, backbone: nn.Module):
+        super().__init__()
+        self.backbone = backbone
+        size = architecture.hidden_size
+        self.places = nn.ModuleDict({name: DetectionHead(size) for name in names_of(config.pretext, Places)})
+        self.pointers = nn.ModuleDict(
+            {name: PointerHead(size) for name in names_of(config.pretext, Pointers)}
+        )
+        for heads in (self.places, self.pointers):
+            architecture.initialization.apply(heads, architecture.num_hidden_layers)
+        self.loss_weights = dict.fromkeys([*self.places, *self.pointers], 1.0)
+
+    def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        logits = self.answers(arrays)
+        places = {name: summed_binary(logits[name], arrays[f"{name}_labels"]) for name in self.places}
+        pointers = {name: summed_cross_entropy(logits[name], arrays[f"{name}_to"]) for name in self.pointers}
+        return places | pointers
+
+    def answers(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Question -> logits [N] of "yes" at the asked pieces, or [N, T] over the places of the row."""
+        hidden = self.backbone(arrays["input_ids"], **stack_inputs(arrays))
+        flat = hidden.flatten(0, 1)
+        found = {name: head(flat[arrays[f"{name}_at"]]) for name, head in self.places.items()}
+        for name, head in self.pointers.items():
+            found[name] = head(hidden, arrays[f"{name}_from"], arrays[f"{name}_candidates"])
+        return found
+
+    def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
+        found = {}
+        for name, logits in self.answers(arrays).items():
+            if name in self.places:
+                labels = arrays[f"{name}_labels"]
+                found[f"{name}_accuracy"] = (((logits > 0) == labels).sum(), len(labels))
+                found[f"{name}_baseline"] = ((labels == 0).sum(), len(labels))
+            else:
+                candidates = arrays[f"{name}_candidates"].sum(-1)
+                row = arrays[f"{name}_from"] // arrays["input_ids"].shape[1]
+                found[f"{name}_accuracy"] = right(logits, arrays[f"{name}_to"])
+                found[f"{name}_baseline"] = ((1.0 / candidates[row]).sum(), len(row))
+        return found
+
+
+class PointerHead(nn.Module):
+    """From hidden states [B, T, D], flat places [N] and candidates [B, T] to logits [N, T]: the places of the
+    row, those that are no candidates at the lowest number."""
+
+    def __init__(self, hidden_size: int):
+        super().__init__()
+        self.query, self.key = nn.Linear(hidden_size, hidden_size), nn.Linear(hidden_size, hidden_size)
+        self.scale = hidden_size**-0.5
+
+    def forward(self, hidden: Tensor, places: Tensor, is_candidate: Tensor) -> Tensor:
+        scores = (self.query(hidden) * self.scale) @ self.key(hidden).transpose(1, 2)
+        scores = scores.float().masked_fill(~is_candidate[:, None], float("-inf"))
+        return scores.flatten(0, 1)[places]

@@ -1,0 +1,200 @@
+"""Several objectives for one model: each row draws one of them by weight, or every row is asked all of them,
+or they follow one another view by view of the data.
+
+Sources: the mixtures of pre-training tasks of UniLM (1905.03197, Section 2.4) and XLM (1901.07291, Section
+3.3), of unsupervised and supervised tasks of T5 (1910.10683, Section 3.5). Those draw one task for a whole
+batch; here each row draws its own, which has the same expectation, less variance, and does not depend on how
+rows fall into batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from afterbert.base.errors import UserError
+from afterbert.base.noise import Noise
+from afterbert.base.rows import Rows
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.models import Architecture
+from afterbert.objectives import Batch, Objective, ObjectiveModule
+from afterbert.pretext.pairings import Plan
+from afterbert.text.store import Split
+
+
+@dataclass(frozen=True)
+class Member:
+    """objective: one of the tasks. weight: of its rows where rows draw, of its loss where all are asked.
+    views: how many views of the data its turn lasts where they take turns; the last one's has no end.
+    """
+
+    objective: Objective
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    views: Annotated[int, Field(gt=0)] = 1
+
+
+@dataclass(frozen=True)
+class Mixture(Objective):
+    """members: name -> task; parts of the score are called `name.part`. how: each row draws a member by
+    weight, all rows are asked by every member, or the members take turns in their order.
+
+    A row that several members may draw is the same text where their pairings cut alike. All members train
+    one backbone; language-model heads are shared too, other heads are each member's own.
+    """
+
+    members: dict[str, Member]
+    how: Literal["drawn_by_row", "summed", "in_turn"] = "drawn_by_row"
+
+    def __post_init__(self) -> None:
+        if len(self.members) < 2:
+            raise UserError("a mixture needs at least two members; with one, write its objective alone")
+        for name in self.members:
+            if not name.isidentifier():
+                raise UserError(f"member '{name}' of the mixture is no plain word; use letters, digits and _")
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Name -> what its parts' loss weights are multiplied with: its share of the rows where rows are drawn."""
+        if self.how == "drawn_by_row":
+            total = sum(member.weight for member in self.members.values())
+            return {name: member.weight / total for name, member in self.members.items()}
+        return {name: member.weight if self.how == "summed" else 1.0 for name, member in self.members.items()}
+
+    def at(self, view: int) -> str:
+        """Whose turn it is in this view, where they take turns."""
+        for name, member in self.members.items():
+            if view < member.views:
+                return name
+            view -= member.views
+        return name
+
+    def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> MixedPlan:
+        names = [self.at(noise.view)] if self.how == "in_turn" else list(self.members)
+        return MixedPlan(
+            {
+                name: self.members[name].objective.plan(
+                    split, length=length, vocabulary=vocabulary, noise=noise
+                )
+                for name in names
+            }
+        )
+
+    def pose(
+        self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int
+    ) -> Batch:
+        assert isinstance(plan, MixedPlan)
+        arrays: dict[str, np.ndarray] = {}
+        counts: dict[str, int] = {}
+        num_tokens, keys = 0, []
+        for (name, own), is_mine in zip(plan.plans.items(), self._drawn(plan, numbers, noise)):
+            if not is_mine.any():
+                continue
+            mine = numbers[is_mine] % len(own)
+            batch = self.members[name].objective.pose(own, mine, noise, vocabulary=vocabulary, length=length)
+            arrays |= {f"{name}/{key}": array for key, array in batch.arrays.items()}
+            counts |= {f"{name}.{part}": count for part, count in batch.counts.items()}
+            num_tokens += batch.num_tokens
+            keys.append(batch.row_keys)
+        return Batch(arrays, counts, num_tokens, np.concatenate(keys))
+
+    def _drawn(self, plan: MixedPlan, numbers: np.ndarray, noise: Noise) -> list[np.ndarray]:
+        """For each member of the plan, bool [B]: whether it asks these rows."""
+        if self.how != "drawn_by_row":
+            return [np.ones(len(numbers), dtype=bool)] * len(plan.plans)
+        edges = np.cumsum(list(self.shares.values()))[:-1]
+        member = np.searchsorted(edges, noise.of("member").uniform(numbers), side="right")
+        return [member == number for number in range(len(plan.plans))]
+
+    def build(self, architecture: Architecture, vocabulary: Vocabulary) -> MixtureModule:
+        backbone = architecture.build(vocabulary)
+        return MixtureModule(
+            self,
+            backbone,
+            {
+                name: member.objective.build_on(backbone, architecture, vocabulary)
+                for name, member in self.members.items()
+            },
+        )
+
+    def check(self, architecture: Architecture) -> None:
+        for member in self.members.values():
+            member.objective.check(architecture)
+
+    def begin(self, module: ObjectiveModule, split: Split) -> None:
+        assert isinstance(module, MixtureModule)
+        for name, member in self.members.items():
+            inner = module.members[name]
+            assert isinstance(inner, ObjectiveModule)
+            member.objective.begin(inner, split)
+
+
+class MixedPlan(Plan):
+    """Each member's plan; a number means row `number % len` of each, so shorter plans come round again."""
+
+    def __init__(self, plans: Mapping[str, Plan]):
+        self.plans = dict(plans)
+
+    def __len__(self) -> int:
+        lengths = [len(plan) for plan in self.plans.values()]
+        return max(lengths) if min(lengths) else 0
+
+    def rows(self, numbers: np.ndarray) -> Rows:
+        first = next(iter(self.plans.values()))
+        return first.rows(np.asarray(numbers) % len(first))
+
+
+class MixtureModule(ObjectiveModule):
+    """Parts of the score: `name.part` of each member that the batch asks."""
+
+    def __init__(self, config: Mixture, backbone: nn.Module, members: dict[str, ObjectiveModule]):
+        super().__init__()
+        self.backbone = backbone
+        heads = {name: member.lm_head for name, member in members.items() if hasattr(member, "lm_head")}
+        if heads:
+            self.lm_head = next(iter(heads.values()))
+            for name in heads:
+                members[name].lm_head = self.lm_head
+        self.members = nn.ModuleDict(members)
+        self.loss_weights = {
+            f"{name}.{part}": weight * config.shares[name]
+            for name, member in members.items()
+            for part, weight in member.loss_weights.items()
+        }
+
+    def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {
+            f"{name}.{part}": score
+            for name, member, own in self._asked(arrays)
+            for part, score in member(own).items()
+        }
+
+    def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
+        """The predictions of all members that the batch asks, as one line [N]."""
+        return torch.cat([member.predict(own).flatten() for _, member, own in self._asked(arrays)])  # type: ignore[operator]
+
+    def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
+        return {
+            f"{name}.{measure}": found
+            for name, member, own in self._asked(arrays)
+            for measure, found in member.measure(own).items()
+        }
+
+    def _asked(self, arrays: Mapping[str, Tensor]) -> list[tuple[str, ObjectiveModule, dict[str, Tensor]]]:
+        """The members this batch asks, each with its own arrays."""
+        found = []
+        for name, member in self.members.items():
+            own = {
+                key.removeprefix(f"{name}/"): array
+                for key, array in arrays.items()
+                if key.startswith(f"{name}/")
+            }
+            if own:
+                assert isinstance(member, ObjectiveModule)
+                found.append((name, member, own))
+        return found

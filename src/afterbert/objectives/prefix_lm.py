@@ -1,0 +1,38 @@
+"""Prefix language model: a prefix is read both ways, the rest is written from left to right.
+
+Source: T5 (1910.10683), Sections 3.2.1 and 3.2.3; Liu et al. (1801.10198). One stack reads and writes; an
+encoder-decoder that does so is objective `denoising` with selection `suffix`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from afterbert.base.errors import UserError
+from afterbert.base.plugins import name_of
+from afterbert.models import Architecture
+from afterbert.models.decoder import Decoder
+from afterbert.models.encoder import Encoder
+from afterbert.objectives._next_piece import NextPieceObjective
+from afterbert.objectives._questions import check_answers
+from afterbert.pretext.posed import InPlace
+
+
+@dataclass(frozen=True)
+class PrefixLM(NextPieceObjective):
+    """pretext: its answer is `next`, its visibility prefix; what is chosen (selection `suffix`) is written."""
+
+    def __post_init__(self) -> None:
+        check_answers(self.pretext, "prefix_lm", may=(InPlace,), exactly_one=InPlace)
+        if "prefix" not in self.pretext.visibility.kinds:
+            raise UserError(
+                f"prefix_lm reads a prefix both ways, but visibility is {', '.join(self.pretext.visibility.kinds)}; "
+                "set visibility.kinds to [prefix], or use causal_lm"
+            )
+
+    def check(self, architecture: Architecture) -> None:
+        if not isinstance(architecture, (Decoder, Encoder)):
+            raise UserError(
+                f"prefix_lm needs one stack that reads and writes, not {name_of(architecture)}; set model.type "
+                "to decoder"
+            )

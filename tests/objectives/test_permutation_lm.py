@@ -1,0 +1,158 @@
+"""Permutation LM: who sees whom, reading backwards, and the memory that row slots carry from step to step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from toy_corpus import LENGTH, NOISE, VOCABULARY, ToySplit, built, gradients, posed, tensors
+
+from afterbert.base.errors import UserError
+from afterbert.models.encoder import Encoder
+from afterbert.models.permutation import Permutation
+from afterbert.objectives import Batch
+from afterbert.objectives.permutation_lm import PermutationLM
+from afterbert.pretext.answers.in_place import InPlace
+from afterbert.pretext.corruptions.keep import Keep
+from afterbert.pretext.edits import Edit
+from afterbert.pretext.pairings.packed import Packed
+from afterbert.pretext.selections.permutation_tail import PermutationTail
+from afterbert.pretext.sight import Sight
+from afterbert.pretext.task import Pretext
+from afterbert.training.snapshot import Carries
+
+TINY = Permutation(hidden_size=32, intermediate_size=48, max_position_embeddings=64)
+TASK = Pretext(
+    Packed(), (Edit(PermutationTail(context=4), Keep()),), (InPlace(),), Sight(kinds=("permutation",))
+)
+ROWS = [0, 1, 2, 3]
+
+
+def with_slots(batch: Batch, slots: list[int]) -> dict[str, torch.Tensor]:
+    return tensors(batch) | {"row_slots": torch.tensor(slots)}
+
+
+def test_an_answer_sees_earlier_ranks_and_never_itself() -> None:
+    objective = PermutationLM(TASK)
+    module, batch = built(objective, TINY).eval(), posed(objective, [0])
+    arrays = tensors(batch)
+    vectors = module.backbone.embeddings.token(arrays["input_ids"]).detach().requires_grad_()
+    module.backbone.embeddings._table = (lambda ids: vectors,)
+    logits, rank = module.predict(arrays), arrays["visible_rank"][0]
+    places = arrays["query_positions"][0]
+    assert len(set(rank[places].tolist())) == len(places) > 4
+    for at, place in enumerate(places.tolist()):
+        (found,) = torch.autograd.grad(logits[at].square().sum(), vectors, retain_graph=True)
+        assert torch.equal(found[0].abs().sum(-1) > 0, rank < rank[place])
+
+
+def test_micro_batches_and_batch_of_one() -> None:
+    objective = PermutationLM(TASK)
+    module = built(objective, TINY)
+    whole = gradients(module, [posed(objective, ROWS)])
+    parts = gradients(module, [posed(objective, some) for some in ([0], [1, 2], [3])])
+    for name in whole:
+        torch.testing.assert_close(whole[name], parts[name], atol=1e-7, rtol=1e-6)
+    alone = torch.cat([module.predict(tensors(posed(objective, [row]))) for row in ROWS])
+    torch.testing.assert_close(module.predict(tensors(posed(objective, ROWS))), alone, atol=1e-8, rtol=1e-8)
+
+
+def test_a_row_of_one_piece_and_odd_lengths() -> None:
+    objective = PermutationLM(replace(TASK, pairing=Packed(bounds="keep")))
+    for length in (8, 9, 15):
+        plan = objective.plan(ToySplit(), length=length, vocabulary=VOCABULARY, noise=NOISE)
+        batch = objective.pose(plan, np.arange(len(plan)), NOISE, vocabulary=VOCABULARY, length=length)
+        assert torch.isfinite(built(objective, TINY)(tensors(batch))["permuted"])
+
+
+def test_without_memory_the_direction_of_reading_changes_nothing() -> None:
+    objective = PermutationLM(TASK, reads_both_ways=True)
+    module = built(objective, TINY).eval()
+    plan = objective.plan(ToySplit(), length=LENGTH, vocabulary=VOCABULARY, noise=NOISE)
+    last = len(plan) - 1
+    assert len(plan) == 2 * len(
+        PermutationLM(TASK).plan(ToySplit(), length=LENGTH, vocabulary=VOCABULARY, noise=NOISE)
+    )
+    batch = posed(objective, [last])
+    assert batch.row_keys[0] == ~posed(objective, [0]).row_keys[0], "the same text, with other noise"
+    arrays = tensors(batch)
+    assert arrays["position_ids"][0].tolist() == list(range(LENGTH - 1, -1, -1))
+    forward = {
+        **arrays,
+        "input_ids": arrays["input_ids"].flip(1),
+        "visible_rank": arrays["visible_rank"].flip(1),
+        "position_ids": arrays["position_ids"].flip(1),
+        "query_positions": LENGTH - 1 - arrays["query_positions"],
+    }
+    assert torch.equal(forward["input_ids"], tensors(posed(objective, [0]))["input_ids"])
+    torch.testing.assert_close(module.predict(arrays), module.predict(forward), atol=1e-9, rtol=1e-9)
+
+
+def test_targets_of_a_row_read_backwards_are_the_pieces_that_stand_there() -> None:
+    objective = PermutationLM(replace(TASK, pairing=Packed(bounds="keep")), reads_both_ways=True)
+    plan = objective.plan(ToySplit(), length=LENGTH, vocabulary=VOCABULARY, noise=NOISE)
+    numbers = np.arange(len(plan))
+    arrays = objective.pose(plan, numbers, NOISE, vocabulary=VOCABULARY, length=LENGTH).arrays
+    row, query = np.divmod(arrays["chosen"], arrays["query_positions"].shape[1])
+    places = arrays["query_positions"][row, query]
+    assert np.array_equal(arrays["input_ids"][row, places], arrays["target_ids"])
+    assert (np.diff(places)[np.diff(row) == 0] > 0).all()
+
+
+def test_each_slot_remembers_its_own_row() -> None:
+    objective, architecture = PermutationLM(TASK), replace(TINY, mem_len=LENGTH)
+    module = built(objective, architecture)
+    assert isinstance(module, Carries) and not module.carried_state()
+    module.predict(with_slots(posed(objective, [0, 1]), [0, 1]))
+    after = module.predict(with_slots(posed(objective, [4, 5]), [1, 0])).detach()
+    expected = []
+    for first, second in ((1, 4), (0, 5)):
+        alone = built(objective, architecture)
+        alone.predict(with_slots(posed(objective, [first]), [0]))
+        expected.append(alone.predict(with_slots(posed(objective, [second]), [0])).detach())
+    torch.testing.assert_close(after, torch.cat(expected), atol=1e-9, rtol=1e-9)
+    without = built(objective, TINY).predict(tensors(posed(objective, [4, 5]))).detach()
+    assert (after - without).abs().max() > 1e-4, "what is remembered matters"
+
+
+def test_micro_batches_do_not_change_what_is_remembered() -> None:
+    objective, architecture = PermutationLM(TASK), replace(TINY, mem_len=LENGTH)
+    one, many = built(objective, architecture), built(objective, architecture)
+    for step in ([0, 1, 2, 3], [4, 5, 6, 7]):
+        one.predict(with_slots(posed(objective, step), [0, 1, 2, 3]))
+        many.predict(with_slots(posed(objective, step[:1]), [0]))
+        many.predict(with_slots(posed(objective, step[1:]), [1, 2, 3]))
+    torch.testing.assert_close(
+        one.carried_state()["memory"], many.carried_state()["memory"], atol=1e-9, rtol=1e-9
+    )
+
+
+def test_a_kept_state_is_never_changed_and_can_be_put_back() -> None:
+    objective = PermutationLM(TASK)
+    module = built(objective, replace(TINY, mem_len=16))
+    module.predict(with_slots(posed(objective, [0, 1]), [0, 1]))
+    kept = dict(module.carried_state())
+    copy = kept["memory"].clone()
+    first = module.predict(with_slots(posed(objective, [2, 3]), [0, 1])).detach()
+    assert torch.equal(kept["memory"], copy) and kept["memory"].shape == (2, 2, 16, 32)
+    assert not kept["memory"].requires_grad
+    module.load_carried_state(kept)
+    assert torch.equal(module.predict(with_slots(posed(objective, [2, 3]), [0, 1])).detach(), first)
+
+
+def test_held_out_rows_are_read_without_memory_and_leave_none() -> None:
+    objective = PermutationLM(TASK)
+    module = built(objective, replace(TINY, mem_len=16)).eval()
+    batch = posed(objective, [0, 1])
+    assert torch.equal(module.predict(with_slots(batch, [0, 1])), module.predict(tensors(batch)))
+    assert not module.carried_state()
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    objective = PermutationLM(TASK)
+    with pytest.raises(UserError, match=r"set training\.order to contiguous"):
+        built(objective, replace(TINY, mem_len=16))(tensors(posed(objective, [0])))
+    with pytest.raises(UserError, match=r"set model\.type to permutation"):
+        objective.check(Encoder())
