@@ -1,0 +1,214 @@
+"""One model, one task or many, all splits as rows: what every seed of a fine-tuning shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+import xxhash
+
+from afterbert.base import plugins
+from afterbert.base.config import to_plain
+from afterbert.base.errors import UserError
+from afterbert.downstream.backbone import Model, summary_of
+from afterbert.downstream.codec import Codec
+from afterbert.downstream.data import TaskData
+from afterbert.downstream.example import Example
+from afterbert.downstream.feeding import TaskFeed
+from afterbert.downstream.heads import Head
+from afterbert.downstream.heads.candidates import Candidates
+from afterbert.downstream.heads.pooled import Pooled
+from afterbert.downstream.heads.span import Span
+from afterbert.downstream.heads.token import Token
+from afterbert.downstream.objective import TaskModule, outputs
+from afterbert.downstream.prepared import Prepared
+from afterbert.downstream.settings import FineTuning
+from afterbert.downstream.tasks import Task
+from afterbert.training.identity import Identity
+
+_HEADS: Mapping[str, Head] = {
+    "pooled": Pooled(),
+    "score": Pooled(),
+    "ranking": Candidates(),
+    "choice": Candidates(),
+    "token": Token(),
+    "span": Span(),
+}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Everything that seeds share: model, tasks, heads, and all splits as rows."""
+
+    model: Model
+    tasks: tuple[TaskData, ...]
+    settings: FineTuning
+    heads: Mapping[str, Head]
+    prepared: Mapping[str, Mapping[str, Prepared]]
+    notes: tuple[str, ...]
+
+    @staticmethod
+    def of(model: Model, tasks: Sequence[TaskData], settings: FineTuning) -> Bench:
+        """Reads everything into rows. Raises UserError where model, task and head do not go together."""
+        names = [task.name for task in tasks]
+        if len(set(names)) < len(names):
+            raise UserError(f"two tasks are called the same ({', '.join(names)}); name them as name:PATH")
+        codec = Codec(model.tokenizer, min(settings.length, model.longest))
+        tasks = [_shared(task).with_dev(seed=settings.seed) for task in tasks]
+        heads = {data.name: head_for(data.task, settings.head) for data in tasks}
+        prepared = {
+            data.name: {
+                split: heads[data.name].prepare(data.task, readable(data, split), codec)
+                for split in data.splits
+                if readable(data, split)
+            }
+            for data in tasks
+        }
+        notes = [*model.notes]
+        if settings.length > model.longest:
+            notes.append(
+                f"rows have {model.longest} pieces, as many as the model reads, not {settings.length}"
+            )
+        for data in tasks:
+            splits = prepared[data.name]
+            notes += [f"{data.name}: {note}" for note in data.notes]
+            what = "read in windows" if data.task.head == "span" else "cut"
+            notes += [
+                f"{data.name}: {split}: {found.cut:,} of {len(data.splits[split]):,} rows are longer than "
+                f"{codec.length} pieces and {what}"
+                for split, found in splits.items()
+                if found.cut
+            ]
+            if "train" not in splits or not splits["train"].asked.any():
+                raise UserError(f"{data.name}: no training row has a text and a label that can be learned")
+        return Bench(model, tuple(tasks), settings, heads, prepared, tuple(notes))
+
+    def identity(self, seed: int) -> Identity:
+        """What a run of this seed is made from."""
+        recipe = {
+            "model": self.model.name,
+            "weights": sorted(self.model.weights),
+            "finetuning": {**to_plain(replace(self.settings, num_seeds=1, seed=0)), "seed": seed},
+            "tasks": {data.name: to_plain(data.task) for data in self.tasks},
+        }
+        return Identity(recipe, _fingerprint(self.tasks), self.model.tokenizer.digest)
+
+    def module(self) -> TaskModule:
+        """Fresh heads on the model's backbone."""
+        architecture = self.model.architecture
+        summary = self.settings.summary or summary_of(architecture)
+        heads = {
+            data.name: self.heads[data.name].build(
+                data.task, self.model, summary=summary, class_weights=self._class_weights(data)
+            )
+            for data in self.tasks
+        }
+        return TaskModule(self.model, heads, frozen=self.settings.frozen)
+
+    def feed(self) -> TaskFeed:
+        """The training batches."""
+        epochs = self.settings.budget.amount if self.settings.budget.unit == "epochs" else 1.0
+        return TaskFeed.of(
+            {name: splits["train"] for name, splits in self.prepared.items()},
+            batch_size=self.settings.batch_size,
+            mixing=self.settings.mixing,
+            pad=self.pad,
+            has_segments=self.model.has_segments,
+            epochs=epochs,
+        )
+
+    @property
+    def pad(self) -> int:
+        return self.model.tokenizer.vocabulary.pad or 0
+
+    def predict(self, module: TaskModule, name: str, split: str, *, device: torch.device) -> list[Any]:
+        """One prediction for each readable row of a split. The module is in evaluation mode."""
+        data = next(data for data in self.tasks if data.name == name)
+        prepared, head = self.prepared[name][split], self.heads[name]
+        found = outputs(
+            module,
+            head,
+            prepared,
+            name=name,
+            pad=self.pad,
+            has_segments=self.model.has_segments,
+            device=device,
+        )
+        return head.predictions(data.task, readable(data, split), prepared, found)
+
+    def figures(self, module: TaskModule, *, device: torch.device) -> dict[str, float]:
+        """`task/metric` on the dev splits."""
+        found: dict[str, float] = {}
+        for data in self.tasks:
+            if "dev" not in self.prepared[data.name]:
+                continue
+            pairs = zip(readable(data, "dev"), self.predict(module, data.name, "dev", device=device))
+            usable = [(example, guess) for example, guess in pairs if data.task.is_usable(example)]
+            scores = data.task.score([guess for _, guess in usable], [example for example, _ in usable])
+            found |= {f"{data.name}/{metric}": value for metric, value in scores.items()}
+        return found
+
+    def main_figure(self, figures: Mapping[str, float]) -> float:
+        """The mean of the tasks' main metrics, the higher the better."""
+        mains = [(data.name, data.task.metrics[0]) for data in self.tasks]
+        signed = [
+            figures[f"{name}/{metric.name}"] * (1 if metric.higher_is_better else -1)
+            for name, metric in mains
+            if f"{name}/{metric.name}" in figures
+        ]
+        return float(np.mean(signed))
+
+    def _class_weights(self, data: TaskData) -> np.ndarray | None:
+        """Inverse frequencies of the labels, with mean 1 over the training labels."""
+        labels = getattr(data.task, "labels", ())
+        if self.settings.class_weights == "none" or not labels:
+            return None
+        found = [e.label for e in data.usable("train")]
+        flat = [one for label in found for one in (label if isinstance(label, tuple) else (label,))]
+        counts = np.array([flat.count(label) for label in labels], dtype=np.float64)
+        return counts.sum() / (np.maximum(counts, 1) * (counts > 0).sum())
+
+
+def head_for(task: Task, asked: Head | None) -> Head:
+    """The head asked for where it serves this kind of task, else the usual one. Raises UserError."""
+    kind = plugins.name_of(task).replace("_", " ")
+    if task.head not in _HEADS:
+        raise UserError(f"{kind} is not answered by a head; see docs/tasks.md for what can be done with it")
+    if asked is None:
+        return _HEADS[task.head]
+    if task.head not in asked.kinds:
+        fitting = [
+            name
+            for name in plugins.names(Head)
+            if task.head in plugins.find(Head, name).kinds  # type: ignore[attr-defined]
+        ]
+        raise UserError(
+            f"head {plugins.name_of(asked)} cannot answer {kind}; leave it out, or choose: {', '.join(fitting)}"
+        )
+    return asked
+
+
+def readable(data: TaskData, split: str) -> tuple[Example, ...]:
+    """The rows that have text; of the training split those that have a label too."""
+    fits = data.task.is_usable if split == "train" else data.task.has_text
+    return tuple(example for example in data.splits[split] if fits(example))
+
+
+def _shared(data: TaskData) -> TaskData:
+    if "train" not in data.splits:
+        raise UserError(f"{data.name}: has no training rows; name a file or folder with some")
+    return data
+
+
+def _fingerprint(tasks: Sequence[TaskData]) -> str:
+    """A name for all rows of all tasks."""
+    digest = xxhash.xxh3_128()
+    for data in tasks:
+        for split, examples in data.splits.items():
+            for example in examples:
+                line = "\x1f".join((data.name, split, example.key, *example.texts, repr(example.label)))
+                digest.update(line.encode("utf-8", "surrogatepass") + b"\x1e")
+    return digest.hexdigest()

@@ -1,0 +1,134 @@
+"""Which units form a training step: one task a step, rows of like length together, tasks mixed by a law.
+
+The feed's "row" is a whole batch here, so its order, epochs and resume hold for batches. Grouping is drawn
+anew in each epoch: lengths are blurred by noise before sorting, so that the same rows do not meet again and
+again (as sortish sampling does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from afterbert.base.noise import Noise
+from afterbert.base.rows import Rows
+from afterbert.downstream.mixing import Mixing
+from afterbert.downstream.prepared import Prepared, in_batches
+from afterbert.objectives import Batch
+from afterbert.pretext.pairings import Plan
+from afterbert.training.feed import Feed
+
+_BLUR = 0.15
+
+
+@dataclass(frozen=True)
+class TaskPlan(Plan):
+    """One epoch: its batches as (task, units)."""
+
+    batches: tuple[tuple[str, np.ndarray], ...]
+    prepared: Mapping[str, Prepared]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def rows(self, numbers: np.ndarray) -> Rows:
+        """The rows of a single batch."""
+        assert len(numbers) == 1, "a step of many tasks is one batch of one task"
+        name, units = self.batches[int(numbers[0])]
+        return self.prepared[name].select(units)
+
+
+@dataclass(frozen=True)
+class TaskFeed:
+    """Training batches of one task or many. units: task -> those of its units that ask something.
+
+    epochs: how many are planned, over which a scheduled law moves.
+    """
+
+    prepared: Mapping[str, Prepared]
+    units: Mapping[str, np.ndarray]
+    batch_size: int
+    mixing: Mixing
+    pad: int
+    has_segments: bool
+    epochs: float = 1.0
+
+    @staticmethod
+    def of(
+        prepared: Mapping[str, Prepared],
+        *,
+        batch_size: int,
+        mixing: Mixing,
+        pad: int,
+        has_segments: bool,
+        epochs: float = 1.0,
+    ) -> TaskFeed:
+        """All units that ask something."""
+        units = {name: np.flatnonzero(found.asked) for name, found in prepared.items()}
+        return TaskFeed(prepared, units, batch_size, mixing, pad, has_segments, epochs)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Task -> batches in one round through its rows."""
+        return {name: -(-len(units) // self.batch_size) for name, units in self.units.items()}
+
+    def counts(self, epoch: int) -> dict[str, int]:
+        """Task -> batches in this epoch, an epoch being as many batches as all tasks have together."""
+        shares = self.mixing.shares(
+            {name: len(units) for name, units in self.units.items()}, progress=min(1.0, epoch / self.epochs)
+        )
+        return allotted(shares, sum(self.sizes.values()))
+
+    def plan(self, noise: Noise) -> TaskPlan:
+        """The batches of the epoch that the noise's view names."""
+        batches: list[tuple[str, np.ndarray]] = []
+        for name, count in self.counts(noise.view).items():
+            round_number = 0
+            mine: list[np.ndarray] = []
+            while len(mine) < count:
+                mine += self._grouped(name, noise.of(f"{name}/{round_number}"))
+                round_number += 1
+            batches += [(name, units) for units in mine[:count]]
+        return TaskPlan(tuple(batches), self.prepared)
+
+    def pose(self, plan: Plan, numbers: np.ndarray, noise: Noise) -> Batch:
+        """The batch of that number."""
+        assert isinstance(plan, TaskPlan)
+        assert len(numbers) == 1
+        name, units = plan.batches[int(numbers[0])]
+        return self.prepared[name].batch(units, pad=self.pad, has_segments=self.has_segments, name=name)
+
+    def feed(self, seed: int) -> Feed:
+        """For the trainer: one batch a step, a new view each epoch."""
+        return Feed(plan=self.plan, pose=self.pose, noise=Noise(seed), batch_size=1)
+
+    def _grouped(self, name: str, noise: Noise) -> list[np.ndarray]:
+        """One round through a task's units, in batches of like length; the batches in an order by chance."""
+        units = self.units[name]
+        blurred = self.prepared[name].costs[units] * (1 + _BLUR * noise.of("blur").uniform(units))
+        groups = in_batches(blurred, self.batch_size)
+        order = noise.of("groups").permutation(len(groups), np.arange(len(groups)))
+        return [np.sort(units[groups[i]]) for i in order]
+
+
+def allotted(shares: Mapping[str, float], total: int) -> dict[str, int]:
+    """Whole numbers that add up to `total`, as near to the shares as can be, at least 1 where a share is not
+    0.
+
+    >>> allotted({"a": 0.5, "b": 0.3, "c": 0.2}, 8)
+    {'a': 4, 'b': 2, 'c': 2}
+    >>> allotted({"a": 0.999, "b": 0.001}, 8)
+    {'a': 7, 'b': 1}
+    """
+    exact = {name: share * total for name, share in shares.items()}
+    found = {name: max(int(value), int(value > 0)) for name, value in exact.items()}
+    while sum(found.values()) != total:
+        step = 1 if sum(found.values()) < total else -1
+        open_ones = [name for name in found if step > 0 or found[name] > 1]
+        if not open_ones:
+            break
+        name = max(open_ones, key=lambda one: step * (exact[one] - found[one]))
+        found[name] += step
+    return found

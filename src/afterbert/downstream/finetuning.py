@@ -1,0 +1,133 @@
+"""Fine-tuning from end to end: a model and one task or many become predictions, figures with their
+uncertainty, and a model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from afterbert.base.config import to_plain
+from afterbert.base.noise import Noise
+from afterbert.base.runs import RunFolder
+from afterbert.downstream import results
+from afterbert.downstream.backbone import Model
+from afterbert.downstream.bench import Bench, readable
+from afterbert.downstream.data import TaskData
+from afterbert.downstream.keeping import Best, Enough
+from afterbert.downstream.objective import TaskModule
+from afterbert.downstream.results import Predictions, TaskResult
+from afterbert.downstream.saving import save_finetuned
+from afterbert.downstream.settings import FineTuning
+from afterbert.objectives import ObjectiveModule
+from afterbert.training.observers import Observer
+from afterbert.training.trainer import Outcome, train
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """results: one for each task; none where a signal stopped the run, which `outcome` then tells."""
+
+    out: Path
+    results: tuple[TaskResult, ...]
+    outcome: Outcome | None
+
+
+def finetune(
+    model: Model,
+    tasks: Sequence[TaskData],
+    out: Path,
+    settings: FineTuning,
+    *,
+    device: torch.device | str = "cpu",
+    observers: Sequence[Observer] = (),
+) -> FineTuned:
+    """Trains `model` on the tasks' training rows, once for each seed, and scores it on every other split,
+    beside what guessing is worth.
+
+    Writes `out/seed-N/` (a run folder with `model/` and `predictions/`) and `out/results.json`. Called again,
+    finished seeds are read and a broken one goes on. Raises UserError for whatever the user can mend, before
+    the first step.
+    """
+    bench = Bench.of(model, tasks, settings)
+    runs: list[Predictions] = []
+    seconds: list[float] = []
+    for seed in range(settings.seed, settings.seed + settings.num_seeds):
+        run = RunFolder.create(out, f"seed-{seed}")
+        found = results.read_predictions(run.path, bench.tasks, identity=bench.identity(seed))
+        if found is None:
+            before = time.monotonic()
+            found, outcome = one_seed(bench, run, seed, device=torch.device(device), observers=observers)
+            if found is None:
+                return FineTuned(out, (), outcome)
+            seconds.append(time.monotonic() - before)
+        runs.append(found)
+    made = tuple(
+        results.summarize(task, [run[task.name] for run in runs], noise=Noise(0).of("bootstrap"))
+        for task in bench.tasks
+    )
+    facts = {
+        "model": model.name,
+        "settings": to_plain(settings),
+        "seconds": seconds,
+        "notes": list(bench.notes),
+    }
+    results.write_results(out / "results.json", made, facts)
+    return FineTuned(out, made, None)
+
+
+def one_seed(
+    bench: Bench, run: RunFolder, seed: int, *, device: torch.device, observers: Sequence[Observer] = ()
+) -> tuple[Predictions | None, Outcome | None]:
+    """Trains and predicts once; no predictions where a signal came before the end."""
+    settings = bench.settings
+    torch.manual_seed(seed)
+    module = bench.module().to(device)
+    feed = bench.feed().feed(seed)
+    best = Best(run.path, patience=settings.patience)
+    keeps_best = settings.keep == "best" or settings.patience is not None
+
+    def evaluate(trained: ObjectiveModule, step: int) -> Mapping[str, float]:
+        assert isinstance(trained, TaskModule)
+        figures = bench.figures(trained, device=device)
+        if keeps_best and figures:
+            best.see(trained, step, bench.main_figure(figures))
+        return figures
+
+    outcome = None
+    try:
+        outcome = train(
+            run,
+            module,
+            feed,
+            settings.training(seed),
+            identity=bench.identity(seed),
+            evaluate=evaluate,
+            observers=observers,
+            device=device,
+        )
+    except Enough:
+        run.report(state="finished", message=f"stopped early: no better since step {best.step}")
+    if outcome is not None and outcome.state == "preempted":
+        return None, outcome
+    if keeps_best:
+        best.restore(module)
+    module.eval()
+    found = {
+        data.name: {
+            split: bench.predict(module, data.name, split, device=device)
+            for split in bench.prepared[data.name]
+            if split != "train"
+        }
+        for data in bench.tasks
+    }
+    save_finetuned(run.model, module, bench)
+    kept = {data.name: {s: readable(data, s) for s in found[data.name]} for data in bench.tasks}
+    results.write_predictions(run.path, found, kept, identity=bench.identity(seed))
+    best.forget()
+    for checkpoint in run.checkpoints.iterdir():
+        results.remove(checkpoint)
+    return found, outcome

@@ -1,0 +1,61 @@
+"""Heads: how a task is posed to a backbone's states, scored, and read off again. One file each."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import Tensor, nn
+
+from afterbert.downstream import tasks
+from afterbert.downstream.backbone import Model, Summary
+from afterbert.downstream.codec import Codec
+from afterbert.downstream.example import Example
+from afterbert.downstream.prepared import Prepared
+from afterbert.downstream.tasks import Task
+
+
+class HeadModule(nn.Module, ABC):
+    """The weights of a head. `arrays` are those of a batch that the head's `prepare` has made."""
+
+    @abstractmethod
+    def score(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
+        """The summed loss (float32 scalar) from hidden states [B, T, D]."""
+
+    @abstractmethod
+    def output(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
+        """What predictions are read from, [B, ...] or [B, T, ...]."""
+
+
+class Head(ABC):
+    """A frozen config: posing (numpy), weights, and reading predictions off (numpy).
+
+    kinds: the tasks it can serve. is_by_piece: whether its output has a place for every piece of a row.
+    """
+
+    kinds: ClassVar[tuple[tasks.Head, ...]]
+    is_by_piece: ClassVar[bool] = False
+
+    @abstractmethod
+    def prepare(self, task: Task, examples: Sequence[Example], codec: Codec) -> Prepared:
+        """All examples as rows. Examples without a label, or with one that was never seen, ask nothing."""
+
+    @abstractmethod
+    def build(
+        self, task: Task, model: Model, *, summary: Summary, class_weights: np.ndarray | None
+    ) -> HeadModule:
+        """Fresh weights (but for a pre-trained pooler where the head has one)."""
+
+    @abstractmethod
+    def predictions(
+        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
+    ) -> list[Any]:
+        """One prediction for each example, in the terms of its labels, from one output for each row [R]."""
+
+
+def label_numbers(task: Task, labels: Sequence[Any]) -> np.ndarray:
+    """int64 [N]: the class number of each label, -1 for none and for one that training never saw."""
+    number = {name: i for i, name in enumerate(task.labels)}  # type: ignore[attr-defined]
+    return np.array([number.get(label, -1) for label in labels], dtype=np.int64)

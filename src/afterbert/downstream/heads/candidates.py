@@ -1,0 +1,92 @@
+"""One of several candidates: each is read together with the query, gets one number, and the softmax runs over
+the candidates.
+
+Source: MT-DNN (1901.11504), Section 3.1, Equations 5 and 7 (ranking, gamma = 1); GPT (Radford et al. 2018),
+Section 3.3 (multiple choice).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from afterbert.base.rows import starts_of
+from afterbert.downstream import tasks
+from afterbert.downstream.backbone import Model, Summary, summarized
+from afterbert.downstream.codec import Codec
+from afterbert.downstream.example import Example
+from afterbert.downstream.heads import Head, HeadModule
+from afterbert.downstream.heads.pooled import text_rows
+from afterbert.downstream.prepared import Prepared
+from afterbert.downstream.tasks import Task
+
+
+@dataclass(frozen=True)
+class Candidates(Head):
+    """Serves ranking (several may be relevant) and multiple choice (one is right)."""
+
+    kinds: ClassVar[tuple[tasks.Head, ...]] = ("ranking", "choice")
+
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+    def prepare(self, task: Task, examples: Sequence[Example], codec: Codec) -> Prepared:
+        pairs = [Example(e.key, (e.texts[0], candidate)) for e in examples for candidate in e.texts[1:]]
+        rows, cut = text_rows(pairs, codec)
+        right = [_right_ones(example) for example in examples]
+        is_right = [i in wanted for e, wanted in zip(examples, right) for i in range(len(e.texts) - 1)]
+        return Prepared(
+            rows,
+            starts_of(np.array([len(example.texts) - 1 for example in examples])),
+            np.arange(len(examples)),
+            asked=np.array([len(wanted) for wanted in right], dtype=np.int64),
+            row_arrays={"is_right": np.array(is_right, dtype=bool)},
+            cut=cut,
+        )
+
+    def build(
+        self, task: Task, model: Model, *, summary: Summary, class_weights: np.ndarray | None
+    ) -> CandidatesModule:
+        return CandidatesModule(self, model, summary=summary)
+
+    def predictions(
+        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
+    ) -> list[Any]:
+        scores = np.array([float(output) for output in outputs])
+        found: list[Any] = []
+        for begin, end in zip(prepared.unit_starts[:-1], prepared.unit_starts[1:]):
+            best_first = np.argsort(-scores[begin:end], kind="stable").tolist()
+            found.append(tuple(best_first) if task.head == "ranking" else best_first[0])
+        return found
+
+
+class CandidatesModule(HeadModule):
+    """From [B, T, D] to one number a row [B]."""
+
+    def __init__(self, config: Candidates, model: Model, *, summary: Summary):
+        super().__init__()
+        self.summary: Summary = summary
+        self.dropout = nn.Dropout(config.dropout)
+        self.last = nn.Linear(model.architecture.hidden_size, 1, bias=False)
+        model.architecture.initialization.apply(self, model.architecture.num_hidden_layers)
+
+    def output(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
+        return self.last(self.dropout(summarized(hidden, arrays, self.summary)))[:, 0].float()
+
+    def score(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
+        scores, unit_of = self.output(hidden, arrays), arrays["unit_of"]
+        table = scores.new_full((int(unit_of[-1]) + 1, len(scores)), float("-inf"))
+        table[unit_of, torch.arange(len(scores), device=scores.device)] = scores
+        log_shares = scores - torch.logsumexp(table, dim=1)[unit_of]
+        return -(log_shares * arrays["is_right"]).sum()
+
+
+def _right_ones(example: Example) -> tuple[int, ...]:
+    if example.label is None:
+        return ()
+    return example.label if isinstance(example.label, tuple) else (example.label,)

@@ -1,0 +1,124 @@
+"""A class or a number from one vector of the row: dense layer, activation, dropout, linear layer.
+
+Source: BERT (1810.04805), Section 4.1, whose pooler is pre-trained; where a model has none it starts fresh.
+MT-DNN's heads for single sentences and for similarity (1901.11504, Equations 1 and 2) are the same thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from afterbert.downstream import tasks
+from afterbert.downstream.backbone import Model, Summary, summarized
+from afterbert.downstream.codec import Codec, Stretches
+from afterbert.downstream.example import Example
+from afterbert.downstream.heads import Head, HeadModule, label_numbers
+from afterbert.downstream.prepared import Prepared, one_row_each
+from afterbert.downstream.tasks import Task
+from afterbert.downstream.tasks.regression import Regression
+from afterbert.nn.activations import ACTIVATIONS, Activation
+
+
+@dataclass(frozen=True)
+class Pooled(Head):
+    """dropout: before the last layer. has_dense: whether there is a layer before it at all."""
+
+    kinds: ClassVar[tuple[tasks.Head, ...]] = ("pooled", "score")
+
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    activation: Activation = "tanh"
+    has_dense: bool = True
+
+    def prepare(self, task: Task, examples: Sequence[Example], codec: Codec) -> Prepared:
+        rows, cut = text_rows(examples, codec)
+        if isinstance(task, Regression):
+            labels = np.array([np.nan if e.label is None else e.label for e in examples], dtype=np.float32)
+            is_asked = ~np.isnan(labels)
+        else:
+            labels = label_numbers(task, [example.label for example in examples])
+            is_asked = labels >= 0
+        return one_row_each(
+            rows, asked=is_asked.astype(np.int64), row_arrays={"labels": labels}, planes={"text": 0}, cut=cut
+        )
+
+    def build(
+        self, task: Task, model: Model, *, summary: Summary, class_weights: np.ndarray | None
+    ) -> PooledModule:
+        return PooledModule(self, task, model, summary=summary, class_weights=class_weights)
+
+    def predictions(
+        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
+    ) -> list[Any]:
+        if isinstance(task, Regression):
+            return [float(output[0]) for output in outputs]
+        return [task.labels[int(output.argmax())] for output in outputs]  # type: ignore[attr-defined]
+
+
+class PooledModule(HeadModule):
+    """From [B, T, D] to logits [B, K], or numbers [B, 1]."""
+
+    class_weights: Tensor | None
+
+    def __init__(
+        self, config: Pooled, task: Task, model: Model, *, summary: Summary, class_weights: np.ndarray | None
+    ):
+        super().__init__()
+        width = model.architecture.hidden_size
+        self.is_regression = isinstance(task, Regression)
+        self.summary: Summary = summary
+        self.dense = nn.Linear(width, width) if config.has_dense else nn.Identity()
+        self.activate = ACTIVATIONS[config.activation] if config.has_dense else nn.Identity()
+        self.dropout = nn.Dropout(config.dropout)
+        num_outputs = 1 if self.is_regression else len(task.labels)  # type: ignore[attr-defined]
+        self.last = nn.Linear(width, num_outputs)
+        model.architecture.initialization.apply(self, model.architecture.num_hidden_layers)
+        if (
+            config.has_dense
+            and config.activation == "tanh"
+            and summary == "first"
+            and "pooler" in model.weights
+        ):
+            self.dense.load_state_dict(
+                {name.removeprefix("dense."): tensor for name, tensor in model.weights["pooler"].items()}
+            )
+        if isinstance(task, Regression) and task.low is not None and task.high is not None:
+            # The middle of the range as the first guess; else the first steps only learn where the numbers
+            # lie.
+            nn.init.constant_(self.last.bias, (task.low + task.high) / 2)
+        weights = None if class_weights is None else torch.as_tensor(class_weights, dtype=torch.float32)
+        self.register_buffer("class_weights", weights, persistent=False)
+
+    def output(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
+        pooled = self.activate(self.dense(summarized(hidden, arrays, self.summary)))
+        return self.last(self.dropout(pooled)).float()
+
+    def score(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
+        found, labels = self.output(hidden, arrays), arrays["labels"]
+        if self.is_regression:
+            is_asked = ~labels.isnan()
+            return F.mse_loss(found[is_asked, 0], labels[is_asked], reduction="sum")
+        return F.cross_entropy(found, labels, weight=self.class_weights, reduction="sum", ignore_index=-1)
+
+
+def text_rows(examples: Sequence[Example], codec: Codec) -> tuple[Any, int]:
+    """Rows of one or two texts each, cut to fit, and how many lost pieces."""
+    is_pair = len(examples[0].texts) > 1
+    assert all(len(example.texts) == 1 + is_pair for example in examples), (
+        "one text in all rows, or two in all"
+    )
+    encoded = codec.encode([text for example in examples for text in example.texts])
+    whole = Stretches.whole(encoded)
+    every = np.arange(len(examples)) * (1 + is_pair)
+    first, second = whole.take(every), whole.take(every + 1) if is_pair else None
+    before = first.lengths + (second.lengths if second is not None else 0)
+    first, second = codec.fit(first, second)
+    after = first.lengths + (second.lengths if second is not None else 0)
+    return codec.rows(encoded, first, second), int((after < before).sum())

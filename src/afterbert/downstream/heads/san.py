@@ -1,0 +1,108 @@
+"""Stochastic answer network: two texts compared in several turns of reading.
+
+Source: MT-DNN (1901.11504), Section 3.1, "Pairwise Text Classification Output", after Liu et al. 2018 (SAN).
+The memories are the states of the two texts' pieces. Each turn predicts; predictions are averaged, in
+training over a random part of the turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from afterbert.base.errors import UserError
+from afterbert.downstream import tasks
+from afterbert.downstream.backbone import Model, Summary
+from afterbert.downstream.codec import Codec
+from afterbert.downstream.example import Example
+from afterbert.downstream.heads import Head, HeadModule
+from afterbert.downstream.heads.pooled import Pooled
+from afterbert.downstream.prepared import Prepared
+from afterbert.downstream.tasks import Task
+
+
+@dataclass(frozen=True)
+class San(Head):
+    """turns: how often the first text is read again (the release's default). prediction_dropout: share of
+    turns left out in training."""
+
+    kinds: ClassVar[tuple[tasks.Head, ...]] = ("pooled",)
+
+    turns: Annotated[int, Field(ge=1)] = 5
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    prediction_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+    def prepare(self, task: Task, examples: Sequence[Example], codec: Codec) -> Prepared:
+        if any(len(example.texts) != 2 for example in examples):
+            raise UserError("head san compares two texts, but the task has one; choose head pooled")
+        return Pooled().prepare(task, examples, codec)
+
+    def build(
+        self, task: Task, model: Model, *, summary: Summary, class_weights: np.ndarray | None
+    ) -> SanModule:
+        return SanModule(self, task, model, class_weights=class_weights)
+
+    def predictions(
+        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
+    ) -> list[Any]:
+        return Pooled().predictions(task, examples, prepared, outputs)
+
+
+class SanModule(HeadModule):
+    """From [B, T, D] and the plane `text` [B, T] to log-probabilities [B, K]."""
+
+    class_weights: Tensor | None
+
+    def __init__(self, config: San, task: Task, model: Model, *, class_weights: np.ndarray | None):
+        super().__init__()
+        width = model.architecture.hidden_size
+        self.turns, self.prediction_dropout = config.turns, config.prediction_dropout
+        self.first_look = nn.Linear(width, 1, bias=False)
+        self.question = nn.Linear(width, width, bias=False)
+        self.dropout = nn.Dropout(config.dropout)
+        self.last = nn.Linear(4 * width, len(task.labels))  # type: ignore[attr-defined]
+        model.architecture.initialization.apply(self, model.architecture.num_hidden_layers)
+        self.memory = nn.GRUCell(width, width)
+        weights = None if class_weights is None else torch.as_tensor(class_weights, dtype=torch.float32)
+        self.register_buffer("class_weights", weights, persistent=False)
+
+    def output(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
+        hidden = self.dropout(hidden)
+        in_first, in_second = arrays["text"] == 1, arrays["text"] == 2
+        state = _attended(self.first_look(hidden)[..., 0], hidden, in_second)
+        found = []
+        for turn in range(self.turns):
+            read = _attended((hidden @ self.question(state)[..., None])[..., 0], hidden, in_first)
+            if turn:
+                state = self.memory(read, state)
+            together = torch.cat((state, read, (state - read).abs(), state * read), dim=-1)
+            found.append(self.last(self.dropout(together)).float().softmax(-1))
+        return self._averaged(torch.stack(found)).clamp_min(1e-30).log()
+
+    def score(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
+        log_shares = self.output(hidden, arrays)
+        return F.nll_loss(
+            log_shares, arrays["labels"], weight=self.class_weights, reduction="sum", ignore_index=-1
+        )
+
+    def _averaged(self, shares: Tensor) -> Tensor:
+        """The mean over turns [turns, B, K]; in training over those that are kept, one at least."""
+        if not self.training or not self.prediction_dropout:
+            return shares.mean(0)
+        kept = torch.rand(shares.shape[:2], device=shares.device) >= self.prediction_dropout
+        kept[0] |= ~kept.any(0)
+        return (shares * kept[..., None]).sum(0) / kept.sum(0)[:, None]
+
+
+def _attended(scores: Tensor, hidden: Tensor, is_there: Tensor) -> Tensor:
+    """The mean of hidden [B, T, D] by the softmax of scores [B, T] over the places of one text."""
+    # A text that was cut away wholly leaves nothing to look at; then all places count alike.
+    weights = scores.float().masked_fill(~is_there, torch.finfo(torch.float32).min).softmax(-1)
+    return (weights.to(hidden.dtype)[:, None] @ hidden)[:, 0]

@@ -1,0 +1,188 @@
+"""A stretch of the context as the answer: where it starts and where it ends. Long contexts are read in
+overlapping windows.
+
+Source: BERT (1810.04805), Sections 4.2 and 4.3: no answer is the row's first piece as start and end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from afterbert.base.errors import UserError
+from afterbert.base.rows import Rows, ranges
+from afterbert.downstream import tasks
+from afterbert.downstream.backbone import Model, Summary
+from afterbert.downstream.codec import Codec, Stretches
+from afterbert.downstream.example import Example
+from afterbert.downstream.heads import Head, HeadModule
+from afterbert.downstream.prepared import Prepared, one_row_each
+from afterbert.downstream.tasks import Task
+from afterbert.text.encoding import Encoded
+
+
+@dataclass(frozen=True)
+class Span(Head):
+    """stride: pieces of context by which windows advance; None: half a window. max_question: pieces of a
+    question that are read.
+
+    max_answer: pieces of an answer. null_bias: added to the score of no answer. Deviation: where questions
+    always have an answer, windows without it are left out of training, instead of being taught the first
+    piece.
+    """
+
+    kinds: ClassVar[tuple[tasks.Head, ...]] = ("span",)
+    is_by_piece: ClassVar[bool] = True
+
+    stride: Annotated[int, Field(gt=0)] | None = None
+    max_question: Annotated[int, Field(gt=0)] = 64
+    max_answer: Annotated[int, Field(gt=0)] = 30
+    null_bias: float = 0.0
+
+    def prepare(self, task: Task, examples: Sequence[Example], codec: Codec) -> Prepared:
+        encoded = codec.encode([text for example in examples for text in example.texts])
+        whole, every = Stretches.whole(encoded), np.arange(len(examples))
+        question, context = whole.take(2 * every), whole.take(2 * every + 1)
+        asked_at_most = min(self.max_question, codec.room(codec.two) // 2)
+        question = Stretches(question.starts, np.minimum(question.lengths, asked_at_most))
+        example_of, window = self._windows(question, context, codec)
+        rows = codec.rows(encoded, question.take(example_of), window)
+        rows = rows.with_planes(**_characters(encoded, rows, example_of))
+        start, end = _answer_places(encoded, examples, context)
+        start, end = start[example_of], end[example_of]
+        frame = codec.two
+        context_at = len(frame.before) + question.lengths[example_of] + len(frame.between)
+        is_inside = (start >= window.starts) & (end < window.starts + window.lengths)
+        may_be_none = bool(getattr(task, "may_be_unanswerable", False))
+        has_none = np.array([example.label == () for example in examples])[example_of]
+        is_asked = is_inside | has_none | (may_be_none & (start >= 0))
+        row_arrays = {
+            name: np.where(is_asked, np.where(is_inside, place - window.starts + context_at, 0), -1)
+            for name, place in (("start", start), ("end", end))
+        }
+        found = one_row_each(rows, asked=is_asked.astype(np.int64), row_arrays=row_arrays, planes={"text": 0})
+        cut = int((np.bincount(example_of, minlength=len(examples)) > 1).sum())
+        return replace(found, example_of=example_of, cut=cut)
+
+    def build(
+        self, task: Task, model: Model, *, summary: Summary, class_weights: np.ndarray | None
+    ) -> SpanModule:
+        if not model.tokenizer.vocabulary.special_ids:
+            raise UserError(
+                "answers as spans need a model with special pieces around its texts; choose an encoder"
+            )
+        return SpanModule(model)
+
+    def predictions(
+        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
+    ) -> list[Any]:
+        may_be_none = bool(getattr(task, "may_be_unanswerable", False))
+        best = [_Guess() for _ in examples]
+        rows = prepared.rows
+        for row, (example, output) in enumerate(zip(prepared.example_of, outputs)):
+            here = slice(rows.row_starts[row], rows.row_starts[row + 1])
+            guess = best[example]
+            guess.none = min(guess.none, float(output[0].sum()))
+            score, first, last = _best_span(output, rows.planes["text"][here] == 2, self.max_answer)
+            if score > guess.score:
+                guess.score = score
+                guess.begin = int(rows.planes["first_character"][here][first])
+                guess.end = int(rows.planes["last_character"][here][last])
+        return [
+            ""
+            if may_be_none and guess.none + self.null_bias >= guess.score
+            else example.texts[1][guess.begin : guess.end].strip()
+            for example, guess in zip(examples, best)
+        ]
+
+    def _windows(self, question: Stretches, context: Stretches, codec: Codec) -> tuple[np.ndarray, Stretches]:
+        """The example of each window [R], and its stretch of context."""
+        room = codec.room(codec.two) - question.lengths
+        stride = np.minimum(self.stride or room, np.maximum(room // 2, 1))
+        beyond = np.maximum(context.lengths - room, 0)
+        count = 1 + -(-beyond // stride)
+        example_of = np.repeat(np.arange(len(count)), count)
+        number = ranges(np.zeros(len(count), np.int64), count)
+        start = context.starts[example_of] + number * stride[example_of]
+        end = (context.starts + context.lengths)[example_of]
+        return example_of, Stretches(start, np.minimum(room[example_of], end - start))
+
+
+class SpanModule(HeadModule):
+    """From [B, T, D] to start and end scores [B, T, 2]."""
+
+    def __init__(self, model: Model):
+        super().__init__()
+        self.last = nn.Linear(model.architecture.hidden_size, 2)
+        model.architecture.initialization.apply(self, model.architecture.num_hidden_layers)
+
+    def output(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
+        found = self.last(hidden).float()
+        # Only the context and the row's first piece can be named.
+        allowed = arrays["text"] == 2
+        allowed[:, 0] = True
+        return found.masked_fill(~allowed[..., None], -1e4)
+
+    def score(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
+        start, end = self.output(hidden, arrays).unbind(-1)
+        sums = [
+            F.cross_entropy(scores, arrays[name], reduction="sum", ignore_index=-1)
+            for name, scores in (("start", start), ("end", end))
+        ]
+        return (sums[0] + sums[1]) / 2
+
+
+@dataclass
+class _Guess:
+    """The best stretch so far of an example, and the worst score of no answer (every window must see
+    none)."""
+
+    score: float = -np.inf
+    none: float = np.inf
+    begin: int = 0
+    end: int = 0
+
+
+def _best_span(output: np.ndarray, is_context: np.ndarray, max_answer: int) -> tuple[float, int, int]:
+    """Score, first and last piece of the best stretch [T] of at most `max_answer` pieces, from start and end
+    scores [T, 2]."""
+    start, end = np.where(is_context[:, None], output, -np.inf).T
+    ahead = np.append(end, np.full(max_answer - 1, -np.inf))
+    scores = start[:, None] + np.lib.stride_tricks.sliding_window_view(ahead, max_answer)
+    first, further = np.unravel_index(int(scores.argmax()), scores.shape)
+    return float(scores[first, further]), int(first), int(first + further)
+
+
+def _characters(encoded: Encoded, rows: Rows, example_of: np.ndarray) -> dict[str, np.ndarray]:
+    """Planes: the characters of its context at which a piece begins and ends; 0 outside the context."""
+    context_start = encoded.text_starts[2 * example_of + 1][rows.row_of]
+    in_context, source = rows.planes["text"] == 2, rows.planes["source"]
+    return {
+        "first_character": np.where(in_context, encoded.begins[source] - context_start, 0),
+        "last_character": np.where(in_context, encoded.ends[source] - context_start, 0),
+    }
+
+
+def _answer_places(
+    encoded: Encoded, examples: Sequence[Example], context: Stretches
+) -> tuple[np.ndarray, np.ndarray]:
+    """First and last piece [N] of each example's first answer that stands in its context, in `encoded`'s flat
+    pieces; -1 for none."""
+    begins, ends = np.full((2, len(examples)), -1)
+    for number, example in enumerate(examples):
+        for answer in example.label or ():
+            if answer.start is not None:
+                begins[number], ends[number] = answer.start, answer.start + len(answer.text)
+                break
+    text_start = encoded.text_starts[2 * np.arange(len(examples)) + 1]
+    first = np.searchsorted(encoded.ends, text_start + begins, side="right")
+    last = np.searchsorted(encoded.begins, text_start + ends, side="left") - 1
+    first = np.maximum(first, context.starts)
+    is_there = (begins >= 0) & (first <= last) & (last < context.starts + context.lengths)
+    return np.where(is_there, first, -1), np.where(is_there, last, -1)

@@ -1,0 +1,111 @@
+"""A tag for each word, from the state of its first piece.
+
+Source: BERT (1810.04805), Section 5.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, pairwise
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from afterbert.base.rows import starts_of
+from afterbert.downstream import tasks
+from afterbert.downstream.backbone import Model, Summary
+from afterbert.downstream.codec import Codec, Stretches
+from afterbert.downstream.example import Example
+from afterbert.downstream.heads import Head, HeadModule, label_numbers
+from afterbert.downstream.prepared import Prepared, one_row_each
+from afterbert.downstream.tasks import Task
+from afterbert.text.encoding import Encoded
+
+_NO_TAG = -1
+
+
+@dataclass(frozen=True)
+class Token(Head):
+    """Words without a piece (nothing but control characters) and words beyond the length are tagged `O` where
+    there is such a tag, else with the first label."""
+
+    kinds: ClassVar[tuple[tasks.Head, ...]] = ("token",)
+    is_by_piece: ClassVar[bool] = True
+
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+    def prepare(self, task: Task, examples: Sequence[Example], codec: Codec) -> Prepared:
+        encoded = codec.encode([" ".join(example.texts) for example in examples])
+        whole = Stretches.whole(encoded)
+        kept, _ = codec.fit(whole)
+        rows = codec.rows(encoded, kept)
+        word = np.append(_first_piece_of_word(encoded, examples), -1)[rows.planes["source"]]
+        tags = [example.label or (None,) * len(example.texts) for example in examples]
+        numbers = label_numbers(task, list(chain.from_iterable(tags)))
+        tag = np.where(word >= 0, np.append(numbers, _NO_TAG)[word], _NO_TAG)
+        rows = rows.with_planes(word=word, tag=tag)
+        asked = np.bincount(rows.row_of[tag >= 0], minlength=len(examples))
+        return one_row_each(
+            rows, asked=asked, planes={"tag": _NO_TAG}, cut=int((kept.lengths < whole.lengths).sum())
+        )
+
+    def build(
+        self, task: Task, model: Model, *, summary: Summary, class_weights: np.ndarray | None
+    ) -> TokenModule:
+        return TokenModule(self, task, model, class_weights=class_weights)
+
+    def predictions(
+        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
+    ) -> list[Any]:
+        labels: tuple[str, ...] = task.labels  # type: ignore[attr-defined]
+        rows, word = prepared.rows, prepared.rows.planes["word"]
+        starts = starts_of(np.array([len(example.texts) for example in examples]))
+        guesses = np.full(starts[-1], labels.index("O") if "O" in labels else 0)
+        best = np.concatenate([output.argmax(-1) for output in outputs])
+        guesses[word[word >= 0]] = best[word >= 0]
+        assert len(best) == rows.num_pieces
+        return [tuple(labels[i] for i in guesses[a:b]) for a, b in pairwise(starts)]
+
+
+class TokenModule(HeadModule):
+    """From [B, T, D] to logits [B, T, K]."""
+
+    class_weights: Tensor | None
+
+    def __init__(self, config: Token, task: Task, model: Model, *, class_weights: np.ndarray | None):
+        super().__init__()
+        self.dropout = nn.Dropout(config.dropout)
+        self.last = nn.Linear(model.architecture.hidden_size, len(task.labels))  # type: ignore[attr-defined]
+        model.architecture.initialization.apply(self, model.architecture.num_hidden_layers)
+        weights = None if class_weights is None else torch.as_tensor(class_weights, dtype=torch.float32)
+        self.register_buffer("class_weights", weights, persistent=False)
+
+    def output(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
+        return self.last(self.dropout(hidden)).float()
+
+    def score(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
+        is_asked = arrays["tag"] >= 0
+        logits = self.output(hidden[is_asked], arrays)
+        return F.cross_entropy(logits, arrays["tag"][is_asked], weight=self.class_weights, reduction="sum")
+
+
+def _first_piece_of_word(encoded: Encoded, examples: Sequence[Example]) -> np.ndarray:
+    """int64 [T]: the number of the word (through all examples) whose first piece this is, else -1."""
+    lengths = np.array([len(word) for example in examples for word in example.texts], dtype=np.int64)
+    num_words = np.array([len(example.texts) for example in examples])
+    example_of = np.repeat(np.arange(len(examples)), num_words)
+    # Words stand one space apart within an example, and examples follow each other without one.
+    ends = np.cumsum(lengths) + np.arange(len(lengths)) - example_of
+    begins = ends - lengths
+    word = np.searchsorted(begins, encoded.begins, side="right") - 1
+    inside = (word >= 0) & (encoded.begins < ends[np.maximum(word, 0)])
+    word = np.where(inside, word, -1)
+    is_first = word != np.concatenate(([-1], word[:-1]))
+    # A piece of two letters' bytes may begin where the one before did; only the first one speaks for the
+    # word.
+    return np.where(inside & is_first, word, -1)

@@ -1,0 +1,28 @@
+"""Shares that move over the run, from one set of weights to another along a straight line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from afterbert.downstream.mixing import Mixing, normalized
+from afterbert.downstream.mixing.fixed import check_weights
+
+
+@dataclass(frozen=True)
+class Scheduled(Mixing):
+    """first, last: source -> weight at the beginning and at the end; both sets become shares before they are
+    mixed.
+
+    >>> Scheduled({"a": 1, "b": 0}, {"a": 1, "b": 3}).shares({"a": 5, "b": 5}, progress=0.5)
+    {'a': 0.625, 'b': 0.375}
+    """
+
+    first: dict[str, float] = field(default_factory=dict)
+    last: dict[str, float] = field(default_factory=dict)
+
+    def shares(self, sizes: Mapping[str, int], *, progress: float = 0.0) -> dict[str, float]:
+        check_weights(self.first, sizes)
+        check_weights(self.last, sizes)
+        begin, end = normalized(self.first), normalized(self.last)
+        return {name: (1 - progress) * begin[name] + progress * end[name] for name in sizes}

@@ -1,0 +1,29 @@
+"""Proportional shares to the power 1/T. Source: T5 (1910.10683), Section 3.5.2, temperature-scaled mixing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from afterbert.downstream.mixing import Mixing, normalized
+from afterbert.downstream.mixing.proportional import Proportional
+
+
+@dataclass(frozen=True)
+class Temperature(Mixing):
+    """temperature: T; 1 is proportional, large ones come near to equal (T5: 2, 4, 8). limit: K as in
+    `proportional` (T5: 2**21).
+
+    >>> Temperature(temperature=2).shares({"a": 100, "b": 900})
+    {'a': 0.25, 'b': 0.75}
+    """
+
+    temperature: Annotated[float, Field(gt=0)] = 2.0
+    limit: Annotated[int, Field(gt=0)] | None = 2**21
+
+    def shares(self, sizes: Mapping[str, int], *, progress: float = 0.0) -> dict[str, float]:
+        flat = Proportional(self.limit).shares(sizes)
+        return normalized({name: share ** (1 / self.temperature) for name, share in flat.items()})

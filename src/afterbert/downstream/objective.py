@@ -1,0 +1,93 @@
+"""Fine-tuning as an objective: a backbone with one head for each task, one task in a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from afterbert.downstream.backbone import Model, states
+from afterbert.downstream.heads import Head, HeadModule
+from afterbert.downstream.prepared import Prepared, in_batches, unpadded
+from afterbert.objectives import ObjectiveModule
+from afterbert.training.step import to_tensors
+
+
+class TaskModule(ObjectiveModule):
+    """Parts of the score: one for each task, by name. frozen: the backbone learns nothing and runs without
+    dropout."""
+
+    def __init__(
+        self,
+        model: Model,
+        heads: Mapping[str, HeadModule],
+        *,
+        loss_weights: Mapping[str, float] | None = None,
+        frozen: bool = False,
+    ):
+        super().__init__()
+        self.architecture, self.frozen = model.architecture, frozen
+        self.backbone = model.build()
+        self.heads = nn.ModuleDict(heads)
+        self.loss_weights = dict.fromkeys(heads, 1.0) | dict(loss_weights or {})
+        self.backbone.requires_grad_(not frozen)
+
+    def train(self, mode: bool = True) -> TaskModule:
+        super().train(mode)
+        if self.frozen:
+            self.backbone.eval()
+        return self
+
+    def hidden(self, arrays: Mapping[str, Tensor]) -> Tensor:
+        """Hidden states [B, T, D] of a batch."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            return states(self.backbone, self.architecture, arrays)
+
+    def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        name = _task_of(arrays)
+        return {name: self._head(name).score(self.hidden(arrays), arrays)}
+
+    def output(self, arrays: Mapping[str, Tensor]) -> Tensor:
+        """What predictions of the batch's task are read from."""
+        return self._head(_task_of(arrays)).output(self.hidden(arrays), arrays)
+
+    def _head(self, name: str) -> HeadModule:
+        head = self.heads[name]
+        assert isinstance(head, HeadModule)
+        return head
+
+
+def _task_of(arrays: Mapping[str, Tensor]) -> str:
+    return next(key for key in arrays if key.startswith("task/")).removeprefix("task/")
+
+
+def outputs(
+    module: TaskModule,
+    head: Head,
+    prepared: Prepared,
+    *,
+    name: str,
+    pad: int,
+    has_segments: bool,
+    device: torch.device,
+    batch_size: int = 64,
+) -> Sequence[np.ndarray]:
+    """The head's output for each row [R] in order, without padding. The module must be in evaluation mode."""
+    found: list[np.ndarray] = [np.zeros(0)] * len(prepared.rows)
+    for units, rows in _by_cost(prepared, batch_size):
+        batch = prepared.batch(units, pad=pad, has_segments=has_segments, name=name)
+        with torch.inference_mode():
+            values = module.output(to_tensors(batch.arrays, device)).cpu().numpy()
+        own = unpadded(values, prepared.rows.lengths[rows]) if head.is_by_piece else values
+        for row, value in zip(rows, own):
+            found[row] = value
+    return found
+
+
+def _by_cost(prepared: Prepared, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Units in batches of like length, and the rows of each."""
+    per_unit = max(1, round(len(prepared.rows) / max(1, len(prepared))))
+    for units in in_batches(prepared.costs, max(1, batch_size // per_unit)):
+        yield units, prepared.row_numbers(units)
