@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from afterbert.base import plugins
+from afterbert.base.config import build, to_plain
+from afterbert.base.tree import Node
 from afterbert.text.documents import Tally
 from afterbert.text.policy import Policy
 from afterbert.text.sources import Source
@@ -89,6 +91,13 @@ EXAMPLES: dict[str, Callable[[pytest.MonkeyPatch], Any]] = {
 SLOW = {"hub", "python_docs"}
 
 
+def _node(plain: Any) -> Node:
+    """A plain tree as it would be read from a recipe."""
+    if isinstance(plain, dict):
+        return Node({key: _node(value) for key, value in plain.items()}, "here")
+    return Node([_node(value) for value in plain] if isinstance(plain, list) else plain, "here")
+
+
 def _found(source: Source, target_bytes: int) -> tuple[list[Any], Tally]:
     documents, tallies = [], []
     for part in source.parts(target_bytes):
@@ -116,6 +125,7 @@ def test_source(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     if name not in SLOW:
         assert tally.dropped["empty"] and tally.repaired["control characters made spaces"] and tally.pieces
 
+    assert build(Source, _node(to_plain(source))) == source
     assert source.digest() == source.digest()
     assert all(isinstance(key, str) and isinstance(value, str) for key, value in source.digest().items())
     assert source.digest()

@@ -69,8 +69,8 @@ def test_broken_lines_are_refused_with_file_and_line(line: bytes, problem: str) 
 
 
 def test_invalid_utf8_is_told_to_the_byte() -> None:
-    Path("a.jsonl").write_bytes(GOOD + b'{"text": "caf\xe9"}\n')
-    with pytest.raises(UserError, match=r"a.jsonl:2 \(byte 41\): byte 0xE9"):
+    Path("a.jsonl").write_bytes(GOOD + b'  {"text": "caf\xe9"}\n')
+    with pytest.raises(UserError, match=r"a.jsonl:2 \(byte 43\): byte 0xE9"):
         list(read([Jsonl("a.jsonl")]))
     replaced = list(read([Jsonl("a.jsonl")], Policy(errors="replace")))
     assert replaced[1].text == "caf\ufffd"

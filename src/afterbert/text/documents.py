@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from afterbert.base.errors import UserError
 from afterbert.text.streams import Place, located, shown
 
 
@@ -127,11 +128,16 @@ class Tally:
 
     def _reasons(self, heading: str, counts: Counts) -> list[str]:
         return [
-            _line(
-                f"  {heading}: {why}", n, f"first {located(self.places[why])}" if why in self.places else ""
-            )
-            for why, n in sorted(counts.items())
+            _line(f"  {heading}: {why}", count, self._first(why)) for why, count in sorted(counts.items())
         ]
+
+    def _first(self, why: str) -> str:
+        if why not in self.places:
+            return ""
+        try:
+            return f"first {located(self.places[why])}"
+        except UserError:  # The file is gone or another; what was counted stands.
+            return f"first {self.places[why]}"
 
 
 def _add(counts: Counts, reason: str, count: int) -> None:

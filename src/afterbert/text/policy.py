@@ -40,6 +40,7 @@ _NOT_COMMON = re.compile(
 
 # Latin, CJK (plain and full width), Devanagari, Arabic and Urdu ends of sentences.
 _ENDS = tuple(end.encode() for end in (". ", "! ", "? ", "\n", "。", "！", "？", "। ", "؟ ", "۔ "))
+_JOINER = "\u200d".encode()
 _PAUSES = frozenset(" ,;:.!?)]}/|_-、，；：。！？）」』】》…·ฯๆ।")
 
 
@@ -148,12 +149,10 @@ class Policy:
         """Raises UserError when nothing was kept, or when too large a share was dropped."""
         reasons = ", ".join(f"{why} {count:,}" for why, count in sorted(tally.dropped.items()))
         if not tally.kept:
-            found = (
-                f"all {tally.documents:,} documents were dropped ({reasons})"
-                if reasons
-                else "no text was found"
+            found = f"all {tally.documents:,} documents were dropped ({reasons})"
+            raise UserError(
+                f"{found if reasons else 'no text was found'}; check the paths and the kind of file"
             )
-            raise UserError(f"{found}; check the paths and the kind of file")
         if tally.dropped_share > self.max_dropped_share:
             raise UserError(
                 f"{tally.dropped_share:.1%} of the documents were dropped ({reasons}), max_dropped_share is "
@@ -175,7 +174,9 @@ def cut_point(raw: bytes, limit: int) -> int:
     if (space := raw.rfind(b" ", limit // 2, limit)) >= 0:
         return space + 1
     for at in range(limit, limit - 64, -1):
-        if raw[at] & 0xC0 != 0x80 and not _extends(raw[at : at + 4].decode(errors="ignore")[:1]):
+        if raw[at] & 0xC0 == 0x80 or raw[at - 3 : at] == _JOINER:
+            continue
+        if not _extends(raw[at : at + 4].decode(errors="ignore")[:1]):
             return at
     return limit
 

@@ -61,7 +61,7 @@ _MAGIC = (
     (b"\xd0\xcf\x11\xe0", "an old Office document"),
     (b"{\\rtf", "an RTF document"),
 )
-_UNPACKABLE = {"gzip data": ".gz", "zstd data": ".zst", "a Parquet file": ".parquet"}
+_ENDINGS = {"gzip data": ".gz", "zstd data": ".zst", "a Parquet file": ".parquet"}
 
 
 class Place(NamedTuple):
@@ -111,9 +111,10 @@ def extension_of(path: str) -> str:
     >>> extension_of("a/b.JSONL.gz"), extension_of("a.tar.gz"), extension_of("LICENSE")
     ('.jsonl', '.tar', '')
     """
-    return os.path.splitext(path.removesuffix(os.path.splitext(path)[1]) if packing_of(path) else path)[
-        1
-    ].lower()
+    stem, ending = os.path.splitext(path)
+    if ending.lower() in PACKED:
+        ending = os.path.splitext(stem)[1]
+    return ending.lower()
 
 
 def open_file(path: str) -> BinaryIO:
@@ -274,9 +275,8 @@ def refuse_binary(path: str, head: bytes) -> None:
             raise _wide(path, name)
     for mark, name in _MAGIC:
         if head.startswith(mark):
-            remedy = (
-                f"end its name in {_UNPACKABLE[name]}" if name in _UNPACKABLE else "extract its text first"
-            )
+            ending = _ENDINGS.get(name)
+            remedy = f"end its name in {ending}" if ending else "extract its text first"
             raise UserError(f"{shown(path)} looks like {name}, not text; {remedy}")
     if head[257:262] == b"ustar":
         raise UserError(f"{shown(path)} looks like a tar archive, not text; unpack it first")

@@ -46,7 +46,7 @@ def check_options(options: Mapping[str, Any]) -> None:
 def kind_of(path: str) -> str:
     """The kind of source that a file's name means. Raises UserError."""
     extension = streams.extension_of(path)
-    if extension in streams.ARCHIVES or extension == ".tar":
+    if extension in streams.ARCHIVES:
         raise UserError(
             f"{streams.shown(path)} is an archive, which is not opened; unpack it and name the folder"
         )

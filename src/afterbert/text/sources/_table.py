@@ -89,6 +89,7 @@ class Table(FileSource):
             yield Row(offset, text.removesuffix("\r").split(self.delimiter), raw, is_utf8)
 
     def _quoted_rows(self, chunks: Iterator[tuple[int, bytes]], intake: Intake) -> Iterator[Row]:
+        # For the whole process, but never lowered.
         csv.field_size_limit(max(csv.field_size_limit(), MAX_RECORD_BYTES))
         feed = _Feed(lines(chunks, intake, keep_empty=True))
         reader = csv.reader(feed, delimiter=self.delimiter, strict=True)

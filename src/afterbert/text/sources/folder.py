@@ -31,7 +31,7 @@ class Folder(Source):
     path: str
     name: str | None = None
     kind: str | None = None
-    options: Mapping[str, Option] = field(default_factory=dict)
+    options: dict[str, Option] = field(default_factory=dict)
 
     def parts(self, target_bytes: int) -> list[Part]:
         sources, passed_over = self.files()

@@ -38,6 +38,7 @@ class Jsonl(FileSource):
     ) -> Iterator[Document]:
         decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_constant)
         for offset, raw in lines(chunks, intake):
+            offset += len(raw) - len(raw.lstrip())
             raw = raw.strip()
             line = intake.decoded(raw, offset) if raw else None
             if line is None:
@@ -67,11 +68,10 @@ class Jsonl(FileSource):
         if text is None:
             return ()
         language = None
-        if (
-            self.language_key
-            and (language := self._string(record, self.language_key, offset, intake)) is None
-        ):
-            return ()
+        if self.language_key:
+            language = self._string(record, self.language_key, offset, intake)
+            if language is None:
+                return ()
         own = record.get(self.id_key)
         id = str(own).encode(errors="replace").decode() if isinstance(own, (str, int)) else None
         return intake.documents(text, offset, id=id, language=language)

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -27,7 +27,7 @@ class Stdin(Source):
 
     path: str = "-"
     kind: str = "txt"
-    options: Mapping[str, Option] = field(default_factory=dict)
+    options: dict[str, Option] = field(default_factory=dict)
 
     def parts(self, target_bytes: int) -> list[Part]:
         return self._file().parts(target_bytes)
