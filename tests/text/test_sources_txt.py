@@ -76,7 +76,7 @@ def test_what_was_done_is_counted_with_its_place() -> None:
 
 def test_the_table_stands_without_the_files() -> None:
     _, tally = found_in(b"fine\n\nbell\x07")
-    with_line = "  repaired: control characters made spaces          1  first a.txt:3 (byte 6)"
+    with_line = "  repaired: control characters made spaces           1  first a.txt:3 (byte 6)"
     assert with_line in tally.table().splitlines()
     Path("a.txt").unlink()
     assert with_line.replace(":3 ", " ") in tally.table().splitlines()

@@ -97,39 +97,32 @@ class Tally:
         return cls(**{**saved, "places": places})
 
     def table(self) -> str:
-        """The closing table, as plain text. Lines of places are counted here, by reading their files up to
-        there.
+        """The closing table, as plain text. Lines of places are counted here, by reading their files up to there.
 
-        >>> tally = Tally(files={".txt": 2}, bytes=1_500_000, documents=40, kept=39, dropped={"empty": 1})
-        >>> print(tally.table())
-        files read                                       2  .txt 2
-        bytes read                               1,500,000
-        documents found                                 40
-          dropped: empty                                 1
-        documents kept                                  39
+        >>> print(Tally(files={".txt": 2}, bytes=1_500_000, documents=40, kept=39, dropped={"empty": 1}).table())
+        files read                 2  .txt 2
+        bytes read         1,500,000
+        documents found           40
+          dropped: empty           1
+        documents kept            39
         """
         kinds = ", ".join(f"{shown(kind)} {count:,}" for kind, count in sorted(self.files.items()))
-        lines = [
-            _line("files read", sum(self.files.values()), kinds),
-            *(
-                _line(f"  passed over: {shown(why)}", count)
-                for why, count in sorted(self.passed_over.items())
-            ),
-            _line("bytes read", self.bytes),
-            _line("documents found", self.documents),
+        rows = [
+            ("files read", sum(self.files.values()), kinds),
+            *((f"  passed over: {shown(why)}", count, "") for why, count in sorted(self.passed_over.items())),
+            ("bytes read", self.bytes, ""),
+            ("documents found", self.documents, ""),
+            *([("  more after cutting long ones", self.pieces, "")] if self.pieces else []),
+            *self._reasons("dropped", self.dropped),
+            ("documents kept", self.kept, ""),
+            *self._reasons("repaired", self.repaired),
+            *self._reasons("kept, noticed", self.noticed),
         ]
-        if self.pieces:
-            lines.append(_line("  more after cutting long ones", self.pieces))
-        lines += self._reasons("dropped", self.dropped)
-        lines.append(_line("documents kept", self.kept))
-        lines += self._reasons("repaired", self.repaired)
-        lines += self._reasons("kept, noticed", self.noticed)
-        return "\n".join(lines)
+        width = max(len(label) for label, _, _ in rows)
+        return "\n".join(f"{label:<{width}} {count:>11,}  {remark}".rstrip() for label, count, remark in rows)
 
-    def _reasons(self, heading: str, counts: Counts) -> list[str]:
-        return [
-            _line(f"  {heading}: {why}", count, self._first(why)) for why, count in sorted(counts.items())
-        ]
+    def _reasons(self, heading: str, counts: Counts) -> list[tuple[str, int, str]]:
+        return [(f"  {heading}: {why}", count, self._first(why)) for why, count in sorted(counts.items())]
 
     def _first(self, why: str) -> str:
         if why not in self.places:
@@ -146,7 +139,3 @@ def _add(counts: Counts, reason: str, count: int) -> None:
 
 def _sum(one: Counts, other: Counts) -> Counts:
     return {reason: one.get(reason, 0) + other.get(reason, 0) for reason in one | other}
-
-
-def _line(label: str, count: int, remark: str = "") -> str:
-    return f"{label:<40} {count:>10,}  {remark}".rstrip()
