@@ -23,7 +23,7 @@ LONGEST_PIECE = 16
 
 _SEEDS_PER_PIECE = 8
 _EM_STEPS = 2
-_KEPT_PER_ROUND = 0.85
+_KEPT_PER_ROUND = 0.8
 _SPARE = 1.1  # what is left before the last cut, as in SentencePiece
 _LEAST_EXPECTED = 0.5
 _UNKNOWN_PENALTY = 10.0

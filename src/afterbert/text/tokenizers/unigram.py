@@ -61,7 +61,7 @@ class Unigram(TrainedRecipe):
         alphabet = self._alphabet(sample, normalizer, room // 2)
         seen = Counter(word for text in without_long_runs(sample) for word in text.split())
         words = _words(_normalized(seen, normalizer))
-        pieces = learn(words, alphabet, size=room, min_frequency=self.min_frequency)
+        pieces = learn(words, alphabet, size=room, min_frequency=max(2, self.min_frequency))
         vocabulary = [(token, _NEVER) for token in self._first()] + [(p.piece, p.score) for p in pieces]
         backend = tokenizers.Tokenizer(
             models.Unigram(vocabulary, unk_id=self._first().index(self.specials["unk"]))
@@ -89,6 +89,7 @@ def _normalized(seen: Counter[str], normalizer: normalizers.Normalizer) -> Count
 
 def _words(seen: Counter[str]) -> Words:
     """The words cut where letters, digits and punctuation meet, the most frequent first."""
+    seen = seen or Counter({_SPACE: 1})
     counts: Counter[str] = Counter()
     for part, count in _cut(list(seen), list(seen.values())):
         counts[part] += count
