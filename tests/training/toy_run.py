@@ -1,5 +1,6 @@
-"""A toy objective with everything that makes exact resume hard: dropout, tied weights, ragged rows, two parts of the score,
-steps that ask nothing of one part, memory carried from step to step. Also the child processes of the fault tests.
+"""A toy objective with everything that makes exact resume hard, and the child processes of the fault tests.
+
+Dropout, tied weights, ragged rows, two parts of the score, memory carried from step to step.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from afterbert.pretext.pairings import Plan
 from afterbert.training.config import Training
 from afterbert.training.feed import Feed
 from afterbert.training.identity import Identity
+from afterbert.training.loop import Outcome
 from afterbert.training.observers import Observer
 from afterbert.training.optimizers.adamw import AdamW
-from afterbert.training.loop import Outcome
 from afterbert.training.trainer import train
 
 PIECES, HIDDEN, LENGTH = 40, 16, 12
@@ -47,7 +48,7 @@ class ToyPlan(Plan):
         starts = starts_of(lengths)
         offsets = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths)
         first = self._noise.of("first").integers(PIECES, keys)
-        ids = (np.repeat(first, lengths) + offsets) % (PIECES - 1) + 1
+        ids = (np.repeat(first, lengths) + offsets) % (PIECES - 2) + 2  # 0 fills up, 1 masks
         return Rows(ids.astype(np.int32), starts, keys)
 
 
@@ -56,7 +57,7 @@ def pose(plan: Plan, numbers: np.ndarray, noise: Noise) -> Batch:
     rows = plan.rows(numbers)
     chosen = np.flatnonzero(noise.of("select").uniform(rows.keys_of, rows.position_in_row) < 0.3)
     shown = rows.piece_ids.copy()
-    shown[chosen] = 0
+    shown[chosen] = 1
     length = int(rows.lengths.max())
     asked = np.flatnonzero(rows.keys % np.uint64(2) == 0)
     arrays = {
@@ -78,9 +79,10 @@ class ToyBackbone(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, piece_ids: torch.Tensor) -> torch.Tensor:
-        shown = self.dropout(self.embedding(piece_ids))
-        around = shown + shown.roll(1, 1) + shown.roll(-1, 1)
-        return self.norm(self.dropout(torch.tanh(self.mix(around))))
+        is_piece = (piece_ids > 0).unsqueeze(2)
+        shown = nn.functional.pad(self.dropout(self.embedding(piece_ids)) * is_piece, (0, 0, 1, 1))
+        around = shown[:, :-2] + shown[:, 1:-1] + shown[:, 2:]
+        return self.norm(self.dropout(torch.tanh(self.mix(around)))) * is_piece
 
 
 class ToyModule(ObjectiveModule):
@@ -102,9 +104,13 @@ class ToyModule(ObjectiveModule):
             hidden = hidden + self.memory
             self.memory = 0.9 * self.memory + 0.1 * hidden.detach().float().mean((0, 1))
         chosen = hidden.reshape(-1, HIDDEN)[arrays["positions"]]
-        masked = nn.functional.cross_entropy(self.decoder(chosen).float(), arrays["target_ids"], reduction="sum")
+        masked = nn.functional.cross_entropy(
+            self.decoder(chosen).float(), arrays["target_ids"], reduction="sum"
+        )
         long = nn.functional.cross_entropy(
-            self.pair(hidden.mean(1)[arrays["asked_rows"]]).float(), arrays["is_long"], reduction="sum"
+            self.pair(hidden.sum(1)[arrays["asked_rows"]] / LENGTH).float(),
+            arrays["is_long"],
+            reduction="sum",
         )
         return {"masked": masked, "long": long}
 
@@ -121,8 +127,17 @@ def toy_module(**options) -> ToyModule:
     return ToyModule(**options)
 
 
-def toy_training(budget: Budget = Budget(12, "steps"), **changes) -> Training:
-    settings = {"batch_size": 8, "log_every": 1, "optimizer": AdamW(learning_rate=0.01), "views": None, "workers": 0}
+TWELVE = Budget(12, "steps")
+
+
+def toy_training(budget: Budget = TWELVE, **changes) -> Training:
+    settings = {
+        "batch_size": 8,
+        "log_every": 1,
+        "optimizer": AdamW(learning_rate=0.01),
+        "views": None,
+        "workers": 0,
+    }
     return Training(budget=budget, **{**settings, **changes})
 
 
@@ -143,7 +158,9 @@ def toy_evaluate(module: ObjectiveModule, step: int) -> dict[str, float]:
     return {"score": float(module.decoder.bias.square().sum()), "step": float(step)}
 
 
-def run_toy(path: Path, training: Training | None = None, *, module: ToyModule | None = None, feed=None, **options) -> Outcome:
+def run_toy(
+    path: Path, training: Training | None = None, *, module: ToyModule | None = None, feed=None, **options
+) -> Outcome:
     """One call of train on toys, in the folder `path`."""
     training = training or toy_training()
     return train(
@@ -212,10 +229,14 @@ class Slowly(Observer):
         time.sleep(self.seconds)
 
 
-def child(path: str, settings: dict, *, environment: dict | None = None, slow: float = 0.0, **options) -> None:
+def child(
+    path: str, settings: dict, *, environment: dict | None = None, slow: float = 0.0, **options
+) -> None:
     """The body of a child process: one run, its outcome as the exit code."""
     os.environ.update(environment or {})
     torch.set_num_threads(1)
     training = toy_training(**settings)
-    outcome = run_toy(Path(path), training, module=toy_module(carries=True), observers=[Slowly(slow)], **options)
+    outcome = run_toy(
+        Path(path), training, module=toy_module(carries=True), observers=[Slowly(slow)], **options
+    )
     raise SystemExit(outcome.exit_code)

@@ -14,7 +14,7 @@ from afterbert.training.optimizers.adamw import AdamW
 from afterbert.training.schedules import Schedule
 from afterbert.training.schedules.linear import Linear
 
-#: Settings of `Training` that do not touch the weights: a run may be resumed with other values.
+#: Settings of `Training` that touch no weights as long as nothing goes wrong: a run may be resumed with others.
 HARMLESS = frozenset(
     [
         "checkpoint_every",
@@ -22,6 +22,8 @@ HARMLESS = frozenset(
         "evaluate_every",
         "log_every",
         "workers",
+        "non_finite",
+        "non_finite_limit",
         "on_disk_full",
         "on_out_of_memory",
     ]

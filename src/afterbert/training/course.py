@@ -133,7 +133,7 @@ def _steps_in(seconds: float, training: Training, rates: Rates, timing: Timing) 
         if every is None:
             continue
         if every.unit == "seconds":
-            free -= seconds // every.amount * cost
+            free -= (math.ceil(seconds / every.amount) - 1) * cost  # the one at the end is counted above
         else:
             per_step += cost / max(1.0, rates.steps(every))
     return free / per_step

@@ -18,7 +18,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder, State
 from afterbert.objectives import Batch, ObjectiveModule
 from afterbert.training import course as courses
-from afterbert.training import snapshot
+from afterbert.training import generators, snapshot
 from afterbert.training.checkpoint import Saved, SaveError
 from afterbert.training.config import Training
 from afterbert.training.course import Course, Timing
@@ -105,7 +105,8 @@ class Loop:
         saved, damaged = self.keeper.checkpoints.latest()
         notes = notes + damaged
         if saved is not None and saved.step == 0 and self.keeper.is_of_another_run(saved):
-            saved = self._forget(saved)
+            self._forget(saved)
+            saved = None
         notes += self._begin() if saved is None else self._resume(saved, allow_changes=allow_changes)
         for text in notes:
             self._note(text)
@@ -129,7 +130,7 @@ class Loop:
                 f"run folder {self.run.path} has metrics but no checkpoint; restore its checkpoints, "
                 "or delete the folder to start anew"
             )
-        snapshot.seed_generators(self.training.seed)
+        generators.seed(self.training.seed)
         self._set_precision(choose(self.training.precision, self.device))
         self.progress = Progress(self._asked_micro_batch_size, self._asked_micro_batch_size)
         self.progress.evaluation_due = self.evaluate is not None and (
@@ -150,7 +151,9 @@ class Loop:
         self.tokens_at_log = self.progress.tokens
         comes_again = ["rewind"] + ["evaluation"] * self.progress.evaluation_due
         self.run.metrics.trim(saved.step, without=tuple(comes_again))
-        evaluations = [record["figures"] for record in self.run.metrics.read() if record["kind"] == "evaluation"]
+        evaluations = [
+            record["figures"] for record in self.run.metrics.read() if record["kind"] == "evaluation"
+        ]
         self.figures = evaluations[-1] if evaluations else None
         return [*notes, f"resumed from {saved.path.name}"]
 
@@ -214,7 +217,8 @@ class Loop:
                 self.optimizer.zero_grad(set_to_none=True)
                 durations.append(time.monotonic() - before)
         before = time.monotonic()
-        self.keeper.rehearse(self.progress, self.precision)
+        if not self._must_stop():
+            self.keeper.rehearse(self.progress, self.precision)
         checkpoint = time.monotonic() - before
         first, _ = self.keeper.checkpoints.latest()
         assert first is not None
@@ -255,6 +259,7 @@ class Loop:
         self._status("training")
         self.journal.started(step=self.progress.step, total_steps=course.total_steps)
         self._evaluate_if_due()
+        self.last_log = time.monotonic()
         batches = self._batches()
         try:
             while self._unfinished(course) and not self._must_stop():
@@ -365,6 +370,8 @@ class Loop:
     def _log(self, norm: float, course: Course) -> None:
         now = time.monotonic()
         loss, parts = self.progress.take_means()
+        if loss is None:  # all left out
+            return
         tokens, self.tokens_at_log = self.progress.tokens - self.tokens_at_log, self.progress.tokens
         self.journal.step(
             {
@@ -397,6 +404,7 @@ class Loop:
         self.progress.evaluation_due = False
         self.figures = figures
         seconds = time.monotonic() - before
+        self.last_log += seconds  # the speed that is logged is that of training alone
         self.journal.evaluation(
             {"kind": "evaluation", "step": self.progress.step, "figures": figures, "seconds": seconds}
         )
@@ -408,6 +416,7 @@ class Loop:
         if self.saved_step == self.progress.step:
             return
         self._status("saving")
+        before = time.monotonic()
         self.progress.seconds = self._seconds()
         self.run.metrics.sync()
         try:
@@ -420,3 +429,4 @@ class Loop:
             self.saved_step = saved.step
             self.journal.checkpoint(step=saved.step, path=saved.path)
         self.last_save = time.monotonic()
+        self.last_log += self.last_save - before

@@ -3,18 +3,16 @@ back."""
 
 from __future__ import annotations
 
-import json
-import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
 import torch
 from torch import nn
 
 from afterbert.base.errors import UserError
+from afterbert.training.generators import Generators
 
 
 @runtime_checkable
@@ -39,7 +37,7 @@ def capture(
     files = {
         "model": weights(module),
         "optim": of_optimizer.tensors,
-        f"rng-{rank}": generators(device),
+        f"rng-{rank}": Generators.now(device).packed(),
         "carried": carried(module),
     }
     return {
@@ -65,7 +63,7 @@ def restore(
     )
     restore_optimizer(optimizer, module, of_optimizer)
     restore_carried(module, tensors("carried"))
-    restore_generators(tensors(f"rng-{rank}"), device)
+    Generators.unpacked(tensors(f"rng-{rank}")).put_back(device)
 
 
 def carried(module: nn.Module) -> dict[str, torch.Tensor]:
@@ -159,7 +157,7 @@ def undisturbed(module: nn.Module, device: torch.device) -> Iterator[None]:
     """Inside, the module is in eval mode and nothing wants a gradient; afterwards module and generators are
     as before."""
     modes = {part: part.training for part in module.modules()}
-    states, memory = generators(device), carried(module)
+    generators, memory = Generators.now(device), carried(module)
     module.eval()
     try:
         with torch.no_grad():
@@ -168,48 +166,4 @@ def undisturbed(module: nn.Module, device: torch.device) -> Iterator[None]:
         for part, was_training in modes.items():
             part.training = was_training
         restore_carried(module, memory)
-        restore_generators(states, device)
-
-
-def seed_generators(seed: int) -> None:
-    """Starts torch's, numpy's and Python's global generators (dropout draws from torch's; ours is
-    `Noise`)."""
-    torch.manual_seed(seed)
-    np.random.seed(seed % 2**32)
-    random.seed(seed)
-
-
-def generators(device: torch.device) -> dict[str, torch.Tensor]:
-    """The states of the global generators, as uint8 tensors."""
-    states = {
-        "torch": torch.get_rng_state(),
-        "numpy": _packed(_numpy_state()),
-        "python": _packed(random.getstate()),
-    }
-    if device.type == "cuda":
-        states["cuda"] = torch.cuda.get_rng_state(device)
-    return states
-
-
-def restore_generators(states: Mapping[str, torch.Tensor], device: torch.device) -> None:
-    """Puts the global generators back to where `generators` found them."""
-    torch.set_rng_state(states["torch"])
-    name, keys, *rest = _unpacked(states["numpy"])
-    np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))
-    version, inner, gauss = _unpacked(states["python"])
-    random.setstate((version, tuple(inner), gauss))
-    if device.type == "cuda" and "cuda" in states:
-        torch.cuda.set_rng_state(states["cuda"], device)
-
-
-def _numpy_state() -> list[Any]:
-    name, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
-    return [name, np.asarray(keys).tolist(), position, has_gauss, gauss]
-
-
-def _packed(value: Any) -> torch.Tensor:
-    return torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8)
-
-
-def _unpacked(tensor: torch.Tensor) -> Any:
-    return json.loads(tensor.numpy().tobytes())
+        generators.put_back(device)

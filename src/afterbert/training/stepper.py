@@ -12,6 +12,7 @@ from afterbert.objectives import Batch, ObjectiveModule
 from afterbert.training import snapshot
 from afterbert.training.config import Training
 from afterbert.training.feed import Feed
+from afterbert.training.generators import Generators
 from afterbert.training.precision import Precision
 from afterbert.training.processes import Processes
 from afterbert.training.step import Gradient, gradient
@@ -52,7 +53,7 @@ class Stepper:
         Every try starts from the same generators and carried state. Raises UserError when a single row does
         not fit, or when smaller micro-batches would fit but the recipe says "stop".
         """
-        generators, carried = snapshot.generators(self._device), snapshot.carried(self._module)
+        generators, carried = Generators.now(self._device), snapshot.carried(self._module)
         size = micro_batch_size
         while (found := self._try(batches)) is None:
             if size == 1:
@@ -61,7 +62,7 @@ class Stepper:
                 )
             size = (size + 1) // 2
             self._optimizer.zero_grad(set_to_none=True)
-            snapshot.restore_generators(generators, self._device)
+            generators.put_back(self._device)
             snapshot.restore_carried(self._module, carried)
             batches = self._feed.step(
                 data_step, micro_batch_size=size, rank=self._processes.rank, world_size=self._processes.size

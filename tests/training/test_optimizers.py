@@ -1,0 +1,112 @@
+"""Every optimizer keeps the contract; AdamW is the paper's algorithm."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from toy_run import toy_module
+
+from afterbert.base import plugins
+from afterbert.training import snapshot
+from afterbert.training.optimizers import Optimizer
+from afterbert.training.optimizers.adamw import AdamW
+
+NAMES = plugins.names(Optimizer)
+
+
+def names_in(group, module):
+    names = {parameter: name for name, parameter in module.named_parameters()}
+    return {names[parameter] for parameter in group["params"]}
+
+
+def learn(module, optimizer, steps, seed=0):
+    torch.manual_seed(seed)
+    for _ in range(steps):
+        for parameter in module.parameters():
+            parameter.grad = torch.randn_like(parameter) if parameter.requires_grad else None
+        optimizer.step()
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestContract:
+    def test_every_trained_parameter_stands_in_one_group(self, name):
+        module = toy_module()
+        module.pair.weight.requires_grad_(False)
+        optimizer = plugins.find(Optimizer, name)().build(module)
+        listed = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        wanted = {parameter for parameter in module.parameters() if parameter.requires_grad}
+        assert len(listed) == len(wanted)
+        assert set(listed) == wanted
+        assert all(group["initial_lr"] > 0 for group in optimizer.param_groups)
+
+    def test_state_survives_by_name(self, name):
+        """Put back by parameter name it moves as the one that went on, even with parameters numbered otherwise."""
+        config = plugins.find(Optimizer, name)()
+        module = toy_module()
+        optimizer = config.build(module)
+        learn(module, optimizer, 3)
+        saved = copy.deepcopy(snapshot.optimizer_state(optimizer, module))
+
+        twin = toy_module()
+        twin.load_state_dict(module.state_dict())
+        other = config.build(twin)
+        other.param_groups.reverse()
+        for group in other.param_groups:
+            group["params"].reverse()
+        snapshot.restore_optimizer(other, twin, saved)
+        for one in (optimizer, other):
+            for group in one.param_groups:
+                group["lr"] = 0.02
+        learn(module, optimizer, 3, seed=1)
+        learn(twin, other, 3, seed=1)
+        for (name, mine), theirs in zip(module.named_parameters(), twin.parameters()):
+            assert torch.equal(mine, theirs), name
+
+    def test_lowers_a_bowl(self, name):
+        module = nn.Linear(4, 4)
+        optimizer = plugins.find(Optimizer, name)().build(module)
+        for group in optimizer.param_groups:
+            group["lr"] = 0.05
+        first = None
+        for _ in range(50):
+            loss = module.weight.square().sum() + (module.bias - 1).square().sum()
+            first = loss.item() if first is None else first
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        assert loss.item() < 0.5 * first
+
+
+def test_vectors_do_not_decay_and_embeddings_as_asked():
+    module = toy_module()
+    vectors = {"backbone.mix.bias", "backbone.norm.weight", "backbone.norm.bias", "decoder.bias", "pair.bias"}
+    table = "backbone.embedding.weight"  # the decoder's too
+    decayed, kept = AdamW().build(module).param_groups
+    assert (decayed["weight_decay"], kept["weight_decay"]) == (0.01, 0.0)
+    assert names_in(kept, module) == vectors
+    assert table in names_in(decayed, module)
+    decayed, kept = AdamW(decay_embeddings=False).build(module).param_groups
+    assert names_in(kept, module) == {*vectors, table}
+
+
+def test_adamw_is_the_papers_algorithm():
+    """Algorithm 2 of 1711.05101 written out in float64."""
+    torch.manual_seed(0)
+    module = nn.Linear(5, 3, bias=False)
+    rate, beta1, beta2, eps, decay = 0.01, 0.8, 0.95, 1e-7, 0.1
+    config = AdamW(learning_rate=rate, beta1=beta1, beta2=beta2, eps=eps, weight_decay=decay)
+    optimizer = config.build(module)
+    weight = module.weight.detach().double().numpy().copy()
+    mean, square = np.zeros_like(weight), np.zeros_like(weight)
+    for step in range(1, 6):
+        gradient = torch.randn_like(module.weight)
+        module.weight.grad = gradient
+        optimizer.step()
+        g = gradient.double().numpy()
+        mean = beta1 * mean + (1 - beta1) * g
+        square = beta2 * square + (1 - beta2) * g**2
+        adapted = (mean / (1 - beta1**step)) / (np.sqrt(square / (1 - beta2**step)) + eps)
+        weight = weight - rate * (adapted + decay * weight)
+    np.testing.assert_allclose(module.weight.detach().numpy(), weight, atol=1e-6)
