@@ -76,12 +76,12 @@ def text_rows(lengths: list[int], *, seed: int = 0, word_rate: float = 0.7, ends
     is_first[(starts[:-1] + ends)[sizes > 2 * ends]] = True
     sentences = (draw.random(total) < 0.15) | is_first
     words = (draw.random(total) < word_rate) | sentences
-    kind = np.repeat(draw.integers(0, 4, total // 3 + 1), 3)[
-        :total
-    ]  # of three neighbours: 1 phrase, 2 entity
+    triples = -(-total // 3)  # of neighbours: 1 a phrase, 2 an entity, from the first start of a word on
+    kind = np.repeat(draw.integers(0, 4, triples), 3)[:total]
+    begun = np.maximum.accumulate(np.resize(words & ~special, (triples, 3)), axis=1).ravel()[:total]
     planes = {"special": special, "sentence_start": sentences & ~special, "word_start": words & ~special}
     for number, name in enumerate(("phrase", "entity"), start=1):
-        inside = (kind == number) & ~special
+        inside = (kind == number) & begun & ~special
         planes[f"{name}_start"] = inside & words & ~np.insert(inside[:-1], 0, False)[:total]
         planes[f"{name}_inside"] = inside & ~planes[f"{name}_start"]
     planes["document"] = np.zeros(total, dtype=np.int32)

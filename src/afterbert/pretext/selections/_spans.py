@@ -68,15 +68,18 @@ def strewn(units: Units, rows: Rows, noise: Noise, lengths: np.ndarray, counts: 
     chosen = collected(units, index, rows, begins)
     is_gap = lengths == 0
     return (
-        replace(chosen, gaps=_gaps(units, rows, chosen, starts[is_gap], row[is_gap]))
+        replace(chosen, gaps=_gaps(units, rows, noise, chosen, starts[is_gap], row[is_gap]))
         if is_gap.any()
         else chosen
     )
 
 
-def _gaps(units: Units, rows: Rows, chosen: Chosen, before: np.ndarray, row: np.ndarray) -> np.ndarray:
-    """The flat positions of empty spans just before these units [M]; after a row's last unit, of the piece
-    that follows, or of that unit if none does. No row keeps more of them than its other spans save in length.
+def _gaps(
+    units: Units, rows: Rows, noise: Noise, chosen: Chosen, before: np.ndarray, row: np.ndarray
+) -> np.ndarray:
+    """The flat positions of empty spans just before these units [M] of these rows; after a row's last unit,
+    of the piece that follows, or of that unit if none does. No row keeps more of them than its other spans
+    save in length.
     """
     is_end = before == units.row_starts[row + 1]
     unit = before - is_end
@@ -85,7 +88,11 @@ def _gaps(units: Units, rows: Rows, chosen: Chosen, before: np.ndarray, row: np.
     pieces = np.diff(np.searchsorted(chosen.positions, rows.row_starts))
     spans = np.diff(np.searchsorted(chosen.positions[chosen.begins], rows.row_starts))
     in_row = np.arange(len(row)) - np.searchsorted(row, row)
-    return gaps[in_row < (pieces - spans)[row]]
+    if (in_row < (pieces - spans)[row]).all():
+        return gaps
+    chances = noise.of("gaps").bits(rows.keys[row], in_row)
+    kept = np.lexsort((chances, row))[in_row < (pieces - spans)[row]]
+    return gaps[np.sort(kept)]
 
 
 def cut_last(
