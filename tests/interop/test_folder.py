@@ -136,7 +136,10 @@ REFUSED = {
     "embeddings.positions": replace(BERT, embeddings=Embeddings(positions=Sinusoid())),
     "stack.attention.bias": replace(BERT, stack=replace(BERT.stack, attention=Attention(bias=False))),
     "embeddings.embedding_size": replace(
-        BERT, embeddings=Embeddings(embedding_size=8), stack=replace(BERT.stack, sharing=ShareAttention())
+        BERT,
+        embeddings=Embeddings(embedding_size=8),
+        stack=replace(BERT.stack, sharing=ShareAttention()),
+        lm_head=LMHead(activation="relu"),
     ),
     "lm_head.has_transform": replace(LAPTOP, lm_head=LMHead(has_transform=False)),
 }

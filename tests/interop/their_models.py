@@ -53,7 +53,35 @@ CONFIGS: dict[str, list[dict[str, Any]]] = {
         {"embedding_size": 24, "num_hidden_groups": 3, "hidden_act": "relu"},
         {"embedding_size": 5, "num_hidden_layers": 4, "num_hidden_groups": 2, "layer_norm_eps": 1e-3},
     ],
+    "electra": [
+        {"embedding_size": 24},
+        {"embedding_size": 7, "hidden_act": "relu", "type_vocab_size": 3},
+        {"embedding_size": 30, "num_attention_heads": 8, "layer_norm_eps": 1e-3, "num_hidden_layers": 1},
+    ],
+    "distilbert": [
+        {"dim": 24, "n_layers": 3, "n_heads": 3, "hidden_dim": 20},
+        {"dim": 20, "n_layers": 1, "n_heads": 5, "hidden_dim": 50, "activation": "relu"},
+        {"dim": 16, "n_layers": 2, "n_heads": 1, "hidden_dim": 7, "sinusoidal_pos_embds": True},
+    ],
+    "xlm": [
+        {"emb_dim": 24, "n_layers": 3, "n_heads": 3},
+        {"emb_dim": 16, "n_layers": 1, "n_heads": 8, "gelu_activation": False, "n_langs": 3},
+        {
+            "emb_dim": 20,
+            "n_layers": 2,
+            "n_heads": 1,
+            "n_langs": 5,
+            "use_lang_emb": False,
+            "layer_norm_eps": 1e-3,
+        },
+    ],
+    "xlm-roberta": [
+        {"max_position_embeddings": 21, "type_vocab_size": 1},
+        {"pad_token_id": 4, "max_position_embeddings": 24, "type_vocab_size": 3, "num_attention_heads": 8},
+        {"pad_token_id": 0, "layer_norm_eps": 1e-5, "intermediate_size": 7},
+    ],
 }
+_OWN_WORDS = ("distilbert", "xlm")
 CASES = [(family, number) for family, configs in CONFIGS.items() for number in range(len(configs))]
 
 _BART = {"encoder_layers": 2, "decoder_layers": 2, "d_model": 24, "decoder_start_token_id": 3} | {
@@ -97,13 +125,14 @@ def their_model(family: str, number: int) -> torch.nn.Module:
     import transformers
 
     if family in CONFIGS:
-        config = transformers.AutoConfig.for_model(family, **{**SIZES, **IDS, **CONFIGS[family][number]})
+        sizes = {"vocab_size": 37} if family in _OWN_WORDS else SIZES
+        config = transformers.AutoConfig.for_model(family, **{**sizes, **IDS, **CONFIGS[family][number]})
     else:
         config = transformers.AutoConfig.for_model(
             family, vocab_size=37, **{**IDS, **GENERATING[family][number]}
         )
     torch.manual_seed(number)
-    implementation = {} if family == "xlnet" else {"attn_implementation": "eager"}
+    implementation = {} if family in ("xlnet", "xlm") else {"attn_implementation": "eager"}
     model = getattr(transformers, family_named(family).lm_class)._from_config(config, **implementation).eval()
     with torch.no_grad():
         for parameter in model.parameters():
@@ -114,6 +143,14 @@ def their_model(family: str, number: int) -> torch.nn.Module:
 def save(model: torch.nn.Module, folder: Path) -> Path:
     model.save_pretrained(folder)
     return folder
+
+
+def languages(model: torch.nn.Module) -> torch.Tensor | None:
+    """A language for every piece of `padded_batch`, where the model has languages."""
+    config = model.config
+    if config.model_type != "xlm" or config.n_langs == 1 or not config.use_lang_emb:
+        return None
+    return torch.randint(0, config.n_langs, (4, 12), generator=torch.Generator().manual_seed(5))
 
 
 def padded_batch(model: torch.nn.Module) -> tuple[torch.Tensor, torch.Tensor]:

@@ -42,25 +42,28 @@ def export_folder(
     family: Family | None = None,
     pooler: nn.Module | None = None,
     pair_head: nn.Module | None = None,
+    detection_head: nn.Module | None = None,
 ) -> Family:
     """Writes config.json, model.safetensors and the tokenizer; returns the family that was chosen or given.
 
-    tokenizer: a folder with tokenizer.json, or that file. pooler and pair_head (label 0: B follows A) are
-    saved where the family has them. Raises UserError when no family computes exactly this, or when the
-    tokenizer does not fit.
+    tokenizer: a folder with tokenizer.json, or that file. pooler, pair_head (label 0: B follows A) and
+    detection_head (ELECTRA's) are saved where the family has a class with them; ELECTRA's class with the last
+    has no language-model head. Raises UserError when no family computes exactly this, or when the tokenizer
+    does not fit.
     """
-    family = family or family_for(architecture, vocabulary)
+    given = {"lm_head": lm_head, "pooler": pooler, "pair_head": pair_head, "detection_head": detection_head}
+    heads = {name: head for name, head in given.items() if head is not None}
+    family = family or family_for(architecture, vocabulary, heads=heads)
     config = family.express(architecture, vocabulary)
-    parts = {"backbone": backbone, "lm_head": lm_head, "pooler": pooler, "pair_head": pair_head}
+    their_class, taken = family.class_with(heads, config)
+    parts = {"backbone": backbone} | {name: head for name, head in heads.items() if name in taken}
     ours = {
         f"{part}.{name}": tensor.detach().cpu()
         for part, module in parts.items()
-        if module is not None
         for name, tensor in module.state_dict().items()
     }
     tensors = their_tensors(family, config, architecture, ours)
-    complete = family.pretraining_class if pooler is not None and pair_head is not None else None
-    config |= {"architectures": [complete or family.lm_class], "dtype": _dtype_of(tensors)}
+    config |= {"architectures": [their_class], "dtype": _dtype_of(tensors)}
     out.mkdir(parents=True, exist_ok=True)
     if tokenizer is not None:
         _write_tokenizer(out, tokenizer, architecture, vocabulary, family)
@@ -84,7 +87,7 @@ def their_tensors(
         elif line.ours in ours:
             tensors |= line.to_theirs(ours[line.ours])
             placed.add(line.ours)
-    left = {name for name in ours if name not in placed and not name.startswith(("pooler.", "pair_head."))}
+    left = {name for name in ours if name not in placed and not name.startswith("pooler.")}
     assert not left, f"{type(family).__name__} has no names for {sorted(left)}"
     return tensors
 

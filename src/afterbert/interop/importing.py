@@ -10,10 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from afterbert.base import plugins
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.interop.families import Config, Family, family_named
+from afterbert.interop.families import Config, Family, family_named, model_types
 from afterbert.interop.hub import locate
 from afterbert.interop.strangers import TensorFiles, read_config, tokenizer_size
 from afterbert.interop.weights import Weight
@@ -38,6 +37,7 @@ class Imported:
     pair_head: State | None
     tokenizer: Path | None
     notes: tuple[str, ...]
+    detection_head: State | None = None
 
     def build(self) -> tuple[nn.Module, LMHeadModule]:
         """The backbone with its weights, and the head: with its weights where there are any, else freshly
@@ -61,8 +61,8 @@ def import_folder(name: str | Path, *, revision: str | None = None) -> Imported:
     folder = locate(name, revision=revision)
     config: Config = read_config(folder)
     model_type = config.get("model_type")
-    if model_type not in plugins.names(Family):
-        known = ", ".join(plugins.names(Family))
+    if model_type not in model_types():
+        known = ", ".join(model_types())
         raise UserError(
             f"{folder / 'config.json'} has model_type {model_type!r}; families that can be read: {known}"
         )
@@ -87,6 +87,7 @@ def import_folder(name: str | Path, *, revision: str | None = None) -> Imported:
         parts.get("pair_head"),
         tokenizer,
         tuple(notes),
+        parts.get("detection_head"),
     )
 
 
@@ -123,6 +124,8 @@ def _check(
     width = architecture.hidden_size
     shapes |= {"pooler.dense.weight": (width, width), "pooler.dense.bias": (width,)}
     shapes |= {"pair_head.weight": (2, width), "pair_head.bias": (2,)}
+    shapes |= {"detection_head.dense.weight": (width, width), "detection_head.dense.bias": (width,)}
+    shapes |= {"detection_head.decision.weight": (1, width), "detection_head.decision.bias": (1,)}
     for line in table:
         expected = line.shape_of_theirs(shapes[line.ours] if line.ours else ())
         for name in line.theirs:

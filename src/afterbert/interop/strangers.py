@@ -25,16 +25,21 @@ _INDEX_BYTES = 1 << 24
 # Far above any text model, far below what makes building a skeleton of modules slow.
 _LAYERS, _HEADS, _WIDTH, _INNER, _PLACES = 512, 1 << 10, 1 << 16, 1 << 18, 1 << 22
 _SIZES = {
-    **dict.fromkeys(("hidden_size", "embedding_size", "n_embd", "d_model", "d_kv", "d_head"), _WIDTH),
-    **dict.fromkeys(("intermediate_size", "n_inner", "d_ff", "d_inner"), _INNER),
+    **dict.fromkeys(
+        ("hidden_size", "embedding_size", "n_embd", "d_model", "d_kv", "d_head", "dim", "emb_dim"), _WIDTH
+    ),
+    **dict.fromkeys(("intermediate_size", "n_inner", "d_ff", "d_inner", "hidden_dim"), _INNER),
     **dict.fromkeys(("encoder_ffn_dim", "decoder_ffn_dim"), _INNER),
-    **dict.fromkeys(("num_hidden_layers", "n_layer", "num_layers", "num_decoder_layers"), _LAYERS),
+    **dict.fromkeys(
+        ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_decoder_layers"), _LAYERS
+    ),
     **dict.fromkeys(("encoder_layers", "decoder_layers", "num_hidden_groups", "inner_group_num"), _LAYERS),
     "global_attn_every_n_layers": _LAYERS,
-    **dict.fromkeys(("num_attention_heads", "n_head", "num_heads"), _HEADS),
+    **dict.fromkeys(("num_attention_heads", "n_head", "n_heads", "num_heads"), _HEADS),
     **dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), _HEADS),
     **dict.fromkeys(("max_position_embeddings", "n_positions", "local_attention"), _PLACES),
     **dict.fromkeys(("relative_attention_num_buckets", "relative_attention_max_distance"), _PLACES),
+    "n_langs": 1 << 12,
     "vocab_size": 1 << 23,
 }
 
@@ -68,12 +73,12 @@ _RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     (r".*_theta", lambda value: _number(value, 1.001, 1e12), "a number above 1"),
     (r"pad_token_id", lambda value: _whole(value, 0, 1 << 23), "the number of a piece"),
     (
-        r".*_bias|tie_word_embeddings|is_decoder|scale_.*",
+        r".*_bias|tie_word_embeddings|is_decoder|scale_.*|gelu_activation|use_lang_emb|causal|asm|is_encoder|sinusoidal_.*",
         lambda value: isinstance(value, bool),
         "true or false",
     ),
     (
-        r"hidden_act|.*activation(_function)?|position_embedding_type|model_type|feed_forward_proj|attn_type",
+        r"hidden_act|(?!gelu_).*activation(_function)?|position_embedding_type|model_type|feed_forward_proj|attn_type",
         lambda value: isinstance(value, str),
         "a word",
     ),

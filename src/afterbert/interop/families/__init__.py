@@ -1,9 +1,10 @@
-"""Families of Hugging Face models that we can be exactly. One file each; its name is their `model_type`."""
+"""Families of Hugging Face models that we can be exactly. One file each; its name is their `model_type`
+(with `_` for `-`)."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, cast
 
@@ -28,9 +29,10 @@ class Family(ABC):
     say together what has no exact form.
     """
 
-    #: their class with our head, and with pooler and pair head where they have one
+    #: their class with our language-model head
     lm_class: ClassVar[str]
-    pretraining_class: ClassVar[str | None] = None
+    #: their class with other heads of ours: its name and all of them
+    other_class: ClassVar[tuple[str, frozenset[str]] | None] = None
     #: what their backbone is called inside `lm_class`, with the dot
     prefix: ClassVar[str]
     #: what their tokenizer must return for the model
@@ -64,9 +66,20 @@ class Family(ABC):
         """Which of several exact families is meant: the highest wins."""
         return 0
 
+    def class_with(self, heads: Collection[str], config: Config) -> tuple[str, frozenset[str]]:
+        """Their class that takes most of these heads of ours, and the heads it has a place for."""
+        if self.other_class is not None and self.other_class[1] <= set(heads):
+            return self.other_class
+        return self.lm_class, frozenset(("lm_head", "pooler"))
+
+    @property
+    def model_type(self) -> str:
+        """Their name of the family: the file's, with hyphens."""
+        return plugins.name_of(self).replace("_", "-")
+
     def express(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
         """Their whole config.json. Raises UserError that names the nodes without an exact form."""
-        config = {**self.config_of(architecture, vocabulary), "model_type": plugins.name_of(self)}
+        config = {**self.config_of(architecture, vocabulary), "model_type": self.model_type}
         wanted = replace(cast(Any, architecture), vocab_size=config["vocab_size"])
         ours, theirs = to_plain(self.normal_form(wanted)), to_plain(self.architecture_of(config))
         found = {
@@ -78,13 +91,13 @@ class Family(ABC):
             told = "; ".join(
                 f"{path} is {_say(ours)} ({_say(theirs)} there)" for path, (ours, theirs) in found.items()
             )
-            raise UserError(f"Hugging Face's {plugins.name_of(self)} has no exact form of this model: {told}")
+            raise UserError(f"Hugging Face's {self.model_type} has no exact form of this model: {told}")
         return config
 
 
-def family_for(architecture: Architecture, vocabulary: Vocabulary) -> Family:
-    """The family that computes exactly this architecture. Raises UserError with each family's reason when
-    there is none."""
+def family_for(architecture: Architecture, vocabulary: Vocabulary, *, heads: Collection[str] = ()) -> Family:
+    """The family that computes exactly this architecture, if possible with a class for these trained heads.
+    Raises UserError with each family's reason when there is none."""
     fitting: list[Family] = []
     reasons: list[str] = []
     for name in plugins.names(Family):
@@ -95,13 +108,30 @@ def family_for(architecture: Architecture, vocabulary: Vocabulary) -> Family:
         except UserError as reason:
             reasons += reason.lines
     if not fitting:
-        raise UserError("this model has no exact form in Hugging Face transformers:", *reasons)
-    return max(fitting, key=lambda family: family.naturalness(architecture))
+        raise UserError("this model has no exact form in Hugging Face transformers:", *reasons, INSTEAD)
+
+    def suits(family: Family) -> tuple[bool, int]:
+        takes = family.other_class is not None and family.other_class[1] <= set(heads)
+        return takes, family.naturalness(architecture)
+
+    return max(fitting, key=suits)
+
+
+#: What is left to whoever has a model without an exact form.
+INSTEAD = (
+    "instead: `afterbert export RUN OUT --own` writes our own folder, which AutoModel loads after `import afterbert`; "
+    "`--onnx` a graph that needs neither"
+)
 
 
 def family_named(model_type: str) -> Family:
     """Raises UserError for a family that we do not know."""
-    return plugins.find(Family, model_type)()
+    return plugins.find(Family, model_type.replace("-", "_"))()
+
+
+def model_types() -> list[str]:
+    """The families that can be read and written, as Hugging Face spells them."""
+    return [name.replace("_", "-") for name in plugins.names(Family)]
 
 
 def ids_of(vocabulary: Vocabulary) -> dict[str, int | None]:

@@ -106,4 +106,5 @@ def bert_embeddings(
     segments = f"{prefix}embeddings.token_type_embeddings.weight"
     if architecture.embeddings.type_vocab_size:
         return [*table, Weight("backbone.embeddings.segment.weight", (segments,))]
-    return [*table, Weight(None, (segments,), shape=(empty_segments, architecture.hidden_size))]
+    width = architecture.embeddings.width(architecture.sizes)
+    return [*table, Weight(None, (segments,), shape=(empty_segments, width))]

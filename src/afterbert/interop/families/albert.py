@@ -25,7 +25,7 @@ from afterbert.nn.sharing.none import NoSharing
 
 class Albert(Family):
     lm_class = "AlbertForMaskedLM"
-    pretraining_class = "AlbertForPreTraining"
+    other_class = ("AlbertForPreTraining", frozenset(("lm_head", "pooler", "pair_head")))
     prefix = "albert."
     model_input_names = ("input_ids", "token_type_ids", "attention_mask")
     meaningless = r"albert\.embeddings\.position_ids|predictions\.decoder\."

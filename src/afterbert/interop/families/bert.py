@@ -24,7 +24,7 @@ from afterbert.nn.stack import Stack
 
 class Bert(Family):
     lm_class = "BertForMaskedLM"
-    pretraining_class = "BertForPreTraining"
+    other_class = ("BertForPreTraining", frozenset(("lm_head", "pooler", "pair_head")))
     prefix = "bert."
     model_input_names = ("input_ids", "token_type_ids", "attention_mask")
     meaningless = r"bert\.embeddings\.position_ids|cls\.predictions\.decoder\."

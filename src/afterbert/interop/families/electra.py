@@ -1,0 +1,74 @@
+"""ELECTRA: BERT's layers behind tables that may be narrower, with the generator's head or the
+discriminator's.
+
+Names: transformers, models/electra/modeling_electra.py. Their discriminator's class has no language-model
+head and their generator's has no detection head, so a folder holds one of the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any, cast
+
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.interop.families import Config, Family
+from afterbert.interop.families._names import as_encoder, bert_embeddings, bert_layers, unshared
+from afterbert.interop.families.bert import Bert
+from afterbert.interop.weights import Weight, lines
+from afterbert.models import Architecture
+from afterbert.models.encoder import Encoder
+from afterbert.nn.heads import LMHead
+
+
+class Electra(Family):
+    lm_class = "ElectraForMaskedLM"
+    other_class = ("ElectraForPreTraining", frozenset(("detection_head",)))
+    prefix = "electra."
+    model_input_names = ("input_ids", "token_type_ids", "attention_mask")
+    meaningless = r"electra\.embeddings\.position_ids|generator_lm_head\.weight"
+
+    def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
+        ours = as_encoder(architecture, "electra")
+        return {
+            **Bert().config_of(ours, vocabulary),
+            "embedding_size": ours.embeddings.embedding_size or ours.hidden_size,
+        }
+
+    def architecture_of(self, config: Config) -> Encoder:
+        defaults = {"hidden_size": 256, "num_attention_heads": 4, "intermediate_size": 1024}
+        bert = Bert().architecture_of({**defaults, **config})
+        width = config.get("embedding_size", 128)
+        embeddings = replace(bert.embeddings, embedding_size=None if width == bert.hidden_size else width)
+        # their head is gelu whatever the layers are
+        return replace(bert, embeddings=embeddings, lm_head=LMHead())
+
+    def normal_form(self, architecture: Architecture) -> Architecture:
+        ours = as_encoder(architecture, "electra")
+        segments = ours.embeddings.type_vocab_size or 2
+        embeddings = replace(ours.embeddings, type_vocab_size=segments)
+        return replace(ours, embeddings=embeddings, stack=unshared(ours.stack))
+
+    def naturalness(self, architecture: Architecture) -> int:
+        return -2
+
+    def class_with(self, heads: Collection[str], config: Config) -> tuple[str, frozenset[str]]:
+        # their detection head takes the layers' activation, ours is always gelu
+        fitting = heads if config["hidden_act"] == "gelu" else set(heads) - {"detection_head"}
+        found, taken = super().class_with(fitting, config)
+        return found, taken - {"pooler"}
+
+    def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
+        ours = cast(Encoder, architecture)
+        table = [
+            *bert_embeddings(self.prefix, ours, rows_before=0, empty_segments=2),
+            *bert_layers(self.prefix, ours),
+            *lines("lm_head.transform.dense", "generator_predictions.dense", "weight", "bias"),
+            *lines("lm_head.transform.norm", "generator_predictions.LayerNorm", "weight", "bias"),
+            Weight("lm_head.bias", ("generator_lm_head.bias",)),
+            *lines("detection_head.dense", "discriminator_predictions.dense", "weight", "bias"),
+            *lines("detection_head.decision", "discriminator_predictions.dense_prediction", "weight", "bias"),
+        ]
+        if ours.embeddings.embedding_size:
+            table += lines("backbone.embeddings.widen", "electra.embeddings_project", "weight", "bias")
+        return table

@@ -1,0 +1,107 @@
+"""XLM: BERT's layers with a vector for each language, and no dense layer before the decoder.
+
+Source: Conneau, Lample (1901.07291). Names: transformers, models/xlm/modeling_xlm.py. Its feed-forward width
+is four times the hidden one. Without `langs` their code adds no language; ours wants to be told. A table of
+sinusoids is stored there like a learned one, and is read as one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.interop.families import Config, Family, ids_of, refuse_unless
+from afterbert.interop.families._names import as_encoder, unshared, untransformed
+from afterbert.interop.weights import Weight, lines
+from afterbert.models import Architecture
+from afterbert.models.encoder import Encoder
+from afterbert.nn.embeddings import Embeddings
+from afterbert.nn.feed_forwards.plain import Plain
+from afterbert.nn.heads import LMHead
+from afterbert.nn.norms.layer_norm import LayerNorm
+from afterbert.nn.stack import Stack
+
+
+class Xlm(Family):
+    lm_class = "XLMWithLMHeadModel"
+    prefix = "transformer."
+    meaningless = r"transformer\.position_ids|pred_layer\.proj\.weight"
+
+    def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
+        ours = as_encoder(architecture, "xlm")
+        indices = {"unk": vocabulary.unk, "mask": vocabulary.mask}
+        return {
+            **ids_of(vocabulary),
+            **{f"{name}_index": number for name, number in indices.items() if number is not None},
+            "vocab_size": ours.table_size(vocabulary),
+            "emb_dim": ours.hidden_size,
+            "n_layers": ours.num_hidden_layers,
+            "n_heads": ours.num_attention_heads,
+            "max_position_embeddings": ours.max_position_embeddings,
+            "gelu_activation": getattr(ours.stack.feed_forward, "activation", "gelu") == "gelu",
+            "n_langs": ours.embeddings.num_languages or 1,
+            "use_lang_emb": ours.embeddings.num_languages > 0,
+            "layer_norm_eps": getattr(ours.norm, "eps", 1e-12),
+            "init_std": getattr(ours.initialization, "initializer_range", 0.02),
+            "dropout": ours.hidden_dropout_prob,
+            "attention_dropout": ours.attention_probs_dropout_prob,
+            "sinusoidal_embeddings": False,
+            "tie_word_embeddings": True,
+        }
+
+    def architecture_of(self, config: Config) -> Encoder:
+        for key, allowed in (
+            ("causal", False),
+            ("asm", False),
+            ("is_encoder", True),
+            ("tie_word_embeddings", True),
+        ):
+            refuse_unless(config, key, allowed)
+        width, rate = config.get("emb_dim", 2048), config.get("dropout", 0.1)
+        languages = config.get("n_langs", 1)
+        has_languages = languages > 1 and config.get("use_lang_emb", True)
+        return Encoder(
+            vocab_size=config.get("vocab_size", 30145),
+            hidden_size=width,
+            num_hidden_layers=config.get("n_layers", 12),
+            num_attention_heads=config.get("n_heads", 16),
+            intermediate_size=4 * width,
+            max_position_embeddings=config.get("max_position_embeddings", 512),
+            hidden_dropout_prob=rate,
+            attention_probs_dropout_prob=config.get("attention_dropout", 0.1),
+            norm=LayerNorm(eps=config.get("layer_norm_eps", 1e-12)),
+            embeddings=Embeddings(type_vocab_size=0, num_languages=languages if has_languages else 0),
+            stack=Stack(
+                feed_forward=Plain(activation="gelu" if config.get("gelu_activation", True) else "relu")
+            ),
+            lm_head=LMHead(has_transform=False),
+        )
+
+    def normal_form(self, architecture: Architecture) -> Architecture:
+        ours = as_encoder(architecture, "xlm")
+        return replace(ours, stack=unshared(ours.stack), lm_head=untransformed(ours.lm_head))
+
+    def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
+        ours = cast(Encoder, architecture)
+        table = [
+            *lines("backbone.embeddings.token", "transformer.embeddings", "weight"),
+            *lines("backbone.embeddings.position", "transformer.position_embeddings", "weight"),
+            *lines("backbone.embeddings.norm", "transformer.layer_norm_emb", "weight", "bias"),
+            Weight("lm_head.bias", ("pred_layer.proj.bias",)),
+        ]
+        if ours.embeddings.num_languages:
+            table += lines("backbone.embeddings.language", "transformer.lang_embeddings", "weight")
+        plan = ours.stack.sharing.plan(ours.num_hidden_layers)
+        for i, (attends, transforms) in enumerate(zip(plan.attention, plan.feed_forward)):
+            theirs = f"transformer.attentions.{i}"
+            packed = tuple(f"{theirs}.{letter}_lin" for letter in "qkv")
+            attention = f"backbone.stack.attention.{attends}"
+            feed_forward = f"backbone.stack.feed_forward.{transforms}"
+            table += lines(f"{attention}.inner.qkv", packed, "weight", "bias")
+            table += lines(f"{attention}.inner.output", f"{theirs}.out_lin", "weight", "bias")
+            table += lines(f"{attention}.norm", f"transformer.layer_norm1.{i}", "weight", "bias")
+            table += lines(f"{feed_forward}.inner.input", f"transformer.ffns.{i}.lin1", "weight", "bias")
+            table += lines(f"{feed_forward}.inner.output", f"transformer.ffns.{i}.lin2", "weight", "bias")
+            table += lines(f"{feed_forward}.norm", f"transformer.layer_norm2.{i}", "weight", "bias")
+        return table
