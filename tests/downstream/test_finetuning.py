@@ -1,0 +1,215 @@
+"""Fine-tuning on invented rows: every task is learned, saved, loaded, resumed; options do what they say."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from afterbert.base.budget import Budget
+from afterbert.base.errors import UserError
+from afterbert.base.plugins import find, names
+from afterbert.base.runs import RunFolder
+from afterbert.downstream.bench import Bench
+from afterbert.downstream.example import Example
+from afterbert.downstream.finetuning import finetune
+from afterbert.downstream.heads.pooled import Pooled
+from afterbert.downstream.heads.san import San
+from afterbert.downstream.layer_decay import LayerDecay
+from afterbert.downstream.objective import outputs
+from afterbert.downstream.saving import load_finetuned
+from afterbert.downstream.settings import FineTuning
+from afterbert.downstream.tasks import Task
+from afterbert.downstream.tasks.pair_classification import PairClassification
+from afterbert.downstream.tasks.question_answering import QuestionAnswering
+from afterbert.downstream.tasks.sentence_classification import SentenceClassification
+from afterbert.downstream.tasks.tagging import Tagging
+from afterbert.training.optimizers.adamw import AdamW
+
+TRAINED = [name for name in names(Task) if find(Task, name).head not in ("text", "likelihood")]
+
+
+def settings(epochs=100, **changed):
+    defaults = {
+        "budget": Budget(epochs, "epochs"),
+        "batch_size": 8,
+        "length": 64,
+        "optimizer": AdamW(learning_rate=3e-3),
+        "evaluate_every": None,
+    }
+    return FineTuning(**(defaults | changed))
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_every_task_learns_its_invented_rows_by_heart(name, tiny_model, tmp_path, data_of):
+    task = find(Task, name)()
+    done = finetune(tiny_model, [data_of(task)], tmp_path, settings())
+    (result,) = done.results
+    main = next(iter(result.splits["dev"].metrics))
+    assert result.splits["dev"].metrics[main].mean > 0.95
+    assert result.splits["dev"].gain.estimate > 0
+    written = json.loads((tmp_path / "results.json").read_text())
+    assert written["tasks"]["toy"]["splits"]["dev"]["metrics"][main]["mean"] > 0.95
+    lines = (tmp_path / "seed-0" / "predictions" / "toy.dev.jsonl").read_text().splitlines()
+    assert [json.loads(line)["key"] for line in lines] == [f"d{row.key}" for row in task.invented()]
+
+
+def test_san_learns_pairs(tiny_model, tmp_path, data_of):
+    done = finetune(tiny_model, [data_of(PairClassification())], tmp_path, settings(head=San(turns=3)))
+    assert done.results[0].splits["dev"].metrics["accuracy"].mean == 1.0
+
+
+def test_a_finished_seed_is_read_not_trained_again(tiny_model, tmp_path, data_of):
+    data = data_of(SentenceClassification())
+    first = finetune(tiny_model, [data], tmp_path, settings(epochs=3, num_seeds=2))
+    stamp = (tmp_path / "seed-1" / "metrics.jsonl").stat().st_mtime_ns
+    again = finetune(tiny_model, [data], tmp_path, settings(epochs=3, num_seeds=2))
+    assert again.results == first.results
+    assert (tmp_path / "seed-1" / "metrics.jsonl").stat().st_mtime_ns == stamp
+    assert len(first.results[0].splits["dev"].metrics["accuracy"].values) == 2
+    with pytest.raises(UserError, match="recipe is not the one"):
+        finetune(tiny_model, [data], tmp_path, settings(epochs=4, num_seeds=2))
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tiny_model, tmp_path, data_of):
+    data = data_of(SentenceClassification())
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        finetune(tiny_model, [data], tmp_path / name, settings(epochs=2, seed=seed))
+    heads = [next((tmp_path / n).glob("seed-*/model/heads.safetensors")).read_bytes() for n in "abc"]
+    assert heads[0] == heads[1] != heads[2]
+
+
+def test_a_saved_model_predicts_the_same(tiny_model, tmp_path, data_of):
+    data = data_of(Tagging())
+    finetune(tiny_model, [data], tmp_path, settings(epochs=5))
+    loaded = load_finetuned(tmp_path / "seed-0")
+    assert loaded.tasks["toy"] == data.task
+    bench = Bench.of(loaded.model, [data], settings())
+    predicted = bench.predict(loaded.module, "toy", "dev", device=torch.device("cpu"))
+    lines = (tmp_path / "seed-0" / "predictions" / "toy.dev.jsonl").read_text().splitlines()
+    assert [list(tags) for tags in predicted] == [json.loads(line)["prediction"] for line in lines]
+    with pytest.raises(UserError, match=r"has no fine-tuned head .*afterbert finetune --model"):
+        load_finetuned(tmp_path)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_batch_predicts_what_each_row_alone_does(name, tiny_model, data_of):
+    bench = Bench.of(tiny_model, [data_of(find(Task, name)())], settings())
+    torch.manual_seed(0)
+    module, head, prepared = bench.module().eval(), bench.heads["toy"], bench.prepared["toy"]["dev"]
+    common = {"name": "toy", "pad": bench.pad, "has_segments": True, "device": torch.device("cpu")}
+    together = outputs(module, head, prepared, **common, batch_size=64)
+    alone = outputs(module, head, prepared, **common, batch_size=1)
+    for left, right in zip(together, alone, strict=True):
+        np.testing.assert_allclose(left, right, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_the_loss_of_a_batch_is_the_sum_over_its_units(name, tiny_model, data_of):
+    """So any cut into micro-batches gives the same gradient."""
+    bench = Bench.of(tiny_model, [data_of(find(Task, name)())], settings())
+    torch.manual_seed(0)
+    module, prepared = bench.module().eval(), bench.prepared["toy"]["train"]
+
+    def score(units):
+        batch = prepared.batch(np.array(units), pad=bench.pad, has_segments=True, name="toy")
+        arrays = {key: torch.as_tensor(value) for key, value in batch.arrays.items()}
+        return module(arrays)["toy"].item(), batch.counts["toy"]
+
+    whole, count = score(range(8))
+    parts = [score([unit]) for unit in range(8)]
+    assert whole == pytest.approx(sum(loss for loss, _ in parts), rel=1e-4)
+    assert count == sum(asked for _, asked in parts) > 0
+
+
+def test_several_tasks_share_a_backbone(tiny_model, tmp_path, data_of):
+    tasks = [
+        data_of(SentenceClassification(), "food"),
+        data_of(Tagging(), "names"),
+        data_of(QuestionAnswering(), "facts"),
+    ]
+    done = finetune(tiny_model, tasks, tmp_path, settings(epochs=100))
+    mains = {result.name: next(iter(result.splits["dev"].metrics.values())).mean for result in done.results}
+    assert set(mains) == {"food", "names", "facts"}
+    assert min(mains.values()) > 0.95
+
+
+def test_a_frozen_backbone_does_not_move(tiny_model, tmp_path, data_of):
+    finetune(tiny_model, [data_of(SentenceClassification())], tmp_path, settings(epochs=3, frozen=True))
+    loaded = load_finetuned(tmp_path / "seed-0")
+    for name, tensor in tiny_model.weights["backbone"].items():
+        assert torch.equal(loaded.model.weights["backbone"][name], tensor), name
+
+
+def test_patience_ends_a_run_and_the_best_weights_are_kept(tiny_model, tmp_path, data_of):
+    """With a wild learning rate the first evaluations are as good as it gets."""
+    config = settings(
+        epochs=50, patience=2, evaluate_every=Budget(1, "epochs"), optimizer=AdamW(learning_rate=0.5)
+    )
+    done = finetune(tiny_model, [data_of(SentenceClassification())], tmp_path, config)
+    run = RunFolder.open(tmp_path / "seed-0")
+    records = [r for r in run.metrics.read() if r["kind"] == "evaluation"]
+    assert len(records) < 51
+    assert run.status().state == "finished"
+    assert "stopped early" in run.status().message
+    scores = [record["figures"]["toy/accuracy"] for record in records]
+    assert done.results[0].splits["dev"].metrics["accuracy"].mean == max(scores)
+    assert not (tmp_path / "seed-0" / "best.safetensors").exists()
+
+
+def test_class_weights_are_inverse_frequencies(tiny_model, data_of):
+    task = SentenceClassification()
+    data = data_of(task, rows=task.invented()[:5])
+    bench = Bench.of(tiny_model, [data], settings(class_weights="balanced"))
+    weights = bench.module().heads["toy"].class_weights
+    # Two negative and three positive rows: n / (K count), scikit-learn's "balanced".
+    np.testing.assert_allclose(weights, [5 / (2 * 2), 5 / (2 * 3)], rtol=1e-6)
+
+
+def test_layer_decay_orders_the_learning_rates(tiny_model, data_of):
+    bench = Bench.of(tiny_model, [data_of(SentenceClassification())], settings())
+    module = bench.module()
+    optimizer = LayerDecay(inner=AdamW(learning_rate=1.0), decay=0.5).build(module)
+    rate = {id(p): group["initial_lr"] for group in optimizer.param_groups for p in group["params"]}
+    named = {name: rate[id(parameter)] for name, parameter in module.named_parameters()}
+    assert named["backbone.embeddings.token.weight"] == 0.125
+    assert named["backbone.stack.attention.0.inner.qkv.weight"] == 0.25
+    assert named["backbone.stack.attention.1.norm.weight"] == 0.5
+    assert named["heads.toy.last.weight"] == 1.0
+    assert len(rate) == sum(1 for _ in module.parameters())
+
+
+def test_rows_longer_than_the_model_are_cut_and_counted(tiny_model, data_of):
+    task = SentenceClassification()
+    data = data_of(task, rows=[*task.invented()[:7], Example("long", ("fresh salad " * 80,), "positive")])
+    bench = Bench.of(tiny_model, [data], settings(length=500))
+    assert bench.notes[0] == "rows have 96 pieces, as many as the model reads, not 500"
+    assert "toy: train: 1 of 8 rows are longer than 96 pieces and cut" in bench.notes
+    assert bench.prepared["toy"]["train"].rows.lengths.max() == 96
+
+
+@pytest.mark.parametrize(
+    ("task", "changed", "said"),
+    [
+        (
+            "sentence_classification",
+            {"head": San()},
+            "head san compares two texts, but the task has one; choose head pooled",
+        ),
+        ("tagging", {"head": Pooled()}, "head pooled cannot answer tagging; leave it out, or choose: token"),
+        ("minimal_pairs", {}, "minimal pairs is not answered by a head"),
+        ("text_to_text", {}, "text to text is not answered by a head"),
+    ],
+)
+def test_impossible_wishes_are_one_line(task, changed, said, tiny_model, data_of):
+    with pytest.raises(UserError) as caught:
+        Bench.of(tiny_model, [data_of(find(Task, task)())], settings(**changed))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_that_contradict_each_other():
+    with pytest.raises(UserError, match="layer_decay has no effect on a frozen backbone"):
+        settings(frozen=True, layer_decay=0.9)
+    with pytest.raises(UserError, match="patience counts evaluations"):
+        settings(patience=2)
