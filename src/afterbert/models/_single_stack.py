@@ -46,8 +46,7 @@ class SingleStack(Architecture):
     initialization: Initialization = Normal()
 
     def __post_init__(self) -> None:
-        self.sizes.head_size(self.stack.attention.head_size)
-        self.stack.sharing.plan(self.num_hidden_layers)
+        self.stack.check(self.sizes)
 
     @property
     def sizes(self) -> Sizes:

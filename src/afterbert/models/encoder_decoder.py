@@ -50,9 +50,8 @@ class EncoderDecoder(Architecture):
     initialization: Initialization = Normal(initializer_cutoff_factor=None)
 
     def __post_init__(self) -> None:
-        self.sizes.head_size(self.stack.attention.head_size)
         for sizes in (self.sizes, self.decoder_sizes):
-            self.stack.sharing.plan(sizes.num_hidden_layers)
+            self.stack.check(sizes)
 
     @property
     def sizes(self) -> Sizes:

@@ -56,6 +56,10 @@ class Permutation(SingleStack):
                 "a permutation model remembers what its attention reads, so it needs stack.residual post_norm and no "
                 "stack.windows"
             )
+        if self.stack.recurrence is not None:
+            raise UserError(
+                "a permutation model's two streams have no recurrence in depth; leave stack.recurrence out"
+            )
 
     def module(self, vocab_size: int) -> PermutationModule:
         return PermutationModule(self, vocab_size)

@@ -22,12 +22,13 @@ from afterbert.nn.feed_forwards.plain import Plain
 from afterbert.nn.norms import Norm
 from afterbert.nn.positions import Positions
 from afterbert.nn.positions.rotary import Rotary
+from afterbert.nn.recurrence import Course, Recurrence
 from afterbert.nn.residuals import Residual
 from afterbert.nn.residuals.post_norm import PostNorm
-from afterbert.nn.sharing import Sharing
+from afterbert.nn.sharing import Plan, Sharing
 from afterbert.nn.sharing.none import NoSharing
 from afterbert.nn.sizes import Sizes
-from afterbert.nn.visibility import PaddedVisibility, visible, visible_across
+from afterbert.nn.visibility import PaddedVisibility, is_piece, visible, visible_across
 
 LayerType = Literal["full_attention", "sliding_attention"]
 
@@ -61,7 +62,7 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Stack:
-    """has_final_dropout: after the last norm too (T5)."""
+    """has_final_dropout: after the last norm too (T5); recurrence: None for plain depth."""
 
     attention: Attention = Attention()
     feed_forward: FeedForward = Plain()
@@ -69,6 +70,14 @@ class Stack:
     sharing: Sharing = NoSharing()
     windows: Windows | None = None
     has_final_dropout: bool = False
+    recurrence: Recurrence | None = None
+
+    def check(self, sizes: Sizes) -> None:
+        """Raises UserError for sizes that this stack cannot have."""
+        sizes.head_size(self.attention.head_size)
+        self.sharing.plan(sizes.num_hidden_layers)
+        if self.recurrence is not None:
+            self.recurrence.check(sizes.hidden_size)
 
     def build(
         self, sizes: Sizes, norm: Norm, *, is_causal: bool = False, looks_across: bool = False
@@ -80,7 +89,7 @@ class Stack:
         plan = self.sharing.plan(sizes.num_hidden_layers)
         attentions, feed_forwards = len(set(plan.attention)), len(set(plan.feed_forward))
         width, head_size = sizes.hidden_size, sizes.head_size(self.attention.head_size)
-        at_norm, first = norm.num_parameters(width), self.residual.first_norm(norm).num_parameters(width)
+        at_norm, first = norm.num_parameters(width), self._first_norm(plan, norm).num_parameters(width)
         across = self.attention.across().num_parameters(sizes) + at_norm if looks_across else 0
         feed_forward = self.feed_forward.num_parameters(width, sizes.intermediate_size) + at_norm
         near = self.windows.positions.num_shared_parameters(sizes, head_size) if self.windows else 0
@@ -91,15 +100,22 @@ class Stack:
             + self.residual.final_norm(norm).num_parameters(width)
             + self.attention.positions.num_shared_parameters(sizes, head_size)
             + near
+            + (self.recurrence.num_parameters(width) if self.recurrence else 0)
         )
 
     def flops_per_token(self, sizes: Sizes, length: int, *, looks_across: bool = False) -> float:
         """Of one forward pass. Windows are counted as full attention, because no kernel here skips the hidden
-        part; attention to an encoder as if its rows were as long."""
+        part; attention to an encoder as if its rows were as long; pieces that may halt as if none did."""
         attention = self.attention.flops_per_token(sizes, length)
         across = self.attention.across().flops_per_token(sizes, length) if looks_across else 0.0
         feed_forward = 2.0 * self.feed_forward.num_weights(sizes.hidden_size, sizes.intermediate_size)
-        return sizes.num_hidden_layers * (attention + across + feed_forward)
+        step = self.recurrence.flops_per_step(sizes.hidden_size) if self.recurrence else 0.0
+        return sizes.num_hidden_layers * (attention + across + feed_forward + step)
+
+    def _first_norm(self, plan: Plan, norm: Norm) -> Norm:
+        """The norm of the first attention. It is the residual's choice only where no later layer shares it:
+        those would go without."""
+        return self.residual.first_norm(norm) if plan.attention.count(0) == 1 else norm
 
     def layer_types(self, num_hidden_layers: int) -> tuple[LayerType, ...]:
         """The kind of each layer."""
@@ -120,7 +136,7 @@ class StackModule(nn.Module):
             return config.residual.build(inner, at_norm.build(sizes.hidden_size), sizes.hidden_dropout_prob)
 
         attentions = range(len(set(self.plan.attention)))
-        norms = [config.residual.first_norm(norm) if number == 0 else norm for number in attentions]
+        norms = [config._first_norm(self.plan, norm) if number == 0 else norm for number in attentions]
         self.attention = nn.ModuleList(joined(config.attention.build(sizes), at_norm) for at_norm in norms)
         self.cross_attention = nn.ModuleList(
             joined(config.attention.across().build(sizes)) for _ in attentions if looks_across
@@ -131,6 +147,7 @@ class StackModule(nn.Module):
         )
         self.final_norm = config.residual.final_norm(norm).build(sizes.hidden_size)
         self.final_dropout = dropout(sizes.hidden_dropout_prob if config.has_final_dropout else 0.0)
+        self.recurrence = config.recurrence.build(sizes.hidden_size) if config.recurrence else None
         self.positions = nn.ModuleDict()
         self.positions["full_attention"] = config.attention.build_shared_positions(sizes, is_causal=is_causal)
         if config.windows:
@@ -145,8 +162,11 @@ class StackModule(nn.Module):
         position_ids: Tensor,
         encoded: Encoded | None = None,
     ) -> Tensor:
-        for state in self.layer_states(hidden, visibility, position_ids, encoded):
+        course = self.recurrence.begin(hidden) if self.recurrence else None
+        for state in self._steps(hidden, visibility, position_ids, encoded, course):
             hidden = state
+        if course is not None:
+            hidden = course.end(is_piece(visibility, hidden.shape[1]))
         return self.final_dropout(self.final_norm(hidden))
 
     def layer_states(
@@ -156,20 +176,47 @@ class StackModule(nn.Module):
         position_ids: Tensor,
         encoded: Encoded | None = None,
     ) -> Iterator[Tensor]:
-        """The hidden states after each layer, before the final norm."""
+        """The hidden states after each layer, before the final norm. Where pieces halt these are the states
+        themselves, not their mean."""
+        course = self.recurrence.begin(hidden) if self.recurrence else None
+        yield from self._steps(hidden, visibility, position_ids, encoded, course)
+
+    def _steps(
+        self,
+        hidden: Tensor,
+        visibility: PaddedVisibility | None,
+        position_ids: Tensor,
+        encoded: Encoded | None,
+        course: Course | None,
+    ) -> Iterator[Tensor]:
         kinds = sorted(set(self.layer_types))
         around = {kind: self._surroundings(kind, hidden, visibility, position_ids) for kind in kinds}
         across = _surroundings_across(hidden, encoded)
-        for attention, feed_forward, kind in zip(
-            self.plan.attention, self.plan.feed_forward, self.layer_types
-        ):
-            hidden = self.attention[attention](hidden, around[kind])
-            if encoded is not None:
-                part = self.cross_attention[attention]
-                key_value = cast(SelfAttention, part.inner).keys_and_values(encoded.hidden)
-                hidden = part(hidden, across, key_value)
-            hidden = self.feed_forward[feed_forward](hidden)
+        for step, kind in enumerate(self.layer_types):
+            read = (
+                hidden if self.recurrence is None else self.recurrence.signalled(hidden, position_ids, step)
+            )
+            after = self._layer(step, read, around[kind], encoded, across)
+            if course is not None:
+                after = course.step(hidden, read, after, is_last=step == len(self.layer_types) - 1)
+            hidden = after
             yield hidden
+
+    def _layer(
+        self,
+        number: int,
+        hidden: Tensor,
+        around: Surroundings,
+        encoded: Encoded | None,
+        across: Surroundings | None,
+    ) -> Tensor:
+        attention = self.plan.attention[number]
+        hidden = self.attention[attention](hidden, around)
+        if encoded is not None:
+            part = self.cross_attention[attention]
+            key_value = cast(SelfAttention, part.inner).keys_and_values(encoded.hidden)
+            hidden = part(hidden, across, key_value)
+        return self.feed_forward[self.plan.feed_forward[number]](hidden)
 
     def _surroundings(
         self, kind: str, hidden: Tensor, visibility: PaddedVisibility | None, position_ids: Tensor

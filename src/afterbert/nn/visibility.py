@@ -207,6 +207,13 @@ def visible_across(
     return Visible(num_queries, num_keys, device, _all_of(conditions))
 
 
+def is_piece(visibility: PaddedVisibility | None, length: int) -> Tensor | None:
+    """bool [B, T]: what is no padding; None where nothing is, as far as the rule knows."""
+    if visibility is None or visibility.lengths is None:
+        return None
+    return torch.arange(length, device=visibility.lengths.device) < visibility.lengths[:, None]
+
+
 def _all_of(conditions: list[Tensor]) -> Tensor | None:
     together = None
     for condition in conditions:

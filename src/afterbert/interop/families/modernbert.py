@@ -13,7 +13,7 @@ from typing import Any, cast
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, ids_of, refuse_unless
-from afterbert.interop.families._names import activation, as_encoder
+from afterbert.interop.families._names import activation, as_encoder, unshared
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
@@ -113,6 +113,9 @@ class Modernbert(Family):
     def normal_form(self, architecture: Architecture) -> Architecture:
         ours = as_encoder(architecture, "modernbert")
         kinds = ours.stack.layer_types(ours.num_hidden_layers)
+        if ours.stack.sharing.plan(ours.num_hidden_layers).attention.count(0) == 1:
+            # else the first attention has a norm, which it has not there
+            ours = replace(ours, stack=unshared(ours.stack))
         if ours.stack.windows is None:
             return ours
         windows = replace(ours.stack.windows, layer_types=shortest_pattern(kinds))
@@ -134,8 +137,10 @@ class Modernbert(Family):
         ]
         if ours.lm_head.decoder_bias:
             table.append(Weight("lm_head.bias", ("decoder.bias",)))
-        for i in range(ours.num_hidden_layers):
-            attention, gated = f"backbone.stack.attention.{i}", f"backbone.stack.feed_forward.{i}"
+        plan = ours.stack.sharing.plan(ours.num_hidden_layers)
+        for i, (attends, transforms) in enumerate(zip(plan.attention, plan.feed_forward)):
+            attention = f"backbone.stack.attention.{attends}"
+            gated = f"backbone.stack.feed_forward.{transforms}"
             table += lines(f"{attention}.inner.qkv", f"model.layers.{i}.attn.Wqkv", *attention_ends)
             table += lines(f"{attention}.inner.output", f"model.layers.{i}.attn.Wo", *attention_ends)
             table += lines(f"{gated}.inner.input", f"model.layers.{i}.mlp.Wi", *gate_ends)
