@@ -326,6 +326,7 @@ def test_a_signal_ends_after_the_step_with_a_checkpoint(unbroken, tmp_path):
     status = RunFolder(tmp_path / "run").status()
     assert status is not None
     assert (status.state, status.step) == ("preempted", 7)
+    assert any("SIGTERM: saving step 7" in record["text"] for record in records(tmp_path / "run", "note"))
     run_toy(tmp_path / "run", toy_training(**EVERY_5), **options)
     assert losses(tmp_path / "run") == losses(unbroken)
     assert_same_weights(tmp_path / "run", unbroken)
@@ -369,6 +370,12 @@ def test_changed_recipe_data_tokenizer(tmp_path):
     watch = StopAt(-1)
     assert run_toy(tmp_path / "run", other, allow_changes=True, observers=[watch]).state == "finished"
     assert "changed since the run began: training.log_every: 1 became 2" in watch.seen
+
+
+def test_a_run_that_has_learned_something_may_not_be_begun_otherwise(tmp_path):
+    break_off(tmp_path / "run", toy_training(), 3)  # step 0 is the only checkpoint
+    with pytest.raises(UserError, match=r"training.seed: 0 became 9"):
+        run_toy(tmp_path / "run", toy_training(seed=9))
 
 
 def test_a_run_that_has_learned_nothing_may_be_begun_otherwise(tmp_path):

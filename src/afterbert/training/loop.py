@@ -6,6 +6,7 @@ the run begins.
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
@@ -93,7 +94,7 @@ class Loop:
         self.saved_step: int | None = None
         self.seconds_before = 0.0  # spent by former processes of this run
         self.entered = self.last_save = self.last_log = time.monotonic()
-        self.tokens_at_log = 0
+        self.tokens_at_log, self.save_seconds = 0, 0.0
 
     # From start to end
 
@@ -104,7 +105,7 @@ class Loop:
         self.keeper.checkpoints.sweep()
         saved, damaged = self.keeper.checkpoints.latest()
         notes = notes + damaged
-        if saved is not None and saved.step == 0 and self.keeper.is_of_another_run(saved):
+        if saved is not None and saved.step == 0 and self._may_begin_anew(saved):
             self._forget(saved)
             saved = None
         notes += self._begin() if saved is None else self._resume(saved, allow_changes=allow_changes)
@@ -117,8 +118,13 @@ class Loop:
             self._train(self.course)
         return self._ended()
 
+    def _may_begin_anew(self, saved: Saved) -> bool:
+        """Whether the recipe was mended (or the data) before the first step was made."""
+        learned = any(record["kind"] == "step" for record in self.run.metrics.read())
+        return not learned and self.keeper.is_of_another_run(saved)
+
     def _forget(self, saved: Saved) -> None:
-        """Takes back the beginning of a run that has learned nothing yet: its recipe may still be mended."""
+        """Takes back the beginning of a run that has learned nothing yet."""
         self.run.metrics.trim(-1)
         self.run.course.unlink(missing_ok=True)
         self.keeper.checkpoints.forget(saved)
@@ -281,6 +287,11 @@ class Loop:
                     self._save()
         finally:
             batches.close()
+        if self.interrupts.signum is not None and self._unfinished(course):
+            name, took = signal.Signals(self.interrupts.signum).name, self.save_seconds
+            self._note(
+                f"{name}: saving step {self.progress.step}, which last took {took:.1f} s; once more ends at once"
+            )
         self._save()
 
     def _unfinished(self, course: Course) -> bool:
@@ -364,14 +375,12 @@ class Loop:
     def _seconds(self) -> float:
         return self.seconds_before + time.monotonic() - self.entered
 
-    def _learning_rate(self) -> float:
-        return self.optimizer.param_groups[0]["lr"]
-
     def _log(self, norm: float, course: Course) -> None:
         now = time.monotonic()
         loss, parts = self.progress.take_means()
         if loss is None:  # all left out
             return
+        factor = self.training.schedule(self.progress.step - 1, course.total_steps)
         tokens, self.tokens_at_log = self.progress.tokens - self.tokens_at_log, self.progress.tokens
         self.journal.step(
             {
@@ -379,7 +388,7 @@ class Loop:
                 "step": self.progress.step,
                 "loss": loss,
                 "parts": parts,
-                "learning_rate": self._learning_rate(),
+                "learning_rate": self.training.optimizer.learning_rate * factor,
                 "grad_norm": norm,
                 "tokens": self.progress.tokens,
                 "tokens_per_second": tokens / max(now - self.last_log, 1e-9),
@@ -398,7 +407,8 @@ class Loop:
         before = time.monotonic()
         try:
             with snapshot.undisturbed(self.module, self.device), self.interrupts.breaking():
-                figures = dict(self.evaluate(self.module, self.progress.step))
+                found = self.evaluate(self.module, self.progress.step)
+                figures = {name: float(value) for name, value in found.items()}
         except Interrupted:
             return
         self.progress.evaluation_due = False
@@ -429,4 +439,5 @@ class Loop:
             self.saved_step = saved.step
             self.journal.checkpoint(step=saved.step, path=saved.path)
         self.last_save = time.monotonic()
-        self.last_log += self.last_save - before
+        self.save_seconds = self.last_save - before
+        self.last_log += self.save_seconds

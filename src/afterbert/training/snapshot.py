@@ -20,8 +20,8 @@ class Carries(Protocol):
     """A module that carries something from step to step which is neither parameter nor buffer (segment
     memory).
 
-    The trainer keeps what `carried_state` gave and hands it back after a resume, or when a step is undone:
-    its tensors must not be changed in place afterwards.
+    The trainer keeps what `carried_state` gave and hands it back (on the device it trains on; nothing before
+    the first step) after a resume, or when a step is undone: its tensors must not be changed in place.
     """
 
     def carried_state(self) -> Mapping[str, torch.Tensor]: ...
@@ -62,7 +62,7 @@ def restore(
         dict(tensors("optim")), {name: dict(value) for name, value in scalars.items()}
     )
     restore_optimizer(optimizer, module, of_optimizer)
-    restore_carried(module, tensors("carried"))
+    restore_carried(module, {name: tensor.to(device) for name, tensor in tensors("carried").items()})
     Generators.unpacked(tensors(f"rng-{rank}")).put_back(device)
 
 
