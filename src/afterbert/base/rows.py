@@ -1,7 +1,8 @@
 """A ragged batch of training rows: flat arrays and where each row starts. Every pretext task works on this.
 
-Planes are the annotations that masking needs and that the ids have lost (`word_start`, `sentence_start`, `document_start`,
-`special`, `segment`, ...): one value per piece, found once on raw text and carried beside the ids.
+Planes are the annotations that masking needs and that the ids have lost (`word_start`, `sentence_start`,
+`document_start`, `special`, `segment`, ...): one value per piece, found once on raw text and carried beside
+the ids.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 class Rows:
     """B rows of T pieces in all.
 
-    piece_ids: int32 [T]; row_starts: int64 [B+1]; keys: uint64 [B], stable names of the rows, which all noise hangs on;
-    planes: name -> [T] (bool, or small integers). The plane `special` (bool) is always there.
+    piece_ids: int32 [T]; row_starts: int64 [B+1]; keys: uint64 [B], stable names of the rows, which all
+    noise hangs on; planes: name -> [T] (bool, or small integers). The plane `special` (bool) is always there.
     """
 
     piece_ids: np.ndarray
@@ -85,15 +86,20 @@ class Rows:
         return replace(self, planes={**self.planes, **planes})
 
     def take(self, index: np.ndarray, row_starts: np.ndarray) -> Rows:
-        """Rows cut anew from the flat positions `index` [U] (planes follow), with new row starts and the same keys."""
+        """Rows cut anew from the flat positions `index` [U] (planes follow), with new row starts and the
+        same keys."""
         planes = {name: plane[index] for name, plane in self.planes.items()}
         return Rows(self.piece_ids[index], row_starts, self.keys, planes)
 
     def padded(self, values: np.ndarray, *, fill: float, length: int) -> np.ndarray:
-        """Any flat array [T] as a matrix [B, length], filled up on the right. Rows longer than `length` are a bug."""
-        assert len(self) == 0 or self.lengths.max(initial=0) <= length
+        """Any flat array [T] as a matrix [B, length], filled up on the right. Rows longer than `length` are
+        a bug."""
+        assert self.lengths.max(initial=0) <= length
         out = np.full((len(self), length), fill, dtype=values.dtype)
-        out[self.row_of, self.position_in_row] = values
+        if self.lengths.min(initial=length) == length:
+            out.ravel()[:] = values
+        else:
+            out[np.arange(length) < self.lengths[:, None]] = values
         return out
 
     def flat_to_padded(self, positions: np.ndarray, *, length: int) -> np.ndarray:
@@ -102,9 +108,9 @@ class Rows:
 
     @staticmethod
     def of(*texts: str, first_key: int = 0) -> Rows:
-        """Rows for examples and tests, from pieces written out with spaces: `[...]` is special, `##` continues a word,
-        a piece after `.` (or a special piece) starts a sentence. Ids: 0-9 are reserved for `TOY` specials; other pieces are numbered in
-        order of first appearance from 10.
+        """Rows for examples and tests, from pieces written out with spaces: `[...]` is special, `##`
+        continues a word, a piece after `.` (or a special piece) starts a sentence. Ids: 0-9 are reserved for
+        `TOY` specials; other pieces are numbered in order of first appearance from 10.
 
         >>> rows = Rows.of("[CLS] un ##believ ##able ! [SEP]")
         >>> rows.piece_ids.tolist(), rows.planes["word_start"].tolist()
