@@ -25,10 +25,12 @@ from afterbert.text.planes.document_start import DocumentStart
 from afterbert.text.planes.sentence_start import SentenceStart
 from afterbert.text.planes.word_start import WordStart
 from afterbert.text.policy import Policy
+from afterbert.text.shards import record_of
 from afterbert.text.sources import Source
 from afterbert.text.store import FILE, FORMAT, Store, digest_of, write_manifest
 from afterbert.text.survey import Survey
-from afterbert.text.tokenizer import Tokenizer
+from afterbert.text.tokenizer import FILE as TOKENIZER_FILE
+from afterbert.text.tokenizer import SETTINGS_FILE, Tokenizer
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.workers import ended_by_sigterm
 
@@ -202,6 +204,8 @@ def _merged(
     for split, record in merged.splits.items():
         digests = {name: file["sha256"] for name, file in merged.files.items() if name.startswith(split)}
         record["fingerprint"] = digest_of([tokenizer.digest, digests])
+    for file in (TOKENIZER_FILE, SETTINGS_FILE):
+        merged.files[f"tokenizer/{file}"] = record_of(out / "tokenizer" / file)
     tally = found.tally
     if encoded.without_pieces:
         tally.dropped[WITHOUT_PIECES] = encoded.without_pieces

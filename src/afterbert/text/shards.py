@@ -47,8 +47,7 @@ class Shard:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        size = self._path.stat().st_size
-        return {"size": size, "sha256": self._sha256.hexdigest(), "ends": _ends_digest(self._path, size)}
+        return _record(self._path, self._sha256.hexdigest())
 
 
 class PackedShard(Shard):
@@ -111,6 +110,11 @@ def is_mapped(value: object) -> bool:
     return isinstance(value, mmap.mmap)
 
 
+def record_of(path: Path) -> dict[str, Any]:
+    """The record of a file that was written otherwise."""
+    return _record(path, _sha256(path))
+
+
 def check(path: Path, record: Mapping[str, Any], *, verify: bool) -> None:
     """Compares a file with its record: size and ends, and all of it with `verify`. Raises UserError."""
     advice = "copy the store again or prepare it anew"
@@ -125,6 +129,11 @@ def check(path: Path, record: Mapping[str, Any], *, verify: bool) -> None:
         raise UserError(
             f"{path} was changed: its digest is {found[:12]}, store.json says {record[kind][:12]}; {advice}"
         )
+
+
+def _record(path: Path, sha256: str) -> dict[str, Any]:
+    size = path.stat().st_size
+    return {"size": size, "sha256": sha256, "ends": _ends_digest(path, size)}
 
 
 def _ends_digest(path: Path, size: int) -> str:

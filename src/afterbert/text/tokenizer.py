@@ -48,9 +48,9 @@ class Tokenizer:
         for name in (FILE, SETTINGS_FILE):
             try:
                 found[name] = (Path(folder) / name).read_text(encoding="utf-8")
-            except OSError as error:
+            except (OSError, UnicodeDecodeError) as error:
                 raise UserError(
-                    f"{Path(folder) / name} cannot be read ({error.strerror}); name a folder with a tokenizer in it"
+                    f"{Path(folder) / name} cannot be read ({error}); name a folder with a tokenizer in it"
                 ) from error
         try:
             tokenizer = cls(found[FILE], json.loads(found[SETTINGS_FILE]))
