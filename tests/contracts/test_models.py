@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 import yaml
@@ -10,6 +13,13 @@ from afterbert.base import config, plugins, tree
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture
+from afterbert.models.permutation import Permutation
+from afterbert.nn.residuals.post_norm import PostNorm
+from afterbert.nn.residuals.pre_norm import PreNorm
+from afterbert.nn.sharing.all import ShareAll
+from afterbert.nn.sharing.attention import ShareAttention
+from afterbert.nn.sharing.feed_forward import ShareFeedForward
+from afterbert.nn.sharing.groups import ShareGroups
 
 VOCABULARY = Vocabulary(size=29, pad=0, cls=2, sep=3, mask=4, bos=2, eos=3)
 NAMES = plugins.names(Architecture)
@@ -25,6 +35,26 @@ def test_predicted_parameters_are_the_real_ones(architecture: Architecture) -> N
     head = architecture.build_lm_head(backbone)
     assert architecture.num_parameters(29) == sum(p.numel() for p in backbone.parameters())
     assert architecture.num_lm_head_parameters(29) == sum(p.numel() for p in head.parameters())
+
+
+def test_any_sharing_factorization_and_residual_applies_to_any_architecture(
+    architecture: Architecture,
+) -> None:
+    """Refused is only what the architecture says it cannot be (a permutation model before-norm)."""
+    base: Any = architecture
+    for sharing in (ShareAll(), ShareAttention(), ShareFeedForward(), ShareGroups(2)):
+        for residual in (PostNorm(), PreNorm(), PreNorm(has_first_norm=False)):
+            if isinstance(architecture, Permutation) and isinstance(residual, PreNorm):
+                continue
+            stack = replace(base.stack, sharing=sharing, residual=residual)
+            changed = replace(base, embeddings=replace(base.embeddings, embedding_size=24), stack=stack)
+            backbone = changed.build(VOCABULARY)
+            head = changed.build_lm_head(backbone)
+            assert changed.num_parameters(29) == sum(p.numel() for p in backbone.parameters())
+            assert changed.num_lm_head_parameters(29) == sum(p.numel() for p in head.parameters())
+            state = backbone.state_dict()
+            assert len({tensor.data_ptr() for tensor in state.values()}) == len(state)
+            assert head(torch.randn(2, changed.hidden_size)).shape == (2, 29)
 
 
 def test_no_weight_has_two_names(architecture: Architecture) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from afterbert.base.runs import write_atomically
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Family, family_for
 from afterbert.interop.strangers import read_json, tokenizer_size
+from afterbert.interop.written_out import multiply_out, without_factorization
 from afterbert.models import Architecture
 
 # What a tokenizer may consist of besides tokenizer.json and its config.
@@ -53,8 +54,8 @@ def export_folder(
     """
     given = {"lm_head": lm_head, "pooler": pooler, "pair_head": pair_head, "detection_head": detection_head}
     heads = {name: head for name, head in given.items() if head is not None}
-    family = family or family_for(architecture, vocabulary, heads=heads)
-    config = family.express(architecture, vocabulary)
+    family, written = _expressible(architecture, vocabulary, heads, family)
+    config = family.express(written, vocabulary)
     their_class, taken = family.class_with(heads, config)
     parts = {"backbone": backbone} | {name: head for name, head in heads.items() if name in taken}
     ours = {
@@ -62,7 +63,9 @@ def export_folder(
         for part, module in parts.items()
         for name, tensor in module.state_dict().items()
     }
-    tensors = their_tensors(family, config, architecture, ours)
+    if written is not architecture:
+        ours = multiply_out(ours)
+    tensors = their_tensors(family, config, written, ours)
     config |= {"architectures": [their_class], "dtype": _dtype_of(tensors)}
     out.mkdir(parents=True, exist_ok=True)
     if tokenizer is not None:
@@ -72,6 +75,27 @@ def export_folder(
     os.replace(beside, out / "model.safetensors")
     write_atomically(out / "config.json", json.dumps(config, indent=2) + "\n")
     return family
+
+
+def _expressible(
+    architecture: Architecture, vocabulary: Vocabulary, heads: Collection[str], family: Family | None
+) -> tuple[Family, Architecture]:
+    """The family and what is written in its form: the architecture, or it with its factorization multiplied
+    out. Raises UserError."""
+
+    def fit(candidate: Architecture) -> Family:
+        if family is None:
+            return family_for(candidate, vocabulary, heads=heads)
+        family.express(candidate, vocabulary)
+        return family
+
+    try:
+        return fit(architecture), architecture
+    except UserError:
+        plain = without_factorization(architecture)
+        if plain is None:
+            raise
+        return fit(plain), plain
 
 
 def their_tensors(

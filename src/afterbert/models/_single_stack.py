@@ -70,9 +70,9 @@ class SingleStack(Architecture):
         return backbone
 
     def build_lm_head(self, backbone: nn.Module) -> LMHeadModule:
-        token = cast(EmbeddingsModule, backbone.embeddings).token
-        assert token is not None
-        head = self.lm_head.build(self.hidden_size, token, self.norm)
+        embeddings = cast(EmbeddingsModule, backbone.embeddings)
+        assert embeddings.token is not None
+        head = self.lm_head.build(self.hidden_size, embeddings.token, self.norm, widen=embeddings.widen)
         self.initialization.apply(head, self.num_hidden_layers)
         return head
 

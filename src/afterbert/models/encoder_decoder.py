@@ -31,7 +31,7 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 
 @dataclass(frozen=True)
 class EncoderDecoder(Architecture):
-    """Defaults are BART's, in a tiny size. Both sides share the table of pieces and are built from the same
+    """Defaults are BART's, in a tiny size. Both sides share the table of pieces (and its widening) and are built from the same
     nodes; num_decoder_layers None: as many as the encoder has. num_hidden_layers counts the encoder's."""
 
     vocab_size: Size | None = None
@@ -76,14 +76,15 @@ class EncoderDecoder(Architecture):
 
     def build_lm_head(self, backbone: nn.Module) -> LMHeadModule:
         assert isinstance(backbone, EncoderDecoderModule)
-        assert backbone.embeddings.token is not None
-        head = self.lm_head.build(self.hidden_size, backbone.embeddings.token, self.norm)
+        embeddings = backbone.embeddings
+        assert embeddings.token is not None
+        head = self.lm_head.build(self.hidden_size, embeddings.token, self.norm, widen=embeddings.widen)
         self.initialization.apply(head, self.num_hidden_layers)
         return head
 
     def num_parameters(self, vocab_size: int) -> int:
         encoder = self.embeddings.num_parameters(vocab_size, self.sizes, self.norm)
-        decoder = self.embeddings.num_parameters(0, self.sizes, self.norm)
+        decoder = self.embeddings.num_parameters_over(self.sizes, self.norm)
         stacks = self.stack.num_parameters(self.sizes, self.norm) + self.stack.num_parameters(
             self.decoder_sizes, self.norm, looks_across=True
         )
@@ -113,7 +114,10 @@ class EncoderDecoderModule(nn.Module):
         self.stack = config.stack.build(config.sizes, config.norm)
         assert self.embeddings.token is not None
         self.decoder_embeddings = config.embeddings.build_over(
-            self.embeddings.token, config.sizes, config.norm
+            self.embeddings.token,
+            config.sizes,
+            config.norm,
+            widen=self.embeddings.widen if config.embeddings.embedding_size else None,
         )
         self.decoder_stack = config.stack.build(
             config.decoder_sizes, config.norm, is_causal=True, looks_across=True

@@ -7,7 +7,7 @@ Sources: BERT (1810.04805), Figure 2; factorization: ALBERT (1909.11942), Sectio
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import torch
@@ -26,7 +26,8 @@ from afterbert.nn.sizes import Sizes
 @dataclass(frozen=True)
 class Embeddings:
     """type_vocab_size: kinds of segments, 0 for none; num_languages: language vectors, 0 for none;
-    embedding_size: width of the tables where it is not hidden_size (a linear layer then widens the sum);
+    embedding_size: width of the tables where it is not hidden_size (a linear layer then widens the sum; it
+    has a bias after a norm only, so that without norm the product of both is one table, which heads tie to);
     is_scaled: token vectors times the root of their width (Transformer, BART option).
     """
 
@@ -41,9 +42,13 @@ class Embeddings:
         token = nn.Embedding(vocab_size, self.width(sizes))
         return EmbeddingsModule(self, token, sizes, norm if self.has_norm else Identity(), owns_token=True)
 
-    def build_over(self, token: nn.Embedding, sizes: Sizes, norm: Norm) -> EmbeddingsModule:
-        """Embeddings with a table of pieces that another owns: those of a decoder beside its encoder."""
-        return EmbeddingsModule(self, token, sizes, norm if self.has_norm else Identity(), owns_token=False)
+    def build_over(
+        self, token: nn.Embedding, sizes: Sizes, norm: Norm, *, widen: nn.Module | None = None
+    ) -> EmbeddingsModule:
+        """Embeddings with a table of pieces, and perhaps a widening, that another owns: those of a decoder
+        beside its encoder."""
+        at_norm = norm if self.has_norm else Identity()
+        return EmbeddingsModule(self, token, sizes, at_norm, owns_token=False, widen=widen)
 
     def width(self, sizes: Sizes) -> int:
         return self.embedding_size or sizes.hidden_size
@@ -52,8 +57,13 @@ class Embeddings:
         width = self.width(sizes)
         tables = (vocab_size + self.type_vocab_size + self.num_languages) * width
         places = self.positions.num_parameters(sizes.max_position_embeddings, width)
-        widening = (width + 1) * sizes.hidden_size if self.embedding_size else 0
+        widening = (width + self.has_norm) * sizes.hidden_size if self.embedding_size else 0
         return tables + places + widening + (norm.num_parameters(width) if self.has_norm else 0)
+
+    def num_parameters_over(self, sizes: Sizes, norm: Norm) -> int:
+        """The same without the table of pieces and the widening, which another owns."""
+        beside = replace(self, embedding_size=None)
+        return beside.num_parameters(0, replace(sizes, hidden_size=self.width(sizes)), norm)
 
     def flops_per_token(self, sizes: Sizes) -> float:
         """Of widening; looking up is free."""
@@ -64,7 +74,14 @@ class EmbeddingsModule(nn.Module):
     """`token` is the table of pieces [V, E], which heads tie to; None where another owns it."""
 
     def __init__(
-        self, config: Embeddings, token: nn.Embedding, sizes: Sizes, norm: Norm, *, owns_token: bool
+        self,
+        config: Embeddings,
+        token: nn.Embedding,
+        sizes: Sizes,
+        norm: Norm,
+        *,
+        owns_token: bool,
+        widen: nn.Module | None = None,
     ):
         super().__init__()
         width = config.width(sizes)
@@ -76,7 +93,9 @@ class EmbeddingsModule(nn.Module):
         self.language = nn.Embedding(config.num_languages, width) if config.num_languages else None
         self.norm = norm.build(width)
         self.dropout = dropout(sizes.hidden_dropout_prob)
-        self.widen = nn.Linear(width, sizes.hidden_size) if config.embedding_size else nn.Identity()
+        self._borrowed_widen = (widen,)
+        is_narrow = config.embedding_size is not None and widen is None
+        self.widen = nn.Linear(width, sizes.hidden_size, bias=config.has_norm) if is_narrow else nn.Identity()
         self.scale = width**0.5 if config.is_scaled else 1.0
         self.max_length = sizes.max_position_embeddings
 
@@ -110,4 +129,5 @@ class EmbeddingsModule(nn.Module):
         places = self.position(position_ids)
         if places is not None:
             vectors = vectors + places
-        return self.widen(self.dropout(self.norm(vectors)))
+        vectors = self.dropout(self.norm(vectors))
+        return self.widen(vectors) if self._borrowed_widen[0] is None else self._borrowed_widen[0](vectors)

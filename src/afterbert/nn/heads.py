@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from afterbert.base.errors import UserError
 from afterbert.nn.activations import ACTIVATIONS, Activation
 from afterbert.nn.norms import Norm
 
@@ -18,7 +19,8 @@ class LMHead:
 
     has_transform: a dense layer, activation and norm before it (BERT's masked-LM head; GPT-2, BART and T5
     have none); bias, decoder_bias: of the dense layer and of the logits; is_scaled: hidden states times
-    hidden_size**-0.5 first (T5); is_tied: False gives the decoder a table of its own (T5 1.1).
+    hidden_size**-0.5 first (T5); is_tied: False gives the decoder a table of its own (T5 1.1). Without
+    transform, narrow tables are reached through the transposed widening of the embeddings.
     """
 
     has_transform: bool = True
@@ -28,38 +30,59 @@ class LMHead:
     is_scaled: bool = False
     is_tied: bool = True
 
-    def build(self, hidden_size: int, token: nn.Embedding, norm: Norm) -> LMHeadModule:
-        return LMHeadModule(self, hidden_size, token, norm)
+    def build(
+        self, hidden_size: int, token: nn.Embedding, norm: Norm, *, widen: nn.Module | None = None
+    ) -> LMHeadModule:
+        """widen: the embeddings' layer from narrow tables to hidden_size, where there is one."""
+        return LMHeadModule(self, hidden_size, token, norm, widen)
 
     def num_parameters(self, vocab_size: int, hidden_size: int, embedding_size: int, norm: Norm) -> int:
         """Parameters beyond the tied table."""
         transform = (hidden_size + self.bias) * embedding_size + norm.num_parameters(embedding_size)
-        own = 0 if self.is_tied else vocab_size * embedding_size
+        own = 0 if self.is_tied else vocab_size * self._width(hidden_size, embedding_size)
         return self.has_transform * transform + self.decoder_bias * vocab_size + own
 
     def flops_per_piece(self, vocab_size: int, hidden_size: int, embedding_size: int) -> float:
         """Floating-point operations for one chosen piece, forward."""
-        return 2.0 * embedding_size * (self.has_transform * hidden_size + vocab_size)
+        narrows = self.has_transform or (self.is_tied and embedding_size != hidden_size)
+        width = self._width(hidden_size, embedding_size)
+        return 2.0 * (narrows * embedding_size * hidden_size + width * vocab_size)
+
+    def _width(self, hidden_size: int, embedding_size: int) -> int:
+        """Of the decoder's table."""
+        return embedding_size if self.has_transform or self.is_tied else hidden_size
 
 
 class LMHeadModule(nn.Module):
     """From hidden [N, D] to logits [N, V]."""
 
-    def __init__(self, config: LMHead, hidden_size: int, token: nn.Embedding, norm: Norm):
+    def __init__(
+        self, config: LMHead, hidden_size: int, token: nn.Embedding, norm: Norm, widen: nn.Module | None
+    ):
         super().__init__()
         vocab_size, width = token.weight.shape
+        narrows = config.is_tied and not config.has_transform and width != hidden_size
+        if narrows and not isinstance(widen, nn.Linear):
+            raise UserError(
+                f"a head without transform cannot reach a table of width {width} from states of width {hidden_size}; "
+                "set lm_head.has_transform"
+            )
         self.transform = (
             _Transform(config, hidden_size, width, norm) if config.has_transform else nn.Identity()
         )
         self.bias = nn.Parameter(torch.zeros(vocab_size)) if config.decoder_bias else None
-        self.decoder = None if config.is_tied else nn.Linear(width, vocab_size, bias=False)
+        own_width = width if config.has_transform else hidden_size
+        self.decoder = None if config.is_tied else nn.Linear(own_width, vocab_size, bias=False)
         self.scale = hidden_size**-0.5 if config.is_scaled else 1.0
-        # in a tuple, so that the table keeps one owner and one name: the backbone's
+        # in tuples, so that each weight keeps one owner and one name: the backbone's
         self._tied = (token,)
+        self._widen = (widen if narrows and isinstance(widen, nn.Linear) else None,)
 
     def forward(self, hidden: Tensor) -> Tensor:
         table = self._tied[0].weight if self.decoder is None else self.decoder.weight
         hidden = self.transform(hidden)
+        if self._widen[0] is not None:
+            hidden = hidden @ self._widen[0].weight
         return F.linear(hidden * self.scale if self.scale != 1.0 else hidden, table, self.bias)
 
     def start_at(self, log_frequencies: Tensor) -> None:

@@ -1,0 +1,77 @@
+"""What an export must write out at full length: shared layers one by one, a factorized embedding as one
+table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from torch import Tensor
+
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.interop.families import Family
+from afterbert.models import Architecture
+from afterbert.nn.position_embeddings.learned import Learned
+from afterbert.nn.position_embeddings.none import NoPositionEmbedding
+
+_WIDEN = "backbone.embeddings.widen.weight"
+
+
+def without_factorization(architecture: Architecture) -> Architecture | None:
+    """The same computation with tables of full width, where it exists: with no norm between the tables and
+    their widening, their product is one table, and the head is tied to that. None where it does not."""
+    config = cast(Any, architecture)
+    embeddings, head = config.embeddings, config.lm_head
+    is_linear = isinstance(embeddings.positions, (Learned, NoPositionEmbedding)) and not embeddings.is_scaled
+    if embeddings.embedding_size is None or embeddings.has_norm or head.has_transform or not is_linear:
+        return None
+    changed: Architecture = replace(config, embeddings=replace(embeddings, embedding_size=None))
+    return changed
+
+
+def multiply_out(ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of the architecture that `without_factorization` gives."""
+    widen = ours[_WIDEN]
+    tables = ("embeddings.", "decoder_embeddings.")
+    return {
+        name: tensor @ widen.T if name.removeprefix("backbone.").startswith(tables) else tensor
+        for name, tensor in ours.items()
+        if name != _WIDEN
+    }
+
+
+def export_notes(
+    architecture: Architecture, family: Family, vocabulary: Vocabulary, folder: Path
+) -> tuple[str, ...]:
+    """Sentences for the user: what stands in the exported folder at full length, and how large that is."""
+    notes = []
+    size = (folder / "model.safetensors").stat().st_size
+    written = without_factorization(architecture)
+    try:
+        config = family.express(architecture, vocabulary)
+        written = None
+    except ValueError:
+        assert written is not None
+        config = family.express(written, vocabulary)
+    if written is not None:
+        notes.append("the factorized embedding is multiplied out into tables of full width")
+    used = Counter(line.ours for line in family.weights(config, written or architecture) if line.ours)
+    copies = max(used.values())
+    if copies > 1:
+        notes.append(f"layers that share their weights are written out, up to {copies} times")
+    if notes:
+        rows = architecture.table_size(vocabulary)
+        here = 4 * (architecture.num_parameters(rows) + architecture.num_lm_head_parameters(rows))
+        notes.append(f"so the file has {_size(size)}; the model itself is {_size(here)} in float32")
+    return tuple(notes)
+
+
+def _size(number: float) -> str:
+    """
+    >>> _size(1_500), _size(2_340_000)
+    ('1.5 kB', '2.3 MB')
+    """
+    return f"{number / 1e6:,.1f} MB" if number >= 1e6 else f"{number / 1e3:,.1f} kB"
