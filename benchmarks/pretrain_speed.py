@@ -1,10 +1,10 @@
-"""Pre-training speed: afterbert against Hugging Face Trainer, same text, rows, architecture, batch, optimizer and precision.
+"""Pre-training speed: afterbert against Hugging Face Trainer; same text, rows, architecture, batch, optimizer.
 
     python benchmarks/pretrain_speed.py                        # tiny, mini and small, 8k pieces, rows of 128
     python benchmarks/pretrain_speed.py --sizes mini --vocab-sizes 8000 30000 --lengths 128 512 --repeats 5
 
-Each cell runs in a child process of its own, ours and theirs in turn, and is given as tokens a second (median of the steps after
-the first ones), as the median of the ratios of neighbouring runs, and as peak memory. Rows compared:
+Each cell runs in a child process of its own, ours and theirs in turn, and is given as tokens a second (median
+of the steps after the first ones), as the median of the ratios of neighbouring runs, and as peak memory. Rows:
 
 - stock: Trainer with its defaults, its collator, and bf16;
 - tuned: the same without dropout, and with the C library told to keep freed memory, as a careful user would run it;
@@ -31,7 +31,9 @@ WARM_STEPS = 4
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--sizes", nargs="+", default=["tiny", "mini", "small"])
     parser.add_argument("--vocab-sizes", nargs="+", type=int, default=[8000])
     parser.add_argument("--lengths", nargs="+", type=int, default=[128])
@@ -60,8 +62,10 @@ def main() -> None:
         return run_child(json.loads(options.child))
     results = []
     with tempfile.TemporaryDirectory() as scratch:
-        print(f"{'size':6} {'pieces':>6} {'length':>6}  {'row':14} {'theirs tok/s':>12} {'ours tok/s':>12} {'ratio':>6} "
-              f"{'theirs MB':>9} {'ours MB':>8} {'share of peak':>13}")
+        print(
+            f"{'size':6} {'pieces':>6} {'length':>6}  {'row':14} {'theirs tok/s':>12} {'ours tok/s':>12} {'ratio':>6} "
+            f"{'theirs MB':>9} {'ours MB':>8} {'share of peak':>13}"
+        )
         for vocab_size in options.vocab_sizes:
             store = prepared(options, vocab_size, Path(scratch))
             for length in options.lengths:
@@ -82,13 +86,27 @@ def prepared(options: argparse.Namespace, vocab_size: int, scratch: Path) -> str
 
     out = scratch / f"store-{vocab_size}"
     sources = sources_for([options.text]) if options.text else [PythonDocs(packages=("numpy", "scipy"))]
-    prepare(sources, out, tokenizer=WordPiece(vocab_size=vocab_size), policy=Policy(), processes=os.cpu_count() or 1)
+    prepare(
+        sources,
+        out,
+        tokenizer=WordPiece(vocab_size=vocab_size),
+        policy=Policy(),
+        processes=os.cpu_count() or 1,
+    )
     return str(out)
 
 
-def compare(options: argparse.Namespace, store: str, vocab_size: int, length: int, size: str, row: str) -> dict:
+def compare(
+    options: argparse.Namespace, store: str, vocab_size: int, length: int, size: str, row: str
+) -> dict:
     theirs_settings, ours_settings = ROWS[row]
-    common = {"store": store, "length": length, "size": size, "batch_size": options.batch_size, "steps": options.steps}
+    common = {
+        "store": store,
+        "length": length,
+        "size": size,
+        "batch_size": options.batch_size,
+        "steps": options.steps,
+    }
     ours, theirs = [], []
     for _ in range(options.repeats):
         theirs.append(in_child({**common, **theirs_settings, "who": "theirs"}))
@@ -104,7 +122,15 @@ def compare(options: argparse.Namespace, store: str, vocab_size: int, length: in
         f"{middle['ours']['peak_mb']:8,.0f} {middle['ours']['share_of_peak']:12.0%}",
         flush=True,
     )
-    return {"size": size, "vocab_size": vocab_size, "length": length, "row": row, "ratio": ratio, "ours": ours, "theirs": theirs}
+    return {
+        "size": size,
+        "vocab_size": vocab_size,
+        "length": length,
+        "row": row,
+        "ratio": ratio,
+        "ours": ours,
+        "theirs": theirs,
+    }
 
 
 def in_child(settings: dict) -> dict:
@@ -112,7 +138,10 @@ def in_child(settings: dict) -> dict:
     if settings.get("keep_memory"):
         environment |= {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 31)}
     done = subprocess.run(
-        [sys.executable, __file__, "--child", json.dumps(settings)], env=environment, capture_output=True, text=True
+        [sys.executable, __file__, "--child", json.dumps(settings)],
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
         raise SystemExit(done.stderr[-3000:])
@@ -124,11 +153,17 @@ def run_child(settings: dict) -> None:
     spent = [after - before for before, after in zip(times[WARM_STEPS:], times[WARM_STEPS + 1 :])]
     tokens_per_second = settings["batch_size"] * settings["length"] / statistics.median(spent)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({
-        "tokens_per_second": tokens_per_second,
-        "peak_mb": peak_mb,
-        "share_of_peak": tokens_per_second * flops_per_token / multiply_peak() if flops_per_token else 0.0,
-    }))
+    print(
+        json.dumps(
+            {
+                "tokens_per_second": tokens_per_second,
+                "peak_mb": peak_mb,
+                "share_of_peak": tokens_per_second * flops_per_token / multiply_peak()
+                if flops_per_token
+                else 0.0,
+            }
+        )
+    )
 
 
 def multiply_peak() -> float:

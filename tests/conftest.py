@@ -1,4 +1,4 @@
-"""For all tests: one thread a process, since tiny models gain nothing from more and two workers would fight for the cores."""
+"""For all tests: one thread a process. Tiny models gain nothing from more, and two workers would fight for cores."""
 
 import os
 

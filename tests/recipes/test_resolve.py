@@ -77,7 +77,9 @@ def test_a_recipe_that_extends_itself(tmp_path):
 
 
 def test_unknown_size_and_missing_file():
-    with pytest.raises(UserError, match="recipe 'laptop' has no size 'huge'; known: tiny, mini, small, base"):
+    with pytest.raises(
+        UserError, match="recipe 'laptop' has no size 'huge'; known: tiny, mini, small, base$"
+    ):
         resolve("laptop", size="huge")
     with pytest.raises(UserError, match="recipe file absent.yaml does not exist"):
         resolve("absent.yaml")

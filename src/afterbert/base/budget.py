@@ -18,7 +18,8 @@ _HINT = "write 10min, 2h, 500steps, 20Mtokens, 3epochs or 1e15flops"
 
 @dataclass(frozen=True)
 class Budget:
-    """An amount with its unit: optimizer steps, tokens seen by the model, seconds, floating-point operations, epochs.
+    """An amount with its unit: optimizer steps, tokens seen by the model, seconds, floating-point
+    operations, epochs.
 
     >>> Budget.parse("10min")
     Budget(amount=600.0, unit='seconds')
@@ -48,7 +49,7 @@ class Budget:
             singular = name.removesuffix("s") if name != "flops" else "flop"
             for ending in (name, singular, name.upper() if name == "flops" else name.capitalize()):
                 if unit.endswith(ending) and unit.removesuffix(ending) in _SCALES:
-                    return cls(amount * _SCALES[unit.removesuffix(ending)], name)  # type: ignore[arg-type]
+                    return cls(amount * _SCALES[unit.removesuffix(ending)], name)
         raise UserError(f"budget '{written}' has an unknown unit '{unit}'; {_HINT}")
 
     def __str__(self) -> str:

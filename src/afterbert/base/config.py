@@ -102,7 +102,7 @@ def _make(kind: Any, node: Node, path: str, problems: list[str]) -> Any:
         return _attempt(lambda: kind.parse(str(node.value)), node, path, problems)
     if plugins.is_interface(kind):
         return _make_plugin(kind, node, path, problems)
-    if dataclasses.is_dataclass(kind):
+    if inspect.isclass(kind) and dataclasses.is_dataclass(kind):
         if not isinstance(node.value, dict):
             return _complain(problems, node, path, f"is {node.plain!r}, must be a mapping of settings")
         return _make_dataclass(kind, node.value, node, path, problems)
@@ -139,7 +139,7 @@ def _make_plugin(interface: type, node: Node, path: str, problems: list[str]) ->
 
 def _make_dataclass(cls: type, found: dict[str, Node], node: Node, path: str, problems: list[str]) -> Any:
     hints = field_types(cls)
-    fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
+    fields = {f.name: f for f in dataclasses.fields(cls) if f.init}
     before = len(problems)
     values = {}
     for key, child in found.items():

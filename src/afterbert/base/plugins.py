@@ -1,7 +1,7 @@
 """Folders of plug-ins: the folder listing is the registry.
 
-A plug-in folder is a package whose `__init__` defines one abstract class. Every module in it holds exactly one
-public final subclass, and the module's name is the plug-in's name in recipes. There is no second list.
+A plug-in folder is a package whose `__init__` defines one abstract class. Every module in it holds exactly
+one public final subclass, and the module's name is the plug-in's name in recipes. There is no second list.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ the ids.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -36,6 +36,48 @@ def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     return np.arange(begins[-1]) + np.repeat(starts - begins[:-1], lengths)
 
 
+class Planes(Mapping[str, np.ndarray]):
+    """Planes by name. One given as a function is made when it is first looked at, so nobody pays for planes that no task
+    of the batch reads.
+
+    >>> planes = Planes({"ready": np.zeros(1), "later": lambda: np.ones(1)})
+    >>> sorted(planes), planes["later"]
+    (['later', 'ready'], array([1.]))
+    """
+
+    def __init__(self, made: Mapping[str, np.ndarray | Callable[[], np.ndarray]]):
+        self._made = dict(made)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        found = self._made[name]
+        if callable(found):
+            found = self._made[name] = found()
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._made
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made)
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    def __reduce__(self) -> tuple[type[Planes], tuple[dict[str, np.ndarray]]]:
+        return Planes, (dict(self),)
+
+    def replaced(self, planes: Mapping[str, np.ndarray | Callable[[], np.ndarray]]) -> Planes:
+        """These planes added or put in place of old ones."""
+        return Planes({**self._made, **planes})
+
+    def taken(self, index: np.ndarray) -> Planes:
+        """All planes at these flat positions."""
+        return Planes({name: partial(self._at, name, index) for name in self._made})
+
+    def _at(self, name: str, index: np.ndarray) -> np.ndarray:
+        return self[name][index]
+
+
 @dataclass(frozen=True)
 class Rows:
     """B rows of T pieces in all.
@@ -50,9 +92,10 @@ class Rows:
     planes: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if "special" not in self.planes:
-            no = np.zeros(len(self.piece_ids), dtype=bool)
-            object.__setattr__(self, "planes", {**self.planes, "special": no})
+        planes = self.planes if isinstance(self.planes, Planes) else Planes(self.planes)
+        if "special" not in planes:
+            planes = planes.replaced({"special": np.zeros(len(self.piece_ids), dtype=bool)})
+        object.__setattr__(self, "planes", planes)
 
     def __len__(self) -> int:
         return len(self.row_starts) - 1
@@ -81,15 +124,19 @@ class Rows:
         """uint64 [T]: each piece's row key."""
         return np.repeat(self.keys, self.lengths)
 
-    def with_planes(self, **planes: np.ndarray) -> Rows:
+    def with_planes(self, **planes: np.ndarray | Callable[[], np.ndarray]) -> Rows:
         """The same rows with these planes added or replaced."""
-        return replace(self, planes={**self.planes, **planes})
+        assert isinstance(self.planes, Planes)
+        return replace(self, planes=self.planes.replaced(planes))
+
+    def with_ids(self, piece_ids: np.ndarray, **planes: np.ndarray) -> Rows:
+        """Other pieces [T] in the same places, with these planes added or replaced."""
+        return replace(self.with_planes(**planes), piece_ids=piece_ids)
 
     def take(self, index: np.ndarray, row_starts: np.ndarray) -> Rows:
-        """Rows cut anew from the flat positions `index` [U] (planes follow), with new row starts and the
-        same keys."""
-        planes = {name: plane[index] for name, plane in self.planes.items()}
-        return Rows(self.piece_ids[index], row_starts, self.keys, planes)
+        """Rows cut anew from the flat positions `index` [U] (planes follow), with new row starts and the same keys."""
+        assert isinstance(self.planes, Planes)
+        return Rows(self.piece_ids[index], row_starts, self.keys, self.planes.taken(index))
 
     def padded(self, values: np.ndarray, *, fill: float, length: int) -> np.ndarray:
         """Any flat array [T] as a matrix [B, length], filled up on the right. Rows longer than `length` are

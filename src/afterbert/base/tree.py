@@ -1,7 +1,9 @@
-"""YAML as a tree that remembers where each value was written, so that every later complaint can name file and line.
+"""YAML as a tree that remembers where each value was written, so that every later complaint can name file
+and line.
 
-Only the plain part of YAML is read: mappings, lists, scalars. Numbers follow what people mean (`3e-4` is a number, which PyYAML
-reads as a string), `yes` and `no` are words, a key written twice, an alias or a tag is refused.
+Only the plain part of YAML is read: mappings, lists, scalars. Numbers follow what people mean (`3e-4` is a
+number, which PyYAML reads as a string), `yes` and `no` are words, a key written twice, an alias or a tag is
+refused.
 """
 
 from __future__ import annotations
@@ -19,14 +21,16 @@ _INT = re.compile(r"[-+]?[0-9][0-9_]*")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?")
 _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 _TAGS = {
-    f"tag:yaml.org,2002:{kind}" for kind in "str int float bool null timestamp merge value map seq".split()
+    f"tag:yaml.org,2002:{kind}"
+    for kind in ("str", "int", "float", "bool", "null", "timestamp", "merge", "value", "map", "seq")
 }
 _MAX_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
 class Node:
-    """A value and its origin (`file:line`, or `--the.option`). The value is a scalar, a dict of nodes or a list of nodes."""
+    """A value and its origin (`file:line`, or `--the.option`). The value is a scalar, a dict of nodes or a
+    list of nodes."""
 
     value: Any
     origin: str
@@ -75,7 +79,8 @@ def read(path: Path, *, label: str | None = None) -> Node:
 
 
 def parse(text: str, *, label: str) -> Node:
-    """The tree of YAML text; `label` stands for the file in origins. Raises UserError with all that is wrong at once.
+    """The tree of YAML text; `label` stands for the file in origins. Raises UserError with all that is wrong
+    at once.
 
     >>> parse("a: {b: 3e-4}", label="x.yaml").value["a"].value["b"]
     Node(value=0.0003, origin='x.yaml:1')
@@ -129,8 +134,8 @@ def _convert(node: yaml.Node, label: str, problems: list[str], seen: set[int]) -
 
 
 def merge(base: Node, over: Node) -> Node:
-    """`over` laid on `base`: mappings key by key, everything else replaced. A mapping that names another `type`
-    than the base has replaces the whole node, since the old one's settings mean nothing to it.
+    """`over` laid on `base`: mappings key by key, everything else replaced. A mapping that names another
+    `type` than the base has replaces the whole node, since the old one's settings mean nothing to it.
 
     >>> a, b = parse("{x: {type: p, u: 1}, y: 2}", label="a"), parse("x: {type: q}", label="b")
     >>> merge(a, b).plain
@@ -148,7 +153,8 @@ def merge(base: Node, over: Node) -> Node:
 
 
 def override(base: Node, dotted: str, written: str) -> Node:
-    """`base` with the value at a dotted path replaced, as the command line does: `model.num_hidden_layers`, `4`.
+    """`base` with the value at a dotted path replaced, as the command line does: `model.num_hidden_layers`,
+    `4`.
 
     >>> override(parse("a: {b: 1}", label="x"), "a.b", "2").value["a"].value["b"]
     Node(value=2, origin='--a.b')

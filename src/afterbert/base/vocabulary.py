@@ -1,4 +1,5 @@
-"""What a pretext task must know of a tokenizer: its size and its special pieces. Nothing else travels below `text`."""
+"""What a pretext task must know of a tokenizer: its size and its special pieces. Nothing else travels below
+`text`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The command line: finds the verbs, and turns every error a user can mend into one line and exit status 2."""
+"""The command line: finds the verbs, and turns every error a user can mend into one line and exit status
+2."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from afterbert.cli import verbs
 _ORDER = ["demo", "prepare", "pretrain", "evaluate", "fill", "show", "recipes", "report", "export", "doctor"]
 
 # Typer brings its own copy of click; what its parser raises descends from this class.
-_UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]  # type: ignore[assignment]
+_UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
 
 _FREE_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -84,10 +85,12 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def share_cores_politely() -> None:
-    """Tells GNU OpenMP's threads to sleep at once when they wait for each other, unless the user has said otherwise.
+    """Tells GNU OpenMP's threads to sleep at once when they wait for each other, unless the user has said
+    otherwise.
 
-    By default they spin. Where another program wants a core too, spinning threads hold up the very thread that they wait for:
-    beside a browser or a compiler, training a tiny model was 5 to 10 times slower. Must come before torch is imported.
+    By default they spin. Where another program wants a core too, spinning threads hold up the very thread
+    that they wait for: beside a browser or a compiler, training a tiny model was 5 to 10 times slower. Must
+    come before torch is imported.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "0")

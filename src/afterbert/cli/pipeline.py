@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from afterbert.base.config import build, digest, to_plain
 from afterbert.base.errors import UserError, did_you_mean
@@ -28,8 +28,6 @@ from afterbert.text.sources import Source, sources_for
 from afterbert.text.store import Store
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.tokenizers.pretrained import Pretrained as PretrainedTokenizer
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -184,8 +182,9 @@ def tokenizer_from(written: str, vocab_size: int | None) -> TokenizerRecipe:
     return PretrainedTokenizer(name=written)
 
 
-def named(kind: type[T], settings: Mapping[str, Any], option: str) -> T:
-    """An instance of a config or plug-in from the values of an option. Raises UserError that names the option."""
+def named(kind: Any, settings: Mapping[str, Any], option: str) -> Any:
+    """An instance of a config or plug-in from the values of an option. Raises UserError that names the
+    option."""
     tree = Node({key: Node(value, option) for key, value in settings.items()}, option)
     return build(kind, tree)
 

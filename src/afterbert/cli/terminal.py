@@ -15,8 +15,8 @@ console = Console(highlight=False, soft_wrap=True, width=None if os.isatty(1) el
 
 
 def safe(text: str) -> str:
-    """Text from a stranger, with control and direction characters (line ends aside) made visible, and rich's markup
-    switched off.
+    """Text from a stranger, with control and direction characters (line ends aside) made visible, and rich's
+    markup switched off.
 
     >>> safe("a\\x1b[31mb")
     'a·\\\\[31mb'

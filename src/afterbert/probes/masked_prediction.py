@@ -2,7 +2,8 @@
 recipe.
 
 Packed rows, a fixed share of pieces, all of them shown as the mask, fixed noise: so two runs on one store
-answer the very same questions, whatever they were trained on. Beside it stands what counting alone would guess.
+answer the very same questions, whatever they were trained on. Beside it stands what counting alone would
+guess.
 """
 
 from __future__ import annotations
@@ -186,7 +187,8 @@ class Measured:
         )
 
     def summary(self) -> dict[str, dict[str, float]]:
-        """`measures` (loss in nats a piece, bits per byte, accuracies), `baselines` (accuracies), `counts`."""
+        """`measures` (loss in nats a piece, bits per byte, accuracies), `baselines` (accuracies),
+        `counts`."""
         asked = max(self.asked, 1)
         measures = {
             "loss": self.nats / asked,

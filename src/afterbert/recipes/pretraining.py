@@ -1,4 +1,5 @@
-"""Pre-training from end to end: a recipe and a store become a run folder with a model that others can load."""
+"""Pre-training from end to end: a recipe and a store become a run folder with a model that others can
+load."""
 
 from __future__ import annotations
 
@@ -115,8 +116,9 @@ def flops_per_step(recipe: Recipe, store: Store) -> float:
 def evaluate_held_out(
     module: ObjectiveModule, recipe: Recipe, store: Store, *, device: torch.device | str = "cpu"
 ) -> dict[str, float]:
-    """The objective's own score on held-out rows; for a masked language model also `masked_accuracy` at the fixed question that
-    every one is asked, whatever it was trained on. Nothing where the store holds no text out."""
+    """The objective's own score on held-out rows; for a masked language model also `masked_accuracy` at the
+    fixed question that every one is asked, whatever it was trained on. Nothing where the store holds no text
+    out."""
     split = store.split("held_out")
     if split.num_pieces == 0:
         return {}
@@ -170,7 +172,8 @@ def closing_figures(
     *,
     device: torch.device | str = "cpu",
 ) -> dict[str, Any]:
-    """`measures`, `baselines` and `counts` of the fixed question that every masked language model is asked."""
+    """`measures`, `baselines` and `counts` of the fixed question that every masked language model is
+    asked."""
     baselines = CountBaselines.count(store.split("train"), store.vocabulary.size)
     question = MaskedPrediction(length=recipe.length)
     measured = question(
@@ -199,8 +202,8 @@ def first_batch(recipe: Recipe, store: Store, split: Split, *, rows: int = 64) -
 def export_model(
     out: Path, module: ObjectiveModule, recipe: Recipe, vocabulary: Vocabulary, tokenizer: Path
 ) -> str:
-    """Writes the trained backbone with its head as a Hugging Face folder; the family's name. Raises UserError where no family computes
-    exactly this."""
+    """Writes the trained backbone with its head as a Hugging Face folder; the family's name. Raises UserError
+    where no family computes exactly this."""
     family = export_folder(
         out,
         recipe.model,

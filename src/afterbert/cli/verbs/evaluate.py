@@ -20,8 +20,8 @@ def evaluate(
 ) -> None:
     """Measure masked accuracy, loss and bits per byte on texts, beside what counting alone would guess.
 
-    The masks are the same for every model with the same tokenizer. Of a store, the held-out split is asked and the training split is counted
-    for the baselines; of plain texts there are no baselines.
+    The masks are the same for every model with the same tokenizer. Of a store, the held-out split is asked
+    and the training split is counted for the baselines; of plain texts there are no baselines.
 
     Example: `afterbert evaluate runs/laptop-tiny-1a2b3c4d held_out_texts/`
     """

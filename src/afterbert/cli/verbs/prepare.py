@@ -55,7 +55,8 @@ def prepare(
 ) -> None:
     """Turn texts into a token store: pieces and annotations, once, for any number of runs.
 
-    Interrupted, it goes on where it was when started again. Ends with a table of what was read, kept and dropped.
+    Interrupted, it goes on where it was when started again. Ends with a table of what was read, kept and
+    dropped.
 
     Example: `afterbert prepare my_texts/ --out store --tokenizer unigram --vocab-size 16000`
     """

@@ -30,7 +30,8 @@ def show(
 ) -> None:
     """Show what a pre-training task does to a text: what is read, what is asked, who sees whom.
 
-    `--recipe all` shows every recipe that comes along. Colours: what was masked, replaced, kept, inserted or moved.
+    `--recipe all` shows every recipe that comes along. Colours: what was masked, replaced, kept, inserted or
+    moved.
 
     Example: `afterbert show "The cat sat on the mat. It was not amused." --recipe spanbert`
     """
