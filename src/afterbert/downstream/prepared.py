@@ -14,7 +14,7 @@ from afterbert.nn.visibility import padded_visibility
 from afterbert.objectives import Batch
 
 # Widths are rounded up to this, so that few different shapes occur.
-_MULTIPLE = 8
+_MULTIPLE = 4
 
 
 @dataclass(frozen=True)
