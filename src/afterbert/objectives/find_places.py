@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
@@ -85,6 +86,10 @@ class FindPlacesModule(ObjectiveModule):
         for name, head in self.pointers.items():
             found[name] = head(hidden, arrays[f"{name}_from"], arrays[f"{name}_candidates"])
         return found
+
+    def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
+        """All answers as one line [N], question by question."""
+        return torch.cat([logits.flatten() for logits in self.answers(arrays).values()])
 
     def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
         found = {}

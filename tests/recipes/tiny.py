@@ -1,0 +1,123 @@
+"""One short training run of a recipe at size tiny on a few rows of the toy corpus, through the real trainer."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from afterbert.base.config import to_plain
+from afterbert.base.noise import Noise
+from afterbert.base.runs import RunFolder
+from afterbert.objectives import ObjectiveModule
+from afterbert.recipes import resolve
+from afterbert.recipes.recipe import Recipe
+from afterbert.training.checkpoint import Checkpoints
+from afterbert.training.feed import Feed
+from afterbert.training.identity import Identity
+from afterbert.training.precision import choose
+from afterbert.training.processes import Alone
+from afterbert.training.snapshot import restore_weights
+from afterbert.training.stepper import Stepper
+from afterbert.training.trainer import train
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "objectives"))
+from toy_corpus import VOCABULARY, ToySplit
+
+SPLIT = ToySplit(documents=4)
+# The recipe's task and layers; what makes a few rows of 32 pieces learnable by heart in seconds.
+OVERRIDES = {
+    "length": "32",
+    "model.hidden_dropout_prob": "0",
+    "model.attention_probs_dropout_prob": "0",
+    "training.batch_size": "4",
+    "training.views": "1",
+    "training.precision": "fp32",
+    "training.optimizer.learning_rate": "2e-3",
+    "training.schedule.type": "constant",
+    "training.log_every": "1",
+    "training.workers": "0",
+}
+
+
+def tiny_recipe(name: str, *, steps: int) -> Recipe:
+    """The recipe at size tiny with what a test needs laid on top."""
+    overrides = [*OVERRIDES.items(), ("training.budget", f"{steps}steps")]
+    recipe = resolve(name, size="tiny").recipe
+    if hasattr(recipe.model, "mem_len"):
+        overrides.append(("model.mem_len", "16"))
+    if hasattr(getattr(recipe.model.stack, "feed_forward", None), "inner_dropout"):
+        overrides.append(("model.stack.feed_forward.inner_dropout", "0"))
+    return resolve(name, size="tiny", overrides=overrides).recipe
+
+
+def fresh(recipe: Recipe) -> ObjectiveModule:
+    torch.manual_seed(recipe.training.seed)
+    module = recipe.objective.build(recipe.model, VOCABULARY)
+    recipe.objective.begin(module, SPLIT)
+    return module
+
+
+def feed_of(recipe: Recipe) -> Feed:
+    def plan(noise):
+        return recipe.objective.plan(SPLIT, length=recipe.length, vocabulary=VOCABULARY, noise=noise)
+
+    def pose(rows, numbers, noise):
+        return recipe.objective.pose(rows, numbers, noise, vocabulary=VOCABULARY, length=recipe.length)
+
+    return Feed.of(recipe.training, plan=plan, pose=pose)
+
+
+def trained(recipe: Recipe, folder: Path) -> tuple[ObjectiveModule, list[float]]:
+    """The module after training, and the loss of every step."""
+    run, module = RunFolder.create(folder, "tiny"), fresh(recipe)
+    identity = Identity(to_plain(recipe), SPLIT.fingerprint, "toy")
+    outcome = train(run, module, feed_of(recipe), recipe.training, identity=identity)
+    assert outcome.state == "finished"
+    losses = [record["loss"] for record in run.metrics.read() if record["kind"] == "step"]
+    return module.eval(), losses
+
+
+def first_losses(recipe: Recipe, steps: int) -> list[float]:
+    """The losses of the first steps, as the trainer makes them, without its folder and checkpoints."""
+    module, feed = fresh(recipe), feed_of(recipe)
+    optimizer = recipe.training.optimizer.build(module)
+    device = torch.device("cpu")
+    stepper = Stepper(
+        module,
+        optimizer,
+        feed,
+        recipe.training,
+        device=device,
+        precision=choose(recipe.training.precision, device),
+        processes=Alone(),
+    )
+    losses = []
+    for step in range(steps):
+        batches = feed.step(step)
+        found = stepper.gradient(batches, data_step=step, micro_batch_size=recipe.training.batch_size)
+        stepper.update(found.gradient, 1.0)
+        optimizer.zero_grad(set_to_none=True)
+        losses.append(found.gradient.total)
+    return losses
+
+
+def reloaded(recipe: Recipe, folder: Path) -> ObjectiveModule:
+    """A module with other fresh weights, into which the run's newest checkpoint was read."""
+    saved, notes = Checkpoints(RunFolder.open(folder / "tiny").checkpoints, keep=1).latest()
+    assert saved is not None and not notes
+    torch.manual_seed(99)
+    module = recipe.objective.build(recipe.model, VOCABULARY)
+    restore_weights(module, saved.tensors("model"))
+    return module.eval()
+
+
+def asked(recipe: Recipe, numbers: list[int]) -> dict[str, Tensor]:
+    """The arrays of these rows."""
+    noise = Noise(recipe.training.seed)
+    plan = recipe.objective.plan(SPLIT, length=recipe.length, vocabulary=VOCABULARY, noise=noise.of("plan"))
+    batch = recipe.objective.pose(plan, np.array(numbers), noise, vocabulary=VOCABULARY, length=recipe.length)
+    return {name: torch.as_tensor(array) for name, array in batch.arrays.items()}
