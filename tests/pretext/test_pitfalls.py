@@ -267,13 +267,8 @@ def test_t5_rows_fill_the_input_exactly() -> None:
     """568 raw pieces and the end piece become 512; the target has 114."""
     pretext = Pretext(T5_ROWS, (Edit(T5Partition(roll=False), Sentinels()),), (MissingSpans(),))
     assert pretext.row_length(512) == 569 and pretext.target_length(569) == 114
-    rows = text_rows([567] * 4)  # with [CLS]; the same number of pieces
-    rows = Rows(
-        rows.piece_ids,
-        rows.row_starts,
-        rows.keys,
-        rows.planes | {"special": rows.piece_ids == VOCABULARY.sep},
-    )
+    rows = text_rows([567] * 4)  # with [CLS], which is made an ordinary piece here
+    rows = rows.with_planes(special=rows.piece_ids == VOCABULARY.sep)
     result = posed(pretext, rows)
     assert set(result.shown.lengths.tolist()) == {512}
     assert isinstance(result.asked[0], WrittenText) and set(result.asked[0].target.lengths.tolist()) == {114}

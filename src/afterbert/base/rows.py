@@ -37,12 +37,13 @@ def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 
 
 class Planes(Mapping[str, np.ndarray]):
-    """Planes by name. One given as a function is made when it is first looked at, so nobody pays for planes that no task
-    of the batch reads.
+    """Planes by name. One given as a function is made when it is first looked at, so nobody pays for planes
+    that no task of the batch reads.
 
     >>> planes = Planes({"ready": np.zeros(1), "later": lambda: np.ones(1)})
     >>> sorted(planes), planes["later"]
     (['later', 'ready'], array([1.]))
+
     """
 
     def __init__(self, made: Mapping[str, np.ndarray | Callable[[], np.ndarray]]):
@@ -134,7 +135,9 @@ class Rows:
         return replace(self.with_planes(**planes), piece_ids=piece_ids)
 
     def take(self, index: np.ndarray, row_starts: np.ndarray) -> Rows:
-        """Rows cut anew from the flat positions `index` [U] (planes follow), with new row starts and the same keys."""
+        """Rows cut anew from the flat positions `index` [U] (planes follow), with new row starts and the same
+        keys.
+        """
         assert isinstance(self.planes, Planes)
         return Rows(self.piece_ids[index], row_starts, self.keys, self.planes.taken(index))
 

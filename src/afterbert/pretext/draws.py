@@ -86,7 +86,9 @@ def drawn(bits: np.ndarray, weights: tuple[float, ...] | np.ndarray) -> np.ndarr
     [0, 0, 2, 2]
     """
     shares = np.cumsum(np.asarray(weights, dtype=np.float64))
-    found = np.zeros(bits.shape, dtype=np.int64)
-    for edge in np.rint(shares[:-1] / shares[-1] * 2.0**32):
-        found += bits >= np.uint64(edge)
-    return found
+    edges = np.rint(shares[:-1] / shares[-1] * 2.0**32)
+    found = np.zeros(bits.shape, dtype=np.uint8)
+    assert len(shares) <= 256
+    for edge in edges[edges < 2.0**32]:
+        found += bits >= np.uint32(edge)
+    return found.astype(np.int64)

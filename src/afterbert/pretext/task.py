@@ -90,15 +90,18 @@ class Pretext:
         vocabulary, row by row.
         """
         steps: list[Step] = []
-        shown, origin = rows, np.arange(rows.num_pieces)
+        shown, origin = rows, None
         for number, edit in enumerate(self.edits):
             drawn = edit.selection(shown, noise.of(f"select{number}"))
             chosen = edit.corruption.settled(shown, drawn, vocabulary)
             edited = edit.corruption(shown, chosen, noise.of(f"corrupt{number}"), vocabulary)
             steps.append(Step(shown, chosen, edited.rows, edited.origin, edit.corruption))
-            if not edit.corruption.keeps_places:
+            if origin is None or edit.corruption.keeps_places:
+                origin = edited.origin if origin is None else origin
+            else:
                 origin = np.where(edited.origin < 0, -1, origin[edited.origin])
             shown = edited.rows
+        origin = np.arange(rows.num_pieces) if origin is None else origin
         posed = Posed(shown, Visibility(), origin, rows, tuple(steps), labels, self.pairing.question)
         posed = replace(posed, visibility=self.visibility.of(posed, noise.of("sight")))
         return replace(posed, asked=tuple(answer(posed, vocabulary) for answer in self.answers))

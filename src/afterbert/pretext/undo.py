@@ -23,7 +23,8 @@ def undo(posed: Posed) -> np.ndarray:
             told[posed.origin[asked.positions + asked.ahead]] = asked.target_ids
         elif isinstance(asked, WrittenText):
             is_text = ~asked.target.planes["special"]
-            places = asked.places + posed.original.row_starts[:-1][asked.target.row_of]
+            in_row = asked.target.position_in_row if asked.places is None else asked.places
+            places = in_row + posed.original.row_starts[:-1][asked.target.row_of]
             told[places[is_text]] = asked.target.piece_ids[is_text]
     return told
 

@@ -16,12 +16,13 @@ from afterbert.base.rows import Rows, ranges
 @dataclass(frozen=True)
 class Units:
     """U units in B rows, in order. starts, lengths: int64 [U], flat pieces; row_starts: int64 [B+1], units
-    before each row. No unit holds a special piece or leaves its row.
+    before each row. No unit holds a special piece or leaves its row. are_pieces: every unit is a single piece.
     """
 
     starts: np.ndarray
     lengths: np.ndarray
     row_starts: np.ndarray
+    are_pieces: bool = False
 
     @cached_property
     def counts(self) -> np.ndarray:
@@ -52,7 +53,7 @@ class Units:
 
     def pieces(self, index: np.ndarray) -> np.ndarray:
         """int64: the flat positions of these units [N], unit by unit."""
-        return ranges(self.starts[index], self.lengths[index])
+        return self.starts[index] if self.are_pieces else ranges(self.starts[index], self.lengths[index])
 
 
 def is_ordinary(rows: Rows) -> np.ndarray:
@@ -91,7 +92,9 @@ def units_of(rows: Rows, unit: str) -> Units:
     """
     if unit == "piece":
         starts = np.flatnonzero(is_ordinary(rows))
-        return Units(starts, np.ones(len(starts), dtype=np.int64), np.searchsorted(starts, rows.row_starts))
+        return Units(
+            starts, np.ones(len(starts), dtype=np.int64), np.searchsorted(starts, rows.row_starts), True
+        )
     free = is_ordinary(rows)
     begins = np.zeros(rows.num_pieces, dtype=bool)
     layer = np.zeros(rows.num_pieces, dtype=np.int8)

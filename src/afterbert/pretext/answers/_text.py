@@ -56,17 +56,18 @@ def written(
 ) -> WrittenText:
     """A target text with these row starts, of pieces [N] that stood at these flat positions of the original."""
     target = Rows(ids.astype(np.int32), row_starts, original.keys, {"special": is_special})
-    return WrittenText(target, np.maximum(places - original.row_starts[:-1][target.row_of], 0))
+    return WrittenText(target, places=np.maximum(places - original.row_starts[:-1][target.row_of], 0))
 
 
 def with_end(text: WrittenText, end: np.ndarray | int) -> WrittenText:
     """The text with one more special piece (one id, or [B]) at the end of each row, standing after the last place."""
-    target, ends = text.target, text.target.row_starts[1:]
-    last = np.where(target.lengths > 0, np.append(text.places, 0)[ends - 1], -1)
+    target, places, ends = text.target, text.places, text.target.row_starts[1:]
+    assert places is not None
+    last = np.where(target.lengths > 0, np.append(places, 0)[ends - 1], -1)
     rows = Rows(
         np.insert(target.piece_ids, ends, end),
         target.row_starts + np.arange(len(target) + 1),
         target.keys,
         {"special": np.insert(target.planes["special"], ends, True)},
     )
-    return WrittenText(rows, np.insert(text.places, ends, last + 1))
+    return WrittenText(rows, places=np.insert(places, ends, last + 1))

@@ -30,4 +30,4 @@ class WholeText(Answer):
         return row_length
 
     def __call__(self, posed: Posed, vocabulary: Vocabulary) -> WrittenText:
-        return WrittenText(posed.original, posed.original.position_in_row)
+        return WrittenText(posed.original)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -42,8 +43,7 @@ def hidden_at(rows: Rows, positions: np.ndarray) -> np.ndarray:
 
 def with_ids(rows: Rows, piece_ids: np.ndarray, **planes: np.ndarray) -> Shown:
     """Other pieces in the same places."""
-    shown = replace(rows, piece_ids=piece_ids, planes={**rows.planes, **planes})
-    return Shown(shown, np.arange(rows.num_pieces))
+    return Shown(rows.with_ids(piece_ids, **planes), np.arange(rows.num_pieces))
 
 
 def cut_anew(rows: Rows, index: np.ndarray) -> Rows:
@@ -56,11 +56,14 @@ def with_new(rows: Rows, index: np.ndarray, is_new: np.ndarray) -> Rows:
     that place: in the same segment and document, but no special piece and the start of nothing.
     """
     cut = cut_anew(rows, index)
-    fresh = {"special": np.where(is_new, False, cut.planes["special"])}
-    for name, plane in cut.planes.items():
-        if name.endswith(("_start", "_inside")):
-            fresh[name] = np.where(is_new, np.zeros((), plane.dtype), plane)
-    return cut.with_planes(**fresh)
+    of_piece = [name for name in rows.planes if name == "special" or name.endswith(("_start", "_inside"))]
+    return cut.with_planes(**{name: partial(_without, cut, name, is_new) for name in of_piece})
+
+
+def _without(rows: Rows, name: str, is_new: np.ndarray) -> np.ndarray:
+    plane = rows.planes[name].copy()
+    plane[is_new] = 0
+    return plane
 
 
 def merged(chosen: Chosen, rows: Rows) -> Chosen:
@@ -111,8 +114,8 @@ def marked(rows: Rows, chosen: Chosen) -> Marked:
 def show_marks(rows: Rows, found: Marked, mark_ids: np.ndarray | int) -> Shown:
     """Those rows with these ids (one, or [marks]) for the marks."""
     shown = with_new(rows, found.index, found.is_gap) if found.is_gap.any() else cut_anew(rows, found.index)
-    ids = shown.piece_ids
-    ids[found.is_mark] = mark_ids
-    hidden = hidden_at(shown, np.flatnonzero(found.is_mark))
-    shown = replace(shown, piece_ids=ids, planes={**shown.planes, "hidden": hidden})
-    return Shown(shown, np.where(found.is_mark, -1, found.index))
+    where = np.flatnonzero(found.is_mark)
+    shown.piece_ids[where] = mark_ids
+    origin = found.index.copy()
+    origin[where] = -1
+    return Shown(shown.with_planes(hidden=hidden_at(shown, where)), origin)

@@ -6,7 +6,7 @@ reports this exact form.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -40,6 +40,5 @@ class Insert(Corruption):
         is_new = np.zeros(len(index), dtype=bool)
         is_new[chosen.positions + np.arange(len(chosen.positions))] = True
         shown = with_new(rows, index, is_new)
-        ids = shown.piece_ids.copy()
-        ids[is_new] = random_pieces(bits_at(rows, chosen.positions, noise), vocabulary)
-        return Shown(replace(shown, piece_ids=ids), np.where(is_new, -1, index))
+        shown.piece_ids[is_new] = random_pieces(bits_at(rows, chosen.positions, noise), vocabulary)
+        return Shown(shown, np.where(is_new, -1, index))

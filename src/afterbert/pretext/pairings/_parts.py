@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import xxhash
 
 from afterbert.base.noise import mix
-from afterbert.base.rows import Rows, ranges, starts_of
+from afterbert.base.rows import Planes, Rows, ranges, starts_of
 from afterbert.text.store import Split
 
 NONE = -1  # no special piece here
@@ -59,14 +61,20 @@ def assemble(split: Split, parts: Parts, keys: np.ndarray) -> Rows:
         (begins, after_text, after_text + has_special[1]), specials, has_special
     ):
         ids[places[there]] = wanted[there]
-    planes = {
+    planes: dict[str, np.ndarray | Callable[[], np.ndarray]] = {
         "special": is_special,
         "segment": np.repeat(parts.segment.astype(np.uint8), sizes),
         "document": np.repeat(parts.document.astype(np.int32), sizes),
     }
     for name in split.plane_names:
-        values = split.plane(name, source)
-        planes[name] = np.zeros(total, dtype=values.dtype)
-        planes[name][into] = values
+        planes[name] = partial(_laid_out, split, name, source, into, total)
     row_starts = np.append(begins, total)[np.searchsorted(parts.row_of, np.arange(len(keys) + 1))]
-    return Rows(ids, row_starts, keys, planes)
+    return Rows(ids, row_starts, keys, Planes(planes))
+
+
+def _laid_out(split: Split, name: str, source: np.ndarray, into: np.ndarray, total: int) -> np.ndarray:
+    """A plane of the store for `total` pieces: the values at `source` come to stand at `into`, zeros elsewhere."""
+    values = split.plane(name, source)
+    plane = np.zeros(total, dtype=values.dtype)
+    plane[into] = values
+    return plane

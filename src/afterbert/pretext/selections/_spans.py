@@ -36,6 +36,8 @@ def collected(units: Units, index: np.ndarray, rows: Rows, begins: np.ndarray | 
     if begins is None:
         return Chosen(units.pieces(index), np.repeat(np.arange(len(index)), units.lengths[index]))
     positions = units.pieces(index)
+    if units.are_pieces:
+        return spanned(positions, begins, rows)
     at_piece = np.zeros(len(positions), dtype=bool)
     at_piece[starts_of(units.lengths[index])[:-1][begins]] = True
     return spanned(positions, at_piece, rows)
