@@ -21,7 +21,7 @@ def tuned(tiny_model, data_of, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tuned")
     tasks = [data_of(SentenceClassification(), "food"), data_of(Tagging(), "names")]
     config = FineTuning(
-        budget=Budget(60, "epochs"),
+        budget=Budget(40, "epochs"),
         batch_size=8,
         length=64,
         optimizer=AdamW(learning_rate=3e-3),

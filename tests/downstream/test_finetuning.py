@@ -1,6 +1,7 @@
 """Fine-tuning on invented rows: every task is learned, saved, loaded, resumed; options do what they say."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
-from afterbert.base.plugins import find, names
+from afterbert.base.plugins import find, name_of, names
 from afterbert.base.runs import RunFolder
 from afterbert.downstream.bench import Bench
 from afterbert.downstream.example import Example
@@ -24,6 +25,10 @@ from afterbert.downstream.tasks.pair_classification import PairClassification
 from afterbert.downstream.tasks.question_answering import QuestionAnswering
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification
 from afterbert.downstream.tasks.tagging import Tagging
+from afterbert.models.decoder import Decoder
+from afterbert.models.encoder_decoder import EncoderDecoder
+from afterbert.models.permutation import Permutation
+from afterbert.training.observers import Observer
 from afterbert.training.optimizers.adamw import AdamW
 
 TRAINED = [name for name in names(Task) if find(Task, name).head not in ("text", "likelihood")]
@@ -79,6 +84,31 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tiny_model
     assert heads[0] == heads[1] != heads[2]
 
 
+class Stumble(Observer):
+    """Breaks the run off at its third evaluation."""
+
+    def __init__(self):
+        self.seen = 0
+
+    def on_evaluation(self, record):
+        self.seen += 1
+        if self.seen == 3:
+            raise RuntimeError("stumbled")
+
+
+def test_a_broken_run_goes_on_to_the_same_end(tiny_model, tmp_path, data_of):
+    data = data_of(SentenceClassification())
+    config = settings(epochs=6, evaluate_every=Budget(1, "epochs"), keep="best")
+    finetune(tiny_model, [data], tmp_path / "whole", config)
+    with pytest.raises(RuntimeError, match="stumbled"):
+        finetune(tiny_model, [data], tmp_path / "broken", config, observers=[Stumble()])
+    finetune(tiny_model, [data], tmp_path / "broken", config)
+    whole, broken = (
+        (tmp_path / n / "seed-0" / "model" / "heads.safetensors").read_bytes() for n in ("whole", "broken")
+    )
+    assert whole == broken
+
+
 def test_a_saved_model_predicts_the_same(tiny_model, tmp_path, data_of):
     data = data_of(Tagging())
     finetune(tiny_model, [data], tmp_path, settings(epochs=5))
@@ -102,6 +132,33 @@ def test_a_batch_predicts_what_each_row_alone_does(name, tiny_model, data_of):
     alone = outputs(module, head, prepared, **common, batch_size=1)
     for left, right in zip(together, alone, strict=True):
         np.testing.assert_allclose(left, right, atol=2e-5)
+
+
+@pytest.mark.parametrize("kind", [Decoder, EncoderDecoder, Permutation])
+@pytest.mark.parametrize("task", [SentenceClassification(), PairClassification(), Tagging()], ids=name_of)
+def test_any_backbone_reads_a_row_the_same_alone_and_beside_longer_ones(kind, task, tiny_model, data_of):
+    sizes = {
+        "hidden_size": 32,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "max_position_embeddings": 96,
+    }
+    architecture = kind(vocab_size=tiny_model.architecture.vocab_size, **sizes)
+    model = replace(tiny_model, architecture=architecture, weights={})
+    bench = Bench.of(model, [data_of(task)], settings())
+    torch.manual_seed(0)
+    module, head, prepared = bench.module().eval(), bench.heads["toy"], bench.prepared["toy"]["dev"]
+    common = {
+        "name": "toy",
+        "pad": bench.pad,
+        "has_segments": model.has_segments,
+        "device": torch.device("cpu"),
+    }
+    together = outputs(module, head, prepared, **common, batch_size=64)
+    alone = outputs(module, head, prepared, **common, batch_size=1)
+    for left, right in zip(together, alone, strict=True):
+        np.testing.assert_allclose(left, right, atol=2e-5)
+    assert len({np.round(output, 6).tobytes() for output in together}) == len(together)
 
 
 @pytest.mark.parametrize("name", TRAINED)
@@ -128,10 +185,10 @@ def test_several_tasks_share_a_backbone(tiny_model, tmp_path, data_of):
         data_of(Tagging(), "names"),
         data_of(QuestionAnswering(), "facts"),
     ]
-    done = finetune(tiny_model, tasks, tmp_path, settings(epochs=100))
+    done = finetune(tiny_model, tasks, tmp_path, settings(epochs=50))
     mains = {result.name: next(iter(result.splits["dev"].metrics.values())).mean for result in done.results}
     assert set(mains) == {"food", "names", "facts"}
-    assert min(mains.values()) > 0.95
+    assert min(mains.values()) > 0.8
 
 
 def test_a_frozen_backbone_does_not_move(tiny_model, tmp_path, data_of):
