@@ -135,7 +135,10 @@ SEEN: list[str] = []
 class Watched(TokenizerRecipe):
     """Makes what SMALL makes, and shows the texts it was made from."""
 
-    sample_bytes: int = 1_000_000
+    most: int = 1_000_000
+
+    def sample_bytes(self, corpus_bytes):
+        return self.most
 
     def make(self, sample, *, corpus_bytes):
         SEEN[:] = sample
@@ -148,7 +151,7 @@ def test_the_tokenizer_does_not_see_what_is_held_out(tmp_path):
     assert held_out
     assert not held_out & {tuple(store.tokenizer.encode(text)) for text in SEEN}
     assert len(SEEN) == store.split("train").num_documents
-    prepare([corpus(tmp_path, 100)], tmp_path / "few", tokenizer=Watched(sample_bytes=2_000), held_out=0.3)
+    prepare([corpus(tmp_path, 100)], tmp_path / "few", tokenizer=Watched(most=2_000), held_out=0.3)
     assert 1_000 < len("".join(SEEN)) < 3_000
 
 

@@ -31,6 +31,8 @@ _HAN_BLOCKS = (
     (0xF900, 0xFAFF),
     (0x20000, 0x3FFFF),
 )
+# All but these code points are private or not assigned; asking for each of a million takes a quarter of a second.
+_ASSIGNED = ((0x0000, 0x3FFFF), (0xE0000, 0xE0FFF))
 _REGIONAL = (0x1F1E6, 0x1F1FF)  # pairs of these are flags; a run of them is one word
 _SKIN_TONES = (0x1F3FB, 0x1F3FF)
 _LONG_VOWELS = (0x30FC, 0xFF70)  # Japanese signs that lengthen the letter before
@@ -41,9 +43,11 @@ JOINER = 0x200D
 def kind_table() -> np.ndarray:
     """uint8 [number of code points]: the kind of each code point."""
     by_category = {"Z": SPACE, "L": LETTER, "N": LETTER, "M": MARK}
-    categories = map(unicodedata.category, map(chr, range(sys.maxunicode + 1)))
-    kinds = [MARK if name == "Cf" else by_category.get(name[0], OTHER) for name in categories]
-    table = np.array(kinds, dtype=np.uint8)
+    table = np.full(sys.maxunicode + 1, OTHER, dtype=np.uint8)
+    for first, last in _ASSIGNED:
+        categories = map(unicodedata.category, map(chr, range(first, last + 1)))
+        kinds = [MARK if name == "Cf" else by_category.get(name[0], OTHER) for name in categories]
+        table[first : last + 1] = kinds
     table[[0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x85]] = SPACE
     for blocks, kind in ((_UNSPACED_BLOCKS, UNSPACED), (_HAN_BLOCKS, HAN)):
         for first, last in blocks:

@@ -168,7 +168,8 @@ def _finished_before(out: Path, settings: Mapping[str, Any]) -> Store:
 def _survey(corpus: Corpus, recipe: TokenizerRecipe, work: Path) -> tuple[Tokenizer, Survey]:
     """The tokenizer, trained unless that was done before, and what the texts hold."""
     folder, beside = work / "tokenizer", work / ".tmp-tokenizer"
-    found = corpus.survey(sample_bytes=0 if folder.exists() else recipe.sample_bytes)
+    wanted = 0 if folder.exists() else recipe.sample_bytes(corpus.total_bytes)
+    found = corpus.survey(sample_bytes=wanted)
     if not folder.exists():
         corpus.progress(0, 1, "making the tokenizer")
         recipe.make(found.sample, corpus_bytes=found.corpus_bytes).save(beside)

@@ -12,10 +12,9 @@ class TokenizerRecipe(ABC):
     """A way to get a tokenizer. Frozen dataclasses; the same recipe and sample give the same bytes on any
     run."""
 
-    @property
     @abstractmethod
-    def sample_bytes(self) -> int:
-        """How much text `make` wants to see; 0 for none."""
+    def sample_bytes(self, corpus_bytes: int) -> int:
+        """How much text of a corpus of about this size `make` wants to see; 0 for none."""
 
     @abstractmethod
     def make(self, sample: Sequence[str], *, corpus_bytes: int) -> Tokenizer:

@@ -39,13 +39,14 @@ class TrainedRecipe(TokenizerRecipe):
     """vocab_size: all pieces, specials and sentinels included; by the size of the corpus when not given.
     min_frequency: rarer pieces are not made. sentinels: how many `<extra_id_i>` (T5), which get the last ids,
     the first of them the very last. ends: what `tokenizer.json` puts around a text: both (`[CLS] A [SEP]`),
-    last (`A </s>`), none. sample_megabytes: how much of the corpus the training sees."""
+    last (`A </s>`), none. sample_megabytes: how much of the corpus the training sees; one for each thousand
+    pieces when not given."""
 
     vocab_size: Annotated[int, Field(ge=32)] | None = None
     min_frequency: Annotated[int, Field(ge=1)] = 2
     sentinels: Annotated[int, Field(ge=0, le=1000)] = 0
     ends: Ends = "both"
-    sample_megabytes: Annotated[int, Field(ge=1, le=4096)] = 16
+    sample_megabytes: Annotated[int, Field(ge=1, le=4096)] | None = None
 
     #: special pieces by Hugging Face's name, in the order of their ids; names may share a piece
     specials: ClassVar[dict[str, str]]
@@ -61,9 +62,9 @@ class TrainedRecipe(TokenizerRecipe):
                 f"vocab_size is {self.vocab_size}, letters and special pieces alone need {least}; raise it"
             )
 
-    @property
-    def sample_bytes(self) -> int:
-        return self.sample_megabytes * 1_000_000
+    def sample_bytes(self, corpus_bytes: int) -> int:
+        pieces = self.vocab_size or automatic_vocab_size(corpus_bytes)
+        return 1_000_000 * (self.sample_megabytes or max(4, pieces // 1_000))
 
     def make(self, sample: Sequence[str], *, corpus_bytes: int) -> Tokenizer:
         size = self.vocab_size or automatic_vocab_size(corpus_bytes)

@@ -50,8 +50,7 @@ class Pretrained(TokenizerRecipe):
     name: str
     revision: str | None = None
 
-    @property
-    def sample_bytes(self) -> int:
+    def sample_bytes(self, corpus_bytes: int) -> int:
         return 0
 
     def make(self, sample: Sequence[str] = (), *, corpus_bytes: int = 0) -> Tokenizer:
