@@ -31,7 +31,7 @@ class Written:
 def shifted(text: WrittenText, start: int) -> tuple[Rows, Written]:
     """The target rows one piece behind, beginning with `start`, and each target piece where it is asked.
 
-    >>> rows, written = shifted(WrittenText(Rows.of("a b c"), np.arange(3)), start=6)
+    >>> rows, written = shifted(WrittenText(Rows.of("a b c")), start=6)
     >>> rows.piece_ids.tolist(), written.positions.tolist(), written.target_ids.tolist()
     ([6, 10, 11], [0, 1, 2], [10, 11, 12])
     """
@@ -46,16 +46,17 @@ def shifted_in_place(text: WrittenText, original: Rows, mask: int) -> tuple[Rows
     """Rows of masks as long as the original ones (and a piece longer where the target ends behind them), in
     which each target piece is asked at its own place and read one place later if another follows there.
 
-    >>> text = WrittenText(Rows.of("b c"), np.array([1, 2]))
+    >>> text = WrittenText(Rows.of("b c"), places=np.array([1, 2]))
     >>> rows, written = shifted_in_place(text, Rows.of("a b c d"), mask=4)
     >>> rows.piece_ids.tolist(), written.positions.tolist()
     ([4, 4, 10, 4], [1, 2])
     """
     target = text.target
+    places = target.position_in_row if text.places is None else text.places
     lengths = original.lengths.copy()
-    np.maximum.at(lengths, target.row_of, text.places + 1)
+    np.maximum.at(lengths, target.row_of, places + 1)
     starts = starts_of(lengths)
-    positions = starts[:-1][target.row_of] + text.places
+    positions = starts[:-1][target.row_of] + places
     ids = np.full(starts[-1], mask, dtype=np.int32)
     follows = np.flatnonzero((np.diff(positions) == 1) & (np.diff(target.row_of) == 0)) + 1
     ids[positions[follows]] = target.piece_ids[follows - 1]

@@ -30,10 +30,12 @@ from afterbert.text.store import Split
 
 @dataclass(frozen=True)
 class Member:
-    """objective: one of the tasks. weight: of its rows where rows draw, of its loss where all are asked.
-    views: how many views of the data its turn lasts where they take turns; the last one's has no end.
+    """name: a word for it, with which its parts of the score begin. objective: one of the tasks. weight: of
+    its rows where rows draw, of its loss where all are asked. views: how many views of the data its turn
+    lasts where they take turns; the last one's has no end.
     """
 
+    name: str
     objective: Objective
     weight: Annotated[float, Field(gt=0)] = 1.0
     views: Annotated[int, Field(gt=0)] = 1
@@ -41,47 +43,50 @@ class Member:
 
 @dataclass(frozen=True)
 class Mixture(Objective):
-    """members: name -> task; parts of the score are called `name.part`. how: each row draws a member by
+    """members: the tasks; parts of the score are called `name.part`. how: each row draws a member by
     weight, all rows are asked by every member, or the members take turns in their order.
 
     A row that several members may draw is the same text where their pairings cut alike. All members train
     one backbone; language-model heads are shared too, other heads are each member's own.
     """
 
-    members: dict[str, Member]
+    members: tuple[Member, ...]
     how: Literal["drawn_by_row", "summed", "in_turn"] = "drawn_by_row"
 
     def __post_init__(self) -> None:
         if len(self.members) < 2:
             raise UserError("a mixture needs at least two members; with one, write its objective alone")
-        for name in self.members:
-            if not name.isidentifier():
-                raise UserError(f"member '{name}' of the mixture is no plain word; use letters, digits and _")
+        names = [member.name for member in self.members]
+        for name in names:
+            if not name.isidentifier() or names.count(name) > 1:
+                raise UserError(
+                    f"the mixture's members are called {', '.join(names)}; give each another plain word (letters, "
+                    "digits, _)"
+                )
 
     @property
     def shares(self) -> dict[str, float]:
         """Name -> what its parts' loss weights are multiplied with: its share of the rows where rows are drawn."""
         if self.how == "drawn_by_row":
-            total = sum(member.weight for member in self.members.values())
-            return {name: member.weight / total for name, member in self.members.items()}
-        return {name: member.weight if self.how == "summed" else 1.0 for name, member in self.members.items()}
+            total = sum(member.weight for member in self.members)
+            return {member.name: member.weight / total for member in self.members}
+        return {member.name: member.weight if self.how == "summed" else 1.0 for member in self.members}
 
     def at(self, view: int) -> str:
         """Whose turn it is in this view, where they take turns."""
-        for name, member in self.members.items():
+        for member in self.members[:-1]:
             if view < member.views:
-                return name
+                return member.name
             view -= member.views
-        return name
+        return self.members[-1].name
 
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> MixedPlan:
-        names = [self.at(noise.view)] if self.how == "in_turn" else list(self.members)
+        turn = self.at(noise.view) if self.how == "in_turn" else None
         return MixedPlan(
             {
-                name: self.members[name].objective.plan(
-                    split, length=length, vocabulary=vocabulary, noise=noise
-                )
-                for name in names
+                member.name: member.objective.plan(split, length=length, vocabulary=vocabulary, noise=noise)
+                for member in self.members
+                if turn in (None, member.name)
             }
         )
 
@@ -91,12 +96,12 @@ class Mixture(Objective):
         assert isinstance(plan, MixedPlan)
         arrays: dict[str, np.ndarray] = {}
         counts: dict[str, int] = {}
-        num_tokens, keys = 0, []
+        num_tokens, keys, objectives = 0, [], {member.name: member.objective for member in self.members}
         for (name, own), is_mine in zip(plan.plans.items(), self._drawn(plan, numbers, noise)):
             if not is_mine.any():
                 continue
             mine = numbers[is_mine] % len(own)
-            batch = self.members[name].objective.pose(own, mine, noise, vocabulary=vocabulary, length=length)
+            batch = objectives[name].pose(own, mine, noise, vocabulary=vocabulary, length=length)
             arrays |= {f"{name}/{key}": array for key, array in batch.arrays.items()}
             counts |= {f"{name}.{part}": count for part, count in batch.counts.items()}
             num_tokens += batch.num_tokens
@@ -117,19 +122,19 @@ class Mixture(Objective):
             self,
             backbone,
             {
-                name: member.objective.build_on(backbone, architecture, vocabulary)
-                for name, member in self.members.items()
+                member.name: member.objective.build_on(backbone, architecture, vocabulary)
+                for member in self.members
             },
         )
 
     def check(self, architecture: Architecture) -> None:
-        for member in self.members.values():
+        for member in self.members:
             member.objective.check(architecture)
 
     def begin(self, module: ObjectiveModule, split: Split) -> None:
         assert isinstance(module, MixtureModule)
-        for name, member in self.members.items():
-            inner = module.members[name]
+        for member in self.members:
+            inner = module.members[member.name]
             assert isinstance(inner, ObjectiveModule)
             member.objective.begin(inner, split)
 
