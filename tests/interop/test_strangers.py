@@ -132,6 +132,26 @@ def test_tensor_files_that_are_cut_or_missing(folder: Path) -> None:
         import_folder(folder)
 
 
+def test_a_flipped_bit_is_found_by_our_digests(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    whole = bytearray(weights.read_bytes())
+    for place in (-1, -400, -2000):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1
+        weights.write_bytes(flipped)
+        with pytest.raises(UserError, match="its bytes are not those that were written") as refusal:
+            import_folder(folder)
+        assert len(refusal.value.lines) == 1
+
+
+def test_foreign_weights_that_are_no_numbers(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    tensors["bert.encoder.layer.0.output.dense.weight"][0, 0] = float("nan")
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(UserError, match=r"output\.dense\.weight with values that are no numbers"):
+        import_folder(folder)
+
+
 def test_quantized_tensors_are_refused(folder: Path) -> None:
     tensors = load_file(folder / "model.safetensors")
     tensors["bert.embeddings.word_embeddings.weight"] = torch.zeros(11, 8, dtype=torch.int8)

@@ -16,7 +16,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.runs import write_atomically
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Family, family_for
-from afterbert.interop.strangers import read_json, tokenizer_size
+from afterbert.interop.strangers import digests_as_metadata, read_json, tokenizer_size
 from afterbert.interop.written_out import multiply_out, without_factorization
 from afterbert.models import Architecture
 
@@ -71,7 +71,7 @@ def export_folder(
     if tokenizer is not None:
         _write_tokenizer(out, tokenizer, architecture, vocabulary, family)
     beside = out / f".tmp-{os.getpid()}-model.safetensors"
-    save_file(tensors, beside, metadata={"format": "pt"})
+    save_file(tensors, beside, metadata=digests_as_metadata(tensors))
     os.replace(beside, out / "model.safetensors")
     write_atomically(out / "config.json", json.dumps(config, indent=2) + "\n")
     return family

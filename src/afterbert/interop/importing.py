@@ -14,6 +14,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, family_named, model_types
 from afterbert.interop.hub import locate
+from afterbert.interop.own import Own
 from afterbert.interop.strangers import TensorFiles, read_config, tokenizer_size
 from afterbert.interop.weights import Weight
 from afterbert.models import Architecture
@@ -60,13 +61,7 @@ def import_folder(name: str | Path, *, revision: str | None = None) -> Imported:
     """
     folder = locate(name, revision=revision)
     config: Config = read_config(folder)
-    model_type = config.get("model_type")
-    if model_type not in model_types():
-        known = ", ".join(model_types())
-        raise UserError(
-            f"{folder / 'config.json'} has model_type {model_type!r}; families that can be read: {known}"
-        )
-    family = family_named(str(model_type))
+    family = _family_of(config, folder)
     files = TensorFiles.of(folder)
     config = family.with_names(config, files.shapes)
     architecture = family.architecture_of(config)
@@ -89,6 +84,18 @@ def import_folder(name: str | Path, *, revision: str | None = None) -> Imported:
         tuple(notes),
         parts.get("detection_head"),
     )
+
+
+def _family_of(config: Config, folder: Path) -> Family:
+    model_type = config.get("model_type")
+    if model_type == Own().model_type:
+        return Own()
+    if model_type not in model_types():
+        known = ", ".join([*model_types(), Own().model_type])
+        raise UserError(
+            f"{folder / 'config.json'} has model_type {model_type!r}; families that can be read: {known}"
+        )
+    return family_named(str(model_type))
 
 
 def _found(table: list[Weight], files: TensorFiles, family: Family) -> dict[str, str]:

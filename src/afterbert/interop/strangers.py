@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+import xxhash
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -90,6 +92,8 @@ _RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
 _CHOOSES_CODE = re.compile(
     r"auto_map|custom_pipelines|trust_remote_code|.*attn_implementation.*|.*kernel.*|_name_or_path"
 )
+# The entry of a file's metadata that holds a digest for each tensor.
+_DIGESTS = "xxh3_128"
 _TYPES = {"F64", "F32", "F16", "BF16"}
 
 
@@ -125,9 +129,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     config = {
         key: value for key, value in read.items() if value is not None and not _CHOOSES_CODE.fullmatch(key)
     }
+    check_sizes(config, str(path))
     for key, value in config.items():
-        if key in _SIZES and not _whole(value, 1, _SIZES[key]):
-            raise UserError(f"{path} has {key} {value!r}; must be a whole number from 1 to {_SIZES[key]:,}")
         for keys, is_right, said in _RULES:
             if re.fullmatch(keys, key) and not is_right(value):
                 raise UserError(f"{path} has {key} {value!r}; must be {said}")
@@ -135,6 +138,15 @@ def read_config(folder: Path) -> dict[str, Any]:
     if pad is not None and size is not None and pad >= size:
         raise UserError(f"{path} has pad_token_id {pad}, outside its vocabulary of {size} pieces")
     return config
+
+
+def check_sizes(config: Mapping[str, Any], origin: str) -> None:
+    """Raises UserError for a size beyond all reason, in a config or in a tree inside it."""
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            check_sizes(value, origin)
+        elif key in _SIZES and value is not None and not _whole(value, 1, _SIZES[key]):
+            raise UserError(f"{origin} has {key} {value!r}; must be a whole number from 1 to {_SIZES[key]:,}")
 
 
 @dataclass(frozen=True)
@@ -156,12 +168,45 @@ class TensorFiles:
         return TensorFiles(shapes, files)
 
     def load(self, names: set[str]) -> dict[str, Tensor]:
-        """These tensors, as they are stored."""
+        """These tensors, as they are stored. Raises UserError for a tensor that is not what its digest says,
+        where the file has digests (ours have), or that holds no numbers."""
         loaded: dict[str, Tensor] = {}
         for path in sorted({self.files[name] for name in names}):
             with safe_open(str(path), framework="pt") as file:
-                loaded |= {name: file.get_tensor(name) for name in names if self.files[name] == path}
+                digests = _digests_in(file.metadata())
+                for name in sorted(name for name in names if self.files[name] == path):
+                    loaded[name] = file.get_tensor(name)
+                    _check_tensor(loaded[name], digests.get(name), f"{path} holds {name}")
         return loaded
+
+
+def digest_of(tensor: Tensor) -> str:
+    """A digest of a tensor's bytes, against accidents."""
+    whole = tensor.detach().contiguous().flatten().view(torch.uint8)
+    return xxhash.xxh3_128_hexdigest(whole.numpy().data)
+
+
+def digests_as_metadata(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """What a safetensors file of ours says of its tensors, beside their format."""
+    return {
+        "format": "pt",
+        _DIGESTS: json.dumps({name: digest_of(tensor) for name, tensor in tensors.items()}),
+    }
+
+
+def _digests_in(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    try:
+        found = json.loads((metadata or {}).get(_DIGESTS, "{}"))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _check_tensor(tensor: Tensor, digest: str | None, said: str) -> None:
+    if digest is not None and digest_of(tensor) != digest:
+        raise UserError(f"{said}, but its bytes are not those that were written; copy the folder again")
+    if tensor.is_floating_point() and not tensor.isfinite().all():
+        raise UserError(f"{said} with values that are no numbers; the file is damaged, or training diverged")
 
 
 def _tensor_paths(folder: Path) -> list[Path]:

@@ -31,8 +31,9 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 
 @dataclass(frozen=True)
 class EncoderDecoder(Architecture):
-    """Defaults are BART's, in a tiny size. Both sides share the table of pieces (and its widening) and are built from the same
-    nodes; num_decoder_layers None: as many as the encoder has. num_hidden_layers counts the encoder's."""
+    """Defaults are BART's, in a tiny size. Both sides share the table of pieces (and its widening) and are
+    built from the same nodes; num_decoder_layers None: as many as the encoder has. num_hidden_layers counts the
+    encoder's."""
 
     vocab_size: Size | None = None
     hidden_size: Size = 128

@@ -1,0 +1,73 @@
+"""Our own folder layout, for models that no class of transformers computes: a family whose config.json holds
+the architecture's tree, and whose tensors have our names.
+
+`import afterbert` is enough for AutoModel to load it (see `_registration`); nothing in the folder names code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+import torch
+
+from afterbert.base import config as trees
+from afterbert.base.errors import UserError
+from afterbert.base.tree import Node
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.interop.families import Config, Family, ids_of
+from afterbert.interop.strangers import check_sizes
+from afterbert.interop.weights import Weight
+from afterbert.models import Architecture
+
+
+class Own(Family):
+    """Every architecture has a form here."""
+
+    lm_class = "AfterbertForLM"
+    prefix = "model."
+
+    @property
+    def model_type(self) -> str:
+        return "afterbert"
+
+    def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
+        return {
+            **{key: value for key, value in ids_of(vocabulary).items() if value is not None},
+            "architecture": trees.to_plain(replace(cast(Any, architecture), vocab_size=None)),
+            "vocab_size": architecture.table_size(vocabulary),
+        }
+
+    def architecture_of(self, config: Config) -> Architecture:
+        found: Any = architecture_in(config.get("architecture"), "config.json")
+        whole: Architecture = replace(found, vocab_size=config.get("vocab_size"))
+        return whole
+
+    def class_with(self, heads: Collection[str], config: Config) -> tuple[str, frozenset[str]]:
+        return self.lm_class, frozenset(("lm_head",))
+
+    def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
+        with torch.device("meta"):
+            backbone = architecture.build(Vocabulary(size=architecture.vocab_size or config["vocab_size"]))
+            head = architecture.build_lm_head(backbone)
+        table = [Weight(f"backbone.{name}", (f"model.backbone.{name}",)) for name in backbone.state_dict()]
+        return table + [Weight(f"lm_head.{name}", (f"lm_head.{name}",)) for name in head.state_dict()]
+
+
+def architecture_in(plain: Any, origin: str) -> Architecture:
+    """The architecture of a tree as it stands in config.json. Raises UserError, also for sizes beyond all
+    reason."""
+    if not isinstance(plain, Mapping):
+        raise UserError(f"{origin} has no architecture tree; it was not written by afterbert")
+    check_sizes(plain, origin)
+    found: Architecture = trees.build(Architecture, _node(plain, origin))  # type: ignore[type-abstract]
+    return found
+
+
+def _node(plain: Any, origin: str) -> Node:
+    if isinstance(plain, Mapping):
+        return Node({str(key): _node(value, origin) for key, value in plain.items()}, origin)
+    if isinstance(plain, list):
+        return Node([_node(value, origin) for value in plain], origin)
+    return Node(plain, origin)

@@ -1,0 +1,33 @@
+"""Any backbone called the way Hugging Face's models are: ids and an attention mask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from afterbert.models.encoder_decoder import EncoderDecoderModule
+from afterbert.models.permutation import PermutationModule
+from afterbert.nn.visibility import PaddedVisibility
+
+
+def hidden_states(
+    backbone: nn.Module,
+    input_ids: Tensor,
+    attention_mask: Tensor | None = None,
+    *,
+    decoder_input_ids: Tensor | None = None,
+    token_type_ids: Tensor | None = None,
+) -> Tensor:
+    """Hidden states [B, T, D], of a decoder beside an encoder [B, U, D]; attention_mask [B, T] is 1 for
+    pieces, and padding stands on the right."""
+    visibility = None if attention_mask is None else PaddedVisibility.from_attention_mask(attention_mask)
+    inputs: dict[str, Any] = {"token_type_ids": token_type_ids, "visibility": visibility}
+    if isinstance(backbone, EncoderDecoderModule):
+        written = input_ids if decoder_input_ids is None else decoder_input_ids
+        return backbone(input_ids, written, **inputs)
+    if isinstance(backbone, PermutationModule):
+        return backbone(input_ids, **inputs).content
+    if getattr(backbone, "reads_left_to_right", False):
+        inputs["visibility"] = None  # nobody looks right, where the padding is
+    return backbone(input_ids, **inputs)
