@@ -18,9 +18,11 @@ from afterbert.objectives import Batch
 from afterbert.objectives._boundary import Boundary
 from afterbert.objectives.masked_lm import MaskedLM
 from afterbert.pretext.answers.in_place import InPlace
+from afterbert.pretext.answers.pair_label import PairLabel
 from afterbert.pretext.corruptions.mask import Mask
 from afterbert.pretext.edits import Edit
 from afterbert.pretext.pairings.packed import Packed
+from afterbert.pretext.pairings.segment_pair_nsp import SegmentPairNsp
 from afterbert.pretext.selections.fixed_count import FixedCount
 from afterbert.pretext.sight import Sight
 from afterbert.pretext.task import Pretext
@@ -146,3 +148,55 @@ def test_the_loss_is_the_same_for_any_seed_of_torch() -> None:
         torch.manual_seed(seed)
         losses.append(float(loss_of(module, [posed(objective, [0, 1], noise=NOISE)]).detach()))
     assert losses[0] == losses[1]
+
+
+def pair_task(sight: Sight | None = None) -> Pretext:
+    pairing, edits = SegmentPairNsp(), (Edit(FixedCount(rate=0.3), Mask()),)
+    return Pretext(pairing, edits, (InPlace(), PairLabel()), sight or Sight())
+
+
+def test_the_pair_question_is_asked_from_the_pooled_first_piece() -> None:
+    objective = MaskedLM(pair_task(), pair_loss_weight=0.5)
+    module, batch = built(objective, TINY), posed(objective, [0, 1, 2, 3, 4, 5])
+    arrays = tensors(batch)
+    labels = arrays["next_sentence_labels"]
+    assert set(labels.tolist()) == {0, 1} and batch.counts["next_sentence"] == len(labels)
+    pooled = torch.tanh(module.pooler.dense(module.hidden(arrays)[:, 0]))
+    expected = F.cross_entropy(module.pair_head(pooled), labels, reduction="sum")
+    torch.testing.assert_close(module(arrays)["next_sentence"].double(), expected, atol=1e-5, rtol=1e-5)
+    assert module.loss_weights == {"masked": 1.0, "next_sentence": 0.5}
+    assert set(module.saved_heads) == {"lm_head", "pooler", "pair_head"}
+    guessed, asked = module.measure(arrays)["next_sentence_accuracy"]
+    assert asked == len(labels) and int(guessed) == int((module.pair_head(pooled).argmax(-1) == labels).sum())
+
+
+def test_a_row_of_one_text_is_not_asked() -> None:
+    objective = MaskedLM(pair_task())
+    module, batch = built(objective, TINY), posed(objective, [0, 1, 2, 3])
+    labels = batch.arrays["next_sentence_labels"].copy()
+    labels[[0, 2]] = -1
+    fewer = Batch({**batch.arrays, "next_sentence_labels": labels}, {}, 0, batch.row_keys)
+    none = Batch({**batch.arrays, "next_sentence_labels": np.full(4, -1)}, {}, 0, batch.row_keys)
+    alone = [posed(objective, [row]) for row in (1, 3)]
+    expected = sum(module(tensors(each))["next_sentence"] for each in alone)
+    torch.testing.assert_close(module(tensors(fewer))["next_sentence"], expected, atol=1e-5, rtol=1e-5)
+    assert float(module(tensors(none))["next_sentence"].detach()) == 0
+
+
+def test_without_the_answer_the_same_pairs_are_not_asked_about() -> None:
+    silent = replace(pair_task(), answers=(InPlace(),))
+    module, batch = built(MaskedLM(silent), TINY), posed(MaskedLM(silent), [0, 1])
+    assert set(module.loss_weights) == {"masked"} == set(batch.counts)
+    assert "token_type_ids" in batch.arrays
+
+
+def test_only_rows_that_see_everything_are_asked_the_pair_question() -> None:
+    sight = Sight(kinds=("full", "prefix", "causal", "reverse"), prefix_ends="segment")
+    objective = MaskedLM(pair_task(sight), segments="by_sight")
+    batch = posed(objective, list(range(10)))
+    first = batch.arrays["token_type_ids"][:, 0]
+    labels = batch.arrays["next_sentence_labels"]
+    assert np.array_equal(labels >= 0, first == 0) and 0 < (labels >= 0).sum() < len(labels)
+    assert batch.counts["next_sentence"] == (labels >= 0).sum()
+    second = batch.arrays["token_type_ids"].max(1)
+    assert {(a, b) for a, b in zip(first.tolist(), second.tolist())} <= {(0, 1), (2, 2), (3, 3), (4, 5)}
