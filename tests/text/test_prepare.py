@@ -8,6 +8,7 @@ import warnings
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -16,13 +17,14 @@ from store_fixtures import SMALL, corpus, digests, texts_of
 from afterbert.base.errors import UserError
 from afterbert.text import corpus as corpus_module
 from afterbert.text import survey as survey_module
-from afterbert.text.planes import word_start
+from afterbert.text.planes import Plane, word_start
 from afterbert.text.planes.document_start import DocumentStart
 from afterbert.text.planes.sentence_start import SentenceStart
 from afterbert.text.planes.word_start import WordStart
 from afterbert.text.policy import Policy
 from afterbert.text.prepare import add_plane, prepare
 from afterbert.text.sources import sources_for
+from afterbert.text.sources.jsonl import Jsonl
 from afterbert.text.store import Store
 from afterbert.text.survey import DROPPED, DUPLICATE, HELD_OUT, TRAIN, Sample, fates_of
 from afterbert.text.tokenizers import TokenizerRecipe
@@ -348,6 +350,47 @@ def test_what_planes_warn_of_is_said_once(tmp_path, small_parts, monkeypatch):
         store = prepare([source], tmp_path / "store", tokenizer=SMALL)
     assert len([one for one in said if "no segmenter" in str(one.message)]) == 1
     assert store.planes["word_start"]["settings"]["chinese"] == "characters"
+
+
+@dataclass(frozen=True)
+class Capitals(Plane):
+    """Words in capitals as units with a type: 1 where they hold a digit, else 2."""
+
+    width: ClassVar[int] = 4
+
+    def __call__(self, encoded):
+        text = "".join(encoded.texts)
+        values = np.zeros(len(encoded.piece_ids), dtype=np.uint8)
+        starts = np.flatnonzero(WordStart(chinese="characters")(encoded))
+        for begin, end in pairwise([*starts, len(values)]):
+            word = text[encoded.begins[begin] : encoded.ends[end - 1]]
+            if word.isupper():
+                values[begin:end] = 2 | (1 if any(c.isdigit() for c in word) else 2) << 2
+                values[begin] |= 1
+        return values
+
+
+def test_planes_of_units_with_types_come_back(tmp_path, small_parts):
+    source = corpus(tmp_path, 30, extra=[f"NATO and B{n} met in ROME {n}" for n in range(40)])
+    store = prepare([source], tmp_path / "store", tokenizer=SMALL, planes=[Capitals(), DocumentStart()])
+    split = store.split("train")
+    (name,) = set(split.plane_names) - {"document_start"}
+    values = split.plane(name, np.arange(split.num_pieces))
+    assert values.dtype == np.uint8
+    digits, letters = 1 << 2, 2 << 2
+    assert {int(v) for v in values} == {0, 3 | digits, 2 | digits, 3 | letters}
+    inner, last = np.arange(split.num_pieces), split.document_starts[-2]
+    text = store.tokenizer.decode(split.pieces(inner[last:][(values[last:] & 2) > 0]))
+    assert text.startswith("nato b") and text.endswith("rome")
+
+
+def test_too_many_languages_are_refused(tmp_path):
+    path = tmp_path / "many.jsonl"
+    path.write_text(
+        "".join(json.dumps({"text": f"text {n}", "language": f"x{n:03}"}) + "\n" for n in range(257))
+    )
+    with pytest.raises(UserError, match="name 257 languages, a store holds 256; check that 'x256'"):
+        prepare([Jsonl(path=str(path), language_key="language")], tmp_path / "store", tokenizer=SMALL)
 
 
 def test_byte_level_text_comes_back_from_the_store(tmp_path):

@@ -23,6 +23,7 @@ from afterbert.text.workers import in_order
 # (done, total, phase): bytes of text, or shares of the work
 Progress = Callable[[float, float, str], None]
 
+_MOST_LANGUAGES = 256  # a byte a document
 _PART_BYTES, _LARGE_PART_BYTES, _LARGE_BYTES = 4_000_000, 64_000_000, 8e9
 
 
@@ -88,6 +89,11 @@ class Corpus:
         self, tokenizer: Tokenizer, planes: Mapping[str, Plane], found: Survey, work: Path
     ) -> EncodedParts:
         """Every part, encoded below `work`; what the workers warned of is said once here."""
+        if len(found.languages) > _MOST_LANGUAGES:
+            raise UserError(
+                f"the texts name {len(found.languages)} languages, a store holds {_MOST_LANGUAGES}; check that "
+                f"'{found.languages[-1]}' is a language code"
+            )
         dtype = "<u2" if tokenizer.vocabulary.size <= 1 << 16 else "<u4"
         encode = EncodePart(tokenizer, planes, self.policy, tuple(found.languages), work, dtype)
         count, reports = self._counting("encoding"), []
