@@ -33,7 +33,9 @@ def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """
     starts, lengths = np.asarray(starts, np.int64), np.asarray(lengths, np.int64)
     begins = starts_of(lengths)
-    return np.arange(begins[-1]) + np.repeat(starts - begins[:-1], lengths)
+    found = np.repeat(starts - begins[:-1], lengths)
+    found += np.arange(begins[-1])
+    return found
 
 
 class Planes(Mapping[str, np.ndarray]):
@@ -154,7 +156,8 @@ class Rows:
 
     def flat_to_padded(self, positions: np.ndarray, *, length: int) -> np.ndarray:
         """Flat positions [N] in these rows as flat positions in the padded matrix [B * length]."""
-        return self.row_of[positions] * length + self.position_in_row[positions]
+        row = np.searchsorted(self.row_starts, positions, side="right") - 1
+        return positions + (np.arange(len(self)) * length - self.row_starts[:-1])[row]
 
     @staticmethod
     def of(*texts: str, first_key: int = 0) -> Rows:

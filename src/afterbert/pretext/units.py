@@ -93,7 +93,7 @@ def units_of(rows: Rows, unit: str) -> Units:
     if unit == "piece":
         starts = np.flatnonzero(is_ordinary(rows))
         return Units(
-            starts, np.ones(len(starts), dtype=np.int64), np.searchsorted(starts, rows.row_starts), True
+            starts, np.broadcast_to(np.int64(1), len(starts)), np.searchsorted(starts, rows.row_starts), True
         )
     free = is_ordinary(rows)
     begins = np.zeros(rows.num_pieces, dtype=bool)

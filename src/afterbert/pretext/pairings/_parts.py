@@ -50,31 +50,28 @@ def assemble(split: Split, parts: Parts, keys: np.ndarray) -> Rows:
     sizes = parts.lengths + has_special.sum(axis=0)
     offsets = starts_of(sizes)
     begins, total = offsets[:-1], int(offsets[-1])
-    text_begins = begins + has_special[0]
-    into, source = ranges(text_begins, parts.lengths), ranges(parts.starts, parts.lengths)
+    after_text = begins + has_special[0] + parts.lengths
+    where = np.stack([begins, after_text, after_text + has_special[1]])[has_special]
+    is_special = np.zeros(total, dtype=bool)
+    is_special[where] = True
+    is_text, source = ~is_special, ranges(parts.starts, parts.lengths)
     ids = np.empty(total, dtype=np.int32)
-    is_special = np.ones(total, dtype=bool)
-    ids[into] = split.pieces(source)
-    is_special[into] = False
-    after_text = text_begins + parts.lengths
-    for places, wanted, there in zip(
-        (begins, after_text, after_text + has_special[1]), specials, has_special
-    ):
-        ids[places[there]] = wanted[there]
+    ids[is_text] = split.pieces(source)
+    ids[where] = specials[has_special]
     planes: dict[str, np.ndarray | Callable[[], np.ndarray]] = {
         "special": is_special,
-        "segment": np.repeat(parts.segment.astype(np.uint8), sizes),
-        "document": np.repeat(parts.document.astype(np.int32), sizes),
+        "segment": partial(np.repeat, parts.segment.astype(np.uint8), sizes),
+        "document": partial(np.repeat, parts.document.astype(np.int32), sizes),
     }
     for name in split.plane_names:
-        planes[name] = partial(_laid_out, split, name, source, into, total)
+        planes[name] = partial(_laid_out, split, name, source, is_text)
     row_starts = np.append(begins, total)[np.searchsorted(parts.row_of, np.arange(len(keys) + 1))]
     return Rows(ids, row_starts, keys, Planes(planes))
 
 
-def _laid_out(split: Split, name: str, source: np.ndarray, into: np.ndarray, total: int) -> np.ndarray:
-    """A plane of the store for `total` pieces: the values at `source` come to stand at `into`, zeros elsewhere."""
+def _laid_out(split: Split, name: str, source: np.ndarray, is_text: np.ndarray) -> np.ndarray:
+    """A plane of the store: its values at `source` stand where `is_text` [T], zeros elsewhere."""
     values = split.plane(name, source)
-    plane = np.zeros(total, dtype=values.dtype)
-    plane[into] = values
+    plane = np.zeros(len(is_text), dtype=values.dtype)
+    plane[is_text] = values
     return plane
