@@ -320,6 +320,17 @@ def test_a_plane_is_added_without_new_ids(tmp_path, small_parts):
     assert not (tmp_path / "store" / ".work").exists()
 
 
+def test_sentences_are_indexed_when_they_are_added(tmp_path, small_parts):
+    source = corpus(tmp_path)
+    prepare([source], tmp_path / "store", tokenizer=SMALL, planes=[WordStart()], held_out=0.2)
+    added = add_plane(tmp_path / "store", [source], SentenceStart())
+    whole = prepare([source], tmp_path / "whole", tokenizer=SMALL, held_out=0.2)
+    for name in ("train", "held_out"):
+        assert np.array_equal(added.split(name).sentence_starts, whole.split(name).sentence_starts)
+        record = added.summary()["splits"][name]
+        assert record["sentences"] == len(added.split(name).sentence_starts) - 1 > 10
+
+
 def test_a_plane_is_not_added_to_other_texts(tmp_path):
     source = corpus(tmp_path)
     prepare([source], tmp_path / "store", tokenizer=SMALL, planes=[DocumentStart()])

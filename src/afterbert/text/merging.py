@@ -38,20 +38,13 @@ class Merge:
     def split(self, name: str, merged: Merged) -> None:
         """Writes all files of one split and adds their records."""
         record = merged.splits.setdefault(name, {})
-        merged.files[f"{name}/pieces.bin"] = self.pieces(name)
-        self._documents(name, record, merged)
-        for plane in self.widths:
-            merged.files[f"{name}/planes/{plane}.bin"] = self.plane(name, plane)
         record["sentences"] = 0
-        if "sentence_start" in self.widths:
-            record["sentences"] = self._sentences(name, record["pieces"], merged)
-
-    def pieces(self, split: str) -> dict[str, Any]:
-        """Writes the ids; the record of the file."""
-        shard = Shard(self.out / split / "pieces.bin", dtype=self.dtype)
-        for block in self._column(split, "pieces"):
+        shard = Shard(self.out / name / "pieces.bin", dtype=self.dtype)
+        for block in self._column(name, "pieces"):
             shard.append(block)
-        return shard.close()
+        merged.files[f"{name}/pieces.bin"] = shard.close()
+        self._documents(name, record, merged)
+        self.planes(name, merged)
 
     def pieces_digest(self, split: str) -> str:
         """The sha256 that the file of ids has or would have."""
@@ -60,12 +53,16 @@ class Merge:
             digest.update(block.tobytes())
         return digest.hexdigest()
 
-    def plane(self, split: str, name: str) -> dict[str, Any]:
-        """Writes a plane; the record of the file."""
-        shard = PackedShard(self.out / split / "planes" / f"{name}.bin", width=self.widths[name])
-        for block in self._column(split, name):
-            shard.append(block)
-        return shard.close()
+    def planes(self, split: str, merged: Merged) -> None:
+        """Writes the planes of one split, and the index of sentences where that plane is among them."""
+        for name, width in self.widths.items():
+            shard = PackedShard(self.out / split / "planes" / f"{name}.bin", width=width)
+            for block in self._column(split, name):
+                shard.append(block)
+            merged.files[f"{split}/planes/{name}.bin"] = shard.close()
+        if "sentence_start" in self.widths:
+            record = merged.splits[split]
+            record["sentences"] = self._sentences(split, record["pieces"], merged)
 
     def _documents(self, split: str, record: dict[str, Any], merged: Merged) -> None:
         starts = Shard(self.out / split / "documents.bin", dtype="<i8")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -110,17 +111,17 @@ def add_plane(
         work = _work_folder(store.folder, {"plane": to_plain(plane.settled()), "store": store.fingerprint})
         encoded = corpus.encode(store.tokenizer, {name: plane}, corpus.survey(sample_bytes=0), work)
         merge = encoded.merge(store.folder, {name: plane.width}, store.languages)
-        files = dict(store.manifest["files"])
+        merged = Merged(deepcopy(store.manifest["files"]), deepcopy(store.manifest["splits"]))
         for split in FATES:
-            if merge.pieces_digest(split) != files[f"{split}/pieces.bin"]["sha256"]:
+            if merge.pieces_digest(split) != merged.files[f"{split}/pieces.bin"]["sha256"]:
                 raise UserError(
                     f"the texts no longer make the pieces of store {folder} (another version of a library?); "
                     "prepare a new store"
                 )
         for split in FATES:
-            files[f"{split}/planes/{name}.bin"] = merge.plane(split, name)
-        known = {**store.planes, name: _described(plane)}
-        write_manifest(store.folder, {**store.manifest, "planes": known, "files": files})
+            merge.planes(split, merged)
+        changed = {"planes": {**store.planes, name: _described(plane)}, **vars(merged)}
+        write_manifest(store.folder, {**store.manifest, **changed})
         shutil.rmtree(store.folder / _WORK)
         return Store.open(store.folder)
 
@@ -156,12 +157,13 @@ def _work_folder(out: Path, settings: Mapping[str, Any]) -> Path:
 def _finished_before(out: Path, settings: Mapping[str, Any]) -> Store:
     store = Store.open(out)
     before = store.manifest["settings"]
-    changed = [name for name in settings if settings[name] != before.get(name)]
+    changed = [name for name in settings if settings[name] != before.get(name) and name != "made_by"]
     if changed:
         raise UserError(
             f"{out} holds a finished store that was made with other {', '.join(changed)}; name a new folder, or "
             "delete that one"
         )
+    shutil.rmtree(out / _WORK, ignore_errors=True)  # left where it was killed after its very last step
     return store
 
 
