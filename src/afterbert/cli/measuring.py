@@ -39,6 +39,7 @@ def print_measures(
                 Path(scratch, "store"),
                 tokenizer=Pretrained(name=str(Path(scratch, "tokenizer"))),
                 held_out=0.0,
+                least_pieces=1,
                 quiet=as_json,
             )
             split, baselines = store.split("train"), None

@@ -22,7 +22,6 @@ from afterbert.recipes.pretraining import Pretrained, pretrain
 from afterbert.recipes.recipe import Resolved, resolve
 from afterbert.report import write_report
 from afterbert.text.planes import Plane
-from afterbert.text.policy import Policy
 from afterbert.text.prepare import add_plane, prepare
 from afterbert.text.sources import Source, sources_for
 from afterbert.text.store import Store
@@ -128,23 +127,24 @@ def store_for(request: Request, tokenizer: TokenizerRecipe) -> Store:
 
 
 def prepare_with_bar(
-    sources: Sequence[Source], out: Path, *, tokenizer: TokenizerRecipe, **options: Any
+    sources: Sequence[Source],
+    out: Path,
+    *,
+    tokenizer: TokenizerRecipe,
+    processes: int | None = None,
+    quiet: bool = False,
+    **options: Any,
 ) -> Store:
-    """`prepare` with a progress bar, then the closing table."""
+    """`prepare` with a progress bar, then the closing table; nothing is printed when `quiet`."""
+    processes = processes or os.cpu_count() or 1
+    if quiet:
+        return prepare(sources, out, tokenizer=tokenizer, processes=processes, **options)
     with bar(1.0, "preparing") as progress:
 
         def watch(done: float, total: float, phase: str) -> None:
             progress.to(done, phase, total=total)
 
-        store = prepare(
-            sources,
-            out,
-            tokenizer=tokenizer,
-            policy=options.pop("policy", Policy()),
-            processes=options.pop("processes", None) or os.cpu_count() or 1,
-            progress=watch,
-            **options,
-        )
+        store = prepare(sources, out, tokenizer=tokenizer, processes=processes, progress=watch, **options)
     console.print(safe(store.tally.table()))
     console.print(f"tokens: {out}")
     return store

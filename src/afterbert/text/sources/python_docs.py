@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import os
+import re
 import sysconfig
 import warnings
 from collections.abc import Iterator
@@ -29,13 +30,19 @@ from afterbert.text.sources import Part, Source
 _SKIPPED = {"site-packages", "test", "tests", "idlelib", "lib2to3", "_vendor", "__pycache__", "turtledemo"}
 
 
+_BLANK_LINE = re.compile(r"\n\s*\n")
+_SENTENCE = re.compile(r"[A-Z`\"'(*][^>].*[.!?:)\"'*]$")
+# Prose is letters and spaces; code, tables and formulas are not.
+_SHARE_OF_LETTERS = 0.9
+
+
 @dataclass(frozen=True)
 class PythonDocs(Source):
     """packages: whose docstrings are read, beside the standard library's; those not installed are left out.
     Each docstring of at least `min_characters` is a document, each topic of the language reference too."""
 
-    packages: tuple[str, ...] = ("numpy", "scipy", "sklearn", "matplotlib", "networkx")
-    min_characters: Annotated[int, Field(gt=0)] = 200
+    packages: tuple[str, ...] = ("numpy", "scipy", "sklearn", "matplotlib", "networkx", "sympy")
+    min_characters: Annotated[int, Field(gt=0)] = 80
     name: str = "python"
 
     def parts(self, target_bytes: int) -> list[Part]:
@@ -64,15 +71,25 @@ class PythonDocs(Source):
             source = path.read_bytes()
             tally.bytes += len(source)
             for line, text in _docstrings(source):
-                if len(text) >= self.min_characters:
-                    yield from intake.documents(text, line)
+                for number, paragraph in enumerate(self._prose(text)):
+                    yield from intake.documents(paragraph, line, id=f"{intake.name}:{line}.{number}")
 
     def _topics(self, policy: Policy, tally: Tally) -> Iterator[Document]:
         from pydoc_data.topics import topics
 
         intake = Intake(policy, tally, path="pydoc_data/topics.py", name=f"{self.name}/topics", language="en")
         for title, text in sorted(topics.items()):
-            yield from intake.documents(text, 0, id=f"{self.name}/topics/{title}")
+            for number, paragraph in enumerate(self._prose(text)):
+                yield from intake.documents(paragraph, 0, id=f"{self.name}/topics/{title}.{number}")
+
+    def _prose(self, text: str) -> Iterator[str]:
+        """The paragraphs that are sentences, each on one line."""
+        for block in _BLANK_LINE.split(text):
+            paragraph = " ".join(block.split())
+            if len(paragraph) >= self.min_characters and _SENTENCE.match(paragraph):
+                letters = sum(c.isalpha() or c == " " for c in paragraph)
+                if letters >= _SHARE_OF_LETTERS * len(paragraph):
+                    yield paragraph
 
 
 def _docstrings(source: bytes) -> Iterator[tuple[int, str]]:
