@@ -9,7 +9,8 @@ import tokenizers
 from tokenizers import models, pre_tokenizers, trainers
 
 from afterbert.base.noise import mix
-from afterbert.text.tokenizers._unigram_training import Lattice, Pieces, Words, learn
+from afterbert.text.tokenizers._lattice import Lattice, Pieces, Words
+from afterbert.text.tokenizers._unigram_training import learn
 from afterbert.text.tokenizers.unigram import Unigram
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "pretrain_en" / "novels.jsonl"

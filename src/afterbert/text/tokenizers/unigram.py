@@ -19,8 +19,9 @@ import tokenizers
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
 
 from afterbert.text.characters import HAN, LETTER, MARK, UNSPACED, code_points, kinds_of
+from afterbert.text.tokenizers._lattice import Words
 from afterbert.text.tokenizers._trained import TrainedRecipe, alphabet_of, without_long_runs
-from afterbert.text.tokenizers._unigram_training import Words, learn
+from afterbert.text.tokenizers._unigram_training import learn
 
 _SPACE = "▁"
 _LONGEST_WORD = 64
