@@ -1,9 +1,9 @@
 """Learning the pieces of a unigram language model, by arrays.
 
 Source: Kudo 2018 (1804.10959) Section 3.2, and SentencePiece's unigram_model_trainer.cc for the numbers.
-Written here because the trainer of the tokenizers library gives other scores, and at times other pieces, on
-every run: its words stand in the order of a hash table with a random seed. Deviations: seeds are all frequent
-substrings, not only those of a suffix tree; fewer of them, and fewer rounds.
+Written here because the trainer of the tokenizers library gives other scores on every run: its words stand
+in the order of a hash table with a random seed (docs/decisions/unigram-trainer.md). Deviations: seeds are all
+frequent substrings, not only those of a suffix tree; fewer of them, and fewer rounds.
 """
 
 from __future__ import annotations
