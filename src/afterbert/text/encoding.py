@@ -2,7 +2,7 @@
 
 Most words of a text were seen before. Where a tokenizer treats the text behind a space without regard to what
 stands before it, a text is cut at spaces, each different chunk is encoded once, and the answers are put
-together by array arithmetic: the same pieces about five times faster.
+together by array arithmetic: the same pieces, two to three times faster.
 """
 
 from __future__ import annotations
@@ -81,12 +81,30 @@ class Encoded:
         rule is the same for every tokenizer, with or without trimmed offsets. The first piece of a text
         always is a start.
         """
-        marks_before = starts_of(is_start)
-        first_end = np.repeat(self.text_starts[:-1] + 1, np.diff(self.piece_starts))
-        seen = np.maximum.accumulate(marks_before[np.maximum(self.ends, first_end)])
-        found = np.diff(seen, prepend=0) > 0
+        found = np.diff(self.starts_seen(is_start), prepend=0) > 0
         found[self.piece_starts[:-1][np.diff(self.piece_starts) > 0]] = True
         return found
+
+    def starts_seen(self, is_start: np.ndarray) -> np.ndarray:
+        """int64 [T]: how many of the characters [C] at which something starts each piece, or one before it,
+        stands for; the rule of `pieces_with_start`."""
+        marks_before = starts_of(is_start)
+        first_end = np.repeat(self.text_starts[:-1] + 1, np.diff(self.piece_starts))
+        return np.maximum.accumulate(marks_before[np.maximum(self.ends, first_end)])
+
+    @classmethod
+    def without_pieces(cls, texts: Sequence[str], languages: Sequence[str | None] | None = None) -> Encoded:
+        """Texts of which only the characters matter."""
+        nothing = np.zeros(0, np.int64)
+        codes = tuple(languages) if languages is not None else (None,) * len(texts)
+        return cls(
+            tuple(texts),
+            codes,
+            nothing.astype(np.int32),
+            nothing,
+            np.zeros(len(texts) + 1, np.int64),
+            nothing,
+        )
 
 
 class _Pieces(NamedTuple):

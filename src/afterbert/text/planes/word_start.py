@@ -62,13 +62,18 @@ class WordStart(Plane):
         return replace(self, chinese=self.chinese or ("jieba" if _has_jieba() else "characters"))
 
     def __call__(self, encoded: Encoded) -> np.ndarray:
+        is_start = self.first_characters(encoded)
+        return encoded.pieces_with_start(before_space(is_start, encoded.kinds, encoded.text_starts))
+
+    def first_characters(self, encoded: Encoded) -> np.ndarray:
+        """bool [C]: the characters of the texts with which words begin, white space left out."""
         kinds = encoded.kinds.copy()
         is_first = np.zeros(len(kinds), dtype=bool)
         is_first[encoded.text_starts[:-1][np.diff(encoded.text_starts) > 0]] = True
         is_start = self._starts(encoded.characters, kinds, is_first)
         if (kinds == HAN).any() and self._wants_jieba():
             _follow_jieba(is_start, kinds, encoded)
-        return encoded.pieces_with_start(before_space(is_start, encoded.kinds, encoded.text_starts))
+        return is_start
 
     def _starts(self, characters: np.ndarray, kinds: np.ndarray, is_first: np.ndarray) -> np.ndarray:
         """bool [C]: the first character of each word. Changes `kinds`: what is inside a word becomes a

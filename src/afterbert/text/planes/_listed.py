@@ -1,0 +1,124 @@
+"""Units named by a list: what phrases and entities have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from afterbert.base.errors import UserError, did_you_mean
+from afterbert.base.rows import ranges
+from afterbert.text.characters import before_space
+from afterbert.text.encoding import Encoded
+from afterbert.text.planes import Plane
+from afterbert.text.planes._lists import PhraseList, read_list
+from afterbert.text.planes._matching import Matcher
+from afterbert.text.planes._words import text_of, words_of
+from afterbert.text.planes.word_start import WordStart
+
+Case = Literal["ignored", "kept"]
+
+_MOST_WORDS = 30
+_MOST_TYPES = 63
+_START, _INSIDE, _TYPE_SHIFT = 1, 2, 2
+
+
+class _Compiled(NamedTuple):
+    matcher: Matcher
+    types: tuple[str, ...]
+    digest: str
+
+
+@dataclass(frozen=True)
+class ListedUnits(Plane):
+    """Every place where a phrase of a list stands in the text: whole words, at each place the longest that
+    fits, from left to right; never over an empty line. White space between words does not matter.
+
+    file: a phrase a line, or a table with types in the second column. case: `ignored` takes `Us` for `us`.
+    chinese: whether a phrase must begin and end with jieba's words or with any character, as in word_start.
+    types: in the order of their codes, from 1; sorted when not given. digest: the list's sha256; when given,
+    the list must have it. Raises UserError.
+    """
+
+    file: str
+    case: Case = "ignored"
+    chinese: Literal["jieba", "characters"] | None = None
+    types: tuple[str, ...] | None = None
+    digest: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.digest is None:
+            self._compiled  # noqa: B018 - a mistake in the list shows here, not in a worker
+
+    @property
+    def width(self) -> int:  # type: ignore[override]  # the one plane whose width follows from its settings
+        """2 bits without types, 4 with up to three of them, else 8."""
+        number = len(self._compiled.types)
+        return 8 if number > 3 else 4 if number else 2
+
+    def settled(self) -> ListedUnits:
+        """With types, digest, and how Chinese is read; of the file only its name: where it lay means nothing
+        to others."""
+        chinese = WordStart(chinese=self.chinese).settled().chinese
+        if self.digest is not None and self.types is not None:
+            return replace(self, chinese=chinese)
+        found = self._compiled
+        name = Path(self.file).name
+        return replace(self, file=name, chinese=chinese, types=found.types, digest=found.digest)
+
+    def __call__(self, encoded: Encoded) -> np.ndarray:
+        words = words_of(encoded, WordStart(chinese=self.chinese), keeps_case=self.case == "kept")
+        values = np.zeros(len(encoded.piece_ids), dtype=np.uint8)
+        found = self._compiled.matcher(words)
+        if not len(found.first):
+            return values
+        moved = before_space(words.is_start, encoded.kinds, encoded.text_starts)
+        seen = encoded.starts_seen(moved)
+        text_end = encoded.piece_starts[text_of(encoded, words.starts[found.first]) + 1]
+        begins = np.minimum(np.searchsorted(seen, found.first, side="right"), text_end)
+        ends = np.minimum(np.searchsorted(seen, found.first + found.lengths, side="right"), text_end)
+        # A phrase without a piece of its own (all in one with the next word) is none.
+        lengths = ends - begins
+        values[ranges(begins, lengths)] = np.repeat(found.codes, lengths)
+        values[begins[lengths > 0]] |= _START
+        return values
+
+    @cached_property
+    def _compiled(self) -> _Compiled:
+        found = read_list(Path(self.file))
+        if self.digest is not None and found.digest != self.digest:
+            raise UserError(
+                f"{self.file} has the digest {found.digest[:12]}, wanted is {self.digest[:12]}; it was changed, take "
+                "the list as it was or leave `digest` out"
+            )
+        types = self._types(found)
+        entries = Encoded.without_pieces(found.texts)
+        words = words_of(entries, WordStart(chinese="characters"), keeps_case=self.case == "kept")
+        counts = np.bincount(text_of(entries, words.starts), minlength=len(found.texts))
+        if counts.max() > _MOST_WORDS:
+            text, count = found.texts[int(counts.argmax())], counts.max()
+            raise UserError(
+                f"{self.file}: '{text[:40]}...' has {count} words, a phrase may have {_MOST_WORDS}; is this a list "
+                "of phrases, one a line?"
+            )
+        number_of = {"": 0} | {name: number for number, name in enumerate(types, start=1)}
+        numbers = np.array([number_of[name] for name in found.types], dtype=np.uint8)
+        codes = numbers << np.uint8(_TYPE_SHIFT) | np.uint8(_INSIDE)
+        is_phrase = counts > 0
+        return _Compiled(Matcher(words.hashes, counts[is_phrase], codes[is_phrase]), types, found.digest)
+
+    def _types(self, found: PhraseList) -> tuple[str, ...]:
+        in_list = sorted({name for name in found.types if name})
+        types = tuple(in_list) if self.types is None else self.types
+        if len(types) > _MOST_TYPES:
+            raise UserError(
+                f"{self.file} has {len(types)} types ({', '.join(types[:3])}, ...), at most {_MOST_TYPES} "
+                "are possible; write fewer in its second column"
+            )
+        for name in in_list:
+            if name not in types:
+                raise UserError(f"{self.file} has the type '{name}'; {did_you_mean(name, list(types))}")
+        return types
