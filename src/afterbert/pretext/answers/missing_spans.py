@@ -17,7 +17,7 @@ from afterbert.base.rows import starts_of
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.answers import Answer
 from afterbert.pretext.answers._text import end_id, is_marking, kept_places, with_end, written
-from afterbert.pretext.corruptions._edits import marked
+from afterbert.pretext.corruptions._edits import marks_of
 from afterbert.pretext.edits import Edit, Extents
 from afterbert.pretext.pairings import Pairing
 from afterbert.pretext.posed import Posed, WrittenText
@@ -45,11 +45,9 @@ class MissingSpans(Answer):
 
     def __call__(self, posed: Posed, vocabulary: Vocabulary) -> WrittenText:
         number, step = next((n, step) for n, step in enumerate(posed.steps) if is_marking(step.corruption))
-        found = marked(step.before, step.chosen)
-        marks = found.index[found.is_mark]
+        marks = marks_of(step.chosen)
         places, is_text = kept_places(posed, number)
-        sizes = np.ones(len(marks), dtype=np.int64)
-        is_full = ~found.is_gap[found.is_mark]
+        sizes, is_full = np.ones(len(marks.positions), dtype=np.int64), ~marks.is_gap
         sizes[is_full] += np.bincount(step.chosen.spans[is_text], minlength=int(is_full.sum()))
         starts = starts_of(sizes)
         is_mark = np.zeros(starts[-1], dtype=bool)
@@ -57,10 +55,10 @@ class MissingSpans(Answer):
         ids, where = np.empty(starts[-1], dtype=np.int32), np.empty(starts[-1], dtype=np.int64)
         ids[is_mark], where[is_mark] = (
             step.after.piece_ids[step.origin < 0],
-            posed.places_first(number, marks),
+            posed.places_first(number, marks.positions),
         )
         ids[~is_mark], where[~is_mark] = posed.original.piece_ids[places], places
-        of_row = np.searchsorted(marks, step.before.row_starts)  # the marks before each row
+        of_row = np.searchsorted(marks.positions, step.before.row_starts)  # the marks before each row
         text = written(posed.original, starts[of_row], ids, where, is_mark)
         return self._closed(text, np.diff(of_row), vocabulary)
 

@@ -83,39 +83,45 @@ def merged(chosen: Chosen, rows: Rows) -> Chosen:
 
 
 @dataclass(frozen=True)
-class Marked:
-    """Rows in which each span, empty ones included, is one piece: index int64 [U], the flat position before
-    that each piece comes from (a mark: where its span begins); is_mark bool [U]; is_gap bool [U], marks of
-    empty spans.
-    """
+class Marks:
+    """M spans in order, the empty ones among them: where they begin, int64 [M], and which are empty, bool [M]."""
 
-    index: np.ndarray
-    is_mark: np.ndarray
+    positions: np.ndarray
     is_gap: np.ndarray
 
+    def numbers(self, rows: Rows) -> np.ndarray:
+        """int64 [M]: the number of each within its row."""
+        first = np.searchsorted(self.positions, rows.row_starts)
+        return np.arange(len(self.positions)) - np.repeat(first[:-1], np.diff(first))
 
-def marked(rows: Rows, chosen: Chosen) -> Marked:
-    """Where the marks of these spans come to stand."""
+
+def marks_of(chosen: Chosen) -> Marks:
+    """All spans of a choice. An empty one stands before a full one that begins at the same place."""
     first = chosen.positions[chosen.begins]
+    where = np.searchsorted(first, chosen.gaps)
+    return Marks(
+        np.insert(first, where, chosen.gaps), np.insert(np.zeros(len(first), dtype=bool), where, True)
+    )
+
+
+def show_marks(rows: Rows, chosen: Chosen, marks: Marks, mark_ids: np.ndarray | int) -> Shown:
+    """The rows with each span, empty ones included, replaced by one piece: these ids (one, or [M])."""
     kept = np.ones(rows.num_pieces, dtype=bool)
     kept[chosen.positions] = False
-    kept[first] = True
-    begins = np.zeros(rows.num_pieces, dtype=bool)
-    begins[first] = True
+    kept[marks.positions[~marks.is_gap]] = True
     index = np.flatnonzero(kept)
-    is_mark = begins[index]
-    if not len(chosen.gaps):
-        return Marked(index, is_mark, np.zeros(len(index), dtype=bool))
-    where = np.searchsorted(index, chosen.gaps)
-    is_gap = np.insert(np.zeros(len(index), dtype=bool), where, True)
-    return Marked(np.insert(index, where, chosen.gaps), np.insert(is_mark, where, True), is_gap)
-
-
-def show_marks(rows: Rows, found: Marked, mark_ids: np.ndarray | int) -> Shown:
-    """Those rows with these ids (one, or [marks]) for the marks."""
-    shown = with_new(rows, found.index, found.is_gap) if found.is_gap.any() else cut_anew(rows, found.index)
-    where = np.flatnonzero(found.is_mark)
-    shown.piece_ids[where] = mark_ids
-    origin = found.index.copy()
-    origin[where] = -1
-    return Shown(shown.with_planes(hidden=hidden_at(shown, where)), origin)
+    if len(chosen.gaps):
+        where = np.searchsorted(index, chosen.gaps)
+        index = np.insert(index, where, chosen.gaps)
+        is_new = np.zeros(len(index), dtype=bool)
+        is_new[where + np.arange(len(where))] = True
+        shown = with_new(rows, index, is_new)
+    else:
+        shown = cut_anew(rows, index)
+    # searching finds the first of equal places: of marks at one place each comes one later than the one before
+    at = np.searchsorted(index, marks.positions)
+    at += np.arange(len(at)) - np.searchsorted(marks.positions, marks.positions)
+    shown.piece_ids[at] = mark_ids
+    origin = index.copy()
+    origin[at] = -1
+    return Shown(shown.with_planes(hidden=hidden_at(shown, at)), origin)

@@ -18,7 +18,7 @@ from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.corruptions import Corruption, Effect, Shown
-from afterbert.pretext.corruptions._edits import marked, merged, show_marks
+from afterbert.pretext.corruptions._edits import marks_of, merged, show_marks
 from afterbert.pretext.selections import Chosen
 
 
@@ -42,29 +42,20 @@ class Sentinels(Corruption):
     def settled(self, rows: Rows, chosen: Chosen, vocabulary: Vocabulary) -> Chosen:
         if self.merges_neighbours:
             chosen = merged(chosen, rows)
-        found = marked(rows, chosen)
-        number = _numbers(rows, found.index[found.is_mark])
-        is_in = number < len(vocabulary.sentinels)
+        marks = marks_of(chosen)
+        is_in = marks.numbers(rows) < len(vocabulary.sentinels)
         if is_in.all():
             return chosen
-        is_gap = found.is_gap[found.is_mark]
-        is_kept = is_in[~is_gap][chosen.spans]
+        is_kept = is_in[~marks.is_gap][chosen.spans]
         spans = np.cumsum(np.diff(chosen.spans[is_kept], prepend=-1) > 0) - 1
-        return replace(
-            chosen, positions=chosen.positions[is_kept], spans=spans, gaps=chosen.gaps[is_in[is_gap]]
-        )
+        gaps = chosen.gaps[is_in[marks.is_gap]]
+        return replace(chosen, positions=chosen.positions[is_kept], spans=spans, gaps=gaps)
 
     def __call__(self, rows: Rows, chosen: Chosen, noise: Noise, vocabulary: Vocabulary) -> Shown:
         if not vocabulary.sentinels:
             raise UserError(
                 "the tokenizer has no sentinels, which this task needs; train one with `afterbert prepare`"
             )
-        found = marked(rows, chosen)
-        number = _numbers(rows, found.index[found.is_mark])
-        return show_marks(rows, found, np.array(vocabulary.sentinels, dtype=np.int32)[number])
-
-
-def _numbers(rows: Rows, positions: np.ndarray) -> np.ndarray:
-    """int64 [N]: the number within its row of each of these sorted flat positions."""
-    first = np.searchsorted(positions, rows.row_starts)
-    return np.arange(len(positions)) - np.repeat(first[:-1], np.diff(first))
+        marks = marks_of(chosen)
+        ids = np.array(vocabulary.sentinels, dtype=np.int32)[marks.numbers(rows)]
+        return show_marks(rows, chosen, marks, ids)

@@ -75,3 +75,13 @@ def _laid_out(split: Split, name: str, source: np.ndarray, is_text: np.ndarray) 
     plane = np.zeros(len(is_text), dtype=values.dtype)
     plane[is_text] = values
     return plane
+
+
+def _taken_apart(name: str, plane: Callable[[], np.ndarray]) -> dict[str, Callable[[], np.ndarray]]:
+    """A plane of units that do not cover the text: the first piece of each, all its pieces (bool), and the code
+    of its type (uint8)."""
+    return {
+        f"{name}_start": lambda: plane() & 1 > 0,
+        f"{name}_inside": lambda: plane() & 2 > 0,
+        f"{name}_type": lambda: plane() >> 2,
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Literal
 
 import numpy as np
@@ -36,7 +37,7 @@ class Chosen:
     gaps: np.ndarray = field(default_factory=_none)
     rank: np.ndarray | None = None
 
-    @property
+    @cached_property
     def begins(self) -> np.ndarray:
         """int64 [spans]: which of `positions` begin a span."""
         return np.flatnonzero(np.diff(self.spans, prepend=-1))
