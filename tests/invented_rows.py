@@ -39,6 +39,7 @@ class FakeSplit(Split):
         begins[self.sentence_starts[:-1]] = True
         self._planes = {"word_start": (self.ids % 3 != 0) | begins, "sentence_start": begins}
         self.plane_names = tuple(self._planes)
+        self.plane_widths = dict.fromkeys(self._planes, 1)
 
     def pieces(self, index: np.ndarray) -> np.ndarray:
         return self.ids[index]

@@ -55,6 +55,7 @@ class ToySplit(Split):
         for kind, start in (("phrase", phrase), ("entity", entity)):
             self._planes |= {f"{kind}_start": start, f"{kind}_inside": ~word & np.roll(start, 1)}
         self.plane_names = tuple(self._planes)
+        self.plane_widths = dict.fromkeys(self._planes, 1)
 
     def pieces(self, index: np.ndarray) -> np.ndarray:
         return self.ids[index]

@@ -34,24 +34,25 @@ FILE = "store.json"
 class Split:
     """One split (train, held_out) of a token store, memory-mapped; cheap to send to other processes.
 
-    num_pieces, num_documents: int; plane_names; document_starts: int64 [D+1] and sentence_starts: int64
-    [S+1], offsets of pieces (every document start is a sentence start); languages: uint8 [D], codes into the
-    store's `languages`; fingerprint: a digest of the contents.
+    num_pieces, num_documents: int; plane_names; plane_widths: bits of each plane; document_starts: int64 [D+1]
+    and sentence_starts: int64 [S+1], offsets of pieces (every document start is a sentence start); languages:
+    uint8 [D], codes into the store's `languages`; fingerprint: a digest of the contents.
     """
 
     name: str
     num_pieces: int
     num_documents: int
     plane_names: tuple[str, ...]
+    plane_widths: Mapping[str, int]
     fingerprint: str
 
     def __init__(self, folder: Path, name: str, manifest: Mapping[str, Any]):
         record = manifest["splits"][name]
         self._folder, self._dtype = Path(folder) / name, manifest["dtype"]
-        self._widths = {plane: kept["width"] for plane, kept in manifest["planes"].items()}
+        self.plane_widths = {plane: kept["width"] for plane, kept in manifest["planes"].items()}
         self.name = name
         self.num_pieces, self.num_documents = record["pieces"], record["documents"]
-        self.plane_names = tuple(self._widths)
+        self.plane_names = tuple(self.plane_widths)
         self.fingerprint = record["fingerprint"]
 
     @cached_property
@@ -60,7 +61,7 @@ class Split:
 
     @cached_property
     def sentence_starts(self) -> np.ndarray:
-        if "sentence_start" not in self._widths:
+        if "sentence_start" not in self.plane_widths:
             raise UserError(
                 f"store {self._folder.parent} has no plane sentence_start; prepare it again with that plane"
             )
@@ -77,12 +78,12 @@ class Split:
     def plane(self, name: str, index: np.ndarray) -> np.ndarray:
         """bool [N], or uint8 [N] for a plane of several bits: its values at these offsets [N]. Raises
         UserError."""
-        if name not in self._widths:
+        if name not in self.plane_widths:
             raise UserError(
-                f"store {self._folder.parent} has no plane '{name}' ({did_you_mean(name, list(self._widths))}); "
+                f"store {self._folder.parent} has no plane '{name}' ({did_you_mean(name, list(self.plane_widths))}); "
                 "prepare it again with that plane"
             )
-        return unpack(self._packed(name), index, self._widths[name])
+        return unpack(self._packed(name), index, self.plane_widths[name])
 
     @cached_property
     def _pieces(self) -> np.ndarray:

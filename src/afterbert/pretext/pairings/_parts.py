@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import xxhash
@@ -63,8 +63,9 @@ def assemble(split: Split, parts: Parts, keys: np.ndarray) -> Rows:
         "segment": partial(np.repeat, parts.segment.astype(np.uint8), sizes),
         "document": partial(np.repeat, parts.document.astype(np.int32), sizes),
     }
-    for name in split.plane_names:
-        planes[name] = partial(_laid_out, split, name, source, is_text)
+    for name, width in split.plane_widths.items():
+        plane = partial(_laid_out, split, name, source, is_text)
+        planes |= {name: plane} if width == 1 else _taken_apart(name, cache(plane))
     row_starts = np.append(begins, total)[np.searchsorted(parts.row_of, np.arange(len(keys) + 1))]
     return Rows(ids, row_starts, keys, Planes(planes))
 
