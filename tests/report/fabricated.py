@@ -92,7 +92,7 @@ def write_metrics(folder: Path, steps: int) -> None:
             "step": 10 * i,
             "loss": loss,
             "parts": {"masked_lm": loss},
-            "lr": 3e-3 * min(share / 0.05, (1 - share) / 0.95),
+            "learning_rate": 3e-3 * min(share / 0.05, (1 - share) / 0.95),
             "grad_norm": 0.6 + 1.5 * np.exp(-6 * share) + abs(rng.normal(0, 0.08)),
             "tokens": 20480 * i,
             "tokens_per_second": 13000 + rng.normal(0, 350),
@@ -101,7 +101,7 @@ def write_metrics(folder: Path, steps: int) -> None:
         lines.append(json.dumps(step))
         if i % (max(1, steps // 10)) == 0:
             measures = {"loss": loss + 0.08, "masked_accuracy": 0.302 * (1 - np.exp(-3.5 * share))}
-            lines.append(json.dumps({"kind": "evaluation", "step": 10 * i, "measures": measures}))
+            lines.append(json.dumps({"kind": "evaluation", "step": 10 * i, "figures": measures}))
     (folder / "metrics.jsonl").write_text("".join(line + "\n" for line in lines))
 
 

@@ -16,14 +16,14 @@ from afterbert.report.thinned_lines import thinned_lines
 
 def step(number: int, **facts) -> str:
     return (
-        json.dumps({"kind": "step", "step": number, "loss": 3.0, "lr": 1e-3, "tokens": 100 * number} | facts)
+        json.dumps({"kind": "step", "step": number, "loss": 3.0, "learning_rate": 1e-3, "tokens": 100 * number} | facts)
         + "\n"
     )
 
 
 def test_columns_evaluations_and_notes(tmp_path):
     path = tmp_path / "metrics.jsonl"
-    evaluation = json.dumps({"kind": "evaluation", "step": 2, "measures": {"loss": 2.5}}) + "\n"
+    evaluation = json.dumps({"kind": "evaluation", "step": 2, "figures": {"loss": 2.5}}) + "\n"
     note = json.dumps({"kind": "spike", "step": 2, "text": "it jumped"}) + "\n"
     path.write_text(
         step(1, parts={"a": 1.0}) + step(2, grad_norm=0.5) + evaluation + note + '{"kind": "step", "st'
@@ -88,12 +88,12 @@ def test_a_million_lines_take_under_two_seconds(tmp_path, loss):
     run = fabricate(tmp_path / "run", steps=10)
     head, tail = (
         '{"kind": "step", "step": ',
-        f', "loss": {loss}, "lr": 0.00291, "grad_norm": 1.2345, "tokens": 1234567}}\n',
+        f', "loss": {loss}, "learning_rate": 0.00291, "grad_norm": 1.2345, "tokens": 1234567}}\n',
     )
     with (run / "metrics.jsonl").open("w") as file:
         file.writelines(f"{head}{i}{tail}" for i in range(1, 1_000_001))
         file.write(
-            json.dumps({"kind": "evaluation", "step": 1_000_000, "measures": {"masked_accuracy": 0.3}}) + "\n"
+            json.dumps({"kind": "evaluation", "step": 1_000_000, "figures": {"masked_accuracy": 0.3}}) + "\n"
         )
     begun = time.process_time()
     page = write_report(run)

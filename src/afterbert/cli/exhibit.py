@@ -13,6 +13,8 @@ from rich.text import Text
 
 from afterbert.base.noise import Noise
 from afterbert.cli.terminal import console, safe
+from afterbert.objectives import Objective
+from afterbert.objectives.mixture import Mixture
 from afterbert.pretext.task import Pretext
 from afterbert.probes.picture import Cell, Picture, picture_of
 from afterbert.probes.pieces import piece_texts
@@ -72,18 +74,28 @@ def _tokenizer_folder(folder: Path | None, recipe: TokenizerRecipe, scratch: Pat
 def print_task(resolved: Resolved, store: Store, *, seed: int) -> None:
     """One row of the recipe's task."""
     console.print(f"\n[bold]{resolved.name}[/bold]: {safe(resolved.recipe.title)}")
-    objective = resolved.recipe.objective
+    objective, noise = resolved.recipe.objective, Noise(seed)
+    for name, task, pretext in _tasks(objective):
+        if name:
+            console.print(f"  [italic]{name}[/italic]")
+        plan = task.plan(
+            store.split("train"), length=resolved.recipe.length, vocabulary=store.vocabulary, noise=noise
+        )
+        numbers = np.arange(min(1, len(plan)))
+        posed = pretext.pose(plan.rows(numbers), noise, store.vocabulary, plan.labels(numbers))
+        print_picture(picture_of(posed, piece_texts(store.tokenizer)))
+
+
+def _tasks(objective: Objective) -> list[tuple[str, Objective, Pretext]]:
+    """The tasks an objective poses, each with its name; one without a name where it poses a single one."""
+    if isinstance(objective, Mixture):
+        return [
+            (member.name, task, pretext)
+            for member in objective.members
+            for _, task, pretext in _tasks(member.objective)
+        ]
     pretext = getattr(objective, "pretext", None)
-    if not isinstance(pretext, Pretext):
-        console.print("  this objective poses no task of its own")
-        return
-    noise = Noise(seed)
-    plan = objective.plan(
-        store.split("train"), length=resolved.recipe.length, vocabulary=store.vocabulary, noise=noise
-    )
-    numbers = np.arange(min(1, len(plan)))
-    posed = pretext.pose(plan.rows(numbers), noise, store.vocabulary, plan.labels(numbers))
-    print_picture(picture_of(posed, piece_texts(store.tokenizer)))
+    return [("", objective, pretext)] if isinstance(pretext, Pretext) else []
 
 
 def print_picture(picture: Picture) -> None:
@@ -154,6 +166,7 @@ def print_model(resolved: Resolved) -> None:
     predicted = recipe.model.num_parameters(size)
     console.print(f"  predicted {predicted:,} parameters in the backbone")
     flops = recipe.model.flops_per_token(size, recipe.length)
+    head_flops = recipe.model.lm_head_flops(size)
     console.print(
-        f"  {flops / 1e6:,.2f} MFLOPs a token forward at length {recipe.length}, head {recipe.model.lm_head_flops(size) / 1e6:,.2f} a piece"
+        f"  {flops / 1e6:,.2f} MFLOPs a token forward at length {recipe.length}, head {head_flops / 1e6:,.2f} a piece"
     )

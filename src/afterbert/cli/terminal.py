@@ -7,6 +7,7 @@ import time
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -43,6 +44,31 @@ class Lines:
         if now or moment - self._last >= self.every:
             self._last = moment
             print(text, flush=True)
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>{title}</title>
+<style>{{stylesheet}} body {{{{ color: {{foreground}}; background: {{background}}; margin: 2em; }}}}</style></head>
+<body><pre style="font-family: monospace; line-height: 1.5; white-space: pre-wrap"><code>{{code}}</code></pre></body></html>
+"""
+
+
+@contextmanager
+def recorded(path: Path | None, *, title: str) -> Iterator[None]:
+    """What the console prints inside is also written to a self-contained HTML page at `path`, if there is one."""
+    if path is None:
+        yield
+        return
+    console.record = True
+    try:
+        yield
+        page = console.export_html(code_format=_PAGE.format(title=title), inline_styles=False)
+        path.write_text(page, encoding="utf-8")
+    finally:
+        console.record = False
+    print(path)
 
 
 @contextmanager

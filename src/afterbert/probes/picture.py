@@ -78,7 +78,7 @@ def actions_of(posed: Posed) -> np.ndarray:
     if all(step.keeps_places for step in posed.steps):
         actions[actions == "moved"] = ""
         hidden = shown.planes.get("hidden", np.zeros(shown.num_pieces, dtype=bool))
-        for step in posed.steps:
+        for step in (step for step in posed.steps if step.corruption.hides):
             chosen = step.chosen.positions
             same = shown.piece_ids[chosen] == posed.original.piece_ids[chosen]
             actions[chosen] = np.where(hidden[chosen], "mask", np.where(same, "keep", "random"))

@@ -43,7 +43,7 @@ def curves_of(record: RunRecord) -> Curves:
     metrics = record.metrics
     large = (_loss(record), _accuracy(record))
     small = [
-        _small(metrics, "lr", "learning rate", "{:.3g}".format),
+        _small(metrics, "learning_rate", "learning rate", "{:.3g}".format),
         _small(metrics, "grad_norm", "gradient norm before clipping", figures.number),
         _small(metrics, "tokens_per_second", "tokens per second", figures.large),
     ]

@@ -18,7 +18,6 @@ from afterbert.report.thinned_lines import thinned_lines
 
 # How base.runs writes what is no finite number.
 _NEVER_SKIPPED = (b'"evaluation"', b'"text"', b'"nan"', b'inf"')
-_TRAINERS_WORDS = {"lr": "learning_rate", "measures": "figures"}
 _SPOKEN = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -83,7 +82,7 @@ def read_metrics(path: Path) -> Metrics:
         columns=_columns(steps),
         parts=_parts(steps),
         evaluations=tuple(
-            Evaluation(_number(r["step"]), _numbers(_either(r, "measures"))) for r in evaluations
+            Evaluation(_number(r["step"]), _numbers(r.get("figures"))) for r in evaluations
         ),
         notes=tuple(Note(_number(r["step"]), r["text"]) for r in records if isinstance(r.get("text"), str)),
         not_finite=np.unique([_number(record["step"]) for record in records if _is_broken(record)]),
@@ -112,22 +111,17 @@ def _not_overwritten(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _columns(steps: list[dict[str, Any]]) -> dict[str, np.ndarray]:
-    names = ("step", "loss", "lr", "grad_norm", "tokens", "tokens_per_second", "seconds")
+    names = ("step", "loss", "learning_rate", "grad_norm", "tokens", "tokens_per_second", "seconds")
     return {
-        name: np.array([_number(_either(r, name)) for r in steps])
+        name: np.array([_number(r.get(name)) for r in steps])
         for name in names
-        if any(_either(record, name) is not None for record in steps)
+        if any(record.get(name) is not None for record in steps)
     }
 
 
 def _is_broken(record: dict[str, Any]) -> bool:
     told = [record[name] for name in ("loss", "grad_norm") if record.get(name) is not None]
     return record["kind"] == "non_finite" or any(not math.isfinite(_number(value)) for value in told)
-
-
-def _either(record: dict[str, Any], name: str) -> Any:
-    """A value by our word for it, or by the trainer's."""
-    return record.get(name, record.get(_TRAINERS_WORDS.get(name, name)))
 
 
 def _parts(steps: list[dict[str, Any]]) -> dict[str, np.ndarray]:

@@ -27,6 +27,7 @@ def show(
         bool, typer.Option("--model", help="Show the recipe's model instead: parts, parameters, FLOPs.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Another seed draws other masks.")] = 0,
+    html: Annotated[Path | None, typer.Option(help="Also write what is shown to this HTML file.")] = None,
 ) -> None:
     """Show what a pre-training task does to a text: what is read, what is asked, who sees whom.
 
@@ -37,18 +38,19 @@ def show(
     """
     from afterbert.base.errors import UserError
     from afterbert.cli.exhibit import print_model, print_task, shown_store
+    from afterbert.cli.terminal import recorded
     from afterbert.recipes import known, resolve
 
     overrides = settings_only(context)
     names = known() if recipe == "all" else [recipe]
-    if model:
-        for name in names:
-            print_model(resolve(name, size=size, overrides=overrides))
-        return
-    if not text:
+    resolved = [resolve(name, size=size, overrides=overrides) for name in names]
+    if not text and not model:
         raise UserError('no text is given; write it in quotes: afterbert show "The cat sat on the mat."')
     folder = Path(tokenizer) if tokenizer else None
-    for name in names:
-        resolved = resolve(name, size=size, overrides=overrides)
-        with shown_store(text, resolved.recipe.tokenizer, folder) as store:
-            print_task(resolved, store, seed=seed)
+    with recorded(html, title="What each task does to a text"):
+        for one in resolved:
+            if model or not text:
+                print_model(one)
+                continue
+            with shown_store(text, one.recipe.tokenizer, folder) as store:
+                print_task(one, store, seed=seed)
