@@ -104,6 +104,23 @@ class TaskFeed:
         """For the trainer: one batch a step, a new view each epoch."""
         return Feed(plan=self.plan, pose=self.pose, noise=Noise(seed), batch_size=1)
 
+    def drawn(self, seed: int, num_steps: int) -> dict[str, int]:
+        """Task -> training rows that the first steps of a run hold. A pure function, as the batches are: what
+        a run will draw, and what a run of so many steps has drawn."""
+
+        def counted(plan: Plan, numbers: np.ndarray, noise: Noise) -> Batch:
+            assert isinstance(plan, TaskPlan)
+            name, units = plan.batches[int(numbers[0])]
+            return Batch({}, {name: len(units)}, 0, np.zeros(0, dtype=np.uint64))
+
+        found = dict.fromkeys(self.units, 0)
+        feed = Feed(plan=self.plan, pose=counted, noise=Noise(seed), batch_size=1)
+        for step in range(num_steps):
+            for batch in feed.step(step):
+                for name, count in batch.counts.items():
+                    found[name] += count
+        return found
+
     def _grouped(self, name: str, noise: Noise) -> list[np.ndarray]:
         """One round through a task's units, in batches of like length; the batches in an order by chance."""
         units = self.units[name]

@@ -52,7 +52,14 @@ def finetune(
     finished seeds are read and a broken one goes on. Raises UserError for whatever the user can mend, before
     the first step.
     """
-    bench = Bench.of(model, tasks, settings)
+    return tune(Bench.of(model, tasks, settings), out, device=device, observers=observers)
+
+
+def tune(
+    bench: Bench, out: Path, *, device: torch.device | str = "cpu", observers: Sequence[Observer] = ()
+) -> FineTuned:
+    """The same for a bench that is set up already."""
+    model, settings = bench.model, bench.settings
     runs: list[Predictions] = []
     seconds: list[float] = []
     for seed in range(settings.seed, settings.seed + settings.num_seeds):

@@ -78,8 +78,8 @@ def load_finetuned(name: str | Path, *, device: torch.device | str = "cpu") -> L
     tasks: dict[str, Task] = {}
     heads: dict[str, Head] = {}
     for one in answers["tasks"]:
-        tasks[one] = config.build(Task, _located(answers["tasks"][one], origin))  # type: ignore[type-abstract]
-        heads[one] = config.build(Head, _located(answers["heads"][one], origin))  # type: ignore[type-abstract]
+        tasks[one] = config.build(Task, located(answers["tasks"][one], origin))  # type: ignore[type-abstract]
+        heads[one] = config.build(Head, located(answers["heads"][one], origin))  # type: ignore[type-abstract]
     summary: Summary | None = answers["summary"]
     module = TaskModule(model, _built(model, tasks, heads, summary))
     module.heads.load_state_dict(load_file(path / _HEADS))
@@ -95,10 +95,10 @@ def _built(model: Model, tasks: dict[str, Task], heads: dict[str, Head], summary
     return made
 
 
-def _located(plain: object, origin: str) -> Node:
+def located(plain: object, origin: str) -> Node:
     """Plain JSON as a tree, every value from `origin`."""
     if isinstance(plain, dict):
-        return Node({key: _located(value, origin) for key, value in plain.items()}, origin)
+        return Node({key: located(value, origin) for key, value in plain.items()}, origin)
     if isinstance(plain, list):
-        return Node([_located(value, origin) for value in plain], origin)
+        return Node([located(value, origin) for value in plain], origin)
     return Node(plain, origin)

@@ -1,0 +1,309 @@
+"""What `finetune` and `score` do: tasks found and looked over, settings read, figures as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from rich.table import Table
+
+from afterbert.base.config import build, digest, to_plain
+from afterbert.base.errors import UserError
+from afterbert.base.runs import RunFolder
+from afterbert.base.tree import Node, override
+from afterbert.cli.terminal import console, safe
+from afterbert.cli.watch import Watch
+from afterbert.downstream.backbone import Model
+from afterbert.downstream.bench import Bench
+from afterbert.downstream.data import TaskData, read
+from afterbert.downstream.evaluating import evaluate
+from afterbert.downstream.find_task import find_task, parse_columns
+from afterbert.downstream.finetuning import FineTuned, tune
+from afterbert.downstream.results import TaskResult
+from afterbert.downstream.saving import load_finetuned, located
+from afterbert.downstream.settings import FineTuning
+from afterbert.downstream.source import TaskSource
+from afterbert.downstream.tasks.minimal_pairs import MinimalPairs as PairsTask
+from afterbert.probes.minimal_pairs import MinimalPairs, Reader
+from afterbert.training.observers import Observer
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked of `finetune`. epochs: another way to write the budget."""
+
+    model: str
+    tasks: tuple[str, ...]
+    out: Path | None = None
+    kind: str | None = None
+    format: str | None = None
+    columns: str | None = None
+    drop_leaked: bool = False
+    epochs: float | None = None
+    from_scratch: bool = False
+    overrides: tuple[tuple[str, str], ...] = ()
+    dry_run: bool = False
+
+
+def fine_tune(request: Request) -> int:
+    """The exit status: 0 finished, 143 or 130 stopped by a signal with everything saved."""
+    settings = settings_of(request)
+    sources = [_found(spec, request.kind, request.format, request.columns) for spec in request.tasks]
+    tasks = [_read(source, drop_leaked=request.drop_leaked) for source in sources]
+    model = Model.load(request.model)
+    bench = Bench.of(model.from_scratch() if request.from_scratch else model, tasks, settings)
+    _say_notes(bench.notes)
+    _say_rows(bench)
+    _say_mix(bench, "the mix to come", _planned_steps(bench))
+    if request.dry_run:
+        console.print(safe(yaml.safe_dump(to_plain(settings), sort_keys=False, allow_unicode=True)), end="")
+        return 0
+    out = request.out or _folder_for(bench)
+    console.print(f"writes to: {safe(str(out))}")
+    with _WatchEach(settings.num_seeds) as watch:
+        done = tune(bench, out, device=_device(), observers=[watch])
+    if done.outcome is not None:
+        console.print(f"stopped at step {done.outcome.step}, everything saved; the same command goes on")
+        return done.outcome.exit_code
+    for number in range(settings.seed, settings.seed + settings.num_seeds):
+        status = RunFolder.open(out / f"seed-{number}").status()
+        if status is not None:
+            _say_mix(bench, f"the mix as it was, seed {number}", status.step, seed=number)
+    print_results(done.results)
+    _say_places(done, bench)
+    return 0
+
+
+def settings_of(request: Request) -> FineTuning:
+    """Defaults with what was given laid over them. Raises UserError with every mistake."""
+    given = dict(request.overrides)
+    if request.epochs is not None:
+        if "budget" in given:
+            raise UserError(
+                f"--epochs {request.epochs:g} and --budget {given['budget']} say two lengths; keep one"
+            )
+        given["budget"] = f"{request.epochs:g}epochs"
+    tree = located(to_plain(FineTuning()), "defaults")
+    for dotted, written in given.items():
+        tree = override(tree, dotted.removeprefix("finetuning."), written)
+    return build(FineTuning, _in_their_own_words(tree))
+
+
+def _in_their_own_words(node: Node) -> Node:
+    """The tree with origins as the verb spells its options."""
+    said = {
+        "--num_seeds": "--seeds",
+        "--optimizer.learning_rate": "--learning-rate",
+        "--batch_size": "--batch-size",
+        "--layer_decay": "--layer-decay",
+        "--class_weights": "--class-weights",
+    }
+    value = node.value
+    if isinstance(value, dict):
+        value = {key: _in_their_own_words(child) for key, child in value.items()}
+    return Node(value, said.get(node.origin, node.origin))
+
+
+def score_task(folder: str, spec: str, *, task: str | None, kind: str | None, columns: str | None) -> None:
+    """A fine-tuned model's figures on the rows of a task file, as a table."""
+    loaded = load_finetuned(folder, device=_device())
+    source = _found(spec, kind, None, columns)
+    done = evaluate(loaded, source, task=task, device=_device())
+    _say_notes(done.data.notes)
+    if not done.result.splits:
+        raise UserError(f"{spec}: no row has a label, so nothing can be scored")
+    print_results([done.result])
+
+
+def score_pairs(name: str, spec: str, *, max_pairs: int | None) -> None:
+    """How often a model finds the better sentence of a pair likelier, overall and by group."""
+    source = _found(spec, "minimal_pairs", None, None)
+    data = read(source, needs_training=False)
+    _say_notes(data.notes)
+    reader = Reader.load(name, device=_device())
+    question = MinimalPairs(reading=reader.reading)
+    table = Table(box=None, header_style="bold", title_justify="left")
+    for column in ("pairs of", "count", "right", "the shorter one"):
+        table.add_column(column, justify="left" if column == "pairs of" else "right")
+    for split in data.splits:
+        rows = data.usable(split)[:max_pairs]
+        pairs = [(row.texts[0], row.texts[1]) for row in rows]
+        groups = [row.group for row in rows]
+        found = question(reader.predict, reader.tokenizer, pairs, groups, device=_device())
+        guesses = PairsTask().baseline((), rows).predictions
+        for group in [*found.by_group, ""] if any(groups) else [""]:
+            mine = [guess for guess, one in zip(guesses, groups) if not group or one == group]
+            right = found.by_group[group] if group else found.accuracy
+            table.add_row(
+                safe(group or f"{data.name} {split}"),
+                f"{len(mine):,}",
+                f"{right:.1%}",
+                f"{mine.count(0) / len(mine):.1%}",
+            )
+    console.print(table)
+    console.print(f"read {question.reading.replace('_', ' ')}; likelihoods are sums over pieces")
+
+
+def print_results(results: Sequence[TaskResult]) -> None:
+    """A line for each metric: what guessing scores, mean and spread over seeds; for the main metric the
+    interval and the gain over guessing."""
+    table = Table(box=None, header_style="bold")
+    for column in ("task", "rows", "metric", "guessing", "mean", "spread", "95% interval", "gain"):
+        table.add_column(column, justify="left" if column in ("task", "metric") else "right")
+    for result in results:
+        for split, figures in result.splits.items():
+            for number, (name, spread) in enumerate(figures.metrics.items()):
+                scale = _scale(name)
+                first = number == 0
+                table.add_row(
+                    safe(f"{result.name} {split}") if first else "",
+                    f"{figures.rows:,}" if first else "",
+                    name,
+                    scale(figures.baseline_metrics[name]),
+                    f"[bold]{scale(spread.mean)}[/bold]" if first else scale(spread.mean),
+                    "" if spread.deviation is None else scale(spread.deviation),
+                    f"{scale(figures.interval.low)} to {scale(figures.interval.high)}" if first else "",
+                    _gain(figures.gain, scale) if first else "",
+                )
+    console.print(table)
+    guesses = {f"{r.name}: {figures.baseline}" for r in results for figures in r.splits.values()}
+    for line in sorted(guesses):
+        console.print(f"guessing for {safe(line)}")
+
+
+def _gain(gain: Any, scale: Any) -> str:
+    sign = "+" if gain.estimate >= 0 else ""
+    return f"{sign}{scale(gain.estimate)} ({scale(gain.low)} to {scale(gain.high)})"
+
+
+def _scale(metric: str) -> Any:
+    """How a metric's values are written: in percent but for errors."""
+    return (
+        (lambda value: f"{value:.3f}") if metric == "squared_error" else (lambda value: f"{100 * value:.1f}")
+    )
+
+
+def _found(spec: str, kind: str | None, format: str | None, columns: str | None) -> TaskSource:
+    source = find_task(spec, kind=kind, format=format, columns=parse_columns(columns) if columns else None)
+    console.print(safe(source.why))
+    return source
+
+
+def _read(source: TaskSource, *, drop_leaked: bool) -> TaskData:
+    data = read(source)
+    return data.without_leaks() if drop_leaked else data
+
+
+def _say_notes(notes: Sequence[str]) -> None:
+    for note in notes:
+        console.print(f"note: {safe(note)}")
+
+
+def _say_rows(bench: Bench) -> None:
+    for data in bench.tasks:
+        counts = ", ".join(f"{split} {len(rows):,}" for split, rows in data.splits.items())
+        labels = getattr(data.task, "labels", ())
+        classes = f"; {len(labels)} labels: {', '.join(map(str, labels[:6]))}" if labels else ""
+        more = ", ..." if len(labels) > 6 else ""
+        console.print(safe(f"{data.name}: rows: {counts}{classes}{more}"))
+
+
+def _planned_steps(bench: Bench) -> int | None:
+    """Steps of a run, where they are known before it; an epoch of a feed is as many batches as all tasks
+    have."""
+    budget = bench.settings.budget
+    if budget.unit == "steps":
+        return int(budget.amount)
+    if budget.unit == "epochs":
+        per_epoch = sum(bench.feed().sizes.values())
+        return max(1, -int(-budget.amount * per_epoch // 1))
+    return None
+
+
+def _say_mix(bench: Bench, title: str, steps: int | None, *, seed: int | None = None) -> None:
+    """Of several tasks: how many of the steps' rows come from each, and how many rounds through it that is."""
+    if len(bench.tasks) < 2:
+        return
+    feed = bench.feed()
+    per_round = sum(feed.sizes.values())
+    drawn = feed.drawn(bench.settings.seed if seed is None else seed, steps or per_round)
+    told = f"{steps:,} steps" if steps else f"each {per_round:,} steps"
+    table = Table(box=None, header_style="bold", title=f"{title}: {told}", title_justify="left")
+    for column in ("task", "training rows", "rows drawn", "share", "epochs"):
+        table.add_column(column, justify="left" if column == "task" else "right")
+    for line in mix_lines({name: len(units) for name, units in feed.units.items()}, drawn):
+        table.add_row(*map(safe, line))
+    console.print(table)
+
+
+def mix_lines(sizes: Mapping[str, int], drawn: Mapping[str, int]) -> list[tuple[str, ...]]:
+    """Task, its rows, rows drawn, share of all that are drawn, epochs.
+
+    >>> mix_lines({"a": 100, "b": 50}, {"a": 300, "b": 100})
+    [('a', '100', '300', '75.0%', '3.00'), ('b', '50', '100', '25.0%', '2.00')]
+    """
+    total = sum(drawn.values())
+    return [
+        (name, f"{size:,}", f"{drawn[name]:,}", f"{drawn[name] / total:.1%}", f"{drawn[name] / size:.2f}")
+        for name, size in sizes.items()
+    ]
+
+
+def _say_places(done: FineTuned, bench: Bench) -> None:
+    first = done.out / f"seed-{bench.settings.seed}"
+    every = (
+        f" (and {bench.settings.num_seeds - 1} more seeds beside it)" if bench.settings.num_seeds > 1 else ""
+    )
+    console.print(f"model:       {safe(str(first / 'model'))}{every}")
+    console.print(f"predictions: {safe(str(first / 'predictions'))}")
+    console.print(f"figures:     {safe(str(done.out / 'results.json'))}")
+
+
+def _folder_for(bench: Bench) -> Path:
+    """A folder named by all that decides the figures but the number of seeds, so that the same command finds
+    its runs again, and more seeds join them."""
+    made_of = bench.identity(bench.settings.seed).plain()
+    names = "-".join(data.name for data in bench.tasks)[:60]
+    return Path("runs", f"finetune-{names}-{digest(made_of, length=8)}")
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+class _WatchEach(Observer):
+    """A fresh bar for each seed's run."""
+
+    def __init__(self, num_seeds: int) -> None:
+        self._num_seeds, self._begun = num_seeds, 0
+        self._watch = Watch()
+
+    def on_start(self, *, step: int, total_steps: int) -> None:
+        self._watch.close()
+        self._watch = Watch()
+        self._begun += 1
+        if self._num_seeds > 1:
+            console.print(f"run {self._begun} (of {self._num_seeds} seeds at most)")
+        self._watch.on_start(step=step, total_steps=total_steps)
+
+    def on_step(self, record: Mapping[str, Any]) -> None:
+        self._watch.on_step(record)
+
+    def on_evaluation(self, record: Mapping[str, Any]) -> None:
+        self._watch.on_evaluation(record)
+
+    def on_checkpoint(self, *, step: int, path: Path) -> None:
+        self._watch.on_checkpoint(step=step, path=path)
+
+    def on_note(self, text: str) -> None:
+        self._watch.on_note(text)
+
+    def __enter__(self) -> _WatchEach:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._watch.close()

@@ -1,0 +1,135 @@
+"""`afterbert finetune`: a model and labelled rows in, predictions and figures out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+TAKES_RECIPE_OPTIONS = True
+
+_DATA, _TRAINING, _MANY = "Data", "Training", "Many tasks"
+
+
+def finetune(
+    context: typer.Context,
+    model: Annotated[str, typer.Option("--model", "-m", help="A run or model folder, or a hub name.")],
+    task: Annotated[
+        list[str],
+        typer.Option("--task", "-t", help="NAME:PATH, PATH, a task file or hub:NAME; once for each task."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Where to write; default: below runs/.")
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="The kind of task, where the guess is wrong.", rich_help_panel=_DATA)
+    ] = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", help="The files' format.", rich_help_panel=_DATA)
+    ] = None,
+    columns: Annotated[str | None, typer.Option(help="text=review,label=3", rich_help_panel=_DATA)] = None,
+    drop_leaked: Annotated[
+        bool,
+        typer.Option(
+            "--drop-leaked", help="Leave out training rows that other splits hold.", rich_help_panel=_DATA
+        ),
+    ] = False,
+    epochs: Annotated[
+        float | None, typer.Option(help="Rounds through the training rows.", rich_help_panel=_TRAINING)
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", "-b", help="5min, 500steps, ...", rich_help_panel=_TRAINING)
+    ] = None,
+    learning_rate: Annotated[
+        str | None, typer.Option("--learning-rate", "--lr", help="The highest.", rich_help_panel=_TRAINING)
+    ] = None,
+    batch_size: Annotated[str | None, typer.Option(help="Rows a step.", rich_help_panel=_TRAINING)] = None,
+    length: Annotated[
+        str | None, typer.Option(help="Pieces a row at most.", rich_help_panel=_TRAINING)
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="How many runs, for mean and spread.", rich_help_panel=_TRAINING)
+    ] = None,
+    seed: Annotated[str | None, typer.Option(help="The first one's seed.", rich_help_panel=_TRAINING)] = None,
+    frozen: Annotated[
+        bool, typer.Option("--frozen", help="Only the heads learn.", rich_help_panel=_TRAINING)
+    ] = False,
+    layer_decay: Annotated[
+        str | None,
+        typer.Option(help="A layer's learning rate by that of the one above.", rich_help_panel=_TRAINING),
+    ] = None,
+    class_weights: Annotated[
+        str | None, typer.Option(help="none, or balanced.", rich_help_panel=_TRAINING)
+    ] = None,
+    head: Annotated[
+        str | None,
+        typer.Option(help="pooled, san, token, span, ..., text: write it.", rich_help_panel=_TRAINING),
+    ] = None,
+    keep: Annotated[str | None, typer.Option(help="last, or best on dev.", rich_help_panel=_TRAINING)] = None,
+    patience: Annotated[
+        str | None,
+        typer.Option(help="Stop after so many evaluations without a better one.", rich_help_panel=_TRAINING),
+    ] = None,
+    from_scratch: Annotated[
+        bool,
+        typer.Option("--from-scratch", help="The same model from random weights.", rich_help_panel=_TRAINING),
+    ] = False,
+    mixing: Annotated[
+        str | None,
+        typer.Option(
+            help="proportional, temperature, exponent, equal, fixed, scheduled.", rich_help_panel=_MANY
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what was found in the data and what would be done.")
+    ] = False,
+) -> int:
+    """Fine-tune a model on a task, or on several at once, and score it beside what guessing is worth.
+
+    Kind, format and columns of a task are guessed and said; a task file settles what a guess gets wrong.
+    Called again, finished seeds are read and a stopped one goes on. Any further setting is written
+    `--node.key VALUE` (`--optimizer.weight_decay 0.1`, `--mixing.limit 1000`, and where there is no node
+    `--finetuning.max_grad_norm 0.5`); `--dry-run` shows them all.
+
+    Examples:
+
+    `afterbert finetune --model runs/laptop-tiny-1a2b3c4d --task sst2:data/sst2 --seeds 3`
+
+    `afterbert finetune -m MODEL -t cola:data/cola -t stsb:data/stsb --mixing temperature --epochs 5`
+
+    `afterbert finetune -m MODEL -t reviews:reviews.csv --columns text=review,label=3 --from-scratch`
+    """
+    from afterbert.cli.options import settings_only
+    from afterbert.cli.tasking import Request, fine_tune
+
+    given = {
+        "budget": budget,
+        "optimizer.learning_rate": learning_rate,
+        "batch_size": batch_size,
+        "length": length,
+        "num_seeds": seeds,
+        "seed": seed,
+        "frozen": "true" if frozen else None,
+        "layer_decay": layer_decay,
+        "class_weights": class_weights,
+        "head": head,
+        "keep": keep,
+        "patience": patience,
+        "mixing": mixing,
+    }
+    named = [(name, value) for name, value in given.items() if value is not None]
+    request = Request(
+        model=model,
+        tasks=tuple(task),
+        out=out,
+        kind=kind,
+        format=format_,
+        columns=columns,
+        drop_leaked=drop_leaked,
+        epochs=epochs,
+        from_scratch=from_scratch,
+        overrides=(*named, *settings_only(context)),
+        dry_run=dry_run,
+    )
+    return fine_tune(request)

@@ -1,0 +1,163 @@
+"""`finetune` and `score` from the command line, on a tiny model and invented rows."""
+
+import json
+import re
+
+import pytest
+import torch
+
+from afterbert.cli.main import run
+from afterbert.cli.tasking import Request, settings_of
+from afterbert.downstream.tasks.sentence_classification import SentenceClassification
+from afterbert.downstream.tasks.tagging import Tagging
+from afterbert.interop.folder import export_folder
+from afterbert.models.encoder import Encoder
+from afterbert.text.tokenizers.wordpiece import WordPiece
+
+FOOD, NAMES = SentenceClassification().invented(), Tagging().invented()
+PAIRS = [("the cats are warm", "the cats is warm"), ("we loved every dish", "we loves every dish")]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """The folder of an encoder of one layer with fixed random weights."""
+    folder = tmp_path_factory.mktemp("model")
+    texts = [text for row in (*FOOD, *NAMES) for text in row.texts] + [
+        text for pair in PAIRS for text in pair
+    ]
+    tokenizer = WordPiece(vocab_size=300, min_frequency=1).make(texts * 3, corpus_bytes=9999)
+    tokenizer.save(folder / "tokenizer")
+    architecture = Encoder(
+        vocab_size=tokenizer.vocabulary.size,
+        hidden_size=32,
+        num_hidden_layers=1,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        backbone = architecture.build(tokenizer.vocabulary)
+        head = architecture.build_lm_head(backbone)
+    export_folder(
+        folder / "model",
+        architecture,
+        backbone,
+        head,
+        vocabulary=tokenizer.vocabulary,
+        tokenizer=folder / "tokenizer",
+    )
+    return folder
+
+
+@pytest.fixture
+def food(tmp_path):
+    rows = [{"text": row.texts[0], "label": row.label} for row in FOOD] + [{"text": "", "label": "positive"}]
+    for split in ("train", "dev"):
+        path = tmp_path / "food" / f"{split}.jsonl"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return f"food:{tmp_path / 'food'}"
+
+
+@pytest.fixture
+def names(tmp_path):
+    path = tmp_path / "names.conll"
+    rows = ["\n".join(f"{w} {t}" for w, t in zip(row.texts, row.label)) for row in NAMES * 2]
+    path.write_text("\n\n".join(rows) + "\n")
+    return f"names:{path}"
+
+
+QUICK = ["--lr", "3e-3", "--batch-size", "4", "--length", "32"]
+
+
+def test_two_seeds_of_a_task_end_in_a_table_and_can_be_scored(model, food, tmp_path, capsys):
+    out = tmp_path / "out"
+    asked = ["finetune", "--model", str(model), "--task", food, "--out", str(out), *QUICK]
+    assert run([*asked, "--epochs", "2", "--seeds", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "food: sentence classification (guessed: jsonl" in said
+    assert "1 rows with an empty text (first: " in said
+    assert "dev: 9 rows stand in train too" in said
+    written = json.loads((out / "results.json").read_text())["tasks"]["food"]["splits"]["dev"]
+    spread = written["metrics"]["accuracy"]
+    (line,) = [line for line in said.splitlines() if line.strip().startswith("food dev")]
+    figures = re.findall(r"-?\d+\.\d", line)
+    assert figures[:3] == [f"{100 * x:.1f}" for x in (0.5, spread["mean"], spread["deviation"])]
+    assert figures[3:5] == [f"{100 * written['interval'][end]:.1f}" for end in ("low", "high")]
+    assert f"model:       {out / 'seed-0' / 'model'} (and 1 more seeds" in said
+
+    assert run(["score", str(out / "seed-0"), "--task", food]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.strip().startswith("food dev")]
+    assert f"{100 * spread['values'][0]:.1f}" in line
+
+
+def test_a_mix_is_said_before_and_after(model, food, names, tmp_path, capsys):
+    asked = [
+        "finetune",
+        "--model",
+        str(model),
+        "-t",
+        food,
+        "-t",
+        names,
+        "--out",
+        str(tmp_path / "out"),
+        *QUICK,
+    ]
+    assert (
+        run([*asked, "--budget", "6steps", "--mixing", "fixed", "--mixing.weights", "{food: 1, names: 3}"])
+        == 0
+    )
+    said = capsys.readouterr().out
+    before, after = said.split("the mix as it was, seed 0: 6 steps")
+    tables = [re.search(r"^ *names +(\d+) +(\d+) +", part, re.MULTILINE).groups() for part in (before, after)]
+    assert tables[0] == tables[1]
+    assert "the mix to come: 6 steps" in before
+    assert "names dev" in after
+
+
+def test_a_dry_run_trains_nothing(model, food, tmp_path, capsys):
+    asked = ["finetune", "--model", str(model), "--task", food, "--out", str(tmp_path / "out"), "--frozen"]
+    assert run([*asked, "--dry-run", "--optimizer.weight_decay", "0.5"]) == 0
+    said = capsys.readouterr().out
+    assert "frozen: true" in said
+    assert "weight_decay: 0.5" in said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--optimizer.weight_decai", "1"], "did you mean 'weight_decay'?"),
+        (["--batch-size", "0"], "--batch-size is 0, must be greater than 0"),
+        (["--epochs", "1", "--budget", "3min"], "--epochs 1 and --budget 3min say two lengths; keep one"),
+        (["--layer-dekay", "1"], "did you mean '--layer-decay'?"),
+        (["--mixing", "proportionate"], "did you mean 'proportional'?"),
+        (["--head", "token"], "head token cannot answer sentence classification"),
+        (["--columns", "text=tekst"], "tekst"),
+    ],
+)
+def test_a_mistake_is_one_line(words, said, model, food, capsys):
+    assert run(["finetune", "--model", str(model), "--task", food, *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+
+
+def test_settings_without_a_node_can_be_given():
+    overrides = (("finetuning.max_grad_norm", "0.5"), ("optimizer.learning_rate", "1e-4"))
+    made = settings_of(Request("m", ("t",), epochs=2.5, overrides=overrides))
+    assert (made.max_grad_norm, made.optimizer.learning_rate, str(made.budget)) == (0.5, 1e-4, "2.5epochs")
+
+
+def test_pairs_are_scored_with_any_model(model, tmp_path, capsys):
+    path = tmp_path / "agreement.jsonl"
+    lines = [{"sentence_good": good, "sentence_bad": bad, "UID": "number"} for good, bad in PAIRS]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert run(["score", str(model), "--pairs", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"^ *number +2 +\d+\.0% +\d+\.0% *$", said, re.MULTILINE)
+
+
+def test_scoring_needs_one_question(model, capsys):
+    assert run(["score", str(model)]) == 2
+    assert "either --task PATH or --pairs FILE" in capsys.readouterr().err
