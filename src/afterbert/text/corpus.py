@@ -23,6 +23,7 @@ from afterbert.text.workers import in_order
 # (done, total, phase): bytes of text, or shares of the work
 Progress = Callable[[float, float, str], None]
 
+_SURVEY_BYTES = 100_000_000  # read by one process in the time that another needs to start
 _MOST_LANGUAGES = 256  # a byte a document
 _PART_BYTES, _LARGE_PART_BYTES, _LARGE_BYTES = 4_000_000, 64_000_000, 8e9
 
@@ -81,7 +82,7 @@ class Corpus:
             self.policy,
             held_out=self.held_out,
             sample_bytes=sample_bytes,
-            processes=self._processes,
+            processes=min(self._processes, 1 + self.total_bytes // _SURVEY_BYTES),
             progress=self._counting("reading"),
         )
 
