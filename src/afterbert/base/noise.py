@@ -7,7 +7,7 @@ splitmix64 (Steele, Lea, Flood 2014), applied to the running state once for each
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import xxhash
@@ -60,11 +60,11 @@ class Noise:
 
     def of(self, stream: str) -> Noise:
         """The named sub-stream; names nest."""
-        return replace(self, stream=f"{self.stream}/{stream}")
+        return Noise(self.seed, f"{self.stream}/{stream}", self.view)
 
     def seen_as(self, view: int) -> Noise:
         """The same streams in another view of the data (dynamic masking draws one view an epoch)."""
-        return replace(self, view=view)
+        return Noise(self.seed, self.stream, view)
 
     def _start(self) -> np.uint64:
         return np.uint64(xxhash.xxh3_64_intdigest(f"{self.seed}:{self.view}:{self.stream}".encode()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from afterbert.base.errors import UserError
@@ -43,31 +45,38 @@ def end_id(vocabulary: Vocabulary) -> int:
     return vocabulary.eos if vocabulary.eos is not None else vocabulary.need("sep")
 
 
-def kept_places(posed: Posed, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """int64 [N], bool [chosen]: the original flat positions of what step `number` chose, and which of its
-    pieces have one (inserted ones have not).
+def kept_places(posed: Posed, number: int) -> tuple[np.ndarray, np.ndarray | slice]:
+    """int64 [N]: the original flat positions of what step `number` chose, and which of its pieces have one
+    (inserted ones have not).
     """
     places = posed.places_first(number, posed.steps[number].chosen.positions)
+    if number == 0:
+        return places, slice(None)
     return places[places >= 0], places >= 0
 
 
 def written(
-    original: Rows, row_starts: np.ndarray, ids: np.ndarray, places: np.ndarray, is_special: np.ndarray
+    original: Rows,
+    row_starts: np.ndarray,
+    ids: np.ndarray,
+    places: np.ndarray,
+    is_special: np.ndarray,
+    ends: Sequence[np.ndarray | int],
 ) -> WrittenText:
-    """A target text with these row starts, of pieces [N] that stood at these flat positions of the original."""
-    target = Rows(ids.astype(np.int32), row_starts, original.keys, {"special": is_special})
-    return WrittenText(target, places=np.maximum(places - original.row_starts[:-1][target.row_of], 0))
-
-
-def with_end(text: WrittenText, end: np.ndarray | int) -> WrittenText:
-    """The text with one more special piece (one id, or [B]) at the end of each row, standing after the last place."""
-    target, places, ends = text.target, text.places, text.target.row_starts[1:]
-    assert places is not None
-    last = np.where(target.lengths > 0, np.append(places, 0)[ends - 1], -1)
-    rows = Rows(
-        np.insert(target.piece_ids, ends, end),
-        target.row_starts + np.arange(len(target) + 1),
-        target.keys,
-        {"special": np.insert(target.planes["special"], ends, True)},
-    )
-    return WrittenText(rows, places=np.insert(places, ends, last + 1))
+    """A target text with these row starts, of pieces [N] that stood at these flat positions of the original;
+    `ends`, ids of special pieces (one, or [B]), close each row and stand after its last place.
+    """
+    lengths = np.diff(row_starts)
+    in_row = np.maximum(places - np.repeat(original.row_starts[:-1], lengths), 0)
+    last = np.where(lengths > 0, np.append(in_row, 0)[row_starts[1:] - 1], -1)
+    starts = row_starts + len(ends) * np.arange(len(row_starts))
+    is_end = np.zeros(starts[-1], dtype=bool)
+    for number in range(len(ends)):
+        is_end[starts[1:] - len(ends) + number] = True
+    all_ids, all_places = np.empty(len(is_end), dtype=np.int32), np.empty(len(is_end), dtype=np.int64)
+    all_special, is_text = is_end.copy(), ~is_end
+    all_ids[is_text], all_places[is_text], all_special[is_text] = ids, in_row, is_special
+    for number, end in enumerate(ends):
+        where = starts[1:] - len(ends) + number
+        all_ids[where], all_places[where] = end, last + 1 + number
+    return WrittenText(Rows(all_ids, starts, original.keys, {"special": all_special}), places=all_places)

@@ -14,7 +14,7 @@ import numpy as np
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.answers import Answer
-from afterbert.pretext.answers._text import end_id, hides_text, kept_places, with_end, written
+from afterbert.pretext.answers._text import end_id, hides_text, kept_places, written
 from afterbert.pretext.edits import Edit, Extents
 from afterbert.pretext.pairings import Pairing
 from afterbert.pretext.posed import Posed, WrittenText
@@ -39,6 +39,5 @@ class Dropped(Answer):
         places = np.unique(np.concatenate([kept_places(posed, number)[0] for number in hiding]))
         original = posed.original
         starts = np.searchsorted(places, original.row_starts)
-        none = np.zeros(len(places), dtype=bool)
-        text = written(original, starts, original.piece_ids[places], places, none)
-        return with_end(text, end_id(vocabulary))
+        is_special = np.zeros(len(places), dtype=bool)
+        return written(original, starts, original.piece_ids[places], places, is_special, [end_id(vocabulary)])

@@ -16,8 +16,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.rows import starts_of
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.answers import Answer
-from afterbert.pretext.answers._text import end_id, is_marking, kept_places, with_end, written
-from afterbert.pretext.corruptions._edits import marks_of
+from afterbert.pretext.answers._text import end_id, is_marking, kept_places, written
 from afterbert.pretext.edits import Edit, Extents
 from afterbert.pretext.pairings import Pairing
 from afterbert.pretext.posed import Posed, WrittenText
@@ -45,7 +44,7 @@ class MissingSpans(Answer):
 
     def __call__(self, posed: Posed, vocabulary: Vocabulary) -> WrittenText:
         number, step = next((n, step) for n, step in enumerate(posed.steps) if is_marking(step.corruption))
-        marks = marks_of(step.chosen)
+        marks = step.chosen.marks
         places, is_text = kept_places(posed, number)
         sizes, is_full = np.ones(len(marks.positions), dtype=np.int64), ~marks.is_gap
         sizes[is_full] += np.bincount(step.chosen.spans[is_text], minlength=int(is_full.sum()))
@@ -59,14 +58,16 @@ class MissingSpans(Answer):
         )
         ids[~is_mark], where[~is_mark] = posed.original.piece_ids[places], places
         of_row = np.searchsorted(marks.positions, step.before.row_starts)  # the marks before each row
-        text = written(posed.original, starts[of_row], ids, where, is_mark)
-        return self._closed(text, np.diff(of_row), vocabulary)
+        ends = self._ends(np.diff(of_row), vocabulary)
+        return written(posed.original, starts[of_row], ids, where, is_mark, ends)
 
-    def _closed(self, text: WrittenText, used: np.ndarray, vocabulary: Vocabulary) -> WrittenText:
-        """The text with its end; used: int64 [B], marks in each row."""
+    def _ends(self, used: np.ndarray, vocabulary: Vocabulary) -> list[np.ndarray | int]:
+        """The pieces that end each row's text; used: int64 [B], marks in each row."""
+        ends: list[np.ndarray | int] = []
         if self.closing != "end":
             if not vocabulary.sentinels:
                 raise UserError("closing with a sentinel needs a tokenizer that has some; use closing: end")
-            next_free = np.minimum(used, len(vocabulary.sentinels) - 1)
-            text = with_end(text, np.array(vocabulary.sentinels, dtype=np.int32)[next_free])
-        return text if self.closing == "sentinel" else with_end(text, end_id(vocabulary))
+            ends.append(np.array(vocabulary.sentinels)[np.minimum(used, len(vocabulary.sentinels) - 1)])
+        if self.closing != "sentinel":
+            ends.append(end_id(vocabulary))
+        return ends

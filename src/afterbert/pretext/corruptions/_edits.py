@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -68,59 +68,40 @@ def _without(rows: Rows, name: str, is_new: np.ndarray) -> np.ndarray:
 
 def merged(chosen: Chosen, rows: Rows) -> Chosen:
     """Neighbouring spans made one (those of two rows stay two); an empty span that touches another is swallowed."""
-    begins = np.ones(len(chosen.positions), dtype=bool)
-    begins[1:] = chosen.positions[1:] != chosen.positions[:-1] + 1
-    first = np.searchsorted(chosen.positions, rows.row_starts[:-1])
-    begins[first[first < len(begins)]] = True
+    opens_row = np.zeros(rows.num_pieces + 1, dtype=bool)
+    opens_row[rows.row_starts] = True
+    begins = chosen.begins
+    first = chosen.positions[begins]
+    stays = np.ones(len(begins), dtype=bool)
+    stays[1:] = (chosen.positions[begins[1:] - 1] + 1 != first[1:]) | opens_row[first[1:]]
+    if stays.all() and not len(chosen.gaps):
+        return chosen
+    is_chosen = np.zeros(rows.num_pieces + 1, dtype=bool)
+    is_chosen[chosen.positions] = True
     gaps = chosen.gaps
-    if len(gaps):
-        is_chosen = np.zeros(rows.num_pieces + 1, dtype=bool)
-        is_chosen[chosen.positions] = True
-        opens_row = np.zeros(rows.num_pieces + 1, dtype=bool)
-        opens_row[rows.row_starts] = True
-        gaps = np.unique(gaps[~is_chosen[gaps] & ~(is_chosen[gaps - 1] & ~opens_row[gaps])])
-    return replace(chosen, spans=np.cumsum(begins) - 1, gaps=gaps)
+    gaps = np.unique(gaps[~is_chosen[gaps] & ~(is_chosen[gaps - 1] & ~opens_row[gaps])])
+    spans = np.cumsum(stays) - 1
+    return replace(chosen, spans=spans[chosen.spans] if len(spans) else chosen.spans, gaps=gaps)
 
 
-@dataclass(frozen=True)
-class Marks:
-    """M spans in order, the empty ones among them: where they begin, int64 [M], and which are empty, bool [M]."""
-
-    positions: np.ndarray
-    is_gap: np.ndarray
-
-    def numbers(self, rows: Rows) -> np.ndarray:
-        """int64 [M]: the number of each within its row."""
-        first = np.searchsorted(self.positions, rows.row_starts)
-        return np.arange(len(self.positions)) - np.repeat(first[:-1], np.diff(first))
-
-
-def marks_of(chosen: Chosen) -> Marks:
-    """All spans of a choice. An empty one stands before a full one that begins at the same place."""
-    first = chosen.positions[chosen.begins]
-    where = np.searchsorted(first, chosen.gaps)
-    return Marks(
-        np.insert(first, where, chosen.gaps), np.insert(np.zeros(len(first), dtype=bool), where, True)
-    )
-
-
-def show_marks(rows: Rows, chosen: Chosen, marks: Marks, mark_ids: np.ndarray | int) -> Shown:
+def show_marks(rows: Rows, chosen: Chosen, mark_ids: np.ndarray | int) -> Shown:
     """The rows with each span, empty ones included, replaced by one piece: these ids (one, or [M])."""
+    marks = chosen.marks
     kept = np.ones(rows.num_pieces, dtype=bool)
     kept[chosen.positions] = False
-    kept[marks.positions[~marks.is_gap]] = True
+    kept[chosen.positions[chosen.begins]] = True
     index = np.flatnonzero(kept)
+    at = np.searchsorted(index, marks.positions)
     if len(chosen.gaps):
-        where = np.searchsorted(index, chosen.gaps)
-        index = np.insert(index, where, chosen.gaps)
-        is_new = np.zeros(len(index), dtype=bool)
-        is_new[where + np.arange(len(where))] = True
+        at += np.cumsum(marks.is_gap) - marks.is_gap
+        is_new = np.zeros(len(index) + len(chosen.gaps), dtype=bool)
+        is_new[at[marks.is_gap]] = True
+        with_gaps = np.empty(len(is_new), dtype=np.int64)
+        with_gaps[is_new], with_gaps[~is_new] = chosen.gaps, index
+        index = with_gaps
         shown = with_new(rows, index, is_new)
     else:
         shown = cut_anew(rows, index)
-    # searching finds the first of equal places: of marks at one place each comes one later than the one before
-    at = np.searchsorted(index, marks.positions)
-    at += np.arange(len(at)) - np.searchsorted(marks.positions, marks.positions)
     shown.piece_ids[at] = mark_ids
     origin = index.copy()
     origin[at] = -1

@@ -12,7 +12,7 @@ from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.corruptions import Corruption, Effect, Shown
-from afterbert.pretext.corruptions._edits import marks_of, merged, show_marks
+from afterbert.pretext.corruptions._edits import merged, show_marks
 from afterbert.pretext.selections import Chosen
 
 
@@ -38,4 +38,4 @@ class OneMaskPerSpan(Corruption):
         return merged(chosen, rows) if self.merges_neighbours else chosen
 
     def __call__(self, rows: Rows, chosen: Chosen, noise: Noise, vocabulary: Vocabulary) -> Shown:
-        return show_marks(rows, chosen, marks_of(chosen), vocabulary.need("mask"))
+        return show_marks(rows, chosen, vocabulary.need("mask"))

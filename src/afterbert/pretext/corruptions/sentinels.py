@@ -18,7 +18,7 @@ from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.corruptions import Corruption, Effect, Shown
-from afterbert.pretext.corruptions._edits import marks_of, merged, show_marks
+from afterbert.pretext.corruptions._edits import merged, show_marks
 from afterbert.pretext.selections import Chosen
 
 
@@ -42,7 +42,7 @@ class Sentinels(Corruption):
     def settled(self, rows: Rows, chosen: Chosen, vocabulary: Vocabulary) -> Chosen:
         if self.merges_neighbours:
             chosen = merged(chosen, rows)
-        marks = marks_of(chosen)
+        marks = chosen.marks
         is_in = marks.numbers(rows) < len(vocabulary.sentinels)
         if is_in.all():
             return chosen
@@ -56,6 +56,5 @@ class Sentinels(Corruption):
             raise UserError(
                 "the tokenizer has no sentinels, which this task needs; train one with `afterbert prepare`"
             )
-        marks = marks_of(chosen)
-        ids = np.array(vocabulary.sentinels, dtype=np.int32)[marks.numbers(rows)]
-        return show_marks(rows, chosen, marks, ids)
+        ids = np.array(vocabulary.sentinels, dtype=np.int32)[chosen.marks.numbers(rows)]
+        return show_marks(rows, chosen, ids)

@@ -22,14 +22,26 @@ def _none() -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class Marks:
+    """M spans in order, the empty ones among them: where they begin, int64 [M], and which are empty, bool [M]."""
+
+    positions: np.ndarray
+    is_gap: np.ndarray
+
+    def numbers(self, rows: Rows) -> np.ndarray:
+        """int64 [M]: the number of each within its row."""
+        first = np.searchsorted(self.positions, rows.row_starts)
+        return np.arange(len(self.positions)) - np.repeat(first[:-1], np.diff(first))
+
+
+@dataclass(frozen=True)
 class Chosen:
     """The decision, which travels as it is all the way to the loss.
 
-    positions: int64 [N], flat into the rows, sorted, without repetition, never special; spans: int64 [N],
-    number of the span (rising with position from 0; two neighbouring spans keep two numbers; the pieces of a
-    span are neighbours). gaps: int64 [M], sorted, may repeat: an empty span stands just before each of these
-    flat positions (BART's zero lengths). rank: int64 [T] or None: a factorization order, equal ranks see each
-    other (XLNet).
+    positions: int64 [N], flat into the rows, sorted, without repetition, never special; spans: int64 [N], number of
+    the span (rising with position from 0; two neighbouring spans keep two numbers; the pieces of a span are
+    neighbours). gaps: int64 [M], sorted, may repeat: an empty span stands just before each of these flat positions
+    (BART's zero lengths). rank: int64 [T] or None: a factorization order, equal ranks see each other (XLNet).
     """
 
     positions: np.ndarray
@@ -41,6 +53,18 @@ class Chosen:
     def begins(self) -> np.ndarray:
         """int64 [spans]: which of `positions` begin a span."""
         return np.flatnonzero(np.diff(self.spans, prepend=-1))
+
+    @cached_property
+    def marks(self) -> Marks:
+        """All spans in order. An empty one stands before a full one that begins at the same place."""
+        first = self.positions[self.begins]
+        is_gap = np.zeros(len(first) + len(self.gaps), dtype=bool)
+        if not len(self.gaps):
+            return Marks(first, is_gap)
+        is_gap[np.searchsorted(first, self.gaps) + np.arange(len(self.gaps))] = True
+        positions = np.empty(len(is_gap), dtype=np.int64)
+        positions[is_gap], positions[~is_gap] = self.gaps, first
+        return Marks(positions, is_gap)
 
 
 class Selection(ABC):
