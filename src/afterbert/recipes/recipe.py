@@ -4,7 +4,7 @@ origin."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
@@ -108,8 +108,17 @@ def resolve(
         tree = merge(tree, _size(sizes, size, name))
     for dotted, written in overrides:
         tree = override(tree, dotted, written)
-    recipe = config.build(Recipe, tree)
+    recipe = _evaluated(config.build(Recipe, tree))
     return Resolved(recipe, tree, name=Path(name).stem, size=size)
+
+
+def _evaluated(recipe: Recipe) -> Recipe:
+    """The recipe with an evaluation every tenth of its budget, where it does not say how often."""
+    training = recipe.training
+    if training.evaluate_every is not None:
+        return recipe
+    tenth = replace(training.budget, amount=training.budget.amount / 10)
+    return replace(recipe, training=replace(training, evaluate_every=tenth))
 
 
 def _load(name: str, chain: tuple[str, ...]) -> Node:
