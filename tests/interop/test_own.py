@@ -65,6 +65,18 @@ def test_every_architecture_comes_back_the_same(name: str, tmp_path: Path) -> No
     assert torch.equal(head(hidden_states(backbone, IDS, MASK)), head_again(hidden_states(again, IDS, MASK)))
 
 
+def test_it_is_the_last_resort_of_an_export(tmp_path: Path) -> None:
+    for architecture, expected in ((FORMS["encoder"], "afterbert"), (Encoder(**SMALL), "bert")):
+        backbone = architecture.build(VOCABULARY)
+        head = architecture.build_lm_head(backbone)
+        family = export_folder(
+            tmp_path / expected, architecture, backbone, head, vocabulary=VOCABULARY, or_own=True
+        )
+        assert family.model_type == expected
+    with pytest.raises(UserError, match="no exact form"):
+        export_folder(tmp_path, FORMS["encoder"], backbone, head, vocabulary=VOCABULARY)
+
+
 @pytest.mark.parametrize("name", FORMS)
 def test_auto_classes_load_it(name: str, tmp_path: Path) -> None:
     import transformers

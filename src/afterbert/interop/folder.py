@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.runs import write_atomically
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Family, family_for
+from afterbert.interop.own import Own
 from afterbert.interop.strangers import digests_as_metadata, read_json, tokenizer_size
 from afterbert.interop.written_out import multiply_out, without_factorization
 from afterbert.models import Architecture
@@ -44,17 +45,23 @@ def export_folder(
     pooler: nn.Module | None = None,
     pair_head: nn.Module | None = None,
     detection_head: nn.Module | None = None,
+    or_own: bool = False,
 ) -> Family:
     """Writes config.json, model.safetensors and the tokenizer; returns the family that was chosen or given.
 
     tokenizer: a folder with tokenizer.json, or that file. pooler, pair_head (label 0: B follows A) and
     detection_head (ELECTRA's) are saved where the family has a class with them; ELECTRA's class with the last
-    has no language-model head. Raises UserError when no family computes exactly this, or when the tokenizer
-    does not fit.
+    has no language-model head. or_own: our own layout where no family computes exactly this. Raises UserError
+    when none does, or when the tokenizer does not fit.
     """
     given = {"lm_head": lm_head, "pooler": pooler, "pair_head": pair_head, "detection_head": detection_head}
     heads = {name: head for name, head in given.items() if head is not None}
-    family, written = _expressible(architecture, vocabulary, heads, family)
+    try:
+        family, written = _expressible(architecture, vocabulary, heads, family)
+    except UserError:
+        if not or_own or family is not None:
+            raise
+        family, written = Own(), architecture
     config = family.express(written, vocabulary)
     their_class, taken = family.class_with(heads, config)
     parts = {"backbone": backbone} | {name: head for name, head in heads.items() if name in taken}
@@ -69,7 +76,8 @@ def export_folder(
     config |= {"architectures": [their_class], "dtype": _dtype_of(tensors)}
     out.mkdir(parents=True, exist_ok=True)
     if tokenizer is not None:
-        _write_tokenizer(out, tokenizer, architecture, vocabulary, family)
+        names = family.model_input_names
+        write_tokenizer(out, tokenizer, architecture, vocabulary, model_input_names=names)
     beside = out / f".tmp-{os.getpid()}-model.safetensors"
     save_file(tensors, beside, metadata=digests_as_metadata(tensors))
     os.replace(beside, out / "model.safetensors")
@@ -120,11 +128,16 @@ def _dtype_of(tensors: Mapping[str, Tensor]) -> str:
     return str(next(iter(tensors.values())).dtype).removeprefix("torch.")
 
 
-def _write_tokenizer(
-    out: Path, tokenizer: Path, architecture: Architecture, vocabulary: Vocabulary, family: Family
+def write_tokenizer(
+    out: Path,
+    tokenizer: Path,
+    architecture: Architecture,
+    vocabulary: Vocabulary,
+    *,
+    model_input_names: Sequence[str],
 ) -> None:
     """Copies the tokenizer's files and makes its config say what the model takes and which pieces are
-    special."""
+    special. Raises UserError when it has more pieces than the model's table has rows."""
     file = tokenizer if tokenizer.is_file() else tokenizer / "tokenizer.json"
     size, rows = tokenizer_size(file), architecture.table_size(vocabulary)
     if size > rows:
@@ -140,7 +153,7 @@ def _write_tokenizer(
     config.pop("auto_map", None)
     config |= {
         "model_max_length": architecture.max_position_embeddings,
-        "model_input_names": list(family.model_input_names),
+        "model_input_names": list(model_input_names),
         "clean_up_tokenization_spaces": False,
         **_special_pieces(file, vocabulary),
     }

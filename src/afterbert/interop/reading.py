@@ -18,11 +18,14 @@ def hidden_states(
     *,
     decoder_input_ids: Tensor | None = None,
     token_type_ids: Tensor | None = None,
+    language_ids: Tensor | None = None,
 ) -> Tensor:
     """Hidden states [B, T, D], of a decoder beside an encoder [B, U, D]; attention_mask [B, T] is 1 for
     pieces, and padding stands on the right."""
     visibility = None if attention_mask is None else PaddedVisibility.from_attention_mask(attention_mask)
     inputs: dict[str, Any] = {"token_type_ids": token_type_ids, "visibility": visibility}
+    if language_ids is not None:
+        inputs["language_ids"] = language_ids
     if isinstance(backbone, EncoderDecoderModule):
         written = input_ids if decoder_input_ids is None else decoder_input_ids
         return backbone(input_ids, written, **inputs)

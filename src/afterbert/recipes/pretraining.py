@@ -16,7 +16,6 @@ from torch import Tensor
 from afterbert.base.config import to_plain
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
-from afterbert.base.plugins import name_of
 from afterbert.base.runs import RunFolder, write_atomically
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.folder import export_folder
@@ -202,8 +201,8 @@ def first_batch(recipe: Recipe, store: Store, split: Split, *, rows: int = 64) -
 def export_model(
     out: Path, module: ObjectiveModule, recipe: Recipe, vocabulary: Vocabulary, tokenizer: Path
 ) -> str:
-    """Writes the trained backbone with its head as a Hugging Face folder; the family's name. Raises UserError
-    where no family computes exactly this."""
+    """Writes the trained backbone with its head as a Hugging Face folder, in our own layout where no family
+    computes exactly this; the family's name."""
     family = export_folder(
         out,
         recipe.model,
@@ -213,12 +212,24 @@ def export_model(
         tokenizer=tokenizer,
         pooler=getattr(module, "pooler", None),
         pair_head=getattr(module, "pair_head", None),
+        detection_head=module.saved_heads.get("detection_head"),
+        or_own=True,
     )
-    return name_of(family)
+    return family.model_type
 
 
-def export_newest(path: Path, out: Path) -> tuple[str, int]:
-    """The newest whole checkpoint of a run as a Hugging Face folder: family and step. Raises UserError."""
+@dataclass(frozen=True)
+class Trained:
+    """The newest whole checkpoint of a run in memory, in evaluation mode."""
+
+    module: ObjectiveModule
+    recipe: Recipe
+    store: Store
+    step: int
+
+
+def newest_checkpoint(path: Path) -> Trained:
+    """Of a run, finished or not. Raises UserError."""
     run = RunFolder.open(path)
     resolved = resolve(str(run.recipe))
     store = Store.open(Path(json.loads((run.path / "data.json").read_text())["store"]))
@@ -227,5 +238,5 @@ def export_newest(path: Path, out: Path) -> tuple[str, int]:
     if saved is None:
         raise UserError(f"{path} has no checkpoint yet; wait for the first one")
     restore_weights(module, saved.tensors("model"))
-    family = export_model(out, module.eval(), resolved.recipe, store.vocabulary, store.folder / "tokenizer")
-    return family, saved.step
+    module.eval()
+    return Trained(module, resolved.recipe, store, saved.step)

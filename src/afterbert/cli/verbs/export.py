@@ -1,4 +1,4 @@
-"""`afterbert export`: a checkpoint of a run as a folder that transformers loads."""
+"""`afterbert export`: a run's newest checkpoint, or any model folder, as others load it."""
 
 from __future__ import annotations
 
@@ -9,18 +9,58 @@ import typer
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="A run folder, finished or not.")],
+    source: Annotated[Path, typer.Argument(help="A run folder, finished or not, or a model folder.")],
     out: Annotated[Path, typer.Argument(help="The folder to write.")],
+    family: Annotated[
+        str | None,
+        typer.Option(help="A family of Hugging Face's; the one that computes exactly this when not given."),
+    ] = None,
+    own: Annotated[
+        bool, typer.Option("--own", help="Our own layout, for models that no family computes.")
+    ] = False,
+    onnx: Annotated[
+        bool, typer.Option("--onnx", help="Only model.onnx and the tokenizer (needs the extra onnx).")
+    ] = False,
+    sentences: Annotated[
+        str | None,
+        typer.Option(help="Also for SentenceTransformer(OUT): mean, first, max or last piece's state."),
+    ] = None,
 ) -> None:
-    """Write the newest checkpoint of a run as a Hugging Face folder.
+    """Write a model as a Hugging Face folder, in our own layout, or as an ONNX graph.
 
-    A finished run already has one: `RUN/model`. This also serves a run that is still going or was stopped.
+    A finished run already has the first: `RUN/model`. This also serves a run that is still going or was stopped.
 
-    Example: `afterbert export runs/laptop-tiny-1a2b3c4d my-model`
+    Example: `afterbert export runs/laptop-tiny-1a2b3c4d my-model --sentences mean`
     """
+    from afterbert.base.errors import UserError
+    from afterbert.cli.exporting import Exportable
+    from afterbert.cli.pipeline import named
     from afterbert.cli.terminal import console
-    from afterbert.recipes.pretraining import export_newest
+    from afterbert.interop.folder import write_tokenizer
+    from afterbert.interop.onnx import export_onnx
+    from afterbert.interop.sentences import Sentences
+    from afterbert.interop.written_out import export_notes
 
-    family, step = export_newest(run, out)
-    console.print(f"step {step}, family {family}: {out}")
-    console.print(f'load it: AutoModelForMaskedLM.from_pretrained("{out}")', markup=False)
+    if (onnx and (own or family or sentences)) or (own and family):
+        raise UserError("--onnx, --own and --family each say how to write the model; give one of them")
+    pooling = named(Sentences, {"pooling": sentences}, "--sentences") if sentences else None
+    if source.resolve() == out.resolve():
+        raise UserError(f"{out} is the folder the model is read from; name another one to write")
+    model = Exportable.of(source)
+    if onnx:
+        made = export_onnx(out / "model.onnx", model.architecture, model.backbone, model.lm_head)
+        write_tokenizer(
+            out, model.tokenizer, model.architecture, model.vocabulary, model_input_names=made.inputs
+        )
+        console.print(f"{model.said}: {made.path}, inputs {', '.join(made.inputs)}")
+        console.print(f"checked at three other shapes: at most {made.largest_difference:.1e} from the model")
+        return
+    written = model.write(out, family="afterbert" if own else family)
+    console.print(f"{model.said}, family {written.model_type}: {out}")
+    for note in (*model.notes, *export_notes(model.architecture, written, model.vocabulary, out)):
+        console.print(f"note: {note}")
+    loader = "import afterbert; " if own else ""
+    console.print(f'load it: {loader}AutoModel.from_pretrained("{out}")', markup=False)
+    if pooling is not None:
+        pooling.write(out, model.architecture)
+        console.print(f'or: SentenceTransformer("{out}")', markup=False)

@@ -1,0 +1,91 @@
+"""What `export` starts from: a run or a model folder, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from afterbert.base.errors import UserError
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.interop.families import Family, family_named
+from afterbert.interop.folder import export_folder
+from afterbert.interop.importing import import_folder
+from afterbert.interop.own import Own
+from afterbert.models import Architecture
+from afterbert.nn.heads import Pooler
+from afterbert.recipes.pretraining import newest_checkpoint
+from afterbert.text.tokenizers.pretrained import Pretrained
+
+
+@dataclass(frozen=True)
+class Exportable:
+    """A model to be written. heads: beside the language-model head; said: where it is from; notes: for the user."""
+
+    architecture: Architecture
+    backbone: nn.Module
+    lm_head: nn.Module
+    heads: Mapping[str, nn.Module]
+    vocabulary: Vocabulary
+    tokenizer: Path
+    said: str
+    notes: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(source: Path) -> Exportable:
+        """From the newest checkpoint of a run, or a model folder. Raises UserError."""
+        return _of_folder(source) if (source / "config.json").is_file() else _of_run(source)
+
+    def write(self, out: Path, *, family: str | None = None) -> Family:
+        """As a folder of this family; None for the one that computes exactly this. Raises UserError."""
+        chosen = Own() if family == Own().model_type else family_named(family) if family else None
+        return export_folder(
+            out,
+            self.architecture,
+            self.backbone,
+            self.lm_head,
+            vocabulary=self.vocabulary,
+            tokenizer=self.tokenizer,
+            family=chosen,
+            **self.heads,  # type: ignore[arg-type]
+        )
+
+
+def _of_run(source: Path) -> Exportable:
+    trained = newest_checkpoint(source)
+    module, model = trained.module, trained.recipe.model
+    heads = dict(module.saved_heads)
+    lm_head = heads.pop("lm_head", None) or model.build_lm_head(module.backbone)
+    return Exportable(
+        model,
+        module.backbone,
+        lm_head,
+        heads,
+        trained.store.vocabulary,
+        trained.store.folder / "tokenizer",
+        f"step {trained.step}",
+    )
+
+
+def _of_folder(source: Path) -> Exportable:
+    imported = import_folder(source)
+    if imported.tokenizer is None:
+        raise UserError(f"{source} has no tokenizer.json, so its pieces are unknown; add it to the folder")
+    backbone, lm_head = imported.build()
+    vocabulary = Pretrained(name=str(imported.tokenizer)).make().vocabulary
+    heads: dict[str, nn.Module] = {}
+    if imported.pooler is not None:
+        heads["pooler"] = Pooler().build(imported.architecture.hidden_size)
+        heads["pooler"].load_state_dict(imported.pooler)
+    return Exportable(
+        imported.architecture,
+        backbone.eval(),
+        lm_head.eval(),
+        heads,
+        vocabulary,
+        imported.tokenizer,
+        str(source),
+        imported.notes,
+    )

@@ -1,0 +1,33 @@
+"""`afterbert import-checkpoint`: a pickled checkpoint of others, once, as a folder without pickles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def import_checkpoint(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="pytorch_model.bin or the like, with its config beside it.")
+    ],
+    out: Annotated[Path, typer.Argument(help="The folder to write.")],
+) -> None:
+    """Convert a pickled checkpoint to a folder with model.safetensors.
+
+    A pickle can run code when it is read. This command reads it with PyTorch's loader that runs none, and nothing
+    else here reads pickles at all.
+
+    Example: `afterbert import-checkpoint downloads/old-bert/pytorch_model.bin old-bert`
+    """
+    from afterbert.cli.terminal import console, safe
+    from afterbert.interop.checkpoint import convert_checkpoint
+    from afterbert.interop.importing import import_folder
+
+    convert_checkpoint(checkpoint, out)
+    console.print(f"written: {out}")
+    if (out / "config.json").is_file():
+        for note in import_folder(out).notes:
+            console.print(f"note: {safe(note)}")
+    console.print(f"go on from it: afterbert pretrain my_texts/ --from {out}", markup=False)

@@ -1,0 +1,161 @@
+"""A model as an ONNX graph: any batch, any length, compared with ours before it is handed over."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from afterbert.base.errors import UserError
+from afterbert.interop.reading import hidden_states
+from afterbert.models import Architecture
+from afterbert.models.decoder import Decoder
+from afterbert.models.encoder_decoder import EncoderDecoder
+from afterbert.models.permutation import Permutation
+
+_NEEDED = ("onnx", "onnxscript", "onnxruntime")
+# batch, pieces read, pieces written: none of them the shape that is traced
+_TRACED, _CHECKED = (2, 7, 5), ((1, 2, 2), (3, 12, 8), (5, 9, 11))
+_LONGEST_BATCH, _LONGEST_ROW = 1 << 16, 1 << 16
+# Sums come in another order in onnxruntime's kernels; in float32 that is all that may differ.
+_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class OnnxModel:
+    """The file, the names of its inputs, and the largest difference from ours at the shapes checked."""
+
+    path: Path
+    inputs: tuple[str, ...]
+    largest_difference: float
+
+
+def export_onnx(path: Path, architecture: Architecture, backbone: nn.Module, lm_head: nn.Module) -> OnnxModel:
+    """Writes one graph from ids to `last_hidden_state` and `logits`, with batch and lengths left open; padding
+    stands on the right and is told by `attention_mask`. A decoder needs no mask; with an encoder it takes
+    `decoder_input_ids`.
+
+    Raises UserError when the extra is not installed, or the architecture has no such graph.
+    """
+    _check_installed()
+    if isinstance(architecture, Permutation):
+        raise UserError(
+            "a permutation model has no ONNX export here (its two streams); export it as a folder"
+        )
+    reader = _Reader(backbone, lm_head, architecture).eval()
+    dimensions = reader.dimensions()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.parent / f".tmp-{os.getpid()}-{path.name}"
+    with _quiet():
+        program = torch.onnx.export(
+            reader,
+            tuple(reader.example(*_TRACED, seed=0).values()),
+            dynamo=True,
+            dynamic_shapes={"ids": tuple(dimensions.values())},
+            input_names=list(dimensions),
+            output_names=["last_hidden_state", "logits"],
+            verbose=False,
+        )
+        assert program is not None
+        program.save(str(beside))
+    largest = _largest_difference(beside, reader)
+    if not largest < _TOLERANCE:
+        beside.unlink()
+        raise RuntimeError(f"the ONNX graph differs from the model by {largest:.1e}")
+    os.replace(beside, path)
+    return OnnxModel(path, tuple(dimensions), largest)
+
+
+class _Reader(nn.Module):
+    """Called with the ids of `kinds`, in that order. kinds: input -> how many numbers it chooses from."""
+
+    def __init__(self, backbone: nn.Module, lm_head: nn.Module, architecture: Architecture):
+        super().__init__()
+        self.backbone, self.lm_head = backbone, lm_head
+        config = cast(Any, architecture)
+        self.vocab_size = len(cast(Any, backbone).embeddings.token.weight)
+        self.max_length = min(config.max_position_embeddings, _LONGEST_ROW)
+        kinds = {"input_ids": self.vocab_size}
+        if not isinstance(architecture, Decoder):
+            kinds["attention_mask"] = 2
+        if config.embeddings.type_vocab_size > 1:
+            kinds["token_type_ids"] = config.embeddings.type_vocab_size
+        if config.embeddings.num_languages:
+            kinds["language_ids"] = config.embeddings.num_languages
+        if isinstance(architecture, EncoderDecoder):
+            kinds["decoder_input_ids"] = self.vocab_size
+        self.kinds = kinds
+
+    def forward(self, *ids: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = hidden_states(self.backbone, **dict(zip(self.kinds, ids)))
+        return hidden, self.lm_head(hidden)
+
+    def dimensions(self) -> dict[str, dict[int, Any]]:
+        """The open axes of each input."""
+        batch = torch.export.Dim("batch", min=1, max=_LONGEST_BATCH)
+        read = torch.export.Dim("length", min=1, max=self.max_length)
+        written = torch.export.Dim("written", min=1, max=self.max_length)
+        return {name: {0: batch, 1: written if name == "decoder_input_ids" else read} for name in self.kinds}
+
+    def example(self, batch: int, read: int, written: int, *, seed: int) -> dict[str, Tensor]:
+        """Random inputs of a shape, with padding; shorter where the model is."""
+        generator = torch.Generator().manual_seed(seed)
+        read, written = min(read, self.max_length), min(written, self.max_length)
+        made = {}
+        for name, size in self.kinds.items():
+            length = written if name == "decoder_input_ids" else read
+            if name == "attention_mask":
+                lengths = torch.randint(1, length + 1, (batch, 1), generator=generator)
+                made[name] = (torch.arange(length) < lengths).long()
+            else:
+                made[name] = torch.randint(0, size, (batch, length), generator=generator)
+        return made
+
+
+def _check_installed() -> None:
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(
+            f"ONNX export needs {', '.join(missing)}; install the extra: pip install 'afterbert[onnx]'"
+        )
+
+
+def _largest_difference(path: Path, reader: _Reader) -> float:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = {given.name for given in session.get_inputs()}
+    largest = 0.0
+    for seed, shape in enumerate(_CHECKED, start=1):
+        inputs = reader.example(*shape, seed=seed)
+        given = {name: ids.numpy() for name, ids in inputs.items() if name in names}
+        with torch.no_grad():
+            expected = reader(*inputs.values())
+        for ours, theirs in zip(expected, session.run(None, given)):
+            largest = max(largest, float((ours - torch.from_numpy(theirs)).abs().max()))
+    return largest
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's remarks on packages and axis names that do not concern the user."""
+    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=UserWarning, module=r"torch\.onnx|onnxscript")
+            warnings.filterwarnings("ignore", category=FutureWarning)
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,107 @@
+"""One vector for a text: the side files that make a folder a sentence-transformers model, and the same
+computed here.
+
+Source: Reimers, Gurevych (1908.10084), Section 3 (mean of the pieces' states is their default). The files are
+those of sentence-transformers' second version, which all later ones read.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from afterbert.base.errors import UserError
+from afterbert.base.runs import write_atomically
+from afterbert.interop.reading import hidden_states
+from afterbert.interop.strangers import read_json
+from afterbert.models import Architecture
+from afterbert.models.encoder_decoder import EncoderDecoder
+
+Pooling = Literal["mean", "first", "max", "last"]
+
+_FLAGS: dict[Pooling, str] = {
+    "mean": "pooling_mode_mean_tokens",
+    "first": "pooling_mode_cls_token",
+    "max": "pooling_mode_max_tokens",
+    "last": "pooling_mode_lasttoken",
+}
+_THEIR_WORDS: dict[str, Pooling] = {"mean": "mean", "cls": "first", "max": "max", "lasttoken": "last"}
+_KIND = "sentence_transformers.models"
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """pooling: of the pieces' states into one vector; normalizes: to length 1; max_length: pieces of a text
+    that are read."""
+
+    pooling: Pooling = "mean"
+    normalizes: bool = True
+    max_length: int | None = None
+
+    def write(self, folder: Path, architecture: Architecture) -> None:
+        """Writes the side files into a folder with config.json and tokenizer. Raises UserError."""
+        if isinstance(architecture, EncoderDecoder):
+            raise UserError(
+                "a model that reads and writes has no one vector for a text; export an encoder, or a decoder with "
+                "pooling last"
+            )
+        if not (folder / "tokenizer.json").is_file():
+            raise UserError(f"{folder} has no tokenizer.json, without which texts have no vectors; add it")
+        modules = [("", "Transformer"), ("1_Pooling", "Pooling")]
+        modules += [("2_Normalize", "Normalize")] * self.normalizes
+        listed = [
+            {"idx": number, "name": str(number), "path": path, "type": f"{_KIND}.{kind}"}
+            for number, (path, kind) in enumerate(modules)
+        ]
+        pooling: dict[str, Any] = {"word_embedding_dimension": architecture.hidden_size}
+        pooling |= {flag: mode == self.pooling for mode, flag in _FLAGS.items()}
+        longest = self.max_length or architecture.max_position_embeddings
+        for name, content in (
+            ("modules.json", listed),
+            ("sentence_bert_config.json", {"max_seq_length": longest, "do_lower_case": False}),
+            ("config_sentence_transformers.json", {"prompts": {}, "similarity_fn_name": "cosine"}),
+            ("1_Pooling/config.json", pooling),
+        ):
+            (folder / name).parent.mkdir(exist_ok=True)
+            write_atomically(folder / name, json.dumps(content, indent=2) + "\n")
+        if self.normalizes:
+            (folder / "2_Normalize").mkdir(exist_ok=True)
+
+    @staticmethod
+    def read(folder: Path) -> Sentences:
+        """What the side files of a folder ask for. Raises UserError for what is not known here."""
+        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+        kinds = [str(module["type"]).rsplit(".", 1)[-1] for module in modules]
+        if kinds[:2] != ["Transformer", "Pooling"] or kinds[2:] not in ([], ["Normalize"]):
+            raise UserError(
+                f"{folder / 'modules.json'} chains {', '.join(kinds)}; only Transformer, Pooling, Normalize are read"
+            )
+        asked = read_json(folder / str(modules[1]["path"]) / "config.json", 1 << 20)
+        modes = [mode for mode, flag in _FLAGS.items() if asked.get(flag)]
+        if not modes and asked.get("pooling_mode") in _THEIR_WORDS:
+            modes = [_THEIR_WORDS[asked["pooling_mode"]]]
+        if len(modes) != 1:
+            raise UserError(f"{folder} pools in a way that is not known here; one of {', '.join(_FLAGS)} is")
+        cut = read_json(folder / "sentence_bert_config.json", 1 << 20).get("max_seq_length")
+        return Sentences(modes[0], len(kinds) == 3, cut)
+
+    @torch.no_grad()
+    def embed(self, backbone: nn.Module, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """One vector [B, D] for each row of ids [B, T], padded on the right."""
+        hidden = hidden_states(backbone, input_ids, attention_mask)
+        is_piece = attention_mask.bool()[..., None]
+        if self.pooling == "mean":
+            pooled = (hidden * is_piece).sum(1) / is_piece.sum(1)
+        elif self.pooling == "first":
+            pooled = hidden[:, 0]
+        elif self.pooling == "max":
+            pooled = hidden.masked_fill(~is_piece, float("-inf")).amax(1)
+        else:
+            last = attention_mask.sum(1) - 1
+            pooled = hidden[torch.arange(len(hidden)), last]
+        return nn.functional.normalize(pooled, dim=-1) if self.normalizes else pooled
