@@ -19,6 +19,7 @@ from afterbert.base.config import to_plain
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
 from afterbert.text.corpus import Corpus, EncodedParts, Progress
+from afterbert.text.coverage import warn_of_nothing_found
 from afterbert.text.merging import Merged
 from afterbert.text.parts import FATES
 from afterbert.text.planes import Plane
@@ -85,7 +86,9 @@ def prepare(
         manifest["tokenizer"]["kind"] = plugins.name_of(tokenizer)
         write_manifest(out, manifest | {"settings": settings})
         shutil.rmtree(out / _WORK)
-        return Store.open(out)
+        store = Store.open(out)
+        warn_of_nothing_found(store, named)
+        return store
 
 
 def add_plane(
@@ -123,7 +126,9 @@ def add_plane(
         changed = {"planes": {**store.planes, name: _described(plane)}, **vars(merged)}
         write_manifest(store.folder, {**store.manifest, **changed})
         shutil.rmtree(store.folder / _WORK)
-        return Store.open(store.folder)
+        store = Store.open(store.folder)
+        warn_of_nothing_found(store, [name])
+        return store
 
 
 def _silent(done: float, total: float, phase: str) -> None:

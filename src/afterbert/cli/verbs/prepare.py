@@ -33,6 +33,15 @@ def prepare(
             "--add-plane", help="Add this annotation to the finished store, made from the same texts."
         ),
     ] = None,
+    phrases: Annotated[
+        str | None,
+        typer.Option(help="A list for the plane phrase: one a line, or a table with types as second column."),
+    ] = None,
+    entities: Annotated[str | None, typer.Option(help="The same for the plane entity.")] = None,
+    list_case: Annotated[
+        str | None,
+        typer.Option(help="Whether case counts in these lists: ignored (phrases) or kept (entities)."),
+    ] = None,
     kind: Annotated[
         str | None, typer.Option(help="txt, jsonl, csv, tsv or parquet, where file names do not tell.")
     ] = None,
@@ -58,26 +67,32 @@ def prepare(
     Interrupted, it goes on where it was when started again. Ends with a table of what was read, kept and
     dropped.
 
+    Phrases and entities are found by lists (`--phrases`, `--entities`), in a new store or, with
+    `--add-plane phrase`, in a finished one. `afterbert mine-phrases` makes a list from the texts themselves.
+
     Example: `afterbert prepare my_texts/ --out store --tokenizer unigram --vocab-size 16000`
     """
+    from afterbert.cli.listed import planes_named, print_coverage
     from afterbert.cli.pipeline import add_plane_with_bar, named, prepare_with_bar, tokenizer_from
-    from afterbert.text.planes import Plane
     from afterbert.text.policy import Policy
     from afterbert.text.sources import sources_for
 
     options = {"documents": documents, "text_key": text_key, "text_column": text_column, "language": language}
     sources = sources_for(texts, kind=kind, **options)
+    lists = {"phrase": phrases, "entity": entities}
     if add_plane is not None:
-        add_plane_with_bar(
-            sources, out, named(Plane, {"type": add_plane}, "--add-plane"), processes=processes
-        )
+        for plane in planes_named(add_plane, lists, list_case, "--add-plane"):
+            add_plane_with_bar(sources, out, plane, processes=processes)
+            print_coverage(out, [plane])
         return
+    wanted = planes_named(planes, lists, list_case, "--planes")
     prepare_with_bar(
         sources,
         out,
         tokenizer=tokenizer_from(tokenizer, vocab_size),
-        planes=[named(Plane, {"type": name.strip()}, "--planes") for name in planes.split(",")],
+        planes=wanted,
         policy=named(Policy, {"errors": errors, "normalization": normalization}, "--policy"),
         held_out=held_out,
         processes=processes,
     )
+    print_coverage(out, wanted)

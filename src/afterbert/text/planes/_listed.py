@@ -30,6 +30,7 @@ class _Compiled(NamedTuple):
     matcher: Matcher
     types: tuple[str, ...]
     digest: str
+    entries: int
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class ListedUnits(Plane):
     file: a phrase a line, or a table with types in the second column. case: `ignored` takes `Us` for `us`.
     chinese: whether a phrase must begin and end with jieba's words or with any character, as in word_start.
     types: in the order of their codes, from 1; sorted when not given. digest: the list's sha256; when given,
-    the list must have it. Raises UserError.
+    the list must have it. entries: how many it has, for the record. Raises UserError.
     """
 
     file: str
@@ -48,26 +49,33 @@ class ListedUnits(Plane):
     chinese: Literal["jieba", "characters"] | None = None
     types: tuple[str, ...] | None = None
     digest: str | None = None
+    entries: int | None = None
 
     def __post_init__(self) -> None:
         if self.digest is None:
             self._compiled  # noqa: B018 - a mistake in the list shows here, not in a worker
 
     @property
-    def width(self) -> int:  # type: ignore[override]  # the one plane whose width follows from its settings
+    def width(self) -> int:  # type: ignore[override]  # here it follows from the list
         """2 bits without types, 4 with up to three of them, else 8."""
         number = len(self._compiled.types)
         return 8 if number > 3 else 4 if number else 2
 
     def settled(self) -> ListedUnits:
-        """With types, digest, and how Chinese is read; of the file only its name: where it lay means nothing
-        to others."""
+        """With what was found in the list, and how Chinese is read; of the file only its name: where it lay means
+        nothing to others."""
         chinese = WordStart(chinese=self.chinese).settled().chinese
         if self.digest is not None and self.types is not None:
             return replace(self, chinese=chinese)
         found = self._compiled
-        name = Path(self.file).name
-        return replace(self, file=name, chinese=chinese, types=found.types, digest=found.digest)
+        return replace(
+            self,
+            file=Path(self.file).name,
+            chinese=chinese,
+            types=found.types,
+            digest=found.digest,
+            entries=found.entries,
+        )
 
     def __call__(self, encoded: Encoded) -> np.ndarray:
         words = words_of(encoded, WordStart(chinese=self.chinese), keeps_case=self.case == "kept")
@@ -108,7 +116,8 @@ class ListedUnits(Plane):
         numbers = np.array([number_of[name] for name in found.types], dtype=np.uint8)
         codes = numbers << np.uint8(_TYPE_SHIFT) | np.uint8(_INSIDE)
         is_phrase = counts > 0
-        return _Compiled(Matcher(words.hashes, counts[is_phrase], codes[is_phrase]), types, found.digest)
+        matcher = Matcher(words.hashes, counts[is_phrase], codes[is_phrase])
+        return _Compiled(matcher, types, found.digest, len(found.texts))
 
     def _types(self, found: PhraseList) -> tuple[str, ...]:
         in_list = sorted({name for name in found.types if name})

@@ -44,7 +44,9 @@ def words_of(encoded: Encoded, plane: WordStart, *, keeps_case: bool) -> Words:
     lines = starts_of(encoded.characters == ord("\n"))[starts]
     breaks = np.append(np.diff(lines, prepend=0) > 1, False)
     breaks[np.searchsorted(starts, encoded.text_starts)] = True
-    return Words(starts, is_start, _hashes(encoded, starts, keeps_case), is_whole, np.cumsum(breaks[:-1]))
+    return Words(
+        starts, is_start, hashes_of(encoded, starts, keeps_case=keeps_case), is_whole, np.cumsum(breaks[:-1])
+    )
 
 
 def text_of(encoded: Encoded, characters: np.ndarray) -> np.ndarray:
@@ -57,7 +59,7 @@ def followed_by(hashes: np.ndarray, words: np.ndarray) -> np.ndarray:
     return mix(hashes) ^ words
 
 
-def _hashes(encoded: Encoded, starts: np.ndarray, keeps_case: bool) -> np.ndarray:
+def hashes_of(encoded: Encoded, starts: np.ndarray, *, keeps_case: bool) -> np.ndarray:
     """uint64 [W]: the sum over a word's characters of a hash of (character, place in the word)."""
     if not len(starts):
         return np.zeros(0, np.uint64)

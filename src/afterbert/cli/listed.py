@@ -1,0 +1,47 @@
+"""Planes by name, with the lists that some of them need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from afterbert.base.errors import UserError
+from afterbert.base.plugins import name_of
+from afterbert.cli.pipeline import named
+from afterbert.cli.terminal import console, safe
+from afterbert.text.coverage import coverage_of
+from afterbert.text.planes import Plane
+from afterbert.text.store import Store
+
+_OPTION = {"phrase": "--phrases", "entity": "--entities"}
+
+
+def planes_named(written: str, lists: Mapping[str, str | None], case: str | None, option: str) -> list[Plane]:
+    """The planes an option names, separated by commas; a list that is given asks for its plane in a new store
+    too. Raises UserError."""
+    names = list(dict.fromkeys(name.strip() for name in written.split(",") if name.strip()))
+    given = {name: path for name, path in lists.items() if path is not None}
+    for name in given:
+        if name not in names and option == "--add-plane":
+            raise UserError(f"{_OPTION[name]} is for the plane {name}; write --add-plane {name}")
+    names += [name for name in given if name not in names]
+    for name in names:
+        if name in lists and name not in given:
+            raise UserError(
+                f"the plane {name} needs a list; give {_OPTION[name]} FILE (`afterbert mine-phrases` makes one)"
+            )
+    if case is not None and not given:
+        raise UserError("--list-case has no effect without --phrases or --entities; leave it out")
+    return [named(Plane, _settings(name, given, case), option) for name in names]
+
+
+def _settings(name: str, given: Mapping[str, str], case: str | None) -> dict[str, str]:
+    listed = {"file": given[name]} | ({"case": case} if case else {}) if name in given else {}
+    return {"type": name} | listed
+
+
+def print_coverage(store: Path, planes: Sequence[Plane]) -> None:
+    """How much of the text lies in the units of these planes, for those that do not cover it."""
+    for plane in planes:
+        if plane.width > 1:
+            console.print(safe(str(coverage_of(Store.open(store), name_of(plane)))))

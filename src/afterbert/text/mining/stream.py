@@ -1,0 +1,97 @@
+"""The words of many texts in one line, as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from afterbert.base.errors import UserError
+from afterbert.base.rows import starts_of
+from afterbert.text.characters import APOSTROPHE, HAN, HYPHEN, LETTER, UNSPACED
+from afterbert.text.encoding import Encoded
+from afterbert.text.planes._words import hashes_of
+from afterbert.text.planes.word_start import WordStart
+
+_BLOCK_CHARACTERS = 1_000_000
+_WORD_KINDS = (LETTER, UNSPACED, HAN)
+_TYING_KINDS = (APOSTROPHE, HYPHEN)
+_TYING_MARKS = tuple(map(ord, ".&"))
+
+
+@dataclass(frozen=True)
+class WordStream:
+    """W words and marks of some texts, one behind the other.
+
+    words: int32 [W], equal for words that count as equal; forms: int32 [W], equal for words written alike;
+    is_word: bool [W]; is_tie: bool [W], a mark that may stand within a phrase (`Mr. Darcy`, `mother-in-law`,
+    `Q&A`); follows: bool [W], the word before stands in the same line. begins: int64 [W+1], characters through
+    all texts, by which `text` cuts.
+    """
+
+    texts: Sequence[str]
+    words: np.ndarray
+    forms: np.ndarray
+    is_word: np.ndarray
+    is_tie: np.ndarray
+    follows: np.ndarray
+    begins: np.ndarray
+
+    def text(self, first: int, count: int) -> str:
+        """What stands at these words, white space made one space."""
+        starts = starts_of(np.fromiter(map(len, self.texts), np.int64, len(self.texts)))
+        begin, end = self.begins[first], self.begins[first + count]
+        number = int(np.searchsorted(starts, begin, side="right")) - 1
+        return " ".join(self.texts[number][begin - starts[number] : end - starts[number]].split())
+
+
+def stream_of(
+    texts: Sequence[str], languages: Sequence[str | None], plane: WordStart, *, keeps_case: bool
+) -> WordStream:
+    """The words of these texts, as `plane` finds them. Raises UserError when there are none."""
+    blocks, offset = [], 0
+    for some in _blocks(texts):
+        encoded = Encoded.without_pieces(texts[some], languages[some])
+        blocks.append(_columns(encoded, plane, keeps_case, offset))
+        offset += len(encoded.characters)
+    if not any(block.is_word.any() for block in blocks):
+        raise UserError("the texts hold no words; name other texts")
+    found = _Columns(*map(np.concatenate, zip(*blocks)))
+    words, forms = (np.unique(x, return_inverse=True)[1].astype(np.int32) for x in (found.words, found.forms))
+    begins = np.append(found.begins, offset)
+    return WordStream(texts, words, forms, found.is_word, found.is_tie, found.follows, begins)
+
+
+class _Columns(NamedTuple):
+    words: np.ndarray
+    forms: np.ndarray
+    is_word: np.ndarray
+    is_tie: np.ndarray
+    follows: np.ndarray
+    begins: np.ndarray
+
+
+def _blocks(texts: Sequence[str]) -> Iterator[slice]:
+    """The texts, about a megabyte at a time."""
+    ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts))) // _BLOCK_CHARACTERS
+    edges = [0, *(np.flatnonzero(np.diff(ends)) + 1).tolist(), len(texts)]
+    return (slice(begin, end) for begin, end in pairwise(edges))
+
+
+def _columns(encoded: Encoded, plane: WordStart, keeps_case: bool, offset: int) -> _Columns:
+    starts = np.flatnonzero(plane.first_characters(encoded))
+    kinds = encoded.kinds[starts]
+    lines = starts_of(encoded.characters == ord("\n"))[starts]
+    follows = np.append(np.diff(lines, prepend=0) == 0, True)
+    follows[np.searchsorted(starts, encoded.text_starts)] = False
+    return _Columns(
+        hashes_of(encoded, starts, keeps_case=keeps_case),
+        hashes_of(encoded, starts, keeps_case=True),
+        np.isin(kinds, _WORD_KINDS),
+        np.isin(kinds, _TYING_KINDS) | np.isin(encoded.characters[starts], _TYING_MARKS),
+        follows[:-1],
+        starts + offset,
+    )
