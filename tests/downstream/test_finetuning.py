@@ -253,9 +253,17 @@ def test_rows_longer_than_the_model_are_cut_and_counted(tiny_model, data_of):
             {"head": San()},
             "head san compares two texts, but the task has one; choose head pooled",
         ),
-        ("tagging", {"head": Pooled()}, "head pooled cannot answer tagging; leave it out, or choose: token"),
+        (
+            "tagging",
+            {"head": Pooled()},
+            "head pooled cannot answer tagging; leave it out, or choose: text, token",
+        ),
         ("minimal_pairs", {}, "minimal pairs is not answered by a head"),
-        ("text_to_text", {}, "text to text is not answered by a head"),
+        (
+            "text_to_text",
+            {},
+            "toy: texts are written by an encoder-decoder or a decoder, but tiny is encoder",
+        ),
     ],
 )
 def test_impossible_wishes_are_one_line(task, changed, said, tiny_model, data_of):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
+from afterbert.downstream.writing import writing_states
 from afterbert.interop.importing import import_folder
 from afterbert.models import Architecture
 from afterbert.models.decoder import Decoder
@@ -81,6 +82,13 @@ class Model:
             backbone.load_state_dict(self.weights["backbone"])
         return backbone
 
+    def lm_head_on(self, backbone: nn.Module) -> nn.Module:
+        """The language model's head on this backbone's table, with its weights, or freshly drawn ones."""
+        lm_head = self.architecture.build_lm_head(backbone)
+        if "lm_head" in self.weights:
+            lm_head.load_state_dict(self.weights["lm_head"])
+        return lm_head
+
 
 def summary_of(architecture: Architecture) -> Summary:
     """The piece that has seen the whole row: the first where all see all, else the last (GPT, BART,
@@ -90,7 +98,10 @@ def summary_of(architecture: Architecture) -> Summary:
 
 def states(backbone: nn.Module, architecture: Architecture, arrays: Mapping[str, Tensor]) -> Tensor:
     """Hidden states [B, T, D] of a batch. An encoder-decoder reads the same text on both sides, and the
-    decoder's states count (BART, Section 3.3)."""
+    decoder's states count (BART, Section 3.3); where a text is to be written, they are the states [B, U, D] of
+    that."""
+    if "decoder_input_ids" in arrays:
+        return writing_states(backbone, arrays)
     inputs = {"token_type_ids": arrays.get("token_type_ids"), "visibility": PaddedVisibility.of(arrays)}
     ids = arrays["input_ids"]
     if isinstance(architecture, EncoderDecoder):

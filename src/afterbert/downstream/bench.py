@@ -22,6 +22,7 @@ from afterbert.downstream.heads import Head
 from afterbert.downstream.heads.candidates import Candidates
 from afterbert.downstream.heads.pooled import Pooled
 from afterbert.downstream.heads.span import Span
+from afterbert.downstream.heads.text import Text
 from afterbert.downstream.heads.token import Token
 from afterbert.downstream.objective import TaskModule, outputs
 from afterbert.downstream.prepared import Prepared
@@ -36,6 +37,7 @@ _HEADS: Mapping[str, Head] = {
     "choice": Candidates(),
     "token": Token(),
     "span": Span(),
+    "text": Text(),
 }
 
 
@@ -58,7 +60,11 @@ class Bench:
             raise UserError(f"two tasks are called the same ({', '.join(names)}); name them as name:PATH")
         codec = Codec(model.tokenizer, min(settings.length, model.longest))
         tasks = [_shared(task).with_dev(seed=settings.seed) for task in tasks]
-        heads = {data.name: head_for(data.task, settings.head) for data in tasks}
+        heads = {data.name: head_for(data.task, settings.head).settled(model, data.name) for data in tasks}
+        if settings.frozen and any(isinstance(head, Text) for head in heads.values()):
+            raise UserError(
+                "head text has nothing of its own to learn on a frozen backbone; leave frozen out"
+            )
         prepared = {
             data.name: {
                 split: heads[data.name].prepare(data.task, readable(data, split), codec)

@@ -31,6 +31,12 @@ class TaskModule(ObjectiveModule):
         self.architecture, self.frozen = model.architecture, frozen
         self.backbone = model.build()
         self.heads = nn.ModuleDict(heads)
+        writing = [head for head in heads.values() if head.writes]
+        lm_head = model.lm_head_on(self.backbone) if writing else None
+        if lm_head is not None:
+            for head in writing:
+                head.attach(self.backbone, lm_head)
+        self.lm_head = lm_head
         self.loss_weights = dict.fromkeys(heads, 1.0) | dict(loss_weights or {})
         self.backbone.requires_grad_(not frozen)
 
@@ -41,7 +47,7 @@ class TaskModule(ObjectiveModule):
         return self
 
     def hidden(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """Hidden states [B, T, D] of a batch."""
+        """Hidden states [B, T, D] of a batch, or of the text to write [B, U, D]."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             return states(self.backbone, self.architecture, arrays)
 

@@ -10,11 +10,12 @@ import numpy as np
 
 from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.base.visibility import Visibility
+from afterbert.downstream.writing import ToWrite
 from afterbert.nn.visibility import padded_visibility
 from afterbert.objectives import Batch
 
-# Widths are rounded up to this, so that few different shapes occur.
-_MULTIPLE = 4
+#: Widths are rounded up to this, so that few different shapes occur.
+MULTIPLE = 4
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Prepared:
     unit_starts: int64 [U+1], into the rows. example_of: int64 [U], the example each unit comes from. asked:
     int64 [U], how many things each unit asks (0: nothing to learn from it). row_arrays: name -> [R], one
     value a row. planes: names of the rows' planes that a batch holds, with what fills them up. cut: examples
-    that lost pieces to the length.
+    that lost pieces to the length. to_write: the text that answers each row, where texts are written.
     """
 
     rows: Rows
@@ -34,6 +35,7 @@ class Prepared:
     row_arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     planes: Mapping[str, int] = field(default_factory=dict)
     cut: int = 0
+    to_write: ToWrite | None = None
 
     def __len__(self) -> int:
         return len(self.example_of)
@@ -43,7 +45,10 @@ class Prepared:
         """int64 [U]: the pieces of each unit's longest row, by which units are put into batches."""
         if not len(self):
             return np.zeros(0, dtype=np.int64)
-        return np.maximum.reduceat(self.rows.lengths, self.unit_starts[:-1])
+        lengths = self.rows.lengths
+        if self.to_write is not None:
+            lengths = lengths + self.to_write.targets.lengths
+        return np.maximum.reduceat(lengths, self.unit_starts[:-1])
 
     def select(self, units: np.ndarray) -> Rows:
         """The rows of these units, in this order."""
@@ -62,11 +67,11 @@ class Prepared:
 
         Arrays: `input_ids` [B, T], `token_type_ids` where the model has segments, the visibility's, `last`
         [B] (place of each row's last piece), `unit_of` [B], `task/NAME` (empty: says whose batch it is), and
-        the row arrays and planes.
+        the row arrays and planes, and those of the text to write.
         """
         rows = self.select(units)
         numbers = self.row_numbers(units)
-        width = -(-int(rows.lengths.max(initial=1)) // _MULTIPLE) * _MULTIPLE
+        width = -(-int(rows.lengths.max(initial=1)) // MULTIPLE) * MULTIPLE
         arrays = {
             "input_ids": rows.padded(rows.piece_ids, fill=pad, length=width).astype(np.int64),
             "last": np.maximum(rows.lengths - 1, 0),
@@ -81,7 +86,11 @@ class Prepared:
         arrays |= {key: values[numbers] for key, values in self.row_arrays.items()}
         for plane, fill in self.planes.items():
             arrays[plane] = rows.padded(rows.planes[plane], fill=fill, length=width)
-        return Batch(arrays, {name: int(self.asked[units].sum())}, rows.num_pieces, rows.keys)
+        num_pieces = rows.num_pieces
+        if self.to_write is not None:
+            arrays |= self.to_write.arrays(numbers, pad=pad)
+            num_pieces += int(self.to_write.targets.lengths[numbers].sum())
+        return Batch(arrays, {name: int(self.asked[units].sum())}, num_pieces, rows.keys)
 
 
 def one_row_each(rows: Rows, **extra: object) -> Prepared:

@@ -40,9 +40,7 @@ def save_finetuned(folder: Path, module: TaskModule, bench: Bench) -> None:
     """Writes `config.json`, `model.safetensors`, the tokenizer, `heads.safetensors` and `heads.json`. Raises
     UserError where no family of Hugging Face's computes exactly this backbone."""
     model = bench.model
-    lm_head = model.architecture.build_lm_head(module.backbone)
-    if "lm_head" in model.weights:
-        lm_head.load_state_dict(model.weights["lm_head"])
+    lm_head = model.lm_head_on(module.backbone) if module.lm_head is None else module.lm_head
     export_folder(
         folder,
         model.architecture,

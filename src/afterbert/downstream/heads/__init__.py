@@ -18,11 +18,17 @@ from afterbert.downstream.tasks import Task
 
 
 class HeadModule(nn.Module, ABC):
-    """The weights of a head. `arrays` are those of a batch that the head's `prepare` has made."""
+    """The weights of a head. `arrays` are those of a batch that the head's `prepare` has made. writes: whether it
+    answers with a text, through the language model's own head."""
+
+    writes: ClassVar[bool] = False
 
     @abstractmethod
     def score(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
         """The summed loss (float32 scalar) from hidden states [B, T, D]."""
+
+    def attach(self, backbone: nn.Module, lm_head: nn.Module) -> None:
+        """What heads that write share with the model; called once, before anything else."""
 
     @abstractmethod
     def output(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
@@ -37,6 +43,11 @@ class Head(ABC):
 
     kinds: ClassVar[tuple[tasks.Head, ...]]
     is_by_piece: ClassVar[bool] = False
+
+    def settled(self, model: Model, name: str) -> Head:
+        """The same with nothing left open for the task `name` on this model. Raises UserError where they do not go
+        together."""
+        return self
 
     @abstractmethod
     def prepare(self, task: Task, examples: Sequence[Example], codec: Codec) -> Prepared:

@@ -1,0 +1,122 @@
+"""Writing a text piece by piece: the likeliest next piece, the best of several beams, or a draw.
+
+Sources: beams with length penalty: Wu et al. 2016 (1609.08144), Section 7, Equation 14, without coverage; T5
+(1910.10683), Section 3.7, uses 4 beams and 0.6. Drawing from the k likeliest: Fan et al. 2018 (1805.04833); from
+the likeliest that hold a share p: Holtzman et al. 2019 (1904.09751).
+
+What was written before is read anew for each piece (no cache of keys and values): simple, and fast enough for
+short answers of small models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from afterbert.base.errors import UserError
+from afterbert.base.noise import Noise
+
+#: What is written so far [N, U], beginning with the start piece, and which source row each belongs to [N] ->
+#: logits [N, V] of the next piece.
+NextPiece = Callable[[Tensor, Tensor], Tensor]
+
+# Fills up a row behind its end.
+NOTHING = -1
+
+
+@dataclass(frozen=True)
+class Generation:
+    """num_beams, length_penalty: of `beam`; a length penalty of 0 compares sums, a higher one favours longer
+    texts. temperature, top_k, top_p, seed: of `sample`; None cuts nothing off."""
+
+    method: Literal["greedy", "beam", "sample"] = "greedy"
+    num_beams: Annotated[int, Field(gt=0)] = 4
+    length_penalty: Annotated[float, Field(ge=0)] = 0.6
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    top_k: Annotated[int, Field(gt=0)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    def __post_init__(self) -> None:
+        if self.method != "sample" and (self.top_k or self.top_p or self.temperature != 1.0):
+            raise UserError(
+                f"temperature, top_k and top_p have no effect on method {self.method}; set method to sample"
+            )
+
+    def __call__(
+        self, next_piece: NextPiece, numbers: Tensor, *, start: int, end: int, longest: int
+    ) -> Tensor:
+        """int64 [B, U <= longest]: the pieces written for each source row, `end` included where it was reached,
+        then -1. numbers [B]: stable names of the rows, on which draws hang."""
+        if self.method == "beam":
+            return self._beams(next_piece, len(numbers), numbers.device, start, end, longest)
+        rows = torch.arange(len(numbers), device=numbers.device)
+        written = torch.full((len(numbers), 1), start, device=numbers.device)
+        is_open = torch.ones(len(numbers), dtype=torch.bool, device=numbers.device)
+        while written.shape[1] <= longest and is_open.any():
+            # Rows that have ended are read on as if they wrote `end`, and ignored.
+            logits = next_piece(written.where(written >= 0, end), rows).float()
+            chosen = logits.argmax(-1) if self.method == "greedy" else self._drawn(logits, numbers, written)
+            written = torch.cat((written, chosen.where(is_open, NOTHING)[:, None]), dim=1)
+            is_open = is_open & (chosen != end)
+        return written[:, 1:]
+
+    def _drawn(self, logits: Tensor, numbers: Tensor, written: Tensor) -> Tensor:
+        """One piece a row [B] from logits [B, V]: the same for a row in any batch."""
+        chances, pieces = (logits / self.temperature).softmax(-1).sort(-1, descending=True)
+        before = chances.cumsum(-1) - chances
+        is_kept = torch.ones_like(chances, dtype=torch.bool)
+        if self.top_k is not None:
+            is_kept[:, self.top_k :] = False
+        if self.top_p is not None:
+            is_kept &= before < self.top_p
+        shares = (chances * is_kept).double().cumsum(-1)
+        names = numbers.cpu().numpy().astype(np.uint64)
+        drawn = Noise(self.seed).of("sample").uniform(names, np.full(len(names), written.shape[1]))
+        levels = torch.as_tensor(drawn, device=logits.device).double()[:, None] * shares[:, -1:]
+        place = torch.minimum((shares <= levels).sum(-1, keepdim=True), is_kept.sum(-1, keepdim=True) - 1)
+        return pieces.gather(-1, place)[:, 0]
+
+    def _beams(
+        self, next_piece: NextPiece, num_rows: int, device: torch.device, start: int, end: int, longest: int
+    ) -> Tensor:
+        """B rows, K beams. A row's answer is the best text that ended; where none did, the best beam."""
+        beams = self.num_beams
+        written = torch.full((num_rows, beams, 1), start, device=device)
+        # All beams begin alike; only the first one counts until they differ.
+        scores = torch.full((num_rows, beams), -torch.inf, device=device)
+        scores[:, 0] = 0
+        best = torch.full((num_rows,), -torch.inf, device=device)
+        answers = torch.full((num_rows, longest), NOTHING, device=device)
+        rows = torch.arange(num_rows, device=device)
+        for length in range(1, longest + 1):
+            flat = written.reshape(num_rows * beams, -1)
+            logits = next_piece(flat, rows.repeat_interleave(beams)).float().log_softmax(-1)
+            size = logits.shape[-1]
+            totals = (scores[..., None] + logits.reshape(num_rows, beams, size)).reshape(num_rows, -1)
+            found, index = totals.topk(min(2 * beams, totals.shape[1]), dim=-1)
+            pieces = index % size
+            longer = torch.cat((written[rows[:, None], index // size], pieces[..., None]), dim=-1)
+            ended, at = found.masked_fill(pieces != end, -torch.inf).max(-1)
+            ended = ended / self._penalty(length)
+            is_better = ended > best
+            best = torch.where(is_better, ended, best)
+            answers[is_better] = NOTHING
+            answers[is_better, :length] = longer[rows, at][is_better, 1:]
+            scores, order = found.masked_fill(pieces == end, -torch.inf).topk(beams, dim=-1)
+            written = longer[rows[:, None], order]
+            # Sums only fall and the divisor only grows: no open beam can become better than this.
+            if (scores[:, 0] / self._penalty(longest) <= best).all():
+                break
+        is_open = best.isneginf()
+        answers[is_open, : written.shape[-1] - 1] = written[is_open, 0, 1:]
+        return answers
+
+    def _penalty(self, length: int) -> float:
+        return ((5 + length) / 6) ** self.length_penalty

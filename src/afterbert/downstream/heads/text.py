@@ -1,0 +1,187 @@
+"""Every task as a text to write: `sst2 sentence: a fine film` -> `positive`. Answers are read off the text;
+whatever is no answer counts as wrong.
+
+Source: T5 (1910.10683), Sections 2.4 and Appendix D; on one stack, source and target stand one behind the other,
+and only the target is scored (GPT, Radford et al. 2018, Section 3.3, with the language model's own head).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+from torch import Tensor, nn
+
+from afterbert.base.errors import UserError
+from afterbert.base.plugins import name_of
+from afterbert.base.rows import Rows, ranges, starts_of
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.downstream import tasks
+from afterbert.downstream.backbone import Model, Summary
+from afterbert.downstream.codec import Codec, Stretches
+from afterbert.downstream.example import Example
+from afterbert.downstream.generation import Generation
+from afterbert.downstream.heads import Head, HeadModule
+from afterbert.downstream.prepared import MULTIPLE, Prepared, one_row_each
+from afterbert.downstream.tasks import Task
+from afterbert.downstream.writing import ToWrite, reader
+from afterbert.models import Architecture
+from afterbert.models.decoder import Decoder
+from afterbert.models.encoder_decoder import EncoderDecoder
+from afterbert.objectives._scores import summed_cross_entropy
+
+Start = Literal["pad", "bos", "eos", "cls", "sep"]
+
+
+@dataclass(frozen=True)
+class Text(Head):
+    """prefix: before each source; None: the task's name. target_length: pieces written at most. start: the
+    special piece with which writing begins; None: what the model is used to. layout: None: by the model."""
+
+    kinds: ClassVar[tuple[tasks.Head, ...]] = (
+        "text",
+        "pooled",
+        "score",
+        "ranking",
+        "token",
+        "span",
+        "choice",
+    )
+
+    prefix: str | None = None
+    target_length: Annotated[int, Field(ge=2)] = 64
+    start: Start | None = None
+    layout: Literal["encoder_decoder", "behind"] | None = None
+    generation: Generation = Generation()
+
+    def settled(self, model: Model, name: str) -> Text:
+        if not isinstance(model.architecture, (EncoderDecoder, Decoder)):
+            raise UserError(
+                f"{name}: texts are written by an encoder-decoder or a decoder, but {model.name} is "
+                f"{name_of(model.architecture).replace('_', ' ')}; choose another model"
+            )
+        return replace(
+            self,
+            prefix=name if self.prefix is None else self.prefix,
+            start=self.start or _usual_start(model.architecture, model.tokenizer.vocabulary),
+            layout="encoder_decoder" if isinstance(model.architecture, EncoderDecoder) else "behind",
+        )
+
+    def prepare(self, task: Task, examples: Sequence[Example], codec: Codec) -> Prepared:
+        assert self.start is not None and self.layout is not None and self.prefix is not None, "is settled"
+        written = min(self.target_length, codec.length)
+        room = codec.length if self.layout == "encoder_decoder" else codec.length - written
+        # Batches are filled up to a multiple, which must fit as well.
+        room = room // MULTIPLE * MULTIPLE
+        if room < MULTIPLE + codec.one.num_specials:
+            raise UserError(
+                f"length {codec.length} leaves no room to read beside {written} pieces to write; raise --length, "
+                "or lower --head.target_length"
+            )
+        sources, cut = _cut_rows([task.source_text(e, self.prefix) for e in examples], codec, room)
+        is_asked = np.array([example.label is not None for example in examples], dtype=bool)
+        texts = [task.target_text(e.label) if e.label is not None else "" for e in examples]
+        targets, cut_too = _cut_rows(texts, codec, written - (not codec.one.behind))
+        vocabulary = codec.tokenizer.vocabulary
+        end = codec.one.behind[-1] if codec.one.behind else _end_of(vocabulary)
+        if not codec.one.behind:
+            targets = _closed(targets, end)
+        return one_row_each(
+            sources,
+            asked=np.where(is_asked, targets.lengths, 0),
+            cut=int((cut | cut_too).sum()),
+            to_write=ToWrite(targets, vocabulary.need(self.start), end, codec.tokenizer),
+            row_arrays={
+                "written_from": np.full(len(examples), vocabulary.need(self.start)),
+                "written_to": np.full(len(examples), end),
+                "written_at_most": np.full(len(examples), written),
+            },
+        )
+
+    def build(
+        self, task: Task, model: Model, *, summary: Summary, class_weights: np.ndarray | None
+    ) -> TextModule:
+        return TextModule(self.generation)
+
+    def predictions(
+        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
+    ) -> list[Any]:
+        assert prepared.to_write is not None
+        to_write = prepared.to_write
+        texts = [to_write.text(ids) for ids in outputs]
+        if task.head == "pooled":
+            # A tokenizer may give a class name back in other letters or with other spaces.
+            tokenizer = to_write.tokenizer
+            written = {label: task.target_text(label) for label in task.labels}  # type: ignore[attr-defined]
+            known = {tokenizer.decode(tokenizer.encode(text)).strip(): text for text in written.values()}
+            texts = [known.get(text, text) for text in texts]
+        if task.head in ("score", "choice"):
+            texts = ["".join(text.split()) for text in texts]
+        return [task.read_answer(text) for text in texts]
+
+
+class TextModule(HeadModule):
+    """No weights of its own: the language model's head is shared by all tasks, and handed in."""
+
+    writes: ClassVar[bool] = True
+
+    def __init__(self, generation: Generation):
+        super().__init__()
+        self.generation = generation
+        self._shared: tuple[nn.Module, nn.Module] | None = None
+
+    def attach(self, backbone: nn.Module, lm_head: nn.Module) -> None:
+        # In a tuple, so that they are not taken for parts of this module.
+        self._shared = (backbone, lm_head)
+
+    def score(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
+        assert self._shared is not None
+        is_asked = arrays["target_ids"] >= 0
+        return summed_cross_entropy(self._shared[1](hidden[is_asked]), arrays["target_ids"][is_asked])
+
+    def output(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
+        """int64 [B, U]; the states, which know the target, are not looked at."""
+        assert self._shared is not None
+        backbone, lm_head = self._shared
+        read = reader(backbone, arrays)
+        start, end, longest = (int(arrays[f"written_{name}"][0]) for name in ("from", "to", "at_most"))
+        return self.generation(
+            lambda written, rows: lm_head(read(written, rows)[:, -1]),
+            arrays["number"],
+            start=start,
+            end=end,
+            longest=longest,
+        )
+
+
+def _usual_start(architecture: Architecture, vocabulary: Vocabulary) -> Start:
+    """BART begins with eos and T5, which has no piece for beginnings, with pad; one stack with whatever parts
+    texts."""
+    has_beginning = vocabulary.bos is not None or vocabulary.cls is not None
+    order: tuple[Start, ...] = ("eos", "sep", "bos", "cls", "pad")
+    if isinstance(architecture, EncoderDecoder) and not has_beginning:
+        order = ("pad", *order)
+    return next((name for name in order if getattr(vocabulary, name) is not None), "eos")
+
+
+def _end_of(vocabulary: Vocabulary) -> int:
+    return vocabulary.sep if vocabulary.eos is None and vocabulary.sep is not None else vocabulary.need("eos")
+
+
+def _cut_rows(texts: Sequence[str], codec: Codec, longest: int) -> tuple[Rows, np.ndarray]:
+    """Framed rows of at most `longest` pieces, and which texts lost some [N]."""
+    encoded = codec.encode(texts)
+    whole = Stretches.whole(encoded)
+    room = longest - codec.one.num_specials
+    return codec.rows(encoded, Stretches(whole.starts, np.minimum(whole.lengths, room))), whole.lengths > room
+
+
+def _closed(rows: Rows, end: int) -> Rows:
+    """The rows with one more piece at their ends."""
+    starts = starts_of(rows.lengths + 1)
+    ids = np.full(starts[-1], end, dtype=np.int32)
+    ids[ranges(starts[:-1], rows.lengths)] = rows.piece_ids
+    return Rows(ids, starts, rows.keys)
