@@ -47,7 +47,7 @@ def _narrow(noise: Noise, keys: np.ndarray, sizes: np.ndarray, width: int, kept:
     lines = noise.words(keys, width) & ~low
     lines |= np.arange(width, dtype=np.uint32) ^ ties
     if sizes.min(initial=width) < width:
-        lines[np.arange(width) >= sizes[:, None]] = _FILLER
+        np.copyto(lines, _FILLER, where=np.arange(width) >= sizes[:, None])
     if kept < width:
         lines = np.partition(lines, kept - 1, axis=1)[:, :kept]
     lines.sort(axis=1)

@@ -16,13 +16,15 @@ from afterbert.base.rows import Rows, ranges
 @dataclass(frozen=True)
 class Units:
     """U units in B rows, in order. starts, lengths: int64 [U], flat pieces; row_starts: int64 [B+1], units
-    before each row. No unit holds a special piece or leaves its row. are_pieces: every unit is a single piece.
+    before each row. No unit holds a special piece or leaves its row. are_pieces: every unit is a single piece;
+    cover_all: every ordinary piece is in one.
     """
 
     starts: np.ndarray
     lengths: np.ndarray
     row_starts: np.ndarray
     are_pieces: bool = False
+    cover_all: bool = False
 
     @cached_property
     def counts(self) -> np.ndarray:
@@ -32,8 +34,8 @@ class Units:
     @cached_property
     def sizes(self) -> np.ndarray:
         """int64 [B]: pieces in each row's units."""
-        total = np.concatenate([[0], np.cumsum(self.lengths)])
-        return np.diff(total[self.row_starts])
+        ends = np.append(0, np.cumsum(self.lengths))
+        return np.diff(ends[self.row_starts])
 
     @cached_property
     def row_of(self) -> np.ndarray:
@@ -57,12 +59,15 @@ class Units:
 
 
 def is_ordinary(rows: Rows) -> np.ndarray:
-    """bool [T]: pieces a law may choose: neither special nor already hidden by an earlier edit (plane
-    `hidden`).
-    """
+    """bool [T]: pieces a law may choose: neither special nor already hidden by an earlier edit (plane `hidden`)."""
     hidden = rows.planes.get("hidden")
     special = rows.planes["special"]
     return ~special if hidden is None else ~(special | hidden)
+
+
+def ordinary_counts(rows: Rows) -> np.ndarray:
+    """int64 [B]: ordinary pieces in each row."""
+    return rows.lengths - np.diff(np.searchsorted(np.flatnonzero(~is_ordinary(rows)), rows.row_starts))
 
 
 def needed_plane(rows: Rows, name: str) -> np.ndarray:
@@ -93,8 +98,14 @@ def units_of(rows: Rows, unit: str) -> Units:
     if unit == "piece":
         starts = np.flatnonzero(is_ordinary(rows))
         return Units(
-            starts, np.broadcast_to(np.int64(1), len(starts)), np.searchsorted(starts, rows.row_starts), True
+            starts,
+            np.broadcast_to(np.int64(1), len(starts)),
+            np.searchsorted(starts, rows.row_starts),
+            True,
+            True,
         )
+    if "|" not in unit and f"{unit}_inside" not in rows.planes:
+        return _covering(rows, needed_plane(rows, f"{unit}_start"))
     free = is_ordinary(rows)
     begins = np.zeros(rows.num_pieces, dtype=bool)
     layer = np.zeros(rows.num_pieces, dtype=np.int8)
@@ -104,6 +115,23 @@ def units_of(rows: Rows, unit: str) -> Units:
         layer[covered] = number
         begins |= covered & (True if name == "piece" else needed_plane(rows, f"{name}_start").astype(bool))
     return _runs(rows, begins, layer)
+
+
+def _covering(rows: Rows, plane: np.ndarray) -> Units:
+    """Units that cover all ordinary pieces, from where they start; one also starts with a row and after a
+    piece that is not ordinary.
+    """
+    others = np.flatnonzero(~is_ordinary(rows))  # few
+    begins = np.append(plane, False).astype(bool)
+    begins[rows.row_starts] = True
+    begins[others + 1] = True
+    begins[others] = False
+    starts = np.flatnonzero(begins[:-1])
+    lengths = np.diff(starts, append=rows.num_pieces)
+    of_unit = np.searchsorted(starts, others) - 1
+    last_first = np.flatnonzero(of_unit >= 0)[::-1]  # so that of several the one nearest to its unit counts
+    lengths[of_unit[last_first]] = (others - starts[of_unit])[last_first] if len(starts) else 0
+    return Units(starts, lengths, np.searchsorted(starts, rows.row_starts), cover_all=True)
 
 
 def sentences_of(rows: Rows) -> Units:

@@ -13,7 +13,7 @@ from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.pretext.draws import shuffled, subset
 from afterbert.pretext.selections import Chosen, Selection
 from afterbert.pretext.share import share
-from afterbert.pretext.units import Units, is_ordinary
+from afterbert.pretext.units import Units, ordinary_counts
 
 
 def spanned(positions: np.ndarray, begins: np.ndarray | None, rows: Rows) -> Chosen:
@@ -47,8 +47,8 @@ def budgets_of(selection: Selection, rows: Rows, units: Units) -> np.ndarray:
     """int64 [B]: pieces to choose: the selection's budget over all ordinary pieces, or all that the units
     hold.
     """
-    ordinary = np.diff(np.searchsorted(np.flatnonzero(is_ordinary(rows)), rows.row_starts))
-    return np.minimum(selection.budget(ordinary), units.sizes)
+    budgets = selection.budget(ordinary_counts(rows))
+    return budgets if units.cover_all else np.minimum(budgets, units.sizes)
 
 
 def strewn(units: Units, rows: Rows, noise: Noise, lengths: np.ndarray, counts: np.ndarray) -> Chosen:
