@@ -13,7 +13,7 @@ from afterbert.downstream.finetuning import finetune
 from afterbert.downstream.generation import Generation
 from afterbert.downstream.heads.text import Text
 from afterbert.downstream.objective import outputs
-from afterbert.downstream.saving import load_finetuned
+from afterbert.downstream.saving import load_finetuned, save_finetuned
 from afterbert.downstream.settings import FineTuning
 from afterbert.downstream.tasks.pair_classification import PairClassification
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification
@@ -135,3 +135,53 @@ def test_an_encoder_or_too_short_a_row_is_one_line(tiny_model, data_of):
         Bench.of(model_of(Decoder, tiny_model), [data_of(TextToText())], settings(length=16))
     with pytest.raises(UserError, match="nothing of its own to learn on a frozen backbone"):
         Bench.of(model_of(Decoder, tiny_model), [data_of(TextToText())], settings(frozen=True))
+
+
+@pytest.mark.parametrize(
+    ("generation", "theirs"),
+    [
+        (Generation(), {"num_beams": 1}),
+        (
+            Generation("beam", num_beams=3, length_penalty=0.0),
+            {"num_beams": 3, "length_penalty": 0.0, "early_stopping": "never"},
+        ),
+    ],
+)
+def test_transformers_writes_the_same(generation, theirs, tiny_model, tmp_path, data_of):
+    """From the saved folder, in a padded batch."""
+    from transformers import AutoModelForSeq2SeqLM
+
+    torch.manual_seed(3)
+    config = settings(head=Text(target_length=6, start="cls", generation=generation))
+    bench = Bench.of(model_of(EncoderDecoder, tiny_model), [data_of(TextToText())], config)
+    module, prepared = bench.module().eval(), bench.prepared["toy"]["dev"]
+    # Fresh weights repeat the last piece (the table is tied); wilder ones write all sorts of things.
+    with torch.no_grad():
+        for weight in module.backbone.parameters():
+            if weight.dim() > 1:
+                weight.normal_(0, 0.4)
+    save_finetuned(tmp_path / "model", module, bench)
+    batch = prepared.batch(np.arange(8), pad=bench.pad, has_segments=False, name="toy")
+    arrays = {key: torch.as_tensor(value) for key, value in batch.arrays.items()}
+    with torch.inference_mode():
+        ours = module.output(arrays)
+        model = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "model").eval()
+        lengths = torch.as_tensor(prepared.rows.lengths)
+        found = model.generate(
+            input_ids=arrays["input_ids"],
+            attention_mask=(torch.arange(arrays["input_ids"].shape[1]) < lengths[:, None]).long(),
+            decoder_start_token_id=prepared.to_write.start,
+            eos_token_id=prepared.to_write.end,
+            pad_token_id=bench.pad,
+            bos_token_id=None,
+            forced_eos_token_id=None,
+            forced_bos_token_id=None,
+            max_length=7,
+            do_sample=False,
+            **theirs,
+        )[:, 1:]
+    for mine, other in zip(ours.tolist(), found.tolist(), strict=True):
+        written = [piece for piece in mine if piece >= 0]
+        assert other[: len(written)] == written
+        assert set(other[len(written) :]) <= {bench.pad}
+    assert len({tuple(row) for row in ours.tolist()}) > 1
