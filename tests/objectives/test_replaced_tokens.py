@@ -62,6 +62,15 @@ def test_samples_reach_all_of_a_large_vocabulary() -> None:
     assert len(set(ids.tolist())) == 1000 and ids.max() == 999
 
 
+def test_half_precision_of_the_model_does_not_coarsen_the_draw() -> None:
+    draw = torch.Generator().manual_seed(0)
+    logits, uniforms = torch.randn(500, 1000, generator=draw), torch.rand(500, 2, generator=draw)
+    barred = torch.zeros(1000, dtype=torch.bool)
+    expected = sampled(logits, uniforms, temperature=1.0, is_barred=barred)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(sampled(logits, uniforms, temperature=1.0, is_barred=barred), expected)
+
+
 def test_the_highest_noise_still_draws_an_allowed_piece() -> None:
     logits = torch.full((3, 120), -50.0)
     logits[:, 119] = 50

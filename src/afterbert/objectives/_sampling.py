@@ -41,6 +41,8 @@ def _drawn(shares: Tensor, uniforms: Tensor) -> Tensor:
     [0, 0, 2]
     """
     # a product with a triangle: running sums in parallel are not the same twice on an accelerator
-    upto = shares @ torch.ones(shares.shape[1], shares.shape[1], device=shares.device).triu()
+    triangle = torch.ones(shares.shape[1], shares.shape[1], device=shares.device, dtype=shares.dtype).triu()
+    with torch.autocast(shares.device.type, enabled=False):  # a few bits would not tell rare pieces apart
+        upto = shares @ triangle
     reached = (upto > uniforms[:, None] * upto[:, -1:]) & (shares > 0)
     return torch.where(reached.any(-1), reached.byte().argmax(-1), shares.argmax(-1))
