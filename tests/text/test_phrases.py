@@ -389,6 +389,10 @@ def test_the_command_adds_planes_from_lists(tmp_path, capsys):
     assert afterbert([*made, "--list-case", "kept"]) == 2
     assert "--list-case has no effect" in capsys.readouterr().err
     names = str(tmp_path / "houses.txt")
+    assert afterbert([*added, "--entities", names, "--list-case", "all"]) == 2
+    assert "--list-case is 'all', must be 'ignored' or 'kept'" in capsys.readouterr().err
+    assert afterbert([*added, "--entities", str(tmp_path / "absent")]) == 2
+    assert "error: --entities: " in capsys.readouterr().err
     assert afterbert([*added, "--entities", names, "--list-case", "ignored"]) == 0
     store = Store.open(tmp_path / "store")
     assert set(store.planes) == {"word_start", "phrase", "entity"}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from afterbert.base.config import build
 from afterbert.base.errors import UserError
 from afterbert.base.plugins import name_of
-from afterbert.cli.pipeline import named
+from afterbert.base.tree import Node
 from afterbert.cli.terminal import console, safe
 from afterbert.text.coverage import coverage_of
 from afterbert.text.planes import Plane
@@ -32,12 +33,17 @@ def planes_named(written: str, lists: Mapping[str, str | None], case: str | None
             )
     if case is not None and not given:
         raise UserError("--list-case has no effect without --phrases or --entities; leave it out")
-    return [named(Plane, _settings(name, given, case), option) for name in names]
+    return [_built(name, given.get(name), case, option) for name in names]
 
 
-def _settings(name: str, given: Mapping[str, str], case: str | None) -> dict[str, str]:
-    listed = {"file": given[name]} | ({"case": case} if case else {}) if name in given else {}
-    return {"type": name} | listed
+def _built(name: str, file: str | None, case: str | None, option: str) -> Plane:
+    if file is None:
+        return build(Plane, Node({"type": Node(name, option)}, option))  # type: ignore[type-abstract]
+    origin = _OPTION[name]
+    settings = {"type": Node(name, origin), "file": Node(file, origin)}
+    if case is not None:
+        settings["case"] = Node(case, "--list-case")
+    return build(Plane, Node(settings, origin))  # type: ignore[type-abstract]
 
 
 def print_coverage(store: Path, planes: Sequence[Plane]) -> None:

@@ -45,9 +45,10 @@ def mine_phrases(
     Example: `afterbert mine-phrases my_texts/ --out phrases.tsv`, then
     `afterbert prepare my_texts/ --phrases phrases.tsv`
     """
+    from afterbert.base.config import build
     from afterbert.base.errors import UserError
     from afterbert.base.runs import write_atomically
-    from afterbert.cli.pipeline import named
+    from afterbert.base.tree import Node
     from afterbert.cli.terminal import console, safe
     from afterbert.text.mining import Mining, as_table
     from afterbert.text.reading import read
@@ -66,7 +67,8 @@ def mine_phrases(
         "chinese": chinese,
         "sample_bytes": sample_bytes,
     }
-    mining = named(Mining, settings, "--mining")
+    tree = {key: Node(value, f"--{key.replace('_', '-')}") for key, value in settings.items()}
+    mining = build(Mining, Node(tree, "options"))
     found = mining(read(sources_for(texts, kind=kind, **options)))
     write_atomically(out, as_table(found))
     first = ", ".join(one.text for one in found[:12])
