@@ -28,7 +28,7 @@ class Imported:
     """An architecture (vocab_size set) and float32 weights for its parts; a part is None where the folder has
     none of it.
 
-    tokenizer: the folder, where it holds a tokenizer.json; notes: sentences for the user.
+    tokenizer: the folder, where it holds a tokenizer.json; notes: sentences for the user; model_type: the family.
     """
 
     architecture: Architecture
@@ -39,6 +39,7 @@ class Imported:
     tokenizer: Path | None
     notes: tuple[str, ...]
     detection_head: State | None = None
+    model_type: str = ""
 
     def build(self) -> tuple[nn.Module, LMHeadModule]:
         """The backbone with its weights, and the head: with its weights where there are any, else freshly
@@ -83,6 +84,7 @@ def import_folder(name: str | Path, *, revision: str | None = None) -> Imported:
         tokenizer,
         tuple(notes),
         parts.get("detection_head"),
+        family.model_type,
     )
 
 

@@ -73,3 +73,6 @@ def register_models() -> None:
     AutoModel.register(AfterbertConfig, AfterbertModel, exist_ok=True)
     for auto in (AutoModelForMaskedLM, AutoModelForCausalLM, AutoModelForSeq2SeqLM):
         auto.register(AfterbertConfig, AfterbertForLM, exist_ok=True)
+
+
+register_models()

@@ -27,3 +27,6 @@ class AfterbertConfig(PretrainedConfig):
 
 def register_configuration() -> None:
     AutoConfig.register(AfterbertConfig.model_type, AfterbertConfig, exist_ok=True)
+
+
+register_configuration()

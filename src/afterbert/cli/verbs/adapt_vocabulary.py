@@ -1,0 +1,71 @@
+"""`afterbert adapt-vocabulary`: a model under a vocabulary that suits one's text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def adapt_vocabulary(
+    model: Annotated[str, typer.Argument(help="A model folder or hub name.")],
+    texts: Annotated[list[str], typer.Argument(help="Files or folders with the text that is to be served.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")] = Path("adapted"),
+    how: Annotated[
+        str,
+        typer.Option(
+            help="extend: one piece for frequent words; trim: only pieces the text uses; train: anew."
+        ),
+    ] = "extend",
+    pieces: Annotated[int, typer.Option(min=1, help="extend: how many pieces more, at most.")] = 1000,
+    tokenizer: Annotated[
+        str, typer.Option(help="train: wordpiece, byte_level_bpe or unigram.")
+    ] = "wordpiece",
+    vocab_size: Annotated[
+        int | None, typer.Option(help="train: pieces to learn; chosen by the amount of text when not given.")
+    ] = None,
+    warm_up: Annotated[
+        int, typer.Option(min=0, help="Steps that train the new rows alone, the body frozen.")
+    ] = 0,
+) -> None:
+    """Give a model another vocabulary: more pieces, fewer, or a tokenizer of its own.
+
+    New rows begin as the mean of the rows of the pieces the text had before. Trimmed, the model gives the same
+    numbers on the text, which is checked.
+
+    Example: `afterbert adapt-vocabulary runs/laptop-tiny-1a2b3c4d/model my_texts/ --how extend --pieces 500`
+    """
+    from typing import cast, get_args
+
+    from afterbert.base.errors import UserError, did_you_mean
+    from afterbert.cli.adapting import How, adapt
+    from afterbert.cli.pipeline import tokenizer_from
+    from afterbert.cli.terminal import console, safe
+    from afterbert.text.sources import sources_for
+
+    if how not in get_args(How):
+        raise UserError(f"--how '{how}' is not known; {did_you_mean(how, list(get_args(How)))}")
+    if Path(model).is_dir() and Path(model).resolve() == out.resolve():
+        raise UserError(f"{out} is the folder the model is read from; name another one to write")
+    done = adapt(
+        model,
+        sources_for(texts),
+        out,
+        how=cast(How, how),
+        pieces=pieces,
+        recipe=tokenizer_from(tokenizer, vocab_size) if how == "train" else None,
+        warm_up_steps=warm_up,
+    )
+    for note in done.notes:
+        console.print(f"note: {safe(note)}")
+    console.print(f"pieces in the vocabulary: {done.sizes[0]:,} before, {done.sizes[1]:,} now")
+    console.print(
+        f"pieces a word of this text: {done.fertilities[0]:.3f} before, {done.fertilities[1]:.3f} now"
+    )
+    if done.agreement is not None:
+        console.print(
+            f"same pieces on all of this text; at {done.agreement.num_pieces:,} of them the numbers differ by at most "
+            f"{done.agreement.largest_difference:.1e}"
+        )
+    console.print(f"model: {out}")

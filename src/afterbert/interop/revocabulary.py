@@ -1,0 +1,73 @@
+"""A model folder under another vocabulary: every tensor with a row for each piece is made anew from the old
+rows; the body stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from afterbert.base.errors import UserError
+from afterbert.interop.importing import Imported
+from afterbert.interop.reading import hidden_states
+from afterbert.text.vocabulary_change import Change, mean_rows
+
+#: Tensors with a row for each piece.
+_ROWS = ("embeddings.token.weight", "bias", "decoder.weight")
+
+
+def with_vocabulary(imported: Imported, change: Change) -> Imported:
+    """The model with a table for the new tokenizer. Rows beyond the old tokenizer's pieces are left out.
+    Raises UserError when the old tokenizer has more pieces than the model's table has rows."""
+    assert imported.architecture.vocab_size is not None
+    highest = max(max(parents) for parents in change.parents)
+    if highest >= imported.architecture.vocab_size:
+        raise UserError(
+            f"the tokenizer names piece {highest}, but the model's table has {imported.architecture.vocab_size} rows; "
+            "they do not belong together"
+        )
+    architecture = replace(cast(Any, imported.architecture), vocab_size=len(change.parents))
+    lm_head = None if imported.lm_head is None else _changed(imported.lm_head, change)
+    return replace(
+        imported, architecture=architecture, backbone=_changed(imported.backbone, change), lm_head=lm_head
+    )
+
+
+def _changed(state: Mapping[str, Tensor], change: Change) -> dict[str, Tensor]:
+    return {
+        name: torch.from_numpy(mean_rows(tensor.numpy(), change.parents)) if name in _ROWS else tensor
+        for name, tensor in state.items()
+    }
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far a trimmed model's numbers are from the old one's on texts it kept, and at how many pieces that
+    was looked at."""
+
+    largest_difference: float
+    num_pieces: int
+
+
+@torch.no_grad()
+def agreement(old: Imported, new: Imported, change: Change, rows: Sequence[Sequence[int]]) -> Agreement:
+    """Compares hidden states, and logits of the kept pieces, on rows of new piece ids."""
+    to_old = torch.tensor([parents[0] for parents in change.parents])
+    (old_body, old_head), (new_body, new_head) = (
+        tuple(part.eval() for part in m.build()) for m in (old, new)
+    )
+    if new.lm_head is None:  # a fresh head is drawn anew for each of the two
+        old_head = new_head = torch.nn.Identity()
+    largest, num_pieces = 0.0, 0
+    for row in rows:
+        ids = torch.tensor([list(row)[: new.architecture.max_position_embeddings]])
+        before, after = hidden_states(old_body, to_old[ids]), hidden_states(new_body, ids)
+        expected, found = old_head(before), new_head(after)
+        if new.lm_head is not None:
+            expected = expected[..., to_old]
+        apart = max((before - after).abs().max(), (expected - found).abs().max())
+        largest, num_pieces = max(largest, float(apart)), num_pieces + ids.numel()
+    return Agreement(largest, num_pieces)

@@ -1,0 +1,105 @@
+"""Verbs that show, write and change models, from the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from afterbert.cli.main import run
+from afterbert.interop.folder import export_folder
+from afterbert.interop.importing import import_folder
+from afterbert.models.encoder import Encoder
+from afterbert.text.tokenizer import Tokenizer
+from afterbert.text.tokenizers.wordpiece import WordPiece
+
+TEXT = "the cat sat on the mat . the hedgehog looked at the cat for a while .\n\n" * 12
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    tokenizer: Tokenizer = WordPiece(vocab_size=80).make([TEXT], corpus_bytes=len(TEXT))
+    tokenizer.save(tmp_path / "tokenizer")
+    architecture = Encoder(hidden_size=16, intermediate_size=24, max_position_embeddings=32)
+    backbone = architecture.build(tokenizer.vocabulary)
+    head = architecture.build_lm_head(backbone)
+    export_folder(
+        tmp_path / "model",
+        architecture,
+        backbone,
+        head,
+        vocabulary=tokenizer.vocabulary,
+        tokenizer=tmp_path / "tokenizer",
+    )
+    (tmp_path / "text.txt").write_text(TEXT + "an electrocardiogram . another electrocardiogram .\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("recipe", ["laptop", "gpt2", "bart", "xlnet"])
+def test_a_model_is_shown_with_its_parts_and_cost(recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["show", "--model", "--recipe", recipe]) == 0
+    shown = capsys.readouterr().out
+    backbone = next(line.split()[1] for line in shown.splitlines() if line.strip().startswith("backbone"))
+    assert f"predicted {backbone} parameters" in shown and "MFLOPs a token" in shown
+
+
+def test_a_folder_is_written_for_every_reader(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["export", str(folder / "model"), str(folder / "own"), "--own"]) == 0
+    assert "import afterbert" in capsys.readouterr().out
+    assert run(["export", str(folder / "model"), str(folder / "st"), "--sentences", "first"]) == 0
+    assert (folder / "st" / "modules.json").is_file()
+    before, own, sentences = (import_folder(folder / name).backbone for name in ("model", "own", "st"))
+    assert all(torch.equal(own[name], tensor) for name, tensor in before.items())
+    assert all(torch.equal(sentences[name], tensor) for name, tensor in before.items())
+
+
+@pytest.mark.parametrize("how", ["extend", "trim", "train"])
+def test_a_vocabulary_is_adapted(how: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["adapt-vocabulary", str(folder / "model"), str(folder / "text.txt"), "--how", how]
+    assert (
+        run([*arguments, "--out", str(folder / how), "--vocab-size" if how == "train" else "--pieces", "60"])
+        == 0
+    )
+    shown = capsys.readouterr().out
+    assert "pieces a word of this text" in shown and ("same pieces" in shown) == (how == "trim")
+    adapted = import_folder(folder / how)
+    vocabulary = Tokenizer.load(folder / how).vocabulary
+    assert adapted.architecture.vocab_size == vocabulary.size and adapted.notes == ()
+
+
+@pytest.mark.slow
+def test_a_warm_up_trains_rows_alone(folder: Path) -> None:
+    lines = [f"the cat {number} sat on the mat with the hedgehog and {number} cats ." for number in range(80)]
+    (folder / "text.txt").write_text("\n\n".join(lines))
+    arguments = ["adapt-vocabulary", str(folder / "model"), str(folder / "text.txt"), "--how", "extend"]
+    assert run([*arguments, "--out", str(folder / "plain")]) == 0
+    assert run([*arguments, "--out", str(folder / "warm"), "--warm-up", "2"]) == 0
+    plain, warm = (import_folder(folder / name).backbone for name in ("plain", "warm"))
+    changed = {name for name in plain if not torch.equal(plain[name], warm[name])}
+    assert changed == {"embeddings.token.weight"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["export", "MODEL", "OUT", "--onnx", "--own"], "give one of them"),
+        (["export", "MODEL", "MODEL"], "name another one"),
+        (["export", "MODEL", "OUT", "--family", "gpt3"], "gpt2"),
+        (["export", "MODEL", "OUT", "--family", "gpt2"], "of type decoder; this model is of type encoder"),
+        (["export", "MODEL", "OUT", "--sentences", "median"], "mean"),
+        (["adapt-vocabulary", "MODEL", "TEXT", "--how", "shrink"], "shrink"),
+        (["adapt-vocabulary", "MODEL", "TEXT", "--out", "MODEL"], "name another one"),
+        (["import-checkpoint", "TEXT", "OUT"], "weights-only loader"),
+        (["import-checkpoint", "MODEL/gone.bin", "OUT"], "has 0 bytes"),
+    ],
+)
+def test_mistakes_are_one_line(
+    arguments: list[str], said: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = {"MODEL": str(folder / "model"), "OUT": str(folder / "out"), "TEXT": str(folder / "text.txt")}
+    for word, place in places.items():
+        arguments = [argument.replace(word, place) for argument in arguments]
+    assert run(arguments) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and said in lines[0]
