@@ -25,10 +25,11 @@ def register_when_imported() -> None:
 
 
 def _register(name: str) -> None:
-    own = importlib.import_module("afterbert.interop.own_configuration")
-    own.register_configuration()
+    """Each of our modules registers itself as its last act, so it does not matter whether importing it came first and brought
+    transformers here."""
+    importlib.import_module("afterbert.interop.own_configuration")
     if name.endswith("modeling_auto"):
-        importlib.import_module("afterbert.interop.own_classes").register_models()
+        importlib.import_module("afterbert.interop.own_classes")
 
 
 class _Finder(MetaPathFinder):

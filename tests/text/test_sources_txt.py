@@ -109,7 +109,7 @@ def test_the_table_stands_without_the_files() -> None:
         ("hello".encode("utf-32-be"),
          "a.txt looks like UTF-32BE, must be UTF-8; convert it: iconv -f UTF-32BE -t UTF-8"),
         (b"some text\x00more text", "a.txt looks like binary data (a NUL at byte 9), not text; leave it out"),
-        (gzip.compress(b"hello"), "a.txt looks like gzip data, not text; end its name in .gz"),
+        (gzip.compress(b"hello", mtime=0), "a.txt looks like gzip data, not text; end its name in .gz"),
         (b"%PDF-1.7\n", "a.txt looks like a PDF document, not text; extract its text first"),
         (b"\x89PNG\r\n\x1a\n", "a.txt looks like a PNG image, not text; extract its text first"),
         (b"PK\x03\x04...", "a.txt looks like a zip archive, not text; extract its text first"),
