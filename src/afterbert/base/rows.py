@@ -8,7 +8,7 @@ the ids.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 import numpy as np
@@ -127,14 +127,19 @@ class Rows:
         """uint64 [T]: each piece's row key."""
         return np.repeat(self.keys, self.lengths)
 
+    def rows_of(self, positions: np.ndarray) -> np.ndarray:
+        """int64 [N]: the rows of these flat positions [N], which must be sorted."""
+        return np.repeat(np.arange(len(self)), np.diff(np.searchsorted(positions, self.row_starts)))
+
     def with_planes(self, **planes: np.ndarray | Callable[[], np.ndarray]) -> Rows:
         """The same rows with these planes added or replaced."""
         assert isinstance(self.planes, Planes)
-        return replace(self, planes=self.planes.replaced(planes))
+        return Rows(self.piece_ids, self.row_starts, self.keys, self.planes.replaced(planes))
 
     def with_ids(self, piece_ids: np.ndarray, **planes: np.ndarray) -> Rows:
         """Other pieces [T] in the same places, with these planes added or replaced."""
-        return replace(self.with_planes(**planes), piece_ids=piece_ids)
+        assert isinstance(self.planes, Planes)
+        return Rows(piece_ids, self.row_starts, self.keys, self.planes.replaced(planes))
 
     def take(self, index: np.ndarray, row_starts: np.ndarray) -> Rows:
         """Rows cut anew from the flat positions `index` [U] (planes follow), with new row starts and the same
@@ -156,7 +161,10 @@ class Rows:
 
     def flat_to_padded(self, positions: np.ndarray, *, length: int) -> np.ndarray:
         """Flat positions [N] in these rows as flat positions in the padded matrix [B * length]."""
-        row = np.searchsorted(self.row_starts, positions, side="right") - 1
+        is_sorted = bool((positions[1:] >= positions[:-1]).all())
+        row = (
+            self.rows_of(positions) if is_sorted else np.searchsorted(self.row_starts, positions, "right") - 1
+        )
         return positions + (np.arange(len(self)) * length - self.row_starts[:-1])[row]
 
     @staticmethod

@@ -18,8 +18,8 @@ _S32 = np.uint64(32)
 
 
 def bits_at(rows: Rows, positions: np.ndarray, noise: Noise) -> np.ndarray:
-    """uint64 [N]: random bits for these flat positions, each from its row's key and its place in the row."""
-    row = np.searchsorted(rows.row_starts, positions, side="right") - 1
+    """uint64 [N]: random bits for these sorted flat positions, each from its row's key and its place in the row."""
+    row = rows.rows_of(positions)
     return noise.bits(rows.keys[row], positions - rows.row_starts[row])
 
 

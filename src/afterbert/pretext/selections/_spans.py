@@ -178,14 +178,14 @@ def walk(lengths: np.ndarray, budgets: np.ndarray) -> np.ndarray:
 
     """
     taken = np.zeros(lengths.shape, dtype=bool)
-    lines, left, open_ = np.arange(len(lengths)), budgets.astype(np.int64), lengths.copy()
+    lines, left, open_ = np.arange(len(lengths)), budgets.astype(np.int32)[:, None], lengths.astype(np.int32)
     while len(lines):
-        open_[open_ > left[:, None]] = 0
-        fits = (open_ > 0) & (np.cumsum(open_, axis=1) <= left[:, None])
+        np.copyto(open_, 0, where=open_ > left)
+        fits = (open_ > 0) & (np.cumsum(open_, axis=1, dtype=np.int32) <= left)
         taken[lines] |= fits
-        left = left - (open_ * fits).sum(axis=1)
-        open_[fits] = 0
-        goes_on = (left > 0) & (open_ > 0).any(axis=1)
+        left = left - (open_ * fits).sum(axis=1, dtype=np.int32, keepdims=True)
+        np.copyto(open_, 0, where=fits)
+        goes_on = (left[:, 0] > 0) & (open_ > 0).any(axis=1)
         lines, left, open_ = lines[goes_on], left[goes_on], open_[goes_on]
     return taken
 
