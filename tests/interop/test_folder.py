@@ -168,3 +168,36 @@ def test_a_tokenizer_larger_than_the_table_is_refused(tokenizer: Path, tmp_path:
         export_folder(
             tmp_path, BERT, backbone, BERT.build_lm_head(backbone), vocabulary=small, tokenizer=tokenizer
         )
+
+
+def test_a_tokenizer_of_another_model_of_the_same_size_is_refused(tokenizer: Path, tmp_path: Path) -> None:
+    backbone = BERT.build(VOCABULARY)
+    out = tmp_path / "out"
+    export_folder(
+        out, BERT, backbone, BERT.build_lm_head(backbone), vocabulary=VOCABULARY, tokenizer=tokenizer
+    )
+    file = out / "tokenizer.json"
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps(content | {"padding": None}, indent=3))
+    import_folder(out)
+    vocabulary = content["model"]["vocab"]
+    vocabulary["a"], vocabulary["b"] = vocabulary["b"], vocabulary["a"]
+    file.write_text(json.dumps(content))
+    with pytest.raises(UserError, match="is of another model") as refusal:
+        import_folder(out)
+    assert len(refusal.value.lines) == 1
+
+
+@pytest.mark.parametrize("name", ["mask", "pad", "cls"])
+def test_a_special_piece_that_is_missing_is_named(name: str, tmp_path: Path) -> None:
+    without = replace(VOCABULARY, **{name: None})
+    with pytest.raises(
+        UserError, match=f"the tokenizer has no {name} token, which this task needs"
+    ) as refusal:
+        without.need(name)
+    assert len(refusal.value.lines) == 1
+    if name == "pad":
+        from afterbert.interop.families import family_named
+
+        with pytest.raises(UserError, match="has no pad token"):
+            family_named("roberta").express(ROBERTA, without)

@@ -78,8 +78,9 @@ def export_folder(
     if tokenizer is not None:
         names = family.model_input_names
         write_tokenizer(out, tokenizer, architecture, vocabulary, model_input_names=names)
+    beside_it = None if tokenizer is None else out / "tokenizer.json"
     beside = out / f".tmp-{os.getpid()}-model.safetensors"
-    save_file(tensors, beside, metadata=digests_as_metadata(tensors))
+    save_file(tensors, beside, metadata=digests_as_metadata(tensors, beside_it))
     os.replace(beside, out / "model.safetensors")
     write_atomically(out / "config.json", json.dumps(config, indent=2) + "\n")
     return family

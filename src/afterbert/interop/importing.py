@@ -15,7 +15,7 @@ from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, family_named, model_types
 from afterbert.interop.hub import locate
 from afterbert.interop.own import Own
-from afterbert.interop.strangers import TensorFiles, read_config, tokenizer_size
+from afterbert.interop.strangers import TensorFiles, check_pieces, read_config, tokenizer_size
 from afterbert.interop.weights import Weight
 from afterbert.models import Architecture
 from afterbert.nn.heads import LMHeadModule
@@ -162,6 +162,7 @@ def _tokenizer(folder: Path, architecture: Architecture) -> tuple[Path | None, i
             f"{path} has {size} pieces, but the model's table only {architecture.vocab_size}; they do not "
             "belong together"
         )
+    check_pieces(folder / "model.safetensors", path)
     return folder, size
 
 

@@ -94,6 +94,8 @@ _CHOOSES_CODE = re.compile(
 )
 # The entry of a file's metadata that holds a digest for each tensor.
 _DIGESTS = "xxh3_128"
+# The one that holds a digest of the tokenizer's pieces.
+_PIECES = "pieces_xxh3_128"
 _TYPES = {"F64", "F32", "F16", "BF16"}
 
 
@@ -186,12 +188,26 @@ def digest_of(tensor: Tensor) -> str:
     return xxhash.xxh3_128_hexdigest(whole.numpy().data)
 
 
-def digests_as_metadata(tensors: Mapping[str, Tensor]) -> dict[str, str]:
-    """What a safetensors file of ours says of its tensors, beside their format."""
-    return {
-        "format": "pt",
-        _DIGESTS: json.dumps({name: digest_of(tensor) for name, tensor in tensors.items()}),
-    }
+def digests_as_metadata(tensors: Mapping[str, Tensor], tokenizer: Path | None) -> dict[str, str]:
+    """What a safetensors file of ours says beside its format: a digest of each tensor, and of the pieces in
+    the tokenizer.json that goes with them."""
+    digests = {name: digest_of(tensor) for name, tensor in tensors.items()}
+    pieces = {} if tokenizer is None else {_PIECES: pieces_digest(tokenizer)}
+    return {"format": "pt", _DIGESTS: json.dumps(digests), **pieces}
+
+
+def check_pieces(weights: Path, tokenizer: Path) -> None:
+    """Raises UserError when a weight file of ours was saved with other pieces than this tokenizer.json
+    has."""
+    if not weights.is_file():
+        return
+    with safe_open(str(weights), framework="pt") as file:
+        promised = (file.metadata() or {}).get(_PIECES)
+    if promised is not None and promised != pieces_digest(tokenizer):
+        raise UserError(
+            f"{tokenizer} is of another model: its pieces are not those the weights were saved with; put the right "
+            "one back, or change the model with `afterbert adapt-vocabulary`"
+        )
 
 
 def _digests_in(metadata: Mapping[str, str] | None) -> dict[str, str]:
@@ -255,16 +271,29 @@ def _header(path: Path) -> dict[str, tuple[int, ...]]:
 
 def tokenizer_size(path: Path) -> int:
     """One more than the highest piece id in a tokenizer.json. Raises UserError."""
+    return max(number for _, number in _numbered_pieces(path)) + 1
+
+
+def pieces_digest(path: Path) -> str:
+    """A digest of which piece has which id in a tokenizer.json; the same however the file is laid out. Raises
+    UserError."""
+    pairs = sorted(_numbered_pieces(path))
+    return xxhash.xxh3_128_hexdigest(json.dumps(pairs).encode())
+
+
+def _numbered_pieces(path: Path) -> set[tuple[str, int]]:
     tokenizer = read_json(path, _TOKENIZER_BYTES)
     model = tokenizer.get("model")
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
+    pairs: list[tuple[str, Any]]
     if isinstance(vocabulary, dict):
-        ids = list(vocabulary.values())
+        pairs = list(vocabulary.items())
     elif isinstance(vocabulary, list):
-        ids = list(range(len(vocabulary)))
+        pairs = [(str(entry[0]), number) for number, entry in enumerate(vocabulary) if entry]
     else:
         raise UserError(f"{path} lists no pieces under model.vocab; is it a tokenizer.json?")
-    ids += [added.get("id") for added in tokenizer.get("added_tokens") or [] if isinstance(added, dict)]
-    if not ids or not all(isinstance(one, int) and one >= 0 for one in ids):
+    added = [entry for entry in tokenizer.get("added_tokens") or [] if isinstance(entry, dict)]
+    pairs += [(str(entry.get("content")), entry.get("id")) for entry in added]
+    if not pairs or not all(isinstance(number, int) and number >= 0 for _, number in pairs):
         raise UserError(f"{path} gives a piece an id that is no whole number from 0")
-    return max(ids) + 1
+    return set(pairs)
