@@ -17,8 +17,11 @@ import yaml
 from afterbert.base import config, plugins, tree
 from afterbert.base.config import to_plain
 from afterbert.base.errors import UserError
+from afterbert.base.rows import Rows
 from afterbert.models import Architecture
 from afterbert.objectives import SAVED_HEADS, Batch, Objective, ObjectiveModule
+from afterbert.objectives.mixture import MixedPlan, Mixture
+from afterbert.pretext.pairings import Plan
 from afterbert.recipes import known, resolve
 from afterbert.recipes.recipe import Recipe
 from afterbert.training.snapshot import weights
@@ -105,6 +108,41 @@ def test_scores_are_scalar_sums_of_the_parts_the_batch_counts(recipe: Recipe) ->
     torch.stack(list(scores.values())).sum().backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in module.parameters())
     assert any(p.grad is not None and p.grad.any() for p in module.backbone.parameters())
+
+
+class OnlySpecials(Plan):
+    """Rows of special pieces, of which none may be chosen."""
+
+    def __len__(self) -> int:
+        return 3
+
+    def rows(self, numbers: np.ndarray) -> Rows:
+        ids = np.tile(np.array([VOCABULARY.cls, VOCABULARY.sep], dtype=np.int32), len(numbers))
+        no = np.zeros(len(ids), dtype=bool)
+        names = [f"{unit}_{kind}" for unit in ("word", "phrase", "entity") for kind in ("start", "inside")]
+        planes = dict.fromkeys([*names, "sentence_start"], no)
+        planes |= {"special": ~no, "segment": no.astype(np.uint8), "document": no.astype(np.int32)}
+        return Rows(ids, np.arange(len(numbers) + 1) * 2, np.arange(len(numbers), dtype=np.uint64), planes)
+
+    def labels(self, numbers: np.ndarray) -> np.ndarray:
+        return np.full(len(numbers), -1)
+
+
+@pytest.mark.parametrize("name", known())
+def test_where_nothing_can_be_chosen_the_score_is_zero_and_never_nan(name: str) -> None:
+    recipe = recipes()[name]
+    objective, plan = recipe.objective, OnlySpecials()
+    if isinstance(objective, Mixture):
+        plan = MixedPlan({member.name: plan for member in objective.members})
+    batch = objective.pose(plan, np.arange(3), NOISE, vocabulary=VOCABULARY, length=LENGTH)
+    module = built(recipe)
+    scores = module(tensors(batch))
+    for part, score in scores.items():
+        assert score.isfinite(), part
+        assert batch.counts[part] or float(score.detach()) == 0, part
+    if any(score.requires_grad for score in scores.values()):
+        torch.stack(list(scores.values())).sum().backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in module.parameters())
 
 
 def test_measures_are_sums_over_counts(recipe: Recipe) -> None:

@@ -15,7 +15,7 @@ from afterbert.objectives.causal_lm import CausalLM
 from afterbert.objectives.find_places import FindPlaces
 from afterbert.objectives.masked_lm import MaskedLM
 from afterbert.objectives.mixture import Member, Mixture
-from afterbert.objectives.replaced_tokens import ReplacedTokens
+from afterbert.objectives.replaced_tokens import Generator, ReplacedTokens
 from afterbert.pretext.answers.deleted import Deleted
 from afterbert.pretext.answers.in_place import InPlace
 from afterbert.pretext.answers.next import Next
@@ -26,6 +26,7 @@ from afterbert.pretext.edits import Edit
 from afterbert.pretext.pairings.packed import Packed
 from afterbert.pretext.selections.all import All
 from afterbert.pretext.selections.fixed_count import FixedCount
+from afterbert.pretext.selections.staged import Staged
 from afterbert.pretext.sight import Sight
 from afterbert.pretext.task import Pretext
 
@@ -137,6 +138,20 @@ def test_one_backbone_and_one_language_model_head() -> None:
     names = [name for name, _ in module.named_parameters()]
     assert not [name for name in names if name.startswith("members") and "backbone" in name]
     assert set(module.saved_heads) == {"lm_head"}
+
+
+def test_stages_need_views_that_never_come_round() -> None:
+    turns = Mixture((Member("masked", MASKED), Member("causal", CAUSAL)), how="in_turn")
+    alone = Generator(size=1, shares="none")
+    two_stage = ReplacedTokens(MASKED.pretext, generator=alone, two_stage=1)
+    staged = Pretext(Packed(), (Edit(Staged(), Mask()),), (InPlace(),))
+    inside = Mixture((Member("staged", MaskedLM(staged)), Member("causal", CAUSAL)))
+    for objective in (turns, two_stage, MaskedLM(staged), inside):
+        objective.check_feed(TINY, order="shuffled", views=None)
+        with pytest.raises(UserError, match=r"set training\.views to null"):
+            objective.check_feed(TINY, order="shuffled", views=10)
+    for objective in (MASKED, REPLACED, mixture("summed", masked=1, causal=1)):
+        objective.check_feed(TINY, order="shuffled", views=10)
 
 
 def test_what_does_not_fit_is_refused() -> None:

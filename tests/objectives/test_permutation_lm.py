@@ -154,5 +154,9 @@ def test_what_does_not_fit_is_refused() -> None:
     objective = PermutationLM(TASK)
     with pytest.raises(UserError, match=r"set training\.order to contiguous"):
         built(objective, replace(TINY, mem_len=16))(tensors(posed(objective, [0])))
+    objective.check_feed(replace(TINY, mem_len=16), order="contiguous", views=None)
+    objective.check_feed(TINY, order="shuffled", views=None)
+    with pytest.raises(UserError, match=r"set training\.order to contiguous"):
+        objective.check_feed(replace(TINY, mem_len=16), order="shuffled", views=None)
     with pytest.raises(UserError, match=r"set model\.type to permutation"):
         objective.check(Encoder())

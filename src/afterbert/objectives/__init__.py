@@ -96,5 +96,9 @@ class Objective(ABC):
     def check(self, architecture: Architecture) -> None:  # noqa: B027
         """Raises UserError when this architecture cannot be asked this; called when a recipe is read."""
 
+    def check_feed(self, architecture: Architecture, *, order: str, views: int | None) -> None:  # noqa: B027
+        """Raises UserError when rows in this order, or so many views of them (None: ever new ones), are not
+        what the task needs; called when a recipe is read, with `training.order` and `training.views`."""
+
     def begin(self, module: ObjectiveModule, split: Split) -> None:  # noqa: B027
         """Anything fresh weights may learn from counting the training split, before the first step."""

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from torch import nn
 
+from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture
 from afterbert.objectives import Batch, Objective, ObjectiveModule
 from afterbert.pretext.pairings import Plan
 from afterbert.pretext.posed import Posed
+from afterbert.pretext.selections.staged import Staged
 from afterbert.pretext.task import Pretext
 from afterbert.text.store import Split
 
@@ -40,6 +42,10 @@ class PretextObjective(Objective):
     def batch(self, posed: Posed, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
         """The posed task as arrays. A pure function of its arguments."""
 
+    def check_feed(self, architecture: Architecture, *, order: str, views: int | None) -> None:
+        if any(isinstance(edit.selection, Staged) for edit in self.pretext.edits):
+            check_stages("selection staged", views)
+
     def build(self, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
         return self.build_on(architecture.build(vocabulary), architecture, vocabulary)
 
@@ -48,3 +54,12 @@ class PretextObjective(Objective):
         self, backbone: nn.Module, architecture: Architecture, vocabulary: Vocabulary
     ) -> ObjectiveModule:
         """Fresh heads on this backbone."""
+
+
+def check_stages(what: str, views: int | None) -> None:
+    """Raises UserError when views come round again, and stages that are counted in them with them."""
+    if views is not None:
+        raise UserError(
+            f"{what} goes on from view to view of the data, but with training.views {views} these come round again "
+            "and it would start anew; set training.views to null"
+        )

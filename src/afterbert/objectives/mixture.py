@@ -24,6 +24,7 @@ from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture
 from afterbert.objectives import Batch, Objective, ObjectiveModule
+from afterbert.objectives._posing import check_stages
 from afterbert.pretext.pairings import Plan
 from afterbert.text.store import Split
 
@@ -130,6 +131,12 @@ class Mixture(Objective):
     def check(self, architecture: Architecture) -> None:
         for member in self.members:
             member.objective.check(architecture)
+
+    def check_feed(self, architecture: Architecture, *, order: str, views: int | None) -> None:
+        if self.how == "in_turn":
+            check_stages("a mixture in_turn", views)
+        for member in self.members:
+            member.objective.check_feed(architecture, order=order, views=views)
 
     def begin(self, module: ObjectiveModule, split: Split) -> None:
         assert isinstance(module, MixtureModule)

@@ -31,6 +31,8 @@ from afterbert.pretext.pairings import Plan
 from afterbert.pretext.posed import InPlace, Posed
 from afterbert.text.store import Split
 
+_NEEDS_ORDER = "model.mem_len needs rows that go on from batch to batch; set training.order to contiguous, or mem_len to 0"
+
 
 @dataclass(frozen=True)
 class PermutationLM(PretextObjective):
@@ -94,6 +96,12 @@ class PermutationLM(PretextObjective):
                 "permutation"
             )
 
+    def check_feed(self, architecture: Architecture, *, order: str, views: int | None) -> None:
+        super().check_feed(architecture, order=order, views=views)
+        assert isinstance(architecture, Permutation)
+        if architecture.mem_len and order != "contiguous":
+            raise UserError(_NEEDS_ORDER)
+
     def begin(self, module: ObjectiveModule, split: Split) -> None:
         assert isinstance(module, PermutationLMModule)
         start_bias(module.lm_head, split, self.decoder_bias_start)
@@ -146,10 +154,7 @@ class PermutationLMModule(ObjectiveModule):
         if not (self.training and self.memory_shape[1]):
             return None
         if "row_slots" not in arrays:
-            raise UserError(
-                "model.mem_len needs rows that go on from batch to batch; set training.order to contiguous, "
-                "or mem_len to 0"
-            )
+            raise UserError(_NEEDS_ORDER)
         return arrays["row_slots"]
 
     def _recalled(self, slots: Tensor, device: torch.device) -> Tensor:

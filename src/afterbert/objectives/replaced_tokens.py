@@ -28,7 +28,7 @@ from afterbert.objectives import Batch, ObjectiveModule
 from afterbert.objectives._arrays import asked_arrays, input_arrays, stack_inputs, width_of
 from afterbert.objectives._bias_start import BiasStart, start_bias
 from afterbert.objectives._detection import Corrupted, Detector, IsReplaced, WhichPiece, WhichPieceOrThis
-from afterbert.objectives._posing import PretextObjective
+from afterbert.objectives._posing import PretextObjective, check_stages
 from afterbert.objectives._questions import check_answers
 from afterbert.objectives._sampling import sampled, sampling_noise
 from afterbert.objectives._scores import right, summed_cross_entropy
@@ -128,6 +128,11 @@ class ReplacedTokens(PretextObjective):
                 "a generator that shares all weights has the model's own shape; set generator.size to 1 and "
                 "leave num_hidden_layers out, or share embeddings only"
             )
+
+    def check_feed(self, architecture: Architecture, *, order: str, views: int | None) -> None:
+        super().check_feed(architecture, order=order, views=views)
+        if self.two_stage is not None:
+            check_stages("two_stage", views)
 
     def begin(self, module: ObjectiveModule, split: Split) -> None:
         assert isinstance(module, ReplacedTokensModule)
