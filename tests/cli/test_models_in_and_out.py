@@ -44,6 +44,15 @@ def test_a_model_is_shown_with_its_parts_and_cost(recipe: str, capsys: pytest.Ca
     assert f"predicted {backbone} parameters" in shown and "MFLOPs a token" in shown
 
 
+@pytest.mark.parametrize("form", ["--model.stack.sharing.type=all", "--model.stack.sharing.type all"])
+def test_a_setting_reaches_the_model_that_is_shown(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    halting = ["--model.stack.recurrence.halting.epsilon", "0.05"]
+    assert run(["show", "--model", "--recipe", "bert-mlm", *form.split(), *halting]) == 0
+    shown = capsys.readouterr().out
+    assert "2 layers of 1 attention and 1 feed-forward part" in shown
+    assert "recurrence" in shown and "if no piece halts" in shown
+
+
 def test_a_folder_is_written_for_every_reader(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["export", str(folder / "model"), str(folder / "own"), "--own"]) == 0
     assert "import afterbert" in capsys.readouterr().out

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.text import Text
@@ -25,6 +26,9 @@ from afterbert.text.sources.txt import Txt
 from afterbert.text.store import Store
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.tokenizers.pretrained import Pretrained
+
+if TYPE_CHECKING:
+    from torch import nn
 
 # Action -> style. Said in the legend, so that colour is never the only carrier.
 STYLES = {
@@ -143,30 +147,40 @@ def _sight(may_attend: np.ndarray) -> str:
 def print_model(resolved: Resolved) -> None:
     """The model's tree with parameters by part, and its cost per token."""
     import torch
-    from torch import nn
 
     from afterbert.base.vocabulary import Vocabulary
+    from afterbert.models.encoder_decoder import EncoderDecoder
+    from afterbert.nn.stack import StackModule
 
-    recipe = resolved.recipe
-    size = recipe.model.vocab_size or 30_000
+    model, length = resolved.recipe.model, resolved.recipe.length
+    size = model.vocab_size or 30_000
     with torch.device("meta"):
-        backbone = recipe.model.build(Vocabulary(size=size))
-        head = recipe.model.build_lm_head(backbone)
+        backbone = model.build(Vocabulary(size=size))
+        head = model.build_lm_head(backbone)
     console.print(f"\n[bold]{resolved.name}[/bold] ({resolved.size}), vocabulary of {size:,}")
+    _print_parts(backbone, "backbone", 0)
+    _print_parts(head, "lm_head (beyond the table)", 0)
+    console.print(f"  predicted {model.num_parameters(size):,} parameters in the backbone")
+    stacks = {name: part for name, part in backbone.named_modules() if isinstance(part, StackModule)}
+    for name, stack in stacks.items():
+        attentions, transforms = len(stack.attention), len(stack.feed_forward)
+        layers = len(stack.layer_types)
+        if min(attentions, transforms) < layers:
+            plural = "s" * (transforms > 1)
+            console.print(
+                f"  {name}: {layers} layers of {attentions} attention and {transforms} feed-forward part{plural}"
+            )
+    counted = f"{model.flops_per_token(size, length) / 1e6:,.2f} MFLOPs a token forward at length {length}"
+    if isinstance(model, EncoderDecoder):
+        counted += " (mean of a token read and one written)"
+    if any(stack.recurrence is not None for stack in stacks.values()):
+        counted += " (if no piece halts)"
+    console.print(f"  {counted}, head {model.lm_head_flops(size) / 1e6:,.2f} a piece")
 
-    def lines(module: nn.Module, name: str, depth: int) -> None:
-        count = sum(p.numel() for p in module.parameters())
-        if count and depth < 4:
-            console.print(f"  {'  ' * depth}{name:<{34 - 2 * depth}}{count:>14,}  {type(module).__name__}")
-            for child, inner in module.named_children():
-                lines(inner, child, depth + 1)
 
-    lines(backbone, "backbone", 0)
-    lines(head, "lm_head (beyond the table)", 0)
-    predicted = recipe.model.num_parameters(size)
-    console.print(f"  predicted {predicted:,} parameters in the backbone")
-    flops = recipe.model.flops_per_token(size, recipe.length)
-    head_flops = recipe.model.lm_head_flops(size)
-    console.print(
-        f"  {flops / 1e6:,.2f} MFLOPs a token forward at length {recipe.length}, head {head_flops / 1e6:,.2f} a piece"
-    )
+def _print_parts(module: nn.Module, name: str, depth: int) -> None:
+    count = sum(parameter.numel() for parameter in module.parameters())
+    if count and depth < 4:
+        console.print(f"  {'  ' * depth}{name:<{34 - 2 * depth}}{count:>14,}  {type(module).__name__}")
+        for child, inner in module.named_children():
+            _print_parts(inner, child, depth + 1)

@@ -41,6 +41,10 @@ def show(
     from afterbert.cli.terminal import recorded
     from afterbert.recipes import known, resolve
 
+    if text is not None and text.startswith("--"):
+        # the parser takes the first setting it does not know for the text
+        context.args.insert(0, text)
+        text = None
     overrides = settings_only(context)
     names = known() if recipe == "all" else [recipe]
     resolved = [resolve(name, size=size, overrides=overrides) for name in names]
