@@ -169,8 +169,22 @@ def test_more_spans_than_sentinels() -> None:
     target = result.asked[0]
     assert isinstance(target, WrittenText)
     assert {int(i) for i in target.target.piece_ids} & set(SENTINELS) == set(SENTINELS[:3])
+
+
+def test_too_few_sentinels_are_known_before_the_first_row() -> None:
     with pytest.raises(UserError, match="no sentinels"):
-        pretext.pose(rows, noise(), replace(VOCABULARY, sentinels=()))
+        t5 = Pretext(T5_ROWS, (Edit(T5Partition(), Sentinels()),), (MissingSpans(),))
+        t5.check(replace(VOCABULARY, sentinels=()), 100)
+    with pytest.raises(UserError, match="no sentinels"):
+        t5.pose(text_rows([9]), noise(), replace(VOCABULARY, sentinels=()))
+    t5.check(VOCABULARY, 569)
+    with pytest.raises(UserError, match="up to 86 spans, the tokenizer 40 sentinels"):
+        Pretext(T5_ROWS, (Edit(T5Partition(rate=0.5), Sentinels()),), (MissingSpans(),)).check(
+            VOCABULARY, 512
+        )
+    with pytest.raises(UserError, match="no mask token"):
+        task(FixedCount(), Mask(), InPlace()).check(replace(VOCABULARY, mask=None), 100)
+    task(FixedCount(), Mask(masked=0.0), InPlace()).check(replace(VOCABULARY, mask=None), 100)
 
 
 @pytest.mark.parametrize(
@@ -312,3 +326,5 @@ def test_a_tokenizer_without_the_piece_is_named() -> None:
         task(FixedCount(), Mask(), InPlace()).pose(rows, Noise(0), bare)
     with pytest.raises(UserError, match="no sep token"):
         task(FixedCount(), Sentinels(), MissingSpans()).pose(rows, Noise(0), bare)
+    with pytest.raises(UserError, match="no cls token"):
+        Packed().plan(invented(3), length=9, vocabulary=replace(VOCABULARY, cls=None), noise=noise())

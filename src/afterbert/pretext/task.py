@@ -44,6 +44,14 @@ class Pretext:
         for answer in self.answers:
             answer.check(self.pairing, self.edits, self.visibility)
 
+    def check(self, vocabulary: Vocabulary, row_length: int) -> None:
+        """Raises UserError when this tokenizer lacks a piece that rows planned with `row_length` need. Laws
+        that do not know their number of spans in advance count as one span.
+        """
+        for edit, extent in self._extents(row_length):
+            knows = edit.selection.promise == "exact" and edit.selection.counts_pieces
+            edit.corruption.check(vocabulary, extent.spans if knows else 1)
+
     def row_length(self, length: int) -> int:
         """How long to plan the rows (special pieces included) so that what is shown never exceeds `length`
         and comes as close to it as is certain. Longer than `length` where spans shrink to marks (T5: 568

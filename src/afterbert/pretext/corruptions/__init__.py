@@ -54,6 +54,9 @@ class Corruption(ABC):
         """
         return size
 
+    def check(self, vocabulary: Vocabulary, spans: int) -> None:  # noqa: B027
+        """Raises UserError when this tokenizer cannot show rows of so many spans."""
+
     def settled(self, rows: Rows, chosen: Chosen, vocabulary: Vocabulary) -> Chosen:
         """The choice as this corruption carries it out: neighbouring spans made one, say. The answers see
         this one.

@@ -55,6 +55,10 @@ class Mask(Corruption):
     def hides(self) -> bool:
         return self.masked + self.random > 0
 
+    def check(self, vocabulary: Vocabulary, spans: int) -> None:
+        if self.masked:
+            vocabulary.need("mask")
+
     def __call__(self, rows: Rows, chosen: Chosen, noise: Noise, vocabulary: Vocabulary) -> Shown:
         where, ids = chosen.positions, rows.piece_ids.copy()
         bits = bits_at(rows, where, noise)

@@ -34,6 +34,9 @@ class OneMaskPerSpan(Corruption):
     def length_after(self, size: int, *, fewest: int, most: int, spans: int) -> int:
         return size - fewest + min(spans, fewest)
 
+    def check(self, vocabulary: Vocabulary, spans: int) -> None:
+        vocabulary.need("mask")
+
     def settled(self, rows: Rows, chosen: Chosen, vocabulary: Vocabulary) -> Chosen:
         return merged(chosen, rows) if self.merges_neighbours else chosen
 

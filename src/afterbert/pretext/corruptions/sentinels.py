@@ -39,7 +39,18 @@ class Sentinels(Corruption):
     def length_after(self, size: int, *, fewest: int, most: int, spans: int) -> int:
         return size - fewest + min(spans, fewest)
 
+    def check(self, vocabulary: Vocabulary, spans: int) -> None:
+        remedy = "prepare the text with a tokenizer that has more (its setting `sentinels`)"
+        if not vocabulary.sentinels:
+            raise UserError(f"the tokenizer has no sentinels, which this task needs; {remedy}")
+        if spans > len(vocabulary.sentinels):
+            raise UserError(
+                f"rows have up to {spans} spans, the tokenizer {len(vocabulary.sentinels)} sentinels; {remedy}, or "
+                "choose longer spans, a lower rate or shorter rows"
+            )
+
     def settled(self, rows: Rows, chosen: Chosen, vocabulary: Vocabulary) -> Chosen:
+        self.check(vocabulary, spans=1)
         if self.merges_neighbours:
             chosen = merged(chosen, rows)
         marks = chosen.marks
@@ -52,9 +63,5 @@ class Sentinels(Corruption):
         return replace(chosen, positions=chosen.positions[is_kept], spans=spans, gaps=gaps)
 
     def __call__(self, rows: Rows, chosen: Chosen, noise: Noise, vocabulary: Vocabulary) -> Shown:
-        if not vocabulary.sentinels:
-            raise UserError(
-                "the tokenizer has no sentinels, which this task needs; train one with `afterbert prepare`"
-            )
         ids = np.array(vocabulary.sentinels, dtype=np.int32)[chosen.marks.numbers(rows)]
         return show_marks(rows, chosen, ids)
