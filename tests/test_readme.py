@@ -35,6 +35,8 @@ def place(tmp_path_factory):
         (folder / name).mkdir()
         for number in range(count):
             (folder / name / f"{number}.txt").write_text(sentences(12, f"{name}{number}"))
+    rows = [f"{sentences(1, f'row{n}')},{'yes' if n % 2 else 'no'}" for n in range(20)]
+    (folder / "labelled.csv").write_text("\n".join(["text,label", *rows]) + "\n")
     return folder
 
 
