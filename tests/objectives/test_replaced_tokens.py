@@ -56,10 +56,10 @@ def test_samples_follow_the_softmax_and_are_never_special() -> None:
 
 
 def test_samples_reach_all_of_a_large_vocabulary() -> None:
-    uniforms = torch.rand(20_000, 2, generator=torch.Generator().manual_seed(0))
-    barred = torch.zeros(1000, dtype=torch.bool)
-    ids = sampled(torch.zeros(1, 1000).expand(20_000, -1), uniforms, temperature=1.0, is_barred=barred)
-    assert len(set(ids.tolist())) == 1000 and ids.max() == 999
+    uniforms = torch.rand(6_000, 2, generator=torch.Generator().manual_seed(0))
+    barred = torch.zeros(300, dtype=torch.bool)
+    ids = sampled(torch.zeros(1, 300).expand(6_000, -1), uniforms, temperature=1.0, is_barred=barred)
+    assert len(set(ids.tolist())) == 300 and ids.max() == 299
 
 
 def test_half_precision_of_the_model_does_not_coarsen_the_draw() -> None:
