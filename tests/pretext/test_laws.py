@@ -11,7 +11,7 @@ from test_draws import worst_deviation
 from afterbert.base.errors import UserError
 from afterbert.base.rows import Rows
 from afterbert.pretext.draws import drawn, shuffled
-from afterbert.pretext.selections._spans import first_come, walk
+from afterbert.pretext.selections._queues import first_come, walk
 from afterbert.pretext.selections.fixed_count import FixedCount
 from afterbert.pretext.selections.fixed_spans import FixedSpans
 from afterbert.pretext.selections.geometric_spans import GeometricSpans

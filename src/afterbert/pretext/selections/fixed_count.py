@@ -15,7 +15,8 @@ from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows
 from afterbert.pretext.draws import subset
 from afterbert.pretext.selections import Chosen, Promise, Rate, Selection
-from afterbert.pretext.selections._spans import budgets_of, collected, filled
+from afterbert.pretext.selections._queues import filled
+from afterbert.pretext.selections._spans import budgets_of, collected
 from afterbert.pretext.share import share
 from afterbert.pretext.units import units_of
 

@@ -20,7 +20,8 @@ from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.pretext.draws import drawn, shuffled
 from afterbert.pretext.selections import Chosen, Rate, Selection
-from afterbert.pretext.selections._spans import budgets_of, first_come, spanned
+from afterbert.pretext.selections._queues import first_come
+from afterbert.pretext.selections._spans import budgets_of, spanned
 from afterbert.pretext.share import Rounding, share
 from afterbert.pretext.units import Units, units_of
 

@@ -18,7 +18,8 @@ from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows
 from afterbert.pretext.draws import drawn, shuffled
 from afterbert.pretext.selections import Chosen, Promise, Rate, Selection
-from afterbert.pretext.selections._spans import budgets_of, served, topped_up
+from afterbert.pretext.selections._queues import served, topped_up
+from afterbert.pretext.selections._spans import budgets_of
 from afterbert.pretext.share import share
 from afterbert.pretext.units import units_of
 
