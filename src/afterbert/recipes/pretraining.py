@@ -19,6 +19,7 @@ from afterbert.base.noise import Noise
 from afterbert.base.runs import RunFolder, write_atomically
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.folder import export_folder
+from afterbert.nn.recurrence import halting_statistics
 from afterbert.objectives import Batch, ObjectiveModule
 from afterbert.objectives.masked_lm import MaskedLMModule
 from afterbert.pretext.pairings import Plan
@@ -124,6 +125,7 @@ def evaluate_held_out(
     figures = held_out_score(
         module, recipe.objective, split, store.vocabulary, length=recipe.length, device=device
     )
+    figures |= halting_statistics(module.backbone)
     if isinstance(module, MaskedLMModule):
         was_training = module.training
         module.eval()
