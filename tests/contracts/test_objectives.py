@@ -98,7 +98,7 @@ def test_every_recipe_poses_pure_batches(name: str) -> None:
 def test_scores_are_scalar_sums_of_the_parts_the_batch_counts(recipe: Recipe) -> None:
     module, batch = built(recipe), posed(recipe.objective, ROWS)
     scores = module(tensors(batch))
-    assert scores.keys() == batch.counts.keys() and scores.keys() <= module.loss_weights.keys()
+    assert scores.keys() == batch.counts.keys() & module.loss_weights.keys()
     for part, score in scores.items():
         assert score.shape == () and score.dtype == torch.float32, part
     apart = [module(tensors(posed(recipe.objective, ROWS[row : row + 1]))) for row in range(len(ROWS))]

@@ -186,7 +186,7 @@ def test_a_row_of_one_text_is_not_asked() -> None:
 def test_without_the_answer_the_same_pairs_are_not_asked_about() -> None:
     silent = replace(pair_task(), answers=(InPlace(),))
     module, batch = built(MaskedLM(silent), TINY), posed(MaskedLM(silent), [0, 1])
-    assert set(module.loss_weights) == {"masked"} == set(batch.counts)
+    assert set(module.loss_weights) == {"masked"} and "next_sentence" not in batch.counts
     assert "token_type_ids" in batch.arrays
 
 
@@ -200,3 +200,22 @@ def test_only_rows_that_see_everything_are_asked_the_pair_question() -> None:
     assert batch.counts["next_sentence"] == (labels >= 0).sum()
     second = batch.arrays["token_type_ids"].max(1)
     assert {(a, b) for a, b in zip(first.tolist(), second.tolist())} <= {(0, 1), (2, 2), (3, 3), (4, 5)}
+
+
+@pytest.mark.parametrize("kind", ["full", "causal"])
+def test_documents_of_one_row_do_not_see_each_other(kind: str) -> None:
+    objective = MaskedLM(task(sight=Sight(kinds=(kind,), within_documents=True)))
+    objective = replace(objective, pretext=replace(objective.pretext, pairing=Packed(bounds="cross")))
+    module = built(objective, TINY)
+    plan = objective.plan(ToySplit(), length=32, vocabulary=VOCABULARY, noise=NOISE)
+    found = [plan.rows(np.array([number])).planes["document"] for number in range(len(plan))]
+    number = next(number for number, documents in enumerate(found) if documents.any())
+    document = found[number]
+    arrays = tensors(objective.pose(plan, np.array([number]), NOISE, vocabulary=VOCABULARY, length=32))
+    vectors = module.backbone.embeddings.token(arrays["input_ids"]).detach().requires_grad_()
+    module.backbone.embeddings._table = (lambda ids: vectors,)
+    hidden, place = module.hidden(arrays)[0], np.arange(len(document))
+    for at in range(len(document)):
+        (found,) = torch.autograd.grad(hidden[at].square().sum(), vectors, retain_graph=True)
+        allowed = (document == document[at]) & ((place <= at) | (kind == "full"))
+        assert np.array_equal((found[0].abs().sum(-1) > 0).numpy()[: len(document)], allowed), at

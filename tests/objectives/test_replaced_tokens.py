@@ -233,7 +233,7 @@ def test_two_stages_train_one_and_then_the_other_from_its_weights() -> None:
     objective = ReplacedTokens(TASK, generator=Generator(size=1, shares="none"), two_stage=2)
     module = built(objective, TINY).train()
     first, second = posed(objective, ROWS), posed(objective, ROWS, noise=NOISE.seen_as(2))
-    assert set(first.counts) == {"generator"} and set(second.counts) == {"replaced"}
+    assert "replaced" not in first.counts and "generator" not in second.counts
     assert {name.split(".")[0] for name in gradients(module, [first])} == {"generator", "generator_head"}
     module.eval()(tensors(second))
     assert not module.is_handed_over, "looking at held-out rows changes nothing"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import asked, reloaded, tiny_recipe, trained
+from tiny import asked, checkpoint, reloaded, tiny_recipe, trained
 
 from afterbert.recipes import known
 
@@ -45,3 +45,13 @@ def test_a_tiny_run(name: str, tmp_path: Path) -> None:
     for part, score in together.items():
         apart = sum(scores.get(part, torch.zeros(())) for scores in alone)
         torch.testing.assert_close(score, apart, atol=1e-3, rtol=1e-4)
+
+
+def test_segment_memory_goes_through_the_checkpoint(tmp_path: Path) -> None:
+    recipe = tiny_recipe("xlnet", steps=2)
+    module, _ = trained(recipe, tmp_path)
+    kept = checkpoint(tmp_path).tensors("carried")
+    assert kept["memory"].shape == (2, 4, 16, 128) and kept["memory"].any(), (
+        "layers, row slots, pieces, width"
+    )
+    assert torch.equal(kept["memory"], module.carried_state()["memory"])

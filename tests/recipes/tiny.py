@@ -16,7 +16,7 @@ from afterbert.base.runs import RunFolder
 from afterbert.objectives import ObjectiveModule
 from afterbert.recipes import resolve
 from afterbert.recipes.recipe import Recipe
-from afterbert.training.checkpoint import Checkpoints
+from afterbert.training.checkpoint import Checkpoints, Saved
 from afterbert.training.feed import Feed
 from afterbert.training.identity import Identity
 from afterbert.training.precision import choose
@@ -108,13 +108,18 @@ def first_losses(recipe: Recipe, steps: int) -> list[float]:
     return losses
 
 
-def reloaded(recipe: Recipe, folder: Path) -> ObjectiveModule:
-    """A module with other fresh weights, into which the run's newest checkpoint was read."""
+def checkpoint(folder: Path) -> Saved:
+    """The run's newest checkpoint."""
     saved, notes = Checkpoints(RunFolder.open(folder / "tiny").checkpoints, keep=1).latest()
     assert saved is not None and not notes
+    return saved
+
+
+def reloaded(recipe: Recipe, folder: Path) -> ObjectiveModule:
+    """A module with other fresh weights, into which the run's newest checkpoint was read."""
     torch.manual_seed(99)
     module = recipe.objective.build(recipe.model, VOCABULARY)
-    restore_weights(module, saved.tensors("model"))
+    restore_weights(module, checkpoint(folder).tensors("model"))
     return module.eval()
 
 
