@@ -51,6 +51,20 @@ def test_words_as_a_loop_finds_them() -> None:
     assert found == [[(w[0], len(w)) for w in words_of(rows, row)] for row in range(len(rows))]
 
 
+def test_a_word_cut_by_the_row_or_a_special_piece_is_a_unit() -> None:
+    rows = Rows.of("[CLS] ##able a ##b [SEP] [SEP] ##c d", "##e ##f [SEP]", "[CLS] [SEP]", "g ##h")
+    units = units_of(rows, "word")
+    assert units.starts.tolist() == [1, 2, 6, 7, 8, 13] and units.lengths.tolist() == [1, 2, 1, 1, 2, 2]
+    assert units.row_starts.tolist() == [0, 4, 5, 5, 6]
+    layered = units_of(
+        rows.with_planes(none_start=rows.planes["special"], none_inside=rows.planes["special"]), "none|word"
+    )
+    assert (
+        layered.starts.tolist() == units.starts.tolist()
+        and layered.lengths.tolist() == units.lengths.tolist()
+    )
+
+
 def test_walk_skips_what_no_longer_fits() -> None:
     random = np.random.default_rng(0)
     lengths, budgets = random.integers(0, 6, (400, 25)), random.integers(0, 40, 400)

@@ -254,6 +254,17 @@ def test_nothing_is_asked_inside_a_visible_prefix() -> None:
     assert counts == [max(0, n - int(s)) if n > 3 else 0 for n, s in zip(rows.lengths, seen)]
 
 
+def test_a_prefix_of_half_the_row_is_not_asked_either() -> None:
+    rows = text_rows([1, 2, 9, 30])
+    for kinds in (("prefix",), ("prefix", "causal")):
+        result = posed(task(All(), Keep(), Next(), sight=Sight(kinds, prefix_ends="half")), rows)
+        (asked,), visibility = result.asked, result.visibility
+        assert isinstance(asked, AskedInPlace)
+        kind = [visibility.kind] * 4 if isinstance(visibility.kind, str) else visibility.kind
+        counts = [len(row) for row in by_row(rows, asked.positions)]
+        assert counts == [n - n // 2 if k == "prefix" else n - 1 for n, k in zip(rows.lengths.tolist(), kind)]
+
+
 def test_sop_does_not_fall_back_to_nsp() -> None:
     plan = Sop().plan(invented(40, sentences=1), length=40, vocabulary=VOCABULARY, noise=noise())
     labels = plan.labels(np.arange(len(plan)))
