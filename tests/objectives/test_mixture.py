@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,9 @@ from toy_corpus import LENGTH, NOISE, VOCABULARY, ToySplit, built, gradients, lo
 from afterbert.base.errors import UserError
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder import Encoder
+from afterbert.nn.recurrence import Halting, Recurrence
+from afterbert.nn.sharing.all import ShareAll
+from afterbert.nn.stack import Stack
 from afterbert.objectives import Objective
 from afterbert.objectives.causal_lm import CausalLM
 from afterbert.objectives.find_places import FindPlaces
@@ -166,3 +171,17 @@ def test_what_does_not_fit_is_refused() -> None:
     nested = Mixture((Member("inner", mixture("summed", masked=1, causal=1)), Member("deleted", DELETED)))
     with pytest.raises(UserError, match="objective mixture cannot share its model"):
         nested.build(TINY, VOCABULARY)
+
+
+def test_thinking_longer_costs_every_member_its_share() -> None:
+    halting = replace(
+        TINY, stack=Stack(sharing=ShareAll(), recurrence=Recurrence(halting=Halting(ponder_weight=0.5)))
+    )
+    objective = mixture("drawn_by_row", masked=3, deleted=1)
+    module, batch = built(objective, halting), posed(objective, ROWS)
+    scores = module(tensors(batch))
+    assert scores.keys() == batch.counts.keys() >= {"masked.ponder", "deleted.ponder"}
+    assert module.loss_weights["masked.ponder"] == 0.75 * 0.5
+    for name in ("masked", "deleted"):
+        steps = float(scores[f"{name}.ponder"].detach()) / batch.counts[f"{name}.ponder"]
+        assert 1 <= steps <= TINY.num_hidden_layers + 1

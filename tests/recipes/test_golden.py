@@ -69,5 +69,6 @@ def test_golden_losses(name: str) -> None:
     if RENEW:
         kept.setdefault(TORCH, {})[name] = [float(f"{loss:.6g}") for loss in losses]
         LOSSES.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
+    assert name in kept[TORCH], f"recipe {name} has no golden losses yet; make golden"
     # the last digits differ between processors, which add up in another order
     assert losses == pytest.approx(kept[TORCH][name], rel=2e-5), "if this is meant: make golden"

@@ -18,7 +18,7 @@ from afterbert.pretext.posed import InPlace, Posed
 
 class BothWays(Plan):
     """All rows of a plan and then, numbered on from the last row to the first, the same once more, to be read
-    backwards; those have other keys, and so other noise."""
+    backwards: the plane `backward` says it. Those have other keys, and so other noise."""
 
     def __init__(self, plan: Plan):
         self.plan = plan
@@ -31,8 +31,9 @@ class BothWays(Plan):
         return np.asarray(numbers) >= len(self.plan)
 
     def rows(self, numbers: np.ndarray) -> Rows:
-        rows = self.plan.rows(self._forward(numbers))
-        return replace(rows, keys=np.where(self.is_backward(numbers), ~rows.keys, rows.keys))
+        rows, is_backward = self.plan.rows(self._forward(numbers)), self.is_backward(numbers)
+        rows = replace(rows, keys=np.where(is_backward, ~rows.keys, rows.keys))
+        return rows.with_planes(backward=np.repeat(is_backward, rows.lengths))
 
     def labels(self, numbers: np.ndarray) -> np.ndarray | None:
         return self.plan.labels(self._forward(numbers))
@@ -42,9 +43,13 @@ class BothWays(Plan):
         return np.where(self.is_backward(numbers), len(self) - 1 - numbers, numbers)
 
 
-def turned(posed: Posed, is_backward: np.ndarray) -> Posed:
-    """The posed rows with those of `is_backward` [B] turned, as far as arrays are made from it."""
-    rows = posed.shown
+def turned(posed: Posed) -> tuple[Posed, np.ndarray]:
+    """The posed rows with those turned that are to be read backwards, as far as arrays are made from them; and
+    which those are, bool [B]."""
+    rows, is_backward = posed.shown, np.zeros(len(posed.shown), dtype=bool)
+    if "backward" not in rows.planes:
+        return posed, is_backward
+    is_backward[rows.row_of[rows.planes["backward"]]] = True
     first, last = rows.row_starts[:-1][rows.row_of], rows.row_starts[1:][rows.row_of] - 1
     here = np.arange(rows.num_pieces)
     index = np.where(is_backward[rows.row_of], first + last - here, here)  # its own inverse
@@ -67,4 +72,5 @@ def turned(posed: Posed, is_backward: np.ndarray) -> Posed:
                 spans=question.spans[order],
             )
         )
-    return replace(posed, shown=rows.take(index, rows.row_starts), visibility=seen, asked=tuple(asked))
+    shown = rows.take(index, rows.row_starts)
+    return replace(posed, shown=shown, visibility=seen, asked=tuple(asked)), is_backward

@@ -24,7 +24,7 @@ from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture
 from afterbert.objectives import Batch, Objective, ObjectiveModule
-from afterbert.objectives._posing import check_stages
+from afterbert.objectives._posing import check_stages, with_ponder_cost
 from afterbert.pretext.pairings import Plan
 from afterbert.text.store import Split
 
@@ -123,7 +123,7 @@ class Mixture(Objective):
             self,
             backbone,
             {
-                member.name: member.objective.build_on(backbone, architecture, vocabulary)
+                member.name: with_ponder_cost(member.objective.build_on(backbone, architecture, vocabulary))
                 for member in self.members
             },
         )

@@ -31,7 +31,10 @@ from afterbert.pretext.pairings import Plan
 from afterbert.pretext.posed import InPlace, Posed
 from afterbert.text.store import Split
 
-_NEEDS_ORDER = "model.mem_len needs rows that go on from batch to batch; set training.order to contiguous, or mem_len to 0"
+_NEEDS_ORDER = (
+    "model.mem_len needs rows that go on from batch to batch; set training.order to contiguous, or "
+    "mem_len to 0"
+)
 
 
 @dataclass(frozen=True)
@@ -55,22 +58,13 @@ class PermutationLM(PretextObjective):
         plan = super().plan(split, length=length, vocabulary=vocabulary, noise=noise)
         return BothWays(plan) if self.reads_both_ways else plan
 
-    def pose(
-        self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int
-    ) -> Batch:
-        posed = self.pretext.pose(plan.rows(numbers), noise, vocabulary, plan.labels(numbers))
-        if not isinstance(plan, BothWays):
-            return self.batch(posed, noise, vocabulary=vocabulary, length=length)
-        is_backward = plan.is_backward(numbers)
-        batch = self.batch(turned(posed, is_backward), noise, vocabulary=vocabulary, length=length)
-        width = batch.arrays["input_ids"].shape[1]
-        falling = posed.shown.lengths[:, None] - 1 - np.arange(width)
-        places = np.where(is_backward[:, None], falling, np.arange(width))
-        return Batch({**batch.arrays, "position_ids": places}, batch.counts, batch.num_tokens, batch.row_keys)
-
     def batch(self, posed: Posed, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
+        posed, is_backward = turned(posed)
         width = width_of(posed.shown, length)
         arrays = input_arrays(posed, vocabulary, width=width)
+        if self.reads_both_ways:
+            falling = posed.shown.lengths[:, None] - 1 - np.arange(width)
+            arrays["position_ids"] = np.where(is_backward[:, None], falling, np.arange(width))
         (asked,) = (asked for asked in posed.asked if isinstance(asked, InPlace))
         row = posed.shown.row_of[asked.positions]
         in_row = np.arange(len(row)) - np.searchsorted(row, row)
