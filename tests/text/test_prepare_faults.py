@@ -136,13 +136,14 @@ def test_a_second_one_is_told_who_is_at_work(tmp_path, straight):
     source, _ = straight
     child = start(source, tmp_path)
     wait_for_parts(child, tmp_path, 1)
+    child.send_signal(signal.SIGSTOP)  # so that it is still at work however long the second takes to start
     second = start(source, tmp_path)
     _, error = second.communicate(timeout=60)
+    child.kill()
+    child.communicate()
     assert second.returncode == 2
     assert f"process {child.pid} on {socket.gethostname()}" in error
     assert error.count("\n") == 1
-    child.kill()
-    child.communicate()
 
 
 @pytest.mark.fault

@@ -7,6 +7,7 @@ import signal
 import time
 from collections import namedtuple
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import pytest
@@ -201,23 +202,24 @@ def test_a_time_is_measured_once_and_leaves_no_trace(tmp_path):
     assert outcome.total_steps == json.loads(course)["total_steps"]
 
 
-@pytest.mark.slow
-def test_a_time_is_met_within_a_tenth(tmp_path):
-    """Steps of 10 ms, evaluations of 200 ms: of known length whatever else the machine does."""
+def test_a_time_is_met_within_a_tenth(tmp_path, monkeypatch):
+    """By a clock that only moves with the work: steps of 10 ms, evaluations of 200 ms."""
+    spent = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: spent[0])
 
     class Slow(ToyModule):
         def forward(self, arrays):
-            time.sleep(0.01)
+            spent[0] += 0.01
             return super().forward(arrays)
 
     def evaluate(module, step):
-        time.sleep(0.2)
+        spent[0] += 0.2
         return {}
 
-    training = toy_training(Budget(6, "seconds"), evaluate_every=Budget(2, "seconds"))
-    before = time.monotonic()
-    run_toy(tmp_path / "run", training, module=Slow(), evaluate=evaluate)
-    assert time.monotonic() - before == pytest.approx(6, rel=0.1)
+    training = toy_training(Budget(6, "seconds"), evaluate_every=Budget(2, "seconds"), workers=0)
+    outcome = run_toy(tmp_path / "run", training, module=Slow(), evaluate=evaluate)
+    assert outcome.state == "finished"
+    assert spent[0] == pytest.approx(6, rel=0.1)
 
 
 def test_flops_and_unknown_units(tmp_path):
@@ -453,9 +455,20 @@ class Bad(ToyModule):
         return {**scores, "masked": scores["masked"] * float(self.how)}
 
 
+@cache
+def bad_keys():
+    """A row of step 3 and one of step 4, whatever the order of rows is: two bad steps in a row, and not the first."""
+    feed = toy_feed(toy_training())
+    return frozenset(int(feed.step(number)[0].row_keys[0]) for number in (2, 3))
+
+
+def is_bad(row_keys):
+    return not bad_keys().isdisjoint(int(key) for key in row_keys)
+
+
 def marked(plan, numbers, noise):
     batch = pose(plan, numbers, noise)
-    arrays = {**batch.arrays, "is_bad": np.array(20 in batch.row_keys)}
+    arrays = {**batch.arrays, "is_bad": np.array(is_bad(batch.row_keys))}
     return type(batch)(arrays, batch.counts, batch.num_tokens, batch.row_keys)
 
 
@@ -466,7 +479,7 @@ def bad_run(path, how, **changes):
 
 def bad_steps(count):
     feed = toy_feed(toy_training())
-    return [n + 1 for n in range(count) if any(20 in batch.row_keys for batch in feed.step(n))]
+    return [n + 1 for n in range(count) if any(is_bad(batch.row_keys) for batch in feed.step(n))]
 
 
 @pytest.mark.parametrize("how", ["nan", "inf", "-inf", "nan gradient"])
@@ -478,8 +491,8 @@ def test_not_finite_stops_with_a_diagnosis(tmp_path, how):
     folder = tmp_path / "run" / "diagnosis" / f"step-{bad:06d}"
     assert str(folder) in str(raised.value)
     diagnosis = json.loads((folder / "diagnosis.json").read_text())
-    batch = next(b for b in toy_feed(toy_training(), pose=marked).step(bad - 1) if 20 in b.row_keys)
-    number = next(i for i, b in enumerate(diagnosis["batches"]) if 20 in b["row_keys"])
+    batch = next(b for b in toy_feed(toy_training(), pose=marked).step(bad - 1) if is_bad(b.row_keys))
+    number = next(i for i, b in enumerate(diagnosis["batches"]) if is_bad(b["row_keys"]))
     assert diagnosis["batches"][number]["row_keys"] == batch.row_keys.tolist()
     dumped = load_file(folder / f"batch-{number}.safetensors")
     np.testing.assert_array_equal(dumped["piece_ids"].numpy(), batch.arrays["piece_ids"])
@@ -539,10 +552,10 @@ def test_rewind_passes_over_the_data(tmp_path):
     """From the checkpoint before the bad step, with the data after it; and exactly so again after a crash."""
     bad = bad_steps(12)[0]
     good = next(step for step in range(bad, 12) if step not in bad_steps(12))
-    changes = {"non_finite": "rewind", "checkpoint_every": Budget(2, "steps")}
+    changes = {"non_finite": "rewind", "non_finite_limit": 100, "checkpoint_every": Budget(1, "steps")}
     outcome = bad_run(tmp_path / "run", "nan", **changes)
     assert (outcome.state, outcome.step) == ("finished", 12)
-    back = (bad - 1) // 2 * 2
+    back = bad - 1
     rewinds = [record for record in records(tmp_path / "run", "rewind") if record["step"] == back]
     assert len(rewinds) == good - bad >= 2  # also when the data after it is bad
     assert f"back to step {back}, passing over its data" in rewinds[0]["text"]
