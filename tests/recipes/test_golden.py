@@ -55,11 +55,6 @@ def test_a_papers_model_is_its_family_in_every_size(name: str, size: str) -> Non
     plugins.find(Family, FAMILIES[name])().express(recipe.model, VOCABULARY)  # refuses what is not exact
 
 
-def test_no_golden_file_outlives_its_recipe() -> None:
-    assert {file.stem for file in FOLDER.glob("*.yaml")} == set(known())
-    assert all(set(losses) == set(known()) for losses in json.loads(LOSSES.read_text()).values())
-
-
 @pytest.mark.parametrize("name", known())
 def test_golden_losses(name: str) -> None:
     kept = json.loads(LOSSES.read_text()) if LOSSES.exists() else {}
@@ -72,3 +67,18 @@ def test_golden_losses(name: str) -> None:
     assert name in kept[TORCH], f"recipe {name} has no golden losses yet; make golden"
     # the last digits differ between processors, which add up in another order
     assert losses == pytest.approx(kept[TORCH][name], rel=2e-5), "if this is meant: make golden"
+
+
+def test_no_golden_file_outlives_its_recipe() -> None:
+    kept = json.loads(LOSSES.read_text())
+    if RENEW:
+        for file in FOLDER.glob("*.yaml"):
+            if file.stem not in known():
+                file.unlink()
+        kept = {
+            version: {name: losses[name] for name in known() if name in losses}
+            for version, losses in kept.items()
+        }
+        LOSSES.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
+    assert {file.stem for file in FOLDER.glob("*.yaml")} == set(known())
+    assert all(set(losses) <= set(known()) for losses in kept.values())
