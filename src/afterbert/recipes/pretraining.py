@@ -68,6 +68,9 @@ def pretrain(
     """
     recipe = resolved.recipe
     vocabulary, train_split = store.vocabulary, store.split("train")
+    pretext = getattr(recipe.objective, "pretext", None)
+    if isinstance(pretext, Pretext):
+        pretext.check(vocabulary, pretext.row_length(recipe.length))
     torch.manual_seed(recipe.training.seed)
     module = recipe.objective.build(recipe.model, vocabulary).to(device)
     recipe.objective.begin(module, train_split)

@@ -46,6 +46,7 @@ class Recipe:
                 "lower length or raise model.max_position_embeddings"
             )
         self.objective.check(self.model)
+        self.objective.check_feed(self.model, order=self.training.order, views=self.training.views)
 
 
 @dataclass(frozen=True)
