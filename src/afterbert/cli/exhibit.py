@@ -41,6 +41,8 @@ STYLES = {
     "special": "dim",
     "": "",
 }
+# Pieces that go on with the word before them (plane word_start).
+_CONTINUES = "underline"
 _WIDEST_PICTURE = 40
 
 
@@ -118,7 +120,10 @@ def print_picture(picture: Picture) -> None:
     console.print(f"  sees   {_sight(picture.may_attend)}")
     seen = sorted({cell.action for cell in picture.shown if cell.action})
     console.print(
-        Text("  colour ").append_text(Text(" ").join(Text(f" {name} ", style=STYLES[name]) for name in seen))
+        Text("  colour ")
+        .append_text(Text(" ").join(Text(f" {name} ", style=STYLES[name]) for name in seen))
+        .append("  ")
+        .append("continues a word", style=_CONTINUES)
     )
 
 
@@ -128,7 +133,8 @@ def _cells(cells: tuple[Cell, ...]) -> Text:
         text = cell.text if cell.action != "special" and cell.text.strip() else f" {cell.text}"
         leading = len(text) - len(text.lstrip(" "))
         line.append(text[:leading])
-        line.append("".join(c if c.isprintable() else "·" for c in text[leading:]), style=STYLES[cell.action])
+        style = f"{STYLES[cell.action]} {_CONTINUES}" if cell.continues_word else STYLES[cell.action]
+        line.append("".join(c if c.isprintable() else "·" for c in text[leading:]), style=style.strip())
     return line
 
 

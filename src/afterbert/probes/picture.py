@@ -21,6 +21,11 @@ class Cell:
     starts_word: bool = False
     asked: str = ""
 
+    @property
+    def continues_word(self) -> bool:
+        """Whether the word before goes on here (plane word_start)."""
+        return not self.starts_word and self.action in ("", "mask", "random", "keep")
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -112,7 +117,7 @@ def _written(posed: Posed, piece_texts: Sequence[str], row: int) -> tuple[Cell, 
                 Cell(
                     piece_texts[asked.target.piece_ids[i]],
                     "special" if special[i] else "",
-                    False,
+                    True,
                     "yes" if scored[i] else "",
                 )
                 for i in at

@@ -31,6 +31,7 @@ from afterbert.probes.held_out import held_out_score
 from afterbert.probes.masked_prediction import MaskedPrediction
 from afterbert.probes.pieces import piece_bytes, piece_texts
 from afterbert.probes.samples import corrupted_rows, filled_sentences
+from afterbert.recipes.card import model_card
 from afterbert.recipes.recipe import Recipe, Resolved, resolve
 from afterbert.text.store import Split, Store
 from afterbert.training.checkpoint import Checkpoints
@@ -163,6 +164,7 @@ def finish(
     if posed is not None:
         samples["corrupted"] = corrupted_rows(posed, texts)
         write_atomically(run.path / "statistics.json", json.dumps(statistics_of(posed), indent=1))
+    write_atomically(run.model / "README.md", model_card(recipe, store, evaluation))
     write_atomically(run.path / "evaluation.json", json.dumps(evaluation, indent=1))
     write_atomically(run.path / "samples.json", json.dumps(samples, ensure_ascii=False))
     return evaluation
