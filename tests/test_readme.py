@@ -15,7 +15,8 @@ PYTHON = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re
 COMMANDS = [line for block in SHELL for line in block.splitlines() if line.strip()]
 OURS = [line for line in COMMANDS if line.startswith("afterbert ")]
 
-WORDS = "the law of a land is what its people keep and what its courts say when they do not".split()
+SENTENCE = "the law of a land is what its people keep and what its courts say when they do not"
+WORDS = SENTENCE.split()
 
 
 def sentences(count, seed):

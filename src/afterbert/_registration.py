@@ -25,8 +25,8 @@ def register_when_imported() -> None:
 
 
 def _register(name: str) -> None:
-    """Each of our modules registers itself as its last act, so it does not matter whether importing it came first and brought
-    transformers here."""
+    """Each of our modules registers itself as its last act, so it does not matter whether importing it came
+    first and brought transformers here."""
     importlib.import_module("afterbert.interop.own_configuration")
     if name.endswith("modeling_auto"):
         importlib.import_module("afterbert.interop.own_classes")

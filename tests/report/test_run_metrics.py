@@ -16,7 +16,10 @@ from afterbert.report.thinned_lines import thinned_lines
 
 def step(number: int, **facts) -> str:
     return (
-        json.dumps({"kind": "step", "step": number, "loss": 3.0, "learning_rate": 1e-3, "tokens": 100 * number} | facts)
+        json.dumps(
+            {"kind": "step", "step": number, "loss": 3.0, "learning_rate": 1e-3, "tokens": 100 * number}
+            | facts
+        )
         + "\n"
     )
 

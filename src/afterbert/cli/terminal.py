@@ -51,7 +51,8 @@ _PAGE = """<!doctype html>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>{title}</title>
 <style>{{stylesheet}} body {{{{ color: {{foreground}}; background: {{background}}; margin: 2em; }}}}</style></head>
-<body><pre style="font-family: monospace; line-height: 1.5; white-space: pre-wrap"><code>{{code}}</code></pre></body></html>
+<body><pre style="font-family: monospace; line-height: 1.5; white-space: pre-wrap"><code>{{code}}</code></pre>
+</body></html>
 """
 
 

@@ -14,7 +14,8 @@ from afterbert.text.store import Store
 
 
 def model_card(recipe: Recipe, store: Store, evaluation: Mapping[str, Any]) -> str:
-    """Markdown with a YAML head, as Hugging Face reads it. Texts from elsewhere are escaped; the head is written by a YAML dumper."""
+    """Markdown with a YAML head, as Hugging Face reads it. Texts from elsewhere are escaped; a YAML dumper
+    writes the head."""
     languages = sorted(name for name in store.languages if name)
     head = {
         "library_name": "transformers",
@@ -38,7 +39,8 @@ def model_card(recipe: Recipe, store: Store, evaluation: Mapping[str, Any]) -> s
         "```",
         "",
         *_figures(evaluation),
-        "The text it learned from decides what it knows and how it speaks; it was not checked for bias or for private facts.",
+        "The text it learned from decides what it knows and how it speaks; it was not checked for bias or "
+        "for private facts.",
     ]
     return "\n".join(lines) + "\n"
 

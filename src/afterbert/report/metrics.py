@@ -81,9 +81,7 @@ def read_metrics(path: Path) -> Metrics:
     return Metrics(
         columns=_columns(steps),
         parts=_parts(steps),
-        evaluations=tuple(
-            Evaluation(_number(r["step"]), _numbers(r.get("figures"))) for r in evaluations
-        ),
+        evaluations=tuple(Evaluation(_number(r["step"]), _numbers(r.get("figures"))) for r in evaluations),
         notes=tuple(Note(_number(r["step"]), r["text"]) for r in records if isinstance(r.get("text"), str)),
         not_finite=np.unique([_number(record["step"]) for record in records if _is_broken(record)]),
         every=thinned.every,
