@@ -22,6 +22,9 @@ _ORDER += ["finetune", "score", "export", "adapt_vocabulary", "import_checkpoint
 # Typer brings its own copy of click; what its parser raises descends from this class.
 _UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
 
+# Share of the cores that others already use, over the last minute, from which the machine counts as busy.
+_BUSY = 0.6
+
 _FREE_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
@@ -86,14 +89,15 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def share_cores_politely() -> None:
-    """Tells GNU OpenMP's threads to sleep at once when they wait for each other, unless the user has said
-    otherwise.
+    """On a machine that is busy with something else, tells GNU OpenMP's threads to sleep while they wait for each other.
 
-    By default they spin. Where another program wants a core too, spinning threads hold up the very thread
-    that they wait for: beside a browser or a compiler, training a tiny model was 5 to 10 times slower. Must
-    come before torch is imported.
+    By default they spin, which is a third faster on a quiet machine; where another program wants the cores, a spinning thread
+    holds up the very thread that it waits for, and training is several times slower (figures in docs/log.md). The user's
+    own setting stands. Must come before torch is imported.
     """
-    if "OMP_WAIT_POLICY" not in os.environ:
+    if "OMP_WAIT_POLICY" in os.environ or not hasattr(os, "getloadavg"):
+        return
+    if os.getloadavg()[0] > _BUSY * (os.cpu_count() or 1):
         os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 

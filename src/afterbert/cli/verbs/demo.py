@@ -14,7 +14,7 @@ TAKES_RECIPE_OPTIONS = True
 
 def demo(
     context: typer.Context,
-    budget: Annotated[str, typer.Option("--budget", "-b", help="How long to train.")] = "4.5min",
+    budget: Annotated[str, typer.Option("--budget", "-b", help="How long to train.")] = "4min",
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the demo's run folder is made.")] = Path(
         "demo"
     ),
