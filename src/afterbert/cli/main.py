@@ -89,11 +89,11 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def share_cores_politely() -> None:
-    """On a machine that is busy with something else, tells GNU OpenMP's threads to sleep while they wait for each other.
+    """On a machine busy with something else, tells GNU OpenMP's threads to sleep while they wait for each other.
 
-    By default they spin, which is a third faster on a quiet machine; where another program wants the cores, a spinning thread
-    holds up the very thread that it waits for, and training is several times slower (figures in docs/log.md). The user's
-    own setting stands. Must come before torch is imported.
+    By default they spin, which is a third faster on a quiet machine; where another program wants the cores, a
+    spinning thread holds up the very thread that it waits for, and training is several times slower (figures in
+    docs/log.md). The user's own setting stands. Must come before torch is imported.
     """
     if "OMP_WAIT_POLICY" in os.environ or not hasattr(os, "getloadavg"):
         return
