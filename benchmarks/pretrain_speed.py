@@ -189,6 +189,7 @@ def recipe_for(settings: dict):
         ("training.batch_size", str(settings["batch_size"])),
         ("training.budget", f"{settings['steps']}steps"),
         ("training.log_every", "1"),
+        ("objective.pretext.pairing.bounds", "cross"),  # full rows, as their packed text has
         ("model.hidden_dropout_prob", dropout),
         ("model.attention_probs_dropout_prob", dropout),
     ]
