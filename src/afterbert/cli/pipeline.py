@@ -101,6 +101,10 @@ def train_and_report(
 def print_figures(evaluation: Mapping[str, Any]) -> None:
     """The closing figures, with what counting alone would reach beside them."""
     measures, baselines = evaluation.get("measures", {}), evaluation.get("baselines", {})
+    if not measures and not evaluation.get("objective"):
+        console.print(
+            "no held-out figures: the texts left no document to hold out; give more or shorter documents"
+        )
     if "masked_accuracy" in measures:
         console.print(f"held-out masked accuracy: [bold]{measures['masked_accuracy']:.1%}[/bold]")
         for name, value in baselines.items():

@@ -157,7 +157,7 @@ def finish(
     samples: dict[str, Any] = {"corrupted": [], "filled": []}
     texts = piece_texts(store.tokenizer)
     split = store.split("held_out") if store.split("held_out").num_pieces else store.split("train")
-    if isinstance(module, MaskedLMModule):
+    if isinstance(module, MaskedLMModule) and split.name == "held_out":
         evaluation |= closing_figures(module, recipe, store, split, device=device)
         samples["filled"] = filled_sentences(module.predict, split, store.vocabulary, texts, device=device)
     posed = first_batch(recipe, store, split)
