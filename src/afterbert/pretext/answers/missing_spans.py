@@ -46,17 +46,18 @@ class MissingSpans(Answer):
         number, step = next((n, step) for n, step in enumerate(posed.steps) if is_marking(step.corruption))
         marks = step.chosen.marks
         places, is_text = kept_places(posed, number)
-        sizes, is_full = np.ones(len(marks.positions), dtype=np.int64), ~marks.is_gap
-        sizes[is_full] += np.bincount(step.chosen.spans[is_text], minlength=int(is_full.sum()))
+        full = np.flatnonzero(~marks.is_gap)
+        spans = step.chosen.spans[is_text]
+        sizes = np.ones(len(marks.positions), dtype=np.int64)
+        sizes[full] += np.bincount(spans, minlength=len(full))
         starts = starts_of(sizes)
+        at_marks, at_text = starts[:-1], full[spans] + np.arange(1, len(spans) + 1)
         is_mark = np.zeros(starts[-1], dtype=bool)
-        is_mark[starts[:-1]] = True
+        is_mark[at_marks] = True
         ids, where = np.empty(starts[-1], dtype=np.int32), np.empty(starts[-1], dtype=np.int64)
-        ids[is_mark], where[is_mark] = (
-            step.after.piece_ids[step.origin < 0],
-            posed.places_first(number, marks.positions),
-        )
-        ids[~is_mark], where[~is_mark] = posed.original.piece_ids[places], places
+        ids[at_marks] = step.after.piece_ids[step.origin < 0]
+        where[at_marks] = posed.places_first(number, marks.positions)
+        ids[at_text], where[at_text] = posed.original.piece_ids[places], places
         of_row = np.searchsorted(marks.positions, step.before.row_starts)  # the marks before each row
         ends = self._ends(np.diff(of_row), vocabulary)
         return written(posed.original, starts[of_row], ids, where, is_mark, ends)

@@ -68,14 +68,15 @@ def _without(rows: Rows, name: str, is_new: np.ndarray) -> np.ndarray:
 
 def merged(chosen: Chosen, rows: Rows) -> Chosen:
     """Neighbouring spans made one (those of two rows stay two); an empty span that touches another is swallowed."""
-    opens_row = np.zeros(rows.num_pieces + 1, dtype=bool)
-    opens_row[rows.row_starts] = True
     begins = chosen.begins
     first = chosen.positions[begins]
-    stays = np.ones(len(begins), dtype=bool)
-    stays[1:] = (chosen.positions[begins[1:] - 1] + 1 != first[1:]) | opens_row[first[1:]]
-    if stays.all() and not len(chosen.gaps):
+    touches = chosen.positions[begins[1:] - 1] + 1 == first[1:]
+    if not len(chosen.gaps) and not touches.any():
         return chosen
+    opens_row = np.zeros(rows.num_pieces + 1, dtype=bool)
+    opens_row[rows.row_starts] = True
+    stays = np.ones(len(begins), dtype=bool)
+    stays[1:] = ~touches | opens_row[first[1:]]
     is_chosen = np.zeros(rows.num_pieces + 1, dtype=bool)
     is_chosen[chosen.positions] = True
     gaps = chosen.gaps
@@ -91,18 +92,21 @@ def show_marks(rows: Rows, chosen: Chosen, mark_ids: np.ndarray | int) -> Shown:
     kept[chosen.positions] = False
     kept[chosen.positions[chosen.begins]] = True
     index = np.flatnonzero(kept)
-    at = np.searchsorted(index, marks.positions)
-    if len(chosen.gaps):
-        at += np.cumsum(marks.is_gap) - marks.is_gap
+    if not len(chosen.gaps):
+        at = marks.positions - chosen.begins + np.arange(len(marks.positions))
+        shown = cut_anew(rows, index)
+    else:
+        chosen_before = np.empty(len(marks.positions), dtype=np.int64)
+        chosen_before[~marks.is_gap] = chosen.begins
+        chosen_before[marks.is_gap] = np.searchsorted(chosen.positions, chosen.gaps)
+        at = marks.positions - chosen_before + np.arange(len(marks.positions))
         is_new = np.zeros(len(index) + len(chosen.gaps), dtype=bool)
         is_new[at[marks.is_gap]] = True
         with_gaps = np.empty(len(is_new), dtype=np.int64)
         with_gaps[is_new], with_gaps[~is_new] = chosen.gaps, index
         index = with_gaps
         shown = with_new(rows, index, is_new)
-    else:
-        shown = cut_anew(rows, index)
     shown.piece_ids[at] = mark_ids
     origin = index.copy()
     origin[at] = -1
-    return Shown(shown.with_planes(hidden=hidden_at(shown, at)), origin)
+    return Shown(shown.with_planes(hidden=partial(hidden_at, shown, at)), origin)

@@ -52,7 +52,9 @@ class Chosen:
     @cached_property
     def begins(self) -> np.ndarray:
         """int64 [spans]: which of `positions` begin a span."""
-        return np.flatnonzero(np.diff(self.spans, prepend=-1))
+        is_first = np.ones(len(self.spans), dtype=bool)
+        np.not_equal(self.spans[1:], self.spans[:-1], out=is_first[1:])
+        return np.flatnonzero(is_first)
 
     @cached_property
     def marks(self) -> Marks:
