@@ -16,9 +16,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from afterbert.text.from_paths import sources_for
 from afterbert.text.prepare import prepare
 from afterbert.text.reading import read
-from afterbert.text.sources import Source, sources_for
+from afterbert.text.sources import Source
 from afterbert.text.store import Store
 from afterbert.text.tokenizer import Tokenizer
 from afterbert.text.tokenizers import TokenizerRecipe

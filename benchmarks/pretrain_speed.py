@@ -78,9 +78,9 @@ def main() -> None:
 
 
 def prepared(options: argparse.Namespace, vocab_size: int, scratch: Path) -> str:
+    from afterbert.text.from_paths import sources_for
     from afterbert.text.policy import Policy
     from afterbert.text.prepare import prepare
-    from afterbert.text.sources import sources_for
     from afterbert.text.sources.python_docs import PythonDocs
     from afterbert.text.tokenizers.wordpiece import WordPiece
 

@@ -17,13 +17,13 @@ from store_fixtures import SMALL, corpus, digests, texts_of
 from afterbert.base.errors import UserError
 from afterbert.text import corpus as corpus_module
 from afterbert.text import survey as survey_module
+from afterbert.text.from_paths import sources_for
 from afterbert.text.planes import Plane, word_start
 from afterbert.text.planes.document_start import DocumentStart
 from afterbert.text.planes.sentence_start import SentenceStart
 from afterbert.text.planes.word_start import WordStart
 from afterbert.text.policy import Policy
 from afterbert.text.prepare import add_plane, prepare
-from afterbert.text.sources import sources_for
 from afterbert.text.sources.jsonl import Jsonl
 from afterbert.text.store import Store
 from afterbert.text.survey import DROPPED, DUPLICATE, HELD_OUT, TRAIN, Sample, fates_of

@@ -134,7 +134,7 @@ def test_an_unreachable_hub_is_one_line_at_once(environment: dict[str, str], tmp
     pytest.importorskip("datasets")
     program = (
         "from afterbert.base.errors import UserError\n"
-        "from afterbert.text.sources import sources_for\n"
+        "from afterbert.text.from_paths import sources_for\n"
         "try:\n"
         "    [source.parts(1) for source in sources_for(['hub:owner/name'])]\n"
         "except UserError as error:\n"

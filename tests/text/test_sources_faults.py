@@ -20,7 +20,7 @@ import json, resource, sys
 from afterbert.text.documents import Tally
 from afterbert.text.policy import Policy
 from afterbert.text.reading import read
-from afterbert.text.sources import sources_for
+from afterbert.text.from_paths import sources_for
 
 path, margin, options = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
 sources = sources_for([path], **options)
@@ -103,7 +103,7 @@ import os, sys
 from afterbert.base.errors import UserError
 from afterbert.text.documents import Tally
 from afterbert.text.reading import read
-from afterbert.text.sources import sources_for
+from afterbert.text.from_paths import sources_for
 
 tally = Tally()
 found = [[*document] for document in read(sources_for(sys.argv[1:]), None, tally)]

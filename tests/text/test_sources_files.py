@@ -12,9 +12,10 @@ import pytest
 from afterbert.base.errors import UserError
 from afterbert.text import streams
 from afterbert.text.documents import Tally
+from afterbert.text.from_paths import sources_for
 from afterbert.text.policy import Policy
 from afterbert.text.reading import read
-from afterbert.text.sources import sources_for, stdin
+from afterbert.text.sources import stdin
 from afterbert.text.sources.folder import Folder
 from afterbert.text.sources.jsonl import Jsonl
 from afterbert.text.sources.txt import Txt

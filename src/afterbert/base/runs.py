@@ -109,11 +109,12 @@ class Status:
 class RunFolder:
     """One run's folder. Reading needs nothing; writers hold `locked()`.
 
-    Make one by `create` (a new or existing folder below a root) or `open` (an existing one).
+    Make one by `create` (a new or existing folder below a root) or `open` (an existing one). kind: what messages
+    about its lock call it.
     """
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, *, kind: str = "run folder"):
+        self.path, self._kind = path, kind
         self.recipe = path / "recipe.yaml"
         self.course = path / "course.json"
         self.checkpoints = path / "checkpoints"
@@ -184,7 +185,7 @@ class RunFolder:
             return os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise UserError(
-                f"run folder {self.path} cannot be written: {error.strerror}; make it writable or copy it"
+                f"{self._kind} {self.path} cannot be written: {error.strerror}; make it writable or copy it"
             ) from error
 
     def _take(self, descriptor: int) -> str | None:
@@ -192,7 +193,7 @@ class RunFolder:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UserError(
-                f"run folder {self.path} is being written by {_holder(descriptor)}; "
+                f"{self._kind} {self.path} is being written by {_holder(descriptor)}; "
                 "wait for it, stop it, or take another name"
             ) from error
         before = _holder(descriptor)

@@ -13,7 +13,7 @@ from afterbert.probes.count_baselines import CountBaselines
 from afterbert.probes.folder import MaskedModel
 from afterbert.probes.masked_prediction import MaskedPrediction
 from afterbert.probes.pieces import piece_bytes
-from afterbert.text.sources import sources_for
+from afterbert.text.from_paths import sources_for
 from afterbert.text.store import Store
 from afterbert.text.tokenizers.pretrained import Pretrained
 

@@ -21,9 +21,10 @@ from afterbert.interop.importing import Imported, import_folder
 from afterbert.recipes.pretraining import Pretrained, pretrain
 from afterbert.recipes.recipe import Resolved, resolve
 from afterbert.report import write_report
+from afterbert.text.from_paths import sources_for
 from afterbert.text.planes import Plane
 from afterbert.text.prepare import add_plane, prepare
-from afterbert.text.sources import Source, sources_for
+from afterbert.text.sources import Source
 from afterbert.text.store import Store
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.tokenizers.pretrained import Pretrained as PretrainedTokenizer

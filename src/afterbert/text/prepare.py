@@ -141,7 +141,7 @@ def _locked(folder: Path) -> Any:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{folder} cannot be made: {error.strerror}; choose another place") from error
-    return RunFolder(folder).locked()
+    return RunFolder(folder, kind="store").locked()
 
 
 def _work_folder(out: Path, settings: Mapping[str, Any]) -> Path:

@@ -42,7 +42,7 @@ def adapt_vocabulary(
     from afterbert.cli.adapting import How, adapt
     from afterbert.cli.pipeline import tokenizer_from
     from afterbert.cli.terminal import console, safe
-    from afterbert.text.sources import sources_for
+    from afterbert.text.from_paths import sources_for
 
     if how not in get_args(How):
         raise UserError(f"--how '{how}' is not known; {did_you_mean(how, list(get_args(How)))}")

@@ -50,9 +50,9 @@ def mine_phrases(
     from afterbert.base.runs import write_atomically
     from afterbert.base.tree import Node
     from afterbert.cli.terminal import console, safe
+    from afterbert.text.from_paths import sources_for
     from afterbert.text.mining import Mining, as_table
     from afterbert.text.reading import read
-    from afterbert.text.sources import sources_for
 
     if not out.parent.is_dir():
         raise UserError(f"{out.parent} is no folder, so {out.name} cannot be written there; make it first")

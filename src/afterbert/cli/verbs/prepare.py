@@ -74,8 +74,8 @@ def prepare(
     """
     from afterbert.cli.listed import planes_named, print_coverage
     from afterbert.cli.pipeline import add_plane_with_bar, named, prepare_with_bar, tokenizer_from
+    from afterbert.text.from_paths import sources_for
     from afterbert.text.policy import Policy
-    from afterbert.text.sources import sources_for
 
     options = {"documents": documents, "text_key": text_key, "text_column": text_column, "language": language}
     sources = sources_for(texts, kind=kind, **options)

@@ -71,9 +71,3 @@ class Source(ABC):
     @abstractmethod
     def read(self, part: Part, policy: Policy, tally: Tally) -> Iterator[Document]:
         """What `Part.documents` calls."""
-
-
-# Behind the class, which it needs.
-from afterbert.text.sources._making import sources_for  # noqa: E402
-
-__all__ = ["Part", "Source", "sources_for"]
