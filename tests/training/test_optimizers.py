@@ -11,6 +11,7 @@ from toy_run import toy_module
 from afterbert.base import plugins
 from afterbert.training import snapshot
 from afterbert.training.optimizers import Optimizer
+from afterbert.training.optimizers.adamax import Adamax
 from afterbert.training.optimizers.adamw import AdamW
 
 NAMES = plugins.names(Optimizer)
@@ -109,4 +110,22 @@ def test_adamw_is_the_papers_algorithm():
         square = beta2 * square + (1 - beta2) * g**2
         adapted = (mean / (1 - beta1**step)) / (np.sqrt(square / (1 - beta2**step)) + eps)
         weight = weight - rate * (adapted + decay * weight)
+    np.testing.assert_allclose(module.weight.detach().numpy(), weight, atol=1e-6)
+
+
+def test_adamax_is_the_papers_algorithm():
+    """Algorithm 2 of 1412.6980 written out in float64."""
+    torch.manual_seed(0)
+    module = nn.Linear(5, 3, bias=False)
+    rate, beta1, beta2 = 0.01, 0.8, 0.5
+    optimizer = Adamax(learning_rate=rate, beta1=beta1, beta2=beta2).build(module)
+    weight = module.weight.detach().double().numpy().copy()
+    mean, largest = np.zeros_like(weight), np.zeros_like(weight)
+    for step in range(1, 6):
+        module.weight.grad = torch.randn_like(module.weight)
+        optimizer.step()
+        g = module.weight.grad.double().numpy()
+        mean = beta1 * mean + (1 - beta1) * g
+        largest = np.maximum(beta2 * largest, np.abs(g))
+        weight = weight - rate / (1 - beta1**step) * mean / largest
     np.testing.assert_allclose(module.weight.detach().numpy(), weight, atol=1e-6)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from afterbert.base.mixing import Mixing, allotted
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows
-from afterbert.downstream.mixing import Mixing
 from afterbert.downstream.prepared import Prepared, in_batches
 from afterbert.objectives import Batch
 from afterbert.pretext.pairings import Plan
@@ -128,24 +128,3 @@ class TaskFeed:
         groups = in_batches(blurred, self.batch_size)
         order = noise.of("groups").permutation(len(groups), np.arange(len(groups)))
         return [np.sort(units[groups[i]]) for i in order]
-
-
-def allotted(shares: Mapping[str, float], total: int) -> dict[str, int]:
-    """Whole numbers that add up to `total`, as near to the shares as can be, at least 1 where a share is not
-    0.
-
-    >>> allotted({"a": 0.5, "b": 0.3, "c": 0.2}, 8)
-    {'a': 4, 'b': 2, 'c': 2}
-    >>> allotted({"a": 0.999, "b": 0.001}, 8)
-    {'a': 7, 'b': 1}
-    """
-    exact = {name: share * total for name, share in shares.items()}
-    found = {name: max(int(value), int(value > 0)) for name, value in exact.items()}
-    while sum(found.values()) != total:
-        step = 1 if sum(found.values()) < total else -1
-        open_ones = [name for name in found if step > 0 or found[name] > 1]
-        if not open_ones:
-            break
-        name = max(open_ones, key=lambda one: step * (exact[one] - found[one]))
-        found[name] += step
-    return found

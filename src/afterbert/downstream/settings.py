@@ -9,11 +9,11 @@ from pydantic import Field
 
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
+from afterbert.base.mixing import Mixing
+from afterbert.base.mixing.proportional import Proportional
 from afterbert.downstream.backbone import Summary
 from afterbert.downstream.heads import Head
 from afterbert.downstream.layer_decay import LayerDecay
-from afterbert.downstream.mixing import Mixing
-from afterbert.downstream.mixing.proportional import Proportional
 from afterbert.training.config import Training
 from afterbert.training.optimizers import Optimizer
 from afterbert.training.optimizers.adamw import AdamW

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from afterbert.downstream.mixing import Mixing, normalized
+from afterbert.base.mixing import Mixing, normalized
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from afterbert.downstream.mixing import Mixing, normalized
+from afterbert.base.mixing import Mixing, normalized
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from afterbert.base.errors import UserError, did_you_mean
-from afterbert.downstream.mixing import Mixing, normalized
+from afterbert.base.mixing import Mixing, normalized
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from afterbert.downstream.mixing import Mixing, normalized
-from afterbert.downstream.mixing.proportional import Proportional
+from afterbert.base.mixing import Mixing, normalized
+from afterbert.base.mixing.proportional import Proportional
 
 
 @dataclass(frozen=True)

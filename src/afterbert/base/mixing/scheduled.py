@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from afterbert.downstream.mixing import Mixing, normalized
-from afterbert.downstream.mixing.fixed import check_weights
+from afterbert.base.mixing import Mixing, normalized
+from afterbert.base.mixing.fixed import check_weights
 
 
 @dataclass(frozen=True)
