@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,20 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.text import Text
 
-from afterbert.base.noise import Noise
 from afterbert.cli.terminal import console, safe
-from afterbert.objectives import Objective
-from afterbert.objectives.mixture import Mixture
-from afterbert.pretext.task import Pretext
-from afterbert.probes.picture import Cell, Picture, picture_of
-from afterbert.probes.pieces import piece_texts
+from afterbert.probes.picture import Cell, Picture
+from afterbert.recipes.gallery import Exhibit, exhibits_of, store_of_text
 from afterbert.recipes.recipe import Resolved
-from afterbert.text.policy import Policy
-from afterbert.text.prepare import prepare
-from afterbert.text.sources.txt import Txt
-from afterbert.text.store import Store
+from afterbert.text.planes import Plane
 from afterbert.text.tokenizers import TokenizerRecipe
-from afterbert.text.tokenizers.pretrained import Pretrained
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,62 +37,46 @@ _CONTINUES = "underline"
 _WIDEST_PICTURE = 40
 
 
-@contextmanager
-def shown_store(text: str, recipe: TokenizerRecipe, folder: Path | None) -> Iterator[Store]:
-    """A store of just this text, made the way every store is made."""
+def exhibits_on(
+    text: str, recipes: Sequence[Resolved], tokenizer: Path | None, planes: Sequence[Plane], *, seed: int
+) -> Iterator[list[Exhibit]]:
+    """The tasks of each recipe on this text, cut by this tokenizer folder's (a run's, a store's, a model's); without
+    one, by a small one of the recipe's kind, trained once on what Python brings."""
     with tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch, "text.txt")
-        file.write_text(text, encoding="utf-8")
-        tokenizer = Pretrained(name=str(_tokenizer_folder(folder, recipe, Path(scratch))))
-        yield prepare(
-            [Txt(path=str(file), documents="file")],
-            Path(scratch, "store"),
-            tokenizer=tokenizer,
-            policy=Policy(),
-            processes=1,
-            held_out=0.0,
-            least_pieces=1,
-        )
+        made: dict[str, Path] = {}
+        for resolved in recipes:
+            recipe = resolved.recipe.tokenizer
+            folder = _inside(tokenizer) if tokenizer else made.get(repr(recipe))
+            if folder is None:
+                folder = made[repr(recipe)] = Path(scratch, f"tokenizer-{len(made)}")
+                _train_small(recipe, folder)
+            with store_of_text(text, folder, planes) as store:
+                yield exhibits_of(resolved, store, seed=seed)
 
 
-def _tokenizer_folder(folder: Path | None, recipe: TokenizerRecipe, scratch: Path) -> Path:
-    if folder is not None:
-        inner = [folder / "tokenizer", folder / "model", folder]
-        return next((path for path in inner if (path / "tokenizer.json").is_file()), folder)
+def _inside(folder: Path) -> Path:
+    inner = [folder / "tokenizer", folder / "model", folder]
+    return next((path for path in inner if (path / "tokenizer.json").is_file()), folder)
+
+
+def _train_small(recipe: TokenizerRecipe, folder: Path) -> None:
     from pydoc_data.topics import topics
 
     sample = [text for _, text in sorted(topics.items())]
-    size = sum(len(text) for text in sample)
     small = replace(recipe, vocab_size=4000) if hasattr(recipe, "vocab_size") else recipe  # type: ignore[type-var]
-    small.make(sample, corpus_bytes=size).save(scratch / "tokenizer")
-    return scratch / "tokenizer"
+    small.make(sample, corpus_bytes=sum(len(text) for text in sample)).save(folder)
 
 
-def print_task(resolved: Resolved, store: Store, *, seed: int) -> None:
-    """One row of the recipe's task."""
-    console.print(f"\n[bold]{resolved.name}[/bold]: {safe(resolved.recipe.title)}")
-    objective, noise = resolved.recipe.objective, Noise(seed)
-    for name, task, pretext in _tasks(objective):
-        if name:
-            console.print(f"  [italic]{name}[/italic]")
-        plan = task.plan(
-            store.split("train"), length=resolved.recipe.length, vocabulary=store.vocabulary, noise=noise
-        )
-        numbers = np.arange(min(1, len(plan)))
-        posed = pretext.pose(plan.rows(numbers), noise, store.vocabulary, plan.labels(numbers))
-        print_picture(picture_of(posed, piece_texts(store.tokenizer)))
-
-
-def _tasks(objective: Objective) -> list[tuple[str, Objective, Pretext]]:
-    """The tasks an objective poses, each with its name; one without a name where it poses a single one."""
-    if isinstance(objective, Mixture):
-        return [
-            (member.name, task, pretext)
-            for member in objective.members
-            for _, task, pretext in _tasks(member.objective)
-        ]
-    pretext = getattr(objective, "pretext", None)
-    return [("", objective, pretext)] if isinstance(pretext, Pretext) else []
+def print_exhibits(exhibits: Sequence[Exhibit]) -> None:
+    """The tasks of one recipe."""
+    console.print(f"\n[bold]{exhibits[0].recipe}[/bold]: {safe(exhibits[0].title)}")
+    for exhibit in exhibits:
+        if exhibit.task:
+            console.print(f"  [italic]{safe(exhibit.task)}[/italic]")
+        if exhibit.picture is not None:
+            print_picture(exhibit.picture)
+        else:
+            console.print(f"  [dim]{safe(exhibit.reason)}[/dim]")
 
 
 def print_picture(picture: Picture) -> None:

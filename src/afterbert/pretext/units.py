@@ -73,10 +73,11 @@ def ordinary_counts(rows: Rows) -> np.ndarray:
 def needed_plane(rows: Rows, name: str) -> np.ndarray:
     """A plane that a task cannot do without. Raises UserError when the store has not recorded it."""
     if name not in rows.planes:
-        known = ", ".join(sorted(rows.planes))
+        known, plane = ", ".join(sorted(rows.planes)), name.removesuffix("_start").removesuffix("_inside")
+        listed = {"phrase": " --phrases FILE", "entity": " --entities FILE"}.get(plane, "")
         raise UserError(
             f"this task needs the plane '{name}', which the token store has not (it has: {known}); add it with "
-            f"`afterbert prepare --add-plane {name.removesuffix('_start').removesuffix('_inside')}`"
+            f"`afterbert prepare TEXTS --add-plane {plane}{listed}`"
         )
     return rows.planes[name]
 

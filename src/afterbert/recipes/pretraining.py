@@ -32,6 +32,7 @@ from afterbert.probes.masked_prediction import MaskedPrediction
 from afterbert.probes.pieces import piece_bytes, piece_texts
 from afterbert.probes.samples import corrupted_rows, filled_sentences
 from afterbert.recipes.card import model_card
+from afterbert.recipes.gallery import gallery, plain, sample_text
 from afterbert.recipes.recipe import Recipe, Resolved, resolve
 from afterbert.text.store import Split, Store
 from afterbert.training.checkpoint import Checkpoints
@@ -167,7 +168,15 @@ def finish(
     write_atomically(run.model / "README.md", model_card(recipe, store, evaluation))
     write_atomically(run.path / "evaluation.json", json.dumps(evaluation, indent=1))
     write_atomically(run.path / "samples.json", json.dumps(samples, ensure_ascii=False))
+    write_atomically(run.path / "tasks.json", json.dumps(every_task(store, split), ensure_ascii=False))
     return evaluation
+
+
+def every_task(store: Store, split: Split) -> dict[str, Any]:
+    """What each recipe that comes along does to some sentences of the split."""
+    text = sample_text(store, split)
+    exhibits = gallery(text, store.folder / "tokenizer") if text else []
+    return {"text": text, "exhibits": plain(exhibits)}
 
 
 def closing_figures(

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from afterbert.base.errors import UserError
+from afterbert.probes.picture import Cell
 from afterbert.report.metrics import Metrics, read_metrics
 from afterbert.report.recipe_values import Value, read_recipe
 
@@ -119,6 +120,29 @@ class Samples:
 
 
 @dataclass(frozen=True)
+class ShownTask:
+    """A recipe's task on one text, as `recipes.gallery` writes it; `reason` where there is none to show."""
+
+    recipe: str
+    title: str
+    task: str = ""
+    reason: str = ""
+    before: list[Cell] = field(default_factory=list)
+    shown: list[Cell] = field(default_factory=list)
+    written: list[Cell] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    sight: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """tasks.json: every recipe's task on one text."""
+
+    text: str = ""
+    exhibits: list[ShownTask] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """A run folder, read."""
 
@@ -131,6 +155,7 @@ class RunRecord:
     measured: Measured
     statistics: dict[str, Any]
     samples: Samples
+    gallery: Gallery
 
     def setting(self, path: str) -> Any:
         """A value of the recipe by its dotted path; None where it is not there."""
@@ -161,6 +186,7 @@ def read_run(folder: Path) -> RunRecord:
         measured=_read(folder / "evaluation.json", Measured),
         statistics=_read(folder / "statistics.json", dict[str, Any]),
         samples=samples,
+        gallery=_read(folder / "tasks.json", Gallery),
     )
 
 

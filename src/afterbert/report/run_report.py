@@ -9,6 +9,7 @@ from afterbert.base.runs import write_atomically
 from afterbert.report import summary
 from afterbert.report.curves import curves_of
 from afterbert.report.files import entries_of, loading
+from afterbert.report.gallery import hung
 from afterbert.report.pages import render
 from afterbert.report.run_markdown import run_markdown
 from afterbert.report.run_record import RunRecord, read_run
@@ -52,6 +53,9 @@ def run_html(record: RunRecord) -> str:
         objective=summary.in_words(record.measured.objective),
         filled=filled_texts(record.samples.filled),
         corrupted=corrupted_texts(record.samples.corrupted),
+        gallery_text=record.gallery.text,
+        own_task=[one for one in hung(record.gallery) if one.title == record.setting("title")],
+        other_tasks=[one for one in hung(record.gallery) if one.title != record.setting("title")],
         statistics=statistics_of(record),
         curves=curves_of(record),
         loading=loading(record.folder),

@@ -26,20 +26,26 @@ def show(
     model: Annotated[
         bool, typer.Option("--model", help="Show the recipe's model instead: parts, parameters, FLOPs.")
     ] = False,
+    phrases: Annotated[
+        str | None, typer.Option(help="A list of phrases, for tasks that choose them: one a line.")
+    ] = None,
+    entities: Annotated[str | None, typer.Option(help="The same for entities.")] = None,
     seed: Annotated[int, typer.Option(help="Another seed draws other masks.")] = 0,
     html: Annotated[Path | None, typer.Option(help="Also write what is shown to this HTML file.")] = None,
 ) -> None:
     """Show what a pre-training task does to a text: what is read, what is asked, who sees whom.
 
     `--recipe all` shows every recipe that comes along. Colours: what was masked, replaced, kept, inserted or
-    moved.
+    moved. Every run's report holds the same pictures, of a sentence of its own text.
 
     Example: `afterbert show "The cat sat on the mat. It was not amused." --recipe spanbert`
     """
     from afterbert.base.errors import UserError
-    from afterbert.cli.exhibit import print_model, print_task, shown_store
-    from afterbert.cli.terminal import recorded
+    from afterbert.cli.exhibit import exhibits_on, print_exhibits, print_model
+    from afterbert.cli.listed import planes_named
+    from afterbert.cli.terminal import console, recorded
     from afterbert.recipes import known, resolve
+    from afterbert.report import write_gallery
 
     if text is not None and text.startswith("--"):
         # the parser takes the first setting it does not know for the text
@@ -50,11 +56,15 @@ def show(
     resolved = [resolve(name, size=size, overrides=overrides) for name in names]
     if not text and not model:
         raise UserError('no text is given; write it in quotes: afterbert show "The cat sat on the mat."')
-    folder = Path(tokenizer) if tokenizer else None
-    with recorded(html, title="What each task does to a text"):
-        for one in resolved:
-            if model or not text:
+    if model or not text:
+        with recorded(html, title="What models are made of"):
+            for one in resolved:
                 print_model(one)
-                continue
-            with shown_store(text, one.recipe.tokenizer, folder) as store:
-                print_task(one, store, seed=seed)
+        return
+    planes = planes_named("", {"phrase": phrases, "entity": entities}, None, "--planes")
+    exhibits = []
+    for found in exhibits_on(text, resolved, Path(tokenizer) if tokenizer else None, planes, seed=seed):
+        print_exhibits(found)
+        exhibits += found
+    if html:
+        console.print(write_gallery(exhibits, text, html))

@@ -1,0 +1,137 @@
+"""What every task does to one text, drawn: pieces with their marks, and a square of who sees whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from afterbert.base.errors import UserError
+from afterbert.base.runs import write_atomically
+from afterbert.probes.picture import Cell
+from afterbert.recipes.gallery import Exhibit, plain
+from afterbert.report.pages import render
+from afterbert.report.run_record import Gallery, ShownTask
+from afterbert.report.samples import Action, Word
+
+_ACTIONS: dict[str, Action] = {
+    "": "",
+    "mask": "mask",
+    "random": "random",
+    "changed": "random",
+    "keep": "keep",
+    "special": "special",
+}
+_MOST_ASKED = 14
+
+
+@dataclass(frozen=True)
+class Square:
+    """Who sees whom: line i sees column j where `path` fills the unit square at (j, i)."""
+
+    size: int
+    path: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One task as the page shows it. asks: pairs (shown piece, what is asked there), where they are not written
+    beside the pieces; more: how many further ones."""
+
+    task: str
+    reads: tuple[Word, ...]
+    writes: tuple[Word, ...]
+    asks: tuple[tuple[str, str], ...]
+    more: int
+    labels: tuple[str, ...]
+    square: Square
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Hung:
+    """The tasks of one recipe."""
+
+    recipe: str
+    title: str
+    tasks: tuple[Drawn, ...]
+
+
+def write_gallery(exhibits: Sequence[Exhibit], text: str, out: Path) -> Path:
+    """A page of its own with these exhibits. Raises UserError where it cannot be written."""
+    gallery = TypeAdapter(Gallery).validate_python({"text": text, "exhibits": plain(exhibits)})
+    page = render(
+        "gallery_page.html.jinja", title="What each task does to a text", text=text, hung=hung(gallery)
+    )
+    try:
+        write_atomically(out, page)
+    except OSError as error:
+        raise UserError(
+            f"{out} cannot be written ({error.strerror}); name another place with --html"
+        ) from error
+    return out
+
+
+def hung(gallery: Gallery) -> tuple[Hung, ...]:
+    """The exhibits by recipe, in their order."""
+    groups = groupby(gallery.exhibits, key=lambda shown: (shown.recipe, shown.title))
+    return tuple(Hung(recipe, title, tuple(map(_drawn, tasks))) for (recipe, title), tasks in groups)
+
+
+def _drawn(shown: ShownTask) -> Drawn:
+    beside = [cell for cell in shown.shown if cell.asked and cell.action in ("mask", "random", "keep")]
+    asked = [cell for cell in shown.shown if cell.asked and cell.asked != "·" and cell not in beside]
+    return Drawn(
+        task=shown.task,
+        reads=_words(shown.shown),
+        writes=_words(shown.written),
+        asks=tuple((cell.text.strip() or cell.text, cell.asked) for cell in asked[:_MOST_ASKED]),
+        more=max(0, len(asked) - _MOST_ASKED),
+        labels=tuple(shown.labels),
+        square=_square(shown.sight),
+        reason=shown.reason,
+    )
+
+
+def _words(cells: Sequence[Cell]) -> tuple[Word, ...]:
+    words: list[Word] = []
+    for cell in cells:
+        action = _ACTIONS.get(cell.action, "other")
+        apart = action == "special" or (bool(words) and words[-1].action == "special")
+        stands_for = cell.asked if action in ("mask", "random", "keep") else ""
+        text = cell.text.strip() or cell.text
+        words.append(
+            Word(
+                text,
+                is_joined=not apart
+                and not cell.text.startswith(" ")
+                and not (action and not cell.continues_word),
+                truth=stands_for or text,
+                action=action,
+                action_name=cell.action,
+            )
+        )
+    return tuple(words)
+
+
+def _square(sight: Sequence[str]) -> Square:
+    size = len(sight)
+    parts = []
+    for number, line in enumerate(sight):
+        at = 0
+        for seen, run in groupby(line):
+            width = len(list(run))
+            if seen == "1":
+                parts.append(f"M{at} {number}h{width}v1h-{width}z")
+            at += width
+    if all(set(line) <= {"1"} for line in sight):
+        words = "every piece sees every piece"
+    elif all(line == "1" * (n + 1) + "0" * (size - n - 1) for n, line in enumerate(sight)):
+        words = "every piece sees itself and what stands before it"
+    else:
+        words = "the piece of a line sees the filled columns"
+    return Square(size, "".join(parts), words)
