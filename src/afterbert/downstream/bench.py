@@ -13,6 +13,7 @@ import xxhash
 from afterbert.base import plugins
 from afterbert.base.config import to_plain
 from afterbert.base.errors import UserError
+from afterbert.base.noise import Noise
 from afterbert.downstream.backbone import Model, summary_of
 from afterbert.downstream.codec import Codec
 from afterbert.downstream.data import TaskData
@@ -26,8 +27,10 @@ from afterbert.downstream.heads.text import Text
 from afterbert.downstream.heads.token import Token
 from afterbert.downstream.objective import TaskModule, outputs
 from afterbert.downstream.prepared import Prepared
+from afterbert.downstream.results import TaskResult, summarize
 from afterbert.downstream.settings import FineTuning
 from afterbert.downstream.tasks import Task
+from afterbert.downstream.unlabelled import Unlabelled
 from afterbert.training.identity import Identity
 
 _HEADS: Mapping[str, Head] = {
@@ -43,7 +46,7 @@ _HEADS: Mapping[str, Head] = {
 
 @dataclass(frozen=True)
 class Bench:
-    """Everything that seeds share: model, tasks, heads, and all splits as rows."""
+    """Everything that seeds share: model, tasks, heads, all splits as rows, and running text among the tasks."""
 
     model: Model
     tasks: tuple[TaskData, ...]
@@ -51,16 +54,22 @@ class Bench:
     heads: Mapping[str, Head]
     prepared: Mapping[str, Mapping[str, Prepared]]
     notes: tuple[str, ...]
+    texts: tuple[Unlabelled, ...] = ()
 
     @staticmethod
-    def of(model: Model, tasks: Sequence[TaskData], settings: FineTuning) -> Bench:
+    def of(
+        model: Model, tasks: Sequence[TaskData], settings: FineTuning, *, texts: Sequence[Unlabelled] = ()
+    ) -> Bench:
         """Reads everything into rows. Raises UserError where model, task and head do not go together."""
-        names = [task.name for task in tasks]
+        names = [*(task.name for task in tasks), *(text.name for text in texts)]
         if len(set(names)) < len(names):
             raise UserError(f"two tasks are called the same ({', '.join(names)}); name them as name:PATH")
         codec = Codec(model.tokenizer, min(settings.length, model.longest))
         tasks = [_shared(task).with_dev(seed=settings.seed) for task in tasks]
-        heads = {data.name: head_for(data.task, settings.head).settled(model, data.name) for data in tasks}
+        heads = {
+            data.name: head_for(data.task, _asked_head(settings, data)).settled(model, data.name)
+            for data in tasks
+        }
         if settings.frozen and any(isinstance(head, Text) for head in heads.values()):
             raise UserError(
                 "head text has nothing of its own to learn on a frozen backbone; leave frozen out"
@@ -90,7 +99,7 @@ class Bench:
             ]
             if "train" not in splits or not splits["train"].asked.any():
                 raise UserError(f"{data.name}: no training row has a text and a label that can be learned")
-        return Bench(model, tuple(tasks), settings, heads, prepared, tuple(notes))
+        return Bench(model, tuple(tasks), settings, heads, prepared, tuple(notes), tuple(texts))
 
     def identity(self, seed: int) -> Identity:
         """What a run of this seed is made from."""
@@ -99,6 +108,10 @@ class Bench:
             "weights": sorted(self.model.weights),
             "finetuning": {**to_plain(replace(self.settings, num_seeds=1, seed=0)), "seed": seed},
             "tasks": {data.name: to_plain(data.task) for data in self.tasks},
+            "texts": {
+                text.name: [text.split.fingerprint, text.length, to_plain(text.objective)]
+                for text in self.texts
+            },
         }
         return Identity(recipe, _fingerprint(self.tasks), self.model.tokenizer.digest)
 
@@ -112,18 +125,24 @@ class Bench:
             )
             for data in self.tasks
         }
-        return TaskModule(self.model, heads, frozen=self.settings.frozen)
+        for name, head in heads.items():
+            # Learned before, in an earlier stage of training.
+            if f"head/{name}" in self.model.weights:
+                head.load_state_dict(self.model.weights[f"head/{name}"])
+        return TaskModule(self.model, heads, texts=self.texts, frozen=self.settings.frozen)
 
     def feed(self) -> TaskFeed:
         """The training batches."""
         epochs = self.settings.budget.amount if self.settings.budget.unit == "epochs" else 1.0
+        labelled = {name: splits["train"] for name, splits in self.prepared.items()}
         return TaskFeed.of(
-            {name: splits["train"] for name, splits in self.prepared.items()},
+            labelled | {text.name: text for text in self.texts},
             batch_size=self.settings.batch_size,
             mixing=self.settings.mixing,
             pad=self.pad,
             has_segments=self.model.has_segments,
             epochs=epochs,
+            virtual_sizes=self.settings.virtual_sizes,
         )
 
     @property
@@ -144,6 +163,12 @@ class Bench:
             device=device,
         )
         return head.predictions(data.task, readable(data, split), prepared, found)
+
+    def summarized(self, name: str, runs: Sequence[Mapping[str, Sequence[Any]]]) -> TaskResult:
+        """The figures of one task from its predictions [seeds][split][rows]."""
+        data = next(data for data in self.tasks if data.name == name)
+        is_written = isinstance(self.heads[name], Text)
+        return summarize(data, runs, noise=Noise(0).of("bootstrap"), is_written=is_written)
 
     def figures(self, module: TaskModule, *, device: torch.device) -> dict[str, float]:
         """`task/metric` on the dev splits."""
@@ -195,6 +220,11 @@ def head_for(task: Task, asked: Head | None) -> Head:
             f"head {plugins.name_of(asked)} cannot answer {kind}; leave it out, or choose: {', '.join(fitting)}"
         )
     return asked
+
+
+def _asked_head(settings: FineTuning, data: TaskData) -> Head | None:
+    """The task's own, that of its kind, or the one for all."""
+    return settings.heads.get(data.name, settings.heads.get(plugins.name_of(data.task), settings.head))
 
 
 def readable(data: TaskData, split: str) -> tuple[Example, ...]:

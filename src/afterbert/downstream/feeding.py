@@ -8,7 +8,7 @@ again (as sortish sampling does).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from afterbert.base.mixing import Mixing, allotted
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows
 from afterbert.downstream.prepared import Prepared, in_batches
+from afterbert.downstream.unlabelled import Unlabelled
 from afterbert.objectives import Batch
 from afterbert.pretext.pairings import Plan
 from afterbert.training.feed import Feed
@@ -28,7 +29,7 @@ class TaskPlan(Plan):
     """One epoch: its batches as (task, units)."""
 
     batches: tuple[tuple[str, np.ndarray], ...]
-    prepared: Mapping[str, Prepared]
+    prepared: Mapping[str, Prepared | Unlabelled]
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -37,37 +38,43 @@ class TaskPlan(Plan):
         """The rows of a single batch."""
         assert len(numbers) == 1, "a step of many tasks is one batch of one task"
         name, units = self.batches[int(numbers[0])]
-        return self.prepared[name].select(units)
+        source = self.prepared[name]
+        return source.plan.rows(units) if isinstance(source, Unlabelled) else source.select(units)
 
 
 @dataclass(frozen=True)
 class TaskFeed:
     """Training batches of one task or many. units: task -> those of its units that ask something.
 
-    epochs: how many are planned, over which a scheduled law moves.
+    epochs: how many are planned, over which a scheduled law moves. virtual_sizes: what tasks count as in the
+    mix, where that is not the number of their rows.
     """
 
-    prepared: Mapping[str, Prepared]
+    prepared: Mapping[str, Prepared | Unlabelled]
     units: Mapping[str, np.ndarray]
     batch_size: int
     mixing: Mixing
     pad: int
     has_segments: bool
     epochs: float = 1.0
+    virtual_sizes: Mapping[str, int] = field(default_factory=dict)
 
     @staticmethod
     def of(
-        prepared: Mapping[str, Prepared],
+        prepared: Mapping[str, Prepared | Unlabelled],
         *,
         batch_size: int,
         mixing: Mixing,
         pad: int,
         has_segments: bool,
         epochs: float = 1.0,
+        virtual_sizes: Mapping[str, int] | None = None,
     ) -> TaskFeed:
         """All units that ask something."""
         units = {name: np.flatnonzero(found.asked) for name, found in prepared.items()}
-        return TaskFeed(prepared, units, batch_size, mixing, pad, has_segments, epochs)
+        return TaskFeed(
+            prepared, units, batch_size, mixing, pad, has_segments, epochs, dict(virtual_sizes or {})
+        )
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -76,9 +83,8 @@ class TaskFeed:
 
     def counts(self, epoch: int) -> dict[str, int]:
         """Task -> batches in this epoch, an epoch being as many batches as all tasks have together."""
-        shares = self.mixing.shares(
-            {name: len(units) for name, units in self.units.items()}, progress=min(1.0, epoch / self.epochs)
-        )
+        counted = {name: self.virtual_sizes.get(name, len(units)) for name, units in self.units.items()}
+        shares = self.mixing.shares(counted, progress=min(1.0, epoch / self.epochs))
         return allotted(shares, sum(self.sizes.values()))
 
     def plan(self, noise: Noise) -> TaskPlan:
@@ -98,7 +104,10 @@ class TaskFeed:
         assert isinstance(plan, TaskPlan)
         assert len(numbers) == 1
         name, units = plan.batches[int(numbers[0])]
-        return self.prepared[name].batch(units, pad=self.pad, has_segments=self.has_segments, name=name)
+        source = self.prepared[name]
+        if isinstance(source, Unlabelled):
+            return source.batch(units, noise)
+        return source.batch(units, pad=self.pad, has_segments=self.has_segments, name=name)
 
     def feed(self, seed: int) -> Feed:
         """For the trainer: one batch a step, a new view each epoch."""

@@ -7,17 +7,18 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from afterbert.base.config import to_plain
-from afterbert.base.noise import Noise
 from afterbert.base.runs import RunFolder
 from afterbert.downstream import results
 from afterbert.downstream.backbone import Model
 from afterbert.downstream.bench import Bench, readable
 from afterbert.downstream.data import TaskData
 from afterbert.downstream.keeping import Best, Enough
+from afterbert.downstream.mix import Mix, planned_steps
 from afterbert.downstream.objective import TaskModule
 from afterbert.downstream.results import Predictions, TaskResult
 from afterbert.downstream.saving import save_finetuned
@@ -63,27 +64,55 @@ def tune(
     runs: list[Predictions] = []
     seconds: list[float] = []
     for seed in range(settings.seed, settings.seed + settings.num_seeds):
-        run = RunFolder.create(out, f"seed-{seed}")
-        found = results.read_predictions(run.path, bench.tasks, identity=bench.identity(seed))
+        before = time.monotonic()
+        found, outcome = predicted(bench, out, seed, device=device, observers=observers)
         if found is None:
-            before = time.monotonic()
-            found, outcome = one_seed(bench, run, seed, device=torch.device(device), observers=observers)
-            if found is None:
-                return FineTuned(out, (), outcome)
+            return FineTuned(out, (), outcome)
+        if outcome is not None:
             seconds.append(time.monotonic() - before)
         runs.append(found)
-    made = tuple(
-        results.summarize(task, [run[task.name] for run in runs], noise=Noise(0).of("bootstrap"))
-        for task in bench.tasks
-    )
+    made = tuple(bench.summarized(task.name, [run[task.name] for run in runs]) for task in bench.tasks)
     facts = {
         "model": model.name,
         "settings": to_plain(settings),
         "seconds": seconds,
         "notes": list(bench.notes),
+        "mix": mixes(bench, out),
     }
     results.write_results(out / "results.json", made, facts)
     return FineTuned(out, made, None)
+
+
+def predicted(
+    bench: Bench,
+    out: Path,
+    seed: int,
+    *,
+    device: torch.device | str = "cpu",
+    observers: Sequence[Observer] = (),
+) -> tuple[Predictions | None, Outcome | None]:
+    """What the run `out/seed-N` predicts: read where it has finished (then without an outcome), else trained or gone
+    on with."""
+    run = RunFolder.create(out, f"seed-{seed}")
+    found = results.read_predictions(run.path, bench.tasks, identity=bench.identity(seed))
+    if found is not None:
+        return found, None
+    return one_seed(bench, run, seed, device=torch.device(device), observers=observers)
+
+
+def mixes(bench: Bench, out: Path) -> dict[str, Any]:
+    """`planned` (None where a time is the budget) and, by seed, `realised`; nothing for a single source."""
+    feed, settings = bench.feed(), bench.settings
+    if len(feed.units) < 2:
+        return {}
+    steps = planned_steps(settings.budget, feed)
+    planned = None if steps is None else Mix.of(feed, seed=settings.seed, steps=steps).plain()
+    realised = {}
+    for seed in range(settings.seed, settings.seed + settings.num_seeds):
+        status = RunFolder.open(out / f"seed-{seed}").status()
+        if status is not None and status.step:
+            realised[str(seed)] = Mix.of(feed, seed=seed, steps=status.step).plain()
+    return {"planned": planned, "realised": realised}
 
 
 def one_seed(

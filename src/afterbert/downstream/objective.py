@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from afterbert.downstream.backbone import Model, states
 from afterbert.downstream.heads import Head, HeadModule
 from afterbert.downstream.prepared import Prepared, in_batches, unpadded
+from afterbert.downstream.unlabelled import Unlabelled
 from afterbert.objectives import ObjectiveModule
 from afterbert.training.step import to_tensors
 
@@ -24,6 +25,7 @@ class TaskModule(ObjectiveModule):
         model: Model,
         heads: Mapping[str, HeadModule],
         *,
+        texts: Sequence[Unlabelled] = (),
         loss_weights: Mapping[str, float] | None = None,
         frozen: bool = False,
     ):
@@ -32,12 +34,14 @@ class TaskModule(ObjectiveModule):
         self.backbone = model.build()
         self.heads = nn.ModuleDict(heads)
         writing = [head for head in heads.values() if head.writes]
-        lm_head = model.lm_head_on(self.backbone) if writing else None
+        lm_head = model.lm_head_on(self.backbone) if writing or texts else None
         if lm_head is not None:
             for head in writing:
                 head.attach(self.backbone, lm_head)
         self.lm_head = lm_head
-        self.loss_weights = dict.fromkeys(heads, 1.0) | dict(loss_weights or {})
+        # In a plain mapping, so that what they share is not taken for parts of theirs.
+        self._texts = {text.name: self._posed(text) for text in texts}
+        self.loss_weights = dict.fromkeys([*heads, *self._texts], 1.0) | dict(loss_weights or {})
         self.backbone.requires_grad_(not frozen)
 
     def train(self, mode: bool = True) -> TaskModule:
@@ -53,11 +57,22 @@ class TaskModule(ObjectiveModule):
 
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
         name = _task_of(arrays)
+        if name in self._texts:
+            (score,) = self._texts[name](arrays).values()
+            return {name: score}
         return {name: self._head(name).score(self.hidden(arrays), arrays)}
 
     def output(self, arrays: Mapping[str, Tensor]) -> Tensor:
         """What predictions of the batch's task are read from."""
         return self._head(_task_of(arrays)).output(self.hidden(arrays), arrays)
+
+    def _posed(self, text: Unlabelled) -> ObjectiveModule:
+        """The objective of running text on this backbone and its language-model head."""
+        vocabulary = text.model.tokenizer.vocabulary
+        made = text.objective.build_on(self.backbone, self.architecture, vocabulary)
+        assert self.lm_head is not None
+        made.lm_head = self.lm_head
+        return made
 
     def _head(self, name: str) -> HeadModule:
         head = self.heads[name]

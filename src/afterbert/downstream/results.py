@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ Predictions = Mapping[str, Mapping[str, Sequence[Any]]]
 class SplitResult:
     """One split over all seeds. metrics: name -> spread, the main one first; interval: of the main one over
     examples and seeds; baseline: what guessing scores, and `gain`, the main metric's difference to it,
-    paired."""
+    paired. no_answers: of each seed, written texts that are no answer of the task, which count as wrong; empty
+    where nothing was written."""
 
     rows: int
     metrics: Mapping[str, Spread]
@@ -35,6 +36,7 @@ class SplitResult:
     baseline_metrics: Mapping[str, float]
     gain: Interval
     groups: Mapping[str, float]
+    no_answers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,17 +61,21 @@ class TaskResult:
         return found
 
 
-def summarize(data: TaskData, runs: Sequence[Mapping[str, Sequence[Any]]], *, noise: Noise) -> TaskResult:
-    """The figures of one task from its predictions [seeds][split][rows]."""
+def summarize(
+    data: TaskData, runs: Sequence[Mapping[str, Sequence[Any]]], *, noise: Noise, is_written: bool = False
+) -> TaskResult:
+    """The figures of one task from its predictions [seeds][split][rows]. is_written: they were read off texts."""
     splits = {}
     for split in runs[0]:
         readable = [example for example in data.splits[split] if data.task.has_text(example)]
         places = [i for i, example in enumerate(readable) if data.task.is_usable(example)]
         if places:
             examples = [readable[i] for i in places]
-            splits[split] = _split(
-                data, split, examples, [[run[split][i] for i in places] for run in runs], noise
-            )
+            guesses = [[run[split][i] for i in places] for run in runs]
+            splits[split] = _split(data, split, examples, guesses, noise)
+            if is_written:
+                counts = (sum(not data.task.is_answer(guess) for guess in one) for one in guesses)
+                splits[split] = replace(splits[split], no_answers=tuple(counts))
     return TaskResult(data.name, to_plain(data.task), splits)
 
 

@@ -22,7 +22,7 @@ from afterbert.downstream.objective import TaskModule
 from afterbert.downstream.tasks import Task
 from afterbert.interop.folder import export_folder
 
-_HEADS, _ANSWERS = "heads.safetensors", "heads.json"
+HEADS, _ANSWERS = "heads.safetensors", "heads.json"
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def save_finetuned(folder: Path, module: TaskModule, bench: Bench) -> None:
     )
     save_file(
         {name: tensor.contiguous().cpu() for name, tensor in module.heads.state_dict().items()},
-        folder / _HEADS,
+        folder / HEADS,
     )
     answers = {
         "length": bench.settings.length,
@@ -80,7 +80,7 @@ def load_finetuned(name: str | Path, *, device: torch.device | str = "cpu") -> L
         heads[one] = config.build(Head, located(answers["heads"][one], origin))  # type: ignore[type-abstract]
     summary: Summary | None = answers["summary"]
     module = TaskModule(model, _built(model, tasks, heads, summary))
-    module.heads.load_state_dict(load_file(path / _HEADS))
+    module.heads.load_state_dict(load_file(path / HEADS))
     return Loaded(model, module.to(device).eval(), tasks, heads, answers["length"])
 
 

@@ -30,7 +30,9 @@ class FineTuning:
     layer by that of the layer above. - `class_weights`: "balanced" weighs a class by the inverse of its
     frequency. - `frozen`: the backbone learns nothing. - `keep`: "best" takes the weights that did best on
     dev instead of the last ones. - `patience`: stops after so many evaluations that were no better, and keeps
-    the best. - `num_seeds`: runs, from `seed` on. - `mixing`: of several tasks.
+    the best. - `num_seeds`: runs, from `seed` on. - `mixing`: of several tasks. - `heads`: task, or kind of task,
+    -> its head, before `head`. - `virtual_sizes`: task -> the number of rows it counts as in the mix (T5, Section
+    3.7), where that is not how many it has.
     """
 
     budget: Budget = Budget(3, "epochs")
@@ -39,6 +41,7 @@ class FineTuning:
     optimizer: Optimizer = field(default_factory=lambda: AdamW(learning_rate=5e-5))
     schedule: Schedule = field(default_factory=lambda: Linear(warmup=0.1))
     head: Head | None = None
+    heads: dict[str, Head] = field(default_factory=dict)
     summary: Summary | None = None
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     class_weights: Literal["none", "balanced"] = "none"
@@ -47,6 +50,7 @@ class FineTuning:
     patience: Annotated[int, Field(gt=0)] | None = None
     evaluate_every: Budget | None = Budget(1, "epochs")
     mixing: Mixing = Proportional()
+    virtual_sizes: dict[str, Annotated[int, Field(gt=0)]] = field(default_factory=dict)
     max_grad_norm: Annotated[float, Field(gt=0)] | None = 1.0
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     seed: Annotated[int, Field(ge=0)] = 0

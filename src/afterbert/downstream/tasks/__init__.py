@@ -62,6 +62,10 @@ class Task(ABC):
         """The prediction that a written text stands for; text that is no answer of this task gives one that
         is always wrong."""
 
+    def is_answer(self, prediction: Any) -> bool:
+        """Whether a prediction read off a written text is one of this task's answers; else it is always wrong."""
+        return True
+
     def examples(self, table: Table, columns: Mapping[str, str], findings: Findings) -> tuple[Example, ...]:
         """All rows of a table; empty texts and missing labels are counted."""
         found = []

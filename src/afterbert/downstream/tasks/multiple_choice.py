@@ -83,6 +83,10 @@ class MultipleChoice(Task):
         """The choice of that number."""
         return read_place(written)
 
+    def is_answer(self, prediction: Any) -> bool:
+        """A place; whether there is such a choice hangs on the row."""
+        return prediction >= 0
+
     def source_text(self, example: Example, prefix: str) -> str:
         """The prompt and its numbered choices."""
         choices = " ".join(f"choice{i}: {text}" for i, text in enumerate(example.texts[1:], 1))

@@ -59,6 +59,10 @@ class PairClassification(Task):
         """The class of that name."""
         return read_class(written, self.labels, self.label_words)
 
+    def is_answer(self, prediction: Any) -> bool:
+        """One of the classes."""
+        return prediction in self.labels
+
     def invented(self) -> tuple[Example, ...]:
         """What follows from what."""
         rows = [

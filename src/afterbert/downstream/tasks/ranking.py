@@ -99,6 +99,10 @@ class Ranking(Task):
         """The numbers named, best first."""
         return tuple(read_place(word) for word in written.split()) or (-1,)
 
+    def is_answer(self, prediction: Any) -> bool:
+        """Places, and nothing else."""
+        return min(prediction) >= 0
+
     def source_text(self, example: Example, prefix: str) -> str:
         """The query and its numbered candidates."""
         candidates = " ".join(f"candidate{i}: {text}" for i, text in enumerate(example.texts[1:], 1))

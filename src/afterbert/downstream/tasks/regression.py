@@ -99,10 +99,16 @@ class Regression(Task):
         return f"{round(float(label) / self.step) * self.step:.1f}"
 
     def read_answer(self, written: str) -> Any:
-        """The number; what is none is read as the far end of the range, 0 without one."""
-        if is_number(written.strip()):
+        """The number, where it lies in the range. Any other text becomes a number below the range by a fifth of its
+        width, so that it is no row's truth: -1 for grades from 0 to 5, as T5's release reads it."""
+        low, high = self.low or 0.0, self.high if self.high is not None else 0.0
+        if is_number(written.strip()) and low - self.step / 2 <= float(written) <= high + self.step / 2:
             return float(written)
-        return self.low if self.low is not None else 0.0
+        return low - (high - low) / 5
+
+    def is_answer(self, prediction: Any) -> bool:
+        """A number in the range of the training labels."""
+        return prediction >= (self.low or 0.0) - self.step / 2
 
     def invented(self) -> tuple[Example, ...]:
         """Pairs from unlike to alike."""

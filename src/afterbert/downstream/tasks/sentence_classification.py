@@ -62,6 +62,10 @@ class SentenceClassification(Task):
         """The class of that name."""
         return read_class(written, self.labels, self.label_words)
 
+    def is_answer(self, prediction: Any) -> bool:
+        """One of the classes."""
+        return prediction in self.labels
+
     def invented(self) -> tuple[Example, ...]:
         """Opinions on food."""
         rows = [
