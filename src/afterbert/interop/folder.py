@@ -9,7 +9,6 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
@@ -18,6 +17,7 @@ from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Family, family_for
 from afterbert.interop.own import Own
 from afterbert.interop.strangers import digests_as_metadata, read_json, tokenizer_size
+from afterbert.interop.weight_file import write_weights
 from afterbert.interop.written_out import multiply_out, without_factorization
 from afterbert.models import Architecture
 
@@ -80,7 +80,7 @@ def export_folder(
         write_tokenizer(out, tokenizer, architecture, vocabulary, model_input_names=names)
     beside_it = None if tokenizer is None else out / "tokenizer.json"
     beside = out / f".tmp-{os.getpid()}-model.safetensors"
-    save_file(tensors, beside, metadata=digests_as_metadata(tensors, beside_it))
+    write_weights(beside, tensors, digests_as_metadata(tensors, beside_it))
     os.replace(beside, out / "model.safetensors")
     write_atomically(out / "config.json", json.dumps(config, indent=2) + "\n")
     return family

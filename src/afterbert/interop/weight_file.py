@@ -1,0 +1,29 @@
+"""A model's weight file, the same bytes for the same model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+_LENGTH_BYTES = 8  # of the header, little-endian, at the start of the file (safetensors README, "Format")
+
+
+def write_weights(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Writes a safetensors file whose metadata stand in order of their names.
+
+    The library orders the tensors but writes metadata in a random order, so that no two files of one model
+    would have the same digest. Raises OSError.
+    """
+    save_file(dict(tensors), path, metadata=dict(metadata))
+    with open(path, "r+b") as file:
+        length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        ordered = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(length)
+        assert len(ordered) == length, "only the order may change"
+        file.seek(_LENGTH_BYTES)
+        file.write(ordered)
