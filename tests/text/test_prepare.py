@@ -257,7 +257,7 @@ def test_other_peoples_folders_are_left_alone(tmp_path):
 def test_begun_with_other_settings_it_starts_anew(tmp_path, monkeypatch):
     source = corpus(tmp_path)
     with monkeypatch.context() as patched:
-        patched.setattr("afterbert.text.prepare._merged", _stop)
+        patched.setattr("afterbert.text.prepare.finish", _stop)
         with pytest.raises(KeyboardInterrupt):
             prepare([source], tmp_path / "store", tokenizer=SMALL)
     with pytest.raises(UserError, match="its preparation was not finished; start it again"):
@@ -267,7 +267,7 @@ def test_begun_with_other_settings_it_starts_anew(tmp_path, monkeypatch):
     assert digests(tmp_path / "store") == digests(tmp_path / "straight")
 
 
-def _stop(*arguments):
+def _stop(*arguments, **named):
     raise KeyboardInterrupt
 
 

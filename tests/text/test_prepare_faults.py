@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from store_fixtures import corpus, digests
 
-from afterbert.text import parts
+from afterbert.text.part_files import finished
 from afterbert.text.store import Store
 from invented_texts import documents
 
@@ -108,7 +108,7 @@ def test_damaged_parts_are_made_anew(tmp_path, straight):
     (first / "train.pieces").write_bytes(pieces)
     (second / "train.word_start").unlink()
     (third / "done.json").write_text("{")
-    assert parts._finished(first) is parts._finished(second) is parts._finished(third) is None
+    assert finished(first) is finished(second) is finished(third) is None
     assert finish(source, tmp_path) == wanted
 
 

@@ -12,9 +12,9 @@ from store_fixtures import SMALL, corpus, texts_of
 
 from afterbert.base import plugins
 from afterbert.base.errors import UserError
+from afterbert.text.array_files import PackedFile, mapped, pack, unpack
 from afterbert.text.encoding import Encoder
 from afterbert.text.prepare import PLANES, prepare
-from afterbert.text.shards import PackedShard, mapped, pack, unpack
 from afterbert.text.store import FILE, Store, sealed
 
 
@@ -224,7 +224,7 @@ def test_packed_values_come_back(values, width):
 @given(blocks=st.lists(st.lists(st.integers(0, 3), max_size=9), max_size=9))
 def test_packing_in_blocks_is_packing_at_once(tmp_path_factory, blocks):
     path = tmp_path_factory.mktemp("packed") / "p.bin"
-    shard = PackedShard(path, width=2)
+    shard = PackedFile(path, width=2)
     for block in blocks:
         shard.append(np.array(block, dtype=np.uint8))
     record = shard.close()

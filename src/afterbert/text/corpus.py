@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from afterbert import __version__
 from afterbert.base.errors import UserError
-from afterbert.text.merging import Merge
+from afterbert.text.finishing import settings_of
+from afterbert.text.part_files import column
 from afterbert.text.parts import FATES, EncodePart, PartTask
 from afterbert.text.planes import Plane
 from afterbert.text.policy import Policy
@@ -18,6 +22,7 @@ from afterbert.text.sources import Part, Source
 from afterbert.text.store import digest_of
 from afterbert.text.survey import Survey, survey
 from afterbert.text.tokenizer import Tokenizer
+from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.workers import in_order
 
 # (done, total, phase): bytes of text, or shares of the work
@@ -30,7 +35,7 @@ _PART_BYTES, _LARGE_PART_BYTES, _LARGE_BYTES = 4_000_000, 64_000_000, 8e9
 
 @dataclass(frozen=True)
 class EncodedParts:
-    """Parts that lie encoded in a folder. documents, pieces: by split."""
+    """Parts that lie encoded in a folder. pieces: by split."""
 
     folder: Path
     count: int
@@ -38,8 +43,9 @@ class EncodedParts:
     pieces: Mapping[str, int]
     without_pieces: int
 
-    def merge(self, out: Path, widths: Mapping[str, int], languages: tuple[str, ...]) -> Merge:
-        return Merge(self.folder, self.count, out, self.dtype, widths, languages)
+    def column(self, split: str, name: str) -> Iterator[np.ndarray]:
+        """The values of a column through all parts, in blocks of bounded size."""
+        return column(self.folder, range(self.count), split, name, self.dtype)
 
 
 @dataclass(frozen=True)
@@ -104,25 +110,22 @@ class Corpus:
             count(part.num_bytes)
         for message in sorted({message for report in reports for message in report.warnings}):
             warnings.warn(message, stacklevel=3)
-        pieces = {split: sum(report.pieces[split] for report in reports) for split in FATES}
+        pieces = {split: sum(report.pieces.get(split, 0) for report in reports) for split in FATES}
         lost = sum(report.without_pieces for report in reports)
         return EncodedParts(work, len(self.parts), dtype, pieces, lost)
 
     def described(self, found: Survey) -> list[dict[str, Any]]:
         """Each source in a few words: name, digest, bytes, documents."""
-        described, first = [], 0
-        for digest, parts in zip(self.digests, self.parts_of):
-            starts = found.part_starts[[first, first + len(parts)]]
-            described.append(
-                {
-                    "name": next(iter(digest)) if len(digest) == 1 else f"{len(digest)} files",
-                    "digest": digest_of(digest),
-                    "bytes": sum(part.num_bytes for part in parts),
-                    "documents": int(starts[1] - starts[0]),
-                }
-            )
-            first += len(parts)
-        return described
+        sizes = [[part.num_bytes for part in parts] for parts in self.parts_of]
+        return described(self.digests, sizes, found)
+
+    def settings(self, tokenizer: TokenizerRecipe, planes: Mapping[str, Plane]) -> dict[str, Any]:
+        """What decides on the store that is made of these texts, as it records it."""
+        return {
+            "made_by": f"afterbert {__version__}",
+            "sources": [digest_of(digest) for digest in self.digests],
+            **settings_of(tokenizer, planes, self.policy, self.held_out),
+        }
 
     def _tasks(self, found: Survey) -> Iterator[PartTask]:
         for number, part in enumerate(self.parts):
@@ -143,3 +146,22 @@ class Corpus:
 
         self.progress(0, self.total_bytes, phase)
         return count
+
+
+def described(
+    digests: Sequence[Mapping[str, str]], sizes: Sequence[Sequence[int]], found: Survey
+) -> list[dict[str, Any]]:
+    """Each source in a few words: name, digest, bytes, documents. sizes: bytes of each source's parts."""
+    sources, first = [], 0
+    for digest, parts in zip(digests, sizes):
+        starts = found.part_starts[[first, first + len(parts)]]
+        sources.append(
+            {
+                "name": next(iter(digest)) if len(digest) == 1 else f"{len(digest)} files",
+                "digest": digest_of(digest),
+                "bytes": sum(parts),
+                "documents": int(starts[1] - starts[0]),
+            }
+        )
+        first += len(parts)
+    return sources

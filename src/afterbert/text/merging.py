@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from afterbert.base.rows import starts_of
-from afterbert.text.parts import column
-from afterbert.text.shards import PackedShard, Shard
+from afterbert.text.array_files import ArrayFile, PackedFile
+
+Columns = Callable[[str, str], Iterator[np.ndarray]]
 
 
 @dataclass
@@ -25,11 +26,11 @@ class Merged:
 
 @dataclass(frozen=True)
 class Merge:
-    """Merges `count` parts below `parts` into the store at `out`. widths: bits of each plane; languages:
-    names of the codes."""
+    """Writes the columns of encoded parts into the store at `out`. columns: (split, column) -> its values through
+    all parts, in blocks of bounded size, a document's length and language in the same one; widths: bits of each
+    plane; languages: names of the codes."""
 
-    parts: Path
-    count: int
+    columns: Columns
     out: Path
     dtype: str
     widths: Mapping[str, int]
@@ -39,39 +40,38 @@ class Merge:
         """Writes all files of one split and adds their records."""
         record = merged.splits.setdefault(name, {})
         record["sentences"] = 0
-        shard = Shard(self.out / name / "pieces.bin", dtype=self.dtype)
-        for block in self._column(name, "pieces"):
-            shard.append(block)
-        merged.files[f"{name}/pieces.bin"] = shard.close()
+        file = ArrayFile(self.out / name / "pieces.bin", dtype=self.dtype)
+        for block in self.columns(name, "pieces"):
+            file.append(block)
+        merged.files[f"{name}/pieces.bin"] = file.close()
         self._documents(name, record, merged)
         self.planes(name, merged)
 
     def pieces_digest(self, split: str) -> str:
         """The sha256 that the file of ids has or would have."""
         digest = hashlib.sha256()
-        for block in self._column(split, "pieces"):
+        for block in self.columns(split, "pieces"):
             digest.update(block.tobytes())
         return digest.hexdigest()
 
     def planes(self, split: str, merged: Merged) -> None:
         """Writes the planes of one split, and the index of sentences where that plane is among them."""
         for name, width in self.widths.items():
-            shard = PackedShard(self.out / split / "planes" / f"{name}.bin", width=width)
-            for block in self._column(split, name):
-                shard.append(block)
-            merged.files[f"{split}/planes/{name}.bin"] = shard.close()
+            file = PackedFile(self.out / split / "planes" / f"{name}.bin", width=width)
+            for block in self.columns(split, name):
+                file.append(block)
+            merged.files[f"{split}/planes/{name}.bin"] = file.close()
         if "sentence_start" in self.widths:
             record = merged.splits[split]
             record["sentences"] = self._sentences(split, record["pieces"], merged)
 
     def _documents(self, split: str, record: dict[str, Any], merged: Merged) -> None:
-        starts = Shard(self.out / split / "documents.bin", dtype="<i8")
-        codes = Shard(self.out / split / "languages.bin", dtype="u1")
+        starts = ArrayFile(self.out / split / "documents.bin", dtype="<i8")
+        codes = ArrayFile(self.out / split / "languages.bin", dtype="u1")
         starts.append(np.zeros(1, dtype=np.int64))
         documents, pieces = np.zeros((2, len(self.languages)), dtype=np.int64)
         total = 0
-        # Both columns come in blocks of as many values, so a document's length and language meet.
-        for lengths, languages in zip(self._column(split, "documents"), self._column(split, "languages")):
+        for lengths, languages in zip(self.columns(split, "documents"), self.columns(split, "languages")):
             ends = starts_of(lengths)[1:] + total
             total = int(ends[-1])
             starts.append(ends)
@@ -88,15 +88,12 @@ class Merge:
         }
 
     def _sentences(self, split: str, pieces: int, merged: Merged) -> int:
-        starts = Shard(self.out / split / "sentences.bin", dtype="<i8")
+        starts = ArrayFile(self.out / split / "sentences.bin", dtype="<i8")
         count = offset = 0
-        for block in self._column(split, "sentence_start"):
+        for block in self.columns(split, "sentence_start"):
             found = np.flatnonzero(block)
             starts.append(found + offset)
             count, offset = count + len(found), offset + len(block)
         starts.append(np.array([pieces]))
         merged.files[f"{split}/sentences.bin"] = starts.close()
         return count
-
-    def _column(self, split: str, name: str) -> Iterator[np.ndarray]:
-        return column(self.parts, range(self.count), split, name, self.dtype)

@@ -10,9 +10,10 @@ everything else.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,8 @@ import numpy as np
 from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.runs import write_atomically
 from afterbert.base.vocabulary import Vocabulary
+from afterbert.text.array_files import check, is_mapped, mapped, unpack
 from afterbert.text.documents import Tally
-from afterbert.text.shards import check, is_mapped, mapped, unpack
 from afterbert.text.tokenizer import Tokenizer
 
 FORMAT = 1
@@ -45,8 +46,17 @@ class Split:
     plane_names: tuple[str, ...]
     plane_widths: Mapping[str, int]
     fingerprint: str
+    #: uint8: the number under which rows tell each of the store's languages; None where they do not tell it
+    told_languages: np.ndarray | None = None
 
-    def __init__(self, folder: Path, name: str, manifest: Mapping[str, Any]):
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        manifest: Mapping[str, Any],
+        *,
+        told_languages: np.ndarray | None = None,
+    ):
         record = manifest["splits"][name]
         self._folder, self._dtype = Path(folder) / name, manifest["dtype"]
         self.plane_widths = {plane: kept["width"] for plane, kept in manifest["planes"].items()}
@@ -54,6 +64,7 @@ class Split:
         self.num_pieces, self.num_documents = record["pieces"], record["documents"]
         self.plane_names = tuple(self.plane_widths)
         self.fingerprint = record["fingerprint"]
+        self.told_languages = told_languages
 
     @cached_property
     def document_starts(self) -> np.ndarray:
@@ -70,6 +81,12 @@ class Split:
     @cached_property
     def languages(self) -> np.ndarray:
         return mapped(self._folder / "languages.bin", "u1")
+
+    def language_at(self, index: np.ndarray) -> np.ndarray:
+        """uint8 [N]: the language of the pieces at these offsets [N], under the number by which it is told."""
+        assert self.told_languages is not None, "ask the split of a store that speaks"
+        document = np.searchsorted(self.document_starts, index, side="right") - 1
+        return self.told_languages[self.languages[document]]
 
     def pieces(self, index: np.ndarray) -> np.ndarray:
         """int32 [N]: the ids at these offsets [N]."""
@@ -111,6 +128,7 @@ class Store:
         self.fingerprint: str = manifest["fingerprint"]
         self.languages: tuple[str, ...] = tuple(manifest["languages"])
         self.planes: Mapping[str, Any] = manifest["planes"]
+        self._told_languages: np.ndarray | None = None
 
     @classmethod
     def open(cls, folder: Path, *, verify: bool = False) -> Store:
@@ -129,7 +147,26 @@ class Store:
         """The split `train` or `held_out`. Raises UserError for another name."""
         if name not in SPLITS:
             raise UserError(f"a store has no split '{name}'; {did_you_mean(name, list(SPLITS))}")
-        return Split(self.folder, name, self.manifest)
+        return Split(self.folder, name, self.manifest, told_languages=self._told_languages)
+
+    def telling(self, languages: Sequence[str]) -> Store:
+        """The same store, whose rows tell of each piece which of these languages it is in (plane `language`,
+        a number into `languages`). Raises UserError when its texts are in another one, or name none."""
+        strange = [name for name in self.languages if name and name not in languages]
+        if strange:
+            raise UserError(
+                f"store {self.folder} has texts in {', '.join(strange)}, but the model knows {', '.join(languages)}; "
+                f"set model.embeddings.languages to [{', '.join(sorted({*self.languages, *languages} - {''}))}], or "
+                "leave these texts out"
+            )
+        if "" in self.languages:
+            raise UserError(
+                f"store {self.folder} has texts that name no language, which this model must be told; prepare them "
+                "with --language"
+            )
+        told = copy.copy(self)
+        told._told_languages = np.array([languages.index(name) for name in self.languages], dtype=np.uint8)
+        return told
 
     @cached_property
     def tokenizer(self) -> Tokenizer:

@@ -19,14 +19,14 @@ _END_BYTES = 4096
 _CHUNK_BYTES = 1 << 22
 
 
-class Shard:
+class ArrayFile:
     """A file being written, array by array.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
-    >>> shard = Shard(folder / "some.bin", dtype="<u2")
-    >>> shard.append(np.array([1, 2]))
-    >>> shard.close()["size"]
+    >>> file = ArrayFile(folder / "some.bin", dtype="<u2")
+    >>> file.append(np.array([1, 2]))
+    >>> file.close()["size"]
     4
     """
 
@@ -50,7 +50,7 @@ class Shard:
         return _record(self._path, self._sha256.hexdigest())
 
 
-class PackedShard(Shard):
+class PackedFile(ArrayFile):
     """A file of values of 1, 2, 4 or 8 bits, the first value in the lowest bits of a byte."""
 
     def __init__(self, path: Path, *, width: int):
