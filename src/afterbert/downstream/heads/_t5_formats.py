@@ -1,0 +1,76 @@
+"""How T5 writes the tasks it knows: what it calls their texts, in which order, and the words for their labels.
+
+Source: T5 (1910.10683), Appendix D; its release, `t5/data/preprocessors.py`, writes the features of GLUE and SuperGLUE
+by the alphabet.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from afterbert.downstream.example import Example
+from afterbert.downstream.tasks import Task
+from afterbert.downstream.tasks.pair_classification import PairClassification
+from afterbert.downstream.tasks.sentence_classification import SentenceClassification
+
+
+@dataclass(frozen=True)
+class Format:
+    """prefix: before the texts. names: in the order in which they are written; order: which of the row's texts each
+    is. words: label as data sets number it -> its word; data that has the words already keeps them."""
+
+    prefix: str
+    names: tuple[str, ...]
+    order: tuple[int, ...]
+    words: Mapping[str, str] = field(default_factory=dict)
+
+    def source(self, example: Example, prefix: str) -> str:
+        """A row as one text."""
+        named = [f"{name}: {example.texts[place]}" for name, place in zip(self.names, self.order)]
+        return " ".join([prefix, *named] if prefix else named)
+
+    def spelled(self, task: Task) -> Task:
+        """The task with T5's words for its labels, where it has others and none were given."""
+        if not isinstance(task, (SentenceClassification, PairClassification)) or task.label_words:
+            return task
+        if not set(task.labels) <= set(self.words):
+            return task
+        return replace(task, label_words={label: self.words[label] for label in task.labels})
+
+
+def _words(*in_order: str) -> dict[str, str]:
+    return {str(number): word for number, word in enumerate(in_order)}
+
+
+_ENTAILED = _words("entailment", "not_entailment")
+_THREE = _words("entailment", "neutral", "contradiction")
+_ONE, _TWO = ("sentence",), ("sentence1", "sentence2")
+_FACTS = {"true": "True", "false": "False"} | _words("False", "True")
+
+FORMATS = {
+    "cola": Format("cola", _ONE, (0,), _words("unacceptable", "acceptable")),
+    "sst2": Format("sst2", _ONE, (0,), _words("negative", "positive")),
+    "mrpc": Format("mrpc", _TWO, (0, 1), _words("not_equivalent", "equivalent")),
+    "stsb": Format("stsb", _TWO, (0, 1)),
+    "qqp": Format("qqp", ("question1", "question2"), (0, 1), _words("not_duplicate", "duplicate")),
+    "mnli": Format("mnli", ("hypothesis", "premise"), (1, 0), _THREE),
+    "qnli": Format("qnli", ("question", "sentence"), (0, 1), _ENTAILED),
+    "rte": Format("rte", _TWO, (0, 1), _ENTAILED),
+    "wnli": Format("wnli", _TWO, (0, 1), _words("not_entailment", "entailment")),
+    "cb": Format("cb", ("hypothesis", "premise"), (1, 0), _words("entailment", "contradiction", "neutral")),
+    "boolq": Format("boolq", ("passage", "question"), (1, 0), _FACTS),
+    "squad": Format("", ("question", "context"), (0, 1)),
+}
+
+
+def format_of(name: str) -> str:
+    """T5's name of a task, the word with which its own name begins; empty where T5 knows none.
+
+    >>> format_of("qnli_part"), format_of("STS-B"), format_of("reviews")
+    ('qnli', 'stsb', '')
+    """
+    plain = re.sub(r"^(sst|sts)-", r"\1", name.lower())
+    word = re.split(r"[^a-z0-9]", plain)[0]
+    return word if word in FORMATS else ""
