@@ -16,7 +16,7 @@ def chances_by_last_two(seed):
     """A next-piece function whose logits depend on the row and the last two pieces."""
     table = torch.randn(2, SIZE, SIZE, SIZE, generator=torch.Generator().manual_seed(seed))
 
-    def next_piece(written, rows):
+    def next_piece(written, rows, parents):
         before = written[:, -2] if written.shape[1] > 1 else torch.zeros(len(written), dtype=torch.long)
         return table[rows, before, written[:, -1]]
 
@@ -30,7 +30,7 @@ def write(generation, next_piece, numbers=(0, 1), longest=4):
 def log_chance(next_piece, row, pieces):
     written, total = [START], 0.0
     for piece in pieces:
-        logits = next_piece(torch.tensor([written]), torch.tensor([row]))[0]
+        logits = next_piece(torch.tensor([written]), torch.tensor([row]), None)[0]
         total += logits.log_softmax(-1)[piece].item()
         written.append(piece)
     return total
@@ -68,7 +68,7 @@ def test_one_beam_is_greedy_where_greedy_ends():
 def test_draws_follow_the_chances_and_do_not_hang_on_the_batch():
     logits = torch.log(torch.tensor([0.0, 0.1, 0.2, 0.3, 0.4]))
 
-    def next_piece(written, rows):
+    def next_piece(written, rows, parents):
         return logits.expand(len(written), -1)
 
     sample = Generation("sample", seed=3)

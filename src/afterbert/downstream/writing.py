@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.models.encoder_decoder import EncoderDecoderModule
+from afterbert.nn.past import Past
 from afterbert.nn.stack import Encoded
 from afterbert.nn.visibility import PaddedVisibility
 from afterbert.objectives._written import shifted
@@ -48,31 +49,63 @@ class ToWrite:
 
 def writing_states(backbone: nn.Module, arrays: Mapping[str, Tensor]) -> Tensor:
     """Hidden states [B, U, D] of `decoder_input_ids`: of a decoder that looks at an encoder's states, or of
-    one stack that reads `input_ids` and goes on behind them."""
-    return reader(backbone, arrays)(arrays["decoder_input_ids"], slice(None))
-
-
-def reader(backbone: nn.Module, arrays: Mapping[str, Tensor]) -> Callable[[Tensor, Tensor | slice], Tensor]:
-    """(written [N, U], which rows of the batch they answer [N]) -> hidden states [N, U, D]. An encoder reads
-    the batch only once."""
-    ids = arrays["input_ids"]
-    if not isinstance(backbone, EncoderDecoderModule):
-        return lambda written, rows: _behind(backbone, ids[rows], arrays["last"][rows], written)
-    rule = PaddedVisibility.of(arrays)
-    hidden = backbone.encode(ids, visibility=rule)
-
-    def read(written: Tensor, rows: Tensor | slice) -> Tensor:
-        if isinstance(rows, slice):
-            return backbone.decode(written, Encoded(hidden, rule))
-        lengths = {key: array[rows] for key, array in arrays.items() if key == "visible_lengths"}
-        return backbone.decode(written, Encoded(hidden[rows], PaddedVisibility.of(lengths)))
-
-    return read
-
-
-def _behind(backbone: nn.Module, ids: Tensor, last: Tensor, written: Tensor) -> Tensor:
-    """What is written stands right behind each row's last piece, in place of the padding."""
-    places = last[:, None] + 1 + torch.arange(written.shape[1], device=ids.device)
+    one stack that reads `input_ids` and goes on right behind each row's last piece, in place of the padding."""
+    ids, written = arrays["input_ids"], arrays["decoder_input_ids"]
+    if isinstance(backbone, EncoderDecoderModule):
+        rule = PaddedVisibility.of(arrays)
+        return backbone.decode(written, Encoded(backbone.encode(ids, visibility=rule), rule))
+    places = arrays["last"][:, None] + 1 + torch.arange(written.shape[1], device=ids.device)
     rows = torch.cat((ids, torch.zeros_like(written)), dim=1).scatter(1, places, written)
     hidden = backbone(rows)
     return hidden.gather(1, places[..., None].expand(-1, -1, hidden.shape[-1]))
+
+
+class Writer:
+    """The next piece of each text that is being written (`generation.NextPiece`). What was read is read only once:
+    an encoder's states, and the keys and values of a decoder, are remembered.
+
+    arrays: of the batch that is read, `input_ids` [B, T] and, for one stack, `last` [B], the place of each row's
+    last piece (-1 for a row of padding only).
+    """
+
+    def __init__(self, backbone: nn.Module, lm_head: nn.Module, arrays: Mapping[str, Tensor]):
+        self.backbone, self.lm_head, self.past = backbone, lm_head, Past()
+        self.encoded: Encoded | None = None
+        self._known: int | None = None
+        ids = arrays["input_ids"]
+        if isinstance(backbone, EncoderDecoderModule):
+            self.first = torch.zeros(len(ids), dtype=torch.long, device=ids.device)
+            self._lengths = {key: array for key, array in arrays.items() if key == "visible_lengths"}
+            rule = PaddedVisibility.of(self._lengths)
+            self.encoded = Encoded(backbone.encode(ids, visibility=rule), rule)
+        else:
+            self.first = arrays["last"] + 1
+            places = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
+            if ids.shape[1]:
+                self._read(ids, places, places < self.first[:, None])
+
+    def __call__(self, written: Tensor, rows: Tensor, parents: Tensor | None) -> Tensor:
+        """Logits [N, V]; see `NextPiece`."""
+        if self._known is None:
+            self._begin(rows)
+        elif parents is not None:
+            self.past.reorder(parents)
+        known, self._known = self._known or 0, written.shape[1]
+        places = self.first[:, None] + torch.arange(known, written.shape[1], device=written.device)
+        hidden = self._read(written[:, known:], places, torch.ones_like(places, dtype=torch.bool))
+        return self.lm_head(hidden[:, -1])
+
+    def _begin(self, rows: Tensor) -> None:
+        """One text for each of `rows`, which may name a row several times."""
+        self.past.reorder(rows)
+        self.first = self.first[rows]
+        if self.encoded is not None:
+            lengths = {key: array[rows] for key, array in self._lengths.items()}
+            self.encoded = Encoded(self.encoded.hidden[rows], PaddedVisibility.of(lengths))
+
+    def _read(self, ids: Tensor, places: Tensor, is_piece: Tensor) -> Tensor:
+        self.past.begin(places, is_piece)
+        if self.encoded is not None:
+            assert isinstance(self.backbone, EncoderDecoderModule)
+            return self.backbone.decode(ids, self.encoded, position_ids=places, past=self.past)
+        return self.backbone(ids, position_ids=places, past=self.past)

@@ -11,6 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture
 from afterbert.nn.embeddings import Embeddings, EmbeddingsModule
@@ -19,6 +20,7 @@ from afterbert.nn.initializations import Initialization
 from afterbert.nn.initializations.normal import Normal
 from afterbert.nn.norms import Norm
 from afterbert.nn.norms.layer_norm import LayerNorm
+from afterbert.nn.past import Past
 from afterbert.nn.sizes import Sizes
 from afterbert.nn.stack import Stack
 from afterbert.nn.visibility import PaddedVisibility
@@ -109,11 +111,13 @@ class SingleStackModule(nn.Module):
         position_ids: Tensor | None = None,
         language_ids: Tensor | None = None,
         visibility: PaddedVisibility | None = None,
+        past: Past | None = None,
     ) -> Tensor:
         """Hidden states [B, T, D] of ids [B, T]. Positions that are not given count from 0; `visibility`
-        None: all see all, no padding; in a decoder, each piece sees itself and what stands before it."""
+        None: all see all, no padding; in a decoder, each piece sees itself and what stands before it. past: the
+        pieces read before these, whose `begin` has just been told their positions [B, T]."""
         hidden, places = self._embedded(input_ids, token_type_ids, position_ids, language_ids)
-        return self.stack(hidden, self._rule(visibility, hidden.device), places)
+        return self.stack(hidden, self._rule(visibility, hidden.device), places, past=past)
 
     def layer_states(
         self,
@@ -147,6 +151,15 @@ class SingleStackModule(nn.Module):
         if visibility is None and self.reads_left_to_right:
             return PaddedVisibility.left_to_right(device)
         return visibility
+
+
+def refuse_languages(embeddings: Embeddings) -> None:
+    """Raises UserError for language vectors in an architecture that adds none."""
+    if embeddings.languages:
+        raise UserError(
+            "only an encoder or a decoder has vectors for languages; leave model.embeddings.languages out, or choose "
+            "one of these"
+        )
 
 
 def counted(input_ids: Tensor) -> Tensor:

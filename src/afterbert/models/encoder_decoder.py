@@ -14,13 +14,14 @@ from torch import Tensor, nn
 
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture
-from afterbert.models._single_stack import counted
+from afterbert.models._single_stack import counted, refuse_languages
 from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.heads import LMHead, LMHeadModule
 from afterbert.nn.initializations import Initialization
 from afterbert.nn.initializations.normal import Normal
 from afterbert.nn.norms import Norm
 from afterbert.nn.norms.layer_norm import LayerNorm
+from afterbert.nn.past import Past
 from afterbert.nn.sizes import Sizes
 from afterbert.nn.stack import Encoded, Stack
 from afterbert.nn.visibility import PaddedVisibility
@@ -51,6 +52,7 @@ class EncoderDecoder(Architecture):
     initialization: Initialization = Normal(initializer_cutoff_factor=None)
 
     def __post_init__(self) -> None:
+        refuse_languages(self.embeddings)
         for sizes in (self.sizes, self.decoder_sizes):
             self.stack.check(sizes)
 
@@ -168,11 +170,14 @@ class EncoderDecoderModule(nn.Module):
         decoder_input_ids: Tensor,
         encoded: Encoded,
         *,
+        position_ids: Tensor | None = None,
         language_ids: Tensor | None = None,
         visibility: PaddedVisibility | None = None,
+        past: Past | None = None,
     ) -> Tensor:
-        """Hidden states [B, U, D] of the decoder, which looks at what was encoded."""
-        places = counted(decoder_input_ids)
+        """Hidden states [B, U, D] of the decoder, which looks at what was encoded. past: the pieces written
+        before these, whose `begin` has just been told their positions [B, U]."""
+        places = counted(decoder_input_ids) if position_ids is None else position_ids
         hidden = self.decoder_embeddings(decoder_input_ids, position_ids=places, language_ids=language_ids)
         rule = visibility or PaddedVisibility.left_to_right(hidden.device)
-        return self.decoder_stack(hidden, rule, places, encoded)
+        return self.decoder_stack(hidden, rule, places, encoded, past)

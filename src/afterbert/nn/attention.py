@@ -6,6 +6,7 @@ them apart are cut at export. Axes: B batch, H heads, T keys, U queries, K head 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -27,12 +28,14 @@ KeyValue = tuple[Tensor, Tensor]
 class Surroundings:
     """What every attention of a stack needs besides hidden states; made once a forward pass.
 
-    places: what the positions' shared half returned; segments_differ: bool [B, U, T], for relative segments.
+    places: what the positions' shared half returned; segments_differ: bool [B, U, T], for relative segments;
+    with_past: from keys and values of these pieces to those of all that were read.
     """
 
     visible: Visible
     places: Any = None
     segments_differ: Tensor | None = None
+    with_past: Callable[[KeyValue], KeyValue] | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,8 @@ class SelfAttention(nn.Module):
     def forward(self, hidden: Tensor, around: Surroundings, key_value: KeyValue | None = None) -> Tensor:
         if key_value is None:
             query, key, value = self._heads(self.qkv(hidden), 3)
+            if around.with_past is not None:
+                key, value = around.with_past((key, value))
         else:
             (query,), (key, value) = self._project(hidden, 0, 1), key_value
         query = query * self.scale

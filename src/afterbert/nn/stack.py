@@ -8,7 +8,8 @@ which layer uses which: so no weight has two names.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Literal, cast
 
 from pydantic import Field
@@ -20,6 +21,7 @@ from afterbert.nn.dropout import dropout
 from afterbert.nn.feed_forwards import FeedForward
 from afterbert.nn.feed_forwards.plain import Plain
 from afterbert.nn.norms import Norm
+from afterbert.nn.past import Past
 from afterbert.nn.positions import Positions
 from afterbert.nn.positions.rotary import Rotary
 from afterbert.nn.recurrence import Course, Recurrence
@@ -161,9 +163,12 @@ class StackModule(nn.Module):
         visibility: PaddedVisibility | None,
         position_ids: Tensor,
         encoded: Encoded | None = None,
+        past: Past | None = None,
     ) -> Tensor:
+        """past: the pieces read before these, which these join; they see by positions then, whatever
+        `visibility` says."""
         course = self.recurrence.begin(hidden) if self.recurrence else None
-        for state in self._steps(hidden, visibility, position_ids, encoded, course):
+        for state in self._steps(hidden, visibility, position_ids, encoded, course, past):
             hidden = state
         if course is not None:
             hidden = course.end(is_piece(visibility, hidden.shape[1]))
@@ -188,15 +193,16 @@ class StackModule(nn.Module):
         position_ids: Tensor,
         encoded: Encoded | None,
         course: Course | None,
+        past: Past | None = None,
     ) -> Iterator[Tensor]:
         kinds = sorted(set(self.layer_types))
-        around = {kind: self._surroundings(kind, hidden, visibility, position_ids) for kind in kinds}
+        around = {kind: self._surroundings(kind, hidden, visibility, position_ids, past) for kind in kinds}
         across = _surroundings_across(hidden, encoded)
         for step, kind in enumerate(self.layer_types):
             read = (
                 hidden if self.recurrence is None else self.recurrence.signalled(hidden, position_ids, step)
             )
-            after = self._layer(step, read, around[kind], encoded, across)
+            after = self._layer(step, read, around[kind], encoded, across, past)
             if course is not None:
                 after = course.step(hidden, read, after, is_last=step == len(self.layer_types) - 1)
             hidden = after
@@ -209,19 +215,34 @@ class StackModule(nn.Module):
         around: Surroundings,
         encoded: Encoded | None,
         across: Surroundings | None,
+        past: Past | None,
     ) -> Tensor:
         attention = self.plan.attention[number]
+        if past is not None:
+            around = replace(around, with_past=partial(past.extended, number))
         hidden = self.attention[attention](hidden, around)
         if encoded is not None:
             part = self.cross_attention[attention]
-            key_value = cast(SelfAttention, part.inner).keys_and_values(encoded.hidden)
+            key_value = past.across(number) if past is not None else None
+            if key_value is None:
+                key_value = cast(SelfAttention, part.inner).keys_and_values(encoded.hidden)
+                if past is not None:
+                    past.keep_across(number, key_value)
             hidden = part(hidden, across, key_value)
         return self.feed_forward[self.plan.feed_forward[number]](hidden)
 
     def _surroundings(
-        self, kind: str, hidden: Tensor, visibility: PaddedVisibility | None, position_ids: Tensor
+        self,
+        kind: str,
+        hidden: Tensor,
+        visibility: PaddedVisibility | None,
+        position_ids: Tensor,
+        past: Past | None = None,
     ) -> Surroundings:
         window = self.window if kind == "sliding_attention" else None
+        if past is not None:
+            seen = past.visible(position_ids, window=window)
+            return Surroundings(seen, self.positions[kind](position_ids, past.positions))
         seen = visible(visibility, hidden.shape[1], hidden.device, window=window)
         return Surroundings(seen, self.positions[kind](position_ids, position_ids))
 

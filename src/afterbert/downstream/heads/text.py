@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import Field
 from torch import Tensor, nn
 
-from afterbert.base.errors import UserError
+from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.plugins import name_of
 from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.base.vocabulary import Vocabulary
@@ -25,9 +25,10 @@ from afterbert.downstream.codec import Codec, Stretches
 from afterbert.downstream.example import Example
 from afterbert.downstream.generation import Generation
 from afterbert.downstream.heads import Head, HeadModule
-from afterbert.downstream.prepared import MULTIPLE, Prepared, one_row_each
+from afterbert.downstream.heads._t5_formats import FORMATS, format_of
+from afterbert.downstream.prepared import Prepared, one_row_each
 from afterbert.downstream.tasks import Task
-from afterbert.downstream.writing import ToWrite, reader
+from afterbert.downstream.writing import ToWrite, Writer
 from afterbert.models import Architecture
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder_decoder import EncoderDecoder
@@ -38,8 +39,10 @@ Start = Literal["pad", "bos", "eos", "cls", "sep"]
 
 @dataclass(frozen=True)
 class Text(Head):
-    """prefix: before each source; None: the task's name. target_length: pieces written at most. start: the
-    special piece with which writing begins; None: what the model is used to. layout: None: by the model."""
+    """prefix: before each source; None: T5's for tasks it knows, else the task's name. known_as: the name under which
+    T5 writes the task's texts and labels; None: looked up by the task's name; empty: none. target_length: pieces
+    written at most. start: the special piece with which writing begins; None: what the model is used to. layout:
+    None: by the model."""
 
     kinds: ClassVar[tuple[tasks.Head, ...]] = (
         "text",
@@ -52,6 +55,7 @@ class Text(Head):
     )
 
     prefix: str | None = None
+    known_as: str | None = None
     target_length: Annotated[int, Field(ge=2)] = 64
     start: Start | None = None
     layout: Literal["encoder_decoder", "behind"] | None = None
@@ -63,9 +67,14 @@ class Text(Head):
                 f"{name}: texts are written by an encoder-decoder or a decoder, but {model.name} is "
                 f"{name_of(model.architecture).replace('_', ' ')}; choose another model"
             )
+        known_as = format_of(name) if self.known_as is None else self.known_as
+        if known_as and known_as not in FORMATS:
+            raise UserError(f"{name}: T5 writes no task called '{known_as}'; {did_you_mean(known_as, list(FORMATS))}")
+        usual = FORMATS[known_as].prefix if known_as else name
         return replace(
             self,
-            prefix=name if self.prefix is None else self.prefix,
+            prefix=usual if self.prefix is None else self.prefix,
+            known_as=known_as,
             start=self.start or _usual_start(model.architecture, model.tokenizer.vocabulary),
             layout="encoder_decoder" if isinstance(model.architecture, EncoderDecoder) else "behind",
         )
@@ -74,14 +83,13 @@ class Text(Head):
         assert self.start is not None and self.layout is not None and self.prefix is not None, "is settled"
         written = min(self.target_length, codec.length)
         room = codec.length if self.layout == "encoder_decoder" else codec.length - written
-        # Batches are filled up to a multiple, which must fit as well.
-        room = room // MULTIPLE * MULTIPLE
-        if room < MULTIPLE + codec.one.num_specials:
+        if room < 2 + codec.one.num_specials:
             raise UserError(
                 f"length {codec.length} leaves no room to read beside {written} pieces to write; raise --length, "
                 "or lower --head.target_length"
             )
-        sources, cut = _cut_rows([task.source_text(e, self.prefix) for e in examples], codec, room)
+        task = self._spelled(task)
+        sources, cut = _cut_rows([self._source(task, e) for e in examples], codec, room)
         is_asked = np.array([example.label is not None for example in examples], dtype=bool)
         texts = [task.target_text(e.label) if e.label is not None else "" for e in examples]
         targets, cut_too = _cut_rows(texts, codec, written - (not codec.one.behind))
@@ -110,7 +118,7 @@ class Text(Head):
         self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
     ) -> list[Any]:
         assert prepared.to_write is not None
-        to_write = prepared.to_write
+        task, to_write = self._spelled(task), prepared.to_write
         texts = [to_write.text(ids) for ids in outputs]
         if task.head == "pooled":
             # A tokenizer may give a class name back in other letters or with other spaces.
@@ -121,6 +129,16 @@ class Text(Head):
         if task.head in ("score", "choice"):
             texts = ["".join(text.split()) for text in texts]
         return [task.read_answer(text) for text in texts]
+
+    def _spelled(self, task: Task) -> Task:
+        return FORMATS[self.known_as].spelled(task) if self.known_as else task
+
+    def _source(self, task: Task, example: Example) -> str:
+        assert self.prefix is not None, "is settled"
+        known = FORMATS.get(self.known_as or "")
+        if known is None or len(known.order) != len(example.texts):
+            return task.source_text(example, self.prefix)
+        return known.source(example, self.prefix)
 
 
 class TextModule(HeadModule):
@@ -145,11 +163,9 @@ class TextModule(HeadModule):
     def output(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
         """int64 [B, U]; the states, which know the target, are not looked at."""
         assert self._shared is not None
-        backbone, lm_head = self._shared
-        read = reader(backbone, arrays)
         start, end, longest = (int(arrays[f"written_{name}"][0]) for name in ("from", "to", "at_most"))
         return self.generation(
-            lambda written, rows: lm_head(read(written, rows)[:, -1]),
+            Writer(*self._shared, arrays),
             arrays["number"],
             start=start,
             end=end,
