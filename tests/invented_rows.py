@@ -38,6 +38,7 @@ class FakeSplit(Split):
         begins = np.zeros(self.num_pieces, dtype=bool)
         begins[self.sentence_starts[:-1]] = True
         self._planes = {"word_start": (self.ids % 3 != 0) | begins, "sentence_start": begins}
+        self.languages = (np.arange(self.num_documents) * 2 // 3 % 3).astype(np.uint8)
         self.plane_names = tuple(self._planes)
         self.plane_widths = dict.fromkeys(self._planes, 1)
 

@@ -31,7 +31,7 @@ def variants() -> list[Pairing]:
         cls = plugins.find(Pairing, name)
         names = {field.name for field in fields(cls)}
         found.append(cls())
-        found += [cls(bounds="keep")] if "bounds" in names else []
+        found += [cls(bounds="keep"), cls(bounds="language")] if "bounds" in names else []
         found += [cls(opens="none", closes="eos", between="none")] if "between" in names else []
         found += [cls(random_rate=0.0)] if "random_rate" in names else []
     return found

@@ -38,7 +38,7 @@ SMALL: dict[str, Any] = {
 NO_PLACES = Embeddings(positions=NoPositionEmbedding(), type_vocab_size=0)
 FORMS: dict[str, tuple[Architecture, tuple[str, ...]]] = {
     "bert": (
-        Encoder(**SMALL, embeddings=Embeddings(num_languages=3)),
+        Encoder(**SMALL, embeddings=Embeddings(languages=("de", "en", "is"))),
         ("input_ids", "attention_mask", "token_type_ids", "language_ids"),
     ),
     "windows": (

@@ -134,14 +134,17 @@ def test_rotary_scores_know_only_distances() -> None:
     assert not torch.allclose(backbone(ids), backbone(ids, position_ids=torch.arange(8)[None] * 2), atol=0.1)
 
 
-def test_languages_are_asked_for_and_used() -> None:
-    config = replace(TINY, embeddings=Embeddings(num_languages=2))
+def test_each_language_adds_its_vector_and_none_where_it_is_not_said() -> None:
+    config = replace(TINY, embeddings=Embeddings(languages=("de", "en")))
     backbone = config.build(VOCABULARY).eval()
     ids = torch.arange(4)[None]
     one, two = (backbone(ids, language_ids=torch.full_like(ids, language)) for language in (0, 1))
     assert not torch.allclose(one, two)
-    with pytest.raises(AssertionError, match="the batch must say the languages"):
-        backbone(ids)
+    with torch.no_grad():
+        backbone.embeddings.language.weight[1] = 0
+    assert torch.equal(backbone(ids), backbone(ids, language_ids=torch.ones_like(ids)))
+    with pytest.raises(UserError, match="embeddings.languages names en twice"):
+        Embeddings(languages=("en", "de", "en"))
 
 
 def test_a_row_longer_than_the_table_is_refused() -> None:

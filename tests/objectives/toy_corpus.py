@@ -54,6 +54,7 @@ class ToySplit(Split):
         self._planes = {"word_start": word, "sentence_start": sentence}
         for kind, start in (("phrase", phrase), ("entity", entity)):
             self._planes |= {f"{kind}_start": start, f"{kind}_inside": ~word & np.roll(start, 1)}
+        self.languages = np.arange(documents, dtype=np.uint8) % 2
         self.plane_names = tuple(self._planes)
         self.plane_widths = dict.fromkeys(self._planes, 1)
 

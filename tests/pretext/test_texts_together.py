@@ -266,3 +266,33 @@ def test_two_segments_lose_no_text() -> None:
 def test_packing_for_gpt2_has_no_ends() -> None:
     rows, _ = rows_of(Packed(opens="none", closes="none", between="eos"), invented(30))
     assert (rows.piece_ids == EOS).sum() == 29 and not np.isin(rows.piece_ids, [CLS, SEP]).any()
+
+
+def test_streams_of_one_language_each() -> None:
+    split = invented(40)
+    split.told_languages = np.array([7, 1, 4], dtype=np.uint8)
+    pairing = Packed(bounds="language", opens="eos", closes="eos", between="eos")
+    rows, _ = rows_of(pairing, split)
+    assert (np.sort(rows.piece_ids[~rows.planes["special"]]) == np.sort(split.ids)).all(), "all text, once"
+    told = rows.planes["language"]
+    first = told[rows.row_starts[:-1]]
+    assert (told == np.repeat(first, rows.lengths)).all() and set(told.tolist()) == {1, 4, 7}
+    where = np.searchsorted(split.document_starts, rows.piece_ids[~rows.planes["special"]] - 100, "right") - 1
+    assert (told[~rows.planes["special"]] == split.told_languages[split.languages[where]]).all()
+    is_short = rows.lengths < 32
+    assert is_short.sum() <= 3, "only the last row of a language may be short"
+    inner = rows.planes["special"].copy()
+    inner[rows.row_starts[:-1]] = inner[rows.row_starts[1:] - 1] = False
+    assert inner.sum() == split.num_documents - 3, "a mark between two documents, none after the last"
+
+
+@pytest.mark.parametrize(
+    "pairing", [Packed(), Packed(bounds="keep"), FullSentences(), DocSentences(), Sop()], ids=str
+)
+def test_every_pairing_tells_languages(pairing: Pairing) -> None:
+    split = invented(40)
+    split.told_languages = np.array([7, 1, 4], dtype=np.uint8)
+    rows, _ = rows_of(pairing, split)
+    text = ~rows.planes["special"]
+    where = np.searchsorted(split.document_starts, rows.piece_ids[text] - 100, "right") - 1
+    assert (rows.planes["language"][text] == split.told_languages[split.languages[where]]).all()

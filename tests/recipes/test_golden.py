@@ -27,6 +27,7 @@ FAMILIES = {
     "albert-sop": "albert",
     "bart": "bart",
     "bert": "bert",
+    "distilbert": "distilbert",
     "electra": "electra",
     "gpt2": "gpt2",
     "laptop": "modernbert",
@@ -35,6 +36,8 @@ FAMILIES = {
     "spanbert": "bert",
     "t5": "t5",
     "unilm": "bert",
+    "xlm": "xlm",
+    "xlm-r": "xlm_roberta",
     "xlnet": "xlnet",
 }
 

@@ -57,6 +57,15 @@ def tiny_recipe(name: str, *, steps: int) -> Recipe:
 
 
 def fresh(recipe: Recipe) -> ObjectiveModule:
+def split_for(recipe: Recipe) -> ToySplit:
+    """The toy corpus, which tells two languages to a model that has vectors for them."""
+    if not recipe.model.embeddings.languages:
+        return SPLIT
+    split = ToySplit(documents=4)
+    split.told_languages = np.array([1, 2], dtype=np.uint8)
+    return split
+
+
     torch.manual_seed(recipe.training.seed)
     module = recipe.objective.build(recipe.model, VOCABULARY)
     recipe.objective.begin(module, SPLIT)
@@ -65,7 +74,9 @@ def fresh(recipe: Recipe) -> ObjectiveModule:
 
 def feed_of(recipe: Recipe) -> Feed:
     def plan(noise):
-        return recipe.objective.plan(SPLIT, length=recipe.length, vocabulary=VOCABULARY, noise=noise)
+        return recipe.objective.plan(
+            split_for(recipe), length=recipe.length, vocabulary=VOCABULARY, noise=noise
+        )
 
     def pose(rows, numbers, noise):
         return recipe.objective.pose(rows, numbers, noise, vocabulary=VOCABULARY, length=recipe.length)
@@ -126,6 +137,8 @@ def reloaded(recipe: Recipe, folder: Path) -> ObjectiveModule:
 def asked(recipe: Recipe, numbers: list[int]) -> dict[str, Tensor]:
     """The arrays of these rows."""
     noise = Noise(recipe.training.seed)
-    plan = recipe.objective.plan(SPLIT, length=recipe.length, vocabulary=VOCABULARY, noise=noise.of("plan"))
+    plan = recipe.objective.plan(
+        split_for(recipe), length=recipe.length, vocabulary=VOCABULARY, noise=noise.of("plan")
+    )
     batch = recipe.objective.pose(plan, np.array(numbers), noise, vocabulary=VOCABULARY, length=recipe.length)
     return {name: torch.as_tensor(array) for name, array in batch.arrays.items()}

@@ -30,6 +30,7 @@ def print_measures(
                 raise UserError(
                     f"{texts[0]} was made with another tokenizer than {folder}; name plain texts instead"
                 )
+            store = _told(store, model)
             split = store.split("held_out")
             baselines = CountBaselines.count(store.split("train"), store.vocabulary.size)
         else:
@@ -42,6 +43,7 @@ def print_measures(
                 least_pieces=1,
                 quiet=as_json,
             )
+            store = _told(store, model)
             split, baselines = store.split("train"), None
         question = MaskedPrediction(rate=rate, length=min(length, model.max_length), max_rows=max_rows)
         measured = question(
@@ -55,6 +57,10 @@ def print_measures(
     if as_json:
         print(json.dumps(summary, indent=1))
         return
+    if model.languages and store.split("train").told_languages is None:
+        console.print(
+            "note: the texts do not say which of the model's languages they are in, so it is told none"
+        )
     for note in model.notes:
         console.print(f"note: {safe(note)}")
     print_figures(summary)
@@ -64,3 +70,8 @@ def print_measures(
             console.print(
                 f"  {name.removeprefix('accuracy_').replace('_', ' ')}: {value:.1%} of {count:,.0f}"
             )
+
+
+def _told(store: Store, model: MaskedModel) -> Store:
+    """The store, whose rows tell their languages where the model knows all of them."""
+    return store.telling(model.languages) if set(store.languages) <= set(model.languages) else store

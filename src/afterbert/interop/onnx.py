@@ -89,8 +89,8 @@ class _Reader(nn.Module):
             kinds["attention_mask"] = 2
         if config.embeddings.type_vocab_size > 1:
             kinds["token_type_ids"] = config.embeddings.type_vocab_size
-        if config.embeddings.num_languages:
-            kinds["language_ids"] = config.embeddings.num_languages
+        if config.embeddings.languages:
+            kinds["language_ids"] = len(config.embeddings.languages)
         if isinstance(architecture, EncoderDecoder):
             kinds["decoder_input_ids"] = self.vocab_size
         self.kinds = kinds

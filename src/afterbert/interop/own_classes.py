@@ -43,6 +43,7 @@ class AfterbertModel(AfterbertPreTrainedModel):
         attention_mask: Tensor | None = None,
         decoder_input_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
+        language_ids: Tensor | None = None,
         **unused: Any,
     ) -> BaseModelOutput:
         """Padding stands on the right."""
@@ -52,6 +53,7 @@ class AfterbertModel(AfterbertPreTrainedModel):
             attention_mask,
             decoder_input_ids=decoder_input_ids,
             token_type_ids=token_type_ids,
+            language_ids=language_ids,
         )
         return BaseModelOutput(last_hidden_state=hidden)
 

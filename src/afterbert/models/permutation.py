@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
-from afterbert.models._single_stack import SingleStack, counted
+from afterbert.models._single_stack import SingleStack, counted, refuse_languages
 from afterbert.nn.attention import Attention, SelfAttention, Surroundings
 from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.heads import LMHead
@@ -51,6 +51,7 @@ class Permutation(SingleStack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        refuse_languages(self.embeddings)
         if not isinstance(self.stack.residual, PostNorm) or self.stack.windows:
             raise UserError(
                 "a permutation model remembers what its attention reads, so it needs stack.residual post_norm and no "

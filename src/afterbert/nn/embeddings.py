@@ -25,7 +25,7 @@ from afterbert.nn.sizes import Sizes
 
 @dataclass(frozen=True)
 class Embeddings:
-    """type_vocab_size: kinds of segments, 0 for none; num_languages: language vectors, 0 for none;
+    """type_vocab_size: kinds of segments, 0 for none; languages: those with a vector, in the order of the rows;
     embedding_size: width of the tables where it is not hidden_size (a linear layer then widens the sum; it
     has a bias after a norm only, so that without norm the product of both is one table, which heads tie to);
     is_scaled: token vectors times the root of their width (Transformer, BART option).
@@ -33,10 +33,15 @@ class Embeddings:
 
     positions: PositionEmbedding = Learned()
     type_vocab_size: Annotated[int, Field(ge=0)] = 2
-    num_languages: Annotated[int, Field(ge=0)] = 0
+    languages: tuple[str, ...] = ()
     has_norm: bool = True
     embedding_size: Annotated[int, Field(gt=0)] | None = None
     is_scaled: bool = False
+
+    def __post_init__(self) -> None:
+        twice = sorted({name for name in self.languages if self.languages.count(name) > 1})
+        if twice:
+            raise UserError(f"embeddings.languages names {', '.join(twice)} twice; name each language once")
 
     def build(self, vocab_size: int, sizes: Sizes, norm: Norm) -> EmbeddingsModule:
         token = nn.Embedding(vocab_size, self.width(sizes))
@@ -55,7 +60,7 @@ class Embeddings:
 
     def num_parameters(self, vocab_size: int, sizes: Sizes, norm: Norm) -> int:
         width = self.width(sizes)
-        tables = (vocab_size + self.type_vocab_size + self.num_languages) * width
+        tables = (vocab_size + self.type_vocab_size + len(self.languages)) * width
         places = self.positions.num_parameters(sizes.max_position_embeddings, width)
         widening = (width + self.has_norm) * sizes.hidden_size if self.embedding_size else 0
         return tables + places + widening + (norm.num_parameters(width) if self.has_norm else 0)
@@ -90,7 +95,7 @@ class EmbeddingsModule(nn.Module):
         self._table = (token,)
         self.position = config.positions.build(sizes.max_position_embeddings, width)
         self.segment = nn.Embedding(config.type_vocab_size, width) if config.type_vocab_size else None
-        self.language = nn.Embedding(config.num_languages, width) if config.num_languages else None
+        self.language = nn.Embedding(len(config.languages), width) if config.languages else None
         self.norm = norm.build(width)
         self.dropout = dropout(sizes.hidden_dropout_prob)
         self._borrowed_widen = (widen,)
@@ -107,8 +112,8 @@ class EmbeddingsModule(nn.Module):
         token_type_ids: Tensor | None = None,
         language_ids: Tensor | None = None,
     ) -> Tensor:
-        """[B, T, D] from ids [B, T] and positions [B or 1, T]; segments that are not given are 0, languages
-        must be given where there are any. Raises UserError when the rows are longer than the position
+        """[B, T, D] from ids [B, T] and positions [B or 1, T]; segments that are not given are 0; where
+        languages are not given no language is added, as in transformers' XLM. Raises UserError when the rows are longer than the position
         table."""
         if isinstance(self.position, nn.Embedding) and input_ids.shape[1] > self.max_length:
             raise UserError(
@@ -121,10 +126,7 @@ class EmbeddingsModule(nn.Module):
         if self.segment is not None:
             segments = torch.zeros_like(input_ids) if token_type_ids is None else token_type_ids
             vectors = vectors + self.segment(segments)
-        if self.language is not None:
-            assert language_ids is not None, (
-                "this model has language vectors: the batch must say the languages"
-            )
+        if self.language is not None and language_ids is not None:
             vectors = vectors + self.language(language_ids)
         places = self.position(position_ids)
         if places is not None:

@@ -23,7 +23,8 @@ def width_of(rows: Rows, length: int) -> int:
 
 
 def input_arrays(posed: Posed, vocabulary: Vocabulary, *, width: int) -> dict[str, np.ndarray]:
-    """`input_ids` [B, width], `token_type_ids` where the rows have segments, and the visibility's arrays."""
+    """`input_ids` [B, width], `token_type_ids` where the rows have segments, `language_ids` where they tell
+    languages, and the visibility's arrays."""
     rows = posed.shown
     pad = vocabulary.pad if vocabulary.pad is not None else 0
     if rows.num_pieces == len(rows) * width:
@@ -32,6 +33,8 @@ def input_arrays(posed: Posed, vocabulary: Vocabulary, *, width: int) -> dict[st
         arrays = {"input_ids": rows.padded(rows.piece_ids, fill=pad, length=width).astype(np.int64)}
     if "segment" in rows.planes and rows.planes["segment"].any():
         arrays["token_type_ids"] = rows.padded(rows.planes["segment"], fill=0, length=width).astype(np.int64)
+    if "language" in rows.planes:
+        arrays["language_ids"] = rows.padded(rows.planes["language"], fill=0, length=width).astype(np.int64)
     return arrays | padded_visibility(posed.visibility, rows, length=width)
 
 
@@ -68,7 +71,8 @@ def asked_arrays(
 
 def stack_inputs(arrays: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor | PaddedVisibility | None]:
     """The keyword arguments of a single stack's forward pass, but for the ids."""
-    return {
+    inputs: dict[str, torch.Tensor | PaddedVisibility | None] = {
         "token_type_ids": arrays.get("token_type_ids"),
         "visibility": PaddedVisibility.of(arrays),
     }
+    return inputs | ({"language_ids": arrays["language_ids"]} if "language_ids" in arrays else {})

@@ -10,7 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
+from afterbert.base.plugins import name_of
 from afterbert.interop.importing import import_folder
+from afterbert.models.encoder import Encoder
+from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.heads import LMHeadModule
 from afterbert.nn.visibility import PaddedVisibility
 from afterbert.text.tokenizer import Tokenizer
@@ -20,13 +23,14 @@ from afterbert.text.tokenizers.pretrained import Pretrained
 @dataclass(frozen=True)
 class MaskedModel:
     """A masked language model with its tokenizer, in evaluation mode. notes: what the user should know of
-    the folder."""
+    the folder; languages: those it has vectors for."""
 
     backbone: nn.Module
     lm_head: LMHeadModule
     tokenizer: Tokenizer
     max_length: int
     notes: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
 
     @staticmethod
     def load(folder: str | Path) -> MaskedModel:
@@ -39,6 +43,12 @@ class MaskedModel:
                 f"{folder} is a run that has not finished; go on with `afterbert pretrain --resume {folder}`"
             )
         imported = import_folder(path if path.exists() else folder)
+        if not isinstance(imported.architecture, Encoder):
+            kind = name_of(imported.architecture).replace("_", " ")
+            raise UserError(
+                f"{folder} is {kind}, which is not asked for masked pieces; `afterbert generate` lets it write, "
+                "`afterbert score --pairs` asks which sentences it finds likely"
+            )
         if imported.tokenizer is None:
             raise UserError(f"{folder} has no tokenizer.json, so texts cannot be cut into its pieces; add it")
         tokenizer = Pretrained(name=str(imported.tokenizer)).make([], corpus_bytes=0)
@@ -46,11 +56,15 @@ class MaskedModel:
             raise UserError(f"the tokenizer of {folder} has no mask token; choose a masked language model")
         backbone, lm_head = imported.build()
         longest = imported.architecture.max_position_embeddings
-        return MaskedModel(backbone.eval(), lm_head.eval(), tokenizer, longest, imported.notes)
+        languages = getattr(imported.architecture, "embeddings", Embeddings()).languages
+        return MaskedModel(
+            backbone.eval(), lm_head.eval(), tokenizer, longest, imported.notes, languages=languages
+        )
 
     def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
         """Logits [N, V] at the chosen places of a batch."""
-        hidden = self.backbone(arrays["input_ids"], visibility=PaddedVisibility.of(arrays))
+        said = {"language_ids": arrays["language_ids"]} if "language_ids" in arrays else {}
+        hidden = self.backbone(arrays["input_ids"], visibility=PaddedVisibility.of(arrays), **said)
         return self.lm_head(hidden.flatten(0, 1)[arrays["chosen"]])
 
     def fill(self, text: str, *, top: int = 5) -> list[list[tuple[str, float]]]:

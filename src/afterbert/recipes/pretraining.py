@@ -19,6 +19,7 @@ from afterbert.base.noise import Noise
 from afterbert.base.runs import RunFolder, write_atomically
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.folder import export_folder
+from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.recurrence import halting_statistics
 from afterbert.objectives import Batch, ObjectiveModule
 from afterbert.objectives.masked_lm import MaskedLMModule
@@ -72,6 +73,7 @@ def pretrain(
     vocabulary, train_split = store.vocabulary, store.split("train")
     pretext = getattr(recipe.objective, "pretext", None)
     if isinstance(pretext, Pretext):
+    store = told_languages(recipe, store)
         pretext.check(vocabulary, pretext.row_length(recipe.length))
     torch.manual_seed(recipe.training.seed)
     module = recipe.objective.build(recipe.model, vocabulary).to(device)
@@ -104,6 +106,13 @@ def feed_of(recipe: Recipe, store: Store, split: Split) -> Feed:
 
     def plan(noise: Noise) -> Plan:
         return recipe.objective.plan(split, length=recipe.length, vocabulary=store.vocabulary, noise=noise)
+
+def told_languages(recipe: Recipe, store: Store) -> Store:
+    """The store, whose rows tell their languages where the model has vectors for them. Raises UserError when
+    it has none for one of them."""
+    languages = getattr(recipe.model, "embeddings", Embeddings()).languages
+    return store.telling(languages) if languages else store
+
 
     def pose(rows: Plan, numbers: np.ndarray, noise: Noise) -> Batch:
         return recipe.objective.pose(rows, numbers, noise, vocabulary=store.vocabulary, length=recipe.length)
@@ -255,4 +264,5 @@ def newest_checkpoint(path: Path) -> Trained:
         raise UserError(f"{path} has no checkpoint yet; wait for the first one")
     restore_weights(module, saved.tensors("model"))
     module.eval()
+    store = told_languages(resolved.recipe, store)
     return Trained(module, resolved.recipe, store, saved.step)

@@ -236,6 +236,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         unfinished = "its preparation was not finished; start it again, it goes on where it was"
         missing = "name a folder that `afterbert prepare` made"
+        if (folder / "shard.json").exists():
+            missing = "it is one shard of a store; put all of them together by `afterbert prepare --merge`"
         why = unfinished if (folder / ".work").is_dir() else missing
         raise UserError(f"{path} does not exist; {why}") from error
     except (OSError, UnicodeDecodeError) as error:

@@ -1,7 +1,7 @@
 """XLM: BERT's layers with a vector for each language, and no dense layer before the decoder.
 
 Source: Conneau, Lample (1901.07291). Names: transformers, models/xlm/modeling_xlm.py. Its feed-forward width
-is four times the hidden one. Without `langs` their code adds no language; ours wants to be told. A table of
+is four times the hidden one. Without `langs` their code adds no language, like ours. A table of
 sinusoids is stored there like a learned one, and is read as one.
 """
 
@@ -30,6 +30,7 @@ class Xlm(Family):
 
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
         ours = as_encoder(architecture, "xlm")
+        languages = ours.embeddings.languages
         indices = {"unk": vocabulary.unk, "mask": vocabulary.mask}
         return {
             **ids_of(vocabulary),
@@ -40,8 +41,10 @@ class Xlm(Family):
             "n_heads": ours.num_attention_heads,
             "max_position_embeddings": ours.max_position_embeddings,
             "gelu_activation": getattr(ours.stack.feed_forward, "activation", "gelu") == "gelu",
-            "n_langs": ours.embeddings.num_languages or 1,
-            "use_lang_emb": ours.embeddings.num_languages > 0,
+            "n_langs": len(languages) or 1,
+            "use_lang_emb": bool(languages),
+            "lang2id": {name: number for number, name in enumerate(languages)},
+            "id2lang": {str(number): name for number, name in enumerate(languages)},
             "layer_norm_eps": getattr(ours.norm, "eps", 1e-12),
             "init_std": getattr(ours.initialization, "initializer_range", 0.02),
             "dropout": ours.hidden_dropout_prob,
@@ -59,8 +62,6 @@ class Xlm(Family):
         ):
             refuse_unless(config, key, allowed)
         width, rate = config.get("emb_dim", 2048), config.get("dropout", 0.1)
-        languages = config.get("n_langs", 1)
-        has_languages = languages > 1 and config.get("use_lang_emb", True)
         return Encoder(
             vocab_size=config.get("vocab_size", 30145),
             hidden_size=width,
@@ -71,7 +72,7 @@ class Xlm(Family):
             hidden_dropout_prob=rate,
             attention_probs_dropout_prob=config.get("attention_dropout", 0.1),
             norm=LayerNorm(eps=config.get("layer_norm_eps", 1e-12)),
-            embeddings=Embeddings(type_vocab_size=0, num_languages=languages if has_languages else 0),
+            embeddings=Embeddings(type_vocab_size=0, languages=_languages(config)),
             stack=Stack(
                 feed_forward=Plain(activation="gelu" if config.get("gelu_activation", True) else "relu")
             ),
@@ -90,7 +91,7 @@ class Xlm(Family):
             *lines("backbone.embeddings.norm", "transformer.layer_norm_emb", "weight", "bias"),
             Weight("lm_head.bias", ("pred_layer.proj.bias",)),
         ]
-        if ours.embeddings.num_languages:
+        if ours.embeddings.languages:
             table += lines("backbone.embeddings.language", "transformer.lang_embeddings", "weight")
         plan = ours.stack.sharing.plan(ours.num_hidden_layers)
         for i, (attends, transforms) in enumerate(zip(plan.attention, plan.feed_forward)):
@@ -105,3 +106,13 @@ class Xlm(Family):
             table += lines(f"{feed_forward}.inner.output", f"transformer.ffns.{i}.lin2", "weight", "bias")
             table += lines(f"{feed_forward}.norm", f"transformer.layer_norm2.{i}", "weight", "bias")
         return table
+
+
+def _languages(config: Config) -> tuple[str, ...]:
+    """Their names in the order of the vectors; numbers where the config does not name each of them once."""
+    if not config.get("use_lang_emb", True) or config.get("n_langs", 1) < 2 and not config.get("id2lang"):
+        return ()
+    numbers = [str(number) for number in range(config.get("n_langs", 1))]
+    named = config.get("id2lang")
+    names = [str(named.get(number)) for number in numbers] if isinstance(named, dict) else []
+    return tuple(names if len(set(names)) == len(named or ()) == len(numbers) else numbers)

@@ -27,7 +27,8 @@ class Plan(ABC):
         """The rows with these numbers [B], in any order, specials in place, never longer than the plan's
         length. Planes: those of the store, and `special`, `segment` (uint8: 0 first text, 1 second),
         `document` (int32: number of the document within its row; a special piece belongs to the text before
-        it, an opening one to the first). A row's key is a pure function of store and number.
+        it, an opening one to the first), and where the split tells languages `language` (uint8). A row's key
+        is a pure function of store and number.
         """
 
     def labels(self, numbers: np.ndarray) -> np.ndarray | None:

@@ -63,6 +63,8 @@ def assemble(split: Split, parts: Parts, keys: np.ndarray) -> Rows:
         "segment": partial(np.repeat, parts.segment.astype(np.uint8), sizes),
         "document": partial(np.repeat, parts.document.astype(np.int32), sizes),
     }
+    if split.told_languages is not None:
+        planes["language"] = partial(_languages, split, parts, sizes)
     for name, width in split.plane_widths.items():
         plane = partial(_laid_out, split, name, source, is_text)
         planes |= {name: plane} if width == 1 else _taken_apart(name, cache(plane))
@@ -76,6 +78,13 @@ def _laid_out(split: Split, name: str, source: np.ndarray, is_text: np.ndarray) 
     plane = np.zeros(len(is_text), dtype=values.dtype)
     plane[is_text] = values
     return plane
+
+
+def _languages(split: Split, parts: Parts, sizes: np.ndarray) -> np.ndarray:
+    """The language of each piece; a special piece has that of the part it stands at."""
+    # a part without text ends where its document does
+    within = np.maximum(parts.starts - (parts.lengths == 0), 0)
+    return np.repeat(split.language_at(within), sizes)
 
 
 def _taken_apart(name: str, plane: Callable[[], np.ndarray]) -> dict[str, Callable[[], np.ndarray]]:

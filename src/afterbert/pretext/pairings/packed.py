@@ -23,15 +23,16 @@ from afterbert.text.store import Split
 
 @dataclass(frozen=True)
 class Packed(Pairing):
-    """`bounds`: rows cross the ends of documents, with `between` after each, or keep them (each document's
-    last row is short). `opens`, `closes`: the special pieces of every row. Documents stand in an order drawn
+    """`bounds`: rows cross the ends of documents, with `between` after each (`cross`), or keep them (`keep`:
+    each document's last row is short), or cross them into documents of the same language only (`language`,
+    XLM's streams). `opens`, `closes`: the special pieces of every row. Documents stand in an order drawn
     for the view.
 
-    All rows but the last (`cross`) have exactly the plan's length. Raises UserError when it leaves no room
-    for text.
+    All rows but the last (`cross`; `language`: each language's last) have exactly the plan's length. Raises
+    UserError when it leaves no room for text.
     """
 
-    bounds: Literal["cross", "keep"] = "cross"
+    bounds: Literal["cross", "keep", "language"] = "cross"
     opens: End = "cls"
     closes: End = "sep"
     between: End = "sep"
@@ -42,7 +43,7 @@ class Packed(Pairing):
 
     @property
     def has_inner_specials(self) -> bool:
-        return self.bounds == "cross" and self.between != "none"
+        return self.bounds != "keep" and self.between != "none"
 
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         room = room_for(length, self.num_specials)
@@ -50,22 +51,41 @@ class Packed(Pairing):
         documents = noise.of("documents").permutation(split.num_documents, np.arange(split.num_documents))
         if self.bounds == "keep":
             return _Kept(split, documents, room, opens, closes)
-        return _Crossed(split, documents, room, opens, closes, between)
+        if self.bounds == "language":
+            documents = documents[np.argsort(split.languages[documents], kind="stable")]
+            streams = split.languages[documents]
+        else:
+            streams = np.zeros(split.num_documents, dtype=np.uint8)
+        return _Crossed(split, documents, streams, room, opens, closes, between)
 
 
 class _Crossed(Plan):
     """Row r is the window [r * room, (r + 1) * room) of a stream of slots: every piece has one, and so has
-    every separator.
+    every separator. Behind the last document of each of the `streams` (one number a document, equal ones side by
+    side) stands no separator, but as many empty slots as bring the next one to the beginning of a row.
     """
 
-    def __init__(self, split: Split, documents: np.ndarray, room: int, opens: int, closes: int, between: int):
+    def __init__(
+        self,
+        split: Split,
+        documents: np.ndarray,
+        streams: np.ndarray,
+        room: int,
+        opens: int,
+        closes: int,
+        between: int,
+    ):
         self.split, self.room, self.opens, self.closes, self.between = split, room, opens, closes, between
         self.text_starts = split.document_starts[:-1][documents]
         self.lengths = np.diff(split.document_starts)[documents]
-        self.slots = starts_of(
-            self.lengths + (between != NONE)
-        )  # int64 [D+1]: where each document's slots begin
-        self.size = max(0, int(self.slots[-1]) - (between != NONE))  # no separator after the last
+        self.is_last = np.append(streams[1:] != streams[:-1], True)[: len(documents)]
+        self.has_separator = ~self.is_last & (between != NONE)
+        taken = self.lengths + self.has_separator
+        ends = np.cumsum(taken)[self.is_last]  # of each stream, as if no slot were empty
+        empty = -np.diff(ends, prepend=0) % room
+        self.size = int(taken.sum() + empty[:-1].sum())
+        taken[self.is_last] += empty
+        self.slots = starts_of(taken)  # int64 [D+1]: where each document's slots begin
 
     def __len__(self) -> int:
         return -(-self.size // self.room)
@@ -79,7 +99,7 @@ class _Crossed(Plan):
         row_of, document = np.repeat(np.arange(len(numbers)), count), ranges(first, count)
         skipped = np.maximum(low[row_of] - self.slots[document], 0)
         ends = np.minimum(high[row_of] - self.slots[document], self.lengths[document])
-        is_separated = (high[row_of] >= self.slots[document + 1]) & (self.slots[document + 1] <= self.size)
+        is_separated = self.has_separator[document] & (high[row_of] >= self.slots[document + 1])
         in_row = document - first[row_of]
         parts = Parts(
             row_of,

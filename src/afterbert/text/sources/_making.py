@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -41,6 +43,20 @@ def check_options(options: Mapping[str, Any]) -> None:
             raise UserError(f"no source has an option '{option}'; {did_you_mean(option, known)}")
 
 
+def _language_named(path: str) -> str:
+    """
+    >>> _language_named("texts/de.jsonl"), _language_named("news.zh-Hant.txt.gz")
+    ('de', 'zh-Hant')
+    """
+    stem = os.path.basename(path).removesuffix(streams.packing_of(path))
+    name = os.path.splitext(stem)[0].rpartition(".")[2]
+    if not re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", name):
+        raise UserError(
+            f"{streams.shown(path)} is not called after its language; rename it to end like .de.txt, or give the code"
+        )
+    return name
+
+
 def kind_of(path: str) -> str:
     """The kind of source that a file's name means. Raises UserError."""
     extension = streams.extension_of(path)
@@ -59,6 +75,11 @@ def kind_of(path: str) -> str:
 
 
 def make(kind: str, path: str, options: Mapping[str, Any], **named: Any) -> Source:
-    """A source of this kind with those of the options that it takes. Raises UserError."""
+    """A source of this kind with those of the options that it takes. Raises UserError.
+
+    language `by-name`: each file is called after its language, like de.jsonl or texts.de.txt.
+    """
     taken = {option: value for option, value in options.items() if option in options_of(kind)}
+    if taken.get("language") == "by-name":
+        taken["language"] = _language_named(path)
     return _kind(kind)(path, **taken, **named)  # type: ignore[call-arg]
