@@ -2,12 +2,79 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
 
-def doctor() -> int:
+import typer
+
+from afterbert.cli.options import Size, settings_only
+
+TAKES_RECIPE_OPTIONS = True
+
+
+def doctor(
+    context: typer.Context,
+    prove_resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RECIPE",
+            help="Kill and resume this recipe here, and compare every loss and weight with an unbroken run.",
+        ),
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="For the proof: tokens that `prepare` made, not the bundled text.")
+    ] = None,
+    size: Size = None,
+    steps: Annotated[int, typer.Option(min=1, help="For the proof: how long the run is.")] = 40,
+    kills: Annotated[
+        int, typer.Option(min=0, help="For the proof: SIGKILLs at random, beside those inside a save.")
+    ] = 5,
+    seed: Annotated[int, typer.Option(help="For the proof: chooses the moments of the kills.")] = 0,
+    out: Annotated[Path, typer.Option("--out", "-o", help="For the proof: the disk it is made on.")] = Path(
+        "runs"
+    ),
+) -> int:
     """Check this machine and this installation, and say what to mend.
 
+    With --prove-resume, run a recipe here for some steps, once undisturbed and once killed at random steps,
+    at five points inside a save and stopped by SIGTERM, and compare the two bit for bit: about a minute.
+
     Example: `afterbert doctor`
+
+    Example: `afterbert doctor --prove-resume bert --store my_store --kills 10 --steps 60`
     """
+    settings = settings_only(context)
+    if prove_resume is None:
+        _refuse_proof_options(context, settings)
+        return _check_up()
+    from afterbert.cli.proving import prove_and_print
+
+    return prove_and_print(
+        prove_resume,
+        store=store,
+        size=size,
+        steps=steps,
+        kills=kills,
+        seed=seed,
+        out=out,
+        overrides=settings,
+    )
+
+
+def _refuse_proof_options(context: typer.Context, settings: list[tuple[str, str]]) -> None:
+    from afterbert.base.errors import UserError
+
+    given = [
+        f"--{name}"
+        for name in context.params
+        if (source := context.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
+    ]
+    given += [f"--{name}" for name, _ in settings]
+    if given:
+        raise UserError(f"{given[0]} has no effect without --prove-resume RECIPE; add it, or leave this out")
+
+
+def _check_up() -> int:
     from rich.table import Table
 
     from afterbert.cli.checkup import findings
