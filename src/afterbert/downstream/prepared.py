@@ -14,9 +14,6 @@ from afterbert.downstream.writing import ToWrite
 from afterbert.nn.visibility import padded_visibility
 from afterbert.objectives import Batch
 
-#: Widths are rounded up to this, so that few different shapes occur.
-MULTIPLE = 4
-
 
 @dataclass(frozen=True)
 class Prepared:
@@ -63,7 +60,7 @@ class Prepared:
         return ranges(self.unit_starts[units], np.diff(self.unit_starts)[units])
 
     def batch(self, units: np.ndarray, *, pad: int, has_segments: bool, name: str) -> Batch:
-        """These units as a batch of the task `name`; a padded matrix as wide as the longest row, rounded up.
+        """These units as a batch of the task `name`; a padded matrix as wide as the longest row.
 
         Arrays: `input_ids` [B, T], `token_type_ids` where the model has segments, the visibility's, `last`
         [B] (place of each row's last piece), `unit_of` [B], `task/NAME` (empty: says whose batch it is), and
@@ -71,7 +68,7 @@ class Prepared:
         """
         rows = self.select(units)
         numbers = self.row_numbers(units)
-        width = -(-int(rows.lengths.max(initial=1)) // MULTIPLE) * MULTIPLE
+        width = int(rows.lengths.max(initial=1))
         arrays = {
             "input_ids": rows.padded(rows.piece_ids, fill=pad, length=width).astype(np.int64),
             "last": np.maximum(rows.lengths - 1, 0),
