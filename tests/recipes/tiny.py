@@ -19,6 +19,7 @@ from afterbert.recipes.recipe import Recipe
 from afterbert.training.checkpoint import Checkpoints, Saved
 from afterbert.training.feed import Feed
 from afterbert.training.identity import Identity
+from afterbert.training.parallel import Single
 from afterbert.training.precision import choose
 from afterbert.training.processes import Alone
 from afterbert.training.snapshot import restore_weights
@@ -101,7 +102,7 @@ def first_losses(recipe: Recipe, steps: int) -> list[float]:
     optimizer = recipe.training.optimizer.build(module)
     device = torch.device("cpu")
     stepper = Stepper(
-        module,
+        Single(module),
         optimizer,
         feed,
         recipe.training,

@@ -146,7 +146,7 @@ def slow_save(path, settings):
 
     def fill(self, *arguments):
         time.sleep(0.5)
-        real(self, *arguments)
+        return real(self, *arguments)
 
     Checkpoints._fill = fill
     toy_run.child(path, settings, evaluate=toy_evaluate)

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from toy_run import ToyModule, pose, toy_feed, toy_module, toy_training
 
+from afterbert.training.parallel import Single
 from afterbert.training.precision import Precision
 from afterbert.training.processes import Alone, Processes
 from afterbert.training.step import gradient, to_tensors
@@ -17,7 +18,8 @@ FP32 = Precision("fp32", "")
 
 def found(module, batches, *, precision=FP32, processes=None):
     module.zero_grad(set_to_none=True)
-    result = gradient(module, batches, device=CPU, precision=precision, processes=processes or Alone())
+    processes = processes or Alone()
+    result = gradient(Single(module), batches, device=CPU, precision=precision, processes=processes)
     return result, {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
 
 
@@ -94,8 +96,14 @@ class Two(Processes):
     def total(self, numbers):
         return [2 * number for number in numbers]
 
-    def any(self, flag):
-        return flag
+    def most(self, number):
+        return number
+
+    def each(self, value):
+        return [value, value]
+
+    def led(self, action):
+        return action()
 
 
 def test_counts_of_other_processes_and_their_averaging():

@@ -17,14 +17,17 @@ from torch import nn
 
 from afterbert.base.budget import Budget
 from afterbert.base.config import to_plain
+from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows, starts_of
 from afterbert.base.runs import RunFolder
 from afterbert.objectives import Batch, ObjectiveModule
 from afterbert.pretext.pairings import Plan
 from afterbert.training.config import Training
+from afterbert.training.distributed import joined
 from afterbert.training.feed import Feed
 from afterbert.training.identity import Identity
+from afterbert.training.launch import Launch
 from afterbert.training.loop import Outcome
 from afterbert.training.observers import Observer
 from afterbert.training.optimizers.adamw import AdamW
@@ -87,6 +90,8 @@ class ToyBackbone(nn.Module):
 
 class ToyModule(ObjectiveModule):
     """`memory`: a running mean that the next step sees, neither parameter nor buffer."""
+
+    slot_axis = None
 
     def __init__(self, *, dropout: float = 0.1, carries: bool = False):
         super().__init__()
@@ -239,4 +244,25 @@ def child(
     outcome = run_toy(
         Path(path), training, module=toy_module(carries=True), observers=[Slowly(slow)], **options
     )
+    raise SystemExit(outcome.exit_code)
+
+
+def member(
+    path: str, settings: dict, *, rank: int, size: int, port: int, timeout: float = 20.0, **options
+) -> None:
+    """The body of one of several processes of a run; what is printed about an error stands beside the run."""
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    torch.set_num_threads(1)
+    launch = Launch(rank=rank, size=size, local_rank=rank, address="127.0.0.1", port=port)
+    training = toy_training(**settings)
+    module = toy_module(**options.pop("module", {}))
+    observers = [observer() for observer in options.pop("observers", ())]
+    try:
+        with joined(launch, device=torch.device("cpu"), timeout=timeout) as processes:
+            outcome = run_toy(
+                Path(path), training, module=module, observers=observers, processes=processes, **options
+            )
+    except UserError as error:
+        Path(f"{path}-said-{rank}").write_text("\n".join(error.lines))
+        raise SystemExit(2) from None
     raise SystemExit(outcome.exit_code)

@@ -67,6 +67,9 @@ def run(arguments: list[str] | None = None) -> int:
     """The exit status of a command line."""
     share_cores_politely()
     keep_memory_between_steps()
+    rank = os.environ.get("RANK") or os.environ.get("SLURM_PROCID")
+    if rank is not None:  # torch's remarks on its own settings would come once for each process
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     try:
         status = build_app()(args=arguments, standalone_mode=False)
         return status if isinstance(status, int) else 0
@@ -76,6 +79,7 @@ def run(arguments: list[str] | None = None) -> int:
         return leave.exit_code
     except _UsageError as error:
         lines = (f"{error.format_message().rstrip('.')} (--help shows what there is, with an example)",)
+        lines = lines if rank in (None, "0") else ()  # each process of a launcher reads the same words
     except (typer.Abort, KeyboardInterrupt):
         print("stopped", file=sys.stderr)
         return 128 + signal.SIGINT

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from afterbert.base.config import build, digest, to_plain
 from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.plugins import name_of, names
@@ -28,6 +30,7 @@ from afterbert.text.sources import Source
 from afterbert.text.store import Store
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.tokenizers.pretrained import Pretrained as PretrainedTokenizer
+from afterbert.training.processes import Alone, Processes
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Request:
     sources: tuple[Source, ...] = field(default=())
 
 
-def run_pretraining(request: Request) -> int:
+def run_pretraining(request: Request, processes: Processes, device: torch.device) -> int:
     """The exit status: 0 finished, 143 or 130 stopped by a signal with everything saved."""
     if request.resume is not None:
         run, resolved, store = _opened(request)
@@ -58,11 +61,21 @@ def run_pretraining(request: Request) -> int:
         if imported is not None:
             resolved = _from(imported, resolved, request.start)
         if request.dry_run:
-            print(resolved.text(), end="")
+            if processes.leads:
+                print(resolved.text(), end="")
             return 0
-        store = store_for(request, resolved.recipe.tokenizer)
+        where = processes.led(lambda: str(store_for(request, resolved.recipe.tokenizer).folder))
+        store = Store.open(Path(where))
         run = run_folder_for(request.out, resolved, store, name=request.name)
-    result = train_and_report(run, resolved, store, imported=imported, allow_changes=request.allow_changes)
+    result = train_and_report(
+        run,
+        resolved,
+        store,
+        imported=imported,
+        allow_changes=request.allow_changes,
+        processes=processes,
+        device=device,
+    )
     return result.outcome.exit_code
 
 
@@ -73,8 +86,11 @@ def train_and_report(
     *,
     imported: Imported | None = None,
     allow_changes: bool = False,
+    processes: Processes | None = None,
+    device: torch.device | str = "cpu",
 ) -> Pretrained:
-    """Trains with a bar, then says what came out and where it lies."""
+    """Trains with a bar, then says what came out and where it lies; of several processes one does."""
+    processes = processes or Alone()
     weights = None
     if imported is not None:
         weights = {"backbone": imported.backbone} | (
@@ -83,10 +99,21 @@ def train_and_report(
         for note in imported.notes:
             console.print(f"note: {safe(note)}")
     console.print(f"run folder: {run.path}")
+    if processes.size > 1:
+        console.print(f"{processes.size} processes, each with its share of every batch")
     with Watch() as watch:
         result = pretrain(
-            resolved, store, run, observers=[watch], weights=weights, allow_changes=allow_changes
+            resolved,
+            store,
+            run,
+            observers=[watch],
+            weights=weights,
+            allow_changes=allow_changes,
+            processes=processes,
+            device=device,
         )
+    if not processes.leads:
+        return result
     if result.outcome.state != "finished":
         console.print(f"stopped at step {result.outcome.step}, everything saved; go on with:")
         console.print(f"  afterbert pretrain --resume {run.path}")

@@ -106,6 +106,8 @@ class PermutationLMModule(ObjectiveModule):
     `carried_state`; held-out rows are read without memory.
     """
 
+    slot_axis = 1
+
     def __init__(self, architecture: Permutation, backbone: nn.Module):
         super().__init__()
         self.backbone = backbone

@@ -40,6 +40,7 @@ from afterbert.training.checkpoint import Checkpoints
 from afterbert.training.feed import Feed
 from afterbert.training.identity import Identity
 from afterbert.training.observers import Observer
+from afterbert.training.processes import Alone, Processes
 from afterbert.training.snapshot import restore_weights
 from afterbert.training.trainer import Outcome, train
 
@@ -63,8 +64,10 @@ def pretrain(
     weights: Mapping[str, Mapping[str, Tensor]] | None = None,
     device: torch.device | str = "cpu",
     allow_changes: bool = False,
+    processes: Processes | None = None,
 ) -> Pretrained:
-    """Trains, or goes on training, the recipe on the store, in the run folder.
+    """Trains, or goes on training, the recipe on the store, in the run folder. Several processes call it alike;
+    process 0 writes what it comes to.
 
     weights: `backbone` and `lm_head` states to start from in place of fresh ones. Raises UserError for
     whatever the user can mend, before the first step.
@@ -81,8 +84,10 @@ def pretrain(
     for part, state in (weights or {}).items():
         getattr(module, part).load_state_dict(state)
     feed = feed_of(recipe, store, train_split)
-    write_atomically(run.recipe, resolved.text())
-    write_atomically(run.path / "data.json", json.dumps(store.summary(), indent=1))
+    processes = processes or Alone()
+    if processes.leads:
+        write_atomically(run.recipe, resolved.text())
+        write_atomically(run.path / "data.json", json.dumps(store.summary(), indent=1))
     outcome = train(
         run,
         module,
@@ -94,9 +99,10 @@ def pretrain(
         flops_per_step=flops_per_step(recipe, store),
         device=torch.device(device),
         allow_changes=allow_changes,
+        processes=processes,
     )
     evaluation = None
-    if outcome.state == "finished":
+    if outcome.state == "finished" and processes.leads:
         evaluation = finish(run, module, recipe, store, device=device)
     return Pretrained(run, outcome, module, evaluation)
 

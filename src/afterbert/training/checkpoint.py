@@ -26,6 +26,7 @@ import torch
 from afterbert.base.errors import UserError
 from afterbert.base.runs import sync_folder
 from afterbert.training import tensor_file
+from afterbert.training.processes import Alone, Processes
 from afterbert.training.tensor_file import Digest
 
 FORMAT = 1
@@ -61,24 +62,34 @@ class Saved:
 
 
 class Checkpoints:
-    """The folder of a run's checkpoints. One process writes it, under the run's lock."""
+    """The folder of a run's checkpoints, which one process writes under the run's lock. Of several processes each
+    writes its own files into a checkpoint, and process 0 does all else.
+    """
 
-    def __init__(self, folder: Path, *, keep: int):
+    def __init__(self, folder: Path, *, keep: int, processes: Processes | None = None):
         assert keep > 0
-        self.folder, self._keep = folder, keep
+        self.folder, self._keep, self._processes = folder, keep, processes or Alone()
         self._writes = 0  # by this object, rehearsals included
 
     def save(self, step: int, files: Mapping[str, Tensors], state: Mapping[str, Any]) -> Saved:
-        """Writes `files` (name without ending -> tensors) and `state`, verifies, and then forgets all but
-        the newest `keep`.
+        """Writes this process's `files` (name without ending -> tensors) and process 0's `state`, verifies,
+        and then forgets all but the newest `keep`.
 
         Raises SaveError when the disk is full; RuntimeError when the disk gives back other bytes than were
         written.
         """
-        saved = Saved(self.folder / f"step-{step:06d}", step)
-        if saved.path.exists() and why_bad(saved.path) is None:
+        saved = self.at(step)
+        if self._processes.led(lambda: saved.path.exists() and why_bad(saved.path) is None):
             return saved  # stopped again at the step it had resumed from
         beside = self._write(saved.path.name, files, state)
+        self._processes.led(lambda: self._put_in_place(saved, beside))
+        return saved
+
+    def at(self, step: int) -> Saved:
+        """The checkpoint of a step, made or yet to be made."""
+        return Saved(self.folder / f"step-{step:06d}", step)
+
+    def _put_in_place(self, saved: Saved, beside: Path) -> None:
         self._crash_point("before rename")
         if saved.path.exists():
             self._set_aside(saved.path)
@@ -86,15 +97,18 @@ class Checkpoints:
         sync_folder(self.folder)
         self._crash_point("before purge")
         self._purge()
-        return saved
 
     def rehearse(self, files: Mapping[str, Tensors], state: Mapping[str, Any]) -> int:
         """Writes and verifies a checkpoint of full size and removes it again. Returns its bytes; raises as
         `save`."""
         beside = self._write("rehearsal", files, state)
-        size = sum(entry.stat().st_size for entry in beside.iterdir())
-        shutil.rmtree(beside)
-        return size
+
+        def remove() -> int:
+            size = sum(entry.stat().st_size for entry in beside.iterdir())
+            shutil.rmtree(beside)
+            return size
+
+        return self._processes.led(remove)
 
     def latest(self) -> tuple[Saved | None, list[str]]:
         """The newest checkpoint that verifies, None where none was ever made, and a note for each damaged
@@ -137,42 +151,78 @@ class Checkpoints:
     def _write(self, name: str, files: Mapping[str, Tensors], state: Mapping[str, Any]) -> Path:
         """A whole, synced and verified checkpoint beside the others, not yet in its place."""
         self._writes += 1
-        needed = sum(tensor_file.size_of(tensors) for tensors in files.values())
+        needed = round(self._processes.total([sum(tensor_file.size_of(file) for file in files.values())])[0])
+        beside = self.folder / self._processes.led(lambda: self._begin(name, needed))
+        failed, digests = None, {}
+        try:
+            digests = self._fill(beside, files)
+        except OSError as error:
+            failed = error
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise
+        self._agree(failed, beside, needed)
+        all_digests = {
+            n: Digest(**d) for own in self._processes.each(_plain(digests)) for n, d in own.items()
+        }
+        self._processes.led(lambda: self._seal(beside, all_digests, state, needed))
+        return beside
+
+    def _begin(self, name: str, needed: int) -> str:
+        """The name of a new folder to write into."""
         self._check_space(needed)
         beside = self.folder / f".tmp-{name}-{os.getpid()}"
         self._crash_point("before write")
         try:
             beside.mkdir()
-            self._fill(beside, files, state)
-            sync_folder(beside)
-            why = why_bad(beside)
         except OSError as error:
-            shutil.rmtree(beside, ignore_errors=True)
-            if error.errno in _NO_SPACE:
-                raise self._too_small(needed, error.strerror or "disk full") from error
-            raise
-        except BaseException:
-            shutil.rmtree(beside, ignore_errors=True)
-            raise
-        if why is not None:
-            shutil.rmtree(beside, ignore_errors=True)
-            raise RuntimeError(f"the disk does not give back what was written to it: {beside.name}, {why}")
-        return beside
+            raise self._explained(error, needed) from error
+        return beside.name
 
-    def _fill(self, folder: Path, files: Mapping[str, Tensors], state: Mapping[str, Any]) -> None:
+    def _fill(self, folder: Path, files: Mapping[str, Tensors]) -> dict[str, Digest]:
+        """This process's files."""
         digests: dict[str, Digest] = {}
         for number, (name, tensors) in enumerate(files.items()):
             midway = (lambda: self._crash_point("mid file")) if number == 0 else None
             digests[name + _TENSORS] = tensor_file.write(folder / (name + _TENSORS), tensors, midway=midway)
-        text = json.dumps(state, indent=1, allow_nan=False).encode()
-        digests[STATE] = tensor_file.write_chunks(folder / STATE, [text])
-        self._crash_point("before manifest")
-        tensor_file.write_chunks(folder / MANIFEST, [_manifest(FORMAT, digests)])
+        return digests
+
+    def _agree(self, failed: OSError | None, beside: Path, needed: int) -> None:
+        """Raises in all processes what failed in any."""
+        whys = [why for why in self._processes.each(None if failed is None else list(failed.args[:2])) if why]
+        if not whys:
+            return
+        if self._processes.leads:
+            shutil.rmtree(beside, ignore_errors=True)
+        error = failed or OSError(*whys[0])
+        raise self._explained(error, needed) from error
+
+    def _seal(self, beside: Path, digests: dict[str, Digest], state: Mapping[str, Any], needed: int) -> None:
+        """Writes what makes a folder of files a checkpoint, and verifies it."""
+        try:
+            text = json.dumps(state, indent=1, allow_nan=False).encode()
+            digests[STATE] = tensor_file.write_chunks(beside / STATE, [text])
+            self._crash_point("before manifest")
+            tensor_file.write_chunks(beside / MANIFEST, [_manifest(FORMAT, digests)])
+            sync_folder(beside)
+            why = why_bad(beside)
+        except BaseException as error:
+            shutil.rmtree(beside, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise self._explained(error, needed) from error
+            raise
+        if why is not None:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise RuntimeError(f"the disk does not give back what was written to it: {beside.name}, {why}")
 
     def _check_space(self, needed: int) -> None:
         free = shutil.disk_usage(self.folder).free
         if free < needed:
             raise self._too_small(needed, "disk full")
+
+    def _explained(self, error: OSError, needed: int) -> OSError | SaveError:
+        """The error itself, or what it says about the space on the disk."""
+        return self._too_small(needed, error.strerror or "disk full") if error.errno in _NO_SPACE else error
 
     def _too_small(self, needed: int, what: str) -> SaveError:
         free = shutil.disk_usage(self.folder).free
@@ -233,6 +283,10 @@ def why_bad(path: Path) -> str | None:
         if tensor_file.digest(entries[name]) != files[name]:
             return f"{name} has other contents than were saved"
     return None
+
+
+def _plain(digests: Mapping[str, Digest]) -> dict[str, dict[str, Any]]:
+    return {name: asdict(digest) for name, digest in digests.items()}
 
 
 def _manifest(version: int, digests: Mapping[str, Digest]) -> bytes:

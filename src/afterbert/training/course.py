@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -78,13 +80,17 @@ class Course:
         write_atomically(path, json.dumps(asdict(self), indent=1) + "\n", sync=True)
 
     @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Course:
+        """From what `asdict` made of one."""
+        return cls(Budget(**plain["budget"]), plain["total_steps"], Rates(**plain["rates"]))
+
+    @classmethod
     def load(cls, path: Path) -> Course:
         """Raises UserError when the file is missing or damaged: the length of a run cannot be found out
         again.
         """
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            return cls(Budget(**found["budget"]), found["total_steps"], Rates(**found["rates"]))
+            return cls.of(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"{path} is missing or damaged, and with it the number of steps of this run; restore it"

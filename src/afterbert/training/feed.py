@@ -93,10 +93,8 @@ class Feed:
         With several processes each gets its share of the same rows. Raises UserError when the split has no
         rows.
         """
-        first = number * self.batch_size
-        mine = range(
-            first + self.batch_size * rank // world_size, first + self.batch_size * (rank + 1) // world_size
-        )
+        slots, first = self.slots(rank, world_size), number * self.batch_size
+        mine = range(first + slots.start, first + slots.stop)
         size = micro_batch_size or self.batch_size
         batches = []
         for part in self.parts(mine):
@@ -107,6 +105,10 @@ class Feed:
                     )
                 )
         return batches
+
+    def slots(self, rank: int, world_size: int) -> range:
+        """Which rows of every step a process reads; sizes differ by one where they do not divide evenly."""
+        return range(self.batch_size * rank // world_size, self.batch_size * (rank + 1) // world_size)
 
     def parts(self, rows: range) -> Iterator[Part]:
         """These rows, counted from the start of the run, by epoch."""

@@ -3,6 +3,7 @@ noise has no state."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from collections.abc import Mapping
@@ -13,8 +14,10 @@ import numpy as np
 import torch
 
 
-def seed(number: int) -> None:
-    """Starts all of them from one number."""
+def seed(number: int, *, rank: int = 0, step: int = 0) -> None:
+    """Starts all of them from one number; in another process, or at a later step, elsewhere."""
+    if rank or step:
+        number = int.from_bytes(hashlib.sha256(f"{number}/{rank}/{step}".encode()).digest()[:7])
     torch.manual_seed(number)
     np.random.seed(number % 2**32)
     random.seed(number)

@@ -18,6 +18,7 @@ from torch import nn
 from afterbert.base.errors import UserError
 from afterbert.training import tensor_file
 from afterbert.training.config import Training
+from afterbert.training.processes import Processes
 from afterbert.training.progress import SPIKE_WINDOW, Progress
 from afterbert.training.stepper import Fitted
 
@@ -53,10 +54,20 @@ class Verdict:
     kind: Literal["spike", "non_finite"] = "spike"
 
 
-def judge(found: Fitted, progress: Progress, training: Training, module: nn.Module, folder: Path) -> Verdict:
-    """What the figures of a step lead to; counts it in `progress`. A NaN or infinity never leads to an update.
+def judge(
+    found: Fitted,
+    progress: Progress,
+    training: Training,
+    module: nn.Module,
+    folder: Path,
+    *,
+    processes: Processes,
+) -> Verdict:
+    """What the figures of a step lead to, in all processes alike; counts it in `progress`. A NaN or infinity never
+    leads to an update.
 
-    Raises Diverged, after a diagnosis in `folder`, when the rules say "stop" or their limit is reached.
+    Raises Diverged, after a diagnosis in `folder` (one of each process where there are several), when the rules
+    say "stop" or their limit is reached.
     """
     loss, step = found.gradient.total, progress.step + 1
     if found.gradient.is_finite:
@@ -73,17 +84,27 @@ def judge(found: Fitted, progress: Progress, training: Training, module: nn.Modu
         f"part '{part}' of the loss is {found.gradient.losses[part]}"
         if part
         else "the gradient is not finite"
-    )
+    ) + _where(found, processes)
     limit = training.non_finite_limit
     if training.non_finite != "stop" and progress.non_finite <= limit:
         return Verdict(training.non_finite, f"step {step}: {what}; {training.non_finite}", "non_finite")
     folder = folder / f"step-{step:06d}"
-    write_diagnosis(folder, found, module, step=step)
+    own = folder if processes.size == 1 else folder / f"process-{processes.rank}"
+    write_diagnosis(own, found, module, step=step)
     often = "" if training.non_finite == "stop" else f" (time {progress.non_finite}, {limit} are allowed)"
     raise Diverged(
         f"step {step}: {what}{often}; nothing was learned from it, its batch lies in {folder}; "
         "lower learning_rate, or set non_finite to skip or rewind and resume"
     )
+
+
+def _where(found: Fitted, processes: Processes) -> str:
+    """In which of several processes the score was not finite, in words."""
+    if processes.size == 1:
+        return ""
+    is_bad = any(not math.isfinite(value) for sums in found.gradient.by_batch for value in sums.values())
+    bad = [str(rank) for rank, is_bad_there in enumerate(processes.each(is_bad)) if is_bad_there]
+    return f" (in process {', '.join(bad)} of {processes.size})" if bad else ""
 
 
 def write_diagnosis(folder: Path, found: Fitted, module: nn.Module, *, step: int) -> None:

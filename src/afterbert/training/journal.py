@@ -11,26 +11,28 @@ from afterbert.training.observers import Observer
 
 
 class Journal:
-    """Writes `metrics.jsonl` and `status.json` and calls the observers."""
+    """Writes `metrics.jsonl` and `status.json` and calls the observers. Without a run, as in all processes but
+    one, it says nothing."""
 
-    def __init__(self, run: RunFolder, observers: Sequence[Observer]):
-        self._run, self._observers = run, observers
+    def __init__(self, run: RunFolder | None, observers: Sequence[Observer]):
+        self._run, self._observers = run, observers if run is not None else ()
 
     def status(self, state: State, *, step: int, total_steps: int | None) -> None:
         """Where the run stands. Raises OSError when the run folder is gone."""
-        self._run.report(state=state, step=step, total_steps=total_steps)
+        if self._run is not None:
+            self._run.report(state=state, step=step, total_steps=total_steps)
 
     def started(self, *, step: int, total_steps: int) -> None:
         for observer in self._observers:
             observer.on_start(step=step, total_steps=total_steps)
 
     def step(self, record: Mapping[str, Any]) -> None:
-        self._run.metrics.append(record)
+        self._append(record)
         for observer in self._observers:
             observer.on_step(record)
 
     def evaluation(self, record: Mapping[str, Any]) -> None:
-        self._run.metrics.append(record)
+        self._append(record)
         for observer in self._observers:
             observer.on_evaluation(record)
 
@@ -40,6 +42,10 @@ class Journal:
 
     def note(self, text: str, *, step: int, kind: str = "note", **facts: Any) -> None:
         """Something out of the ordinary; `kind` and `facts` let a report find it."""
-        self._run.metrics.append({"kind": kind, "step": step, "text": text, **facts})
+        self._append({"kind": kind, "step": step, "text": text, **facts})
         for observer in self._observers:
             observer.on_note(text)
+
+    def _append(self, record: Mapping[str, Any]) -> None:
+        if self._run is not None:
+            self._run.metrics.append(record)

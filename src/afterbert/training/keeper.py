@@ -9,7 +9,7 @@ import torch
 
 import afterbert
 from afterbert.objectives import ObjectiveModule
-from afterbert.training import snapshot
+from afterbert.training import generators, snapshot
 from afterbert.training.checkpoint import Checkpoints, Saved
 from afterbert.training.feed import Feed
 from afterbert.training.identity import Identity
@@ -29,12 +29,23 @@ class Keeper:
         feed: Feed,
         identity: Identity,
         *,
+        seed: int,
         device: torch.device,
         processes: Processes,
     ):
         self.checkpoints = checkpoints
         self._module, self._optimizer, self._feed, self._identity = module, optimizer, feed, identity
-        self._device, self._processes = device, processes
+        self._seed, self._device, self._processes = seed, device, processes
+
+    def latest(self) -> tuple[Saved | None, list[str]]:
+        """As `Checkpoints.latest`, which process 0 asks for all."""
+
+        def look() -> tuple[int | None, list[str]]:
+            saved, notes = self.checkpoints.latest()
+            return saved.step if saved else None, notes
+
+        step, notes = self._processes.led(look)
+        return None if step is None else self.checkpoints.at(step), notes
 
     def save(self, progress: Progress, precision: Precision) -> Saved:
         """A checkpoint of this very state. Raises SaveError when the disk is full."""
@@ -49,16 +60,20 @@ class Keeper:
     def restore(self, saved: Saved) -> Progress:
         """Puts weights, optimizer, generators and feed back and returns the progress of that moment."""
         state = saved.state()
-        snapshot.restore(
+        progress = Progress(**state["progress"])
+        has_generators = snapshot.restore(
             self._module,
             self._optimizer,
             tensors=saved.tensors,
             scalars=state["optimizer"],
             device=self._device,
             rank=self._processes.rank,
+            size=state["made_with"].get("processes", 1),
         )
+        if not has_generators:  # there were fewer processes
+            generators.seed(self._seed, rank=self._processes.rank, step=progress.step)
         self._feed.recall(state["epoch_starts"])
-        return Progress(**state["progress"])
+        return progress
 
     def compare(self, saved: Saved, *, allow_changes: bool) -> tuple[Precision, list[str]]:
         """The precision a checkpoint was made in, and notes on what is not as it was then.
@@ -78,7 +93,9 @@ class Keeper:
         return saved.state()["identity"] != self._identity.plain()
 
     def _capture(self) -> tuple[dict, dict]:
-        return snapshot.capture(self._module, self._optimizer, device=self._device, rank=self._processes.rank)
+        rank, size = self._processes.rank, self._processes.size
+        slots = self._feed.slots(rank, size) if size > 1 else None
+        return snapshot.capture(self._module, self._optimizer, device=self._device, rank=rank, slots=slots)
 
     def _state(self, progress: Progress, precision: Precision, scalars: dict) -> dict:
         row = progress.data_step * self._feed.batch_size

@@ -9,9 +9,9 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
-from typing import Literal
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import torch
 
@@ -28,6 +28,7 @@ from afterbert.training.guards import judge
 from afterbert.training.interrupts import Interrupted, Interrupts
 from afterbert.training.journal import Journal
 from afterbert.training.keeper import Keeper
+from afterbert.training.parallel import Parallel
 from afterbert.training.precision import Precision, choose
 from afterbert.training.processes import Processes
 from afterbert.training.progress import Progress
@@ -73,7 +74,6 @@ class Loop:
         self,
         *,
         run: RunFolder,
-        module: ObjectiveModule,
         optimizer: torch.optim.Optimizer,
         feed: Feed,
         training: Training,
@@ -82,13 +82,15 @@ class Loop:
         evaluate: Evaluate | None,
         flops_per_step: float | None,
         device: torch.device,
+        parallel: Parallel,
         processes: Processes,
         interrupts: Interrupts,
     ):
-        self.run, self.module, self.optimizer = run, module, optimizer
+        self.run, self.module, self.optimizer = run, parallel.module, optimizer
         self.feed, self.training, self.keeper, self.journal = feed, training, keeper, journal
         self.evaluate, self.flops_per_step = evaluate, flops_per_step
         self.device, self.processes, self.interrupts = device, processes, interrupts
+        self.parallel = parallel
         self.course: Course | None = None
         self.figures: Mapping[str, float] | None = None
         self.saved_step: int | None = None
@@ -100,44 +102,55 @@ class Loop:
 
     def run_to_end(self, notes: list[str], *, allow_changes: bool) -> Outcome:
         """Begins or resumes, and trains until the budget is spent or a signal comes."""
-        self.run.report(state="starting", message="", step=0, total_steps=None)
+        self.processes.led(self._open)
         self.module.train()
-        self.keeper.checkpoints.sweep()
-        saved, damaged = self.keeper.checkpoints.latest()
+        saved, damaged = self.keeper.latest()
         notes = notes + damaged
-        if saved is not None and saved.step == 0 and self._may_begin_anew(saved):
-            self._forget(saved)
+        if saved is not None and saved.step == 0 and self._forgotten(saved):
             saved = None
         notes += self._begin() if saved is None else self._resume(saved, allow_changes=allow_changes)
         for text in notes:
             self._note(text)
-        if self.progress.step == 0 and not self.run.course.exists():
+        if self.progress.step == 0 and not self._has_length():
             self._fix_length()
-        if self.progress.step > 0 or self.run.course.exists():  # else a signal came first
-            self.course = self._read_course()
+        if self.progress.step > 0 or self._has_length():  # else a signal came first
+            self.course = Course.of(self.processes.led(self._read_course))
             self._train(self.course)
         return self._ended()
 
-    def _may_begin_anew(self, saved: Saved) -> bool:
-        """Whether the recipe was mended (or the data) before the first step was made."""
-        learned = any(record["kind"] == "step" for record in self.run.metrics.read())
-        return not learned and self.keeper.is_of_another_run(saved)
+    def _open(self) -> None:
+        self.run.report(state="starting", message="", step=0, total_steps=None)
+        self.keeper.checkpoints.sweep()
 
-    def _forget(self, saved: Saved) -> None:
-        """Takes back the beginning of a run that has learned nothing yet."""
-        self.run.metrics.trim(-1)
-        self.run.course.unlink(missing_ok=True)
-        self.keeper.checkpoints.forget(saved)
+    def _has_length(self) -> bool:
+        return self.processes.led(self.run.course.exists)
+
+    def _forgotten(self, saved: Saved) -> bool:
+        """Takes back the beginning of a run that has learned nothing yet, where its recipe was mended (or the
+        data). Returns whether it did.
+        """
+
+        def forget() -> bool:
+            learned = any(record["kind"] == "step" for record in self.run.metrics.read())
+            if learned or not self.keeper.is_of_another_run(saved):
+                return False
+            self.run.metrics.trim(-1)
+            self.run.course.unlink(missing_ok=True)
+            self.keeper.checkpoints.forget(saved)
+            return True
+
+        return self.processes.led(forget)
 
     def _begin(self) -> list[str]:
         """A new run, with a checkpoint of step 0."""
-        if self.run.metrics.read():
+        if self.processes.led(lambda: bool(self.run.metrics.read())):
             raise UserError(
                 f"run folder {self.run.path} has metrics but no checkpoint; restore its checkpoints, "
                 "or delete the folder to start anew"
             )
-        generators.seed(self.training.seed)
-        self._set_precision(choose(self.training.precision, self.device))
+        generators.seed(self.training.seed, rank=self.processes.rank)
+        chosen = self.processes.led(lambda: asdict(choose(self.training.precision, self.device)))
+        self._set_precision(Precision(**chosen))
         self.progress = Progress(self._asked_micro_batch_size, self._asked_micro_batch_size)
         self.progress.evaluation_due = self.evaluate is not None and (
             self.training.evaluate_every is not None or courses.needs_timing(self.training)
@@ -155,13 +168,17 @@ class Loop:
             self.progress.asked_micro_batch_size = self._asked_micro_batch_size
         self.seconds_before, self.saved_step = self.progress.seconds, saved.step
         self.tokens_at_log = self.progress.tokens
+        self.figures = self.processes.led(lambda: self._trimmed(saved.step))
+        return [*notes, f"resumed from {saved.path.name}"]
+
+    def _trimmed(self, step: int) -> Mapping[str, float] | None:
+        """Takes back what was said after a step; the figures of the last evaluation before."""
         comes_again = ["rewind"] + ["evaluation"] * self.progress.evaluation_due
-        self.run.metrics.trim(saved.step, without=tuple(comes_again))
+        self.run.metrics.trim(step, without=tuple(comes_again))
         evaluations = [
             record["figures"] for record in self.run.metrics.read() if record["kind"] == "evaluation"
         ]
-        self.figures = evaluations[-1] if evaluations else None
-        return [*notes, f"resumed from {saved.path.name}"]
+        return evaluations[-1] if evaluations else None
 
     @property
     def _asked_micro_batch_size(self) -> int:
@@ -170,7 +187,7 @@ class Loop:
     def _set_precision(self, precision: Precision) -> None:
         self.precision = precision
         self.stepper = Stepper(
-            self.module,
+            self.parallel,
             self.optimizer,
             self.feed,
             self.training,
@@ -183,11 +200,12 @@ class Loop:
         finished = self.course is not None and not self._unfinished(self.course)
         state: Literal["finished", "preempted"] = "finished" if finished else "preempted"
         self._status(state)
+        signum = self._signal()
         return Outcome(
             state=state,
             step=self.progress.step,
             total_steps=self.course.total_steps if self.course else None,
-            signal=None if finished else self.interrupts.signum,
+            signal=None if finished else signum,
             evaluation=self.figures,
         )
 
@@ -206,6 +224,9 @@ class Loop:
             return
         spent = time.monotonic() - self.entered
         timing = Timing(step, evaluation, checkpoint, spent) if courses.needs_timing(self.training) else None
+        self.processes.led(lambda: self._lay_out(timing))
+
+    def _lay_out(self, timing: Timing | None) -> None:
         rates = courses.rates_of(self.feed, flops_per_step=self.flops_per_step, timing=timing)
         courses.lay_out(self.training, rates, timing).save(self.run.course)
 
@@ -226,7 +247,7 @@ class Loop:
         if not self._must_stop():
             self.keeper.rehearse(self.progress, self.precision)
         checkpoint = time.monotonic() - before
-        first, _ = self.keeper.checkpoints.latest()
+        first, _ = self.keeper.latest()
         assert first is not None
         assert first.step == 0
         fits = self.progress.micro_batch_size
@@ -236,6 +257,10 @@ class Loop:
         return sum(timed) / len(timed), checkpoint
 
     def _timed_enough(self, durations: Sequence[float]) -> bool:
+        """By the clock of process 0."""
+        return self.processes.any(self.processes.leads and self._is_enough(durations))
+
+    def _is_enough(self, durations: Sequence[float]) -> bool:
         if not courses.needs_timing(self.training):
             return len(durations) >= 1
         budget = self.training.budget
@@ -245,15 +270,15 @@ class Loop:
         timed = durations[_WARM_STEPS:]
         return len(timed) >= _TIMED_STEPS and sum(timed) >= min(_TIMED_SHARE * whole, _TIMED_SECONDS)
 
-    def _read_course(self) -> Course:
-        """The course of this run; where changes are allowed and the budget did, laid out anew from the same
-        rates.
+    def _read_course(self) -> dict[str, Any]:
+        """The course of this run, plain; where changes are allowed and the budget did, laid out anew from the
+        same rates.
         """
         course = Course.load(self.run.course)
         if course.budget != self.training.budget:
             course = courses.lay_out(self.training, course.rates)
             course.save(self.run.course)
-        return course
+        return asdict(course)
 
     # The loop
 
@@ -287,8 +312,9 @@ class Loop:
                     self._save()
         finally:
             batches.close()
-        if self.interrupts.signum is not None and self._unfinished(course):
-            name, took = signal.Signals(self.interrupts.signum).name, self.save_seconds
+        signum = self._signal()
+        if signum is not None and self._unfinished(course):
+            name, took = signal.Signals(signum).name, self.save_seconds
             self._note(
                 f"{name}: saving step {self.progress.step}, which last took {took:.1f} s; once more ends at once"
             )
@@ -298,7 +324,11 @@ class Loop:
         return self.progress.step < course.total_steps or self.progress.evaluation_due
 
     def _must_stop(self) -> bool:
-        return self.processes.any(self.interrupts.signum is not None)
+        return self._signal() is not None
+
+    def _signal(self) -> int | None:
+        """The signal that any process received."""
+        return round(self.processes.most(self.interrupts.signum or 0)) or None
 
     def _batches(self) -> Generator[list[Batch], None, None]:
         return self.feed.steps(
@@ -313,7 +343,9 @@ class Loop:
         """One step of the run: an update, or none when the rules say so."""
         carried = snapshot.carried(self.module)
         found = self._gradient(batches)
-        verdict = judge(found, self.progress, self.training, self.module, self.run.diagnosis)
+        verdict = judge(
+            found, self.progress, self.training, self.module, self.run.diagnosis, processes=self.processes
+        )
         if verdict.why:
             self._note(verdict.why, kind=verdict.kind, step=self.progress.step + 1, loss=found.gradient.total)
         if verdict.do == "rewind":
@@ -326,8 +358,7 @@ class Loop:
             snapshot.restore_carried(self.module, carried)
         self.optimizer.zero_grad(set_to_none=True)
         self.progress.step += 1
-        mine = sum(batch.num_tokens for batch in found.batches)
-        self.progress.tokens += round(self.processes.total([mine])[0])
+        self.progress.tokens += found.gradient.num_tokens
         self.progress.empty += not any(found.gradient.counts.values())
         if self.progress.step % self.training.log_every == 0 or self.progress.step == course.total_steps:
             self._log(found.gradient.norm, course)
@@ -350,13 +381,13 @@ class Loop:
     def _rewind(self) -> None:
         """Back to the newest checkpoint, and past the data that led here from it."""
         bad = self.progress
-        saved, _ = self.keeper.checkpoints.latest()
+        saved, _ = self.keeper.latest()
         assert saved is not None
         self.optimizer.zero_grad(set_to_none=True)
         self.progress = self.keeper.restore(saved)
         self.progress.batches_passed_over = bad.data_step + 1 - saved.step
         self.progress.non_finite, self.progress.micro_batch_size = bad.non_finite, bad.micro_batch_size
-        self.run.metrics.trim(saved.step)
+        self.processes.led(lambda: self.run.metrics.trim(saved.step))
         self.tokens_at_log = self.progress.tokens
         self._note(
             f"step {bad.step + 1} was not finite; back to step {saved.step}, passing over its data",
@@ -405,11 +436,11 @@ class Loop:
         assert self.evaluate is not None
         self._status("evaluating")
         before = time.monotonic()
-        try:
-            with snapshot.undisturbed(self.module, self.device), self.interrupts.breaking():
-                found = self.evaluate(self.module, self.progress.step)
-                figures = {name: float(value) for name, value in found.items()}
-        except Interrupted:
+        figures: dict[str, float] | None = None
+        with suppress(Interrupted), snapshot.undisturbed(self.module, self.device), self._breaking():
+            found = self.evaluate(self.module, self.progress.step)
+            figures = {name: float(value) for name, value in found.items()}
+        if self.processes.any(figures is None):
             return
         self.progress.evaluation_due = False
         self.figures = figures
@@ -418,6 +449,10 @@ class Loop:
         self.journal.evaluation(
             {"kind": "evaluation", "step": self.progress.step, "figures": figures, "seconds": seconds}
         )
+
+    def _breaking(self) -> AbstractContextManager:
+        """Inside, a signal breaks work off, unless other processes would wait for this one in its midst."""
+        return nullcontext() if self.parallel.meets_in_passes else self.interrupts.breaking()
 
     def _save(self) -> None:
         """A checkpoint of this step unless there is one. Raises SaveError when the disk is full and the rules
@@ -428,7 +463,7 @@ class Loop:
         self._status("saving")
         before = time.monotonic()
         self.progress.seconds = self._seconds()
-        self.run.metrics.sync()
+        self.processes.led(self.run.metrics.sync)
         try:
             saved = self.keeper.save(self.progress, self.precision)
         except SaveError as error:

@@ -3,24 +3,57 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from afterbert.base.errors import UserError
+
+T = TypeVar("T")
+
+
+class ProcessLost(UserError):
+    """Another process of the run is gone, so nothing can be learned until the run is resumed."""
 
 
 class Processes(ABC):
     """The processes of one run, of which this is number `rank` of `size`. Calls are collective: all make them
-    in the same order.
+    in the same order. Values are JSON.
     """
 
     rank: int
     size: int
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the one that writes and speaks."""
+        return self.rank == 0
 
     @abstractmethod
     def total(self, numbers: Sequence[float]) -> list[float]:
         """Each number [N] summed over all processes, in float64 (counts stay exact)."""
 
     @abstractmethod
+    def most(self, number: float) -> float:
+        """The largest that any process has."""
+
+    @abstractmethod
+    def each(self, value: Any) -> list[Any]:
+        """What every process gave, by rank."""
+
+    @abstractmethod
+    def led(self, action: Callable[[], T]) -> T:
+        """What `action` gives in process 0, for all; it may take any time, and is not called elsewhere.
+
+        A UserError raised there is raised in all.
+        """
+
     def any(self, flag: bool) -> bool:
         """Whether the flag is up in any process."""
+        return self.most(flag) > 0
+
+    def lost(self, error: BaseException) -> ProcessLost | None:
+        """What an error says about another process that is gone; None where it has other causes."""
+        return None
 
 
 class Alone(Processes):
@@ -32,5 +65,11 @@ class Alone(Processes):
     def total(self, numbers: Sequence[float]) -> list[float]:
         return list(numbers)
 
-    def any(self, flag: bool) -> bool:
-        return flag
+    def most(self, number: float) -> float:
+        return number
+
+    def each(self, value: Any) -> list[Any]:
+        return [value]
+
+    def led(self, action: Callable[[], T]) -> T:
+        return action()

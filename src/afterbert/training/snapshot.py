@@ -3,7 +3,7 @@ back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -22,7 +22,11 @@ class Carries(Protocol):
 
     The trainer keeps what `carried_state` gave and hands it back (on the device it trains on; nothing before
     the first step) after a resume, or when a step is undone: its tensors must not be changed in place.
+    `slot_axis`: the dimension of the tensors that counts row slots, of which each process has its own; None
+    where what is carried belongs to no slot (then process 0's counts).
     """
+
+    slot_axis: int | None
 
     def carried_state(self) -> Mapping[str, torch.Tensor]: ...
 
@@ -30,19 +34,30 @@ class Carries(Protocol):
 
 
 def capture(
-    module: nn.Module, optimizer: torch.optim.Optimizer, *, device: torch.device, rank: int
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *,
+    device: torch.device,
+    rank: int = 0,
+    slots: range | None = None,
 ) -> tuple[dict[str, dict[str, torch.Tensor]], dict[str, Any]]:
-    """All of it: file name -> tensors, and the optimizer's scalars for `state.json`."""
+    """What process `rank` keeps: file name -> tensors, and the optimizer's scalars for `state.json`.
+
+    Weights and optimizer are process 0's to keep. slots: the row slots of this process; None: all.
+    """
     of_optimizer = optimizer_state(optimizer, module)
-    files = {
-        "model": weights(module),
-        "optim": of_optimizer.tensors,
-        f"rng-{rank}": Generators.now(device).packed(),
-        "carried": carried(module),
-    }
-    return {
-        name: tensors for name, tensors in files.items() if tensors or name != "carried"
-    }, of_optimizer.scalars
+    files = {f"rng-{rank}": Generators.now(device).packed()}
+    if rank == 0:
+        files = {"model": weights(module), "optim": of_optimizer.tensors, **files}
+    if memory := carried(module):
+        axis = module.slot_axis if isinstance(module, Carries) else None
+        if axis is not None and slots is not None:
+            files[f"carried-{rank}"] = {
+                name: tensor.narrow(axis, slots.start, len(slots)) for name, tensor in memory.items()
+            }
+        elif rank == 0:
+            files["carried"] = memory
+    return files, of_optimizer.scalars
 
 
 def restore(
@@ -52,18 +67,23 @@ def restore(
     tensors: Callable[[str], Mapping[str, torch.Tensor]],
     scalars: Mapping[str, Mapping[str, Any]],
     device: torch.device,
-    rank: int,
-) -> None:
-    """The inverse of `capture`; `tensors` reads a file by its name. Raises UserError when they do not fit the
-    module.
+    rank: int = 0,
+    size: int = 1,
+) -> bool:
+    """The inverse of `capture` by `size` processes; `tensors` reads a file by its name. Returns whether there were
+    generators for process `rank`. Raises UserError when they do not fit the module.
     """
     restore_weights(module, tensors("model"))
     of_optimizer = OptimizerState(
         dict(tensors("optim")), {name: dict(value) for name, value in scalars.items()}
     )
     restore_optimizer(optimizer, module, of_optimizer)
-    restore_carried(module, {name: tensor.to(device) for name, tensor in tensors("carried").items()})
-    Generators.unpacked(tensors(f"rng-{rank}")).put_back(device)
+    memory = tensors("carried") or _joined(module, [tensors(f"carried-{other}") for other in range(size)])
+    restore_carried(module, {name: tensor.to(device) for name, tensor in memory.items()})
+    generators = tensors(f"rng-{rank}")
+    if generators:
+        Generators.unpacked(generators).put_back(device)
+    return bool(generators)
 
 
 def carried(module: nn.Module) -> dict[str, torch.Tensor]:
@@ -75,6 +95,14 @@ def restore_carried(module: nn.Module, state: Mapping[str, torch.Tensor]) -> Non
     """Undoes what steps did to `carried`."""
     if isinstance(module, Carries):
         module.load_carried_state(state)
+
+
+def _joined(module: nn.Module, shares: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """What the processes carried, as one process would."""
+    axis = module.slot_axis if isinstance(module, Carries) else None
+    if axis is None or not all(shares):
+        return {}
+    return {name: torch.cat([share[name] for share in shares], axis) for name in shares[0]}
 
 
 def weights(module: nn.Module) -> dict[str, torch.Tensor]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from afterbert.objectives import Batch, ObjectiveModule
+from afterbert.objectives import Batch
+from afterbert.training import snapshot
+from afterbert.training.parallel import Parallel
 from afterbert.training.precision import Precision
 from afterbert.training.processes import Processes
 
@@ -20,7 +23,7 @@ class Gradient:
 
     losses: part -> mean over the whole step; total: their weighted sum; norm: of the whole gradient, before
     clipping; by_batch: part -> sum of each of this process's micro-batches; counts: part -> how many things
-    the step asked.
+    the step asked; num_tokens: pieces that it read, in all processes.
     """
 
     losses: dict[str, float]
@@ -28,6 +31,7 @@ class Gradient:
     norm: float
     by_batch: list[dict[str, float]]
     counts: dict[str, int]
+    num_tokens: int
 
     @property
     def is_finite(self) -> bool:
@@ -35,7 +39,7 @@ class Gradient:
 
 
 def gradient(
-    module: ObjectiveModule,
+    parallel: Parallel,
     batches: Sequence[Batch],
     *,
     device: torch.device,
@@ -47,11 +51,18 @@ def gradient(
     The counts of all micro-batches and processes are added first, so each pass back-propagates its share of
     weight * sum / max(count, 1) of the whole step. A step that asks nothing gives losses 0.
     """
-    counts = total_counts(batches, processes)
-    sums = [_pass(module, batch, counts, device, precision, processes) for batch in batches]
-    names = sorted(set().union(*sums))
+    module = parallel.module
+    counts, num_tokens = total_counts(batches, module.loss_weights, processes)
+    idle = parallel.idle_passes(len(batches), processes)
+    sums = []
+    for number, batch in enumerate(batches):
+        with nullcontext() if number + 1 == len(batches) and not idle else parallel.apart():
+            sums.append(_pass(parallel, batch, counts, device, precision, processes.size))
+    if idle:
+        _pass_idly(parallel, batches[-1], idle, counts, device, precision)
     norm = grad_norm(module)
     zero = torch.zeros((), device=device)
+    names = sorted(counts)
     # All figures cross from the device at once: each crossing waits for all that was asked of it before.
     flat = torch.stack([norm, *(batch.get(name, zero).float() for batch in sums for name in names)])
     norm_value, *values = flat.double().tolist()
@@ -64,14 +75,23 @@ def gradient(
         norm=norm_value,
         by_batch=by_batch,
         counts=counts,
+        num_tokens=num_tokens,
     )
 
 
-def total_counts(batches: Sequence[Batch], processes: Processes) -> dict[str, int]:
-    """Part -> how many things the whole step asks, over all micro-batches and processes."""
-    names = sorted(set().union(*(batch.counts for batch in batches)))
+def total_counts(
+    batches: Sequence[Batch], parts: Collection[str], processes: Processes
+) -> tuple[dict[str, int], int]:
+    """Part -> how many things the whole step asks, over all micro-batches and processes, for those `parts` that
+    any batch counts; and how many tokens it reads.
+    """
+    names = sorted(parts)
     mine = [sum(batch.counts.get(name, 0) for batch in batches) for name in names]
-    return {name: round(count) for name, count in zip(names, processes.total(mine))}
+    named = [any(name in batch.counts for batch in batches) for name in names]
+    tokens = sum(batch.num_tokens for batch in batches)
+    found = [round(number) for number in processes.total([tokens, *mine, *named])]
+    asked = zip(names, found[1:], found[1 + len(names) :])
+    return {name: count for name, count, is_named in asked if is_named}, found[0]
 
 
 def grad_norm(module: torch.nn.Module) -> torch.Tensor:
@@ -93,21 +113,24 @@ def to_tensors(arrays: Mapping[str, np.ndarray], device: torch.device) -> dict[s
 
 
 def _pass(
-    module: ObjectiveModule,
+    parallel: Parallel,
     batch: Batch,
     counts: Mapping[str, int],
     device: torch.device,
     precision: Precision,
-    processes: Processes,
+    share: float,
 ) -> dict[str, torch.Tensor]:
-    """One micro-batch forward and backward; part -> its sum, detached."""
+    """One micro-batch forward and backward; part -> its sum, detached.
+
+    share: the number of processes: DDP and FSDP average gradients over them, but the counts are of all, so the
+    average is undone.
+    """
     with precision.autocast(device):
-        scores = module(to_tensors(batch.arrays, device))
+        scores = parallel.scores(to_tensors(batch.arrays, device))
     unknown = scores.keys() - counts.keys()
     assert not unknown, f"the batch gives no count for the score's {sorted(unknown)}"
-    # DDP and FSDP average gradients over processes; the counts are of all of them, so the average is undone.
     shares = [
-        score.float() * (processes.size * module.loss_weights[name] / max(counts[name], 1))
+        score.float() * (share * parallel.module.loss_weights[name] / max(counts[name], 1))
         for name, score in scores.items()
     ]
     if shares:
@@ -115,3 +138,19 @@ def _pass(
         if loss.requires_grad:
             loss.backward()
     return {name: score.detach() for name, score in scores.items()}
+
+
+def _pass_idly(
+    parallel: Parallel,
+    batch: Batch,
+    times: int,
+    counts: Mapping[str, int],
+    device: torch.device,
+    precision: Precision,
+) -> None:
+    """Passes that change nothing, because other processes have more micro-batches and wait at each."""
+    carried = snapshot.carried(parallel.module)
+    for number in range(times):
+        with nullcontext() if number + 1 == times else parallel.apart():
+            _pass(parallel, batch, counts, device, precision, 0.0)
+    snapshot.restore_carried(parallel.module, carried)

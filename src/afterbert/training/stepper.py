@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import torch
 
 from afterbert.base.errors import UserError
-from afterbert.objectives import Batch, ObjectiveModule
+from afterbert.objectives import Batch
 from afterbert.training import snapshot
 from afterbert.training.config import Training
 from afterbert.training.feed import Feed
 from afterbert.training.generators import Generators
+from afterbert.training.parallel import Parallel
 from afterbert.training.precision import Precision
 from afterbert.training.processes import Processes
 from afterbert.training.step import Gradient, gradient
@@ -34,7 +35,7 @@ class Stepper:
 
     def __init__(
         self,
-        module: ObjectiveModule,
+        parallel: Parallel,
         optimizer: torch.optim.Optimizer,
         feed: Feed,
         training: Training,
@@ -43,7 +44,8 @@ class Stepper:
         precision: Precision,
         processes: Processes,
     ):
-        self._module, self._optimizer, self._feed, self._training = module, optimizer, feed, training
+        self._parallel, self._optimizer, self._feed, self._training = parallel, optimizer, feed, training
+        self._module = parallel.module
         self._device, self._precision, self._processes = device, precision, processes
 
     def gradient(self, batches: Sequence[Batch], *, data_step: int, micro_batch_size: int) -> Fitted:
@@ -51,7 +53,8 @@ class Stepper:
         when memory runs out.
 
         Every try starts from the same generators and carried state. Raises UserError when a single row does
-        not fit, or when smaller micro-batches would fit but the recipe says "stop".
+        not fit, or when smaller micro-batches would fit but the recipe says "stop". Several processes do not
+        try again, since the others are in the midst of the step.
         """
         generators, carried = Generators.now(self._device), snapshot.carried(self._module)
         size = micro_batch_size
@@ -61,6 +64,11 @@ class Stepper:
                     "memory runs out with a single row; take shorter rows or a smaller model, or free memory"
                 )
             size = (size + 1) // 2
+            if self._processes.size > 1:
+                raise UserError(
+                    f"memory runs out with micro-batches of {micro_batch_size} rows; set micro_batch_size to "
+                    f"{size}, which gives the same gradients, and start again"
+                )
             self._optimizer.zero_grad(set_to_none=True)
             generators.put_back(self._device)
             snapshot.restore_carried(self._module, carried)
@@ -90,7 +98,7 @@ class Stepper:
         """The gradient; None when memory ran out. What the failed pass held is free once this returns."""
         try:
             return gradient(
-                self._module,
+                self._parallel,
                 batches,
                 device=self._device,
                 precision=self._precision,

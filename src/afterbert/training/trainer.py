@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import torch
 
+from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
 from afterbert.objectives import ObjectiveModule
 from afterbert.training.checkpoint import Checkpoints
@@ -22,7 +23,8 @@ from afterbert.training.journal import Journal
 from afterbert.training.keeper import Keeper
 from afterbert.training.loop import Evaluate, Loop, Outcome
 from afterbert.training.observers import Observer
-from afterbert.training.processes import Alone, Processes
+from afterbert.training.parallel import Replicas, Single
+from afterbert.training.processes import Alone, Processes, ProcessLost
 
 
 def train(
@@ -49,33 +51,61 @@ def train(
     SIGTERM or Ctrl-C: the step is finished, a checkpoint saved, the outcome is "preempted"; that takes one
     step and one save. A second signal ends the process at once.
 
+    Several processes call it alike, with the same arguments and the same fresh weights; only process 0 writes,
+    beside its share of a checkpoint, and calls observers.
+
     Raises UserError (among them Diverged and SaveError) for what the user can mend; the status then says
     "failed".
     """
     device, processes = torch.device(device), processes or Alone()
-    with run.locked() as note, Interrupts() as interrupts, _repeatable(device, training):
+    if processes.size > training.batch_size:
+        raise UserError(
+            f"batch_size {training.batch_size} is less than one row for each of {processes.size} processes; "
+            "start fewer, or take a larger batch"
+        )
+    with ExitStack() as stack:
+        note = processes.led(lambda: stack.enter_context(run.locked()))
+        interrupts = stack.enter_context(Interrupts())
+        stack.enter_context(_repeatable(device, training))
+        parallel = Single(module) if processes.size == 1 else Replicas(module)
         optimizer = training.optimizer.build(module)
-        checkpoints = Checkpoints(run.checkpoints, keep=training.keep_checkpoints)
+        checkpoints = Checkpoints(run.checkpoints, keep=training.keep_checkpoints, processes=processes)
         loop = Loop(
             run=run,
-            module=module,
             optimizer=optimizer,
             feed=feed,
             training=training,
-            keeper=Keeper(checkpoints, module, optimizer, feed, identity, device=device, processes=processes),
-            journal=Journal(run, observers),
+            keeper=Keeper(
+                checkpoints,
+                module,
+                optimizer,
+                feed,
+                identity,
+                seed=training.seed,
+                device=device,
+                processes=processes,
+            ),
+            journal=Journal(run if processes.leads else None, observers),
             evaluate=evaluate,
             flops_per_step=flops_per_step,
             device=device,
+            parallel=parallel,
             processes=processes,
             interrupts=interrupts,
         )
         try:
             return loop.run_to_end([note] if note else [], allow_changes=allow_changes)
         except BaseException as error:
-            with suppress(OSError):  # the folder may be what was lost
-                run.report(state="failed", message=str(error) or type(error).__name__)
-            raise
+            lost = processes.lost(error)
+            said = lost or error
+            if processes.leads:
+                with suppress(OSError):  # the folder may be what was lost
+                    run.report(state="failed", message=str(said) or type(said).__name__)
+            if lost is None:
+                raise
+            raise ProcessLost(
+                *lost.lines, f"the newest checkpoint is whole: start again with --resume {run.path}"
+            ) from error
 
 
 @contextmanager

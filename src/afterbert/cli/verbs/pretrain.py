@@ -50,20 +50,23 @@ def pretrain(
     Example: `afterbert pretrain my_texts/ --size mini --budget 30min --training.batch_size 32`
     """
     from afterbert.cli.pipeline import Request, run_pretraining
+    from afterbert.cli.together import together
 
-    plain, overrides = split_arguments([*(texts or ()), *context.args], own_options(context))
-    overrides += [("training.budget", budget)] if budget else []
-    overrides += [("training.seed", str(seed))] if seed is not None else []
-    request = Request(
-        texts=tuple(plain),
-        recipe=recipe,
-        size=size,
-        overrides=tuple(overrides),
-        out=out,
-        name=name,
-        resume=resume,
-        start=start,
-        dry_run=dry_run,
-        allow_changes=allow_changes,
-    )
-    return run_pretraining(request)
+    def request() -> Request:
+        plain, overrides = split_arguments([*(texts or ()), *context.args], own_options(context))
+        overrides += [("training.budget", budget)] if budget else []
+        overrides += [("training.seed", str(seed))] if seed is not None else []
+        return Request(
+            texts=tuple(plain),
+            recipe=recipe,
+            size=size,
+            overrides=tuple(overrides),
+            out=out,
+            name=name,
+            resume=resume,
+            start=start,
+            dry_run=dry_run,
+            allow_changes=allow_changes,
+        )
+
+    return together(lambda processes, device: run_pretraining(request(), processes, device))

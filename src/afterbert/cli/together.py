@@ -1,0 +1,26 @@
+"""One command in several processes: under torchrun or Slurm they train together, and one of them speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from afterbert.cli.terminal import console
+from afterbert.training.distributed import device_of, joined, timeout_from
+from afterbert.training.launch import launched
+from afterbert.training.processes import Alone, Processes
+
+
+def together(work: Callable[[Processes, torch.device], int]) -> int:
+    """What `work` returns, called with the processes that the launcher started and with this one's device.
+
+    Raises UserError; of an error that several processes meet only one has something to say.
+    """
+    launch = launched()
+    device = device_of(launch)
+    if launch is None:
+        return work(Alone(), device)
+    with joined(launch, device=device, timeout=timeout_from()) as processes:
+        console.quiet = not processes.leads
+        return work(processes, device)
