@@ -16,7 +16,7 @@ from afterbert.base.errors import UserError
 from afterbert.cli import verbs
 
 # The order of a first visit, not of the alphabet; verbs not named here follow.
-_ORDER = ["demo", "prepare", "pretrain", "evaluate", "fill", "show", "recipes", "report"]
+_ORDER = ["demo", "prepare", "pretrain", "evaluate", "fill", "generate", "show", "recipes", "report"]
 _ORDER += ["finetune", "score", "export", "adapt_vocabulary", "import_checkpoint", "mine_phrases", "doctor"]
 
 # Typer brings its own copy of click; what its parser raises descends from this class.

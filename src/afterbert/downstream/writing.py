@@ -4,19 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from afterbert.base.rows import Rows, ranges, starts_of
-from afterbert.models.encoder_decoder import EncoderDecoderModule
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.models import Architecture
+from afterbert.models.encoder_decoder import EncoderDecoder, EncoderDecoderModule
 from afterbert.nn.past import Past
 from afterbert.nn.stack import Encoded
 from afterbert.nn.visibility import PaddedVisibility
 from afterbert.objectives._written import shifted
 from afterbert.pretext.posed import WrittenText
 from afterbert.text.tokenizer import Tokenizer
+
+Start = Literal["pad", "bos", "eos", "cls", "sep"]
+
+
+def usual_start(architecture: Architecture, vocabulary: Vocabulary) -> Start:
+    """BART begins with eos and T5, which has no piece for beginnings, with pad; one stack with whatever parts
+    texts."""
+    has_beginning = vocabulary.bos is not None or vocabulary.cls is not None
+    order: tuple[Start, ...] = ("eos", "sep", "bos", "cls", "pad")
+    if isinstance(architecture, EncoderDecoder) and not has_beginning:
+        order = ("pad", *order)
+    return next((name for name in order if getattr(vocabulary, name) is not None), "eos")
+
+
+def end_of(vocabulary: Vocabulary) -> int:
+    """The piece that closes a text. Raises UserError where the tokenizer has none."""
+    return vocabulary.sep if vocabulary.eos is None and vocabulary.sep is not None else vocabulary.need("eos")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.plugins import name_of
 from afterbert.base.rows import Rows, ranges, starts_of
-from afterbert.base.vocabulary import Vocabulary
 from afterbert.downstream import tasks
 from afterbert.downstream.backbone import Model, Summary
 from afterbert.downstream.codec import Codec, Stretches
@@ -28,13 +27,10 @@ from afterbert.downstream.heads import Head, HeadModule
 from afterbert.downstream.heads._t5_formats import FORMATS, format_of
 from afterbert.downstream.prepared import Prepared, one_row_each
 from afterbert.downstream.tasks import Task
-from afterbert.downstream.writing import ToWrite, Writer
-from afterbert.models import Architecture
+from afterbert.downstream.writing import Start, ToWrite, Writer, end_of, usual_start
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.objectives._scores import summed_cross_entropy
-
-Start = Literal["pad", "bos", "eos", "cls", "sep"]
 
 
 @dataclass(frozen=True)
@@ -69,13 +65,15 @@ class Text(Head):
             )
         known_as = format_of(name) if self.known_as is None else self.known_as
         if known_as and known_as not in FORMATS:
-            raise UserError(f"{name}: T5 writes no task called '{known_as}'; {did_you_mean(known_as, list(FORMATS))}")
+            raise UserError(
+                f"{name}: T5 writes no task called '{known_as}'; {did_you_mean(known_as, list(FORMATS))}"
+            )
         usual = FORMATS[known_as].prefix if known_as else name
         return replace(
             self,
             prefix=usual if self.prefix is None else self.prefix,
             known_as=known_as,
-            start=self.start or _usual_start(model.architecture, model.tokenizer.vocabulary),
+            start=self.start or usual_start(model.architecture, model.tokenizer.vocabulary),
             layout="encoder_decoder" if isinstance(model.architecture, EncoderDecoder) else "behind",
         )
 
@@ -83,7 +81,7 @@ class Text(Head):
         assert self.start is not None and self.layout is not None and self.prefix is not None, "is settled"
         written = min(self.target_length, codec.length)
         room = codec.length if self.layout == "encoder_decoder" else codec.length - written
-        if room < 2 + codec.one.num_specials:
+        if room < 4 + codec.one.num_specials:
             raise UserError(
                 f"length {codec.length} leaves no room to read beside {written} pieces to write; raise --length, "
                 "or lower --head.target_length"
@@ -94,7 +92,7 @@ class Text(Head):
         texts = [task.target_text(e.label) if e.label is not None else "" for e in examples]
         targets, cut_too = _cut_rows(texts, codec, written - (not codec.one.behind))
         vocabulary = codec.tokenizer.vocabulary
-        end = codec.one.behind[-1] if codec.one.behind else _end_of(vocabulary)
+        end = codec.one.behind[-1] if codec.one.behind else end_of(vocabulary)
         if not codec.one.behind:
             targets = _closed(targets, end)
         return one_row_each(
@@ -171,20 +169,6 @@ class TextModule(HeadModule):
             end=end,
             longest=longest,
         )
-
-
-def _usual_start(architecture: Architecture, vocabulary: Vocabulary) -> Start:
-    """BART begins with eos and T5, which has no piece for beginnings, with pad; one stack with whatever parts
-    texts."""
-    has_beginning = vocabulary.bos is not None or vocabulary.cls is not None
-    order: tuple[Start, ...] = ("eos", "sep", "bos", "cls", "pad")
-    if isinstance(architecture, EncoderDecoder) and not has_beginning:
-        order = ("pad", *order)
-    return next((name for name in order if getattr(vocabulary, name) is not None), "eos")
-
-
-def _end_of(vocabulary: Vocabulary) -> int:
-    return vocabulary.sep if vocabulary.eos is None and vocabulary.sep is not None else vocabulary.need("eos")
 
 
 def _cut_rows(texts: Sequence[str], codec: Codec, longest: int) -> tuple[Rows, np.ndarray]:

@@ -1,0 +1,70 @@
+"""`afterbert generate`: what a model writes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+
+def generate(
+    prompt: Annotated[
+        str, typer.Argument(help="The beginning of a text; `-` reads it from standard input.")
+    ] = "",
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="A run or model folder; the newest finished run when not given."),
+    ] = None,
+    longest: Annotated[int, typer.Option("--longest", "-n", min=1, help="Pieces to write at most.")] = 60,
+    method: Annotated[
+        Literal["sample", "greedy", "beam"], typer.Option(help="How each piece is chosen.")
+    ] = "sample",
+    temperature: Annotated[
+        float | None, typer.Option(help="Of draws; below 1 bolder, above 1 wilder.")
+    ] = None,
+    top_k: Annotated[int | None, typer.Option(help="Draw from so many likeliest pieces.")] = None,
+    top_p: Annotated[
+        float | None, typer.Option(help="Draw from the likeliest pieces that hold this share.")
+    ] = None,
+    num_beams: Annotated[int | None, typer.Option(help="Texts kept side by side (method beam).")] = None,
+    length_penalty: Annotated[
+        float | None, typer.Option(help="Higher favours longer texts (method beam).")
+    ] = None,
+    stop: Annotated[
+        list[str] | None, typer.Option(help="End before this text; may be given several times.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many texts.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+) -> None:
+    """Go on with a text (a decoder such as gpt2), or write what a model answers to it (bart, t5).
+
+    For bart and t5 write [MASK] where something is missing: bart writes the whole text, t5 what is missing.
+    Draws are from the 40 likeliest pieces unless `--top-k` or `--top-p` says otherwise.
+
+    Example: `afterbert generate "The old house" --model runs/gpt2-tiny-1a2b3c4d --count 3`
+    """
+    import sys
+
+    from afterbert.base.config import build
+    from afterbert.base.tree import Node
+    from afterbert.cli.runs import newest_model
+    from afterbert.cli.written import print_texts
+    from afterbert.downstream.generation import Generation
+
+    given = {
+        "temperature": temperature,
+        "top_k": top_k if top_k or top_p or method != "sample" else 40,
+        "top_p": top_p,
+        "num_beams": num_beams,
+        "length_penalty": length_penalty,
+        "seed": seed,
+        "method": method,
+    }
+    tree = {
+        key: Node(value, f"--{key.replace('_', '-')}") for key, value in given.items() if value is not None
+    }
+    generation = build(Generation, Node(tree, "generate"))
+    text = sys.stdin.read() if prompt == "-" else prompt
+    print_texts(
+        str(model or newest_model()), text, generation, longest=longest, stop=[*(stop or ())], count=count
+    )

@@ -1,0 +1,51 @@
+"""What `generate` does: a prompt and what a model makes of it, on a terminal piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from afterbert.base.errors import UserError
+from afterbert.cli.terminal import console, safe
+from afterbert.downstream.author import Author
+from afterbert.downstream.generation import Generation
+
+
+def print_texts(
+    name: str, prompt: str, generation: Generation, *, longest: int, stop: Sequence[str], count: int
+) -> None:
+    """`count` texts, each behind the prompt where the model goes on with it. Raises UserError."""
+    if count > 1 and generation.method != "sample":
+        raise UserError(
+            f"method {generation.method} writes the same text each time; leave --count out, or draw"
+        )
+    author = Author.load(name)
+    for note in author.model.notes:
+        console.print(f"note: {safe(note)}")
+    shown = "" if author.reads_apart else prompt
+    for number in range(count):
+        drawn = replace(generation, seed=generation.seed + number)
+        if count > 1:
+            console.print(f"[dim]{number + 1}[/dim]")
+        console.print(f"[bold]{safe(shown)}[/bold]", end="")
+        printed = _Printed(console.is_terminal)
+        (text,) = author.write([prompt], drawn, longest=longest, stop=stop, told=printed)
+        printed.rest(text)
+        console.print()
+
+
+class _Printed:
+    """Prints what is new of a text that grows; all at once where there is no terminal. The last few characters wait,
+    since the next piece may complete them."""
+
+    def __init__(self, is_live: bool):
+        self.is_live, self.length = is_live, 0
+
+    def __call__(self, texts: Sequence[str]) -> None:
+        if self.is_live:
+            self.rest(texts[0].rstrip("\ufffd"))
+
+    def rest(self, text: str) -> None:
+        """Whatever of `text` was not printed yet."""
+        console.print(safe(text[self.length :]), end="")
+        self.length = max(self.length, len(text))
