@@ -11,8 +11,9 @@ import torch
 
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
+from afterbert.interop.families import family_named
 from afterbert.interop.folder import export_folder
-from afterbert.interop.written_out import export_notes
+from afterbert.interop.written_out import export_notes, heads_left_out
 from afterbert.models import Architecture
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder import Encoder
@@ -35,6 +36,7 @@ from afterbert.nn.sharing.attention import ShareAttention
 from afterbert.nn.sharing.feed_forward import ShareFeedForward
 from afterbert.nn.sharing.groups import ShareGroups
 from afterbert.nn.stack import Stack
+from afterbert.objectives._detection import DetectionHead
 
 VOCABULARY = Vocabulary(size=37, pad=1, unk=5, bos=2, eos=3, cls=2, sep=3, mask=4)
 SIZES: dict[str, Any] = {
@@ -163,3 +165,47 @@ def test_the_user_is_told_what_was_written_out_and_how_large_it_is(tmp_path: Pat
     plain = Decoder(**SIZES)
     family = export_folder(tmp_path, plain, *random_model(plain), vocabulary=VOCABULARY)
     assert export_notes(plain, family, VOCABULARY, tmp_path) == ()
+
+
+def test_a_head_without_a_place_is_named(tmp_path: Path) -> None:
+    bert = FORMS["bert"]
+    heads = {"lm_head": torch.nn.Identity(), "detection_head": DetectionHead(bert.hidden_size)}
+    for name, family, said in (
+        (
+            "bert",
+            "bert",
+            "the trained detection_head is not in the folder, for BertForMaskedLM has no place for it",
+        ),
+        (
+            "electra",
+            "electra",
+            "the trained lm_head is not in the folder, for ElectraForPreTraining",
+        ),
+    ):
+        out, chosen = tmp_path / name, family_named(family)
+        written = export_folder(
+            out,
+            bert,
+            *random_model(bert),
+            vocabulary=VOCABULARY,
+            family=chosen,
+            detection_head=heads["detection_head"],
+        )
+        assert written is chosen
+        (note,) = heads_left_out(chosen, tuple(heads), out)
+        assert note.startswith(said)
+    assert heads_left_out(chosen, ("detection_head",), out) == ()
+
+
+def test_one_language_vector_has_no_form_in_xlm() -> None:
+    base: Any = FORMS["bert"]
+    for languages in (("en",), ("en", "de")):
+        spoken = Embeddings(type_vocab_size=0, languages=languages)
+        model = replace(base, embeddings=spoken, intermediate_size=4 * base.hidden_size)
+        model = replace(model, lm_head=LMHead(has_transform=False))
+        if len(languages) == 1:
+            # transformers makes the table for two languages or more
+            with pytest.raises(UserError, match="languages"):
+                family_named("xlm").express(model, VOCABULARY)
+        else:
+            assert family_named("xlm").express(model, VOCABULARY)["lang2id"] == {"en": 0, "de": 1}

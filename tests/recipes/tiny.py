@@ -57,7 +57,6 @@ def tiny_recipe(name: str, *, steps: int) -> Recipe:
     return resolve(name, size="tiny", overrides=overrides).recipe
 
 
-def fresh(recipe: Recipe) -> ObjectiveModule:
 def split_for(recipe: Recipe) -> ToySplit:
     """The toy corpus, which tells two languages to a model that has vectors for them."""
     if not recipe.model.embeddings.languages:
@@ -67,6 +66,7 @@ def split_for(recipe: Recipe) -> ToySplit:
     return split
 
 
+def fresh(recipe: Recipe) -> ObjectiveModule:
     torch.manual_seed(recipe.training.seed)
     module = recipe.objective.build(recipe.model, VOCABULARY)
     recipe.objective.begin(module, SPLIT)

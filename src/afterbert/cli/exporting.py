@@ -16,18 +16,21 @@ from afterbert.interop.importing import import_folder
 from afterbert.interop.own import Own
 from afterbert.models import Architecture
 from afterbert.nn.heads import Pooler
+from afterbert.objectives._detection import DetectionHead
 from afterbert.recipes.pretraining import newest_checkpoint
 from afterbert.text.tokenizers.pretrained import Pretrained
 
 
 @dataclass(frozen=True)
 class Exportable:
-    """A model to be written. heads: beside the language-model head; said: where it is from; notes: for the user."""
+    """A model to be written. heads: beside the language-model head; trained: the names
+    of those that were trained, the language-model head among them; said: where it is from; notes: for the user."""
 
     architecture: Architecture
     backbone: nn.Module
     lm_head: nn.Module
     heads: Mapping[str, nn.Module]
+    trained: tuple[str, ...]
     vocabulary: Vocabulary
     tokenizer: Path
     said: str
@@ -57,12 +60,14 @@ def _of_run(source: Path) -> Exportable:
     trained = newest_checkpoint(source)
     module, model = trained.module, trained.recipe.model
     heads = dict(module.saved_heads)
+    names = tuple(heads)
     lm_head = heads.pop("lm_head", None) or model.build_lm_head(module.backbone)
     return Exportable(
         model,
         module.backbone,
         lm_head,
         heads,
+        names,
         trained.store.vocabulary,
         trained.store.folder / "tokenizer",
         f"step {trained.step}",
@@ -75,15 +80,22 @@ def _of_folder(source: Path) -> Exportable:
         raise UserError(f"{source} has no tokenizer.json, so its pieces are unknown; add it to the folder")
     backbone, lm_head = imported.build()
     vocabulary = Pretrained(name=str(imported.tokenizer)).make().vocabulary
-    heads: dict[str, nn.Module] = {}
-    if imported.pooler is not None:
-        heads["pooler"] = Pooler().build(imported.architecture.hidden_size)
-        heads["pooler"].load_state_dict(imported.pooler)
+    width = imported.architecture.hidden_size
+    states = {name: getattr(imported, name) for name in ("pooler", "pair_head", "detection_head")}
+    fresh = {
+        "pooler": Pooler().build(width),
+        "pair_head": nn.Linear(width, 2),
+        "detection_head": DetectionHead(width),
+    }
+    heads = {name: fresh[name] for name, state in states.items() if state is not None}
+    for name, head in heads.items():
+        head.load_state_dict(states[name])
     return Exportable(
         imported.architecture,
         backbone.eval(),
         lm_head.eval(),
         heads,
+        (*heads, *(("lm_head",) if imported.lm_head is not None else ())),
         vocabulary,
         imported.tokenizer,
         str(source),

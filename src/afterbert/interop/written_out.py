@@ -4,7 +4,7 @@ table."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Family
+from afterbert.interop.strangers import read_json
 from afterbert.models import Architecture
 from afterbert.nn.position_embeddings.learned import Learned
 from afterbert.nn.position_embeddings.none import NoPositionEmbedding
@@ -67,6 +68,17 @@ def export_notes(
         here = 4 * (architecture.num_parameters(rows) + architecture.num_lm_head_parameters(rows))
         notes.append(f"so the file has {_size(size)}; the model itself is {_size(here)} in float32")
     return tuple(notes)
+
+
+def heads_left_out(family: Family, heads: Collection[str], folder: Path) -> tuple[str, ...]:
+    """A sentence for the user for each trained head that the exported folder's class has no place for."""
+    config = read_json(folder / "config.json", 1 << 20)
+    their_class, taken = family.class_with(heads, config)
+    return tuple(
+        f"the trained {name} is not in the folder, for {their_class} has no place for it; only the run's checkpoints "
+        "keep it"
+        for name in sorted(set(heads) - taken)
+    )
 
 
 def _size(number: float) -> str:

@@ -112,9 +112,9 @@ class EmbeddingsModule(nn.Module):
         token_type_ids: Tensor | None = None,
         language_ids: Tensor | None = None,
     ) -> Tensor:
-        """[B, T, D] from ids [B, T] and positions [B or 1, T]; segments that are not given are 0; where
-        languages are not given no language is added, as in transformers' XLM. Raises UserError when the rows are longer than the position
-        table."""
+        """[B, T, D] from ids [B, T] and positions [B or 1, T]; segments that are not given are 0; where languages
+        are not given no language is added, as in transformers' XLM. Raises UserError when the rows are longer
+        than the position table."""
         if isinstance(self.position, nn.Embedding) and input_ids.shape[1] > self.max_length:
             raise UserError(
                 f"a row of {input_ids.shape[1]} pieces exceeds max_position_embeddings {self.max_length}; "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -13,9 +13,16 @@ from afterbert.recipes.recipe import Recipe
 from afterbert.text.store import Store
 
 
-def model_card(recipe: Recipe, store: Store, evaluation: Mapping[str, Any]) -> str:
+def model_card(
+    recipe: Recipe,
+    store: Store,
+    evaluation: Mapping[str, Any],
+    *,
+    notes: Sequence[str] = (),
+    imports: str = "",
+) -> str:
     """Markdown with a YAML head, as Hugging Face reads it. Texts from elsewhere are escaped; a YAML dumper
-    writes the head."""
+    writes the head. notes: what else to know of the folder; imports: what its code must import first."""
     languages = sorted(name for name in store.languages if name)
     head = {
         "library_name": "transformers",
@@ -34,11 +41,13 @@ def model_card(recipe: Recipe, store: Store, evaluation: Mapping[str, Any]) -> s
         f"({escaped(', '.join(source['name'] for source in summary['sources'][:5]))}), for {recipe.training.budget}.",
         "",
         "```python",
+        *([f"import {imports}"] if imports else []),
         "from transformers import AutoModel, AutoTokenizer",
         'model, tokenizer = AutoModel.from_pretrained("."), AutoTokenizer.from_pretrained(".")',
         "```",
         "",
         *_figures(evaluation),
+        *(line for note in notes for line in (f"Note: {escaped(note)}.", "")),
         "The text it learned from decides what it knows and how it speaks; it was not checked for bias or "
         "for private facts.",
     ]

@@ -18,7 +18,10 @@ from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.runs import RunFolder, write_atomically
 from afterbert.base.vocabulary import Vocabulary
+from afterbert.interop.families import Family
 from afterbert.interop.folder import export_folder
+from afterbert.interop.own import Own
+from afterbert.interop.written_out import heads_left_out
 from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.recurrence import halting_statistics
 from afterbert.objectives import Batch, ObjectiveModule
@@ -73,10 +76,10 @@ def pretrain(
     whatever the user can mend, before the first step.
     """
     recipe = resolved.recipe
+    store = told_languages(recipe, store)
     vocabulary, train_split = store.vocabulary, store.split("train")
     pretext = getattr(recipe.objective, "pretext", None)
     if isinstance(pretext, Pretext):
-    store = told_languages(recipe, store)
         pretext.check(vocabulary, pretext.row_length(recipe.length))
     torch.manual_seed(recipe.training.seed)
     module = recipe.objective.build(recipe.model, vocabulary).to(device)
@@ -107,18 +110,18 @@ def pretrain(
     return Pretrained(run, outcome, module, evaluation)
 
 
-def feed_of(recipe: Recipe, store: Store, split: Split) -> Feed:
-    """The training batches of a recipe."""
-
-    def plan(noise: Noise) -> Plan:
-        return recipe.objective.plan(split, length=recipe.length, vocabulary=store.vocabulary, noise=noise)
-
 def told_languages(recipe: Recipe, store: Store) -> Store:
     """The store, whose rows tell their languages where the model has vectors for them. Raises UserError when
     it has none for one of them."""
     languages = getattr(recipe.model, "embeddings", Embeddings()).languages
     return store.telling(languages) if languages else store
 
+
+def feed_of(recipe: Recipe, store: Store, split: Split) -> Feed:
+    """The training batches of a recipe."""
+
+    def plan(noise: Noise) -> Plan:
+        return recipe.objective.plan(split, length=recipe.length, vocabulary=store.vocabulary, noise=noise)
 
     def pose(rows: Plan, numbers: np.ndarray, noise: Noise) -> Batch:
         return recipe.objective.pose(rows, numbers, noise, vocabulary=store.vocabulary, length=recipe.length)
@@ -168,7 +171,7 @@ def finish(
     """Writes what a finished run leaves for others: `model/`, the closing figures, samples and statistics
     for the report."""
     module.eval()
-    export_model(run.model, module, recipe, store.vocabulary, store.folder / "tokenizer")
+    family = export_model(run.model, module, recipe, store.vocabulary, store.folder / "tokenizer")
     evaluation: dict[str, Any] = {"objective": evaluate_held_out(module, recipe, store, device=device)}
     samples: dict[str, Any] = {"corrupted": [], "filled": []}
     texts = piece_texts(store.tokenizer)
@@ -180,7 +183,14 @@ def finish(
     if posed is not None:
         samples["corrupted"] = corrupted_rows(posed, texts)
         write_atomically(run.path / "statistics.json", json.dumps(statistics_of(posed), indent=1))
-    write_atomically(run.model / "README.md", model_card(recipe, store, evaluation))
+    card = model_card(
+        recipe,
+        store,
+        evaluation,
+        notes=heads_left_out(family, tuple(module.saved_heads), run.model),
+        imports="afterbert" if isinstance(family, Own) else "",
+    )
+    write_atomically(run.model / "README.md", card)
     write_atomically(run.path / "evaluation.json", json.dumps(evaluation, indent=1))
     write_atomically(run.path / "samples.json", json.dumps(samples, ensure_ascii=False))
     write_atomically(run.path / "tasks.json", json.dumps(every_task(store, split), ensure_ascii=False))
@@ -231,10 +241,10 @@ def first_batch(recipe: Recipe, store: Store, split: Split, *, rows: int = 64) -
 
 def export_model(
     out: Path, module: ObjectiveModule, recipe: Recipe, vocabulary: Vocabulary, tokenizer: Path
-) -> str:
+) -> Family:
     """Writes the trained backbone with its head as a Hugging Face folder, in our own layout where no family
-    computes exactly this; the family's name."""
-    family = export_folder(
+    computes exactly this; the family."""
+    return export_folder(
         out,
         recipe.model,
         module.backbone,
@@ -246,7 +256,6 @@ def export_model(
         detection_head=module.saved_heads.get("detection_head"),
         or_own=True,
     )
-    return family.model_type
 
 
 @dataclass(frozen=True)
@@ -264,11 +273,11 @@ def newest_checkpoint(path: Path) -> Trained:
     run = RunFolder.open(path)
     resolved = resolve(str(run.recipe))
     store = Store.open(Path(json.loads((run.path / "data.json").read_text())["store"]))
+    store = told_languages(resolved.recipe, store)
     module = resolved.recipe.objective.build(resolved.recipe.model, store.vocabulary)
     saved, _ = Checkpoints(run.checkpoints, keep=1).latest()
     if saved is None:
         raise UserError(f"{path} has no checkpoint yet; wait for the first one")
     restore_weights(module, saved.tensors("model"))
     module.eval()
-    store = told_languages(resolved.recipe, store)
     return Trained(module, resolved.recipe, store, saved.step)

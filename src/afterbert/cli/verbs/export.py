@@ -39,7 +39,7 @@ def export(
     from afterbert.interop.folder import write_tokenizer
     from afterbert.interop.onnx import export_onnx
     from afterbert.interop.sentences import Sentences
-    from afterbert.interop.written_out import export_notes
+    from afterbert.interop.written_out import export_notes, heads_left_out
 
     if (onnx and (own or family or sentences)) or (own and family):
         raise UserError("--onnx, --own and --family each say how to write the model; give one of them")
@@ -57,9 +57,10 @@ def export(
         return
     written = model.write(out, family="afterbert" if own else family)
     console.print(f"{model.said}, family {written.model_type}: {out}")
-    for note in (*model.notes, *export_notes(model.architecture, written, model.vocabulary, out)):
+    notes = (*model.notes, *export_notes(model.architecture, written, model.vocabulary, out))
+    for note in (*notes, *heads_left_out(written, model.trained, out)):
         console.print(f"note: {note}")
-    loader = "import afterbert; " if own else ""
+    loader = "import afterbert; " if written.model_type == "afterbert" else ""
     console.print(f'load it: {loader}AutoModel.from_pretrained("{out}")', markup=False)
     if pooling is not None:
         pooling.write(out, model.architecture)

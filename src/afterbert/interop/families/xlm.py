@@ -110,7 +110,7 @@ class Xlm(Family):
 
 def _languages(config: Config) -> tuple[str, ...]:
     """Their names in the order of the vectors; numbers where the config does not name each of them once."""
-    if not config.get("use_lang_emb", True) or config.get("n_langs", 1) < 2 and not config.get("id2lang"):
+    if config.get("n_langs", 1) < 2 or not config.get("use_lang_emb", True):
         return ()
     numbers = [str(number) for number in range(config.get("n_langs", 1))]
     named = config.get("id2lang")
