@@ -14,7 +14,8 @@ from rich.table import Table
 from afterbert.base.config import build, digest, to_plain
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
-from afterbert.base.tree import Node, override
+from afterbert.base.tree import Node, merge, override
+from afterbert.cli import many_tasks
 from afterbert.cli.terminal import console, safe
 from afterbert.cli.watch import Watch
 from afterbert.downstream.backbone import Model
@@ -23,12 +24,15 @@ from afterbert.downstream.data import TaskData, read
 from afterbert.downstream.evaluating import evaluate
 from afterbert.downstream.find_task import find_task, parse_columns
 from afterbert.downstream.finetuning import FineTuned, tune
+from afterbert.downstream.mix import Mix, planned_steps
 from afterbert.downstream.results import TaskResult
 from afterbert.downstream.saving import load_finetuned, located
 from afterbert.downstream.settings import FineTuning
 from afterbert.downstream.source import TaskSource
+from afterbert.downstream.staging import Staging, follow
 from afterbert.downstream.tasks.minimal_pairs import MinimalPairs as PairsTask
 from afterbert.probes.minimal_pairs import MinimalPairs, Reader
+from afterbert.report.task_report import write_task_report
 from afterbert.training.observers import Observer
 
 
@@ -44,6 +48,11 @@ class Request:
     columns: str | None = None
     drop_leaked: bool = False
     epochs: float | None = None
+    recipe: str | None = None
+    strategies: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    unlabelled: tuple[str, ...] = ()
+    unlabelled_recipe: str | None = None
     from_scratch: bool = False
     overrides: tuple[tuple[str, str], ...] = ()
     dry_run: bool = False
@@ -55,15 +64,29 @@ def fine_tune(request: Request) -> int:
     sources = [_found(spec, request.kind, request.format, request.columns) for spec in request.tasks]
     tasks = [_read(source, drop_leaked=request.drop_leaked) for source in sources]
     model = Model.load(request.model)
-    bench = Bench.of(model.from_scratch() if request.from_scratch else model, tasks, settings)
+    model = model.from_scratch() if request.from_scratch else model
+    texts = many_tasks.texts_of(request.unlabelled, request.unlabelled_recipe, model, settings)
+    bench = Bench.of(model, tasks, settings, texts=texts)
+    bench.check_names()
+    plans = many_tasks.staged(
+        many_tasks.strategies_of(request.strategies),
+        bench,
+        many_tasks.groups_of(request.groups, [task.name for task in tasks]),
+    )
     _say_notes(bench.notes)
     _say_rows(bench)
-    _say_mix(bench, "the mix to come", _planned_steps(bench))
+    if plans:
+        many_tasks.say_plan(plans)
+    _say_mix(
+        bench, "the mix of all" if plans else "the mix to come", planned_steps(settings.budget, bench.feed())
+    )
     if request.dry_run:
         console.print(safe(yaml.safe_dump(to_plain(settings), sort_keys=False, allow_unicode=True)), end="")
         return 0
     out = request.out or _folder_for(bench)
     console.print(f"writes to: {safe(str(out))}")
+    if plans:
+        return _compare(plans, out)
     with _WatchEach(settings.num_seeds) as watch:
         done = tune(bench, out, device=_device(), observers=[watch])
     if done.outcome is not None:
@@ -74,8 +97,33 @@ def fine_tune(request: Request) -> int:
         if status is not None:
             _say_mix(bench, f"the mix as it was, seed {number}", status.step, seed=number)
     print_results(done.results)
+    write_task_report(
+        out, {"together" if len(tasks) > 1 else tasks[0].name: out / "results.json"}, title=_title(bench)
+    )
     _say_places(done, bench)
     return 0
+
+
+def _compare(plans: Mapping[str, Staging], out: Path) -> int:
+    """Carries out each strategy, prints what each scores, and lays them side by side. The exit status."""
+    arms = {}
+    for name, staging in plans.items():
+        console.print(f"strategy [bold]{name}[/bold]")
+        with _WatchEach(staging.settings.num_seeds) as watch:
+            done = follow(staging, out / name, device=_device(), observers=[watch])
+        if done.outcome is not None:
+            console.print(f"stopped at step {done.outcome.step}, everything saved; the same command goes on")
+            return done.outcome.exit_code
+        print_results(done.results)
+        arms[name] = out / name / "results.json"
+    page = write_task_report(out, arms, title=f"Strategies: {', '.join(plans)}")
+    console.print(f"report:      {safe(str(page))}")
+    console.print(f"figures:     {safe(str(out / 'comparison.json'))}")
+    return 0
+
+
+def _title(bench: Bench) -> str:
+    return f"{bench.model.name} on {', '.join(data.name for data in bench.tasks)}"
 
 
 def settings_of(request: Request) -> FineTuning:
@@ -88,6 +136,8 @@ def settings_of(request: Request) -> FineTuning:
             )
         given["budget"] = f"{request.epochs:g}epochs"
     tree = located(to_plain(FineTuning()), "defaults")
+    if request.recipe is not None:
+        tree = merge(tree, many_tasks.paper(request.recipe))
     for dotted, written in given.items():
         tree = override(tree, dotted.removeprefix("finetuning."), written)
     return build(FineTuning, _in_their_own_words(tree))
@@ -170,6 +220,14 @@ def print_results(results: Sequence[TaskResult]) -> None:
                     _gain(figures.gain, scale) if first else "",
                 )
     console.print(table)
+    for result in results:
+        for split, figures in result.splits.items():
+            if any(figures.no_answers):
+                counts = ", ".join(f"{count:,}" for count in figures.no_answers)
+                console.print(
+                    f"{safe(result.name)} {split}: {counts} of {figures.rows:,} written answers are none of the task's "
+                    "and count as wrong"
+                )
     guesses = {f"{r.name}: {figures.baseline}" for r in results for figures in r.splits.values()}
     for line in sorted(guesses):
         console.print(f"guessing for {safe(line)}")
@@ -212,45 +270,15 @@ def _say_rows(bench: Bench) -> None:
         console.print(safe(f"{data.name}: rows: {counts}{classes}{more}"))
 
 
-def _planned_steps(bench: Bench) -> int | None:
-    """Steps of a run, where they are known before it; an epoch of a feed is as many batches as all tasks
-    have."""
-    budget = bench.settings.budget
-    if budget.unit == "steps":
-        return int(budget.amount)
-    if budget.unit == "epochs":
-        per_epoch = sum(bench.feed().sizes.values())
-        return max(1, -int(-budget.amount * per_epoch // 1))
-    return None
-
-
 def _say_mix(bench: Bench, title: str, steps: int | None, *, seed: int | None = None) -> None:
-    """Of several tasks: how many of the steps' rows come from each, and how many rounds through it that is."""
-    if len(bench.tasks) < 2:
-        return
+    """Of several sources: how many of the steps' rows come from each; of one round where a time is the budget."""
     feed = bench.feed()
-    per_round = sum(feed.sizes.values())
-    drawn = feed.drawn(bench.settings.seed if seed is None else seed, steps or per_round)
-    told = f"{steps:,} steps" if steps else f"each {per_round:,} steps"
-    table = Table(box=None, header_style="bold", title=f"{title}: {told}", title_justify="left")
-    for column in ("task", "training rows", "rows drawn", "share", "epochs"):
-        table.add_column(column, justify="left" if column == "task" else "right")
-    for line in mix_lines({name: len(units) for name, units in feed.units.items()}, drawn):
-        table.add_row(*map(safe, line))
-    console.print(table)
-
-
-def mix_lines(sizes: Mapping[str, int], drawn: Mapping[str, int]) -> list[tuple[str, ...]]:
-    """Task, its rows, rows drawn, share of all that are drawn, epochs.
-
-    >>> mix_lines({"a": 100, "b": 50}, {"a": 300, "b": 100})
-    [('a', '100', '300', '75.0%', '3.00'), ('b', '50', '100', '25.0%', '2.00')]
-    """
-    total = sum(drawn.values())
-    return [
-        (name, f"{size:,}", f"{drawn[name]:,}", f"{drawn[name] / total:.1%}", f"{drawn[name] / size:.2f}")
-        for name, size in sizes.items()
-    ]
+    if len(feed.units) < 2:
+        return
+    mix = Mix.of(
+        feed, seed=bench.settings.seed if seed is None else seed, steps=steps or sum(feed.sizes.values())
+    )
+    many_tasks.say_mix(mix, title if steps else f"{title}, each")
 
 
 def _say_places(done: FineTuned, bench: Bench) -> None:
@@ -261,6 +289,7 @@ def _say_places(done: FineTuned, bench: Bench) -> None:
     console.print(f"model:       {safe(str(first / 'model'))}{every}")
     console.print(f"predictions: {safe(str(first / 'predictions'))}")
     console.print(f"figures:     {safe(str(done.out / 'results.json'))}")
+    console.print(f"report:      {safe(str(done.out / 'report.html'))}")
 
 
 def _folder_for(bench: Bench) -> Path:

@@ -12,7 +12,7 @@ import xxhash
 
 from afterbert.base import plugins
 from afterbert.base.config import to_plain
-from afterbert.base.errors import UserError
+from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.noise import Noise
 from afterbert.downstream.backbone import Model, summary_of
 from afterbert.downstream.codec import Codec
@@ -100,6 +100,15 @@ class Bench:
             if "train" not in splits or not splits["train"].asked.any():
                 raise UserError(f"{data.name}: no training row has a text and a label that can be learned")
         return Bench(model, tuple(tasks), settings, heads, prepared, tuple(notes), tuple(texts))
+
+    def check_names(self) -> None:
+        """Raises UserError where `virtual_sizes` names something that is not trained on, so has no effect."""
+        known = [*(data.name for data in self.tasks), *(text.name for text in self.texts)]
+        for name in self.settings.virtual_sizes:
+            if name not in known:
+                raise UserError(
+                    f"virtual_sizes: nothing here is called '{name}'; {did_you_mean(name, known)}"
+                )
 
     def identity(self, seed: int) -> Identity:
         """What a run of this seed is made from."""

@@ -32,7 +32,7 @@ def find_task(
     `hub:name/config`, fetched through `datasets` into the folder `cache`. kind, format: plug-in names.
     columns: part -> column. Raises UserError.
     """
-    name, path = _named_path(spec)
+    name, path = named_path(spec)
     if spec.startswith("hub:"):
         path = hub.fetch(spec.removeprefix("hub:"), cache or Path("downloads"))
         name = path.name
@@ -64,7 +64,7 @@ def parse_columns(written: str) -> dict[str, str]:
     return found
 
 
-def _named_path(spec: str) -> tuple[str | None, Path]:
+def named_path(spec: str) -> tuple[str | None, Path]:
     """A path that exists is a path, even with a colon in it; a single letter before the colon is a drive."""
     named = _NAMED.fullmatch(spec)
     if named is None or Path(spec).exists():

@@ -17,7 +17,7 @@ from afterbert.downstream import results
 from afterbert.downstream.backbone import Model
 from afterbert.downstream.bench import Bench, readable
 from afterbert.downstream.data import TaskData
-from afterbert.downstream.keeping import Best, Enough
+from afterbert.downstream.keeping import Best, Patience
 from afterbert.downstream.mix import Mix, planned_steps
 from afterbert.downstream.objective import TaskModule
 from afterbert.downstream.results import Predictions, TaskResult
@@ -123,7 +123,8 @@ def one_seed(
     torch.manual_seed(seed)
     module = bench.module().to(device)
     feed = bench.feed().feed(seed)
-    best = Best(run.path, patience=settings.patience)
+    best = Best(run.path)
+    stops = [] if settings.patience is None else [Patience(best, settings.patience)]
     keeps_best = settings.keep == "best" or settings.patience is not None
 
     def evaluate(trained: ObjectiveModule, step: int) -> Mapping[str, float]:
@@ -133,22 +134,20 @@ def one_seed(
             best.see(trained, step, bench.main_figure(figures))
         return figures
 
-    outcome = None
-    try:
-        outcome = train(
-            run,
-            module,
-            feed,
-            settings.training(seed),
-            identity=bench.identity(seed),
-            evaluate=evaluate,
-            observers=observers,
-            device=device,
-        )
-    except Enough:
-        run.report(state="finished", message=f"stopped early: no better since step {best.step}")
-    if outcome is not None and outcome.state == "preempted":
+    outcome = train(
+        run,
+        module,
+        feed,
+        settings.training(seed),
+        identity=bench.identity(seed),
+        evaluate=evaluate,
+        observers=[*observers, *stops],
+        device=device,
+    )
+    if outcome.state == "preempted":
         return None, outcome
+    if outcome.enough:
+        run.report(state="finished", message=f"stopped early: {outcome.enough}")
     if keeps_best:
         best.restore(module)
     module.eval()

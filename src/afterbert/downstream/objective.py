@@ -51,9 +51,11 @@ class TaskModule(ObjectiveModule):
         return self
 
     def hidden(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """Hidden states [B, T, D] of a batch, or of the text to write [B, U, D]."""
+        """Hidden states [B, T, D] of a batch, or of the text to write [B, U, D]; where the head reads some places only,
+        of those [N, D]."""
+        wanted = self._head(_task_of(arrays)).wanted(arrays)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            return states(self.backbone, self.architecture, arrays)
+            return states(self.backbone, self.architecture, arrays, wanted=wanted)
 
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
         name = _task_of(arrays)

@@ -81,6 +81,30 @@ def finetune(
             help="proportional, temperature, exponent, equal, fixed, scheduled.", rich_help_panel=_MANY
         ),
     ] = None,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--strategy",
+            help="unsupervised, multi_task, multi_task_finetune, leave_one_out, supervised, alone; or all; once for "
+            "each.",
+            rich_help_panel=_MANY,
+        ),
+    ] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option("--group", help="glue=sst2,stsb: left out together.", rich_help_panel=_MANY),
+    ] = None,
+    unlabelled: Annotated[
+        list[str] | None,
+        typer.Option("--unlabelled", help="Running text as one of the tasks.", rich_help_panel=_MANY),
+    ] = None,
+    unlabelled_recipe: Annotated[
+        str | None, typer.Option(help="What it asks; default: by the model.", rich_help_panel=_MANY)
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option("--recipe", "-r", help="mt-dnn, t5, or a YAML file.", rich_help_panel=_TRAINING),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what was found in the data and what would be done.")
     ] = False,
@@ -97,6 +121,8 @@ def finetune(
     `afterbert finetune --model runs/laptop-tiny-1a2b3c4d --task sst2:data/sst2 --seeds 3`
 
     `afterbert finetune -m MODEL -t cola:data/cola -t stsb:data/stsb --mixing temperature --epochs 5`
+
+    `afterbert finetune -m MODEL -t sst2:data/sst2 -t qnli:data/qnli --recipe mt-dnn --strategy supervised`
 
     `afterbert finetune -m MODEL -t reviews:reviews.csv --columns text=review,label=3 --from-scratch`
     """
@@ -128,6 +154,11 @@ def finetune(
         columns=columns,
         drop_leaked=drop_leaked,
         epochs=epochs,
+        recipe=recipe,
+        strategies=tuple(strategy or ()),
+        groups=tuple(group or ()),
+        unlabelled=tuple(unlabelled or ()),
+        unlabelled_recipe=unlabelled_recipe,
         from_scratch=from_scratch,
         overrides=(*named, *settings_only(context)),
         dry_run=dry_run,

@@ -1,0 +1,151 @@
+"""What `finetune` does with many tasks: running text among them, groups, strategies beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+
+from rich.table import Table
+
+from afterbert.base.config import build
+from afterbert.base.errors import UserError, did_you_mean
+from afterbert.base.plugins import find, name_of, names
+from afterbert.base.tree import Node, override, read
+from afterbert.cli.pipeline import Request as Texts
+from afterbert.cli.pipeline import store_for
+from afterbert.cli.terminal import console, safe
+from afterbert.downstream.backbone import Model
+from afterbert.downstream.bench import Bench
+from afterbert.downstream.find_task import named_path
+from afterbert.downstream.mix import Mix
+from afterbert.downstream.settings import FineTuning
+from afterbert.downstream.staging import Staging
+from afterbert.downstream.strategies import Strategy
+from afterbert.downstream.unlabelled import Unlabelled
+from afterbert.models.decoder import Decoder
+from afterbert.models.encoder_decoder import EncoderDecoder
+from afterbert.recipes.recipe import resolve
+from afterbert.text.tokenizers.pretrained import Pretrained
+
+_PAPERS = "afterbert.downstream.papers"
+#: In T5's order.
+ALL = ("unsupervised", "multi_task", "multi_task_finetune", "leave_one_out", "supervised")
+
+
+def paper(name: str) -> Node:
+    """A paper's settings for fine-tuning, by its name or from a YAML file. Raises UserError."""
+    if name.endswith((".yaml", ".yml")):
+        if not Path(name).is_file():
+            raise UserError(
+                f"settings {name} do not exist; check the path, or name one of: {', '.join(papers())}"
+            )
+        return read(Path(name), label=name)
+    if name not in papers():
+        raise UserError(f"no settings for fine-tuning are called '{name}'; {did_you_mean(name, papers())}")
+    return read(Path(str(resources.files(_PAPERS) / f"{name}.yaml")), label=f"{name}.yaml")
+
+
+def papers() -> list[str]:
+    """The names of the settings that come along."""
+    found = (entry.name for entry in resources.files(_PAPERS).iterdir())
+    return sorted(name.removesuffix(".yaml") for name in found if name.endswith(".yaml"))
+
+
+def texts_of(
+    specs: Sequence[str], recipe: str | None, model: Model, settings: FineTuning
+) -> list[Unlabelled]:
+    """Running text as tasks: stores, or texts that are cut with the model's own tokenizer. Raises UserError."""
+    found = []
+    for spec in specs:
+        name, path = named_path(spec)
+        name = name or ("unlabelled" if len(specs) == 1 else path.stem)
+        store = store_for(Texts(texts=(str(path),)), Pretrained(name=str(model.folder)))
+        objective = resolve(recipe or usual_recipe(model)).recipe.objective
+        found.append(Unlabelled.of(store, objective, model, length=settings.length, name=name))
+        console.print(
+            f"{safe(name)}: running text, {len(found[-1].plan):,} rows, as {recipe or usual_recipe(model)}"
+        )
+    return found
+
+
+def usual_recipe(model: Model) -> str:
+    """What running text asks of this kind of model."""
+    if isinstance(model.architecture, EncoderDecoder):
+        return "t5" if model.tokenizer.vocabulary.sentinels else "bart"
+    return "gpt2" if isinstance(model.architecture, Decoder) else "bert-mlm"
+
+
+def groups_of(written: Sequence[str], tasks: Sequence[str]) -> dict[str, str]:
+    """Task -> group from `glue=sst2,stsb`. Raises UserError.
+
+    >>> groups_of(["glue=sst2,stsb"], ["sst2", "stsb", "trec"])
+    {'sst2': 'glue', 'stsb': 'glue'}
+    """
+    found: dict[str, str] = {}
+    for one in written:
+        group, equals, listed = one.partition("=")
+        members = [name.strip() for name in listed.split(",")]
+        if not (group and equals and all(members)):
+            raise UserError(f"--group {one} is no NAME=TASK,TASK; write --group glue=sst2,stsb")
+        for name in members:
+            if name not in tasks:
+                raise UserError(
+                    f"--group {one}: no task is called '{name}'; {did_you_mean(name, list(tasks))}"
+                )
+            found[name] = group
+    return found
+
+
+def strategies_of(written: Sequence[str]) -> dict[str, Strategy]:
+    """The strategies by their words, `all` being T5's five; `{type: supervised, share: 0.5}` sets one. Raises
+    UserError."""
+    found: dict[str, Strategy] = {}
+    for word in written:
+        if word == "all":
+            found |= {name: find(Strategy, name)() for name in ALL}
+            continue
+        plain = word if word.startswith("{") else word.replace("-", "_")
+        if not plain.startswith("{") and plain not in names(Strategy):
+            raise UserError(
+                f"--strategy: no strategy is called '{word}'; {did_you_mean(plain, [*names(Strategy), 'all'])}"
+            )
+        tree = override(Node({}, "--strategy"), "strategy", plain).value["strategy"]
+        made = build(Strategy, tree)  # type: ignore[type-abstract]
+        found[name_of(made)] = made
+    return found
+
+
+def staged(strategies: Mapping[str, Strategy], bench: Bench, groups: Mapping[str, str]) -> dict[str, Staging]:
+    """Each strategy, ready to be carried out. Raises UserError for the first that cannot be."""
+    return {name: Staging.of(strategy, bench, groups=groups) for name, strategy in strategies.items()}
+
+
+def say_plan(plans: Mapping[str, Staging]) -> None:
+    """Of each strategy: the steps of its stages, and what is mixed in the first."""
+    table = Table(
+        box=None, header_style="bold", title="strategies, at equal steps for each task", title_justify="left"
+    )
+    for column in ("strategy", "first stage", "its own stage", "mixed in the first stage"):
+        table.add_column(column, justify="right" if "stage" in column[-5:] and column != "mixed" else "left")
+    for name, staging in plans.items():
+        has_first = any(staging.sources(data.name) for data in staging.tasks)
+        first, second = staging.strategy.steps(staging.total, has_first=has_first)
+        mixed = dict.fromkeys(
+            f"{staging.stage(data.name)}: {', '.join(staging.sources(data.name)) or 'nothing'}"
+            for data in staging.tasks
+        )
+        table.add_row(name, f"{first:,}", f"{second:,}", safe("; ".join(mixed)))
+    console.print(table)
+
+
+def say_mix(mix: Mix, title: str) -> None:
+    """How many of the steps' rows come from each source, and how many rounds through it that is."""
+    table = Table(box=None, header_style="bold", title=f"{title}: {mix.steps:,} steps", title_justify="left")
+    for column in ("task", "training rows", "rows drawn", "share", "epochs"):
+        table.add_column(column, justify="left" if column == "task" else "right")
+    for name, one in mix.plain()["sources"].items():
+        table.add_row(
+            safe(name), f"{one['rows']:,}", f"{one['drawn']:,}", f"{one['share']:.1%}", f"{one['epochs']:.2f}"
+        )
+    console.print(table)

@@ -1,0 +1,158 @@
+"""Fine-tunings side by side: ways to train in rows, tasks in columns, mean and spread over seeds, beside what guessing
+scores; and how the tasks were mixed. As JSON, Markdown and HTML."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from afterbert.base.runs import write_atomically
+from afterbert.report import figures
+from afterbert.report.pages import render
+from afterbert.report.visible import in_markdown
+
+_GUESSING = "guessing"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table as text, its cells as they are printed."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def markdown(self) -> str:
+        """Title and table."""
+        lines = [f"| {' | '.join(map(in_markdown, row))} |" for row in (self.head, *self.rows)]
+        return "\n".join([f"## {self.title}", "", lines[0], "|" + " --- |" * len(self.head), *lines[1:]])
+
+
+def write_task_report(out: Path, arms: Mapping[str, Path], *, title: str) -> Path:
+    """`comparison.json`, `report.md` and `report.html` in `out`, from the results.json of each arm; the page."""
+    read = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in arms.items()}
+    grids = [results_grid(read), *answers_grids(read), *mix_grids(read)]
+    write_atomically(out / "comparison.json", json.dumps(compared(read), indent=1, ensure_ascii=False) + "\n")
+    notes = steps_notes(read)
+    text = [f"# {title}", *notes, *(grid.markdown() for grid in grids)]
+    write_atomically(out / "report.md", "\n\n".join(text) + "\n")
+    page = out / "report.html"
+    write_atomically(page, render("tasks.html.jinja", title=title, grids=grids, notes=notes))
+    return page
+
+
+def compared(arms: Mapping[str, Any]) -> dict[str, Any]:
+    """Arm -> steps, mix, and `task/split` -> main metric with mean, deviation, values and what guessing scores."""
+    found: dict[str, Any] = {}
+    for name, arm in arms.items():
+        cells = {}
+        for task, split, result in _splits(arm):
+            metric, spread = next(iter(result["metrics"].items()))
+            guess = result["baseline_metrics"][metric]
+            written = {"no_answers": result["no_answers"], "rows": result["rows"]}
+            cells[f"{task}/{split}"] = {"metric": metric, **spread, _GUESSING: guess, **written}
+        found[name] = {"steps": arm.get("steps"), "mix": arm.get("mix"), "tasks": cells}
+    return found
+
+
+def results_grid(arms: Mapping[str, Any]) -> Grid:
+    """Arms in rows, one column for each labelled split of a task, and the mean over tasks: of test splits where every
+    task has one, else of dev. In percent; errors as they are."""
+    table = {name: found["tasks"] for name, found in compared(arms).items()}
+    columns = list(dict.fromkeys(key for cells in table.values() for key in cells))
+    metric = {key: cells[key]["metric"] for cells in table.values() for key in cells}
+    counted = _counted(columns)
+    rows = []
+    for name, cells in table.items():
+        means = [cells[key]["mean"] for key in counted if key in cells]
+        mean = f"{100 * sum(means) / len(means):.1f}" if len(means) == len(counted) > 1 else "–"
+        rows.append((name, *(_cell(cells.get(key)) for key in columns), mean))
+    guesses = {key: cells[key][_GUESSING] for cells in table.values() for key in cells}
+    rows.append((_GUESSING, *(_value(guesses[key], metric[key]) for key in columns), "–"))
+    head = ("trained", *(f"{key} ({figures.words(metric[key])})" for key in columns), "mean")
+    told = f"Results in percent; mean over {', '.join(counted)}" if len(counted) > 1 else "Results in percent"
+    return Grid(told, head, tuple(rows))
+
+
+def answers_grids(arms: Mapping[str, Any]) -> list[Grid]:
+    """Where answers were written: how many were none of the task's, mean over seeds."""
+    found = {
+        (name, f"{task}/{split}"): f"{sum(counts) / len(counts):g} of {result['rows']:,}"
+        for name, arm in arms.items()
+        for task, split, result in _splits(arm)
+        if (counts := result["no_answers"])
+    }
+    columns = list(dict.fromkeys(key for _, key in found))
+    rows = tuple(
+        (name, *(found.get((name, key), "–") for key in columns))
+        for name in dict.fromkeys(n for n, _ in found)
+    )
+    return (
+        [Grid("Written answers that are no answer (counted as wrong)", ("trained", *columns), rows)]
+        if rows
+        else []
+    )
+
+
+def mix_grids(arms: Mapping[str, Any]) -> list[Grid]:
+    """For each arm that mixed sources: their shares and epochs as planned, and as they were in the first seed."""
+    rows = []
+    for name, arm in arms.items():
+        mix = arm.get("mix") or {}
+        stages = mix if "realised" not in mix else {"": mix}
+        for stage, told in stages.items():
+            realised = next(iter(told["realised"].values()), None)
+            shown = (told["planned"] or realised or {"sources": {}})["sources"]
+            for source, before in shown.items():
+                after = realised["sources"][source] if realised else None
+                cells = [
+                    f"{100 * one['share']:.1f}%, {one['epochs']:.2f}" if one else "–"
+                    for one in (before, after)
+                ]
+                rows.append((" ".join((name, stage)).strip(), source, f"{before['rows']:,}", *cells))
+    head = ("trained", "source", "rows", "planned: share, epochs", "realised: share, epochs")
+    return [Grid("The mix of sources", head, tuple(rows))] if rows else []
+
+
+def steps_notes(arms: Mapping[str, Any]) -> list[str]:
+    """One line on the model, the seeds and the steps of the stages."""
+    first = next(iter(arms.values()))
+    settings = first["settings"]
+    lines = [f"From {first['model']}; seeds: {settings['num_seeds']}, from {settings['seed']} on."]
+    told = {name: arm["steps"] for name, arm in arms.items() if arm.get("steps")}
+    if told:
+        stages = (f"{name} {steps['first']:,} + {steps['second']:,}" for name, steps in told.items())
+        lines.append(f"Steps of the first stage and of each task's own: {'; '.join(stages)}.")
+    return lines
+
+
+def _splits(arm: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
+    return [
+        (task, split, result)
+        for task, found in arm["tasks"].items()
+        for split, result in found["splits"].items()
+    ]
+
+
+def _counted(columns: Sequence[str]) -> list[str]:
+    """The columns whose mean is told: one for each task."""
+    tasks = list(dict.fromkeys(key.rpartition("/")[0] for key in columns))
+    for split in ("test", "dev"):
+        wanted = [f"{task}/{split}" for task in tasks]
+        if set(wanted) <= set(columns):
+            return wanted
+    return []
+
+
+def _cell(cell: Mapping[str, Any] | None) -> str:
+    if cell is None:
+        return "–"
+    spread = "" if cell["deviation"] is None else f" ± {_value(cell['deviation'], cell['metric'])}"
+    return _value(cell["mean"], cell["metric"]) + spread
+
+
+def _value(value: float, metric: str) -> str:
+    return f"{value:.3f}" if metric == "squared_error" else f"{100 * value:.1f}"
