@@ -207,6 +207,7 @@ def test_patience_ends_a_run_and_the_best_weights_are_kept(tiny_model, tmp_path,
     run = RunFolder.open(tmp_path / "seed-0")
     records = [r for r in run.metrics.read() if r["kind"] == "evaluation"]
     assert len(records) < 51
+    assert run.status().step == records[-1]["step"] < 50
     assert run.status().state == "finished"
     assert "stopped early" in run.status().message
     scores = [record["figures"]["toy/accuracy"] for record in records]
@@ -278,3 +279,32 @@ def test_settings_that_contradict_each_other():
         settings(frozen=True, layer_decay=0.9)
     with pytest.raises(UserError, match="patience counts evaluations"):
         settings(patience=2)
+
+
+class StumbleAfterwards(Observer):
+    """Breaks off where a run that ended early has just been saved."""
+
+    def on_note(self, text):
+        self.early = getattr(self, "early", False) or text.startswith("stopped early")
+
+    def on_checkpoint(self, *, step, path):
+        if getattr(self, "early", False):
+            raise RuntimeError("stumbled")
+
+
+def test_a_run_that_ended_early_stays_ended(tiny_model, tmp_path, data_of):
+    config = settings(
+        epochs=50, patience=2, evaluate_every=Budget(1, "epochs"), optimizer=AdamW(learning_rate=0.5)
+    )
+    data = data_of(SentenceClassification())
+    whole = finetune(tiny_model, [data], tmp_path / "whole", config)
+    with pytest.raises(RuntimeError, match="stumbled"):
+        finetune(tiny_model, [data], tmp_path / "broken", config, observers=[StumbleAfterwards()])
+    again = finetune(tiny_model, [data], tmp_path / "broken", config)
+    assert again.results == whole.results
+    heads = [
+        (tmp_path / n / "seed-0" / "model" / "heads.safetensors").read_bytes() for n in ("whole", "broken")
+    ]
+    assert heads[0] == heads[1]
+    steps = [RunFolder.open(tmp_path / n / "seed-0").status().step for n in ("whole", "broken")]
+    assert steps[0] == steps[1] < 50

@@ -96,28 +96,44 @@ def summary_of(architecture: Architecture) -> Summary:
     return "last" if isinstance(architecture, (Decoder, EncoderDecoder, Permutation)) else "first"
 
 
-def states(backbone: nn.Module, architecture: Architecture, arrays: Mapping[str, Tensor]) -> Tensor:
+def states(
+    backbone: nn.Module,
+    architecture: Architecture,
+    arrays: Mapping[str, Tensor],
+    *,
+    wanted: Tensor | None = None,
+) -> Tensor:
     """Hidden states [B, T, D] of a batch. An encoder-decoder reads the same text on both sides, and the
     decoder's states count (BART, Section 3.3); where a text is to be written, they are the states [B, U, D] of
-    that."""
+    that. wanted: flat places [N], where no more than their states [N, D] is to be computed."""
     if "decoder_input_ids" in arrays:
         return writing_states(backbone, arrays)
     inputs = {"token_type_ids": arrays.get("token_type_ids"), "visibility": PaddedVisibility.of(arrays)}
     ids = arrays["input_ids"]
     if isinstance(architecture, EncoderDecoder):
-        return backbone(ids, ids, **inputs)
-    if isinstance(architecture, Decoder):
-        return backbone(ids, token_type_ids=inputs["token_type_ids"])
-    found = backbone(ids, **inputs)
-    return found.content if isinstance(architecture, Permutation) else found
+        found = backbone(ids, ids, **inputs)
+    elif isinstance(architecture, Permutation):
+        found = backbone(ids, **inputs).content
+    elif isinstance(architecture, Decoder):
+        found = backbone(ids, token_type_ids=inputs["token_type_ids"])
+    else:
+        found = backbone(ids, **inputs)
+    return found if wanted is None else found.flatten(0, 1).index_select(0, wanted)
+
+
+def summary_places(arrays: Mapping[str, Tensor], summary: Summary) -> Tensor | None:
+    """The flat places [B] of the pieces that speak for their rows; None where all do."""
+    if summary == "mean":
+        return None
+    ids = arrays["input_ids"]
+    starts = torch.arange(len(ids), device=ids.device) * ids.shape[1]
+    return starts if summary == "first" else starts + arrays["last"]
 
 
 def summarized(hidden: Tensor, arrays: Mapping[str, Tensor], summary: Summary) -> Tensor:
-    """One vector a row [B, D] from hidden states [B, T, D]."""
-    if summary == "first":
-        return hidden[:, 0]
+    """One vector a row [B, D] from hidden states: those at `summary_places` [B, D], for "mean" all [B, T, D]."""
+    if summary != "mean":
+        return hidden
     last = arrays["last"]
-    if summary == "last":
-        return hidden[torch.arange(len(last), device=last.device), last]
     is_piece = torch.arange(hidden.shape[1], device=last.device) <= last[:, None]
     return (hidden * is_piece[..., None]).sum(1) / is_piece.sum(1, keepdim=True)

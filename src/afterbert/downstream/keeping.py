@@ -5,33 +5,35 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from afterbert.base.runs import write_atomically
-
-
-class Enough(Exception):
-    """Raised out of an evaluation to end training early; not an error."""
+from afterbert.training.observers import Enough, Observer
 
 
 class Best:
-    """patience: evaluations without improvement after which training ends; None: never."""
+    """The weights of the highest figure so far."""
 
-    def __init__(self, folder: Path, *, patience: int | None):
+    def __init__(self, folder: Path):
         self._weights, self._note = folder / "best.safetensors", folder / "best.json"
-        self._patience = patience
 
     @property
     def step(self) -> int:
         """The step that did best, -1 before any."""
         return int(self._read()["step"])
 
+    @property
+    def evaluations_since(self) -> int:
+        """How many evaluations after that one were no better."""
+        return len(self._read()["worse"])
+
     def see(self, module: nn.Module, step: int, figure: float) -> None:
-        """Keeps the weights where `figure` is the highest so far. Raises Enough where patience is at its
-        end."""
+        """Keeps the weights where `figure` is the highest so far."""
         so_far = self._read()
         if figure > so_far["figure"]:
             save_file(
@@ -42,8 +44,6 @@ class Best:
         # A resumed run sees an evaluation again; steps are counted, not visits.
         worse = sorted({*so_far["worse"], step})
         write_atomically(self._note, json.dumps({**so_far, "worse": worse}))
-        if self._patience is not None and len(worse) >= self._patience:
-            raise Enough
 
     def restore(self, module: nn.Module) -> None:
         """Puts the best weights back, where any were kept."""
@@ -59,3 +59,14 @@ class Best:
         if not self._note.exists():
             return {"step": -1, "figure": -math.inf, "worse": []}
         return json.loads(self._note.read_text())
+
+
+class Patience(Observer):
+    """Ends a run after so many evaluations in a row that were no better than the best."""
+
+    def __init__(self, best: Best, evaluations: int):
+        self._best, self._evaluations = best, evaluations
+
+    def on_evaluation(self, record: Mapping[str, Any]) -> None:
+        if self._best.evaluations_since >= self._evaluations:
+            raise Enough(f"no better since step {self._best.step}")

@@ -28,6 +28,7 @@ from afterbert.training.guards import judge
 from afterbert.training.interrupts import Interrupted, Interrupts
 from afterbert.training.journal import Journal
 from afterbert.training.keeper import Keeper
+from afterbert.training.observers import Enough
 from afterbert.training.parallel import Parallel
 from afterbert.training.precision import Precision, choose
 from afterbert.training.processes import Processes
@@ -46,7 +47,7 @@ class Outcome:
     """How a run ended.
 
     total_steps: None when a signal came before the length was known; signal: what stopped a preempted run;
-    evaluation: the last figures.
+    evaluation: the last figures; enough: why it ended before its budget was spent.
     """
 
     state: Literal["finished", "preempted"]
@@ -54,6 +55,7 @@ class Outcome:
     total_steps: int | None
     signal: int | None = None
     evaluation: Mapping[str, float] | None = None
+    enough: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -207,6 +209,7 @@ class Loop:
             total_steps=self.course.total_steps if self.course else None,
             signal=None if finished else signum,
             evaluation=self.figures,
+            enough=self.progress.enough,
         )
 
     # The length
@@ -321,6 +324,8 @@ class Loop:
         self._save()
 
     def _unfinished(self, course: Course) -> bool:
+        if self.progress.enough:
+            return False
         return self.progress.step < course.total_steps or self.progress.evaluation_due
 
     def _must_stop(self) -> bool:
@@ -446,9 +451,15 @@ class Loop:
         self.figures = figures
         seconds = time.monotonic() - before
         self.last_log += seconds  # the speed that is logged is that of training alone
-        self.journal.evaluation(
-            {"kind": "evaluation", "step": self.progress.step, "figures": figures, "seconds": seconds}
-        )
+        record = {"kind": "evaluation", "step": self.progress.step, "figures": figures, "seconds": seconds}
+        enough = ""
+        try:
+            self.journal.evaluation(record)
+        except Enough as why:
+            enough = str(why)
+        self.progress.enough = next(filter(None, self.processes.each(enough)), "")
+        if self.progress.enough:
+            self._note(f"stopped early: {self.progress.enough}")
 
     def _breaking(self) -> AbstractContextManager:
         """Inside, a signal breaks work off, unless other processes would wait for this one in its midst."""

@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any
 
 
+class Enough(Exception):
+    """Raised by `on_evaluation` to end a run early and in good order; its text says why. What was learned is saved,
+    and a resumed run is over."""
+
+
 class Observer:
     """Called by the trainer in its own thread; every method may be left as it is. Records are those of
     `metrics.jsonl`.
 
-    An observer must not touch the module or the generators. What it raises ends the run.
+    An observer must not touch the module or the generators. What it raises ends the run (but see Enough).
 
     """
 

@@ -17,6 +17,7 @@ class Progress:
     - `batches_passed_over`: by rewinds; step n reads the data of step n + this.
     - `micro_batch_size`: rows in memory at once; smaller than those asked for after memory ran out.
     - `evaluation_due`: this step's evaluation was broken off or is still to come.
+    - `enough`: why an observer ended the run before its budget was spent; empty where none did.
     - `non_finite`, `spikes`, `empty`: steps that gave no finite number, stood out, asked nothing.
     - `recent_losses`: for the spike watch; `sums`, `summed_steps`: losses since the last logged step.
     """
@@ -28,6 +29,7 @@ class Progress:
     seconds: float = 0.0
     batches_passed_over: int = 0
     evaluation_due: bool = False
+    enough: str = ""
     non_finite: int = 0
     spikes: int = 0
     empty: int = 0

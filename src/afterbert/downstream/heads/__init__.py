@@ -23,6 +23,10 @@ class HeadModule(nn.Module, ABC):
 
     writes: ClassVar[bool] = False
 
+    def wanted(self, arrays: Mapping[str, Tensor]) -> Tensor | None:
+        """Flat places [N] of [B, T], where it reads no other states; it is given those alone [N, D] then."""
+        return None
+
     @abstractmethod
     def score(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
         """The summed loss (float32 scalar) from hidden states [B, T, D]."""

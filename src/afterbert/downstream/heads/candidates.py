@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from afterbert.base.rows import starts_of
 from afterbert.downstream import tasks
-from afterbert.downstream.backbone import Model, Summary, summarized
+from afterbert.downstream.backbone import Model, Summary, summarized, summary_places
 from afterbert.downstream.codec import Codec
 from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule
@@ -66,7 +66,7 @@ class Candidates(Head):
 
 
 class CandidatesModule(HeadModule):
-    """From [B, T, D] to one number a row [B]."""
+    """From the summaries to one number a row [B]."""
 
     def __init__(self, config: Candidates, model: Model, *, summary: Summary):
         super().__init__()
@@ -74,6 +74,9 @@ class CandidatesModule(HeadModule):
         self.dropout = nn.Dropout(config.dropout)
         self.last = nn.Linear(model.architecture.hidden_size, 1, bias=False)
         model.architecture.initialization.apply(self, model.architecture.num_hidden_layers)
+
+    def wanted(self, arrays: Mapping[str, Tensor]) -> Tensor | None:
+        return summary_places(arrays, self.summary)
 
     def output(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
         return self.last(self.dropout(summarized(hidden, arrays, self.summary)))[:, 0].float()

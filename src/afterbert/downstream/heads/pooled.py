@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from afterbert.downstream import tasks
-from afterbert.downstream.backbone import Model, Summary, summarized
+from afterbert.downstream.backbone import Model, Summary, summarized, summary_places
 from afterbert.downstream.codec import Codec, Stretches
 from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule, label_numbers
@@ -63,7 +63,7 @@ class Pooled(Head):
 
 
 class PooledModule(HeadModule):
-    """From [B, T, D] to logits [B, K], or numbers [B, 1]."""
+    """From the summaries to logits [B, K], or numbers [B, 1]."""
 
     class_weights: Tensor | None
 
@@ -95,6 +95,9 @@ class PooledModule(HeadModule):
             nn.init.constant_(self.last.bias, (task.low + task.high) / 2)
         weights = None if class_weights is None else torch.as_tensor(class_weights, dtype=torch.float32)
         self.register_buffer("class_weights", weights, persistent=False)
+
+    def wanted(self, arrays: Mapping[str, Tensor]) -> Tensor | None:
+        return summary_places(arrays, self.summary)
 
     def output(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
         pooled = self.activate(self.dense(summarized(hidden, arrays, self.summary)))

@@ -1,0 +1,39 @@
+"""A head that reads one piece of a row is given its state alone, and it is the same as among all states."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from afterbert.downstream.backbone import states, summarized, summary_places
+from afterbert.downstream.bench import Bench
+from afterbert.downstream.settings import FineTuning
+from afterbert.downstream.tasks.pair_classification import PairClassification
+from afterbert.models.decoder import Decoder
+from afterbert.models.encoder import Encoder
+from afterbert.models.encoder_decoder import EncoderDecoder
+from afterbert.models.permutation import Permutation
+
+
+@pytest.mark.parametrize("kind", [Encoder, Decoder, EncoderDecoder, Permutation])
+@pytest.mark.parametrize("summary", ["first", "last", "mean"])
+def test_a_summary_is_that_of_the_row(kind, summary, tiny_model, data_of):
+    sizes = {"hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
+    architecture = kind(vocab_size=tiny_model.architecture.vocab_size, max_position_embeddings=96, **sizes)
+    model = replace(tiny_model, architecture=architecture, weights={})
+    bench = Bench.of(model, [data_of(PairClassification())], FineTuning(length=64))
+    torch.manual_seed(0)
+    backbone = bench.module().eval().backbone
+    prepared = bench.prepared["toy"]["train"]
+    units = prepared.costs.argsort()[[0, -1, 3]]
+    batch = prepared.batch(units, pad=bench.pad, has_segments=model.has_segments, name="toy")
+    arrays = {key: torch.as_tensor(value) for key, value in batch.arrays.items()}
+    with torch.inference_mode():
+        alone = states(backbone, architecture, arrays, wanted=summary_places(arrays, summary))
+        found = summarized(alone, arrays, summary)
+        whole = states(backbone, architecture, arrays)
+    lengths = (arrays["last"] + 1).tolist()
+    for row, (length, vector) in enumerate(zip(lengths, found, strict=True)):
+        pieces = whole[row, :length]
+        expected = {"first": pieces[0], "last": pieces[-1], "mean": pieces.mean(0)}[summary]
+        torch.testing.assert_close(vector, expected, atol=1e-5, rtol=1e-5)
