@@ -214,7 +214,8 @@ class RunFolder:
         )
         now = replace(before, updated=time.time(), **changed)
         moved = replace(now, step=0, updated=0.0) != replace(before, step=0, updated=0.0)
-        if self._reported and not moved and now.updated - before.updated < _STATUS_EVERY:
+        since = now.updated - before.updated  # negative where the clock was set back
+        if self._reported and not moved and 0 <= since < _STATUS_EVERY:
             return
         try:
             write_atomically(self._status, json.dumps(asdict(now), indent=1) + "\n")

@@ -60,6 +60,8 @@ def _version(
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line and exits: 0 done, 1 a bug (with traceback), 2 a user's error (one line each)."""
+    if arguments is None:
+        leave_old_encodings()
     sys.exit(run(arguments))
 
 
@@ -90,6 +92,18 @@ def run(arguments: list[str] | None = None) -> int:
     for line in lines:
         print(f"error: {line}", file=sys.stderr)
     return 2
+
+
+def leave_old_encodings() -> None:
+    """Where names of files are not UTF-8 to this Python (LC_ALL=C, Latin-1), starts it anew in its UTF-8 mode.
+
+    The libraries that read tokenizers and weights take names as UTF-8 only, so "Läufe" could be written and
+    not read again. Python 3.15 has this mode by default (PEP 686).
+    """
+    if sys.getfilesystemencoding() == "utf-8" or os.environ.get("PYTHONUTF8") == "1":
+        return
+    os.environ["PYTHONUTF8"] = "1"
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def share_cores_politely() -> None:

@@ -1,0 +1,84 @@
+"""What surrounds a run (locale, time zone, hash seed, names of folders, the clock, secrets) changes nothing and
+leaks nowhere."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from afterbert.base.runs import RunFolder
+from afterbert.cli.evidence import Evidence, first_difference
+from afterbert.text.store import Store
+
+CANARY = "hf_canary0123456789"
+PLAIN = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "1"}
+ODD = {"LC_ALL": "C", "TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "0"}
+# Otherwise Python leaves the C locale by itself.
+ODD |= {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+TEXTS = "Meine Texte 📚.txt"
+SMALL = "--recipe bert-mlm --budget 3steps --length 32 --training.batch_size 4 --model.num_hidden_layers 1"
+
+
+def pretrain(folder: Path, environment: dict[str, str]) -> tuple[RunFolder, str]:
+    """The run that the command line makes in a folder, in an environment; and what it said."""
+    folder.mkdir()
+    lines = [f"Der Igel Nr. {n} — 刺猬 🦔 — schlief lange, und {n} Kätzchen auch." for n in range(150)]
+    (folder / TEXTS).write_text("\n\n".join(lines), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "afterbert", "pretrain", TEXTS, "--out", "Läufe 🐾", *SMALL.split()],
+        cwd=folder,
+        env={**os.environ, **environment, "HF_TOKEN": CANARY, "MY_API_KEY": CANARY},
+        capture_output=True,
+        timeout=300,
+    )
+    said = (done.stdout + done.stderr).decode("utf-8", "replace")
+    assert done.returncode == 0, said
+    (recipe,) = folder.glob("Läufe 🐾/*/recipe.yaml")
+    return RunFolder(recipe.parent), said
+
+
+@pytest.mark.fault
+@pytest.mark.timeout(600)
+def test_any_environment_gives_the_same_run_and_keeps_secrets(tmp_path: Path) -> None:
+    plain, said = pretrain(tmp_path / "plain", PLAIN)
+    odd, said_there = pretrain(tmp_path / "with spaces, ümläut and 🦔", ODD)
+    assert plain.path.name == odd.path.name, "the name holds a hash of recipe and data"
+    expected, found = Evidence.of(plain), Evidence.of(odd)
+    assert first_difference(expected, found) is None
+    assert len(expected.steps) and len(expected.files) == 4
+    stores = [next(run.path.parent.glob("stores/*")) for run in (plain, odd)]
+    assert stores[0].name == stores[1].name
+    assert Store.open(stores[0]).fingerprint == Store.open(stores[1]).fingerprint
+    assert CANARY not in said + said_there
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(written) > 30
+    assert [path for path in written if CANARY.encode() in path.read_bytes()] == []
+
+
+def test_a_clock_that_jumps_back_does_not_silence_the_status(tmp_path: Path, monkeypatch) -> None:
+    jumps = itertools.chain([1e9, 1e9 + 60, 1e9 - 3600], itertools.count(1e9 - 3599))
+    run = RunFolder.create(tmp_path, "run")
+    monkeypatch.setattr(time, "time", lambda: next(jumps))
+    for step in range(3):
+        run.report(state="training", step=step)
+    status = run.status()
+    assert status is not None and status.step == 2
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_folder_that_cannot_be_written_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from afterbert.cli.main import run
+
+    (tmp_path / "texts.txt").write_text("the cat sat.\n\n" * 80)
+    (tmp_path / "out").mkdir(mode=0o500)
+    assert run(["pretrain", str(tmp_path / "texts.txt"), "--out", str(tmp_path / "out")]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and "out" in lines[0] and "ermission denied" in lines[0]
