@@ -24,8 +24,10 @@ from afterbert.recipes.pretraining import Pretrained, pretrain
 from afterbert.recipes.recipe import Resolved, resolve
 from afterbert.report import write_report
 from afterbert.text.from_paths import sources_for
+from afterbert.text.joining import merge_shards
 from afterbert.text.planes import Plane
-from afterbert.text.prepare import add_plane, prepare
+from afterbert.text.prepare import add_plane, make_tokenizer, prepare
+from afterbert.text.shards import Shard, prepare_shard
 from afterbert.text.sources import Source
 from afterbert.text.store import Store
 from afterbert.text.tokenizers import TokenizerRecipe
@@ -177,6 +179,61 @@ def prepare_with_bar(
             progress.to(done, phase, total=total)
 
         store = prepare(sources, out, tokenizer=tokenizer, processes=processes, progress=watch, **options)
+    console.print(safe(store.tally.table()))
+    console.print(f"tokens: {out}")
+    return store
+
+
+def make_tokenizer_with_bar(
+    sources: Sequence[Source],
+    out: Path,
+    *,
+    tokenizer: TokenizerRecipe,
+    processes: int | None = None,
+    **options: Any,
+) -> None:
+    """Only the tokenizer, with a progress bar."""
+    with bar(1.0, "preparing") as progress:
+        make_tokenizer(
+            sources,
+            out,
+            tokenizer=tokenizer,
+            processes=processes or os.cpu_count() or 1,
+            progress=lambda done, total, phase: progress.to(done, phase, total=total),
+            **options,
+        )
+    console.print(f"tokenizer: {out}")
+
+
+def prepare_shard_with_bar(
+    sources: Sequence[Source],
+    out: Path,
+    shard: Shard,
+    *,
+    tokenizer: TokenizerRecipe,
+    processes: int | None = None,
+    **options: Any,
+) -> None:
+    """One shard, with a progress bar."""
+    with bar(1.0, "preparing") as progress:
+        prepare_shard(
+            sources,
+            out,
+            shard,
+            tokenizer=tokenizer,
+            processes=processes or os.cpu_count() or 1,
+            progress=lambda done, total, phase: progress.to(done, phase, total=total),
+            **options,
+        )
+    console.print(f"shard {shard}: {out}")
+
+
+def merge_with_bar(shards: Sequence[Path], out: Path) -> Store:
+    """The store of all shards, with a progress bar, then the closing table."""
+    with bar(1.0, "merging") as progress:
+        store = merge_shards(
+            shards, out, progress=lambda done, total, phase: progress.to(done, phase, total=total)
+        )
     console.print(safe(store.tally.table()))
     console.print(f"tokens: {out}")
     return store

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,15 @@ from afterbert.text.workers import in_order
 
 # (done, total, phase): bytes of text, or shares of the work
 Progress = Callable[[float, float, str], None]
+
+
+class _Warned(Protocol):
+    @property
+    def warnings(self) -> list[str]: ...
+
+
+Task = TypeVar("Task")
+Report = TypeVar("Report", bound=_Warned)
 
 _SURVEY_BYTES = 100_000_000  # read by one process in the time that another needs to start
 _MOST_LANGUAGES = 256  # a byte a document
@@ -88,28 +97,18 @@ class Corpus:
             self.policy,
             held_out=self.held_out,
             sample_bytes=sample_bytes,
-            processes=min(self._processes, 1 + self.total_bytes // _SURVEY_BYTES),
-            progress=self._counting("reading"),
+            processes=min(self.processes, len(self.parts), 1 + self.total_bytes // _SURVEY_BYTES),
+            progress=self._counting("reading", self.parts),
         )
 
     def encode(
         self, tokenizer: Tokenizer, planes: Mapping[str, Plane], found: Survey, work: Path
     ) -> EncodedParts:
         """Every part, encoded below `work`; what the workers warned of is said once here."""
-        if len(found.languages) > _MOST_LANGUAGES:
-            raise UserError(
-                f"the texts name {len(found.languages)} languages, a store holds {_MOST_LANGUAGES}; check that "
-                f"'{found.languages[-1]}' is a language code"
-            )
-        dtype = "<u2" if tokenizer.vocabulary.size <= 1 << 16 else "<u4"
+        check_languages(found.languages)
+        dtype = dtype_for(tokenizer)
         encode = EncodePart(tokenizer, planes, self.policy, tuple(found.languages), work, dtype)
-        count, reports = self._counting("encoding"), []
-        done = in_order(encode, self._tasks(found), processes=self._processes)
-        for part, report in zip(self.parts, done):
-            reports.append(report)
-            count(part.num_bytes)
-        for message in sorted({message for report in reports for message in report.warnings}):
-            warnings.warn(message, stacklevel=3)
+        reports = self.each(encode, self._tasks(found), self.parts)
         pieces = {split: sum(report.pieces.get(split, 0) for report in reports) for split in FATES}
         lost = sum(report.without_pieces for report in reports)
         return EncodedParts(work, len(self.parts), dtype, pieces, lost)
@@ -118,6 +117,19 @@ class Corpus:
         """Each source in a few words: name, digest, bytes, documents."""
         sizes = [[part.num_bytes for part in parts] for parts in self.parts_of]
         return described(self.digests, sizes, found)
+
+    def each(
+        self, encode: Callable[[Task], Report], tasks: Iterable[Task], parts: Sequence[Part]
+    ) -> list[Report]:
+        """What `encode` reports of each of these parts, one task a part; what it warned of is said once."""
+        count, reports = self._counting("encoding", parts), []
+        done = in_order(encode, tasks, processes=min(self.processes, len(parts)))
+        for part, report in zip(parts, done):
+            reports.append(report)
+            count(part.num_bytes)
+        for message in sorted({message for report in reports for message in report.warnings}):
+            warnings.warn(message, stacklevel=4)
+        return reports
 
     def settings(self, tokenizer: TokenizerRecipe, planes: Mapping[str, Plane]) -> dict[str, Any]:
         """What decides on the store that is made of these texts, as it records it."""
@@ -132,20 +144,30 @@ class Corpus:
             here = slice(found.part_starts[number], found.part_starts[number + 1])
             yield PartTask(number, part, found.hashes[here], found.fates[here])
 
-    @property
-    def _processes(self) -> int:
-        return min(self.processes, len(self.parts))
-
-    def _counting(self, phase: str) -> Callable[[int], None]:
-        done = 0
+    def _counting(self, phase: str, parts: Sequence[Part]) -> Callable[[int], None]:
+        done, total = 0, max(1, sum(part.num_bytes for part in parts))
 
         def count(num_bytes: int) -> None:
             nonlocal done
             done += num_bytes
-            self.progress(done, self.total_bytes, phase)
+            self.progress(done, total, phase)
 
-        self.progress(0, self.total_bytes, phase)
+        self.progress(0, total, phase)
         return count
+
+
+def dtype_for(tokenizer: Tokenizer) -> str:
+    """How a store holds this tokenizer's pieces: in two bytes where they fit."""
+    return "<u2" if tokenizer.vocabulary.size <= 1 << 16 else "<u4"
+
+
+def check_languages(languages: Sequence[str]) -> None:
+    """Raises UserError for more languages than a store can hold."""
+    if len(languages) > _MOST_LANGUAGES:
+        raise UserError(
+            f"the texts name {len(languages)} languages, a store holds {_MOST_LANGUAGES}; check that "
+            f"'{languages[-1]}' is a language code"
+        )
 
 
 def described(

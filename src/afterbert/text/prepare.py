@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from afterbert.base import plugins
 from afterbert.base.config import to_plain
@@ -122,6 +123,27 @@ def add_plane(
         store = Store.open(store.folder)
         warn_of_nothing_found(store, [name])
         return store
+
+
+def make_tokenizer(
+    sources: Sequence[Source],
+    out: Path,
+    *,
+    tokenizer: TokenizerRecipe,
+    policy: Policy | None = None,
+    held_out: float = 0.02,
+    processes: int = 1,
+    progress: Progress | None = None,
+) -> Tokenizer:
+    """Only the tokenizer that `prepare` would make of these sources, in the folder `out`. Raises UserError."""
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} is there already and not empty; name a new folder for the tokenizer")
+    corpus = Corpus(tuple(sources), policy or Policy(), held_out, processes, progress or _silent)
+    with TemporaryDirectory() as work, ended_by_sigterm():
+        made, _ = _survey(corpus, tokenizer, Path(work))
+    made.save(out)
+    return made
 
 
 def _silent(done: float, total: float, phase: str) -> None:

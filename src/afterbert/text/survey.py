@@ -30,13 +30,13 @@ _SAMPLE_SEED = 1
 @dataclass(frozen=True)
 class PartSurvey:
     """What a part holds. hashes: uint64 [D], of the contents; sizes: uint32 [D], bytes; languages: those
-    named."""
+    named; sample: (key, text)."""
 
     hashes: np.ndarray
     sizes: np.ndarray
     languages: frozenset[str]
     tally: Tally
-    sample: list[tuple[int, str]]
+    sample: list[tuple[int, str]] = field(default_factory=list)
 
 
 @dataclass
@@ -79,13 +79,20 @@ def survey(
         one.sample.clear()
         found.append(one)
         progress(part.num_bytes)
+    together = gathered(found, policy, held_out=held_out)
+    kept_out = set(together.hashes[together.fates == HELD_OUT].tolist())
+    together.sample += [text for text in sample.texts() if content_hash(text) not in kept_out]
+    return together
+
+
+def gathered(found: Sequence[PartSurvey], policy: Policy, *, held_out: float) -> Survey:
+    """What all parts hold, from what each of them holds; without a sample. Raises UserError."""
     tally = sum((one.tally for one in found), Tally())
     policy.check(tally)
     hashes = np.concatenate([one.hashes for one in found])
     sizes = np.concatenate([one.sizes for one in found])
     fates = fates_of(hashes, sizes, held_out=held_out)
     _count_duplicates(tally, int((fates == DROPPED).sum()))
-    kept_out = set(hashes[fates == HELD_OUT].tolist())
     return Survey(
         hashes,
         sizes,
@@ -93,7 +100,6 @@ def survey(
         np.concatenate(([0], np.cumsum([len(one.hashes) for one in found]))),
         sorted({name for one in found for name in one.languages}),
         tally,
-        [text for text in sample.texts() if content_hash(text) not in kept_out],
     )
 
 

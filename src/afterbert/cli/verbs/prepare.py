@@ -9,12 +9,21 @@ import typer
 
 
 def prepare(
+    context: typer.Context,
     texts: Annotated[
-        list[str], typer.Argument(help="Files, folders, `hub:NAME`, or `-` for standard input.")
+        list[str],
+        typer.Argument(
+            help="Files, folders, `hub:NAME`, or `-` for standard input; with --merge, folders of shards."
+        ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write the store to.")] = Path(
-        "store"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="The folder to write to: store, shards/3-of-8 or tokenizer when not given.",
+        ),
+    ] = None,
     tokenizer: Annotated[
         str,
         typer.Option(
@@ -33,6 +42,18 @@ def prepare(
             "--add-plane", help="Add this annotation to the finished store, made from the same texts."
         ),
     ] = None,
+    tokenizer_only: Annotated[
+        bool, typer.Option("--tokenizer-only", help="Only make the tokenizer, for shards to come.")
+    ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            help="Prepare only this share of the texts, such as 3/8 (from 1/8 to 8/8), on a machine of its own."
+        ),
+    ] = None,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Put the shards in these folders together to one store.")
+    ] = False,
     phrases: Annotated[
         str | None,
         typer.Option(help="A list for the plane phrase: one a line, or a table with types as second column."),
@@ -53,7 +74,10 @@ def prepare(
         str | None, typer.Option(help="CSV, TSV, Parquet: the column that holds the text.")
     ] = None,
     language: Annotated[
-        str | None, typer.Option(help="Language code of texts that do not say theirs.")
+        str | None,
+        typer.Option(
+            help="Language code of texts that do not say theirs; by-name: files are called after it (de.txt)."
+        ),
     ] = None,
     errors: Annotated[str, typer.Option(help="Broken text: fail, replace or skip-document.")] = "fail",
     normalization: Annotated[str, typer.Option(help="NFC, NFKC or none.")] = "NFC",
@@ -70,29 +94,65 @@ def prepare(
     Phrases and entities are found by lists (`--phrases`, `--entities`), in a new store or, with
     `--add-plane phrase`, in a finished one. `afterbert mine-phrases` makes a list from the texts themselves.
 
+    On many machines: `--tokenizer-only` on one, `--shard 1/8 --tokenizer tokenizer` and so on on each of them,
+    `--merge` on one again. The store is the same, byte for byte (docs/cluster.md).
+
     Example: `afterbert prepare my_texts/ --out store --tokenizer unigram --vocab-size 16000`
     """
+    from afterbert.base.errors import UserError
     from afterbert.cli.listed import planes_named, print_coverage
-    from afterbert.cli.pipeline import add_plane_with_bar, named, prepare_with_bar, tokenizer_from
+    from afterbert.cli.pipeline import (
+        add_plane_with_bar,
+        make_tokenizer_with_bar,
+        merge_with_bar,
+        named,
+        prepare_shard_with_bar,
+        prepare_with_bar,
+        tokenizer_from,
+    )
     from afterbert.text.from_paths import sources_for
     from afterbert.text.policy import Policy
+    from afterbert.text.shards import Shard
 
+    if merge:
+        given = _given(context) - {"texts", "out", "merge"}
+        if given:
+            raise UserError(f"--{min(given).replace('_', '-')} has no effect with --merge: the shards say it")
+        merge_with_bar([Path(folder) for folder in texts], out or Path("store"))
+        return
+    if sum((tokenizer_only, shard is not None, add_plane is not None)) > 1:
+        raise UserError(
+            "--tokenizer-only, --shard and --add-plane are three different steps; name one of them"
+        )
     options = {"documents": documents, "text_key": text_key, "text_column": text_column, "language": language}
     sources = sources_for(texts, kind=kind, **options)
     lists = {"phrase": phrases, "entity": entities}
     if add_plane is not None:
         for plane in planes_named(add_plane, lists, list_case, "--add-plane"):
-            add_plane_with_bar(sources, out, plane, processes=processes)
-            print_coverage(out, [plane])
+            add_plane_with_bar(sources, out or Path("store"), plane, processes=processes)
+            print_coverage(out or Path("store"), [plane])
+        return
+    recipe = tokenizer_from(tokenizer, vocab_size)
+    reading = {
+        "tokenizer": recipe,
+        "policy": named(Policy, {"errors": errors, "normalization": normalization}, "--policy"),
+        "held_out": held_out,
+        "processes": processes,
+    }
+    if tokenizer_only:
+        make_tokenizer_with_bar(sources, out or Path("tokenizer"), **reading)
         return
     wanted = planes_named(planes, lists, list_case, "--planes")
-    prepare_with_bar(
-        sources,
-        out,
-        tokenizer=tokenizer_from(tokenizer, vocab_size),
-        planes=wanted,
-        policy=named(Policy, {"errors": errors, "normalization": normalization}, "--policy"),
-        held_out=held_out,
-        processes=processes,
-    )
-    print_coverage(out, wanted)
+    if shard is not None:
+        share = Shard.of(shard)
+        folder = out or Path("shards", f"{share.number}-of-{share.total}")
+        prepare_shard_with_bar(sources, folder, share, planes=wanted, **reading)
+        return
+    prepare_with_bar(sources, out or Path("store"), planes=wanted, **reading)
+    print_coverage(out or Path("store"), wanted)
+
+
+def _given(context: typer.Context) -> set[str]:
+    """The options that stand on the command line."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
