@@ -8,7 +8,11 @@ from afterbert.base.errors import UserError
 from afterbert.interop.folder import export_folder
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder import Encoder
-from afterbert.probes.minimal_pairs import MinimalPairs, Reader
+from afterbert.models.encoder_decoder import EncoderDecoder
+from afterbert.models.permutation import Permutation
+from afterbert.nn.visibility import PaddedVisibility
+from afterbert.probes.minimal_pairs import MinimalPairs
+from afterbert.probes.reader import Reader
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
 from afterbert.text.tokenizers.wordpiece import WordPiece
 
@@ -21,16 +25,32 @@ SENTENCES = [
 ]
 
 
-@pytest.fixture(scope="module", params=["encoder", "decoder"])
+KINDS = {
+    "encoder": (Encoder, WordPiece, {}),
+    "decoder": (Decoder, ByteLevelBPE, {"ends": "none"}),
+    "bart": (EncoderDecoder, ByteLevelBPE, {}),
+    "t5": (EncoderDecoder, ByteLevelBPE, {"sentinels": 4, "ends": "last"}),
+    "permutation": (Permutation, WordPiece, {}),
+}
+READINGS = {
+    "encoder": ["masked", "within_word"],
+    "decoder": ["left_to_right"],
+    "bart": ["written_by_word", "written_whole"],
+    "t5": ["written_by_word", "written_whole"],
+    "permutation": ["masked_by_order", "within_word_by_order"],
+}
+
+
+@pytest.fixture(scope="module", params=KINDS)
 def folder(request, tmp_path_factory):
-    path = tmp_path_factory.mktemp(request.param)
-    is_decoder = request.param == "decoder"
-    recipe = (ByteLevelBPE if is_decoder else WordPiece)(
-        vocab_size=290 if is_decoder else 60, min_frequency=1
-    )
-    tokenizer = recipe.make(SENTENCES * 4, corpus_bytes=400)
+    return made(tmp_path_factory.mktemp(request.param), request.param)
+
+
+def made(path, name):
+    kind, recipe, settings = KINDS[name]
+    size = 60 if recipe is WordPiece else 290
+    tokenizer = recipe(vocab_size=size, min_frequency=1, **settings).make(SENTENCES * 4, corpus_bytes=400)
     tokenizer.save(path / "tokenizer")
-    kind = Decoder if is_decoder else Encoder
     architecture = kind(
         hidden_size=32, num_attention_heads=2, intermediate_size=64, max_position_embeddings=64
     )
@@ -47,41 +67,84 @@ def folder(request, tmp_path_factory):
         head,
         vocabulary=tokenizer.vocabulary,
         tokenizer=path / "tokenizer",
+        or_own=True,
     )
     return path
 
 
-def one_piece(reader, row, place, target):
-    with torch.inference_mode():
-        hidden = reader.backbone(torch.tensor([row]))
-        return reader.lm_head(hidden[0, place : place + 1]).log_softmax(-1)[0, target].item()
+def chance(reader, hidden, target):
+    return reader.lm_head(hidden[None]).log_softmax(-1)[0, target].item()
 
 
 def by_definition(reader, sentence, reading):
     """The sum over pieces, each asked alone in a row of its own."""
-    encoding = reader.tokenizer.plain.encode(sentence)
-    total = 0.0
-    if reading == "left_to_right":
-        row = [
-            reader.tokenizer.vocabulary.bos or reader.tokenizer.vocabulary.cls,
-            *reader.tokenizer.encode(sentence),
-        ]
-        return sum(one_piece(reader, row[: i + 1], i, row[i + 1]) for i in range(len(row) - 1))
+    with torch.inference_mode():
+        if reading == "left_to_right":
+            return _causal(reader, sentence)
+        if reading.startswith("written"):
+            return _written(reader, sentence, reading)
+        return _hidden(reader, sentence, reading)
+
+
+def _causal(reader, sentence):
+    known = reader.tokenizer.vocabulary
+    row = [known.bos or known.cls, *reader.tokenizer.encode(sentence)]
+    return sum(
+        chance(reader, reader.backbone(torch.tensor([row[: i + 1]]))[0, i], row[i + 1])
+        for i in range(len(row) - 1)
+    )
+
+
+def _hidden(reader, sentence, reading):
+    encoding, total = reader.tokenizer.plain.encode(sentence), 0.0
     for place, is_special in enumerate(encoding.special_tokens_mask):
         if is_special:
             continue
-        row = list(encoding.ids)
-        for later in range(place, len(row)):
-            same_word = encoding.word_ids[later] == encoding.word_ids[place]
-            if later == place or (reading == "within_word" and same_word):
-                row[later] = reader.tokenizer.vocabulary.mask
-        total += one_piece(reader, row, place, encoding.ids[place])
+        hidden = [
+            i == place or (i > place and "within" in reading and word == encoding.word_ids[place])
+            for i, word in enumerate(encoding.word_ids)
+        ]
+        if reading.endswith("order"):
+            rank = [[2 * is_hidden - (i == place) for i, is_hidden in enumerate(hidden)]]
+            states = reader.backbone(
+                torch.tensor([encoding.ids]),
+                visibility=PaddedVisibility(rank=torch.tensor(rank)),
+                query_positions=torch.tensor([[place]]),
+            )
+            total += chance(reader, states.query[0, 0], encoding.ids[place])
+        else:
+            mask = reader.tokenizer.vocabulary.mask
+            row = [mask if is_hidden else piece for is_hidden, piece in zip(hidden, encoding.ids)]
+            total += chance(reader, reader.backbone(torch.tensor([row]))[0, place], encoding.ids[place])
     return total
 
 
-def test_batches_give_what_the_definition_says(folder):
+def _written(reader, sentence, reading):
+    known, total = reader.tokenizer.vocabulary, 0.0
+    encoding = reader.tokenizer.plain.encode(sentence, add_special_tokens=False)
+    words = [0] * len(encoding.ids) if reading == "written_whole" else encoding.word_ids
+    for place, piece in enumerate(encoding.ids):
+        same = [i for i, word in enumerate(words) if word == words[place]]
+        before, word, behind = (
+            encoding.ids[: same[0]],
+            encoding.ids[same[0] : place],
+            encoding.ids[same[-1] + 1 :],
+        )
+        if known.sentinels:
+            read = [*before, known.sentinels[0], *behind, known.sep or known.eos]
+            written = [known.pad, known.sentinels[0], *word]
+        else:
+            read = [known.cls, *before, known.mask, *behind, known.sep]
+            written = [known.eos, known.cls, *before, *word]
+        states = reader.backbone(torch.tensor([read]), torch.tensor([written]))
+        total += chance(reader, states[0, -1], piece)
+    return total
+
+
+def test_batches_give_what_the_definition_says(folder, request):
     reader = Reader.load(folder)
-    readings = ["left_to_right"] if reader.reading == "left_to_right" else ["masked", "within_word"]
+    readings = READINGS[request.node.callspec.params["folder"]]
+    assert reader.reading in readings
     for reading in readings:
         for pieces in (40, 4000):
             probe = MinimalPairs(reading, pieces_at_once=pieces)
@@ -90,10 +153,36 @@ def test_batches_give_what_the_definition_says(folder):
             np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def test_hiding_the_rest_of_a_word_changes_words_of_several_pieces_only(folder):
-    reader = Reader.load(folder)
-    if reader.reading == "left_to_right":
-        pytest.skip("a decoder hides nothing")
+@pytest.mark.parametrize("name", ["encoder", "decoder"])
+def test_transformers_finds_the_same(name, tmp_path):
+    """A plain loop over pieces with transformers' own class on the exported folder."""
+    from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
+
+    made(tmp_path, name)
+    reader = Reader.load(tmp_path)
+    kind = AutoModelForCausalLM if name == "decoder" else AutoModelForMaskedLM
+    theirs = kind.from_pretrained(tmp_path / "model").eval()
+    probe = MinimalPairs("left_to_right" if name == "decoder" else "masked")
+    found = probe.log_likelihoods(reader.predict, reader.tokenizer, SENTENCES)
+    known = reader.tokenizer.vocabulary
+    for sentence, mine in zip(SENTENCES, found):
+        total = 0.0
+        with torch.inference_mode():
+            if name == "decoder":
+                ids = torch.tensor([[known.bos or known.cls, *reader.tokenizer.encode(sentence)]])
+                chances = theirs(ids).logits.log_softmax(-1)[0]
+                total = sum(chances[i, ids[0, i + 1]].item() for i in range(ids.shape[1] - 1))
+            else:
+                ids = torch.tensor([reader.tokenizer.plain.encode(sentence).ids])
+                for place in range(1, ids.shape[1] - 1):
+                    shown = ids.clone()
+                    shown[0, place] = known.mask
+                    total += theirs(shown).logits.log_softmax(-1)[0, place, ids[0, place]].item()
+        assert mine == pytest.approx(total, rel=1e-5)
+
+
+def test_hiding_the_rest_of_a_word_changes_words_of_several_pieces_only(tmp_path):
+    reader = Reader.load(made(tmp_path, "encoder"))
     masked, within = (
         MinimalPairs(reading).log_likelihoods(reader.predict, reader.tokenizer, SENTENCES)
         for reading in ("masked", "within_word")

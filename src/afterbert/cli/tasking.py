@@ -31,7 +31,8 @@ from afterbert.downstream.settings import FineTuning
 from afterbert.downstream.source import TaskSource
 from afterbert.downstream.staging import Staging, follow
 from afterbert.downstream.tasks.minimal_pairs import MinimalPairs as PairsTask
-from afterbert.probes.minimal_pairs import MinimalPairs, Reader
+from afterbert.probes.minimal_pairs import MinimalPairs
+from afterbert.probes.reader import Reader
 from afterbert.report.task_report import write_task_report
 from afterbert.training.observers import Observer
 

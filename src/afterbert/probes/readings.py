@@ -1,0 +1,171 @@
+"""How each kind of model is asked for the likelihood of a text, piece by piece.
+
+Sources. Pseudo-log-likelihood: Salazar et al. 2020 (1910.14659), Section 2; within words from left to right: Kauf and
+Ivanova 2023 (2305.10588), which hides the later pieces of a word as well, since else they give away the earlier ones
+and long rare words look likely. A permutation model is asked the same by its query stream: the hidden pieces come
+last in the order, so nothing stands in their place. An encoder-decoder has no usual way. `written_by_word` is the
+within-word pseudo-likelihood in the form it was trained on: one mark stands for a word (a sentinel, as in T5, or the
+mask of a span, as in BART), and the decoder writes the word: behind that sentinel, or at its place in the text.
+`written_whole` hides everything behind one mark and takes the decoder's likelihood of the text, a true one;
+minicons (Misra 2022, 2203.13112) does so with an empty source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from afterbert.base.errors import UserError
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.models import Architecture
+from afterbert.models.decoder import Decoder
+from afterbert.models.encoder import Encoder
+from afterbert.models.encoder_decoder import EncoderDecoder
+from afterbert.models.permutation import Permutation
+from afterbert.text.tokenizer import Tokenizer
+
+Reading = Literal[
+    "masked",
+    "within_word",
+    "left_to_right",
+    "masked_by_order",
+    "within_word_by_order",
+    "written_by_word",
+    "written_whole",
+]
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """A text without special pieces. ids: [T]; words: [T], the number of the word that each piece belongs to."""
+
+    ids: np.ndarray
+    words: np.ndarray
+
+    @staticmethod
+    def of(text: str, tokenizer: Tokenizer) -> Pieces:
+        """Words as the tokenizer splits them before it cuts pieces."""
+        encoding = tokenizer.plain.encode(text, add_special_tokens=False)
+        words = [-1 if number is None else number for number in encoding.word_ids]
+        return Pieces(np.array(encoding.ids, dtype=np.int64), np.array(words, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Special pieces around a text, as the tokenizer sets them."""
+
+    before: tuple[int, ...]
+    behind: tuple[int, ...]
+
+    @staticmethod
+    def of(tokenizer: Tokenizer) -> Frame:
+        encoding = tokenizer.plain.encode("a")
+        special = list(encoding.special_tokens_mask)
+        first = special.index(0) if 0 in special else len(special)
+        inner = special.count(0)
+        return Frame(tuple(encoding.ids[:first]), tuple(encoding.ids[first + inner :]))
+
+
+@dataclass
+class Question:
+    """Rows to read [R] of their own lengths; written: what a decoder reads beside each, or empty. row, place,
+    target_ids: [Q], what is asked where (places in what is written, if anything is). ranks: beside each row, where an
+    order says who sees whom."""
+
+    rows: list[np.ndarray] = field(default_factory=list)
+    written: list[np.ndarray] = field(default_factory=list)
+    ranks: list[np.ndarray] = field(default_factory=list)
+    row: list[int] = field(default_factory=list)
+    place: list[int] = field(default_factory=list)
+    target_ids: list[int] = field(default_factory=list)
+
+    @property
+    def width(self) -> int:
+        """Of the longest row, what is written beside it included."""
+        beside = max(map(len, self.written), default=0)
+        return max(map(len, self.rows), default=0) + beside
+
+    def ask(self, places: Sequence[int], targets: Sequence[int]) -> None:
+        """At these places of the newest row."""
+        self.row += [len(self.rows) - 1] * len(places)
+        self.place += [int(place) for place in places]
+        self.target_ids += [int(target) for target in targets]
+
+
+def reading_of(architecture: Architecture) -> Reading:
+    """The usual one for a kind of model. Raises UserError where there is none."""
+    kinds: tuple[tuple[type, Reading], ...] = (
+        (Decoder, "left_to_right"),
+        (EncoderDecoder, "written_by_word"),
+        (Permutation, "within_word_by_order"),
+        (Encoder, "within_word"),
+    )
+    for kind, reading in kinds:
+        if isinstance(architecture, kind):
+            return reading
+    raise UserError("this kind of model cannot be asked how likely a sentence is")
+
+
+def question(text: Pieces, reading: Reading, frame: Frame, vocabulary: Vocabulary) -> Question:
+    """Everything that is asked of one text. Raises UserError where the vocabulary lacks a mark."""
+    if reading == "left_to_right":
+        return _left_to_right(text, vocabulary)
+    if reading == "written_whole":
+        return _written(text, frame, vocabulary, [np.arange(len(text.ids))])
+    if reading == "written_by_word":
+        change = np.flatnonzero(np.diff(text.words)) + 1
+        return _written(text, frame, vocabulary, np.split(np.arange(len(text.ids)), change))
+    return _hidden_in_turn(text, reading, frame, vocabulary)
+
+
+def _left_to_right(text: Pieces, known: Vocabulary) -> Question:
+    """One row, asked for the next piece at every place; it begins with a special piece, so that the first word is
+    asked for too."""
+    begin = next((one for one in (known.bos, known.cls, known.eos) if one is not None), None)
+    row = text.ids if begin is None else np.concatenate(([begin], text.ids))
+    asked = Question(rows=[row[:-1]])
+    asked.ask(range(len(row) - 1), row[1:])
+    return asked
+
+
+def _hidden_in_turn(text: Pieces, reading: Reading, frame: Frame, known: Vocabulary) -> Question:
+    """One row for each piece, the piece (and the later ones of its word) hidden."""
+    ids = np.concatenate((frame.before, text.ids, frame.behind)).astype(np.int64)
+    first = len(frame.before)
+    asked = Question()
+    for at, piece in enumerate(text.ids):
+        is_hidden = np.zeros(len(ids), dtype=bool)
+        is_hidden[first + at] = True
+        if reading.startswith("within_word"):
+            later = np.flatnonzero(text.words[at:] == text.words[at]) + at
+            is_hidden[first + later] = True
+        if reading.endswith("by_order"):
+            ranks = is_hidden.astype(np.int64) * 2
+            ranks[first + at] = 1
+            asked.rows.append(ids)
+            asked.ranks.append(ranks)
+        else:
+            asked.rows.append(np.where(is_hidden, known.need("mask"), ids))
+        asked.ask([first + at], [piece])
+    return asked
+
+
+def _written(text: Pieces, frame: Frame, known: Vocabulary, hidden: Sequence[np.ndarray]) -> Question:
+    """One row for each stretch of hidden places, which the decoder writes."""
+    has_sentinels = bool(known.sentinels)
+    mark = known.sentinels[0] if has_sentinels else known.need("mask")
+    asked = Question()
+    for places in hidden:
+        first, end = (int(places[0]), int(places[-1]) + 1) if len(places) else (0, 0)
+        read = (frame.before, text.ids[:first], [mark], text.ids[end:], frame.behind)
+        asked.rows.append(np.concatenate(read).astype(np.int64))
+        if has_sentinels:
+            start, lead = known.pad if known.pad is not None else known.need("eos"), [mark]
+        else:
+            start, lead = known.need("eos"), [*frame.before, *text.ids[:first]]
+        asked.written.append(np.array([start, *lead, *text.ids[first:end][:-1]], dtype=np.int64))
+        asked.ask(range(len(lead), len(lead) + end - first), text.ids[first:end])
+    return asked
