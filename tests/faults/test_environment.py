@@ -71,7 +71,6 @@ def test_a_clock_that_jumps_back_does_not_silence_the_status(tmp_path: Path, mon
     assert status is not None and status.step == 2
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
 def test_a_folder_that_cannot_be_written_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -79,6 +78,8 @@ def test_a_folder_that_cannot_be_written_is_one_line(
 
     (tmp_path / "texts.txt").write_text("the cat sat.\n\n" * 80)
     (tmp_path / "out").mkdir(mode=0o500)
+    if os.access(tmp_path / "out", os.W_OK):
+        pytest.skip("this user (root) writes everywhere")
     assert run(["pretrain", str(tmp_path / "texts.txt"), "--out", str(tmp_path / "out")]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1 and "out" in lines[0] and "ermission denied" in lines[0]
