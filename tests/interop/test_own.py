@@ -138,3 +138,46 @@ def test_a_hostile_tree_is_refused(change: dict[str, Any], said: str, tmp_path: 
     with pytest.raises(UserError) as refusal:
         import_folder(tmp_path)
     assert said in str(refusal.value) and len(refusal.value.lines) == 1
+
+
+def test_a_decoder_writes_with_padding_in_front(tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    backbone, head = write(tmp_path, FORMS["decoder"])
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path).eval()
+    settings = {"max_new_tokens": 4, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
+    written = theirs.generate(torch.tensor([[2, 7, 8]]), attention_mask=torch.ones(1, 3), **settings)
+    expected = [2, 7, 8]
+    for _ in range(4):
+        expected.append(int(head(backbone(torch.tensor([expected])))[0, -1].argmax()))
+    assert written.tolist() == [expected]
+    rows, mask = torch.tensor([[0, 0, 2, 7, 8], [2, 7, 8, 9, 3]]), torch.tensor([[0, 0, 1, 1, 1], [1] * 5])
+    assert theirs.generate(rows, attention_mask=mask, **settings)[0, 2:].tolist() == expected
+
+
+@pytest.mark.parametrize("num_beams", [1, 3])
+def test_an_encoder_decoder_writes(num_beams: int, tmp_path: Path) -> None:
+    from transformers import AutoModelForSeq2SeqLM
+
+    backbone, head = write(tmp_path, FORMS["encoder_decoder"])
+    theirs = AutoModelForSeq2SeqLM.from_pretrained(tmp_path).eval()
+    settings = {"max_new_tokens": 4, "do_sample": False, "num_beams": num_beams, "eos_token_id": 28}
+    written = theirs.generate(IDS, attention_mask=MASK, **settings)
+    alone = theirs.generate(IDS[1:, :3], attention_mask=MASK[1:, :3], **settings)
+    assert written[1].tolist()[: alone.shape[1]] == alone[0].tolist()
+    if num_beams == 1:
+        expected = [3]  # begins with eos, like BART
+        for _ in range(4):
+            hidden = hidden_states(backbone, IDS[:1], MASK[:1], decoder_input_ids=torch.tensor([expected]))
+            expected.append(int(head(hidden)[0, -1].argmax()))
+        assert written[0].tolist() == expected
+
+
+@pytest.mark.parametrize("name", ["encoder", "permutation"])
+def test_what_writes_nothing_says_so(name: str, tmp_path: Path) -> None:
+    import transformers
+
+    write(tmp_path, FORMS[name])
+    theirs = getattr(transformers, AUTO[name]).from_pretrained(tmp_path)
+    with pytest.raises(UserError, match=f"a model of type {name} writes no text"):
+        theirs.generate(IDS)

@@ -1,6 +1,7 @@
 """Our architectures behind transformers' auto classes, for folders in our own layout.
 
-Forward passes only, without a cache: what such a folder is for is a model that no class of theirs computes.
+Forward passes without a cache: `generate` reads everything again for each piece, which is slow and right.
+`afterbert generate` remembers.
 """
 
 from __future__ import annotations
@@ -9,13 +10,20 @@ from typing import Any, cast
 
 from torch import Tensor
 from transformers import AutoModel, AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSeq2SeqLM
+from transformers import GenerationMixin as _GenerationMixin
 from transformers import PreTrainedModel as _PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput, MaskedLMOutput
 
+from afterbert.base.errors import UserError
+from afterbert.base.plugins import name_of
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.own import architecture_in
 from afterbert.interop.own_configuration import AfterbertConfig
 from afterbert.interop.reading import hidden_states
+from afterbert.models.decoder import Decoder
+from afterbert.models.encoder_decoder import EncoderDecoder, EncoderDecoderModule
+from afterbert.nn.stack import Encoded
+from afterbert.nn.visibility import PaddedVisibility
 
 
 class AfterbertPreTrainedModel(_PreTrainedModel):
@@ -37,28 +45,36 @@ class AfterbertModel(AfterbertPreTrainedModel):
     def get_input_embeddings(self) -> Any:
         return cast(Any, self.backbone).embeddings.token
 
+    def get_encoder(self, modality: str | None = None) -> Any:
+        return _EncoderAlone(cast(EncoderDecoderModule, self.backbone))
+
     def forward(
         self,
-        input_ids: Tensor,
+        input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         decoder_input_ids: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         language_ids: Tensor | None = None,
+        encoder_outputs: BaseModelOutput | None = None,
         **unused: Any,
     ) -> BaseModelOutput:
-        """Padding stands on the right."""
-        hidden = hidden_states(
-            self.backbone,
-            input_ids,
-            attention_mask,
-            decoder_input_ids=decoder_input_ids,
-            token_type_ids=token_type_ids,
-            language_ids=language_ids,
-        )
-        return BaseModelOutput(last_hidden_state=hidden)
+        """Padding stands on the right; of a decoder it may stand anywhere."""
+        if encoder_outputs is not None:
+            read = Encoded(cast(Tensor, encoder_outputs[0]), _visibility(attention_mask))
+            hidden = cast(EncoderDecoderModule, self.backbone).decode(cast(Tensor, decoder_input_ids), read)
+        else:
+            hidden = hidden_states(
+                self.backbone,
+                cast(Tensor, input_ids),
+                attention_mask,
+                decoder_input_ids=decoder_input_ids,
+                token_type_ids=token_type_ids,
+                language_ids=language_ids,
+            )
+        return BaseModelOutput(last_hidden_state=cast(Any, hidden))
 
 
-class AfterbertForLM(AfterbertPreTrainedModel):
+class AfterbertForLM(AfterbertPreTrainedModel, _GenerationMixin):
     """With the language-model head: masked, left to right or sequence to sequence as the architecture is."""
 
     def __init__(self, config: AfterbertConfig):
@@ -67,8 +83,45 @@ class AfterbertForLM(AfterbertPreTrainedModel):
         self.lm_head = self.model.architecture.build_lm_head(self.model.backbone)
         self.post_init()
 
-    def forward(self, input_ids: Tensor, **inputs: Any) -> MaskedLMOutput:
+    def get_encoder(self, modality: str | None = None) -> Any:
+        return self.model.get_encoder()
+
+    def forward(self, input_ids: Tensor | None = None, **inputs: Any) -> MaskedLMOutput:
         return MaskedLMOutput(logits=self.lm_head(self.model(input_ids, **inputs).last_hidden_state))
+
+    def generate(self, *inputs: Any, **settings: Any) -> Any:
+        """As transformers has it, without a cache. Raises UserError for a model that writes nothing."""
+        if not isinstance(self.model.architecture, (Decoder, EncoderDecoder)):
+            raise UserError(
+                f"a model of type {name_of(self.model.architecture)} writes no text; generate needs a decoder or an "
+                "encoder_decoder"
+            )
+        return super().generate(*inputs, **{**settings, "use_cache": False})
+
+
+class _EncoderAlone:
+    """What `generate` calls once, before it writes."""
+
+    def __init__(self, backbone: EncoderDecoderModule):
+        self.backbone = backbone
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        **unused: Any,
+    ) -> BaseModelOutput:
+        visibility = _visibility(attention_mask)
+        hidden = self.backbone.encode(input_ids, token_type_ids=token_type_ids, visibility=visibility)
+        return BaseModelOutput(last_hidden_state=cast(Any, hidden))
+
+    def __call__(self, *inputs: Any, **others: Any) -> BaseModelOutput:
+        return self.forward(*inputs, **others)
+
+
+def _visibility(attention_mask: Tensor | None) -> PaddedVisibility | None:
+    return None if attention_mask is None else PaddedVisibility.from_attention_mask(attention_mask)
 
 
 def register_models() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from afterbert.models.encoder_decoder import EncoderDecoderModule
 from afterbert.models.permutation import PermutationModule
+from afterbert.nn.past import Past
 from afterbert.nn.visibility import PaddedVisibility
 
 
@@ -21,7 +23,7 @@ def hidden_states(
     language_ids: Tensor | None = None,
 ) -> Tensor:
     """Hidden states [B, T, D], of a decoder beside an encoder [B, U, D]; attention_mask [B, T] is 1 for
-    pieces, and padding stands on the right."""
+    pieces; padding stands on the right, or, of a decoder, anywhere."""
     visibility = None if attention_mask is None else PaddedVisibility.from_attention_mask(attention_mask)
     inputs: dict[str, Any] = {"token_type_ids": token_type_ids, "visibility": visibility}
     if language_ids is not None:
@@ -33,4 +35,14 @@ def hidden_states(
         return backbone(input_ids, **inputs).content
     if getattr(backbone, "reads_left_to_right", False):
         inputs["visibility"] = None  # nobody looks right, where the padding is
+        if attention_mask is not None and not torch.jit.is_tracing() and not bool(attention_mask[:, 0].all()):
+            inputs |= _padded_in_front(attention_mask)
     return backbone(input_ids, **inputs)
+
+
+def _padded_in_front(attention_mask: Tensor) -> dict[str, Any]:
+    """Positions that count pieces only, and a rule by which nobody sees padding."""
+    position_ids = (attention_mask.cumsum(1) - 1).clamp(min=0)
+    past = Past()
+    past.begin(position_ids, attention_mask.bool())
+    return {"position_ids": position_ids, "past": past}
