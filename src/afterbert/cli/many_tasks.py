@@ -129,8 +129,7 @@ def say_plan(plans: Mapping[str, Staging]) -> None:
     for column in ("strategy", "first stage", "its own stage", "mixed in the first stage"):
         table.add_column(column, justify="right" if "stage" in column[-5:] and column != "mixed" else "left")
     for name, staging in plans.items():
-        has_first = any(staging.sources(data.name) for data in staging.tasks)
-        first, second = staging.strategy.steps(staging.total, has_first=has_first)
+        first, second = staging.strategy.steps(staging.total, has_first=staging.has_first)
         mixed = dict.fromkeys(
             f"{staging.stage(data.name)}: {', '.join(staging.sources(data.name)) or 'nothing'}"
             for data in staging.tasks

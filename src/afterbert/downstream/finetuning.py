@@ -100,10 +100,11 @@ def predicted(
     return one_seed(bench, run, seed, device=torch.device(device), observers=observers)
 
 
-def mixes(bench: Bench, out: Path) -> dict[str, Any]:
-    """`planned` (None where a time is the budget) and, by seed, `realised`; nothing for a single source."""
+def mixes(bench: Bench, out: Path, *, least: int = 2) -> dict[str, Any]:
+    """`planned` (None where a time is the budget) and, by seed, `realised`; nothing for fewer sources than
+    `least`."""
     feed, settings = bench.feed(), bench.settings
-    if len(feed.units) < 2:
+    if len(feed.units) < least:
         return {}
     steps = planned_steps(settings.budget, feed)
     planned = None if steps is None else Mix.of(feed, seed=settings.seed, steps=steps).plain()

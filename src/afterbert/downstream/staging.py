@@ -80,6 +80,11 @@ class Staging:
             groups=self.groups,
         )
 
+    @property
+    def has_first(self) -> bool:
+        """Whether there is a first stage; so for all tasks, or for none."""
+        return any(self.sources(data.name) for data in self.tasks)
+
     def stage(self, target: str) -> str:
         """The folder of the first stage; one for all tasks that have it in common."""
         if len({self.sources(data.name) for data in self.tasks}) == 1:
@@ -126,7 +131,7 @@ def follow(
             found[data.name].append(run[data.name])
     bench = Bench.of(staging.model, staging.tasks, settings, texts=staging.texts)
     made = tuple(bench.summarized(name, runs) for name, runs in found.items())
-    first, second = staging.strategy.steps(staging.total, has_first=bool(mix))
+    first, second = staging.strategy.steps(staging.total, has_first=staging.has_first)
     facts = {
         "model": staging.model.name,
         "strategy": to_plain(staging.strategy),
@@ -160,7 +165,7 @@ def _path(
             if found is None:
                 return None, outcome
             done[stage] = (bench, found)
-            for key, value in mixes(bench, out / stage).items():
+            for key, value in mixes(bench, out / stage, least=1).items():
                 kept = mix.setdefault(stage, {"planned": None, "realised": {}})
                 kept[key] = kept[key] | value if key == "realised" else value
         before, predictions = done[stage]
