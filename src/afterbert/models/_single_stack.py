@@ -112,12 +112,14 @@ class SingleStackModule(nn.Module):
         language_ids: Tensor | None = None,
         visibility: PaddedVisibility | None = None,
         past: Past | None = None,
+        wanted: Tensor | None = None,
     ) -> Tensor:
         """Hidden states [B, T, D] of ids [B, T]. Positions that are not given count from 0; `visibility`
         None: all see all, no padding; in a decoder, each piece sees itself and what stands before it. past: the
-        pieces read before these, whose `begin` has just been told their positions [B, T]."""
+        pieces read before these, whose `begin` has just been told their positions [B, T]. wanted: flat places [N]
+        of [B, T], where only their states [N, D] are wanted."""
         hidden, places = self._embedded(input_ids, token_type_ids, position_ids, language_ids)
-        return self.stack(hidden, self._rule(visibility, hidden.device), places, past=past)
+        return self.stack(hidden, self._rule(visibility, hidden.device), places, past=past, wanted=wanted)
 
     def layer_states(
         self,

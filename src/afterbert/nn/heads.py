@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from afterbert.base.errors import UserError
 from afterbert.nn.activations import ACTIVATIONS, Activation
+from afterbert.nn.cross_entropy import linear_cross_entropy
 from afterbert.nn.norms import Norm
 
 
@@ -79,11 +80,21 @@ class LMHeadModule(nn.Module):
         self._widen = (widen if narrows and isinstance(widen, nn.Linear) else None,)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        table = self._tied[0].weight if self.decoder is None else self.decoder.weight
+        return F.linear(self._before_table(hidden), self._table, self.bias)
+
+    def score(self, hidden: Tensor, targets: Tensor) -> Tensor:
+        """The summed cross-entropy of the logits at targets [N], as float32 scalar, without holding them all."""
+        return linear_cross_entropy(self._before_table(hidden), self._table, self.bias, targets)
+
+    @property
+    def _table(self) -> Tensor:
+        return self._tied[0].weight if self.decoder is None else self.decoder.weight
+
+    def _before_table(self, hidden: Tensor) -> Tensor:
         hidden = self.transform(hidden)
         if self._widen[0] is not None:
             hidden = hidden @ self._widen[0].weight
-        return F.linear(hidden * self.scale if self.scale != 1.0 else hidden, table, self.bias)
+        return hidden * self.scale if self.scale != 1.0 else hidden
 
     def start_at(self, log_frequencies: Tensor) -> None:
         """Starts the decoder bias at log-frequencies [V] of the pieces, so that training need not first learn

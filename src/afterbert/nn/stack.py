@@ -22,6 +22,7 @@ from afterbert.nn.feed_forwards import FeedForward
 from afterbert.nn.feed_forwards.plain import Plain
 from afterbert.nn.norms import Norm
 from afterbert.nn.past import Past
+from afterbert.nn.places import at_places
 from afterbert.nn.positions import Positions
 from afterbert.nn.positions.rotary import Rotary
 from afterbert.nn.recurrence import Course, Recurrence
@@ -164,14 +165,21 @@ class StackModule(nn.Module):
         position_ids: Tensor,
         encoded: Encoded | None = None,
         past: Past | None = None,
+        *,
+        wanted: Tensor | None = None,
     ) -> Tensor:
         """past: the pieces read before these, which these join; they see by positions then, whatever
-        `visibility` says."""
+        `visibility` says. wanted: flat places [N]; the result is [N, D] then, and the last layer computes
+        nothing else."""
+        is_last_cut = past is None and encoded is None and self.recurrence is None
+        early = wanted if is_last_cut else None
         course = self.recurrence.begin(hidden) if self.recurrence else None
-        for state in self._steps(hidden, visibility, position_ids, encoded, course, past):
+        for state in self._steps(hidden, visibility, position_ids, encoded, course, past, wanted=early):
             hidden = state
         if course is not None:
             hidden = course.end(is_piece(visibility, hidden.shape[1]))
+        if not is_last_cut:
+            hidden = at_places(hidden, wanted)
         return self.final_dropout(self.final_norm(hidden))
 
     def layer_states(
@@ -194,7 +202,10 @@ class StackModule(nn.Module):
         encoded: Encoded | None,
         course: Course | None,
         past: Past | None = None,
+        *,
+        wanted: Tensor | None = None,
     ) -> Iterator[Tensor]:
+        """The states after each layer; of the last one at the flat places `wanted` only."""
         kinds = sorted(set(self.layer_types))
         around = {kind: self._surroundings(kind, hidden, visibility, position_ids, past) for kind in kinds}
         across = _surroundings_across(hidden, encoded)
@@ -202,9 +213,11 @@ class StackModule(nn.Module):
             read = (
                 hidden if self.recurrence is None else self.recurrence.signalled(hidden, position_ids, step)
             )
-            after = self._layer(step, read, around[kind], encoded, across, past)
+            is_last = step == len(self.layer_types) - 1
+            here = replace(around[kind], wanted=wanted) if is_last else around[kind]
+            after = self._layer(step, read, here, encoded, across, past)
             if course is not None:
-                after = course.step(hidden, read, after, is_last=step == len(self.layer_types) - 1)
+                after = course.step(hidden, read, after, is_last=is_last)
             hidden = after
             yield hidden
 
@@ -220,7 +233,7 @@ class StackModule(nn.Module):
         attention = self.plan.attention[number]
         if past is not None:
             around = replace(around, with_past=partial(past.extended, number))
-        hidden = self.attention[attention](hidden, around)
+        hidden = self.attention[attention](hidden, around, wanted=around.wanted)
         if encoded is not None:
             part = self.cross_attention[attention]
             key_value = past.across(number) if past is not None else None

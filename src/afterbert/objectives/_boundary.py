@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from afterbert.base.rows import Rows
 from afterbert.nn.activations import ACTIVATIONS
+from afterbert.nn.cross_entropy import linear_cross_entropy
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Boundary:
 
 
 class BoundaryHead(nn.Module):
-    """Logits [M, V] from hidden states [B * T, D] around the spans."""
+    """From hidden states around the spans to logits [M, V]."""
 
     def __init__(self, config: Boundary, hidden_size: int, token: nn.Embedding):
         super().__init__()
@@ -72,8 +73,16 @@ class BoundaryHead(nn.Module):
         self.activate = ACTIVATIONS["gelu"]
         self._tied = (token,)
 
-    def forward(self, flat: Tensor, left: Tensor, right: Tensor, place: Tensor) -> Tensor:
-        around = torch.cat((flat[left], flat[right], self.place(place)), dim=-1)
+    def forward(self, left: Tensor, right: Tensor, place: Tensor) -> Tensor:
+        """left, right: [M, D], states of both neighbours; place: [M]."""
+        return nn.functional.linear(self._before_table(left, right, place), self._tied[0].weight, self.bias)
+
+    def score(self, left: Tensor, right: Tensor, place: Tensor, targets: Tensor) -> Tensor:
+        """The summed cross-entropy at targets [M], without holding all logits."""
+        inner = self._before_table(left, right, place)
+        return linear_cross_entropy(inner, self._tied[0].weight, self.bias, targets)
+
+    def _before_table(self, left: Tensor, right: Tensor, place: Tensor) -> Tensor:
+        around = torch.cat((left, right, self.place(place)), dim=-1)
         inner = self.first_norm(self.activate(self.first(around)))
-        inner = self.second_norm(self.activate(self.second(inner)))
-        return nn.functional.linear(inner, self._tied[0].weight, self.bias)
+        return self.second_norm(self.activate(self.second(inner)))

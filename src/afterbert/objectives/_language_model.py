@@ -27,10 +27,14 @@ class LanguageModel(ObjectiveModule, ABC):
         """Hidden states [B, T, D] of a batch."""
         return self.backbone(arrays["input_ids"], **stack_inputs(arrays))
 
-    def logits(self, hidden: Tensor, chosen: Tensor) -> Tensor:
-        """Logits [N, V] at flat places [N] of hidden states [B, T, D]."""
-        return self.lm_head(hidden.flatten(0, 1)[chosen])
+    def states(self, arrays: Mapping[str, Tensor], places: Tensor) -> Tensor:
+        """Hidden states [N, D] at flat places [N] of a batch."""
+        return self.backbone(arrays["input_ids"], **stack_inputs(arrays), wanted=places)
+
+    def score(self, arrays: Mapping[str, Tensor]) -> Tensor:
+        """The summed cross-entropy at the asked places of a batch."""
+        return self.lm_head.score(self.states(arrays, arrays["chosen"]), arrays["target_ids"])
 
     def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
         """Logits [N, V] at the asked places of a batch."""
-        return self.logits(self.hidden(arrays), arrays["chosen"])
+        return self.lm_head(self.states(arrays, arrays["chosen"]))

@@ -16,7 +16,7 @@ from afterbert.objectives._arrays import asked_arrays, input_arrays, width_of
 from afterbert.objectives._bias_start import BiasStart, start_bias
 from afterbert.objectives._language_model import LanguageModel
 from afterbert.objectives._posing import PretextObjective
-from afterbert.objectives._scores import right, summed_cross_entropy
+from afterbert.objectives._scores import right
 from afterbert.pretext.posed import Posed
 from afterbert.text.store import Split
 
@@ -51,7 +51,7 @@ class NextPieceModule(LanguageModel):
         self.loss_weights = {"next": 1.0}
 
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {"next": summed_cross_entropy(self.predict(arrays), arrays["target_ids"])}
+        return {"next": self.score(arrays)}
 
     def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
         return {"next_accuracy": right(self.predict(arrays), arrays["target_ids"])}

@@ -23,13 +23,14 @@ from afterbert.models import Architecture
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder import Encoder
 from afterbert.models.encoder_decoder import EncoderDecoder
+from afterbert.nn.places import at_places
 from afterbert.objectives import Batch, ObjectiveModule
 from afterbert.objectives._arrays import input_arrays, stack_inputs, width_of
 from afterbert.objectives._bias_start import BiasStart, start_bias
 from afterbert.objectives._language_model import LanguageModel
 from afterbert.objectives._posing import PretextObjective
 from afterbert.objectives._questions import check_answers
-from afterbert.objectives._scores import right, summed_cross_entropy
+from afterbert.objectives._scores import right
 from afterbert.objectives._written import behind, shifted, shifted_in_place
 from afterbert.pretext.pairings import Plan
 from afterbert.pretext.posed import Posed, WrittenText
@@ -135,8 +136,13 @@ class DenoisingModule(LanguageModel):
             return super().hidden(arrays)
         return self.backbone(arrays["input_ids"], arrays["decoder_input_ids"], **stack_inputs(arrays))
 
+    def states(self, arrays: Mapping[str, Tensor], places: Tensor) -> Tensor:
+        if "decoder_input_ids" not in arrays:
+            return super().states(arrays, places)
+        return at_places(self.hidden(arrays), places)
+
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {"written": summed_cross_entropy(self.predict(arrays), arrays["target_ids"])}
+        return {"written": self.score(arrays)}
 
     def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
         return {"written_accuracy": right(self.predict(arrays), arrays["target_ids"])}

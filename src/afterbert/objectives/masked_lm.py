@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import numpy as np
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -109,24 +110,42 @@ class MaskedLMModule(LanguageModel):
                 architecture.initialization.apply(part, architecture.num_hidden_layers)
 
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        hidden = self.hidden(arrays)
-        scores = {"masked": summed_cross_entropy(self.logits(hidden, arrays["chosen"]), arrays["target_ids"])}
+        states, targets = self._states(arrays), arrays["target_ids"]
+        scores = {"masked": self.lm_head.score(states["chosen"], targets)}
         if self.question:
-            pair_logits = self.pair_head(self.pooler(hidden))
+            pair_logits = self._pair_logits(states["first"])
             scores[self.question] = summed_cross_entropy(pair_logits, arrays[f"{self.question}_labels"])
         if "boundary" in self.loss_weights:
-            around = (arrays["boundary_left"], arrays["boundary_right"], arrays["boundary_place"])
-            logits = self.boundary(hidden.flatten(0, 1), *around)
-            scores["boundary"] = summed_cross_entropy(logits, arrays["target_ids"][arrays["boundary_asked"]])
+            around = (states["left"], states["right"], arrays["boundary_place"])
+            scores["boundary"] = self.boundary.score(*around, targets[arrays["boundary_asked"]])
         return scores
 
     def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
-        hidden = self.hidden(arrays)
-        found = {"masked_accuracy": right(self.logits(hidden, arrays["chosen"]), arrays["target_ids"])}
+        states = self._states(arrays)
+        found = {"masked_accuracy": right(self.lm_head(states["chosen"]), arrays["target_ids"])}
         if self.question:
             labels = arrays[f"{self.question}_labels"]
-            found[f"{self.question}_accuracy"] = right(self.pair_head(self.pooler(hidden)), labels)
+            found[f"{self.question}_accuracy"] = right(self._pair_logits(states["first"]), labels)
         return found
+
+    def _states(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Hidden states [N, D] of the places that each question looks at, all from one pass."""
+        places = {"chosen": arrays["chosen"]}
+        if self.question:
+            places["first"] = _first_places(arrays["input_ids"])
+        if "boundary" in self.loss_weights:
+            places |= {"left": arrays["boundary_left"], "right": arrays["boundary_right"]}
+        states = self.states(arrays, torch.cat(tuple(places.values())))
+        return dict(zip(places, states.split([len(part) for part in places.values()])))
+
+    def _pair_logits(self, first: Tensor) -> Tensor:
+        """[B, 2] from the states [B, D] of the rows' first pieces."""
+        return self.pair_head(self.pooler(first[:, None]))
+
+
+def _first_places(input_ids: Tensor) -> Tensor:
+    """Flat places [B] of the first pieces of ids [B, T]."""
+    return torch.arange(len(input_ids), device=input_ids.device) * input_ids.shape[1]
 
 
 def _by_sight(posed: Posed) -> Posed:

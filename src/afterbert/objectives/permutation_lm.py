@@ -20,13 +20,14 @@ from afterbert.base.plugins import name_of
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture
 from afterbert.models.permutation import Permutation
+from afterbert.nn.places import at_places
 from afterbert.objectives import Batch, ObjectiveModule
 from afterbert.objectives._arrays import input_arrays, stack_inputs, width_of
 from afterbert.objectives._backwards import BothWays, turned
 from afterbert.objectives._bias_start import BiasStart, start_bias
 from afterbert.objectives._posing import PretextObjective
 from afterbert.objectives._questions import check_answers
-from afterbert.objectives._scores import right, summed_cross_entropy
+from afterbert.objectives._scores import right
 from afterbert.pretext.pairings import Plan
 from afterbert.pretext.posed import InPlace, Posed
 from afterbert.text.store import Split
@@ -124,6 +125,16 @@ class PermutationLMModule(ObjectiveModule):
 
     def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
         """Logits [N, V] at the asked places; in training the rows' memories move on."""
+        return self.lm_head(self._queries(arrays))
+
+    def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {"permuted": self.lm_head.score(self._queries(arrays), arrays["target_ids"])}
+
+    def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
+        return {"permuted_accuracy": right(self.predict(arrays), arrays["target_ids"])}
+
+    def _queries(self, arrays: Mapping[str, Tensor]) -> Tensor:
+        """States [N, D] of the query stream at the asked places; in training the rows' memories move on."""
         slots = self._slots(arrays)
         memory = None if slots is None else self._recalled(slots, arrays["input_ids"].device)
         _, query, kept = self.backbone(
@@ -137,13 +148,7 @@ class PermutationLMModule(ObjectiveModule):
             assert self._memory is not None
             # never in place: whoever keeps a former state must find it unchanged
             self._memory = self._memory.to(kept.dtype).index_copy(1, slots, kept)
-        return self.lm_head(query.flatten(0, 1)[arrays["chosen"]])
-
-    def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {"permuted": summed_cross_entropy(self.predict(arrays), arrays["target_ids"])}
-
-    def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
-        return {"permuted_accuracy": right(self.predict(arrays), arrays["target_ids"])}
+        return at_places(query, arrays["chosen"])
 
     def _slots(self, arrays: Mapping[str, Tensor]) -> Tensor | None:
         """[B], where there is a memory to use."""

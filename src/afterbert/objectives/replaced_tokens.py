@@ -207,13 +207,13 @@ class ReplacedTokensModule(ObjectiveModule):
         return original.view(shape), original.index_copy(0, arrays["chosen"], samples).view(shape)
 
     def _guesses(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        hidden = self.generator(arrays["input_ids"], **stack_inputs(arrays))
-        return self.generator_head(hidden.flatten(0, 1)[arrays["chosen"]])
+        wanted = arrays["chosen"]
+        return self.generator_head(self.generator(arrays["input_ids"], **stack_inputs(arrays), wanted=wanted))
 
     def _detected(self, arrays: Mapping[str, Tensor], guesses: Tensor) -> tuple[Tensor, Corrupted]:
         original, shown = self.corrupted(arrays, guesses)
         places = arrays["detected_at"]
-        hidden = self.backbone(shown, **stack_inputs(arrays)).flatten(0, 1)[places]
+        hidden = self.backbone(shown, **stack_inputs(arrays), wanted=places)
         corrupted = Corrupted(original.flatten()[places], shown.flatten()[places])
         return self.detector(hidden, corrupted), corrupted
 

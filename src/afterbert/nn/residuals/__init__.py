@@ -15,7 +15,8 @@ class Residual(ABC):
 
     @abstractmethod
     def build(self, inner: nn.Module, norm: nn.Module, dropout_rate: float) -> nn.Module:
-        """A module called with (hidden [..., D], *whatever `inner` takes besides)."""
+        """A module called with (hidden [..., D], *whatever `inner` takes besides). With the keyword `wanted`,
+        flat places [N] of hidden [B, T, D], it is around an `inner` that returns those only, and so does it."""
 
     def first_norm(self, norm: Norm) -> Norm:
         """The norm of the very first part of a stack."""

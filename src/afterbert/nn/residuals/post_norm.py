@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from afterbert.nn.dropout import dropout
+from afterbert.nn.places import at_places
 from afterbert.nn.residuals import Residual
 
 
@@ -23,5 +24,6 @@ class _PostNorm(nn.Module):
         super().__init__()
         self.inner, self.norm, self.dropout = inner, norm, dropout(dropout_rate)
 
-    def forward(self, hidden: Tensor, *context: Any) -> Tensor:
-        return self.norm(hidden + self.dropout(self.inner(hidden, *context)))
+    def forward(self, hidden: Tensor, *context: Any, wanted: Tensor | None = None) -> Tensor:
+        kept = at_places(hidden, wanted)
+        return self.norm(kept + self.dropout(self.inner(hidden, *context)))

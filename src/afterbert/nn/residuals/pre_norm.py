@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from afterbert.nn.dropout import dropout
 from afterbert.nn.norms import Norm
 from afterbert.nn.norms.identity import Identity
+from afterbert.nn.places import at_places
 from afterbert.nn.residuals import Residual
 
 
@@ -37,5 +38,6 @@ class _PreNorm(nn.Module):
         super().__init__()
         self.inner, self.norm, self.dropout = inner, norm, dropout(dropout_rate)
 
-    def forward(self, hidden: Tensor, *context: Any) -> Tensor:
-        return hidden + self.dropout(self.inner(self.norm(hidden), *context))
+    def forward(self, hidden: Tensor, *context: Any, wanted: Tensor | None = None) -> Tensor:
+        kept = at_places(hidden, wanted)
+        return kept + self.dropout(self.inner(self.norm(hidden), *context))
