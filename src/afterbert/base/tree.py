@@ -152,14 +152,14 @@ def merge(base: Node, over: Node) -> Node:
     return Node(merged, over.origin)
 
 
-def override(base: Node, dotted: str, written: str) -> Node:
+def override(base: Node, dotted: str, written: str, origin: str | None = None) -> Node:
     """`base` with the value at a dotted path replaced, as the command line does: `model.num_hidden_layers`,
-    `4`.
+    `4`. origin: who says so, where it was not the command line.
 
     >>> override(parse("a: {b: 1}", label="x"), "a.b", "2").value["a"].value["b"]
     Node(value=2, origin='--a.b')
     """
-    origin = f"--{dotted}"
+    origin = origin or f"--{dotted}"
     leaf = parse(written, label=origin) if written[:1] in "[{" and written else Node(scalar(written), origin)
     leaf = _relabel(leaf, origin)
     for key in reversed(dotted.split(".")):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from afterbert.cli.runs import run_folder_for
 from afterbert.cli.terminal import bar, console, safe
 from afterbert.cli.watch import Watch
 from afterbert.interop.importing import Imported, import_folder
+from afterbert.recipes.fitting import Choice, fit, measured_choice
 from afterbert.recipes.pretraining import Pretrained, pretrain
-from afterbert.recipes.recipe import Resolved, resolve
+from afterbert.recipes.recipe import Resolved, resolve, sizes_of
 from afterbert.report import write_report
 from afterbert.text.from_paths import sources_for
 from afterbert.text.joining import merge_shards
@@ -68,6 +69,8 @@ def run_pretraining(request: Request, processes: Processes, device: torch.device
             return 0
         where = processes.led(lambda: str(store_for(request, resolved.recipe.tokenizer).folder))
         store = Store.open(Path(where))
+        if is_to_be_fitted(request, resolved):
+            resolved = fitted_to_budget(request, resolved, store, processes=processes, device=device)
         run = run_folder_for(request.out, resolved, store, name=request.name)
     result = train_and_report(
         run,
@@ -79,6 +82,43 @@ def run_pretraining(request: Request, processes: Processes, device: torch.device
         device=device,
     )
     return result.outcome.exit_code
+
+
+def is_to_be_fitted(request: Request, resolved: Resolved) -> bool:
+    """Whether the size is left to us: a budget in time, and no word about the model."""
+    said = request.size or request.start or any(path.startswith("model.") for path, _ in request.overrides)
+    return (
+        resolved.recipe.training.budget.unit == "seconds" and not said and len(sizes_of(request.recipe)) > 1
+    )
+
+
+def fitted_to_budget(
+    request: Request, resolved: Resolved, store: Store, *, processes: Processes, device: torch.device
+) -> Resolved:
+    """The recipe in the size, batch and length that its minutes pay for here; says why."""
+
+    def measured(size: str) -> Choice:
+        asked = resolve(request.recipe, size=size, overrides=request.overrides)
+        return measured_choice(asked, store, device=device, kept=request.out / "speed.json")
+
+    def found() -> dict[str, Any]:
+        recipe = resolved.recipe
+        return asdict(
+            fit(
+                sizes_of(request.recipe),
+                measured,
+                store.split("train"),
+                seconds=recipe.training.budget.amount * processes.size,
+                length=recipe.length,
+                batch=recipe.training.batch_size,
+            )
+        )
+
+    made = processes.led(found)
+    for reason in made["reasons"]:
+        console.print(reason)
+    settings = [(path, written) for path, written in made["settings"]]
+    return resolve(request.recipe, size=made["size"], overrides=request.overrides, fitted=settings)
 
 
 def train_and_report(

@@ -91,13 +91,22 @@ def known() -> list[str]:
     )
 
 
+def sizes_of(name: str) -> tuple[str, ...]:
+    """The sizes that a recipe offers, as its file orders them: from the smallest."""
+    tree = _load(name, chain=())
+    sizes = tree.value.get("sizes") if isinstance(tree.value, dict) else None
+    return tuple(sizes.value) if sizes is not None and isinstance(sizes.value, dict) else ()
+
+
 def resolve(
     name: str = "laptop",
     *,
     size: str | None = None,
     overrides: Sequence[tuple[str, str]] = (),
+    fitted: Sequence[tuple[str, str]] = (),
 ) -> Resolved:
-    """The recipe called `name` (or a path to a YAML file) at a size, with dotted overrides laid on top.
+    """The recipe called `name` (or a path to a YAML file) at a size, with dotted overrides laid on top; below them
+    what was `fitted` to a budget.
 
     Raises one UserError that lists every mistake with its place.
     """
@@ -107,6 +116,8 @@ def resolve(
     size = size or (default.value if default else None)
     if size is not None:
         tree = merge(tree, _size(sizes, size, name))
+    for dotted, written in fitted:
+        tree = override(tree, dotted, written, origin="fitted to the budget")
     for dotted, written in overrides:
         tree = override(tree, dotted, written)
     recipe = _evaluated(config.build(Recipe, tree))

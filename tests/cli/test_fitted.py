@@ -1,0 +1,56 @@
+"""Minutes without a size: pretrain chooses the size and says why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from afterbert.cli.pipeline import Request, fitted_to_budget, is_to_be_fitted
+from afterbert.recipes import resolve
+from afterbert.recipes.gallery import store_of_text
+from afterbert.text.tokenizers.wordpiece import WordPiece
+from afterbert.training.processes import Alone
+
+TEXT = "the cat sat on the mat . the hedgehog looked at the cat for a while . " * 12
+
+
+@pytest.mark.parametrize(
+    ("request_", "is_left_to_us"),
+    [
+        (Request(), True),
+        (Request(size="tiny"), False),
+        (Request(start="somewhere"), False),
+        (Request(overrides=(("model.hidden_size", "64"),)), False),
+        (Request(overrides=(("training.budget", "500steps"),)), False),
+        (Request(overrides=(("training.budget", "2h"), ("training.batch_size", "8"))), True),
+    ],
+)
+def test_the_size_is_ours_to_choose_only_where_nothing_is_said(
+    request_: Request, is_left_to_us: bool
+) -> None:
+    assert is_to_be_fitted(request_, resolve("laptop", overrides=request_.overrides)) == is_left_to_us
+
+
+def test_what_was_fitted_is_said_kept_and_below_what_the_user_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    WordPiece(vocab_size=60, min_frequency=1).make([TEXT], corpus_bytes=len(TEXT)).save(
+        tmp_path / "tokenizer"
+    )
+    found = []
+    with store_of_text(TEXT, tmp_path / "tokenizer") as store:
+        for overrides in ((), (), (("training.batch_size", "8"),)):
+            request = Request(overrides=(("training.budget", "100h"), *overrides), out=tmp_path / "runs")
+            resolved = resolve("laptop", overrides=request.overrides)
+            found.append(
+                fitted_to_budget(request, resolved, store, processes=Alone(), device=torch.device("cpu"))
+            )
+    assert "size " in capsys.readouterr().out
+    assert (tmp_path / "runs" / "speed.json").is_file()
+    first, again, smaller = found
+    assert first.text() == again.text()
+    assert first.recipe.training.batch_size > 16 and smaller.recipe.training.batch_size == 8
+    assert first.origins()["training.batch_size"] == "fitted to the budget"
+    assert smaller.origins()["training.batch_size"] == "--training.batch_size"
