@@ -1,0 +1,228 @@
+"""Many tasks in one model: MT-DNN from all-MiniLM-L6-v2, and T5's strategies on a small text-to-text model of our own.
+
+    python benchmarks/many_tasks.py                      # everything
+    python benchmarks/many_tasks.py --parts mt_dnn       # only that
+    python benchmarks/many_tasks.py --scale 0.05 --work /tmp/tiny --results /tmp/tiny.json   # does it run at all
+    python benchmarks/many_tasks.py --parts table        # the tables again, from what is known
+
+Parts: `mt_dnn`, three tasks each on its own, together, and together then fine-tuned; `t5`, a small T5 pre-trained on
+running text, then the five strategies and the control on three tasks as text. All take the same number of steps for
+each task. A stopped part goes on where it was; a finished strategy is kept in `--results` and not run again. The tables
+go into docs/many-tasks.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT.parent / "shared" / "data"
+PAGE = ROOT / "docs" / "many-tasks.md"
+MT_DNN = ("alone", "multi_task", "supervised")
+T5 = ("alone", "unsupervised", "multi_task", "multi_task_finetune", "leave_one_out", "supervised")
+TASKS = {"sst2": "sst2", "stsb": "stsb", "qnli": "qnli_part"}
+TITLES = {
+    "mt_dnn": "MT-DNN: three tasks from all-MiniLM-L6-v2",
+    "t5": "T5's strategies: three tasks as text, a small model of our own",
+}
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--parts", nargs="+", choices=["mt_dnn", "t5", "table"], default=["mt_dnn", "t5"])
+    parser.add_argument("--data", type=Path, default=DATA, help="folder with tasks/ and pretrain_en/")
+    parser.add_argument("--work", type=Path, default=ROOT / "runs" / "many_tasks", help="the runs")
+    parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results" / "many_tasks.json")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--scale", type=float, default=1.0, help="of steps and rows: small for a try")
+    return parser.parse_args()
+
+
+def main() -> None:
+    from afterbert.cli.main import keep_memory_between_steps, share_cores_politely
+
+    share_cores_politely()
+    keep_memory_between_steps()
+    options = parse()
+    known = json.loads(options.results.read_text()) if options.results.exists() else {}
+    for part in options.parts:
+        {"mt_dnn": mt_dnn, "t5": t5, "table": lambda *_: None}[part](options, known)
+    lines = page_lines(known)
+    if options.scale == 1.0:
+        write_page(lines)
+    print("\n".join(lines))
+
+
+def mt_dnn(options: argparse.Namespace, known: dict[str, Any]) -> None:
+    """The paper's heads and optimizer; a higher learning rate and shorter rows, since there are fewer steps."""
+    from afterbert.base.config import build, to_plain
+    from afterbert.base.tree import merge, override
+    from afterbert.cli.many_tasks import paper
+    from afterbert.downstream.backbone import Model
+    from afterbert.downstream.bench import Bench
+    from afterbert.downstream.saving import located
+    from afterbert.downstream.settings import FineTuning
+    from finetune_speed import packaged_model
+
+    tree = merge(located(to_plain(FineTuning()), "defaults"), paper("mt-dnn"))
+    changed = {
+        "budget": f"{scaled(100, options)}steps",
+        "length": "64",
+        "optimizer.learning_rate": "5e-4",
+        "evaluate_every": "null",
+        "num_seeds": str(options.seeds),
+    }
+    for key, value in changed.items():
+        tree = override(tree, key, value)
+    model = replace(Model.load(packaged_model()), name="all-MiniLM-L6-v2")
+    bench = Bench.of(model, tasks_of(options, train=2000, others=300), build(FineTuning, tree))
+    carry_out("mt_dnn", MT_DNN, bench, options, known)
+
+
+def t5(options: argparse.Namespace, known: dict[str, Any]) -> None:
+    """Pre-trained a little on running text, which is one of the sources again."""
+    from afterbert.base.budget import Budget
+    from afterbert.base.mixing.proportional import Proportional
+    from afterbert.downstream.backbone import Model
+    from afterbert.downstream.bench import Bench
+    from afterbert.downstream.heads.text import Text
+    from afterbert.downstream.settings import FineTuning
+    from afterbert.downstream.unlabelled import Unlabelled
+    from afterbert.recipes.recipe import resolve
+    from afterbert.training.optimizers.adamw import AdamW
+    from afterbert.training.schedules.linear import Linear
+
+    store = prepared(options)
+    model = replace(Model.load(pretrained(store, options)), name="T5 of two layers, from this text alone")
+    settings = FineTuning(
+        budget=Budget(scaled(900, options), "steps"),
+        batch_size=32,
+        length=64,
+        optimizer=AdamW(learning_rate=2e-3, weight_decay=0.0),
+        schedule=Linear(warmup=0.05),
+        head=Text(target_length=8),
+        mixing=Proportional(limit=6000),
+        evaluate_every=None,
+        num_seeds=options.seeds,
+    )
+    text = Unlabelled.of(store, resolve("t5").recipe.objective, model, length=64, name="unlabelled")
+    bench = Bench.of(model, tasks_of(options, train=7000, others=300), settings, texts=[text])
+    carry_out("t5", T5, bench, options, known, groups={"stsb": "pairs", "qnli": "pairs"})
+
+
+def carry_out(
+    part: str,
+    strategies: Sequence[str],
+    bench: Any,
+    options: argparse.Namespace,
+    known: dict[str, Any],
+    *,
+    groups: dict[str, str] | None = None,
+) -> None:
+    """Each strategy whose figures are not known yet."""
+    from afterbert.base.plugins import find
+    from afterbert.downstream.staging import Staging, follow
+    from afterbert.downstream.strategies import Strategy
+
+    for name in strategies:
+        key = f"{part}/{name}"
+        if key in known:
+            continue
+        out, before = options.work / part / name, time.process_time()
+        done = follow(Staging.of(find(Strategy, name)(), bench, groups=groups), out)
+        if done.outcome is not None:
+            raise SystemExit(done.outcome.exit_code)
+        found = json.loads((out / "results.json").read_text(encoding="utf-8"))
+        known[key] = found | {"cpu_seconds": time.process_time() - before}
+        options.results.parent.mkdir(parents=True, exist_ok=True)
+        options.results.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
+        print(f"{key}: done, {known[key]['cpu_seconds']:.0f} s of CPU", flush=True)
+
+
+def tasks_of(options: argparse.Namespace, *, train: int, others: int) -> list[Any]:
+    """The three tasks, with at most so many rows."""
+    from afterbert.downstream.data import read
+    from afterbert.downstream.find_task import find_task
+
+    found = []
+    for name, folder in TASKS.items():
+        data = read(find_task(f"{name}:{options.data / 'tasks' / folder}")).with_dev()
+        sizes = {split: scaled(train if split == "train" else others, options) for split in data.splits}
+        splits = {
+            split: rows[:: max(1, len(rows) // sizes[split])][: sizes[split]]
+            for split, rows in data.splits.items()
+            if split in ("train", "dev", "test")
+        }
+        found.append(replace(data, splits=splits, notes=()))
+    return found
+
+
+def prepared(options: argparse.Namespace) -> Any:
+    """Running text and texts of the tasks' kind, with a tokenizer of its own."""
+    from afterbert.recipes.recipe import resolve
+    from afterbert.text.prepare import prepare
+    from afterbert.text.sources import sources_for
+    from afterbert.text.tokenizers.unigram import Unigram
+
+    recipe = resolve("t5").recipe.tokenizer
+    assert isinstance(recipe, Unigram)
+    texts = options.data / "pretrain_en" / "wikitext2.valid.txt"
+    books = options.data / "pretrain_en" / "standardebooks.jsonl"
+    sources = sources_for([str(texts)] if options.scale < 1 else [str(texts), str(books)])
+    return prepare(sources, options.work / "store", tokenizer=replace(recipe, vocab_size=8000))
+
+
+def pretrained(store: Any, options: argparse.Namespace) -> Path:
+    """A small T5, in a run folder."""
+    from afterbert.base.runs import RunFolder
+    from afterbert.recipes.pretraining import pretrain
+    from afterbert.recipes.recipe import resolve
+
+    budget = f"{scaled(800, options)}steps"
+    resolved = resolve("t5", size="tiny", overrides=[("training.budget", budget), ("length", "64")])
+    run = RunFolder.create(options.work, "t5-tiny")
+    if not (run.path / "model" / "config.json").is_file():
+        pretrain(resolved, store, run)
+    return run.path
+
+
+def scaled(number: int, options: argparse.Namespace) -> int:
+    return max(8, round(number * options.scale))
+
+
+def page_lines(known: dict[str, Any]) -> list[str]:
+    """For each part the tables of its report."""
+    from afterbert.report.task_report import answers_grids, mix_grids, results_grid, steps_notes
+
+    lines: list[str] = []
+    for part, title in TITLES.items():
+        arms = {key.split("/")[1]: found for key, found in known.items() if key.startswith(f"{part}/")}
+        if not arms:
+            continue
+        minutes = sum(found["cpu_seconds"] for found in arms.values()) / 60
+        lines += [f"### {title}", "", *steps_notes(arms), f"CPU time: {minutes:.0f} minutes.", ""]
+        for grid in (results_grid(arms), *answers_grids(arms), *mix_grids(arms)):
+            lines += [grid.markdown().replace("## ", "#### ", 1), ""]
+    return lines
+
+
+def write_page(lines: list[str]) -> None:
+    """Between the page's marks; the rest stays."""
+    begin, end = "<!-- many tasks -->", "<!-- end of many tasks -->"
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
+    _, mark, after = rest.partition(end)
+    if not mark:
+        raise SystemExit(f"{PAGE} has no marks {begin} and {end}; put them where the tables belong")
+    PAGE.write_text("\n".join([before + begin, "", *lines]) + mark + after, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
