@@ -71,7 +71,7 @@ def test_a_vocabulary_is_adapted(how: str, folder: Path, capsys: pytest.CaptureF
         == 0
     )
     shown = capsys.readouterr().out
-    assert "pieces a word of this text" in shown and ("same pieces" in shown) == (how == "trim")
+    assert "pieces a word in this text" in shown and ("same pieces" in shown) == (how == "trim")
     adapted = import_folder(folder / how)
     vocabulary = Tokenizer.load(folder / how).vocabulary
     assert adapted.architecture.vocab_size == vocabulary.size and adapted.notes == ()

@@ -37,7 +37,7 @@ def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
 
 
 def test_frequent_words_become_one_piece_and_old_pieces_keep_their_numbers(tokenizer: Tokenizer) -> None:
-    change = extended(tokenizer, MINE, more=60)
+    change = extended(tokenizer, MINE, more=60, units="words")
     old, new = tokenizer.backend.get_vocab(), change.tokenizer.backend.get_vocab()
     assert {piece: new[piece] for piece in old} == old
     assert len(change.parents) == change.tokenizer.vocabulary.size > tokenizer.vocabulary.size
@@ -51,12 +51,12 @@ def test_frequent_words_become_one_piece_and_old_pieces_keep_their_numbers(token
 
 
 def test_texts_without_the_new_words_keep_their_pieces(tokenizer: Tokenizer) -> None:
-    change = extended(tokenizer, MINE, more=60)
+    change = extended(tokenizer, MINE, more=60, units="words")
     assert all(change.tokenizer.encode(text) == tokenizer.encode(text) for text in COMMON)
 
 
 def test_a_new_piece_is_made_of_the_pieces_its_word_had(tokenizer: Tokenizer) -> None:
-    change = extended(tokenizer, MINE, more=60)
+    change = extended(tokenizer, MINE, more=60, units="words")
     new = change.tokenizer.encode("electrocardiogram, a electrocardiogram")[-1]
     before = tokenizer.encode("electrocardiogram, a electrocardiogram")
     parents = list(change.parents[new])
@@ -64,8 +64,27 @@ def test_a_new_piece_is_made_of_the_pieces_its_word_had(tokenizer: Tokenizer) ->
     assert len(parents) > 1 or parents == [tokenizer.vocabulary.unk]
 
 
+def test_frequent_neighbours_become_one_piece(tokenizer: Tokenizer) -> None:
+    change = extended(tokenizer, MINE, more=60)
+    old, new = tokenizer.backend.get_vocab(), change.tokenizer.backend.get_vocab()
+    assert {piece: new[piece] for piece in old} == old
+    assert len(change.parents) == change.tokenizer.vocabulary.size <= tokenizer.vocabulary.size + 60
+    unknown = tokenizer.vocabulary.unk
+    if unknown in tokenizer.encode(MINE[0]):
+        return  # its letters are unknown: nothing to go on from
+    assert fertility(change.tokenizer, MINE) < fertility(tokenizer, MINE)
+    # what other words share is shorter too
+    assert len(change.tokenizer.encode("cardiogram")) < len(tokenizer.encode("cardiogram"))
+    for text in MINE:
+        before, after = tokenizer.encode(text), change.tokenizer.encode(text)
+        assert [old for piece in after for old in change.parents[piece]] == before
+        assert change.tokenizer.decode(after) == tokenizer.decode(before)
+    again = extended(tokenizer, MINE, more=60)
+    assert again.tokenizer.file == change.tokenizer.file
+
+
 def test_no_more_than_asked(tokenizer: Tokenizer) -> None:
-    change = extended(tokenizer, MINE, more=1)
+    change = extended(tokenizer, MINE, more=1, units="words")
     assert change.tokenizer.vocabulary.size <= tokenizer.vocabulary.size + 1
     assert change.parents[: tokenizer.vocabulary.size] == tuple(
         (i,) for i in range(tokenizer.vocabulary.size)

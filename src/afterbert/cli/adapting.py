@@ -30,13 +30,15 @@ from afterbert.text.sources import Source
 from afterbert.text.tokenizer import Tokenizer
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.tokenizers.pretrained import Pretrained
-from afterbert.text.vocabulary_change import Change, extended, fertility, replaced, trimmed
+from afterbert.text.vocabulary_change import Change, Units, extended, fertility, replaced, trimmed
 
 How = Literal["extend", "train", "trim"]
 
 # Text that is read: enough for the words that matter, and still held in memory.
 _MOST_CHARACTERS = 50_000_000
 _COMPARED_TEXTS = 8
+# So many documents, and every tenth is kept aside to count pieces on.
+_FEW_TEXTS = 20
 # The task that a warm-up poses to each kind of model, as this recipe has it.
 _TASKS = {"encoder": "bert-mlm", "decoder": "gpt2", "encoder_decoder": "t5", "permutation": "xlnet"}
 _RATE, _BATCH, _LENGTH = 1e-3, 16, 128
@@ -44,11 +46,13 @@ _RATE, _BATCH, _LENGTH = 1e-3, 16, 128
 
 @dataclass(frozen=True)
 class Adapted:
-    """Sizes and pieces per word before and after, and how far a trimmed model's numbers are from the old
+    """Sizes and pieces per word before and after; kept_aside: how many texts these were counted on that the change
+    did not learn from, 0 where it learned from all; agreement: how far a trimmed model's numbers are from the old
     ones (None where it was not trimmed)."""
 
     sizes: tuple[int, int]
     fertilities: tuple[float, float]
+    kept_aside: int
     agreement: Agreement | None
     notes: tuple[str, ...]
 
@@ -60,17 +64,19 @@ def adapt(
     *,
     how: How,
     pieces: int | None = None,
+    units: Units = "pieces",
     recipe: TokenizerRecipe | None = None,
     warm_up_steps: int = 0,
 ) -> Adapted:
-    """Writes the model folder under its other vocabulary. pieces: how many more, for `extend`; recipe: the
-    tokenizer to learn, for `train`. Raises UserError."""
+    """Writes the model folder under its other vocabulary. pieces, units: how many more and of what kind, for
+    `extend`; recipe: the tokenizer to learn, for `train`. Raises UserError."""
     old = import_folder(model)
     if old.tokenizer is None:
         raise UserError(f"{model} has no tokenizer.json, so its pieces are unknown; add it to the folder")
     tokenizer = Pretrained(name=str(old.tokenizer)).make()
     texts = _texts(sources)
-    change = _change(tokenizer, texts, how, pieces, recipe)
+    learned, measured = _divided(texts) if how != "trim" else (texts, texts)
+    change = _change(tokenizer, learned, how, pieces, units, recipe)
     new = with_vocabulary(old, change)
     found = None
     if how == "trim":
@@ -82,8 +88,8 @@ def adapt(
         _warm_up(new, backbone, lm_head, change.tokenizer, sources, warm_up_steps)
     _write(out, new, backbone, lm_head, change.tokenizer)
     sizes = (tokenizer.vocabulary.size, change.tokenizer.vocabulary.size)
-    fertilities = (fertility(tokenizer, texts), fertility(change.tokenizer, texts))
-    return Adapted(sizes, fertilities, found, old.notes)
+    fertilities = (fertility(tokenizer, measured), fertility(change.tokenizer, measured))
+    return Adapted(sizes, fertilities, len(measured) if measured is not learned else 0, found, old.notes)
 
 
 def _texts(sources: Sequence[Source]) -> list[str]:
@@ -98,13 +104,26 @@ def _texts(sources: Sequence[Source]) -> list[str]:
     return texts
 
 
+def _divided(texts: list[str]) -> tuple[list[str], list[str]]:
+    """What is learned from, and every tenth text, on which it is seen what that is worth; all for both where there
+    are few."""
+    if len(texts) < _FEW_TEXTS:
+        return texts, texts
+    return [text for number, text in enumerate(texts) if number % 10 != 9], texts[9::10]
+
+
 def _change(
-    tokenizer: Tokenizer, texts: list[str], how: How, pieces: int | None, recipe: TokenizerRecipe | None
+    tokenizer: Tokenizer,
+    texts: list[str],
+    how: How,
+    pieces: int | None,
+    units: Units,
+    recipe: TokenizerRecipe | None,
 ) -> Change:
     if how == "trim":
         return trimmed(tokenizer, texts)
     if how == "extend":
-        return extended(tokenizer, texts, more=pieces or 1000)
+        return extended(tokenizer, texts, more=pieces or 1000, units=units)
     assert recipe is not None
     return replaced(tokenizer, recipe.make(texts, corpus_bytes=sum(len(text.encode()) for text in texts)))
 

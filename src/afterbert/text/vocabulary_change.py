@@ -13,15 +13,20 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import tokenizers
 
 from afterbert.base.errors import UserError
 from afterbert.text.tokenizer import NAMED, Tokenizer
 
 _WORD = re.compile(r"\w+")
+# Of an alphabet with a letter for each old piece: the rarely used planes of Unicode, where there is no white space.
+_FIRST_LETTER = 0x20000
 
+#: What `extended` makes one piece of.
+Units = Literal["words", "pieces"]
 #: A new piece and the pieces it is made of.
 Grown = tuple[str, list[str]]
 
@@ -45,9 +50,10 @@ def fertility(tokenizer: Tokenizer, texts: Iterable[str]) -> float:
     return pieces / max(words, 1)
 
 
-def extended(tokenizer: Tokenizer, texts: Sequence[str], *, more: int) -> Change:
-    """With at most `more` pieces, so that frequent words of the texts that were several pieces become one.
-    Old pieces keep their numbers. Raises UserError for a kind of tokenizer that cannot grow."""
+def extended(tokenizer: Tokenizer, texts: Sequence[str], *, more: int, units: Units = "pieces") -> Change:
+    """With at most `more` pieces. `words`: frequent words of the texts that were several pieces become one;
+    `pieces`: frequent neighbours within words become one, again and again, as byte-pair encoding learns. Old
+    pieces keep their numbers. Raises UserError for a kind of tokenizer that cannot grow."""
     content = json.loads(tokenizer.file)
     model, backend = content["model"], tokenizer.plain
     if backend.pre_tokenizer is None or model["type"] not in _GROW:
@@ -59,19 +65,17 @@ def extended(tokenizer: Tokenizer, texts: Sequence[str], *, more: int) -> Change
         raise UserError(
             "this Unigram tokenizer has added pieces behind its own, so it cannot grow; train one with --vocab-size"
         )
-    grow: list[Grown] = []
     known = set(backend.get_vocab(with_added_tokens=True))
-    for word, parts in _costly_words(tokenizer, texts):
-        made = _GROW[model["type"]](word, parts, known)
-        if len(grow) + len(made) > more:
-            break
-        grow += made
+    if units == "words":
+        grow, merges = _grown_words(tokenizer, texts, _GROW[model["type"]], known, more)
+    else:
+        grow, merges = _grown_pieces(tokenizer, texts, model["type"], known, more)
     if model["type"] == "Unigram":
         _append_scored(model, grow)
     else:
         model["vocab"] |= {piece: taken + number for number, (piece, _) in enumerate(grow)}
     if model["type"] == "BPE":
-        model["merges"] += [parts for _, parts in grow]
+        model["merges"] = _merges(model) + merges
     numbers = backend.get_vocab(with_added_tokens=True)
     parents: list[tuple[int, ...]] = [(number,) for number in range(taken)]
     for piece, parts in grow:
@@ -125,17 +129,77 @@ def trimmed(tokenizer: Tokenizer, texts: Sequence[str]) -> Change:
     return Change(changed, tuple((number,) for number in sorted(kept)))
 
 
-def _costly_words(tokenizer: Tokenizer, texts: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """Words as the model sees them that occur again and are several pieces or unknown, with these pieces, by
-    how many pieces they would save; a whole word that is unknown counts as two."""
+def _words(tokenizer: Tokenizer, texts: Sequence[str]) -> Counter[str]:
+    """Words as the model sees them, with how often they occur."""
     backend = tokenizer.plain
     counts: Counter[str] = Counter()
     for text in texts:
         normal = backend.normalizer.normalize_str(text) if backend.normalizer is not None else text
         counts.update(word for word, _ in backend.pre_tokenizer.pre_tokenize_str(normal))
+    return counts
+
+
+def _grown_words(
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    grow: Callable[[str, list[str], set[str]], list[Grown]],
+    known: set[str],
+    more: int,
+) -> tuple[list[Grown], list[list[str]]]:
+    """New pieces in order, and the merges that make them."""
+    found: list[Grown] = []
+    for word, parts in _costly_words(tokenizer, texts):
+        made = grow(word, parts, known)
+        if len(found) + len(made) > more:
+            break
+        found += made
+    return found, [parts for _, parts in found]
+
+
+def _grown_pieces(
+    tokenizer: Tokenizer, texts: Sequence[str], kind: str, known: set[str], more: int
+) -> tuple[list[Grown], list[list[str]]]:
+    """The same by byte-pair encoding that goes on from the old pieces: each of them is one letter to it."""
+    backend, segmented = tokenizer.plain, []
+    for word, count in _words(tokenizer, texts).items():
+        parts = [token.value for token in backend.model.tokenize(word)]
+        if len(parts) > 1 and known.issuperset(parts):
+            segmented.append((parts, count))
+    letters = {
+        part: chr(_FIRST_LETTER + i) for i, part in enumerate(sorted({p for w, _ in segmented for p in w}))
+    }
+    learner = tokenizers.Tokenizer(tokenizers.models.BPE())
+    learner.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=len(letters) + more,
+        min_frequency=2,
+        special_tokens=list(letters.values()),
+        show_progress=False,
+    )
+    spelled = ("".join(letters[part] for part in parts) for parts, _ in segmented)
+    repeated = (" ".join([word] * count) for word, (_, count) in zip(spelled, segmented))
+    learner.train_from_iterator(repeated, trainer)
+    pieces = {letter: part for part, letter in letters.items()}
+    found: list[Grown] = []
+    merges: list[list[str]] = []
+    for left, right in _merges(json.loads(learner.to_str())["model"]):
+        parts = [pieces[left], pieces[right]]
+        whole = parts[0] + (parts[1].removeprefix("##") if kind == "WordPiece" else parts[1])
+        pieces[left + right] = whole
+        merges.append(parts)
+        if whole not in known:
+            known.add(whole)
+            found.append((whole, parts))
+    return found, merges
+
+
+def _costly_words(tokenizer: Tokenizer, texts: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Words that occur again and are several pieces or unknown, with these pieces, by how many pieces they would
+    save; a whole word that is unknown counts as two."""
+    backend = tokenizer.plain
     known = set(backend.get_vocab(with_added_tokens=True))
     found: list[tuple[int, str, list[str]]] = []
-    for word, count in counts.items():
+    for word, count in _words(tokenizer, texts).items():
         parts = [token.value for token in backend.model.tokenize(word)]
         if count > 1 and word not in known and parts and known.issuperset(parts):
             found.append((-count * max(len(parts) - 1, 1), word, parts))
@@ -171,7 +235,8 @@ def _append_scored(model: dict[str, Any], grow: list[Grown]) -> None:
     nothing else changes more than it must."""
     scores = dict(model["vocab"])
     for piece, parts in grow:
-        model["vocab"].append([piece, sum(scores[part] for part in parts) * 0.99])
+        scores[piece] = sum(scores[part] for part in parts) * 0.99
+        model["vocab"].append([piece, scores[piece]])
 
 
 def _kept(tokenizer: Tokenizer, content: dict[str, Any], used: set[int]) -> set[int]:

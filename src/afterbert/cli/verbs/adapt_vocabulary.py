@@ -15,10 +15,13 @@ def adapt_vocabulary(
     how: Annotated[
         str,
         typer.Option(
-            help="extend: one piece for frequent words; trim: only pieces the text uses; train: anew."
+            help="extend: more pieces for what is frequent; trim: only pieces the text uses; train: anew."
         ),
     ] = "extend",
     pieces: Annotated[int, typer.Option(min=1, help="extend: how many pieces more, at most.")] = 1000,
+    units: Annotated[
+        str, typer.Option(help="extend: whole words, or pieces that many words may share.")
+    ] = "pieces",
     tokenizer: Annotated[
         str, typer.Option(help="train: wordpiece, byte_level_bpe or unigram.")
     ] = "wordpiece",
@@ -39,13 +42,15 @@ def adapt_vocabulary(
     from typing import cast, get_args
 
     from afterbert.base.errors import UserError, did_you_mean
-    from afterbert.cli.adapting import How, adapt
+    from afterbert.cli.adapting import How, Units, adapt
     from afterbert.cli.pipeline import tokenizer_from
     from afterbert.cli.terminal import console, safe
     from afterbert.text.from_paths import sources_for
 
     if how not in get_args(How):
         raise UserError(f"--how '{how}' is not known; {did_you_mean(how, list(get_args(How)))}")
+    if units not in get_args(Units):
+        raise UserError(f"--units '{units}' is not known; {did_you_mean(units, list(get_args(Units)))}")
     if Path(model).is_dir() and Path(model).resolve() == out.resolve():
         raise UserError(f"{out} is the folder the model is read from; name another one to write")
     done = adapt(
@@ -54,15 +59,15 @@ def adapt_vocabulary(
         out,
         how=cast(How, how),
         pieces=pieces,
+        units=cast(Units, units),
         recipe=tokenizer_from(tokenizer, vocab_size) if how == "train" else None,
         warm_up_steps=warm_up,
     )
     for note in done.notes:
         console.print(f"note: {safe(note)}")
     console.print(f"pieces in the vocabulary: {done.sizes[0]:,} before, {done.sizes[1]:,} now")
-    console.print(
-        f"pieces a word of this text: {done.fertilities[0]:.3f} before, {done.fertilities[1]:.3f} now"
-    )
+    where = f"in {done.kept_aside:,} texts it did not learn from" if done.kept_aside else "in this text"
+    console.print(f"pieces a word {where}: {done.fertilities[0]:.3f} before, {done.fertilities[1]:.3f} now")
     if done.agreement is not None:
         console.print(
             f"same pieces on all of this text; at {done.agreement.num_pieces:,} of them the numbers differ by at most "
