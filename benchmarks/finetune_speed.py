@@ -172,8 +172,9 @@ def compare_accuracy(common: dict[str, Any], seeds: int) -> list[str]:
     return lines
 
 
-def whole(settings: dict[str, Any]) -> dict[str, Any]:
-    """The cell of one whole run: `seconds` of everything but starting Python, `dev` and `test` accuracy."""
+def whole(settings: dict[str, Any], cells: Path | None = None) -> dict[str, Any]:
+    """The cell of one whole run: `seconds` of everything but starting Python, `dev` and `test` accuracy. cells: the
+    folder where it is kept."""
     model = Path(settings["model"])
     name = "-".join(
         str(part)
@@ -186,7 +187,7 @@ def whole(settings: dict[str, Any]) -> dict[str, Any]:
             f"seed{settings['seed']}",
         )
     )
-    path = CELLS / f"{name}.json"
+    path = (cells or CELLS) / f"{name}.json"
     if not path.exists():
         process = start(settings)
         told, _ = process.communicate()

@@ -308,3 +308,27 @@ def test_a_run_that_ended_early_stays_ended(tiny_model, tmp_path, data_of):
     assert heads[0] == heads[1]
     steps = [RunFolder.open(tmp_path / n / "seed-0").status().step for n in ("whole", "broken")]
     assert steps[0] == steps[1] < 50
+
+
+def test_the_threshold_for_no_answer_is_the_best_of_all_on_dev(tiny_model, tmp_path, data_of):
+    """Against trying every threshold, as evaluate-v2.0.py does; a saved model keeps it, dev's figures do not."""
+    finetune(tiny_model, [data_of(QuestionAnswering())], tmp_path, settings(epochs=20))
+    told = json.loads((tmp_path / "seed-0" / "predictions" / "thresholds.json").read_text())["toy"]
+    loaded = load_finetuned(tmp_path / "seed-0")
+    assert loaded.heads["toy"].null_bias == told["null_bias"]
+    written = json.loads((tmp_path / "results.json").read_text())
+    assert written["thresholds"]["0"]["toy"] == told
+    dev = written["tasks"]["toy"]["splits"]["dev"]["metrics"]
+    assert {name: dev[name]["mean"] for name in dev} == pytest.approx(told["without"])
+
+    bench = Bench.of(loaded.model, [data_of(QuestionAnswering())], settings())
+    data, cpu = bench.tasks[0], torch.device("cpu")
+
+    def f1(bias):
+        heads = {"toy": replace(loaded.heads["toy"], null_bias=float(bias))}
+        predictions = replace(bench, heads=heads).predict(loaded.module, "toy", "dev", device=cpu)
+        return bench.scores(data, "dev", predictions)["answer_f1"]
+
+    tried = [f1(bias) for bias in np.linspace(-30, 30, 121)]
+    assert f1(told["null_bias"]) == pytest.approx(told["with"]["answer_f1"])
+    assert told["with"]["answer_f1"] >= max(tried)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 import yaml
 from rich.table import Table
 
+from afterbert.base.budget import Budget
 from afterbert.base.config import build, digest, to_plain
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
@@ -23,14 +25,16 @@ from afterbert.downstream.bench import Bench
 from afterbert.downstream.data import TaskData, read
 from afterbert.downstream.evaluating import evaluate
 from afterbert.downstream.find_task import find_task, parse_columns
-from afterbert.downstream.finetuning import FineTuned, tune
+from afterbert.downstream.finetuning import FineTuned, thresholds, tune
 from afterbert.downstream.mix import Mix, planned_steps
+from afterbert.downstream.rate_search import search
 from afterbert.downstream.results import TaskResult
 from afterbert.downstream.saving import load_finetuned, located
 from afterbert.downstream.settings import FineTuning
 from afterbert.downstream.source import TaskSource
 from afterbert.downstream.staging import Staging, follow
 from afterbert.downstream.tasks.minimal_pairs import MinimalPairs as PairsTask
+from afterbert.downstream.thresholds import threshold_lines
 from afterbert.probes.minimal_pairs import MinimalPairs
 from afterbert.probes.reader import Reader
 from afterbert.report.task_report import write_task_report
@@ -56,6 +60,7 @@ class Request:
     unlabelled_recipe: str | None = None
     from_scratch: bool = False
     overrides: tuple[tuple[str, str], ...] = ()
+    search: str | None = None
     dry_run: bool = False
 
 
@@ -69,6 +74,8 @@ def fine_tune(request: Request) -> int:
     texts = many_tasks.texts_of(request.unlabelled, request.unlabelled_recipe, model, settings)
     bench = Bench.of(model, tasks, settings, texts=texts)
     bench.check_names()
+    if request.search is not None and request.strategies:
+        raise UserError("--search-learning-rate searches one rate for one run; leave --strategy out")
     plans = many_tasks.staged(
         many_tasks.strategies_of(request.strategies),
         bench,
@@ -84,8 +91,15 @@ def fine_tune(request: Request) -> int:
     if request.dry_run:
         console.print(safe(yaml.safe_dump(to_plain(settings), sort_keys=False, allow_unicode=True)), end="")
         return 0
-    out = request.out or _folder_for(bench)
+    out = request.out or _folder_for(bench, searched=request.search is not None)
     console.print(f"writes to: {safe(str(out))}")
+    if request.search is not None:
+        rate = _searched(bench, Budget.parse(request.search), out / "search")
+        if rate is None:
+            console.print("stopped in the search, everything saved; the same command goes on")
+            return 128 + signal.SIGINT
+        settings = settings.with_learning_rate(rate)
+        bench = replace(bench, settings=settings)
     if plans:
         return _compare(plans, out)
     with _WatchEach(settings.num_seeds) as watch:
@@ -98,11 +112,38 @@ def fine_tune(request: Request) -> int:
         if status is not None:
             _say_mix(bench, f"the mix as it was, seed {number}", status.step, seed=number)
     print_results(done.results)
+    for seed, told in thresholds(bench, out).items():
+        _say_notes(threshold_lines(int(seed), told))
     write_task_report(
         out, {"together" if len(tasks) > 1 else tasks[0].name: out / "results.json"}, title=_title(bench)
     )
     _say_places(done, bench)
     return 0
+
+
+def _searched(bench: Bench, budget: Budget, out: Path) -> float | None:
+    """The learning rate that the search finds, with its table; None where a signal stopped it."""
+    found = search(bench, budget, out, device=_device())
+    table = Table(
+        box=None, header_style="bold", title="search on held-out training rows", title_justify="left"
+    )
+    for column in ("round", "steps", "learning rate", "figure"):
+        table.add_column(column, justify="right")
+    for trial in found.trials:
+        best = trial == max(
+            (t for t in found.trials if t.round == trial.round), key=lambda t: (t.figure, -t.learning_rate)
+        )
+        figure = f"{trial.figure:.4f}"
+        table.add_row(
+            str(trial.round),
+            f"{trial.steps:,}",
+            f"{trial.learning_rate:g}",
+            f"[bold]{figure}[/bold]" if best else figure,
+        )
+    console.print(table)
+    if found.learning_rate is not None:
+        console.print(f"learning rate: {found.learning_rate:g}")
+    return found.learning_rate
 
 
 def _compare(plans: Mapping[str, Staging], out: Path) -> int:
@@ -293,12 +334,12 @@ def _say_places(done: FineTuned, bench: Bench) -> None:
     console.print(f"report:      {safe(str(done.out / 'report.html'))}")
 
 
-def _folder_for(bench: Bench) -> Path:
+def _folder_for(bench: Bench, *, searched: bool) -> Path:
     """A folder named by all that decides the figures but the number of seeds, so that the same command finds
     its runs again, and more seeds join them."""
     made_of = bench.identity(bench.settings.seed).plain()
     names = "-".join(data.name for data in bench.tasks)[:60]
-    return Path("runs", f"finetune-{names}-{digest(made_of, length=8)}")
+    return Path("runs", f"finetune-{names}-{digest(made_of, length=8)}{'-searched' if searched else ''}")
 
 
 def _device() -> str:

@@ -18,6 +18,7 @@ from afterbert.models import Architecture
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.models.permutation import Permutation
+from afterbert.nn.places import at_places
 from afterbert.nn.visibility import PaddedVisibility
 from afterbert.text.tokenizer import Tokenizer
 from afterbert.text.tokenizers.pretrained import Pretrained
@@ -111,14 +112,12 @@ def states(
     inputs = {"token_type_ids": arrays.get("token_type_ids"), "visibility": PaddedVisibility.of(arrays)}
     ids = arrays["input_ids"]
     if isinstance(architecture, EncoderDecoder):
-        found = backbone(ids, ids, **inputs)
-    elif isinstance(architecture, Permutation):
-        found = backbone(ids, **inputs).content
-    elif isinstance(architecture, Decoder):
-        found = backbone(ids, token_type_ids=inputs["token_type_ids"])
-    else:
-        found = backbone(ids, **inputs)
-    return found if wanted is None else found.flatten(0, 1).index_select(0, wanted)
+        return at_places(backbone(ids, ids, **inputs), wanted)
+    if isinstance(architecture, Permutation):
+        return at_places(backbone(ids, **inputs).content, wanted)
+    if isinstance(architecture, Decoder):
+        return backbone(ids, token_type_ids=inputs["token_type_ids"], wanted=wanted)
+    return backbone(ids, **inputs, wanted=wanted)
 
 
 def summary_places(arrays: Mapping[str, Tensor], summary: Summary) -> Tensor | None:

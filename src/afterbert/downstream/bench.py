@@ -161,17 +161,35 @@ class Bench:
     def predict(self, module: TaskModule, name: str, split: str, *, device: torch.device) -> list[Any]:
         """One prediction for each readable row of a split. The module is in evaluation mode."""
         data = next(data for data in self.tasks if data.name == name)
-        prepared, head = self.prepared[name][split], self.heads[name]
-        found = outputs(
+        found = self.outputs(module, name, split, device=device)
+        return self.heads[name].predictions(
+            data.task, readable(data, split), self.prepared[name][split], found
+        )
+
+    def outputs(
+        self, module: TaskModule, name: str, split: str, *, device: torch.device
+    ) -> Sequence[np.ndarray]:
+        """The head's output for each row of a split."""
+        return outputs(
             module,
-            head,
-            prepared,
+            self.heads[name],
+            self.prepared[name][split],
             name=name,
             pad=self.pad,
             has_segments=self.model.has_segments,
             device=device,
         )
-        return head.predictions(data.task, readable(data, split), prepared, found)
+
+    def calibrated(self, module: TaskModule, *, device: torch.device) -> Bench:
+        """The same with what heads choose on dev rows."""
+        heads = dict(self.heads)
+        for data in self.tasks:
+            if "dev" in self.prepared[data.name] and heads[data.name].chooses(data.task):
+                found = self.outputs(module, data.name, "dev", device=device)
+                heads[data.name] = heads[data.name].calibrated(
+                    data.task, readable(data, "dev"), self.prepared[data.name]["dev"], found
+                )
+        return replace(self, heads=heads)
 
     def summarized(self, name: str, runs: Sequence[Mapping[str, Sequence[Any]]]) -> TaskResult:
         """The figures of one task from its predictions [seeds][split][rows]."""
@@ -185,11 +203,15 @@ class Bench:
         for data in self.tasks:
             if "dev" not in self.prepared[data.name]:
                 continue
-            pairs = zip(readable(data, "dev"), self.predict(module, data.name, "dev", device=device))
-            usable = [(example, guess) for example, guess in pairs if data.task.is_usable(example)]
-            scores = data.task.score([guess for _, guess in usable], [example for example, _ in usable])
+            scores = self.scores(data, "dev", self.predict(module, data.name, "dev", device=device))
             found |= {f"{data.name}/{metric}": value for metric, value in scores.items()}
         return found
+
+    def scores(self, data: TaskData, split: str, predictions: Sequence[Any]) -> dict[str, float]:
+        """Metric -> value of predictions for the readable rows of a split."""
+        pairs = zip(readable(data, split), predictions, strict=True)
+        usable = [(example, guess) for example, guess in pairs if data.task.is_usable(example)]
+        return data.task.score([guess for _, guess in usable], [example for example, _ in usable])
 
     def main_figure(self, figures: Mapping[str, float]) -> float:
         """The mean of the tasks' main metrics, the higher the better."""

@@ -23,6 +23,7 @@ from afterbert.downstream.objective import TaskModule
 from afterbert.downstream.results import Predictions, TaskResult
 from afterbert.downstream.saving import save_finetuned
 from afterbert.downstream.settings import FineTuning
+from afterbert.downstream.thresholds import read_thresholds, write_thresholds
 from afterbert.objectives import ObjectiveModule
 from afterbert.training.observers import Observer
 from afterbert.training.trainer import Outcome, train
@@ -78,6 +79,7 @@ def tune(
         "seconds": seconds,
         "notes": list(bench.notes),
         "mix": mixes(bench, out),
+        "thresholds": thresholds(bench, out),
     }
     results.write_results(out / "results.json", made, facts)
     return FineTuned(out, made, None)
@@ -98,6 +100,12 @@ def predicted(
     if found is not None:
         return found, None
     return one_seed(bench, run, seed, device=torch.device(device), observers=observers)
+
+
+def thresholds(bench: Bench, out: Path) -> dict[str, Any]:
+    """By seed, what heads chose on dev rows; nothing where none chose."""
+    seeds = range(bench.settings.seed, bench.settings.seed + bench.settings.num_seeds)
+    return {str(seed): told for seed in seeds if (told := read_thresholds(out / f"seed-{seed}"))}
 
 
 def mixes(bench: Bench, out: Path, *, least: int = 2) -> dict[str, Any]:
@@ -152,15 +160,17 @@ def one_seed(
     if keeps_best:
         best.restore(module)
     module.eval()
+    tuned = bench.calibrated(module, device=device)
     found = {
         data.name: {
-            split: bench.predict(module, data.name, split, device=device)
+            split: (bench if split == "dev" else tuned).predict(module, data.name, split, device=device)
             for split in bench.prepared[data.name]
             if split != "train"
         }
         for data in bench.tasks
     }
-    save_finetuned(run.model, module, bench)
+    save_finetuned(run.model, module, tuned)
+    write_thresholds(run.path, bench, tuned, module, found, device=device)
     kept = {data.name: {s: readable(data, s) for s in found[data.name]} for data in bench.tasks}
     results.write_predictions(run.path, found, kept, identity=bench.identity(seed))
     best.forget()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -61,6 +61,11 @@ class FineTuning:
             raise UserError("patience counts evaluations, but evaluate_every is null; set it to 1epochs")
         if self.frozen and self.layer_decay != 1.0:
             raise UserError("layer_decay has no effect on a frozen backbone; leave one of them out")
+
+    def with_learning_rate(self, learning_rate: float) -> FineTuning:
+        """The same at another rate."""
+        optimizer: Any = self.optimizer
+        return replace(self, optimizer=replace(optimizer, learning_rate=learning_rate))
 
     def training(self, seed: int) -> Training:
         """The trainer's settings for one run. Its row is one of our batches."""

@@ -44,6 +44,14 @@ def finetune(
     learning_rate: Annotated[
         str | None, typer.Option("--learning-rate", "--lr", help="The highest.", rich_help_panel=_TRAINING)
     ] = None,
+    search_learning_rate: Annotated[
+        str | None,
+        typer.Option(
+            "--search-learning-rate",
+            help="Try rates for so long (10min, 2000steps) on held-out training rows, and take the best.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
     batch_size: Annotated[str | None, typer.Option(help="Rows a step.", rich_help_panel=_TRAINING)] = None,
     length: Annotated[
         str | None, typer.Option(help="Pieces a row at most.", rich_help_panel=_TRAINING)
@@ -161,6 +169,7 @@ def finetune(
         unlabelled_recipe=unlabelled_recipe,
         from_scratch=from_scratch,
         overrides=(*named, *settings_only(context)),
+        search=search_learning_rate,
         dry_run=dry_run,
     )
     return fine_tune(request)

@@ -63,6 +63,17 @@ class Head(ABC):
     ) -> HeadModule:
         """Fresh weights (but for a pre-trained pooler where the head has one)."""
 
+    def chooses(self, task: Task) -> bool:
+        """Whether `calibrated` chooses anything for this task."""
+        return False
+
+    def calibrated(
+        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
+    ) -> Head:
+        """The same with what is chosen on rows that were not trained on, from their outputs; itself where nothing
+        is."""
+        return self
+
     @abstractmethod
     def predictions(
         self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -32,7 +32,9 @@ class Span(Head):
     """stride: pieces of context by which windows advance; None: half a window. max_question: pieces of a
     question that are read.
 
-    max_answer: pieces of an answer. null_bias: added to the score of no answer. Deviation: where questions
+    max_answer: pieces of an answer. null_bias: added to the score of no answer. threshold: whether rows other than dev,
+    and later ones, take the null_bias that scores best on dev, as find_best_thresh_v2 of evaluate-v2.0.py finds it
+    ("dev"), or the one given ("given"). Deviation: where questions
     always have an answer, windows without it are left out of training, instead of being taught the first
     piece.
     """
@@ -44,6 +46,7 @@ class Span(Head):
     max_question: Annotated[int, Field(gt=0)] = 64
     max_answer: Annotated[int, Field(gt=0)] = 30
     null_bias: float = 0.0
+    threshold: Literal["dev", "given"] = "dev"
 
     def prepare(self, task: Task, examples: Sequence[Example], codec: Codec) -> Prepared:
         encoded = codec.encode([text for example in examples for text in example.texts])
@@ -59,7 +62,7 @@ class Span(Head):
         frame = codec.two
         context_at = len(frame.before) + question.lengths[example_of] + len(frame.between)
         is_inside = (start >= window.starts) & (end < window.starts + window.lengths)
-        may_be_none = bool(getattr(task, "may_be_unanswerable", False))
+        may_be_none = _may_be_none(task)
         has_none = np.array([example.label == () for example in examples])[example_of]
         is_asked = is_inside | has_none | (may_be_none & (start >= 0))
         row_arrays = {
@@ -82,7 +85,34 @@ class Span(Head):
     def predictions(
         self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
     ) -> list[Any]:
-        may_be_none = bool(getattr(task, "may_be_unanswerable", False))
+        may_be_none = _may_be_none(task)
+        return [
+            "" if may_be_none and guess.doubt + self.null_bias >= 0 else guess.text(example)
+            for example, guess in zip(examples, self._guesses(examples, prepared, outputs))
+        ]
+
+    def chooses(self, task: Task) -> bool:
+        return _may_be_none(task) and self.threshold == "dev"
+
+    def calibrated(
+        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
+    ) -> Span:
+        """With the null_bias at which the main metric over the labelled examples is highest."""
+        pairs = [
+            (example, guess)
+            for example, guess in zip(examples, self._guesses(examples, prepared, outputs))
+            if task.is_usable(example)
+        ]
+        metric, truths = task.metrics[0], [example.label for example, _ in pairs]
+        answering = metric.statistics([guess.text(example) for example, guess in pairs], truths)[:, 0]
+        silent = metric.statistics([""] * len(pairs), truths)[:, 0]
+        doubts = np.array([guess.doubt for _, guess in pairs])
+        return replace(self, null_bias=best_bias(doubts, answering - silent))
+
+    def _guesses(
+        self, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
+    ) -> list[_Guess]:
+        """The best stretch of each example, over all of its windows."""
         best = [_Guess() for _ in examples]
         rows = prepared.rows
         for row, (example, output) in enumerate(zip(prepared.example_of, outputs)):
@@ -94,12 +124,7 @@ class Span(Head):
                 guess.score = score
                 guess.begin = int(rows.planes["first_character"][here][first])
                 guess.end = int(rows.planes["last_character"][here][last])
-        return [
-            ""
-            if may_be_none and guess.none + self.null_bias >= guess.score
-            else example.texts[1][guess.begin : guess.end].strip()
-            for example, guess in zip(examples, best)
-        ]
+        return best
 
     def _windows(self, question: Stretches, context: Stretches, codec: Codec) -> tuple[np.ndarray, Stretches]:
         """The example of each window [R], and its stretch of context."""
@@ -147,6 +172,39 @@ class _Guess:
     none: float = np.inf
     begin: int = 0
     end: int = 0
+
+    @property
+    def doubt(self) -> float:
+        """How much better no answer scores."""
+        return self.none - self.score
+
+    def text(self, example: Example) -> str:
+        return example.texts[1][self.begin : self.end].strip()
+
+
+def best_bias(doubts: np.ndarray, gains: np.ndarray) -> float:
+    """What is added to doubts [N], so that answering where the sum is below 0 gains most. gains [N]: what answering is
+    worth over saying nothing. In the middle between the last doubt answered and the first that is not.
+
+    >>> best_bias(np.array([1.0, -3.0, 0.0]), np.array([-1.0, 1.0, 1.0]))
+    -0.5
+    >>> best_bias(np.array([2.0, 3.0]), np.array([-1.0, -1.0]))
+    -1.0
+    """
+    order = np.argsort(doubts, kind="stable")
+    ordered = doubts[order]
+    totals = np.append(0.0, np.cumsum(gains[order]))
+    # Equal doubts are answered together or not at all.
+    splits = np.append(True, np.append(ordered[1:] > ordered[:-1], True)) if len(doubts) else np.array([True])
+    answered = int(np.where(splits, totals, -np.inf).argmax())
+    if not len(doubts):
+        return 0.0
+    around = np.concatenate(([ordered[0] - 2], ordered, [ordered[-1] + 2]))
+    return -float(around[answered] + around[answered + 1]) / 2
+
+
+def _may_be_none(task: Task) -> bool:
+    return bool(getattr(task, "may_be_unanswerable", False))
 
 
 def _best_span(output: np.ndarray, is_context: np.ndarray, max_answer: int) -> tuple[float, int, int]:

@@ -1,0 +1,60 @@
+"""The search finds a rate that learns, within its budget, and goes on where it was broken off."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from afterbert.base.budget import Budget
+from afterbert.base.errors import UserError
+from afterbert.downstream.bench import Bench
+from afterbert.downstream.rate_search import search
+from afterbert.downstream.settings import FineTuning
+from afterbert.downstream.tasks.sentence_classification import SentenceClassification
+from afterbert.training.observers import Observer
+
+
+@pytest.fixture
+def bench(tiny_model, data_of):
+    rows = SentenceClassification().invented()
+    many = [
+        replace(row, key=f"{row.key}/{n}", texts=(f"{row.texts[0]} {n}",)) for n in range(12) for row in rows
+    ]
+    return Bench.of(
+        tiny_model, [data_of(SentenceClassification(), rows=many)], FineTuning(batch_size=8, length=64)
+    )
+
+
+class Stumble(Observer):
+    """Breaks off the run of that number."""
+
+    def __init__(self, at=0):
+        self.begun, self.at = 0, at
+
+    def on_start(self, *, step, total_steps):
+        self.begun += 1
+        if self.begun == self.at:
+            raise RuntimeError("stumbled")
+
+
+@pytest.mark.slow
+def test_the_rate_that_learns_is_found_and_no_dev_row_is_seen(bench, tmp_path):
+    rates = (1e-9, 3e-3, 1e-3)
+    with pytest.raises(RuntimeError, match="stumbled"):
+        search(bench, Budget(280, "steps"), tmp_path, rates=rates, observers=[Stumble(at=3)])
+    counted = Stumble()
+    found = search(bench, Budget(280, "steps"), tmp_path, rates=rates, observers=[counted])
+    assert counted.begun == 3, "two of the five runs were finished before"
+    assert found.learning_rate in (1e-3, 3e-3)
+    assert [(t.round, t.steps) for t in found.trials] == [(1, 40)] * 3 + [(2, 80)] * 2
+    assert [t.learning_rate for t in found.trials[:3]] == sorted(rates)
+    assert json.loads((tmp_path / "search.json").read_text())["learning_rate"] == found.learning_rate
+    written = next(tmp_path.glob("*/*/predictions/toy.dev.jsonl")).read_text()
+    keys = [json.loads(line)["key"] for line in written.splitlines()]
+    assert keys and not any(key.startswith("d") for key in keys)
+    assert not list(tmp_path.glob("*/*/model")), "the runs leave no models"
+
+
+def test_a_budget_that_decides_nothing_is_one_line(bench, tmp_path):
+    with pytest.raises(UserError, match="a search in .* for the shortest run is no comparison"):
+        search(bench, Budget(30, "steps"), tmp_path)
