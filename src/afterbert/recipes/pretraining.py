@@ -44,7 +44,7 @@ from afterbert.training.feed import Feed
 from afterbert.training.identity import Identity
 from afterbert.training.observers import Observer
 from afterbert.training.processes import Alone, Processes
-from afterbert.training.snapshot import restore_weights
+from afterbert.training.snapshot import restore_weights, whole_weights
 from afterbert.training.trainer import Outcome, train
 
 
@@ -105,6 +105,10 @@ def pretrain(
         processes=processes,
     )
     evaluation = None
+    if outcome.state == "finished" and processes.size > 1 and recipe.training.parallel == "fsdp":
+        state = whole_weights(module)
+        module = recipe.objective.build(recipe.model, vocabulary).to(device)
+        restore_weights(module, state)
     if outcome.state == "finished" and processes.leads:
         evaluation = finish(run, module, recipe, store, device=device)
     return Pretrained(run, outcome, module, evaluation)

@@ -16,7 +16,7 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ import torch
 from afterbert.base.errors import UserError
 from afterbert.base.runs import sync_folder
 from afterbert.training import tensor_file
+from afterbert.training.pieces import any_piece, here
 from afterbert.training.processes import Alone, Processes
 from afterbert.training.tensor_file import Digest
 
@@ -35,6 +36,7 @@ MANIFEST, STATE = "MANIFEST.json", "state.json"
 _STEP = re.compile(r"step-(\d{6,})")
 _NO_SPACE = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _TENSORS = ".safetensors"
+_IN_SHARDS = {"model", "optim"}  # folders where several processes wrote in pieces
 
 Tensors = Mapping[str, torch.Tensor]
 
@@ -55,10 +57,20 @@ class Saved:
         """What `state.json` says."""
         return json.loads((self.path / STATE).read_bytes())
 
-    def tensors(self, name: str) -> dict[str, torch.Tensor]:
-        """The tensors of one file, by its name without ending; empty where there is no such file."""
+    def tensors(
+        self, name: str, like: Callable[[str, torch.Size], torch.Tensor | None] | None = None
+    ) -> dict[str, torch.Tensor]:
+        """The tensors of one file, by its name without ending; empty where there is no such file. What several
+        processes wrote in pieces is read in the shards of `like`, whole without it.
+        """
         path = self.path / (name + _TENSORS)
-        return tensor_file.read(path) if path.exists() else {}
+        if path.exists():
+            return tensor_file.read(path)
+        if not (self.path / name).is_dir():
+            return {}
+        from afterbert.training import sharded_file  # imports much that few runs need
+
+        return sharded_file.read(self.path / name, like)
 
 
 class Checkpoints:
@@ -104,7 +116,7 @@ class Checkpoints:
         beside = self._write("rehearsal", files, state)
 
         def remove() -> int:
-            size = sum(entry.stat().st_size for entry in beside.iterdir())
+            size = sum(entry.stat().st_size for entry in beside.rglob("*") if entry.is_file())
             shutil.rmtree(beside)
             return size
 
@@ -151,7 +163,8 @@ class Checkpoints:
     def _write(self, name: str, files: Mapping[str, Tensors], state: Mapping[str, Any]) -> Path:
         """A whole, synced and verified checkpoint beside the others, not yet in its place."""
         self._writes += 1
-        needed = round(self._processes.total([sum(tensor_file.size_of(file) for file in files.values())])[0])
+        own = sum(_bytes(tensors) for tensors in files.values())
+        needed = round(self._processes.total([own])[0])
         beside = self.folder / self._processes.led(lambda: self._begin(name, needed))
         failed, digests = None, {}
         try:
@@ -183,6 +196,12 @@ class Checkpoints:
         """This process's files."""
         digests: dict[str, Digest] = {}
         for number, (name, tensors) in enumerate(files.items()):
+            if any_piece(tensors):
+                from afterbert.training import sharded_file
+
+                written = sharded_file.write(folder / name, tensors, rank=self._processes.rank)
+                digests |= {f"{name}/{shard}": digest for shard, digest in written.items()}
+                continue
             midway = (lambda: self._crash_point("mid file")) if number == 0 else None
             digests[name + _TENSORS] = tensor_file.write(folder / (name + _TENSORS), tensors, midway=midway)
         return digests
@@ -256,7 +275,7 @@ def why_bad(path: Path) -> str | None:
     """
     if path.is_symlink() or not path.is_dir():
         return "not a folder"
-    entries = {entry.name: entry for entry in path.iterdir()}
+    entries = _entries(path)
     for name, entry in entries.items():
         if entry.is_symlink() or not entry.is_file():
             return f"{name} is not a plain file"
@@ -283,6 +302,20 @@ def why_bad(path: Path) -> str | None:
         if tensor_file.digest(entries[name]) != files[name]:
             return f"{name} has other contents than were saved"
     return None
+
+
+def _bytes(tensors: Tensors) -> int:
+    """What this process will write of them, about."""
+    return tensor_file.size_of({name: here(tensor) for name, tensor in tensors.items()})
+
+
+def _entries(path: Path) -> dict[str, Path]:
+    """Name -> file, those in the folders of sharded tensors included."""
+    entries = {entry.name: entry for entry in path.iterdir()}
+    for name in _IN_SHARDS & entries.keys():
+        if entries[name].is_dir() and not entries[name].is_symlink():
+            entries |= {f"{name}/{entry.name}": entry for entry in entries.pop(name).iterdir()}
+    return entries
 
 
 def _plain(digests: Mapping[str, Digest]) -> dict[str, dict[str, Any]]:

@@ -26,6 +26,7 @@ HARMLESS = frozenset(
         "non_finite_limit",
         "on_disk_full",
         "on_out_of_memory",
+        "parallel",
     ]
 )
 
@@ -48,7 +49,8 @@ class Training:
     than 6 standard deviations above the mean of the last 128 leads to. - `deterministic`: only kernels that
     give the same bits again; on CPU this is always so. - `on_out_of_memory`: "halve" goes on with half the
     micro-batch and the same gradients. - `workers`: threads that prepare batches ahead; none, one or many
-    give the same batches.
+    give the same batches. - `parallel`: of several processes, "ddp" holds the whole model in each, "fsdp" a part
+    in each; touches only the last bits.
     """
 
     budget: Budget
@@ -72,6 +74,7 @@ class Training:
     on_out_of_memory: Literal["halve", "stop"] = "halve"
     on_disk_full: Literal["stop", "continue"] = "stop"
     workers: Annotated[int, Field(ge=0)] = 1
+    parallel: Literal["ddp", "fsdp"] = "ddp"
 
     def __post_init__(self) -> None:
         if self.micro_batch_size is not None and self.micro_batch_size > self.batch_size:

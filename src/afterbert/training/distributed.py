@@ -133,6 +133,15 @@ class Distributed(Processes):
         with suppress(RuntimeError):  # nobody may be left to tell
             self._store.set(f"gone/{self.rank}", why or "ended")
 
+    def part(self) -> None:
+        """The last call. Process 0, which may hold the store, waits a little until the others have gone."""
+        with suppress(RuntimeError):
+            self._store.set(f"left/{self.rank}", "")
+            others = [f"left/{rank}" for rank in range(1, self.size)]
+            until = time.monotonic() + _ROLL_CALL_SECONDS
+            while self.leads and not self._store.check(others) and time.monotonic() < until:
+                time.sleep(_OFTEN)
+
     def _next(self) -> str:
         self._calls += 1
         return f"call/{self._calls}"
@@ -201,13 +210,16 @@ def joined(launch: Launch, *, device: torch.device, timeout: float) -> Iterator[
         yield processes
     except UserError as error:
         processes.leave(error.lines[0] if error.lines else "")
-        if not processes.speaks(error.lines):
+        speaks = processes.speaks(error.lines)
+        processes.part()
+        if not speaks:
             raise UserError() from error
         first = "" if launch.rank == 0 else f"process {launch.rank} of {launch.size}: "
         raise UserError(*(first + line for line in error.lines)) from error
     except BaseException as error:
         processes.leave(f"{type(error).__name__}: {error}")
         raise
+    processes.part()
     dist.destroy_process_group()
 
 

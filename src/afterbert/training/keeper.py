@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from functools import partial
 
 import numpy as np
 import torch
@@ -64,7 +65,7 @@ class Keeper:
         has_generators = snapshot.restore(
             self._module,
             self._optimizer,
-            tensors=saved.tensors,
+            tensors=partial(saved.tensors, like=snapshot.placed(self._module)),
             scalars=state["optimizer"],
             device=self._device,
             rank=self._processes.rank,

@@ -445,6 +445,7 @@ class Loop:
         with suppress(Interrupted), snapshot.undisturbed(self.module, self.device), self._breaking():
             found = self.evaluate(self.module, self.progress.step)
             figures = {name: float(value) for name, value in found.items()}
+        self.parallel.settle()
         if self.processes.any(figures is None):
             return
         self.progress.evaluation_due = False

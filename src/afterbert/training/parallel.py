@@ -37,6 +37,9 @@ class Parallel(ABC):
         """How many passes without effect this process must make beside its `own`."""
         return 0
 
+    def settle(self) -> None:  # noqa: B027
+        """After passes without a way back: makes the module's parameters those that the optimizer knows."""
+
 
 class Single(Parallel):
     """No other copy."""

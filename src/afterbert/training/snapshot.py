@@ -13,6 +13,7 @@ from torch import nn
 
 from afterbert.base.errors import UserError
 from afterbert.training.generators import Generators
+from afterbert.training.pieces import any_piece, in_one, is_piece, like
 
 
 @runtime_checkable
@@ -43,12 +44,13 @@ def capture(
 ) -> tuple[dict[str, dict[str, torch.Tensor]], dict[str, Any]]:
     """What process `rank` keeps: file name -> tensors, and the optimizer's scalars for `state.json`.
 
-    Weights and optimizer are process 0's to keep. slots: the row slots of this process; None: all.
+    Weights and optimizer are process 0's to keep, unless they are in shards. slots: the row slots of this
+    process; None: all.
     """
-    of_optimizer = optimizer_state(optimizer, module)
+    of_optimizer, of_module = optimizer_state(optimizer, module), weights(module)
     files = {f"rng-{rank}": Generators.now(device).packed()}
-    if rank == 0:
-        files = {"model": weights(module), "optim": of_optimizer.tensors, **files}
+    theirs = {"model": of_module, "optim": of_optimizer.tensors}
+    files |= {name: tensors for name, tensors in theirs.items() if rank == 0 or any_piece(tensors)}
     if memory := carried(module):
         axis = module.slot_axis if isinstance(module, Carries) else None
         if axis is not None and slots is not None:
@@ -109,13 +111,22 @@ def weights(module: nn.Module) -> dict[str, torch.Tensor]:
     """Parameters and persistent buffers by name; tied ones once, under their first name."""
     found: dict[str, torch.Tensor] = {}
     seen: set[tuple] = set()
+    first_names = dict(module.named_parameters())
     for name, tensor in module.state_dict().items():
+        if is_piece(tensor):  # has no place of its own in memory
+            found |= {name: tensor} if name in first_names else {}
+            continue
         place = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype, tensor.device)
         if tensor.numel() and place in seen:
             continue
         seen.add(place)
         found[name] = tensor
     return found
+
+
+def whole_weights(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Those of a module in shards, in one piece. Collective; all processes get all."""
+    return {name: in_one(tensor) for name, tensor in weights(module).items()}
 
 
 @torch.no_grad()
@@ -131,7 +142,20 @@ def restore_weights(module: nn.Module, saved: Mapping[str, torch.Tensor]) -> Non
             f"{expected.get(name, 'absent')} here; resume with the recipe and the version that began the run"
         )
     for name, tensor in own.items():
-        tensor.copy_(saved[name])
+        tensor.copy_(like(saved[name], tensor))
+
+
+def placed(module: nn.Module) -> Callable[[str, torch.Size], torch.Tensor | None] | None:
+    """Where the tensors of a checkpoint belong, for a module in shards; None for a whole one."""
+    own = weights(module)
+    if not any_piece(own):
+        return None
+
+    def place(name: str, shape: torch.Size) -> torch.Tensor | None:
+        tensor = own.get(name, own.get(name.rpartition(".")[0]))  # an optimizer's are called parameter.key
+        return tensor if tensor is not None and is_piece(tensor) and tensor.shape == shape else None
+
+    return place
 
 
 @dataclass(frozen=True)
@@ -176,7 +200,14 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, module: nn.Module, saved
             f"the checkpoint's optimizer knows a parameter '{strange[0]}' that is not trained here; "
             "resume with the recipe and the version that began the run"
         )
-    state = {named[name]: entries for name, entries in by_name.items()}
+    own = dict(module.named_parameters())
+    state = {
+        named[name]: {
+            key: like(value, own[name]) if isinstance(value, torch.Tensor) else value
+            for key, value in entries.items()
+        }
+        for name, entries in by_name.items()
+    }
     optimizer.load_state_dict({"state": state, "param_groups": plain["param_groups"]})
 
 

@@ -13,6 +13,7 @@ import torch
 from afterbert.objectives import Batch
 from afterbert.training import snapshot
 from afterbert.training.parallel import Parallel
+from afterbert.training.pieces import in_one
 from afterbert.training.precision import Precision
 from afterbert.training.processes import Processes
 
@@ -97,7 +98,7 @@ def total_counts(
 def grad_norm(module: torch.nn.Module) -> torch.Tensor:
     """The 2-norm of all gradients together, float32 scalar on their device."""
     gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
-    return torch.nn.utils.get_total_norm(gradients).float()
+    return in_one(torch.nn.utils.get_total_norm(gradients)).float()
 
 
 def to_tensors(arrays: Mapping[str, np.ndarray], device: torch.device) -> dict[str, torch.Tensor]:

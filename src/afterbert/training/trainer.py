@@ -23,7 +23,7 @@ from afterbert.training.journal import Journal
 from afterbert.training.keeper import Keeper
 from afterbert.training.loop import Evaluate, Loop, Outcome
 from afterbert.training.observers import Observer
-from afterbert.training.parallel import Replicas, Single
+from afterbert.training.parallel import Parallel, Replicas, Single
 from afterbert.training.processes import Alone, Processes, ProcessLost
 
 
@@ -52,7 +52,8 @@ def train(
     step and one save. A second signal ends the process at once.
 
     Several processes call it alike, with the same arguments and the same fresh weights; only process 0 writes,
-    beside its share of a checkpoint, and calls observers.
+    beside its share of a checkpoint, and calls observers. With `training.parallel` "fsdp" the module is left in
+    shards, see `snapshot.whole_weights`.
 
     Raises UserError (among them Diverged and SaveError) for what the user can mend; the status then says
     "failed".
@@ -67,7 +68,7 @@ def train(
         note = processes.led(lambda: stack.enter_context(run.locked()))
         interrupts = stack.enter_context(Interrupts())
         stack.enter_context(_repeatable(device, training))
-        parallel = Single(module) if processes.size == 1 else Replicas(module)
+        parallel = _parallel(module, training, device, processes)
         optimizer = training.optimizer.build(module)
         checkpoints = Checkpoints(run.checkpoints, keep=training.keep_checkpoints, processes=processes)
         loop = Loop(
@@ -106,6 +107,18 @@ def train(
             raise ProcessLost(
                 *lost.lines, f"the newest checkpoint is whole: start again with --resume {run.path}"
             ) from error
+
+
+def _parallel(
+    module: ObjectiveModule, training: Training, device: torch.device, processes: Processes
+) -> Parallel:
+    if processes.size == 1:
+        return Single(module)
+    if training.parallel == "ddp":
+        return Replicas(module)
+    from afterbert.training.shards import Shards  # imports much that few runs need
+
+    return Shards(module, device=device, processes=processes)
 
 
 @contextmanager

@@ -1,0 +1,40 @@
+"""Tensors of which each process holds a piece (torch's DTensor), told from whole ones without importing what only
+they need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+
+def is_piece(tensor: Tensor) -> bool:
+    """Whether the tensor lies in several processes."""
+    return hasattr(tensor, "device_mesh")
+
+
+def any_piece(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether one of them does."""
+    return any(is_piece(tensor) for tensor in tensors.values())
+
+
+def like(whole: Tensor, own: Tensor) -> Tensor:
+    """This process's piece of a whole tensor, where its `own` is one, of the same shape; else all of it."""
+    if not is_piece(own) or is_piece(whole) or whole.shape != own.shape:
+        return whole
+    from torch.distributed.tensor import distribute_tensor
+
+    pieces: Any = own
+    return distribute_tensor(whole.to(own.device), pieces.device_mesh, pieces.placements, src_data_rank=None)
+
+
+def in_one(tensor: Any) -> Tensor:
+    """The whole tensor. Collective where it is in pieces; all processes get it."""
+    return tensor.full_tensor() if is_piece(tensor) else tensor
+
+
+def here(tensor: Any) -> Tensor:
+    """The piece of this process; a whole tensor itself."""
+    return tensor.to_local() if is_piece(tensor) else tensor
