@@ -41,7 +41,7 @@ def test_parquet_is_read_by_row_groups() -> None:
     assert [(part.start, part.stop) for part in parts] == [(0, 1), (1, 2), (2, 3)]
     tally = Tally()
     documents = [document for part in parts for document in part.documents(Policy(), tally)]
-    assert [tuple(document) for document in documents] == [
+    assert [tuple(document)[:3] for document in documents] == [
         ("10", "one", "en"),
         ("11", "café", "fr"),
         ("14", "bell ", "en"),
@@ -116,7 +116,7 @@ def test_a_hub_data_set_is_pinned_and_streamed(monkeypatch: pytest.MonkeyPatch) 
     source = Hub("owner/name", config="plain", split="test", language="fr")
     tally = Tally()
     documents = list(read([source], Policy(max_dropped_share=0.5), tally))
-    assert [tuple(d) for d in documents] == [("a", "one", "fr"), ("hub:owner/name@2", "café", "fr")]
+    assert [tuple(d)[:3] for d in documents] == [("a", "one", "fr"), ("hub:owner/name@2", "café", "fr")]
     assert asked == [
         {"path": "owner/name", "name": "plain", "split": "test", "revision": COMMIT, "streaming": True}
     ]

@@ -107,14 +107,14 @@ def test_files_that_are_called_alike_keep_apart() -> None:
     ("path", "options", "message"),
     [
         ("nothing.txt", {}, "nothing.txt cannot be read: No such file or directory; check the path and its rights"),
-        ("a.foo", {}, "a.foo has the extension '.foo', known are .csv, .jsonl, .jsonlines, .markdown, .md, .ndjson, "
-                      ".parquet, .pq, .raw, .tab, .text, .tokens, .tsv, .txt (and .gz, .zst behind); or say its kind"),
+        ("a.foo", {}, "a.foo has the extension '.foo', known are .csv, .ds, .jsonl, .jsonlines, .markdown, .md, "
+                      ".ndjson, .parquet, .pq, .raw, .tab, .text, .tokens, .tsv, .txt (and .gz, .zst behind); or say its kind"),
         ("a.tar.gz", {}, "a.tar.gz is an archive, which is not opened; unpack it and name the folder"),
         ("a.zip", {}, "a.zip is an archive, which is not opened; unpack it and name the folder"),
         ("a.txt", {"kind": "json"}, "no kind of file is called 'json'; did you mean 'jsonl'?"),
         ("a.txt", {"text_kye": "x"}, "no source has an option 'text_kye'; did you mean 'text_key'?"),
-        ("empty", {}, "empty holds no file to read (found: nothing); known are .csv, .jsonl, .jsonlines, .markdown, "
-                      ".md, .ndjson, .parquet, .pq, .raw, .tab, .text, .tokens, .tsv, .txt"),
+        ("empty", {}, "empty holds no file to read (found: nothing); known are .csv, .ds, .jsonl, .jsonlines, "
+                      ".markdown, .md, .ndjson, .parquet, .pq, .raw, .tab, .text, .tokens, .tsv, .txt"),
         ("pdfs", {"kind": "txt"}, "pdfs holds no file to read (found: .csv 1, .pdf 1); known are .markdown, .md, .raw, "
                                   ".text, .tokens, .txt"),
         ("pipe", {"kind": "txt"}, "pipe is not a regular file; pipe it in and name it '-'"),

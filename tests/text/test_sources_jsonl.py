@@ -85,7 +85,7 @@ def test_keys_ids_and_languages() -> None:
     Path("a.ndjson").write_text("\r\n".join(map(json.dumps, lines)))
     source = Jsonl("a.ndjson", text_key="body", language_key="lang", name="n")
     second = len(json.dumps(lines[0])) + len(json.dumps(lines[1])) + 4
-    assert [tuple(document) for document in read([source])] == [
+    assert [tuple(document)[:3] for document in read([source])] == [
         ("7", "one", "de"), ("b", "two", "fr"), (f"n@{second}", "3", "en")]  # fmt: skip
     Path("b.jsonl").write_bytes(GOOD)
     with pytest.raises(UserError, match=r"b.jsonl:1 \(byte 0\): no key 'lang'; known: text, id"):

@@ -12,6 +12,8 @@ from afterbert.base.tree import Node
 from afterbert.cli.terminal import console, safe
 from afterbert.text.coverage import coverage_of
 from afterbert.text.planes import Plane
+from afterbert.text.reading import read
+from afterbert.text.sources import Source
 from afterbert.text.store import Store
 
 _OPTION = {"phrase": "--phrases", "entity": "--entities"}
@@ -51,3 +53,11 @@ def print_coverage(store: Path, planes: Sequence[Plane]) -> None:
     for plane in planes:
         if plane.width > 1:
             console.print(safe(str(coverage_of(Store.open(store), name_of(plane)))))
+
+
+def print_beginning(sources: Sequence[Source]) -> None:
+    """How the pieces of a token file read as text: whether the tokenizer is the one that made them, only a reader can
+    tell."""
+    document = next(iter(read(sources)), None)
+    if document is not None:
+        console.print(safe(f"{document.id} begins: {' '.join(document.text[:200].split())}"))

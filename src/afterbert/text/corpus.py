@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from afterbert import __version__
+from afterbert.base.config import to_plain
 from afterbert.base.errors import UserError
 from afterbert.text.finishing import settings_of
 from afterbert.text.part_files import column
@@ -130,6 +131,16 @@ class Corpus:
         for message in sorted({message for report in reports for message in report.warnings}):
             warnings.warn(message, stacklevel=4)
         return reports
+
+    def check_pieces(self, tokenizer: Tokenizer) -> None:
+        """Raises UserError when a source holds the pieces of another tokenizer."""
+        recipes = {recipe: part for part in self.parts if (recipe := part.source.piece_recipe) is not None}
+        for recipe, part in recipes.items():
+            if recipe.make([], corpus_bytes=0).digest != tokenizer.digest:
+                raise UserError(
+                    f"{next(iter(part.source.digest()))} holds pieces of another tokenizer than the store's; "
+                    f"prepare with the one that made them: --tokenizer {to_plain(recipe).get('name')}"
+                )
 
     def settings(self, tokenizer: TokenizerRecipe, planes: Mapping[str, Plane]) -> dict[str, Any]:
         """What decides on the store that is made of these texts, as it records it."""

@@ -12,11 +12,12 @@ from afterbert.text.streams import Place, located, shown
 
 class Document(NamedTuple):
     """One text. `id` says where it came from: `file@offset` (unpacked bytes; rows for Parquet), or the
-    file's own id."""
+    file's own id. piece_ids: int32, little-endian, where its pieces are there already."""
 
     id: str
     text: str
     language: str | None = None
+    piece_ids: bytes | None = None
 
 
 Counts = dict[str, int]

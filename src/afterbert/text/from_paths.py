@@ -14,19 +14,24 @@ from afterbert.text.sources import Source
 from afterbert.text.sources._making import check_options, kind_of, kinds_by_extension, make, options_of
 from afterbert.text.sources.folder import Folder
 from afterbert.text.sources.stdin import Stdin
+from afterbert.text.tokenizers import TokenizerRecipe
 
 
-def sources_for(paths: Iterable[str], *, kind: str | None = None, **options: Any) -> list[Source]:
+def sources_for(
+    paths: Iterable[str], *, kind: str | None = None, tokenizer: str | None = None, **options: Any
+) -> list[Source]:
     """One source for each path: a file (its kind guessed from the extension unless `kind` says it), a
     folder, `-` for standard input or `hub:NAME`. `options` go to every source that has them; None means not
-    given. Raises UserError, and warns of an option that no source here has."""
+    given; `tokenizer` to token files, in place of the one they name. Raises UserError, and warns of an option that no
+    source here has."""
     given = {option: value for option, value in options.items() if value is not None}
     check_options(given)
+    asked = given | ({"tokenizer": tokenizer} if tokenizer is not None else {})
     known = sorted(set(kinds_by_extension().values()))
     if kind is not None and kind not in known:
         raise UserError(f"no kind of file is called '{kind}'; {did_you_mean(kind, known)}")
     paths = list(paths)
-    found = [_source(path, kind, given, name=_title(path, paths)) for path in paths]
+    found = [_source(path, kind, asked, name=_title(path, paths)) for path in paths]
     used = {
         option for source in found for file in _files(source) for option in options_of(plugins.name_of(file))
     }
@@ -34,6 +39,13 @@ def sources_for(paths: Iterable[str], *, kind: str | None = None, **options: Any
         if option not in used:
             warnings.warn(f"the option '{option}' has no effect: no source here takes it", stacklevel=2)
     return found
+
+
+def piece_recipe_of(sources: Iterable[Source]) -> TokenizerRecipe | None:
+    """How to get the tokenizer whose pieces the first token file among these holds; None where there is none. Raises
+    UserError."""
+    found = (file.piece_recipe for source in sources for file in _files(source))
+    return next((recipe for recipe in found if recipe is not None), None)
 
 
 def _source(path: str, kind: str | None, options: dict[str, Any], *, name: str) -> Source:

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from afterbert.base.errors import UserError
+from afterbert.text.decoding import Decoder
 from afterbert.text.documents import Document, Tally
-from afterbert.text.encoding import Encoder
+from afterbert.text.encoding import Encoded, Encoder
 from afterbert.text.part_files import PartWriter, made_once, part_folder
 from afterbert.text.planes import Plane
 from afterbert.text.policy import Policy
@@ -63,8 +64,8 @@ class EncodePart:
         return PartReport(*made_once(part_folder(self.folder, task.number), self.dtype, encode))
 
     @cached_property
-    def _encoder(self) -> Encoder:
-        return Encoder(self.tokenizer)
+    def _encoder(self) -> DocumentEncoder:
+        return DocumentEncoder(self.tokenizer)
 
     def _kept(self, task: PartTask) -> Iterator[tuple[Document, int]]:
         """Documents that are kept, and their fates."""
@@ -83,7 +84,7 @@ class EncodePart:
             )
 
     def _write(self, documents: list[Document], fates: np.ndarray, writer: PartWriter) -> None:
-        encoded = self._encoder([d.text for d in documents], [d.language for d in documents])
+        encoded = self._encoder(documents)
         values = {name: plane(encoded) for name, plane in self.planes.items()}
         lengths = np.diff(encoded.piece_starts)
         code_of = {name: code for code, name in enumerate(self.languages)}
@@ -97,6 +98,29 @@ class EncodePart:
             writer.append(split, "languages", codes[whole])
             for name, value in values.items():
                 writer.append(split, name, value[here])
+
+
+@dataclass(frozen=True)
+class DocumentEncoder:
+    """The pieces of documents: those they have, or those the tokenizer makes of their texts."""
+
+    tokenizer: Tokenizer
+
+    def __call__(self, documents: Sequence[Document]) -> Encoded:
+        languages = [document.language for document in documents]
+        given = [document.piece_ids for document in documents if document.piece_ids is not None]
+        if not given:
+            return self._encoder([document.text for document in documents], languages)
+        assert len(given) == len(documents), "a source holds texts or pieces, not both"
+        return self._decoder([np.frombuffer(raw, "<i4") for raw in given], languages)
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        return Encoder(self.tokenizer)
+
+    @cached_property
+    def _decoder(self) -> Decoder:
+        return Decoder(self.tokenizer)
 
 
 def in_batches(items: Iterable[tuple[Document, Any]]) -> Iterator[tuple[list[Document], list[Any]]]:

@@ -68,6 +68,7 @@ def prepare(
             return store
         work = work_folder(out, settings, last_file=FILE)
         made, found = _survey(corpus, tokenizer, work)
+        corpus.check_pieces(made)
         parts = corpus.encode(made, named, found, work)
         encoded = Encoded(
             columns=parts.column,

@@ -25,10 +25,9 @@ from afterbert.base.errors import UserError
 from afterbert.base.runs import write_atomically
 from afterbert.text.corpus import Corpus, Progress, check_languages, dtype_for
 from afterbert.text.documents import Document, Tally
-from afterbert.text.encoding import Encoder
 from afterbert.text.finishing import by_name, described, settings_of
 from afterbert.text.part_files import PartWriter, made_once, part_folder
-from afterbert.text.parts import in_batches
+from afterbert.text.parts import DocumentEncoder, in_batches
 from afterbert.text.planes import Plane
 from afterbert.text.policy import Policy
 from afterbert.text.prepare import PLANES
@@ -120,6 +119,7 @@ def prepare_shard(
         (number, corpus.parts[number]) for number in shard.parts([part.num_bytes for part in corpus.parts])
     ]
     named, made, out = by_name(planes), tokenizer.make([], corpus_bytes=0), Path(out)
+    corpus.check_pieces(made)
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "shard": list(shard),
@@ -172,13 +172,13 @@ class EncodeShardPart:
         return PartReport(*made_once(part_folder(self.folder, number), self.dtype, encode))
 
     @cached_property
-    def _encoder(self) -> Encoder:
-        return Encoder(self.tokenizer)
+    def _encoder(self) -> DocumentEncoder:
+        return DocumentEncoder(self.tokenizer)
 
     def _write(
         self, documents: list[Document], raw: list[bytes], codes: dict[str, int], writer: PartWriter
     ) -> None:
-        encoded = self._encoder([d.text for d in documents], [d.language for d in documents])
+        encoded = self._encoder(documents)
         languages = [codes.setdefault(d.language or "", len(codes)) for d in documents]
         check_languages(list(codes))
         writer.append(ALL, "pieces", encoded.piece_ids)

@@ -25,11 +25,11 @@ def prepare(
         ),
     ] = None,
     tokenizer: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="wordpiece, byte_level_bpe or unigram to train one; a folder or hub name to take it."
+            help="wordpiece (when not given), byte_level_bpe or unigram to train one; a folder or hub name to take it."
         ),
-    ] = "wordpiece",
+    ] = None,
     vocab_size: Annotated[
         int | None, typer.Option(help="Pieces to learn; chosen by the amount of text when not given.")
     ] = None,
@@ -64,7 +64,8 @@ def prepare(
         typer.Option(help="Whether case counts in these lists: ignored (phrases) or kept (entities)."),
     ] = None,
     kind: Annotated[
-        str | None, typer.Option(help="txt, jsonl, csv, tsv or parquet, where file names do not tell.")
+        str | None,
+        typer.Option(help="txt, jsonl, csv, tsv, parquet or datatrove, where file names do not tell."),
     ] = None,
     documents: Annotated[
         str | None, typer.Option(help="In plain text a document is: paragraphs, line or file.")
@@ -100,7 +101,7 @@ def prepare(
     Example: `afterbert prepare my_texts/ --out store --tokenizer unigram --vocab-size 16000`
     """
     from afterbert.base.errors import UserError
-    from afterbert.cli.listed import planes_named, print_coverage
+    from afterbert.cli.listed import planes_named, print_beginning, print_coverage
     from afterbert.cli.pipeline import (
         add_plane_with_bar,
         make_tokenizer_with_bar,
@@ -110,7 +111,7 @@ def prepare(
         prepare_with_bar,
         tokenizer_from,
     )
-    from afterbert.text.from_paths import sources_for
+    from afterbert.text.from_paths import piece_recipe_of, sources_for
     from afterbert.text.policy import Policy
     from afterbert.text.shards import Shard
 
@@ -125,14 +126,15 @@ def prepare(
             "--tokenizer-only, --shard and --add-plane are three different steps; name one of them"
         )
     options = {"documents": documents, "text_key": text_key, "text_column": text_column, "language": language}
-    sources = sources_for(texts, kind=kind, **options)
+    sources = sources_for(texts, kind=kind, tokenizer=tokenizer, **options)
     lists = {"phrase": phrases, "entity": entities}
     if add_plane is not None:
         for plane in planes_named(add_plane, lists, list_case, "--add-plane"):
             add_plane_with_bar(sources, out or Path("store"), plane, processes=processes)
             print_coverage(out or Path("store"), [plane])
         return
-    recipe = tokenizer_from(tokenizer, vocab_size)
+    of_pieces = piece_recipe_of(sources)
+    recipe = of_pieces or tokenizer_from(tokenizer or "wordpiece", vocab_size)
     reading = {
         "tokenizer": recipe,
         "policy": named(Policy, {"errors": errors, "normalization": normalization}, "--policy"),
@@ -150,6 +152,8 @@ def prepare(
         return
     prepare_with_bar(sources, out or Path("store"), planes=wanted, **reading)
     print_coverage(out or Path("store"), wanted)
+    if of_pieces is not None:
+        print_beginning(sources)
 
 
 def _given(context: typer.Context) -> set[str]:

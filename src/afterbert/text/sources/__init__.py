@@ -14,17 +14,18 @@ from typing import ClassVar
 
 from afterbert.text.documents import Document, Tally
 from afterbert.text.policy import Policy
+from afterbert.text.tokenizers import TokenizerRecipe
 
-_NO_CONTENT = ("path", "name", "revision", "max_unpacked_bytes")
+_NO_CONTENT = ("path", "name", "revision", "max_unpacked_bytes", "tokenizer")
 
 
 @dataclass(frozen=True)
 class Part:
     """A stretch of one source, small enough to be read again after a kill. Can be pickled.
 
-    start, stop: bytes of a text file, row groups of a Parquet file; stop is None where the source ends.
-    num_bytes: about how much there is to read (on disk), for a progress bar. passed_over: files that the
-    source left out, told with its first part.
+    start, stop: bytes of a text file, row groups of a Parquet file, documents of a token file; stop is None where
+    the source ends. num_bytes: about how much there is to read (on disk), for a progress bar. passed_over: files
+    that the source left out, told with its first part.
     """
 
     source: Source
@@ -57,6 +58,11 @@ class Source(ABC):
             for option in options
             if values[option.name] != option.default
         ]
+
+    @property
+    def piece_recipe(self) -> TokenizerRecipe | None:
+        """How to get the tokenizer whose pieces the documents are already; None for texts. Raises UserError."""
+        return None
 
     @abstractmethod
     def parts(self, target_bytes: int) -> list[Part]:
