@@ -168,8 +168,8 @@ def tasks_of(options: argparse.Namespace, *, train: int, others: int) -> list[An
 def prepared(options: argparse.Namespace) -> Any:
     """Running text and texts of the tasks' kind, with a tokenizer of its own."""
     from afterbert.recipes.recipe import resolve
+    from afterbert.text.from_paths import sources_for
     from afterbert.text.prepare import prepare
-    from afterbert.text.sources import sources_for
     from afterbert.text.tokenizers.unigram import Unigram
 
     recipe = resolve("t5").recipe.tokenizer

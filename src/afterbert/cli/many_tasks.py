@@ -11,7 +11,7 @@ from rich.table import Table
 from afterbert.base.config import build
 from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.plugins import find, name_of, names
-from afterbert.base.tree import Node, override, read
+from afterbert.base.tree import Node, parse, read
 from afterbert.cli.pipeline import Request as Texts
 from afterbert.cli.pipeline import store_for
 from afterbert.cli.terminal import console, safe
@@ -105,13 +105,14 @@ def strategies_of(written: Sequence[str]) -> dict[str, Strategy]:
         if word == "all":
             found |= {name: find(Strategy, name)() for name in ALL}
             continue
-        plain = word if word.startswith("{") else word.replace("-", "_")
-        if not plain.startswith("{") and plain not in names(Strategy):
-            raise UserError(
-                f"--strategy: no strategy is called '{word}'; {did_you_mean(plain, [*names(Strategy), 'all'])}"
-            )
-        tree = override(Node({}, "--strategy"), "strategy", plain).value["strategy"]
-        made = build(Strategy, tree)  # type: ignore[type-abstract]
+        if word.startswith("{"):
+            made = build(Strategy, parse(word, label="strategy"))  # type: ignore[type-abstract]
+        else:
+            plain = word.replace("-", "_")
+            if plain not in names(Strategy):
+                known = [*names(Strategy), "all"]
+                raise UserError(f"--strategy: no strategy is called '{word}'; {did_you_mean(plain, known)}")
+            made = find(Strategy, plain)()
         found[name_of(made)] = made
     return found
 
