@@ -11,6 +11,7 @@ from afterbert.cli.main import run
 from afterbert.interop.folder import export_folder
 from afterbert.interop.importing import import_folder
 from afterbert.models.encoder import Encoder
+from afterbert.nn.heads import Pooler
 from afterbert.text.tokenizer import Tokenizer
 from afterbert.text.tokenizers.wordpiece import WordPiece
 
@@ -112,3 +113,28 @@ def test_mistakes_are_one_line(
     assert run(arguments) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1 and said in lines[0]
+
+
+def test_heads_beside_the_language_models_go_along(folder: Path) -> None:
+    imported = import_folder(folder / "model")
+    backbone, head = imported.build()
+    export_folder(
+        folder / "paired",
+        imported.architecture,
+        backbone,
+        head,
+        vocabulary=Tokenizer.load(folder / "tokenizer").vocabulary,
+        tokenizer=folder / "tokenizer",
+        pooler=Pooler().build(16),
+        pair_head=torch.nn.Linear(16, 2),
+    )
+    before = import_folder(folder / "paired")
+    assert before.pooler is not None and before.pair_head is not None
+    assert run(["export", str(folder / "paired"), str(folder / "again")]) == 0
+    text = str(folder / "text.txt")
+    assert run(["adapt-vocabulary", str(folder / "paired"), text, "--out", str(folder / "more")]) == 0
+    for name in ("again", "more"):
+        after = import_folder(folder / name)
+        assert after.pooler is not None and after.pair_head is not None
+        assert torch.equal(before.pooler["dense.weight"], after.pooler["dense.weight"])
+        assert torch.equal(before.pair_head["weight"], after.pair_head["weight"])

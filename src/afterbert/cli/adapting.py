@@ -15,6 +15,7 @@ from torch import nn
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.plugins import name_of
+from afterbert.cli.exporting import heads_of
 from afterbert.interop.families import family_named
 from afterbert.interop.folder import export_folder
 from afterbert.interop.importing import Imported, import_folder
@@ -138,6 +139,7 @@ def _write(out: Path, new: Imported, backbone: nn.Module, lm_head: nn.Module, to
             lm_head,
             vocabulary=tokenizer.vocabulary,
             tokenizer=Path(scratch),
+            **heads_of(new),  # type: ignore[arg-type]
             family=Own() if new.model_type == Own().model_type else family_named(new.model_type),
         )
 

@@ -12,7 +12,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Family, family_named
 from afterbert.interop.folder import export_folder
-from afterbert.interop.importing import import_folder
+from afterbert.interop.importing import Imported, import_folder
 from afterbert.interop.own import Own
 from afterbert.models import Architecture
 from afterbert.nn.heads import Pooler
@@ -80,16 +80,7 @@ def _of_folder(source: Path) -> Exportable:
         raise UserError(f"{source} has no tokenizer.json, so its pieces are unknown; add it to the folder")
     backbone, lm_head = imported.build()
     vocabulary = Pretrained(name=str(imported.tokenizer)).make().vocabulary
-    width = imported.architecture.hidden_size
-    states = {name: getattr(imported, name) for name in ("pooler", "pair_head", "detection_head")}
-    fresh = {
-        "pooler": Pooler().build(width),
-        "pair_head": nn.Linear(width, 2),
-        "detection_head": DetectionHead(width),
-    }
-    heads = {name: fresh[name] for name, state in states.items() if state is not None}
-    for name, head in heads.items():
-        head.load_state_dict(states[name])
+    heads = heads_of(imported)
     return Exportable(
         imported.architecture,
         backbone.eval(),
@@ -101,3 +92,18 @@ def _of_folder(source: Path) -> Exportable:
         str(source),
         imported.notes,
     )
+
+
+def heads_of(imported: Imported) -> dict[str, nn.Module]:
+    """The heads a folder holds beside the language-model head, with their weights."""
+    width = imported.architecture.hidden_size
+    states = {name: getattr(imported, name) for name in ("pooler", "pair_head", "detection_head")}
+    fresh = {
+        "pooler": Pooler().build(width),
+        "pair_head": nn.Linear(width, 2),
+        "detection_head": DetectionHead(width),
+    }
+    heads = {name: fresh[name] for name, state in states.items() if state is not None}
+    for name, head in heads.items():
+        head.load_state_dict(states[name])
+    return heads

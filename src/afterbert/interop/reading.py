@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from afterbert.models.encoder_decoder import EncoderDecoderModule
@@ -35,7 +34,7 @@ def hidden_states(
         return backbone(input_ids, **inputs).content
     if getattr(backbone, "reads_left_to_right", False):
         inputs["visibility"] = None  # nobody looks right, where the padding is
-        if attention_mask is not None and not torch.jit.is_tracing() and not bool(attention_mask[:, 0].all()):
+        if attention_mask is not None and not bool(attention_mask[:, 0].all()):
             inputs |= _padded_in_front(attention_mask)
     return backbone(input_ids, **inputs)
 
