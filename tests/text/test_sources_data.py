@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,24 @@ def test_parquet_is_read_by_row_groups() -> None:
     assert [d.id for d in read([Parquet("a.parquet", id_column="no")], Policy(max_dropped_share=1))][
         -1
     ] == "a.parquet@6"
+
+
+def test_a_large_row_group_is_read_by_the_megabyte() -> None:
+    pa = pytest.importorskip("pyarrow")
+    pq = pytest.importorskip("pyarrow.parquet")
+    texts = [f"{number} " + "some words " * 900 for number in range(4_000)]
+    plain = {"compression": "none", "use_dictionary": False}
+    pq.write_table(pa.table({"text": texts, "other": texts}), "a.parquet", row_group_size=10_000, **plain)
+    source = Parquet("a.parquet")
+    [part] = source.parts(1_000)
+    assert 39e6 < part.num_bytes < 41e6, "of both columns only one is read"
+    del texts
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in part.documents(Policy(), Tally())) == 4_000
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_parquet_that_does_not_fit_is_one_line() -> None:

@@ -108,7 +108,8 @@ def test_files_that_are_called_alike_keep_apart() -> None:
     [
         ("nothing.txt", {}, "nothing.txt cannot be read: No such file or directory; check the path and its rights"),
         ("a.foo", {}, "a.foo has the extension '.foo', known are .csv, .ds, .jsonl, .jsonlines, .markdown, .md, "
-                      ".ndjson, .parquet, .pq, .raw, .tab, .text, .tokens, .tsv, .txt (and .gz, .zst behind); or say its kind"),
+                      ".ndjson, .parquet, .pq, .raw, .tab, .text, .tokens, .tsv, .txt "
+                      "(and .gz, .zst behind); or say its kind"),
         ("a.tar.gz", {}, "a.tar.gz is an archive, which is not opened; unpack it and name the folder"),
         ("a.zip", {}, "a.zip is an archive, which is not opened; unpack it and name the folder"),
         ("a.txt", {"kind": "json"}, "no kind of file is called 'json'; did you mean 'jsonl'?"),

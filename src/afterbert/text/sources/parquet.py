@@ -16,6 +16,8 @@ from afterbert.text.policy import Policy
 from afterbert.text.sources import Part, Source
 
 _ROWS_AT_ONCE = 256
+# A column of a row group is read through a window of this size; without one it is read whole, however large.
+_BYTES_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,14 @@ class Parquet(Source):
 
     def parts(self, target_bytes: int) -> list[Part]:
         with self._opened() as file:
-            self._columns(file)
+            wanted = self._columns(file)
             groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
             sizes = [
-                sum(group.column(i).total_compressed_size for i in range(group.num_columns))
+                sum(
+                    column.total_compressed_size
+                    for column in map(group.column, range(group.num_columns))
+                    if column.path_in_schema in wanted
+                )
                 for group in groups
             ]
         parts, start, size = [], 0, 0
@@ -114,7 +120,7 @@ class Parquet(Source):
             ) from None
         with streams.open_file(self.path) as stored:
             try:
-                with pq.ParquetFile(stored) as file:
+                with pq.ParquetFile(stored, buffer_size=_BYTES_AT_ONCE, pre_buffer=False) as file:
                     yield file
             except (pa.ArrowException, OSError) as error:
                 found = f"{streams.shown(self.path)} is not a sound Parquet file"
