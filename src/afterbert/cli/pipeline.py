@@ -20,9 +20,11 @@ from afterbert.cli.runs import run_folder_for
 from afterbert.cli.terminal import bar, console, safe
 from afterbert.cli.watch import Watch
 from afterbert.interop.importing import Imported, import_folder
+from afterbert.probes.figure import Figure
 from afterbert.recipes.fitting import Choice, fit, measured_choice
-from afterbert.recipes.pretraining import Pretrained, pretrain
+from afterbert.recipes.pretraining import Pretrained, pretrain, told_languages
 from afterbert.recipes.recipe import Resolved, resolve, sizes_of
+from afterbert.recipes.without_training import Closing
 from afterbert.report import write_report
 from afterbert.text.from_paths import sources_for
 from afterbert.text.joining import merge_shards
@@ -51,6 +53,7 @@ class Request:
     dry_run: bool = False
     allow_changes: bool = False
     sources: tuple[Source, ...] = field(default=())
+    closing: Closing = Closing()
 
 
 def run_pretraining(request: Request, processes: Processes, device: torch.device) -> int:
@@ -69,6 +72,7 @@ def run_pretraining(request: Request, processes: Processes, device: torch.device
             return 0
         where = processes.led(lambda: str(store_for(request, resolved.recipe.tokenizer).folder))
         store = Store.open(Path(where))
+        told_languages(resolved.recipe, store)  # refuses before there is a run folder
         if is_to_be_fitted(request, resolved):
             resolved = fitted_to_budget(request, resolved, store, processes=processes, device=device)
         run = run_folder_for(request.out, resolved, store, name=request.name)
@@ -80,6 +84,7 @@ def run_pretraining(request: Request, processes: Processes, device: torch.device
         allow_changes=request.allow_changes,
         processes=processes,
         device=device,
+        closing=request.closing,
     )
     return result.outcome.exit_code
 
@@ -130,6 +135,7 @@ def train_and_report(
     allow_changes: bool = False,
     processes: Processes | None = None,
     device: torch.device | str = "cpu",
+    closing: Closing | None = None,
 ) -> Pretrained:
     """Trains with a bar, then says what came out and where it lies; of several processes one does."""
     processes = processes or Alone()
@@ -153,6 +159,7 @@ def train_and_report(
             allow_changes=allow_changes,
             processes=processes,
             device=device,
+            closing=closing,
         )
     if not processes.leads:
         return result
@@ -180,6 +187,8 @@ def print_figures(evaluation: Mapping[str, Any]) -> None:
         for name, value in baselines.items():
             console.print(f"  guessing by the {name.replace('_', ' ')}: {value:.1%}")
         console.print(f"  bits per byte: {measures['bits_per_byte']:.3f}   loss: {measures['loss']:.3f}")
+    for figure in evaluation.get("without_training", []):
+        console.print(safe(str(Figure(**figure))))
 
 
 def store_for(request: Request, tokenizer: TokenizerRecipe) -> Store:

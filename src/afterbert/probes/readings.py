@@ -12,7 +12,7 @@ minicons (Misra 2022, 2203.13112) does so with an empty source.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -88,7 +88,7 @@ class Question:
         beside = max(map(len, self.written), default=0)
         return max(map(len, self.rows), default=0) + beside
 
-    def ask(self, places: Sequence[int], targets: Sequence[int]) -> None:
+    def ask(self, places: Sequence[int], targets: Iterable[int]) -> None:
         """At these places of the newest row."""
         self.row += [len(self.rows) - 1] * len(places)
         self.place += [int(place) for place in places]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,10 @@ from afterbert.interop.written_out import heads_left_out
 from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.recurrence import halting_statistics
 from afterbert.objectives import Batch, ObjectiveModule
+from afterbert.objectives._blending import blended
+from afterbert.objectives._language_model import LanguageModel
 from afterbert.objectives.masked_lm import MaskedLMModule
+from afterbert.objectives.permutation_lm import PermutationLMModule
 from afterbert.pretext.pairings import Plan
 from afterbert.pretext.posed import Posed
 from afterbert.pretext.statistics import statistics_of
@@ -38,6 +41,7 @@ from afterbert.probes.samples import corrupted_rows, filled_sentences
 from afterbert.recipes.card import model_card
 from afterbert.recipes.gallery import gallery, plain, sample_text
 from afterbert.recipes.recipe import Recipe, Resolved, resolve
+from afterbert.recipes.without_training import Closing, closing_figures_without_training
 from afterbert.text.store import Split, Store
 from afterbert.training.checkpoint import Checkpoints
 from afterbert.training.feed import Feed
@@ -68,14 +72,17 @@ def pretrain(
     device: torch.device | str = "cpu",
     allow_changes: bool = False,
     processes: Processes | None = None,
+    closing: Closing | None = None,
 ) -> Pretrained:
     """Trains, or goes on training, the recipe on the store, in the run folder. Several processes call it alike;
     process 0 writes what it comes to.
 
-    weights: `backbone` and `lm_head` states to start from in place of fresh ones. Raises UserError for
+    weights: `backbone` and `lm_head` states to start from in place of fresh ones. closing: labelled data for the
+    closing figures, besides the text itself. Raises UserError for
     whatever the user can mend, before the first step.
     """
-    recipe = resolved.recipe
+    recipe, closing = resolved.recipe, closing or Closing()
+    closing.read()
     store = told_languages(recipe, store)
     vocabulary, train_split = store.vocabulary, store.split("train")
     pretext = getattr(recipe.objective, "pretext", None)
@@ -110,7 +117,7 @@ def pretrain(
         module = recipe.objective.build(recipe.model, vocabulary).to(device)
         restore_weights(module, state)
     if outcome.state == "finished" and processes.leads:
-        evaluation = finish(run, module, recipe, store, device=device)
+        evaluation = finish(run, module, recipe, store, closing=closing, device=device)
     return Pretrained(run, outcome, module, evaluation)
 
 
@@ -124,8 +131,14 @@ def told_languages(recipe: Recipe, store: Store) -> Store:
 def feed_of(recipe: Recipe, store: Store, split: Split) -> Feed:
     """The training batches of a recipe."""
 
+    budget = recipe.training.budget
+    epochs = budget.amount if budget.unit == "epochs" and recipe.training.views is None else None
+
     def plan(noise: Noise) -> Plan:
-        return recipe.objective.plan(split, length=recipe.length, vocabulary=store.vocabulary, noise=noise)
+        def of(part: Split) -> Plan:
+            return recipe.objective.plan(part, length=recipe.length, vocabulary=store.vocabulary, noise=noise)
+
+        return blended(split, of, view=noise.view, epochs=epochs)
 
     def pose(rows: Plan, numbers: np.ndarray, noise: Noise) -> Batch:
         return recipe.objective.pose(rows, numbers, noise, vocabulary=store.vocabulary, length=recipe.length)
@@ -170,6 +183,7 @@ def finish(
     recipe: Recipe,
     store: Store,
     *,
+    closing: Closing | None = None,
     device: torch.device | str = "cpu",
 ) -> dict[str, Any]:
     """Writes what a finished run leaves for others: `model/`, the closing figures, samples and statistics
@@ -183,6 +197,15 @@ def finish(
     if isinstance(module, MaskedLMModule) and split.name == "held_out":
         evaluation |= closing_figures(module, recipe, store, split, device=device)
         samples["filled"] = filled_sentences(module.predict, split, store.vocabulary, texts, device=device)
+    figures = closing_figures_without_training(
+        recipe.model,
+        module.backbone,
+        module.lm_head if isinstance(module, (LanguageModel, PermutationLMModule)) else None,
+        store,
+        closing or Closing(),
+        device=device,
+    )
+    evaluation["without_training"] = [asdict(figure) for figure in figures]
     posed = first_batch(recipe, store, split)
     if posed is not None:
         samples["corrupted"] = corrupted_rows(posed, texts)

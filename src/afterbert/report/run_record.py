@@ -74,13 +74,25 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Answered:
+    """A question that needs no fine-tuning; beside: what guessing, or random weights, answer right."""
+
+    name: str = ""
+    value: float | None = None
+    beside: dict[str, float | None] = field(default_factory=dict)
+    count: int = 0
+
+
+@dataclass(frozen=True)
 class Measured:
-    """evaluation.json: the finished model on held-out text; `objective`: by the question it was trained on."""
+    """evaluation.json: the finished model on held-out text; `objective`: by the question it was trained on;
+    `without_training`: pairs and probes."""
 
     measures: dict[str, float | None] = field(default_factory=dict)
     baselines: dict[str, float | None] = field(default_factory=dict)
     counts: dict[str, float | None] = field(default_factory=dict)
     objective: dict[str, float | None] = field(default_factory=dict)
+    without_training: list[Answered] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ def run_html(record: RunRecord) -> str:
         facts=summary.facts_of(record),
         headline=summary.headline_of(record),
         measures=summary.in_words(record.measured.measures),
+        answered=summary.answers_in_words(record.measured.without_training),
         counts=summary.counts_in_words(record.measured.counts),
         objective=summary.in_words(record.measured.objective),
         filled=filled_texts(record.samples.filled),

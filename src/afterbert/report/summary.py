@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from afterbert.report import figures
 from afterbert.report.metrics import Metrics
-from afterbert.report.run_record import RunRecord
+from afterbert.report.run_record import Answered, RunRecord
 
 HEADLINE = "masked_accuracy"
 
@@ -132,6 +132,15 @@ def measure_value(key: str, value: float | None) -> str:
 def in_words(measures: Mapping[str, float | None]) -> list[tuple[str, str]]:
     """Measures as (name, figure)."""
     return [(measure_name(key), measure_value(key, value)) for key, value in measures.items()]
+
+
+def answers_in_words(answered: Sequence[Answered]) -> list[tuple[str, str]]:
+    """What needs no fine-tuning, with what guessing is worth."""
+    lines = []
+    for one in answered:
+        others = ", ".join(f"{name} {figures.percent(value)}" for name, value in one.beside.items())
+        lines.append((one.name, f"{figures.percent(one.value)} of {figures.count(one.count)} ({others})"))
+    return lines
 
 
 def counts_in_words(counts: Mapping[str, float | None]) -> list[tuple[str, str]]:

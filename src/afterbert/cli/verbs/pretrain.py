@@ -36,6 +36,20 @@ def pretrain(
         typer.Option("--from", help="Start from this Hugging Face folder's weights and tokenizer."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="The seed of order, masks and fresh weights.")] = None,
+    pairs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pairs", help="Minimal pairs (BLiMP's layout) to ask at the end.", rich_help_panel="Closing"
+        ),
+    ] = None,
+    probe: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--probe",
+            help="Labelled rows for a linear probe at the end: NAME:PATH.",
+            rich_help_panel="Closing",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the resolved recipe with origins, and stop.")
     ] = False,
@@ -51,6 +65,7 @@ def pretrain(
     """
     from afterbert.cli.pipeline import Request, run_pretraining
     from afterbert.cli.together import together
+    from afterbert.recipes.without_training import Closing
 
     def request() -> Request:
         plain, overrides = split_arguments([*(texts or ()), *context.args], own_options(context))
@@ -67,6 +82,7 @@ def pretrain(
             start=start,
             dry_run=dry_run,
             allow_changes=allow_changes,
+            closing=Closing(tuple(pairs or ()), tuple(probe or ())),
         )
 
     return together(lambda processes, device: run_pretraining(request(), processes, device))

@@ -1,0 +1,167 @@
+"""Minimal pairs from the text itself: held-out sentences against themselves with one thing broken.
+
+For any language, without labels. Two neighbouring words change places (word order; in the spirit of Gulordava et al.
+2018, 1803.11138, who ask for grammar without meaning), or one word gives way to another that is about as frequent
+(fit; frequency alone must not give the answer away). Both are answered right half of the time by chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from afterbert.base.noise import Noise
+from afterbert.base.rows import ranges
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.probes.figure import Figure
+from afterbert.probes.minimal_pairs import MinimalPairs, Predict, Preferences
+from afterbert.probes.readings import Frame, Pieces
+from afterbert.text.store import Split
+
+_SEED = 20_181_113
+# So many ranks away, at most, is "about as frequent".
+_NEAR = 3
+
+Break = Callable[["_Sentence", Noise], Pieces | None]
+
+
+@dataclass(frozen=True)
+class BrokenSentences:
+    """count: sentences, spread over the split; shortest, longest: their pieces."""
+
+    count: Annotated[int, Field(gt=0)] = 100
+    shortest: Annotated[int, Field(ge=4)] = 7
+    longest: Annotated[int, Field(ge=4)] = 20
+
+    def __call__(
+        self,
+        predict: Predict,
+        pairs: MinimalPairs,
+        split: Split,
+        train: Split,
+        vocabulary: Vocabulary,
+        frame: Frame,
+        *,
+        is_word: np.ndarray,
+        device: torch.device | str = "cpu",
+    ) -> list[Figure]:
+        """How often the model finds the whole sentence likelier; no figures where the split has no sentence to break.
+
+        is_word: bool [V], which pieces may be swapped and replaced (letters, not punctuation).
+        """
+        sentences = self._sentences(split, is_word)
+        others = _Neighbours.count(train, is_word)
+        figures = []
+        ways: tuple[tuple[str, Break], ...] = (
+            ("a sentence or the same with two words swapped", _swapped),
+            ("a sentence or the same with a word of like frequency in it", others.replaced),
+        )
+        found: dict[str, float] = {}
+        for number, (name, broken) in enumerate(ways):
+            noise = Noise(_SEED).of(f"break{number}")
+            made = [(one, pieces) for one in sentences if (pieces := broken(one, noise)) is not None]
+            if not made:
+                continue
+            asked = [one for one, _ in made if one.name not in found]
+            found |= dict(
+                zip(
+                    [one.name for one in asked],
+                    pairs.of_pieces(predict, [one.pieces for one in asked], frame, vocabulary, device=device),
+                )
+            )
+            worse = pairs.of_pieces(predict, [pieces for _, pieces in made], frame, vocabulary, device=device)
+            margins = np.array([found[one.name] for one, _ in made]) - worse
+            figures.append(Figure(name, Preferences.of(margins).accuracy, {"chance": 0.5}, len(made)))
+        return figures
+
+    def _sentences(self, split: Split, is_word: np.ndarray) -> list[_Sentence]:
+        starts = split.sentence_starts
+        sizes = np.diff(starts)
+        fitting = np.flatnonzero((sizes >= self.shortest) & (sizes <= self.longest))
+        if len(fitting) == 0:
+            return []
+        taken = fitting[np.unique(np.linspace(0, len(fitting) - 1, self.count).astype(int))]
+        found = []
+        for start, size in zip(starts[taken], sizes[taken]):
+            index = ranges(np.array([start]), np.array([size]))
+            ids = split.pieces(index).astype(np.int64)
+            words = np.cumsum(split.plane("word_start", index).astype(np.int64))
+            found.append(_Sentence(str(start), Pieces(ids, words - words[0]), is_word))
+        return found
+
+
+@dataclass(frozen=True)
+class _Sentence:
+    name: str
+    pieces: Pieces
+    is_word: np.ndarray
+
+    def stretches(self) -> list[np.ndarray]:
+        """The places of each word."""
+        change = np.flatnonzero(np.diff(self.pieces.words)) + 1
+        return np.split(np.arange(len(self.pieces.ids)), change)
+
+    def drawn(self, among: Sequence[int], noise: Noise) -> int:
+        """One of these numbers, the same for this sentence always."""
+        return among[int(noise.integers(len(among), np.array([int(self.name)]), np.array([0]))[0])]
+
+
+def _swapped(sentence: _Sentence, noise: Noise) -> Pieces | None:
+    """Two neighbouring words changed; never the first, which looks different at the beginning."""
+    words, ids = sentence.stretches(), sentence.pieces.ids
+    are_words = [bool(sentence.is_word[ids[places]].all()) for places in words]
+    fitting = [
+        n
+        for n in range(1, len(words) - 1)
+        if are_words[n] and are_words[n + 1] and ids[words[n]].tolist() != ids[words[n + 1]].tolist()
+    ]
+    if not fitting:
+        return None
+    at = sentence.drawn(fitting, noise)
+    order = np.concatenate([*words[:at], words[at + 1], words[at], *words[at + 2 :]])
+    sizes = [len(places) for places in (*words[:at], words[at + 1], words[at], *words[at + 2 :])]
+    return Pieces(ids[order], np.repeat(np.arange(len(words)), sizes))
+
+
+@dataclass(frozen=True)
+class _Neighbours:
+    """Pieces that are words by themselves, the most frequent first [K], and each piece's place in that list [V],
+    -1 for others."""
+
+    ordered: np.ndarray
+    rank: np.ndarray
+
+    @staticmethod
+    def count(split: Split, is_word: np.ndarray, *, most: int = 2_000_000) -> _Neighbours:
+        index = np.arange(min(most, split.num_pieces))
+        ids = split.pieces(index).astype(np.int64)
+        starts = split.plane("word_start", index).astype(bool)
+        is_single = starts & np.append(starts[1:], False) & is_word[ids]
+        counts = np.bincount(ids[is_single], minlength=len(is_word))
+        ordered = np.lexsort((np.arange(len(counts)), -counts))
+        ordered = ordered[counts[ordered] > 0]
+        rank = np.full(len(is_word), -1, dtype=np.int64)
+        rank[ordered] = np.arange(len(ordered))
+        return _Neighbours(ordered, rank)
+
+    def replaced(self, sentence: _Sentence, noise: Noise) -> Pieces | None:
+        """A word of a single piece (not the first) replaced by one a few ranks away."""
+        ids = sentence.pieces.ids
+        fitting = [
+            int(places[0])
+            for places in sentence.stretches()[1:]
+            if len(places) == 1 and self.rank[ids[places[0]]] >= 0
+        ]
+        if not fitting or len(self.ordered) < 2:
+            return None
+        place = sentence.drawn(fitting, noise)
+        mine = int(self.rank[ids[place]])
+        near = [r for r in range(mine - _NEAR, mine + _NEAR + 1) if r != mine and 0 <= r < len(self.ordered)]
+        changed = ids.copy()
+        changed[place] = self.ordered[sentence.drawn(near, noise.of("word"))]
+        return Pieces(changed, sentence.pieces.words)

@@ -1,0 +1,162 @@
+"""What a linear classifier finds in a model's states, the model frozen: seconds instead of a fine-tuning.
+
+Sources: probes on frozen sentence vectors, and for pairs [u, v, |u - v|, u v]: SentEval (Conneau and Kiela 2018,
+1803.05449); on the states of single words: Tenney et al. 2019 (1905.06316). A random model's features are the
+control (Zhang and Bowman 2018, 1809.10040): what stands above it was learned.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, cast
+
+import numpy as np
+import torch
+from pydantic import Field
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor, nn
+
+from afterbert.models import Architecture
+from afterbert.models._single_stack import SingleStackModule
+from afterbert.models.decoder import Decoder
+from afterbert.models.encoder_decoder import EncoderDecoderModule
+from afterbert.models.permutation import PermutationModule
+from afterbert.nn.visibility import PaddedVisibility
+from afterbert.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class FrozenModel:
+    """A backbone in evaluation mode, to be looked at."""
+
+    architecture: Architecture
+    backbone: nn.Module
+    tokenizer: Tokenizer
+
+    @property
+    def num_layers(self) -> int:
+        """States that can be asked for are 0 (the embeddings) to this."""
+        return self.architecture.num_hidden_layers
+
+    def states(self, ids: Tensor, lengths: Tensor, layer: int | None) -> Tensor:
+        """Hidden states [B, T, D] of ids [B, T]; of an encoder-decoder those of the encoder. layer: None for the
+        last, the final norm included."""
+        backbone, rule = self.backbone, PaddedVisibility(lengths=lengths)
+        if isinstance(backbone, EncoderDecoderModule):
+            if layer is not None:
+                places = torch.arange(ids.shape[1], device=ids.device)[None]
+                hidden = cast(nn.Module, backbone.embeddings)(ids, position_ids=places)
+                states = [hidden, *backbone.stack.layer_states(hidden, rule, places)]
+                return states[layer]
+            return backbone.encode(ids, visibility=rule)
+        if isinstance(backbone, PermutationModule):
+            return backbone(ids, visibility=rule).content
+        seen = None if isinstance(self.architecture, Decoder) else rule
+        if layer is None:
+            return backbone(ids, visibility=seen)
+        return list(cast(SingleStackModule, backbone).layer_states(ids, visibility=seen))[layer]
+
+
+@dataclass(frozen=True)
+class FrozenFeatures:
+    """layer: 0 for the embeddings, 1 for the first layer, ...; None: the last, with its norm. pooling: of sentences;
+    strength: of the classifier's regularisation (C of scikit-learn, for standardised features). most_rows: trained
+    on, the first so many."""
+
+    layer: Annotated[int, Field(ge=0)] | None = None
+    pooling: Literal["mean", "first", "last"] = "mean"
+    strength: Annotated[float, Field(gt=0)] = 0.05
+    most_rows: Annotated[int, Field(gt=0)] = 5_000
+    length: Annotated[int, Field(ge=8)] = 128
+    pieces_at_once: Annotated[int, Field(gt=0)] = 16_384
+
+    def sentences(self, model: FrozenModel, texts: Sequence[tuple[str, ...]]) -> np.ndarray:
+        """float32 [N, D], or [N, 4 D] for pairs of texts."""
+        encoded = [[model.tokenizer.plain.encode(text).ids for text in each] for each in zip(*texts)]
+        vectors = [self._pooled(model, rows) for rows in encoded]
+        if len(vectors) == 1:
+            return vectors[0]
+        u, v = vectors
+        return np.concatenate((u, v, np.abs(u - v), u * v), axis=1)
+
+    def words(self, model: FrozenModel, sentences: Sequence[tuple[str, ...]]) -> list[np.ndarray]:
+        """For each sentence of W words float32 [W, D]: the state of each word's first piece; words behind the length
+        get zeros."""
+        encodings = [model.tokenizer.plain.encode(" ".join(words)) for words in sentences]
+        room = self._room(model)
+        rows = [encoding.ids[:room] for encoding in encodings]
+        states = self._states(model, rows)
+        found = []
+        for words, encoding, state in zip(sentences, encodings, states):
+            starts = np.cumsum([0, *(len(word) + 1 for word in words[:-1])])
+            places = [encoding.char_to_token(int(start)) for start in starts]
+            out = np.zeros((len(words), state.shape[1]), dtype=np.float32)
+            for number, place in enumerate(places):
+                if place is not None and place < len(state):
+                    out[number] = state[place]
+            found.append(out)
+        return found
+
+    def classify(self, train: np.ndarray, labels: Sequence[Any], test: np.ndarray) -> list[Any]:
+        """A label for each row of `test` [M, D], by logistic regression on `train` [N, D]."""
+        classes = sorted(set(labels), key=str)
+        if len(classes) < 2:
+            return [classes[0]] * len(test)
+        numbers = np.array([classes.index(label) for label in labels])
+        fitted = make_pipeline(StandardScaler(), LogisticRegression(C=self.strength, max_iter=300))
+        with warnings.catch_warnings():
+            # 300 steps decide the figures; whether the last digits still move does not matter.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            fitted.fit(train, numbers)
+        return [classes[number] for number in fitted.predict(test)]
+
+    def regress(self, train: np.ndarray, scores: Sequence[float], test: np.ndarray) -> list[float]:
+        """A number for each row of `test`, by ridge regression."""
+        fitted = make_pipeline(StandardScaler(), Ridge(alpha=1.0 / self.strength))
+        fitted.fit(train, np.array(scores, dtype=np.float64))
+        return [float(one) for one in fitted.predict(test)]
+
+    def _room(self, model: FrozenModel) -> int:
+        return min(self.length, model.architecture.max_position_embeddings)
+
+    def _pooled(self, model: FrozenModel, rows: Sequence[Sequence[int]]) -> np.ndarray:
+        room = self._room(model)
+        states = self._states(model, [row[:room] for row in rows])
+        if self.pooling == "mean":
+            return np.stack([state.mean(axis=0) for state in states])
+        return np.stack([state[0 if self.pooling == "first" else -1] for state in states])
+
+    def _states(self, model: FrozenModel, rows: Sequence[Sequence[int]]) -> list[np.ndarray]:
+        """float32 [T, D] for each row, in batches of like length."""
+        pad = model.tokenizer.vocabulary.pad or 0
+        device = next(model.backbone.parameters()).device
+        empty = np.zeros((1, model.architecture.hidden_size), dtype=np.float32)
+        found = [empty] * len(rows)
+        order = [
+            int(number) for number in np.argsort([len(row) for row in rows], kind="stable") if rows[number]
+        ]
+        while order:
+            width = len(rows[order[-1]])
+            some, order = (
+                order[-max(1, self.pieces_at_once // width) :],
+                order[: -max(1, self.pieces_at_once // width)],
+            )
+            ids = np.full((len(some), width), pad, dtype=np.int64)
+            for line, number in zip(ids, some):
+                line[: len(rows[number])] = rows[number]
+            lengths = torch.tensor([len(rows[number]) for number in some], device=device)
+            with torch.inference_mode():
+                states = (
+                    model.states(torch.as_tensor(ids, device=device), lengths, self.layer)
+                    .float()
+                    .cpu()
+                    .numpy()
+                )
+            for number, state in zip(some, states):
+                found[number] = state[: len(rows[number])]
+        return found
