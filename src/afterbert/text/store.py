@@ -138,6 +138,10 @@ class Store:
         Raises UserError that names the file, what was expected and what was found.
         """
         folder = Path(folder)
+        if (folder / "mixture.json").is_file():
+            from afterbert.text.mixture import MixtureStore
+
+            return MixtureStore.opened(folder)
         manifest = _read_manifest(folder)
         for name, record in manifest["files"].items():
             check(folder / name, record, verify=verify)
