@@ -48,7 +48,7 @@ def test_unlabelled_and_empty_rows_are_counted_not_fatal(tmp_path):
 
 def test_labels_that_training_lacks_count_as_wrong_and_are_named(tmp_path):
     data = read(find_task(folder(tmp_path, train=[("a b", "x"), ("c d", "y")], dev=[("e", "z"), ("f", "x")])))
-    assert data.notes == ("dev: 1 labels that train does not have (z) count as wrong",)
+    assert data.notes == ("dev: labels that train does not have (z) count as wrong: 1",)
     assert data.task.labels == ("x", "y")
 
 
@@ -60,7 +60,7 @@ def test_labels_that_training_lacks_count_as_wrong_and_are_named(tmp_path):
             {"train": [("a b", "x"), ("c d", "y")], "dev": [("e f", "1")]},
             "dev: none of its labels (1) occurs in train",
         ),
-        ({"dev": [("a b", "x"), ("c d", "y")]}, "has no training file among dev.tsv"),
+        ({"dev": [("a b", "x"), ("c d", "y")]}, "has no training rows among dev.tsv (dev, by its name)"),
     ],
 )
 def test_hopeless_data_is_refused_in_one_line(tmp_path, files, said):
@@ -214,3 +214,31 @@ def test_the_defects_of_real_data_are_counted():
     assert data.task.style == "cmrc"
     snli = read(guess(REAL / "snli"), needs_training=False)
     assert snli.notes[0].startswith("dev: 16 rows without a label")
+
+
+def test_tags_beside_entities_that_fit_no_scheme_are_counted(tmp_path):
+    (tmp_path / "train.conll").write_text("Ada\tB-PER\nsings\tO\n\nOslo\tLOC\nrains\tO\n\nTom\tB-PER\n")
+    data = read(find_task(str(tmp_path)))
+    assert data.task.scheme == "none"
+    assert data.notes == (
+        "train: 1 tags of no scheme among B- and I- tags, so no entities are scored (first: train.conll:4)",
+    )
+
+
+def test_labels_that_are_lists_are_none(tmp_path):
+    (tmp_path / "train.jsonl").write_text(
+        '{"text": "a b", "label": "x"}\n{"text": "c d", "label": ["x", "y"]}\n{"text": "e f", "label": "y"}\n'
+    )
+    data = read(find_task(str(tmp_path), kind="sentence_classification"))
+    assert data.task.labels == ("x", "y")
+    assert data.notes == ("train: 1 rows without a label (first: train.jsonl:2)",)
+
+
+def test_pairs_to_compare_are_nothing_to_train_on(tmp_path):
+    (tmp_path / "sample.jsonl").write_text(
+        '{"sentence_good": "a b", "sentence_bad": "b a", "UID": "order"}\n'
+    )
+    with pytest.raises(
+        UserError, match="holds pairs to compare, and nothing to train on; score a model with --pairs"
+    ):
+        read(find_task(str(tmp_path)))

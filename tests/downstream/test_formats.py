@@ -225,3 +225,6 @@ def test_running_text_is_no_format(tmp_path):
     path.write_text("Call me Ishmael. Some years ago,\nnever mind how long precisely,\n")
     with pytest.raises(UserError, match=r"reads like none of the known formats; name one with --format"):
         guess_format(path)
+    path.write_text("\n")
+    with pytest.raises(UserError, match=r"book.txt: is empty; name a file with rows"):
+        guess_format(path)

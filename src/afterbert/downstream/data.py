@@ -99,14 +99,21 @@ def read(source: TaskSource, *, needs_training: bool = True) -> TaskData:
         splits[split] = source.task.examples(table, _columns(source, table), findings)
         notes += [f"{split}: {line}" for line in findings.lines()]
     if needs_training and "train" not in splits:
-        raise UserError(
-            f"{source.name}: has no training file among {', '.join(p.name for p in source.files.values())}; "
-            "name one file, or say files: in a task file"
-        )
+        raise UserError(_nothing_to_train_on(source))
     basis = splits.get("train") or tuple(example for examples in splits.values() for example in examples)
     task = source.task.settled(tuple(example for example in basis if source.task.is_usable(example)))
     notes += [*_unseen_labels(task, splits), *_leaks(splits)]
     return TaskData(source.name, task, splits, tuple(notes))
+
+
+def _nothing_to_train_on(source: TaskSource) -> str:
+    if source.task.head == "likelihood":
+        return f"{source.name}: holds pairs to compare, and nothing to train on; score a model with --pairs"
+    held = ", ".join(f"{path.name} ({split}, by its name)" for split, path in source.files.items())
+    return (
+        f"{source.name}: has no training rows among {held}; name a file or folder with some, or say which file is "
+        "what under files: in a task file"
+    )
 
 
 def _columns(source: TaskSource, table: Table) -> dict[str, str]:
@@ -159,7 +166,9 @@ def _unseen_labels(task: Task, splits: Mapping[str, Sequence[Example]]) -> list[
             )
         if unseen:
             names = ", ".join(sorted(map(str, set(unseen)))[:5])
-            notes.append(f"{split}: {len(unseen):,} labels that train does not have ({names}) count as wrong")
+            notes.append(
+                f"{split}: labels that train does not have ({names}) count as wrong: {len(unseen):,}"
+            )
     return notes
 
 

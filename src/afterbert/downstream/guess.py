@@ -55,6 +55,8 @@ def guess(
 def guess_format(path: Path) -> Format:
     """The format that claims the file most surely. Raises UserError where none does."""
     head = read_head(path)
+    if not head.strip():
+        raise UserError(f"{path}: is empty; name a file with rows")
     formats = [plugins.find(Format, known)() for known in plugins.names(Format)]
     claims = {one: one.claim(path, head) for one in formats}
     best = max(formats, key=lambda one: claims[one])

@@ -24,9 +24,11 @@ NO_CLASS = "<none of the labels>"
 def class_label(value: Any) -> str | None:
     """A cell as a class name; None where it holds none.
 
-    >>> class_label(" yes "), class_label("-"), class_label(True), class_label(3)
-    ('yes', None, 'true', '3')
+    >>> class_label(" yes "), class_label("-"), class_label(True), class_label(3), class_label([1, 2])
+    ('yes', None, 'true', '3', None)
     """
+    if isinstance(value, (dict, list, tuple)):
+        return None
     if isinstance(value, bool):
         return str(value).lower()
     written = "" if value is None else str(value).strip()

@@ -19,6 +19,7 @@ from afterbert.downstream.tasks._classes import label_names
 
 Scheme = Literal["none", "bio", "bioes"]
 _IN_SCHEME = re.compile(r"O|[BIES]-.+")
+_ENTITY = re.compile(r"[BIES]-.+")
 _NO_TAG = ("", "_")
 
 
@@ -58,6 +59,12 @@ class Tagging(Task):
         """All rows; tags that break the scheme are counted."""
         found = super().examples(table, columns, findings)
         scheme = self.scheme or scheme_of(tag for example in found for tag in example.label or ())
+        if scheme == "none" and self.scheme is None and any(map(_entities, found)):
+            for example in found:
+                others = sum(not _IN_SCHEME.fullmatch(tag) for tag in example.label or ())
+                findings.add(
+                    "tags of no scheme among B- and I- tags, so no entities are scored", example.key, others
+                )
         if scheme != "none":
             for example in found:
                 broken = breaks(example.label or (), scheme)
@@ -117,6 +124,11 @@ class Tagging(Task):
         return tuple(
             Example(f"invented:{i}", tuple(w.split()), tuple(t.split())) for i, (w, t) in enumerate(rows)
         )
+
+
+def _entities(example: Example) -> int:
+    """How many tags begin as those of entities do."""
+    return sum(bool(_ENTITY.fullmatch(tag)) for tag in example.label or ())
 
 
 def _cells(value: Any) -> tuple[str, ...]:
