@@ -1,17 +1,22 @@
 """Pre-training speed: afterbert against Hugging Face Trainer; same text, rows, architecture, batch, optimizer.
 
-    python benchmarks/pretrain_speed.py                        # tiny, mini and small, 8k pieces, rows of 128
-    python benchmarks/pretrain_speed.py --sizes mini --vocab-sizes 8000 30000 --lengths 128 512 --repeats 5
+    python benchmarks/pretrain_speed.py                         # the core rows: about 12 minutes on two quiet cores
+    python benchmarks/pretrain_speed.py --all                   # every size, vocabulary and length: hours
+    python benchmarks/pretrain_speed.py --tasks masked --sizes mini --vocab-sizes 8000 30000 --rows stock tuned
 
-Each cell runs in a child process of its own, ours and theirs in turn, and is given as tokens a second (median
-of the steps after the first ones), as the median of the ratios of neighbouring runs, and as peak memory. Rows:
+Each figure comes from a child process of its own, ours and theirs in turn. A cell that stands in
+benchmarks/results/pretrain_speed.json is not measured again (`--anew` forgets them), so the benchmark may be
+interrupted; the table goes to docs/speed.md. Rows:
 
 - stock: Trainer with its defaults, its collator, and bf16;
-- tuned: the same without dropout, and with the C library told to keep freed memory, as a careful user would run it;
-- compiled: stock with torch_compile.
+- flags: the same with torch_compile, the fused optimizer and two workers for its batches;
+- tuned: stock without dropout, and with the C library told to keep freed memory, as a careful user would run it;
+- tuned fp32: the same without bf16, which is the better choice where the processor has no unit for it;
+- equal dropout: stock, and ours with the same dropout; in all other rows ours has none.
 
-Ours trains the recipe `bert-mlm` at the same dropout as theirs in every row but `tuned` against ours without.
-Needs `pip install accelerate` for Trainer.
+Tasks: `masked` is BERT's architecture under the recipe `bert-mlm`. `electra` and `t5` have no Trainer example in
+PyTorch; theirs is made of transformers' classes: an ElectraForMaskedLM that samples for an ElectraForPreTraining with
+tied embeddings, and T5ForConditionalGeneration on batches that come ready-made. Needs `pip install accelerate`.
 """
 
 from __future__ import annotations
@@ -26,148 +31,211 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 WARM_STEPS = 4
+HERE = Path(__file__).resolve().parent
+RESULTS, PAGE = HERE / "results" / "pretrain_speed.json", HERE.parent / "docs" / "speed.md"
+RECIPES = {"masked": "bert-mlm", "electra": "electra", "t5": "t5"}
+
+# Row -> (settings of theirs, settings of ours).
+ROWS: dict[str, tuple[dict, dict]] = {
+    "stock": ({"dropout": 0.1, "bf16": True}, {"dropout": 0.0}),
+    "flags": ({"dropout": 0.1, "bf16": True, "flags": True}, {"dropout": 0.0}),
+    "tuned": ({"dropout": 0.0, "bf16": True, "keep_memory": True}, {"dropout": 0.0}),
+    "tuned fp32": ({"dropout": 0.0, "bf16": False, "keep_memory": True}, {"dropout": 0.0}),
+    "equal dropout": ({"dropout": 0.1, "bf16": True}, {"dropout": 0.1}),
+}
+# (task, size, vocabulary, length, row)
+CORE = [
+    *(("masked", size, 8000, 128, row) for size in ("tiny", "mini") for row in ROWS),
+    *(("masked", "small", 8000, 128, row) for row in ("stock", "tuned", "tuned fp32")),
+    *(("masked", "mini", 30000, 128, row) for row in ("stock", "tuned", "tuned fp32")),
+    ("masked", "mini", 8000, 512, "tuned fp32"),
+    *((task, "mini", 8000, 128, row) for task in ("electra", "t5") for row in ("stock", "tuned fp32")),
+]
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--sizes", nargs="+", default=["tiny", "mini", "small"])
-    parser.add_argument("--vocab-sizes", nargs="+", type=int, default=[8000])
-    parser.add_argument("--lengths", nargs="+", type=int, default=[128])
-    parser.add_argument("--rows", nargs="+", default=["stock", "tuned", "equal dropout"])
+    parser.add_argument("--all", action="store_true", help="every combination that is not narrowed below")
+    parser.add_argument("--tasks", nargs="+", choices=RECIPES)
+    parser.add_argument("--sizes", nargs="+")
+    parser.add_argument("--vocab-sizes", nargs="+", type=int)
+    parser.add_argument("--lengths", nargs="+", type=int)
+    parser.add_argument("--rows", nargs="+", choices=ROWS)
     parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=14)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--text", help="text to prepare; the documentation that Python carries if not given")
-    parser.add_argument("--json", type=Path, help="also write all figures there")
+    parser.add_argument("--anew", action="store_true", help="measure again what was measured before")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     return parser.parse_args()
-
-
-# Row -> (settings of theirs, settings of ours).
-ROWS = {
-    "stock": ({"dropout": 0.1}, {"dropout": 0.0}),
-    "tuned": ({"dropout": 0.0, "keep_memory": True}, {"dropout": 0.0}),
-    "equal dropout": ({"dropout": 0.1}, {"dropout": 0.1}),
-    "compiled": ({"dropout": 0.1, "compile": True}, {"dropout": 0.0}),
-}
 
 
 def main() -> None:
     options = parse()
     if options.child:
         return run_child(json.loads(options.child))
-    results = []
+    results = read(RESULTS)
     with tempfile.TemporaryDirectory() as scratch:
-        print(
-            f"{'size':6} {'pieces':>6} {'length':>6}  {'row':14} {'theirs tok/s':>12} {'ours tok/s':>12} {'ratio':>6} "
-            f"{'theirs MB':>9} {'ours MB':>8} {'share of peak':>13}"
-        )
-        for vocab_size in options.vocab_sizes:
-            store = prepared(options, vocab_size, Path(scratch))
-            for length in options.lengths:
-                for size in options.sizes:
-                    for row in options.rows:
-                        results.append(compare(options, store, vocab_size, length, size, row))
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1))
+        for cell in cells(options):
+            key = f"{'/'.join(str(part) for part in cell)}/{options.batch_size}"
+            if options.anew or key not in results:
+                store = prepared(options.text, cell[2], Path(scratch))
+                results[key] = compare(options, store, cell)
+                write(RESULTS, results)
+            print(as_row(results[key]), flush=True)
+    write_between(PAGE, "pretrain-speed", table(results))
     return None
 
 
-def prepared(options: argparse.Namespace, vocab_size: int, scratch: Path) -> str:
-    from afterbert.text.from_paths import sources_for
+def cells(options: argparse.Namespace) -> list[tuple[str, str, int, int, str]]:
+    """The core rows, or all, narrowed to what was asked for."""
+    asked = (options.tasks, options.sizes, options.vocab_sizes, options.lengths, options.rows)
+    if options.all or any(part is not None for part in asked[1:]):
+        kept: tuple = (["masked"], ["tiny", "mini", "small"], [8000, 30000], [128, 512], list(ROWS))
+        if not options.all:
+            kept = (kept[0], ["mini"], [8000], [128], ["stock", "tuned"])
+        grid = [part if part is not None else default for part, default in zip(asked, kept)]
+        return [
+            (t, s, v, n, r)
+            for t in grid[0]
+            for v in grid[2]
+            for n in grid[3]
+            for s in grid[1]
+            for r in grid[4]
+        ]
+    return [cell for cell in CORE if options.tasks is None or cell[0] in options.tasks]
+
+
+def prepared(text: str | None, vocab_size: int, scratch: Path) -> str:
+    """A store with a vocabulary of this size, made once."""
     from afterbert.text.policy import Policy
     from afterbert.text.prepare import prepare
+    from afterbert.text.from_paths import sources_for
     from afterbert.text.sources.python_docs import PythonDocs
     from afterbert.text.tokenizers.wordpiece import WordPiece
 
     out = scratch / f"store-{vocab_size}"
-    sources = sources_for([options.text]) if options.text else [PythonDocs(packages=("numpy", "scipy"))]
-    prepare(
-        sources,
-        out,
-        tokenizer=WordPiece(vocab_size=vocab_size),
-        policy=Policy(),
-        processes=os.cpu_count() or 1,
-    )
+    if not out.exists():
+        sources = sources_for([text]) if text else [PythonDocs(packages=("numpy", "scipy"))]
+        tokenizer = WordPiece(vocab_size=vocab_size, sentinels=100)  # T5 needs them, the others leave them
+        prepare(sources, out, tokenizer=tokenizer, policy=Policy(), processes=os.cpu_count() or 1)
     return str(out)
 
 
-def compare(
-    options: argparse.Namespace, store: str, vocab_size: int, length: int, size: str, row: str
-) -> dict:
-    theirs_settings, ours_settings = ROWS[row]
-    common = {
-        "store": store,
-        "length": length,
-        "size": size,
-        "batch_size": options.batch_size,
-        "steps": options.steps,
-    }
+def compare(options: argparse.Namespace, store: str, cell: tuple[str, str, int, int, str]) -> dict:
+    task, size, vocab_size, length, row = cell
+    common = {"store": store, "task": task, "length": length, "size": size}
+    common |= {"batch_size": options.batch_size, "steps": options.steps}
     ours, theirs = [], []
     for _ in range(options.repeats):
-        theirs.append(in_child({**common, **theirs_settings, "who": "theirs"}))
-        ours.append(in_child({**common, **ours_settings, "who": "ours"}))
-    ratio = statistics.median(o["tokens_per_second"] / t["tokens_per_second"] for o, t in zip(ours, theirs))
-    middle = {
-        who: {key: statistics.median(run[key] for run in runs) for key in runs[0]}
-        for who, runs in (("ours", ours), ("theirs", theirs))
+        theirs.append(in_child(__file__, {**common, **ROWS[row][0], "who": "theirs"}))
+        ours.append(in_child(__file__, {**common, **ROWS[row][1], "who": "ours"}))
+    ratios = {
+        clock: statistics.median(o[clock] / t[clock] for o, t in zip(ours, theirs))
+        for clock in ("tokens_per_second", "tokens_per_cpu_second")
     }
-    print(
-        f"{size:6} {vocab_size:6} {length:6}  {row:14} {middle['theirs']['tokens_per_second']:12,.0f} "
-        f"{middle['ours']['tokens_per_second']:12,.0f} {ratio:5.2f}x {middle['theirs']['peak_mb']:9,.0f} "
-        f"{middle['ours']['peak_mb']:8,.0f} {middle['ours']['share_of_peak']:12.0%}",
-        flush=True,
-    )
-    return {
-        "size": size,
-        "vocab_size": vocab_size,
-        "length": length,
-        "row": row,
-        "ratio": ratio,
-        "ours": ours,
-        "theirs": theirs,
-    }
+    names = ("task", "size", "vocab_size", "length", "row")
+    return {**dict(zip(names, cell)), "ratio": ratios, "ours": middle(ours), "theirs": middle(theirs)}
 
 
-def in_child(settings: dict) -> dict:
+def middle(runs: list[dict]) -> dict:
+    """The median of each figure."""
+    return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+
+
+def in_child(script: str, settings: dict) -> dict:
+    """The figures that `script --child settings` prints last."""
     environment = {**os.environ, "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
     if settings.get("keep_memory"):
         environment |= {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 31)}
-    done = subprocess.run(
-        [sys.executable, __file__, "--child", json.dumps(settings)],
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    command = [sys.executable, script, "--child", json.dumps(settings)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr[-3000:])
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def run_child(settings: dict) -> None:
-    times, flops_per_token = (ours if settings["who"] == "ours" else theirs)(settings)
-    spent = [after - before for before, after in zip(times[WARM_STEPS:], times[WARM_STEPS + 1 :])]
-    tokens_per_second = settings["batch_size"] * settings["length"] / statistics.median(spent)
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        json.dumps(
-            {
-                "tokens_per_second": tokens_per_second,
-                "peak_mb": peak_mb,
-                "share_of_peak": tokens_per_second * flops_per_token / multiply_peak()
-                if flops_per_token
-                else 0.0,
-            }
-        )
+# Results and their table
+
+
+def read(path: Path) -> dict[str, dict]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def write(path: Path, results: dict[str, dict]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def as_row(result: dict) -> str:
+    ours, theirs = result["ours"], result["theirs"]
+    return (
+        f"| {result['task']} | {result['size']} | {result['vocab_size']} | {result['length']} | {result['row']} "
+        f"| {theirs['tokens_per_second']:,.0f} | {ours['tokens_per_second']:,.0f} "
+        f"| {result['ratio']['tokens_per_second']:.2f} | {result['ratio']['tokens_per_cpu_second']:.2f} "
+        f"| {theirs['peak_mb']:,.0f} | {ours['peak_mb']:,.0f} "
+        f"| {ours['training_mb'] / max(theirs['training_mb'], 1):.2f} | {ours['share_of_peak']:.0%} |"
     )
 
 
+def table(results: dict[str, dict]) -> str:
+    heads = (
+        "task", "size", "pieces", "length", "row", "theirs tok/s", "ours tok/s", "ratio", "ratio of cpu time",
+        "theirs MB", "ours MB", "training memory, ours / theirs", "ours, share of multiply peak",
+    )  # fmt: skip
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    return "\n".join(lines + [as_row(result) for result in results.values()])
+
+
+def write_between(page: Path, name: str, text: str) -> None:
+    """Puts the text between the page's markers of this name."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, rest = page.read_text(encoding="utf-8").split(begin)
+    page.write_text(f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")
+
+
+# In the child
+
+
+def run_child(settings: dict) -> None:
+    print(json.dumps((ours if settings["who"] == "ours" else theirs)(settings)))
+
+
+class Clocks:
+    """Wall and processor time at the end of each step, and memory: before the model, and at most."""
+
+    def __init__(self) -> None:
+        self.times: list[tuple[float, float]] = []
+        self.before_mb = self.peak_mb = 0.0
+
+    def begin(self) -> None:
+        self.before_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+    def tick(self) -> None:
+        self.times.append((time.perf_counter(), time.process_time()))
+
+    def figures(self, tokens_per_step: int) -> dict[str, float]:
+        spent = [
+            tuple(after - before for before, after in zip(one, other))
+            for one, other in zip(self.times[WARM_STEPS:], self.times[WARM_STEPS + 1 :])
+        ]
+        wall, cpu = (statistics.median(times) for times in zip(*spent))
+        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return {
+            "tokens_per_second": tokens_per_step / wall,
+            "tokens_per_cpu_second": tokens_per_step / cpu,
+            "peak_mb": peak_mb,
+            "training_mb": peak_mb - self.before_mb,
+        }
+
+
 def multiply_peak() -> float:
-    """FLOP/s of the best of a few large bf16 (or float32, where it is faster) products."""
+    """FLOP/s of the best of a few large products, in bf16 or float32, whichever is faster."""
     import torch
 
     best = 0.0
@@ -180,23 +248,28 @@ def multiply_peak() -> float:
     return best
 
 
-def recipe_for(settings: dict):
+def recipe_for(settings: dict) -> Any:
     from afterbert.recipes import resolve
 
-    dropout = str(settings["dropout"])
+    task, dropout = settings["task"], str(settings["dropout"])
     overrides = [
         ("length", str(settings["length"])),
         ("training.batch_size", str(settings["batch_size"])),
         ("training.budget", f"{settings['steps']}steps"),
         ("training.log_every", "1"),
-        ("objective.pretext.pairing.bounds", "cross"),  # full rows, as their packed text has
         ("model.hidden_dropout_prob", dropout),
         ("model.attention_probs_dropout_prob", dropout),
     ]
-    return resolve("bert-mlm", size=settings["size"], overrides=overrides).recipe
+    if task == "masked":
+        # full rows, as their packed text has
+        overrides.append(("objective.pretext.pairing.bounds", "cross"))
+    if settings["length"] > 512:
+        overrides.append(("model.max_position_embeddings", str(settings["length"])))
+    overrides += settings.get("overrides", [])
+    return resolve(RECIPES[task], size=settings["size"], overrides=overrides).recipe
 
 
-def ours(settings: dict) -> tuple[list[float], float]:
+def ours(settings: dict) -> dict[str, float]:
     import torch
 
     from afterbert.base.runs import RunFolder
@@ -208,77 +281,59 @@ def ours(settings: dict) -> tuple[list[float], float]:
     from afterbert.training.trainer import train
 
     class Clock(Observer):
-        def __init__(self) -> None:
-            self.times: list[float] = []
+        def on_step(self, record: Any) -> None:
+            clocks.tick()
 
-        def on_step(self, record) -> None:
-            self.times.append(time.perf_counter())
-
-    keep_memory_between_steps()
-    store, recipe, clock = Store.open(Path(settings["store"])), recipe_for(settings), Clock()
+    if settings.get("keep_memory", True):
+        keep_memory_between_steps()
+    store, recipe, clocks = Store.open(Path(settings["store"])), recipe_for(settings), Clocks()
+    feed = feed_of(recipe, store, store.split("train"))
+    first = feed.step(0)
+    clocks.begin()
     torch.manual_seed(0)
     module = recipe.objective.build(recipe.model, store.vocabulary)
     with tempfile.TemporaryDirectory() as scratch:
-        train(
-            RunFolder.create(Path(scratch), "run"),
-            module,
-            feed_of(recipe, store, store.split("train")),
-            recipe.training,
-            identity=Identity({}, store.fingerprint, store.tokenizer.digest),
-            observers=[clock],
-        )
-    chosen = round(0.15 * (settings["length"] - 2)) / settings["length"]
-    forward = recipe.model.flops_per_token(store.vocabulary.size, settings["length"])
-    forward += chosen * recipe.model.lm_head_flops(store.vocabulary.size)
-    return clock.times, 3 * forward
+        identity = Identity({}, store.fingerprint, store.tokenizer.digest)
+        folder = RunFolder.create(Path(scratch), "run")
+        train(folder, module, feed, recipe.training, identity=identity, observers=[Clock()])
+    found = clocks.figures(settings["batch_size"] * settings["length"])
+    rate = found["tokens_per_second"] / (settings["batch_size"] * settings["length"])
+    return found | {"share_of_peak": rate * flops_of_step(module, first) / multiply_peak()}
 
 
-def theirs(settings: dict) -> tuple[list[float], float]:
-    import numpy as np
+def flops_of_step(module: Any, batches: list) -> float:
+    """Floating-point operations of the products of a forward and backward pass, counted as they happen."""
     import torch
-    from transformers import (
-        AutoTokenizer,
-        BertConfig,
-        BertForMaskedLM,
-        DataCollatorForLanguageModeling,
-        Trainer,
-        TrainerCallback,
-        TrainingArguments,
-    )
+    from torch.utils.flop_counter import FlopCounterMode
 
-    from afterbert.base.noise import Noise
+    from afterbert.training.step import to_tensors
+
+    with FlopCounterMode(display=False) as counter:
+        for batch in batches:
+            scores = module(to_tensors(batch.arrays, torch.device("cpu")))
+            torch.stack([score.float() for score in scores.values()]).sum().backward()
+    return float(counter.get_total_flops())
+
+
+def theirs(settings: dict) -> dict[str, float]:
+    import torch
+    from transformers import Trainer, TrainerCallback, TrainingArguments
+
     from afterbert.text.store import Store
 
-    store, recipe = Store.open(Path(settings["store"])), recipe_for(settings)
-    plan = recipe.objective.plan(
-        store.split("train"), length=recipe.length, vocabulary=store.vocabulary, noise=Noise(0)
-    )
-    count = min(len(plan) - 1, settings["batch_size"] * (settings["steps"] + 1))
-    rows = plan.rows(np.arange(count)).piece_ids.reshape(count, recipe.length)
-    model = recipe.model
-    config = BertConfig(
-        vocab_size=store.vocabulary.size,
-        hidden_size=model.hidden_size,
-        num_hidden_layers=model.num_hidden_layers,
-        num_attention_heads=model.num_attention_heads,
-        intermediate_size=model.intermediate_size,
-        max_position_embeddings=model.max_position_embeddings,
-        hidden_dropout_prob=settings["dropout"],
-        attention_probs_dropout_prob=settings["dropout"],
-    )
+    store, recipe, clocks = Store.open(Path(settings["store"])), recipe_for(settings), Clocks()
+    rows, collator = their_rows(settings, store, recipe)
+    clocks.begin()
     torch.manual_seed(0)
 
     class Clock(TrainerCallback):
-        def __init__(self) -> None:
-            self.times: list[float] = []
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            clocks.tick()
 
-        def on_step_end(self, args, state, control, **_) -> None:
-            self.times.append(time.perf_counter())
-
-    clock = Clock()
+    flags = {"torch_compile": True, "optim": "adamw_torch_fused", "dataloader_num_workers": 2}
     with tempfile.TemporaryDirectory() as scratch:
         Trainer(
-            BertForMaskedLM(config),
+            THEIR_MODELS[settings["task"]](recipe, store.vocabulary, settings["dropout"]),
             TrainingArguments(
                 scratch,
                 per_device_train_batch_size=settings["batch_size"],
@@ -286,20 +341,131 @@ def theirs(settings: dict) -> tuple[list[float], float]:
                 learning_rate=1e-4,
                 weight_decay=0.01,
                 use_cpu=True,
-                bf16=True,
-                torch_compile=settings.get("compile", False),
+                bf16=settings["bf16"],
                 report_to=[],
                 save_strategy="no",
                 logging_steps=10,
                 disable_tqdm=True,
+                remove_unused_columns=False,
+                **(flags if settings.get("flags") else {}),
             ),
-            train_dataset=[{"input_ids": row.tolist()} for row in rows],
-            data_collator=DataCollatorForLanguageModeling(
-                AutoTokenizer.from_pretrained(str(store.folder / "tokenizer")), mlm_probability=0.15
-            ),
-            callbacks=[clock],
+            train_dataset=rows,
+            data_collator=collator,
+            callbacks=[Clock()],
         ).train()
-    return clock.times, 0.0
+    return clocks.figures(settings["batch_size"] * settings["length"]) | {"share_of_peak": 0.0}
+
+
+def their_rows(settings: dict, store: Any, recipe: Any) -> tuple[list[dict], Any]:
+    """As many rows as the steps need, of the same text, and what makes batches of them."""
+    import numpy as np
+    from transformers import AutoTokenizer, DataCollatorForLanguageModeling, default_data_collator
+
+    from afterbert.base.noise import Noise
+    from afterbert.recipes.pretraining import feed_of
+
+    count = settings["batch_size"] * (settings["steps"] + 1)
+    if settings["task"] == "t5":
+        rows = []
+        for number in range(settings["steps"] + 1):
+            for batch in feed_of(recipe, store, store.split("train")).step(number):
+                written = batch.arrays["decoder_input_ids"]
+                labels = np.full(written.size, -100)
+                labels[batch.arrays["chosen"]] = batch.arrays["target_ids"]
+                labels = labels.reshape(written.shape)
+                rows += [
+                    {"input_ids": read, "decoder_input_ids": wrote, "labels": label}
+                    for read, wrote, label in zip(batch.arrays["input_ids"], written, labels)
+                ]
+        widest = max(len(row["labels"]) for row in rows)
+        return [row for row in rows if len(row["labels"]) == widest], default_data_collator
+    plan = recipe.objective.plan(
+        store.split("train"), length=recipe.length, vocabulary=store.vocabulary, noise=Noise(0)
+    )
+    ids = plan.rows(np.arange(min(len(plan) - 1, count))).piece_ids.reshape(-1, recipe.length)
+    tokenizer = AutoTokenizer.from_pretrained(str(store.folder / "tokenizer"))
+    return [{"input_ids": row.tolist()} for row in ids], DataCollatorForLanguageModeling(
+        tokenizer, mlm_probability=0.15
+    )
+
+
+def their_bert(recipe: Any, vocabulary: Any, dropout: float) -> Any:
+    from transformers import BertConfig, BertForMaskedLM
+
+    return BertForMaskedLM(BertConfig(**their_sizes(recipe.model, vocabulary, dropout)))
+
+
+def their_electra(recipe: Any, vocabulary: Any, dropout: float) -> Any:
+    """Both models of ELECTRA with tied embeddings, as one module with a loss."""
+    import torch
+    from transformers import ElectraConfig, ElectraForMaskedLM, ElectraForPreTraining
+
+    model, small = recipe.model, recipe.objective.generator.of(recipe.model)
+    width = model.embeddings.width(model.sizes)
+
+    class Electra(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            sizes = their_sizes(model, vocabulary, dropout), their_sizes(small, vocabulary, dropout)
+            self.discriminator = ElectraForPreTraining(ElectraConfig(embedding_size=width, **sizes[0]))
+            self.generator = ElectraForMaskedLM(ElectraConfig(embedding_size=width, **sizes[1]))
+            mine, theirs = self.discriminator.electra.embeddings, self.generator.electra.embeddings
+            theirs.word_embeddings, theirs.position_embeddings = (
+                mine.word_embeddings,
+                mine.position_embeddings,
+            )
+            theirs.token_type_embeddings, theirs.LayerNorm = mine.token_type_embeddings, mine.LayerNorm
+            self.generator.generator_lm_head.weight = mine.word_embeddings.weight
+
+        def forward(self, input_ids: Any, labels: Any, **_: Any) -> dict:
+            guessed = self.generator(input_ids=input_ids, labels=labels)
+            is_asked = labels >= 0
+            with torch.no_grad():
+                drawn = torch.distributions.Categorical(logits=guessed.logits[is_asked].float()).sample()
+                shown = input_ids.masked_scatter(is_asked, drawn)
+                is_replaced = is_asked & (shown != labels)
+            return {
+                "loss": guessed.loss
+                + 50.0 * self.discriminator(input_ids=shown, labels=is_replaced.long()).loss
+            }
+
+    return Electra()
+
+
+def their_t5(recipe: Any, vocabulary: Any, dropout: float) -> Any:
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    model = recipe.model
+    return T5ForConditionalGeneration(
+        T5Config(
+            vocab_size=vocabulary.size,
+            d_model=model.hidden_size,
+            d_kv=model.sizes.head_size(model.stack.attention.head_size),
+            d_ff=model.intermediate_size,
+            num_layers=model.num_hidden_layers,
+            num_heads=model.num_attention_heads,
+            dropout_rate=dropout,
+            use_cache=False,
+            decoder_start_token_id=vocabulary.pad,
+            pad_token_id=vocabulary.pad,
+        )
+    )
+
+
+def their_sizes(model: Any, vocabulary: Any, dropout: float) -> dict[str, Any]:
+    return {
+        "vocab_size": vocabulary.size,
+        "hidden_size": model.hidden_size,
+        "num_hidden_layers": model.num_hidden_layers,
+        "num_attention_heads": model.num_attention_heads,
+        "intermediate_size": model.intermediate_size,
+        "max_position_embeddings": model.max_position_embeddings,
+        "hidden_dropout_prob": dropout,
+        "attention_probs_dropout_prob": dropout,
+    }
+
+
+THEIR_MODELS = {"masked": their_bert, "electra": their_electra, "t5": their_t5}
 
 
 if __name__ == "__main__":

@@ -50,7 +50,8 @@ class Training:
     give the same bits again; on CPU this is always so. - `on_out_of_memory`: "halve" goes on with half the
     micro-batch and the same gradients. - `workers`: threads that prepare batches ahead; none, one or many
     give the same batches. - `parallel`: of several processes, "ddp" holds the whole model in each, "fsdp" a part
-    in each; touches only the last bits.
+    in each; touches only the last bits. - `compile`: the model's backbone through torch.compile, which takes a
+    minute at the start, needs a C++ compiler on CPU, and pays on a GPU.
     """
 
     budget: Budget
@@ -75,10 +76,15 @@ class Training:
     on_disk_full: Literal["stop", "continue"] = "stop"
     workers: Annotated[int, Field(ge=0)] = 1
     parallel: Literal["ddp", "fsdp"] = "ddp"
+    compile: bool = False
 
     def __post_init__(self) -> None:
         if self.micro_batch_size is not None and self.micro_batch_size > self.batch_size:
             raise UserError(
                 f"micro_batch_size {self.micro_batch_size} is more than batch_size {self.batch_size}; "
                 "a micro-batch is a part of the batch"
+            )
+        if self.compile and self.parallel == "fsdp":
+            raise UserError(
+                "compile has not been tried with parallel fsdp; leave one of them out, or take ddp"
             )

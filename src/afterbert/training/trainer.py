@@ -68,6 +68,9 @@ def train(
         note = processes.led(lambda: stack.enter_context(run.locked()))
         interrupts = stack.enter_context(Interrupts())
         stack.enter_context(_repeatable(device, training))
+        if training.compile:
+            # of any shape from the start: a resumed run must not meet other kernels than an unbroken one
+            module.backbone.compile(dynamic=True)
         parallel = _parallel(module, training, device, processes)
         optimizer = training.optimizer.build(module)
         checkpoints = Checkpoints(run.checkpoints, keep=training.keep_checkpoints, processes=processes)
