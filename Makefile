@@ -10,6 +10,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS)
 WORKERS ?= 2
 
+# Some images forbid Python to keep compiled files; the tests would be compiled anew each time, a fifth of `make check`.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test check faults golden format
 
 demo: $(VENV)/.user

@@ -613,6 +613,18 @@ def test_a_spike(tmp_path, policy, moves):
     assert torch.equal(module.pair.weight, states[140]) != moves
 
 
+def test_a_resume_knows_what_a_spike_is(tmp_path):
+    """The losses it is compared with come back; a run that has seen few never takes one for a spike."""
+    changes = {"batch_size": 4, "views": 1, "checkpoint_every": Budget(135, "steps")}
+    training = toy_training(Budget(141, "steps"), **changes)
+    feed = toy_feed(training, size=4)
+    break_off(tmp_path / "run", training, 138, module=Jumps(dropout=0.0), feed=feed)
+    resumed = Jumps(dropout=0.0)
+    resumed.calls = 135 + 1
+    run_toy(tmp_path / "run", training, module=resumed, feed=feed)
+    assert [record["step"] for record in records(tmp_path / "run", "spike")] == [141]
+
+
 def test_steps_that_ask_nothing_are_counted(tmp_path):
     def sometimes(plan, numbers, noise):
         batch = pose(plan, numbers, noise)
@@ -681,10 +693,19 @@ def test_out_of_memory_in_the_middle(tmp_path):
             self.fits = 4 if self.calls > 8 else 99
             return super().forward(arrays)
 
-    run_toy(tmp_path / "run", module=Later(0, MemoryError()))
+    def micro_batch_size():
+        state = json.loads((tmp_path / "run" / "checkpoints" / "step-000012" / "state.json").read_text())
+        return state["progress"]["micro_batch_size"]
+
+    training = toy_training(checkpoint_every=Budget(10, "steps"))
+    run_toy(tmp_path / "whole", training, module=Later(0, MemoryError()))
+    break_off(tmp_path / "run", training, 11, module=Later(0, MemoryError()))
+    run_toy(
+        tmp_path / "run", training, module=Later(0, MemoryError())
+    )  # here the whole batch would fit at first
     assert list(losses(tmp_path / "run")) == list(range(1, 13))
-    state = json.loads((tmp_path / "run" / "checkpoints" / "step-000012" / "state.json").read_text())
-    assert state["progress"]["micro_batch_size"] == 4
+    assert micro_batch_size() == 4
+    assert losses(tmp_path / "run") == losses(tmp_path / "whole")
 
 
 def test_out_of_memory_may_stop_with_a_size_that_fits(tmp_path):
