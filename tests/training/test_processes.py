@@ -321,6 +321,8 @@ def test_slurm_says_who_is_who():
     assert launched({**step, "SLURM_PROCID": "0"}).port == found.port
     assert launched({**step, "SLURM_JOB_ID": "13"}).port != found.port
     assert launched({**step, "MASTER_ADDR": "head", "MASTER_PORT": "9"}).port == 9
+    assert launched({**step, "CUDA_VISIBLE_DEVICES": "0"}).local_rank == 0
+    assert launched({**step, "CUDA_VISIBLE_DEVICES": "0,1"}).local_rank == 1
     batch_script = {k: v for k, v in step.items() if k != "SLURM_STEP_NUM_TASKS"} | {"SLURM_NTASKS": "4"}
     assert launched(batch_script) is None
     under_srun = {**step, "RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "5"}

@@ -117,6 +117,22 @@ def test_counts_of_other_processes_and_their_averaging():
         np.testing.assert_allclose(gradients[name], expect, atol=1e-7)
 
 
+def test_the_module_hears_first_what_all_processes_ask():
+    heard = []
+
+    class Listens(ToyModule):
+        def before_passes(self, counts):
+            heard.append(dict(counts))
+
+        def forward(self, arrays):
+            heard.append("pass")
+            return super().forward(arrays)
+
+    batches = toy_feed(toy_training()).step(0, micro_batch_size=4)
+    result, _ = found(Listens(), batches, processes=Two())
+    assert heard == [result.counts, "pass", "pass"]
+
+
 def test_bf16_is_near_and_its_weights_stay_fp32():
     module, batches = toy_module(dropout=0.0), toy_feed(toy_training()).step(0)
     exact, _ = found(module, batches)

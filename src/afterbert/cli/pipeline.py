@@ -166,6 +166,8 @@ def train_and_report(
     if result.outcome.state != "finished":
         console.print(f"stopped at step {result.outcome.step}, everything saved; go on with:")
         console.print(f"  afterbert pretrain --resume {run.path}")
+        if processes.size > 1:
+            console.print("  (by torchrun or srun as before, by one process, or by any number of them)")
         return result
     report = write_report(run.path)
     if result.evaluation:

@@ -53,6 +53,10 @@ class ObjectiveModule(nn.Module, ABC):
         """Part -> summed score, for every part of `loss_weights` that the batch counts; 0 where nothing is
         asked."""
 
+    def before_passes(self, counts: Mapping[str, int]) -> None:
+        """Called before the passes of a training step, with what the whole step counts in all processes: the place
+        for what must happen in all of them at once, whatever each one's own batches ask."""
+
     def measure(self, arrays: Mapping[str, torch.Tensor]) -> dict[str, tuple[torch.Tensor, int]]:
         """Measure -> (sum, count), such as right guesses and guesses; called without gradients on held-out
         rows."""

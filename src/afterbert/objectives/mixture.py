@@ -190,6 +190,14 @@ class MixtureModule(ObjectiveModule):
         """The predictions of all members that the batch asks, as one line [N]."""
         return torch.cat([member.predict(own).flatten() for _, member, own in self._asked(arrays)])  # type: ignore[operator]
 
+    def before_passes(self, counts: Mapping[str, int]) -> None:
+        for name, member in self.members.items():
+            assert isinstance(member, ObjectiveModule)
+            prefix = f"{name}."
+            member.before_passes(
+                {part.removeprefix(prefix): n for part, n in counts.items() if part.startswith(prefix)}
+            )
+
     def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
         return {
             f"{name}.{measure}": found

@@ -190,6 +190,10 @@ class ReplacedTokensModule(ObjectiveModule):
         """The detector's predictions [N] or [N, V] at the places it is asked about."""
         return self._detected(arrays, self._guesses(arrays))[0]
 
+    def before_passes(self, counts: Mapping[str, int]) -> None:
+        if self.is_two_stage and self.detector.part in counts:
+            self._hand_over()
+
     def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
         guesses = self._guesses(arrays)
         found = {"generator_accuracy": right(guesses, arrays["target_ids"])}

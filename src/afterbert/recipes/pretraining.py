@@ -95,6 +95,8 @@ def pretrain(
         getattr(module, part).load_state_dict(state)
     feed = feed_of(recipe, store, train_split)
     processes = processes or Alone()
+    if processes.size > 1:
+        _check_shards(recipe)
     if processes.leads:
         write_atomically(run.recipe, resolved.text())
         write_atomically(run.path / "data.json", json.dumps(store.summary(), indent=1))
@@ -119,6 +121,15 @@ def pretrain(
     if outcome.state == "finished" and processes.leads:
         evaluation = finish(run, module, recipe, store, closing=closing, device=device)
     return Pretrained(run, outcome, module, evaluation)
+
+
+def _check_shards(recipe: Recipe) -> None:
+    """Raises UserError for a task that lies in shards badly."""
+    if recipe.training.parallel == "fsdp" and getattr(recipe.objective, "two_stage", None) is not None:
+        raise UserError(
+            "two_stage trains one part of the model first, so processes would wait for layers that others do not "
+            "use; set training.parallel to ddp"
+        )
 
 
 def told_languages(recipe: Recipe, store: Store) -> Store:

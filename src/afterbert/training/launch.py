@@ -65,7 +65,7 @@ def _by_slurm(environment: Mapping[str, str]) -> Launch:
     return Launch(
         rank=_number(environment, "SLURM_PROCID"),
         size=_number(environment, "SLURM_STEP_NUM_TASKS"),
-        local_rank=_number(environment, "SLURM_LOCALID", 0),
+        local_rank=0 if _has_its_own_gpu(environment) else _number(environment, "SLURM_LOCALID", 0),
         address=environment.get("MASTER_ADDR") or first_host(nodes),
         port=_number(environment, "MASTER_PORT", _FIRST_PORT + (job * 7 + step) % _PORTS),
     )
@@ -78,6 +78,12 @@ def first_host(nodes: str) -> str:
     ('gpu003', 'a-1', 'rack1n05')
     """
     return re.sub(r"\[([^],-]+)[^]]*\]", r"\1", nodes).split(",")[0]
+
+
+def _has_its_own_gpu(environment: Mapping[str, str]) -> bool:
+    """Whether Slurm shows each task one GPU only (--gpus-per-task), which is then number 0 for each."""
+    visible = environment.get("CUDA_VISIBLE_DEVICES", "")
+    return bool(visible) and "," not in visible
 
 
 def _number(environment: Mapping[str, str], name: str, otherwise: int | None = None) -> int:

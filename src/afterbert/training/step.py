@@ -54,6 +54,7 @@ def gradient(
     """
     module = parallel.module
     counts, num_tokens = total_counts(batches, module.loss_weights, processes)
+    module.before_passes(counts)
     idle = parallel.idle_passes(len(batches), processes)
     sums = []
     for number, batch in enumerate(batches):
