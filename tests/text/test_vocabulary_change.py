@@ -83,6 +83,19 @@ def test_frequent_neighbours_become_one_piece(tokenizer: Tokenizer) -> None:
     assert again.tokenizer.file == change.tokenizer.file
 
 
+def test_sentinels_behind_a_unigram_models_pieces_keep_their_numbers() -> None:
+    old = Unigram(vocab_size=400, sentinels=3).make(COMMON, corpus_bytes=sum(map(len, COMMON)))
+    texts = ["the hot cat sat at the hotel window and wrote a letter"] * 3
+    change = extended(old, texts, more=9)
+    assert change.tokenizer.vocabulary.sentinels == old.vocabulary.sentinels
+    assert change.tokenizer.vocabulary.size == len(change.parents) == old.vocabulary.size + 9
+    assert fertility(change.tokenizer, texts) < fertility(old, texts)
+    assert all(change.tokenizer.backend.token_to_id(p) == i for p, i in old.backend.get_vocab().items())
+    shown = "the <extra_id_0> sat <extra_id_2>"
+    assert change.tokenizer.backend.encode(shown).ids == old.backend.encode(shown).ids
+    assert all(change.tokenizer.encode(text) == old.encode(text) for text in ("", "red", "purple"))
+
+
 def test_no_more_than_asked(tokenizer: Tokenizer) -> None:
     change = extended(tokenizer, MINE, more=1, units="words")
     assert change.tokenizer.vocabulary.size <= tokenizer.vocabulary.size + 1

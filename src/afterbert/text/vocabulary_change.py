@@ -58,13 +58,11 @@ def extended(tokenizer: Tokenizer, texts: Sequence[str], *, more: int, units: Un
     model, backend = content["model"], tokenizer.plain
     if backend.pre_tokenizer is None or model["type"] not in _GROW:
         raise UserError(
-            f"a tokenizer of type {model['type']} without words cannot be extended; train a new one with --vocab-size"
+            f"a tokenizer of type {model['type']} without words cannot be extended; train a new one with --how train"
         )
     taken = max(backend.get_vocab(with_added_tokens=True).values()) + 1
-    if model["type"] == "Unigram" and taken > len(model["vocab"]):
-        raise UserError(
-            "this Unigram tokenizer has added pieces behind its own, so it cannot grow; train one with --vocab-size"
-        )
+    if model["type"] == "Unigram":
+        _take_in_added(content)
     known = set(backend.get_vocab(with_added_tokens=True))
     if units == "words":
         grow, merges = _grown_words(tokenizer, texts, _GROW[model["type"]], known, more)
@@ -228,6 +226,21 @@ _GROW: dict[str, Callable[[str, list[str], set[str]], list[Grown]]] = {
     "Unigram": _grow_whole,
     "BPE": _grow_chain,
 }
+
+
+def _take_in_added(content: dict[str, Any]) -> None:
+    """Lists the added pieces behind a Unigram model's own (T5's sentinels) among them, under the numbers they have,
+    so that more can follow; where they stand in a text they are found before the model is asked."""
+    vocabulary = content["model"]["vocab"]
+    added = {entry["id"]: entry["content"] for entry in content.get("added_tokens") or []}
+    lowest = min(score for _, score in vocabulary)
+    for number in range(len(vocabulary), max(added, default=-1) + 1):
+        if number not in added:
+            raise UserError(
+                f"this Unigram tokenizer has no piece with the number {number}, so it cannot grow; train one with "
+                "--how train"
+            )
+        vocabulary.append([added[number], lowest])
 
 
 def _append_scored(model: dict[str, Any], grow: list[Grown]) -> None:
