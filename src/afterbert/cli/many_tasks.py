@@ -18,7 +18,6 @@ from afterbert.cli.terminal import console, safe
 from afterbert.downstream.backbone import Model
 from afterbert.downstream.bench import Bench
 from afterbert.downstream.find_task import named_path
-from afterbert.downstream.mix import Mix
 from afterbert.downstream.settings import FineTuning
 from afterbert.downstream.staging import Staging
 from afterbert.downstream.strategies import Strategy
@@ -136,16 +135,4 @@ def say_plan(plans: Mapping[str, Staging]) -> None:
             for data in staging.tasks
         )
         table.add_row(name, f"{first:,}", f"{second:,}", safe("; ".join(mixed)))
-    console.print(table)
-
-
-def say_mix(mix: Mix, title: str) -> None:
-    """How many of the steps' rows come from each source, and how many rounds through it that is."""
-    table = Table(box=None, header_style="bold", title=f"{title}: {mix.steps:,} steps", title_justify="left")
-    for column in ("task", "training rows", "rows drawn", "share", "epochs"):
-        table.add_column(column, justify="left" if column == "task" else "right")
-    for name, one in mix.plain()["sources"].items():
-        table.add_row(
-            safe(name), f"{one['rows']:,}", f"{one['drawn']:,}", f"{one['share']:.1%}", f"{one['epochs']:.2f}"
-        )
     console.print(table)

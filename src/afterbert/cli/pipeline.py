@@ -16,6 +16,7 @@ from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.plugins import name_of, names
 from afterbert.base.runs import RunFolder
 from afterbert.base.tree import Node
+from afterbert.cli.mixes import is_store, mixing_of, stores_together, tell_mix
 from afterbert.cli.runs import run_folder_for
 from afterbert.cli.terminal import bar, console, safe
 from afterbert.cli.watch import Watch
@@ -53,6 +54,7 @@ class Request:
     dry_run: bool = False
     allow_changes: bool = False
     sources: tuple[Source, ...] = field(default=())
+    mixing: tuple[tuple[str, str], ...] = ()
     closing: Closing = Closing()
 
 
@@ -147,6 +149,8 @@ def train_and_report(
         for note in imported.notes:
             console.print(f"note: {safe(note)}")
     console.print(f"run folder: {run.path}")
+    if processes.leads:
+        tell_mix(run, resolved.recipe, store)
     if processes.size > 1:
         console.print(f"{processes.size} processes, each with its share of every batch")
     with Watch() as watch:
@@ -169,6 +173,7 @@ def train_and_report(
         if processes.size > 1:
             console.print("  (by torchrun or srun as before, by one process, or by any number of them)")
         return result
+    tell_mix(run, resolved.recipe, store, steps=result.outcome.step)
     report = write_report(run.path)
     if result.evaluation:
         print_figures(result.evaluation)
@@ -195,8 +200,19 @@ def print_figures(evaluation: Mapping[str, Any]) -> None:
 
 def store_for(request: Request, tokenizer: TokenizerRecipe) -> Store:
     """The store named, or one prepared beside the runs and found again by what it was made from."""
-    if len(request.texts) == 1 and (Path(request.texts[0]) / "store.json").is_file():
+    are_stores = [is_store(text) for text in request.texts]
+    if len(are_stores) > 1 and all(are_stores):
+        return stores_together(request.texts, mixing_of(request.mixing), request.out)
+    if request.mixing:
+        raise UserError(
+            "--mixing is a law between several stores; name them, each made by `afterbert prepare`"
+        )
+    if are_stores == [True]:
         return Store.open(Path(request.texts[0]))
+    if any(are_stores):
+        raise UserError(
+            "stores and texts are named together; prepare the texts first, with the stores' tokenizer"
+        )
     sources = list(request.sources) or sources_for(list(request.texts))
     if not sources:
         raise UserError(

@@ -18,6 +18,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
 from afterbert.base.tree import Node, merge, override
 from afterbert.cli import many_tasks
+from afterbert.cli.mixes import say_mix
 from afterbert.cli.terminal import console, safe
 from afterbert.cli.watch import Watch
 from afterbert.downstream.backbone import Model
@@ -33,6 +34,7 @@ from afterbert.downstream.saving import load_finetuned, located
 from afterbert.downstream.settings import FineTuning
 from afterbert.downstream.source import TaskSource
 from afterbert.downstream.staging import Staging, follow
+from afterbert.downstream.tasks import labels_of
 from afterbert.downstream.tasks.minimal_pairs import MinimalPairs as PairsTask
 from afterbert.downstream.thresholds import threshold_lines
 from afterbert.probes.minimal_pairs import MinimalPairs
@@ -306,7 +308,7 @@ def _say_notes(notes: Sequence[str]) -> None:
 def _say_rows(bench: Bench) -> None:
     for data in bench.tasks:
         counts = ", ".join(f"{split} {len(rows):,}" for split, rows in data.splits.items())
-        labels = getattr(data.task, "labels", ())
+        labels = labels_of(data.task)
         classes = f"; {len(labels)} labels: {', '.join(map(str, labels[:6]))}" if labels else ""
         more = ", ..." if len(labels) > 6 else ""
         console.print(safe(f"{data.name}: rows: {counts}{classes}{more}"))
@@ -320,7 +322,7 @@ def _say_mix(bench: Bench, title: str, steps: int | None, *, seed: int | None = 
     mix = Mix.of(
         feed, seed=bench.settings.seed if seed is None else seed, steps=steps or sum(feed.sizes.values())
     )
-    many_tasks.say_mix(mix, title if steps else f"{title}, each")
+    say_mix(mix, title if steps else f"{title}, each")
 
 
 def _say_places(done: FineTuned, bench: Bench) -> None:

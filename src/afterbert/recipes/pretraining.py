@@ -142,19 +142,24 @@ def told_languages(recipe: Recipe, store: Store) -> Store:
 def feed_of(recipe: Recipe, store: Store, split: Split) -> Feed:
     """The training batches of a recipe."""
 
-    budget = recipe.training.budget
-    epochs = budget.amount if budget.unit == "epochs" and recipe.training.views is None else None
-
     def plan(noise: Noise) -> Plan:
-        def of(part: Split) -> Plan:
-            return recipe.objective.plan(part, length=recipe.length, vocabulary=store.vocabulary, noise=noise)
-
-        return blended(split, of, view=noise.view, epochs=epochs)
+        return plan_of(recipe, store, split, noise)
 
     def pose(rows: Plan, numbers: np.ndarray, noise: Noise) -> Batch:
         return recipe.objective.pose(rows, numbers, noise, vocabulary=store.vocabulary, length=recipe.length)
 
     return Feed.of(recipe.training, plan=plan, pose=pose)
+
+
+def plan_of(recipe: Recipe, store: Store, split: Split, noise: Noise) -> Plan:
+    """The rows of the view that the noise names; of several stores by their law."""
+    budget = recipe.training.budget
+    is_counted = budget.unit == "epochs" and recipe.training.views is None
+
+    def of(part: Split) -> Plan:
+        return recipe.objective.plan(part, length=recipe.length, vocabulary=store.vocabulary, noise=noise)
+
+    return blended(split, of, view=noise.view, epochs=budget.amount if is_counted else None)
 
 
 def flops_per_step(recipe: Recipe, store: Store) -> float:

@@ -17,7 +17,7 @@ def pretrain(
     texts: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Files, folders, `hub:NAME`, `-` for standard input; or one store that `prepare` made."
+            help="Files, folders, `hub:NAME`, `-` for standard input; or stores that `prepare` made."
         ),
     ] = None,
     recipe: RecipeName = "laptop",
@@ -36,6 +36,10 @@ def pretrain(
         typer.Option("--from", help="Start from this Hugging Face folder's weights and tokenizer."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="The seed of order, masks and fresh weights.")] = None,
+    mixing: Annotated[
+        str | None,
+        typer.Option(help="Of several stores: proportional, temperature, exponent, equal, fixed, scheduled."),
+    ] = None,
     pairs: Annotated[
         list[str] | None,
         typer.Option(
@@ -61,7 +65,11 @@ def pretrain(
 
     Any setting of the recipe can be given as `--node.key VALUE`; `--dry-run` shows them all.
 
-    Example: `afterbert pretrain my_texts/ --size mini --budget 30min --training.batch_size 32`
+    Examples:
+
+    `afterbert pretrain my_texts/ --size mini --budget 30min --training.batch_size 32`
+
+    `afterbert pretrain stores/en stores/is --mixing exponent --mixing.exponent 0.7`
     """
     from afterbert.cli.pipeline import Request, run_pretraining
     from afterbert.cli.together import together
@@ -71,8 +79,12 @@ def pretrain(
         plain, overrides = split_arguments([*(texts or ()), *context.args], own_options(context))
         overrides += [("training.budget", budget)] if budget else []
         overrides += [("training.seed", str(seed))] if seed is not None else []
+        laws = [("mixing", mixing)] if mixing else []
+        laws += [(key, value) for key, value in overrides if key.startswith("mixing.")]
+        overrides = [(key, value) for key, value in overrides if not key.startswith("mixing.")]
         return Request(
             texts=tuple(plain),
+            mixing=tuple(laws),
             recipe=recipe,
             size=size,
             overrides=tuple(overrides),
