@@ -1,0 +1,84 @@
+"""`prepare` in shards, from the command line and from the Slurm script, and from token files."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from afterbert.cli.main import run
+from afterbert.text.prepare import prepare
+from afterbert.text.sources.txt import Txt
+from afterbert.text.store import Store
+from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
+from invented_texts import documents
+
+SLURM = Path(__file__).parents[2] / "examples" / "prepare_on_slurm.sh"
+
+
+@pytest.fixture(autouse=True)
+def texts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("afterbert.text.tokenizers._guard._try_out", lambda path: None)  # takes a process
+    Path("texts.txt").write_text("\n\n".join(documents(60)))
+
+
+def fingerprint(folder):
+    return Store.open(Path(folder)).fingerprint
+
+
+@pytest.mark.slow
+def test_shards_are_prepared_and_merged(capsys):
+    one = ["--processes", "1"]
+    assert run(["prepare", "texts.txt", "--tokenizer-only", "--vocab-size", "300", *one]) == 0
+    for number in (1, 2):
+        assert run(["prepare", "texts.txt", "--tokenizer", "tokenizer", "--shard", f"{number}/2", *one]) == 0
+    assert run(["prepare", "--merge", "shards/1-of-2", "shards/2-of-2"]) == 0
+    assert run(["prepare", "texts.txt", "--vocab-size", "300", "--out", "plain", *one]) == 0
+    assert fingerprint("store") == fingerprint("plain")
+    capsys.readouterr()
+    for arguments, message in [
+        (["prepare", "texts.txt", "--shard", "1/2"], "a shard needs a tokenizer that is there already"),
+        (["prepare", "texts.txt", "--shard", "3/2", "--tokenizer", "tokenizer"], "--shard is '3/2', must be"),
+        (
+            ["prepare", "shards/1-of-2", "--merge", "--held-out", "0.1"],
+            "--held-out has no effect with --merge",
+        ),
+        (["prepare", "texts.txt", "--shard", "1/2", "--tokenizer-only"], "three different steps"),
+        (["prepare", "shards/1-of-2", "--merge", "--out", "other"], "missing of 2 shards: 2"),
+    ]:
+        assert run(arguments) == 2
+        assert message in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_token_files_keep_their_tokenizer(capsys):
+    plain = prepare([Txt("texts.txt")], Path("plain"), tokenizer=ByteLevelBPE(vocab_size=300))
+    made = plain.tokenizer
+    made.save(Path("made"))
+    ids = [[*made.encode(text), made.vocabulary.eos] for text in documents(60)]
+    np.concatenate(ids).astype("<u2").tofile("a.ds")
+    np.cumsum([len(one) for one in ids]).astype("<u8").tofile("a.ds.index")
+    assert run(["prepare", "a.ds", "--processes", "1"]) == 2
+    assert "does not say which tokenizer made its pieces" in capsys.readouterr().err.replace("\n", " ")
+    assert run(["prepare", "a.ds", "--tokenizer", "made", "--processes", "1"]) == 0
+    assert "a.ds@0 begins: Chapter 0. The" in capsys.readouterr().out.replace("\n", " ")
+    assert fingerprint("store") == plain.fingerprint
+
+
+def test_the_slurm_script_asks_for_its_shard():
+    Path("bin").mkdir()
+    Path("bin/afterbert").write_text('#!/bin/sh\necho "$@"\n')
+    Path("bin/afterbert").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{Path('bin').absolute()}:{os.environ['PATH']}"}
+    environment |= {"SLURM_ARRAY_TASK_ID": "3", "SLURM_CPUS_PER_TASK": "8"}
+    done = subprocess.run(
+        ["sh", str(SLURM), "my texts", "tokenizer", "shards", "64"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split("\n")[0] == (
+        "prepare my texts --tokenizer tokenizer --shard 3/64 --out shards/3-of-64 --processes 8"
+    )
