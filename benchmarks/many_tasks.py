@@ -74,7 +74,7 @@ def mt_dnn(options: argparse.Namespace, known: dict[str, Any]) -> None:
 
     tree = merge(located(to_plain(FineTuning()), "defaults"), paper("mt-dnn"))
     changed = {
-        "budget": f"{scaled(100, options)}steps",
+        "budget": f"{scaled(60, options)}steps",
         "length": "64",
         "optimizer.learning_rate": "5e-4",
         "evaluate_every": "null",
@@ -103,7 +103,7 @@ def t5(options: argparse.Namespace, known: dict[str, Any]) -> None:
     store = prepared(options)
     model = replace(Model.load(pretrained(store, options)), name="T5 of two layers, from this text alone")
     settings = FineTuning(
-        budget=Budget(scaled(900, options), "steps"),
+        budget=Budget(scaled(180, options), "steps"),
         batch_size=32,
         length=64,
         optimizer=AdamW(learning_rate=2e-3, weight_decay=0.0),
@@ -186,7 +186,7 @@ def pretrained(store: Any, options: argparse.Namespace) -> Path:
     from afterbert.recipes.pretraining import pretrain
     from afterbert.recipes.recipe import resolve
 
-    budget = f"{scaled(800, options)}steps"
+    budget = f"{scaled(500, options)}steps"
     resolved = resolve("t5", size="tiny", overrides=[("training.budget", budget), ("length", "64")])
     run = RunFolder.create(options.work, "t5-tiny")
     if not (run.path / "model" / "config.json").is_file():

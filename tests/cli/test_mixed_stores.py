@@ -73,7 +73,10 @@ def test_two_stores_are_mixed_by_a_law(stores, tmp_path, capsys):
     assert kept["planned"] == kept["realised"]
     data = json.loads((tmp_path / "both" / "data.json").read_text())
     assert [source["name"] for source in data["sources"]] == ["large", "small"]
-    assert "large" in (tmp_path / "both" / "report.html").read_text()
+    told = kept["realised"]["sources"]["small"]
+    said = f"{100 * told['share']:.1f}%, {told['epochs']:.2f}"
+    assert said in (tmp_path / "both" / "report.html").read_text()
+    assert f"| {said} | {said} |" in (tmp_path / "both" / "report.md").read_text()
     assert run(["pretrain", "--resume", str(tmp_path / "both")]) == 0, "the mixture is found again"
 
 

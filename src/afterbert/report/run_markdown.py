@@ -16,7 +16,8 @@ def run_markdown(record: RunRecord) -> str:
     parts = [f"# {in_markdown(str(title))}", in_markdown(summary.described(record))]
     if standing := summary.standing(record):
         parts.append(f"**{in_markdown(standing)}**")
-    parts += [_held_out(record), _training(record), _masking(record), _data(record), _settings(record)]
+    parts += [_held_out(record), _training(record), _masking(record), _data(record)]
+    parts += [_mix(record), _settings(record)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -65,6 +66,11 @@ def _data(record: RunRecord) -> str:
             if isinstance(value, (int, float))
         ]
     return _table("Data", ("count", "value"), [row for row in rows if row[1] != "–"])
+
+
+def _mix(record: RunRecord) -> str:
+    head = ("store", "rows", "planned: share, epochs", "realised: share, epochs")
+    return _table("The mix of stores", head, summary.mix_in_words(record))
 
 
 def _settings(record: RunRecord) -> str:

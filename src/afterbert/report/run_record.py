@@ -55,6 +55,32 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """Of one store in a mixture: its rows, those that the run drew, their share of all, rounds through the store."""
+
+    rows: int
+    drawn: int
+    share: float
+    epochs: float
+
+
+@dataclass(frozen=True)
+class Mix:
+    """The rows of a run by the store they come from."""
+
+    steps: int = 0
+    sources: dict[str, Drawn] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """The mix of several stores, as it was meant before training and as it was."""
+
+    planned: Mix = Mix()
+    realised: Mix = Mix()
+
+
+@dataclass(frozen=True)
 class Tokenizer:
     """What cut the text into pieces."""
 
@@ -168,6 +194,7 @@ class RunRecord:
     statistics: dict[str, Any]
     samples: Samples
     gallery: Gallery
+    mixture: Mixture
 
     def setting(self, path: str) -> Any:
         """A value of the recipe by its dotted path; None where it is not there."""
@@ -199,6 +226,7 @@ def read_run(folder: Path) -> RunRecord:
         statistics=_read(folder / "statistics.json", dict[str, Any]),
         samples=samples,
         gallery=_read(folder / "tasks.json", Gallery),
+        mixture=_read(folder / "mixture.json", Mixture),
     )
 
 

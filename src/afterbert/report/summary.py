@@ -237,3 +237,15 @@ def _finite(found: Mapping[str, float | None]) -> dict[str, float]:
 
 def _how_many(found: float | None) -> str:
     return f"{figures.count(found)} pieces" if found is not None else ""
+
+
+def mix_in_words(record: RunRecord) -> list[tuple[str, str, str, str]]:
+    """Of each store of a mixture: its rows, and the share and rounds that were planned and that there were; nothing
+    for a run on one store."""
+    planned, realised = record.mixture.planned.sources, record.mixture.realised.sources
+    found = []
+    for name in planned or realised:
+        told = (mix.get(name) for mix in (planned, realised))
+        cells = [f"{figures.percent(one.share)}, {one.epochs:.2f}" if one else "–" for one in told]
+        found.append((name, figures.count((planned.get(name) or realised[name]).rows), cells[0], cells[1]))
+    return found
