@@ -4,10 +4,8 @@ no weight with two names in a checkpoint.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,8 +23,6 @@ from afterbert.pretext.pairings import Plan
 from afterbert.recipes import known, resolve
 from afterbert.recipes.recipe import Recipe
 from afterbert.training.snapshot import weights
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "objectives"))
 from toy_corpus import LENGTH, NOISE, VOCABULARY, ToySplit, tensors
 
 SPLIT = ToySplit(documents=6)

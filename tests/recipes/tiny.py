@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,8 +24,6 @@ from afterbert.training.processes import Alone
 from afterbert.training.snapshot import restore_weights
 from afterbert.training.stepper import Stepper
 from afterbert.training.trainer import train
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "objectives"))
 from toy_corpus import VOCABULARY, ToySplit
 
 SPLIT = ToySplit(documents=4)
