@@ -326,6 +326,7 @@ def test_slurm_says_who_is_who():
     batch_script = {k: v for k, v in step.items() if k != "SLURM_STEP_NUM_TASKS"} | {"SLURM_NTASKS": "4"}
     assert launched(batch_script) is None
     under_srun = {**step, "RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "5"}
+    assert launched({**under_srun, "TORCHELASTIC_RESTART_COUNT": "2"}).attempt == 2
     assert launched(under_srun) == Launch(rank=0, size=2, local_rank=0, address="a", port=5)
 
 

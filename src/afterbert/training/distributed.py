@@ -198,6 +198,7 @@ def joined(launch: Launch, *, device: torch.device, timeout: float) -> Iterator[
     place = f"{launch.address}:{launch.port}"
     try:
         store, _, _ = next(dist.rendezvous(f"tcp://{place}", launch.rank, launch.size, timeout=waits))
+        store = dist.PrefixStore(f"attempt-{launch.attempt}", store)  # the launcher's outlives its processes
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(backend, store=store, rank=launch.rank, world_size=launch.size, timeout=waits)
     except (RuntimeError, ValueError) as error:

@@ -25,6 +25,7 @@ class Launch:
     local_rank: int
     address: str
     port: int
+    attempt: int = 0  # how often the launcher has started all of them anew
 
 
 def launched(environment: Mapping[str, str] = os.environ) -> Launch | None:
@@ -32,7 +33,7 @@ def launched(environment: Mapping[str, str] = os.environ) -> Launch | None:
 
     >>> launched({})
     >>> launched({"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "a", "MASTER_PORT": "7"})
-    Launch(rank=1, size=2, local_rank=1, address='a', port=7)
+    Launch(rank=1, size=2, local_rank=1, address='a', port=7, attempt=0)
     """
     if "WORLD_SIZE" in environment and "RANK" in environment:
         launch = _by_torchrun(environment)
@@ -56,6 +57,7 @@ def _by_torchrun(environment: Mapping[str, str]) -> Launch:
         local_rank=_number(environment, "LOCAL_RANK", rank),
         address=environment.get("MASTER_ADDR", "127.0.0.1"),
         port=_number(environment, "MASTER_PORT"),
+        attempt=_number(environment, "TORCHELASTIC_RESTART_COUNT", 0),
     )
 
 
