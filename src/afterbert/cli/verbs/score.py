@@ -1,4 +1,4 @@
-"""`afterbert score`: a fine-tuned model on other rows, any language model on minimal pairs."""
+"""`afterbert score`: a fine-tuned model on other rows; any language model on minimal pairs, cues and probes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ from typing import Annotated
 
 import typer
 
+from afterbert.cli.options import settings_only
+
+TAKES_RECIPE_OPTIONS = True
+
 
 def score(
-    model: Annotated[str, typer.Argument(help="A folder that `finetune` made; for --pairs any model.")],
+    context: typer.Context,
+    model: Annotated[
+        str, typer.Argument(help="A folder that `finetune` made; for --pairs, --cue and --probe any model.")
+    ],
     task: Annotated[
         str | None, typer.Option("--task", "-t", help="Rows of a task: NAME:PATH, PATH or a task file.")
     ] = None,
@@ -20,22 +27,48 @@ def score(
     ] = None,
     kind: Annotated[str | None, typer.Option(help="The kind of task, where the guess is wrong.")] = None,
     columns: Annotated[str | None, typer.Option(help="text=review,label=3")] = None,
+    cue: Annotated[
+        str | None,
+        typer.Option(
+            help="Ask by a cue: candidates, reading, summary, translation, last_word, whole_sentence."
+        ),
+    ] = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Ask the task by a linear classifier on frozen states.")
+    ] = False,
+    max_rows: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows (--cue).")] = None,
     max_pairs: Annotated[int | None, typer.Option(min=1, help="Only the first so many of a file.")] = None,
 ) -> None:
-    """Score a model on a task's rows, or on minimal pairs without any fine-tuning.
+    """Score a fine-tuned model on a task's rows; or any model without fine-tuning, by minimal pairs, a cue or a probe.
+
+    Settings of a cue or probe are written `--cue.KEY VALUE` and `--probe.KEY VALUE`.
 
     Examples:
 
     `afterbert score runs/finetune-sst2-1a2b3c4d/seed-0 --task later_reviews.tsv`
 
     `afterbert score runs/laptop-tiny-1a2b3c4d --pairs data/blimp`
+
+    `afterbert score runs/gpt2-tiny-1a2b3c4d --task sst2:data/sst2 --cue candidates --cue.words "[bad, good]"`
+
+    `afterbert score runs/laptop-tiny-1a2b3c4d --task sst2:data/sst2 --probe --probe.layer 1`
     """
     from afterbert.base.errors import UserError
+    from afterbert.cli.cueing import score_by_cue, score_by_probe
     from afterbert.cli.tasking import score_pairs, score_task
 
     if (task is None) == (pairs is None):
         raise UserError("say what to score: either --task PATH or --pairs FILE")
-    if task is not None:
+    settings = settings_only(context)
+    if (cue is not None or probe) and (task is None or (cue is not None and probe)):
+        raise UserError("--cue NAME and --probe are two ways to ask a --task; name the task and one of them")
+    if task is not None and cue is not None:
+        score_by_cue(model, task, cue, settings, kind=kind, columns=columns, max_rows=max_rows)
+    elif task is not None and probe:
+        score_by_probe(model, task, settings, kind=kind, columns=columns)
+    elif settings:
+        raise UserError(f"--{settings[0][0]} has no effect without --cue or --probe; leave it out")
+    elif task is not None:
         score_task(model, task, task=as_, kind=kind, columns=columns)
     elif pairs is not None:
         score_pairs(model, pairs, max_pairs=max_pairs)

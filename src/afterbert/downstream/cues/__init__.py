@@ -1,0 +1,39 @@
+"""Cues: how a task is put to a language model that was never trained on it, as a text to go on with. One file each.
+
+Source: GPT-2 (Radford et al. 2019), Section 3. Each can be asked without its cue, which is the control: what is right
+then, the cue is not needed for.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from afterbert.downstream.author import Author
+from afterbert.downstream.example import Example
+from afterbert.downstream.tasks import Task
+
+
+class Cue(ABC):
+    """A frozen config. tasks: the kinds it can pose. num_shots: rows with their answers that stand before the
+    question."""
+
+    tasks: ClassVar[tuple[type[Task], ...]]
+    num_shots: int
+
+    @abstractmethod
+    def answers(
+        self, author: Author, task: Task, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
+    ) -> list[Any]:
+        """A prediction for each row, in the terms of the task's labels. cued: False for the control."""
+
+
+def sentences(text: str, count: int) -> str:
+    """The first sentences of a text, by their full stops.
+
+    >>> sentences(" One. Two! Three? Four.", 2)
+    'One. Two!'
+    """
+    ends = [i + 1 for i, letter in enumerate(text) if letter in ".!?。！？"]
+    return text[: ends[count - 1] if len(ends) >= count else len(text)].strip()

@@ -1,0 +1,60 @@
+"""Classes as words: the answer is the class whose word the model finds likeliest behind text and cue.
+
+Sources: GPT-2 (Radford et al. 2019), Section 3, for tasks with a few possible answers; calibration (the likelihood of
+the word behind the cue alone is taken off): Holtzman et al. 2021 (2104.08315), Section 4. Without the cue the words
+follow the text directly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from afterbert.base.errors import UserError
+from afterbert.downstream.author import Author
+from afterbert.downstream.cues import Cue
+from afterbert.downstream.example import Example
+from afterbert.downstream.likelihood import log_chances
+from afterbert.downstream.tasks import Task
+from afterbert.downstream.tasks.pair_classification import PairClassification
+from afterbert.downstream.tasks.sentence_classification import SentenceClassification
+
+
+@dataclass(frozen=True)
+class Candidates(Cue):
+    """cue: between text and answer. words: one for each class, in the order of the labels; left out: the labels."""
+
+    tasks: ClassVar[tuple[type[Task], ...]] = (SentenceClassification, PairClassification)
+
+    cue: str = "\nThis is"
+    words: tuple[str, ...] = ()
+    calibrated: bool = True
+    num_shots: Annotated[int, Field(ge=0)] = 0
+
+    def answers(
+        self, author: Author, task: Task, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
+    ) -> list[Any]:
+        labels: Sequence[Any] = task.labels  # type: ignore[attr-defined]
+        if self.words and len(self.words) != len(labels):
+            shown = ", ".join(map(str, labels[:8]))
+            raise UserError(
+                f"--cue.words names {len(self.words)} words, but there are {len(labels)} classes; name one for each of "
+                f"{shown}, in this order"
+            )
+        words = [f" {word}" for word in (self.words or [task.target_text(label) for label in labels])]
+        word_of = dict(zip(labels, words))
+        cue = self.cue if cued else ""
+        lead = "".join(f"{_text(shot)}{cue}{word_of[shot.label]}\n\n" for shot in shots) if cued else ""
+        pairs = [(f"{lead}{_text(row)}{cue}", word) for row in rows for word in words]
+        scores = log_chances(author, pairs).reshape(len(rows), len(words))
+        if self.calibrated:
+            scores = scores - log_chances(author, [(lead + cue, word) for word in words])
+        return [labels[int(best)] for best in np.argmax(scores, axis=1)]
+
+
+def _text(row: Example) -> str:
+    return "\n".join(text.strip() for text in row.texts)

@@ -1,0 +1,47 @@
+"""A text, questions and answers about it, and `A:` behind the last question: what follows is the answer.
+
+Source: GPT-2 (Radford et al. 2019), Sections 3.5 (reading: the text and `A:`) and 3.8 (question answering: example
+pairs first), greedy. Without the cue neither `Q:` nor `A:` stands there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from afterbert.downstream.author import Author
+from afterbert.downstream.cues import Cue, sentences
+from afterbert.downstream.example import Example
+from afterbert.downstream.generation import Generation
+from afterbert.downstream.tasks import Task
+from afterbert.downstream.tasks.question_answering import QuestionAnswering
+
+
+@dataclass(frozen=True)
+class Reading(Cue):
+    """has_context: False asks what the model knows by itself. num_shots: question-answer pairs of other rows."""
+
+    tasks: ClassVar[tuple[type[Task], ...]] = (QuestionAnswering,)
+
+    has_context: bool = True
+    question: str = "Q:"
+    answer: str = "A:"
+    longest: Annotated[int, Field(gt=0)] = 20
+    generation: Generation = Generation()
+    num_shots: Annotated[int, Field(ge=0)] = 3
+
+    def answers(
+        self, author: Author, task: Task, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
+    ) -> list[Any]:
+        answered = [shot for shot in shots if shot.label]
+        lead = "".join(f"{self.question} {s.texts[0]}\n{self.answer} {s.label[0].text}\n" for s in answered)
+        prompts = []
+        for row in rows:
+            context = f"{row.texts[1]}\n" if self.has_context else ""
+            asked = f"{lead}{self.question} {row.texts[0]}\n{self.answer}" if cued else f"{row.texts[0]}\n"
+            prompts.append(context + asked)
+        texts = author.write(prompts, self.generation, longest=self.longest, stop=("\n",), cuts_prompts=True)
+        return [sentences(text, 1).rstrip(".") for text in texts]
