@@ -28,6 +28,7 @@ LEVERS: dict[str, tuple[dict, dict]] = {
     "no dropout": ({}, {"dropout": 0.1}),
     "head at asked places": ({"patch": "last layer everywhere"}, {"patch": "head everywhere"}),
     "last layer at asked places": ({}, {"patch": "last layer everywhere"}),
+    "queries of the last layer at asked places": ({}, {"patch": "all queries"}),
     "cross-entropy in blocks": ({}, {"patch": "all logits"}),
     "fused attention": ({}, {"patch": "two products"}),
     "fused AdamW": ({}, {"patch": "foreach AdamW"}),
@@ -125,6 +126,12 @@ def last_layer_everywhere() -> None:
     StackModule.forward = forward  # type: ignore[method-assign]
 
 
+def all_queries() -> None:
+    from afterbert.nn import stack
+
+    stack.by_row = lambda *_: None
+
+
 def head_everywhere() -> None:
     import torch
     from torch.nn import functional as F
@@ -195,6 +202,7 @@ def compiled() -> None:
 
 PATCHES: dict[str, Callable[[], None]] = {
     "last layer everywhere": last_layer_everywhere,
+    "all queries": all_queries,
     "head everywhere": head_everywhere,
     "all logits": all_logits,
     "torch's cross-entropy": torchs_cross_entropy,

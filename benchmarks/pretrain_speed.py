@@ -113,9 +113,9 @@ def cells(options: argparse.Namespace) -> list[tuple[str, str, int, int, str]]:
 
 def prepared(text: str | None, vocab_size: int, scratch: Path) -> str:
     """A store with a vocabulary of this size, made once."""
+    from afterbert.text.from_paths import sources_for
     from afterbert.text.policy import Policy
     from afterbert.text.prepare import prepare
-    from afterbert.text.from_paths import sources_for
     from afterbert.text.sources.python_docs import PythonDocs
     from afterbert.text.tokenizers.wordpiece import WordPiece
 
@@ -128,7 +128,7 @@ def prepared(text: str | None, vocab_size: int, scratch: Path) -> str:
 
 
 def compare(options: argparse.Namespace, store: str, cell: tuple[str, str, int, int, str]) -> dict:
-    task, size, vocab_size, length, row = cell
+    task, size, _, length, row = cell
     common = {"store": store, "task": task, "length": length, "size": size}
     common |= {"batch_size": options.batch_size, "steps": options.steps}
     ours, theirs = [], []

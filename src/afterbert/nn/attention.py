@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from afterbert.nn.places import at_places
+from afterbert.nn.places import RowPlaces, at_places
 from afterbert.nn.positions import Positions
 from afterbert.nn.positions.none import NoPositions
 from afterbert.nn.relative_segments import RelativeSegments
@@ -31,7 +31,8 @@ class Surroundings:
 
     places: what the positions' shared half returned; segments_differ: bool [B, U, T], for relative segments;
     with_past: from keys and values of these pieces to those of all that were read; wanted: flat places [N] of
-    the queries whose result is wanted, None for all.
+    the queries whose result is wanted, None for all; wanted_by_row: the same places where the queries are these
+    only, for which `visible` and `places` are made then.
     """
 
     visible: Visible
@@ -39,6 +40,7 @@ class Surroundings:
     segments_differ: Tensor | None = None
     with_past: Callable[[KeyValue], KeyValue] | None = None
     wanted: Tensor | None = None
+    wanted_by_row: RowPlaces | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,11 @@ class SelfAttention(nn.Module):
         self.dropout_rate = sizes.attention_probs_dropout_prob
 
     def forward(self, hidden: Tensor, around: Surroundings, key_value: KeyValue | None = None) -> Tensor:
-        if key_value is None:
+        by_row, kept = around.wanted_by_row, around.wanted
+        if by_row is not None:
+            kept = by_row.slots
+            (query,), (key, value) = self._project(by_row.of(hidden), 0, 1), self._project(hidden, 1, 3)
+        elif key_value is None:
             query, key, value = self._heads(self.qkv(hidden), 3)
             if around.with_past is not None:
                 key, value = around.with_past((key, value))
@@ -123,7 +129,7 @@ class SelfAttention(nn.Module):
             bias = segments if bias is None else bias + segments
         rate = self.dropout_rate if self.training else 0.0
         mixed = attend(query, key, value, visible=around.visible, bias=bias, dropout_rate=rate)
-        return self.output(at_places(mixed.transpose(1, 2).flatten(2), around.wanted))
+        return self.output(at_places(mixed.transpose(1, 2).flatten(2), kept))
 
     def keys_and_values(self, hidden: Tensor) -> KeyValue:
         """Keys and values [B, H, T, K] of other pieces, hidden [B, T, D]."""

@@ -22,7 +22,7 @@ from afterbert.nn.feed_forwards import FeedForward
 from afterbert.nn.feed_forwards.plain import Plain
 from afterbert.nn.norms import Norm
 from afterbert.nn.past import Past
-from afterbert.nn.places import at_places
+from afterbert.nn.places import RowPlaces, at_places, by_row
 from afterbert.nn.positions import Positions
 from afterbert.nn.positions.rotary import Rotary
 from afterbert.nn.recurrence import Course, Recurrence
@@ -214,7 +214,11 @@ class StackModule(nn.Module):
                 hidden if self.recurrence is None else self.recurrence.signalled(hidden, position_ids, step)
             )
             is_last = step == len(self.layer_types) - 1
-            here = replace(around[kind], wanted=wanted) if is_last else around[kind]
+            here = around[kind]
+            if is_last and wanted is not None:
+                queries = by_row(wanted, *hidden.shape[:2])
+                here = self._surroundings(kind, hidden, visibility, position_ids, queries=queries)
+                here = replace(here, wanted=wanted)
             after = self._layer(step, read, here, encoded, across, past)
             if course is not None:
                 after = course.step(hidden, read, after, is_last=is_last)
@@ -251,13 +255,19 @@ class StackModule(nn.Module):
         visibility: PaddedVisibility | None,
         position_ids: Tensor,
         past: Past | None = None,
+        queries: RowPlaces | None = None,
     ) -> Surroundings:
+        """queries: the places that ask, where they are not all pieces."""
         window = self.window if kind == "sliding_attention" else None
         if past is not None:
             seen = past.visible(position_ids, window=window)
             return Surroundings(seen, self.positions[kind](position_ids, past.positions))
         seen = visible(visibility, hidden.shape[1], hidden.device, window=window)
-        return Surroundings(seen, self.positions[kind](position_ids, position_ids))
+        asking = position_ids
+        if queries is not None:
+            seen = seen.at(queries.positions)
+            asking = position_ids.expand(len(hidden), -1).gather(1, queries.positions)
+        return Surroundings(seen, self.positions[kind](asking, position_ids), wanted_by_row=queries)
 
 
 def _surroundings_across(hidden: Tensor, encoded: Encoded | None) -> Surroundings | None:
