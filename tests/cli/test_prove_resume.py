@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -111,6 +114,20 @@ def test_mistakes_are_one_line(
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1 and said in lines[0]
     assert not list(tmp_path.iterdir())
+
+
+def test_a_signal_ends_the_proof_without_a_trace(tmp_path: Path, monkeypatch) -> None:
+    def is_stopped(*_, **__):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(20)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(proving, "_bundled", is_stopped)
+    with pytest.raises(SystemExit) as left:
+        run(["doctor", "--prove-resume", "bert-mlm", "--out", str(tmp_path / "out")])
+    assert left.value.code == 143
+    assert not list((tmp_path / "out").iterdir())
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from rich.table import Table
 
@@ -36,7 +40,7 @@ def prove_and_print(
         Store.open(store)
     out.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="proof-", dir=out))
-    keeps = False
+    keeps, before = False, signal.signal(signal.SIGTERM, _leave)
     try:
         (folder / "recipe.yaml").write_text(resolved.text(), encoding="utf-8")
         plan = interruptions(kills, every=every, seed=seed)
@@ -50,11 +54,17 @@ def prove_and_print(
         _print(verdict)
         keeps = not verdict.holds
     finally:
+        signal.signal(signal.SIGTERM, before)
         if not keeps:
             shutil.rmtree(folder)
     if keeps:
         console.print(f"both runs are kept for a look: {safe(str(folder))}")
     return 0 if verdict.holds else 1
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    """Ends the proof so that what it started is ended and what it wrote removed."""
+    sys.exit(128 + number)
 
 
 def _bundled(folder: Path, recipe: Recipe) -> Path:
