@@ -112,6 +112,15 @@ def test_the_store_is_that_of_the_texts(monkeypatch):
     assert digests(Path("merged")) == digests(Path("store"))
 
 
+def test_what_lies_beside_token_files_is_not_passed_over(tmp_path):
+    (tmp_path / "tokens").mkdir()
+    write("tokens/a.ds", with_end(made("wordpiece"), documents(5)), named="wordpiece")
+    Path("tokens/a.ds.loss").write_bytes(b"1")
+    tally = Tally()
+    assert len(list(read(sources_for(["tokens"]), tally=tally))) == 5
+    assert tally.passed_over == {".loss": 1}
+
+
 def test_long_documents_are_cut_between_characters():
     tokenizer = made("byte_level_bpe")
     whole = "日本語の文 and naïve words. " * 40

@@ -15,6 +15,8 @@ from afterbert.text.sources._making import Option, kind_of, kinds_by_extension, 
 
 # A text file up to this size, found in a folder, is one document; a longer one is a corpus with blank lines between.
 ONE_DOCUMENT_BYTES = 1_000_000
+# Read along with the token file beside which they lie.
+_BESIDE = (".ds.index", ".ds.metadata")
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Folder(Source):
         passed_over: dict[str, int] = {}
         sources = []
         for relative in sorted(_files_below(self.path, passed_over), key=_by_bytes):
+            if relative.endswith(_BESIDE):
+                continue
             extension = streams.extension_of(relative)
             kind = kinds_by_extension().get(extension)
             if kind is None or self.kind not in (None, kind):
