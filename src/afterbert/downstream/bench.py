@@ -29,7 +29,7 @@ from afterbert.downstream.objective import TaskModule, outputs
 from afterbert.downstream.prepared import Prepared
 from afterbert.downstream.results import TaskResult, summarize
 from afterbert.downstream.settings import FineTuning
-from afterbert.downstream.tasks import Task
+from afterbert.downstream.tasks import Task, labels_of
 from afterbert.downstream.unlabelled import Unlabelled
 from afterbert.training.identity import Identity
 
@@ -225,7 +225,7 @@ class Bench:
 
     def _class_weights(self, data: TaskData) -> np.ndarray | None:
         """Inverse frequencies of the labels, with mean 1 over the training labels."""
-        labels = getattr(data.task, "labels", ())
+        labels = labels_of(data.task)
         if self.settings.class_weights == "none" or not labels:
             return None
         found = [e.label for e in data.usable("train")]

@@ -16,7 +16,7 @@ from afterbert.downstream import columns as columns_of
 from afterbert.downstream.example import Baseline, Example, Findings
 from afterbert.downstream.formats import Table
 from afterbert.downstream.source import TaskSource
-from afterbert.downstream.tasks import Task
+from afterbert.downstream.tasks import Task, labels_of
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,8 @@ def _labels_of(example: Example) -> Iterable[Any]:
 
 def _unseen_labels(task: Task, splits: Mapping[str, Sequence[Example]]) -> list[str]:
     """Labels of other splits that training does not have, and labels asked for that it has no row of."""
-    labels = getattr(task, "labels", None)
-    if labels is None or "train" not in splits:
+    labels = labels_of(task)
+    if not labels or "train" not in splits:
         return []
     trained = {label for example in splits["train"] for label in _labels_of(example)}
     empty = [label for label in labels if label not in trained]

@@ -14,7 +14,7 @@ from afterbert.downstream.backbone import Model, Summary
 from afterbert.downstream.codec import Codec
 from afterbert.downstream.example import Example
 from afterbert.downstream.prepared import Prepared
-from afterbert.downstream.tasks import Task
+from afterbert.downstream.tasks import Task, labels_of
 
 
 class HeadModule(nn.Module, ABC):
@@ -83,5 +83,5 @@ class Head(ABC):
 
 def label_numbers(task: Task, labels: Sequence[Any]) -> np.ndarray:
     """int64 [N]: the class number of each label, -1 for none and for one that training never saw."""
-    number = {name: i for i, name in enumerate(task.labels)}  # type: ignore[attr-defined]
+    number = {name: i for i, name in enumerate(labels_of(task))}
     return np.array([number.get(label, -1) for label in labels], dtype=np.int64)

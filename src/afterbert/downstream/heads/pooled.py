@@ -22,7 +22,7 @@ from afterbert.downstream.codec import Codec, Stretches
 from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule, label_numbers
 from afterbert.downstream.prepared import Prepared, one_row_each
-from afterbert.downstream.tasks import Task
+from afterbert.downstream.tasks import Task, labels_of
 from afterbert.downstream.tasks.regression import Regression
 from afterbert.nn.activations import ACTIVATIONS, Activation
 
@@ -59,7 +59,8 @@ class Pooled(Head):
     ) -> list[Any]:
         if isinstance(task, Regression):
             return [float(output[0]) for output in outputs]
-        return [task.labels[int(output.argmax())] for output in outputs]  # type: ignore[attr-defined]
+        labels = labels_of(task)
+        return [labels[int(output.argmax())] for output in outputs]
 
 
 class PooledModule(HeadModule):
@@ -77,7 +78,7 @@ class PooledModule(HeadModule):
         self.dense = nn.Linear(width, width) if config.has_dense else nn.Identity()
         self.activate = ACTIVATIONS[config.activation] if config.has_dense else nn.Identity()
         self.dropout = nn.Dropout(config.dropout)
-        num_outputs = 1 if self.is_regression else len(task.labels)  # type: ignore[attr-defined]
+        num_outputs = 1 if self.is_regression else len(labels_of(task))
         self.last = nn.Linear(width, num_outputs)
         model.architecture.initialization.apply(self, model.architecture.num_hidden_layers)
         if (

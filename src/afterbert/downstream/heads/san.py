@@ -25,7 +25,7 @@ from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule
 from afterbert.downstream.heads.pooled import Pooled
 from afterbert.downstream.prepared import Prepared
-from afterbert.downstream.tasks import Task
+from afterbert.downstream.tasks import Task, labels_of
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class SanModule(HeadModule):
         self.first_look = nn.Linear(width, 1, bias=False)
         self.question = nn.Linear(width, width, bias=False)
         self.dropout = nn.Dropout(config.dropout)
-        self.last = nn.Linear(4 * width, len(task.labels))  # type: ignore[attr-defined]
+        self.last = nn.Linear(4 * width, len(labels_of(task)))
         model.architecture.initialization.apply(self, model.architecture.num_hidden_layers)
         self.memory = nn.GRUCell(width, width)
         weights = None if class_weights is None else torch.as_tensor(class_weights, dtype=torch.float32)

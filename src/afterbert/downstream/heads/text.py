@@ -26,7 +26,7 @@ from afterbert.downstream.generation import Generation
 from afterbert.downstream.heads import Head, HeadModule
 from afterbert.downstream.heads._t5_formats import FORMATS, format_of
 from afterbert.downstream.prepared import Prepared, one_row_each
-from afterbert.downstream.tasks import Task
+from afterbert.downstream.tasks import Task, labels_of
 from afterbert.downstream.writing import Start, ToWrite, Writer, end_of, usual_start
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder_decoder import EncoderDecoder
@@ -121,7 +121,7 @@ class Text(Head):
         if task.head == "pooled":
             # A tokenizer may give a class name back in other letters or with other spaces.
             tokenizer = to_write.tokenizer
-            written = {label: task.target_text(label) for label in task.labels}  # type: ignore[attr-defined]
+            written = {label: task.target_text(label) for label in labels_of(task)}
             known = {tokenizer.decode(tokenizer.encode(text)).strip(): text for text in written.values()}
             texts = [known.get(text, text) for text in texts]
         if task.head in ("score", "choice"):

@@ -23,7 +23,7 @@ from afterbert.downstream.codec import Codec, Stretches
 from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule, label_numbers
 from afterbert.downstream.prepared import Prepared, one_row_each
-from afterbert.downstream.tasks import Task
+from afterbert.downstream.tasks import Task, labels_of
 from afterbert.text.encoding import Encoded
 
 _NO_TAG = -1
@@ -62,7 +62,7 @@ class Token(Head):
     def predictions(
         self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
     ) -> list[Any]:
-        labels: tuple[str, ...] = task.labels  # type: ignore[attr-defined]
+        labels = labels_of(task)
         rows, word = prepared.rows, prepared.rows.planes["word"]
         starts = starts_of(np.array([len(example.texts) for example in examples]))
         guesses = np.full(starts[-1], labels.index("O") if "O" in labels else 0)
@@ -80,7 +80,7 @@ class TokenModule(HeadModule):
     def __init__(self, config: Token, task: Task, model: Model, *, class_weights: np.ndarray | None):
         super().__init__()
         self.dropout = nn.Dropout(config.dropout)
-        self.last = nn.Linear(model.architecture.hidden_size, len(task.labels))  # type: ignore[attr-defined]
+        self.last = nn.Linear(model.architecture.hidden_size, len(labels_of(task)))
         model.architecture.initialization.apply(self, model.architecture.num_hidden_layers)
         weights = None if class_weights is None else torch.as_tensor(class_weights, dtype=torch.float32)
         self.register_buffer("class_weights", weights, persistent=False)

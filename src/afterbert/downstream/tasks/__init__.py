@@ -112,3 +112,14 @@ class Task(ABC):
         """
         named = (f"{name}: {text}" for name, text in zip(self.text_names, example.texts))
         return " ".join([prefix, *named] if prefix else named)
+
+
+class Labelled(Task, ABC):
+    """A task whose labels are made of names from a fixed set: `labels`, empty until `settled`."""
+
+    labels: tuple[str, ...]
+
+
+def labels_of(task: Task) -> tuple[str, ...]:
+    """The names that its labels are made of; none where they are numbers, places or texts."""
+    return task.labels if isinstance(task, Labelled) else ()

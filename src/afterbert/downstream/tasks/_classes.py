@@ -3,22 +3,71 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
 
 from afterbert.base.errors import UserError
-from afterbert.downstream.columns import is_number
-from afterbert.downstream.example import Baseline, Example
+from afterbert.downstream.columns import is_number, profile
+from afterbert.downstream.example import Baseline, Example, Findings
+from afterbert.downstream.formats import Table
 from afterbert.downstream.metrics import Metric
 from afterbert.downstream.metrics.accuracy import Accuracy
 from afterbert.downstream.metrics.f1 import F1
 from afterbert.downstream.metrics.matthews import Matthews
+from afterbert.downstream.tasks import Head, Labelled
 
 # How data sets write "nobody knows": empty, SNLI's `-`, CoNLL's `_`.
 _NO_LABEL = ("", "-", "_", "None", "null")
 
 # A prediction that equals no label.
 NO_CLASS = "<none of the labels>"
+
+
+@dataclass(frozen=True)
+class Classification(Labelled):
+    """label and prediction: a class name. label_words: class -> the word a text-to-text model writes for it. Its texts
+    are its parts but the label, in order."""
+
+    label_part: ClassVar[str | None] = "label"
+    head: ClassVar[Head] = "pooled"
+
+    labels: tuple[str, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+    label_words: dict[str, str] = field(default_factory=dict)
+
+    def example(
+        self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings
+    ) -> Example:
+        """The texts and the class name."""
+        texts = tuple(str(record.get(columns[part]) or "") for part in self.parts if part != "label")
+        label = record.get(columns["label"]) if "label" in columns else None
+        return Example(key, texts, class_label(label))
+
+    def fits(self, table: Table, columns: Mapping[str, str]) -> bool:
+        """Labels that are no grades."""
+        return profile(table.column(columns["label"])) != "number"
+
+    def settled(self, examples: Sequence[Example]) -> Self:
+        """Labels from the examples, metrics from the labels."""
+        labels = self.labels or label_names(examples)
+        return replace(self, labels=labels, metrics=self.metrics or class_metrics(labels))
+
+    def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
+        """The most frequent class."""
+        return majority(train, examples, self.labels)
+
+    def target_text(self, label: Any) -> str:
+        """The class name, or its word."""
+        return self.label_words.get(label, label)
+
+    def read_answer(self, written: str) -> Any:
+        """The class of that name."""
+        return read_class(written, self.labels, self.label_words)
+
+    def is_answer(self, prediction: Any) -> bool:
+        """One of the classes."""
+        return prediction in self.labels
 
 
 def class_label(value: Any) -> str | None:

@@ -3,65 +3,20 @@ MRPC, QNLI)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
-from afterbert.downstream.columns import profile
-from afterbert.downstream.example import Baseline, Example, Findings
-from afterbert.downstream.formats import Table
-from afterbert.downstream.metrics import Metric
-from afterbert.downstream.tasks import Head, Task
-from afterbert.downstream.tasks._classes import class_label, class_metrics, label_names, majority, read_class
+from afterbert.downstream.example import Example
+from afterbert.downstream.tasks._classes import Classification
 
 
 @dataclass(frozen=True)
-class PairClassification(Task):
-    """texts: first and second. label and prediction: a class name. label_words: class -> the word a
-    text-to-text model writes for it."""
+class PairClassification(Classification):
+    """texts: first and second."""
 
     parts: ClassVar[tuple[str, ...]] = ("first", "second", "label")
-    label_part: ClassVar[str | None] = "label"
-    head: ClassVar[Head] = "pooled"
     precedence: ClassVar[int] = 3
     text_names: ClassVar[tuple[str, ...]] = ("sentence1", "sentence2")
-
-    labels: tuple[str, ...] = ()
-    metrics: tuple[Metric, ...] = ()
-    label_words: dict[str, str] = field(default_factory=dict)
-
-    def example(
-        self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings
-    ) -> Example:
-        """Both texts and the class name."""
-        texts = tuple(str(record.get(columns[part]) or "") for part in ("first", "second"))
-        label = record.get(columns["label"]) if "label" in columns else None
-        return Example(key, texts, class_label(label))
-
-    def fits(self, table: Table, columns: Mapping[str, str]) -> bool:
-        """Labels that are no grades."""
-        return profile(table.column(columns["label"])) != "number"
-
-    def settled(self, examples: Sequence[Example]) -> PairClassification:
-        """Labels from the examples, metrics from the labels."""
-        labels = self.labels or label_names(examples)
-        return replace(self, labels=labels, metrics=self.metrics or class_metrics(labels))
-
-    def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
-        """The most frequent class."""
-        return majority(train, examples, self.labels)
-
-    def target_text(self, label: Any) -> str:
-        """The class name, or its word."""
-        return self.label_words.get(label, label)
-
-    def read_answer(self, written: str) -> Any:
-        """The class of that name."""
-        return read_class(written, self.labels, self.label_words)
-
-    def is_answer(self, prediction: Any) -> bool:
-        """One of the classes."""
-        return prediction in self.labels
 
     def invented(self) -> tuple[Example, ...]:
         """What follows from what."""

@@ -14,7 +14,7 @@ from afterbert.downstream.formats import Table
 from afterbert.downstream.metrics import Metric
 from afterbert.downstream.metrics.entity_f1 import EntityF1
 from afterbert.downstream.metrics.tag_accuracy import TagAccuracy
-from afterbert.downstream.tasks import Head, Task
+from afterbert.downstream.tasks import Head, Labelled
 from afterbert.downstream.tasks._classes import label_names
 
 Scheme = Literal["none", "bio", "bioes"]
@@ -24,7 +24,7 @@ _NO_TAG = ("", "_")
 
 
 @dataclass(frozen=True)
-class Tagging(Task):
+class Tagging(Labelled):
     """texts: the words. label and prediction: a tuple of tags. labels: the tags. scheme: what the tags mean;
     left out, it is looked at: entities are scored where every tag is `O`, `B-`, `I-`, `E-` or `S-` something,
     else single tags.
