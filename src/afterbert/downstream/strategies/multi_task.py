@@ -17,6 +17,7 @@ class MultiTask(Strategy):
     """
 
     has_second: ClassVar[bool] = False
+
     def mixed(
         self, target: str, *, tasks: Sequence[str], texts: Sequence[str], groups: Mapping[str, str]
     ) -> tuple[str, ...]:
