@@ -7,7 +7,8 @@ import tempfile
 from pathlib import Path
 
 from afterbert.base.errors import UserError
-from afterbert.cli.pipeline import prepare_with_bar, print_figures
+from afterbert.cli.pipeline import print_figures
+from afterbert.cli.preparing import prepare_with_bar
 from afterbert.cli.terminal import console, safe
 from afterbert.probes.count_baselines import CountBaselines
 from afterbert.probes.folder import MaskedModel

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from afterbert.base.config import build, digest, to_plain
-from afterbert.base.errors import UserError, did_you_mean
-from afterbert.base.plugins import name_of, names
+from afterbert.base.config import digest, to_plain
+from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
-from afterbert.base.tree import Node
 from afterbert.cli.mixes import is_store, mixing_of, stores_together, tell_mix
+from afterbert.cli.preparing import prepare_with_bar
 from afterbert.cli.runs import run_folder_for
-from afterbert.cli.terminal import bar, console, safe
+from afterbert.cli.terminal import console, safe
 from afterbert.cli.watch import Watch
 from afterbert.interop.importing import Imported, import_folder
 from afterbert.probes.figure import Figure
@@ -28,10 +26,6 @@ from afterbert.recipes.recipe import Resolved, resolve, sizes_of
 from afterbert.recipes.without_training import Closing
 from afterbert.report import write_report
 from afterbert.text.from_paths import sources_for
-from afterbert.text.joining import merge_shards
-from afterbert.text.planes import Plane
-from afterbert.text.prepare import add_plane, make_tokenizer, prepare
-from afterbert.text.shards import Shard, prepare_shard
 from afterbert.text.sources import Source
 from afterbert.text.store import Store
 from afterbert.text.tokenizers import TokenizerRecipe
@@ -225,124 +219,6 @@ def store_for(request: Request, tokenizer: TokenizerRecipe) -> Store:
         console.print(f"tokens: {out} (prepared before)")
         return store
     return prepare_with_bar(sources, out, tokenizer=tokenizer)
-
-
-def prepare_with_bar(
-    sources: Sequence[Source],
-    out: Path,
-    *,
-    tokenizer: TokenizerRecipe,
-    processes: int | None = None,
-    quiet: bool = False,
-    **options: Any,
-) -> Store:
-    """`prepare` with a progress bar, then the closing table; nothing is printed when `quiet`."""
-    processes = processes or os.cpu_count() or 1
-    if quiet:
-        return prepare(sources, out, tokenizer=tokenizer, processes=processes, **options)
-    with bar(1.0, "preparing") as progress:
-
-        def watch(done: float, total: float, phase: str) -> None:
-            progress.to(done, phase, total=total)
-
-        store = prepare(sources, out, tokenizer=tokenizer, processes=processes, progress=watch, **options)
-    console.print(safe(store.tally.table()))
-    console.print(f"tokens: {out}")
-    return store
-
-
-def make_tokenizer_with_bar(
-    sources: Sequence[Source],
-    out: Path,
-    *,
-    tokenizer: TokenizerRecipe,
-    processes: int | None = None,
-    **options: Any,
-) -> None:
-    """Only the tokenizer, with a progress bar."""
-    with bar(1.0, "preparing") as progress:
-        make_tokenizer(
-            sources,
-            out,
-            tokenizer=tokenizer,
-            processes=processes or os.cpu_count() or 1,
-            progress=lambda done, total, phase: progress.to(done, phase, total=total),
-            **options,
-        )
-    console.print(f"tokenizer: {out}")
-
-
-def prepare_shard_with_bar(
-    sources: Sequence[Source],
-    out: Path,
-    shard: Shard,
-    *,
-    tokenizer: TokenizerRecipe,
-    processes: int | None = None,
-    **options: Any,
-) -> None:
-    """One shard, with a progress bar."""
-    with bar(1.0, "preparing") as progress:
-        prepare_shard(
-            sources,
-            out,
-            shard,
-            tokenizer=tokenizer,
-            processes=processes or os.cpu_count() or 1,
-            progress=lambda done, total, phase: progress.to(done, phase, total=total),
-            **options,
-        )
-    console.print(f"shard {shard}: {out}")
-
-
-def merge_with_bar(shards: Sequence[Path], out: Path) -> Store:
-    """The store of all shards, with a progress bar, then the closing table."""
-    with bar(1.0, "merging") as progress:
-        store = merge_shards(
-            shards, out, progress=lambda done, total, phase: progress.to(done, phase, total=total)
-        )
-    console.print(safe(store.tally.table()))
-    console.print(f"tokens: {out}")
-    return store
-
-
-def add_plane_with_bar(
-    sources: Sequence[Source], out: Path, plane: Plane, *, processes: int | None = None
-) -> None:
-    """One more annotation for a finished store, with a progress bar."""
-    with bar(1.0, "adding a plane") as progress:
-        add_plane(
-            out,
-            sources,
-            plane,
-            processes=processes or os.cpu_count() or 1,
-            progress=lambda done, total, phase: progress.to(done, phase, total=total),
-        )
-    console.print(f"{out} has the plane {name_of(plane)} now")
-
-
-def tokenizer_from(written: str, vocab_size: int | None) -> TokenizerRecipe:
-    """A tokenizer to train, by its name, or one that exists, by its folder or hub name. Raises UserError."""
-    if written in names(TokenizerRecipe) and written != "pretrained":
-        settings = {"type": written} | ({"vocab_size": vocab_size} if vocab_size else {})
-        return named(TokenizerRecipe, settings, "--tokenizer")
-    if vocab_size is not None:
-        raise UserError(
-            f"--vocab-size is for a tokenizer that is trained; '{written}' has its own vocabulary"
-        )
-    if not Path(written).is_dir() and "/" not in written:
-        trained = [name for name in names(TokenizerRecipe) if name != "pretrained"]
-        raise UserError(
-            f"'{written}' is neither a folder nor a tokenizer to train; {did_you_mean(written, trained)}"
-        )
-    return PretrainedTokenizer(name=written)
-
-
-def named(kind: Any, settings: Mapping[str, Any], option: str) -> Any:
-    """An instance of a config or plug-in from the values of an option. Raises UserError that names the
-    option."""
-    tree = Node({key: Node(value, option) for key, value in settings.items()}, option)
-    return build(kind, tree)
 
 
 def _opened(request: Request) -> tuple[RunFolder, Resolved, Store]:

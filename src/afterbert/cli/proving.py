@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from rich.table import Table
 
-from afterbert.cli.pipeline import prepare_with_bar
+from afterbert.cli.preparing import prepare_with_bar
 from afterbert.cli.proof import Proof, Say, Verdict, interruptions, proof_recipe
 from afterbert.cli.terminal import Lines, console, safe
 from afterbert.recipes.recipe import Recipe

@@ -43,7 +43,7 @@ def adapt_vocabulary(
 
     from afterbert.base.errors import UserError, did_you_mean
     from afterbert.cli.adapting import How, Units, adapt
-    from afterbert.cli.pipeline import tokenizer_from
+    from afterbert.cli.preparing import tokenizer_from
     from afterbert.cli.terminal import console, safe
     from afterbert.text.from_paths import sources_for
 

@@ -34,7 +34,7 @@ def export(
     """
     from afterbert.base.errors import UserError
     from afterbert.cli.exporting import Exportable
-    from afterbert.cli.pipeline import named
+    from afterbert.cli.preparing import named
     from afterbert.cli.terminal import console
     from afterbert.interop.folder import write_tokenizer
     from afterbert.interop.onnx import export_onnx

@@ -102,7 +102,7 @@ def prepare(
     """
     from afterbert.base.errors import UserError
     from afterbert.cli.listed import planes_named, print_beginning, print_coverage
-    from afterbert.cli.pipeline import (
+    from afterbert.cli.preparing import (
         add_plane_with_bar,
         make_tokenizer_with_bar,
         merge_with_bar,
