@@ -6,7 +6,7 @@
     python benchmarks/fine_tuned_tasks.py --parts table            # the tables again, from what is known
 
 Parts: `trainer`, SST-2 with us and with Hugging Face Trainer, three seeds each (cells of finetune_speed.py);
-`minilm`, the other tasks with MiniLM, one seed; `worth`, six tasks, three seeds, from the pre-trained model and from
+`minilm`, the other tasks with MiniLM, one seed; `worth`, eight tasks, three seeds, from the pre-trained model and from
 random weights. A stopped part goes on where it was; a finished cell is kept in `--results` and not run again. The
 tables go into docs/tasks.md.
 """
@@ -56,6 +56,8 @@ WORTH = (
     Cell("QNLI part", "qnli_part", "dev", 3, 5e-4),
     Cell("WNUT-17", "wnut17", "dev", 5, 1e-3),
     Cell("UD English tags", "ud_pos", "dev", 3, 1e-3, share=0.25),
+    Cell("BANKING77", "banking77", "test", 5, 1e-3, length=64),
+    Cell("STS-B", "stsb", "dev", 3, 5e-4),
 )
 
 

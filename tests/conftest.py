@@ -2,7 +2,13 @@
 
 import os
 
+from hypothesis import settings
+
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("afterbert", deadline=None)
+settings.load_profile("afterbert")

@@ -42,7 +42,7 @@ def test_what_was_fitted_is_said_kept_and_below_what_the_user_says(
     found = []
     with store_of_text(TEXT, tmp_path / "tokenizer") as store:
         for overrides in ((), (), (("training.batch_size", "8"),)):
-            request = Request(overrides=(("training.budget", "100h"), *overrides), out=tmp_path / "runs")
+            request = Request(overrides=(("training.budget", "20h"), *overrides), out=tmp_path / "runs")
             resolved = resolve("laptop", overrides=request.overrides)
             found.append(
                 fitted_to_budget(request, resolved, store, processes=Alone(), device=torch.device("cpu"))

@@ -25,7 +25,9 @@ def author(kind, **tokenizer_settings):
     with torch.no_grad():
         for parameter in made.backbone.parameters():
             parameter.mul_(6)  # so that texts differ
-        made.backbone.embeddings.token.weight[made.end] = 0  # else a BART, which begins with it, only repeats it
+        made.backbone.embeddings.token.weight[made.end] = (
+            0  # else a BART, which begins with it, only repeats it
+        )
     return made
 
 

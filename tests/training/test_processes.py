@@ -124,6 +124,7 @@ def by_one(tmp_path_factory):
     return path
 
 
+@pytest.mark.timeout(600)  # several processes, each importing torch
 class TestTogether:
     pytestmark = needs_others
 

@@ -20,7 +20,7 @@ def generate(
         Literal["sample", "greedy", "beam"], typer.Option(help="How each piece is chosen.")
     ] = "sample",
     temperature: Annotated[
-        float | None, typer.Option(help="Of draws; below 1 bolder, above 1 wilder.")
+        float | None, typer.Option(help="Of draws: below 1 keeps to what is likely, above 1 dares more.")
     ] = None,
     top_k: Annotated[int | None, typer.Option(help="Draw from so many likeliest pieces.")] = None,
     top_p: Annotated[

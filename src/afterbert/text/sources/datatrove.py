@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -194,11 +193,16 @@ def _cuts(piece_ids: np.ndarray, decoder: Decoder, most_bytes: int) -> np.ndarra
     return np.unique(begins[places][begins[places] > 0])
 
 
-@cache
+_decoders: dict[str, Decoder] = {}  # tokenizer digest -> the last one made; a folder's tokenizer may change
+
+
+def _decoder(recipe: TokenizerRecipe) -> Decoder:
+    tokenizer = _tokenizer(recipe)
+    if tokenizer.digest not in _decoders:
+        _decoders.clear()
+        _decoders[tokenizer.digest] = Decoder(tokenizer)
+    return _decoders[tokenizer.digest]
+
+
 def _tokenizer(recipe: TokenizerRecipe) -> Tokenizer:
     return recipe.make([], corpus_bytes=0)
-
-
-@cache
-def _decoder(recipe: TokenizerRecipe) -> Decoder:
-    return Decoder(_tokenizer(recipe))
