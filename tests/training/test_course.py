@@ -68,6 +68,15 @@ def test_a_time_too_short_for_a_step_still_makes_one():
     )
 
 
+def test_a_time_that_other_things_eat_is_told():
+    training = toy_training(Budget(30, "seconds"), evaluate_every=Budget(10, "seconds"))
+    rates = Rates(50.0, 2.5, None, 0.1)
+    slow, quick = Timing(0.1, 8.0, 0.1, 9.0), Timing(0.1, 0.1, 0.1, 1.0)
+    told = courses.said_of_short(courses.lay_out(training, rates, slow), slow)
+    assert told is not None and "each evaluation takes 8.0 s" in told
+    assert courses.said_of_short(courses.lay_out(training, rates, quick), quick) is None
+
+
 def test_intervals():
     course = Course(Budget(100, "seconds"), 1000, Rates(50.0, 2.5, None, 0.09))
     assert course.every(None) is None

@@ -128,6 +128,18 @@ def lay_out(training: Training, rates: Rates, timing: Timing | None = None) -> C
     return course
 
 
+def said_of_short(course: Course, timing: Timing) -> str | None:
+    """What to tell the user where less than half of a time is left for training; None elsewhere."""
+    budget = course.budget
+    share = course.total_steps * timing.step / budget.amount
+    if budget.unit != "seconds" or share >= 0.5:
+        return None
+    return (
+        f"of {budget} only {share:.0%} is training ({course.total_steps:,} steps): what came before took {timing.spent:.0f} s, "
+        f"each evaluation takes {timing.evaluation:.1f} s; give a longer budget, or a longer training.evaluate_every"
+    )
+
+
 def _steps_in(seconds: float, training: Training, rates: Rates, timing: Timing) -> float:
     """Steps that fit into a time, with the evaluations and checkpoints that will be made in it."""
     free = seconds - timing.spent - timing.evaluation - timing.checkpoint

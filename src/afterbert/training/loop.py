@@ -231,7 +231,10 @@ class Loop:
 
     def _lay_out(self, timing: Timing | None) -> None:
         rates = courses.rates_of(self.feed, flops_per_step=self.flops_per_step, timing=timing)
-        courses.lay_out(self.training, rates, timing).save(self.run.course)
+        course = courses.lay_out(self.training, rates, timing)
+        course.save(self.run.course)
+        if timing and (said := courses.said_of_short(course, timing)):
+            self._note(said)
 
     def _try_out(self) -> tuple[float, float]:
         """Real steps and a checkpoint of full size, all undone again. Returns the seconds of a step and of a
