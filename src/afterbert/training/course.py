@@ -135,8 +135,8 @@ def said_of_short(course: Course, timing: Timing) -> str | None:
     if budget.unit != "seconds" or share >= 0.5:
         return None
     return (
-        f"of {budget} only {share:.0%} is training ({course.total_steps:,} steps): what came before took {timing.spent:.0f} s, "
-        f"each evaluation takes {timing.evaluation:.1f} s; give a longer budget, or a longer training.evaluate_every"
+        f"of {budget} only {share:.0%} is training ({course.total_steps:,} steps): what came before took "
+        f"{timing.spent:.0f} s, each evaluation takes {timing.evaluation:.1f} s; give a longer budget, or a longer training.evaluate_every"
     )
 
 
