@@ -134,10 +134,9 @@ def said_of_short(course: Course, timing: Timing) -> str | None:
     share = course.total_steps * timing.step / budget.amount
     if budget.unit != "seconds" or share >= 0.5:
         return None
-    return (
-        f"of {budget} only {share:.0%} is training ({course.total_steps:,} steps): what came before took "
-        f"{timing.spent:.0f} s, each evaluation takes {timing.evaluation:.1f} s; give a longer budget, or a longer training.evaluate_every"
-    )
+    left = f"of {budget} only {share:.0%} is training ({course.total_steps:,} steps)"
+    taken = f"what came before took {timing.spent:.0f} s, each evaluation takes {timing.evaluation:.1f} s"
+    return f"{left}: {taken}; give a longer budget, or a longer training.evaluate_every"
 
 
 def _steps_in(seconds: float, training: Training, rates: Rates, timing: Timing) -> float:
