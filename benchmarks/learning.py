@@ -3,7 +3,7 @@
     python benchmarks/learning.py speed                    # tokens a second of both, in turn: on an idle machine
     python benchmarks/learning.py run --minutes 10 60      # ours 10 minutes, stock 60, one seed
     python benchmarks/learning.py run --minutes 5 30 --seeds 0 1 2
-    python benchmarks/learning.py table                    # what is known so far; also into docs/learning.md
+    python benchmarks/learning.py table                    # what is known so far, into docs/learning.md
 
 A minute of training is a number of steps: those that the side does in a minute at the speed that `speed` measured,
 each side in its faster precision. So a cell may be run on a busy machine, stopped (`run` again goes on) and compared
@@ -34,6 +34,16 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "learning.json"
 PAGE = ROOT / "docs" / "learning.md"
 DATA = ROOT.parent / "shared" / "data"
+PAGE_TEXT = """# Quality per minute
+
+What the same minutes of training on the same text are worth: stock Hugging Face Trainer with BERT's recipe, and
+`--recipe laptop`. Both have the same pieces and the size `tiny`; a minute is the number of steps that each side
+does in a minute on the measured machine, alone on it. All figures come from held-out text or dev sets and are
+measured alike, from the saved model folders. Written by `python benchmarks/learning.py table`; the head of that
+file says what the stock side is.
+
+{table}
+"""
 LENGTH, STOCK_BATCH, STOCK_RATE = 128, 32, 1e-3
 TASKS = {
     "sst2": {"rows": None, "epochs": "2", "metric": "accuracy"},
@@ -379,10 +389,7 @@ def write_table() -> str:
             row.append(f"{scale * statistics.mean(values):.{digits}f}{spread}{unit}")
         lines.append("| " + " | ".join(row) + " |")
     table = "\n".join(lines)
-    if PAGE.is_file():
-        page = PAGE.read_text()
-        before, rest = page.split("<!-- table -->")[0], page.split("<!-- end of table -->")[1]
-        PAGE.write_text(f"{before}<!-- table -->\n{table}\n<!-- end of table -->{rest}")
+    PAGE.write_text(PAGE_TEXT.format(table=table))
     return table
 
 
