@@ -110,7 +110,7 @@ def read_json(path: Path, limit: int) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
     except FileNotFoundError:
         raise UserError(
-            f"{path} is missing; give the folder of a model that Hugging Face transformers saved"
+            f"{path} is missing; name a run folder, or a model's folder as Hugging Face transformers saves it"
         ) from None
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise UserError(f"{path} is no JSON that can be read: {error}") from None

@@ -150,9 +150,10 @@ class Policy:
         reasons = ", ".join(f"{why} {count:,}" for why, count in sorted(tally.dropped.items()))
         if not tally.kept:
             found = f"all {tally.documents:,} documents were dropped ({reasons})"
-            raise UserError(
-                f"{found if reasons else 'no text was found'}; check the paths and the kind of file"
+            nothing = (
+                f"no text was found in {sum(tally.files.values()):,} files of {tally.bytes:,} bytes in all"
             )
+            raise UserError(f"{found if reasons else nothing}; check the paths and the kind of file")
         if tally.dropped_share > self.max_dropped_share:
             raise UserError(
                 f"{tally.dropped_share:.1%} of the documents were dropped ({reasons}), max_dropped_share is "
