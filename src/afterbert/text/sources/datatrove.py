@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -193,16 +194,21 @@ def _cuts(piece_ids: np.ndarray, decoder: Decoder, most_bytes: int) -> np.ndarra
     return np.unique(begins[places][begins[places] > 0])
 
 
-_decoders: dict[str, Decoder] = {}  # tokenizer digest -> the last one made; a folder's tokenizer may change
+def _tokenizer(recipe: TokenizerRecipe) -> Tokenizer:
+    return _read(recipe, _version(recipe))[0]
 
 
 def _decoder(recipe: TokenizerRecipe) -> Decoder:
-    tokenizer = _tokenizer(recipe)
-    if tokenizer.digest not in _decoders:
-        _decoders.clear()
-        _decoders[tokenizer.digest] = Decoder(tokenizer)
-    return _decoders[tokenizer.digest]
+    return _read(recipe, _version(recipe))[1]
 
 
-def _tokenizer(recipe: TokenizerRecipe) -> Tokenizer:
-    return recipe.make([], corpus_bytes=0)
+def _version(recipe: TokenizerRecipe) -> tuple[Path, int] | None:
+    """Which file this is, for one on disk: the same name may mean another one later."""
+    file = Path(getattr(recipe, "name", ""), "tokenizer.json")
+    return (file.resolve(), file.stat().st_mtime_ns) if file.is_file() else None
+
+
+@cache
+def _read(recipe: TokenizerRecipe, version: tuple[Path, int] | None) -> tuple[Tokenizer, Decoder]:
+    tokenizer = recipe.make([], corpus_bytes=0)
+    return tokenizer, Decoder(tokenizer)
