@@ -139,7 +139,7 @@ def _write(out: Path, new: Imported, backbone: nn.Module, lm_head: nn.Module, to
             lm_head,
             vocabulary=tokenizer.vocabulary,
             tokenizer=Path(scratch),
-            **heads_of(new),  # type: ignore[arg-type]
+            **heads_of(new),
             family=Own() if new.model_type == Own().model_type else family_named(new.model_type),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -29,7 +30,7 @@ class Exportable:
     architecture: Architecture
     backbone: nn.Module
     lm_head: nn.Module
-    heads: Mapping[str, nn.Module]
+    heads: Mapping[str, Any]
     trained: tuple[str, ...]
     vocabulary: Vocabulary
     tokenizer: Path
@@ -52,7 +53,7 @@ class Exportable:
             vocabulary=self.vocabulary,
             tokenizer=self.tokenizer,
             family=chosen,
-            **self.heads,  # type: ignore[arg-type]
+            **self.heads,
         )
 
 
@@ -94,7 +95,7 @@ def _of_folder(source: Path) -> Exportable:
     )
 
 
-def heads_of(imported: Imported) -> dict[str, nn.Module]:
+def heads_of(imported: Imported) -> dict[str, Any]:
     """The heads a folder holds beside the language-model head, with their weights."""
     width = imported.architecture.hidden_size
     states = {name: getattr(imported, name) for name in ("pooler", "pair_head", "detection_head")}

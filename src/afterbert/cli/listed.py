@@ -40,12 +40,12 @@ def planes_named(written: str, lists: Mapping[str, str | None], case: str | None
 
 def _built(name: str, file: str | None, case: str | None, option: str) -> Plane:
     if file is None:
-        return build(Plane, Node({"type": Node(name, option)}, option))  # type: ignore[type-abstract]
+        return build(Plane, Node({"type": Node(name, option)}, option))
     origin = _OPTION[name]
     settings = {"type": Node(name, origin), "file": Node(file, origin)}
     if case is not None:
         settings["case"] = Node(case, "--list-case")
-    return build(Plane, Node(settings, origin))  # type: ignore[type-abstract]
+    return build(Plane, Node(settings, origin))
 
 
 def print_coverage(store: Path, planes: Sequence[Plane]) -> None:

@@ -105,7 +105,7 @@ def strategies_of(written: Sequence[str]) -> dict[str, Strategy]:
             found |= {name: find(Strategy, name)() for name in ALL}
             continue
         if word.startswith("{"):
-            made = build(Strategy, parse(word, label="strategy"))  # type: ignore[type-abstract]
+            made = build(Strategy, parse(word, label="strategy"))
         else:
             plain = word.replace("-", "_")
             if plain not in names(Strategy):

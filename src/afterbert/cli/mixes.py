@@ -51,7 +51,7 @@ def mixing_of(settings: Sequence[tuple[str, str]]) -> Mixing:
     tree = Node({"mixing": Node({"type": Node("proportional", "default")}, "default")}, "default")
     for key, value in settings:
         tree = override(tree, key, value)
-    return build(Mixing, tree.value["mixing"])  # type: ignore[type-abstract]
+    return build(Mixing, tree.value["mixing"])
 
 
 def stores_together(texts: Sequence[str], mixing: Mixing, root: Path) -> Store:

@@ -76,8 +76,8 @@ def load_finetuned(name: str | Path, *, device: torch.device | str = "cpu") -> L
     tasks: dict[str, Task] = {}
     heads: dict[str, Head] = {}
     for one in answers["tasks"]:
-        tasks[one] = config.build(Task, located(answers["tasks"][one], origin))  # type: ignore[type-abstract]
-        heads[one] = config.build(Head, located(answers["heads"][one], origin))  # type: ignore[type-abstract]
+        tasks[one] = config.build(Task, located(answers["tasks"][one], origin))
+        heads[one] = config.build(Head, located(answers["heads"][one], origin))
     summary: Summary | None = answers["summary"]
     module = TaskModule(model, _built(model, tasks, heads, summary))
     module.heads.load_state_dict(load_file(path / HEADS))

@@ -67,7 +67,7 @@ def architecture_in(plain: Any, origin: str) -> Architecture:
     if not isinstance(plain, Mapping):
         raise UserError(f"{origin} has no architecture tree; it was not written by afterbert")
     check_sizes(plain, origin)
-    found: Architecture = trees.build(Architecture, _node(plain, origin))  # type: ignore[type-abstract]
+    found: Architecture = trees.build(Architecture, _node(plain, origin))
     return found
 
 

@@ -89,7 +89,7 @@ class MixtureStore(Store):
                 raise UserError(
                     f"{one['path']} is another store than the one that {path} mixes; name the stores again"
                 )
-        mixing = build(Mixing, parse(json.dumps(law), label=str(path)))  # type: ignore[type-abstract]
+        mixing = build(Mixing, parse(json.dumps(law), label=str(path)))
         return cls(folder, stores, mixing)
 
     def split(self, name: str) -> JoinedSplit:

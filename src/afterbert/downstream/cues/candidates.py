@@ -19,7 +19,7 @@ from afterbert.downstream.author import Author
 from afterbert.downstream.cues import Cue
 from afterbert.downstream.example import Example
 from afterbert.downstream.likelihood import log_chances
-from afterbert.downstream.tasks import Task
+from afterbert.downstream.tasks import Task, labels_of
 from afterbert.downstream.tasks.pair_classification import PairClassification
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification
 
@@ -38,7 +38,7 @@ class Candidates(Cue):
     def answers(
         self, author: Author, task: Task, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
     ) -> list[Any]:
-        labels: Sequence[Any] = task.labels  # type: ignore[attr-defined]
+        labels = labels_of(task)
         if self.words and len(self.words) != len(labels):
             shown = ", ".join(map(str, labels[:8]))
             raise UserError(

@@ -23,7 +23,7 @@ class Spearman(Metric):
 
     def statistics(self, predictions: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
         """[N, 6]: those of Pearson for the ranks."""
-        return Pearson().statistics(_ranks(predictions), _ranks(truths))  # type: ignore[arg-type]
+        return Pearson().statistics(_ranks(predictions).tolist(), _ranks(truths).tolist())
 
     def value(self, sums: np.ndarray) -> np.ndarray:
         """The correlation of the ranks."""
