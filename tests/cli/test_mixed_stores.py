@@ -78,6 +78,10 @@ def test_two_stores_are_mixed_by_a_law(stores, tmp_path, capsys):
     assert said in (tmp_path / "both" / "report.html").read_text()
     assert f"| {said} | {said} |" in (tmp_path / "both" / "report.md").read_text()
     assert run(["pretrain", "--resume", str(tmp_path / "both")]) == 0, "the mixture is found again"
+    capsys.readouterr()
+    assert run(["evaluate", str(tmp_path / "both"), data["store"], "--json"]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    assert set(measured["baselines"]) == {"most_frequent_piece", "left_and_right_neighbour"}
 
 
 @pytest.mark.parametrize(

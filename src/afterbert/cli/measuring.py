@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from afterbert.base.errors import UserError
+from afterbert.cli.mixes import is_store
 from afterbert.cli.pipeline import print_figures
 from afterbert.cli.preparing import prepare_with_bar
 from afterbert.cli.terminal import console, safe
@@ -25,7 +26,7 @@ def print_measures(
     """Figures of a model on texts, as a table or as JSON."""
     model = MaskedModel.load(folder)
     with tempfile.TemporaryDirectory() as scratch:
-        if len(texts) == 1 and Path(texts[0], "store.json").is_file():
+        if len(texts) == 1 and is_store(texts[0]):
             store = Store.open(Path(texts[0]))
             if store.tokenizer.digest != model.tokenizer.digest:
                 raise UserError(

@@ -78,10 +78,11 @@ def pretrain(
     process 0 writes what it comes to.
 
     weights: `backbone` and `lm_head` states to start from in place of fresh ones. closing: labelled data for the
-    closing figures, besides the text itself. Raises UserError for
+    closing figures, besides the text itself; a run that is gone on with remembers its own. Raises UserError for
     whatever the user can mend, before the first step.
     """
-    recipe, closing = resolved.recipe, closing or Closing()
+    recipe, processes = resolved.recipe, processes or Alone()
+    closing = (closing or Closing()).kept_in(run, writes=processes.leads)
     closing.read()
     store = told_languages(recipe, store)
     vocabulary, train_split = store.vocabulary, store.split("train")
@@ -94,7 +95,6 @@ def pretrain(
     for part, state in (weights or {}).items():
         getattr(module, part).load_state_dict(state)
     feed = feed_of(recipe, store, train_split)
-    processes = processes or Alone()
     if processes.size > 1:
         _check_shards(recipe)
     if processes.leads:

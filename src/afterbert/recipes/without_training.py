@@ -3,8 +3,9 @@ probes on frozen states. Cheap enough for the end of every run."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import nn
 
 from afterbert.base.errors import UserError
 from afterbert.base.plugins import name_of
+from afterbert.base.runs import RunFolder, write_atomically
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.downstream.data import TaskData, read
 from afterbert.downstream.find_task import find_task
@@ -50,6 +52,19 @@ class Closing:
         for data in probes:
             check_probe(data)
         return pairs, probes
+
+    def kept_in(self, run: RunFolder, *, writes: bool = True) -> Closing:
+        """This, noted in the run folder for when the run is gone on with; where it is nothing, what was noted there
+        before."""
+        path = run.path / "closing.json"
+        if self != Closing():
+            if writes:
+                write_atomically(path, json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n")
+            return self
+        if not path.is_file():
+            return self
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return Closing(tuple(kept["pairs"]), tuple(kept["probes"]))
 
 
 def closing_figures_without_training(
