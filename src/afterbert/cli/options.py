@@ -12,6 +12,13 @@ from afterbert.base.errors import UserError, did_you_mean
 # Settings of a recipe that stand outside any node.
 _TOP_LEVEL = ("length", "title", "paper", "tokenizer", "model", "objective")
 
+# A test holds these to the plug-in folders, whose classes would take a second to import for a help text.
+KINDS = (
+    "The kind of task, where the guess is wrong: minimal_pairs, multiple_choice, pair_classification, "
+    "question_answering, ranking, regression, sentence_classification, tagging, text_to_text."
+)
+FORMATS = "The files' format, where the guess is wrong: conll, conllu, csv, jsonl, squad, trec, tsv."
+
 RecipeName = Annotated[
     str,
     typer.Option(

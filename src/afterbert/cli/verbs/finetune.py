@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from afterbert.cli.options import FORMATS, KINDS
+
 TAKES_RECIPE_OPTIONS = True
 
 _DATA, _TRAINING, _MANY = "Data", "Training", "Many tasks"
@@ -22,13 +24,14 @@ def finetune(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Where to write; default: below runs/.")
     ] = None,
-    kind: Annotated[
-        str | None, typer.Option(help=KINDS, rich_help_panel=_DATA)
+    kind: Annotated[str | None, typer.Option(help=KINDS, rich_help_panel=_DATA)] = None,
+    format_: Annotated[str | None, typer.Option("--format", help=FORMATS, rich_help_panel=_DATA)] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            help="Which column is what, by name or number: text=review,label=3.", rich_help_panel=_DATA
+        ),
     ] = None,
-    format_: Annotated[
-        str | None, typer.Option("--format", help=FORMATS, rich_help_panel=_DATA)
-    ] = None,
-    columns: Annotated[str | None, typer.Option(help="Which column is what, by name or number: text=review,label=3.", rich_help_panel=_DATA)] = None,
     drop_leaked: Annotated[
         bool,
         typer.Option(
@@ -39,10 +42,14 @@ def finetune(
         float | None, typer.Option(help="Rounds through the training rows; 3.", rich_help_panel=_TRAINING)
     ] = None,
     budget: Annotated[
-        str | None, typer.Option("--budget", "-b", help="In place of --epochs: 5min, 500steps, ...", rich_help_panel=_TRAINING)
+        str | None,
+        typer.Option(
+            "--budget", "-b", help="In place of --epochs: 5min, 500steps, ...", rich_help_panel=_TRAINING
+        ),
     ] = None,
     learning_rate: Annotated[
-        str | None, typer.Option("--learning-rate", "--lr", help="The highest; 5e-5.", rich_help_panel=_TRAINING)
+        str | None,
+        typer.Option("--learning-rate", "--lr", help="The highest; 5e-5.", rich_help_panel=_TRAINING),
     ] = None,
     search_learning_rate: Annotated[
         str | None,
@@ -52,29 +59,40 @@ def finetune(
             rich_help_panel=_TRAINING,
         ),
     ] = None,
-    batch_size: Annotated[str | None, typer.Option(help="Rows a step; 32.", rich_help_panel=_TRAINING)] = None,
+    batch_size: Annotated[
+        str | None, typer.Option(help="Rows a step; 32.", rich_help_panel=_TRAINING)
+    ] = None,
     length: Annotated[
         str | None, typer.Option(help="Pieces a row at most; 128.", rich_help_panel=_TRAINING)
     ] = None,
     seeds: Annotated[
         str | None, typer.Option(help="How many runs, for mean and spread; 1.", rich_help_panel=_TRAINING)
     ] = None,
-    seed: Annotated[str | None, typer.Option(help="The first one's seed; 0.", rich_help_panel=_TRAINING)] = None,
+    seed: Annotated[
+        str | None, typer.Option(help="The first one's seed; 0.", rich_help_panel=_TRAINING)
+    ] = None,
     frozen: Annotated[
         bool, typer.Option("--frozen", help="Only the heads learn.", rich_help_panel=_TRAINING)
     ] = False,
     layer_decay: Annotated[
         str | None,
-        typer.Option(help="A layer's learning rate by that of the one above; 1.0.", rich_help_panel=_TRAINING),
+        typer.Option(
+            help="A layer's learning rate by that of the one above; 1.0.", rich_help_panel=_TRAINING
+        ),
     ] = None,
     class_weights: Annotated[
         str | None, typer.Option(help="none, or balanced; none.", rich_help_panel=_TRAINING)
     ] = None,
     head: Annotated[
         str | None,
-        typer.Option(help="pooled, san, token, span, ..., text (write the answer); by the task.", rich_help_panel=_TRAINING),
+        typer.Option(
+            help="pooled, san, token, span, ..., text (write the answer); by the task.",
+            rich_help_panel=_TRAINING,
+        ),
     ] = None,
-    keep: Annotated[str | None, typer.Option(help="Which weights: last, or best on dev; last.", rich_help_panel=_TRAINING)] = None,
+    keep: Annotated[
+        str | None, typer.Option(help="Which weights: last, or best on dev; last.", rich_help_panel=_TRAINING)
+    ] = None,
     patience: Annotated[
         str | None,
         typer.Option(help="Stop after so many evaluations without a better one.", rich_help_panel=_TRAINING),
@@ -86,7 +104,8 @@ def finetune(
     mixing: Annotated[
         str | None,
         typer.Option(
-            help="proportional, temperature, exponent, equal, fixed, scheduled; proportional.", rich_help_panel=_MANY
+            help="proportional, temperature, exponent, equal, fixed, scheduled; proportional.",
+            rich_help_panel=_MANY,
         ),
     ] = None,
     strategy: Annotated[

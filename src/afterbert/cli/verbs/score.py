@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from afterbert.cli.options import settings_only
+from afterbert.cli.options import KINDS, settings_only
 
 TAKES_RECIPE_OPTIONS = True
 
@@ -25,7 +25,7 @@ def score(
     as_: Annotated[
         str | None, typer.Option("--as", help="Which of the model's tasks, where it answers several.")
     ] = None,
-    kind: Annotated[str | None, typer.Option(help="The kind of task, where the guess is wrong.")] = None,
+    kind: Annotated[str | None, typer.Option(help=KINDS)] = None,
     columns: Annotated[str | None, typer.Option(help="text=review,label=3")] = None,
     cue: Annotated[
         str | None,
