@@ -64,7 +64,8 @@ def split_arguments(
 
 def settings_only(context: typer.Context) -> list[tuple[str, str]]:
     """Recipe settings for a verb that takes no further arguments. Raises UserError."""
-    plain, settings = split_arguments(context.args, own_options(context))
+    taken = [word for word in context.params.values() if isinstance(word, str) and word.startswith("-")]
+    plain, settings = split_arguments([*taken, *context.args], own_options(context))
     if plain:
         raise UserError(f"'{plain[0]}' is not expected here; settings are written --node.key VALUE")
     return settings

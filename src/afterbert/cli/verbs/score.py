@@ -57,9 +57,9 @@ def score(
     from afterbert.cli.cueing import score_by_cue, score_by_probe
     from afterbert.cli.tasking import score_pairs, score_task
 
+    settings = settings_only(context)
     if (task is None) == (pairs is None):
         raise UserError("say what to score: either --task PATH or --pairs FILE")
-    settings = settings_only(context)
     if (cue is not None or probe) and (task is None or (cue is not None and probe)):
         raise UserError("--cue NAME and --probe are two ways to ask a --task; name the task and one of them")
     if task is not None and cue is not None:
