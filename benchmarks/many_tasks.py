@@ -6,8 +6,8 @@
     python benchmarks/many_tasks.py --parts table        # the tables again, from what is known
 
 Parts: `mt_dnn`, three tasks each on its own, together, and together then fine-tuned; `t5`, a small T5 pre-trained on
-running text, then the five strategies and the control on three tasks as text. All take the same number of steps for
-each task. A stopped part goes on where it was; a finished strategy is kept in `--results` and not run again. The tables
+running text, then the five strategies and the control on three tasks as text. Every model that answers has had the same
+number of steps: alone it has them for one task, together three tasks share them. A stopped part goes on where it was; a finished strategy is kept in `--results` and not run again. The tables
 go into docs/many-tasks.md.
 """
 

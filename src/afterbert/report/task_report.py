@@ -125,7 +125,10 @@ def steps_notes(arms: Mapping[str, Any]) -> list[str]:
     told = {name: arm["steps"] for name, arm in arms.items() if arm.get("steps")}
     if told:
         stages = (f"{name} {steps['first']:,} + {steps['second']:,}" for name, steps in told.items())
-        lines.append(f"Steps of the first stage and of each task's own: {'; '.join(stages)}.")
+        lines.append(
+            f"Steps of the first stage, which its tasks share, and of each task's own: {'; '.join(stages)}. Every "
+            "model that answers has had the same number; alone, there is one for each task."
+        )
     return lines
 
 
