@@ -7,6 +7,7 @@ Axes: N rows, D width, V vocabulary.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -65,8 +66,10 @@ def _score(
     at_bias = None if bias is None else bias.to(dtype)
     by_hidden, by_table = torch.empty_like(hidden), torch.zeros_like(table)
     by_bias = None if bias is None else torch.zeros_like(bias)
-    rows = max(1, BLOCK // len(table))
-    for start in range(0, len(hidden), rows):
+    # blocks of equal size: every product reads the whole table, which a few rows left over hardly repay
+    blocks = math.ceil(len(hidden) / max(1, BLOCK // len(table)))
+    rows = math.ceil(len(hidden) / max(1, blocks))
+    for start in range(0, len(hidden), max(1, rows)):
         part = slice(start, start + rows)
         logits = F.linear(narrow[part], weight, at_bias)
         shares = torch.softmax(logits, dim=-1, dtype=wide)
