@@ -17,6 +17,8 @@ from torch.nn import functional as F
 
 #: Logits at a time, 32 MB in float32: larger blocks gain little on a CPU, smaller ones split the products.
 BLOCK = 1 << 23
+# Shares below this lose digits towards the end of float32's range.
+_EXACT = 1e-30
 
 
 def linear_cross_entropy(hidden: Tensor, table: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
@@ -74,9 +76,7 @@ def _score(
         logits = F.linear(narrow[part], weight, at_bias)
         shares = torch.softmax(logits, dim=-1, dtype=wide)
         at = targets[part, None]
-        # log-sum-exp from what is there: the largest share is at least 1 / V, so its logarithm is exact enough
-        norms = logits.amax(-1).to(wide) - shares.amax(-1).log()
-        total += (norms - logits.gather(1, at).squeeze(1).to(wide)).sum()
+        total += _surprises(logits, shares, at).sum()
         if wants_gradients:
             # shares minus one at the target
             by_logits = shares.scatter_add_(1, at, shares.new_full((1, 1), -1.0).expand_as(at))
@@ -89,3 +89,13 @@ def _score(
             else:
                 by_table += by_logits.t() @ narrow[part]
     return total, (by_hidden, by_table, by_bias) if wants_gradients else None
+
+
+def _surprises(logits: Tensor, shares: Tensor, at: Tensor) -> Tensor:
+    """Minus the logarithm of each row's share at its target, [N]; `shares` are the softmax of `logits`."""
+    told = shares.gather(1, at).squeeze(1)
+    if not told.is_cuda and bool((told > _EXACT).all()):
+        return -told.log()
+    # log-sum-exp from what is there: the largest share is at least 1 / V, so its logarithm is exact enough
+    norms = logits.amax(-1).to(shares.dtype) - shares.amax(-1).log()
+    return norms - logits.gather(1, at).squeeze(1).to(shares.dtype)
