@@ -10,7 +10,7 @@ from toy_run import ToyModule, pose, toy_feed, toy_module, toy_training
 from afterbert.training.parallel import Single
 from afterbert.training.precision import Precision
 from afterbert.training.processes import Alone, Processes
-from afterbert.training.step import gradient, to_tensors
+from afterbert.training.step import grad_norm, gradient, to_tensors
 
 CPU = torch.device("cpu")
 FP32 = Precision("fp32", "")
@@ -86,6 +86,12 @@ def test_a_score_without_a_graph():
     module = NoGraph()
     result, gradients = found(module, toy_feed(toy_training()).step(0))
     assert (result.total, result.norm, gradients) == (0, 0, {})
+
+
+def test_the_norm_of_no_gradients_is_where_the_others_would_be():
+    """Else it could not cross from a GPU together with the other figures."""
+    norm = grad_norm(torch.nn.Linear(2, 2, device="meta"))
+    assert (norm.device.type, norm.dtype, norm.shape) == ("meta", torch.float32, ())
 
 
 class Two(Processes):

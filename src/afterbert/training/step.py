@@ -97,9 +97,11 @@ def total_counts(
 
 
 def grad_norm(module: torch.nn.Module) -> torch.Tensor:
-    """The 2-norm of all gradients together, float32 scalar on their device."""
-    gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
-    return in_one(torch.nn.utils.get_total_norm(gradients)).float()
+    """The 2-norm of all gradients together, float32 scalar on the parameters' device."""
+    parameters = list(module.parameters())
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    norm = in_one(torch.nn.utils.get_total_norm(gradients)).float()
+    return norm.to(parameters[0].device)  # of no gradients it is on the processor
 
 
 def to_tensors(arrays: Mapping[str, np.ndarray], device: torch.device) -> dict[str, torch.Tensor]:
