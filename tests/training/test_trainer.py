@@ -586,6 +586,39 @@ def test_rewinds_have_a_limit(tmp_path):
         run_toy(tmp_path / "run", training, module=Bad("nan"), feed=toy_feed(training, pose=always))
 
 
+def test_a_rewind_evaluates_no_step_twice(tmp_path):
+    every = Budget(1, "steps")
+    training = toy_training(
+        non_finite="rewind", non_finite_limit=100, checkpoint_every=every, evaluate_every=every
+    )
+    feed = toy_feed(training, pose=marked)
+    outcome = run_toy(tmp_path / "run", training, module=Bad("nan"), feed=feed, evaluate=toy_evaluate)
+    assert len(records(tmp_path / "run", "rewind")) >= 2
+    assert [record["step"] for record in records(tmp_path / "run", "evaluation")] == list(range(13))
+    assert outcome.evaluation["step"] == 12
+
+
+def test_a_rewind_names_a_damaged_checkpoint_and_replaces_it(tmp_path):
+    last = bad_steps(12)[0] - 1
+    saved = []
+
+    class Damages(Observer):
+        def on_checkpoint(self, *, step, path):
+            saved.append(step)
+            if step == last and saved.count(last) == 1:
+                (path / "model.safetensors").write_bytes(b"")
+
+    training = toy_training(
+        non_finite="rewind", non_finite_limit=100, checkpoint_every=Budget(1, "steps"), keep_checkpoints=3
+    )
+    feed = toy_feed(training, pose=marked)
+    run_toy(tmp_path / "run", training, module=Bad("nan"), feed=feed, observers=[Damages()])
+    (note,) = [record for record in records(tmp_path / "run", "note") if "damaged" in record["text"]]
+    assert f"checkpoint step-{last:06d} is damaged (model.safetensors has 0 bytes" in note["text"]
+    assert f"back to step {last - 1}" in records(tmp_path / "run", "rewind")[0]["text"]
+    assert saved.count(last) == 2
+
+
 class Jumps(ToyModule):
     """A loss that stands out at one step; `calls` counts the passes of training, the rehearsal is the first."""
 
@@ -680,6 +713,30 @@ def test_out_of_memory_halves_the_micro_batch(tmp_path, error):
     assert losses(tmp_path / "run") == losses(tmp_path / "two")
     (note,) = [record for record in records(tmp_path / "run", "note") if "memory" in record["text"]]
     assert note["text"] == "memory ran out with micro-batches of 8 rows; going on with 2"
+
+
+def test_out_of_memory_while_time_is_measured(tmp_path):
+    """The steps that the clock is asked for are cut smaller too, once; and each tries its own rows again."""
+    seen = []
+
+    class Counts(Greedy):
+        def forward(self, arrays):
+            seen.append(arrays["piece_ids"].tolist())
+            return super().forward(arrays)
+
+    module = Counts(4, MemoryError())
+    outcome = run_toy(tmp_path / "run", toy_training(Budget(0.3, "seconds")), module=module)
+    assert outcome.state == "finished"
+    (note,) = [record for record in records(tmp_path / "run", "note") if "memory" in record["text"]]
+    assert note["text"] == "memory ran out with micro-batches of 8 rows; going on with 4"
+    feed = toy_feed(toy_training())
+    whole = [batch.arrays["piece_ids"].tolist() for batch in feed.step(0)]
+    halves = [
+        batch.arrays["piece_ids"].tolist()
+        for step in range(3)
+        for batch in feed.step(step, micro_batch_size=4)
+    ]
+    assert seen[: 1 + len(halves)] == whole + halves
 
 
 def test_out_of_memory_in_the_middle(tmp_path):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -17,9 +17,10 @@ import torch
 
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder, State
-from afterbert.objectives import Batch, ObjectiveModule
+from afterbert.objectives import ObjectiveModule
 from afterbert.training import course as courses
 from afterbert.training import generators, snapshot
+from afterbert.training.ahead import Ahead
 from afterbert.training.checkpoint import Saved, SaveError
 from afterbert.training.config import Training
 from afterbert.training.course import Course, Timing
@@ -241,10 +242,10 @@ class Loop:
         checkpoint.
         """
         durations: list[float] = []
-        with closing(self._batches()) as batches:
+        with closing(self._ahead()) as ahead:
             while not self._must_stop() and not self._timed_enough(durations):
                 before = time.monotonic()
-                found = self._gradient(next(batches))
+                found = self._gradient(ahead, step=len(durations))
                 if found.gradient.is_finite:  # else the loop will meet it, and treat it by the rules
                     self.stepper.update(found.gradient, self._factor(1))
                 self.optimizer.zero_grad(set_to_none=True)
@@ -297,17 +298,14 @@ class Loop:
         self.journal.started(step=self.progress.step, total_steps=course.total_steps)
         self._evaluate_if_due()
         self.last_log = time.monotonic()
-        batches = self._batches()
-        try:
+        with closing(self._ahead()) as ahead:
             while self._unfinished(course) and not self._must_stop():
                 self._status("training")
-                following = (self.progress.data_step + 1, self.progress.micro_batch_size)
-                self._step(next(batches), course)
-                if (self.progress.data_step, self.progress.micro_batch_size) != following:
-                    batches.close()
-                    batches = self._batches()
+                before = self.progress.step
+                self._step(ahead, course)
                 step = self.progress.step
-                if step == course.total_steps or (evaluate_every and step % evaluate_every == 0):
+                ends = step == course.total_steps or (evaluate_every and step % evaluate_every == 0)
+                if ends and step > before:  # else gone back to where all this was done
                     self.progress.evaluation_due = self.evaluate is not None
                 self._evaluate_if_due()
                 if save_every is None:
@@ -316,8 +314,6 @@ class Loop:
                     due = step % save_every == 0
                 if self.processes.any(due):
                     self._save()
-        finally:
-            batches.close()
         signum = self._signal()
         if signum is not None and self._unfinished(course):
             name, took = signal.Signals(signum).name, self.save_seconds
@@ -338,19 +334,13 @@ class Loop:
         """The signal that any process received."""
         return round(self.processes.most(self.interrupts.signum or 0)) or None
 
-    def _batches(self) -> Generator[list[Batch], None, None]:
-        return self.feed.steps(
-            self.progress.data_step,
-            workers=self.training.workers,
-            micro_batch_size=self.progress.micro_batch_size,
-            rank=self.processes.rank,
-            world_size=self.processes.size,
-        )
+    def _ahead(self) -> Ahead:
+        return Ahead(self.feed, workers=self.training.workers, processes=self.processes)
 
-    def _step(self, batches: Sequence[Batch], course: Course) -> None:
+    def _step(self, ahead: Ahead, course: Course) -> None:
         """One step of the run: an update, or none when the rules say so."""
         carried = snapshot.carried(self.module)
-        found = self._gradient(batches)
+        found = self._gradient(ahead, step=self.progress.data_step)
         verdict = judge(
             found, self.progress, self.training, self.module, self.run.diagnosis, processes=self.processes
         )
@@ -371,11 +361,10 @@ class Loop:
         if self.progress.step % self.training.log_every == 0 or self.progress.step == course.total_steps:
             self._log(found.gradient.norm, course)
 
-    def _gradient(self, batches: Sequence[Batch]) -> Fitted:
+    def _gradient(self, ahead: Ahead, *, step: int) -> Fitted:
+        """From the data of `step`."""
         before = self.progress.micro_batch_size
-        found = self.stepper.gradient(
-            batches, data_step=self.progress.data_step, micro_batch_size=self.progress.micro_batch_size
-        )
+        found = self.stepper.gradient(ahead.batches(step, before), data_step=step, micro_batch_size=before)
         self.progress.micro_batch_size = found.micro_batch_size
         if found.micro_batch_size != before:
             self._note(
@@ -389,14 +378,18 @@ class Loop:
     def _rewind(self) -> None:
         """Back to the newest checkpoint, and past the data that led here from it."""
         bad = self.progress
-        saved, _ = self.keeper.latest()
+        saved, damaged = self.keeper.latest()
         assert saved is not None
         self.optimizer.zero_grad(set_to_none=True)
         self.progress = self.keeper.restore(saved)
         self.progress.batches_passed_over = bad.data_step + 1 - saved.step
         self.progress.non_finite, self.progress.micro_batch_size = bad.non_finite, bad.micro_batch_size
+        self.progress.evaluation_due = False  # it was made before any step from here
+        self.saved_step = saved.step
         self.processes.led(lambda: self.run.metrics.trim(saved.step))
         self.tokens_at_log = self.progress.tokens
+        for text in damaged:
+            self._note(text)
         self._note(
             f"step {bad.step + 1} was not finite; back to step {saved.step}, passing over its data",
             kind="rewind",
