@@ -128,6 +128,18 @@ def test_cpu_products_equal_the_fused_kernel(name: str, has_bias: bool, strictly
     torch.testing.assert_close(with_products, with_kernel, atol=1e-6, rtol=1e-5)
 
 
+def test_no_kernel_is_given_a_row_of_nothing_but_the_lowest_number() -> None:
+    """Kernels that multiply by log2(e) first make an infinity of it, and a NaN of the row."""
+    for strictly in (False, True):
+        kernel = visible(on_device(RULES["permutation"]), LENGTH, torch.device("cpu"), strictly=strictly)
+        added, may_attend = kernel.as_added(torch.bfloat16), kernel.as_booleans()
+        assert added is not None and may_attend is not None
+        assert (added == 0).any(-1).all()
+        sees = may_attend.any(-1)
+        assert bool(sees.all()) != strictly
+        assert ((added == 0) == may_attend)[sees].all()
+
+
 def test_a_query_without_anything_to_see_gets_nothing() -> None:
     query, key, value = torch.randn(3, len(ROWS), 2, LENGTH, 8)
     kernel = visible(on_device(RULES["permutation"]), LENGTH, torch.device("cpu"), strictly=True)

@@ -181,7 +181,7 @@ def fused(
         added = visible.as_added(query.dtype)
         mask = bias.to(query.dtype) if added is None else bias.to(query.dtype) + added
     elif visible.may_be_blind:
-        # a row of nothing but False is undefined in some kernels; of lowest numbers it is not
+        # a row of nothing but False is undefined in some kernels; here such rows see everything
         mask = visible.as_added(query.dtype)
     is_causal = visible.is_causal and bias is None
     return F.scaled_dot_product_attention(

@@ -119,11 +119,15 @@ class Visible:
         )
 
     def as_added(self, dtype: torch.dtype) -> Tensor | None:
-        """The same as 0 or the most negative number, to be added to scores; made once for all layers."""
+        """The same as 0 or the most negative number, to be added to scores; made once for all layers. Queries that
+        see nothing get 0 everywhere: on a GPU a row of nothing but the most negative number may come out as NaN, in
+        the result and in every gradient, whatever it is multiplied with afterwards."""
         if dtype not in self._made:
-            may_attend = self.as_booleans()
+            may_attend, sighted = self.as_booleans(), self.sighted()
             if may_attend is None:
                 return None
+            if sighted is not None:
+                may_attend = may_attend | ~sighted
             hidden = torch.zeros(may_attend.shape, dtype=dtype, device=self.device)
             self._made[dtype] = hidden.masked_fill_(~may_attend, torch.finfo(dtype).min)
         return self._made[dtype]
