@@ -39,7 +39,7 @@ def test_what_was_fitted_is_said_kept_and_below_what_the_user_says(
     WordPiece(vocab_size=60, min_frequency=1).make([TEXT], corpus_bytes=len(TEXT)).save(
         tmp_path / "tokenizer"
     )
-    found = []
+    found, said = [], []
     with store_of_text(TEXT, tmp_path / "tokenizer") as store:
         for overrides in ((), (), (("training.batch_size", "8"),)):
             request = Request(overrides=(("training.budget", "20h"), *overrides), out=tmp_path / "runs")
@@ -47,7 +47,9 @@ def test_what_was_fitted_is_said_kept_and_below_what_the_user_says(
             found.append(
                 fitted_to_budget(request, resolved, store, processes=Alone(), device=torch.device("cpu"))
             )
-    assert "size " in capsys.readouterr().out
+            said.append(capsys.readouterr().out)
+    assert all("size " in one for one in said)
+    assert [" steps of 16 would be more than" in one for one in said] == [True, True, False]
     assert (tmp_path / "runs" / "speed.json").is_file()
     first, again, smaller = found
     assert first.text() == again.text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -65,6 +66,34 @@ def test_rows_are_no_longer_than_documents(documents: int, length: str | None) -
     assert dict(fitted(60, documents=documents).settings).get("length") == length
 
 
+def test_what_the_user_says_is_not_fitted_nor_spoken_of() -> None:
+    split_ = split(documents=10_000_000 // 40)
+
+    def found(*given: str):
+        measured = Choice("tiny", *SIZES["tiny"])
+        return fit(["tiny"], lambda _: measured, split_, seconds=1e6, length=128, batch=16, given=given)
+
+    assert set(dict(found().settings)) == {"length", "training.batch_size"}
+    for given in (["length"], ["training.batch_size"], ["length", "training.batch_size"]):
+        left = {"length", "training.batch_size"} - set(given)
+        assert set(dict(found(*given).settings)) == left
+        assert len(found(*given).reasons) == 1 + len(left)
+
+
+def test_a_size_that_needs_too_much_memory_is_too_large() -> None:
+    speeds = {"tiny": 1e6, "mini": 0.0}
+    found = fit(
+        ["tiny", "mini", "small"],
+        lambda name: Choice(name, 1_000_000, speeds[name]),
+        split(),
+        seconds=600,
+        length=128,
+        batch=16,
+    )
+    assert found.size == "tiny"
+    assert found.reasons[1] == "not mini: memory runs out with a batch of 16 rows"
+
+
 def test_the_sizes_of_recipes_rise() -> None:
     for name in known():
         counts = [resolve(name, size=size).recipe.model.num_parameters(8000) for size in sizes_of(name)]
@@ -84,3 +113,27 @@ def test_a_size_is_measured_once(tmp_path: Path) -> None:
         module = resolved.recipe.objective.build(resolved.recipe.model, store.vocabulary)
     assert first.pieces_per_second > 0
     assert first.parameters == sum(parameter.numel() for parameter in module.parameters())
+
+
+def test_memory_that_runs_out_is_no_speed_and_not_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "the cat sat on the mat . " * 40
+    WordPiece(vocab_size=60, min_frequency=1).make([text], corpus_bytes=len(text)).save(
+        tmp_path / "tokenizer"
+    )
+    resolved, kept = resolve("laptop", size="tiny"), tmp_path / "speed.json"
+
+    def backward(self: torch.Tensor) -> None:
+        raise torch.OutOfMemoryError("no memory")
+
+    with store_of_text(text, tmp_path / "tokenizer") as store:
+        with monkeypatch.context() as little:
+            little.setattr(torch.Tensor, "backward", backward)
+            found = measured_choice(resolved, store, device=torch.device("cpu"), kept=kept)
+            assert found.pieces_per_second == 0
+        found = measured_choice(resolved, store, device=torch.device("cpu"), kept=kept)
+        assert found.pieces_per_second > 0
+        in_bf16 = resolve("laptop", size="tiny", overrides=[("training.precision", "bf16")])
+        measured_choice(in_bf16, store, device=torch.device("cpu"), kept=kept)
+    assert len(json.loads(kept.read_text())) == 2

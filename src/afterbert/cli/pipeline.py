@@ -112,6 +112,7 @@ def fitted_to_budget(
                 seconds=recipe.training.budget.amount * processes.size,
                 length=recipe.length,
                 batch=recipe.training.batch_size,
+                given=[path for path, _ in request.overrides],
             )
         )
 

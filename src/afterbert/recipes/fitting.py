@@ -11,7 +11,7 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +23,9 @@ from afterbert.base.noise import Noise
 from afterbert.base.runs import write_atomically
 from afterbert.recipes.recipe import Resolved
 from afterbert.text.store import Split, Store
-from afterbert.training.precision import choose
+from afterbert.training.precision import choose, name_of_device
 from afterbert.training.step import to_tensors
+from afterbert.training.stepper import is_out_of_memory
 
 PIECES_PER_PARAMETER = 20
 MOST_STEPS = 20_000
@@ -43,7 +44,8 @@ class Fit:
 
 @dataclass(frozen=True)
 class Choice:
-    """A size of a recipe: what it has, and how fast this machine trains it."""
+    """A size of a recipe: what it has, and how fast this machine trains it; 0 where its batch does not fit into
+    memory."""
 
     name: str
     parameters: int
@@ -58,15 +60,20 @@ def fit(
     seconds: float,
     length: int,
     batch: int,
+    given: Collection[str] = (),
 ) -> Fit:
     """The fit for so many seconds of training. measured: called for one size after another, from the smallest, until
-    one is too large. length and batch are the recipe's own; both are lower bounds but for short documents.
+    one is too large. length and batch are the recipe's own; both are lower bounds but for short documents. given:
+    the settings that are not left to us.
     """
     chosen = measured(sizes[0])
     reasons: list[str] = []
     for name in sizes[1:]:
         larger = measured(name)
         reads = larger.pieces_per_second * seconds
+        if not larger.pieces_per_second:
+            reasons.append(f"not {name}: memory runs out with a batch of {batch} rows")
+            break
         if reads < PIECES_PER_PARAMETER * larger.parameters:
             reasons.append(
                 f"not {name}: {_short(reads)} pieces in this time are less than {PIECES_PER_PARAMETER} for each of its "
@@ -83,12 +90,12 @@ def fit(
     settings = []
     typical = split.num_pieces / max(split.num_documents, 1)
     fitting = next((each for each in LENGTHS if typical + 2 <= each), length)
-    if fitting < length:
+    if fitting < length and "length" not in given:
         settings.append(("length", str(fitting)))
         reasons.append(f"length {fitting}: a document has {typical:.0f} pieces on average")
         length = fitting
     steps, grown = reads / (batch * length), batch
-    while steps > MOST_STEPS:
+    while steps > MOST_STEPS and "training.batch_size" not in given:
         steps, grown = steps / 2, grown * 2
     if grown > batch:
         settings.append(("training.batch_size", str(grown)))
@@ -108,25 +115,41 @@ def measured_choice(resolved: Resolved, store: Store, *, device: torch.device, k
             "model": to_plain(recipe.model),
             "objective": to_plain(recipe.objective),
             "rows": [recipe.training.batch_size, recipe.length, size],
-            "machine": [os.cpu_count(), device.type, torch.get_num_threads()],
+            "precision": recipe.training.precision,
+            "machine": [os.cpu_count(), name_of_device(device), torch.get_num_threads()],
         }
     )
     known = json.loads(kept.read_text()) if kept.is_file() else {}
     if asked not in known:
-        known[asked] = _pieces_per_second(resolved, store, device)
+        speed = _pieces_per_second(resolved, store, device)
+        if speed is None:
+            return Choice(resolved.size or "", parameters, 0.0)
+        known[asked] = speed
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(kept, json.dumps(known, indent=1, sort_keys=True) + "\n")
     return Choice(resolved.size or "", parameters, known[asked])
 
 
-def _pieces_per_second(resolved: Resolved, store: Store, device: torch.device) -> float:
+def _pieces_per_second(resolved: Resolved, store: Store, device: torch.device) -> float | None:
+    """None when memory runs out. What was tried is free again once this returns."""
+    try:
+        return _timed(resolved, store, device)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    return None
+
+
+def _timed(resolved: Resolved, store: Store, device: torch.device) -> float:
     recipe, vocabulary = resolved.recipe, store.vocabulary
     plan = recipe.objective.plan(
         store.split("train"), length=recipe.length, vocabulary=vocabulary, noise=Noise(0)
     )
     numbers = np.arange(min(recipe.training.batch_size, len(plan)))
     batch = recipe.objective.pose(plan, numbers, Noise(0), vocabulary=vocabulary, length=recipe.length)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         module = recipe.objective.build(recipe.model, vocabulary).to(device)
     precision, spent = choose(recipe.training.precision, device), []
     for _ in range(1 + _TIMED_STEPS):

@@ -23,6 +23,15 @@ class Precision:
         return torch.autocast(device.type, torch.bfloat16)
 
 
+def name_of_device(device: torch.device) -> str:
+    """The kind of device, of a GPU its model too.
+
+    >>> name_of_device(torch.device("cpu"))
+    'cpu'
+    """
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
 def choose(asked: Literal["auto", "fp32", "bf16"], device: torch.device) -> Precision:
     """What `asked` means on this device. "auto" depends on the kind of device only, never on a measurement: a
     clock must not reach the weights.
