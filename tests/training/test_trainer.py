@@ -32,7 +32,7 @@ from toy_run import (
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
-from afterbert.training import snapshot
+from afterbert.training import keeper, snapshot
 from afterbert.training.checkpoint import SaveError
 from afterbert.training.generators import Generators
 from afterbert.training.guards import Diverged
@@ -116,6 +116,21 @@ def test_resume_with_all_threads(tmp_path):
             break_off(tmp_path / path, toy_training(**EVERY_5), stop)
         run_toy(tmp_path / path, toy_training(**EVERY_5))
     assert losses(tmp_path / "broken") == losses(tmp_path / "whole")
+
+
+def test_what_may_change_the_last_bits_is_said(tmp_path, monkeypatch):
+    break_off(tmp_path / "run", toy_training(**EVERY_5), 7)
+    threads = torch.get_num_threads()
+    monkeypatch.setattr(keeper, "name_of_device", lambda device: "another GPU")
+    torch.set_num_threads(threads + 1)
+    try:
+        run_toy(tmp_path / "run", toy_training(**EVERY_5))
+    finally:
+        torch.set_num_threads(threads)
+    notes = [record["text"] for record in records(tmp_path / "run", "note")]
+    assert f"threads was {threads} and is {threads + 1} now: the last bits may differ" in notes
+    assert "device was cpu and is another GPU now: the last bits may differ" in notes
+    assert len([note for note in notes if "may differ" in note]) == 2
 
 
 def test_the_comparison_would_notice(unbroken, tmp_path):

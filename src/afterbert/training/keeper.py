@@ -14,7 +14,7 @@ from afterbert.training import generators, snapshot
 from afterbert.training.checkpoint import Checkpoints, Saved
 from afterbert.training.feed import Feed
 from afterbert.training.identity import Identity
-from afterbert.training.precision import Precision
+from afterbert.training.precision import Precision, name_of_device
 from afterbert.training.processes import Processes
 from afterbert.training.progress import Progress
 
@@ -83,9 +83,9 @@ class Keeper:
         """
         state = saved.state()
         notes = self._identity.check(state["identity"], allow_changes=allow_changes)
-        now = {**_versions(), "processes": self._processes.size}
+        now = self._made_with()
         for name, before in state["made_with"].items():
-            if now[name] != before:
+            if name in now and now[name] != before:
                 notes.append(f"{name} was {before} and is {now[name]} now: the last bits may differ")
         return Precision(state["precision"], "as the run was begun"), notes
 
@@ -109,7 +109,15 @@ class Keeper:
             "precision": precision.name,
             "optimizer": scalars,
             "identity": self._identity.plain(),
-            "made_with": {**_versions(), "processes": self._processes.size},
+            "made_with": self._made_with(),
+        }
+
+    def _made_with(self) -> dict[str, str | int]:
+        """On what the last bits depend, besides the recipe."""
+        return {
+            **_versions(),
+            "device": name_of_device(self._device),
+            "processes": self._processes.size,
         }
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from typing import Any
 
 import torch
@@ -129,15 +129,25 @@ def _repeatable(device: torch.device, training: Training) -> Iterator[None]:
     """Inside, only kernels that repeat exactly: on CPU always (its one exception adds atomically), else where
     asked for.
     """
+    if device.type != "cpu" and not training.deterministic:
+        yield
+        return
     before = torch.get_deterministic_debug_mode()
     memory: Any = torch.utils.deterministic
     fills = memory.fill_uninitialized_memory
-    if device.type == "cpu" or training.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.set_deterministic_debug_mode("error")
-        memory.fill_uninitialized_memory = False  # costs time, and only finds bugs of kernels
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_deterministic_debug_mode("error")
+    memory.fill_uninitialized_memory = False  # costs time, and only finds bugs of kernels
     try:
-        yield
+        with _compiled_alike() if training.compile else nullcontext():
+            yield
     finally:
         torch.set_deterministic_debug_mode(before)
         memory.fill_uninitialized_memory = fills
+
+
+def _compiled_alike() -> AbstractContextManager:
+    """Inside, torch.compile chooses among kernels by rules and not by the clock."""
+    from torch._inductor import config  # imports much that few runs need
+
+    return config.patch(deterministic=True)
