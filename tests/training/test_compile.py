@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
-from toy_run import TWELVE, run_toy, toy_module, toy_training
+from toy_run import (
+    TWELVE,
+    StopAt,
+    Stopped,
+    assert_same_weights,
+    losses,
+    run_toy,
+    toy_feed,
+    toy_module,
+    toy_training,
+)
 
+from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
 from afterbert.training import trainer
@@ -29,14 +41,35 @@ def test_the_backbone_is_compiled_once_for_all_shapes_and_learns_the_same(
         compiled(self, backend="eager", **settings)
 
     monkeypatch.setattr(nn.Module, "compile", compile_without_kernels)
-    losses = []
+    found = []
     for name, training in (("plain", toy_training()), ("compiled", toy_training(compile=True))):
         module = toy_module(dropout=0.0)
         run_toy(tmp_path / name, training, module=module)
         records = RunFolder.create(tmp_path, name).metrics.read()
-        losses.append([record["loss"] for record in records if record["kind"] == "step"])
+        found.append([record["loss"] for record in records if record["kind"] == "step"])
     assert seen == [(module.backbone, {"dynamic": True})]
-    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    assert found[1] == pytest.approx(found[0], rel=1e-5)
+
+
+def test_a_resumed_run_compiles_for_the_shapes_that_the_unbroken_one_met_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nn.Module, "compile", lambda self, **settings: None)
+    training = toy_training(compile=True, checkpoint_every=Budget(5, "steps"))
+    first = []
+    for name, stops in (("whole", []), ("broken", [7, 7, None])):
+        for stop in stops or [None]:
+            module, read = toy_module(carries=True), []
+            module.backbone.register_forward_pre_hook(
+                lambda part, given, to=read: to.append(given[0].tolist())
+            )
+            with pytest.raises(Stopped) if stop else nullcontext():
+                run_toy(tmp_path / name, training, module=module, observers=[StopAt(stop or 99)])
+            first.append(read[0])
+    batch = toy_feed(training).step(0)[0]
+    assert first == [batch.arrays["piece_ids"].tolist()] * 4
+    assert losses(tmp_path / "broken") == losses(tmp_path / "whole")
+    assert_same_weights(tmp_path / "broken", tmp_path / "whole")
 
 
 @pytest.mark.slow

@@ -165,6 +165,8 @@ class Loop:
         """Puts everything back to where the checkpoint was made."""
         precision, notes = self.keeper.compare(saved, allow_changes=allow_changes)
         self._set_precision(precision)
+        if self.training.compile:
+            self._compile_as_at_first()
         self.progress = self.keeper.restore(saved)
         if self.progress.asked_micro_batch_size != self._asked_micro_batch_size:
             self.progress.micro_batch_size = self._asked_micro_batch_size
@@ -173,6 +175,15 @@ class Loop:
         self.tokens_at_log = self.progress.tokens
         self.figures = self.processes.led(lambda: self._trimmed(saved.step))
         return [*notes, f"resumed from {saved.path.name}"]
+
+    def _compile_as_at_first(self) -> None:
+        """A pass over the data of the first step, before everything is put back: kernels are fitted to the shapes
+        that come first, and a resumed run must have those of an unbroken one.
+        """
+        self.progress = Progress(self._asked_micro_batch_size, self._asked_micro_batch_size)
+        with closing(self._ahead()) as ahead:
+            self._gradient(ahead, step=0)
+        self.optimizer.zero_grad(set_to_none=True)
 
     def _trimmed(self, step: int) -> Mapping[str, float] | None:
         """Takes back what was said after a step; the figures of the last evaluation before."""
