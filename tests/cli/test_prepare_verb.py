@@ -1,5 +1,6 @@
 """`prepare` in shards, from the command line and from the Slurm script, and from token files."""
 
+import errno
 import os
 import subprocess
 from pathlib import Path
@@ -8,6 +9,8 @@ import numpy as np
 import pytest
 
 from afterbert.cli.main import run
+from afterbert.text.array_files import ArrayFile
+from afterbert.text.part_files import PartWriter
 from afterbert.text.prepare import prepare
 from afterbert.text.sources.txt import Txt
 from afterbert.text.store import Store
@@ -50,6 +53,42 @@ def test_shards_are_prepared_and_merged(capsys):
     ]:
         assert run(arguments) == 2
         assert message in capsys.readouterr().err.replace("\n", " ")
+
+
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # files that the error left open
+@pytest.mark.parametrize(("part", "code"), [(PartWriter, errno.ENOSPC), (ArrayFile, errno.EFBIG)])
+def test_a_full_disk_is_one_line_and_later_it_goes_on(monkeypatch, capsys, part, code):
+    """In the midst of encoding, and of writing the store."""
+    arguments = ["prepare", "texts.txt", "--vocab-size", "300", "--processes", "1", "--out", "store"]
+    written, append = [], part.append
+
+    def fills(self, *values):
+        written.append(values)
+        if len(written) == 3:
+            raise OSError(code, os.strerror(code))
+        append(self, *values)
+
+    with monkeypatch.context() as full:
+        full.setattr(part, "append", fills)
+        assert run(arguments) == 2
+    said = capsys.readouterr().err
+    assert [line for line in said.splitlines() if line.startswith("error: ")] == [said.splitlines()[-1]]
+    assert f"the disk is full ({os.strerror(code)}); free some space" in said
+    assert run(arguments) == 0
+    assert run([*arguments[:-1], "plain"]) == 0
+    assert fingerprint("store") == fingerprint("plain")
+    assert not Path("store/.work").exists()
+
+
+def test_other_failures_of_the_system_are_no_full_disk(monkeypatch):
+    def breaks(self, *values):
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(PartWriter, "append", breaks)
+    with pytest.raises(OSError, match="broken"):
+        run(["prepare", "texts.txt", "--vocab-size", "300", "--processes", "1", "--out", "store"])
 
 
 def test_token_files_keep_their_tokenizer(capsys):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import pkgutil
@@ -24,6 +25,8 @@ _UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
 
 # Share of the cores that others already use, over the last minute, from which the machine counts as busy.
 _BUSY = 0.6
+
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 _FREE_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -89,6 +92,14 @@ def run(arguments: list[str] | None = None) -> int:
         # The reader (head, less) has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno not in _DISK_FULL:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        lines = (
+            f"the disk is full ({where}{error.strerror}); free some space, or write elsewhere, and start again: "
+            "what was finished is kept",
+        )
     for line in lines:
         print(f"error: {line}", file=sys.stderr)
     return 2
