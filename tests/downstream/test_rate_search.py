@@ -1,6 +1,7 @@
 """The search finds a rate that learns, within its budget, and goes on where it was broken off."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
 from afterbert.downstream.bench import Bench
-from afterbert.downstream.rate_search import search
+from afterbert.downstream.rate_search import _on_held_out, search
 from afterbert.downstream.settings import FineTuning
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification
 from afterbert.training.observers import Observer
@@ -58,3 +59,22 @@ def test_the_rate_that_learns_is_found_and_no_dev_row_is_seen(bench, tmp_path):
 def test_a_budget_that_decides_nothing_is_one_line(bench, tmp_path):
     with pytest.raises(UserError, match="a search in .* for the shortest run is no comparison"):
         search(bench, Budget(30, "steps"), tmp_path)
+
+
+def test_where_dev_was_held_out_already_other_rows_are_held_out_for_the_search(bench):
+    rows = bench.tasks[0].splits["train"]
+    without = replace(bench.tasks[0], splits={"train": rows})
+    tried = _on_held_out(Bench.of(bench.model, [without], bench.settings))
+    dev = {row.key for row in without.with_dev(seed=bench.settings.seed).splits["dev"]}
+    held = {row.key for row in tried.tasks[0].splits["dev"]}
+    assert dev and held and not dev & (held | {row.key for row in tried.tasks[0].splits["train"]})
+
+
+def test_a_rate_that_breaks_the_loss_is_no_end_of_the_search(bench, tmp_path):
+    found = search(bench, Budget(20, "steps"), tmp_path, rates=(1e-3, 1e30))
+    assert found.learning_rate == 1e-3
+    assert [(t.learning_rate, t.figure == -math.inf) for t in found.trials] == [(1e-3, False), (1e30, True)]
+    kept = json.loads((tmp_path / "search.json").read_text())["trials"]
+    assert [trial["figure"] is None for trial in kept] == [False, True]
+    with pytest.raises(UserError, match="no rate from 1e\\+30 on keeps the loss a number"):
+        search(bench, Budget(20, "steps"), tmp_path / "all", rates=(1e30, 2e30))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -135,7 +136,7 @@ def _searched(bench: Bench, budget: Budget, out: Path) -> float | None:
         best = trial == max(
             (t for t in found.trials if t.round == trial.round), key=lambda t: (t.figure, -t.learning_rate)
         )
-        figure = f"{trial.figure:.4f}"
+        figure = "diverged" if math.isinf(trial.figure) else f"{trial.figure:.4f}"
         table.add_row(
             str(trial.round),
             f"{trial.steps:,}",

@@ -47,14 +47,14 @@ class TaskData:
         """What guessing from the training rows predicts for the usable rows of a split."""
         return self.task.baseline(self.usable("train") if "train" in self.splits else (), self.usable(split))
 
-    def with_dev(self, *, share: float = 0.1, seed: int = 0) -> TaskData:
+    def with_dev(self, *, share: float = 0.1, seed: int = 0, draw: str = "hold out") -> TaskData:
         """The same where there is a `dev` split; else a share of the training rows becomes one. Equal texts
-        stay together."""
+        stay together. draw: names the noise; of rows that one draw has left, another must hold out."""
         if "dev" in self.splits:
             return self
         train = self.splits["train"]
         keys = np.array([content_key(example) for example in train], dtype=np.uint64)
-        is_dev = Noise(seed).of("hold out").uniform(keys) < share
+        is_dev = Noise(seed).of(draw).uniform(keys) < share
         if not is_dev.any() or is_dev.all():
             raise UserError(
                 f"{self.name}: {len(train)} training rows are too few to hold some out; name a dev file"

@@ -8,6 +8,7 @@ the training rows, so that the dev rows stay unseen.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from afterbert.downstream.finetuning import predicted
 from afterbert.downstream.mix import planned_steps
 from afterbert.downstream.results import Predictions
 from afterbert.training.course import Course
+from afterbert.training.guards import Diverged
 from afterbert.training.observers import Observer
 
 #: From large models to tiny ones, about a factor of two apart.
@@ -32,7 +34,8 @@ _FEWEST_STEPS = 5
 
 @dataclass(frozen=True)
 class Trial:
-    """One run: its round from 1, rate, steps, and main figure on the held-out rows, higher is better."""
+    """One run: its round from 1, rate, steps, and main figure on the held-out rows, higher is better; minus infinity
+    where the loss was no longer a number."""
 
     round: int
     learning_rate: float
@@ -60,7 +63,8 @@ def search(
     """Tries all rates briefly, the better half twice as long, and so on until one is left; all of it within about
     `budget`, which may be a time, steps or epochs. Of equal figures the lower rate is better.
 
-    Writes `out/search.json`. Called again it goes on where it was. Raises UserError where the budget is too small.
+    Writes `out/search.json` (figure null where the loss was no longer a number). Called again it goes on where it was.
+    Raises UserError where the budget is too small, or every rate breaks the loss.
     """
     trial_bench = _on_held_out(bench)
     rounds = _rounds(len(rates))
@@ -82,8 +86,15 @@ def search(
             trial.learning_rate for trial in sorted(mine, key=lambda one: (-one.figure, one.learning_rate))
         ]
         left = sorted(left[: rounds[number][0]] if number < len(rounds) else left[:1])
+    if all(math.isinf(trial.figure) for trial in mine):
+        raise UserError(
+            f"no rate from {min(rates):g} on keeps the loss a number; check the model and its weights"
+        )
     found = Found(tuple(trials), left[0])
-    write_atomically(out / "search.json", json.dumps(asdict(found), indent=1) + "\n")
+    plain = asdict(found)
+    for trial in plain["trials"]:
+        trial["figure"] = None if math.isinf(trial["figure"]) else trial["figure"]
+    write_atomically(out / "search.json", json.dumps(plain, indent=1) + "\n")
     return found
 
 
@@ -102,8 +113,13 @@ def _rounds(num_rates: int) -> list[tuple[int, int]]:
 
 def _on_held_out(bench: Bench) -> Bench:
     """The same tasks with a tenth of their training rows for dev, and no other rows."""
-    tasks = [replace(data, splits={"train": data.splits["train"]}, notes=()) for data in bench.tasks]
     settings = replace(bench.settings, num_seeds=1, keep="last", patience=None, evaluate_every=None)
+    tasks = [
+        replace(data, splits={"train": data.splits["train"]}, notes=()).with_dev(
+            seed=settings.seed, draw="search"
+        )
+        for data in bench.tasks
+    ]
     return Bench.of(bench.model, tasks, settings, texts=bench.texts)
 
 
@@ -130,7 +146,12 @@ def _try(
     """One run; None where a signal stopped it."""
     mine = replace(bench, settings=replace(bench.settings.with_learning_rate(rate), budget=span))
     folder, seed = out / f"round-{number}-rate-{rate:g}", bench.settings.seed
-    found, _ = predicted(mine, folder, seed, device=device, observers=observers)
+    try:
+        found, _ = predicted(mine, folder, seed, device=device, observers=observers)
+    except Diverged:
+        # That a rate is too high is an answer too.
+        steps = Course.load(RunFolder.open(folder / f"seed-{seed}").course).total_steps
+        return Trial(number, rate, steps, -math.inf)
     if found is None:
         return None
     run = RunFolder.open(folder / f"seed-{seed}")
