@@ -87,7 +87,11 @@ def test_two_seeds_of_a_task_end_in_a_table_and_can_be_scored(model, food, tmp_p
     assert f"model:       {out / 'seed-0' / 'model'} (and 1 more seeds" in said
 
     assert run(["score", str(out / "seed-0"), "--task", food]) == 0
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.strip().startswith("food dev")]
+    assert "--drop-leaked leaves rows that stand in another split out of train" in said
+    said = capsys.readouterr().out
+    assert "dev: 9 rows stand in train too" in said
+    assert "--drop-leaked" not in said, "score has no such option"
+    (line,) = [line for line in said.splitlines() if line.strip().startswith("food dev")]
     assert f"{100 * spread['values'][0]:.1f}" in line
 
 

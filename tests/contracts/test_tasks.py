@@ -52,7 +52,29 @@ def test_a_baseline_guesses_every_row_from_training_rows_alone(task):
     assert baseline.name
     assert baseline.predictions == task.baseline(rows, blind).predictions
     assert len(baseline.predictions) == len(rows)
-    assert len(task.baseline((), rows).predictions) == len(rows)
+
+
+def test_a_constant_guess_without_training_rows_says_what_it_was_counted_on(task):
+    rows = task.invented()
+    task, some = task.settled(rows), rows[-3:]
+    blind = task.baseline((), some)
+    assert len(blind.predictions) == len(some)
+    if name_of(task) in ("minimal_pairs", "ranking", "question_answering", "text_to_text"):
+        return
+    assert blind.name.endswith("these rows")
+    assert blind.predictions == task.baseline((), some[::-1]).predictions[::-1]
+    if name_of(task) != "regression":
+        flat = [one for row in some for one in (row.label if isinstance(row.label, tuple) else (row.label,))]
+        best = Counter(flat).most_common(1)[0][1]
+        guesses = {
+            one for guess in blind.predictions for one in (guess if isinstance(guess, tuple) else (guess,))
+        }
+        assert [flat.count(one) for one in guesses] == [best]
+
+
+def test_settled_by_training_it_takes_rows_that_teach_nothing(task):
+    settled = task.settled(task.invented())
+    assert settled.settled(task.invented()[:1]) == settled
 
 
 def test_right_answers_beat_the_baseline_by_every_metric(task):

@@ -28,8 +28,7 @@ def test_leaks_and_repeats_are_counted_and_named(tmp_path):
     data = read(find_task(folder(tmp_path, train=train, dev=[("c d", "y"), ("e f", "y"), ("g h", "x")])))
     assert data.notes == (
         "train: 1 rows repeat an earlier one, 1 of them with another label (first: train.tsv:4)",
-        "dev: 2 rows stand in train too, 1 of them with another label (first: dev.tsv:2 = train.tsv:3); "
-        "--drop-leaked leaves them out of train",
+        "dev: 2 rows stand in train too, 1 of them with another label (first: dev.tsv:2 = train.tsv:3)",
     )
     kept = data.without_leaks()
     assert [row.texts[0] for row in kept.splits["train"]] == ["a b", "a b"]

@@ -45,6 +45,23 @@ def test_later_rows_are_scored_with_the_model_s_own_labels(tuned, tmp_path):
     assert done.predictions["all"] == ["positive", "negative", "positive"]
     assert done.result.splits["all"].metrics["accuracy"].mean == pytest.approx(2 / 3)
     assert done.data.task.labels == ("negative", "positive")
+    assert done.data.notes == ("all: labels that the model does not have (neutral) count as wrong: 1",)
+    assert done.result.splits["all"].baseline == "always 'negative', the most frequent label of these rows"
+
+
+def test_rows_with_none_of_the_model_s_labels_or_without_text_are_one_line(tuned, tmp_path):
+    said = "all: none of its labels \\(0, 1\\) occurs in the model \\(negative, positive\\)"
+    with pytest.raises(UserError, match=said):
+        evaluate(tuned, rows(tmp_path, ("we loved it", "1"), ("a rude waiter", "0")), task="food")
+    empty = rows(tmp_path, ("we loved it", "positive"), ("a rude waiter", "negative"))
+    (tmp_path / "later.jsonl").write_text('{"text": "", "label": "positive"}\n' * 2)
+    with pytest.raises(UserError, match="later: no row has a text"):
+        evaluate(tuned, empty, task="food")
+
+
+def test_the_folder_of_all_seeds_says_where_one_is(tuned):
+    with pytest.raises(UserError, match="holds runs of 1 seeds; name one of them, such as .*seed-0"):
+        load_finetuned(tuned.model.folder.parents[1])
 
 
 def test_another_kind_of_rows_or_an_unnamed_task_is_one_line(tuned, tmp_path):

@@ -85,6 +85,8 @@ def fine_tune(request: Request) -> int:
         many_tasks.groups_of(request.groups, [task.name for task in tasks]),
     )
     _say_notes(bench.notes)
+    if not request.drop_leaked and any(data.leaked for data in tasks):
+        console.print("--drop-leaked leaves rows that stand in another split out of train")
     _say_rows(bench)
     if plans:
         many_tasks.say_plan(plans)

@@ -64,10 +64,18 @@ class TaskData:
         note = f"no dev split: {len(held):,} of {len(train):,} training rows are held out as one"
         return replace(self, splits={**self.splits, "train": kept, "dev": held}, notes=(*self.notes, note))
 
+    @property
+    def leaked(self) -> frozenset[tuple[str, ...]]:
+        """Texts of training rows that stand in another split too."""
+        elsewhere = {e.texts for split, examples in self.splits.items() if split != "train" for e in examples}
+        return frozenset(
+            example.texts for example in self.splits.get("train", ()) if example.texts in elsewhere
+        )
+
     def without_leaks(self) -> TaskData:
         """The same without training rows whose texts stand in another split."""
-        elsewhere = {e.texts for split, examples in self.splits.items() if split != "train" for e in examples}
-        kept = tuple(example for example in self.splits["train"] if example.texts not in elsewhere)
+        leaked = self.leaked
+        kept = tuple(example for example in self.splits["train"] if example.texts not in leaked)
         note = f"{len(self.splits['train']) - len(kept):,} training rows that stand in another split are left out"
         return replace(self, splits={**self.splits, "train": kept}, notes=(*self.notes, note))
 
@@ -87,8 +95,8 @@ def content_key(example: Example) -> int:
 def read(source: TaskSource, *, needs_training: bool = True) -> TaskData:
     """All splits of a source, looked over. The split `all` of a single file counts as `train`.
 
-    needs_training: False for measuring a model whose task is settled already. Raises UserError where the rows
-    cannot be used at all.
+    needs_training: False for measuring a model whose task is settled already; its labels are then all there are.
+    Raises UserError where the rows cannot be used at all.
     """
     splits: dict[str, tuple[Example, ...]] = {}
     notes: list[str] = []
@@ -102,7 +110,8 @@ def read(source: TaskSource, *, needs_training: bool = True) -> TaskData:
         raise UserError(_nothing_to_train_on(source))
     basis = splits.get("train") or tuple(example for examples in splits.values() for example in examples)
     task = source.task.settled(tuple(example for example in basis if source.task.is_usable(example)))
-    notes += [*_unseen_labels(task, splits), *_leaks(splits)]
+    own = () if needs_training else labels_of(source.task)
+    notes += [*_unseen_labels(task, splits, own), *_leaks(splits)]
     return TaskData(source.name, task, splits, tuple(notes))
 
 
@@ -146,12 +155,13 @@ def _labels_of(example: Example) -> Iterable[Any]:
     return example.label if isinstance(example.label, tuple) else (example.label,)
 
 
-def _unseen_labels(task: Task, splits: Mapping[str, Sequence[Example]]) -> list[str]:
-    """Labels of other splits that training does not have, and labels asked for that it has no row of."""
-    labels = labels_of(task)
-    if not labels or "train" not in splits:
+def _unseen_labels(task: Task, splits: Mapping[str, Sequence[Example]], own: Sequence[str]) -> list[str]:
+    """Labels of other splits that training does not have, and labels asked for that it has no row of. own: the labels
+    of a model that was trained before, in place of those of the training rows."""
+    labels, knower = labels_of(task), "the model" if own else "train"
+    if not labels or not (own or "train" in splits):
         return []
-    trained = {label for example in splits["train"] for label in _labels_of(example)}
+    trained = set(own) or {label for example in splits["train"] for label in _labels_of(example)}
     empty = [label for label in labels if label not in trained]
     notes = (
         [f"train: no row has the label {', '.join(map(repr, empty))}; it is never learned"] if empty else []
@@ -161,13 +171,13 @@ def _unseen_labels(task: Task, splits: Mapping[str, Sequence[Example]]) -> list[
         unseen = [label for label in found if label not in trained]
         if unseen and len(unseen) == len(found):
             raise UserError(
-                f"{split}: none of its labels ({', '.join(sorted(map(str, set(unseen)))[:5])}) occurs in train "
+                f"{split}: none of its labels ({', '.join(sorted(map(str, set(unseen)))[:5])}) occurs in {knower} "
                 f"({', '.join(map(str, labels[:5]))}); are the columns and the files the right ones?"
             )
         if unseen:
             names = ", ".join(sorted(map(str, set(unseen)))[:5])
             notes.append(
-                f"{split}: labels that train does not have ({names}) count as wrong: {len(unseen):,}"
+                f"{split}: labels that {knower} does not have ({names}) count as wrong: {len(unseen):,}"
             )
     return notes
 
@@ -183,7 +193,7 @@ def _leaks(splits: Mapping[str, Sequence[Example]]) -> list[str]:
                 other = sum(a.label != b.label for a, b in twice)
                 notes.append(
                     f"{split}: {len(twice):,} rows stand in train too, {other:,} of them with another label "
-                    f"(first: {twice[0][0].key} = {twice[0][1].key}); --drop-leaked leaves them out of train"
+                    f"(first: {twice[0][0].key} = {twice[0][1].key})"
                 )
             elif twice and (earlier, split) == ("dev", "test"):
                 first = f"{twice[0][0].key} = {twice[0][1].key}"

@@ -13,6 +13,7 @@ from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.noise import Noise
 from afterbert.downstream.codec import Codec
 from afterbert.downstream.data import TaskData, read
+from afterbert.downstream.heads.text import Text
 from afterbert.downstream.objective import outputs
 from afterbert.downstream.results import TaskResult, summarize
 from afterbert.downstream.saving import Loaded
@@ -49,6 +50,8 @@ def evaluate(
     predictions: dict[str, Sequence[Any]] = {}
     for split, rows in data.splits.items():
         readable = [example for example in rows if mine.has_text(example)]
+        if not readable:
+            continue
         prepared = head.prepare(mine, readable, codec)
         found = outputs(
             loaded.module,
@@ -60,7 +63,10 @@ def evaluate(
             device=torch.device(device),
         )
         predictions[split] = head.predictions(mine, readable, prepared, found)
-    return Evaluated(data, predictions, summarize(data, [predictions], noise=Noise(0).of("bootstrap")))
+    if not predictions:
+        raise UserError(f"{source.name}: no row has a text; check the columns")
+    noise, is_written = Noise(0).of("bootstrap"), isinstance(head, Text)
+    return Evaluated(data, predictions, summarize(data, [predictions], noise=noise, is_written=is_written))
 
 
 def _task_name(loaded: Loaded, task: str | None) -> str:

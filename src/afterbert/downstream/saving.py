@@ -66,6 +66,11 @@ def load_finetuned(name: str | Path, *, device: torch.device | str = "cpu") -> L
     """From a fine-tuning run's folder, or its `model/`. Raises UserError where the folder has no heads."""
     path = Path(name)
     path = path / "model" if (path / "model" / _ANSWERS).is_file() else path
+    seeds = sorted(path.glob(f"seed-*/model/{_ANSWERS}"))
+    if seeds and not (path / _ANSWERS).is_file():
+        raise UserError(
+            f"{name} holds runs of {len(seeds)} seeds; name one of them, such as {seeds[0].parents[1]}"
+        )
     if not (path / _ANSWERS).is_file():
         raise UserError(
             f"{name} has no fine-tuned head ({_ANSWERS}); fine-tune it first: afterbert finetune --model {name}"

@@ -46,8 +46,8 @@ class Task(ABC):
 
     @abstractmethod
     def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
-        """What guessing without a model predicts for `examples`, from labelled `train` alone (which may be
-        empty)."""
+        """What guessing without a model predicts for `examples`, from labelled `train` alone. Where that is empty the
+        best constant guess is counted on `examples` themselves, and its name says so."""
 
     @abstractmethod
     def invented(self) -> tuple[Example, ...]:

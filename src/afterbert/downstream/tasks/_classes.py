@@ -110,11 +110,11 @@ def class_metrics(labels: Sequence[str]) -> tuple[Metric, ...]:
 
 
 def majority(train: Sequence[Example], examples: Sequence[Example], labels: Sequence[str]) -> Baseline:
-    """The most frequent label of `train`, the first in order where several are; without `train` the first
-    label."""
-    counts = Counter(example.label for example in train if example.label is not None)
+    """The most frequent label, the first in order where several are."""
+    counts = Counter(example.label for example in train or examples if example.label is not None)
     best = max(labels, key=lambda name: counts[name])
-    return Baseline(f"always '{best}', the most frequent label", (best,) * len(examples))
+    of = "" if train else " of these rows"
+    return Baseline(f"always '{best}', the most frequent label{of}", (best,) * len(examples))
 
 
 def read_class(written: str, labels: Sequence[str], words: dict[str, str]) -> str:

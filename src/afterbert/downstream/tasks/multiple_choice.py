@@ -70,10 +70,11 @@ class MultipleChoice(Task):
 
     def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
         """The place that is right most often."""
-        counts = Counter(example.label for example in train if example.label is not None)
+        counts = Counter(example.label for example in train or examples if example.label is not None)
         best = max(sorted(counts), key=lambda place: counts[place]) if counts else 0
         guesses = tuple(min(best, len(example.texts) - 2) for example in examples)
-        return Baseline(f"always choice {best + 1}, right most often", guesses)
+        of = "" if train else " in these rows"
+        return Baseline(f"always choice {best + 1}, right most often{of}", guesses)
 
     def target_text(self, label: Any) -> str:
         """The number of the choice, from 1."""

@@ -78,6 +78,8 @@ class Regression(Task):
 
     def settled(self, examples: Sequence[Example]) -> Regression:
         """The range from the examples. Raises UserError where all have the same score."""
+        if self.low is not None and self.high is not None:
+            return self
         scores = [example.label for example in examples if example.label is not None]
         if len(set(scores)) < 2:
             raise UserError(
@@ -89,10 +91,11 @@ class Regression(Task):
         return replace(self, low=low, high=high)
 
     def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
-        """The mean of `train`, whose correlation is 0 by definition."""
-        scores = [example.label for example in train if example.label is not None]
+        """The mean, whose correlation is 0 by definition."""
+        scores = [example.label for example in train or examples if example.label is not None]
         mean = float(np.mean(scores)) if scores else 0.0
-        return Baseline(f"always {mean:.3g}, the mean", (mean,) * len(examples))
+        of = "" if train else " of these rows"
+        return Baseline(f"always {mean:.3g}, the mean{of}", (mean,) * len(examples))
 
     def target_text(self, label: Any) -> str:
         """The number on the grid, with one digit."""

@@ -85,17 +85,23 @@ class Tagging(Labelled):
         return replace(self, labels=labels, scheme=scheme, metrics=self.metrics or metrics)
 
     def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
-        """The tag each word has most often, and for unseen words the most frequent tag of all."""
+        """The tag each word has most often, and for unseen words the most frequent tag of all; without `train` that of
+        `examples` for all words."""
         by_word: dict[str, Counter[str]] = {}
         overall: Counter[str] = Counter()
         for example in train:
             for word, tag in zip(example.texts, example.label or ()):
                 by_word.setdefault(word, Counter())[tag] += 1
                 overall[tag] += 1
+        if not train:
+            overall.update(tag for example in examples for tag in example.label or ())
         most = max(self.labels, key=lambda tag: overall[tag])
         best = {word: max(sorted(tags), key=lambda tag: tags[tag]) for word, tags in by_word.items()}
         guesses = (tuple(best.get(word, most) for word in example.texts) for example in examples)
-        return Baseline(f"each word's most frequent tag, '{most}' for unseen words", tuple(guesses))
+        name = f"each word's most frequent tag, '{most}' for unseen words"
+        return Baseline(
+            name if train else f"always '{most}', the most frequent tag of these rows", tuple(guesses)
+        )
 
     def target_text(self, label: Any) -> str:
         """The tags with spaces between them."""
