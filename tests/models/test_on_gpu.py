@@ -16,6 +16,8 @@ from afterbert.nn.visibility import PaddedVisibility
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"),
+    pytest.mark.timeout(300),  # the first compilation takes its time
+    pytest.mark.filterwarnings("ignore:TensorFloat32 tensor cores"),  # what the comparison is made with
 ]
 
 SIZES: dict = {"hidden_size": 128, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}

@@ -93,11 +93,11 @@ def trained(recipe: Recipe, folder: Path) -> tuple[ObjectiveModule, list[float]]
     return module.eval(), losses
 
 
-def first_losses(recipe: Recipe, steps: int) -> list[float]:
+def first_losses(recipe: Recipe, steps: int, *, on: str = "cpu") -> list[float]:
     """The losses of the first steps, as the trainer makes them, without its folder and checkpoints."""
-    module, feed = fresh(recipe), feed_of(recipe)
+    device = torch.device(on)
+    module, feed = fresh(recipe).to(device), feed_of(recipe)
     optimizer = recipe.training.optimizer.build(module)
-    device = torch.device("cpu")
     stepper = Stepper(
         Single(module),
         optimizer,

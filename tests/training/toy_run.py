@@ -106,8 +106,9 @@ class ToyModule(ObjectiveModule):
     def forward(self, arrays: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         hidden = self.backbone(arrays["piece_ids"])
         if self.carries:
-            hidden = hidden + self.memory
-            self.memory = 0.9 * self.memory + 0.1 * hidden.detach().float().mean((0, 1))
+            memory = self.memory.to(hidden.device)
+            hidden = hidden + memory
+            self.memory = 0.9 * memory + 0.1 * hidden.detach().float().mean((0, 1))
         chosen = hidden.reshape(-1, HIDDEN)[arrays["positions"]]
         masked = nn.functional.cross_entropy(
             self.decoder(chosen).float(), arrays["target_ids"], reduction="sum"
