@@ -162,6 +162,42 @@ def test_pairs_are_scored_with_any_model(model, tmp_path, capsys):
     assert re.search(r"^ *number +2 +\d+\.0% +\d+\.0% *$", said, re.MULTILINE)
 
 
+def test_pairs_that_are_too_long_are_left_out_and_any_columns_will_do(model, tmp_path, capsys):
+    path = tmp_path / "agreement.jsonl"
+    lines = [{"a": good, "b": bad, "UID": ""} for good, bad in PAIRS] + [
+        {"a": "cats " * 90, "b": "x", "UID": "long"}
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    asked = ["score", str(model), "--pairs", str(path), "--columns", "good=a,bad=b"]
+    assert run(asked) == 0
+    said = capsys.readouterr().out
+    assert "note: all: 1 of 3 pairs are longer than the 64 pieces that the model reads, and left out" in said
+    assert len(re.findall(r"^ *agreement all +2 ", said, re.MULTILINE)) == 1
+    path.write_text(json.dumps(lines[-1]) + "\n")
+    assert run(asked) == 2
+    assert "nothing is left to ask" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--max-rows", "3"], "--max-rows has no effect where a fine-tuned head is asked"),
+        (["--probe", "--as", "food"], "--as has no effect where --probe is asked"),
+        (["--cue", "candidates", "--max-pairs", "3"], "--max-pairs has no effect where --cue is asked"),
+    ],
+)
+def test_options_that_scoring_would_not_heed_are_refused(words, said, model, food, capsys):
+    assert run(["score", str(model), "--task", food, *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_single_file_is_probed_on_rows_held_out(model, tmp_path, capsys):
+    path = tmp_path / "many.tsv"
+    path.write_text("".join(f"{row.texts[0]} {n}\t{row.label}\n" for n in range(9) for row in FOOD))
+    assert run(["score", str(model), "--task", str(path), "--probe"]) == 0
+    assert re.search(r"probe of many on the last layer, accuracy: \d+", capsys.readouterr().out)
+
+
 def test_scoring_needs_one_question(model, capsys):
     assert run(["score", str(model)]) == 2
     assert "either --task PATH or --pairs FILE" in capsys.readouterr().err

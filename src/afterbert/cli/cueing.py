@@ -10,6 +10,7 @@ import torch
 
 from afterbert.base import plugins
 from afterbert.base.config import build, digest, to_plain
+from afterbert.base.errors import UserError
 from afterbert.base.tree import Node, override
 from afterbert.cli.tasking import print_results
 from afterbert.cli.terminal import bar, console, safe
@@ -38,12 +39,14 @@ def score_by_cue(
 ) -> None:
     """Figures beside guessing and beside the same model without the cue; predictions are saved. Raises UserError."""
     cue = _settled(plugins.find(Cue, cue_name)(), "cue", settings)
-    data = _read(spec, kind, columns)
+    data = _read(spec, kind, columns, needs_training=False)
     check_cue(data, cue)
     author = Author.load(name, device=_DEVICE)
     with bar(1.0, "asking") as progress:
         progress.to(0.0, f"{plugins.name_of(cue)}, with and without the cue")
         done = ask(author, data, cue, max_rows=max_rows)
+    if not done.result.splits:
+        raise UserError(f"{spec}: no row has a label, so nothing can be scored")
     print_results([done.result, done.control])
     made_of = {"model": str(Path(name).resolve()), "task": spec, "cue": to_plain(cue), "rows": max_rows}
     out = Path("runs", f"cue-{data.name}-{plugins.name_of(cue)}-{digest(made_of, length=8)}")
@@ -57,7 +60,7 @@ def score_by_probe(
 ) -> None:
     """A linear probe beside random weights and guessing, as one line. Raises UserError."""
     probe = _settled(FrozenFeatures(), "probe", settings)
-    data = _read(spec, kind, columns)
+    data = _read(spec, kind, columns, needs_training=True)
     check_probe(data)
     model = Model.load(name)
     backbone = model.build().to(_DEVICE).eval()
@@ -65,10 +68,10 @@ def score_by_probe(
         console.print(safe(str(figure)))
 
 
-def _read(spec: str, kind: str | None, columns: str | None) -> TaskData:
+def _read(spec: str, kind: str | None, columns: str | None, *, needs_training: bool) -> TaskData:
     source = find_task(spec, kind=kind, columns=parse_columns(columns) if columns else None)
     console.print(safe(source.why))
-    data = read(source, needs_training="train" in source.files)
+    data = read(source, needs_training=needs_training or "train" in source.files)
     for note in data.notes:
         console.print(f"note: {safe(note)}")
     return data

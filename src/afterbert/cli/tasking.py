@@ -26,6 +26,7 @@ from afterbert.downstream.backbone import Model
 from afterbert.downstream.bench import Bench
 from afterbert.downstream.data import TaskData, read
 from afterbert.downstream.evaluating import evaluate
+from afterbert.downstream.example import Example
 from afterbert.downstream.find_task import find_task, parse_columns
 from afterbert.downstream.finetuning import FineTuned, thresholds, tune
 from afterbert.downstream.mix import Mix, planned_steps
@@ -38,7 +39,7 @@ from afterbert.downstream.staging import Staging, follow
 from afterbert.downstream.tasks import labels_of
 from afterbert.downstream.tasks.minimal_pairs import MinimalPairs as PairsTask
 from afterbert.downstream.thresholds import threshold_lines
-from afterbert.probes.minimal_pairs import MinimalPairs
+from afterbert.probes.minimal_pairs import MinimalPairs, short_enough
 from afterbert.probes.reader import Reader
 from afterbert.report.task_report import write_task_report
 from afterbert.training.observers import Observer
@@ -216,23 +217,23 @@ def score_task(folder: str, spec: str, *, task: str | None, kind: str | None, co
     print_results([done.result])
 
 
-def score_pairs(name: str, spec: str, *, max_pairs: int | None) -> None:
-    """How often a model finds the better sentence of a pair likelier, overall and by group."""
-    source = _found(spec, "minimal_pairs", None, None)
+def score_pairs(name: str, spec: str, *, columns: str | None, max_pairs: int | None) -> None:
+    """How often a model finds the better sentence of a pair likelier, overall and by group. Raises UserError."""
+    source = _found(spec, "minimal_pairs", None, columns)
     data = read(source, needs_training=False)
-    _say_notes(data.notes)
     reader = Reader.load(name, device=_device())
+    _say_notes([*reader.notes, *data.notes])
     question = MinimalPairs(reading=reader.reading)
     table = Table(box=None, header_style="bold", title_justify="left")
     for column in ("pairs of", "count", "right", "the shorter one"):
         table.add_column(column, justify="left" if column == "pairs of" else "right")
     for split in data.splits:
-        rows = data.usable(split)[:max_pairs]
+        rows = _readable_pairs(reader, data, split, max_pairs)
         pairs = [(row.texts[0], row.texts[1]) for row in rows]
         groups = [row.group for row in rows]
         found = question(reader.predict, reader.tokenizer, pairs, groups, device=_device())
         guesses = PairsTask().baseline((), rows).predictions
-        for group in [*found.by_group, ""] if any(groups) else [""]:
+        for group in [*filter(None, found.by_group), ""]:
             mine = [guess for guess, one in zip(guesses, groups) if not group or one == group]
             right = found.by_group[group] if group else found.accuracy
             table.add_row(
@@ -243,6 +244,19 @@ def score_pairs(name: str, spec: str, *, max_pairs: int | None) -> None:
             )
     console.print(table)
     console.print(f"read {question.reading.replace('_', ' ')}; likelihoods are sums over pieces")
+
+
+def _readable_pairs(reader: Reader, data: TaskData, split: str, most: int | None) -> list[Example]:
+    """The first `most` pairs of a split, without those that are too long; how many that were is said. Raises UserError
+    where none is left."""
+    rows, longest = data.usable(split)[:most], reader.architecture.max_position_embeddings
+    kept = short_enough([(row.texts[0], row.texts[1]) for row in rows], reader.tokenizer, longest=longest)
+    if len(kept) < len(rows):
+        said = f"{split}: {len(rows) - len(kept):,} of {len(rows):,} pairs are longer than the {longest} pieces that"
+        if not kept:
+            raise UserError(f"{said} the model reads; nothing is left to ask")
+        _say_notes([f"{said} the model reads, and left out"])
+    return [rows[number] for number in kept]
 
 
 def print_results(results: Sequence[TaskResult]) -> None:

@@ -117,6 +117,18 @@ class MinimalPairs:
             yield batch
 
 
+def short_enough(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer, *, longest: int) -> list[int]:
+    """The numbers of the pairs that a model can read whose rows have `longest` pieces at most: with the special pieces
+    around a sentence, and the one that an encoder-decoder's writing begins with."""
+    frame = Frame.of(tokenizer)
+    room = longest - len(frame.before) - len(frame.behind) - 1
+    fits = {
+        sentence: len(Pieces.of(sentence, tokenizer).ids) <= room
+        for sentence in {s for pair in pairs for s in pair}
+    }
+    return [number for number, pair in enumerate(pairs) if all(fits[sentence] for sentence in pair)]
+
+
 def _joined(questions: Sequence[Question], *, pad: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """The arrays of one batch, and which of the questions each asked place belongs to [Q]."""
     rows = [row for one in questions for row in one.rows]

@@ -28,7 +28,7 @@ from afterbert.models.decoder import Decoder
 from afterbert.probes.broken_sentences import BrokenSentences
 from afterbert.probes.figure import Figure
 from afterbert.probes.frozen_features import FrozenFeatures, FrozenModel
-from afterbert.probes.minimal_pairs import MinimalPairs
+from afterbert.probes.minimal_pairs import MinimalPairs, short_enough
 from afterbert.probes.pieces import piece_texts
 from afterbert.probes.reader import predict
 from afterbert.probes.readings import Frame, reading_of
@@ -131,16 +131,21 @@ def pair_figures(
     *,
     device: torch.device | str = "cpu",
 ) -> list[Figure]:
-    """One figure for each file of pairs."""
+    """One figure for each file of pairs, of those that are not too long for the model."""
     figures = []
     for split in data.splits:
         rows = data.usable(split)
+        pairs = [(row.texts[0], row.texts[1]) for row in rows]
+        kept = short_enough(pairs, tokenizer, longest=architecture.max_position_embeddings)
+        rows, pairs = tuple(rows[number] for number in kept), [pairs[number] for number in kept]
+        if not pairs:
+            continue
         found = MinimalPairs(reading=reading_of(architecture))(
             lambda arrays: predict(
                 backbone, lm_head, arrays, reads_left_to_right=isinstance(architecture, Decoder)
             ),
             tokenizer,
-            [(row.texts[0], row.texts[1]) for row in rows],
+            pairs,
             device=device,
         )
         shorter = PairsTask().baseline((), rows).predictions

@@ -37,7 +37,9 @@ def score(
         bool, typer.Option("--probe", help="Ask the task by a linear classifier on frozen states.")
     ] = False,
     max_rows: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows (--cue).")] = None,
-    max_pairs: Annotated[int | None, typer.Option(min=1, help="Only the first so many of a file.")] = None,
+    max_pairs: Annotated[
+        int | None, typer.Option(min=1, help="Only the first so many of a file (--pairs).")
+    ] = None,
 ) -> None:
     """Score a fine-tuned model on a task's rows; or any model without fine-tuning, by minimal pairs, a cue or a probe.
 
@@ -62,6 +64,15 @@ def score(
         raise UserError("say what to score: either --task PATH or --pairs FILE")
     if (cue is not None or probe) and (task is None or (cue is not None and probe)):
         raise UserError("--cue NAME and --probe are two ways to ask a --task; name the task and one of them")
+    asked = "--pairs" if pairs else "--cue" if cue else "--probe" if probe else "a fine-tuned head"
+    for option, value, where in (
+        ("--as", as_, ("a fine-tuned head",)),
+        ("--kind", kind, ("a fine-tuned head", "--cue", "--probe")),
+        ("--max-rows", max_rows, ("--cue",)),
+        ("--max-pairs", max_pairs, ("--pairs",)),
+    ):
+        if value is not None and asked not in where:
+            raise UserError(f"{option} has no effect where {asked} is asked; leave it out")
     if task is not None and cue is not None:
         score_by_cue(model, task, cue, settings, kind=kind, columns=columns, max_rows=max_rows)
     elif task is not None and probe:
@@ -71,4 +82,4 @@ def score(
     elif task is not None:
         score_task(model, task, task=as_, kind=kind, columns=columns)
     elif pairs is not None:
-        score_pairs(model, pairs, max_pairs=max_pairs)
+        score_pairs(model, pairs, columns=columns, max_pairs=max_pairs)
