@@ -1,6 +1,7 @@
 """What files are taken for, why, and what is said where no guess can be made."""
 
 import json
+from types import MappingProxyType
 
 import pytest
 
@@ -208,6 +209,25 @@ def test_hub_splits_become_plain_files(tmp_path):
     write(rows, tmp_path / "sst2" / "train.jsonl")
     data = read(find_task("hub:sst2", cache=tmp_path))
     assert [row.label for row in data.splits["train"]] == ["yes", "no", None]
+
+
+def test_a_fetch_that_was_broken_off_does_not_pass_for_a_whole_one(tmp_path, monkeypatch):
+    class Rows(list):
+        features = MappingProxyType({"sentence": None})
+
+    class Broken(Rows):
+        def __iter__(self):
+            raise ConnectionError("gone")
+
+    loads = iter(
+        [{"train": Rows([{"sentence": "a b"}]), "validation": Broken()}, {"train": Rows([{"sentence": "c"}])}]
+    )
+    monkeypatch.setattr("afterbert.downstream.hub._load", lambda name: next(loads))
+    with pytest.raises(ConnectionError):
+        fetch("sst2", tmp_path)
+    folder = fetch("sst2", tmp_path)
+    assert [path.name for path in folder.iterdir()] == ["train.jsonl"]
+    assert "c" in (folder / "train.jsonl").read_text()
 
 
 def test_the_hub_out_of_reach_is_one_line(tmp_path, monkeypatch):

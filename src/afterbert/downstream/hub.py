@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,15 @@ def fetch(name: str, folder: Path) -> Path:
     if any(target.glob("*.jsonl")):
         return target
     splits = _load(name)
-    target.mkdir(parents=True, exist_ok=True)
+    # Under its name only when it is whole: a fetch that was broken off must not pass for a set without a dev split.
+    beside = target.with_name(f"{target.name}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
     for split, rows in splits.items():
-        write(rows, target / f"{_SPLITS.get(split, split)}.jsonl")
+        write(rows, beside / f"{_SPLITS.get(split, split)}.jsonl")
+    if target.is_dir() and not any(target.iterdir()):
+        target.rmdir()
+    beside.replace(target)
     return target
 
 
