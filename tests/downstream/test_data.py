@@ -1,6 +1,7 @@
 """Reading a task's rows: defects are counted, leaks named, hopeless data refused in one line."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,23 @@ def test_answers_are_found_or_counted(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    "answers", [[{"answer_start": 3}], [{"text": "Ann", "answer_start": "0"}], {"answer_start": 0}]
+)
+def test_answers_written_in_no_known_way_are_counted(tmp_path, answers):
+    qas = [
+        {"id": "1", "question": "q?", "answers": answers},
+        {"id": "2", "question": "r?", "answers": ["Bo"]},
+    ]
+    tree = {"data": [{"paragraphs": [{"context": "Ann and Ann met Bo.", "qas": qas}]}]}
+    (tmp_path / "train.json").write_text(json.dumps(tree))
+    data = read(find_task(str(tmp_path / "train.json")))
+    assert (
+        "train: 1 answers that are not written as text and answer_start (left out) (first: 1)" in data.notes
+    )
+    assert [row.label for row in data.splits["train"]] == [None, (Answer("Bo", 16),)]
+
+
 def test_broken_tag_schemes_are_counted(tmp_path):
     (tmp_path / "train.conll").write_text("In O\nNew I-LOC\nYork I-LOC\n\nAnn B-PER\nBo I-LOC\nsang O\n")
     data = read(find_task(str(tmp_path / "train.conll")))
@@ -154,6 +172,32 @@ def test_right_choices_are_written_in_many_ways(tmp_path, rows, labels):
     data = read(guess(tmp_path / "train.jsonl"))
     assert isinstance(data.task, MultipleChoice)
     assert [row.label for row in data.splits["train"]] == labels
+
+
+def test_the_training_file_says_for_all_files_where_numbers_begin(tmp_path):
+    def write(split, *labels):
+        rows = [
+            {"prompt": f"{split} {n}", "choices": ["c", "d"], "label": label}
+            for n, label in enumerate(labels)
+        ]
+        (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    write("train", 0, 1, 1)
+    write("dev", 1)
+    data = read(find_task(str(tmp_path)))
+    assert [row.label for row in data.splits["dev"]] == [1], "one row that says no 0 does not count from 1"
+    later = replace(find_task(str(tmp_path / "dev.jsonl")), task=data.task)
+    assert [row.label for row in read(later, needs_training=False).splits["dev"]] == [1]
+
+
+@pytest.mark.parametrize(
+    "choices", [{"label": ["A", "B"]}, [{"x": 1}, {"x": 2}], [{"text": "a"}, {"x": 2}], "ab", None]
+)
+def test_choices_that_are_none_are_one_line(tmp_path, choices):
+    row = json.dumps({"prompt": "p", "choices": choices, "label": 0}) + "\n"
+    (tmp_path / "train.jsonl").write_text(row * 4)
+    with pytest.raises(UserError, match="none has two choices and a right one"):
+        read(find_task(str(tmp_path / "train.jsonl"), kind="multiple_choice"))
 
 
 def test_candidates_of_one_query_make_one_example(tmp_path):

@@ -228,3 +228,13 @@ def test_running_text_is_no_format(tmp_path):
     path.write_text("\n")
     with pytest.raises(UserError, match=r"book.txt: is empty; name a file with rows"):
         guess_format(path)
+
+
+def test_a_cell_of_csv_may_be_a_whole_book(tmp_path):
+    table, _ = read(Csv(), tmp_path, 'source,target\n"' + "word, " * 40_000 + '",short\nlong,longer\n')
+    assert len(table.records[0]["source"]) == 240_000
+
+
+def test_squad_json_of_another_shape_is_one_line(tmp_path):
+    tree = {"data": [{"paragraphs": [{"context": "x", "qas": ["no question"]}]}]}
+    assert "is not SQuAD's JSON" in refusal(Squad(), tmp_path, json.dumps(tree))

@@ -74,3 +74,8 @@ def test_options_beside_a_task_file_are_refused(tmp_path):
 def test_a_column_that_is_not_there_is_named(tmp_path):
     with pytest.raises(UserError, match="has no column '3' for text; it has 2 columns without names"):
         read(read_task_file(put(tmp_path, GOOD.replace("text: 2", "text: 3"))))
+
+
+def test_the_name_before_a_task_file_counts(tmp_path):
+    source = find_task(f"mine:{put(tmp_path, GOOD)}")
+    assert (source.name, source.why) == ("mine", "mine: as food.yaml says")

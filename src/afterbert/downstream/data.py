@@ -100,16 +100,19 @@ def read(source: TaskSource, *, needs_training: bool = True) -> TaskData:
     """
     splits: dict[str, tuple[Example, ...]] = {}
     notes: list[str] = []
-    for split, path in source.files.items():
+    reads = source.task
+    for split, path in sorted(source.files.items(), key=lambda one: one[0] not in ("train", "all")):
         findings = Findings()
         table = source.format.read(path, findings)
+        columns = _columns(source, table)
         split = "train" if split == "all" and needs_training else split
-        splits[split] = source.task.examples(table, _columns(source, table), findings)
+        reads = reads.informed(table, columns)
+        splits[split] = reads.examples(table, columns, findings)
         notes += [f"{split}: {line}" for line in findings.lines()]
     if needs_training and "train" not in splits:
         raise UserError(_nothing_to_train_on(source))
     basis = splits.get("train") or tuple(example for examples in splits.values() for example in examples)
-    task = source.task.settled(tuple(example for example in basis if source.task.is_usable(example)))
+    task = reads.settled(tuple(example for example in basis if reads.is_usable(example)))
     own = () if needs_training else labels_of(source.task)
     notes += [*_unseen_labels(task, splits, own), *_leaks(splits)]
     return TaskData(source.name, task, splits, tuple(notes))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from afterbert.base import plugins
@@ -39,7 +40,8 @@ def find_task(
     if path.suffix in (".yaml", ".yml"):
         if kind or format or columns:
             raise UserError(f"{path}: a task file says kind, format and columns itself; put them there")
-        return read_task_file(path)
+        source = read_task_file(path)
+        return replace(source, name=name, why=f"{name}: as {path.name} says") if name else source
     return guess(
         path,
         name=name,

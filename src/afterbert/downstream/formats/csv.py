@@ -60,6 +60,8 @@ class Csv(Format):
 
 def _rows(text: str, delimiter: str, *, quoting: Literal[0, 3]) -> list[tuple[int, list[str]]]:
     """(line a row begins on, cells); empty lines are left out."""
+    # A cell may be a whole article; the module's own limit is 128 KiB for all of Python.
+    csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, quoting=quoting)
     rows, begins = [], 1
     for cells in reader:

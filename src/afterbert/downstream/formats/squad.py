@@ -39,7 +39,7 @@ class Squad(Format):
                 for paragraph in article["paragraphs"]
                 for question in paragraph["qas"]
             ]
-        except (KeyError, TypeError, IndexError) as error:
+        except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise UserError(
                 f"{path}: is not SQuAD's JSON ({error!r} where data / paragraphs / qas stand)"
             ) from error

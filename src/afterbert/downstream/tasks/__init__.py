@@ -66,6 +66,11 @@ class Task(ABC):
         """Whether a prediction read off a written text is one of this task's answers; else it is always wrong."""
         return True
 
+    def informed(self, table: Table, columns: Mapping[str, str]) -> Task:
+        """The same with what the first file read, that for training, tells about how its rows are written, so that all
+        files are read alike."""
+        return self
+
     def examples(self, table: Table, columns: Mapping[str, str], findings: Findings) -> tuple[Example, ...]:
         """All rows of a table; empty texts and missing labels are counted."""
         found = []

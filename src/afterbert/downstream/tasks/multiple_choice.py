@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
 
 from afterbert.base.errors import UserError
 from afterbert.downstream.example import Baseline, Example, Findings
@@ -20,8 +22,8 @@ from afterbert.downstream.tasks._classes import class_label, read_place
 class MultipleChoice(Task):
     """texts: the prompt, then its choices. label and prediction: the number of the right choice, from 0.
 
-    The right choice may be written as a number, a letter or the choice itself; numbers count from 0 if any
-    row says 0, else from 1.
+    The right choice may be written as a number, a letter or the choice itself. counts_from: where numbers begin; left
+    out, at 0 if any row of the first file read (that for training) says 0, else at 1.
     """
 
     parts: ClassVar[tuple[str, ...]] = ("prompt", "choices", "right")
@@ -31,12 +33,20 @@ class MultipleChoice(Task):
     text_names: ClassVar[tuple[str, ...]] = ("prompt",)
 
     metrics: tuple[Metric, ...] = (Accuracy(),)
+    counts_from: Annotated[int, Field(ge=0, le=1)] | None = None
+
+    def informed(self, table: Table, columns: Mapping[str, str]) -> MultipleChoice:
+        """With where numbers begin, if there are any."""
+        if self.counts_from is not None:
+            return self
+        found = super().examples(table, columns, Findings())
+        numbers = {example.label for example in found if isinstance(example.label, str)}
+        return replace(self, counts_from=0 if "0" in numbers else 1) if numbers else self
 
     def examples(self, table: Table, columns: Mapping[str, str], findings: Findings) -> tuple[Example, ...]:
-        """All rows, after a look at whether the file counts from 0 or 1."""
+        """All rows, numbers as places."""
         found = super().examples(table, columns, findings)
-        numbers = [example.label for example in found if isinstance(example.label, str)]
-        first = 0 if "0" in numbers or not numbers else 1
+        first = self.informed(table, columns).counts_from or 0
         return tuple(_settled_label(example, first, findings) for example in found)
 
     def example(
@@ -115,10 +125,14 @@ def _choices(record: Mapping[str, Any], column: str) -> tuple[tuple[str, ...], l
     a choice."""
     value = record.get(column)
     if isinstance(value, Mapping):
-        return tuple(map(str, value["text"])), [str(name) for name in value.get("label", ())]
+        texts, names = value.get("text"), value.get("label", ())
+        if not isinstance(texts, (list, tuple)) or not isinstance(names, (list, tuple)):
+            return (), []
+        return tuple(map(str, texts)), [str(name) for name in names]
     if isinstance(value, (list, tuple)):
-        if value and isinstance(value[0], Mapping):
-            return tuple(str(one["text"]) for one in value), [str(one.get("label", "")) for one in value]
+        if value and all(isinstance(one, Mapping) for one in value):
+            texts = tuple(str(one["text"]) for one in value if "text" in one)
+            return texts if len(texts) == len(value) else (), [str(one.get("label", "")) for one in value]
         return tuple(map(str, value)), []
     cells = (record.get(name) for name in column.split("+"))
     return tuple(str(cell) for cell in cells if cell is not None and str(cell).strip()), []

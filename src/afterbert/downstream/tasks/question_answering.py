@@ -49,8 +49,11 @@ class QuestionAnswering(Task):
         written = record.get(columns["answers"]) if "answers" in columns else None
         if written is None:
             return Example(key, texts, None)
-        answers = []
-        for text, start in _written_answers(written):
+        answers, pairs = [], _written_answers(written)
+        if pairs is None:
+            findings.add("answers that are not written as text and answer_start (left out)", key)
+            return Example(key, texts, None)
+        for text, start in pairs:
             stands_at = nearest(text, texts[1], start)
             if stands_at is None:
                 findings.add(_ABSENT, key)
@@ -112,17 +115,31 @@ class QuestionAnswering(Task):
         )
 
 
-def _written_answers(value: Any) -> list[tuple[str, int | None]]:
-    """SQuAD's list of objects, the hub's object of two lists, or bare texts."""
+def _written_answers(value: Any) -> list[tuple[str, int | None]] | None:
+    """SQuAD's list of objects, the hub's object of two lists, or bare texts; None for anything else.
+
+    >>> _written_answers([{"text": "a", "answer_start": 3}, "b"]), _written_answers({"text": ["a"]})
+    ([('a', 3), ('b', None)], [('a', None)])
+    >>> _written_answers({"text": "a", "answer_start": 3}), _written_answers([{"answer_start": 3}])
+    ([('a', 3)], None)
+    """
     if isinstance(value, Mapping):
-        starts = value.get("answer_start", [None] * len(value["text"]))
-        return list(zip(map(str, value["text"]), starts))
-    if isinstance(value, (list, tuple)):
-        return [
-            (str(one["text"]), one.get("answer_start")) if isinstance(one, Mapping) else (str(one), None)
+        texts, starts = value.get("text"), value.get("answer_start")
+        if isinstance(texts, (list, tuple)):
+            starts = [None] * len(texts) if starts is None else starts
+            pairs = list(zip(texts, starts)) if isinstance(starts, (list, tuple)) else [(None, None)]
+        else:
+            pairs = [(texts, starts)]
+    elif isinstance(value, (list, tuple)):
+        pairs = [
+            (one.get("text"), one.get("answer_start")) if isinstance(one, Mapping) else (one, None)
             for one in value
         ]
-    return [(str(value), None)] if str(value) else []
+    else:
+        pairs = [(str(value), None)] if str(value) else []
+    if any(text is None or not isinstance(start, (int, type(None))) for text, start in pairs):
+        return None
+    return [(str(text), start) for text, start in pairs]
 
 
 def nearest(text: str, context: str, start: int | None) -> int | None:
