@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,10 @@ from afterbert.training.config import Training
 from afterbert.training.feed import Feed
 
 _SAMPLED_STEPS = 8
+
+# How long the clock is asked: after the warm steps at least so many steps and this share of the budget (at most
+# so many seconds); never more than the last share.
+_WARM_STEPS, _TIMED_STEPS, _TIMED_SHARE, _TIMED_SECONDS, _MOST_SHARE = 2, 5, 0.04, 10.0, 0.15
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,28 @@ def needs_timing(training: Training) -> bool:
     """Whether the clock must be asked before the run's length is known."""
     every = training.evaluate_every
     return training.budget.unit == "seconds" or (every is not None and every.unit == "seconds")
+
+
+def are_enough(durations: Sequence[float], training: Training) -> bool:
+    """Whether the seconds of these steps tell how long one takes; a single one where nobody asks."""
+    if not needs_timing(training):
+        return len(durations) >= 1
+    budget = training.budget
+    whole = budget.amount if budget.unit == "seconds" else float("inf")
+    if len(durations) >= 2 and sum(durations) > _MOST_SHARE * whole:
+        return True
+    timed = durations[_WARM_STEPS:]
+    return len(timed) >= _TIMED_STEPS and sum(timed) >= min(_TIMED_SHARE * whole, _TIMED_SECONDS)
+
+
+def seconds_per_step(durations: Sequence[float]) -> float:
+    """The mean without the first steps, where there are more.
+
+    >>> seconds_per_step([9.0, 5.0, 1.0, 3.0]), seconds_per_step([9.0, 5.0]), seconds_per_step([])
+    (2.0, 5.0, 0.0)
+    """
+    timed = durations[_WARM_STEPS:] or durations[-1:] or [0.0]
+    return sum(timed) / len(timed)
 
 
 def rates_of(feed: Feed, *, flops_per_step: float | None, timing: Timing | None) -> Rates:

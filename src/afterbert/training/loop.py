@@ -7,7 +7,6 @@ the run begins.
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import asdict, dataclass
@@ -22,6 +21,7 @@ from afterbert.training import course as courses
 from afterbert.training import generators, snapshot
 from afterbert.training.ahead import Ahead
 from afterbert.training.checkpoint import Saved, SaveError
+from afterbert.training.clock import Clock
 from afterbert.training.config import Training
 from afterbert.training.course import Course, Timing
 from afterbert.training.feed import Feed
@@ -37,10 +37,6 @@ from afterbert.training.progress import Progress
 from afterbert.training.stepper import Fitted, Stepper
 
 Evaluate = Callable[[ObjectiveModule, int], Mapping[str, float]]
-
-# How long the clock is asked: after the warm steps at least so many steps and this share of the budget (at most
-# so many seconds); never more than the last share.
-_WARM_STEPS, _TIMED_STEPS, _TIMED_SHARE, _TIMED_SECONDS, _MOST_SHARE = 2, 5, 0.04, 10.0, 0.15
 
 
 @dataclass(frozen=True)
@@ -97,9 +93,7 @@ class Loop:
         self.course: Course | None = None
         self.figures: Mapping[str, float] | None = None
         self.saved_step: int | None = None
-        self.seconds_before = 0.0  # spent by former processes of this run
-        self.entered = self.last_save = self.last_log = time.monotonic()
-        self.tokens_at_log, self.save_seconds = 0, 0.0
+        self.clock = Clock()
 
     # From start to end
 
@@ -171,8 +165,8 @@ class Loop:
         if self.progress.asked_micro_batch_size != self._asked_micro_batch_size:
             self.progress.micro_batch_size = self._asked_micro_batch_size
             self.progress.asked_micro_batch_size = self._asked_micro_batch_size
-        self.seconds_before, self.saved_step = self.progress.seconds, saved.step
-        self.tokens_at_log = self.progress.tokens
+        self.clock.resumed(seconds=self.progress.seconds)
+        self.saved_step = saved.step
         self.figures = self.processes.led(lambda: self._trimmed(saved.step))
         return [*notes, f"resumed from {saved.path.name}"]
 
@@ -232,13 +226,13 @@ class Loop:
         """
         self._status("measuring")
         step, checkpoint = self._try_out()
-        before = time.monotonic()
-        self._evaluate_if_due()
-        evaluation = time.monotonic() - before
+        with self.clock.apart() as evaluation:
+            self._evaluate_if_due()
         if self._must_stop():
             return
-        spent = time.monotonic() - self.entered
-        timing = Timing(step, evaluation, checkpoint, spent) if courses.needs_timing(self.training) else None
+        timing = None
+        if courses.needs_timing(self.training):
+            timing = Timing(step, evaluation.seconds, checkpoint, self.clock.here)
         self.processes.led(lambda: self._lay_out(timing))
 
     def _lay_out(self, timing: Timing | None) -> None:
@@ -255,38 +249,26 @@ class Loop:
         durations: list[float] = []
         with closing(self._ahead()) as ahead:
             while not self._must_stop() and not self._timed_enough(durations):
-                before = time.monotonic()
-                found = self._gradient(ahead, step=len(durations))
-                if found.gradient.is_finite:  # else the loop will meet it, and treat it by the rules
-                    self.stepper.update(found.gradient, self._factor(1))
-                self.optimizer.zero_grad(set_to_none=True)
-                durations.append(time.monotonic() - before)
-        before = time.monotonic()
-        if not self._must_stop():
-            self.keeper.rehearse(self.progress, self.precision)
-        checkpoint = time.monotonic() - before
+                with self.clock.apart() as lap:
+                    found = self._gradient(ahead, step=len(durations))
+                    if found.gradient.is_finite:  # else the loop will meet it, and treat it by the rules
+                        self.stepper.update(found.gradient, self._factor(1))
+                    self.optimizer.zero_grad(set_to_none=True)
+                durations.append(lap.seconds)
+        with self.clock.apart() as checkpoint:
+            if not self._must_stop():
+                self.keeper.rehearse(self.progress, self.precision)
         first, _ = self.keeper.latest()
         assert first is not None
         assert first.step == 0
         fits = self.progress.micro_batch_size
         self.progress = self.keeper.restore(first)
         self.progress.micro_batch_size = fits
-        timed = durations[_WARM_STEPS:] or durations[-1:] or [0.0]
-        return sum(timed) / len(timed), checkpoint
+        return courses.seconds_per_step(durations), checkpoint.seconds
 
     def _timed_enough(self, durations: Sequence[float]) -> bool:
         """By the clock of process 0."""
-        return self.processes.any(self.processes.leads and self._is_enough(durations))
-
-    def _is_enough(self, durations: Sequence[float]) -> bool:
-        if not courses.needs_timing(self.training):
-            return len(durations) >= 1
-        budget = self.training.budget
-        whole = budget.amount if budget.unit == "seconds" else float("inf")
-        if len(durations) >= 2 and sum(durations) > _MOST_SHARE * whole:
-            return True
-        timed = durations[_WARM_STEPS:]
-        return len(timed) >= _TIMED_STEPS and sum(timed) >= min(_TIMED_SHARE * whole, _TIMED_SECONDS)
+        return self.processes.any(self.processes.leads and courses.are_enough(durations, self.training))
 
     def _read_course(self) -> dict[str, Any]:
         """The course of this run, plain; where changes are allowed and the budget did, laid out anew from the
@@ -308,7 +290,7 @@ class Loop:
         self._status("training")
         self.journal.started(step=self.progress.step, total_steps=course.total_steps)
         self._evaluate_if_due()
-        self.last_log = time.monotonic()
+        self.clock.trains(tokens=self.progress.tokens)
         with closing(self._ahead()) as ahead:
             while self._unfinished(course) and not self._must_stop():
                 self._status("training")
@@ -320,14 +302,14 @@ class Loop:
                     self.progress.evaluation_due = self.evaluate is not None
                 self._evaluate_if_due()
                 if save_every is None:
-                    due = time.monotonic() - self.last_save >= saves.amount
+                    due = self.clock.since_save >= saves.amount
                 else:
                     due = step % save_every == 0
                 if self.processes.any(due):
                     self._save()
         signum = self._signal()
         if signum is not None and self._unfinished(course):
-            name, took = signal.Signals(signum).name, self.save_seconds
+            name, took = signal.Signals(signum).name, self.clock.last_save.seconds
             self._note(
                 f"{name}: saving step {self.progress.step}, which last took {took:.1f} s; once more ends at once"
             )
@@ -398,7 +380,7 @@ class Loop:
         self.progress.evaluation_due = False  # it was made before any step from here
         self.saved_step = saved.step
         self.processes.led(lambda: self.run.metrics.trim(saved.step))
-        self.tokens_at_log = self.progress.tokens
+        self.clock.trains(tokens=self.progress.tokens)
         for text in damaged:
             self._note(text)
         self._note(
@@ -415,16 +397,11 @@ class Loop:
     def _note(self, text: str, *, kind: str = "note", step: int | None = None, **facts: float) -> None:
         self.journal.note(text, kind=kind, step=self.progress.step if step is None else step, **facts)
 
-    def _seconds(self) -> float:
-        return self.seconds_before + time.monotonic() - self.entered
-
     def _log(self, norm: float, course: Course) -> None:
-        now = time.monotonic()
         loss, parts = self.progress.take_means()
         if loss is None:  # all left out
             return
         factor = self.training.schedule(self.progress.step - 1, course.total_steps)
-        tokens, self.tokens_at_log = self.progress.tokens - self.tokens_at_log, self.progress.tokens
         self.journal.step(
             {
                 "kind": "step",
@@ -434,12 +411,11 @@ class Loop:
                 "learning_rate": self.training.optimizer.learning_rate * factor,
                 "grad_norm": norm,
                 "tokens": self.progress.tokens,
-                "tokens_per_second": tokens / max(now - self.last_log, 1e-9),
-                "seconds": self._seconds(),
+                "tokens_per_second": self.clock.speed(tokens=self.progress.tokens),
+                "seconds": self.clock.total,
                 "epoch": self.feed.epoch_of(self.progress.data_step * self.feed.batch_size - 1),
             }
         )
-        self.last_log = now
 
     def _evaluate_if_due(self) -> None:
         """Evaluates; broken off by a signal it stays due."""
@@ -447,20 +423,18 @@ class Loop:
             return
         assert self.evaluate is not None
         self._status("evaluating")
-        before = time.monotonic()
         figures: dict[str, float] | None = None
-        with suppress(Interrupted), snapshot.undisturbed(self.module, self.device), self._breaking():
-            found = self.evaluate(self.module, self.progress.step)
-            figures = {name: float(value) for name, value in found.items()}
-        self.parallel.settle()
+        with self.clock.apart() as lap:
+            with suppress(Interrupted), snapshot.undisturbed(self.module, self.device), self._breaking():
+                found = self.evaluate(self.module, self.progress.step)
+                figures = {name: float(value) for name, value in found.items()}
+            self.parallel.settle()
         if self.processes.any(figures is None):
             return
         self.progress.evaluation_due = False
         self.figures = figures
-        seconds = time.monotonic() - before
-        self.last_log += seconds  # the speed that is logged is that of training alone
-        record = {"kind": "evaluation", "step": self.progress.step, "figures": figures, "seconds": seconds}
-        enough = ""
+        step, enough = self.progress.step, ""
+        record = {"kind": "evaluation", "step": step, "figures": figures, "seconds": lap.seconds}
         try:
             self.journal.evaluation(record)
         except Enough as why:
@@ -480,18 +454,15 @@ class Loop:
         if self.saved_step == self.progress.step:
             return
         self._status("saving")
-        before = time.monotonic()
-        self.progress.seconds = self._seconds()
+        self.progress.seconds = self.clock.total
         self.processes.led(self.run.metrics.sync)
-        try:
-            saved = self.keeper.save(self.progress, self.precision)
-        except SaveError as error:
-            if self.training.on_disk_full == "stop":
-                raise
-            self._note(f"no checkpoint at step {self.progress.step}: {error}", kind="save_failed")
-        else:
-            self.saved_step = saved.step
-            self.journal.checkpoint(step=saved.step, path=saved.path)
-        self.last_save = time.monotonic()
-        self.save_seconds = self.last_save - before
-        self.last_log += self.save_seconds
+        with self.clock.saves():
+            try:
+                saved = self.keeper.save(self.progress, self.precision)
+            except SaveError as error:
+                if self.training.on_disk_full == "stop":
+                    raise
+                self._note(f"no checkpoint at step {self.progress.step}: {error}", kind="save_failed")
+            else:
+                self.saved_step = saved.step
+                self.journal.checkpoint(step=saved.step, path=saved.path)
