@@ -70,7 +70,7 @@ def fresh(recipe: Recipe) -> ObjectiveModule:
     return module
 
 
-def feed_of(recipe: Recipe) -> Feed:
+def feed_of(recipe: Recipe, *, views: int | None = None) -> Feed:
     def plan(noise):
         return recipe.objective.plan(
             split_for(recipe), length=recipe.length, vocabulary=VOCABULARY, noise=noise
@@ -79,7 +79,7 @@ def feed_of(recipe: Recipe) -> Feed:
     def pose(rows, numbers, noise):
         return recipe.objective.pose(rows, numbers, noise, vocabulary=VOCABULARY, length=recipe.length)
 
-    views = VIEWS.get(recipe.title, 1)
+    views = views or VIEWS.get(recipe.title, 1)
     return Feed.of(replace(recipe.training, views=views), plan=plan, pose=pose)
 
 
