@@ -139,6 +139,8 @@ def test_a_dry_run_trains_nothing(model, food, tmp_path, capsys):
         (["--mixing", "proportionate"], "did you mean 'proportional'?"),
         (["--head", "token"], "head token cannot answer sentence classification"),
         (["--columns", "text=tekst"], "tekst"),
+        (["--group", "a=food"], "--group has an effect with --strategy leave_one_out alone"),
+        (["--unlabelled-recipe", "gpt2"], "but none are named"),
     ],
 )
 def test_a_mistake_is_one_line(words, said, model, food, capsys):

@@ -119,7 +119,7 @@ def test_a_saved_model_predicts_the_same(tiny_model, tmp_path, data_of):
     lines = (tmp_path / "seed-0" / "predictions" / "toy.dev.jsonl").read_text().splitlines()
     assert [list(tags) for tags in predicted] == [json.loads(line)["prediction"] for line in lines]
     with pytest.raises(UserError, match=r"has no fine-tuned head .*afterbert finetune --model"):
-        load_finetuned(tmp_path)
+        load_finetuned(tmp_path / "seed-0" / "predictions")
 
 
 @pytest.mark.parametrize("name", TRAINED)
@@ -332,3 +332,30 @@ def test_the_threshold_for_no_answer_is_the_best_of_all_on_dev(tiny_model, tmp_p
     tried = [f1(bias) for bias in np.linspace(-30, 30, 121)]
     assert f1(told["null_bias"]) == pytest.approx(told["with"]["answer_f1"])
     assert told["with"]["answer_f1"] >= max(tried)
+
+
+def test_another_model_at_the_same_place_is_not_taken_for_the_first(tiny_model, tmp_path, data_of):
+    data = data_of(SentenceClassification())
+    finetune(tiny_model, [data], tmp_path, settings(epochs=1))
+    backbone = {name: tensor + 0.01 for name, tensor in tiny_model.weights["backbone"].items()}
+    other = replace(tiny_model, weights={"backbone": backbone})
+    with pytest.raises(UserError, match="weights.backbone"):
+        finetune(other, [data], tmp_path, settings(epochs=1))
+
+
+@pytest.mark.parametrize("changed", [{"keep": "best"}, {"patience": 2}])
+def test_weights_are_not_chosen_by_dev_rows_without_labels(changed, tiny_model, tmp_path, data_of):
+    data = data_of(SentenceClassification())
+    blind = tuple(replace(row, label=None) for row in data.splits["dev"])
+    wish = settings(epochs=2, evaluate_every=Budget(1, "epochs"), **changed)
+    assert any("figures of dev flatter" in note for note in Bench.of(tiny_model, [data], wish).notes)
+    unlabelled = replace(data, splits=dict(data.splits) | {"dev": blind})
+    with pytest.raises(UserError, match="goes by dev rows, but none of toy has a label"):
+        finetune(tiny_model, [unlabelled], tmp_path, wish)
+
+
+def test_class_weights_that_change_nothing_are_said(tiny_model, data_of):
+    wish = settings(class_weights="balanced")
+    tasks = [data_of(SentenceClassification(), "food"), data_of(QuestionAnswering(), "qa")]
+    notes = [note for note in Bench.of(tiny_model, tasks, wish).notes if "class_weights" in note]
+    assert notes == ["qa: class_weights has no effect, since no head of classes answers it"]

@@ -1,9 +1,11 @@
 """How tasks are mixed: the batches realise exactly what a law says."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 
+from afterbert.base.budget import Budget
 from afterbert.base.mixing.equal import Equal
 from afterbert.base.mixing.proportional import Proportional
 from afterbert.base.mixing.scheduled import Scheduled
@@ -46,6 +48,17 @@ def test_a_schedule_moves_from_epoch_to_epoch(tiny_model, data_of):
     feed = feed_of(tiny_model, data_of, law)
     feed = type(feed)(**{**feed.__dict__, "epochs": 2})
     assert [names_of(feed, epoch)["small"] for epoch in (0, 1, 2)] == [0, 12, 24]
+
+
+def test_a_schedule_moves_over_a_budget_of_steps_too(tiny_model, data_of):
+    law = Scheduled({"large": 1.0, "small": 0.0}, {"large": 0.0, "small": 1.0})
+    tasks = [data_of(SentenceClassification(), "large"), data_of(Tagging(), "small")]
+    wish = FineTuning(length=64, batch_size=2, mixing=law, budget=Budget(32, "steps"))
+    bench = Bench.of(tiny_model, tasks, wish)
+    assert [names_of(bench.feed(), epoch)["small"] for epoch in range(5)] == [0, 2, 4, 6, 8]
+    timed = Bench.of(tiny_model, tasks, replace(wish, budget=Budget(60, "seconds")))
+    assert any("at its last weights after one epoch" in note for note in timed.notes)
+    assert not bench.notes
 
 
 def test_batches_hold_rows_of_like_length_and_change_from_epoch_to_epoch(tiny_model, data_of):

@@ -71,6 +71,7 @@ class Request:
 def fine_tune(request: Request) -> int:
     """The exit status: 0 finished, 143 or 130 stopped by a signal with everything saved."""
     settings = settings_of(request)
+    _check_heeded(request)
     sources = [_found(spec, request.kind, request.format, request.columns) for spec in request.tasks]
     tasks = [_read(source, drop_leaked=request.drop_leaked) for source in sources]
     model = Model.load(request.model)
@@ -78,6 +79,7 @@ def fine_tune(request: Request) -> int:
     texts = many_tasks.texts_of(request.unlabelled, request.unlabelled_recipe, model, settings)
     bench = Bench.of(model, tasks, settings, texts=texts)
     bench.check_names()
+    bench.check_choice()
     if request.search is not None and request.strategies:
         raise UserError("--search-learning-rate searches one rate for one run; leave --strategy out")
     plans = many_tasks.staged(
@@ -125,6 +127,17 @@ def fine_tune(request: Request) -> int:
     )
     _say_places(done, bench)
     return 0
+
+
+def _check_heeded(request: Request) -> None:
+    """Raises UserError for an option that another one would have to give an effect."""
+    strategies = [word.replace("-", "_") for word in request.strategies]
+    if request.groups and not any("leave_one_out" in word or word == "all" for word in strategies):
+        raise UserError(
+            "--group has an effect with --strategy leave_one_out alone; leave it out, or name that"
+        )
+    if request.unlabelled_recipe is not None and not request.unlabelled:
+        raise UserError("--unlabelled-recipe says what --unlabelled texts ask, but none are named; name some")
 
 
 def _searched(bench: Bench, budget: Budget, out: Path) -> float | None:

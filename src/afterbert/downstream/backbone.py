@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import torch
+import xxhash
 from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
@@ -63,6 +65,11 @@ class Model:
         """The same architecture and tokenizer without any weights."""
         return replace(self, name=f"{self.name} (random weights)", weights={})
 
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Part -> a name for its weights, so that another model at the same place is another one."""
+        return {part: _digest(state) for part, state in sorted(self.weights.items())}
+
     @property
     def longest(self) -> int:
         """Pieces a row may have."""
@@ -89,6 +96,14 @@ class Model:
         if "lm_head" in self.weights:
             lm_head.load_state_dict(self.weights["lm_head"])
         return lm_head
+
+
+def _digest(state: Mapping[str, Tensor]) -> str:
+    found = xxhash.xxh3_128()
+    for name, tensor in sorted(state.items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return found.hexdigest()
 
 
 def summary_of(architecture: Architecture) -> Summary:

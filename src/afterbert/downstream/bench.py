@@ -13,6 +13,7 @@ import xxhash
 from afterbert.base import plugins
 from afterbert.base.config import to_plain
 from afterbert.base.errors import UserError, did_you_mean
+from afterbert.base.mixing.scheduled import Scheduled
 from afterbert.base.noise import Noise
 from afterbert.downstream.backbone import Model, summary_of
 from afterbert.downstream.codec import Codec
@@ -97,9 +98,31 @@ class Bench:
                 for split, found in splits.items()
                 if found.cut
             ]
+            if settings.class_weights != "none" and (
+                not labels_of(data.task) or isinstance(heads[data.name], Text)
+            ):
+                notes.append(f"{data.name}: class_weights has no effect, since no head of classes answers it")
             if "train" not in splits or not splits["train"].asked.any():
                 raise UserError(f"{data.name}: no training row has a text and a label that can be learned")
+        if isinstance(settings.mixing, Scheduled) and settings.budget.unit not in ("epochs", "steps"):
+            notes.append(
+                f"mixing is at its last weights after one epoch, since {settings.budget} is no number of steps; write "
+                "the budget in steps or epochs"
+            )
+        if settings.chooses:
+            notes.append(
+                "weights are chosen on dev, so figures of dev flatter them; those of other splits do not"
+            )
         return Bench(model, tuple(tasks), settings, heads, prepared, tuple(notes), tuple(texts))
+
+    def check_choice(self) -> None:
+        """Raises UserError where the best weights are to be kept, but nothing says which these are."""
+        if self.settings.chooses and not any(self.is_judged(data) for data in self.tasks):
+            wish = "patience" if self.settings.patience is not None else "keep: best"
+            names = ", ".join(data.name for data in self.tasks)
+            raise UserError(
+                f"{wish} goes by dev rows, but none of {names} has a label; leave it out, or label some"
+            )
 
     def check_names(self) -> None:
         """Raises UserError where `virtual_sizes` names something that is not trained on, so has no effect."""
@@ -114,7 +137,7 @@ class Bench:
         """What a run of this seed is made from."""
         recipe = {
             "model": self.model.name,
-            "weights": sorted(self.model.weights),
+            "weights": self.model.digests,
             "finetuning": {**to_plain(replace(self.settings, num_seeds=1, seed=0)), "seed": seed},
             "tasks": {data.name: to_plain(data.task) for data in self.tasks},
             "texts": {
@@ -142,17 +165,20 @@ class Bench:
 
     def feed(self) -> TaskFeed:
         """The training batches."""
-        epochs = self.settings.budget.amount if self.settings.budget.unit == "epochs" else 1.0
+        budget = self.settings.budget
         labelled = {name: splits["train"] for name, splits in self.prepared.items()}
-        return TaskFeed.of(
+        feed = TaskFeed.of(
             labelled | {text.name: text for text in self.texts},
             batch_size=self.settings.batch_size,
             mixing=self.settings.mixing,
             pad=self.pad,
             has_segments=self.model.has_segments,
-            epochs=epochs,
+            epochs=budget.amount if budget.unit == "epochs" else 1.0,
             virtual_sizes=self.settings.virtual_sizes,
         )
+        if budget.unit != "steps":
+            return feed
+        return replace(feed, epochs=budget.amount / sum(feed.sizes.values()))
 
     @property
     def pad(self) -> int:
@@ -201,11 +227,15 @@ class Bench:
         """`task/metric` on the dev splits."""
         found: dict[str, float] = {}
         for data in self.tasks:
-            if "dev" not in self.prepared[data.name]:
+            if not self.is_judged(data):
                 continue
             scores = self.scores(data, "dev", self.predict(module, data.name, "dev", device=device))
             found |= {f"{data.name}/{metric}": value for metric, value in scores.items()}
         return found
+
+    def is_judged(self, data: TaskData) -> bool:
+        """Whether a task has dev rows with labels."""
+        return any(data.task.is_usable(row) for row in data.splits.get("dev", ()))
 
     def scores(self, data: TaskData, split: str, predictions: Sequence[Any]) -> dict[str, float]:
         """Metric -> value of predictions for the readable rows of a split."""

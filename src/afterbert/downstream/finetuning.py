@@ -129,17 +129,17 @@ def one_seed(
 ) -> tuple[Predictions | None, Outcome | None]:
     """Trains and predicts once; no predictions where a signal came before the end."""
     settings = bench.settings
+    bench.check_choice()
     torch.manual_seed(seed)
     module = bench.module().to(device)
     feed = bench.feed().feed(seed)
     best = Best(run.path)
     stops = [] if settings.patience is None else [Patience(best, settings.patience)]
-    keeps_best = settings.keep == "best" or settings.patience is not None
 
     def evaluate(trained: ObjectiveModule, step: int) -> Mapping[str, float]:
         assert isinstance(trained, TaskModule)
         figures = bench.figures(trained, device=device)
-        if keeps_best and figures:
+        if settings.chooses and figures:
             best.see(trained, step, bench.main_figure(figures))
         return figures
 
@@ -157,7 +157,7 @@ def one_seed(
         return None, outcome
     if outcome.enough:
         run.report(state="finished", message=f"stopped early: {outcome.enough}")
-    if keeps_best:
+    if settings.chooses:
         best.restore(module)
     module.eval()
     tuned = bench.calibrated(module, device=device)

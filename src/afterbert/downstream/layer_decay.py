@@ -34,7 +34,7 @@ class LayerDecay(Optimizer):
     decay: Annotated[float, Field(gt=0, le=1)] = 0.9
 
     @property
-    def learning_rate(self) -> float:  # type: ignore[override]
+    def learning_rate(self) -> float:
         return self.inner.learning_rate
 
     def factors(self, names: list[str]) -> list[float]:

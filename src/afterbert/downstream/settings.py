@@ -62,6 +62,11 @@ class FineTuning:
         if self.frozen and self.layer_decay != 1.0:
             raise UserError("layer_decay has no effect on a frozen backbone; leave one of them out")
 
+    @property
+    def chooses(self) -> bool:
+        """Whether the weights that did best on dev are taken."""
+        return self.keep == "best" or self.patience is not None
+
     def with_learning_rate(self, learning_rate: float) -> FineTuning:
         """The same at another rate."""
         optimizer: Any = self.optimizer
