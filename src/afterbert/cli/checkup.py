@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 
 from afterbert import __version__
+from afterbert.training.distributed import device_of
 from afterbert.training.precision import choose
 
 _EXTRAS = {
@@ -44,8 +45,10 @@ def findings() -> Iterator[Finding]:
     yield Finding("processor", f"{os.cpu_count()} cores, {torch.get_num_threads()} threads for torch")
     yield _memory()
     yield _accelerator()
-    precision = choose("auto", torch.device("cpu"))
-    yield Finding("precision", f"{precision.name} on this processor: {precision.reason}")
+    device = device_of(None)
+    precision = choose("auto", device)
+    where = "processor" if device.type == "cpu" else "accelerator"
+    yield Finding("precision", f"{precision.name} on this {where}: {precision.reason}")
     yield Finding("multiply speed", _multiply_speed())
     free = shutil.disk_usage(".").free / _GIGABYTE
     yield Finding("disk here", f"{free:.1f} GB free", free > 2)
