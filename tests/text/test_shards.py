@@ -17,7 +17,7 @@ from afterbert.text.planes.sentence_start import SentenceStart
 from afterbert.text.planes.word_start import WordStart
 from afterbert.text.policy import Policy
 from afterbert.text.prepare import PLANES, add_plane, make_tokenizer, prepare
-from afterbert.text.shards import Shard, prepare_shard
+from afterbert.text.shards import EncodeShardPart, Shard, prepare_shard
 from afterbert.text.sources.folder import Folder
 from afterbert.text.store import Store
 from afterbert.text.tokenizer import Tokenizer
@@ -182,6 +182,25 @@ def test_a_file_that_changed_between_two_shards_is_told(tmp_path, tokenizer):
     prepare_shard([source], tmp_path / "2", Shard(2, 2), tokenizer=tokenizer)
     with pytest.raises(UserError, match=r"^texts.jsonl was another file when .*2 was prepared"):
         merge_shards([tmp_path / "1", tmp_path / "2"], tmp_path / "merged")
+
+
+def test_a_file_that_changes_while_a_shard_is_made_is_told(tmp_path, tokenizer, monkeypatch):
+    source, encode = corpus(tmp_path, 40), EncodeShardPart.__call__
+
+    def then_changed(self, task):
+        report = encode(self, task)
+        path = Path(source.path)
+        path.write_text(path.read_text().replace("house", "horse"))
+        return report
+
+    with monkeypatch.context() as changing:
+        changing.setattr(EncodeShardPart, "__call__", then_changed)
+        with pytest.raises(UserError, match=r"texts\.jsonl is not what it was when this shard was begun"):
+            prepare_shard([source], tmp_path / "1", Shard(1, 1), tokenizer=tokenizer)
+    assert not (tmp_path / "1" / "shard.json").exists()
+    prepare_shard([source], tmp_path / "1", Shard(1, 1), tokenizer=tokenizer)
+    straight = prepare([source], tmp_path / "straight", tokenizer=tokenizer)
+    assert merge_shards([tmp_path / "1"], tmp_path / "merged").fingerprint == straight.fingerprint
 
 
 def test_a_damaged_shard_is_told(tmp_path, texts, tokenizer):

@@ -23,6 +23,7 @@ from afterbert import __version__
 from afterbert.base import plugins
 from afterbert.base.errors import UserError
 from afterbert.base.runs import write_atomically
+from afterbert.text import streams
 from afterbert.text.corpus import Corpus, Progress, check_languages, dtype_for
 from afterbert.text.documents import Document, Tally
 from afterbert.text.finishing import by_name, described, settings_of
@@ -120,6 +121,7 @@ def prepare_shard(
     ]
     named, made, out = by_name(planes), tokenizer.make([], corpus_bytes=0), Path(out)
     corpus.check_pieces(made)
+    stamps = _stamps(mine)
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "shard": list(shard),
@@ -140,6 +142,7 @@ def prepare_shard(
         work = work_folder(out, manifest, last_file=FILE)
         encode = EncodeShardPart(made, named, corpus.policy, work, manifest["dtype"])
         corpus.each(encode, mine, [part for _, part in mine])
+        _check_untouched(stamps, _stamps(mine))
         shutil.rmtree(out / "parts", ignore_errors=True)
         work.rename(out / "parts")
         made.save(out / "tokenizer")
@@ -243,6 +246,22 @@ def _file_digests(corpus: Corpus, mine: Iterable[tuple[int, Part]]) -> list[dict
             found[source_of[number]].update(part.source.digest())
         last = part.source
     return found
+
+
+def _stamps(mine: Iterable[tuple[int, Part]]) -> dict[str, tuple[int, int]]:
+    """Path -> size and time of the last change, of the files that this shard reads. Raises UserError."""
+    paths = {path for _, part in mine if (path := getattr(part.source, "path", None)) is not None}
+    return {path: streams.stamp_of(path) for path in sorted(paths)}
+
+
+def _check_untouched(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Raises UserError for a file that was written to meanwhile: its digest may be that of other contents."""
+    touched = [path for path, stamp in before.items() if after[path] != stamp]
+    if touched:
+        raise UserError(
+            f"{streams.shown(touched[0])} is not what it was when this shard was begun; start again when nobody writes "
+            "to it"
+        )
 
 
 def _same_as_before(out: Path, manifest: Mapping[str, Any]) -> None:

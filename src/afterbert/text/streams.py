@@ -138,6 +138,13 @@ def size_of(path: str) -> int:
         return os.fstat(file.fileno()).st_size
 
 
+def stamp_of(path: str) -> tuple[int, int]:
+    """Bytes on disk, and when they last changed, in nanoseconds. Raises UserError as `open_file` does."""
+    with open_file(path) as file:
+        found = os.fstat(file.fileno())
+        return found.st_size, found.st_mtime_ns
+
+
 def digest_of(path: str) -> str:
     """Size and 128-bit xxh3 of the file as it lies on disk, one word."""
     digest, size = xxhash.xxh3_128(), 0
