@@ -16,7 +16,10 @@ class Optimizer(ABC):
     tensors or JSON scalars; the checkpoint keeps it by parameter name. Groups are rebuilt from the config.
     """
 
-    learning_rate: float
+    @property
+    @abstractmethod
+    def learning_rate(self) -> float:
+        """The peak, that schedules scale; a field or what follows from one."""
 
     @abstractmethod
     def build(self, module: nn.Module) -> torch.optim.Optimizer:

@@ -13,12 +13,11 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from afterbert.base.errors import UserError
-from afterbert.training.optimizers import Optimizer, decay_groups
+from afterbert.training.optimizers._adam import AdamKind
 
 
 @dataclass(frozen=True)
-class Adamax(Optimizer):
+class Adamax(AdamKind):
     """weight_decay: added to the gradient, as in torch; 0 as in the paper.
 
     >>> Adamax(beta1=1.0)
@@ -27,22 +26,9 @@ class Adamax(Optimizer):
     """
 
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
-    beta1: float = 0.9
-    beta2: float = 0.999
-    eps: Annotated[float, Field(gt=0)] = 1e-8
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    decay_embeddings: bool = True
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
-            raise UserError(
-                f"beta1 is {self.beta1} and beta2 is {self.beta2}; both must be at least 0 and below 1"
-            )
 
     def build(self, module: nn.Module) -> torch.optim.Adamax:
-        groups = decay_groups(module, weight_decay=self.weight_decay, embeddings=self.decay_embeddings)
-        for group in groups:
-            group["initial_lr"] = self.learning_rate
+        betas = (self.beta1, self.beta2)
         return torch.optim.Adamax(
-            groups, lr=self.learning_rate, betas=(self.beta1, self.beta2), eps=self.eps, foreach=True
+            self.groups(module), lr=self.learning_rate, betas=betas, eps=self.eps, foreach=True
         )

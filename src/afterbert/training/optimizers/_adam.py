@@ -1,0 +1,36 @@
+"""What Adam and its kin have in common: two running means of the gradient, and which weights decay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+from torch import nn
+
+from afterbert.base.errors import UserError
+from afterbert.training.optimizers import Optimizer, decay_groups
+
+
+@dataclass(frozen=True)
+class AdamKind(Optimizer):
+    """beta1, beta2: how much of the running means of gradient and size a step keeps. `decay_embeddings`: whether
+    embedding tables decay like other matrices (BERT: yes)."""
+
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: Annotated[float, Field(gt=0)] = 1e-8
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    decay_embeddings: bool = True
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
+            raise UserError(
+                f"beta1 is {self.beta1} and beta2 is {self.beta2}; both must be at least 0 and below 1"
+            )
+
+    def groups(self, module: nn.Module) -> list[dict]:
+        """Its parameters as torch takes them, at the peak of the learning rate."""
+        groups = decay_groups(module, weight_decay=self.weight_decay, embeddings=self.decay_embeddings)
+        return [group | {"initial_lr": self.learning_rate} for group in groups]
