@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from afterbert.base.noise import Noise
@@ -26,27 +28,45 @@ FIRST_ORDINARY = 100
 
 
 class FakeSplit(Split):
-    """Documents as lists of sentences of piece ids; a word starts at every id that is not divisible by 3."""
+    """sizes: of each document's sentences, in pieces. A word begins where `begins_word` [N] says so, and with every
+    sentence."""
 
-    def __init__(self, documents: list[list[list[int]]], name: str = "train"):
-        sentences = [sentence for document in documents for sentence in document]
-        self.ids = np.array([i for sentence in sentences for i in sentence], dtype=np.int32)
-        self.name, self.fingerprint = name, f"fake-{name}"
-        self.num_pieces, self.num_documents = len(self.ids), len(documents)
-        self.document_starts = starts_of(np.array([sum(map(len, d)) for d in documents], dtype=np.int64))
-        self.sentence_starts = starts_of(np.array([len(s) for s in sentences], dtype=np.int64))
+    def __init__(
+        self,
+        sizes: Sequence[Sequence[int] | np.ndarray],
+        ids: np.ndarray,
+        begins_word: np.ndarray,
+        *,
+        label: str,
+    ):
+        sentences = np.array([size for document in sizes for size in document], dtype=np.int64)
+        self.name, self.fingerprint, self.ids = "train", label, ids.astype(np.int32)
+        self.num_pieces, self.num_documents = len(ids), len(sizes)
+        self.document_starts = starts_of(np.array([sum(document) for document in sizes], dtype=np.int64))
+        self.sentence_starts = starts_of(sentences)
         begins = np.zeros(self.num_pieces, dtype=bool)
         begins[self.sentence_starts[:-1]] = True
-        self._planes = {"word_start": (self.ids % 3 != 0) | begins, "sentence_start": begins}
         self.languages = (np.arange(self.num_documents) * 2 // 3 % 3).astype(np.uint8)
-        self.plane_names = tuple(self._planes)
-        self.plane_widths = dict.fromkeys(self._planes, 1)
+        self.planes: dict[str, np.ndarray] = {}
+        self.add(word_start=begins_word | begins, sentence_start=begins)
+
+    def add(self, **planes: np.ndarray) -> None:
+        self.planes |= planes
+        self.plane_names = tuple(self.planes)
+        self.plane_widths = dict.fromkeys(self.planes, 1)
 
     def pieces(self, index: np.ndarray) -> np.ndarray:
         return self.ids[index]
 
     def plane(self, name: str, index: np.ndarray) -> np.ndarray:
-        return self._planes[name][index]
+        return self.planes[name][index]
+
+
+def split_of(documents: list[list[list[int]]]) -> FakeSplit:
+    """Documents as lists of sentences of piece ids; a word starts at every id that is not divisible by 3."""
+    ids = np.array([i for document in documents for sentence in document for i in sentence], dtype=np.int32)
+    sizes = [[len(sentence) for sentence in document] for document in documents]
+    return FakeSplit(sizes, ids, ids % 3 != 0, label="fake")
 
 
 def invented(documents: int = 20, sentences: int = 8, pieces: int = 12, seed: int = 0) -> FakeSplit:
@@ -58,7 +78,7 @@ def invented(documents: int = 20, sentences: int = 8, pieces: int = 12, seed: in
         draw.integers(1, pieces + 1, size=draw.integers(1, sentences + 1)).tolist() for _ in range(documents)
     ]
     ids = iter(range(FIRST_ORDINARY, FIRST_ORDINARY + documents * sentences * pieces))
-    return FakeSplit([[[next(ids) for _ in range(n)] for n in document] for document in lengths])
+    return split_of([[[next(ids) for _ in range(n)] for n in document] for document in lengths])
 
 
 def text_rows(lengths: list[int], *, seed: int = 0, word_rate: float = 0.7, ends: bool = True) -> Rows:

@@ -9,65 +9,39 @@ import numpy as np
 import torch
 from torch import Tensor
 
+import invented_rows
 from afterbert.base.noise import Noise
-from afterbert.base.rows import starts_of
-from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture
 from afterbert.objectives import Batch, Objective, ObjectiveModule
-from afterbert.text.store import Split
+from invented_rows import FakeSplit
 
 torch.set_num_threads(1)  # toys are so small that a second thread only costs
 
 SENTINELS = tuple(range(39, 7, -1))
-VOCABULARY = Vocabulary(
-    size=120,
-    pad=0,
-    unk=1,
-    cls=2,
-    sep=3,
-    mask=4,
-    bos=5,
-    eos=6,
-    sentinels=SENTINELS,
-    special_ids=(*range(8), *SENTINELS),
+VOCABULARY = replace(
+    invented_rows.VOCABULARY, size=120, sentinels=SENTINELS, special_ids=(*range(8), *SENTINELS)
 )
 LENGTH = 32
 NOISE = Noise(0)
 
 
-class ToySplit(Split):
+def toy_split(documents: int = 8, seed: int = 0) -> FakeSplit:
     """Documents of sentences of pieces; two pieces in three begin a word, some runs are phrases or entities."""
-
-    def __init__(self, documents: int = 8, seed: int = 0, name: str = "train"):
-        draw = np.random.default_rng(seed)
-        sentences = [draw.integers(3, 10, size=draw.integers(3, 7)) for _ in range(documents)]
-        sizes = np.concatenate(sentences)
-        self.name, self.fingerprint = name, f"toy-{documents}-{seed}"
-        self.num_pieces, self.num_documents = int(sizes.sum()), documents
-        self.ids = draw.choice(VOCABULARY.ordinary_ids, size=self.num_pieces).astype(np.int32)
-        self.document_starts = starts_of(np.array([each.sum() for each in sentences]))
-        self.sentence_starts = starts_of(sizes)
-        sentence = np.zeros(self.num_pieces, dtype=bool)
-        sentence[self.sentence_starts[:-1]] = True
-        word = (draw.random(self.num_pieces) < 0.67) | sentence
-        phrase, entity = (word & (draw.random(self.num_pieces) < rate) for rate in (0.3, 0.15))
-        self._planes = {"word_start": word, "sentence_start": sentence}
-        for kind, start in (("phrase", phrase), ("entity", entity)):
-            self._planes |= {f"{kind}_start": start, f"{kind}_inside": ~word & np.roll(start, 1)}
-        self.languages = np.arange(documents, dtype=np.uint8) % 2
-        self.plane_names = tuple(self._planes)
-        self.plane_widths = dict.fromkeys(self._planes, 1)
-
-    def pieces(self, index: np.ndarray) -> np.ndarray:
-        return self.ids[index]
-
-    def plane(self, name: str, index: np.ndarray) -> np.ndarray:
-        return self._planes[name][index]
+    draw = np.random.default_rng(seed)
+    sizes = [draw.integers(3, 10, size=draw.integers(3, 7)) for _ in range(documents)]
+    ids = draw.choice(VOCABULARY.ordinary_ids, size=int(np.concatenate(sizes).sum()))
+    split = FakeSplit(sizes, ids, draw.random(len(ids)) < 0.67, label=f"toy-{documents}-{seed}")
+    split.languages = np.arange(documents, dtype=np.uint8) % 2
+    word = split.planes["word_start"]
+    for kind, rate in (("phrase", 0.3), ("entity", 0.15)):
+        start = word & (draw.random(len(ids)) < rate)
+        split.add(**{f"{kind}_start": start, f"{kind}_inside": ~word & np.roll(start, 1)})
+    return split
 
 
 def posed(objective: Objective, numbers: list[int], *, noise: Noise = NOISE, length: int = LENGTH) -> Batch:
     """These rows of the toy corpus as the objective asks them."""
-    plan = objective.plan(ToySplit(), length=length, vocabulary=VOCABULARY, noise=noise.of("plan"))
+    plan = objective.plan(toy_split(), length=length, vocabulary=VOCABULARY, noise=noise.of("plan"))
     return objective.pose(plan, np.array(numbers), noise, vocabulary=VOCABULARY, length=length)
 
 

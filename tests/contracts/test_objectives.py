@@ -23,9 +23,9 @@ from afterbert.pretext.pairings import Plan
 from afterbert.recipes import known, resolve
 from afterbert.recipes.recipe import Recipe
 from afterbert.training.snapshot import weights
-from toy_corpus import LENGTH, NOISE, VOCABULARY, ToySplit, tensors
+from toy_corpus import LENGTH, NOISE, VOCABULARY, tensors, toy_split
 
-SPLIT = ToySplit(documents=6)
+SPLIT = toy_split(documents=6)
 NAMES = plugins.names(Objective)
 ROWS = np.arange(4)
 

@@ -12,15 +12,15 @@ import pytest
 from afterbert.base import plugins
 from afterbert.base.errors import UserError
 from afterbert.pretext.pairings import Pairing, Plan
-from invented_rows import VOCABULARY, FakeSplit, by_row, invented, noise
+from invented_rows import VOCABULARY, FakeSplit, by_row, invented, noise, split_of
 
 SPLITS = {
     "many": invented(40),
     "one_document": invented(1),
-    "one_piece": FakeSplit([[[100]]]),
+    "one_piece": split_of([[[100]]]),
     "one_sentence_each": invented(30, sentences=1),
     "long_sentences": invented(6, pieces=90),
-    "nothing": FakeSplit([]),
+    "nothing": split_of([]),
 }
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from toy_corpus import LENGTH, NOISE, VOCABULARY, ToySplit, built, gradients, posed, tensors
 
 from afterbert.base.errors import UserError
 from afterbert.models.decoder import Decoder
@@ -33,6 +32,7 @@ from afterbert.pretext.selections.poisson_spans import PoissonSpans
 from afterbert.pretext.selections.suffix import Suffix
 from afterbert.pretext.selections.t5_partition import T5Partition
 from afterbert.pretext.task import Pretext
+from toy_corpus import LENGTH, NOISE, VOCABULARY, built, gradients, posed, tensors, toy_split
 
 BOTH = EncoderDecoder(hidden_size=32, intermediate_size=48, max_position_embeddings=64)
 ONE = Decoder(hidden_size=32, intermediate_size=48, max_position_embeddings=64)
@@ -62,7 +62,7 @@ TASKS = {
 @pytest.mark.parametrize("layout", ["encoder_decoder", "behind"])
 def test_every_task_is_posed_to_both_architectures_within_its_length(name: str, layout: str) -> None:
     objective = Denoising(TASKS[name], layout=layout)  # type: ignore[arg-type]
-    plan = objective.plan(ToySplit(), length=LENGTH, vocabulary=VOCABULARY, noise=NOISE)
+    plan = objective.plan(toy_split(), length=LENGTH, vocabulary=VOCABULARY, noise=NOISE)
     batch = objective.pose(plan, np.arange(len(plan)), NOISE, vocabulary=VOCABULARY, length=LENGTH)
     assert batch.arrays["input_ids"].shape[1] <= LENGTH
     assert batch.arrays.get("decoder_input_ids", batch.arrays["input_ids"]).shape[1] <= LENGTH

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
-from toy_corpus import NOISE, VOCABULARY, ToySplit, built, gradients, loss_of, posed, tensors
 
 from afterbert.base.errors import UserError
 from afterbert.base.rows import Rows
@@ -26,6 +25,7 @@ from afterbert.pretext.pairings.segment_pair_nsp import SegmentPairNsp
 from afterbert.pretext.selections.fixed_count import FixedCount
 from afterbert.pretext.sight import Sight
 from afterbert.pretext.task import Pretext
+from toy_corpus import NOISE, VOCABULARY, built, gradients, loss_of, posed, tensors, toy_split
 
 TINY = Encoder(hidden_size=32, intermediate_size=48, max_position_embeddings=48)
 
@@ -132,7 +132,7 @@ def test_segments_by_sight_need_six_kinds() -> None:
 
 
 def test_the_decoder_bias_may_start_at_log_frequencies() -> None:
-    split = ToySplit()
+    split = toy_split()
     counts = np.bincount(split.ids, minlength=VOCABULARY.size) + 1
     for start, expected in (
         ("zeros", np.zeros(VOCABULARY.size)),
@@ -211,7 +211,7 @@ def test_documents_of_one_row_do_not_see_each_other(kind: str) -> None:
     objective = MaskedLM(task(sight=Sight(kinds=(kind,), within_documents=True)))
     objective = replace(objective, pretext=replace(objective.pretext, pairing=Packed(bounds="cross")))
     module = built(objective, TINY)
-    plan = objective.plan(ToySplit(), length=32, vocabulary=VOCABULARY, noise=NOISE)
+    plan = objective.plan(toy_split(), length=32, vocabulary=VOCABULARY, noise=NOISE)
     found = [plan.rows(np.array([number])).planes["document"] for number in range(len(plan))]
     number = next(number for number, documents in enumerate(found) if documents.any())
     document = found[number]

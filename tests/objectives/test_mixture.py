@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from toy_corpus import LENGTH, NOISE, VOCABULARY, ToySplit, built, gradients, loss_of, posed, tensors
 
 from afterbert.base.errors import UserError
 from afterbert.models.decoder import Decoder
@@ -34,6 +33,7 @@ from afterbert.pretext.selections.fixed_count import FixedCount
 from afterbert.pretext.selections.staged import Staged
 from afterbert.pretext.sight import Sight
 from afterbert.pretext.task import Pretext
+from toy_corpus import LENGTH, NOISE, VOCABULARY, built, gradients, loss_of, posed, tensors, toy_split
 
 TINY = Encoder(hidden_size=32, intermediate_size=48, max_position_embeddings=48)
 MASKED = MaskedLM(Pretext(Packed(), (Edit(FixedCount(rate=0.3), Mask()),), (InPlace(),)))
@@ -56,7 +56,7 @@ def mixture(how: str, **weights: float) -> Mixture:
 
 def test_rows_are_drawn_by_weight_whatever_the_batch() -> None:
     objective = mixture("drawn_by_row", masked=3, causal=1)
-    plan = objective.plan(ToySplit(60), length=LENGTH, vocabulary=VOCABULARY, noise=NOISE)
+    plan = objective.plan(toy_split(60), length=LENGTH, vocabulary=VOCABULARY, noise=NOISE)
     drawn = []
     for view in range(40):
         noise = NOISE.seen_as(view)
@@ -82,7 +82,7 @@ def test_a_member_asks_its_rows_as_it_would_alone() -> None:
     objective = mixture("drawn_by_row", masked=1, causal=1)
     batch = posed(objective, ROWS)
     mine = objective._drawn(
-        objective.plan(ToySplit(), length=LENGTH, vocabulary=VOCABULARY, noise=NOISE.of("plan")),
+        objective.plan(toy_split(), length=LENGTH, vocabulary=VOCABULARY, noise=NOISE.of("plan")),
         np.array(ROWS),
         NOISE,
     )[0]
@@ -131,7 +131,7 @@ def test_members_take_turns_view_by_view() -> None:
     module = built(objective, TINY)
     for view, name in ((1, "masked"), (2, "causal"), (7, "deleted")):
         noise = NOISE.seen_as(view)
-        plan = objective.plan(ToySplit(), length=LENGTH, vocabulary=VOCABULARY, noise=noise)
+        plan = objective.plan(toy_split(), length=LENGTH, vocabulary=VOCABULARY, noise=noise)
         batch = objective.pose(plan, np.array(ROWS), noise, vocabulary=VOCABULARY, length=LENGTH)
         assert {part.split(".")[0] for part in module(tensors(batch))} == {name}
 

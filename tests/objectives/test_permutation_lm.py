@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from toy_corpus import LENGTH, NOISE, VOCABULARY, ToySplit, built, gradients, posed, tensors
 
 from afterbert.base.errors import UserError
 from afterbert.models.encoder import Encoder
@@ -22,6 +21,7 @@ from afterbert.pretext.selections.permutation_tail import PermutationTail
 from afterbert.pretext.sight import Sight
 from afterbert.pretext.task import Pretext
 from afterbert.training.snapshot import Carries
+from toy_corpus import LENGTH, NOISE, VOCABULARY, built, gradients, posed, tensors, toy_split
 
 TINY = Permutation(hidden_size=32, intermediate_size=48, max_position_embeddings=64)
 TASK = Pretext(
@@ -62,7 +62,7 @@ def test_micro_batches_and_batch_of_one() -> None:
 def test_a_row_of_one_piece_and_odd_lengths() -> None:
     objective = PermutationLM(replace(TASK, pairing=Packed(bounds="keep")))
     for length in (8, 9, 15):
-        plan = objective.plan(ToySplit(), length=length, vocabulary=VOCABULARY, noise=NOISE)
+        plan = objective.plan(toy_split(), length=length, vocabulary=VOCABULARY, noise=NOISE)
         batch = objective.pose(plan, np.arange(len(plan)), NOISE, vocabulary=VOCABULARY, length=length)
         assert torch.isfinite(built(objective, TINY)(tensors(batch))["permuted"])
 
@@ -70,10 +70,10 @@ def test_a_row_of_one_piece_and_odd_lengths() -> None:
 def test_without_memory_the_direction_of_reading_changes_nothing() -> None:
     objective = PermutationLM(TASK, reads_both_ways=True)
     module = built(objective, TINY).eval()
-    plan = objective.plan(ToySplit(), length=LENGTH, vocabulary=VOCABULARY, noise=NOISE)
+    plan = objective.plan(toy_split(), length=LENGTH, vocabulary=VOCABULARY, noise=NOISE)
     last = len(plan) - 1
     assert len(plan) == 2 * len(
-        PermutationLM(TASK).plan(ToySplit(), length=LENGTH, vocabulary=VOCABULARY, noise=NOISE)
+        PermutationLM(TASK).plan(toy_split(), length=LENGTH, vocabulary=VOCABULARY, noise=NOISE)
     )
     batch = posed(objective, [last])
     assert batch.row_keys[0] == ~posed(objective, [0]).row_keys[0], "the same text, with other noise"
@@ -92,7 +92,7 @@ def test_without_memory_the_direction_of_reading_changes_nothing() -> None:
 
 def test_targets_of_a_row_read_backwards_are_the_pieces_that_stand_there() -> None:
     objective = PermutationLM(replace(TASK, pairing=Packed(bounds="keep")), reads_both_ways=True)
-    plan = objective.plan(ToySplit(), length=LENGTH, vocabulary=VOCABULARY, noise=NOISE)
+    plan = objective.plan(toy_split(), length=LENGTH, vocabulary=VOCABULARY, noise=NOISE)
     numbers = np.arange(len(plan))
     arrays = objective.pose(plan, numbers, NOISE, vocabulary=VOCABULARY, length=LENGTH).arrays
     row, query = np.divmod(arrays["chosen"], arrays["query_positions"].shape[1])

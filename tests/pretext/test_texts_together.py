@@ -17,7 +17,7 @@ from afterbert.pretext.pairings.segment_pair_nsp import SegmentPairNsp
 from afterbert.pretext.pairings.sentence_pair_nsp import SentencePairNsp
 from afterbert.pretext.pairings.sop import Sop
 from afterbert.pretext.pairings.two_segments import TwoSegments
-from invented_rows import VOCABULARY, FakeSplit, invented, noise
+from invented_rows import VOCABULARY, FakeSplit, invented, noise, split_of
 
 CLS, SEP, EOS = 2, 3, 6
 
@@ -104,7 +104,7 @@ def test_sentences_stay_whole_and_rows_are_full(pairing: Pairing) -> None:
 
 
 def test_a_sentence_longer_than_a_row_is_cut() -> None:
-    split = FakeSplit([[list(range(100, 175)), [175, 176]]])
+    split = split_of([[list(range(100, 175)), [175, 176]]])
     runs = texts(rows_of(FullSentences(), split, length=32)[0])
     assert [len(run) for (run,) in runs] == [30, 30, 17]
 
@@ -179,7 +179,7 @@ def test_nsp_as_in_berts_release(length: int) -> None:
 def test_truncation_takes_both_ends_evenly() -> None:
     """Two sentences of 150 pieces in a room of 200: 50 pieces go from each, from the front by the throw of a coin."""
     first = [[100 + 150 * n, 250 + 150 * n] for n in range(0, 800, 2)]
-    split = FakeSplit([[list(range(start, start + 150)) for start in pair] for pair in first])
+    split = split_of([[list(range(start, start + 150)) for start in pair] for pair in first])
     rows, _ = rows_of(SegmentPairNsp(short_rate=0, random_rate=0), split, 203)
     for side in (0, 1):
         fronts = [(runs[side][0] - 100) % 150 for runs in texts(rows)]

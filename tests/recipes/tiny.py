@@ -24,9 +24,10 @@ from afterbert.training.processes import Alone
 from afterbert.training.snapshot import restore_weights
 from afterbert.training.stepper import Stepper
 from afterbert.training.trainer import train
-from toy_corpus import VOCABULARY, ToySplit
+from invented_rows import FakeSplit
+from toy_corpus import VOCABULARY, toy_split
 
-SPLIT = ToySplit(documents=4)
+SPLIT = toy_split(documents=4)
 # The recipe's task and layers; what makes a few rows of 32 pieces learnable by heart in seconds.
 OVERRIDES = {
     "length": "32",
@@ -54,11 +55,11 @@ def tiny_recipe(name: str, *, steps: int) -> Recipe:
     return resolve(name, size="tiny", overrides=overrides).recipe
 
 
-def split_for(recipe: Recipe) -> ToySplit:
+def split_for(recipe: Recipe) -> FakeSplit:
     """The toy corpus, which tells two languages to a model that has vectors for them."""
     if not recipe.model.embeddings.languages:
         return SPLIT
-    split = ToySplit(documents=4)
+    split = toy_split(documents=4)
     split.told_languages = np.array([1, 2], dtype=np.uint8)
     return split
 
