@@ -17,8 +17,10 @@ from afterbert.text.planes.sentence_start import SentenceStart
 from afterbert.text.planes.word_start import WordStart
 from afterbert.text.policy import Policy
 from afterbert.text.prepare import PLANES, add_plane, make_tokenizer, prepare
-from afterbert.text.shards import EncodeShardPart, Shard, prepare_shard
+from afterbert.text.shards import EncodeShardPart, Shard, _stamps, prepare_shard
+from afterbert.text.sources import Part
 from afterbert.text.sources.folder import Folder
+from afterbert.text.sources.hub import Hub
 from afterbert.text.store import Store
 from afterbert.text.tokenizer import Tokenizer
 from afterbert.text.tokenizers import TokenizerRecipe
@@ -201,6 +203,12 @@ def test_a_file_that_changes_while_a_shard_is_made_is_told(tmp_path, tokenizer, 
     prepare_shard([source], tmp_path / "1", Shard(1, 1), tokenizer=tokenizer)
     straight = prepare([source], tmp_path / "straight", tokenizer=tokenizer)
     assert merge_shards([tmp_path / "1"], tmp_path / "merged").fingerprint == straight.fingerprint
+
+
+def test_a_source_that_is_no_file_has_no_stamp():
+    """Such as a data set of the hub, whose revision tells what it holds."""
+    hub = Hub(path="somebody/texts", text_column="text")
+    assert _stamps([(0, Part(hub, 0, None, 1))]) == {}
 
 
 def test_a_damaged_shard_is_told(tmp_path, texts, tokenizer):

@@ -8,6 +8,7 @@ documents are held out, and which were seen twice, is settled when the shards me
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -249,14 +250,14 @@ def _file_digests(corpus: Corpus, mine: Iterable[tuple[int, Part]]) -> list[dict
 
 
 def _stamps(mine: Iterable[tuple[int, Part]]) -> dict[str, tuple[int, int]]:
-    """Path -> size and time of the last change, of the files that this shard reads. Raises UserError."""
-    paths = {path for _, part in mine if (path := getattr(part.source, "path", None)) is not None}
-    return {path: streams.stamp_of(path) for path in sorted(paths)}
+    """Path -> size and time of the last change, of the files that this shard reads; not every source is one."""
+    paths = {getattr(part.source, "path", "") for _, part in mine}
+    return {path: streams.stamp_of(path) for path in sorted(paths) if os.path.isfile(path)}
 
 
 def _check_untouched(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
     """Raises UserError for a file that was written to meanwhile: its digest may be that of other contents."""
-    touched = [path for path, stamp in before.items() if after[path] != stamp]
+    touched = [path for path, stamp in before.items() if after.get(path) != stamp]
     if touched:
         raise UserError(
             f"{streams.shown(touched[0])} is not what it was when this shard was begun; start again when nobody writes "
