@@ -203,3 +203,16 @@ def test_a_single_file_is_probed_on_rows_held_out(model, tmp_path, capsys):
 def test_scoring_needs_one_question(model, capsys):
     assert run(["score", str(model)]) == 2
     assert "either --task PATH or --pairs FILE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--num-beams", "3"], "--num-beams has no effect on method sample"),
+        (["--method", "greedy", "--length-penalty", "1"], "--length-penalty has no effect on method greedy"),
+        (["--top-k", "0"], "--top-k is 0, must be greater than 0"),
+    ],
+)
+def test_what_writing_would_not_heed_is_refused(words, said, capsys):
+    assert run(["generate", "The house", "--model", "nowhere", *words]) == 2
+    assert said in capsys.readouterr().err

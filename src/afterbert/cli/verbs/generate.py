@@ -46,14 +46,18 @@ def generate(
     import sys
 
     from afterbert.base.config import build
+    from afterbert.base.errors import UserError
     from afterbert.base.tree import Node
     from afterbert.cli.runs import newest_model
     from afterbert.cli.written import print_texts
     from afterbert.downstream.generation import Generation
 
+    for option, value in (("--num-beams", num_beams), ("--length-penalty", length_penalty)):
+        if value is not None and method != "beam":
+            raise UserError(f"{option} has no effect on method {method}; set --method beam, or leave it out")
     given = {
         "temperature": temperature,
-        "top_k": top_k if top_k or top_p or method != "sample" else 40,
+        "top_k": 40 if top_k is None and top_p is None and method == "sample" else top_k,
         "top_p": top_p,
         "num_beams": num_beams,
         "length_penalty": length_penalty,
