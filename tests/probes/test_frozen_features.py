@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from afterbert.downstream.example import Example
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder import Encoder
 from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.models.permutation import Permutation
 from afterbert.probes.frozen_features import FrozenFeatures, FrozenModel
+from afterbert.recipes.without_training import _some
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
 
 WORDS = ["red", "blue", "green", "one", "two", "three"]
@@ -70,3 +72,11 @@ def test_pairs_hold_both_vectors_their_difference_and_product():
     pair = probe.sentences(frozen, [("red blue", "one two three")])[0].reshape(4, 32)
     u, v = probe.sentences(frozen, [("red blue",), ("one two three",)])
     np.testing.assert_allclose(pair, [u, v, np.abs(u - v), u * v], atol=1e-6)
+
+
+def test_of_a_sorted_file_all_classes_are_trained_on():
+    rows = [Example(str(n), ("a",), "no" if n < 500 else "yes") for n in range(1000)]
+    some = _some(rows, 100)
+    assert len(some) == len({row.key for row in some}) == 100
+    assert 30 < sum(row.label == "yes" for row in some) < 70
+    assert _some(rows, 100) == some and _some(rows, 2000) == rows

@@ -66,7 +66,7 @@ class FrozenModel:
 class FrozenFeatures:
     """layer: 0 for the embeddings, 1 for the first layer, ...; None: the last, with its norm. pooling: of sentences;
     strength: of the classifier's regularisation (C of scikit-learn, for standardised features). most_rows: trained
-    on, the first so many."""
+    on, drawn by chance where there are more."""
 
     layer: Annotated[int, Field(ge=0)] | None = None
     pooling: Literal["mean", "first", "last"] = "mean"

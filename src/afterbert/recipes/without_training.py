@@ -13,10 +13,12 @@ import torch
 from torch import nn
 
 from afterbert.base.errors import UserError
+from afterbert.base.noise import Noise
 from afterbert.base.plugins import name_of
 from afterbert.base.runs import RunFolder, write_atomically
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.downstream.data import TaskData, read
+from afterbert.downstream.example import Example
 from afterbert.downstream.find_task import find_task
 from afterbert.downstream.tasks.minimal_pairs import MinimalPairs as PairsTask
 from afterbert.downstream.tasks.pair_classification import PairClassification
@@ -180,7 +182,7 @@ def probe_figures(
             f"--layer {probe.layer}: the model has {architecture.num_hidden_layers} layers (0 for its embeddings)"
         )
     data = data.with_dev()
-    train, dev = data.usable("train")[: probe.most_rows], data.usable("dev")
+    train, dev = _some(data.usable("train"), probe.most_rows), data.usable("dev")
     metric = data.task.metrics[0]
     truths = [row.label for row in dev]
 
@@ -196,6 +198,14 @@ def probe_figures(
     where = "the last layer" if probe.layer is None else f"layer {probe.layer}"
     name = f"probe of {data.name} on {where}, {metric.name}"
     return [Figure(name, value(backbone), beside, len(dev))]
+
+
+def _some(rows: Sequence[Example], most: int) -> Sequence[Example]:
+    """So many rows, drawn by chance: the first ones of a file may all be of one class."""
+    if len(rows) <= most:
+        return rows
+    drawn = Noise(0).of("probe").permutation(len(rows), np.arange(most))
+    return [rows[int(number)] for number in np.sort(drawn)]
 
 
 def _answers(
