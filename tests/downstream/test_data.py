@@ -93,6 +93,20 @@ def test_holding_out_keeps_equal_texts_together_and_repeats_itself(tmp_path):
     assert held.with_dev() is held
 
 
+def test_questions_on_one_context_are_held_out_together(tmp_path):
+    paragraphs = [
+        {
+            "context": f"Ann met Bo {n} times.",
+            "qas": [{"id": f"{n}/{q}", "question": f"q{q}?", "answers": ["Bo"]} for q in range(5)],
+        }
+        for n in range(60)
+    ]
+    (tmp_path / "train.json").write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}))
+    held = read(find_task(str(tmp_path / "train.json"))).with_dev(seed=1)
+    train, dev = ({row.texts[1] for row in held.splits[split]} for split in ("train", "dev"))
+    assert train and dev and not train & dev
+
+
 def test_a_part_of_the_training_rows_grows_with_its_share(tmp_path):
     data = read(find_task(folder(tmp_path, train=[(f"text {i}", "xy"[i % 2]) for i in range(200)])))
     small, large = (data.part_of_train(share, seed=1).splits["train"] for share in (0.1, 0.5))

@@ -49,11 +49,12 @@ class TaskData:
 
     def with_dev(self, *, share: float = 0.1, seed: int = 0, draw: str = "hold out") -> TaskData:
         """The same where there is a `dev` split; else a share of the training rows becomes one. Equal texts
-        stay together. draw: names the noise; of rows that one draw has left, another must hold out."""
+        (of questions: equal contexts) stay together. draw: names the noise; of rows that one draw has left, another
+        must hold out."""
         if "dev" in self.splits:
             return self
         train = self.splits["train"]
-        keys = np.array([content_key(example) for example in train], dtype=np.uint64)
+        keys = np.array([content_key(self.task.kept_together(row)) for row in train], dtype=np.uint64)
         is_dev = Noise(seed).of(draw).uniform(keys) < share
         if not is_dev.any() or is_dev.all():
             raise UserError(
@@ -87,9 +88,9 @@ class TaskData:
         return replace(self, splits={**self.splits, "train": tuple(train[i] for i in kept)})
 
 
-def content_key(example: Example) -> int:
+def content_key(texts: tuple[str, ...]) -> int:
     """A 64-bit name of the texts."""
-    return xxhash.xxh3_64_intdigest("\x1f".join(example.texts).encode("utf-8", "surrogatepass"))
+    return xxhash.xxh3_64_intdigest("\x1f".join(texts).encode("utf-8", "surrogatepass"))
 
 
 def read(source: TaskSource, *, needs_training: bool = True) -> TaskData:

@@ -101,6 +101,10 @@ class Task(ABC):
         """Whether there is something to read in every text."""
         return bool(example.texts) and all(text.strip() for text in example.texts)
 
+    def kept_together(self, example: Example) -> tuple[str, ...]:
+        """Rows that have these texts in common are held out together, or not at all."""
+        return example.texts
+
     def is_usable(self, example: Example) -> bool:
         """Whether it can be trained on and scored: it has texts and a label."""
         return example.label is not None and self.has_text(example)

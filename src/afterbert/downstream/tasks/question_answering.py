@@ -62,6 +62,10 @@ class QuestionAnswering(Task):
             answers.append(Answer(text, stands_at))
         return Example(key, texts, tuple(answers))
 
+    def kept_together(self, example: Example) -> tuple[str, ...]:
+        """The context: who has read it with one question knows it for the next."""
+        return example.texts[1:]
+
     def settled(self, examples: Sequence[Example]) -> QuestionAnswering:
         """Style and whether questions may have no answer, from the examples."""
         is_han = Counter(len(_HAN.findall(e.texts[1])) * 3 > len(e.texts[1]) for e in examples)
