@@ -7,16 +7,12 @@ Sources: BART (1910.13461), Section 2.1; T5 (1910.10683), Section 2.1.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated
 
-from pydantic import Field
 from torch import Tensor, nn
 
-from afterbert.base.vocabulary import Vocabulary
-from afterbert.models import Architecture
-from afterbert.models._single_stack import counted, refuse_languages
+from afterbert.models._assembled import Assembled, Rate, Size, counted, refuse_languages
 from afterbert.nn.embeddings import Embeddings
-from afterbert.nn.heads import LMHead, LMHeadModule
+from afterbert.nn.heads import LMHead
 from afterbert.nn.initializations import Initialization
 from afterbert.nn.initializations.normal import Normal
 from afterbert.nn.norms import Norm
@@ -26,12 +22,9 @@ from afterbert.nn.sizes import Sizes
 from afterbert.nn.stack import Encoded, Stack
 from afterbert.nn.visibility import PaddedVisibility
 
-Size = Annotated[int, Field(gt=0)]
-Rate = Annotated[float, Field(ge=0, lt=1)]
-
 
 @dataclass(frozen=True)
-class EncoderDecoder(Architecture):
+class EncoderDecoder(Assembled):
     """Defaults are BART's, in a tiny size. Both sides share the table of pieces (and its widening) and are
     built from the same nodes; num_decoder_layers None: as many as the encoder has. num_hidden_layers counts the
     encoder's."""
@@ -57,33 +50,11 @@ class EncoderDecoder(Architecture):
             self.stack.check(sizes)
 
     @property
-    def sizes(self) -> Sizes:
-        return Sizes(
-            hidden_size=self.hidden_size,
-            num_hidden_layers=self.num_hidden_layers,
-            num_attention_heads=self.num_attention_heads,
-            intermediate_size=self.intermediate_size,
-            max_position_embeddings=self.max_position_embeddings,
-            hidden_dropout_prob=self.hidden_dropout_prob,
-            attention_probs_dropout_prob=self.attention_probs_dropout_prob,
-        )
-
-    @property
     def decoder_sizes(self) -> Sizes:
         return replace(self.sizes, num_hidden_layers=self.num_decoder_layers or self.num_hidden_layers)
 
-    def build(self, vocabulary: Vocabulary) -> EncoderDecoderModule:
-        backbone = EncoderDecoderModule(self, self.table_size(vocabulary))
-        self.initialization.apply(backbone, self.num_hidden_layers)
-        return backbone
-
-    def build_lm_head(self, backbone: nn.Module) -> LMHeadModule:
-        assert isinstance(backbone, EncoderDecoderModule)
-        embeddings = backbone.embeddings
-        assert embeddings.token is not None
-        head = self.lm_head.build(self.hidden_size, embeddings.token, self.norm, widen=embeddings.widen)
-        self.initialization.apply(head, self.num_hidden_layers)
-        return head
+    def module(self, vocab_size: int) -> EncoderDecoderModule:
+        return EncoderDecoderModule(self, vocab_size)
 
     def num_parameters(self, vocab_size: int) -> int:
         encoder = self.embeddings.num_parameters(vocab_size, self.sizes, self.norm)
@@ -93,19 +64,11 @@ class EncoderDecoder(Architecture):
         )
         return encoder + decoder + stacks
 
-    def num_lm_head_parameters(self, vocab_size: int) -> int:
-        return self.lm_head.num_parameters(
-            vocab_size, self.hidden_size, self.embeddings.width(self.sizes), self.norm
-        )
-
     def flops_per_token(self, vocab_size: int, length: int) -> float:
         """The mean of a token read and a token written, each in rows of this length."""
         read = self.stack.flops_per_token(self.sizes, length)
         written = self.stack.flops_per_token(self.decoder_sizes, length, looks_across=True)
         return self.embeddings.flops_per_token(self.sizes) + (read + written) / 2
-
-    def lm_head_flops(self, vocab_size: int) -> float:
-        return self.lm_head.flops_per_piece(vocab_size, self.hidden_size, self.embeddings.width(self.sizes))
 
 
 class EncoderDecoderModule(nn.Module):

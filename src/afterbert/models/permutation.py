@@ -16,7 +16,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
-from afterbert.models._single_stack import SingleStack, counted, refuse_languages
+from afterbert.models._assembled import counted, refuse_languages
+from afterbert.models._single_stack import SingleStack
 from afterbert.nn.attention import Attention, SelfAttention, Surroundings
 from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.heads import LMHead

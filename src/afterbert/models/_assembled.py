@@ -1,0 +1,86 @@
+"""What all architectures have in common that are assembled from embeddings, stacks and a head."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Annotated, cast
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from afterbert.base.errors import UserError
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.models import Architecture
+from afterbert.nn.embeddings import Embeddings, EmbeddingsModule
+from afterbert.nn.heads import LMHead, LMHeadModule
+from afterbert.nn.norms import Norm
+from afterbert.nn.sizes import Sizes
+from afterbert.nn.stack import Stack
+
+Size = Annotated[int, Field(gt=0)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Assembled(Architecture):
+    """The fields are each architecture's own, in its own order. `norm` serves the embeddings, the stacks and the
+    head."""
+
+    num_attention_heads: int
+    intermediate_size: int
+    hidden_dropout_prob: float
+    attention_probs_dropout_prob: float
+    norm: Norm
+    embeddings: Embeddings
+    stack: Stack
+    lm_head: LMHead
+
+    @property
+    def sizes(self) -> Sizes:
+        return Sizes(
+            hidden_size=self.hidden_size,
+            num_hidden_layers=self.num_hidden_layers,
+            num_attention_heads=self.num_attention_heads,
+            intermediate_size=self.intermediate_size,
+            max_position_embeddings=self.max_position_embeddings,
+            hidden_dropout_prob=self.hidden_dropout_prob,
+            attention_probs_dropout_prob=self.attention_probs_dropout_prob,
+        )
+
+    @abstractmethod
+    def module(self, vocab_size: int) -> nn.Module:
+        """The backbone, its weights not drawn yet."""
+
+    def build(self, vocabulary: Vocabulary) -> nn.Module:
+        backbone = self.module(self.table_size(vocabulary))
+        self.initialization.apply(backbone, self.num_hidden_layers)
+        return backbone
+
+    def build_lm_head(self, backbone: nn.Module) -> LMHeadModule:
+        embeddings = cast(EmbeddingsModule, backbone.embeddings)
+        assert embeddings.token is not None
+        head = self.lm_head.build(self.hidden_size, embeddings.token, self.norm, widen=embeddings.widen)
+        self.initialization.apply(head, self.num_hidden_layers)
+        return head
+
+    def num_lm_head_parameters(self, vocab_size: int) -> int:
+        return self.lm_head.num_parameters(
+            vocab_size, self.hidden_size, self.embeddings.width(self.sizes), self.norm
+        )
+
+    def lm_head_flops(self, vocab_size: int) -> float:
+        return self.lm_head.flops_per_piece(vocab_size, self.hidden_size, self.embeddings.width(self.sizes))
+
+
+def refuse_languages(embeddings: Embeddings) -> None:
+    """Raises UserError for language vectors in an architecture that adds none."""
+    if embeddings.languages:
+        raise UserError(
+            "only an encoder or a decoder has vectors for languages; leave model.embeddings.languages out, or choose "
+            "one of these"
+        )
+
+
+def counted(input_ids: Tensor) -> Tensor:
+    """Positions [1, T] from 0."""
+    return torch.arange(input_ids.shape[1], device=input_ids.device)[None]
