@@ -9,8 +9,10 @@ left jumps from chunk to chunk.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows
@@ -19,6 +21,8 @@ from afterbert.pretext.pairings import Plan
 from afterbert.pretext.pairings._parts import NONE, Parts, assemble, row_keys
 from afterbert.pretext.pairings._sentences import chain, document_sentences
 from afterbert.text.store import Split
+
+Probability = Annotated[float, Field(ge=0, le=1)]
 
 _TRIES = 10  # draws of another document before the own one is put up with
 
@@ -138,6 +142,26 @@ def foreign_texts(
     ends = np.searchsorted(split.sentence_starts, begins + np.maximum(wanted, 1))
     ends = np.minimum(ends, high if most is None else np.minimum(high, sentence + most))
     return begins, split.sentence_starts[ends] - begins
+
+
+def next_sentence_plan(
+    split: Split,
+    chunks: Chunks,
+    foreign: tuple[np.ndarray, np.ndarray],
+    *,
+    room: int,
+    vocabulary: Vocabulary,
+    noise: Noise,
+) -> PairPlan:
+    """A and the rest of its chunk or, where the chunk is random, a `foreign` text (starts, lengths). Labels: 0 the
+    continuation, 1 random, -1 where A stands alone.
+    """
+    a_start, a_length, *rest = own_texts(split, chunks)
+    b_start, b_length = (np.where(chunks.is_random, f, own) for f, own in zip(foreign, rest))
+    keys = chunks.start.astype(np.uint64)
+    a, b = truncated((a_start, a_length), (b_start, b_length), room, keys, noise)
+    labels = np.where(b[1] > 0, chunks.is_random, -1)
+    return PairPlan(split, Pairs(*a, *b, chunks.is_random, labels), vocabulary)
 
 
 def truncated(

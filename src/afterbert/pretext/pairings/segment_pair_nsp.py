@@ -11,27 +11,21 @@ sentences go back), the longer side truncated at random ends. RoBERTa's SEGMENT-
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
-
-import numpy as np
-from pydantic import Field
+from typing import ClassVar
 
 from afterbert.base.noise import Noise
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.pairings import Pairing, Plan
 from afterbert.pretext.pairings._pairs import (
-    PairPlan,
-    Pairs,
+    Probability,
     chunks_of,
     foreign_texts,
+    next_sentence_plan,
     own_texts,
     short_targets,
-    truncated,
 )
 from afterbert.pretext.pairings._sentences import room_for
 from afterbert.text.store import Split
-
-Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True)
@@ -53,16 +47,6 @@ class SegmentPairNsp(Pairing):
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         room = room_for(length, self.num_specials, least=2)
         chunks = chunks_of(split, short_targets(split, room, self.short_rate, noise), self.random_rate, noise)
-        a_start, a_length, b_start, b_length = own_texts(split, chunks)
+        _, a_length, _, _ = own_texts(split, chunks)
         foreign = foreign_texts(split, chunks, chunks.target - a_length, noise)
-        b_start, b_length = (
-            np.where(chunks.is_random, f, own) for f, own in zip(foreign, (b_start, b_length))
-        )
-        keys = chunks.start.astype(np.uint64)
-        (a_start, a_length), (b_start, b_length) = truncated(
-            (a_start, a_length), (b_start, b_length), room, keys, noise
-        )
-        labels = np.where(b_length > 0, chunks.is_random, -1)
-        return PairPlan(
-            split, Pairs(a_start, a_length, b_start, b_length, chunks.is_random, labels), vocabulary
-        )
+        return next_sentence_plan(split, chunks, foreign, room=room, vocabulary=vocabulary, noise=noise)

@@ -14,9 +14,8 @@ import numpy as np
 from afterbert.base.noise import Noise
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.pairings import Pairing, Plan
-from afterbert.pretext.pairings._pairs import PairPlan, Pairs, chunks_of, foreign_texts, own_texts, truncated
+from afterbert.pretext.pairings._pairs import Probability, chunks_of, foreign_texts, next_sentence_plan
 from afterbert.pretext.pairings._sentences import room_for
-from afterbert.pretext.pairings.segment_pair_nsp import Probability
 from afterbert.text.store import Split
 
 
@@ -39,16 +38,5 @@ class SentencePairNsp(Pairing):
         room = room_for(length, self.num_specials, least=2)
         endless = np.full(split.num_documents, split.num_pieces + 1)
         chunks = chunks_of(split, endless, self.random_rate, noise, most=2)
-        a_start, a_length, b_start, b_length = own_texts(split, chunks)
-        foreign = foreign_texts(split, chunks, np.ones_like(a_length), noise, most=1)
-        b_start, b_length = (
-            np.where(chunks.is_random, f, own) for f, own in zip(foreign, (b_start, b_length))
-        )
-        keys = chunks.start.astype(np.uint64)
-        (a_start, a_length), (b_start, b_length) = truncated(
-            (a_start, a_length), (b_start, b_length), room, keys, noise
-        )
-        labels = np.where(b_length > 0, chunks.is_random, -1)
-        return PairPlan(
-            split, Pairs(a_start, a_length, b_start, b_length, chunks.is_random, labels), vocabulary
-        )
+        foreign = foreign_texts(split, chunks, np.ones_like(chunks.start), noise, most=1)
+        return next_sentence_plan(split, chunks, foreign, room=room, vocabulary=vocabulary, noise=noise)

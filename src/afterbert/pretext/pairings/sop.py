@@ -15,9 +15,16 @@ import numpy as np
 from afterbert.base.noise import Noise
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.pairings import Pairing, Plan
-from afterbert.pretext.pairings._pairs import PairPlan, Pairs, chunks_of, own_texts, short_targets, truncated
+from afterbert.pretext.pairings._pairs import (
+    PairPlan,
+    Pairs,
+    Probability,
+    chunks_of,
+    own_texts,
+    short_targets,
+    truncated,
+)
 from afterbert.pretext.pairings._sentences import room_for
-from afterbert.pretext.pairings.segment_pair_nsp import Probability
 from afterbert.text.store import Split
 
 

@@ -18,9 +18,9 @@ from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.pairings import Pairing, Plan
+from afterbert.pretext.pairings._pairs import Probability
 from afterbert.pretext.pairings._parts import NONE, Parts, assemble, row_keys
 from afterbert.pretext.pairings._sentences import room_for
-from afterbert.pretext.pairings.segment_pair_nsp import Probability
 from afterbert.text.store import Split
 
 
