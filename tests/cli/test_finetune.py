@@ -70,7 +70,8 @@ def names(tmp_path):
 QUICK = ["--lr", "3e-3", "--batch-size", "4", "--length", "32"]
 
 
-def test_two_seeds_of_a_task_end_in_a_table_and_can_be_scored(model, food, tmp_path, capsys):
+def test_two_seeds_of_a_task_end_in_a_table_and_can_be_scored(model, food, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     out = tmp_path / "out"
     asked = ["finetune", "--model", str(model), "--task", food, "--out", str(out), *QUICK]
     assert run([*asked, "--epochs", "2", "--seeds", "2"]) == 0
@@ -89,10 +90,19 @@ def test_two_seeds_of_a_task_end_in_a_table_and_can_be_scored(model, food, tmp_p
     assert run(["score", str(out / "seed-0"), "--task", food]) == 0
     assert "--drop-leaked leaves rows that stand in another split out of train" in said
     said = capsys.readouterr().out
+    predicted = tmp_path / re.search(r"predictions: (\S+)", said)[1] / "food.dev.jsonl"
+    assert predicted.read_text() == (out / "seed-0" / "predictions" / "food.dev.jsonl").read_text()
     assert "dev: 9 rows stand in train too" in said
     assert "--drop-leaked" not in said, "score has no such option"
     (line,) = [line for line in said.splitlines() if line.strip().startswith("food dev")]
     assert f"{100 * spread['values'][0]:.1f}" in line
+
+    (tmp_path / "later.jsonl").write_text('{"text": "we loved every dish"}\n{"text": "a rude waiter"}\n')
+    assert run(["score", str(out / "seed-0"), "--task", "later.jsonl"]) == 0
+    said = capsys.readouterr().out
+    assert "no row has a label, so nothing can be scored" in said
+    lines = next(tmp_path.glob("runs/score-later-*/predictions/later.all.jsonl")).read_text().splitlines()
+    assert [json.loads(line)["prediction"] in ("negative", "positive") for line in lines] == [True, True]
 
 
 def test_a_mix_is_said_before_and_after(model, food, names, tmp_path, capsys):

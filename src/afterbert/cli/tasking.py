@@ -16,6 +16,7 @@ from rich.table import Table
 from afterbert.base.budget import Budget
 from afterbert.base.config import build, digest, to_plain
 from afterbert.base.errors import UserError
+from afterbert.base.plugins import name_of
 from afterbert.base.runs import RunFolder
 from afterbert.base.tree import Node, merge, override
 from afterbert.cli import many_tasks
@@ -25,9 +26,9 @@ from afterbert.cli.watch import Watch
 from afterbert.downstream.backbone import Model
 from afterbert.downstream.bench import Bench
 from afterbert.downstream.data import TaskData, read
-from afterbert.downstream.evaluating import evaluate
+from afterbert.downstream.evaluating import evaluate, task_name, write_evaluated
 from afterbert.downstream.example import Example
-from afterbert.downstream.find_task import find_task, parse_columns
+from afterbert.downstream.find_task import find_task, named_path, parse_columns
 from afterbert.downstream.finetuning import FineTuned, thresholds, tune
 from afterbert.downstream.mix import Mix, planned_steps
 from afterbert.downstream.rate_search import search
@@ -220,14 +221,29 @@ def _in_their_own_words(node: Node) -> Node:
 
 
 def score_task(folder: str, spec: str, *, task: str | None, kind: str | None, columns: str | None) -> None:
-    """A fine-tuned model's figures on the rows of a task file, as a table."""
+    """A fine-tuned model's figures on the rows of a task file, as a table; its predictions, also for rows without
+    labels, are saved."""
     loaded = load_finetuned(folder, device=_device())
-    source = _found(spec, kind, None, columns)
+    if kind is None and named_path(spec)[1].suffix not in (".yaml", ".yml"):
+        kind = name_of(loaded.tasks[task_name(loaded, task)])
+    source = _found(spec, kind, None, columns, needs_label=False)
     done = evaluate(loaded, source, task=task, device=_device())
     _say_notes(done.data.notes)
-    if not done.result.splits:
-        raise UserError(f"{spec}: no row has a label, so nothing can be scored")
-    print_results([done.result])
+    if done.result.splits:
+        print_results([done.result])
+    else:
+        console.print("no row has a label, so nothing can be scored")
+    made_of = {
+        "model": str(Path(folder).resolve()),
+        "task": spec,
+        "as": task,
+        "kind": kind,
+        "columns": columns,
+    }
+    out = Path("runs", f"score-{done.data.name}-{digest(made_of, length=8)}")
+    write_evaluated(out, done, model=folder)
+    console.print(f"predictions: {safe(str(out / 'predictions'))}")
+    console.print(f"figures:     {safe(str(out / 'results.json'))}")
 
 
 def score_pairs(name: str, spec: str, *, columns: str | None, max_pairs: int | None) -> None:
@@ -319,8 +335,11 @@ def _scale(metric: str) -> Any:
     )
 
 
-def _found(spec: str, kind: str | None, format: str | None, columns: str | None) -> TaskSource:
-    source = find_task(spec, kind=kind, format=format, columns=parse_columns(columns) if columns else None)
+def _found(
+    spec: str, kind: str | None, format: str | None, columns: str | None, *, needs_label: bool = True
+) -> TaskSource:
+    given = parse_columns(columns) if columns else None
+    source = find_task(spec, kind=kind, format=format, columns=given, needs_label=needs_label)
     console.print(safe(source.why))
     return source
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from afterbert.downstream.codec import Codec
 from afterbert.downstream.data import TaskData, read
 from afterbert.downstream.heads.text import Text
 from afterbert.downstream.objective import outputs
-from afterbert.downstream.results import TaskResult, summarize
+from afterbert.downstream.results import TaskResult, summarize, write_results, write_split
 from afterbert.downstream.saving import Loaded
 from afterbert.downstream.source import TaskSource
 
@@ -37,7 +38,7 @@ def evaluate(
     may be left out where the model has one. Labels are the model's own: those it never saw count as wrong.
     Raises UserError where kinds do not match.
     """
-    name = _task_name(loaded, task)
+    name = task_name(loaded, task)
     mine, kind = loaded.tasks[name], plugins.name_of(source.task)
     if type(source.task) is not type(mine):
         raise UserError(
@@ -69,7 +70,17 @@ def evaluate(
     return Evaluated(data, predictions, summarize(data, [predictions], noise=noise, is_written=is_written))
 
 
-def _task_name(loaded: Loaded, task: str | None) -> str:
+def write_evaluated(folder: Path, done: Evaluated, *, model: str) -> None:
+    """`results.json` and `predictions/TASK.SPLIT.jsonl`."""
+    folder.joinpath("predictions").mkdir(parents=True, exist_ok=True)
+    write_results(folder / "results.json", [done.result], {"model": model, "notes": list(done.data.notes)})
+    for split, predictions in done.predictions.items():
+        rows = [row for row in done.data.splits[split] if done.data.task.has_text(row)]
+        write_split(folder / "predictions" / f"{done.data.name}.{split}.jsonl", predictions, rows)
+
+
+def task_name(loaded: Loaded, task: str | None) -> str:
+    """The task meant: the one named, or the only one. Raises UserError."""
     known = list(loaded.tasks)
     if task is None and len(known) == 1:
         return known[0]

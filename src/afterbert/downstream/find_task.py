@@ -25,13 +25,15 @@ def find_task(
     kind: str | None = None,
     format: str | None = None,
     columns: Mapping[str, str] | None = None,
+    needs_label: bool = True,
     cache: Path | None = None,
 ) -> TaskSource:
     """Where the task `spec` has its rows.
 
     spec: a data file or folder, a YAML task file, each optionally after `name:`; or `hub:name` or
     `hub:name/config`, fetched through `datasets` into the folder `cache`. kind, format: plug-in names.
-    columns: part -> column. Raises UserError.
+    columns: part -> column. needs_label: False where a model's own `kind` is asked about rows that may have
+    none. Raises UserError.
     """
     name, path = named_path(spec)
     if spec.startswith("hub:"):
@@ -48,6 +50,7 @@ def find_task(
         task=plugins.find(Task, kind)() if kind else None,
         format=plugins.find(Format, format)() if format else None,
         columns=columns,
+        needs_label=needs_label,
     )
 
 

@@ -26,10 +26,12 @@ def guess(
     task: Task | None = None,
     format: Format | None = None,
     columns: Mapping[str, str] | None = None,
+    needs_label: bool = True,
 ) -> TaskSource:
     """What a data file, or a folder of train, dev and test files, asks for. What is given is not guessed.
 
-    columns: part -> column name, or its number from 1. Raises UserError where no guess can be made, saying
+    columns: part -> column name, or its number from 1. needs_label: whether the rows of a given task must have a column
+    for the label. Raises UserError where no guess can be made, saying
     what to name.
     """
     files = split_files(path)
@@ -37,7 +39,8 @@ def guess(
     format = format or guess_format(first)
     table = format.read(first, Findings())
     given = {part: columns_of.check(table, part, column) for part, column in (columns or {}).items()}
-    chosen, found, reason = _choose(table, task, given)
+    bare = _without_label(table, task, given) if task is not None and not needs_label else None
+    chosen, found, reason = bare or _choose(table, task, given)
     kind = plugins.name_of(chosen).replace("_", " ")
     said = "as asked" if task is not None else "guessed"
     shown = ", ".join(f"{part} = {_shown(table, column)}" for part, column in found.items())
@@ -80,6 +83,21 @@ def _choose(table: Table, task: Task | None, given: Mapping[str, str]) -> tuple[
         parts = sorted({part for one in candidates for part in (*one.parts, *one.optional_parts)})
         raise UserError(f"--columns {unknown[0]}={given[unknown[0]]}: {did_you_mean(unknown[0], parts)}")
     return _choose_by_values(table, task, given)
+
+
+def _without_label(
+    table: Table, task: Task, given: Mapping[str, str]
+) -> tuple[Task, Mapping[str, str], str] | None:
+    """The same where all columns but that of the label are found by name; None where they are not, or it is there
+    too."""
+    if task.label_part in given or task.match(table, given) is not None:
+        return None
+    parts = [part for part in (*task.parts, *task.optional_parts) if part != task.label_part]
+    named = {part: given.get(part) or columns_of.find(part, table.columns) for part in parts}
+    found = {part: column for part, column in named.items() if column is not None}
+    if not set(task.parts) - {task.label_part} <= set(found):
+        return None
+    return task, found, "no labels, by column names"
 
 
 def _known_tasks() -> list[Task]:

@@ -121,14 +121,19 @@ def write_predictions(
     (folder / "predictions").mkdir(exist_ok=True)
     for name, splits in found.items():
         for split, predictions in splits.items():
-            lines = [
-                json.dumps({"key": e.key, "prediction": p, "label": _plain(e.label)}, ensure_ascii=False)
-                for e, p in zip(examples[name][split], predictions, strict=True)
-            ]
-            write_atomically(folder / "predictions" / f"{name}.{split}.jsonl", "\n".join(lines) + "\n")
+            write_split(folder / "predictions" / f"{name}.{split}.jsonl", predictions, examples[name][split])
     write_atomically(
         folder / "predictions" / "identity.json", json.dumps(identity.plain(), ensure_ascii=False)
     )
+
+
+def write_split(path: Path, predictions: Sequence[Any], examples: Sequence[Example]) -> None:
+    """One line a row with key, prediction and label."""
+    lines = [
+        json.dumps({"key": e.key, "prediction": p, "label": _plain(e.label)}, ensure_ascii=False)
+        for e, p in zip(examples, predictions, strict=True)
+    ]
+    write_atomically(path, "\n".join(lines) + "\n")
 
 
 def read_predictions(folder: Path, tasks: Sequence[TaskData], *, identity: Identity) -> Predictions | None:

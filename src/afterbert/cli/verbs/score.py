@@ -43,6 +43,7 @@ def score(
 ) -> None:
     """Score a fine-tuned model on a task's rows; or any model without fine-tuning, by minimal pairs, a cue or a probe.
 
+    Predictions of a fine-tuned model (also for rows without labels) and of a cue are saved below runs/.
     Settings of a cue or probe are written `--cue.KEY VALUE` and `--probe.KEY VALUE`.
 
     Examples:
