@@ -1,4 +1,4 @@
-"""Options that several verbs share: a recipe, its size, dotted overrides."""
+"""Options that several verbs share: a recipe, its size, how texts are read; dotted overrides."""
 
 from __future__ import annotations
 
@@ -28,6 +28,10 @@ RecipeName = Annotated[
 Size = Annotated[
     str | None, typer.Option("--size", "-s", help="tiny, mini, small or base.", rich_help_panel="Recipe")
 ]
+# How files of text are read.
+Documents = Annotated[str | None, typer.Option(help="In plain text a document is: paragraphs, line or file.")]
+TextKey = Annotated[str | None, typer.Option(help="JSONL: the key that holds the text.")]
+TextColumn = Annotated[str | None, typer.Option(help="CSV, TSV, Parquet: the column that holds the text.")]
 
 
 def split_arguments(
@@ -74,3 +78,9 @@ def settings_only(context: typer.Context) -> list[tuple[str, str]]:
 def own_options(context: typer.Context) -> list[str]:
     """The options that a verb itself has."""
     return [name for parameter in context.command.params for name in parameter.opts if name.startswith("--")]
+
+
+def given_options(context: typer.Context) -> list[str]:
+    """The names of a verb's parameters that stand on the command line."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from afterbert.cli.options import Size, settings_only
+from afterbert.cli.options import Size, given_options, settings_only
 
 TAKES_RECIPE_OPTIONS = True
 
@@ -64,12 +64,7 @@ def doctor(
 def _refuse_proof_options(context: typer.Context, settings: list[tuple[str, str]]) -> None:
     from afterbert.base.errors import UserError
 
-    given = [
-        f"--{name}"
-        for name in context.params
-        if (source := context.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
-    ]
-    given += [f"--{name}" for name, _ in settings]
+    given = [f"--{name}" for name in (*given_options(context), *(name for name, _ in settings))]
     if given:
         raise UserError(f"{given[0]} has no effect without --prove-resume RECIPE; add it, or leave this out")
 

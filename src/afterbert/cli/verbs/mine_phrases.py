@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from afterbert.cli.options import Documents, TextColumn, TextKey
+
 
 def mine_phrases(
     texts: Annotated[
@@ -26,13 +28,9 @@ def mine_phrases(
     kind: Annotated[
         str | None, typer.Option(help="txt, jsonl, csv, tsv or parquet, where file names do not tell.")
     ] = None,
-    documents: Annotated[
-        str | None, typer.Option(help="In plain text a document is: paragraphs, line or file.")
-    ] = None,
-    text_key: Annotated[str | None, typer.Option(help="JSONL: the key that holds the text.")] = None,
-    text_column: Annotated[
-        str | None, typer.Option(help="CSV, TSV, Parquet: the column that holds the text.")
-    ] = None,
+    documents: Documents = None,
+    text_key: TextKey = None,
+    text_column: TextColumn = None,
     language: Annotated[
         str | None, typer.Option(help="Language code of texts that do not say theirs.")
     ] = None,

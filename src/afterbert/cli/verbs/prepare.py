@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from afterbert.cli.options import Documents, TextColumn, TextKey, given_options
+
 
 def prepare(
     context: typer.Context,
@@ -67,13 +69,9 @@ def prepare(
         str | None,
         typer.Option(help="txt, jsonl, csv, tsv, parquet or datatrove, where file names do not tell."),
     ] = None,
-    documents: Annotated[
-        str | None, typer.Option(help="In plain text a document is: paragraphs, line or file.")
-    ] = None,
-    text_key: Annotated[str | None, typer.Option(help="JSONL: the key that holds the text.")] = None,
-    text_column: Annotated[
-        str | None, typer.Option(help="CSV, TSV, Parquet: the column that holds the text.")
-    ] = None,
+    documents: Documents = None,
+    text_key: TextKey = None,
+    text_column: TextColumn = None,
     language: Annotated[
         str | None,
         typer.Option(
@@ -116,7 +114,7 @@ def prepare(
     from afterbert.text.shards import Shard
 
     if merge:
-        given = _given(context) - {"texts", "out", "merge"}
+        given = set(given_options(context)) - {"texts", "out", "merge"}
         if given:
             raise UserError(f"--{min(given).replace('_', '-')} has no effect with --merge: the shards say it")
         merge_with_bar([Path(folder) for folder in texts], out or Path("store"))
@@ -154,9 +152,3 @@ def prepare(
     print_coverage(out or Path("store"), wanted)
     if of_pieces is not None:
         print_beginning(sources)
-
-
-def _given(context: typer.Context) -> set[str]:
-    """The options that stand on the command line."""
-    sources = {name: context.get_parameter_source(name) for name in context.params}
-    return {name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"}
