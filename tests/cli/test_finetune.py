@@ -143,6 +143,7 @@ def test_a_dry_run_trains_nothing(model, food, tmp_path, capsys):
     ("words", "said"),
     [
         (["--optimizer.weight_decai", "1"], "did you mean 'weight_decay'?"),
+        (["--epochs", "0"], "--epochs: a budget of 0 epochs trains nothing"),
         (["--batch-size", "0"], "--batch-size is 0, must be greater than 0"),
         (["--epochs", "1", "--budget", "3min"], "--epochs 1 and --budget 3min say two lengths; keep one"),
         (["--layer-dekay", "1"], "did you mean '--layer-decay'?"),

@@ -8,6 +8,7 @@ import pytest
 
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
+from afterbert.cli.tasking import _folder_for
 from afterbert.downstream.bench import Bench
 from afterbert.downstream.rate_search import _on_held_out, search
 from afterbert.downstream.settings import FineTuning
@@ -78,3 +79,8 @@ def test_a_rate_that_breaks_the_loss_is_no_end_of_the_search(bench, tmp_path):
     assert [trial["figure"] is None for trial in kept] == [False, True]
     with pytest.raises(UserError, match="no rate from 1e\\+30 on keeps the loss a number"):
         search(bench, Budget(20, "steps"), tmp_path / "all", rates=(1e30, 2e30))
+
+
+def test_a_search_of_another_length_has_a_folder_of_its_own(bench):
+    folders = [_folder_for(bench, searched) for searched in (None, "100steps", "200steps", "100steps")]
+    assert folders[1] == folders[3] and len(set(folders)) == 3

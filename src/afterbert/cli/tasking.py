@@ -100,7 +100,7 @@ def fine_tune(request: Request) -> int:
     if request.dry_run:
         console.print(safe(yaml.safe_dump(to_plain(settings), sort_keys=False, allow_unicode=True)), end="")
         return 0
-    out = request.out or _folder_for(bench, searched=request.search is not None)
+    out = request.out or _folder_for(bench, request.search)
     console.print(f"writes to: {safe(str(out))}")
     if request.search is not None:
         rate = _searched(bench, Budget.parse(request.search), out / "search")
@@ -202,21 +202,22 @@ def settings_of(request: Request) -> FineTuning:
         tree = merge(tree, many_tasks.paper(request.recipe))
     for dotted, written in given.items():
         tree = override(tree, dotted.removeprefix("finetuning."), written)
-    return build(FineTuning, _in_their_own_words(tree))
+    said = {"--budget": "--epochs"} if request.epochs is not None else {}
+    return build(FineTuning, _in_their_own_words(tree, said))
 
 
-def _in_their_own_words(node: Node) -> Node:
-    """The tree with origins as the verb spells its options."""
+def _in_their_own_words(node: Node, also: Mapping[str, str]) -> Node:
+    """The tree with origins as the verb spells its options, and as `also` says."""
     said = {
         "--num_seeds": "--seeds",
         "--optimizer.learning_rate": "--learning-rate",
         "--batch_size": "--batch-size",
         "--layer_decay": "--layer-decay",
         "--class_weights": "--class-weights",
-    }
+    } | dict(also)
     value = node.value
     if isinstance(value, dict):
-        value = {key: _in_their_own_words(child) for key, child in value.items()}
+        value = {key: _in_their_own_words(child, also) for key, child in value.items()}
     return Node(value, said.get(node.origin, node.origin))
 
 
@@ -385,10 +386,10 @@ def _say_places(done: FineTuned, bench: Bench) -> None:
     console.print(f"report:      {safe(str(done.out / 'report.html'))}")
 
 
-def _folder_for(bench: Bench, *, searched: bool) -> Path:
+def _folder_for(bench: Bench, searched: str | None) -> Path:
     """A folder named by all that decides the figures but the number of seeds, so that the same command finds
-    its runs again, and more seeds join them."""
-    made_of = bench.identity(bench.settings.seed).plain()
+    its runs again, and more seeds join them. searched: the budget of a search, which another one does not join."""
+    made_of = bench.identity(bench.settings.seed).plain() | ({"search": searched} if searched else {})
     names = "-".join(data.name for data in bench.tasks)[:60]
     return Path("runs", f"finetune-{names}-{digest(made_of, length=8)}{'-searched' if searched else ''}")
 
