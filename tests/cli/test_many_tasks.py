@@ -89,6 +89,7 @@ def test_strategies_are_said_carried_out_and_laid_side_by_side(folder, capsys):
     said = capsys.readouterr().out
     assert "strategies, at equal steps for each task" in said
     assert "first: food, pairs" in said
+    assert "the mix as it was, first, seed 0: 6 steps" in said and "first, seed 0: 4 steps" in said
     found = json.loads((folder / "out" / "comparison.json").read_text())
     assert found["supervised"]["steps"] == {"first": 4, "second": 2}
     assert found["multi_task"]["steps"] == {"first": 6, "second": 0}
@@ -134,6 +135,8 @@ def test_strategies_have_their_words():
     assert list(strategies_of(["all"])) == list(ALL)
     assert {*ALL, "alone"} == set(names(Strategy))
     assert strategies_of(["{type: supervised, share: 0.5}"]) == {"supervised": Supervised(share=0.5)}
+    with pytest.raises(UserError, match="supervised is named twice"):
+        strategies_of(["all", "{type: supervised, share: 0.5}"])
     with pytest.raises(UserError, match="no strategy is called 'multitask'; did you mean 'multi_task'"):
         strategies_of(["multitask"])
     with pytest.raises(UserError, match="strategy:1: share is 2, must be less than 1"):

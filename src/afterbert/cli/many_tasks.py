@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -12,12 +13,14 @@ from afterbert.base.config import build
 from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.plugins import find, name_of, names
 from afterbert.base.tree import Node, parse, read
+from afterbert.cli.mixes import say_mix
 from afterbert.cli.pipeline import Request as Texts
 from afterbert.cli.pipeline import store_for
 from afterbert.cli.terminal import console, safe
 from afterbert.downstream.backbone import Model
 from afterbert.downstream.bench import Bench
 from afterbert.downstream.find_task import named_path
+from afterbert.downstream.mix import Mix
 from afterbert.downstream.settings import FineTuning
 from afterbert.downstream.staging import Staging
 from afterbert.downstream.strategies import Strategy
@@ -112,6 +115,10 @@ def strategies_of(written: Sequence[str]) -> dict[str, Strategy]:
                 known = [*names(Strategy), "all"]
                 raise UserError(f"--strategy: no strategy is called '{word}'; {did_you_mean(plain, known)}")
             made = find(Strategy, plain)()
+        if name_of(made) in found:
+            raise UserError(
+                f"--strategy: {name_of(made)} is named twice, but is one arm; compare two of a kind in two runs"
+            )
         found[name_of(made)] = made
     return found
 
@@ -119,6 +126,15 @@ def strategies_of(written: Sequence[str]) -> dict[str, Strategy]:
 def staged(strategies: Mapping[str, Strategy], bench: Bench, groups: Mapping[str, str]) -> dict[str, Staging]:
     """Each strategy, ready to be carried out. Raises UserError for the first that cannot be."""
     return {name: Staging.of(strategy, bench, groups=groups) for name, strategy in strategies.items()}
+
+
+def say_realised(results: Path) -> None:
+    """Of a strategy that was carried out: the mix as it was, in each stage that had several sources, by seed."""
+    for stage, told in json.loads(results.read_text(encoding="utf-8"))["mix"].items():
+        for seed, one in told["realised"].items():
+            rows, drawn = ({n: s[what] for n, s in one["sources"].items()} for what in ("rows", "drawn"))
+            if len(rows) > 1:
+                say_mix(Mix(one["steps"], rows, drawn), f"the mix as it was, {stage}, seed {seed}")
 
 
 def say_plan(plans: Mapping[str, Staging]) -> None:

@@ -176,6 +176,7 @@ def _compare(plans: Mapping[str, Staging], out: Path) -> int:
         if done.outcome is not None:
             console.print(f"stopped at step {done.outcome.step}, everything saved; the same command goes on")
             return done.outcome.exit_code
+        many_tasks.say_realised(out / name / "results.json")
         print_results(done.results)
         arms[name] = out / name / "results.json"
     page = write_task_report(out, arms, title=f"Strategies: {', '.join(plans)}")
