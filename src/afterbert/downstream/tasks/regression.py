@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from afterbert.base.errors import UserError
 from afterbert.downstream.columns import find, is_number, profile
@@ -36,7 +37,7 @@ class Regression(Task):
 
     low: float | None = None
     high: float | None = None
-    step: float = 0.2
+    step: Annotated[float, Field(gt=0)] = 0.2
     metrics: tuple[Metric, ...] = (Pearson(), Spearman(), SquaredError())
 
     def match(self, table: Table, given: Mapping[str, str]) -> dict[str, str] | None:
@@ -98,16 +99,27 @@ class Regression(Task):
         return Baseline(f"always {mean:.3g}, the mean{of}", (mean,) * len(examples))
 
     def target_text(self, label: Any) -> str:
-        """The number on the grid, with one digit."""
-        return f"{round(float(label) / self.step) * self.step:.1f}"
+        """The number on the grid, with as many digits as the grid has, one at least.
+
+        >>> Regression().target_text(2.57), Regression(step=0.25).target_text(0.3)
+        ('2.6', '0.25')
+        """
+        digits = max(1, len(f"{self.step:f}".rstrip("0").partition(".")[2]))
+        return f"{round(float(label) / self.step) * self.step:.{digits}f}"
 
     def read_answer(self, written: str) -> Any:
         """The number, where it lies in the range. Any other text becomes a number below the range by a fifth of its
-        width, so that it is no row's truth: -1 for grades from 0 to 5, as T5's release reads it."""
+        width (by a step of the grid at least), so that it is no row's truth: -1 for grades from 0 to 5, as T5's release
+        reads it.
+
+        >>> narrow = Regression(low=0.0, high=0.4)
+        >>> narrow.is_answer(narrow.read_answer("no number")), Regression(low=0.0, high=5.0).read_answer("x")
+        (False, -1.0)
+        """
         low, high = self.low or 0.0, self.high if self.high is not None else 0.0
         if is_number(written.strip()) and low - self.step / 2 <= float(written) <= high + self.step / 2:
             return float(written)
-        return low - (high - low) / 5
+        return low - max((high - low) / 5, self.step)
 
     def is_answer(self, prediction: Any) -> bool:
         """A number in the range of the training labels."""
