@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
@@ -139,7 +140,7 @@ def _load(name: str, chain: tuple[str, ...]) -> Node:
             f"recipe '{name}' extends itself ({' > '.join((*chain, name))}); remove one `extends`"
         )
     if name.endswith((".yaml", ".yml")):
-        path, label = Path(name), name
+        path, label, reader = Path(name), name, read
         if not path.is_file():
             raise UserError(
                 f"recipe file {name} does not exist; check the path, or name one of: {', '.join(known())}"
@@ -147,10 +148,11 @@ def _load(name: str, chain: tuple[str, ...]) -> Node:
     else:
         if name not in known():
             raise UserError(f"no recipe is called '{name}'; {did_you_mean(name, known())}")
-        path, label = Path(str(resources.files(_FOLDER) / f"{name}.yaml")), f"{name}.yaml"
-    tree = read(path, label=label)
-    if not isinstance(tree.value, dict):
+        path, label, reader = Path(str(resources.files(_FOLDER) / f"{name}.yaml")), f"{name}.yaml", _read_once
+    written = reader(path, label=label)
+    if not isinstance(written.value, dict):
         raise UserError(f"{label}: a recipe is a mapping of settings; see docs/recipes.md")
+    tree = Node(dict(written.value), written.origin)
     parent = tree.value.pop("extends", None)
     if parent is None:
         return tree
@@ -158,6 +160,12 @@ def _load(name: str, chain: tuple[str, ...]) -> Node:
         raise UserError(f"{parent.origin}: extends is {parent.plain!r}, must be the name of a recipe")
     near = str(path.parent / parent.value) if parent.value.endswith((".yaml", ".yml")) else parent.value
     return merge(_load(near, (*chain, name)), tree)
+
+
+@cache
+def _read_once(path: Path, *, label: str) -> Node:
+    """A recipe that came along: it does not change, and YAML takes nearly all the time that resolving does."""
+    return read(path, label=label)
 
 
 def _size(sizes: Node | None, size: str, name: str) -> Node:

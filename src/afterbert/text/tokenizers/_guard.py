@@ -7,6 +7,7 @@ exception that is no `Exception`), eat the memory, or backtrack for ever.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -22,6 +23,7 @@ _MOST_DEPTH = 32
 _LONGEST_PATTERN = 20_000
 _SECONDS = 30
 _MEMORY_BYTES = 6 << 30
+_WORKED: set[str] = set()  # digests of what was tried out in this process
 
 
 def read_untrusted(path: Path) -> str:
@@ -73,8 +75,11 @@ def _patterns(content: dict[str, Any], path: Path) -> Iterator[str]:
 
 
 def _try_out(path: Path) -> None:
-    """Loads the tokenizer and encodes a few hard texts in another process. Raises UserError when that goes
-    wrong."""
+    """Loads the tokenizer and encodes a few hard texts in another process, once for each content. Raises UserError
+    when that goes wrong."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest in _WORKED:
+        return
     command = [
         sys.executable,
         "-m",
@@ -94,6 +99,7 @@ def _try_out(path: Path) -> None:
         raise UserError(
             f"{path} does not work with the tokenizers library ({said[-1][:200]}); download it again"
         )
+    _WORKED.add(digest)
 
 
 def _first_line(error: BaseException) -> str:
