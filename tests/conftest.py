@@ -1,5 +1,6 @@
 """For all tests: one thread a process. Tiny models gain nothing from more, and two workers would fight for cores."""
 
+import gc
 import os
 
 from hypothesis import settings
@@ -12,3 +13,12 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("afterbert", deadline=None)
 settings.load_profile("afterbert")
+
+# What is imported and collected stays to the end: to search it for garbage again and again took a sixth of all time.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.enable()
