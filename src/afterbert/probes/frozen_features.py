@@ -15,10 +15,6 @@ from typing import Annotated, Any, Literal, cast
 import numpy as np
 import torch
 from pydantic import Field
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from afterbert.models import Architecture
@@ -104,6 +100,12 @@ class FrozenFeatures:
 
     def classify(self, train: np.ndarray, labels: Sequence[Any], test: np.ndarray) -> list[Any]:
         """A label for each row of `test` [M, D], by logistic regression on `train` [N, D]."""
+        # here, since scikit-learn takes two seconds to import and every pre-training reads this file
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
         classes = sorted(set(labels), key=str)
         if len(classes) < 2:
             return [classes[0]] * len(test)
@@ -117,6 +119,10 @@ class FrozenFeatures:
 
     def regress(self, train: np.ndarray, scores: Sequence[float], test: np.ndarray) -> list[float]:
         """A number for each row of `test`, by ridge regression."""
+        from sklearn.linear_model import Ridge
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
         fitted = make_pipeline(StandardScaler(), Ridge(alpha=1.0 / self.strength))
         fitted.fit(train, np.array(scores, dtype=np.float64))
         return [float(one) for one in fitted.predict(test)]

@@ -14,7 +14,6 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from afterbert.downstream.author import Author
 from afterbert.downstream.cues import Cue
@@ -40,6 +39,8 @@ class LastWord(Cue):
     def answers(
         self, author: Author, task: Task, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
     ) -> list[Any]:
+        from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS  # takes two seconds
+
         prompts = [row.texts[0].rstrip() for row in rows]
         if not cued:
             prompts = [" ".join(prompt.split()[-self.num_words :]) for prompt in prompts]
