@@ -10,8 +10,9 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYO
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-# How long an example takes says more of the machine than of the code.
+# How long an example takes says more of the machine than of the code. `make check` draws fewer of them.
 settings.register_profile("afterbert", deadline=None)
+settings.register_profile("check", deadline=None, max_examples=20)
 settings.load_profile("afterbert")
 
 # What is imported and collected stays to the end: to search it for garbage again and again took a sixth of all time.

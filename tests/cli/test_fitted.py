@@ -33,6 +33,7 @@ def test_the_size_is_ours_to_choose_only_where_nothing_is_said(
     assert is_to_be_fitted(request_, resolve("laptop", overrides=request_.overrides)) == is_left_to_us
 
 
+@pytest.mark.slow
 def test_what_was_fitted_is_said_kept_and_below_what_the_user_says(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

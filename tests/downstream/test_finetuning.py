@@ -34,12 +34,12 @@ from afterbert.training.optimizers.adamw import AdamW
 TRAINED = [name for name in names(Task) if find(Task, name).head not in ("text", "likelihood")]
 
 
-def settings(epochs=100, **changed):
+def settings(epochs=60, **changed):
     defaults = {
         "budget": Budget(epochs, "epochs"),
         "batch_size": 8,
         "length": 64,
-        "optimizer": AdamW(learning_rate=3e-3),
+        "optimizer": AdamW(learning_rate=6e-3),
         "evaluate_every": None,
     }
     return FineTuning(**(defaults | changed))
@@ -185,7 +185,7 @@ def test_several_tasks_share_a_backbone(tiny_model, tmp_path, data_of):
         data_of(Tagging(), "names"),
         data_of(QuestionAnswering(), "facts"),
     ]
-    done = finetune(tiny_model, tasks, tmp_path, settings(epochs=50))
+    done = finetune(tiny_model, tasks, tmp_path, settings(epochs=30))
     mains = {result.name: next(iter(result.splits["dev"].metrics.values())).mean for result in done.results}
     assert set(mains) == {"food", "names", "facts"}
     assert min(mains.values()) > 0.8

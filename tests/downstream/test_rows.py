@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from afterbert.base.errors import UserError
@@ -75,7 +75,6 @@ def test_a_length_without_room_is_refused(tiny_tokenizer):
 tagged = st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=6), min_size=1, max_size=4)
 
 
-@settings(deadline=None, max_examples=60)
 @given(tagged)
 def test_each_word_s_tag_stands_at_its_first_piece(tokenizer, sentences):
     examples = [

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from afterbert.report.visible import in_markdown, visible
 
 
-@settings(max_examples=60)
 @given(st.text(st.characters(codec=None)))
 def test_nothing_hidden_is_left(text):
     shown = visible(text)
@@ -25,7 +24,6 @@ def test_ordinary_text_of_any_script_is_untouched():
         assert visible(text) == text
 
 
-@settings(max_examples=60)
 @given(st.text())
 def test_markdown_stays_in_one_cell(text):
     written = in_markdown(text)

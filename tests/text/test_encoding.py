@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import tokenizers
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import models, normalizers, pre_tokenizers
 
@@ -43,7 +43,6 @@ def whole(name, text):
 
 @pytest.mark.parametrize("name", RECIPES)
 @given(texts=st.lists(TEXTS, min_size=1, max_size=4))
-@settings(max_examples=80, deadline=None)
 def test_same_ids_as_whole_texts(name, texts):
     texts = [text.encode(errors="ignore").decode() for text in texts]
     encoded = Encoder(tokenizer_called(name))(texts)

@@ -6,7 +6,7 @@ from itertools import accumulate
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from store_fixtures import SMALL, corpus
 from word_oracle import kind_of, word_numbers
@@ -114,7 +114,6 @@ def expected(text, spans, entries):
 
 @pytest.mark.parametrize("name", RECIPES)
 @given(texts=st.lists(TEXTS, min_size=1, max_size=4))
-@settings(max_examples=80, deadline=None)
 def test_phrases_of_any_text_as_the_oracle_finds_them(name, phrases, texts):
     tokenizer = tokenizer_called(name)
     wanted = []

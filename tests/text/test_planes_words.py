@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import rjieba
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from word_oracle import sentence_numbers, starts, word_numbers
 
@@ -63,7 +63,6 @@ def test_words_as_the_oracle_finds_them(name, hyphens, apostrophes):
 
 @pytest.mark.parametrize("name", RECIPES)
 @given(texts=st.lists(TEXTS, min_size=1, max_size=4))
-@settings(max_examples=60, deadline=None)
 def test_words_of_any_text_as_the_oracle_finds_them(name, texts):
     found = CHARACTERS(Encoder(tokenizer_called(name))(texts))
     assert np.array_equal(found, expected(word_numbers, texts, name))
@@ -116,7 +115,6 @@ def test_sentences_as_the_oracle_finds_them(name):
 
 
 @given(text=TEXTS)
-@settings(max_examples=60, deadline=None)
 def test_sentences_of_any_text_as_the_oracle_finds_them(text):
     found = SentenceStart()(Encoder(tokenizer_called("bpe"))([text]))
     assert np.array_equal(found, expected(lambda t: sentence_numbers(t, "en"), [text], "bpe"))

@@ -76,7 +76,7 @@ def copy(pristine, tmp_path):
     return Path(shutil.copytree(pristine, tmp_path / "checkpoints"))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_flipped_bit_anywhere_is_found(pristine, tmp_path, data):
     name = data.draw(st.sampled_from(FILES))

@@ -200,7 +200,7 @@ def test_learning_rate_follows_the_schedule(unbroken):
 
 def test_a_time_is_measured_once_and_leaves_no_trace(tmp_path):
     """The run in time is to the bit the run of as many steps; a resume does not ask the clock again."""
-    training = toy_training(Budget(0.7, "seconds"))
+    training = toy_training(Budget(0.3, "seconds"))
     outcome = run_toy(tmp_path / "timed", training, module=carrying(), evaluate=toy_evaluate)
     steps = outcome.total_steps
     assert steps is not None
@@ -218,13 +218,13 @@ def test_a_time_is_measured_once_and_leaves_no_trace(tmp_path):
 
 
 def test_a_time_is_met_within_a_tenth(tmp_path, monkeypatch):
-    """By a clock that only moves with the work: steps of 10 ms, evaluations of 200 ms."""
+    """By a clock that only moves with the work: steps of 30 ms, evaluations of 200 ms."""
     spent = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: spent[0])
 
     class Slow(ToyModule):
         def forward(self, arrays):
-            spent[0] += 0.01
+            spent[0] += 0.03
             return super().forward(arrays)
 
     def evaluate(module, step):
