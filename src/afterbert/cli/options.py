@@ -68,7 +68,8 @@ def split_arguments(
 
 def settings_only(context: typer.Context) -> list[tuple[str, str]]:
     """Recipe settings for a verb that takes no further arguments. Raises UserError."""
-    taken = [word for word in context.params.values() if isinstance(word, str) and word.startswith("-")]
+    words = [word for word in context.params.values() if isinstance(word, str) and word.startswith("-")]
+    taken = [word for word in words if word not in context.args]  # by an argument, for good
     plain, settings = split_arguments([*taken, *context.args], own_options(context))
     if plain:
         raise UserError(f"'{plain[0]}' is not expected here; settings are written --node.key VALUE")
