@@ -279,7 +279,8 @@ def theirs(settings: dict[str, Any]) -> None:
     begun = time.perf_counter()
     set_seed(settings.get("seed", 0))
     data = read(find_task(settings["task"]))
-    number = {label: i for i, label in enumerate(data.task.labels)}  # type: ignore[attr-defined]
+    task: Any = data.task
+    number = {label: i for i, label in enumerate(task.labels)}
     tokenizer = AutoTokenizer.from_pretrained(settings["model"])
     rows = {split: hugging_face_rows(tokenizer, data.usable(split), number) for split in data.splits}
     model = AutoModelForSequenceClassification.from_pretrained(settings["model"], num_labels=len(number))

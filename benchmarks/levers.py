@@ -111,7 +111,7 @@ def table(results: dict[str, dict]) -> str:
     return "\n".join([heads, "|---" * 8 + "|", *(as_row(result) for result in results.values())])
 
 
-# How a lever is taken out, or put in
+# How a lever is taken out, or put in: methods are replaced, which types do not allow
 
 
 def last_layer_everywhere() -> None:

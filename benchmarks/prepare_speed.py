@@ -78,8 +78,8 @@ def theirs(sources: Sequence[Source], folder: Path, tokenizer: Tokenizer, proces
 
 def peak_megabytes() -> tuple[float, float]:
     """Of this process, and of the largest one that ended."""
-    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    return tuple(resource.getrusage(kind).ru_maxrss / 1024 for kind in kinds)  # type: ignore[return-value]
+    own, children = (resource.getrusage(kind) for kind in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return own.ru_maxrss / 1024, children.ru_maxrss / 1024
 
 
 def main() -> None:

@@ -272,11 +272,8 @@ def head_for(task: Task, asked: Head | None) -> Head:
     if asked is None:
         return _HEADS[task.head]
     if task.head not in asked.kinds:
-        fitting = [
-            name
-            for name in plugins.names(Head)
-            if task.head in plugins.find(Head, name).kinds  # type: ignore[attr-defined]
-        ]
+        heads: dict[str, type[Head]] = {name: plugins.find(Head, name) for name in plugins.names(Head)}
+        fitting = [name for name, head in heads.items() if task.head in head.kinds]
         raise UserError(
             f"head {plugins.name_of(asked)} cannot answer {kind}; leave it out, or choose: {', '.join(fitting)}"
         )

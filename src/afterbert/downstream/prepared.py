@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -90,11 +91,11 @@ class Prepared:
         return Batch(arrays, {name: int(self.asked[units].sum())}, num_pieces, rows.keys)
 
 
-def one_row_each(rows: Rows, **extra: object) -> Prepared:
+def one_row_each(rows: Rows, **extra: Any) -> Prepared:
     """Units of one row, one for each example."""
     every = np.arange(len(rows))
-    defaults: dict[str, object] = {"asked": np.ones(len(rows), dtype=np.int64)}
-    return Prepared(rows, np.arange(len(rows) + 1), every, **(defaults | extra))  # type: ignore[arg-type]
+    defaults: dict[str, Any] = {"asked": np.ones(len(rows), dtype=np.int64)}
+    return Prepared(rows, np.arange(len(rows) + 1), every, **(defaults | extra))
 
 
 def in_batches(costs: np.ndarray, batch_size: int, order: np.ndarray | None = None) -> list[np.ndarray]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture
-from afterbert.nn.embeddings import Embeddings, EmbeddingsModule
+from afterbert.nn.embeddings import Embeddings, EmbeddingsModule, table_of
 from afterbert.nn.heads import LMHead, LMHeadModule
 from afterbert.nn.norms import Norm
 from afterbert.nn.sizes import Sizes
@@ -58,8 +58,7 @@ class Assembled(Architecture):
 
     def build_lm_head(self, backbone: nn.Module) -> LMHeadModule:
         embeddings = cast(EmbeddingsModule, backbone.embeddings)
-        assert embeddings.token is not None
-        head = self.lm_head.build(self.hidden_size, embeddings.token, self.norm, widen=embeddings.widen)
+        head = self.lm_head.build(self.hidden_size, table_of(backbone), self.norm, widen=embeddings.widen)
         self.initialization.apply(head, self.num_hidden_layers)
         return head
 

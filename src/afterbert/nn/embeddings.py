@@ -8,7 +8,7 @@ Sources: BERT (1810.04805), Figure 2; factorization: ALBERT (1909.11942), Sectio
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, cast
 
 import torch
 from pydantic import Field
@@ -133,3 +133,10 @@ class EmbeddingsModule(nn.Module):
             vectors = vectors + places
         vectors = self.dropout(self.norm(vectors))
         return self.widen(vectors) if self._borrowed_widen[0] is None else self._borrowed_widen[0](vectors)
+
+
+def table_of(backbone: nn.Module) -> nn.Embedding:
+    """The table of pieces that a backbone owns."""
+    token = cast(EmbeddingsModule, backbone.embeddings).token
+    assert token is not None
+    return token

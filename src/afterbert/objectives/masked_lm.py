@@ -22,6 +22,7 @@ from afterbert.base.noise import Noise
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
+from afterbert.nn.embeddings import table_of
 from afterbert.nn.heads import Pooler
 from afterbert.objectives import Batch, ObjectiveModule
 from afterbert.objectives._arrays import asked_arrays, input_arrays, width_of
@@ -103,8 +104,7 @@ class MaskedLMModule(LanguageModel):
             self.pair_head = nn.Linear(architecture.hidden_size, 2)
         if config.boundary is not None:
             self.loss_weights["boundary"] = config.boundary.loss_weight
-            table: nn.Embedding = backbone.embeddings.token  # type: ignore[union-attr, assignment]
-            self.boundary = BoundaryHead(config.boundary, architecture.hidden_size, table)
+            self.boundary = BoundaryHead(config.boundary, architecture.hidden_size, table_of(backbone))
         for name, part in self.named_children():
             if name not in ("backbone", "lm_head"):  # these have drawn their own weights
                 architecture.initialization.apply(part, architecture.num_hidden_layers)

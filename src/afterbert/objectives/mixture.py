@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -188,7 +188,10 @@ class MixtureModule(ObjectiveModule):
 
     def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
         """The predictions of all members that the batch asks, as one line [N]."""
-        return torch.cat([member.predict(own).flatten() for _, member, own in self._asked(arrays)])  # type: ignore[operator]
+        members: list[tuple[Any, dict[str, Tensor]]] = [
+            (member, own) for _, member, own in self._asked(arrays)
+        ]
+        return torch.cat([member.predict(own).flatten() for member, own in members])
 
     def before_passes(self, counts: Mapping[str, int]) -> None:
         for name, member in self.members.items():

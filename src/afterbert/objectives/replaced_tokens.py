@@ -23,7 +23,7 @@ from afterbert.base.noise import Noise
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
-from afterbert.nn.embeddings import EmbeddingsModule
+from afterbert.nn.embeddings import table_of
 from afterbert.objectives import Batch, ObjectiveModule
 from afterbert.objectives._arrays import asked_arrays, input_arrays, stack_inputs, width_of
 from afterbert.objectives._bias_start import BiasStart, start_bias
@@ -152,9 +152,7 @@ class ReplacedTokensModule(ObjectiveModule):
         self.backbone = backbone
         guesser = config.generator.of(architecture)
         self.generator = backbone if config.generator.shares == "all" else guesser.build(vocabulary)
-        table: nn.Embedding = (
-            self.generator if config.generator.shares == "none" else backbone
-        ).embeddings.token  # type: ignore[union-attr, assignment]
+        table = table_of(self.generator if config.generator.shares == "none" else backbone)
         if config.generator.shares == "embeddings":
             self.generator.embeddings = _borrowed(guesser, backbone)
         self.generator_head = guesser.lm_head.build(guesser.hidden_size, table, guesser.norm)
@@ -162,7 +160,7 @@ class ReplacedTokensModule(ObjectiveModule):
         self.detector = _build_detector(config.asks, architecture, backbone)
         self.loss_weights = {"generator": 1.0, self.detector.part: config.loss_weight}
         self.temperature, self.is_two_stage = config.generator.temperature, config.two_stage is not None
-        barred = torch.ones(len(backbone.embeddings.token.weight), dtype=torch.bool)  # type: ignore[union-attr, arg-type]
+        barred = torch.ones(len(table_of(backbone).weight), dtype=torch.bool)
         barred[: vocabulary.size] = torch.from_numpy(vocabulary.is_special)
         self.register_buffer("is_barred", barred, persistent=False)
         if self.is_two_stage:
@@ -231,9 +229,8 @@ class ReplacedTokensModule(ObjectiveModule):
 
 def _borrowed(guesser: Encoder, backbone: nn.Module) -> nn.Module:
     """The backbone's own embeddings, each weight with its one owner, and a layer to the generator's width."""
-    theirs: EmbeddingsModule = backbone.embeddings  # type: ignore[assignment]
-    assert theirs.token is not None
-    embeddings = guesser.embeddings.build_over(theirs.token, guesser.sizes, guesser.norm)
+    theirs = backbone.embeddings
+    embeddings = guesser.embeddings.build_over(table_of(backbone), guesser.sizes, guesser.norm)
     guesser.initialization.apply(embeddings.widen, guesser.num_hidden_layers)
     for name in _SHARED:
         setattr(embeddings, name, getattr(theirs, name))

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -249,8 +249,7 @@ def _read(path: Path, kind: type[T]) -> T:
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: is not readable JSON; make the file again") from error
     try:
-        adapter: TypeAdapter[T] = _adapter(kind)  # type: ignore[arg-type]
-        return adapter.validate_python(found)
+        return _adapter(cast(Any, kind)).validate_python(found)
     except ValidationError as error:
         first = error.errors()[0]
         at = ".".join(str(part) for part in first["loc"]) or "the whole"

@@ -292,7 +292,7 @@ def _renumbered(content: dict[str, Any], to_new: dict[int, int]) -> dict[str, An
     model = dict(content["model"])
     if model["type"] == "Unigram":
         model["vocab"] = [entry for number, entry in enumerate(model["vocab"]) if number in to_new]
-        model["unk_id"] = to_new.get(model.get("unk_id"))  # type: ignore[arg-type]
+        model["unk_id"] = to_new.get(model.get("unk_id", -1))
     else:
         kept = {piece: to_new[number] for piece, number in model["vocab"].items() if number in to_new}
         model["vocab"] = dict(sorted(kept.items(), key=lambda item: item[1]))

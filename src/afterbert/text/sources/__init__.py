@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 from afterbert.text.documents import Document, Tally
 from afterbert.text.policy import Policy
@@ -51,7 +51,7 @@ class Source(ABC):
     @property
     def settings(self) -> list[str]:
         """The options that decide which texts come out and are not the defaults, as `name=value`."""
-        options = [option for option in fields(self) if option.name not in _NO_CONTENT]  # type: ignore[arg-type]
+        options = [option for option in fields(cast(Any, self)) if option.name not in _NO_CONTENT]
         values = {option.name: getattr(self, option.name) for option in options}
         return [
             f"{option.name}={values[option.name]}"

@@ -28,10 +28,11 @@ def kinds_by_extension() -> dict[str, str]:
 @cache
 def options_of(kind: str) -> frozenset[str]:
     """The options that a kind of source takes."""
-    return frozenset(field.name for field in dataclasses.fields(_kind(kind)) if field.name not in _PLACES)  # type: ignore[arg-type]
+    return frozenset(field.name for field in dataclasses.fields(_kind(kind)) if field.name not in _PLACES)
 
 
-def _kind(name: str) -> type[Source]:
+def _kind(name: str) -> Any:
+    """The class of that name; that all of them are dataclasses that begin with a path is no part of the type."""
     return plugins.find(Source, name)
 
 
@@ -82,4 +83,4 @@ def make(kind: str, path: str, options: Mapping[str, Any], **named: Any) -> Sour
     taken = {option: value for option, value in options.items() if option in options_of(kind)}
     if taken.get("language") == "by-name":
         taken["language"] = _language_named(path)
-    return _kind(kind)(path, **taken, **named)  # type: ignore[call-arg]
+    return _kind(kind)(path, **taken, **named)
