@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 from afterbert.base import config
@@ -21,6 +21,7 @@ from afterbert.downstream.heads import Head
 from afterbert.downstream.objective import TaskModule
 from afterbert.downstream.tasks import Task
 from afterbert.interop.folder import export_folder
+from afterbert.interop.weight_file import write_weights
 
 HEADS, _ANSWERS = "heads.safetensors", "heads.json"
 
@@ -49,10 +50,8 @@ def save_finetuned(folder: Path, module: TaskModule, bench: Bench) -> None:
         vocabulary=model.tokenizer.vocabulary,
         tokenizer=model.folder,
     )
-    save_file(
-        {name: tensor.contiguous().cpu() for name, tensor in module.heads.state_dict().items()},
-        folder / HEADS,
-    )
+    heads = {name: tensor.contiguous().cpu() for name, tensor in module.heads.state_dict().items()}
+    write_weights(folder / HEADS, heads, {"format": "pt"})
     answers = {
         "length": bench.settings.length,
         "summary": bench.settings.summary,

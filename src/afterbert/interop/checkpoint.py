@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from afterbert.base.errors import UserError
+from afterbert.interop.weight_file import write_weights
 
 _BESIDE = ("config.json", "tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json")
 
@@ -24,7 +24,7 @@ def convert_checkpoint(pickled: Path, out: Path) -> None:
     beside = (path for pattern in _BESIDE for path in pickled.parent.glob(pattern) if path.is_file())
     for source in sorted(beside):
         shutil.copyfile(source, out / source.name)
-    save_file(tensors, out / "model.safetensors", metadata={"format": "pt"})
+    write_weights(out / "model.safetensors", tensors, {"format": "pt"})
 
 
 def load_pickled(path: Path, *, max_bytes: int = 8 << 30) -> dict[str, Tensor]:
