@@ -200,7 +200,7 @@ def test_learning_rate_follows_the_schedule(unbroken):
 
 def test_a_time_is_measured_once_and_leaves_no_trace(tmp_path):
     """The run in time is to the bit the run of as many steps; a resume does not ask the clock again."""
-    training = toy_training(Budget(0.3, "seconds"))
+    training = toy_training(Budget(0.5, "seconds"))
     outcome = run_toy(tmp_path / "timed", training, module=carrying(), evaluate=toy_evaluate)
     steps = outcome.total_steps
     assert steps is not None
