@@ -19,7 +19,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pretrain_speed import HERE, PAGE, in_child, middle, ours, prepared, read, write, write_between
+from pretrain_speed import (
+    HERE,
+    PAGE,
+    in_child,
+    middle,
+    ours,
+    parser_of_speeds,
+    prepared,
+    read,
+    write,
+    write_between,
+)
 
 RESULTS = HERE / "results" / "levers.json"
 
@@ -42,19 +53,11 @@ LEVERS: dict[str, tuple[dict, dict]] = {
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of_speeds(__doc__)
     parser.add_argument("--levers", nargs="+", choices=LEVERS, default=list(LEVERS))
     parser.add_argument("--sizes", nargs="+", default=["mini"])
     parser.add_argument("--vocab-sizes", nargs="+", type=int, default=[8000])
     parser.add_argument("--lengths", nargs="+", type=int, default=[128])
-    parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=14)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--text", help="text to prepare; the documentation that Python carries if not given")
-    parser.add_argument("--anew", action="store_true", help="measure again what was measured before")
-    parser.add_argument("--child", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 

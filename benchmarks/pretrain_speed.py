@@ -57,22 +57,28 @@ CORE = [
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = parser_of_speeds(__doc__)
     parser.add_argument("--all", action="store_true", help="every combination that is not narrowed below")
     parser.add_argument("--tasks", nargs="+", choices=RECIPES)
     parser.add_argument("--sizes", nargs="+")
     parser.add_argument("--vocab-sizes", nargs="+", type=int)
     parser.add_argument("--lengths", nargs="+", type=int)
     parser.add_argument("--rows", nargs="+", choices=ROWS)
+    return parser.parse_args()
+
+
+def parser_of_speeds(description: str | None) -> argparse.ArgumentParser:
+    """With the options of every benchmark that measures our pre-training in children."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--steps", type=int, default=14)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--text", help="text to prepare; the documentation that Python carries if not given")
     parser.add_argument("--anew", action="store_true", help="measure again what was measured before")
     parser.add_argument("--child", help=argparse.SUPPRESS)
-    return parser.parse_args()
+    return parser
 
 
 def main() -> None:
