@@ -730,13 +730,15 @@ def test_out_of_memory_halves_the_micro_batch(tmp_path, error):
     assert note["text"] == "memory ran out with micro-batches of 8 rows; going on with 2"
 
 
-def test_out_of_memory_while_time_is_measured(tmp_path):
+def test_out_of_memory_while_time_is_measured(tmp_path, monkeypatch):
     """The steps that the clock is asked for are cut smaller too, once; and each tries its own rows again."""
-    seen = []
+    seen, spent = [], [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: spent[0])
 
     class Counts(Greedy):
         def forward(self, arrays):
             seen.append(arrays["piece_ids"].tolist())
+            spent[0] += 0.001
             return super().forward(arrays)
 
     module = Counts(4, MemoryError())
