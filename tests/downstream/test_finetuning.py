@@ -45,7 +45,14 @@ def settings(epochs=60, **changed):
     return FineTuning(**(defaults | changed))
 
 
-@pytest.mark.parametrize("name", TRAINED)
+# What all heads predict and score is checked below, without training.
+FAST = {"question_answering", "regression", "sentence_classification", "tagging"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in FAST else [pytest.mark.slow], id=name) for name in TRAINED],
+)
 def test_every_task_learns_its_invented_rows_by_heart(name, tiny_model, tmp_path, data_of):
     task = find(Task, name)()
     done = finetune(tiny_model, [data_of(task)], tmp_path, settings())
@@ -59,6 +66,7 @@ def test_every_task_learns_its_invented_rows_by_heart(name, tiny_model, tmp_path
     assert [json.loads(line)["key"] for line in lines] == [f"d{row.key}" for row in task.invented()]
 
 
+@pytest.mark.slow
 def test_san_learns_pairs(tiny_model, tmp_path, data_of):
     done = finetune(tiny_model, [data_of(PairClassification())], tmp_path, settings(head=San(turns=3)))
     assert done.results[0].splits["dev"].metrics["accuracy"].mean == 1.0

@@ -61,7 +61,14 @@ def test_import_then_export_keeps_logits_and_weights(family: str, number: int, t
         assert torch.equal(tensor[rows], before[name][rows]), name
 
 
-@pytest.mark.parametrize(("family", "number"), [case for case in CASES if case[0] != "xlm"])
+@pytest.mark.parametrize(
+    ("family", "number"),
+    [
+        pytest.param(family, number, marks=[pytest.mark.slow] if number else [])
+        for family, number in CASES
+        if family != "xlm"
+    ],
+)
 def test_their_sdpa_attention_agrees_too(family: str, number: int, tmp_path: Path) -> None:
     from transformers import AutoModel
 

@@ -192,6 +192,7 @@ def test_fingerprints_follow_the_content(tmp_path):
     assert len({base.fingerprint, *(store.fingerprint for store in others)}) == 5
 
 
+@pytest.mark.slow
 def test_large_vocabularies_get_four_bytes(tmp_path, monkeypatch):
     source = corpus(tmp_path, 5)
     small = prepare([source], tmp_path / "small", tokenizer=SMALL)
