@@ -742,7 +742,7 @@ def test_out_of_memory_while_time_is_measured(tmp_path, monkeypatch):
     class Counts(Greedy):
         def forward(self, arrays):
             seen.append(arrays["piece_ids"].tolist())
-            spent[0] += 0.001
+            spent[0] += 0.003
             return super().forward(arrays)
 
     module = Counts(4, MemoryError())
