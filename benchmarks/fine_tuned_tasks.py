@@ -2,7 +2,7 @@
 
     python benchmarks/fine_tuned_tasks.py --model ../runs/NAME     # everything; NAME: a run of `afterbert pretrain`
     python benchmarks/fine_tuned_tasks.py --parts minilm trainer   # only these
-    python benchmarks/fine_tuned_tasks.py --scale 0.02 --work /tmp/tiny --results /tmp/tiny.json   # does it run at all
+    python benchmarks/fine_tuned_tasks.py --scale 0.02 --work tiny --results tiny.json   # does it run at all
     python benchmarks/fine_tuned_tasks.py --parts table            # the tables again, from what is known
 
 Parts: `trainer`, SST-2 with us and with Hugging Face Trainer, three seeds each (cells of finetune_speed.py);
@@ -21,7 +21,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+from cells import ROOT, keep, kept, parser_of_parts, write_between
+
 PAGE = ROOT / "docs" / "tasks.md"
 BEGIN, END = "<!-- fine-tuned tasks -->", "<!-- end of fine-tuned tasks -->"
 TRAINER_EPOCHS = 5.0
@@ -62,25 +63,11 @@ WORTH = (
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--parts",
-        nargs="+",
-        choices=["trainer", "minilm", "worth", "table"],
-        default=["trainer", "minilm", "worth"],
-    )
+    parser = parser_of_parts("fine_tuned_tasks", __doc__, ["trainer", "minilm", "worth"], seeds=3)
     parser.add_argument("--tasks", type=Path, default=ROOT.parent / "shared" / "data" / "tasks")
     parser.add_argument(
         "--model", help="for worth: a finished run of `afterbert pretrain`, or its model folder"
     )
-    parser.add_argument("--work", type=Path, default=ROOT / "runs" / "fine_tuned_tasks", help="the runs")
-    parser.add_argument(
-        "--results", type=Path, default=ROOT / "benchmarks" / "results" / "fine_tuned_tasks.json"
-    )
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--scale", type=float, default=1.0, help="of training rows: small for a try")
     return parser.parse_args()
 
 
@@ -90,21 +77,12 @@ def main() -> None:
     share_cores_politely()
     keep_memory_between_steps()
     options = parse()
-    known = json.loads(options.results.read_text()) if options.results.exists() else {}
+    known = kept(options.results)
     for part in options.parts:
         {"trainer": trainer, "minilm": minilm, "worth": worth, "table": lambda *_: None}[part](options, known)
     if options.scale == 1.0:
-        write_page(known)
+        write_between(PAGE, BEGIN, END, "\n".join(page_lines(known)))
     print("\n".join(page_lines(known)))
-
-
-def keep(options: argparse.Namespace, known: dict[str, Any], name: str, cell: dict[str, Any]) -> None:
-    options.results.parent.mkdir(parents=True, exist_ok=True)
-    if options.results.exists():  # another part may be at work
-        known |= json.loads(options.results.read_text())
-    known[name] = cell
-    options.results.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
-    print(f"{name}: done", flush=True)
 
 
 # The parts
@@ -124,7 +102,7 @@ def trainer(options: argparse.Namespace, known: dict[str, Any]) -> None:
                 settings = {"model": packaged_model(), "precision": "fp32", "epochs": TRAINER_EPOCHS}
                 cells = options.work / "whole" if options.scale < 1 else None
                 found = whole({**settings, "task": str(task), "who": who, "seed": seed}, cells)
-                keep(options, known, name, found)
+                keep(options.results, known, name, found)
 
 
 def excerpt(task: Path, options: argparse.Namespace) -> Path:
@@ -150,7 +128,12 @@ def minilm(options: argparse.Namespace, known: dict[str, Any]) -> None:
             bench, _ = run(options, model, cell, "minilm", num_seeds=1)
             result = json.loads((options.work / "minilm" / slug(cell) / "results.json").read_text())
             figures = result["tasks"][bench.tasks[0].name]["splits"][cell.split]
-            keep(options, known, name, {**asdict(cell), "seconds": time.perf_counter() - begun, **figures})
+            keep(
+                options.results,
+                known,
+                name,
+                {**asdict(cell), "seconds": time.perf_counter() - begun, **figures},
+            )
 
 
 def worth(options: argparse.Namespace, known: dict[str, Any]) -> None:
@@ -182,7 +165,7 @@ def worth(options: argparse.Namespace, known: dict[str, Any]) -> None:
             "random": asdict(over_seeds([main(one, truths) for one in random])),
             "gain": asdict(gain),
         }
-        keep(options, known, name, found)
+        keep(options.results, known, name, found)
 
 
 def run(
@@ -319,14 +302,6 @@ def signed(interval: dict[str, float]) -> str:
     return (
         f"{100 * interval['estimate']:+.1f} ({100 * interval['low']:+.1f} to {100 * interval['high']:+.1f})"
     )
-
-
-def write_page(known: dict[str, Any]) -> None:
-    """The tables between their marks."""
-    page = PAGE.read_text(encoding="utf-8")
-    before, rest = page.split(BEGIN)[0], page.split(END)[1]
-    tables = "\n".join(page_lines(known)).rstrip("\n")
-    PAGE.write_text(f"{before}{BEGIN}\n{tables}\n{END}{rest}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
 
     python benchmarks/many_tasks.py                      # everything
     python benchmarks/many_tasks.py --parts mt_dnn       # only that
-    python benchmarks/many_tasks.py --scale 0.05 --work /tmp/tiny --results /tmp/tiny.json   # does it run at all
+    python benchmarks/many_tasks.py --scale 0.05 --work tiny --results tiny.json   # does it run at all
     python benchmarks/many_tasks.py --parts table        # the tables again, from what is known
 
 Parts: `mt_dnn`, three tasks each on its own, together, and together then fine-tuned; `t5`, a small T5 pre-trained on
 running text, then the five strategies and the control on three tasks as text. Every model that answers has had the same
-number of steps: alone it has them for one task, together three tasks share them. A stopped part goes on where it was; a finished strategy is kept in `--results` and not run again. The tables
-go into docs/many-tasks.md.
+number of steps: alone it has them for one task, together three tasks share them. A stopped part goes on where it was; a
+finished strategy is kept in `--results` and not run again. The tables go into docs/many-tasks.md.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+from cells import ROOT, keep, kept, parser_of_parts, write_between
+
 DATA = ROOT.parent / "shared" / "data"
 PAGE = ROOT / "docs" / "many-tasks.md"
 MT_DNN = ("alone", "multi_task", "supervised")
@@ -34,15 +35,8 @@ TITLES = {
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--parts", nargs="+", choices=["mt_dnn", "t5", "table"], default=["mt_dnn", "t5"])
+    parser = parser_of_parts("many_tasks", __doc__, ["mt_dnn", "t5"], seeds=2)
     parser.add_argument("--data", type=Path, default=DATA, help="folder with tasks/ and pretrain_en/")
-    parser.add_argument("--work", type=Path, default=ROOT / "runs" / "many_tasks", help="the runs")
-    parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results" / "many_tasks.json")
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--scale", type=float, default=1.0, help="of steps and rows: small for a try")
     return parser.parse_args()
 
 
@@ -52,12 +46,12 @@ def main() -> None:
     share_cores_politely()
     keep_memory_between_steps()
     options = parse()
-    known = json.loads(options.results.read_text()) if options.results.exists() else {}
+    known = kept(options.results)
     for part in options.parts:
         {"mt_dnn": mt_dnn, "t5": t5, "table": lambda *_: None}[part](options, known)
     lines = page_lines(known)
     if options.scale == 1.0:
-        write_page(lines)
+        write_between(PAGE, "<!-- many tasks -->", "<!-- end of many tasks -->", "\n".join(["", *lines]))
     print("\n".join(lines))
 
 
@@ -141,10 +135,8 @@ def carry_out(
         if done.outcome is not None:
             raise SystemExit(done.outcome.exit_code)
         found = json.loads((out / "results.json").read_text(encoding="utf-8"))
-        known[key] = found | {"cpu_seconds": time.process_time() - before}
-        options.results.parent.mkdir(parents=True, exist_ok=True)
-        options.results.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
-        print(f"{key}: done, {known[key]['cpu_seconds']:.0f} s of CPU", flush=True)
+        cell = found | {"cpu_seconds": time.process_time() - before}
+        keep(options.results, known, key, cell)
 
 
 def tasks_of(options: argparse.Namespace, *, train: int, others: int) -> list[Any]:
@@ -214,16 +206,6 @@ def page_lines(known: dict[str, Any]) -> list[str]:
         for grid in (results_grid(arms), *answers_grids(arms), *mix_grids(arms)):
             lines += [grid.markdown().replace("## ", "#### ", 1), ""]
     return lines
-
-
-def write_page(lines: list[str]) -> None:
-    """Between the page's marks; the rest stays."""
-    begin, end = "<!-- many tasks -->", "<!-- end of many tasks -->"
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
-    _, mark, after = rest.partition(end)
-    if not mark:
-        raise SystemExit(f"{PAGE} has no marks {begin} and {end}; put them where the tables belong")
-    PAGE.write_text("\n".join([before + begin, "", *lines]) + mark + after, encoding="utf-8")
 
 
 if __name__ == "__main__":
