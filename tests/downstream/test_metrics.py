@@ -100,7 +100,7 @@ bio = ["O", "B-x", "I-x", "B-y-z", "I-y-z"]
 bioes = [*bio, "E-x", "S-x", "E-y-z", "S-y-z"]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=settings.default.max_examples * 3)
 @given(st.sampled_from([bio, bioes]).flatmap(lambda tags: st.lists(st.sampled_from(tags), max_size=12)))
 def test_entities_are_conlleval_s_even_in_broken_schemes(tags):
     assert entities(tags) == conlleval(tags)
@@ -133,7 +133,7 @@ def official_squad(prediction: str, truth: str) -> tuple[float, float]:
 words = st.text(alphabet="ab the.,'-", max_size=14)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=settings.default.max_examples * 2)
 @given(words, st.lists(words, max_size=3))
 def test_answers_are_scored_as_squad_s_script_does(prediction, truths):
     kept = [t for t in truths if official_squad(t, "")[0] == 0.0] or [""]

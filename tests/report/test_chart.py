@@ -14,7 +14,7 @@ from afterbert.report.chart import Curve, draw, smoothed, thin, ticks
 ANY = st.floats(allow_nan=True, allow_infinity=True, width=64)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=settings.default.max_examples * 3 // 2)
 @given(st.lists(ANY, min_size=1, max_size=40), st.booleans())
 def test_everything_drawn_lies_in_the_frame(ys, starts_at_zero):
     values = np.array(ys)

@@ -202,7 +202,7 @@ def _reference(text: str) -> list[str]:
     return [text for text in texts if text.strip()]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=settings.default.max_examples * 3 // 2)
 @given(
     text=st.lists(_PIECES, max_size=60).map("".join),
     chunk_bytes=st.integers(1, 40),
@@ -222,7 +222,7 @@ def test_documents_are_those_of_the_reference_whatever_the_chunks_and_parts(
     assert tally.bytes == len(text.encode()) - 3 * text.startswith("\ufeff")
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=settings.default.max_examples * 3 // 2)
 @given(
     raw=st.lists(st.one_of(_PIECES.map(str.encode), st.binary(max_size=3)), max_size=80).map(b"".join),
     chunk_bytes=st.integers(1, 300),

@@ -649,7 +649,9 @@ class Jumps(ToyModule):
         return {**scores, "masked": scores["masked"] * (1e4 if self.calls == 141 + 1 else 1)}
 
 
-@pytest.mark.parametrize(("policy", "moves"), [("warn", True), ("skip", False)])
+@pytest.mark.parametrize(
+    ("policy", "moves"), [pytest.param("warn", True, marks=pytest.mark.slow), ("skip", False)]
+)
 def test_a_spike(tmp_path, policy, moves):
     # Whole epochs of one batch, so that a step is one pass.
     training = toy_training(Budget(141, "steps"), batch_size=4, spikes=policy, views=1)
@@ -716,7 +718,7 @@ class Greedy(ToyModule):
 
 ERRORS = [
     torch.OutOfMemoryError("CUDA out of memory"),
-    MemoryError(),
+    pytest.param(MemoryError(), marks=pytest.mark.slow),
     RuntimeError(
         "[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9"
     ),
