@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from toy_corpus import built, gradients, posed, tensors
 
 from afterbert.base.errors import UserError
 from afterbert.models.decoder import Decoder
@@ -31,6 +30,7 @@ from afterbert.pretext.pairings.packed import Packed
 from afterbert.pretext.selections.all import All
 from afterbert.pretext.selections.fixed_count import FixedCount
 from afterbert.pretext.task import Pretext
+from toy_corpus import built, gradients, posed, tensors
 
 TINY = Encoder(hidden_size=32, intermediate_size=48, max_position_embeddings=64)
 ROWS = [0, 1, 2, 3]

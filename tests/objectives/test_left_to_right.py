@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from toy_corpus import VOCABULARY, built, gradients, posed, tensors
 
 from afterbert.base.errors import UserError
 from afterbert.models.decoder import Decoder
@@ -22,6 +21,7 @@ from afterbert.pretext.selections.all import All
 from afterbert.pretext.selections.suffix import Suffix
 from afterbert.pretext.sight import Sight
 from afterbert.pretext.task import Pretext
+from toy_corpus import VOCABULARY, built, gradients, posed, tensors
 
 DECODER = Decoder(hidden_size=32, intermediate_size=48, max_position_embeddings=48)
 ENCODER = Encoder(hidden_size=32, intermediate_size=48, max_position_embeddings=48)

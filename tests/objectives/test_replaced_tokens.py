@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
-from toy_corpus import NOISE, VOCABULARY, built, gradients, loss_of, posed, tensors
 
 from afterbert.base.errors import UserError
 from afterbert.models.encoder import Encoder
@@ -23,6 +22,7 @@ from afterbert.pretext.edits import Edit
 from afterbert.pretext.pairings.packed import Packed
 from afterbert.pretext.selections.fixed_count import FixedCount
 from afterbert.pretext.task import Pretext
+from toy_corpus import NOISE, VOCABULARY, built, gradients, loss_of, posed, tensors
 
 TINY = Encoder(hidden_size=32, intermediate_size=48, max_position_embeddings=48)
 TASK = Pretext(Packed(), (Edit(FixedCount(rate=0.3), Mask(masked=0.85, random=0.0)),), (InPlace(),))
