@@ -398,7 +398,7 @@ def write_table() -> str:
             digits = 3 if measure == "bits_per_byte" else 1
             row.append(f"{scale * statistics.mean(values):.{digits}f}{spread}{unit}")
         lines.append("| " + " | ".join(row) + " |")
-    table = "\n".join(lines)
+    table = "\n".join(lines) if groups else "Not measured yet."
     PAGE.write_text(PAGE_TEXT.format(table=table))
     return table
 
