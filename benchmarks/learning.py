@@ -365,7 +365,8 @@ def measure_cell(settings: dict[str, Any], options: argparse.Namespace) -> dict[
 
 
 def minimal_pairs(model: str, folder: Path) -> float:
-    from afterbert.probes.minimal_pairs import MinimalPairs, Reader
+    from afterbert.probes.minimal_pairs import MinimalPairs
+    from afterbert.probes.reader import Reader
 
     pairs = [
         json.loads(line) for file in sorted(folder.glob("*.jsonl")) for line in file.open(encoding="utf-8")
