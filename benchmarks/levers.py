@@ -1,12 +1,12 @@
 """What each lever of speed is worth: our training with it and without it, everything else equal.
 
-    python benchmarks/levers.py                                  # all, mini at 8k pieces: about 15 minutes
+    python benchmarks/levers.py                                  # all, mini at 8k pieces: about 20 minutes
     python benchmarks/levers.py --sizes tiny mini --levers "fused attention" --lengths 512
 
 Each run is a child process of its own, with and without in turn; the ratio is the median over pairs, by the wall and by
 the processor's clock. Results stand in benchmarks/results/levers.json and are not measured again unless `--anew`;
 the table goes to docs/speed.md. A lever that is worth nothing there has no place in the product; the last ones
-of the list were tried and not taken.
+of the list were tried and not taken, or are bounds of what another one could give.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import json
 import statistics
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,11 @@ LEVERS: dict[str, tuple[dict, dict]] = {
     "batches prepared ahead": ({}, {"overrides": [("training.workers", "0")]}),
     "whole batch at once": ({}, {"overrides": [("training.micro_batch_size", "8")]}),
     "precision auto, not bf16": ({}, {"overrides": [("training.precision", "bf16")]}),
+    "no mask where nothing is hidden": ({}, {"patch": "mask of everything"}),
+    "all cores, not one": ({}, {"patch": "one thread"}),
     "not taken: torch.compile of each part": ({"patch": "compiled"}, {}),
     "not taken: torch's linear_cross_entropy": ({"patch": "torch's cross-entropy"}, {}),
+    "bound of touched rows only: the read embeddings have no gradient": ({"patch": "no gradient of ids"}, {}),
 }
 
 
@@ -184,6 +188,43 @@ def two_products() -> None:
     attention.fused = unfused
 
 
+def mask_of_everything() -> None:
+    import torch
+
+    from afterbert.nn import attention
+
+    unmasked = attention.fused
+
+    def fused(query: Any, key: Any, value: Any, visible: Any, bias: Any, dropout_rate: float) -> Any:
+        shape = (len(query), 1, visible.num_queries, visible.num_keys)
+        masked = replace(visible, may_attend=torch.ones(shape, dtype=torch.bool))
+        return unmasked(query, key, value, masked, bias, dropout_rate)
+
+    attention.fused = fused
+
+
+def one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def no_gradient_of_ids() -> None:
+    from afterbert.nn.embeddings import EmbeddingsModule
+
+    looked_up = EmbeddingsModule.forward
+
+    def forward(self: Any, input_ids: Any, **others: Any) -> Any:
+        table = self._table
+        self._table = (lambda ids: table[0](ids).detach(),)
+        try:
+            return looked_up(self, input_ids, **others)
+        finally:
+            self._table = table
+
+    EmbeddingsModule.forward = forward  # type: ignore[method-assign]
+
+
 def foreach_adamw() -> None:
     from afterbert.training.optimizers import adamw
 
@@ -212,6 +253,9 @@ PATCHES: dict[str, Callable[[], None]] = {
     "two products": two_products,
     "foreach AdamW": foreach_adamw,
     "compiled": compiled,
+    "mask of everything": mask_of_everything,
+    "one thread": one_thread,
+    "no gradient of ids": no_gradient_of_ids,
 }
 
 

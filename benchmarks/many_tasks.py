@@ -91,7 +91,7 @@ def t5(options: argparse.Namespace, known: dict[str, Any]) -> None:
     from afterbert.downstream.settings import FineTuning
     from afterbert.downstream.unlabelled import Unlabelled
     from afterbert.recipes.recipe import resolve
-    from afterbert.training.optimizers.adamw import AdamW
+    from afterbert.training.optimizers.adafactor import Adafactor
     from afterbert.training.schedules.linear import Linear
 
     store = prepared(options)
@@ -100,7 +100,7 @@ def t5(options: argparse.Namespace, known: dict[str, Any]) -> None:
         budget=Budget(scaled(600, options), "steps"),
         batch_size=32,
         length=64,
-        optimizer=AdamW(learning_rate=3e-3, weight_decay=0.0),
+        optimizer=Adafactor(learning_rate=1e-2),
         schedule=Linear(warmup=0.05),
         head=Text(target_length=8),
         mixing=Proportional(limit=6000),
@@ -173,12 +173,12 @@ def prepared(options: argparse.Namespace) -> Any:
 
 
 def pretrained(store: Any, options: argparse.Namespace) -> Path:
-    """A small T5, in a run folder; without dropout, with which so small a model learns none of the tasks."""
+    """A small T5, in a run folder; without dropout, for which it is too small and its text too short."""
     from afterbert.base.runs import RunFolder
     from afterbert.recipes.pretraining import pretrain
     from afterbert.recipes.recipe import resolve
 
-    budget = f"{scaled(500, options)}steps"
+    budget = f"{scaled(6000, options)}steps"
     shares = ("hidden_dropout_prob", "attention_probs_dropout_prob", "stack.feed_forward.inner_dropout")
     overrides = [("training.budget", budget), ("length", "64"), *((f"model.{name}", "0") for name in shares)]
     resolved = resolve("t5", size="tiny", overrides=overrides)

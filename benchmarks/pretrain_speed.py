@@ -269,6 +269,9 @@ def recipe_for(settings: dict) -> Any:
     if task == "masked":
         # full rows, as their packed text has
         overrides.append(("objective.pretext.pairing.bounds", "cross"))
+    if task == "t5":  # as theirs; the recipe has AdaFactor
+        overrides.append(("training.optimizer", "{type: adamw, learning_rate: 1e-4}"))
+        overrides.append(("model.stack.feed_forward.inner_dropout", dropout))
     if settings["length"] > 512:
         overrides.append(("model.max_position_embeddings", str(settings["length"])))
     overrides += settings.get("overrides", [])

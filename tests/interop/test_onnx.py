@@ -93,6 +93,18 @@ def test_a_graph_gives_our_numbers_at_shapes_it_was_not_traced_with(name: str, t
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
 
 
+@pytest.mark.slow
+def test_a_graph_that_cannot_be_compared_is_not_handed_over(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    architecture, _ = FORMS["gpt2"]
+    backbone, head = built(architecture)
+    with torch.no_grad():
+        next(backbone.parameters())[0] = torch.nan
+    with pytest.raises(RuntimeError, match="differs from the model by nan"):
+        export_onnx(tmp_path / "model.onnx", architecture, backbone, head)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_without_the_extra_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx.importlib.util, "find_spec", lambda name: None if name == "onnxscript" else name)
     architecture = FORMS["bert"][0]

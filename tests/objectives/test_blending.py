@@ -19,10 +19,9 @@ from afterbert.pretext.pairings.packed import Packed
 from afterbert.pretext.pairings.sop import Sop
 from afterbert.recipes.pretraining import feed_of
 from afterbert.recipes.recipe import resolve
-from afterbert.text.mixture import mix_stores
+from afterbert.text.mixture import mix_stores, open_store
 from afterbert.text.prepare import prepare
 from afterbert.text.sources.txt import Txt
-from afterbert.text.store import Store
 from afterbert.text.tokenizers.pretrained import Pretrained
 from afterbert.text.tokenizers.wordpiece import WordPiece
 
@@ -131,7 +130,7 @@ def test_an_epoch_has_the_shares_of_the_law_and_batches_are_a_pure_function(law,
     for part in feed.parts(range(size)):
         drawn.update(feed._plan_of(part.epoch).sources(part.numbers).tolist())
     assert drawn[1] / size == pytest.approx(share, abs=1 / size)
-    again = feed_of(recipe(), Store.open(tmp_path / "mix"), store.split("train"))
+    again = feed_of(recipe(), open_store(tmp_path / "mix"), store.split("train"))
     for number in (3, 0, size // 8 + 1):
         for mine, theirs in zip(feed.step(number), again.step(number), strict=True):
             assert all(np.array_equal(mine.arrays[key], theirs.arrays[key]) for key in mine.arrays)
@@ -166,7 +165,7 @@ def test_what_cannot_be_mixed_is_one_line(stores, tmp_path):
     record["stores"]["small"]["fingerprint"] = "0"
     (tmp_path / "mix" / "mixture.json").write_text(json.dumps(record))
     with pytest.raises(UserError, match="is another store than the one that"):
-        Store.open(tmp_path / "mix")
+        open_store(tmp_path / "mix")
 
 
 def test_the_law_is_part_of_what_a_run_is_made_from(stores, tmp_path):

@@ -11,6 +11,7 @@ from toy_run import toy_module
 from afterbert.base import plugins
 from afterbert.training import snapshot
 from afterbert.training.optimizers import Optimizer
+from afterbert.training.optimizers.adafactor import Adafactor
 from afterbert.training.optimizers.adamax import Adamax
 from afterbert.training.optimizers.adamw import AdamW
 
@@ -129,3 +130,47 @@ def test_adamax_is_the_papers_algorithm():
         largest = np.maximum(beta2 * largest, np.abs(g))
         weight = weight - rate / (1 - beta1**step) * mean / largest
     np.testing.assert_allclose(module.weight.detach().numpy(), weight, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-6, 1e-18])
+def test_adafactor_is_the_papers_algorithm(size):
+    """Algorithms 4 (matrices) and 5 (vectors) of 1804.04235 written out in float64, for gradients of any size."""
+    torch.manual_seed(0)
+    module = nn.Linear(5, 3)
+    rate, scale = 0.01, 1e-3
+    optimizer = Adafactor(learning_rate=rate, weight_decay=0.1).build(module)
+    with torch.no_grad():
+        module.bias.mul_(1e-5)  # smaller than the smallest scale
+    weights = [parameter.detach().double().numpy().copy() for parameter in module.parameters()]
+    rows, columns, squares = np.zeros((3, 1)), np.zeros((1, 5)), np.zeros(3)
+    for step in range(1, 6):
+        for parameter in module.parameters():
+            parameter.grad = torch.randn_like(parameter) * size * step
+        gradients = [parameter.grad.double().numpy() for parameter in module.parameters()]
+        optimizer.step()
+        kept = 1 - step**-0.8
+        matrix, vector = gradients[0] ** 2 + 1e-30, gradients[1] ** 2 + 1e-30
+        rows = kept * rows + (1 - kept) * matrix.sum(axis=1, keepdims=True)
+        columns = kept * columns + (1 - kept) * matrix.sum(axis=0, keepdims=True)
+        squares = kept * squares + (1 - kept) * vector
+        weights[0] = weights[0] * (1 - rate * 0.1)
+        updates = [gradients[0] / np.sqrt(rows * columns / rows.sum()), gradients[1] / np.sqrt(squares)]
+        for number, update in enumerate(updates):
+            alpha = rate * max(scale, np.sqrt((weights[number] ** 2).mean()))
+            weights[number] = weights[number] - alpha * update / max(1.0, np.sqrt((update**2).mean()))
+    for parameter, weight in zip(module.parameters(), weights):
+        np.testing.assert_allclose(parameter.detach().numpy(), weight, rtol=1e-4, atol=1e-9)
+
+
+def test_adafactor_moves_as_transformers_does():
+    from transformers.optimization import Adafactor as Theirs
+
+    mine, yours = toy_module(), toy_module()
+    yours.load_state_dict(mine.state_dict())
+    optimizer = Adafactor(learning_rate=0.02).build(mine)
+    other = Theirs(yours.parameters(), lr=0.02, scale_parameter=True, relative_step=False)
+    for step in range(5):
+        learn(mine, optimizer, 1, seed=step)
+        learn(yours, other, 1, seed=step)
+    for (name, own), their in zip(mine.named_parameters(), yours.parameters()):
+        torch.testing.assert_close(own, their, rtol=1e-5, atol=1e-7, msg=name)

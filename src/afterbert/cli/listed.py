@@ -11,10 +11,10 @@ from afterbert.base.plugins import name_of
 from afterbert.base.tree import Node
 from afterbert.cli.terminal import console, safe
 from afterbert.text.coverage import coverage_of
+from afterbert.text.mixture import open_store
 from afterbert.text.planes import Plane
 from afterbert.text.reading import read
 from afterbert.text.sources import Source
-from afterbert.text.store import Store
 
 _OPTION = {"phrase": "--phrases", "entity": "--entities"}
 
@@ -52,7 +52,7 @@ def print_coverage(store: Path, planes: Sequence[Plane]) -> None:
     """How much of the text lies in the units of these planes, for those that do not cover it."""
     for plane in planes:
         if plane.width > 1:
-            console.print(safe(str(coverage_of(Store.open(store), name_of(plane)))))
+            console.print(safe(str(coverage_of(open_store(store), name_of(plane)))))
 
 
 def print_beginning(sources: Sequence[Source]) -> None:

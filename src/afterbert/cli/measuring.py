@@ -16,6 +16,7 @@ from afterbert.probes.folder import MaskedModel
 from afterbert.probes.masked_prediction import MaskedPrediction
 from afterbert.probes.pieces import piece_bytes
 from afterbert.text.from_paths import sources_for
+from afterbert.text.mixture import open_store
 from afterbert.text.store import Store
 from afterbert.text.tokenizers.pretrained import Pretrained
 
@@ -27,7 +28,7 @@ def print_measures(
     model = MaskedModel.load(folder)
     with tempfile.TemporaryDirectory() as scratch:
         if len(texts) == 1 and is_store(texts[0]):
-            store = Store.open(Path(texts[0]))
+            store = open_store(Path(texts[0]))
             if store.tokenizer.digest != model.tokenizer.digest:
                 raise UserError(
                     f"{texts[0]} was made with another tokenizer than {folder}; name plain texts instead"

@@ -24,7 +24,7 @@ from afterbert.objectives.mixture import MixedPlan
 from afterbert.pretext.pairings import Plan
 from afterbert.recipes.pretraining import plan_of
 from afterbert.recipes.recipe import Recipe
-from afterbert.text.mixture import MixtureStore, mix_stores
+from afterbert.text.mixture import MixtureStore, mix_stores, open_store
 from afterbert.text.store import Store
 from afterbert.training.feed import Feed
 
@@ -60,7 +60,7 @@ def stores_together(texts: Sequence[str], mixing: Mixing, root: Path) -> Store:
     names = [path.name for path in paths]
     if len(set(names)) < len(names):
         names = [str(path) for path in paths]
-    stores = {name: Store.open(path) for name, path in zip(names, paths)}
+    stores = {name: open_store(path) for name, path in zip(names, paths)}
     if any(isinstance(store, MixtureStore) for store in stores.values()):
         raise UserError("one of the stores is a mixture already; name what it mixes instead")
     made_of = {"mixing": to_plain(mixing), "stores": {n: s.fingerprint for n, s in stores.items()}}

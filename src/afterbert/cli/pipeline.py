@@ -26,6 +26,7 @@ from afterbert.recipes.recipe import Resolved, resolve, sizes_of
 from afterbert.recipes.without_training import Closing
 from afterbert.report import write_report
 from afterbert.text.from_paths import sources_for
+from afterbert.text.mixture import open_store
 from afterbert.text.sources import Source
 from afterbert.text.store import Store
 from afterbert.text.tokenizers import TokenizerRecipe
@@ -67,7 +68,7 @@ def run_pretraining(request: Request, processes: Processes, device: torch.device
                 print(resolved.text(), end="")
             return 0
         where = processes.led(lambda: str(store_for(request, resolved.recipe.tokenizer).folder))
-        store = Store.open(Path(where))
+        store = open_store(Path(where))
         told_languages(resolved.recipe, store)  # refuses before there is a run folder
         if is_to_be_fitted(request, resolved):
             resolved = fitted_to_budget(request, resolved, store, processes=processes, device=device)
@@ -203,7 +204,7 @@ def store_for(request: Request, tokenizer: TokenizerRecipe) -> Store:
             "--mixing is a law between several stores; name them, each made by `afterbert prepare`"
         )
     if are_stores == [True]:
-        return Store.open(Path(request.texts[0]))
+        return open_store(Path(request.texts[0]))
     if any(are_stores):
         raise UserError(
             "stores and texts are named together; prepare the texts first, with the stores' tokenizer"
@@ -216,7 +217,7 @@ def store_for(request: Request, tokenizer: TokenizerRecipe) -> Store:
     made_from = {"sources": [source.digest() for source in sources], "tokenizer": to_plain(tokenizer)}
     out = request.out / "stores" / digest(made_from)
     if (out / "store.json").is_file():
-        store = Store.open(out)
+        store = open_store(out)
         console.print(f"tokens: {out} (prepared before)")
         return store
     return prepare_with_bar(sources, out, tokenizer=tokenizer)
@@ -231,7 +232,7 @@ def _opened(request: Request) -> tuple[RunFolder, Resolved, Store]:
     where = json.loads((run.path / "data.json").read_text())["store"]
     if request.texts:
         where = request.texts[0]
-    return run, resolved, Store.open(Path(where))
+    return run, resolved, open_store(Path(where))
 
 
 def _from(imported: Imported, resolved: Resolved, start: str | None) -> Resolved:

@@ -19,7 +19,7 @@ from afterbert.cli.proof import Proof, Say, Verdict, interruptions, proof_recipe
 from afterbert.cli.terminal import Lines, console, safe
 from afterbert.recipes.recipe import Recipe
 from afterbert.text.from_paths import sources_for
-from afterbert.text.store import Store
+from afterbert.text.mixture import open_store
 
 
 def prove_and_print(
@@ -37,7 +37,7 @@ def prove_and_print(
     UserError."""
     resolved, every = proof_recipe(recipe, size=size, steps=steps, kills=kills, overrides=overrides)
     if store is not None:
-        Store.open(store)
+        open_store(store)
     out.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="proof-", dir=out))
     keeps, before = False, signal.signal(signal.SIGTERM, _leave)

@@ -42,6 +42,7 @@ from afterbert.recipes.card import model_card
 from afterbert.recipes.gallery import gallery, plain, sample_text
 from afterbert.recipes.recipe import Recipe, Resolved, resolve
 from afterbert.recipes.without_training import Closing, closing_figures_without_training
+from afterbert.text.mixture import open_store
 from afterbert.text.store import Split, Store
 from afterbert.training.checkpoint import Checkpoints
 from afterbert.training.feed import Feed
@@ -315,7 +316,7 @@ def newest_checkpoint(path: Path) -> Trained:
     """Of a run, finished or not. Raises UserError."""
     run = RunFolder.open(path)
     resolved = resolve(str(run.recipe))
-    store = Store.open(Path(json.loads((run.path / "data.json").read_text())["store"]))
+    store = open_store(Path(json.loads((run.path / "data.json").read_text())["store"]))
     store = told_languages(resolved.recipe, store)
     module = resolved.recipe.objective.build(resolved.recipe.model, store.vocabulary)
     saved, _ = Checkpoints(run.checkpoints, keep=1).latest()

@@ -30,6 +30,12 @@ from afterbert.text.store import SPLITS, Split, Store
 FILE = "mixture.json"
 
 
+def open_store(folder: Path) -> Store:
+    """What lies in this folder: one store, or several as one. Raises UserError as both do."""
+    folder = Path(folder)
+    return MixtureStore.opened(folder) if (folder / FILE).is_file() else Store.open(folder)
+
+
 def mix_stores(stores: Mapping[str, Store], mixing: Mixing, out: Path) -> MixtureStore:
     """Writes the folder `out`. Raises UserError where the stores cannot be read as one: another tokenizer, other
     planes; or where the law does not know them."""
@@ -84,7 +90,7 @@ class MixtureStore(Store):
             raise UserError(f"{path} cannot be read ({error}); name the stores again") from error
         stores = {}
         for name, one in named.items():
-            stores[name] = Store.open(Path(one["path"]))
+            stores[name] = open_store(Path(one["path"]))
             if stores[name].fingerprint != one["fingerprint"]:
                 raise UserError(
                     f"{one['path']} is another store than the one that {path} mixes; name the stores again"

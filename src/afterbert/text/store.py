@@ -132,16 +132,12 @@ class Store:
 
     @classmethod
     def open(cls, folder: Path, *, verify: bool = False) -> Store:
-        """Opens a store; the size and the ends of every file are compared with store.json, with `verify` all
-        of it.
+        """Opens one store (`text/mixture.py: open_store` also several as one); the size and the ends of every file
+        are compared with store.json, with `verify` all of it.
 
         Raises UserError that names the file, what was expected and what was found.
         """
         folder = Path(folder)
-        if (folder / "mixture.json").is_file():
-            from afterbert.text.mixture import MixtureStore
-
-            return MixtureStore.opened(folder)
         manifest = _read_manifest(folder)
         for name, record in manifest["files"].items():
             check(folder / name, record, verify=verify)

@@ -38,3 +38,13 @@ def in_one(tensor: Any) -> Tensor:
 def here(tensor: Any) -> Tensor:
     """The piece of this process; a whole tensor itself."""
     return tensor.to_local() if is_piece(tensor) else tensor
+
+
+def beside(whole: Tensor, own: Any) -> Tensor:
+    """A tensor that every process has whole, as it may be multiplied with a piece; itself beside a whole tensor."""
+    if not is_piece(own):
+        return whole
+    from torch.distributed.tensor import DTensor, Replicate
+
+    mesh = own.device_mesh
+    return DTensor.from_local(whole, mesh, [Replicate()] * mesh.ndim, run_check=False)

@@ -1,0 +1,92 @@
+"""Steps as large as the weights are: of Adam's second moment one mean a row and one a column, and no first moment.
+
+Source: Shazeer and Stern 2018 (1804.04235), Algorithms 4 and 5, without its schedule, which is the run's own; T5
+(1910.10683), Section 3.1.2, pre-trains and fine-tunes with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from afterbert.training.optimizers import Optimizer, decay_groups
+from afterbert.training.pieces import beside, in_one
+
+_SMALLEST_SQUARE = 1e-30  # Section 9
+
+
+@dataclass(frozen=True)
+class Adafactor(Optimizer):
+    """learning_rate: of each matrix's own root mean square, or of `smallest_scale` where that is larger;
+    beta2_decay: step t keeps 1 - t**beta2_decay of the means; clip: the largest root mean square of an update
+    before it is scaled. weight_decay: decoupled. `decay_embeddings`: whether embedding tables decay like other
+    matrices."""
+
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-2
+    beta2_decay: Annotated[float, Field(lt=0)] = -0.8
+    smallest_scale: Annotated[float, Field(gt=0)] = 1e-3
+    clip: Annotated[float, Field(gt=0)] = 1.0
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    decay_embeddings: bool = True
+
+    def build(self, module: nn.Module) -> torch.optim.Optimizer:
+        groups = decay_groups(module, weight_decay=self.weight_decay, embeddings=self.decay_embeddings)
+        return _Factored([group | {"initial_lr": self.learning_rate} for group in groups], self)
+
+
+class _Factored(torch.optim.Optimizer):
+    """State of a matrix [R, C]: `rows` [R, 1] and `columns` [1, C], whole in every process; of a vector: `squares`."""
+
+    def __init__(self, groups: list[dict], config: Adafactor):
+        super().__init__(groups, {"lr": config.learning_rate})
+        self._config = config
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+        assert closure is None, "the trainer has made the gradients"
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    if group["weight_decay"]:
+                        parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                    parameter.sub_(self._update(parameter, parameter.grad, group["lr"]))
+
+    def _update(self, parameter: Tensor, gradient: Tensor, rate: float) -> Tensor:
+        state, config = self.state[parameter], self._config
+        state["step"] = state.get("step", 0) + 1
+        new = state["step"] ** config.beta2_decay  # the share of this gradient in the means
+        squares = gradient.square()
+        if gradient.ndim < 2:
+            means = _running(state, "squares", squares + _SMALLEST_SQUARE, new)
+            update = gradient * means.rsqrt()
+        else:
+            rows = _running(state, "rows", _mean(squares, -1), new)
+            columns = _running(state, "columns", _mean(squares, -2), new)
+            of_rows = (rows / rows.mean(-2, keepdim=True)).rsqrt()
+            update = gradient * beside(of_rows, gradient) * beside(columns.rsqrt(), gradient)
+        scale = _root_mean_square(parameter).clamp(min=config.smallest_scale)
+        excess = (_root_mean_square(update) / config.clip).clamp(min=1.0)
+        return update * beside(rate * scale / excess, gradient)
+
+
+def _running(state: dict[str, Any], name: str, found: Tensor, new: float) -> Tensor:
+    """The running mean of this name, moved towards what was found."""
+    known = state.get(name)
+    if known is not None and type(known) is not type(found):
+        known = in_one(known)  # a matrix of one column came back in pieces
+    state[name] = found if known is None else known.lerp_(found, new)
+    return state[name]
+
+
+def _mean(squares: Tensor, axis: int) -> Tensor:
+    """Of all processes' pieces; as sums, since pieces need not be equally large."""
+    return in_one(squares.sum(axis, keepdim=True)) / squares.shape[axis] + _SMALLEST_SQUARE
+
+
+def _root_mean_square(tensor: Tensor) -> Tensor:
+    return (in_one(tensor.square().sum()) / tensor.numel()).sqrt()
