@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+import yaml
 
 from afterbert.base.errors import UserError
 from afterbert.base.mixing.proportional import Proportional
@@ -21,34 +22,39 @@ from afterbert.downstream.tasks.pair_classification import PairClassification
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification
 from afterbert.interop.folder import export_folder
 from afterbert.models.encoder import Encoder
+from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.text.tokenizers.wordpiece import WordPiece
 from afterbert.training.optimizers.adamax import Adamax
 
 FOOD, PAIRS = SentenceClassification().invented(), PairClassification().invented()
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """A model of one layer, two tasks and some text."""
+def save_model(place, kind, *, sentinels=0):
+    """A model of one layer, with the words of both tasks."""
     texts = [text for row in (*FOOD, *PAIRS) for text in row.texts]
-    tokenizer = WordPiece(vocab_size=300, min_frequency=1).make(texts * 3, corpus_bytes=9999)
-    tokenizer.save(tmp_path / "tokenizer")
+    tokenizer = WordPiece(vocab_size=300, min_frequency=1, sentinels=sentinels).make(
+        texts * 3, corpus_bytes=9999
+    )
+    words = place.with_name(f"{place.name}-tokenizer")
+    tokenizer.save(words)
     sizes = {
         "hidden_size": 32,
         "num_hidden_layers": 1,
         "intermediate_size": 64,
         "max_position_embeddings": 64,
     }
-    architecture = Encoder(vocab_size=tokenizer.vocabulary.size, **sizes)
+    architecture = kind(vocab_size=tokenizer.vocabulary.size, **sizes)
     with torch.random.fork_rng():
         torch.manual_seed(1)
         backbone = architecture.build(tokenizer.vocabulary)
         head = architecture.build_lm_head(backbone)
-    vocabulary = tokenizer.vocabulary
-    place = tmp_path / "model"
-    export_folder(
-        place, architecture, backbone, head, vocabulary=vocabulary, tokenizer=tmp_path / "tokenizer"
-    )
+    export_folder(place, architecture, backbone, head, vocabulary=tokenizer.vocabulary, tokenizer=words)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A model, two tasks and some text."""
+    save_model(tmp_path / "model", Encoder)
     for name, keys, rows in (("food", ("text",), FOOD), ("pairs", ("sentence1", "sentence2"), PAIRS)):
         lines = [json.dumps(dict(zip(keys, row.texts), label=row.label)) + "\n" for row in rows]
         (tmp_path / name).mkdir()
@@ -98,6 +104,36 @@ def test_strategies_are_said_carried_out_and_laid_side_by_side(folder, capsys):
     assert "supervised" in (folder / "out" / "report.md").read_text()
     assert run(asked(folder, *words, "supervised")) == 0, "what is finished is read"
     assert "step 6 of 6" not in capsys.readouterr().out
+
+
+def test_a_t5_that_writes_its_answers_moves_as_t5_does(folder, capsys):
+    """Unless another optimizer is asked for, or settings are; other models keep the usual one."""
+    save_model(folder / "t5", EncoderDecoder, sentinels=4)
+    save_model(folder / "bart", EncoderDecoder)
+
+    def optimizer(model, *words):
+        assert run([*asked(folder, "--dry-run", *words), "-m", str(folder / model)]) == 0
+        said = capsys.readouterr().out
+        settings = yaml.safe_load(said[said.index("budget:") :])
+        assert ("steps: AdaFactor" in said) == (
+            settings["optimizer"]["type"] == "adafactor" and "-r" not in words
+        )
+        return (
+            settings["optimizer"]["type"],
+            settings["optimizer"]["learning_rate"],
+            settings["schedule"]["type"],
+        )
+
+    text = ("--head", "text")
+    assert optimizer("t5", *text) == ("adafactor", 1e-3, "constant")
+    assert optimizer("t5", *text, "--lr", "1e-2", "--schedule.type", "linear") == (
+        "adafactor",
+        1e-2,
+        "linear",
+    )
+    assert optimizer("t5", *text, "--optimizer.type", "adamw", "--lr", "1e-4") == ("adamw", 1e-4, "linear")
+    assert optimizer("t5", "-r", "t5") == ("adafactor", 1e-3, "constant")
+    assert optimizer("t5") == optimizer("bart", *text) == ("adamw", 5e-5, "linear")
 
 
 def test_the_constants_of_mt_dnn():

@@ -13,7 +13,7 @@ from afterbert.base.plugins import find, name_of, names
 from afterbert.base.runs import RunFolder
 from afterbert.downstream.bench import Bench
 from afterbert.downstream.example import Example
-from afterbert.downstream.finetuning import finetune
+from afterbert.downstream.finetuning import better_before, finetune, tune
 from afterbert.downstream.heads.pooled import Pooled
 from afterbert.downstream.heads.san import San
 from afterbert.downstream.layer_decay import LayerDecay
@@ -221,6 +221,31 @@ def test_patience_ends_a_run_and_the_best_weights_are_kept(tiny_model, tmp_path,
     scores = [record["figures"]["toy/accuracy"] for record in records]
     assert done.results[0].splits["dev"].metrics["accuracy"].mean == max(scores)
     assert not (tmp_path / "seed-0" / "best.safetensors").exists()
+
+
+def test_it_is_said_where_an_earlier_step_was_clearly_better(tiny_model, tmp_path, data_of):
+    config = settings(epochs=2, evaluate_every=Budget(1, "epochs"))
+    bench = Bench.of(tiny_model, [data_of(SentenceClassification())], config)
+    tune(bench, tmp_path)
+    metrics = RunFolder.open(tmp_path / "seed-0").metrics
+    steps = [record["step"] for record in metrics.read() if record["kind"] == "evaluation"]
+
+    def lines(first, last):
+        for step, accuracy in (
+            (steps[0], 0.1),
+            (steps[1], first),
+            (steps[-1], last),
+        ):  # the later line of a step counts
+            metrics.append({"kind": "evaluation", "step": step, "figures": {"toy/accuracy": accuracy}})
+        return better_before(bench, tmp_path)
+
+    (line,) = lines(0.9, 0.8)
+    assert line.startswith(
+        f"seed 0: dev was better after step {steps[1]}, 0.900 in place of 0.800 at the end"
+    )
+    assert lines(0.804, 0.8) == lines(0.8, 0.9) == []
+    chosen = replace(bench, settings=replace(config, keep="best"))
+    assert lines(0.9, 0.8) and not better_before(chosen, tmp_path)
 
 
 def test_class_weights_are_inverse_frequencies(tiny_model, data_of):

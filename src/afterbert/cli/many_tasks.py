@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from afterbert.cli.terminal import console, safe
 from afterbert.downstream.backbone import Model
 from afterbert.downstream.bench import Bench
 from afterbert.downstream.find_task import named_path
+from afterbert.downstream.heads.text import Text
 from afterbert.downstream.mix import Mix
 from afterbert.downstream.settings import FineTuning
 from afterbert.downstream.staging import Staging
@@ -76,6 +78,17 @@ def usual_recipe(model: Model) -> str:
     if isinstance(model.architecture, EncoderDecoder):
         return "t5" if model.tokenizer.vocabulary.sentinels else "bart"
     return "gpt2" if isinstance(model.architecture, Decoder) else "bert-mlm"
+
+
+def steps_of_t5(bench: Bench, given: Sequence[str]) -> Node | None:
+    """T5's optimizer and schedule from its settings, where a model of its kind writes its answers and none of the
+    dotted names that were `given` names an optimizer; else None. T5's weights are of such different sizes that
+    AdamW learns little (docs/log.md)."""
+    writes = any(isinstance(head, Text) for head in bench.heads.values())
+    if not writes or usual_recipe(bench.model) != "t5" or {"optimizer", "optimizer.type"} & {*given}:
+        return None
+    settings = paper("t5")
+    return replace(settings, value={key: settings.value[key] for key in ("optimizer", "schedule")})
 
 
 def groups_of(written: Sequence[str], tasks: Sequence[str]) -> dict[str, str]:

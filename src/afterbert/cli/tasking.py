@@ -29,7 +29,7 @@ from afterbert.downstream.data import TaskData, read
 from afterbert.downstream.evaluating import evaluate, task_name, write_evaluated
 from afterbert.downstream.example import Example
 from afterbert.downstream.find_task import find_task, named_path, parse_columns
-from afterbert.downstream.finetuning import FineTuned, thresholds, tune
+from afterbert.downstream.finetuning import FineTuned, better_before, thresholds, tune
 from afterbert.downstream.mix import Mix, planned_steps
 from afterbert.downstream.rate_search import search
 from afterbert.downstream.results import TaskResult
@@ -79,6 +79,11 @@ def fine_tune(request: Request) -> int:
     model = model.from_scratch() if request.from_scratch else model
     texts = many_tasks.texts_of(request.unlabelled, request.unlabelled_recipe, model, settings)
     bench = Bench.of(model, tasks, settings, texts=texts)
+    steps = many_tasks.steps_of_t5(bench, [key for key, _ in request.overrides])
+    if request.recipe is None and steps is not None:
+        settings = settings_of(request, usual=steps)
+        bench = replace(bench, settings=settings)
+        console.print("steps: AdaFactor, as T5 is fine-tuned; --optimizer.type adamw takes others")
     bench.check_names()
     bench.check_choice()
     if request.search is not None and request.strategies:
@@ -123,6 +128,7 @@ def fine_tune(request: Request) -> int:
     print_results(done.results)
     for seed, told in thresholds(bench, out).items():
         _say_notes(threshold_lines(int(seed), told))
+    _say_notes(better_before(bench, out))
     write_task_report(
         out, {"together" if len(tasks) > 1 else tasks[0].name: out / "results.json"}, title=_title(bench)
     )
@@ -189,8 +195,9 @@ def _title(bench: Bench) -> str:
     return f"{bench.model.name} on {', '.join(data.name for data in bench.tasks)}"
 
 
-def settings_of(request: Request) -> FineTuning:
-    """Defaults with what was given laid over them. Raises UserError with every mistake."""
+def settings_of(request: Request, *, usual: Node | None = None) -> FineTuning:
+    """Defaults with what is `usual` for the model, and then what was given, laid over them. Raises UserError with
+    every mistake."""
     given = dict(request.overrides)
     if request.epochs is not None:
         if "budget" in given:
@@ -199,6 +206,8 @@ def settings_of(request: Request) -> FineTuning:
             )
         given["budget"] = f"{request.epochs:g}epochs"
     tree = located(to_plain(FineTuning()), "defaults")
+    if usual is not None:
+        tree = merge(tree, usual)
     if request.recipe is not None:
         tree = merge(tree, many_tasks.paper(request.recipe))
     for dotted, written in given.items():

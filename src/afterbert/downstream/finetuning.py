@@ -28,6 +28,8 @@ from afterbert.objectives import ObjectiveModule
 from afterbert.training.observers import Observer
 from afterbert.training.trainer import Outcome, train
 
+_CLEARLY = 0.005  # of the main metric: half a point
+
 
 @dataclass(frozen=True)
 class FineTuned:
@@ -106,6 +108,24 @@ def thresholds(bench: Bench, out: Path) -> dict[str, Any]:
     """By seed, what heads chose on dev rows; nothing where none chose."""
     seeds = range(bench.settings.seed, bench.settings.seed + bench.settings.num_seeds)
     return {str(seed): told for seed in seeds if (told := read_thresholds(out / f"seed-{seed}"))}
+
+
+def better_before(bench: Bench, out: Path) -> list[str]:
+    """For each seed that did clearly better on dev before its end, where the last weights are taken: a line."""
+    if bench.settings.chooses:
+        return []
+    lines = []
+    for seed in range(bench.settings.seed, bench.settings.seed + bench.settings.num_seeds):
+        records = RunFolder.open(out / f"seed-{seed}").metrics.read()
+        seen = {r["step"]: r["figures"] for r in records if r["kind"] == "evaluation" and r["figures"]}
+        figures = {step: bench.main_figure(found) for step, found in seen.items()}
+        best = max(figures, key=lambda step: figures[step], default=None)
+        if best is not None and figures[best] - figures[max(figures)] > _CLEARLY:
+            lines.append(
+                f"seed {seed}: dev was better after step {best}, {figures[best]:.3f} in place of "
+                f"{figures[max(figures)]:.3f} at the end; --keep best takes those weights"
+            )
+    return lines
 
 
 def mixes(bench: Bench, out: Path, *, least: int = 2) -> dict[str, Any]:
