@@ -68,10 +68,10 @@ class _Factored(torch.optim.Optimizer):
             rows = _running(state, "rows", _mean(squares, -1), new)
             columns = _running(state, "columns", _mean(squares, -2), new)
             of_rows = (rows / rows.mean(-2, keepdim=True)).rsqrt()
-            update = gradient * beside(of_rows, gradient) * beside(columns.rsqrt(), gradient)
+            update = (gradient * beside(of_rows, gradient)).mul_(beside(columns.rsqrt(), gradient))
         scale = _root_mean_square(parameter).clamp(min=config.smallest_scale)
         excess = (_root_mean_square(update) / config.clip).clamp(min=1.0)
-        return update * beside(rate * scale / excess, gradient)
+        return update.mul_(beside(rate * scale / excess, gradient))
 
 
 def _running(state: dict[str, Any], name: str, found: Tensor, new: float) -> Tensor:
@@ -89,4 +89,4 @@ def _mean(squares: Tensor, axis: int) -> Tensor:
 
 
 def _root_mean_square(tensor: Tensor) -> Tensor:
-    return (in_one(tensor.square().sum()) / tensor.numel()).sqrt()
+    return in_one(torch.linalg.vector_norm(tensor)) / tensor.numel() ** 0.5
