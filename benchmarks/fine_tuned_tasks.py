@@ -40,6 +40,7 @@ class Cell:
     learning_rate: float
     length: int = 128
     share: float = 1.0
+    batch_size: int = 32
 
 
 MINILM = (
@@ -48,7 +49,7 @@ MINILM = (
     Cell("TREC", "trec", "test", 3, 1e-4),
     Cell("WNUT-17", "wnut17", "dev", 3, 1e-4),
     Cell("UD English tags", "ud_pos", "dev", 1, 1e-4, share=0.25),
-    Cell("SQuAD 2.0 part", "squad2_part", "dev", 2, 1e-4, length=192, share=0.5),
+    Cell("SQuAD 2.0 part", "squad2_part", "dev", 3, 3e-4, length=192, batch_size=16),
 )
 WORTH = (
     Cell("SST-2", "sst2", "dev", 3, 5e-4),
@@ -190,6 +191,7 @@ def run(
     settings = FineTuning(
         budget=Budget(cell.epochs, "epochs"),
         length=cell.length,
+        batch_size=cell.batch_size,
         optimizer=AdamW(learning_rate=cell.learning_rate),
         evaluate_every=None,
         num_seeds=num_seeds,
