@@ -9,11 +9,15 @@ import pytest
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
 from afterbert.cli.tasking import _folder_for
+from afterbert.downstream import rate_search
 from afterbert.downstream.bench import Bench
+from afterbert.downstream.layer_decay import LayerDecay
 from afterbert.downstream.rate_search import _on_held_out, search
 from afterbert.downstream.settings import FineTuning
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification
 from afterbert.training.observers import Observer
+from afterbert.training.optimizers.adafactor import Adafactor
+from afterbert.training.optimizers.adamw import AdamW
 
 
 @pytest.fixture
@@ -55,6 +59,19 @@ def test_the_rate_that_learns_is_found_and_no_dev_row_is_seen(bench, tmp_path):
     keys = [json.loads(line)["key"] for line in written.splitlines()]
     assert keys and not any(key.startswith("d") for key in keys)
     assert not list(tmp_path.glob("*/*/model")), "the runs leave no models"
+
+
+@pytest.mark.parametrize(("optimizer", "highest"), [(AdamW(), 2e-3), (Adafactor(), 2e-2)])
+def test_rates_that_are_shares_of_a_weight_are_higher(optimizer, highest, bench, tmp_path, monkeypatch):
+    tried = []
+
+    def no_run(trial_bench, rate, span, out, number, **_):
+        tried.append(rate)
+        return rate_search.Trial(number, rate, 5, figure=rate)
+
+    monkeypatch.setattr(rate_search, "_try", no_run)
+    bench = replace(bench, settings=replace(bench.settings, optimizer=LayerDecay(optimizer, decay=0.9)))
+    assert search(bench, Budget(240, "steps"), tmp_path).learning_rate == max(tried) == highest
 
 
 def test_a_budget_that_decides_nothing_is_one_line(bench, tmp_path):

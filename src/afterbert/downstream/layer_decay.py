@@ -37,6 +37,10 @@ class LayerDecay(Optimizer):
     def learning_rate(self) -> float:
         return self.inner.learning_rate
 
+    @property
+    def is_relative(self) -> bool:
+        return self.inner.is_relative
+
     def factors(self, names: list[str]) -> list[float]:
         """The share of the learning rate that each parameter gets."""
         layers = [_layer_of(name) for name in names]

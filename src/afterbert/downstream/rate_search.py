@@ -56,17 +56,20 @@ def search(
     budget: Budget,
     out: Path,
     *,
-    rates: Sequence[float] = RATES,
+    rates: Sequence[float] | None = None,
     device: torch.device | str = "cpu",
     observers: Sequence[Observer] = (),
 ) -> Found:
     """Tries all rates briefly, the better half twice as long, and so on until one is left; all of it within about
-    `budget`, which may be a time, steps or epochs. Of equal figures the lower rate is better.
+    `budget`, which may be a time, steps or epochs. Of equal figures the lower rate is better. Where none are given:
+    RATES, or ten times those for an optimizer whose steps are shares of a weight's own size.
 
     Writes `out/search.json` (figure null where the loss was no longer a number). Called again it goes on where it was.
     Raises UserError where the budget is too small, or every rate breaks the loss.
     """
     trial_bench = _on_held_out(bench)
+    if rates is None:
+        rates = [10 * rate for rate in RATES] if bench.settings.optimizer.is_relative else RATES
     rounds = _rounds(len(rates))
     first = Budget(budget.amount / sum(count * length for count, length in rounds), budget.unit)
     steps = None if budget.unit == "seconds" else _steps(trial_bench, first)

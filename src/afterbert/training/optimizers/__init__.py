@@ -21,6 +21,11 @@ class Optimizer(ABC):
     def learning_rate(self) -> float:
         """The peak, that schedules scale; a field or what follows from one."""
 
+    @property
+    def is_relative(self) -> bool:
+        """Whether the learning rate is a share of each weight's own size."""
+        return False
+
     @abstractmethod
     def build(self, module: nn.Module) -> torch.optim.Optimizer:
         """A fresh optimizer over all parameters of `module` that want a gradient, each in one group,

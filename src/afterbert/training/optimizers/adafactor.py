@@ -34,6 +34,10 @@ class Adafactor(Optimizer):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     decay_embeddings: bool = True
 
+    @property
+    def is_relative(self) -> bool:
+        return True
+
     def build(self, module: nn.Module) -> torch.optim.Optimizer:
         groups = decay_groups(module, weight_decay=self.weight_decay, embeddings=self.decay_embeddings)
         return _Factored([group | {"initial_lr": self.learning_rate} for group in groups], self)
