@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -116,16 +118,31 @@ def test_permutation_is_one(size: int) -> None:
         assert order.tolist() != Noise(2).permutation(size, np.arange(size)).tolist()
 
 
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 64, 4096, 4097, 70_000])
+def test_order_is_one(size: int) -> None:
+    order = Noise(1).order(size)
+    assert order.dtype == np.int64 and sorted(order.tolist()) == list(range(size))
+    if size <= 4096:
+        assert order.tolist() == Noise(1).permutation(size, np.arange(size)).tolist()
+    if size >= 64:
+        assert order.tolist() != Noise(2).order(size).tolist()
+
+
+def whole_permutation(noise: Noise, size: int) -> np.ndarray:
+    return noise.permutation(size, np.arange(size))
+
+
 def test_every_place_is_equally_likely_in_a_small_permutation() -> None:
     where = np.array([Noise(seed).permutation(7, np.arange(7)) for seed in range(1400)])
     for column in where.T:
         assert np.abs(np.bincount(column, minlength=7) - 200).max() < 4.5 * np.sqrt(200)
 
 
+@pytest.mark.parametrize("drawn", [Noise.order, whole_permutation])
 @pytest.mark.parametrize("size", [5000, 100_000])
-def test_large_permutations_mix(size: int) -> None:
+def test_large_permutations_mix(size: int, drawn: Callable[[Noise, int], np.ndarray]) -> None:
     """Every sixteenth of the numbers lands evenly in every sixteenth of the places, neighbours land apart."""
-    order = np.concatenate([Noise(seed).permutation(size, np.arange(size)) for seed in range(4)])
+    order = np.concatenate([drawn(Noise(seed), size) for seed in range(4)])
     begin = np.tile(np.arange(size), 4)
     table = np.histogram2d(begin, order, bins=16, range=[[0, size], [0, size]])[0]
     expected = 4 * size / 256

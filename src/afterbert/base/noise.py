@@ -101,6 +101,18 @@ class Noise:
         drawn *= high
         return drawn.astype(np.int64)
 
+    def order(self, size: int) -> np.ndarray:
+        """A random order of range(size), int64 [size]: the same as `permutation` up to 4096, and much faster beyond
+        where all of it is wanted.
+
+        >>> Noise(1).order(10).tolist() == Noise(1).permutation(10, np.arange(10)).tolist()
+        True
+        """
+        index = np.arange(size, dtype=np.uint64)
+        low = np.uint64((1 << size.bit_length()) - 1)
+        # by random numbers whose last bits are the index: sorting values is several times as fast as `argsort`
+        return (np.sort((self.bits(index) & ~low) | index) & low).astype(np.int64)
+
     def permutation(self, size: int, index: np.ndarray) -> np.ndarray:
         """Where each `index` [N] goes under this source's permutation of range(size); int64 [N].
 

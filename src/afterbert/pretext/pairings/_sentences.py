@@ -72,7 +72,7 @@ class SentencePlan(Plan):
 
     def __init__(self, split: Split, room: int, ends: Ends, *, crosses: bool, noise: Noise):
         self.split, self.ends = split, ends
-        documents = noise.of("documents").permutation(split.num_documents, np.arange(split.num_documents))
+        documents = noise.of("documents").order(split.num_documents)
         of_document = document_sentences(split)
         counts = np.diff(of_document)[documents]
         sentences = ranges(of_document[:-1][documents], counts)

@@ -48,7 +48,7 @@ class Packed(Pairing):
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         room = room_for(length, self.num_specials)
         opens, closes, between = (end_id(end, vocabulary) for end in (self.opens, self.closes, self.between))
-        documents = noise.of("documents").permutation(split.num_documents, np.arange(split.num_documents))
+        documents = noise.of("documents").order(split.num_documents)
         if self.bounds == "keep":
             return _Kept(split, documents, room, opens, closes)
         if self.bounds == "language":
