@@ -9,7 +9,7 @@ import pytest
 from afterbert.base.errors import UserError
 from afterbert.downstream.data import read
 from afterbert.downstream.example import Answer
-from afterbert.downstream.find_task import find_task
+from afterbert.downstream.find_task import find_task, named_path
 from afterbert.downstream.guess import guess
 from afterbert.downstream.tasks.multiple_choice import MultipleChoice
 from afterbert.downstream.tasks.ranking import Ranking
@@ -299,3 +299,10 @@ def test_pairs_to_compare_are_nothing_to_train_on(tmp_path):
         UserError, match="holds pairs to compare, and nothing to train on; score a model with --pairs"
     ):
         read(find_task(str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"), [("s:some/rows", "s"), ("sst2:some/rows", "sst2"), ("C:\\rows", None)]
+)
+def test_a_name_may_be_one_letter_but_a_drive_is_none(spec, name):
+    assert named_path(spec)[0] == name

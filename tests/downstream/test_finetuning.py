@@ -241,7 +241,7 @@ def test_it_is_said_where_an_earlier_step_was_clearly_better(tiny_model, tmp_pat
 
     (line,) = lines(0.9, 0.8)
     assert line.startswith(
-        f"seed 0: dev was better after step {steps[1]}, 0.900 in place of 0.800 at the end"
+        f"seed 0: dev was better after step {steps[1]}, 90.0% in place of 80.0% at the end"
     )
     assert lines(0.804, 0.8) == lines(0.8, 0.9) == []
     chosen = replace(bench, settings=replace(config, keep="best"))

@@ -56,7 +56,8 @@ def split_arguments(
         if "." not in key and key not in _TOP_LEVEL:
             near = did_you_mean(f"--{key}", list(options)) if options else "--help lists the options"
             raise UserError(
-                f"there is no option {word}; {near} (recipe settings are written --node.key VALUE)"
+                f"there is no option {word}; {near} (settings are written --node.key VALUE: "
+                "finetune --schedule.type linear, pretrain --training.schedule.type linear)"
             )
         if not equals:
             if not rest or rest[0].startswith("--"):

@@ -49,7 +49,8 @@ class Model:
             path = path / "model"
         elif (path / "checkpoints").is_dir():
             raise UserError(
-                f"{name} is a run that has not finished; go on with it, or export its newest checkpoint"
+                f"{name} is a run that has not finished; go on with "
+                f"`afterbert pretrain --resume {name}`, or `afterbert export {name} OUT` its newest checkpoint"
             )
         imported = import_folder(path if path.exists() else name)
         if imported.tokenizer is None:

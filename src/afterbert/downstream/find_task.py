@@ -16,7 +16,7 @@ from afterbert.downstream.source import TaskSource
 from afterbert.downstream.task_file import read_task_file
 from afterbert.downstream.tasks import Task
 
-_NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]+):(.+)")
+_NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]*):(.+)")
 
 
 def find_task(
@@ -70,8 +70,9 @@ def parse_columns(written: str) -> dict[str, str]:
 
 
 def named_path(spec: str) -> tuple[str | None, Path]:
-    """A path that exists is a path, even with a colon in it; a single letter before the colon is a drive."""
+    """A path that exists is a path, even with a colon in it; a single letter before the colon and a backslash
+    is a drive."""
     named = _NAMED.fullmatch(spec)
-    if named is None or Path(spec).exists():
+    if named is None or Path(spec).exists() or (len(named[1]) == 1 and named[2][0] == "\\"):
         return None, Path(spec)
     return named[1], Path(named[2])

@@ -122,8 +122,9 @@ def better_before(bench: Bench, out: Path) -> list[str]:
         best = max(figures, key=lambda step: figures[step], default=None)
         if best is not None and figures[best] - figures[max(figures)] > _CLEARLY:
             lines.append(
-                f"seed {seed}: dev was better after step {best}, {figures[best]:.3f} in place of "
-                f"{figures[max(figures)]:.3f} at the end; --keep best takes those weights"
+                f"seed {seed}: dev was better after step {best}, {figures[best]:.1%} in place of "
+                f"{figures[max(figures)]:.1%} at the end (mean of the tasks' first metrics); --keep best takes "
+                "those weights"
             )
     return lines
 
