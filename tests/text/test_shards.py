@@ -223,6 +223,32 @@ def test_a_damaged_shard_is_told(tmp_path, texts, tokenizer):
         merge_shards(folders, tmp_path / "merged")
 
 
+def test_a_shard_whose_tokenizer_is_another_one_now_is_told(tmp_path, texts, tokenizer):
+    folders = shards_of(texts, 2, tmp_path / "shards", tokenizer)
+    other = make_tokenizer(texts[:1], tmp_path / "other", tokenizer=SMALL)
+    assert other.digest != Tokenizer.load(folders[0] / "tokenizer").digest
+    other.save(folders[0] / "tokenizer")
+    with pytest.raises(UserError, match=r"tokenizer has the digest .* copy the shard again"):
+        merge_shards(folders, tmp_path / "merged")
+    assert not (tmp_path / "merged" / "store.json").exists()
+
+
+def test_a_part_whose_report_was_changed_is_told(tmp_path, texts, tokenizer):
+    folders = shards_of(texts, 2, tmp_path / "shards", tokenizer)
+    report = next((folders[0] / "parts").glob("*/done.json"))
+    done = json.loads(report.read_text())
+    done["report"][1]["kept"] += 1
+    report.write_text(json.dumps(done))
+    with pytest.raises(UserError, match=r"part-\d+ is damaged or incomplete; .* prepare shard 1/2 anew"):
+        merge_shards(folders, tmp_path / "merged")
+
+
+def test_a_shard_holds_out_no_more_than_a_store_may(tmp_path, texts, tokenizer):
+    with pytest.raises(UserError, match=r"^held_out is 0\.9, must be between 0 and 0\.5"):
+        prepare_shard(texts, tmp_path / "out", Shard(1, 2), tokenizer=tokenizer, held_out=0.9)
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_interrupted_shard_goes_on(tmp_path, texts, tokenizer, monkeypatch):
     straight = shards_of(texts, 1, tmp_path / "straight", tokenizer)[0]
     out, read = tmp_path / "out", []

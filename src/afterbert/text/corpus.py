@@ -68,6 +68,10 @@ class Corpus:
     processes: int
     progress: Progress
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.held_out <= 0.5:
+            raise UserError(f"held_out is {self.held_out:g}, must be between 0 and 0.5; 0.02 is usual")
+
     @cached_property
     def digests(self) -> list[dict[str, str]]:
         """What each source says of its files' contents."""

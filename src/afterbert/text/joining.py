@@ -60,6 +60,7 @@ def merge_shards(
         if (store := finished_before(out, settings)) is not None:
             return store
         work_folder(out, settings, last_file=FILE)
+        tokenizer = _tokenizer_of(shards[0])
         parts = _checked(shards, tell)
         found = _surveyed(parts, Policy(**settings["policy"]), settings["held_out"])
         joined = Joined(tuple(parts), found, first["dtype"])
@@ -68,7 +69,7 @@ def merge_shards(
             dtype=first["dtype"],
             pieces=joined.counts[0],
             without_pieces=joined.counts[1],
-            tokenizer=Tokenizer.load(shards[0].folder / "tokenizer"),
+            tokenizer=tokenizer,
             kind=first["tokenizer"]["kind"],
             planes=first["planes"],
             found=found,
@@ -172,6 +173,18 @@ def _digests(shards: Sequence[_Opened]) -> list[dict[str, str]]:
                         f"{_ADVICE}"
                     )
     return found
+
+
+def _tokenizer_of(shard: _Opened) -> Tokenizer:
+    """The tokenizer that made the pieces of this shard. Raises UserError when another one lies there now."""
+    folder, expected = shard.folder / "tokenizer", shard.manifest["tokenizer"]["digest"]
+    tokenizer = Tokenizer.load(folder)
+    if tokenizer.digest != expected:
+        raise UserError(
+            f"{folder} has the digest {tokenizer.digest[:12]}, shard.json says {expected[:12]}; copy the shard again, "
+            f"or delete it and prepare shard {shard.shard} anew"
+        )
+    return tokenizer
 
 
 def _checked(shards: Sequence[_Opened], tell: Progress) -> list[_Part]:

@@ -17,6 +17,7 @@ import numpy as np
 import xxhash
 
 from afterbert.base.runs import write_atomically
+from afterbert.text.store import sealed
 
 READ_VALUES = 1 << 22
 
@@ -34,7 +35,9 @@ def made_once(done: Path, dtype: str, make: Callable[[PartWriter], Sequence[Any]
         with PartWriter(beside, dtype) as writer:
             report = [*make(writer)]
     report.append(sorted({str(one.message) for one in said}))
-    write_atomically(beside / "done.json", json.dumps({"report": report, "digests": writer.digests()}))
+    write_atomically(
+        beside / "done.json", json.dumps(sealed({"report": report, "digests": writer.digests()}))
+    )
     beside.rename(done)
     return report
 
@@ -101,6 +104,8 @@ def finished(folder: Path) -> list[Any] | None:
     """The report of a part that lies there whole; None otherwise."""
     try:
         done = json.loads((folder / "done.json").read_text(encoding="utf-8"))
+        if sealed(done) != done:
+            return None
         for name, digest in done["digests"].items():
             found = xxhash.xxh3_64()
             with open(folder / name, "rb") as file:
@@ -109,5 +114,5 @@ def finished(folder: Path) -> list[Any] | None:
             if found.hexdigest() != digest:
                 return None
         return list(done["report"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

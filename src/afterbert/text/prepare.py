@@ -55,8 +55,6 @@ def prepare(
     held_out: the share of documents kept for evaluation, chosen by their content. least_pieces: fewer to
     train on are an error. Raises UserError; SystemExit(143) on SIGTERM, after putting everything away.
     """
-    if not 0 <= held_out <= 0.5:
-        raise UserError(f"held_out is {held_out:g}, must be between 0 and 0.5; 0.02 is usual")
     if not sources:
         raise UserError("no sources are given; name files or folders")
     corpus = Corpus(tuple(sources), policy or Policy(), held_out, processes, progress or _silent)
