@@ -38,6 +38,7 @@ RESULTS = HERE / "results" / "levers.json"
 # Lever -> (settings with it, settings without it).
 LEVERS: dict[str, tuple[dict, dict]] = {
     "no dropout": ({}, {"dropout": 0.1}),
+    "dropout from plain random bits": ({"dropout": 0.1}, {"dropout": 0.1, "patch": "Bernoulli dropout"}),
     "head at asked places": ({"patch": "last layer everywhere"}, {"patch": "head everywhere"}),
     "last layer at asked places": ({}, {"patch": "last layer everywhere"}),
     "queries of the last layer at asked places": ({}, {"patch": "all queries"}),
@@ -203,6 +204,14 @@ def mask_of_everything() -> None:
     attention.fused = fused
 
 
+def bernoulli_dropout() -> None:
+    from torch.nn import functional as F
+
+    from afterbert.nn import attention, dropout
+
+    dropout.dropped = attention.dropped = F.dropout
+
+
 def one_thread() -> None:
     import torch
 
@@ -254,6 +263,7 @@ PATCHES: dict[str, Callable[[], None]] = {
     "foreach AdamW": foreach_adamw,
     "compiled": compiled,
     "mask of everything": mask_of_everything,
+    "Bernoulli dropout": bernoulli_dropout,
     "one thread": one_thread,
     "no gradient of ids": no_gradient_of_ids,
 }

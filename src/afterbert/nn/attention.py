@@ -15,6 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from afterbert.nn.dropout import dropped
 from afterbert.nn.places import RowPlaces, at_places
 from afterbert.nn.positions import Positions
 from afterbert.nn.positions.none import NoPositions
@@ -200,4 +201,4 @@ def attention_scores(query: Tensor, key: Tensor, *, visible: Visible, bias: Tens
 
 def attention_weights(scores: Tensor, dropout_rate: float) -> Tensor:
     weights = torch.softmax(scores, dim=-1)
-    return F.dropout(weights, dropout_rate) if dropout_rate else weights
+    return dropped(weights, dropout_rate) if dropout_rate else weights

@@ -25,6 +25,7 @@ from afterbert.downstream.heads import Head, HeadModule
 from afterbert.downstream.heads.pooled import text_rows
 from afterbert.downstream.prepared import Prepared
 from afterbert.downstream.tasks import Task
+from afterbert.nn.dropout import dropout
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class CandidatesModule(HeadModule):
     def __init__(self, config: Candidates, model: Model, *, summary: Summary):
         super().__init__()
         self.summary: Summary = summary
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = dropout(config.dropout)
         self.last = nn.Linear(model.architecture.hidden_size, 1, bias=False)
         model.architecture.initialization.apply(self, model.architecture.num_hidden_layers)
 

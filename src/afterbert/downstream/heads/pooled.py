@@ -25,6 +25,7 @@ from afterbert.downstream.prepared import Prepared, one_row_each
 from afterbert.downstream.tasks import Task, labels_of
 from afterbert.downstream.tasks.regression import Regression
 from afterbert.nn.activations import ACTIVATIONS, Activation
+from afterbert.nn.dropout import dropout
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class PooledModule(HeadModule):
         self.summary: Summary = summary
         self.dense = nn.Linear(width, width) if config.has_dense else nn.Identity()
         self.activate = ACTIVATIONS[config.activation] if config.has_dense else nn.Identity()
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = dropout(config.dropout)
         num_outputs = 1 if self.is_regression else len(labels_of(task))
         self.last = nn.Linear(width, num_outputs)
         model.architecture.initialization.apply(self, model.architecture.num_hidden_layers)

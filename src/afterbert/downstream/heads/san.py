@@ -26,6 +26,7 @@ from afterbert.downstream.heads import Head, HeadModule
 from afterbert.downstream.heads.pooled import Pooled
 from afterbert.downstream.prepared import Prepared
 from afterbert.downstream.tasks import Task, labels_of
+from afterbert.nn.dropout import dropout
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class SanModule(HeadModule):
         self.turns, self.prediction_dropout = config.turns, config.prediction_dropout
         self.first_look = nn.Linear(width, 1, bias=False)
         self.question = nn.Linear(width, width, bias=False)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = dropout(config.dropout)
         self.last = nn.Linear(4 * width, len(labels_of(task)))
         model.architecture.initialization.apply(self, model.architecture.num_hidden_layers)
         self.memory = nn.GRUCell(width, width)

@@ -24,6 +24,7 @@ from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule, label_numbers
 from afterbert.downstream.prepared import Prepared, one_row_each
 from afterbert.downstream.tasks import Task, labels_of
+from afterbert.nn.dropout import dropout
 from afterbert.text.encoding import Encoded
 
 _NO_TAG = -1
@@ -79,7 +80,7 @@ class TokenModule(HeadModule):
 
     def __init__(self, config: Token, task: Task, model: Model, *, class_weights: np.ndarray | None):
         super().__init__()
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = dropout(config.dropout)
         self.last = nn.Linear(model.architecture.hidden_size, len(labels_of(task)))
         model.architecture.initialization.apply(self, model.architecture.num_hidden_layers)
         weights = None if class_weights is None else torch.as_tensor(class_weights, dtype=torch.float32)
