@@ -48,5 +48,6 @@ def dropped(hidden: Tensor, rate: float) -> Tensor:
     words = torch.empty(-(-hidden.numel() // 4), dtype=torch.int64).random_(_LOWEST, None)
     bits = words.view(torch.int16)[: hidden.numel()].view(hidden.shape)
     kept = torch.empty(hidden.shape, dtype=hidden.dtype)
-    torch.ge(bits, level - _LEVELS // 2, out=kept)  # numbers at once: a mask of bools is slow to multiply with
+    # numbers at once: a mask of bools is slow to multiply with
+    torch.ge(bits, level - _LEVELS // 2, out=kept)
     return hidden * kept.mul_(_LEVELS / (_LEVELS - level))
