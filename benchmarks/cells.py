@@ -39,8 +39,9 @@ def keep(path: Path, known: dict[str, Any], name: str, cell: dict[str, Any]) -> 
     print(f"{name}: done", flush=True)
 
 
-def write_between(page: Path, begin: str, end: str, text: str) -> None:
-    """Puts the text between these marks of the page."""
+def write_between(page: Path, name: str, text: str) -> None:
+    """Puts the text between the page's marks of this name."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     before, _, rest = page.read_text(encoding="utf-8").partition(begin)
     _, mark, after = rest.partition(end)
     if not mark:

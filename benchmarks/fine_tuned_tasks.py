@@ -24,7 +24,6 @@ from typing import Any
 from cells import ROOT, keep, kept, parser_of_parts, write_between
 
 PAGE = ROOT / "docs" / "tasks.md"
-BEGIN, END = "<!-- fine-tuned tasks -->", "<!-- end of fine-tuned tasks -->"
 TRAINER_EPOCHS = 5.0
 
 
@@ -82,7 +81,7 @@ def main() -> None:
     for part in options.parts:
         {"trainer": trainer, "minilm": minilm, "worth": worth, "table": lambda *_: None}[part](options, known)
     if options.scale == 1.0:
-        write_between(PAGE, BEGIN, END, "\n".join(page_lines(known)))
+        write_between(PAGE, "fine-tuned-tasks", "\n".join(page_lines(known)))
     print("\n".join(page_lines(known)))
 
 

@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cells import write_between
 from pretrain_speed import (
     HERE,
     PAGE,
@@ -30,7 +31,6 @@ from pretrain_speed import (
     prepared,
     read,
     write,
-    write_between,
 )
 
 RESULTS = HERE / "results" / "levers.json"

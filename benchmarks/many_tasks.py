@@ -51,7 +51,7 @@ def main() -> None:
         {"mt_dnn": mt_dnn, "t5": t5, "table": lambda *_: None}[part](options, known)
     lines = page_lines(known)
     if options.scale == 1.0:
-        write_between(PAGE, "<!-- many tasks -->", "<!-- end of many tasks -->", "\n".join(["", *lines]))
+        write_between(PAGE, "many-tasks", "\n".join(["", *lines]))
     print("\n".join(lines))
 
 

@@ -33,6 +33,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from cells import write_between
+
 WARM_STEPS = 4
 HERE = Path(__file__).resolve().parent
 RESULTS, PAGE = HERE / "results" / "pretrain_speed.json", HERE.parent / "docs" / "speed.md"
@@ -196,13 +198,6 @@ def table(results: dict[str, dict]) -> str:
     )  # fmt: skip
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     return "\n".join(lines + [as_row(result) for result in results.values()])
-
-
-def write_between(page: Path, name: str, text: str) -> None:
-    """Puts the text between the page's markers of this name."""
-    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    before, rest = page.read_text(encoding="utf-8").split(begin)
-    page.write_text(f"{before}{begin}\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")
 
 
 # In the child

@@ -7,8 +7,8 @@ batch of the model, processes.
     python benchmarks/scaling.py --only                      # nothing new: table and plots again
 
 Each point runs in a child process of its own, whose peak memory is told too. What is measured lies in
-`results/scaling.json` (a point that is there is not measured again; delete the file to begin anew), the table in
-`results/scaling.md`, the plots in `results/scaling.svg`. Larger amounts of text are copies of the same documents, each
+`results/scaling.json` (a point that is there is not measured again; delete the file to begin anew), the plots in
+`results/scaling.svg`; the tables go into docs/speed.md. Larger amounts of text are copies of the same documents, each
 with a number of its own before it, so that none is dropped as a duplicate.
 """
 
@@ -28,7 +28,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results"
+from cells import ROOT, write_between
+
+RESULTS = ROOT / "benchmarks" / "results"
 BASE = {"hidden": 128, "layers": 2, "length": 128, "batch": 16, "processes": 1}
 POINTS: dict[str, dict[str, list[int]]] = {
     "prepare": {"quick": [1, 4, 16], "full": [1, 4, 16, 64, 256, 1000]},
@@ -78,7 +80,8 @@ def main() -> None:
                     kept.put(question, value, MEASURES.get(question, train)(question, value, corpora))
                     print(f"{question} {value}: {kept.get(question, value)}", flush=True)
     table = "\n\n".join(lines_of(kept))
-    (asked.results / "scaling.md").write_text(table + "\n", encoding="utf-8")
+    if asked.results == RESULTS:
+        write_between(ROOT / "docs" / "speed.md", "scaling", table)
     print(table)
     plot(kept, asked.results / "scaling.svg")
 
@@ -322,13 +325,17 @@ def lines_of(kept: Kept) -> Iterator[str]:
         if points:
             columns = COLUMNS.get(question, TRAINING)
             rows = [
-                f"| {UNITS[question]} | {' | '.join(columns)} | growth |",
+                f"| {UNITS[question]} | {' | '.join(columns).replace('_', ' ')} | growth |",
                 "|---" * (len(columns) + 2) + "|",
             ]
             for before, (value, figures) in zip([None, *points], points):
-                shown = " | ".join(f"{figures[column]:,.4g}" for column in columns)
+                shown = " | ".join(_shown(figures[column]) for column in columns)
                 rows.append(f"| {value} | {shown} | {growth(question, before, (value, figures))} |")
             yield "\n".join(rows)
+
+
+def _shown(figure: float) -> str:
+    return f"{figure:,.0f}" if figure >= 1000 else f"{figure:.3g}"
 
 
 def growth(question: str, before: tuple[int, Figures] | None, now: tuple[int, Figures]) -> str:
@@ -345,7 +352,7 @@ def work_and_cost(question: str, value: int, figures: Figures) -> tuple[float, f
         return value, figures["cpu_seconds"]  # of all processes: the same on a busy machine
     if question == "start":
         return value, figures["open_seconds"] + figures["first_batch_seconds"]
-    tokens = value if question == "batch" else 1
+    tokens = value if question in ("batch", "length") else 1  # a step has more of them
     return tokens * figures["flops_per_token"], tokens / figures["tokens_per_second"]
 
 
@@ -367,7 +374,10 @@ def plot(kept: Kept, path: Path) -> None:
         panel.set(xlabel=UNITS[question], ylabel=column.replace("_", " "), xscale="log")
         panel.set_xticks(values, [f"{value:,}" for value in values])
         panel.minorticks_off()
-        panel.set_ylim(bottom=0)
+        if column == "first_batch_seconds":
+            panel.set_yscale("log")
+        else:
+            panel.set_ylim(bottom=0)
     for panel in panels.flat[len(asked) :]:
         panel.axis("off")
     figure.tight_layout()
