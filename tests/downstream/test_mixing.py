@@ -77,3 +77,15 @@ def test_batches_hold_rows_of_like_length_and_change_from_epoch_to_epoch(tiny_mo
     padding = sum((prepared.costs[list(g)].max() - prepared.costs[list(g)]).sum() for g in groups[0])
     by_chance = np.random.default_rng(0).permutation(len(prepared)).reshape(-1, 4)
     assert padding < 0.5 * sum((prepared.costs[g].max() - prepared.costs[g]).sum() for g in by_chance)
+
+
+def test_what_a_run_draws_is_what_its_batches_hold(tiny_model, data_of):
+    feed = feed_of(tiny_model, data_of, Equal(), batch_size=3)
+    steps = feed.feed(seed=5)
+    for num_steps in (1, 7, 41):
+        held: Counter = Counter()
+        for step in range(num_steps):
+            for batch in steps.step(step):
+                (name,) = batch.counts
+                held[name] += len(batch.row_keys)
+        assert feed.drawn(5, num_steps) == {"large": held["large"], "small": held["small"]}

@@ -7,6 +7,7 @@ again (as sortish sampling does).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -120,16 +121,18 @@ class TaskFeed:
 
         def counted(plan: Plan, numbers: np.ndarray, noise: Noise) -> Batch:
             assert isinstance(plan, TaskPlan)
-            name, units = plan.batches[int(numbers[0])]
-            return Batch({}, {name: len(units)}, 0, np.zeros(0, dtype=np.uint64))
+            sizes: Counter[str] = Counter()
+            for number in numbers.tolist():
+                name, units = plan.batches[number]
+                sizes[name] += len(units)
+            return Batch({}, dict(sizes), 0, np.zeros(0, dtype=np.uint64))
 
-        found = dict.fromkeys(self.units, 0)
-        feed = Feed(plan=self.plan, pose=counted, noise=Noise(seed), batch_size=1)
-        for step in range(num_steps):
-            for batch in feed.step(step):
-                for name, count in batch.counts.items():
-                    found[name] += count
-        return found
+        # all steps as one, whose parts are whole epochs
+        feed = Feed(plan=self.plan, pose=counted, noise=Noise(seed), batch_size=num_steps)
+        found: Counter[str] = Counter(dict.fromkeys(self.units, 0))
+        for batch in feed.step(0):
+            found.update(batch.counts)
+        return dict(found)
 
     def _grouped(self, name: str, noise: Noise) -> list[np.ndarray]:
         """One round through a task's units, in batches of like length; the batches in an order by chance."""
