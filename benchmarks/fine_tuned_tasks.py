@@ -117,7 +117,7 @@ def excerpt(task: Path, options: argparse.Namespace) -> Path:
 
 def minilm(options: argparse.Namespace, known: dict[str, Any]) -> None:
     """Each task once."""
-    from afterbert.downstream.backbone import Model
+    from afterbert.downstream.posing.backbone import Model
     from finetune_speed import packaged_model
 
     model = Model.load(packaged_model())
@@ -139,8 +139,8 @@ def minilm(options: argparse.Namespace, known: dict[str, Any]) -> None:
 def worth(options: argparse.Namespace, known: dict[str, Any]) -> None:
     """The same model, pre-trained and not: the difference over seeds and rows, paired."""
     from afterbert.base.noise import Noise
-    from afterbert.downstream.backbone import Model
-    from afterbert.downstream.statistics import over_seeds, paired_interval
+    from afterbert.downstream.figures.statistics import over_seeds, paired_interval
+    from afterbert.downstream.posing.backbone import Model
 
     if options.model is None:
         raise SystemExit("worth: name a pre-trained run with --model")
@@ -173,11 +173,11 @@ def run(
 ) -> tuple[Any, list[list[Any]]]:
     """The bench, and what each seed predicts for the labelled rows of the cell's split."""
     from afterbert.base.budget import Budget
-    from afterbert.downstream.bench import Bench, readable
-    from afterbert.downstream.data import read
-    from afterbert.downstream.find_task import find_task
-    from afterbert.downstream.finetuning import predicted, tune
-    from afterbert.downstream.settings import FineTuning
+    from afterbert.downstream.finetuning.bench import Bench, readable
+    from afterbert.downstream.finetuning.runs import predicted, tune
+    from afterbert.downstream.finetuning.settings import FineTuning
+    from afterbert.downstream.reading.data import read
+    from afterbert.downstream.reading.find_task import find_task
     from afterbert.training.optimizers.adamw import AdamW
 
     data = read(find_task(str(options.tasks / cell.spec)))

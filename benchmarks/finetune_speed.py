@@ -237,11 +237,11 @@ def ours(settings: dict[str, Any]) -> None:
     import torch
 
     from afterbert.base.budget import Budget
-    from afterbert.downstream.backbone import Model
-    from afterbert.downstream.data import read
-    from afterbert.downstream.find_task import find_task
-    from afterbert.downstream.finetuning import finetune
-    from afterbert.downstream.settings import FineTuning
+    from afterbert.downstream.finetuning.runs import finetune
+    from afterbert.downstream.finetuning.settings import FineTuning
+    from afterbert.downstream.posing.backbone import Model
+    from afterbert.downstream.reading.data import read
+    from afterbert.downstream.reading.find_task import find_task
     from afterbert.training.observers import Observer
     from afterbert.training.optimizers.adamw import AdamW
     from afterbert.training.schedules.linear import Linear
@@ -292,8 +292,8 @@ def theirs(settings: dict[str, Any]) -> None:
         set_seed,
     )
 
-    from afterbert.downstream.data import read
-    from afterbert.downstream.find_task import find_task
+    from afterbert.downstream.reading.data import read
+    from afterbert.downstream.reading.find_task import find_task
 
     turns, in_turns = Turns(), "turns" in settings
 

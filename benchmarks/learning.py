@@ -237,9 +237,9 @@ def ours(settings: dict[str, Any], options: argparse.Namespace, steps: int, time
 
     from afterbert.base.runs import RunFolder
     from afterbert.cli.main import keep_memory_between_steps
-    from afterbert.recipes.pretraining import pretrain
-    from afterbert.text.store import Store
+    from afterbert.text.token_store.store import Store
     from afterbert.training.observers import Observer
+    from afterbert.workflows.pretraining import pretrain
 
     class Clock(Observer):
         """Ends the run once every step has been timed: what closes a run is no part of its speed."""
@@ -280,7 +280,7 @@ def stock(
     )
     from transformers.trainer_utils import get_last_checkpoint
 
-    from afterbert.text.store import Store
+    from afterbert.text.token_store.store import Store
 
     class Clock(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:

@@ -60,10 +60,10 @@ def mt_dnn(options: argparse.Namespace, known: dict[str, Any]) -> None:
     from afterbert.base.config import build, to_plain
     from afterbert.base.tree import merge, override
     from afterbert.cli.many_tasks import paper
-    from afterbert.downstream.backbone import Model
-    from afterbert.downstream.bench import Bench
-    from afterbert.downstream.saving import located
-    from afterbert.downstream.settings import FineTuning
+    from afterbert.downstream.finetuning.bench import Bench
+    from afterbert.downstream.finetuning.saving import located
+    from afterbert.downstream.finetuning.settings import FineTuning
+    from afterbert.downstream.posing.backbone import Model
     from finetune_speed import packaged_model
 
     tree = merge(located(to_plain(FineTuning()), "defaults"), paper("mt-dnn"))
@@ -85,11 +85,11 @@ def t5(options: argparse.Namespace, known: dict[str, Any]) -> None:
     """Pre-trained a little on running text, which is one of the sources again."""
     from afterbert.base.budget import Budget
     from afterbert.base.mixing.proportional import Proportional
-    from afterbert.downstream.backbone import Model
-    from afterbert.downstream.bench import Bench
+    from afterbert.downstream.finetuning.bench import Bench
+    from afterbert.downstream.finetuning.settings import FineTuning
+    from afterbert.downstream.finetuning.unlabelled import Unlabelled
     from afterbert.downstream.heads.text import Text
-    from afterbert.downstream.settings import FineTuning
-    from afterbert.downstream.unlabelled import Unlabelled
+    from afterbert.downstream.posing.backbone import Model
     from afterbert.recipes.recipe import resolve
     from afterbert.training.optimizers.adafactor import Adafactor
     from afterbert.training.schedules.linear import Linear
@@ -123,7 +123,7 @@ def carry_out(
 ) -> None:
     """Each strategy whose figures are not known yet."""
     from afterbert.base.plugins import find
-    from afterbert.downstream.staging import Staging, follow
+    from afterbert.downstream.finetuning.strategy_runs import Staging, follow
     from afterbert.downstream.strategies import Strategy
 
     for name in strategies:
@@ -141,8 +141,8 @@ def carry_out(
 
 def tasks_of(options: argparse.Namespace, *, train: int, others: int) -> list[Any]:
     """The three tasks, with at most so many rows."""
-    from afterbert.downstream.data import read
-    from afterbert.downstream.find_task import find_task
+    from afterbert.downstream.reading.data import read
+    from afterbert.downstream.reading.find_task import find_task
 
     found = []
     for name, folder in TASKS.items():
@@ -161,7 +161,7 @@ def prepared(options: argparse.Namespace) -> Any:
     """Running text and texts of the tasks' kind, with a tokenizer of its own."""
     from afterbert.recipes.recipe import resolve
     from afterbert.text.from_paths import sources_for
-    from afterbert.text.prepare import prepare
+    from afterbert.text.token_store.prepare import prepare
     from afterbert.text.tokenizers.unigram import Unigram
 
     recipe = resolve("t5").recipe.tokenizer
@@ -175,8 +175,8 @@ def prepared(options: argparse.Namespace) -> Any:
 def pretrained(store: Any, options: argparse.Namespace) -> Path:
     """A small T5, in a run folder; without dropout, for which it is too small and its text too short."""
     from afterbert.base.runs import RunFolder
-    from afterbert.recipes.pretraining import pretrain
     from afterbert.recipes.recipe import resolve
+    from afterbert.workflows.pretraining import pretrain
 
     budget = f"{scaled(6000, options)}steps"
     shares = ("hidden_dropout_prob", "attention_probs_dropout_prob", "stack.feed_forward.inner_dropout")

@@ -17,11 +17,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from afterbert.text.from_paths import sources_for
-from afterbert.text.prepare import prepare
+from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.reading import read
 from afterbert.text.sources import Source
-from afterbert.text.store import Store
-from afterbert.text.tokenizer import Tokenizer
+from afterbert.text.token_store.prepare import prepare
+from afterbert.text.token_store.store import Store
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
 from afterbert.text.tokenizers.unigram import Unigram

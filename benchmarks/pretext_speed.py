@@ -53,7 +53,7 @@ from afterbert.pretext.selections.t5_partition import T5Partition
 from afterbert.pretext.sight import Sight
 from afterbert.pretext.task import Pretext
 from afterbert.recipes.recipe import known, resolve
-from afterbert.text.store import Split, Store
+from afterbert.text.token_store.store import Split, Store
 
 VOCAB_SIZE, SPECIAL = 30_000, 110
 VOCABULARY = Vocabulary(

@@ -121,10 +121,10 @@ def cells(options: argparse.Namespace) -> list[tuple[str, str, int, int, str]]:
 
 def prepared(text: str | None, vocab_size: int, scratch: Path) -> str:
     """A store with a vocabulary of this size, made once."""
+    from afterbert.text.files.policy import Policy
     from afterbert.text.from_paths import sources_for
-    from afterbert.text.policy import Policy
-    from afterbert.text.prepare import prepare
     from afterbert.text.sources.python_docs import PythonDocs
+    from afterbert.text.token_store.prepare import prepare
     from afterbert.text.tokenizers.wordpiece import WordPiece
 
     out = scratch / f"store-{vocab_size}"
@@ -278,11 +278,11 @@ def ours(settings: dict) -> dict[str, float]:
 
     from afterbert.base.runs import RunFolder
     from afterbert.cli.main import keep_memory_between_steps
-    from afterbert.recipes.pretraining import feed_of
-    from afterbert.text.store import Store
-    from afterbert.training.identity import Identity
+    from afterbert.text.token_store.store import Store
+    from afterbert.training.checkpoints.identity import Identity
     from afterbert.training.observers import Observer
     from afterbert.training.trainer import train
+    from afterbert.workflows.pretraining import feed_of
 
     class Clock(Observer):
         def on_step(self, record: Any) -> None:
@@ -323,7 +323,7 @@ def theirs(settings: dict) -> dict[str, float]:
     import torch
     from transformers import Trainer, TrainerCallback, TrainingArguments
 
-    from afterbert.text.store import Store
+    from afterbert.text.token_store.store import Store
 
     store, recipe, clocks = Store.open(Path(settings["store"])), recipe_for(settings), Clocks()
     rows, collator = their_rows(settings, store, recipe)
@@ -366,7 +366,7 @@ def their_rows(settings: dict, store: Any, recipe: Any) -> tuple[list[dict], Any
     from transformers import AutoTokenizer, DataCollatorForLanguageModeling, default_data_collator
 
     from afterbert.base.noise import Noise
-    from afterbert.recipes.pretraining import feed_of
+    from afterbert.workflows.pretraining import feed_of
 
     count = settings["batch_size"] * (settings["steps"] + 1)
     if settings["task"] == "t5":

@@ -177,7 +177,7 @@ def train(question: str, value: int, corpora: Corpora) -> Figures:
 
 def prepared_by_child(settings: dict[str, Any]) -> Figures:
     from afterbert.text.from_paths import sources_for
-    from afterbert.text.prepare import prepare
+    from afterbert.text.token_store.prepare import prepare
     from afterbert.text.tokenizers.wordpiece import WordPiece
     from prepare_speed import Clock
 
@@ -228,8 +228,8 @@ def recipe_of(settings: dict[str, Any]) -> Any:
 
 def started_by_child(settings: dict[str, Any]) -> Figures:
     """Seconds from a store on the disk to an open one, to rows that are planned, to the first batch."""
-    from afterbert.recipes.pretraining import feed_of
-    from afterbert.text.store import Store
+    from afterbert.text.token_store.store import Store
+    from afterbert.workflows.pretraining import feed_of
 
     recipe, begun = recipe_of(settings), time.perf_counter()
     store = Store.open(Path(settings["store"]))
@@ -254,13 +254,13 @@ def trained_by_child(settings: dict[str, Any]) -> Figures:
 
     from afterbert.base.runs import RunFolder
     from afterbert.cli.main import keep_memory_between_steps
-    from afterbert.recipes.pretraining import feed_of
-    from afterbert.text.store import Store
-    from afterbert.training.distributed import joined
-    from afterbert.training.identity import Identity
-    from afterbert.training.launch import launched
+    from afterbert.text.token_store.store import Store
+    from afterbert.training.checkpoints.identity import Identity
+    from afterbert.training.distribution.distributed import joined
+    from afterbert.training.distribution.launch import launched
     from afterbert.training.observers import Observer
     from afterbert.training.trainer import train
+    from afterbert.workflows.pretraining import feed_of
 
     times: list[float] = []
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import ray
 
 from afterbert.text.from_paths import sources_for
-from afterbert.text.joining import merge_shards
-from afterbert.text.shards import Shard, prepare_shard
+from afterbert.text.token_store.joining import merge_shards
+from afterbert.text.token_store.shards import Shard, prepare_shard
 from afterbert.text.tokenizers.pretrained import Pretrained
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.text.store import Split
+from afterbert.text.token_store.store import Split
 
 SENTINELS = tuple(range(99, 59, -1))
 VOCABULARY = Vocabulary(

@@ -19,11 +19,13 @@ LAYERS = [
     ["interop"],
     ["objectives"],
     ["training"],
+    ["recipes"],
     ["downstream", "probes"],
     ["compress"],
-    ["recipes"],
-    ["report"],
+    ["workflows"],
     ["study"],
+    ["report"],
+    ["api"],
     ["cli", "play"],
 ]
 HEIGHT = {layer: i for i, line in enumerate(LAYERS) for layer in line}

@@ -6,8 +6,8 @@ import re
 import pytest
 import torch
 
+from afterbert.cli.finetuning import Request, settings_of
 from afterbert.cli.main import run
-from afterbert.cli.tasking import Request, settings_of
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification
 from afterbert.downstream.tasks.tagging import Tagging
 from afterbert.interop.folder import export_folder

@@ -9,9 +9,9 @@ import torch
 
 from afterbert.cli.pipeline import Request, fitted_to_budget, is_to_be_fitted
 from afterbert.recipes import resolve
-from afterbert.recipes.gallery import store_of_text
 from afterbert.text.tokenizers.wordpiece import WordPiece
-from afterbert.training.processes import Alone
+from afterbert.training.distribution.processes import Alone
+from afterbert.workflows.gallery import store_of_text
 
 TEXT = "the cat sat on the mat . the hedgehog looked at the cat for a while . " * 12
 

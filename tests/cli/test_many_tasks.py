@@ -9,9 +9,9 @@ import yaml
 from afterbert.base.errors import UserError
 from afterbert.base.mixing.proportional import Proportional
 from afterbert.base.plugins import names
+from afterbert.cli.finetuning import Request, settings_of
 from afterbert.cli.main import run
 from afterbert.cli.many_tasks import ALL, groups_of, papers, strategies_of
-from afterbert.cli.tasking import Request, settings_of
 from afterbert.downstream.heads import Head
 from afterbert.downstream.heads.candidates import Candidates
 from afterbert.downstream.heads.pooled import Pooled

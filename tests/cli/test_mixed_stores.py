@@ -6,8 +6,8 @@ import re
 import pytest
 
 from afterbert.cli.main import run
-from afterbert.text.prepare import prepare
 from afterbert.text.sources.txt import Txt
+from afterbert.text.token_store.prepare import prepare
 from afterbert.text.tokenizers.pretrained import Pretrained
 from afterbert.text.tokenizers.wordpiece import WordPiece
 

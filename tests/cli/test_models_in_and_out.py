@@ -12,7 +12,7 @@ from afterbert.interop.folder import export_folder
 from afterbert.interop.importing import import_folder
 from afterbert.models.encoder import Encoder
 from afterbert.nn.heads import Pooler
-from afterbert.text.tokenizer import Tokenizer
+from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.tokenizers.wordpiece import WordPiece
 
 TEXT = "the cat sat on the mat . the hedgehog looked at the cat for a while .\n\n" * 12

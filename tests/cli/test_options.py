@@ -9,8 +9,8 @@ from afterbert.base.budget import Budget
 from afterbert.base.plugins import name_of, names
 from afterbert.cli.options import FORMATS, KINDS
 from afterbert.cli.verbs.finetune import finetune
+from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.formats import Format
-from afterbert.downstream.settings import FineTuning
 from afterbert.downstream.tasks import Task
 
 

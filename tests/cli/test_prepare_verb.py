@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from afterbert.cli.main import run
-from afterbert.text.array_files import ArrayFile
-from afterbert.text.part_files import PartWriter
-from afterbert.text.prepare import prepare
 from afterbert.text.sources.txt import Txt
-from afterbert.text.store import Store
+from afterbert.text.token_store.array_files import ArrayFile
+from afterbert.text.token_store.part_files import PartWriter
+from afterbert.text.token_store.prepare import prepare
+from afterbert.text.token_store.store import Store
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
 from invented_texts import documents
 

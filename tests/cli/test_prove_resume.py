@@ -13,13 +13,13 @@ import pytest
 
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
-from afterbert.cli import proving
-from afterbert.cli.evidence import Evidence, first_difference
+from afterbert.cli import resume_proof as proving
 from afterbert.cli.main import run
-from afterbert.cli.proof import SAVE_POINTS, Interruption, Proof, interruptions, proof_recipe
 from afterbert.text.from_paths import sources_for
-from afterbert.text.prepare import prepare
+from afterbert.text.token_store.prepare import prepare
 from afterbert.text.tokenizers.wordpiece import WordPiece
+from afterbert.workflows.resume_evidence import Evidence, first_difference
+from afterbert.workflows.resume_proof import SAVE_POINTS, Interruption, Proof, interruptions, proof_recipe
 from invented_texts import documents
 
 SMALL = [("length", "32"), ("training.batch_size", "4"), ("model.num_hidden_layers", "1")]
@@ -32,7 +32,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv.pop(1))
 import toy_run
 from afterbert.base.budget import Budget
-from afterbert.training.generators import Generators
+from afterbert.training.checkpoints.generators import Generators
 toy_run.torch.set_num_threads(1)
 Generators.put_back = lambda *_: None
 training = toy_run.toy_training(Budget(8, "steps"), checkpoint_every=Budget(2, "steps"))

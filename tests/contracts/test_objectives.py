@@ -22,7 +22,7 @@ from afterbert.objectives.mixture import MixedPlan, Mixture
 from afterbert.pretext.pairings import Plan
 from afterbert.recipes import known, resolve
 from afterbert.recipes.recipe import Recipe
-from afterbert.training.snapshot import weights
+from afterbert.training.checkpoints.snapshot import weights
 from toy_corpus import LENGTH, NOISE, VOCABULARY, tensors, toy_split
 
 SPLIT = toy_split(documents=6)

@@ -5,7 +5,7 @@ import pytest
 
 from afterbert.base import plugins
 from afterbert.base.config import to_plain
-from afterbert.text.encoding import Encoder
+from afterbert.text.pieces.encoding import Encoder
 from afterbert.text.planes import Plane
 from invented_texts import ALL, LANGUAGES, RECIPES, tokenizer_called
 

@@ -17,8 +17,8 @@ import pytest
 from afterbert.base import plugins
 from afterbert.base.config import build, to_plain
 from afterbert.base.tree import Node
-from afterbert.text.documents import Tally
-from afterbert.text.policy import Policy
+from afterbert.text.files.documents import Tally
+from afterbert.text.files.policy import Policy
 from afterbert.text.sources import Source
 from afterbert.text.tokenizers.wordpiece import WordPiece
 

@@ -10,10 +10,10 @@ import pytest
 from afterbert.base import config
 from afterbert.base.plugins import find, name_of, names
 from afterbert.base.tree import Node
-from afterbert.downstream.columns import _NAMES
-from afterbert.downstream.data import read
-from afterbert.downstream.guess import guess
 from afterbert.downstream.metrics import Metric
+from afterbert.downstream.reading.columns import _NAMES
+from afterbert.downstream.reading.data import read
+from afterbert.downstream.reading.guess import guess
 from afterbert.downstream.tasks import Task
 
 TASKS = names(Task)

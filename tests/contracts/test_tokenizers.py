@@ -12,7 +12,7 @@ import pytest
 
 from afterbert.base import plugins
 from afterbert.base.config import to_plain
-from afterbert.text.tokenizer import Tokenizer, vocabulary_of
+from afterbert.text.pieces.tokenizer import Tokenizer, vocabulary_of
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.tokenizers._trained import TrainedRecipe
 from invented_texts import ALL, RECIPES, tokenizer_called

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from afterbert.base.plugins import find, names
-from afterbert.downstream.backbone import Model
-from afterbert.downstream.data import TaskData
 from afterbert.downstream.example import Example
+from afterbert.downstream.posing.backbone import Model
+from afterbert.downstream.reading.data import TaskData
 from afterbert.downstream.tasks import Task
 from afterbert.models.encoder import Encoder
 from afterbert.nn.position_embeddings.learned import Learned

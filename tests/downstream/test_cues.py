@@ -6,20 +6,20 @@ import torch
 
 from afterbert.base import plugins
 from afterbert.base.errors import UserError
-from afterbert.downstream.author import Author
-from afterbert.downstream.backbone import Model
-from afterbert.downstream.cueing import ask, write_cued
 from afterbert.downstream.cues import Cue
 from afterbert.downstream.cues.candidates import Candidates
 from afterbert.downstream.cues.summary import Summary
 from afterbert.downstream.cues.translation import Translation
 from afterbert.downstream.cues.whole_sentence import WholeSentence
-from afterbert.downstream.data import TaskData
 from afterbert.downstream.example import Example
-from afterbert.downstream.likelihood import log_chances
+from afterbert.downstream.posing.backbone import Model
+from afterbert.downstream.posing.writing import usual_start
+from afterbert.downstream.reading.data import TaskData
 from afterbert.downstream.tasks import Task
 from afterbert.downstream.tasks.multiple_choice import MultipleChoice
-from afterbert.downstream.writing import usual_start
+from afterbert.downstream.zero_shot.cue_scoring import ask, write_cued
+from afterbert.downstream.zero_shot.likelihood import log_chances
+from afterbert.downstream.zero_shot.text_generation import Author
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE

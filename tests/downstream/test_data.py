@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from afterbert.base.errors import UserError
-from afterbert.downstream.data import read
 from afterbert.downstream.example import Answer
-from afterbert.downstream.find_task import find_task, named_path
-from afterbert.downstream.guess import guess
+from afterbert.downstream.reading.data import read
+from afterbert.downstream.reading.find_task import find_task, named_path
+from afterbert.downstream.reading.guess import guess
 from afterbert.downstream.tasks.multiple_choice import MultipleChoice
 from afterbert.downstream.tasks.ranking import Ranking
 

@@ -11,15 +11,15 @@ from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
 from afterbert.base.plugins import find, name_of, names
 from afterbert.base.runs import RunFolder
-from afterbert.downstream.bench import Bench
 from afterbert.downstream.example import Example
-from afterbert.downstream.finetuning import better_before, finetune, tune
+from afterbert.downstream.finetuning.bench import Bench
+from afterbert.downstream.finetuning.layer_decay import LayerDecay
+from afterbert.downstream.finetuning.objective import outputs
+from afterbert.downstream.finetuning.runs import better_before, finetune, tune
+from afterbert.downstream.finetuning.saving import load_finetuned
+from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.heads.pooled import Pooled
 from afterbert.downstream.heads.san import San
-from afterbert.downstream.layer_decay import LayerDecay
-from afterbert.downstream.objective import outputs
-from afterbert.downstream.saving import load_finetuned
-from afterbert.downstream.settings import FineTuning
 from afterbert.downstream.tasks import Task
 from afterbert.downstream.tasks.pair_classification import PairClassification
 from afterbert.downstream.tasks.question_answering import QuestionAnswering

@@ -15,7 +15,7 @@ from afterbert.downstream.formats.jsonl import Jsonl
 from afterbert.downstream.formats.squad import Squad
 from afterbert.downstream.formats.trec import Trec
 from afterbert.downstream.formats.tsv import Tsv
-from afterbert.downstream.guess import guess_format
+from afterbert.downstream.reading.guess import guess_format
 
 
 def read(format, tmp_path, text, name="rows.txt"):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from afterbert.base.errors import UserError
-from afterbert.downstream.generation import Generation
+from afterbert.downstream.posing.generation import Generation
 
 START, END, SIZE = 0, 1, 5
 

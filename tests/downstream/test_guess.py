@@ -7,10 +7,10 @@ import pytest
 
 from afterbert.base.errors import UserError
 from afterbert.base.plugins import name_of
-from afterbert.downstream.data import read
-from afterbert.downstream.find_task import find_task, parse_columns
-from afterbert.downstream.hub import fetch, write
-from afterbert.downstream.source import split_files
+from afterbert.downstream.reading.data import read
+from afterbert.downstream.reading.find_task import find_task, parse_columns
+from afterbert.downstream.reading.hub import fetch, write
+from afterbert.downstream.reading.source import split_files
 
 OPINIONS = [("a fine film", "1"), ("a dull one", "0"), ("I laughed a lot", "1"), ("we left early", "0")]
 
@@ -222,7 +222,7 @@ def test_a_fetch_that_was_broken_off_does_not_pass_for_a_whole_one(tmp_path, mon
     loads = iter(
         [{"train": Rows([{"sentence": "a b"}]), "validation": Broken()}, {"train": Rows([{"sentence": "c"}])}]
     )
-    monkeypatch.setattr("afterbert.downstream.hub._load", lambda name: next(loads))
+    monkeypatch.setattr("afterbert.downstream.reading.hub._load", lambda name: next(loads))
     with pytest.raises(ConnectionError):
         fetch("sst2", tmp_path)
     folder = fetch("sst2", tmp_path)

@@ -10,8 +10,8 @@ from afterbert.base.mixing.equal import Equal
 from afterbert.base.mixing.proportional import Proportional
 from afterbert.base.mixing.scheduled import Scheduled
 from afterbert.base.noise import Noise
-from afterbert.downstream.bench import Bench
-from afterbert.downstream.settings import FineTuning
+from afterbert.downstream.finetuning.bench import Bench
+from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification
 from afterbert.downstream.tasks.tagging import Tagging
 

@@ -8,12 +8,12 @@ import pytest
 
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
-from afterbert.cli.tasking import _folder_for
-from afterbert.downstream import rate_search
-from afterbert.downstream.bench import Bench
-from afterbert.downstream.layer_decay import LayerDecay
-from afterbert.downstream.rate_search import _on_held_out, search
-from afterbert.downstream.settings import FineTuning
+from afterbert.cli.finetuning import _folder_for
+from afterbert.downstream.finetuning.bench import Bench
+from afterbert.downstream.finetuning.layer_decay import LayerDecay
+from afterbert.downstream.finetuning.rate_search import _on_held_out, search
+from afterbert.downstream.finetuning.runs import rate_search
+from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification
 from afterbert.training.observers import Observer
 from afterbert.training.optimizers.adafactor import Adafactor

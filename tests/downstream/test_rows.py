@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afterbert.base.errors import UserError
-from afterbert.downstream.codec import Codec, Stretches
 from afterbert.downstream.example import Answer, Example
 from afterbert.downstream.heads.span import Span, _best_span
 from afterbert.downstream.heads.token import Token
+from afterbert.downstream.posing.formatting import Codec, Stretches
 from afterbert.downstream.tasks.question_answering import QuestionAnswering
 from afterbert.downstream.tasks.tagging import Tagging
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE

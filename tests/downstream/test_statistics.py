@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from afterbert.base.noise import Noise
+from afterbert.downstream.figures.statistics import interval, over_seeds, paired_interval
 from afterbert.downstream.metrics.accuracy import Accuracy
 from afterbert.downstream.metrics.f1 import F1
 from afterbert.downstream.metrics.pearson import Pearson
-from afterbert.downstream.statistics import interval, over_seeds, paired_interval
 
 
 def guesses(share: float, number: int, seed: int) -> tuple[list[str], list[str]]:
@@ -78,7 +78,7 @@ def test_seeds_that_disagree_widen_the_interval():
 def test_large_sets_are_resampled_in_portions_with_the_same_result(monkeypatch):
     predictions, truths = guesses(0.6, 100, seed=6)
     whole = interval(Accuracy(), [predictions], truths, noise=Noise(0))
-    monkeypatch.setattr("afterbert.downstream.statistics._CELLS_AT_ONCE", 700)
+    monkeypatch.setattr("afterbert.downstream.figures.statistics._CELLS_AT_ONCE", 700)
     assert interval(Accuracy(), [predictions], truths, noise=Noise(0)) == whole
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from afterbert.downstream.backbone import states, summarized, summary_places
-from afterbert.downstream.bench import Bench
-from afterbert.downstream.settings import FineTuning
+from afterbert.downstream.finetuning.bench import Bench
+from afterbert.downstream.finetuning.settings import FineTuning
+from afterbert.downstream.posing.backbone import states, summarized, summary_places
 from afterbert.downstream.tasks.pair_classification import PairClassification
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder import Encoder

@@ -3,10 +3,10 @@
 import pytest
 
 from afterbert.base.errors import UserError
-from afterbert.downstream.data import read
-from afterbert.downstream.find_task import find_task
 from afterbert.downstream.metrics.f1 import F1
-from afterbert.downstream.task_file import read_task_file
+from afterbert.downstream.reading.data import read
+from afterbert.downstream.reading.find_task import find_task
+from afterbert.downstream.reading.task_file import read_task_file
 
 GOOD = """\
 task:

@@ -8,13 +8,13 @@ import torch
 
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
-from afterbert.downstream.bench import Bench
-from afterbert.downstream.finetuning import finetune
-from afterbert.downstream.generation import Generation
+from afterbert.downstream.finetuning.bench import Bench
+from afterbert.downstream.finetuning.objective import outputs
+from afterbert.downstream.finetuning.runs import finetune
+from afterbert.downstream.finetuning.saving import load_finetuned, save_finetuned
+from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.heads.text import Text
-from afterbert.downstream.objective import outputs
-from afterbert.downstream.saving import load_finetuned, save_finetuned
-from afterbert.downstream.settings import FineTuning
+from afterbert.downstream.posing.generation import Generation
 from afterbert.downstream.tasks.pair_classification import PairClassification
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification
 from afterbert.downstream.tasks.text_to_text import TextToText

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.downstream.generation import Generation
-from afterbert.downstream.writing import Writer, writing_states
+from afterbert.downstream.posing.generation import Generation
+from afterbert.downstream.posing.writing import Writer, writing_states
 from afterbert.interop.importing import import_folder
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder_decoder import EncoderDecoder

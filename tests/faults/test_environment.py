@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from afterbert.base.runs import RunFolder
-from afterbert.cli.evidence import Evidence, first_difference
-from afterbert.text.store import Store
+from afterbert.text.token_store.store import Store
+from afterbert.workflows.resume_evidence import Evidence, first_difference
 
 CANARY = "hf_canary0123456789"
 PLAIN = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "1"}

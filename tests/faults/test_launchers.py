@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from afterbert.base.runs import RunFolder
-from afterbert.training.checkpoint import Checkpoints
+from afterbert.training.checkpoints.checkpoint import Checkpoints
 from invented_texts import documents
 
 STEPS = 120

@@ -84,7 +84,7 @@ def test_their_sdpa_attention_agrees_too(family: str, number: int, tmp_path: Pat
 def test_electras_discriminator_goes_in_and_out(number: int, tmp_path: Path) -> None:
     from transformers import AutoModelForPreTraining, ElectraForPreTraining
 
-    from afterbert.objectives._detection import DetectionHead
+    from afterbert.objectives.heads.detection import DetectionHead
 
     theirs = ElectraForPreTraining(their_model("electra", number).config).eval()
     imported = import_folder(save(theirs, tmp_path / "theirs"))

@@ -17,9 +17,9 @@ from afterbert.models.decoder import Decoder
 from afterbert.models.encoder import Encoder
 from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.models.permutation import Permutation
-from afterbert.text.tokenizer import Tokenizer
+from afterbert.text.pieces.tokenizer import Tokenizer
+from afterbert.text.pieces.vocabulary_change import Change, extended, trimmed
 from afterbert.text.tokenizers.wordpiece import WordPiece
-from afterbert.text.vocabulary_change import Change, extended, trimmed
 
 TEXTS = [f"the {word} sat on the mat and looked" for word in ("cat", "dog", "rabbit", "hedgehog", "sparrow")]
 FORMS: dict[str, Architecture] = {

@@ -17,7 +17,7 @@ from afterbert.interop.checkpoint import convert_checkpoint, load_pickled
 from afterbert.interop.folder import export_folder
 from afterbert.interop.hub import locate
 from afterbert.interop.importing import import_folder
-from afterbert.interop.strangers import read_config
+from afterbert.interop.untrusted_files import read_config
 from afterbert.models.encoder import Encoder
 
 VOCABULARY = Vocabulary(size=11, pad=0, cls=2, sep=3)

@@ -36,7 +36,7 @@ from afterbert.nn.sharing.attention import ShareAttention
 from afterbert.nn.sharing.feed_forward import ShareFeedForward
 from afterbert.nn.sharing.groups import ShareGroups
 from afterbert.nn.stack import Stack
-from afterbert.objectives._detection import DetectionHead
+from afterbert.objectives.heads.detection import DetectionHead
 
 VOCABULARY = Vocabulary(size=37, pad=1, unk=5, bos=2, eos=3, cls=2, sep=3, mask=4)
 SIZES: dict[str, Any] = {

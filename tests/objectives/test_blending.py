@@ -14,16 +14,16 @@ from afterbert.base.mixing.fixed import Fixed
 from afterbert.base.mixing.proportional import Proportional
 from afterbert.base.mixing.scheduled import Scheduled
 from afterbert.base.noise import Noise
-from afterbert.objectives._blending import Blend
+from afterbert.objectives.parts.blending import Blend
 from afterbert.pretext.pairings.packed import Packed
 from afterbert.pretext.pairings.sop import Sop
-from afterbert.recipes.pretraining import feed_of
 from afterbert.recipes.recipe import resolve
-from afterbert.text.mixture import mix_stores, open_store
-from afterbert.text.prepare import prepare
 from afterbert.text.sources.txt import Txt
+from afterbert.text.token_store.mixture import mix_stores, open_store
+from afterbert.text.token_store.prepare import prepare
 from afterbert.text.tokenizers.pretrained import Pretrained
 from afterbert.text.tokenizers.wordpiece import WordPiece
+from afterbert.workflows.pretraining import feed_of
 
 WORDS = (
     "the",

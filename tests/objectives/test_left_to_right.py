@@ -10,8 +10,8 @@ from afterbert.base.errors import UserError
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder import Encoder
 from afterbert.models.encoder_decoder import EncoderDecoder
-from afterbert.objectives._posing import PretextObjective
 from afterbert.objectives.causal_lm import CausalLM
+from afterbert.objectives.parts.posing import PretextObjective
 from afterbert.objectives.prefix_lm import PrefixLM
 from afterbert.pretext.answers.next import Next
 from afterbert.pretext.corruptions.keep import Keep

@@ -20,7 +20,7 @@ from afterbert.pretext.pairings.packed import Packed
 from afterbert.pretext.selections.permutation_tail import PermutationTail
 from afterbert.pretext.sight import Sight
 from afterbert.pretext.task import Pretext
-from afterbert.training.snapshot import Carries
+from afterbert.training.checkpoints.snapshot import Carries
 from toy_corpus import LENGTH, NOISE, VOCABULARY, built, gradients, posed, tensors, toy_split
 
 TINY = Permutation(hidden_size=32, intermediate_size=48, max_position_embeddings=64)

@@ -13,8 +13,8 @@ from afterbert.base.errors import UserError
 from afterbert.models.encoder import Encoder
 from afterbert.nn.embeddings import Embeddings
 from afterbert.objectives import Batch
-from afterbert.objectives._detection import Corrupted, WhichPieceOrThis
-from afterbert.objectives._sampling import sampled
+from afterbert.objectives.heads.detection import Corrupted, WhichPieceOrThis
+from afterbert.objectives.parts.sampling import sampled
 from afterbert.objectives.replaced_tokens import Asks, Generator, ReplacedTokens
 from afterbert.pretext.answers.in_place import InPlace
 from afterbert.pretext.corruptions.mask import Mask

@@ -9,8 +9,8 @@ from afterbert.probes.broken_sentences import BrokenSentences, _Neighbours, _swa
 from afterbert.probes.minimal_pairs import MinimalPairs
 from afterbert.probes.pieces import piece_texts
 from afterbert.probes.readings import Frame
-from afterbert.text.prepare import prepare
 from afterbert.text.sources.txt import Txt
+from afterbert.text.token_store.prepare import prepare
 from afterbert.text.tokenizers.wordpiece import WordPiece
 
 SUBJECTS = ["the old man", "a young girl", "my brother", "the black cat", "her friend"]

@@ -10,8 +10,8 @@ from afterbert.models.encoder import Encoder
 from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.models.permutation import Permutation
 from afterbert.probes.frozen_features import FrozenFeatures, FrozenModel
-from afterbert.recipes.without_training import _some
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
+from afterbert.workflows.closing import _some
 
 WORDS = ["red", "blue", "green", "one", "two", "three"]
 KINDS = [Encoder, Decoder, EncoderDecoder, Permutation]

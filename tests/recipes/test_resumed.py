@@ -13,8 +13,8 @@ from afterbert.base.budget import Budget
 from afterbert.base.config import to_plain
 from afterbert.base.runs import RunFolder
 from afterbert.recipes.recipe import Recipe
-from afterbert.training.checkpoint import Checkpoints, Saved
-from afterbert.training.identity import Identity
+from afterbert.training.checkpoints.checkpoint import Checkpoints, Saved
+from afterbert.training.checkpoints.identity import Identity
 from afterbert.training.observers import Observer
 from afterbert.training.trainer import train
 

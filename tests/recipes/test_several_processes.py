@@ -16,11 +16,11 @@ from tiny import SPLIT, feed_of, fresh, tiny_recipe
 
 from afterbert.base.config import to_plain
 from afterbert.base.runs import RunFolder
-from afterbert.training.distributed import joined
-from afterbert.training.identity import Identity
-from afterbert.training.launch import Launch
+from afterbert.training.checkpoints.identity import Identity
+from afterbert.training.distribution.distributed import joined
+from afterbert.training.distribution.launch import Launch
+from afterbert.training.distribution.processes import Alone, Processes
 from afterbert.training.observers import Observer
-from afterbert.training.processes import Alone, Processes
 from afterbert.training.trainer import train
 
 # One visibility and a pair question; a generator; two streams with a memory; shared layers; encoder and decoder;

@@ -15,13 +15,13 @@ from afterbert.base.runs import RunFolder
 from afterbert.objectives import ObjectiveModule
 from afterbert.recipes import resolve
 from afterbert.recipes.recipe import Recipe
-from afterbert.training.checkpoint import Checkpoints, Saved
+from afterbert.training.checkpoints.checkpoint import Checkpoints, Saved
+from afterbert.training.checkpoints.identity import Identity
+from afterbert.training.checkpoints.snapshot import restore_weights
+from afterbert.training.distribution.parallel import Single
+from afterbert.training.distribution.processes import Alone
 from afterbert.training.feed import Feed
-from afterbert.training.identity import Identity
-from afterbert.training.parallel import Single
 from afterbert.training.precision import choose
-from afterbert.training.processes import Alone
-from afterbert.training.snapshot import restore_weights
 from afterbert.training.stepper import Stepper
 from afterbert.training.trainer import train
 from invented_rows import FakeSplit

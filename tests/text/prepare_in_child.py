@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 from afterbert.base.errors import UserError
-from afterbert.text import corpus, parts
-from afterbert.text.prepare import prepare
 from afterbert.text.sources.jsonl import Jsonl
+from afterbert.text.token_store import corpus, parts
+from afterbert.text.token_store.prepare import prepare
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
 
 WRITE = parts.EncodePart._write

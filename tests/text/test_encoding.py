@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import models, normalizers, pre_tokenizers
 
-from afterbert.text import encoding
-from afterbert.text.encoding import Encoder, cuts_at_spaces
-from afterbert.text.tokenizer import Tokenizer
+from afterbert.text.pieces import encoding
+from afterbert.text.pieces.encoding import Encoder, cuts_at_spaces
+from afterbert.text.pieces.tokenizer import Tokenizer
 from invented_texts import ALL, RECIPES, documents, tokenizer_called
 
 WHITE = st.sampled_from([" ", "  ", "\n", "\t ", " \n", "\u00a0", "\u3000", "\u2028", "\x85", "\v"])

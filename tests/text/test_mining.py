@@ -8,7 +8,7 @@ import pytest
 
 from afterbert.base.errors import UserError
 from afterbert.cli.main import run as afterbert
-from afterbert.text.documents import Document
+from afterbert.text.files.documents import Document
 from afterbert.text.mining import Mining, as_table
 from afterbert.text.mining import stream as stream_module
 from afterbert.text.planes._lists import read_list

@@ -19,14 +19,14 @@ from afterbert.pretext.selections.fixed_count import FixedCount
 from afterbert.pretext.selections.mixed_units import MixedUnits
 from afterbert.pretext.selections.staged import Staged
 from afterbert.pretext.units import units_of
-from afterbert.text.coverage import coverage_of
-from afterbert.text.encoding import Encoder
+from afterbert.text.pieces.encoding import Encoder
 from afterbert.text.planes._lists import read_list
 from afterbert.text.planes.entity import Entity
 from afterbert.text.planes.phrase import Phrase
 from afterbert.text.planes.word_start import WordStart
-from afterbert.text.prepare import add_plane, prepare
-from afterbert.text.store import Store
+from afterbert.text.token_store.coverage import coverage_of
+from afterbert.text.token_store.prepare import add_plane, prepare
+from afterbert.text.token_store.store import Store
 from invented_texts import ALL, CHINESE, RECIPES, tokenizer_called
 
 ENTRIES = {

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from word_oracle import sentence_numbers, starts, word_numbers
 
 from afterbert.base.errors import UserError
-from afterbert.text.encoding import Encoder
+from afterbert.text.pieces.encoding import Encoder
 from afterbert.text.planes import word_start
 from afterbert.text.planes.document_start import DocumentStart
 from afterbert.text.planes.sentence_start import SentenceStart

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from afterbert.base.errors import UserError
-from afterbert.text import policy as rules
-from afterbert.text.documents import Tally
-from afterbert.text.policy import Policy, cut_point
+from afterbert.text.files import policy as rules
+from afterbert.text.files.documents import Tally
+from afterbert.text.files.policy import Policy, cut_point
 
 _ODD = st.sampled_from(
     "\x00\x1b\x7f\x85\u200b\u200d\u202e\u2028\ufeff\u0301\u0327\u1161\u11a8\u3099\u212b\ufb01\uff21é각가"

@@ -15,18 +15,18 @@ import pytest
 from store_fixtures import SMALL, corpus, digests, texts_of
 
 from afterbert.base.errors import UserError
-from afterbert.text import corpus as corpus_module
-from afterbert.text import survey as survey_module
+from afterbert.text.files.policy import Policy
 from afterbert.text.from_paths import sources_for
 from afterbert.text.planes import Plane, word_start
 from afterbert.text.planes.document_start import DocumentStart
 from afterbert.text.planes.sentence_start import SentenceStart
 from afterbert.text.planes.word_start import WordStart
-from afterbert.text.policy import Policy
-from afterbert.text.prepare import add_plane, prepare
 from afterbert.text.sources.jsonl import Jsonl
-from afterbert.text.store import Store
-from afterbert.text.survey import DROPPED, DUPLICATE, HELD_OUT, TRAIN, Sample, fates_of
+from afterbert.text.token_store import corpus as corpus_module
+from afterbert.text.token_store import survey as survey_module
+from afterbert.text.token_store.prepare import add_plane, prepare
+from afterbert.text.token_store.store import Store
+from afterbert.text.token_store.survey import DROPPED, DUPLICATE, HELD_OUT, TRAIN, Sample, fates_of
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
 from afterbert.text.tokenizers.pretrained import Pretrained
@@ -258,7 +258,7 @@ def test_other_peoples_folders_are_left_alone(tmp_path):
 def test_begun_with_other_settings_it_starts_anew(tmp_path, monkeypatch):
     source = corpus(tmp_path)
     with monkeypatch.context() as patched:
-        patched.setattr("afterbert.text.prepare.finish", _stop)
+        patched.setattr("afterbert.text.token_store.prepare.finish", _stop)
         with pytest.raises(KeyboardInterrupt):
             prepare([source], tmp_path / "store", tokenizer=SMALL)
     with pytest.raises(UserError, match="its preparation was not finished; start it again"):
@@ -347,7 +347,7 @@ def test_a_plane_is_not_added_to_other_texts(tmp_path):
 def test_a_plane_is_not_added_where_the_pieces_differ_now(tmp_path, monkeypatch):
     source = corpus(tmp_path)
     prepare([source], tmp_path / "store", tokenizer=SMALL, planes=[DocumentStart()])
-    monkeypatch.setattr("afterbert.text.merging.Merge.pieces_digest", lambda self, split: "other")
+    monkeypatch.setattr("afterbert.text.token_store.merging.Merge.pieces_digest", lambda self, split: "other")
     with pytest.raises(UserError, match="no longer make the pieces"):
         add_plane(tmp_path / "store", [source], WordStart())
     assert tuple(Store.open(tmp_path / "store", verify=True).planes) == ("document_start",)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from store_fixtures import corpus, digests
 
-from afterbert.text.part_files import finished
-from afterbert.text.store import Store
+from afterbert.text.token_store.part_files import finished
+from afterbert.text.token_store.store import Store
 from invented_texts import documents
 
 CHILD = Path(__file__).with_name("prepare_in_child.py")

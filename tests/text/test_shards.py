@@ -9,22 +9,22 @@ import pytest
 from store_fixtures import SMALL, corpus, digests
 
 from afterbert.base.errors import UserError
-from afterbert.text import corpus as corpus_module
-from afterbert.text.joining import merge_shards
+from afterbert.text.files.policy import Policy
+from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.planes.document_start import DocumentStart
 from afterbert.text.planes.phrase import Phrase
 from afterbert.text.planes.sentence_start import SentenceStart
 from afterbert.text.planes.word_start import WordStart
-from afterbert.text.policy import Policy
-from afterbert.text.prepare import PLANES, add_plane, make_tokenizer, prepare
-from afterbert.text.shards import EncodeShardPart, Shard, _stamps, prepare_shard
 from afterbert.text.sources import Part
 from afterbert.text.sources.folder import Folder
 from afterbert.text.sources.hub import Hub
-from afterbert.text.store import Store
-from afterbert.text.tokenizer import Tokenizer
+from afterbert.text.token_store import corpus as corpus_module
+from afterbert.text.token_store.joining import merge_shards
+from afterbert.text.token_store.prepare import PLANES, add_plane, make_tokenizer, prepare
+from afterbert.text.token_store.shards import EncodeShardPart, Shard, _stamps, prepare_shard
+from afterbert.text.token_store.store import Store
+from afterbert.text.token_store.workplace import locked
 from afterbert.text.tokenizers import TokenizerRecipe
-from afterbert.text.workplace import locked
 from invented_texts import ALL, documents
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from afterbert.base.errors import UserError
-from afterbert.text.documents import Tally
-from afterbert.text.policy import Policy
+from afterbert.text.files.documents import Tally
+from afterbert.text.files.policy import Policy
 from afterbert.text.reading import read
 from afterbert.text.sources.hub import Hub
 from afterbert.text.sources.parquet import Parquet

@@ -9,19 +9,19 @@ import pytest
 from store_fixtures import corpus, digests, texts_of
 
 from afterbert.base.errors import UserError
-from afterbert.text.decoding import Decoder
-from afterbert.text.documents import Tally
-from afterbert.text.encoding import Encoder
+from afterbert.text.files.documents import Tally
+from afterbert.text.files.policy import Policy
 from afterbert.text.from_paths import piece_recipe_of, sources_for
-from afterbert.text.joining import merge_shards
+from afterbert.text.pieces.decoding import Decoder
+from afterbert.text.pieces.encoding import Encoder
+from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.planes.phrase import Phrase
 from afterbert.text.planes.word_start import WordStart
-from afterbert.text.policy import Policy
-from afterbert.text.prepare import PLANES, prepare
 from afterbert.text.reading import read
-from afterbert.text.shards import Shard, prepare_shard
 from afterbert.text.sources.datatrove import Datatrove
-from afterbert.text.tokenizer import Tokenizer
+from afterbert.text.token_store.joining import merge_shards
+from afterbert.text.token_store.prepare import PLANES, prepare
+from afterbert.text.token_store.shards import Shard, prepare_shard
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
 from afterbert.text.tokenizers.pretrained import Pretrained
 from afterbert.text.tokenizers.unigram import Unigram
@@ -85,7 +85,7 @@ def test_decoded_pieces_have_the_places_of_encoded_ones(kind):
 
 
 def test_the_store_is_that_of_the_texts(monkeypatch):
-    monkeypatch.setattr("afterbert.text.corpus._PART_BYTES", 2_000)
+    monkeypatch.setattr("afterbert.text.token_store.corpus._PART_BYTES", 2_000)
     tokenizer, source = made("byte_level_bpe"), corpus(Path(), extra=documents(20, seed=1))
     texts = [unicodedata.normalize("NFC", text) for text, _ in texts_of(source)]
     texts += texts[10:20]

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.fault
 MEGABYTE = 1 << 20
 CHILD = """
 import json, resource, sys
-from afterbert.text.documents import Tally
-from afterbert.text.policy import Policy
+from afterbert.text.files.documents import Tally
+from afterbert.text.files.policy import Policy
 from afterbert.text.reading import read
 from afterbert.text.from_paths import sources_for
 
@@ -101,7 +101,7 @@ def test_the_memory_limit_of_these_tests_bites(tmp_path: Path) -> None:
 PRINT = """
 import os, sys
 from afterbert.base.errors import UserError
-from afterbert.text.documents import Tally
+from afterbert.text.files.documents import Tally
 from afterbert.text.reading import read
 from afterbert.text.from_paths import sources_for
 

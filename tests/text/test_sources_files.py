@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from afterbert.base.errors import UserError
-from afterbert.text import streams
-from afterbert.text.documents import Tally
+from afterbert.text.files import streams
+from afterbert.text.files.documents import Tally
+from afterbert.text.files.policy import Policy
 from afterbert.text.from_paths import sources_for
-from afterbert.text.policy import Policy
 from afterbert.text.reading import read
 from afterbert.text.sources import stdin
 from afterbert.text.sources.folder import Folder

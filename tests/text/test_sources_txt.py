@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from afterbert.base.errors import UserError
-from afterbert.text import streams
-from afterbert.text.documents import Tally
-from afterbert.text.policy import Policy
+from afterbert.text.files import streams
+from afterbert.text.files.documents import Tally
+from afterbert.text.files.policy import Policy
 from afterbert.text.reading import read
 from afterbert.text.sources.txt import Txt
 

@@ -12,10 +12,10 @@ from store_fixtures import SMALL, corpus, texts_of
 
 from afterbert.base import plugins
 from afterbert.base.errors import UserError
-from afterbert.text.array_files import PackedFile, mapped, pack, unpack
-from afterbert.text.encoding import Encoder
-from afterbert.text.prepare import PLANES, prepare
-from afterbert.text.store import FILE, Store, sealed
+from afterbert.text.pieces.encoding import Encoder
+from afterbert.text.token_store.array_files import PackedFile, mapped, pack, unpack
+from afterbert.text.token_store.prepare import PLANES, prepare
+from afterbert.text.token_store.store import FILE, Store, sealed
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from afterbert.base.errors import UserError
-from afterbert.text.tokenizer import Tokenizer, vocabulary_of
+from afterbert.text.pieces.tokenizer import Tokenizer, vocabulary_of
 from afterbert.text.tokenizers import _guard
 from afterbert.text.tokenizers.pretrained import Pretrained
 from invented_texts import ALL, tokenizer_called

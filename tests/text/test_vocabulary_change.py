@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from afterbert.base.errors import UserError
-from afterbert.text.tokenizer import Tokenizer
+from afterbert.text.pieces.tokenizer import Tokenizer
+from afterbert.text.pieces.vocabulary_change import extended, fertility, mean_rows, replaced, trimmed
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
 from afterbert.text.tokenizers.unigram import Unigram
 from afterbert.text.tokenizers.wordpiece import WordPiece
-from afterbert.text.vocabulary_change import extended, fertility, mean_rows, replaced, trimmed
 
 RECIPES: dict[str, TokenizerRecipe] = {
     "wordpiece": WordPiece(vocab_size=400),

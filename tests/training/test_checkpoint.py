@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from afterbert.base.errors import UserError
-from afterbert.training import checkpoint, tensor_file
-from afterbert.training.checkpoint import Checkpoints, SaveError, why_bad
+from afterbert.training.checkpoints import checkpoint, tensor_file
+from afterbert.training.checkpoints.checkpoint import Checkpoints, SaveError, why_bad
 
 FILES = ("model.safetensors", "optim.safetensors", "state.json", "MANIFEST.json")
 

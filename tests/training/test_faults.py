@@ -18,7 +18,7 @@ from toy_run import assert_same_weights, losses, run_toy, toy_evaluate, toy_modu
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder, explain_exit
-from afterbert.training.checkpoint import Checkpoints
+from afterbert.training.checkpoints.checkpoint import Checkpoints
 
 pytestmark = pytest.mark.fault
 

@@ -5,8 +5,8 @@ import random
 import numpy as np
 import torch
 
-from afterbert.training import generators
-from afterbert.training.generators import Generators
+from afterbert.training.checkpoints import generators
+from afterbert.training.checkpoints.generators import Generators
 
 CPU = torch.device("cpu")
 

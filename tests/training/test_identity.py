@@ -5,7 +5,7 @@ import json
 import pytest
 
 from afterbert.base.errors import UserError
-from afterbert.training.identity import Identity
+from afterbert.training.checkpoints.identity import Identity
 
 RECIPE = {
     "model": {"hidden_size": 8},

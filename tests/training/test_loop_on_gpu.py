@@ -21,10 +21,10 @@ from toy_run import (
 
 from afterbert.base.budget import Budget
 from afterbert.base.runs import RunFolder
-from afterbert.training.generators import Generators
-from afterbert.training.parallel import Single
+from afterbert.training.checkpoints.generators import Generators
+from afterbert.training.distribution.parallel import Single
+from afterbert.training.distribution.processes import Alone
 from afterbert.training.precision import choose
-from afterbert.training.processes import Alone
 from afterbert.training.step import gradient
 
 pytestmark = [

@@ -9,7 +9,7 @@ from torch import nn
 from toy_run import toy_module
 
 from afterbert.base import plugins
-from afterbert.training import snapshot
+from afterbert.training.checkpoints import snapshot
 from afterbert.training.optimizers import Optimizer
 from afterbert.training.optimizers.adafactor import Adafactor
 from afterbert.training.optimizers.adamax import Adamax

@@ -19,11 +19,11 @@ from toy_run import assert_same_weights, losses, run_toy, toy_evaluate, toy_feed
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
-from afterbert.training.checkpoint import Checkpoints
-from afterbert.training.distributed import device_of, timeout_from
-from afterbert.training.launch import Launch, launched
+from afterbert.training.checkpoints.checkpoint import Checkpoints
+from afterbert.training.distribution.distributed import device_of, timeout_from
+from afterbert.training.distribution.launch import Launch, launched
+from afterbert.training.distribution.processes import Alone
 from afterbert.training.observers import Observer
-from afterbert.training.processes import Alone
 from afterbert.training.step import to_tensors
 
 needs_others = [pytest.mark.fault, pytest.mark.timeout(120)]

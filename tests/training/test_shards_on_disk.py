@@ -14,8 +14,8 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from toy_run import toy_module
 
-from afterbert.training import snapshot
-from afterbert.training.checkpoint import Checkpoints, SaveError, why_bad
+from afterbert.training.checkpoints import snapshot
+from afterbert.training.checkpoints.checkpoint import Checkpoints, SaveError, why_bad
 
 
 @pytest.fixture(scope="module")

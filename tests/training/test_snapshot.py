@@ -8,7 +8,7 @@ from torch import nn
 from toy_run import toy_module
 
 from afterbert.base.errors import UserError
-from afterbert.training import generators, snapshot
+from afterbert.training.checkpoints import generators, snapshot
 from afterbert.training.optimizers.adamw import AdamW
 
 CPU = torch.device("cpu")

@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from toy_run import ToyModule, pose, toy_feed, toy_module, toy_training
 
-from afterbert.training.parallel import Single
+from afterbert.training.distribution.parallel import Single
+from afterbert.training.distribution.processes import Alone, Processes
 from afterbert.training.precision import Precision
-from afterbert.training.processes import Alone, Processes
 from afterbert.training.step import grad_norm, gradient, to_tensors
 
 CPU = torch.device("cpu")

@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from afterbert.base.errors import UserError
-from afterbert.training import tensor_file
+from afterbert.training.checkpoints import tensor_file
 
 KINDS = list(tensor_file._NAMES)
 

@@ -32,11 +32,12 @@ from toy_run import (
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
-from afterbert.training import keeper, snapshot
-from afterbert.training.checkpoint import SaveError
-from afterbert.training.generators import Generators
+from afterbert.training.checkpoints import checkpointing as keeper
+from afterbert.training.checkpoints import snapshot
+from afterbert.training.checkpoints.checkpoint import SaveError
+from afterbert.training.checkpoints.generators import Generators
+from afterbert.training.checkpoints.identity import Identity
 from afterbert.training.guards import Diverged
-from afterbert.training.identity import Identity
 from afterbert.training.observers import Observer
 
 usage = namedtuple("usage", "total used free")

@@ -23,11 +23,11 @@ from afterbert.base.rows import Rows, starts_of
 from afterbert.base.runs import RunFolder
 from afterbert.objectives import Batch, ObjectiveModule
 from afterbert.pretext.pairings import Plan
+from afterbert.training.checkpoints.identity import Identity
 from afterbert.training.config import Training
-from afterbert.training.distributed import joined
+from afterbert.training.distribution.distributed import joined
+from afterbert.training.distribution.launch import Launch
 from afterbert.training.feed import Feed
-from afterbert.training.identity import Identity
-from afterbert.training.launch import Launch
 from afterbert.training.loop import Outcome
 from afterbert.training.observers import Observer
 from afterbert.training.optimizers.adamw import AdamW
@@ -191,7 +191,7 @@ def losses(path: Path) -> dict[int, tuple[str, ...]]:
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
     """The weights of the newest checkpoint, optimizer and memory beside them."""
-    from afterbert.training.checkpoint import Checkpoints
+    from afterbert.training.checkpoints.checkpoint import Checkpoints
 
     saved, _ = Checkpoints(path / "checkpoints", keep=1).latest()
     assert saved is not None

@@ -1,7 +1,8 @@
 """Folders of plug-ins: the folder listing is the registry.
 
 A plug-in folder is a package whose `__init__` defines one abstract class. Every module in it holds exactly
-one public final subclass, and the module's name is the plug-in's name in recipes. There is no second list.
+one public final subclass, and the module's name is the plug-in's name in recipes. There is no second list. Packages
+inside the folder hold what several plug-ins share.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from afterbert.base.errors import UserError, did_you_mean
 def names(interface: type) -> list[str]:
     """The names of all plug-ins behind an abstract class, sorted."""
     package = importlib.import_module(interface.__module__)
-    return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_"))
+    found = pkgutil.iter_modules(package.__path__)
+    return sorted(m.name for m in found if not m.ispkg and not m.name.startswith("_"))
 
 
 @cache

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 
 from afterbert import __version__
-from afterbert.training.distributed import device_of
+from afterbert.training.distribution.distributed import device_of
 from afterbert.training.precision import choose
 
 _EXTRAS = {

@@ -10,11 +10,11 @@ from afterbert.base.errors import UserError
 from afterbert.base.plugins import name_of
 from afterbert.base.tree import Node
 from afterbert.cli.terminal import console, safe
-from afterbert.text.coverage import coverage_of
-from afterbert.text.mixture import open_store
 from afterbert.text.planes import Plane
 from afterbert.text.reading import read
 from afterbert.text.sources import Source
+from afterbert.text.token_store.coverage import coverage_of
+from afterbert.text.token_store.mixture import open_store
 
 _OPTION = {"phrase": "--phrases", "entity": "--entities"}
 

@@ -18,15 +18,15 @@ from afterbert.cli.mixes import say_mix
 from afterbert.cli.pipeline import Request as Texts
 from afterbert.cli.pipeline import store_for
 from afterbert.cli.terminal import console, safe
-from afterbert.downstream.backbone import Model
-from afterbert.downstream.bench import Bench
-from afterbert.downstream.find_task import named_path
+from afterbert.downstream.finetuning.bench import Bench
+from afterbert.downstream.finetuning.mix import Mix
+from afterbert.downstream.finetuning.settings import FineTuning
+from afterbert.downstream.finetuning.strategy_runs import Staging
+from afterbert.downstream.finetuning.unlabelled import Unlabelled
 from afterbert.downstream.heads.text import Text
-from afterbert.downstream.mix import Mix
-from afterbert.downstream.settings import FineTuning
-from afterbert.downstream.staging import Staging
+from afterbert.downstream.posing.backbone import Model
+from afterbert.downstream.reading.find_task import named_path
 from afterbert.downstream.strategies import Strategy
-from afterbert.downstream.unlabelled import Unlabelled
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.recipes.recipe import resolve

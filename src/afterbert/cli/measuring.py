@@ -16,8 +16,8 @@ from afterbert.probes.folder import MaskedModel
 from afterbert.probes.masked_prediction import MaskedPrediction
 from afterbert.probes.pieces import piece_bytes
 from afterbert.text.from_paths import sources_for
-from afterbert.text.mixture import open_store
-from afterbert.text.store import Store
+from afterbert.text.token_store.mixture import open_store
+from afterbert.text.token_store.store import Store
 from afterbert.text.tokenizers.pretrained import Pretrained
 
 

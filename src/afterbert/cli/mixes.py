@@ -18,15 +18,15 @@ from afterbert.base.noise import Noise
 from afterbert.base.runs import RunFolder, write_atomically
 from afterbert.base.tree import Node, override
 from afterbert.cli.terminal import console, safe
-from afterbert.downstream.mix import Mix
-from afterbert.objectives._blending import Blend
+from afterbert.downstream.finetuning.mix import Mix
 from afterbert.objectives.mixture import MixedPlan
+from afterbert.objectives.parts.blending import Blend
 from afterbert.pretext.pairings import Plan
-from afterbert.recipes.pretraining import plan_of
 from afterbert.recipes.recipe import Recipe
-from afterbert.text.mixture import MixtureStore, mix_stores, open_store
-from afterbert.text.store import Store
+from afterbert.text.token_store.mixture import MixtureStore, mix_stores, open_store
+from afterbert.text.token_store.store import Store
 from afterbert.training.feed import Feed
+from afterbert.workflows.pretraining import plan_of
 
 
 def say_mix(mix: Mix, title: str, *, what: str = "task") -> None:

@@ -15,23 +15,23 @@ from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
 from afterbert.cli.mixes import is_store, mixing_of, stores_together, tell_mix
 from afterbert.cli.preparing import prepare_with_bar
-from afterbert.cli.runs import run_folder_for
 from afterbert.cli.terminal import console, safe
 from afterbert.cli.watch import Watch
 from afterbert.interop.importing import Imported, import_folder
 from afterbert.probes.figure import Figure
-from afterbert.recipes.fitting import Choice, fit, measured_choice
-from afterbert.recipes.pretraining import Pretrained, pretrain, told_languages
 from afterbert.recipes.recipe import Resolved, resolve, sizes_of
-from afterbert.recipes.without_training import Closing
 from afterbert.report import write_report
 from afterbert.text.from_paths import sources_for
-from afterbert.text.mixture import open_store
 from afterbert.text.sources import Source
-from afterbert.text.store import Store
+from afterbert.text.token_store.mixture import open_store
+from afterbert.text.token_store.store import Store
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.tokenizers.pretrained import Pretrained as PretrainedTokenizer
-from afterbert.training.processes import Alone, Processes
+from afterbert.training.distribution.processes import Alone, Processes
+from afterbert.workflows.closing import Closing
+from afterbert.workflows.fitting import Choice, fit, measured_choice
+from afterbert.workflows.pretraining import Pretrained, pretrain, told_languages
+from afterbert.workflows.run_folders import run_folder_for
 
 
 @dataclass(frozen=True)

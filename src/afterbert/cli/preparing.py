@@ -12,12 +12,12 @@ from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.plugins import name_of, names
 from afterbert.base.tree import Node
 from afterbert.cli.terminal import bar, console, safe
-from afterbert.text.joining import merge_shards
 from afterbert.text.planes import Plane
-from afterbert.text.prepare import add_plane, make_tokenizer, prepare
-from afterbert.text.shards import Shard, prepare_shard
 from afterbert.text.sources import Source
-from afterbert.text.store import Store
+from afterbert.text.token_store.joining import merge_shards
+from afterbert.text.token_store.prepare import add_plane, make_tokenizer, prepare
+from afterbert.text.token_store.shards import Shard, prepare_shard
+from afterbert.text.token_store.store import Store
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.tokenizers.pretrained import Pretrained as PretrainedTokenizer
 

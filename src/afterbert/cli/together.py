@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 
 from afterbert.cli.terminal import console
-from afterbert.training.distributed import device_of, joined, timeout_from
-from afterbert.training.launch import launched
-from afterbert.training.processes import Alone, Processes
+from afterbert.training.distribution.distributed import device_of, joined, timeout_from
+from afterbert.training.distribution.launch import launched
+from afterbert.training.distribution.processes import Alone, Processes
 
 
 def together(work: Callable[[Processes, torch.device], int]) -> int:

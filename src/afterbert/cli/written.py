@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from afterbert.base.errors import UserError
 from afterbert.cli.terminal import console, safe
-from afterbert.downstream.author import Author
-from afterbert.downstream.generation import Generation
+from afterbert.downstream.posing.generation import Generation
+from afterbert.downstream.zero_shot.text_generation import Author
 
 
 def print_texts(

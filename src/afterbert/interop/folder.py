@@ -16,7 +16,7 @@ from afterbert.base.runs import write_atomically
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Family, family_for
 from afterbert.interop.own import Own
-from afterbert.interop.strangers import digests_as_metadata, read_json, tokenizer_size
+from afterbert.interop.untrusted_files import digests_as_metadata, read_json, tokenizer_size
 from afterbert.interop.weight_file import write_weights
 from afterbert.interop.written_out import multiply_out, without_factorization
 from afterbert.models import Architecture

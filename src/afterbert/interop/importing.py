@@ -15,7 +15,7 @@ from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, family_named, model_types
 from afterbert.interop.hub import locate
 from afterbert.interop.own import Own
-from afterbert.interop.strangers import TensorFiles, check_pieces, read_config, tokenizer_size
+from afterbert.interop.untrusted_files import TensorFiles, check_pieces, read_config, tokenizer_size
 from afterbert.interop.weights import Weight
 from afterbert.models import Architecture
 from afterbert.nn.heads import LMHeadModule

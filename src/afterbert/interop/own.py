@@ -17,7 +17,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.tree import Node
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, ids_of
-from afterbert.interop.strangers import check_sizes
+from afterbert.interop.untrusted_files import check_sizes
 from afterbert.interop.weights import Weight
 from afterbert.models import Architecture
 from afterbert.models.encoder_decoder import EncoderDecoder

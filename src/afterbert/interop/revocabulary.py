@@ -13,7 +13,7 @@ from torch import Tensor
 from afterbert.base.errors import UserError
 from afterbert.interop.importing import Imported
 from afterbert.interop.reading import hidden_states
-from afterbert.text.vocabulary_change import Change, mean_rows
+from afterbert.text.pieces.vocabulary_change import Change, mean_rows
 
 #: Tensors with a row for each piece.
 _ROWS = ("embeddings.token.weight", "bias", "decoder.weight")

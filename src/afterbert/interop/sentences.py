@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from afterbert.base.errors import UserError
 from afterbert.base.runs import write_atomically
 from afterbert.interop.reading import hidden_states
-from afterbert.interop.strangers import read_json
+from afterbert.interop.untrusted_files import read_json
 from afterbert.models import Architecture
 from afterbert.models.encoder_decoder import EncoderDecoder
 

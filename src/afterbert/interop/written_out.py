@@ -13,7 +13,7 @@ from torch import Tensor
 
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Family
-from afterbert.interop.strangers import read_json
+from afterbert.interop.untrusted_files import read_json
 from afterbert.models import Architecture
 from afterbert.nn.position_embeddings.learned import Learned
 from afterbert.nn.position_embeddings.none import NoPositionEmbedding

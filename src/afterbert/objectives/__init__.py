@@ -16,7 +16,7 @@ from afterbert.base.plugins import name_of
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture
 from afterbert.pretext.pairings import Plan
-from afterbert.text.store import Split
+from afterbert.text.token_store.store import Split
 
 #: Heads that a saved model may hold beside its backbone, under the names that `interop` gives them.
 SAVED_HEADS = ("lm_head", "pooler", "pair_head", "detection_head")

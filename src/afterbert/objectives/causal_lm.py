@@ -13,8 +13,8 @@ from afterbert.base.plugins import name_of
 from afterbert.models import Architecture
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder import Encoder
-from afterbert.objectives._next_piece import NextPieceObjective
-from afterbert.objectives._questions import check_answers
+from afterbert.objectives.parts.next_piece import NextPieceObjective
+from afterbert.objectives.parts.questions import check_answers
 from afterbert.pretext.posed import InPlace
 
 

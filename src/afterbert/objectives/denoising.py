@@ -25,16 +25,16 @@ from afterbert.models.encoder import Encoder
 from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.nn.places import at_places
 from afterbert.objectives import Batch, ObjectiveModule
-from afterbert.objectives._arrays import input_arrays, stack_inputs, width_of
-from afterbert.objectives._bias_start import BiasStart, start_bias
-from afterbert.objectives._language_model import LanguageModel
-from afterbert.objectives._posing import PretextObjective
-from afterbert.objectives._questions import check_answers
-from afterbert.objectives._scores import right
-from afterbert.objectives._written import behind, shifted, shifted_in_place
+from afterbert.objectives.parts.arrays import input_arrays, stack_inputs, width_of
+from afterbert.objectives.parts.bias_start import BiasStart, start_bias
+from afterbert.objectives.parts.language_model import LanguageModel
+from afterbert.objectives.parts.posing import PretextObjective
+from afterbert.objectives.parts.questions import check_answers
+from afterbert.objectives.parts.scores import right
+from afterbert.objectives.parts.written import behind, shifted, shifted_in_place
 from afterbert.pretext.pairings import Plan
 from afterbert.pretext.posed import Posed, WrittenText
-from afterbert.text.store import Split
+from afterbert.text.token_store.store import Split
 
 
 @dataclass(frozen=True)

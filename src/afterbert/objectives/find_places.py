@@ -21,11 +21,11 @@ from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
 from afterbert.objectives import Batch, ObjectiveModule
-from afterbert.objectives._arrays import asked_arrays, input_arrays, stack_inputs, width_of
-from afterbert.objectives._detection import DetectionHead
-from afterbert.objectives._posing import PretextObjective
-from afterbert.objectives._questions import check_answers, names_of
-from afterbert.objectives._scores import right, summed_binary, summed_cross_entropy
+from afterbert.objectives.heads.detection import DetectionHead
+from afterbert.objectives.parts.arrays import asked_arrays, input_arrays, stack_inputs, width_of
+from afterbert.objectives.parts.posing import PretextObjective
+from afterbert.objectives.parts.questions import check_answers, names_of
+from afterbert.objectives.parts.scores import right, summed_binary, summed_cross_entropy
 from afterbert.pretext.posed import Places, Pointers, Posed
 
 

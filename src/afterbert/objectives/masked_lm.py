@@ -25,15 +25,15 @@ from afterbert.models.encoder import Encoder
 from afterbert.nn.embeddings import table_of
 from afterbert.nn.heads import Pooler
 from afterbert.objectives import Batch, ObjectiveModule
-from afterbert.objectives._arrays import asked_arrays, input_arrays, width_of
-from afterbert.objectives._bias_start import BiasStart, start_bias
-from afterbert.objectives._boundary import Boundary, BoundaryHead
-from afterbert.objectives._language_model import LanguageModel
-from afterbert.objectives._posing import PretextObjective
-from afterbert.objectives._questions import check_answers, names_of
-from afterbert.objectives._scores import right, summed_cross_entropy
+from afterbert.objectives.heads.boundary import Boundary, BoundaryHead
+from afterbert.objectives.parts.arrays import asked_arrays, input_arrays, width_of
+from afterbert.objectives.parts.bias_start import BiasStart, start_bias
+from afterbert.objectives.parts.language_model import LanguageModel
+from afterbert.objectives.parts.posing import PretextObjective
+from afterbert.objectives.parts.questions import check_answers, names_of
+from afterbert.objectives.parts.scores import right, summed_cross_entropy
 from afterbert.pretext.posed import InPlace, Posed, RowLabels
-from afterbert.text.store import Split
+from afterbert.text.token_store.store import Split
 
 _FIRST_SEGMENT = {"full": 0, "causal": 2, "reverse": 3, "prefix": 4}
 

@@ -24,9 +24,9 @@ from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture
 from afterbert.objectives import Batch, Objective, ObjectiveModule
-from afterbert.objectives._posing import check_stages, with_ponder_cost
+from afterbert.objectives.parts.posing import check_stages, with_ponder_cost
 from afterbert.pretext.pairings import Plan
-from afterbert.text.store import Split
+from afterbert.text.token_store.store import Split
 
 
 @dataclass(frozen=True)

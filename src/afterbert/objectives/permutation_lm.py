@@ -22,15 +22,15 @@ from afterbert.models import Architecture
 from afterbert.models.permutation import Permutation
 from afterbert.nn.places import at_places
 from afterbert.objectives import Batch, ObjectiveModule
-from afterbert.objectives._arrays import input_arrays, stack_inputs, width_of
-from afterbert.objectives._backwards import BothWays, turned
-from afterbert.objectives._bias_start import BiasStart, start_bias
-from afterbert.objectives._posing import PretextObjective
-from afterbert.objectives._questions import check_answers
-from afterbert.objectives._scores import right
+from afterbert.objectives.parts.arrays import input_arrays, stack_inputs, width_of
+from afterbert.objectives.parts.backwards import BothWays, turned
+from afterbert.objectives.parts.bias_start import BiasStart, start_bias
+from afterbert.objectives.parts.posing import PretextObjective
+from afterbert.objectives.parts.questions import check_answers
+from afterbert.objectives.parts.scores import right
 from afterbert.pretext.pairings import Plan
 from afterbert.pretext.posed import InPlace, Posed
-from afterbert.text.store import Split
+from afterbert.text.token_store.store import Split
 
 _NEEDS_ORDER = (
     "model.mem_len needs rows that go on from batch to batch; set training.order to contiguous, or "

@@ -25,15 +25,15 @@ from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
 from afterbert.nn.embeddings import table_of
 from afterbert.objectives import Batch, ObjectiveModule
-from afterbert.objectives._arrays import asked_arrays, input_arrays, stack_inputs, width_of
-from afterbert.objectives._bias_start import BiasStart, start_bias
-from afterbert.objectives._detection import Corrupted, Detector, IsReplaced, WhichPiece, WhichPieceOrThis
-from afterbert.objectives._posing import PretextObjective, check_stages
-from afterbert.objectives._questions import check_answers
-from afterbert.objectives._sampling import sampled, sampling_noise
-from afterbert.objectives._scores import right, summed_cross_entropy
+from afterbert.objectives.heads.detection import Corrupted, Detector, IsReplaced, WhichPiece, WhichPieceOrThis
+from afterbert.objectives.parts.arrays import asked_arrays, input_arrays, stack_inputs, width_of
+from afterbert.objectives.parts.bias_start import BiasStart, start_bias
+from afterbert.objectives.parts.posing import PretextObjective, check_stages
+from afterbert.objectives.parts.questions import check_answers
+from afterbert.objectives.parts.sampling import sampled, sampling_noise
+from afterbert.objectives.parts.scores import right, summed_cross_entropy
 from afterbert.pretext.posed import InPlace, Posed
-from afterbert.text.store import Split
+from afterbert.text.token_store.store import Split
 
 Asks = Literal["replaced_everywhere", "replaced_where_chosen", "pieces_where_chosen", "pieces_everywhere"]
 _SHARED = ("position", "segment", "language", "norm")  # beside the table of pieces

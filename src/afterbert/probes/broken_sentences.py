@@ -21,7 +21,7 @@ from afterbert.base.vocabulary import Vocabulary
 from afterbert.probes.figure import Figure
 from afterbert.probes.minimal_pairs import MinimalPairs, Predict, Preferences
 from afterbert.probes.readings import Frame, Pieces
-from afterbert.text.store import Split
+from afterbert.text.token_store.store import Split
 
 _SEED = 20_181_113
 # So many ranks away, at most, is "about as frequent".

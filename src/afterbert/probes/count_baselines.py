@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from afterbert.text.store import Split
+from afterbert.text.token_store.store import Split
 
 
 @dataclass(frozen=True)

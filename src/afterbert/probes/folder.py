@@ -16,7 +16,7 @@ from afterbert.models.encoder import Encoder
 from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.heads import LMHeadModule
 from afterbert.nn.visibility import PaddedVisibility
-from afterbert.text.tokenizer import Tokenizer
+from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.tokenizers.pretrained import Pretrained
 
 

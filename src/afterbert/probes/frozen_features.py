@@ -23,7 +23,7 @@ from afterbert.models.decoder import Decoder
 from afterbert.models.encoder_decoder import EncoderDecoderModule
 from afterbert.models.permutation import PermutationModule
 from afterbert.nn.visibility import PaddedVisibility
-from afterbert.text.tokenizer import Tokenizer
+from afterbert.text.pieces.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from afterbert.base.noise import Noise
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.objectives import Objective, ObjectiveModule
-from afterbert.text.store import Split
+from afterbert.text.token_store.store import Split
 
 _SEED = 20_190_811
 

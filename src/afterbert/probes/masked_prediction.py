@@ -31,7 +31,7 @@ from afterbert.pretext.posed import InPlace, Posed
 from afterbert.pretext.selections.fixed_count import FixedCount
 from afterbert.pretext.task import Pretext
 from afterbert.probes.count_baselines import CountBaselines
-from afterbert.text.store import Split
+from afterbert.text.token_store.store import Split
 
 # One seed for all evaluations for ever: changing it makes figures incomparable.
 _SEED = 20_190_811

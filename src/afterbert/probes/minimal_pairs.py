@@ -17,7 +17,7 @@ from torch import Tensor
 
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.probes.readings import Frame, Pieces, Question, Reading, question
-from afterbert.text.tokenizer import Tokenizer
+from afterbert.text.pieces.tokenizer import Tokenizer
 
 Predict = Callable[[Mapping[str, Tensor]], Tensor]
 

@@ -7,7 +7,7 @@ import unicodedata
 
 import numpy as np
 
-from afterbert.text.tokenizer import Tokenizer
+from afterbert.text.pieces.tokenizer import Tokenizer
 
 
 def piece_texts(tokenizer: Tokenizer) -> list[str]:

@@ -17,7 +17,7 @@ from afterbert.models.encoder_decoder import EncoderDecoderModule
 from afterbert.models.permutation import PermutationModule
 from afterbert.nn.visibility import PaddedVisibility
 from afterbert.probes.readings import Reading, reading_of
-from afterbert.text.tokenizer import Tokenizer
+from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.tokenizers.pretrained import Pretrained
 
 

@@ -25,7 +25,7 @@ from afterbert.models.decoder import Decoder
 from afterbert.models.encoder import Encoder
 from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.models.permutation import Permutation
-from afterbert.text.tokenizer import Tokenizer
+from afterbert.text.pieces.tokenizer import Tokenizer
 
 Reading = Literal[
     "masked",

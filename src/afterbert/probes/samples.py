@@ -15,7 +15,7 @@ from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.posed import Posed
 from afterbert.probes.picture import actions_of
-from afterbert.text.store import Split
+from afterbert.text.token_store.store import Split
 
 
 @dataclass(frozen=True)

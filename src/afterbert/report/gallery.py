@@ -12,10 +12,10 @@ from pydantic import TypeAdapter
 from afterbert.base.errors import UserError
 from afterbert.base.runs import write_atomically
 from afterbert.probes.picture import Cell
-from afterbert.recipes.gallery import Exhibit, plain
 from afterbert.report.pages import render
 from afterbert.report.run_record import Gallery, ShownTask
 from afterbert.report.samples import Action, Word
+from afterbert.workflows.gallery import Exhibit, plain
 
 _ACTIONS: dict[str, Action] = {
     "": "",

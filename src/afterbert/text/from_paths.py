@@ -9,7 +9,7 @@ from typing import Any
 
 from afterbert.base import plugins
 from afterbert.base.errors import UserError, did_you_mean
-from afterbert.text import streams
+from afterbert.text.files import streams
 from afterbert.text.sources import Source
 from afterbert.text.sources._making import check_options, kind_of, kinds_by_extension, make, options_of
 from afterbert.text.sources.folder import Folder

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from afterbert.text.documents import Document, Tally
-from afterbert.text.policy import Policy
+from afterbert.text.files.documents import Document, Tally
+from afterbert.text.files.policy import Policy
 from afterbert.text.sources import Source
 
 _PART_BYTES = 64_000_000

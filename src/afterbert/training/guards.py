@@ -16,9 +16,9 @@ import torch
 from torch import nn
 
 from afterbert.base.errors import UserError
-from afterbert.training import tensor_file
+from afterbert.training.checkpoints import tensor_file
 from afterbert.training.config import Training
-from afterbert.training.processes import Processes
+from afterbert.training.distribution.processes import Processes
 from afterbert.training.progress import SPIKE_WINDOW, Progress
 from afterbert.training.stepper import Fitted
 

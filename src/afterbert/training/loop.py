@@ -17,23 +17,23 @@ import torch
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder, State
 from afterbert.objectives import ObjectiveModule
-from afterbert.training import course as courses
-from afterbert.training import generators, snapshot
-from afterbert.training.ahead import Ahead
-from afterbert.training.checkpoint import Saved, SaveError
+from afterbert.training import run_length as courses
+from afterbert.training.checkpoints import generators, snapshot
+from afterbert.training.checkpoints.checkpoint import Saved, SaveError
+from afterbert.training.checkpoints.checkpointing import Keeper
 from afterbert.training.clock import Clock
 from afterbert.training.config import Training
-from afterbert.training.course import Course, Timing
+from afterbert.training.distribution.parallel import Parallel
+from afterbert.training.distribution.processes import Processes
 from afterbert.training.feed import Feed
 from afterbert.training.guards import judge
 from afterbert.training.interrupts import Interrupted, Interrupts
-from afterbert.training.journal import Journal
-from afterbert.training.keeper import Keeper
+from afterbert.training.log import Journal
 from afterbert.training.observers import Enough
-from afterbert.training.parallel import Parallel
 from afterbert.training.precision import Precision, choose
-from afterbert.training.processes import Processes
+from afterbert.training.prefetch import Ahead
 from afterbert.training.progress import Progress
+from afterbert.training.run_length import Course, Timing
 from afterbert.training.stepper import Fitted, Stepper
 
 Evaluate = Callable[[ObjectiveModule, int], Mapping[str, float]]

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from afterbert.objectives import Batch
-from afterbert.training import snapshot
-from afterbert.training.parallel import Parallel
-from afterbert.training.pieces import in_one
+from afterbert.training.checkpoints import snapshot
+from afterbert.training.distribution.parallel import Parallel
+from afterbert.training.distribution.pieces import in_one
+from afterbert.training.distribution.processes import Processes
 from afterbert.training.precision import Precision
-from afterbert.training.processes import Processes
 
 
 @dataclass(frozen=True)

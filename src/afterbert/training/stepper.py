@@ -9,13 +9,13 @@ import torch
 
 from afterbert.base.errors import UserError
 from afterbert.objectives import Batch
-from afterbert.training import snapshot
+from afterbert.training.checkpoints import snapshot
+from afterbert.training.checkpoints.generators import Generators
 from afterbert.training.config import Training
+from afterbert.training.distribution.parallel import Parallel
+from afterbert.training.distribution.processes import Processes
 from afterbert.training.feed import Feed
-from afterbert.training.generators import Generators
-from afterbert.training.parallel import Parallel
 from afterbert.training.precision import Precision
-from afterbert.training.processes import Processes
 from afterbert.training.step import Gradient, gradient
 
 

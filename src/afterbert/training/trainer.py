@@ -14,17 +14,17 @@ import torch
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
 from afterbert.objectives import ObjectiveModule
-from afterbert.training.checkpoint import Checkpoints
+from afterbert.training.checkpoints.checkpoint import Checkpoints
+from afterbert.training.checkpoints.checkpointing import Keeper
+from afterbert.training.checkpoints.identity import Identity
 from afterbert.training.config import Training
+from afterbert.training.distribution.parallel import Parallel, Replicas, Single
+from afterbert.training.distribution.processes import Alone, Processes, ProcessLost
 from afterbert.training.feed import Feed
-from afterbert.training.identity import Identity
 from afterbert.training.interrupts import Interrupts
-from afterbert.training.journal import Journal
-from afterbert.training.keeper import Keeper
+from afterbert.training.log import Journal
 from afterbert.training.loop import Evaluate, Loop, Outcome
 from afterbert.training.observers import Observer
-from afterbert.training.parallel import Parallel, Replicas, Single
-from afterbert.training.processes import Alone, Processes, ProcessLost
 
 
 def train(
@@ -119,7 +119,7 @@ def _parallel(
         return Single(module)
     if training.parallel == "ddp":
         return Replicas(module)
-    from afterbert.training.shards import Shards  # imports much that few runs need
+    from afterbert.training.distribution.shards import Shards  # imports much that few runs need
 
     return Shards(module, device=device, processes=processes)
 

@@ -42,10 +42,10 @@ def adapt_vocabulary(
     from typing import cast, get_args
 
     from afterbert.base.errors import UserError, did_you_mean
-    from afterbert.cli.adapting import How, Units, adapt
     from afterbert.cli.preparing import tokenizer_from
     from afterbert.cli.terminal import console, safe
     from afterbert.text.from_paths import sources_for
+    from afterbert.workflows.vocabulary_adaptation import How, Units, adapt
 
     if how not in get_args(How):
         raise UserError(f"--how '{how}' is not known; {did_you_mean(how, list(get_args(How)))}")

@@ -30,10 +30,10 @@ def demo(
 
     from afterbert.base.budget import Budget
     from afterbert.cli.pipeline import Request, resolve, store_for, train_and_report
-    from afterbert.cli.runs import run_folder_for
     from afterbert.cli.terminal import console
     from afterbert.cli.tour import print_next_steps, print_samples
     from afterbert.text.sources.python_docs import PythonDocs
+    from afterbert.workflows.run_folders import run_folder_for
 
     console.print(
         "[bold]afterbert demo[/bold]: a masked language model from the documentation this Python carries"

@@ -47,7 +47,7 @@ def doctor(
     if prove_resume is None:
         _refuse_proof_options(context, settings)
         return _check_up()
-    from afterbert.cli.proving import prove_and_print
+    from afterbert.cli.resume_proof import prove_and_print
 
     return prove_and_print(
         prove_resume,

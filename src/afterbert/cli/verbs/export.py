@@ -33,13 +33,13 @@ def export(
     Example: `afterbert export runs/laptop-tiny-1a2b3c4d my-model --sentences mean`
     """
     from afterbert.base.errors import UserError
-    from afterbert.cli.exporting import Exportable
     from afterbert.cli.preparing import named
     from afterbert.cli.terminal import console
     from afterbert.interop.folder import write_tokenizer
     from afterbert.interop.onnx import export_onnx
     from afterbert.interop.sentences import Sentences
     from afterbert.interop.written_out import export_notes, heads_left_out
+    from afterbert.workflows.exporting import Exportable
 
     if (onnx and (own or family or sentences)) or (own and family):
         raise UserError("--onnx, --own and --family each say how to write the model; give one of them")

@@ -21,9 +21,9 @@ def fill(
     """
     from rich.table import Table
 
-    from afterbert.cli.runs import newest_model
     from afterbert.cli.terminal import console, safe
     from afterbert.probes.folder import MaskedModel
+    from afterbert.workflows.run_folders import newest_model
 
     loaded = MaskedModel.load(model or newest_model())
     for note in loaded.notes:

@@ -153,8 +153,8 @@ def finetune(
 
     `afterbert finetune -m MODEL -t reviews:reviews.csv --columns text=review,label=3 --from-scratch`
     """
+    from afterbert.cli.finetuning import Request, fine_tune
     from afterbert.cli.options import settings_only
-    from afterbert.cli.tasking import Request, fine_tune
 
     given = {
         "budget": budget,

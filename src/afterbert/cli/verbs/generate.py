@@ -48,9 +48,9 @@ def generate(
     from afterbert.base.config import build
     from afterbert.base.errors import UserError
     from afterbert.base.tree import Node
-    from afterbert.cli.runs import newest_model
     from afterbert.cli.written import print_texts
-    from afterbert.downstream.generation import Generation
+    from afterbert.downstream.posing.generation import Generation
+    from afterbert.workflows.run_folders import newest_model
 
     for option, value in (("--num-beams", num_beams), ("--length-penalty", length_penalty)):
         if value is not None and method != "beam":

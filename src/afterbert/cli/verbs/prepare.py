@@ -109,9 +109,9 @@ def prepare(
         prepare_with_bar,
         tokenizer_from,
     )
+    from afterbert.text.files.policy import Policy
     from afterbert.text.from_paths import piece_recipe_of, sources_for
-    from afterbert.text.policy import Policy
-    from afterbert.text.shards import Shard
+    from afterbert.text.token_store.shards import Shard
 
     if merge:
         given = set(given_options(context)) - {"texts", "out", "merge"}

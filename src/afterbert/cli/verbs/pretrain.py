@@ -73,7 +73,7 @@ def pretrain(
     """
     from afterbert.cli.pipeline import Request, run_pretraining
     from afterbert.cli.together import together
-    from afterbert.recipes.without_training import Closing
+    from afterbert.workflows.closing import Closing
 
     def request() -> Request:
         plain, overrides = split_arguments([*(texts or ()), *context.args], own_options(context))

@@ -57,8 +57,8 @@ def score(
     `afterbert score runs/laptop-tiny-1a2b3c4d --task sst2:data/sst2 --probe --probe.layer 1`
     """
     from afterbert.base.errors import UserError
-    from afterbert.cli.cueing import score_by_cue, score_by_probe
-    from afterbert.cli.tasking import score_pairs, score_task
+    from afterbert.cli.finetuning import score_pairs, score_task
+    from afterbert.cli.zero_shot import score_by_cue, score_by_probe
 
     settings = settings_only(context)
     if (task is None) == (pairs is None):

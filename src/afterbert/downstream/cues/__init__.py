@@ -10,9 +10,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from afterbert.downstream.author import Author
 from afterbert.downstream.example import Example
 from afterbert.downstream.tasks import Task
+from afterbert.downstream.zero_shot.text_generation import Author
 
 
 class Cue(ABC):

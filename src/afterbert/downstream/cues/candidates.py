@@ -15,13 +15,13 @@ import numpy as np
 from pydantic import Field
 
 from afterbert.base.errors import UserError
-from afterbert.downstream.author import Author
 from afterbert.downstream.cues import Cue
 from afterbert.downstream.example import Example
-from afterbert.downstream.likelihood import log_chances
 from afterbert.downstream.tasks import Task, labels_of
 from afterbert.downstream.tasks.pair_classification import PairClassification
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification
+from afterbert.downstream.zero_shot.likelihood import log_chances
+from afterbert.downstream.zero_shot.text_generation import Author
 
 
 @dataclass(frozen=True)

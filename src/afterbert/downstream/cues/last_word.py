@@ -15,13 +15,13 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from afterbert.downstream.author import Author
 from afterbert.downstream.cues import Cue
 from afterbert.downstream.example import Example
-from afterbert.downstream.generation import Generation
-from afterbert.downstream.likelihood import log_chances
+from afterbert.downstream.posing.generation import Generation
 from afterbert.downstream.tasks import Task
 from afterbert.downstream.tasks.text_to_text import TextToText
+from afterbert.downstream.zero_shot.likelihood import log_chances
+from afterbert.downstream.zero_shot.text_generation import Author
 
 
 @dataclass(frozen=True)

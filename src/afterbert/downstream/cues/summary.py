@@ -12,12 +12,12 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from afterbert.downstream.author import Author
 from afterbert.downstream.cues import Cue, sentences
 from afterbert.downstream.example import Example
-from afterbert.downstream.generation import Generation
+from afterbert.downstream.posing.generation import Generation
 from afterbert.downstream.tasks import Task
 from afterbert.downstream.tasks.text_to_text import TextToText
+from afterbert.downstream.zero_shot.text_generation import Author
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from afterbert.downstream.author import Author
 from afterbert.downstream.cues import Cue
 from afterbert.downstream.example import Example
-from afterbert.downstream.likelihood import log_chances
 from afterbert.downstream.tasks import Task
 from afterbert.downstream.tasks.multiple_choice import MultipleChoice
+from afterbert.downstream.zero_shot.likelihood import log_chances
+from afterbert.downstream.zero_shot.text_generation import Author
 
 
 @dataclass(frozen=True)

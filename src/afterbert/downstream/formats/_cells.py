@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from afterbert.base.errors import UserError
-from afterbert.downstream.columns import KNOWN_NAMES, is_number
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Table
+from afterbert.downstream.reading.columns import KNOWN_NAMES, is_number
 
 _LOOKED_AT = 2000
 

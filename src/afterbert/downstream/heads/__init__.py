@@ -10,10 +10,10 @@ import numpy as np
 from torch import Tensor, nn
 
 from afterbert.downstream import tasks
-from afterbert.downstream.backbone import Model, Summary
-from afterbert.downstream.codec import Codec
 from afterbert.downstream.example import Example
-from afterbert.downstream.prepared import Prepared
+from afterbert.downstream.posing.backbone import Model, Summary
+from afterbert.downstream.posing.formatting import Codec
+from afterbert.downstream.posing.prepared import Prepared
 from afterbert.downstream.tasks import Task, labels_of
 
 

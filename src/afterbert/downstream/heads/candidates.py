@@ -18,12 +18,12 @@ from torch import Tensor, nn
 
 from afterbert.base.rows import starts_of
 from afterbert.downstream import tasks
-from afterbert.downstream.backbone import Model, Summary, summarized, summary_places
-from afterbert.downstream.codec import Codec
 from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule
 from afterbert.downstream.heads.pooled import text_rows
-from afterbert.downstream.prepared import Prepared
+from afterbert.downstream.posing.backbone import Model, Summary, summarized, summary_places
+from afterbert.downstream.posing.formatting import Codec
+from afterbert.downstream.posing.prepared import Prepared
 from afterbert.downstream.tasks import Task
 from afterbert.nn.dropout import dropout
 

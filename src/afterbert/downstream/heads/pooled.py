@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from afterbert.downstream import tasks
-from afterbert.downstream.backbone import Model, Summary, summarized, summary_places
-from afterbert.downstream.codec import Codec, Stretches
 from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule, label_numbers
-from afterbert.downstream.prepared import Prepared, one_row_each
+from afterbert.downstream.posing.backbone import Model, Summary, summarized, summary_places
+from afterbert.downstream.posing.formatting import Codec, Stretches
+from afterbert.downstream.posing.prepared import Prepared, one_row_each
 from afterbert.downstream.tasks import Task, labels_of
 from afterbert.downstream.tasks.regression import Regression
 from afterbert.nn.activations import ACTIVATIONS, Activation

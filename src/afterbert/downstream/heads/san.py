@@ -19,12 +19,12 @@ from torch.nn import functional as F
 
 from afterbert.base.errors import UserError
 from afterbert.downstream import tasks
-from afterbert.downstream.backbone import Model, Summary
-from afterbert.downstream.codec import Codec
 from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule
 from afterbert.downstream.heads.pooled import Pooled
-from afterbert.downstream.prepared import Prepared
+from afterbert.downstream.posing.backbone import Model, Summary
+from afterbert.downstream.posing.formatting import Codec
+from afterbert.downstream.posing.prepared import Prepared
 from afterbert.downstream.tasks import Task, labels_of
 from afterbert.nn.dropout import dropout
 

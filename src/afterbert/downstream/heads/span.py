@@ -18,13 +18,13 @@ from torch.nn import functional as F
 from afterbert.base.errors import UserError
 from afterbert.base.rows import Rows, ranges
 from afterbert.downstream import tasks
-from afterbert.downstream.backbone import Model, Summary
-from afterbert.downstream.codec import Codec, Stretches
 from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule
-from afterbert.downstream.prepared import Prepared, one_row_each
+from afterbert.downstream.posing.backbone import Model, Summary
+from afterbert.downstream.posing.formatting import Codec, Stretches
+from afterbert.downstream.posing.prepared import Prepared, one_row_each
 from afterbert.downstream.tasks import Task
-from afterbert.text.encoding import Encoded
+from afterbert.text.pieces.encoding import Encoded
 
 
 @dataclass(frozen=True)

@@ -19,18 +19,18 @@ from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.plugins import name_of
 from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.downstream import tasks
-from afterbert.downstream.backbone import Model, Summary
-from afterbert.downstream.codec import Codec, Stretches
 from afterbert.downstream.example import Example
-from afterbert.downstream.generation import Generation
 from afterbert.downstream.heads import Head, HeadModule
 from afterbert.downstream.heads._t5_formats import FORMATS, format_of
-from afterbert.downstream.prepared import Prepared, one_row_each
+from afterbert.downstream.posing.backbone import Model, Summary
+from afterbert.downstream.posing.formatting import Codec, Stretches
+from afterbert.downstream.posing.generation import Generation
+from afterbert.downstream.posing.prepared import Prepared, one_row_each
+from afterbert.downstream.posing.writing import Start, ToWrite, Writer, end_of, usual_start
 from afterbert.downstream.tasks import Task, labels_of
-from afterbert.downstream.writing import Start, ToWrite, Writer, end_of, usual_start
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder_decoder import EncoderDecoder
-from afterbert.objectives._scores import summed_cross_entropy
+from afterbert.objectives.parts.scores import summed_cross_entropy
 
 
 @dataclass(frozen=True)

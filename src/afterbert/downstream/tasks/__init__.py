@@ -7,10 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from afterbert.downstream import columns as columns_of
 from afterbert.downstream.example import Baseline, Example, Findings
 from afterbert.downstream.formats import Table
 from afterbert.downstream.metrics import Metric
+from afterbert.downstream.reading import columns as columns_of
 
 Head = Literal["pooled", "score", "ranking", "token", "span", "choice", "text", "likelihood"]
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 from afterbert.base.errors import UserError
-from afterbert.downstream.columns import is_number, profile
 from afterbert.downstream.example import Baseline, Example, Findings
 from afterbert.downstream.formats import Table
 from afterbert.downstream.metrics import Metric
 from afterbert.downstream.metrics.accuracy import Accuracy
 from afterbert.downstream.metrics.f1 import F1
 from afterbert.downstream.metrics.matthews import Matthews
+from afterbert.downstream.reading.columns import is_number, profile
 from afterbert.downstream.tasks import Head, Labelled
 
 # How data sets write "nobody knows": empty, SNLI's `-`, CoNLL's `_`.

@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 import xxhash
 
 from afterbert.base.errors import UserError
-from afterbert.downstream.columns import is_number
 from afterbert.downstream.example import Baseline, Example, Findings
 from afterbert.downstream.formats import Table
 from afterbert.downstream.metrics import Metric
 from afterbert.downstream.metrics.first_relevant import FirstRelevant
 from afterbert.downstream.metrics.reciprocal_rank import ReciprocalRank
+from afterbert.downstream.reading.columns import is_number
 from afterbert.downstream.tasks import Head, Task
 from afterbert.downstream.tasks._classes import class_label, read_place
 

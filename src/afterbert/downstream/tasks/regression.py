@@ -10,13 +10,13 @@ import numpy as np
 from pydantic import Field
 
 from afterbert.base.errors import UserError
-from afterbert.downstream.columns import find, is_number, profile
 from afterbert.downstream.example import Baseline, Example, Findings
 from afterbert.downstream.formats import Table
 from afterbert.downstream.metrics import Metric
 from afterbert.downstream.metrics.pearson import Pearson
 from afterbert.downstream.metrics.spearman import Spearman
 from afterbert.downstream.metrics.squared_error import SquaredError
+from afterbert.downstream.reading.columns import find, is_number, profile
 from afterbert.downstream.tasks import Head, Task
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.text.store import Split
+from afterbert.text.token_store.store import Split
 
 
 class Plan(ABC):

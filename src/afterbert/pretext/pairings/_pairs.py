@@ -20,7 +20,7 @@ from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.pairings import Plan
 from afterbert.pretext.pairings._parts import NONE, Parts, assemble, row_keys
 from afterbert.pretext.pairings._sentences import chain, document_sentences
-from afterbert.text.store import Split
+from afterbert.text.token_store.store import Split
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 

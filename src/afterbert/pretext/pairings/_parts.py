@@ -11,7 +11,7 @@ import xxhash
 
 from afterbert.base.noise import mix
 from afterbert.base.rows import Planes, Rows, ranges, starts_of
-from afterbert.text.store import Split
+from afterbert.text.token_store.store import Split
 
 NONE = -1  # no special piece here
 

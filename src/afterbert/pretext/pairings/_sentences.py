@@ -13,7 +13,7 @@ from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.pairings import Plan
 from afterbert.pretext.pairings._parts import NONE, Parts, assemble, row_keys
-from afterbert.text.store import Split
+from afterbert.text.token_store.store import Split
 
 End = Literal["cls", "sep", "bos", "eos", "none"]
 

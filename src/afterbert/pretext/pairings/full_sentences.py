@@ -11,7 +11,7 @@ from afterbert.base.noise import Noise
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.pairings import Pairing, Plan
 from afterbert.pretext.pairings._sentences import End, Ends, SentencePlan, end_id, room_for
-from afterbert.text.store import Split
+from afterbert.text.token_store.store import Split
 
 
 @dataclass(frozen=True)

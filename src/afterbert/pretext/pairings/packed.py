@@ -18,7 +18,7 @@ from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.pairings import Pairing, Plan
 from afterbert.pretext.pairings._parts import NONE, Parts, assemble, row_keys
 from afterbert.pretext.pairings._sentences import End, end_id, room_for
-from afterbert.text.store import Split
+from afterbert.text.token_store.store import Split
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from afterbert.pretext.pairings._pairs import (
     short_targets,
 )
 from afterbert.pretext.pairings._sentences import room_for
-from afterbert.text.store import Split
+from afterbert.text.token_store.store import Split
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.pairings import Pairing, Plan
 from afterbert.pretext.pairings._pairs import Probability, chunks_of, foreign_texts, next_sentence_plan
 from afterbert.pretext.pairings._sentences import room_for
-from afterbert.text.store import Split
+from afterbert.text.token_store.store import Split
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,11 @@ import xxhash
 from pydantic import Field
 
 from afterbert.base.errors import UserError
-from afterbert.text.documents import Document
+from afterbert.text.files.documents import Document
 from afterbert.text.mining.runs import cohesion, freedom, most_usual, runs_of
 from afterbert.text.mining.stream import WordStream, stream_of
 from afterbert.text.planes.word_start import WordStart
-from afterbert.text.survey import Sample
+from afterbert.text.token_store.survey import Sample
 
 _SAMPLE_SEED = 2
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from afterbert.base.errors import UserError
 from afterbert.base.rows import starts_of
-from afterbert.text.characters import APOSTROPHE, HAN, HYPHEN, LETTER, UNSPACED
-from afterbert.text.encoding import Encoded
+from afterbert.text.pieces.characters import APOSTROPHE, HAN, HYPHEN, LETTER, UNSPACED
+from afterbert.text.pieces.encoding import Encoded
 from afterbert.text.planes._words import hashes_of
 from afterbert.text.planes.word_start import WordStart
 

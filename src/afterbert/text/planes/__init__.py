@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from afterbert.text.encoding import Encoded
+from afterbert.text.pieces.encoding import Encoded
 
 
 class Plane(ABC):

@@ -11,8 +11,8 @@ import numpy as np
 
 from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.rows import ranges
-from afterbert.text.characters import before_space
-from afterbert.text.encoding import Encoded
+from afterbert.text.pieces.characters import before_space
+from afterbert.text.pieces.encoding import Encoded
 from afterbert.text.planes import Plane
 from afterbert.text.planes._lists import PhraseList, read_list
 from afterbert.text.planes._matching import Matcher

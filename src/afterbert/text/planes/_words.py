@@ -10,8 +10,8 @@ import numpy as np
 
 from afterbert.base.noise import mix
 from afterbert.base.rows import starts_of
-from afterbert.text.characters import APOSTROPHE, HAN, HYPHEN, SPACE, kind_table
-from afterbert.text.encoding import Encoded
+from afterbert.text.pieces.characters import APOSTROPHE, HAN, HYPHEN, SPACE, kind_table
+from afterbert.text.pieces.encoding import Encoded
 from afterbert.text.planes.word_start import WordStart
 
 _LAST_CASED = 0x1E943  # Adlam; no letter behind it has two cases

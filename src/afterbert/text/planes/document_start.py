@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from afterbert.text.encoding import Encoded
+from afterbert.text.pieces.encoding import Encoded
 from afterbert.text.planes import Plane
 
 

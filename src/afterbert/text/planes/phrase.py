@@ -17,7 +17,7 @@ class Phrase(ListedUnits):
     """
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from afterbert.text.encoding import Encoder
+    >>> from afterbert.text.pieces.encoding import Encoder
     >>> from afterbert.text.tokenizers.wordpiece import WordPiece
     >>> path = Path(tempfile.mkdtemp()) / "phrases.txt"
     >>> _ = path.write_text("new york\\nnew york city\\n")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import sentencex
 
-from afterbert.text.characters import SPACE, before_space
-from afterbert.text.encoding import Encoded
+from afterbert.text.pieces.characters import SPACE, before_space
+from afterbert.text.pieces.encoding import Encoded
 from afterbert.text.planes import Plane
 
 

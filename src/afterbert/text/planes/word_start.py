@@ -27,7 +27,7 @@ import numpy as np
 
 from afterbert.base.errors import UserError
 from afterbert.base.rows import starts_of
-from afterbert.text.characters import (
+from afterbert.text.pieces.characters import (
     APOSTROPHE,
     HAN,
     HYPHEN,
@@ -38,7 +38,7 @@ from afterbert.text.characters import (
     SPACE,
     before_space,
 )
-from afterbert.text.encoding import Encoded
+from afterbert.text.pieces.encoding import Encoded
 from afterbert.text.planes import Plane
 
 _INSTALL = "pip install 'afterbert[zh]'"

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, cast
 
-from afterbert.text.documents import Document, Tally
-from afterbert.text.policy import Policy
+from afterbert.text.files.documents import Document, Tally
+from afterbert.text.files.policy import Policy
 from afterbert.text.tokenizers import TokenizerRecipe
 
 _NO_CONTENT = ("path", "name", "revision", "max_unpacked_bytes", "tokenizer")

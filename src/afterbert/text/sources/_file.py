@@ -12,10 +12,10 @@ from typing import Annotated
 from pydantic import Field
 
 from afterbert.base.errors import UserError
-from afterbert.text import streams
-from afterbert.text.documents import Document, Tally
-from afterbert.text.intake import Intake
-from afterbert.text.policy import Policy
+from afterbert.text.files import streams
+from afterbert.text.files.documents import Document, Tally
+from afterbert.text.files.intake import Intake
+from afterbert.text.files.policy import Policy
 from afterbert.text.sources import Part, Source
 
 LINE_END = re.compile(rb"\n")

@@ -11,7 +11,7 @@ from typing import Any
 
 from afterbert.base import plugins
 from afterbert.base.errors import UserError, did_you_mean
-from afterbert.text import streams
+from afterbert.text.files import streams
 from afterbert.text.sources import Source
 
 Option = str | int | bool | None

@@ -17,13 +17,13 @@ from typing import ClassVar
 import numpy as np
 
 from afterbert.base.errors import UserError
-from afterbert.text import streams
-from afterbert.text.decoding import Decoder
-from afterbert.text.documents import Document, Tally
-from afterbert.text.intake import EMPTY, NOT_UTF8, REPLACED, Intake
-from afterbert.text.policy import Policy
+from afterbert.text.files import streams
+from afterbert.text.files.documents import Document, Tally
+from afterbert.text.files.intake import EMPTY, NOT_UTF8, REPLACED, Intake
+from afterbert.text.files.policy import Policy
+from afterbert.text.pieces.decoding import Decoder
+from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.sources import Part, Source
-from afterbert.text.tokenizer import Tokenizer
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.tokenizers.pretrained import Pretrained
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from afterbert.base.errors import UserError
-from afterbert.text import streams
-from afterbert.text.documents import Document, Tally
-from afterbert.text.policy import Policy
+from afterbert.text.files import streams
+from afterbert.text.files.documents import Document, Tally
+from afterbert.text.files.policy import Policy
 from afterbert.text.sources import Part, Source
 from afterbert.text.sources._making import Option, kind_of, kinds_by_extension, make
 

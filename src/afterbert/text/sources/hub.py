@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from afterbert.base.errors import UserError, did_you_mean
-from afterbert.text import streams
-from afterbert.text.documents import Document, Tally
-from afterbert.text.intake import Intake
-from afterbert.text.policy import Policy
+from afterbert.text.files import streams
+from afterbert.text.files.documents import Document, Tally
+from afterbert.text.files.intake import Intake
+from afterbert.text.files.policy import Policy
 from afterbert.text.sources import Part, Source
 
 _COMMIT = re.compile("[0-9a-f]{40}")

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from afterbert.base.errors import did_you_mean
-from afterbert.text.documents import Document
-from afterbert.text.intake import Intake
+from afterbert.text.files.documents import Document
+from afterbert.text.files.intake import Intake
+from afterbert.text.files.streams import shown
 from afterbert.text.sources import Part
 from afterbert.text.sources._file import FileSource, lines
-from afterbert.text.streams import shown
 
 
 class _Refused(ValueError):

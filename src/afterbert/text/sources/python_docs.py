@@ -21,9 +21,9 @@ from typing import Annotated
 import xxhash
 from pydantic import Field
 
-from afterbert.text.documents import Document, Tally
-from afterbert.text.intake import Intake
-from afterbert.text.policy import Policy
+from afterbert.text.files.documents import Document, Tally
+from afterbert.text.files.intake import Intake
+from afterbert.text.files.policy import Policy
 from afterbert.text.sources import Part, Source
 
 # Tests and generated or vendored code say little or say it twice.

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from afterbert.base.errors import UserError
-from afterbert.text import streams
-from afterbert.text.documents import Document, Tally
-from afterbert.text.policy import Policy
+from afterbert.text.files import streams
+from afterbert.text.files.documents import Document, Tally
+from afterbert.text.files.policy import Policy
 from afterbert.text.sources import Part, Source
 from afterbert.text.sources._making import Option, make
 

@@ -7,9 +7,9 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from afterbert.text.documents import Document
-from afterbert.text.intake import EMPTY, Intake
-from afterbert.text.policy import cut_point
+from afterbert.text.files.documents import Document
+from afterbert.text.files.intake import EMPTY, Intake
+from afterbert.text.files.policy import cut_point
 from afterbert.text.sources import Part
 from afterbert.text.sources._file import FileSource
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from afterbert.text.tokenizer import Tokenizer, vocabulary_of
+from afterbert.text.pieces.tokenizer import Tokenizer, vocabulary_of
 
 
 class TokenizerRecipe(ABC):

@@ -9,7 +9,7 @@ import numpy as np
 
 from afterbert.base.noise import mix
 from afterbert.base.rows import starts_of
-from afterbert.text.characters import code_points
+from afterbert.text.pieces.characters import code_points
 
 LONGEST_PIECE = 16
 

@@ -14,7 +14,7 @@ from pydantic import Field
 from tokenizers import processors
 
 from afterbert.base.errors import UserError
-from afterbert.text.tokenizer import Tokenizer
+from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.tokenizers import TokenizerRecipe
 
 Ends = Literal["both", "last", "none"]

@@ -16,7 +16,7 @@ from scipy.special import digamma
 
 from afterbert.base.noise import mix
 from afterbert.base.rows import ranges, starts_of
-from afterbert.text.characters import code_points
+from afterbert.text.pieces.characters import code_points
 from afterbert.text.tokenizers._lattice import LONGEST_PIECE, Lattice, Pieces, Words
 
 _SEEDS_PER_PIECE = 8

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from afterbert.base.errors import UserError
-from afterbert.text.tokenizer import FILE, NAMED, SETTINGS_FILE, Tokenizer
+from afterbert.text.pieces.tokenizer import FILE, NAMED, SETTINGS_FILE, Tokenizer
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.tokenizers._guard import read_untrusted
 

@@ -18,7 +18,7 @@ import numpy as np
 import tokenizers
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
 
-from afterbert.text.characters import HAN, LETTER, MARK, UNSPACED, code_points, kinds_of
+from afterbert.text.pieces.characters import HAN, LETTER, MARK, UNSPACED, code_points, kinds_of
 from afterbert.text.tokenizers._lattice import Words
 from afterbert.text.tokenizers._trained import TrainedRecipe, alphabet_of, without_long_runs
 from afterbert.text.tokenizers._unigram_training import learn

@@ -14,8 +14,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from afterbert.training.distribution.pieces import beside, in_one
 from afterbert.training.optimizers import Optimizer, decay_groups
-from afterbert.training.pieces import beside, in_one
 
 _SMALLEST_SQUARE = 1e-30  # Section 9
 

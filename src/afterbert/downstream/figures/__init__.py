@@ -1,0 +1,1 @@
+"""What a task came to: metrics, intervals over seeds and rows, comparisons."""

@@ -1,0 +1,183 @@
+"""Predictions and figures of finished seeds: written, read again, and summed up beside what guessing is
+worth."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from afterbert.base.config import to_plain
+from afterbert.base.noise import Noise
+from afterbert.base.runs import write_atomically
+from afterbert.downstream.example import Answer, Example
+from afterbert.downstream.figures.statistics import Interval, Spread, interval, over_seeds, paired_interval
+from afterbert.downstream.reading.data import TaskData
+from afterbert.training.checkpoints.identity import Identity
+
+#: Task -> split -> one prediction for each readable row.
+Predictions = Mapping[str, Mapping[str, Sequence[Any]]]
+
+
+@dataclass(frozen=True)
+class SplitResult:
+    """One split over all seeds. metrics: name -> spread, the main one first; interval: of the main one over
+    examples and seeds; baseline: what guessing scores, and `gain`, the main metric's difference to it,
+    paired. no_answers: of each seed, written texts that are no answer of the task, which count as wrong; empty
+    where nothing was written."""
+
+    rows: int
+    metrics: Mapping[str, Spread]
+    interval: Interval
+    baseline: str
+    baseline_metrics: Mapping[str, float]
+    gain: Interval
+    groups: Mapping[str, float]
+    no_answers: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """All labelled splits of a task."""
+
+    name: str
+    task: Mapping[str, Any]
+    splits: Mapping[str, SplitResult]
+
+    def lines(self) -> list[str]:
+        """One line a split, in percent: `sst2 dev: accuracy 90.1 ± 0.3 (always '1': 50.9)`."""
+        found = []
+        for split, result in self.splits.items():
+            shown = ", ".join(
+                f"{name} {_percent(spread, name)} ({_number(result.baseline_metrics[name], name)})"
+                for name, spread in result.metrics.items()
+            )
+            found.append(
+                f"{self.name} {split} ({result.rows:,} rows): {shown}; in brackets: {result.baseline}"
+            )
+        return found
+
+
+def summarize(
+    data: TaskData, runs: Sequence[Mapping[str, Sequence[Any]]], *, noise: Noise, is_written: bool = False
+) -> TaskResult:
+    """The figures of one task from its predictions [seeds][split][rows]. is_written: they were read off texts."""
+    splits = {}
+    for split in runs[0]:
+        readable = [example for example in data.splits[split] if data.task.has_text(example)]
+        places = [i for i, example in enumerate(readable) if data.task.is_usable(example)]
+        if places:
+            examples = [readable[i] for i in places]
+            guesses = [[run[split][i] for i in places] for run in runs]
+            splits[split] = _split(data, split, examples, guesses, noise)
+            if is_written:
+                counts = (sum(not data.task.is_answer(guess) for guess in one) for one in guesses)
+                splits[split] = replace(splits[split], no_answers=tuple(counts))
+    return TaskResult(data.name, to_plain(data.task), splits)
+
+
+def _split(
+    data: TaskData, split: str, examples: Sequence[Example], runs: Sequence[Sequence[Any]], noise: Noise
+) -> SplitResult:
+    scores = [data.task.score(run, examples) for run in runs]
+    truths = [example.label for example in examples]
+    baseline, main = data.baseline(split), data.task.metrics[0]
+    groups = sorted({example.group for example in examples} - {""})
+    return SplitResult(
+        rows=len(examples),
+        metrics={name: over_seeds([score[name] for score in scores]) for name in scores[0]},
+        interval=interval(main, runs, truths, noise=noise),
+        baseline=baseline.name,
+        baseline_metrics=data.task.score(baseline.predictions, examples),
+        gain=paired_interval(main, runs, [baseline.predictions], truths, noise=noise),
+        groups={
+            group: main(
+                [p for p, e in zip(runs[0], examples) if e.group == group],
+                [t for t, e in zip(truths, examples) if e.group == group],
+            )
+            for group in groups
+        },
+    )
+
+
+def write_results(path: Path, made: Sequence[TaskResult], facts: Mapping[str, Any]) -> None:
+    """`results.json`: the facts of the run and the figures of each task."""
+    tasks = {result.name: asdict(result) for result in made}
+    write_atomically(path, json.dumps({**facts, "tasks": tasks}, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_predictions(
+    folder: Path,
+    found: Predictions,
+    examples: Mapping[str, Mapping[str, Sequence[Example]]],
+    *,
+    identity: Identity,
+) -> None:
+    """`predictions/TASK.SPLIT.jsonl`, one line a row with key, prediction and label; and what they were made
+    from, written last."""
+    (folder / "predictions").mkdir(exist_ok=True)
+    for name, splits in found.items():
+        for split, predictions in splits.items():
+            write_split(folder / "predictions" / f"{name}.{split}.jsonl", predictions, examples[name][split])
+    write_atomically(
+        folder / "predictions" / "identity.json", json.dumps(identity.plain(), ensure_ascii=False)
+    )
+
+
+def write_split(path: Path, predictions: Sequence[Any], examples: Sequence[Example]) -> None:
+    """One line a row with key, prediction and label."""
+    lines = [
+        json.dumps({"key": e.key, "prediction": p, "label": _plain(e.label)}, ensure_ascii=False)
+        for e, p in zip(examples, predictions, strict=True)
+    ]
+    write_atomically(path, "\n".join(lines) + "\n")
+
+
+def read_predictions(folder: Path, tasks: Sequence[TaskData], *, identity: Identity) -> Predictions | None:
+    """What a finished seed predicted; None where it has not finished. Raises UserError where it was made from
+    something else."""
+    made_from = folder / "predictions" / "identity.json"
+    if not made_from.exists():
+        return None
+    identity.check(json.loads(made_from.read_text(encoding="utf-8")), allow_changes=False)
+    found: dict[str, dict[str, list[Any]]] = {}
+    for data in tasks:
+        found[data.name] = {}
+        for split in data.splits:
+            path = folder / "predictions" / f"{data.name}.{split}.jsonl"
+            if path.exists():
+                lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+                found[data.name][split] = [_tupled(json.loads(line)["prediction"]) for line in lines]
+    return found
+
+
+def remove(path: Path) -> None:
+    """A file or a folder, gone."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _plain(label: Any) -> Any:
+    if isinstance(label, Answer):
+        return {"text": label.text, "answer_start": label.start}
+    if isinstance(label, tuple):
+        return [_plain(one) for one in label]
+    return label
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(_tupled(one) for one in value) if isinstance(value, list) else value
+
+
+def _percent(spread: Spread, name: str) -> str:
+    deviation = "" if spread.deviation is None else f" ± {_number(spread.deviation, name)}"
+    return f"{_number(spread.mean, name)}{deviation}"
+
+
+def _number(value: float, name: str) -> str:
+    return f"{value:.3f}" if name == "squared_error" else f"{100 * value:.1f}"

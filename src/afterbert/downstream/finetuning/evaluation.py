@@ -1,0 +1,90 @@
+"""A fine-tuned model asked about other rows: a test set that came later, another language, another domain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from afterbert.base import plugins
+from afterbert.base.errors import UserError, did_you_mean
+from afterbert.base.noise import Noise
+from afterbert.downstream.figures.results import TaskResult, summarize, write_results, write_split
+from afterbert.downstream.finetuning.objective import outputs
+from afterbert.downstream.finetuning.saving import Loaded
+from afterbert.downstream.heads.text import Text
+from afterbert.downstream.posing.formatting import Codec
+from afterbert.downstream.reading.data import TaskData, read
+from afterbert.downstream.reading.source import TaskSource
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """data: what was read; predictions: split -> one for each readable row; result: figures of the labelled
+    splits."""
+
+    data: TaskData
+    predictions: dict[str, Sequence[Any]]
+    result: TaskResult
+
+
+def evaluate(
+    loaded: Loaded, source: TaskSource, *, task: str | None = None, device: torch.device | str = "cpu"
+) -> Evaluated:
+    """Predicts all splits of `source` (a training split too, if there is one) with the head of `task`, which
+    may be left out where the model has one. Labels are the model's own: those it never saw count as wrong.
+    Raises UserError where kinds do not match.
+    """
+    name = task_name(loaded, task)
+    mine, kind = loaded.tasks[name], plugins.name_of(source.task)
+    if type(source.task) is not type(mine):
+        raise UserError(
+            f"{source.name} is {kind.replace('_', ' ')}, but the model answers "
+            f"{plugins.name_of(mine).replace('_', ' ')}; name rows of that kind, or say --kind"
+        )
+    data = read(replace(source, task=mine), needs_training=False)
+    codec = Codec(loaded.model.tokenizer, min(loaded.length, loaded.model.longest))
+    head = loaded.heads[name]
+    predictions: dict[str, Sequence[Any]] = {}
+    for split, rows in data.splits.items():
+        readable = [example for example in rows if mine.has_text(example)]
+        if not readable:
+            continue
+        prepared = head.prepare(mine, readable, codec)
+        found = outputs(
+            loaded.module,
+            head,
+            prepared,
+            name=name,
+            pad=loaded.model.tokenizer.vocabulary.pad or 0,
+            has_segments=loaded.model.has_segments,
+            device=torch.device(device),
+        )
+        predictions[split] = head.predictions(mine, readable, prepared, found)
+    if not predictions:
+        raise UserError(f"{source.name}: no row has a text; check the columns")
+    noise, is_written = Noise(0).of("bootstrap"), isinstance(head, Text)
+    return Evaluated(data, predictions, summarize(data, [predictions], noise=noise, is_written=is_written))
+
+
+def write_evaluated(folder: Path, done: Evaluated, *, model: str) -> None:
+    """`results.json` and `predictions/TASK.SPLIT.jsonl`."""
+    folder.joinpath("predictions").mkdir(parents=True, exist_ok=True)
+    write_results(folder / "results.json", [done.result], {"model": model, "notes": list(done.data.notes)})
+    for split, predictions in done.predictions.items():
+        rows = [row for row in done.data.splits[split] if done.data.task.has_text(row)]
+        write_split(folder / "predictions" / f"{done.data.name}.{split}.jsonl", predictions, rows)
+
+
+def task_name(loaded: Loaded, task: str | None) -> str:
+    """The task meant: the one named, or the only one. Raises UserError."""
+    known = list(loaded.tasks)
+    if task is None and len(known) == 1:
+        return known[0]
+    if task not in known:
+        said = f"has no task '{task}'" if task else f"answers {len(known)} tasks"
+        raise UserError(f"the model {said}; name one with --as: {did_you_mean(task or '', known)}")
+    return task

@@ -1,0 +1,143 @@
+"""Which units form a training step: one task a step, rows of like length together, tasks mixed by a law.
+
+The feed's "row" is a whole batch here, so its order, epochs and resume hold for batches. Grouping is drawn
+anew in each epoch: lengths are blurred by noise before sorting, so that the same rows do not meet again and
+again (as sortish sampling does).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from afterbert.base.mixing import Mixing, allotted
+from afterbert.base.noise import Noise
+from afterbert.base.rows import Rows
+from afterbert.downstream.finetuning.unlabelled import Unlabelled
+from afterbert.downstream.posing.prepared import Prepared, in_batches
+from afterbert.objectives import Batch
+from afterbert.pretext.pairings import Plan
+from afterbert.training.feed import Feed
+
+# So little that lengths in a batch differ by hardly a piece, and enough that among equals chance decides.
+_BLUR = 0.05
+
+
+@dataclass(frozen=True)
+class TaskPlan(Plan):
+    """One epoch: its batches as (task, units)."""
+
+    batches: tuple[tuple[str, np.ndarray], ...]
+    prepared: Mapping[str, Prepared | Unlabelled]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def rows(self, numbers: np.ndarray) -> Rows:
+        """The rows of a single batch."""
+        assert len(numbers) == 1, "a step of many tasks is one batch of one task"
+        name, units = self.batches[int(numbers[0])]
+        source = self.prepared[name]
+        return source.plan.rows(units) if isinstance(source, Unlabelled) else source.select(units)
+
+
+@dataclass(frozen=True)
+class TaskFeed:
+    """Training batches of one task or many. units: task -> those of its units that ask something.
+
+    epochs: how many are planned, over which a scheduled law moves. virtual_sizes: what tasks count as in the
+    mix, where that is not the number of their rows.
+    """
+
+    prepared: Mapping[str, Prepared | Unlabelled]
+    units: Mapping[str, np.ndarray]
+    batch_size: int
+    mixing: Mixing
+    pad: int
+    has_segments: bool
+    epochs: float = 1.0
+    virtual_sizes: Mapping[str, int] = field(default_factory=dict)
+
+    @staticmethod
+    def of(
+        prepared: Mapping[str, Prepared | Unlabelled],
+        *,
+        batch_size: int,
+        mixing: Mixing,
+        pad: int,
+        has_segments: bool,
+        epochs: float = 1.0,
+        virtual_sizes: Mapping[str, int] | None = None,
+    ) -> TaskFeed:
+        """All units that ask something."""
+        units = {name: np.flatnonzero(found.asked) for name, found in prepared.items()}
+        return TaskFeed(
+            prepared, units, batch_size, mixing, pad, has_segments, epochs, dict(virtual_sizes or {})
+        )
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Task -> batches in one round through its rows."""
+        return {name: -(-len(units) // self.batch_size) for name, units in self.units.items()}
+
+    def counts(self, epoch: int) -> dict[str, int]:
+        """Task -> batches in this epoch, an epoch being as many batches as all tasks have together."""
+        counted = {name: self.virtual_sizes.get(name, len(units)) for name, units in self.units.items()}
+        shares = self.mixing.shares(counted, progress=min(1.0, epoch / self.epochs))
+        return allotted(shares, sum(self.sizes.values()))
+
+    def plan(self, noise: Noise) -> TaskPlan:
+        """The batches of the epoch that the noise's view names."""
+        batches: list[tuple[str, np.ndarray]] = []
+        for name, count in self.counts(noise.view).items():
+            round_number = 0
+            mine: list[np.ndarray] = []
+            while len(mine) < count:
+                mine += self._grouped(name, noise.of(f"{name}/{round_number}"))
+                round_number += 1
+            batches += [(name, units) for units in mine[:count]]
+        return TaskPlan(tuple(batches), self.prepared)
+
+    def pose(self, plan: Plan, numbers: np.ndarray, noise: Noise) -> Batch:
+        """The batch of that number."""
+        assert isinstance(plan, TaskPlan)
+        assert len(numbers) == 1
+        name, units = plan.batches[int(numbers[0])]
+        source = self.prepared[name]
+        if isinstance(source, Unlabelled):
+            return source.batch(units, noise)
+        return source.batch(units, pad=self.pad, has_segments=self.has_segments, name=name)
+
+    def feed(self, seed: int) -> Feed:
+        """For the trainer: one batch a step, a new view each epoch."""
+        return Feed(plan=self.plan, pose=self.pose, noise=Noise(seed), batch_size=1)
+
+    def drawn(self, seed: int, num_steps: int) -> dict[str, int]:
+        """Task -> training rows that the first steps of a run hold. A pure function, as the batches are: what
+        a run will draw, and what a run of so many steps has drawn."""
+
+        def counted(plan: Plan, numbers: np.ndarray, noise: Noise) -> Batch:
+            assert isinstance(plan, TaskPlan)
+            sizes: Counter[str] = Counter()
+            for number in numbers.tolist():
+                name, units = plan.batches[number]
+                sizes[name] += len(units)
+            return Batch({}, dict(sizes), 0, np.zeros(0, dtype=np.uint64))
+
+        # all steps as one, whose parts are whole epochs
+        feed = Feed(plan=self.plan, pose=counted, noise=Noise(seed), batch_size=num_steps)
+        found: Counter[str] = Counter(dict.fromkeys(self.units, 0))
+        for batch in feed.step(0):
+            found.update(batch.counts)
+        return dict(found)
+
+    def _grouped(self, name: str, noise: Noise) -> list[np.ndarray]:
+        """One round through a task's units, in batches of like length; the batches in an order by chance."""
+        units = self.units[name]
+        blurred = self.prepared[name].costs[units] * (1 + _BLUR * noise.of("blur").uniform(units))
+        groups = in_batches(blurred, self.batch_size)
+        order = noise.of("groups").permutation(len(groups), np.arange(len(groups)))
+        return [np.sort(units[groups[i]]) for i in order]

@@ -1,0 +1,200 @@
+"""Fine-tuning from end to end: a model and one task or many become predictions, figures with their
+uncertainty, and a model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from afterbert.base.config import to_plain
+from afterbert.base.runs import RunFolder
+from afterbert.downstream.figures import results
+from afterbert.downstream.figures.results import Predictions, TaskResult
+from afterbert.downstream.finetuning.bench import Bench, readable
+from afterbert.downstream.finetuning.kept_weights import Best, Patience
+from afterbert.downstream.finetuning.mix import Mix, planned_steps
+from afterbert.downstream.finetuning.objective import TaskModule
+from afterbert.downstream.finetuning.saving import save_finetuned
+from afterbert.downstream.finetuning.settings import FineTuning
+from afterbert.downstream.finetuning.thresholds import read_thresholds, write_thresholds
+from afterbert.downstream.posing.backbone import Model
+from afterbert.downstream.reading.data import TaskData
+from afterbert.objectives import ObjectiveModule
+from afterbert.training.observers import Observer
+from afterbert.training.trainer import Outcome, train
+
+_CLEARLY = 0.005  # of the main metric: half a point
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """results: one for each task; none where a signal stopped the run, which `outcome` then tells."""
+
+    out: Path
+    results: tuple[TaskResult, ...]
+    outcome: Outcome | None
+
+
+def finetune(
+    model: Model,
+    tasks: Sequence[TaskData],
+    out: Path,
+    settings: FineTuning,
+    *,
+    device: torch.device | str = "cpu",
+    observers: Sequence[Observer] = (),
+) -> FineTuned:
+    """Trains `model` on the tasks' training rows, once for each seed, and scores it on every other split,
+    beside what guessing is worth.
+
+    Writes `out/seed-N/` (a run folder with `model/` and `predictions/`) and `out/results.json`. Called again,
+    finished seeds are read and a broken one goes on. Raises UserError for whatever the user can mend, before
+    the first step.
+    """
+    return tune(Bench.of(model, tasks, settings), out, device=device, observers=observers)
+
+
+def tune(
+    bench: Bench, out: Path, *, device: torch.device | str = "cpu", observers: Sequence[Observer] = ()
+) -> FineTuned:
+    """The same for a bench that is set up already."""
+    model, settings = bench.model, bench.settings
+    runs: list[Predictions] = []
+    seconds: list[float] = []
+    for seed in range(settings.seed, settings.seed + settings.num_seeds):
+        before = time.monotonic()
+        found, outcome = predicted(bench, out, seed, device=device, observers=observers)
+        if found is None:
+            return FineTuned(out, (), outcome)
+        if outcome is not None:
+            seconds.append(time.monotonic() - before)
+        runs.append(found)
+    made = tuple(bench.summarized(task.name, [run[task.name] for run in runs]) for task in bench.tasks)
+    facts = {
+        "model": model.name,
+        "settings": to_plain(settings),
+        "seconds": seconds,
+        "notes": list(bench.notes),
+        "mix": mixes(bench, out),
+        "thresholds": thresholds(bench, out),
+    }
+    results.write_results(out / "results.json", made, facts)
+    return FineTuned(out, made, None)
+
+
+def predicted(
+    bench: Bench,
+    out: Path,
+    seed: int,
+    *,
+    device: torch.device | str = "cpu",
+    observers: Sequence[Observer] = (),
+) -> tuple[Predictions | None, Outcome | None]:
+    """What the run `out/seed-N` predicts: read where it has finished (then without an outcome), else trained or gone
+    on with."""
+    run = RunFolder.create(out, f"seed-{seed}")
+    found = results.read_predictions(run.path, bench.tasks, identity=bench.identity(seed))
+    if found is not None:
+        return found, None
+    return one_seed(bench, run, seed, device=torch.device(device), observers=observers)
+
+
+def thresholds(bench: Bench, out: Path) -> dict[str, Any]:
+    """By seed, what heads chose on dev rows; nothing where none chose."""
+    seeds = range(bench.settings.seed, bench.settings.seed + bench.settings.num_seeds)
+    return {str(seed): told for seed in seeds if (told := read_thresholds(out / f"seed-{seed}"))}
+
+
+def better_before(bench: Bench, out: Path) -> list[str]:
+    """For each seed that did clearly better on dev before its end, where the last weights are taken: a line."""
+    if bench.settings.chooses:
+        return []
+    lines = []
+    for seed in range(bench.settings.seed, bench.settings.seed + bench.settings.num_seeds):
+        records = RunFolder.open(out / f"seed-{seed}").metrics.read()
+        seen = {r["step"]: r["figures"] for r in records if r["kind"] == "evaluation" and r["figures"]}
+        figures = {step: bench.main_figure(found) for step, found in seen.items()}
+        best = max(figures, key=lambda step: figures[step], default=None)
+        if best is not None and figures[best] - figures[max(figures)] > _CLEARLY:
+            lines.append(
+                f"seed {seed}: dev was better after step {best}, {figures[best]:.1%} in place of "
+                f"{figures[max(figures)]:.1%} at the end (mean of the tasks' first metrics); --keep best takes "
+                "those weights"
+            )
+    return lines
+
+
+def mixes(bench: Bench, out: Path, *, least: int = 2) -> dict[str, Any]:
+    """`planned` (None where a time is the budget) and, by seed, `realised`; nothing for fewer sources than
+    `least`."""
+    feed, settings = bench.feed(), bench.settings
+    if len(feed.units) < least:
+        return {}
+    steps = planned_steps(settings.budget, feed)
+    planned = None if steps is None else Mix.of(feed, seed=settings.seed, steps=steps).plain()
+    realised = {}
+    for seed in range(settings.seed, settings.seed + settings.num_seeds):
+        status = RunFolder.open(out / f"seed-{seed}").status()
+        if status is not None and status.step:
+            realised[str(seed)] = Mix.of(feed, seed=seed, steps=status.step).plain()
+    return {"planned": planned, "realised": realised}
+
+
+def one_seed(
+    bench: Bench, run: RunFolder, seed: int, *, device: torch.device, observers: Sequence[Observer] = ()
+) -> tuple[Predictions | None, Outcome | None]:
+    """Trains and predicts once; no predictions where a signal came before the end."""
+    settings = bench.settings
+    bench.check_choice()
+    torch.manual_seed(seed)
+    module = bench.module().to(device)
+    feed = bench.feed().feed(seed)
+    best = Best(run.path)
+    stops = [] if settings.patience is None else [Patience(best, settings.patience)]
+
+    def evaluate(trained: ObjectiveModule, step: int) -> Mapping[str, float]:
+        assert isinstance(trained, TaskModule)
+        figures = bench.figures(trained, device=device)
+        if settings.chooses and figures:
+            best.see(trained, step, bench.main_figure(figures))
+        return figures
+
+    outcome = train(
+        run,
+        module,
+        feed,
+        settings.training(seed),
+        identity=bench.identity(seed),
+        evaluate=evaluate,
+        observers=[*observers, *stops],
+        device=device,
+    )
+    if outcome.state == "preempted":
+        return None, outcome
+    if outcome.enough:
+        run.report(state="finished", message=f"stopped early: {outcome.enough}")
+    if settings.chooses:
+        best.restore(module)
+    module.eval()
+    tuned = bench.calibrated(module, device=device)
+    found = {
+        data.name: {
+            split: (bench if split == "dev" else tuned).predict(module, data.name, split, device=device)
+            for split in bench.prepared[data.name]
+            if split != "train"
+        }
+        for data in bench.tasks
+    }
+    save_finetuned(run.model, module, tuned)
+    write_thresholds(run.path, bench, tuned, module, found, device=device)
+    kept = {data.name: {s: readable(data, s) for s in found[data.name]} for data in bench.tasks}
+    results.write_predictions(run.path, found, kept, identity=bench.identity(seed))
+    best.forget()
+    for checkpoint in run.checkpoints.iterdir():
+        results.remove(checkpoint)
+    return found, outcome

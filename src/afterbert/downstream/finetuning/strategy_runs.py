@@ -1,0 +1,193 @@
+"""A strategy carried out: its stages as run folders, each beginning with the model that the one before it left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from afterbert.base.budget import Budget
+from afterbert.base.config import digest, to_plain
+from afterbert.base.errors import UserError
+from afterbert.base.plugins import name_of
+from afterbert.downstream.figures import results
+from afterbert.downstream.figures.results import Predictions
+from afterbert.downstream.finetuning.bench import Bench
+from afterbert.downstream.finetuning.mix import planned_steps
+from afterbert.downstream.finetuning.runs import FineTuned, mixes, predicted
+from afterbert.downstream.finetuning.saving import HEADS
+from afterbert.downstream.finetuning.settings import FineTuning
+from afterbert.downstream.finetuning.unlabelled import Unlabelled
+from afterbert.downstream.posing.backbone import Model
+from afterbert.downstream.reading.data import TaskData
+from afterbert.downstream.strategies import Strategy
+from afterbert.training.observers import Observer
+from afterbert.training.trainer import Outcome
+
+
+@dataclass(frozen=True)
+class Staging:
+    """A strategy with all that its stages share. total: steps in both stages together, for each task. groups: task
+    -> the group that counts as one task where one is left out."""
+
+    strategy: Strategy
+    model: Model
+    tasks: tuple[TaskData, ...]
+    texts: tuple[Unlabelled, ...]
+    settings: FineTuning
+    total: int
+    groups: Mapping[str, str] = field(default_factory=dict)
+
+    @staticmethod
+    def of(strategy: Strategy, bench: Bench, *, groups: Mapping[str, str] | None = None) -> Staging:
+        """On the sources of a bench, in as many steps as its budget is there. Raises UserError where the strategy
+        has nothing to train on, or steps cannot be held equal."""
+        settings, name = bench.settings, name_of(strategy)
+        total = planned_steps(settings.budget, bench.feed())
+        if total is None:
+            raise UserError(
+                f"strategies are compared at equal steps, but the budget is {settings.budget}; write --budget "
+                "500steps or --epochs 3"
+            )
+        if total < 2 and strategy.has_second:
+            raise UserError(f"strategy {name} has two stages, but there is {total} step; raise the budget")
+        if strategy.needs_texts and not bench.texts:
+            instead = "alone" if name == "unsupervised" else "supervised"
+            raise UserError(
+                f"strategy {name} needs running text; name some with --unlabelled, or take strategy {instead}"
+            )
+        made = Staging(strategy, bench.model, bench.tasks, bench.texts, settings, total, dict(groups or {}))
+        for data in bench.tasks:
+            if not made.sources(data.name) and name != "alone":
+                raise UserError(
+                    f"strategy {name} has nothing to begin with when {data.name} counts; name more tasks, other "
+                    "groups, or --unlabelled texts"
+                )
+        return made
+
+    def sources(self, target: str) -> tuple[str, ...]:
+        """What is mixed in the first stage when `target` is the task that counts."""
+        return self.strategy.mixed(
+            target,
+            tasks=[data.name for data in self.tasks],
+            texts=[text.name for text in self.texts],
+            groups=self.groups,
+        )
+
+    @property
+    def has_first(self) -> bool:
+        """Whether there is a first stage; so for all tasks, or for none."""
+        return any(self.sources(data.name) for data in self.tasks)
+
+    def stage(self, target: str) -> str:
+        """The folder of the first stage; one for all tasks that have it in common."""
+        if len({self.sources(data.name) for data in self.tasks}) == 1:
+            return "first"
+        return f"first-without-{self.groups.get(target, target)}"
+
+    def first(self, target: str, seed: int) -> Bench:
+        """The first stage. Where another one follows, nothing is held against its dev rows."""
+        steps, _ = self.strategy.steps(self.total)
+        settings = replace(self.settings, budget=Budget(steps, "steps"), seed=seed, num_seeds=1)
+        tasks = [data for data in self.tasks if data.name in self.sources(target)]
+        texts = [text for text in self.texts if text.name in self.sources(target)]
+        if self.strategy.has_second:
+            settings = replace(settings, evaluate_every=None, keep="last", patience=None)
+            tasks = [replace(data, splits={"train": data.splits["train"], "dev": ()}) for data in tasks]
+        return Bench.of(self.model, tasks, settings, texts=texts)
+
+    def second(self, target: str, seed: int, before: Bench | None, left: Path) -> Bench:
+        """The second stage, on the model that the first one left."""
+        _, steps = self.strategy.steps(self.total, has_first=before is not None)
+        settings = replace(self.settings, budget=Budget(steps, "steps"), seed=seed, num_seeds=1)
+        model = self.model if before is None else _gone_on(self.model, before, left, seed)
+        return Bench.of(model, [data for data in self.tasks if data.name == target], settings)
+
+
+def follow(
+    staging: Staging, out: Path, *, device: torch.device | str = "cpu", observers: Sequence[Observer] = ()
+) -> FineTuned:
+    """Trains and scores every task by the strategy, once for each seed.
+
+    Writes `out/first/seed-N/` and `out/TASK/seed-N/`, run folders all, and `out/results.json`. Called again,
+    finished ones are read and a broken one goes on. No results where a signal stopped it.
+    """
+    found: dict[str, list[Any]] = {data.name: [] for data in staging.tasks}
+    mix: dict[str, dict[str, Any]] = {}
+    begin = time.monotonic()
+    settings = staging.settings
+    for seed in range(settings.seed, settings.seed + settings.num_seeds):
+        done: dict[str, tuple[Bench, Predictions]] = {}
+        for data in staging.tasks:
+            run, outcome = _path(staging, data.name, seed, out, mix, done, device, observers)
+            if run is None:
+                return FineTuned(out, (), outcome)
+            found[data.name].append(run[data.name])
+    bench = Bench.of(staging.model, staging.tasks, settings, texts=staging.texts)
+    made = tuple(bench.summarized(name, runs) for name, runs in found.items())
+    first, second = staging.strategy.steps(staging.total, has_first=staging.has_first)
+    facts = {
+        "model": staging.model.name,
+        "strategy": to_plain(staging.strategy),
+        "steps": {"first": first, "second": second},
+        "groups": dict(staging.groups),
+        "settings": to_plain(settings),
+        "seconds": [time.monotonic() - begin],
+        "notes": list(bench.notes),
+        "mix": mix,
+    }
+    results.write_results(out / "results.json", made, facts)
+    return FineTuned(out, made, None)
+
+
+def _path(
+    staging: Staging,
+    target: str,
+    seed: int,
+    out: Path,
+    mix: dict[str, dict[str, Any]],
+    done: dict[str, tuple[Bench, Predictions]],
+    device: torch.device | str,
+    observers: Sequence[Observer],
+) -> tuple[Predictions | None, Outcome | None]:
+    """Both stages of one task; `done` holds the first stages of this seed, `mix` the mixes of all seeds."""
+    stage, outcome, before = staging.stage(target), None, None
+    if staging.sources(target):
+        if stage not in done:
+            bench = staging.first(target, seed)
+            found, outcome = predicted(bench, out / stage, seed, device=device, observers=observers)
+            if found is None:
+                return None, outcome
+            done[stage] = (bench, found)
+            for key, value in mixes(bench, out / stage, least=1).items():
+                kept = mix.setdefault(stage, {"planned": None, "realised": {}})
+                kept[key] = kept[key] | value if key == "realised" else value
+        before, predictions = done[stage]
+        if not staging.strategy.has_second:
+            return predictions, None
+    bench = staging.second(target, seed, before, out / stage / f"seed-{seed}" / "model")
+    return predicted(bench, out / target, seed, device=device, observers=observers)
+
+
+def _gone_on(model: Model, before: Bench, left: Path, seed: int) -> Model:
+    """The model in the folder `left`, with the heads that its tasks have learned there, and the pooler that it was
+    pre-trained with for the others."""
+    trained = Model.load(left)
+    weights: dict[str, Mapping[str, Tensor]] = dict(trained.weights)
+    if "pooler" in model.weights:
+        weights.setdefault("pooler", model.weights["pooler"])
+    states = load_file(left / HEADS) if (left / HEADS).is_file() else {}
+    for data in before.tasks:
+        mine = {
+            k.removeprefix(f"{data.name}."): v for k, v in states.items() if k.startswith(f"{data.name}.")
+        }
+        if mine:
+            weights[f"head/{data.name}"] = mine
+    name = f"{model.name} after {digest(before.identity(seed).plain())}"
+    return replace(trained, name=name, weights=weights, notes=())

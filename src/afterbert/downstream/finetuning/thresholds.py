@@ -1,0 +1,67 @@
+"""When a model had better give no answer: the threshold that does best on dev rows, and what it is worth there.
+
+Figures of dev stay those without it, since it is chosen on these very rows; other splits, and whatever the saved model
+is asked later, are answered with it. Source: SQuAD 2.0 (1806.03822), evaluate-v2.0.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from afterbert.base.runs import write_atomically
+from afterbert.downstream.figures.results import Predictions
+from afterbert.downstream.finetuning.bench import Bench
+from afterbert.downstream.finetuning.objective import TaskModule
+from afterbert.downstream.heads.span import Span
+
+_FILE = Path("predictions", "thresholds.json")
+
+
+def write_thresholds(
+    run: Path, bench: Bench, tuned: Bench, module: TaskModule, found: Predictions, *, device: torch.device
+) -> None:
+    """Task -> `null_bias`, and the metrics on dev `without` it (`found`) and `with` it. No file where no head chose
+    any."""
+    told = {}
+    for data in bench.tasks:
+        head = tuned.heads[data.name]
+        if isinstance(head, Span) and head != bench.heads[data.name]:
+            guesses = tuned.predict(module, data.name, "dev", device=device)
+            told[data.name] = {
+                "null_bias": head.null_bias,
+                "without": bench.scores(data, "dev", found[data.name]["dev"]),
+                "with": bench.scores(data, "dev", guesses),
+            }
+    if told:
+        (run / _FILE.parent).mkdir(exist_ok=True)
+        write_atomically(run / _FILE, json.dumps(told, indent=1))
+
+
+def read_thresholds(run: Path) -> dict[str, Any]:
+    """What was written there."""
+    return json.loads((run / _FILE).read_text(encoding="utf-8")) if (run / _FILE).exists() else {}
+
+
+def threshold_lines(seed: int, told: Mapping[str, Any]) -> list[str]:
+    """One line a task.
+
+    >>> told = {"qa": {"null_bias": 1.5, "without": {"answer_f1": 0.5}, "with": {"answer_f1": 0.625}}}
+    >>> threshold_lines(0, told)
+    ['qa, seed 0: no answer from a margin of -1.50 on: dev answer_f1 50.0 becomes 62.5, best of all on these very rows']
+    """
+    lines = []
+    for name, one in told.items():
+        changes = ", ".join(
+            f"{metric} {100 * value:.1f} becomes {100 * one['with'][metric]:.1f}"
+            for metric, value in one["without"].items()
+        )
+        lines.append(
+            f"{name}, seed {seed}: no answer from a margin of {-one['null_bias']:.2f} on: dev {changes}, best of all "
+            "on these very rows"
+        )
+    return lines

@@ -1,0 +1,213 @@
+"""A task's rows, read and looked over: what is odd, what leaks between splits, what a guess without a model
+is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import xxhash
+
+from afterbert.base.errors import UserError
+from afterbert.base.noise import Noise
+from afterbert.downstream.example import Baseline, Example, Findings
+from afterbert.downstream.formats import Table
+from afterbert.downstream.reading import columns as columns_of
+from afterbert.downstream.reading.source import TaskSource
+from afterbert.downstream.tasks import Task, labels_of
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """task: settled by the training rows. splits: all rows that were read; `usable` ones have text and a
+    label.
+
+    notes: one line each on what is odd about the data.
+    """
+
+    name: str
+    task: Task
+    splits: Mapping[str, tuple[Example, ...]]
+    notes: tuple[str, ...]
+
+    def usable(self, split: str) -> tuple[Example, ...]:
+        """The rows of a split that can be trained on and scored. Raises UserError where there are none."""
+        if split not in self.splits:
+            raise UserError(f"{self.name}: has no split '{split}'; it has {', '.join(self.splits)}")
+        found = tuple(example for example in self.splits[split] if self.task.is_usable(example))
+        if not found:
+            raise UserError(
+                f"{self.name}: no row of {split} has text and a label; is it a test set without labels?"
+            )
+        return found
+
+    def baseline(self, split: str) -> Baseline:
+        """What guessing from the training rows predicts for the usable rows of a split."""
+        return self.task.baseline(self.usable("train") if "train" in self.splits else (), self.usable(split))
+
+    def with_dev(self, *, share: float = 0.1, seed: int = 0, draw: str = "hold out") -> TaskData:
+        """The same where there is a `dev` split; else a share of the training rows becomes one. Equal texts
+        (of questions: equal contexts) stay together. draw: names the noise; of rows that one draw has left, another
+        must hold out."""
+        if "dev" in self.splits:
+            return self
+        train = self.splits["train"]
+        keys = np.array([content_key(self.task.kept_together(row)) for row in train], dtype=np.uint64)
+        is_dev = Noise(seed).of(draw).uniform(keys) < share
+        if not is_dev.any() or is_dev.all():
+            raise UserError(
+                f"{self.name}: {len(train)} training rows are too few to hold some out; name a dev file"
+            )
+        held = tuple(example for example, held in zip(train, is_dev) if held)
+        kept = tuple(example for example, held in zip(train, is_dev) if not held)
+        note = f"no dev split: {len(held):,} of {len(train):,} training rows are held out as one"
+        return replace(self, splits={**self.splits, "train": kept, "dev": held}, notes=(*self.notes, note))
+
+    @property
+    def leaked(self) -> frozenset[tuple[str, ...]]:
+        """Texts of training rows that stand in another split too."""
+        elsewhere = {e.texts for split, examples in self.splits.items() if split != "train" for e in examples}
+        return frozenset(
+            example.texts for example in self.splits.get("train", ()) if example.texts in elsewhere
+        )
+
+    def without_leaks(self) -> TaskData:
+        """The same without training rows whose texts stand in another split."""
+        leaked = self.leaked
+        kept = tuple(example for example in self.splits["train"] if example.texts not in leaked)
+        note = f"{len(self.splits['train']) - len(kept):,} training rows that stand in another split are left out"
+        return replace(self, splits={**self.splits, "train": kept}, notes=(*self.notes, note))
+
+    def part_of_train(self, share: float, *, seed: int) -> TaskData:
+        """The same with a random share of the training rows, for studies of how much data a task needs."""
+        train = self.splits["train"]
+        order = Noise(seed).of("part").permutation(len(train), np.arange(len(train)))
+        kept = np.sort(order[: max(1, round(share * len(train)))])
+        return replace(self, splits={**self.splits, "train": tuple(train[i] for i in kept)})
+
+
+def content_key(texts: tuple[str, ...]) -> int:
+    """A 64-bit name of the texts."""
+    return xxhash.xxh3_64_intdigest("\x1f".join(texts).encode("utf-8", "surrogatepass"))
+
+
+def read(source: TaskSource, *, needs_training: bool = True) -> TaskData:
+    """All splits of a source, looked over. The split `all` of a single file counts as `train`.
+
+    needs_training: False for measuring a model whose task is settled already; its labels are then all there are.
+    Raises UserError where the rows cannot be used at all.
+    """
+    splits: dict[str, tuple[Example, ...]] = {}
+    notes: list[str] = []
+    reads = source.task
+    for split, path in sorted(source.files.items(), key=lambda one: one[0] not in ("train", "all")):
+        findings = Findings()
+        table = source.format.read(path, findings)
+        columns = _columns(source, table)
+        split = "train" if split == "all" and needs_training else split
+        reads = reads.informed(table, columns)
+        splits[split] = reads.examples(table, columns, findings)
+        notes += [f"{split}: {line}" for line in findings.lines()]
+    if needs_training and "train" not in splits:
+        raise UserError(_nothing_to_train_on(source))
+    basis = splits.get("train") or tuple(example for examples in splits.values() for example in examples)
+    task = reads.settled(tuple(example for example in basis if reads.is_usable(example)))
+    own = () if needs_training else labels_of(source.task)
+    notes += [*_unseen_labels(task, splits, own), *_leaks(splits)]
+    return TaskData(source.name, task, splits, tuple(notes))
+
+
+def _nothing_to_train_on(source: TaskSource) -> str:
+    if source.task.head == "likelihood":
+        return f"{source.name}: holds pairs to compare, and nothing to train on; score a model with --pairs"
+    held = ", ".join(f"{path.name} ({split}, by its name)" for split, path in source.files.items())
+    return (
+        f"{source.name}: has no training rows among {held}; name a file or folder with some, or say which file is "
+        "what under files: in a task file"
+    )
+
+
+def _columns(source: TaskSource, table: Table) -> dict[str, str]:
+    """Part -> column of this table; what the source leaves open is found by name. The label may be missing (a
+    test set)."""
+    task = source.task
+    given = {
+        part: columns_of.check(table, part, column)
+        for part, column in source.columns.items()
+        if part != task.label_part
+        or not table.has_header
+        or column in table.columns
+        or len(source.files) == 1
+    }
+    found = task.match(table, given)
+    if found is not None:
+        return found
+    needed = [part for part in task.parts if part != task.label_part and part not in given]
+    found = given | {part: name for part in needed if (name := columns_of.find(part, table.columns))}
+    missing = [part for part in needed if part not in found]
+    if missing:
+        raise UserError(
+            f"{table.path}: no column for {', '.join(missing)} among {', '.join(table.columns)}; "
+            f"say --columns {missing[0]}=..."
+        )
+    return found
+
+
+def _labels_of(example: Example) -> Iterable[Any]:
+    return example.label if isinstance(example.label, tuple) else (example.label,)
+
+
+def _unseen_labels(task: Task, splits: Mapping[str, Sequence[Example]], own: Sequence[str]) -> list[str]:
+    """Labels of other splits that training does not have, and labels asked for that it has no row of. own: the labels
+    of a model that was trained before, in place of those of the training rows."""
+    labels, knower = labels_of(task), "the model" if own else "train"
+    if not labels or not (own or "train" in splits):
+        return []
+    trained = set(own) or {label for example in splits["train"] for label in _labels_of(example)}
+    empty = [label for label in labels if label not in trained]
+    notes = (
+        [f"train: no row has the label {', '.join(map(repr, empty))}; it is never learned"] if empty else []
+    )
+    for split, examples in splits.items():
+        found = [label for example in examples for label in _labels_of(example) if label is not None]
+        unseen = [label for label in found if label not in trained]
+        if unseen and len(unseen) == len(found):
+            raise UserError(
+                f"{split}: none of its labels ({', '.join(sorted(map(str, set(unseen)))[:5])}) occurs in {knower} "
+                f"({', '.join(map(str, labels[:5]))}); are the columns and the files the right ones?"
+            )
+        if unseen:
+            names = ", ".join(sorted(map(str, set(unseen)))[:5])
+            notes.append(
+                f"{split}: labels that {knower} does not have ({names}) count as wrong: {len(unseen):,}"
+            )
+    return notes
+
+
+def _leaks(splits: Mapping[str, Sequence[Example]]) -> list[str]:
+    """Exact duplicates within training and between splits."""
+    notes = []
+    seen: dict[str, dict[tuple[str, ...], Example]] = {}
+    for split, examples in splits.items():
+        for earlier, known in seen.items():
+            twice = [(example, known[example.texts]) for example in examples if example.texts in known]
+            if twice and earlier == "train":
+                other = sum(a.label != b.label for a, b in twice)
+                notes.append(
+                    f"{split}: {len(twice):,} rows stand in train too, {other:,} of them with another label "
+                    f"(first: {twice[0][0].key} = {twice[0][1].key})"
+                )
+            elif twice and (earlier, split) == ("dev", "test"):
+                first = f"{twice[0][0].key} = {twice[0][1].key}"
+                notes.append(f"{split}: {len(twice):,} rows stand in {earlier} too (first: {first})")
+        seen[split] = {}
+        repeats = [e for e in examples if seen[split].setdefault(e.texts, e) is not e]
+        if repeats and split in ("train", "dev", "test"):
+            other = sum(seen[split][e.texts].label != e.label for e in repeats)
+            notes.append(
+                f"{split}: {len(repeats):,} rows repeat an earlier one, {other:,} of them with another label "
+                f"(first: {repeats[0].key})"
+            )
+    return notes

@@ -1,0 +1,78 @@
+"""A task as the command line names it: `NAME:PATH`, `PATH`, a task file, `hub:NAME`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from afterbert.base import plugins
+from afterbert.base.errors import UserError
+from afterbert.downstream.formats import Format
+from afterbert.downstream.reading import hub
+from afterbert.downstream.reading.guess import guess
+from afterbert.downstream.reading.source import TaskSource
+from afterbert.downstream.reading.task_file import read_task_file
+from afterbert.downstream.tasks import Task
+
+_NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]*):(.+)")
+
+
+def find_task(
+    spec: str,
+    *,
+    kind: str | None = None,
+    format: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    needs_label: bool = True,
+    cache: Path | None = None,
+) -> TaskSource:
+    """Where the task `spec` has its rows.
+
+    spec: a data file or folder, a YAML task file, each optionally after `name:`; or `hub:name` or
+    `hub:name/config`, fetched through `datasets` into the folder `cache`. kind, format: plug-in names.
+    columns: part -> column. needs_label: False where a model's own `kind` is asked about rows that may have
+    none. Raises UserError.
+    """
+    name, path = named_path(spec)
+    if spec.startswith("hub:"):
+        path = hub.fetch(spec.removeprefix("hub:"), cache or Path("downloads"))
+        name = path.name
+    if path.suffix in (".yaml", ".yml"):
+        if kind or format or columns:
+            raise UserError(f"{path}: a task file says kind, format and columns itself; put them there")
+        source = read_task_file(path)
+        return replace(source, name=name, why=f"{name}: as {path.name} says") if name else source
+    return guess(
+        path,
+        name=name,
+        task=plugins.find(Task, kind)() if kind else None,
+        format=plugins.find(Format, format)() if format else None,
+        columns=columns,
+        needs_label=needs_label,
+    )
+
+
+def parse_columns(written: str) -> dict[str, str]:
+    """Part -> column from `text=sentence,label=2`. Raises UserError.
+
+    >>> parse_columns("text=sentence,label=2")
+    {'text': 'sentence', 'label': '2'}
+    """
+    found: dict[str, str] = {}
+    for one in written.split(","):
+        part, equals, column = one.partition("=")
+        if not (part.strip() and equals and column.strip()):
+            raise UserError(f"--columns {written}: '{one}' is no part=column; write text=sentence,label=2")
+        found[part.strip()] = column.strip()
+    return found
+
+
+def named_path(spec: str) -> tuple[str | None, Path]:
+    """A path that exists is a path, even with a colon in it; a single letter before the colon and a backslash
+    is a drive."""
+    named = _NAMED.fullmatch(spec)
+    if named is None or Path(spec).exists() or (len(named[1]) == 1 and named[2][0] == "\\"):
+        return None, Path(spec)
+    return named[1], Path(named[2])

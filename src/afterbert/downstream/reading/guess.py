@@ -1,0 +1,185 @@
+"""Guessing what a data file asks for: its format, the kind of task, and which column is what, with the reason
+in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from afterbert.base import plugins
+from afterbert.base.errors import UserError, did_you_mean
+from afterbert.downstream.example import Findings
+from afterbert.downstream.formats import Format, Table
+from afterbert.downstream.formats._text import read_head
+from afterbert.downstream.metrics.accuracy import Accuracy
+from afterbert.downstream.metrics.matthews import Matthews
+from afterbert.downstream.reading import columns as columns_of
+from afterbert.downstream.reading.source import TaskSource, split_files
+from afterbert.downstream.tasks import Task
+from afterbert.downstream.tasks.sentence_classification import SentenceClassification
+
+
+def guess(
+    path: Path,
+    *,
+    name: str | None = None,
+    task: Task | None = None,
+    format: Format | None = None,
+    columns: Mapping[str, str] | None = None,
+    needs_label: bool = True,
+) -> TaskSource:
+    """What a data file, or a folder of train, dev and test files, asks for. What is given is not guessed.
+
+    columns: part -> column name, or its number from 1. needs_label: whether the rows of a given task must have a column
+    for the label. Raises UserError where no guess can be made, saying
+    what to name.
+    """
+    files = split_files(path)
+    first = files.get("train") or next(iter(files.values()))
+    format = format or guess_format(first)
+    table = format.read(first, Findings())
+    given = {part: columns_of.check(table, part, column) for part, column in (columns or {}).items()}
+    bare = _without_label(table, task, given) if task is not None and not needs_label else None
+    chosen, found, reason = bare or _choose(table, task, given)
+    kind = plugins.name_of(chosen).replace("_", " ")
+    said = "as asked" if task is not None else "guessed"
+    shown = ", ".join(f"{part} = {_shown(table, column)}" for part, column in found.items())
+    name = name or (path.name if path.is_dir() else path.stem)
+    return TaskSource(
+        name=name,
+        task=chosen,
+        format=format.settled(table),
+        columns=found,
+        files=files,
+        why=f"{name}: {kind} ({said}: {table.layout}, {reason}): {shown}",
+    )
+
+
+def guess_format(path: Path) -> Format:
+    """The format that claims the file most surely. Raises UserError where none does."""
+    head = read_head(path)
+    if not head.strip():
+        raise UserError(f"{path}: is empty; name a file with rows")
+    formats = [plugins.find(Format, known)() for known in plugins.names(Format)]
+    claims = {one: one.claim(path, head) for one in formats}
+    best = max(formats, key=lambda one: claims[one])
+    if not claims[best]:
+        known = ", ".join(plugins.names(Format))
+        raise UserError(f"{path}: reads like none of the known formats; name one with --format ({known})")
+    return best
+
+
+def _choose(table: Table, task: Task | None, given: Mapping[str, str]) -> tuple[Task, Mapping[str, str], str]:
+    """Task, part -> column, and why."""
+    candidates = [task] if task is not None else _known_tasks()
+    for one in candidates:
+        if not set(given) <= {*one.parts, *one.optional_parts}:
+            continue
+        found = one.match(table, given)
+        if found is not None and (task is not None or given or one.fits(table, found)):
+            return one, found, "by the columns given" if set(one.parts) <= set(given) else "by column names"
+    unknown = [part for part in given if not any(part in (*o.parts, *o.optional_parts) for o in candidates)]
+    if unknown:
+        parts = sorted({part for one in candidates for part in (*one.parts, *one.optional_parts)})
+        raise UserError(f"--columns {unknown[0]}={given[unknown[0]]}: {did_you_mean(unknown[0], parts)}")
+    return _choose_by_values(table, task, given)
+
+
+def _without_label(
+    table: Table, task: Task, given: Mapping[str, str]
+) -> tuple[Task, Mapping[str, str], str] | None:
+    """The same where all columns but that of the label are found by name; None where they are not, or it is there
+    too."""
+    if task.label_part in given or task.match(table, given) is not None:
+        return None
+    parts = [part for part in (*task.parts, *task.optional_parts) if part != task.label_part]
+    named = {part: given.get(part) or columns_of.find(part, table.columns) for part in parts}
+    found = {part: column for part, column in named.items() if column is not None}
+    if not set(task.parts) - {task.label_part} <= set(found):
+        return None
+    return task, found, "no labels, by column names"
+
+
+def _known_tasks() -> list[Task]:
+    tasks = [plugins.find(Task, known)() for known in plugins.names(Task)]
+    return sorted((task for task in tasks if task.precedence), key=lambda task: -task.precedence)
+
+
+def _choose_by_values(
+    table: Table, task: Task | None, given: Mapping[str, str]
+) -> tuple[Task, Mapping[str, str], str]:
+    """By what the columns hold, where their names say too little."""
+    by_kind = columns_of.by_values(table)
+    texts = by_kind["text"] or by_kind["other"]
+    label, score, lists = _label_column(table, by_kind["class"]), by_kind["number"][-1:], by_kind["list"]
+    if task is None and not given and _is_cola(table):
+        cola = SentenceClassification(metrics=(Matthews(), Accuracy()))
+        return cola, {"text": "4", "label": "2"}, "CoLA's four columns"
+    offers = {
+        "tagging": dict(zip(("words", "tags"), (lists[0], lists[-1]))) if len(lists) > 1 else {},
+        "pair_classification": dict(zip(("first", "second", "label"), [*texts[:2], *label])),
+        "regression": dict(zip(("first", "second"), texts[:2])) | dict(zip(("score",), score)),
+        "sentence_classification": dict(zip(("text",), texts[:1])) | dict(zip(("label",), label)),
+        "text_to_text": dict(zip(("source", "target"), by_kind["text"][:2])),
+        "ranking": dict(zip(("query", "candidate", "label"), [*texts[:2], *label])),
+        "question_answering": dict(zip(("question", "context", "answers"), texts[:3])),
+        "minimal_pairs": dict(zip(("good", "bad"), texts[:2])),
+        "multiple_choice": dict(zip(("prompt", "right"), [*texts[:1], *label])),
+    }
+    names = (
+        [plugins.name_of(task)]
+        if task
+        else ["tagging", "pair_classification", "regression", "sentence_classification", "text_to_text"]
+    )
+    for name in names:
+        chosen = task or plugins.find(Task, name)()
+        usable = {*chosen.parts, *chosen.optional_parts}
+        found = offers[name] | dict(given)
+        if set(given) <= usable and set(chosen.parts) <= set(found) and _no_less(name, texts):
+            return chosen, found, "by what the columns hold"
+    raise UserError(_helpless(table, task, given))
+
+
+def _no_less(name: str, texts: list[str]) -> bool:
+    """Two columns of text are never half used."""
+    return not (name == "sentence_classification" and len(texts) > 1)
+
+
+def _label_column(table: Table, classes: list[str]) -> list[str]:
+    """Of several columns of classes the numbers, else the last; columns with gaps or a single value are
+    remarks."""
+    full = []
+    for column in classes:
+        values = [str(value) for value in table.column(column)]
+        if all(values) and len(set(values)) > 1:
+            full.append(column)
+    numeric = [c for c in full if all(columns_of.is_number(str(v)) for v in set(table.column(c)))]
+    return (numeric or full)[-1:]
+
+
+def _is_cola(table: Table) -> bool:
+    """`source<TAB>label<TAB>mark<TAB>sentence`, where the mark is empty or a sign like `*` or `??`."""
+    if table.has_header or len(table.columns) != 4:
+        return False
+    marks = set(table.column("3"))
+    return "" in marks and set("".join(marks)) <= set("*?#%") and set(table.column("2")) == {"0", "1"}
+
+
+def _shown(table: Table, column: str) -> str:
+    return f"'{column}'" if table.has_header else f"column {column}"
+
+
+def _helpless(table: Table, task: Task | None, given: Mapping[str, str]) -> str:
+    held = ", ".join(
+        f"{_shown(table, column)} ({columns_of.profile(table.column(column)[:2000])})"
+        for column in table.columns
+    )
+    if task is not None:
+        missing = [part for part in task.parts if part not in given and task.match(table, given) is None]
+        kind = plugins.name_of(task).replace("_", " ")
+        wanted = " ".join(f"{part}=..." for part in missing)
+        return f"{table.path}: which column is what for {kind} cannot be told from {held}; say --columns {wanted}"
+    return (
+        f"{table.path}: the task cannot be told from its columns {held}; name it with --kind "
+        f"({', '.join(plugins.names(Task))}) and the columns with --columns part=column"
+    )

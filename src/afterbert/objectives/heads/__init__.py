@@ -1,0 +1,1 @@
+"""Heads that only training needs: SpanBERT's boundary objective, ELECTRA's detection."""

@@ -1,0 +1,122 @@
+"""Rows of several stores in one plan, as often as a mixing law says: a pure function of seed and number, like every
+plan.
+
+An epoch has as many rows as all stores have together. A store whose share asks for more than it has comes round
+again, with other noise; of one that is asked for less, the first rows of the view are read, whose documents stand in
+an order drawn for the view. (Where one view comes again and again, these are the same each time.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from afterbert.base.errors import UserError
+from afterbert.base.mixing import allotted
+from afterbert.base.mixing.scheduled import Scheduled
+from afterbert.base.noise import mix
+from afterbert.base.rows import Planes, Rows, ranges, starts_of
+from afterbert.objectives.mixture import MixedPlan
+from afterbert.pretext.pairings import Plan
+from afterbert.text.token_store.mixture import JoinedSplit
+from afterbert.text.token_store.store import Split
+
+
+class Blend(Plan):
+    """plans: store -> its plan; counts: store -> rows that an epoch holds of it. Rows are numbered store by store."""
+
+    def __init__(self, plans: Mapping[str, Plan], counts: Mapping[str, int]):
+        self.plans, self.counts = dict(plans), dict(counts)
+        self._starts = starts_of(np.array(list(counts.values()), dtype=np.int64))
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def sources(self, numbers: np.ndarray) -> np.ndarray:
+        """int64 [B]: which of the stores, by their order, each of these rows comes from."""
+        return np.searchsorted(self._starts, numbers, side="right") - 1
+
+    def rows(self, numbers: np.ndarray) -> Rows:
+        found: list[Rows] = []
+        for plan, own, turn in self._owned(numbers):
+            rows = plan.rows(own)
+            keys = np.where(turn > 0, mix(rows.keys ^ (turn.astype(np.uint64) << np.uint64(32))), rows.keys)
+            found.append(Rows(rows.piece_ids, rows.row_starts, keys, rows.planes))
+        return _in_order(found, np.argsort(self._order(numbers), kind="stable"))
+
+    def labels(self, numbers: np.ndarray) -> np.ndarray | None:
+        found = [plan.labels(own) for plan, own, _ in self._owned(numbers)]
+        if any(labels is None for labels in found):
+            return None
+        return np.concatenate([labels for labels in found if labels is not None])[
+            np.argsort(self._order(numbers))
+        ]
+
+    def _order(self, numbers: np.ndarray) -> np.ndarray:
+        """The rows' places, store by store."""
+        return np.argsort(self.sources(numbers), kind="stable")
+
+    def _owned(self, numbers: np.ndarray) -> list[tuple[Plan, np.ndarray, np.ndarray]]:
+        """Of each store that these rows come from: its plan, the rows' numbers in it, and the turns they are in."""
+        numbers = np.asarray(numbers, dtype=np.int64)
+        sources = self.sources(numbers)
+        found: list[tuple[Plan, np.ndarray, np.ndarray]] = []
+        for place, plan in enumerate(self.plans.values()):
+            own = numbers[sources == place] - self._starts[place]
+            if len(own):
+                found.append((plan, own % len(plan), own // len(plan)))
+        return found
+
+
+def blended(split: Split, plan_of: Callable[[Split], Plan], *, view: int, epochs: float | None) -> Plan:
+    """The plan of one view of a split; of a mixture of stores, by its law. epochs: of the whole run, None where they
+    are not counted. Raises UserError for a law that moves with the run then."""
+    if not isinstance(split, JoinedSplit):
+        return plan_of(split)
+    if isinstance(split.mixing, Scheduled) and epochs is None:
+        raise UserError(
+            "a scheduled mix of stores moves from epoch to epoch, so the run must count them; write --budget 3epochs "
+            "and --training.views null, or take another mixing"
+        )
+    progress = min(1.0, view / epochs) if epochs else 0.0
+    return _blend(split, {name: plan_of(part) for name, part in split.parts.items()}, progress)
+
+
+def _blend(split: JoinedSplit, plans: Mapping[str, Plan], progress: float) -> Plan:
+    first = next(iter(plans.values()))
+    if isinstance(first, MixedPlan):
+        members: dict[str, dict[str, Plan]] = {member: {} for member in first.plans}
+        for name, plan in plans.items():
+            assert isinstance(plan, MixedPlan)
+            for member, own in plan.plans.items():
+                members[member][name] = own
+        return MixedPlan({member: _blend(split, own, progress) for member, own in members.items()})
+    filled = {name: plan for name, plan in plans.items() if len(plan)}
+    for name in plans.keys() - filled.keys():
+        raise UserError(
+            f"store {name} has no rows to train on at this length; leave it out, or shorten the rows"
+        )
+    sizes = {name: len(plan) for name, plan in filled.items()}
+    counts = allotted(split.mixing.shares(sizes, progress=progress), sum(sizes.values()))
+    return Blend(filled, {name: counts[name] for name in filled})
+
+
+def _in_order(found: list[Rows], order: np.ndarray) -> Rows:
+    """The rows of all, one behind the other, in the order `order` [B]."""
+    if len(found) == 1:
+        return found[0]
+    lengths = np.concatenate([rows.lengths for rows in found])
+    starts = starts_of(lengths)
+    index = ranges(starts[:-1][order], lengths[order])
+    names = set.intersection(*(set(rows.planes) for rows in found))
+    planes: dict[str, Any] = {name: partial(_plane, found, name, index) for name in names}
+    ids = np.concatenate([rows.piece_ids for rows in found])[index]
+    keys = np.concatenate([rows.keys for rows in found])[order]
+    return Rows(ids, starts_of(lengths[order]), keys, Planes(planes))
+
+
+def _plane(found: list[Rows], name: str, index: np.ndarray) -> np.ndarray:
+    return np.concatenate([rows.planes[name] for rows in found])[index]

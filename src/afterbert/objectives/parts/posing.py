@@ -1,0 +1,87 @@
+"""What objectives that pose one pretext task have in common: rows are planned, the task is posed on them, and only then
+do they differ."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import nn
+
+from afterbert.base.errors import UserError
+from afterbert.base.noise import Noise
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.models import Architecture
+from afterbert.nn.recurrence import extra_scores, ponderings
+from afterbert.objectives import Batch, Objective, ObjectiveModule
+from afterbert.pretext.pairings import Plan
+from afterbert.pretext.posed import Posed
+from afterbert.pretext.selections.staged import Staged
+from afterbert.pretext.task import Pretext
+from afterbert.text.token_store.store import Split
+
+
+@dataclass(frozen=True)
+class PretextObjective(Objective):
+    """pretext: the four questions."""
+
+    pretext: Pretext
+
+    def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
+        return self.pretext.pairing.plan(
+            split, length=self.pretext.row_length(length), vocabulary=vocabulary, noise=noise
+        )
+
+    def pose(
+        self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int
+    ) -> Batch:
+        posed = self.pretext.pose(plan.rows(numbers), noise, vocabulary, plan.labels(numbers))
+        batch = self.batch(posed, noise, vocabulary=vocabulary, length=length)
+        return replace(batch, counts={**batch.counts, "ponder": batch.num_tokens})
+
+    @abstractmethod
+    def batch(self, posed: Posed, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
+        """The posed task as arrays. A pure function of its arguments."""
+
+    def check_feed(self, architecture: Architecture, *, order: str, views: int | None) -> None:
+        if any(isinstance(edit.selection, Staged) for edit in self.pretext.edits):
+            check_stages("selection staged", views)
+
+    def build(self, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
+        return with_ponder_cost(self.build_on(architecture.build(vocabulary), architecture, vocabulary))
+
+    @abstractmethod
+    def build_on(
+        self, backbone: nn.Module, architecture: Architecture, vocabulary: Vocabulary
+    ) -> ObjectiveModule:
+        """Fresh heads on this backbone."""
+
+
+def with_ponder_cost(module: ObjectiveModule) -> ObjectiveModule:
+    """The same module; where pieces of its backbone may halt early, the steps they take are a part of the score.
+
+    Source: Universal Transformer (1807.03819) Section 2.2, after Graves (1603.08983).
+    """
+    halting = [part.config.halting for part in ponderings(module.backbone)]
+    if halting and halting[0] is not None:
+        module.loss_weights = {**module.loss_weights, "ponder": halting[0].ponder_weight}
+        module.register_forward_hook(_add_ponder_cost)
+    return module
+
+
+def _add_ponder_cost(
+    module: nn.Module, arrays: tuple, scores: dict[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    assert isinstance(module, ObjectiveModule)
+    return scores | {name: total for name, (total, _) in extra_scores(module.backbone).items()}
+
+
+def check_stages(what: str, views: int | None) -> None:
+    """Raises UserError when views come round again, and stages that are counted in them with them."""
+    if views is not None:
+        raise UserError(
+            f"{what} goes on from view to view of the data, but with training.views {views} these come round again "
+            "and it would start anew; set training.views to null"
+        )

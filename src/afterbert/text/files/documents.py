@@ -1,0 +1,142 @@
+"""A document, and the tally of what was read, kept, dropped and repaired on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from afterbert.base.errors import UserError
+from afterbert.text.files.streams import Place, located, shown
+
+
+class Document(NamedTuple):
+    """One text. `id` says where it came from: `file@offset` (unpacked bytes; rows for Parquet), or the
+    file's own id. piece_ids: int32, little-endian, where its pieces are there already."""
+
+    id: str
+    text: str
+    language: str | None = None
+    piece_ids: bytes | None = None
+
+
+Counts = dict[str, int]
+
+
+@dataclass
+class Tally:
+    """What became of everything that was read. Tallies of parts add up to the tally of the whole, whatever
+    the parts.
+
+    documents: found in the files; pieces: how many more there are after long ones were cut; kept: given on,
+    so that documents + pieces == kept + sum(dropped). The counts go by reason: dropped (documents), repaired
+    and noticed (characters, unless the reason says otherwise). passed_over: files by extension or reason.
+    places: the first place of a reason.
+    """
+
+    files: Counts = field(default_factory=dict)
+    bytes: int = 0
+    documents: int = 0
+    pieces: int = 0
+    kept: int = 0
+    dropped: Counts = field(default_factory=dict)
+    repaired: Counts = field(default_factory=dict)
+    noticed: Counts = field(default_factory=dict)
+    passed_over: Counts = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
+
+    def drop(self, reason: str, place: Place) -> None:
+        """A document that is not given on."""
+        _add(self.dropped, reason, 1)
+        self.places.setdefault(reason, place)
+
+    def repair(self, reason: str, place: Place, count: int = 1) -> None:
+        """Text that was changed."""
+        _add(self.repaired, reason, count)
+        self.places.setdefault(reason, place)
+
+    def notice(self, reason: str, place: Place, count: int = 1) -> None:
+        """Text that is odd, but kept as it is."""
+        _add(self.noticed, reason, count)
+        self.places.setdefault(reason, place)
+
+    @property
+    def dropped_share(self) -> float:
+        """Dropped documents (or pieces) among all."""
+        return sum(self.dropped.values()) / max(1, self.documents + self.pieces)
+
+    def __add__(self, other: Tally) -> Tally:
+        """
+        >>> one = Tally(files={".txt": 1}, documents=3, kept=2, dropped={"empty": 1})
+        >>> both = one + Tally(files={".txt": 2}, documents=1, kept=1)
+        >>> both.files, both.documents, both.kept, both.dropped
+        ({'.txt': 3}, 4, 3, {'empty': 1})
+        """
+        return Tally(
+            files=_sum(self.files, other.files),
+            bytes=self.bytes + other.bytes,
+            documents=self.documents + other.documents,
+            pieces=self.pieces + other.pieces,
+            kept=self.kept + other.kept,
+            dropped=_sum(self.dropped, other.dropped),
+            repaired=_sum(self.repaired, other.repaired),
+            noticed=_sum(self.noticed, other.noticed),
+            passed_over=_sum(self.passed_over, other.passed_over),
+            places=other.places | self.places,
+        )
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> Tally:
+        """Reads back what `json.dumps(vars(tally))` wrote.
+
+        >>> import json
+        >>> tally = Tally(documents=1, dropped={"empty": 1}, places={"empty": Place("a.txt", 0)})
+        >>> Tally.from_json(json.loads(json.dumps(vars(tally)))) == tally
+        True
+        """
+        places = {reason: Place(*place) for reason, place in saved["places"].items()}
+        return cls(**{**saved, "places": places})
+
+    def table(self) -> str:
+        """The closing table, as plain text. Lines of places are counted here, by reading their files up to there.
+
+        >>> print(Tally(files={".txt": 2}, bytes=1_500_000, documents=40, kept=39, dropped={"empty": 1}).table())
+        files read                 2  .txt 2
+        bytes read         1,500,000
+        documents found           40
+          dropped: empty           1
+        documents kept            39
+        """
+        kinds = ", ".join(f"{shown(kind)} {count:,}" for kind, count in sorted(self.files.items()))
+        rows = [
+            ("files read", sum(self.files.values()), kinds),
+            *((f"  passed over: {shown(why)}", count, "") for why, count in sorted(self.passed_over.items())),
+            ("bytes read", self.bytes, ""),
+            ("documents found", self.documents, ""),
+            *([("  more after cutting long ones", self.pieces, "")] if self.pieces else []),
+            *self._reasons("dropped", self.dropped),
+            ("documents kept", self.kept, ""),
+            *self._reasons("repaired", self.repaired),
+            *self._reasons("kept, noticed", self.noticed),
+        ]
+        width = max(len(label) for label, _, _ in rows)
+        return "\n".join(f"{label:<{width}} {count:>11,}  {remark}".rstrip() for label, count, remark in rows)
+
+    def _reasons(self, heading: str, counts: Counts) -> list[tuple[str, int, str]]:
+        return [(f"  {heading}: {why}", count, self._first(why)) for why, count in sorted(counts.items())]
+
+    def _first(self, why: str) -> str:
+        if why not in self.places:
+            return ""
+        try:
+            return f"first {located(self.places[why])}"
+        except UserError:  # The file is gone or another; what was counted stands.
+            return f"first {self.places[why]}"
+
+
+def _add(counts: Counts, reason: str, count: int) -> None:
+    counts[reason] = counts.get(reason, 0) + count
+
+
+def _sum(one: Counts, other: Counts) -> Counts:
+    return {reason: one.get(reason, 0) + other.get(reason, 0) for reason in one | other}

@@ -1,0 +1,1 @@
+"""The token store: ids and planes on disk, built in parts and in parallel, read as memory maps."""

@@ -1,0 +1,206 @@
+"""Several token stores as one, mixed by a law: a small folder that names them, opened like a store.
+
+    mixture.json          the stores, where they are and what they were, and the law
+    tokenizer/            a copy of theirs; it is the same for all
+
+The splits are the stores' one behind the other; which rows a run reads, and how often, is the law's business
+(`objectives/parts/blending.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, reduce
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from afterbert.base.config import build, digest, to_plain
+from afterbert.base.errors import UserError
+from afterbert.base.mixing import Mixing
+from afterbert.base.rows import starts_of
+from afterbert.base.runs import write_atomically
+from afterbert.base.tree import parse
+from afterbert.text.files.documents import Tally
+from afterbert.text.token_store.store import SPLITS, Split, Store
+
+FILE = "mixture.json"
+
+
+def open_store(folder: Path) -> Store:
+    """What lies in this folder: one store, or several as one. Raises UserError as both do."""
+    folder = Path(folder)
+    return MixtureStore.opened(folder) if (folder / FILE).is_file() else Store.open(folder)
+
+
+def mix_stores(stores: Mapping[str, Store], mixing: Mixing, out: Path) -> MixtureStore:
+    """Writes the folder `out`. Raises UserError where the stores cannot be read as one: another tokenizer, other
+    planes; or where the law does not know them."""
+    first = next(iter(stores.values()))
+    for store in stores.values():
+        if store.tokenizer.digest != first.tokenizer.digest:
+            raise UserError(
+                f"{store.folder} was made with another tokenizer than {first.folder}; prepare one of them anew with "
+                f"--tokenizer {first.folder / 'tokenizer'}"
+            )
+        if {name: _width(store, name) for name in store.planes} != {
+            n: _width(first, n) for n in first.planes
+        }:
+            raise UserError(
+                f"{store.folder} has the planes {', '.join(store.planes)}, but {first.folder} has "
+                f"{', '.join(first.planes)}; prepare them alike"
+            )
+    mixing.shares({name: max(1, store.split("train").num_pieces) for name, store in stores.items()})
+    record = {
+        "stores": {
+            n: {"path": str(s.folder.resolve()), "fingerprint": s.fingerprint} for n, s in stores.items()
+        },
+        "mixing": to_plain(mixing),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(first.folder / "tokenizer", out / "tokenizer", dirs_exist_ok=True)
+    write_atomically(out / FILE, json.dumps(record, indent=1, ensure_ascii=False) + "\n", sync=True)
+    return MixtureStore.opened(out)
+
+
+class MixtureStore(Store):
+    """stores: name -> store; mixing: the law between them. All else as one store has it."""
+
+    def __init__(self, folder: Path, stores: Mapping[str, Store], mixing: Mixing):
+        self.folder, self.stores, self.mixing = folder, dict(stores), mixing
+        first = next(iter(stores.values()))
+        self.manifest = first.manifest
+        self.planes = first.planes
+        self.languages = tuple(dict.fromkeys(name for store in stores.values() for name in store.languages))
+        made_of = {"mixing": to_plain(mixing), "stores": {n: s.fingerprint for n, s in stores.items()}}
+        self.fingerprint = digest(made_of, length=64)
+        self._told_languages = None
+
+    @classmethod
+    def opened(cls, folder: Path) -> MixtureStore:
+        """From its folder. Raises UserError when a store is not there or is another one now."""
+        path = folder / FILE
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            named, law = record["stores"], record["mixing"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path} cannot be read ({error}); name the stores again") from error
+        stores = {}
+        for name, one in named.items():
+            stores[name] = open_store(Path(one["path"]))
+            if stores[name].fingerprint != one["fingerprint"]:
+                raise UserError(
+                    f"{one['path']} is another store than the one that {path} mixes; name the stores again"
+                )
+        mixing = build(Mixing, parse(json.dumps(law), label=str(path)))
+        return cls(folder, stores, mixing)
+
+    def split(self, name: str) -> JoinedSplit:
+        """The stores' splits one behind the other."""
+        splits = {key: store.split(name) for key, store in self.stores.items()}
+        codes = [
+            np.array([self.languages.index(one) for one in store.languages], dtype=np.uint8)
+            for store in self.stores.values()
+        ]
+        return JoinedSplit(splits, codes, self.mixing, f"{self.fingerprint}/{name}", self._told_languages)
+
+    @cached_property
+    def tally(self) -> Tally:
+        """What was read for all of them."""
+        return reduce(Tally.__add__, (store.tally for store in self.stores.values()))
+
+    def summary(self) -> dict[str, Any]:
+        """As of one store; a store is a source."""
+        each = {name: store.summary() for name, store in self.stores.items()}
+        first = next(iter(each.values()))
+        read = {key: sum(one["tally"][key] for one in each.values()) for key in ("read", "kept", "bytes")}
+        for key in ("dropped", "repaired"):
+            counts = [one["tally"][key] for one in each.values()]
+            read[key] = {reason: sum(c.get(reason, 0) for c in counts) for c in counts for reason in c}
+        return {
+            "store": str(self.folder),
+            "fingerprint": self.fingerprint,
+            "mixing": to_plain(self.mixing),
+            "splits": {
+                split: {
+                    key: sum(one["splits"][split][key] for one in each.values())
+                    for key in ("documents", "pieces", "sentences")
+                }
+                for split in SPLITS
+            },
+            "tally": read,
+            "sources": [
+                {"name": n, "bytes": one["tally"]["bytes"], "documents": one["tally"]["kept"]}
+                for n, one in each.items()
+            ],
+            "tokenizer": first["tokenizer"],
+        }
+
+
+class JoinedSplit(Split):
+    """parts: name of a store -> its split; they stand one behind the other. mixing: the law between them."""
+
+    def __init__(
+        self,
+        parts: Mapping[str, Split],
+        codes: Sequence[np.ndarray],
+        mixing: Mixing,
+        fingerprint: str,
+        told_languages: np.ndarray | None,
+    ):
+        self.mixing, self._codes = mixing, list(codes)
+        first = next(iter(parts.values()))
+        self.name, self.fingerprint, self.told_languages = first.name, fingerprint, told_languages
+        self.plane_names, self.plane_widths = first.plane_names, first.plane_widths
+        if told_languages is not None:
+            for part, code in zip(parts.values(), codes):
+                part.told_languages = told_languages[code]
+        self.parts = dict(parts)
+        self._starts = starts_of(np.array([part.num_pieces for part in parts.values()]))
+        self.num_pieces = int(self._starts[-1])
+        self.num_documents = sum(part.num_documents for part in parts.values())
+
+    @cached_property
+    def document_starts(self) -> np.ndarray:
+        return self._shifted([part.document_starts for part in self.parts.values()])
+
+    @cached_property
+    def sentence_starts(self) -> np.ndarray:
+        return self._shifted([part.sentence_starts for part in self.parts.values()])
+
+    @cached_property
+    def languages(self) -> np.ndarray:
+        return np.concatenate([code[part.languages] for code, part in zip(self._codes, self.parts.values())])
+
+    def pieces(self, index: np.ndarray) -> np.ndarray:
+        return self._gathered(index, np.int32, lambda part, own: part.pieces(own))
+
+    def plane(self, name: str, index: np.ndarray) -> np.ndarray:
+        width = self.plane_widths.get(name, 1)
+        return self._gathered(
+            index, np.bool_ if width == 1 else np.uint8, lambda part, own: part.plane(name, own)
+        )
+
+    def _shifted(self, starts: Sequence[np.ndarray]) -> np.ndarray:
+        moved = [own[:-1] + offset for own, offset in zip(starts, self._starts)]
+        return np.concatenate([*moved, self._starts[-1:]])
+
+    def _gathered(
+        self, index: np.ndarray, dtype: type, read: Callable[[Split, np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        """What each part says of the offsets [N] that fall into it."""
+        index = np.asarray(index)
+        part_of = np.searchsorted(self._starts, index, side="right") - 1
+        found: np.ndarray = np.empty(index.shape, dtype=dtype)
+        for number, part in enumerate(self.parts.values()):
+            is_mine = part_of == number
+            if is_mine.any():
+                found[is_mine] = read(part, index[is_mine] - self._starts[number])
+        return found
+
+
+def _width(store: Store, plane: str) -> int:
+    return int(store.planes[plane]["width"])

@@ -1,0 +1,118 @@
+"""The folder of a part of the texts that is encoded: plain arrays `<split>.<column>`, whole or absent.
+
+A part that was finished before a kill is checked and used again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xxhash
+
+from afterbert.base.runs import write_atomically
+from afterbert.text.token_store.store import sealed
+
+READ_VALUES = 1 << 22
+
+
+def made_once(done: Path, dtype: str, make: Callable[[PartWriter], Sequence[Any]]) -> list[Any]:
+    """What `make` reports of the part that it writes, and behind that what it warned of; both from before where
+    the part lies at `done` whole. Otherwise it appears there whole or not at all."""
+    if (report := finished(done)) is not None:
+        return report
+    shutil.rmtree(done, ignore_errors=True)
+    beside = done.parent / f".tmp-{os.getpid()}-{done.name}"
+    shutil.rmtree(beside, ignore_errors=True)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        with PartWriter(beside, dtype) as writer:
+            report = [*make(writer)]
+    report.append(sorted({str(one.message) for one in said}))
+    write_atomically(
+        beside / "done.json", json.dumps(sealed({"report": report, "digests": writer.digests()}))
+    )
+    beside.rename(done)
+    return report
+
+
+class PartWriter:
+    """The files of one part, being written. dtype: of the pieces. documents, pieces: how many so far, by split;
+    without_pieces: documents that have none."""
+
+    def __init__(self, folder: Path, dtype: str):
+        folder.mkdir(parents=True)
+        self._folder, self._dtype = folder, dtype
+        self._files: dict[str, Any] = {}
+        self._digests: dict[str, Any] = {}
+        self.documents: dict[str, int] = {}
+        self.pieces: dict[str, int] = {}
+        self.without_pieces = 0
+
+    def append(self, split: str, column: str, values: np.ndarray) -> None:
+        name = f"{split}.{column}"
+        if name not in self._files:
+            self._files[name] = open(self._folder / name, "wb")  # noqa: SIM115  closed by __exit__
+            self._digests[name] = xxhash.xxh3_64()
+        if column in ("documents", "pieces"):
+            counts = self.documents if column == "documents" else self.pieces
+            counts[split] = counts.get(split, 0) + len(values)
+        raw = values.astype(column_dtype(column, self._dtype)).tobytes()
+        self._files[name].write(raw)
+        self._digests[name].update(raw)
+
+    def digests(self) -> dict[str, str]:
+        return {name: digest.hexdigest() for name, digest in self._digests.items()}
+
+    def __enter__(self) -> PartWriter:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for file in self._files.values():
+            file.close()
+
+
+def part_folder(folder: Path, number: int) -> Path:
+    """Where the part with this number lies when it is done."""
+    return folder / f"part-{number:06d}"
+
+
+def column_dtype(column: str, dtype: str) -> str:
+    """How a column lies on disk; planes are a byte per piece until they are merged."""
+    return {"pieces": dtype, "documents": "<i8", "hashes": "<u8", "sizes": "<u4"}.get(column, "u1")
+
+
+def column(folder: Path, numbers: Sequence[int], split: str, name: str, dtype: str) -> Iterator[np.ndarray]:
+    """The values of a column through these parts, in blocks of bounded size."""
+    kind = np.dtype(column_dtype(name, dtype))
+    for number in numbers:
+        path = part_folder(folder, number) / f"{split}.{name}"
+        if not path.exists():
+            continue
+        with open(path, "rb") as file:
+            while len(block := np.fromfile(file, kind, READ_VALUES)):
+                yield block
+
+
+def finished(folder: Path) -> list[Any] | None:
+    """The report of a part that lies there whole; None otherwise."""
+    try:
+        done = json.loads((folder / "done.json").read_text(encoding="utf-8"))
+        if sealed(done) != done:
+            return None
+        for name, digest in done["digests"].items():
+            found = xxhash.xxh3_64()
+            with open(folder / name, "rb") as file:
+                while chunk := file.read(1 << 20):
+                    found.update(chunk)
+            if found.hexdigest() != digest:
+                return None
+        return list(done["report"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None

@@ -1,0 +1,163 @@
+"""From sources to a token store: survey the texts, get a tokenizer, encode the parts, merge them.
+
+Streaming, parallel, restartable: same texts and settings, same bytes, whatever the number of processes and
+however often it was interrupted. While it works, `.work` in the store's folder holds what is done so far;
+store.json is written last.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from copy import deepcopy
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from afterbert.base import plugins
+from afterbert.base.config import to_plain
+from afterbert.base.errors import UserError
+from afterbert.text.files.policy import Policy
+from afterbert.text.pieces.tokenizer import Tokenizer
+from afterbert.text.planes import Plane
+from afterbert.text.planes.document_start import DocumentStart
+from afterbert.text.planes.sentence_start import SentenceStart
+from afterbert.text.planes.word_start import WordStart
+from afterbert.text.sources import Source
+from afterbert.text.token_store.corpus import Corpus, Progress
+from afterbert.text.token_store.coverage import warn_of_nothing_found
+from afterbert.text.token_store.finishing import Encoded, by_name, described, finish, finished_before
+from afterbert.text.token_store.merging import Merge, Merged
+from afterbert.text.token_store.parts import FATES
+from afterbert.text.token_store.store import FILE, Store, digest_of, write_manifest
+from afterbert.text.token_store.survey import Survey
+from afterbert.text.token_store.workers import ended_by_sigterm
+from afterbert.text.token_store.workplace import WORK, locked, work_folder
+from afterbert.text.tokenizers import TokenizerRecipe
+
+PLANES: tuple[Plane, ...] = (WordStart(), SentenceStart(), DocumentStart())
+
+
+def prepare(
+    sources: Sequence[Source],
+    out: Path,
+    *,
+    tokenizer: TokenizerRecipe,
+    planes: Sequence[Plane] = PLANES,
+    policy: Policy | None = None,
+    held_out: float = 0.02,
+    processes: int = 1,
+    least_pieces: int = 128,
+    progress: Progress | None = None,
+) -> Store:
+    """The token store of these sources, in the folder `out`. Called again after an interruption it goes on;
+    called again when all is done it opens what is there.
+
+    held_out: the share of documents kept for evaluation, chosen by their content. least_pieces: fewer to
+    train on are an error. Raises UserError; SystemExit(143) on SIGTERM, after putting everything away.
+    """
+    if not sources:
+        raise UserError("no sources are given; name files or folders")
+    corpus = Corpus(tuple(sources), policy or Policy(), held_out, processes, progress or _silent)
+    named = by_name(planes)
+    settings = corpus.settings(tokenizer, named)
+    out = Path(out)
+    with ended_by_sigterm(), locked(out):
+        if (store := finished_before(out, settings)) is not None:
+            return store
+        work = work_folder(out, settings, last_file=FILE)
+        made, found = _survey(corpus, tokenizer, work)
+        corpus.check_pieces(made)
+        parts = corpus.encode(made, named, found, work)
+        encoded = Encoded(
+            columns=parts.column,
+            dtype=parts.dtype,
+            pieces=parts.pieces["train"],
+            without_pieces=parts.without_pieces,
+            tokenizer=made,
+            kind=plugins.name_of(tokenizer),
+            planes=described(named),
+            found=found,
+            sources=corpus.described(found),
+            settings=settings,
+        )
+        return finish(out, encoded, least_pieces=least_pieces, progress=corpus.progress)
+
+
+def add_plane(
+    folder: Path,
+    sources: Sequence[Source],
+    plane: Plane,
+    *,
+    processes: int = 1,
+    progress: Progress | None = None,
+) -> Store:
+    """A store with one more plane: its sources are read and encoded again, the ids stay. Raises UserError
+    when the texts, or what is made of them, are not those of the store."""
+    name, store = plugins.name_of(plane), Store.open(folder)
+    settings = store.manifest["settings"]
+    if name in store.planes:
+        raise UserError(f"store {folder} has a plane '{name}' already; prepare a new store to make it anew")
+    corpus = Corpus(
+        tuple(sources), Policy(**settings["policy"]), settings["held_out"], processes, progress or _silent
+    )
+    if [digest_of(digest) for digest in corpus.digests] != settings["sources"]:
+        raise UserError(f"store {folder} was not made from these texts as they are now; prepare a new store")
+    with ended_by_sigterm(), locked(store.folder):
+        settled = {"plane": to_plain(plane.settled()), "store": store.fingerprint}
+        work = work_folder(store.folder, settled, last_file=FILE)
+        encoded = corpus.encode(store.tokenizer, {name: plane}, corpus.survey(sample_bytes=0), work)
+        merge = Merge(encoded.column, store.folder, encoded.dtype, {name: plane.width}, store.languages)
+        merged = Merged(deepcopy(store.manifest["files"]), deepcopy(store.manifest["splits"]))
+        for split in FATES:
+            if merge.pieces_digest(split) != merged.files[f"{split}/pieces.bin"]["sha256"]:
+                raise UserError(
+                    f"the texts no longer make the pieces of store {folder} (another version of a library?); "
+                    "prepare a new store"
+                )
+        for split in FATES:
+            merge.planes(split, merged)
+        changed = {"planes": {**store.planes, **described({name: plane})}, **vars(merged)}
+        write_manifest(store.folder, {**store.manifest, **changed})
+        shutil.rmtree(store.folder / WORK)
+        store = Store.open(store.folder)
+        warn_of_nothing_found(store, [name])
+        return store
+
+
+def make_tokenizer(
+    sources: Sequence[Source],
+    out: Path,
+    *,
+    tokenizer: TokenizerRecipe,
+    policy: Policy | None = None,
+    held_out: float = 0.02,
+    processes: int = 1,
+    progress: Progress | None = None,
+) -> Tokenizer:
+    """Only the tokenizer that `prepare` would make of these sources, in the folder `out`. Raises UserError."""
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} is there already and not empty; name a new folder for the tokenizer")
+    corpus = Corpus(tuple(sources), policy or Policy(), held_out, processes, progress or _silent)
+    with TemporaryDirectory() as work, ended_by_sigterm():
+        made, _ = _survey(corpus, tokenizer, Path(work))
+    made.save(out)
+    return made
+
+
+def _silent(done: float, total: float, phase: str) -> None:
+    """Progress that nobody watches."""
+
+
+def _survey(corpus: Corpus, recipe: TokenizerRecipe, work: Path) -> tuple[Tokenizer, Survey]:
+    """The tokenizer, trained unless that was done before, and what the texts hold."""
+    folder, beside = work / "tokenizer", work / ".tmp-tokenizer"
+    wanted = 0 if folder.exists() else recipe.sample_bytes(corpus.total_bytes)
+    found = corpus.survey(sample_bytes=wanted)
+    if not folder.exists():
+        corpus.progress(0, 1, "making the tokenizer")
+        recipe.make(found.sample, corpus_bytes=found.corpus_bytes).save(beside)
+        beside.rename(folder)
+        found.sample.clear()
+        corpus.progress(1, 1, "making the tokenizer")
+    return Tokenizer.load(folder), found

@@ -1,0 +1,276 @@
+"""Preparation on many machines: each encodes its shard of the texts without a word from the others, then one of
+them puts the shards together.
+
+A shard is a run of neighbouring parts, so the store that comes out is that of one machine, byte for byte. Which
+documents are held out, and which were seen twice, is settled when the shards meet.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import xxhash
+
+from afterbert import __version__
+from afterbert.base import plugins
+from afterbert.base.errors import UserError
+from afterbert.base.runs import write_atomically
+from afterbert.text.files import streams
+from afterbert.text.files.documents import Document, Tally
+from afterbert.text.files.policy import Policy
+from afterbert.text.pieces.tokenizer import Tokenizer
+from afterbert.text.planes import Plane
+from afterbert.text.sources import Part, Source
+from afterbert.text.token_store.corpus import Corpus, Progress, check_languages, dtype_for
+from afterbert.text.token_store.finishing import by_name, described, settings_of
+from afterbert.text.token_store.part_files import PartWriter, made_once, part_folder
+from afterbert.text.token_store.parts import DocumentEncoder, in_batches
+from afterbert.text.token_store.prepare import PLANES
+from afterbert.text.token_store.store import digest_of, sealed
+from afterbert.text.token_store.workers import ended_by_sigterm
+from afterbert.text.token_store.workplace import WORK, locked, work_folder
+from afterbert.text.tokenizers import TokenizerRecipe
+
+FILE = "shard.json"
+FORMAT = 1
+#: a shard is not divided into train and held_out yet
+ALL = "all"
+
+
+class Shard(NamedTuple):
+    """The share `number` (from 1) of `total`."""
+
+    number: int
+    total: int
+
+    @classmethod
+    def of(cls, written: str) -> Shard:
+        """
+        >>> Shard.of("3/8")
+        Shard(number=3, total=8)
+        >>> Shard.of("0/8")
+        Traceback (most recent call last):
+        afterbert.base.errors.UserError: --shard is '0/8', must be NUMBER/COUNT with NUMBER from 1 to COUNT, such as 3/8
+        """
+        found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", written.strip())
+        if found is None or not 1 <= int(found[1]) <= int(found[2]):
+            raise UserError(
+                f"--shard is '{written}', must be NUMBER/COUNT with NUMBER from 1 to COUNT, such as 3/8"
+            )
+        return cls(int(found[1]), int(found[2]))
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.total}"
+
+    def parts(self, sizes: Sequence[int]) -> range:
+        """The numbers of the parts that belong to it, of parts with these sizes in bytes: those whose middle lies
+        in its stretch of the whole.
+
+        >>> [list(Shard(n, 3).parts([4, 4, 4, 2, 10])) for n in (1, 2, 3)]
+        [[0, 1], [2, 3], [4]]
+        """
+        counted = np.maximum(1, np.asarray(sizes, dtype=np.int64))
+        ends = np.cumsum(counted)
+        owner = (2 * ends - counted) * self.total // (2 * ends[-1])
+        return range(*np.searchsorted(owner, [self.number - 1, self.number]).tolist())
+
+
+class PartReport(NamedTuple):
+    """languages: names of the codes in this part alone; tally: of the part, as JSON holds it."""
+
+    languages: list[str]
+    tally: dict[str, Any]
+    warnings: list[str]
+
+
+def prepare_shard(
+    sources: Sequence[Source],
+    out: Path,
+    shard: Shard,
+    *,
+    tokenizer: TokenizerRecipe,
+    planes: Sequence[Plane] = PLANES,
+    policy: Policy | None = None,
+    held_out: float = 0.02,
+    processes: int = 1,
+    progress: Progress | None = None,
+) -> None:
+    """Encodes one shard of these sources into the folder `out`, for `merge_shards`. Every machine names all the
+    texts, and the same tokenizer, which must be there already. Goes on after an interruption. Raises UserError.
+
+    A file is read once for its digest by every machine that has a share of it.
+    """
+    if tokenizer.sample_bytes(1):
+        raise UserError(
+            "a shard needs a tokenizer that is there already, the same for all; make it first "
+            "(afterbert prepare TEXTS --tokenizer-only --out tokenizer) and name its folder: --tokenizer tokenizer"
+        )
+    if not sources:
+        raise UserError("no sources are given; name files or folders")
+    corpus = Corpus(tuple(sources), policy or Policy(), held_out, processes, progress or _silent)
+    mine = [
+        (number, corpus.parts[number]) for number in shard.parts([part.num_bytes for part in corpus.parts])
+    ]
+    named, made, out = by_name(planes), tokenizer.make([], corpus_bytes=0), Path(out)
+    corpus.check_pieces(made)
+    stamps = _stamps(mine)
+    manifest: dict[str, Any] = {
+        "format": FORMAT,
+        "shard": list(shard),
+        "layout": _layout(corpus),
+        "dtype": dtype_for(made),
+        "tokenizer": {"digest": made.digest, "kind": plugins.name_of(tokenizer)},
+        "planes": described(named),
+        "settings": {
+            "made_by": f"afterbert {__version__}",
+            **settings_of(tokenizer, named, corpus.policy, held_out),
+        },
+        "files": _file_digests(corpus, mine),
+        "parts": [number for number, _ in mine],
+    }
+    with ended_by_sigterm(), locked(out):
+        if (out / FILE).exists():
+            return _same_as_before(out, manifest)
+        work = work_folder(out, manifest, last_file=FILE)
+        encode = EncodeShardPart(made, named, corpus.policy, work, manifest["dtype"])
+        corpus.each(encode, mine, [part for _, part in mine])
+        _check_untouched(stamps, _stamps(mine))
+        shutil.rmtree(out / "parts", ignore_errors=True)
+        work.rename(out / "parts")
+        made.save(out / "tokenizer")
+        text = json.dumps(sealed(manifest), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+        write_atomically(out / FILE, text, sync=True)
+        shutil.rmtree(out / WORK)
+    return None
+
+
+@dataclass(frozen=True)
+class EncodeShardPart:
+    """Encodes all documents of a part, whatever becomes of them, into `folder / part-N`, unless it lies there."""
+
+    tokenizer: Tokenizer
+    planes: Mapping[str, Plane]
+    policy: Policy
+    folder: Path
+    dtype: str
+
+    def __call__(self, task: tuple[int, Part]) -> PartReport:
+        number, part = task
+        tally, codes = Tally(), dict[str, int]()
+
+        def encode(writer: PartWriter) -> Sequence[Any]:
+            hashed = ((document, document.text.encode()) for document in part.documents(self.policy, tally))
+            for documents, raw in in_batches(hashed):
+                self._write(documents, raw, codes, writer)
+            return list(codes), vars(tally)
+
+        return PartReport(*made_once(part_folder(self.folder, number), self.dtype, encode))
+
+    @cached_property
+    def _encoder(self) -> DocumentEncoder:
+        return DocumentEncoder(self.tokenizer)
+
+    def _write(
+        self, documents: list[Document], raw: list[bytes], codes: dict[str, int], writer: PartWriter
+    ) -> None:
+        encoded = self._encoder(documents)
+        languages = [codes.setdefault(d.language or "", len(codes)) for d in documents]
+        check_languages(list(codes))
+        writer.append(ALL, "pieces", encoded.piece_ids)
+        writer.append(ALL, "documents", np.diff(encoded.piece_starts))
+        writer.append(ALL, "languages", np.array(languages))
+        writer.append(
+            ALL, "hashes", np.array([xxhash.xxh3_64_intdigest(one) for one in raw], dtype=np.uint64)
+        )
+        writer.append(ALL, "sizes", np.array([len(one) for one in raw], dtype=np.uint32))
+        for name, plane in self.planes.items():
+            writer.append(ALL, name, plane(encoded))
+
+
+def open_shard(folder: Path) -> dict[str, Any]:
+    """What `prepare_shard` wrote of itself. Raises UserError."""
+    path = Path(folder) / FILE
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        if (path.parent / WORK).is_dir():
+            raise UserError(
+                f"the shard in {folder} is not finished; start it again, it goes on where it was"
+            ) from error
+        raise UserError(
+            f"{folder} holds no {FILE}; name folders that `afterbert prepare --shard` made"
+        ) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(
+            f"{path} cannot be read ({error}); copy the shard again or prepare it anew"
+        ) from error
+    if not isinstance(manifest, dict) or sealed(manifest) != manifest:
+        raise UserError(f"{path} was changed after it was written; copy the shard again or prepare it anew")
+    if manifest["format"] > FORMAT:
+        raise UserError(f"{path} was made by a newer version of afterbert; upgrade this one")
+    return manifest
+
+
+def _silent(done: float, total: float, phase: str) -> None:
+    """Progress that nobody watches."""
+
+
+def _layout(corpus: Corpus) -> dict[str, Any]:
+    """How the texts fall into parts: equal on all machines when they see the same files."""
+    seen = [
+        [number, part.start, part.stop, part.num_bytes]
+        for number, parts in enumerate(corpus.parts_of)
+        for part in parts
+    ]
+    return {
+        "digest": digest_of(seen),
+        "sizes": [[part.num_bytes for part in parts] for parts in corpus.parts_of],
+    }
+
+
+def _file_digests(corpus: Corpus, mine: Iterable[tuple[int, Part]]) -> list[dict[str, str]]:
+    """For each source, the digests of the files that this shard reads."""
+    source_of = np.repeat(np.arange(len(corpus.parts_of)), [len(parts) for parts in corpus.parts_of])
+    found: list[dict[str, str]] = [{} for _ in corpus.parts_of]
+    last: Source | None = None
+    for number, part in mine:
+        if part.source is not last and part.source != last:
+            found[source_of[number]].update(part.source.digest())
+        last = part.source
+    return found
+
+
+def _stamps(mine: Iterable[tuple[int, Part]]) -> dict[str, tuple[int, int]]:
+    """Path -> size and time of the last change, of the files that this shard reads; not every source is one."""
+    paths = {getattr(part.source, "path", "") for _, part in mine}
+    return {path: streams.stamp_of(path) for path in sorted(paths) if os.path.isfile(path)}
+
+
+def _check_untouched(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    """Raises UserError for a file that was written to meanwhile: its digest may be that of other contents."""
+    touched = [path for path, stamp in before.items() if after.get(path) != stamp]
+    if touched:
+        raise UserError(
+            f"{streams.shown(touched[0])} is not what it was when this shard was begun; start again when nobody writes "
+            "to it"
+        )
+
+
+def _same_as_before(out: Path, manifest: Mapping[str, Any]) -> None:
+    before = open_shard(out)
+    changed = [name for name in manifest if manifest[name] != before.get(name)]
+    if changed:
+        raise UserError(
+            f"{out} holds a finished shard that was made with other {', '.join(changed)}; name a new folder, or delete "
+            "that one"
+        )
+    shutil.rmtree(out / WORK, ignore_errors=True)

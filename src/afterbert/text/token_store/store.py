@@ -1,0 +1,260 @@
+"""The token store: a corpus as memory-mapped arrays of pieces and planes, made by `prepare`, read by
+everything else.
+
+    store.json            format, counts, settings, tally, sources, a record of every file
+    tokenizer/            Hugging Face layout
+    train/, held_out/     pieces.bin (uint16 or uint32), documents.bin, sentences.bin (int64 offsets, one more
+    than
+                          there are), languages.bin (uint8 a document), planes/<name>.bin (packed bits)
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from afterbert.base.errors import UserError, did_you_mean
+from afterbert.base.runs import write_atomically
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.text.files.documents import Tally
+from afterbert.text.pieces.tokenizer import Tokenizer
+from afterbert.text.token_store.array_files import check, is_mapped, mapped, unpack
+
+FORMAT = 1
+SPLITS = ("train", "held_out")
+FILE = "store.json"
+
+
+class Split:
+    """One split (train, held_out) of a token store, memory-mapped; cheap to send to other processes.
+
+    num_pieces, num_documents: int; plane_names; plane_widths: bits of each plane; document_starts: int64 [D+1]
+    and sentence_starts: int64 [S+1], offsets of pieces (every document start is a sentence start); languages:
+    uint8 [D], codes into the store's `languages`; fingerprint: a digest of the contents.
+    """
+
+    name: str
+    num_pieces: int
+    num_documents: int
+    plane_names: tuple[str, ...]
+    plane_widths: Mapping[str, int]
+    fingerprint: str
+    #: uint8: the number under which rows tell each of the store's languages; None where they do not tell it
+    told_languages: np.ndarray | None = None
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        manifest: Mapping[str, Any],
+        *,
+        told_languages: np.ndarray | None = None,
+    ):
+        record = manifest["splits"][name]
+        self._folder, self._dtype = Path(folder) / name, manifest["dtype"]
+        self.plane_widths = {plane: kept["width"] for plane, kept in manifest["planes"].items()}
+        self.name = name
+        self.num_pieces, self.num_documents = record["pieces"], record["documents"]
+        self.plane_names = tuple(self.plane_widths)
+        self.fingerprint = record["fingerprint"]
+        self.told_languages = told_languages
+
+    @cached_property
+    def document_starts(self) -> np.ndarray:
+        return mapped(self._folder / "documents.bin", "<i8")
+
+    @cached_property
+    def sentence_starts(self) -> np.ndarray:
+        if "sentence_start" not in self.plane_widths:
+            raise UserError(
+                f"store {self._folder.parent} has no plane sentence_start; prepare it again with that plane"
+            )
+        return mapped(self._folder / "sentences.bin", "<i8")
+
+    @cached_property
+    def languages(self) -> np.ndarray:
+        return mapped(self._folder / "languages.bin", "u1")
+
+    def language_at(self, index: np.ndarray) -> np.ndarray:
+        """uint8 [N]: the language of the pieces at these offsets [N], under the number by which it is told."""
+        assert self.told_languages is not None, "ask the split of a store that speaks"
+        document = np.searchsorted(self.document_starts, index, side="right") - 1
+        return self.told_languages[self.languages[document]]
+
+    def pieces(self, index: np.ndarray) -> np.ndarray:
+        """int32 [N]: the ids at these offsets [N]."""
+        return self._pieces[index].astype(np.int32)
+
+    def plane(self, name: str, index: np.ndarray) -> np.ndarray:
+        """bool [N], or uint8 [N] for a plane of several bits: its values at these offsets [N]. Raises
+        UserError."""
+        if name not in self.plane_widths:
+            raise UserError(
+                f"store {self._folder.parent} has no plane '{name}' ({did_you_mean(name, list(self.plane_widths))}); "
+                "prepare it again with that plane"
+            )
+        return unpack(self._packed(name), index, self.plane_widths[name])
+
+    @cached_property
+    def _pieces(self) -> np.ndarray:
+        return mapped(self._folder / "pieces.bin", self._dtype)
+
+    def _packed(self, name: str) -> np.ndarray:
+        key = f"_plane_{name}"
+        if key not in self.__dict__:
+            self.__dict__[key] = mapped(self._folder / "planes" / f"{name}.bin", "u1")
+        return self.__dict__[key]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if not is_mapped(value)}
+
+
+class Store:
+    """A finished token store.
+
+    folder: Path; languages: names of the language codes, an empty name for texts that name none; planes: name
+    -> width and settings; fingerprint: a digest of pieces, indexes and the planes it was made with.
+    """
+
+    def __init__(self, folder: Path, manifest: Mapping[str, Any]):
+        self.folder, self.manifest = Path(folder), manifest
+        self.fingerprint: str = manifest["fingerprint"]
+        self.languages: tuple[str, ...] = tuple(manifest["languages"])
+        self.planes: Mapping[str, Any] = manifest["planes"]
+        self._told_languages: np.ndarray | None = None
+
+    @classmethod
+    def open(cls, folder: Path, *, verify: bool = False) -> Store:
+        """Opens one store (`text/token_store/mixture.py: open_store` also several as one); the size and the ends of every file
+        are compared with store.json, with `verify` all of it.
+
+        Raises UserError that names the file, what was expected and what was found.
+        """
+        folder = Path(folder)
+        manifest = _read_manifest(folder)
+        for name, record in manifest["files"].items():
+            check(folder / name, record, verify=verify)
+        return cls(folder, manifest)
+
+    def split(self, name: str) -> Split:
+        """The split `train` or `held_out`. Raises UserError for another name."""
+        if name not in SPLITS:
+            raise UserError(f"a store has no split '{name}'; {did_you_mean(name, list(SPLITS))}")
+        return Split(self.folder, name, self.manifest, told_languages=self._told_languages)
+
+    def telling(self, languages: Sequence[str]) -> Store:
+        """The same store, whose rows tell of each piece which of these languages it is in (plane `language`,
+        a number into `languages`). Raises UserError when its texts are in another one, or name none."""
+        strange = [name for name in self.languages if name and name not in languages]
+        if strange:
+            raise UserError(
+                f"store {self.folder} has texts in {', '.join(strange)}, but the model knows {', '.join(languages)}; "
+                f"set model.embeddings.languages to [{', '.join(sorted({*self.languages, *languages} - {''}))}], or "
+                "leave these texts out"
+            )
+        if "" in self.languages:
+            raise UserError(
+                f"store {self.folder} has texts that name no language, which this model must be told; prepare them "
+                "with --language"
+            )
+        told = copy.copy(self)
+        told._told_languages = np.array([languages.index(name) for name in self.languages], dtype=np.uint8)
+        return told
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer that made the pieces. Raises UserError when it is another one now."""
+        tokenizer = Tokenizer.load(self.folder / "tokenizer")
+        expected = self.manifest["tokenizer"]["digest"]
+        if tokenizer.digest != expected:
+            raise UserError(
+                f"{self.folder / 'tokenizer'} has the digest {tokenizer.digest[:12]}, {FILE} says {expected[:12]}; "
+                "it is not the tokenizer of this store, put that one back"
+            )
+        return tokenizer
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        return self.tokenizer.vocabulary
+
+    @cached_property
+    def tally(self) -> Tally:
+        """What was read, kept, dropped and repaired."""
+        return Tally.from_json(self.manifest["tally"])
+
+    def summary(self) -> dict[str, Any]:
+        """The store in a few numbers, for reports: where it is, splits, tally, sources, tokenizer."""
+        tally, manifest = self.tally, self.manifest
+        return {
+            "store": str(self.folder),
+            "fingerprint": self.fingerprint,
+            "splits": {
+                name: {key: record[key] for key in ("documents", "pieces", "sentences", "languages")}
+                for name, record in manifest["splits"].items()
+            },
+            "tally": {
+                "read": tally.documents + tally.pieces,
+                "kept": tally.kept,
+                "dropped": dict(tally.dropped),
+                "repaired": dict(tally.repaired),
+                "bytes": tally.bytes,
+            },
+            "sources": [{key: s[key] for key in ("name", "bytes", "documents")} for s in manifest["sources"]],
+            "tokenizer": {key: manifest["tokenizer"][key] for key in ("kind", "vocab_size", "digest")},
+        }
+
+
+def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest with the digest of its own content, by which damage to store.json is found."""
+    content = {key: value for key, value in manifest.items() if key != "digest"}
+    return content | {"digest": digest_of(content)}
+
+
+def digest_of(content: Any) -> str:
+    """sha256 of anything JSON can hold."""
+    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Writes store.json, by which a store becomes whole."""
+    text = json.dumps(sealed(manifest), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+    write_atomically(folder / FILE, text, sync=True)
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / FILE
+    try:
+        raw = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        unfinished = "its preparation was not finished; start it again, it goes on where it was"
+        missing = "name a folder that `afterbert prepare` made"
+        if (folder / "shard.json").exists():
+            missing = "it is one shard of a store; put all of them together by `afterbert prepare --merge`"
+        why = unfinished if (folder / ".work").is_dir() else missing
+        raise UserError(f"{path} does not exist; {why}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path} cannot be read ({error}); copy the store again or prepare it anew"
+        ) from error
+    try:
+        manifest = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is damaged ({error}); copy the store again or prepare it anew") from error
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
+        raise UserError(f"{path} is no store.json of afterbert; name a folder that `afterbert prepare` made")
+    if manifest["format"] > FORMAT:
+        raise UserError(
+            f"{path} has format {manifest['format']}, made by a newer version of afterbert; this one reads up to "
+            f"{FORMAT}: upgrade it"
+        )
+    if sealed(manifest) != manifest:
+        raise UserError(f"{path} was changed after it was written; copy the store again or prepare it anew")
+    return manifest

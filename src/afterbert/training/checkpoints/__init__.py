@@ -1,0 +1,1 @@
+"""Checkpoints that are whole or absent: written aside, digested, verified, restored exactly."""

@@ -1,0 +1,132 @@
+"""Saves all of a run's state as checkpoints and puts it back."""
+
+from __future__ import annotations
+
+import platform
+from functools import partial
+
+import numpy as np
+import torch
+
+import afterbert
+from afterbert.objectives import ObjectiveModule
+from afterbert.training.checkpoints import generators, snapshot
+from afterbert.training.checkpoints.checkpoint import Checkpoints, Saved
+from afterbert.training.checkpoints.identity import Identity
+from afterbert.training.distribution.processes import Processes
+from afterbert.training.feed import Feed
+from afterbert.training.precision import Precision, name_of_device
+from afterbert.training.progress import Progress
+
+
+class Keeper:
+    """Knows what a checkpoint of this run holds."""
+
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        module: ObjectiveModule,
+        optimizer: torch.optim.Optimizer,
+        feed: Feed,
+        identity: Identity,
+        *,
+        seed: int,
+        device: torch.device,
+        processes: Processes,
+    ):
+        self.checkpoints = checkpoints
+        self._module, self._optimizer, self._feed, self._identity = module, optimizer, feed, identity
+        self._seed, self._device, self._processes = seed, device, processes
+
+    def latest(self) -> tuple[Saved | None, list[str]]:
+        """As `Checkpoints.latest`, which process 0 asks for all."""
+
+        def look() -> tuple[int | None, list[str]]:
+            saved, notes = self.checkpoints.latest()
+            return saved.step if saved else None, notes
+
+        step, notes = self._processes.led(look)
+        return None if step is None else self.checkpoints.at(step), notes
+
+    def save(self, progress: Progress, precision: Precision) -> Saved:
+        """A checkpoint of this very state. Raises SaveError when the disk is full."""
+        files, scalars = self._capture()
+        return self.checkpoints.save(progress.step, files, self._state(progress, precision, scalars))
+
+    def rehearse(self, progress: Progress, precision: Precision) -> None:
+        """Writes and verifies as `save` does and leaves nothing. Raises SaveError."""
+        files, scalars = self._capture()
+        self.checkpoints.rehearse(files, self._state(progress, precision, scalars))
+
+    def restore(self, saved: Saved) -> Progress:
+        """Puts weights, optimizer, generators and feed back and returns the progress of that moment."""
+        state = saved.state()
+        progress = Progress(**state["progress"])
+        has_generators = snapshot.restore(
+            self._module,
+            self._optimizer,
+            tensors=partial(saved.tensors, like=snapshot.placed(self._module)),
+            scalars=state["optimizer"],
+            device=self._device,
+            rank=self._processes.rank,
+            size=state["made_with"].get("processes", 1),
+        )
+        if not has_generators:  # there were fewer processes
+            generators.seed(self._seed, rank=self._processes.rank, step=progress.step)
+        self._feed.recall(state["epoch_starts"])
+        return progress
+
+    def compare(self, saved: Saved, *, allow_changes: bool) -> tuple[Precision, list[str]]:
+        """The precision a checkpoint was made in, and notes on what is not as it was then.
+
+        Raises UserError for what must not change.
+        """
+        state = saved.state()
+        notes = self._identity.check(state["identity"], allow_changes=allow_changes)
+        now = self._made_with()
+        for name, before in state["made_with"].items():
+            if name in now and now[name] != before:
+                notes.append(f"{name} was {before} and is {now[name]} now: the last bits may differ")
+        return Precision(state["precision"], "as the run was begun"), notes
+
+    def is_of_another_run(self, saved: Saved) -> bool:
+        """Whether the checkpoint was made from another recipe, other data or another tokenizer."""
+        return saved.state()["identity"] != self._identity.plain()
+
+    def _capture(self) -> tuple[dict, dict]:
+        rank, size = self._processes.rank, self._processes.size
+        slots = self._feed.slots(rank, size) if size > 1 else None
+        return snapshot.capture(self._module, self._optimizer, device=self._device, rank=rank, slots=slots)
+
+    def _state(self, progress: Progress, precision: Precision, scalars: dict) -> dict:
+        row = progress.data_step * self._feed.batch_size
+        return {
+            "step": progress.step,
+            "epoch": self._feed.epoch_of(row),
+            "rows": row,
+            "progress": progress.plain(),
+            "epoch_starts": self._feed.known,
+            "precision": precision.name,
+            "optimizer": scalars,
+            "identity": self._identity.plain(),
+            "made_with": self._made_with(),
+        }
+
+    def _made_with(self) -> dict[str, str | int]:
+        """On what the last bits depend, besides the recipe."""
+        return {
+            **_versions(),
+            "device": name_of_device(self._device),
+            "processes": self._processes.size,
+        }
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "afterbert": afterbert.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "threads": str(torch.get_num_threads()),
+    }

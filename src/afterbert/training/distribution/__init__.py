@@ -1,0 +1,1 @@
+"""Many processes that train one model: who leads, who holds what, how they agree."""

@@ -1,0 +1,231 @@
+"""Figures of a finished model that need no fine-tuning: broken sentences from its own text, minimal pairs, and linear
+probes on frozen states. Cheap enough for the end of every run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from afterbert.base.errors import UserError
+from afterbert.base.noise import Noise
+from afterbert.base.plugins import name_of
+from afterbert.base.runs import RunFolder, write_atomically
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.downstream.example import Example
+from afterbert.downstream.reading.data import TaskData, read
+from afterbert.downstream.reading.find_task import find_task
+from afterbert.downstream.tasks.minimal_pairs import MinimalPairs as PairsTask
+from afterbert.downstream.tasks.pair_classification import PairClassification
+from afterbert.downstream.tasks.regression import Regression
+from afterbert.downstream.tasks.sentence_classification import SentenceClassification
+from afterbert.downstream.tasks.tagging import Tagging
+from afterbert.models import Architecture
+from afterbert.models.decoder import Decoder
+from afterbert.probes.broken_sentences import BrokenSentences
+from afterbert.probes.figure import Figure
+from afterbert.probes.frozen_features import FrozenFeatures, FrozenModel
+from afterbert.probes.minimal_pairs import MinimalPairs, short_enough
+from afterbert.probes.pieces import piece_texts
+from afterbert.probes.reader import predict
+from afterbert.probes.readings import Frame, reading_of
+from afterbert.text.pieces.tokenizer import Tokenizer
+from afterbert.text.token_store.store import Store
+
+_SENTENCES = (SentenceClassification, PairClassification, Regression)
+
+
+@dataclass(frozen=True)
+class Closing:
+    """What is asked at the end of a run besides the text itself: data as `--task` names it."""
+
+    pairs: tuple[str, ...] = ()
+    probes: tuple[str, ...] = ()
+
+    def read(self) -> tuple[list[TaskData], list[TaskData]]:
+        """All of it. Raises UserError for whatever cannot be used, so that this is known before the first step."""
+        pairs = [read(find_task(spec, kind="minimal_pairs"), needs_training=False) for spec in self.pairs]
+        probes = [read(find_task(spec)).with_dev() for spec in self.probes]
+        for data in probes:
+            check_probe(data)
+        return pairs, probes
+
+    def kept_in(self, run: RunFolder, *, writes: bool = True) -> Closing:
+        """This, noted in the run folder for when the run is gone on with; where it is nothing, what was noted there
+        before."""
+        path = run.path / "closing.json"
+        if self != Closing():
+            if writes:
+                write_atomically(path, json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n")
+            return self
+        if not path.is_file():
+            return self
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return Closing(tuple(kept["pairs"]), tuple(kept["probes"]))
+
+
+def closing_figures_without_training(
+    architecture: Architecture,
+    backbone: nn.Module,
+    lm_head: nn.Module | None,
+    store: Store,
+    closing: Closing = Closing(),
+    *,
+    device: torch.device | str = "cpu",
+) -> list[Figure]:
+    """lm_head: None for a model that was not trained to name pieces, of which no pairs are asked."""
+    pairs, probes = closing.read()
+    figures: list[Figure] = []
+    if lm_head is not None:
+        figures += broken_figures(architecture, backbone, lm_head, store, device=device)
+        for data in pairs:
+            figures += pair_figures(architecture, backbone, lm_head, store.tokenizer, data, device=device)
+    for data in probes:
+        figures += probe_figures(architecture, backbone, store.tokenizer, data, device=device)
+    return figures
+
+
+def broken_figures(
+    architecture: Architecture,
+    backbone: nn.Module,
+    lm_head: nn.Module,
+    store: Store,
+    *,
+    device: torch.device | str = "cpu",
+) -> list[Figure]:
+    """Held-out sentences against themselves with something broken; none where nothing is held out, or where the store
+    does not know sentences and words, or the vocabulary has no mark for what is hidden."""
+    split, vocabulary = store.split("held_out"), store.vocabulary
+    reading = reading_of(architecture)
+    lacks_mark = vocabulary.mask is None and not vocabulary.sentinels and reading != "left_to_right"
+    knows = {"sentence_start", "word_start"} <= set(split.plane_names)
+    speaks = getattr(getattr(architecture, "embeddings", None), "languages", ())
+    if split.num_pieces == 0 or not knows or lacks_mark or speaks:
+        return []
+    texts = piece_texts(store.tokenizer)
+    is_word = np.array([text.strip().isalpha() for text in texts], dtype=bool)
+    is_word[list(vocabulary.special_ids)] = False
+    return BrokenSentences()(
+        lambda arrays: predict(
+            backbone, lm_head, arrays, reads_left_to_right=isinstance(architecture, Decoder)
+        ),
+        MinimalPairs(reading=reading),
+        split,
+        store.split("train"),
+        vocabulary,
+        Frame.of(store.tokenizer),
+        is_word=is_word,
+        device=device,
+    )
+
+
+def pair_figures(
+    architecture: Architecture,
+    backbone: nn.Module,
+    lm_head: nn.Module,
+    tokenizer: Tokenizer,
+    data: TaskData,
+    *,
+    device: torch.device | str = "cpu",
+) -> list[Figure]:
+    """One figure for each file of pairs, of those that are not too long for the model."""
+    figures = []
+    for split in data.splits:
+        rows = data.usable(split)
+        pairs = [(row.texts[0], row.texts[1]) for row in rows]
+        kept = short_enough(pairs, tokenizer, longest=architecture.max_position_embeddings)
+        rows, pairs = tuple(rows[number] for number in kept), [pairs[number] for number in kept]
+        if not pairs:
+            continue
+        found = MinimalPairs(reading=reading_of(architecture))(
+            lambda arrays: predict(
+                backbone, lm_head, arrays, reads_left_to_right=isinstance(architecture, Decoder)
+            ),
+            tokenizer,
+            pairs,
+            device=device,
+        )
+        shorter = PairsTask().baseline((), rows).predictions
+        beside = {"chance": 0.5, "the shorter one": shorter.count(0) / len(shorter)}
+        name = data.name if len(data.splits) == 1 else f"{data.name} {split}"
+        figures.append(Figure(f"pairs of {name}", found.accuracy, beside, len(rows)))
+    return figures
+
+
+def check_probe(data: TaskData) -> None:
+    """Raises UserError for a kind of task that no linear probe answers."""
+    if not isinstance(data.task, (*_SENTENCES, Tagging)):
+        raise UserError(
+            f"{data.name} is {name_of(data.task).replace('_', ' ')}; a probe answers sentence classification, pair "
+            "classification, regression and tagging, name rows of one of these"
+        )
+
+
+def probe_figures(
+    architecture: Architecture,
+    backbone: nn.Module,
+    tokenizer: Tokenizer,
+    data: TaskData,
+    probe: FrozenFeatures = FrozenFeatures(),  # noqa: B008 - it is frozen
+    *,
+    device: torch.device | str = "cpu",
+) -> list[Figure]:
+    """The task's main metric on its dev rows, beside the same probe on random weights and the task's own baseline."""
+    check_probe(data)
+    if probe.layer is not None and probe.layer > architecture.num_hidden_layers:
+        raise UserError(
+            f"--layer {probe.layer}: the model has {architecture.num_hidden_layers} layers (0 for its embeddings)"
+        )
+    data = data.with_dev()
+    train, dev = _some(data.usable("train"), probe.most_rows), data.usable("dev")
+    metric = data.task.metrics[0]
+    truths = [row.label for row in dev]
+
+    def value(model: nn.Module) -> float:
+        frozen = FrozenModel(architecture, model, tokenizer)
+        return float(metric(_answers(frozen, probe, data.task, train, dev), truths))
+
+    baseline = data.baseline("dev")
+    beside = {
+        "random weights": value(_random(architecture, tokenizer.vocabulary, device)),
+        baseline.name: float(metric(baseline.predictions, truths)),
+    }
+    where = "the last layer" if probe.layer is None else f"layer {probe.layer}"
+    name = f"probe of {data.name} on {where}, {metric.name}"
+    return [Figure(name, value(backbone), beside, len(dev))]
+
+
+def _some(rows: Sequence[Example], most: int) -> Sequence[Example]:
+    """So many rows, drawn by chance: the first ones of a file may all be of one class."""
+    if len(rows) <= most:
+        return rows
+    drawn = Noise(0).of("probe").permutation(len(rows), np.arange(most))
+    return [rows[int(number)] for number in np.sort(drawn)]
+
+
+def _answers(
+    model: FrozenModel, probe: FrozenFeatures, task: Any, train: Sequence[Any], dev: Sequence[Any]
+) -> list[Any]:
+    if isinstance(task, Tagging):
+        learned, asked = (probe.words(model, [row.texts for row in rows]) for rows in (train, dev))
+        labels = [tag for row in train for tag in row.label]
+        flat = probe.classify(np.concatenate(learned), labels, np.concatenate(asked))
+        ends = np.cumsum([len(row.texts) for row in dev])
+        return [tuple(flat[end - len(row.texts) : end]) for row, end in zip(dev, ends)]
+    learned_rows, asked_rows = (probe.sentences(model, [row.texts for row in rows]) for rows in (train, dev))
+    labels = [row.label for row in train]
+    if isinstance(task, Regression):
+        return probe.regress(learned_rows, labels, asked_rows)
+    return probe.classify(learned_rows, labels, asked_rows)
+
+
+def _random(architecture: Architecture, vocabulary: Vocabulary, device: torch.device | str) -> nn.Module:
+    """The same architecture, as it is before training. Leaves torch's generator untouched."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return architecture.build(vocabulary).to(device).eval()

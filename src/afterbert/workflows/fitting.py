@@ -1,0 +1,175 @@
+"""A recipe fitted to a time: which size, batch and length some minutes pay for, on this machine and this text.
+
+The rule: of a recipe's sizes, the largest whose time still reads twenty pieces a parameter (Hoffmann et al. 2022,
+2203.15556, Section 3: where a fixed amount of computing is spent best); the smallest where none does. The batch grows
+until the run has at most twenty thousand steps. Rows are no longer than the documents are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from afterbert.base.config import digest, to_plain
+from afterbert.base.noise import Noise
+from afterbert.base.runs import write_atomically
+from afterbert.recipes.recipe import Resolved
+from afterbert.text.token_store.store import Split, Store
+from afterbert.training.precision import choose, name_of_device
+from afterbert.training.step import to_tensors
+from afterbert.training.stepper import is_out_of_memory
+
+PIECES_PER_PARAMETER = 20
+MOST_STEPS = 20_000
+LENGTHS = (64, 128)
+_TIMED_STEPS = 3
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A size, settings that go with it, and why, in sentences."""
+
+    size: str
+    settings: tuple[tuple[str, str], ...]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A size of a recipe: what it has, and how fast this machine trains it; 0 where its batch does not fit into
+    memory."""
+
+    name: str
+    parameters: int
+    pieces_per_second: float
+
+
+def fit(
+    sizes: Sequence[str],
+    measured: Callable[[str], Choice],
+    split: Split,
+    *,
+    seconds: float,
+    length: int,
+    batch: int,
+    given: Collection[str] = (),
+) -> Fit:
+    """The fit for so many seconds of training. measured: called for one size after another, from the smallest, until
+    one is too large. length and batch are the recipe's own; both are lower bounds but for short documents. given:
+    the settings that are not left to us.
+    """
+    chosen = measured(sizes[0])
+    reasons: list[str] = []
+    for name in sizes[1:]:
+        larger = measured(name)
+        reads = larger.pieces_per_second * seconds
+        if not larger.pieces_per_second:
+            reasons.append(f"not {name}: memory runs out with a batch of {batch} rows")
+            break
+        if reads < PIECES_PER_PARAMETER * larger.parameters:
+            reasons.append(
+                f"not {name}: {_short(reads)} pieces in this time are less than {PIECES_PER_PARAMETER} for each of its "
+                f"{_short(larger.parameters)} parameters"
+            )
+            break
+        chosen = larger
+    reads = chosen.pieces_per_second * seconds
+    reasons.insert(
+        0,
+        f"size {chosen.name}: {_short(chosen.parameters)} parameters, {_short(reads)} pieces in this time "
+        f"({chosen.pieces_per_second:,.0f} a second, {reads / max(split.num_pieces, 1):.1f} times the text)",
+    )
+    settings = []
+    typical = split.num_pieces / max(split.num_documents, 1)
+    fitting = next((each for each in LENGTHS if typical + 2 <= each), length)
+    if fitting < length and "length" not in given:
+        settings.append(("length", str(fitting)))
+        reasons.append(f"length {fitting}: a document has {typical:.0f} pieces on average")
+        length = fitting
+    steps, grown = reads / (batch * length), batch
+    while steps > MOST_STEPS and "training.batch_size" not in given:
+        steps, grown = steps / 2, grown * 2
+    if grown > batch:
+        settings.append(("training.batch_size", str(grown)))
+        reasons.append(
+            f"batch {grown}: {reads / (batch * length):,.0f} steps of {batch} would be more than {MOST_STEPS:,}"
+        )
+    return Fit(chosen.name, tuple(settings), tuple(reasons))
+
+
+def measured_choice(resolved: Resolved, store: Store, *, device: torch.device, kept: Path) -> Choice:
+    """This size on this machine, from a few passes forward and backward; noted in the file `kept`, so that the same
+    question has the same answer later."""
+    recipe, size = resolved.recipe, store.vocabulary.size
+    parameters = recipe.model.num_parameters(size) + recipe.model.num_lm_head_parameters(size)
+    asked = digest(
+        {
+            "model": to_plain(recipe.model),
+            "objective": to_plain(recipe.objective),
+            "rows": [recipe.training.batch_size, recipe.length, size],
+            "precision": recipe.training.precision,
+            "machine": [os.cpu_count(), name_of_device(device), torch.get_num_threads()],
+        }
+    )
+    known = json.loads(kept.read_text()) if kept.is_file() else {}
+    if asked not in known:
+        speed = _pieces_per_second(resolved, store, device)
+        if speed is None:
+            return Choice(resolved.size or "", parameters, 0.0)
+        known[asked] = speed
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(kept, json.dumps(known, indent=1, sort_keys=True) + "\n")
+    return Choice(resolved.size or "", parameters, known[asked])
+
+
+def _pieces_per_second(resolved: Resolved, store: Store, device: torch.device) -> float | None:
+    """None when memory runs out. What was tried is free again once this returns."""
+    try:
+        return _timed(resolved, store, device)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    return None
+
+
+def _timed(resolved: Resolved, store: Store, device: torch.device) -> float:
+    recipe, vocabulary = resolved.recipe, store.vocabulary
+    plan = recipe.objective.plan(
+        store.split("train"), length=recipe.length, vocabulary=vocabulary, noise=Noise(0)
+    )
+    numbers = np.arange(min(recipe.training.batch_size, len(plan)))
+    batch = recipe.objective.pose(plan, numbers, Noise(0), vocabulary=vocabulary, length=recipe.length)
+    with torch.random.fork_rng(devices=[]):
+        module = recipe.objective.build(recipe.model, vocabulary).to(device)
+    precision, spent = choose(recipe.training.precision, device), []
+    for _ in range(1 + _TIMED_STEPS):
+        begun = time.perf_counter()
+        with precision.autocast(device):
+            scores = module(to_tensors(batch.arrays, device))
+        torch.stack([score.float() for score in scores.values()]).sum().backward()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        module.zero_grad(set_to_none=True)
+        spent.append(time.perf_counter() - begun)
+    return batch.num_tokens / statistics.median(spent[1:])
+
+
+def _short(number: float) -> str:
+    """
+    >>> _short(1234567), _short(999)
+    ('1.2 million', '999')
+    """
+    for scale, name in ((1e9, " billion"), (1e6, " million"), (1e3, " thousand")):
+        if number >= scale:
+            return f"{number / scale:.1f}{name}"
+    return f"{number:.0f}"

@@ -1,0 +1,165 @@
+"""Every task on one text: what each recipe reads, asks and lets see, as pictures that a terminal or a page draws."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from afterbert.base.errors import UserError
+from afterbert.base.noise import Noise
+from afterbert.objectives import Objective
+from afterbert.objectives.mixture import Mixture
+from afterbert.pretext.pairings import Plan
+from afterbert.pretext.posed import Posed
+from afterbert.pretext.selections.staged import Staged
+from afterbert.pretext.task import Pretext
+from afterbert.probes.picture import Picture, picture_of
+from afterbert.probes.pieces import piece_texts
+from afterbert.recipes.recipe import Resolved, known, resolve
+from afterbert.text.files.policy import Policy
+from afterbert.text.planes import Plane
+from afterbert.text.sources.txt import Txt
+from afterbert.text.token_store.prepare import PLANES, prepare
+from afterbert.text.token_store.store import Split, Store
+from afterbert.text.tokenizers.pretrained import Pretrained
+
+_MOST_VIEWS = 64  # looked at for a row of each kind of visibility
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A recipe's task on a row. task: which one, where the recipe has several (members of a mixture, stages, kinds
+    of visibility). reason: why there is no picture."""
+
+    recipe: str
+    title: str
+    task: str = ""
+    picture: Picture | None = None
+    reason: str = ""
+
+
+@contextmanager
+def store_of_text(text: str, tokenizer: Path, planes: Sequence[Plane] = ()) -> Iterator[Store]:
+    """A store of just this text, made the way every store is made; gone when the block ends."""
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch, "text.txt")
+        file.write_text(text, encoding="utf-8")
+        yield prepare(
+            [Txt(path=str(file), documents="file")],
+            Path(scratch, "store"),
+            tokenizer=Pretrained(name=str(tokenizer)),
+            policy=Policy(),
+            planes=(*PLANES, *planes),
+            processes=1,
+            held_out=0.0,
+            least_pieces=1,
+        )
+
+
+def exhibits_of(resolved: Resolved, store: Store, *, seed: int = 0) -> list[Exhibit]:
+    """The recipe's tasks on the store's first row. Raises UserError where the store cannot pose them."""
+    texts, found = piece_texts(store.tokenizer), []
+    for name, task, pretext in _tasks(resolved.recipe.objective):
+        noise = Noise(seed)
+        length, vocabulary = resolved.recipe.length, store.vocabulary
+        plan = task.plan(store.split("train"), length=length, vocabulary=vocabulary, noise=noise)
+        if not len(plan):
+            raise UserError(f"the text is too short for the task of {resolved.name}; give a longer one")
+
+        def pose(noise: Noise, plan: Plan = plan, pretext: Pretext = pretext) -> Posed:
+            number = np.zeros(1, dtype=np.int64)
+            return pretext.pose(plan.rows(number), noise, store.vocabulary, plan.labels(number))
+
+        for variant, seen in _variants(pretext, pose, noise).items():
+            shown = Exhibit(resolved.name, resolved.recipe.title, ", ".join(filter(None, (name, variant))))
+            try:
+                found.append(replace(shown, picture=picture_of(pose(seen), texts)))
+            except UserError as error:
+                found.append(replace(shown, reason=str(error)))
+    return found
+
+
+def gallery(text: str, tokenizer: Path, *, seed: int = 0) -> list[Exhibit]:
+    """All recipes that come along, on this text cut by this tokenizer; a reason in place of the picture where the
+    tokenizer lacks what a task needs."""
+    found: list[Exhibit] = []
+    with store_of_text(text, tokenizer) as store:
+        for name in known():
+            resolved = resolve(name)
+            try:
+                found += exhibits_of(resolved, store, seed=seed)
+            except UserError as error:
+                found.append(Exhibit(resolved.name, resolved.recipe.title, reason=str(error)))
+    return found
+
+
+def sample_text(store: Store, split: Split, *, sentences: int = 3, most_pieces: int = 44) -> str:
+    """Neighbouring sentences of one document that fit into a picture, from the middle of the split; its first pieces
+    where there are none."""
+    starts, documents = split.sentence_starts, split.document_starts
+    sizes = starts[sentences:] - starts[:-sentences]
+    begins, ends = starts[: len(sizes)], starts[len(starts) - len(sizes) :]
+    in_one = np.searchsorted(documents, begins, "right") == np.searchsorted(documents, ends, "left")
+    fits = np.flatnonzero(in_one & (sizes >= most_pieces // 2) & (sizes <= most_pieces))
+    texts = piece_texts(store.tokenizer)
+    first, last = 0, min(most_pieces, split.num_pieces)
+    if len(fits):
+        chosen = fits[len(fits) // 2]
+        first, last = int(starts[chosen]), int(starts[chosen + sentences])
+    return "".join(texts[piece] for piece in split.pieces(np.arange(first, last))).strip()
+
+
+def plain(exhibits: Sequence[Exhibit]) -> list[dict[str, Any]]:
+    """Exhibits as JSON holds them; `sight`: a line of 0 and 1 for each piece shown."""
+    return [_plain(exhibit) for exhibit in exhibits]
+
+
+def _plain(exhibit: Exhibit) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "recipe": exhibit.recipe,
+        "title": exhibit.title,
+        "task": exhibit.task,
+        "reason": exhibit.reason,
+    }
+    if exhibit.picture is not None:
+        for part in ("before", "shown", "written"):
+            found[part] = [asdict(cell) for cell in getattr(exhibit.picture, part)]
+        found["labels"] = list(exhibit.picture.labels)
+        found["sight"] = ["".join(map(str, line)) for line in exhibit.picture.may_attend.astype(int).tolist()]
+    return found
+
+
+def _tasks(objective: Objective) -> list[tuple[str, Objective, Pretext]]:
+    """The tasks an objective poses, each with its name; one without a name where it poses a single one."""
+    if isinstance(objective, Mixture):
+        return [
+            (member.name, task, pretext)
+            for member in objective.members
+            for _, task, pretext in _tasks(member.objective)
+        ]
+    pretext = getattr(objective, "pretext", None)
+    return [("", objective, pretext)] if isinstance(pretext, Pretext) else []
+
+
+def _variants(pretext: Pretext, pose: Callable[[Noise], Posed], noise: Noise) -> dict[str, Noise]:
+    """The noise that shows each stage of a staged choice, or each kind of visibility; else the one given."""
+    staged = [edit.selection for edit in pretext.edits if isinstance(edit.selection, Staged)]
+    if staged:
+        views = np.cumsum([0, *(stage.views for stage in staged[0].stages[:-1])]).tolist()
+        return {f"stage {number}": noise.seen_as(view) for number, view in enumerate(views, start=1)}
+    kinds = set(pretext.visibility.kinds)
+    if len(kinds) == 1:
+        return {"": noise}
+    found: dict[str, Noise] = {}
+    for view in range(_MOST_VIEWS):
+        seen = noise.seen_as(view)
+        found.setdefault(pose(seen).visibility.kind[0], seen)
+        if len(found) == len(kinds):
+            break
+    return found

@@ -1,0 +1,84 @@
+"""The model card: what a stranger must know who finds the model folder alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from afterbert import __version__
+from afterbert.recipes.recipe import Recipe
+from afterbert.text.token_store.store import Store
+
+
+def model_card(
+    recipe: Recipe,
+    store: Store,
+    evaluation: Mapping[str, Any],
+    *,
+    notes: Sequence[str] = (),
+    imports: str = "",
+) -> str:
+    """Markdown with a YAML head, as Hugging Face reads it. Texts from elsewhere are escaped; a YAML dumper
+    writes the head. notes: what else to know of the folder; imports: what its code must import first."""
+    languages = sorted(name for name in store.languages if name)
+    head = {
+        "library_name": "transformers",
+        "tags": ["afterbert", "fill-mask"] if _fills(evaluation) else ["afterbert"],
+    }
+    head |= {"language": languages} if languages else {}
+    summary = store.summary()
+    lines = [
+        "---",
+        yaml.safe_dump(head, sort_keys=False, allow_unicode=True).strip(),
+        "---",
+        "",
+        f"# {escaped(recipe.title)}",
+        "",
+        f"Trained with afterbert {__version__} on {summary['splits']['train']['pieces']:,} pieces of text "
+        f"({escaped(', '.join(source['name'] for source in summary['sources'][:5]))}), for {recipe.training.budget}.",
+        "",
+        "```python",
+        *([f"import {imports}"] if imports else []),
+        "from transformers import AutoModel, AutoTokenizer",
+        'model, tokenizer = AutoModel.from_pretrained("."), AutoTokenizer.from_pretrained(".")',
+        "```",
+        "",
+        *_figures(evaluation),
+        *(line for note in notes for line in (f"Note: {escaped(note)}.", "")),
+        "The text it learned from decides what it knows and how it speaks; it was not checked for bias or "
+        "for private facts.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _fills(evaluation: Mapping[str, Any]) -> bool:
+    return "masked_accuracy" in evaluation.get("measures", {})
+
+
+def _figures(evaluation: Mapping[str, Any]) -> list[str]:
+    measures, baselines = evaluation.get("measures", {}), evaluation.get("baselines", {})
+    if not measures:
+        own = evaluation.get("objective", {})
+        return [f"Held-out figures of its own task: {escaped(json.dumps(own))}", ""] if own else []
+    asked = evaluation.get("counts", {}).get("asked", 0)
+    lines = [f"On {asked:,.0f} masked pieces of held-out text (15%, fixed noise):", "", "| | |", "|---|---|"]
+    lines += [f"| {escaped(name.replace('_', ' '))} | {value:.4g} |" for name, value in measures.items()]
+    lines += [
+        f"| guessing by the {escaped(n.replace('_', ' '))} | {value:.4g} |" for n, value in baselines.items()
+    ]
+    return [*lines, ""]
+
+
+def escaped(text: str) -> str:
+    """Text that may hold anything, harmless in Markdown.
+
+    >>> escaped("a<b>|`c`")
+    'a&lt;b&gt;\\\\|\\\\`c\\\\`'
+    """
+    shown = "".join(c if c.isprintable() else "·" for c in text)
+    for mark in "\\`|*_[]":
+        shown = shown.replace(mark, "\\" + mark)
+    return shown.replace("<", "&lt;").replace(">", "&gt;")

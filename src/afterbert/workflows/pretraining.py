@@ -1,0 +1,327 @@
+"""Pre-training from end to end: a recipe and a store become a run folder with a model that others can
+load."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from afterbert.base.config import to_plain
+from afterbert.base.errors import UserError
+from afterbert.base.noise import Noise
+from afterbert.base.runs import RunFolder, write_atomically
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.interop.families import Family
+from afterbert.interop.folder import export_folder
+from afterbert.interop.own import Own
+from afterbert.interop.written_out import heads_left_out
+from afterbert.nn.embeddings import Embeddings
+from afterbert.nn.recurrence import halting_statistics
+from afterbert.objectives import Batch, ObjectiveModule
+from afterbert.objectives.masked_lm import MaskedLMModule
+from afterbert.objectives.parts.blending import blended
+from afterbert.objectives.parts.language_model import LanguageModel
+from afterbert.objectives.permutation_lm import PermutationLMModule
+from afterbert.pretext.pairings import Plan
+from afterbert.pretext.posed import Posed
+from afterbert.pretext.statistics import statistics_of
+from afterbert.pretext.task import Pretext
+from afterbert.probes.count_baselines import CountBaselines
+from afterbert.probes.held_out import held_out_score
+from afterbert.probes.masked_prediction import MaskedPrediction
+from afterbert.probes.pieces import piece_bytes, piece_texts
+from afterbert.probes.samples import corrupted_rows, filled_sentences
+from afterbert.recipes.recipe import Recipe, Resolved, resolve
+from afterbert.text.token_store.mixture import open_store
+from afterbert.text.token_store.store import Split, Store
+from afterbert.training.checkpoints.checkpoint import Checkpoints
+from afterbert.training.checkpoints.identity import Identity
+from afterbert.training.checkpoints.snapshot import restore_weights, whole_weights
+from afterbert.training.distribution.processes import Alone, Processes
+from afterbert.training.feed import Feed
+from afterbert.training.observers import Observer
+from afterbert.training.trainer import Outcome, train
+from afterbert.workflows.closing import Closing, closing_figures_without_training
+from afterbert.workflows.gallery import gallery, plain, sample_text
+from afterbert.workflows.model_card import model_card
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """What a run came to. evaluation: the closing figures; None when it was stopped before its end."""
+
+    run: RunFolder
+    outcome: Outcome
+    module: ObjectiveModule
+    evaluation: Mapping[str, Any] | None
+
+
+def pretrain(
+    resolved: Resolved,
+    store: Store,
+    run: RunFolder,
+    *,
+    observers: Sequence[Observer] = (),
+    weights: Mapping[str, Mapping[str, Tensor]] | None = None,
+    device: torch.device | str = "cpu",
+    allow_changes: bool = False,
+    processes: Processes | None = None,
+    closing: Closing | None = None,
+) -> Pretrained:
+    """Trains, or goes on training, the recipe on the store, in the run folder. Several processes call it alike;
+    process 0 writes what it comes to.
+
+    weights: `backbone` and `lm_head` states to start from in place of fresh ones. closing: labelled data for the
+    closing figures, besides the text itself; a run that is gone on with remembers its own. Raises UserError for
+    whatever the user can mend, before the first step.
+    """
+    recipe, processes = resolved.recipe, processes or Alone()
+    closing = (closing or Closing()).kept_in(run, writes=processes.leads)
+    closing.read()
+    store = told_languages(recipe, store)
+    vocabulary, train_split = store.vocabulary, store.split("train")
+    pretext = getattr(recipe.objective, "pretext", None)
+    if isinstance(pretext, Pretext):
+        pretext.check(vocabulary, pretext.row_length(recipe.length))
+    torch.manual_seed(recipe.training.seed)
+    module = recipe.objective.build(recipe.model, vocabulary).to(device)
+    recipe.objective.begin(module, train_split)
+    for part, state in (weights or {}).items():
+        getattr(module, part).load_state_dict(state)
+    feed = feed_of(recipe, store, train_split)
+    if processes.size > 1:
+        _check_shards(recipe)
+    if processes.leads:
+        write_atomically(run.recipe, resolved.text())
+        write_atomically(run.path / "data.json", json.dumps(store.summary(), indent=1))
+    outcome = train(
+        run,
+        module,
+        feed,
+        recipe.training,
+        identity=Identity(to_plain(recipe), store.fingerprint, store.tokenizer.digest),
+        evaluate=lambda trained, _: evaluate_held_out(trained, recipe, store, device=device),
+        observers=observers,
+        flops_per_step=flops_per_step(recipe, store),
+        device=torch.device(device),
+        allow_changes=allow_changes,
+        processes=processes,
+    )
+    evaluation = None
+    if outcome.state == "finished" and processes.size > 1 and recipe.training.parallel == "fsdp":
+        state = whole_weights(module)
+        module = recipe.objective.build(recipe.model, vocabulary).to(device)
+        restore_weights(module, state)
+    if outcome.state == "finished" and processes.leads:
+        evaluation = finish(run, module, recipe, store, closing=closing, device=device)
+    return Pretrained(run, outcome, module, evaluation)
+
+
+def _check_shards(recipe: Recipe) -> None:
+    """Raises UserError for a task that lies in shards badly."""
+    if recipe.training.parallel == "fsdp" and getattr(recipe.objective, "two_stage", None) is not None:
+        raise UserError(
+            "two_stage trains one part of the model first, so processes would wait for layers that others do not "
+            "use; set training.parallel to ddp"
+        )
+
+
+def told_languages(recipe: Recipe, store: Store) -> Store:
+    """The store, whose rows tell their languages where the model has vectors for them. Raises UserError when
+    it has none for one of them."""
+    languages = getattr(recipe.model, "embeddings", Embeddings()).languages
+    return store.telling(languages) if languages else store
+
+
+def feed_of(recipe: Recipe, store: Store, split: Split) -> Feed:
+    """The training batches of a recipe."""
+
+    def plan(noise: Noise) -> Plan:
+        return plan_of(recipe, store, split, noise)
+
+    def pose(rows: Plan, numbers: np.ndarray, noise: Noise) -> Batch:
+        return recipe.objective.pose(rows, numbers, noise, vocabulary=store.vocabulary, length=recipe.length)
+
+    return Feed.of(recipe.training, plan=plan, pose=pose)
+
+
+def plan_of(recipe: Recipe, store: Store, split: Split, noise: Noise) -> Plan:
+    """The rows of the view that the noise names; of several stores by their law."""
+    budget = recipe.training.budget
+    is_counted = budget.unit == "epochs" and recipe.training.views is None
+
+    def of(part: Split) -> Plan:
+        return recipe.objective.plan(part, length=recipe.length, vocabulary=store.vocabulary, noise=noise)
+
+    return blended(split, of, view=noise.view, epochs=budget.amount if is_counted else None)
+
+
+def flops_per_step(recipe: Recipe, store: Store) -> float:
+    """Forward and backward of one step of full rows, backward counted as twice forward (Kaplan et al. 2020,
+    Section 2.1); heads, which run at chosen places only, are left out."""
+    per_token = recipe.model.flops_per_token(store.vocabulary.size, recipe.length)
+    return 3.0 * per_token * recipe.training.batch_size * recipe.length
+
+
+def evaluate_held_out(
+    module: ObjectiveModule, recipe: Recipe, store: Store, *, device: torch.device | str = "cpu"
+) -> dict[str, float]:
+    """The objective's own score on held-out rows; for a masked language model also `masked_accuracy` at the
+    fixed question that every one is asked, whatever it was trained on. Nothing where the store holds no text
+    out."""
+    split = store.split("held_out")
+    if split.num_pieces == 0:
+        return {}
+    figures = held_out_score(
+        module, recipe.objective, split, store.vocabulary, length=recipe.length, device=device
+    )
+    figures |= halting_statistics(module.backbone)
+    if isinstance(module, MaskedLMModule):
+        was_training = module.training
+        module.eval()
+        measured = MaskedPrediction(length=recipe.length)(
+            module.predict, split, store.vocabulary, piece_bytes=piece_bytes(store.tokenizer), device=device
+        )
+        module.train(was_training)
+        figures["masked_accuracy"] = measured.summary()["measures"]["masked_accuracy"]
+    return figures
+
+
+def finish(
+    run: RunFolder,
+    module: ObjectiveModule,
+    recipe: Recipe,
+    store: Store,
+    *,
+    closing: Closing | None = None,
+    device: torch.device | str = "cpu",
+) -> dict[str, Any]:
+    """Writes what a finished run leaves for others: `model/`, the closing figures, samples and statistics
+    for the report."""
+    module.eval()
+    family = export_model(run.model, module, recipe, store.vocabulary, store.folder / "tokenizer")
+    evaluation: dict[str, Any] = {"objective": evaluate_held_out(module, recipe, store, device=device)}
+    samples: dict[str, Any] = {"corrupted": [], "filled": []}
+    texts = piece_texts(store.tokenizer)
+    split = store.split("held_out") if store.split("held_out").num_pieces else store.split("train")
+    if isinstance(module, MaskedLMModule) and split.name == "held_out":
+        evaluation |= closing_figures(module, recipe, store, split, device=device)
+        samples["filled"] = filled_sentences(module.predict, split, store.vocabulary, texts, device=device)
+    figures = closing_figures_without_training(
+        recipe.model,
+        module.backbone,
+        module.lm_head if isinstance(module, (LanguageModel, PermutationLMModule)) else None,
+        store,
+        closing or Closing(),
+        device=device,
+    )
+    evaluation["without_training"] = [asdict(figure) for figure in figures]
+    posed = first_batch(recipe, store, split)
+    if posed is not None:
+        samples["corrupted"] = corrupted_rows(posed, texts)
+        write_atomically(run.path / "statistics.json", json.dumps(statistics_of(posed), indent=1))
+    card = model_card(
+        recipe,
+        store,
+        evaluation,
+        notes=heads_left_out(family, tuple(module.saved_heads), run.model),
+        imports="afterbert" if isinstance(family, Own) else "",
+    )
+    write_atomically(run.model / "README.md", card)
+    write_atomically(run.path / "evaluation.json", json.dumps(evaluation, indent=1))
+    write_atomically(run.path / "samples.json", json.dumps(samples, ensure_ascii=False))
+    write_atomically(run.path / "tasks.json", json.dumps(every_task(store, split), ensure_ascii=False))
+    return evaluation
+
+
+def every_task(store: Store, split: Split) -> dict[str, Any]:
+    """What each recipe that comes along does to some sentences of the split."""
+    text = sample_text(store, split)
+    exhibits = gallery(text, store.folder / "tokenizer") if text else []
+    return {"text": text, "exhibits": plain(exhibits)}
+
+
+def closing_figures(
+    module: MaskedLMModule,
+    recipe: Recipe,
+    store: Store,
+    split: Split,
+    *,
+    device: torch.device | str = "cpu",
+) -> dict[str, Any]:
+    """`measures`, `baselines` and `counts` of the fixed question that every masked language model is
+    asked."""
+    baselines = CountBaselines.count(store.split("train"), store.vocabulary.size)
+    question = MaskedPrediction(length=recipe.length)
+    measured = question(
+        module.predict,
+        split,
+        store.vocabulary,
+        piece_bytes=piece_bytes(store.tokenizer),
+        baselines=baselines,
+        device=device,
+    )
+    return measured.summary()
+
+
+def first_batch(recipe: Recipe, store: Store, split: Split, *, rows: int = 64) -> Posed | None:
+    """The recipe's task posed to some held-out rows, for samples and statistics; None for an objective
+    without a pretext."""
+    pretext = getattr(recipe.objective, "pretext", None)
+    if not isinstance(pretext, Pretext):
+        return None
+    noise = Noise(recipe.training.seed).of("samples")
+    plan = recipe.objective.plan(split, length=recipe.length, vocabulary=store.vocabulary, noise=noise)
+    numbers = np.arange(min(rows, len(plan)))
+    return pretext.pose(plan.rows(numbers), noise, store.vocabulary, plan.labels(numbers))
+
+
+def export_model(
+    out: Path, module: ObjectiveModule, recipe: Recipe, vocabulary: Vocabulary, tokenizer: Path
+) -> Family:
+    """Writes the trained backbone with its head as a Hugging Face folder, in our own layout where no family
+    computes exactly this; the family."""
+    return export_folder(
+        out,
+        recipe.model,
+        module.backbone,
+        getattr(module, "lm_head", None) or recipe.model.build_lm_head(module.backbone),
+        vocabulary=vocabulary,
+        tokenizer=tokenizer,
+        pooler=getattr(module, "pooler", None),
+        pair_head=getattr(module, "pair_head", None),
+        detection_head=module.saved_heads.get("detection_head"),
+        or_own=True,
+    )
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The newest whole checkpoint of a run in memory, in evaluation mode."""
+
+    module: ObjectiveModule
+    recipe: Recipe
+    store: Store
+    step: int
+
+
+def newest_checkpoint(path: Path) -> Trained:
+    """Of a run, finished or not. Raises UserError."""
+    run = RunFolder.open(path)
+    resolved = resolve(str(run.recipe))
+    store = open_store(Path(json.loads((run.path / "data.json").read_text())["store"]))
+    store = told_languages(resolved.recipe, store)
+    module = resolved.recipe.objective.build(resolved.recipe.model, store.vocabulary)
+    saved, _ = Checkpoints(run.checkpoints, keep=1).latest()
+    if saved is None:
+        raise UserError(f"{path} has no checkpoint yet; wait for the first one")
+    restore_weights(module, saved.tensors("model"))
+    module.eval()
+    return Trained(module, resolved.recipe, store, saved.step)

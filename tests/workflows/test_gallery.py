@@ -1,0 +1,72 @@
+"""Every recipe's task on one text: pictures, stages, and the page that shows them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from afterbert.recipes import known, resolve
+from afterbert.report import write_gallery
+from afterbert.text.planes.phrase import Phrase
+from afterbert.text.tokenizers.wordpiece import WordPiece
+from afterbert.workflows.gallery import exhibits_of, gallery, plain, sample_text, store_of_text
+
+TEXT = "The cat sat on the mat in New York. It was not amused by <that>. Then it left."
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tokenizer")
+    WordPiece(vocab_size=120, min_frequency=1, sentinels=8).make([TEXT] * 9, corpus_bytes=900).save(folder)
+    return folder
+
+
+def test_every_recipe_is_shown_or_says_why_not(tokenizer: Path) -> None:
+    exhibits = gallery(TEXT, tokenizer)
+    assert list(dict.fromkeys(exhibit.recipe for exhibit in exhibits)) == known()
+    without = {exhibit.recipe: exhibit.reason for exhibit in exhibits if exhibit.picture is None}
+    assert set(without) == {"ernie"}  # phrases and entities come from lists
+    assert "--phrases FILE" in without["ernie"] or "--entities FILE" in without["ernie"]
+    for shown in plain(exhibits):
+        if not shown["reason"]:
+            assert len(shown["sight"]) == len(shown["shown"]) > 10
+
+
+def test_stages_and_kinds_of_visibility_are_shown_one_by_one(tokenizer: Path, tmp_path: Path) -> None:
+    phrases = tmp_path / "phrases.txt"
+    phrases.write_text("new york\n")
+    with store_of_text(TEXT, tokenizer, [Phrase(str(phrases))]) as store:
+        stages = exhibits_of(resolve("ernie"), store)
+        modes = exhibits_of(resolve("unilm"), store)
+    assert [(stage.task, bool(stage.reason)) for stage in stages] == [
+        ("stage 1", False),
+        ("stage 2", False),
+        ("stage 3", True),
+    ]
+    assert {mode.task for mode in modes} == {"full", "prefix", "causal", "reverse"}
+    seen = {mode.task: mode.picture.may_attend.tolist() for mode in modes if mode.picture is not None}
+    assert len({str(square) for square in seen.values()}) == 4
+
+
+def test_the_page_shows_text_as_text_and_draws_the_squares(tokenizer: Path, tmp_path: Path) -> None:
+    page = write_gallery(gallery(TEXT, tokenizer), TEXT, tmp_path / "page.html").read_text()
+    assert "&lt;that&gt;" in page and "<that>" not in page
+    squares = re.findall(r'viewBox="0 0 (\d+) \1".*?<path d="([^"]*)"', page)
+    assert len(squares) >= len(known()) - 1
+    for size, path in squares:
+        cells = sum(int(width) for width in re.findall(r"h(\d+)v1", path))
+        assert 0 < cells <= int(size) ** 2
+    causal = page[page.index("<h3>gpt2") :]
+    size, path = re.findall(r'viewBox="0 0 (\d+) \1".*?<path d="([^"]*)"', causal)[0]
+    n = int(size)
+    assert sum(int(width) for width in re.findall(r"h(\d+)v1", path)) == n * (n + 1) // 2
+
+
+def test_the_sample_is_neighbouring_sentences_of_one_document(tokenizer: Path) -> None:
+    with store_of_text(TEXT + " " + "It sat. " * 30, tokenizer) as store:
+        text = sample_text(store, store.split("train"), sentences=3, most_pieces=44)
+    assert 2 <= text.count(".") <= 3
+    with store_of_text("one two three", tokenizer) as store:
+        assert sample_text(store, store.split("train")) == "one two three"
