@@ -370,7 +370,7 @@ def measure_cell(settings: dict[str, Any], options: argparse.Namespace) -> dict[
 
 
 def minimal_pairs(model: str, folder: Path) -> float:
-    from afterbert.probes.minimal_pairs import MinimalPairs
+    from afterbert.probes.minimal_pairs import MinimalPairsProbe
     from afterbert.probes.reader import Reader
 
     pairs = [
@@ -378,7 +378,7 @@ def minimal_pairs(model: str, folder: Path) -> float:
     ]
     reader = Reader.load(model)
     sentences = [(pair["sentence_good"], pair["sentence_bad"]) for pair in pairs]
-    return MinimalPairs()(reader.predict, reader.tokenizer, sentences).accuracy
+    return MinimalPairsProbe()(reader.predict, reader.tokenizer, sentences).accuracy
 
 
 def task_score(out: Path, task: str, metric: str) -> float:

@@ -123,7 +123,7 @@ def carry_out(
 ) -> None:
     """Each strategy whose figures are not known yet."""
     from afterbert.base.plugins import find
-    from afterbert.downstream.finetuning.strategy_runs import Staging, follow
+    from afterbert.downstream.finetuning.strategy_runs import StrategyRun, follow
     from afterbert.downstream.strategies import Strategy
 
     for name in strategies:
@@ -131,7 +131,7 @@ def carry_out(
         if key in known:
             continue
         out, before = options.work / part / name, time.process_time()
-        done = follow(Staging.of(find(Strategy, name)(), bench, groups=groups), out)
+        done = follow(StrategyRun.of(find(Strategy, name)(), bench, groups=groups), out)
         if done.outcome is not None:
             raise SystemExit(done.outcome.exit_code)
         found = json.loads((out / "results.json").read_text(encoding="utf-8"))

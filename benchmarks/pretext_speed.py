@@ -43,8 +43,7 @@ from afterbert.pretext.corruptions.one_mask_per_span import OneMaskPerSpan
 from afterbert.pretext.corruptions.sentinels import Sentinels
 from afterbert.pretext.edits import Edit
 from afterbert.pretext.pairings.packed import Packed
-from afterbert.pretext.posed import InPlace as AskedInPlace
-from afterbert.pretext.posed import Posed, WrittenText
+from afterbert.pretext.posed import AskedInPlace, Posed, WrittenText
 from afterbert.pretext.selections import Selection
 from afterbert.pretext.selections.fixed_count import FixedCount
 from afterbert.pretext.selections.permutation_tail import PermutationTail

@@ -279,7 +279,7 @@ def ours(settings: dict) -> dict[str, float]:
     from afterbert.base.runs import RunFolder
     from afterbert.cli.main import keep_memory_between_steps
     from afterbert.text.token_store.store import Store
-    from afterbert.training.checkpoints.identity import Identity
+    from afterbert.training.checkpoints.identity import RunIdentity
     from afterbert.training.observers import Observer
     from afterbert.training.trainer import train
     from afterbert.workflows.pretraining import feed_of
@@ -297,7 +297,7 @@ def ours(settings: dict) -> dict[str, float]:
     torch.manual_seed(0)
     module = recipe.objective.build(recipe.model, store.vocabulary)
     with tempfile.TemporaryDirectory() as scratch:
-        identity = Identity({}, store.fingerprint, store.tokenizer.digest)
+        identity = RunIdentity({}, store.fingerprint, store.tokenizer.digest)
         folder = RunFolder.create(Path(scratch), "run")
         train(folder, module, feed, recipe.training, identity=identity, observers=[Clock()])
     found = clocks.figures(settings["batch_size"] * settings["length"])

@@ -255,7 +255,7 @@ def trained_by_child(settings: dict[str, Any]) -> Figures:
     from afterbert.base.runs import RunFolder
     from afterbert.cli.main import keep_memory_between_steps
     from afterbert.text.token_store.store import Store
-    from afterbert.training.checkpoints.identity import Identity
+    from afterbert.training.checkpoints.identity import RunIdentity
     from afterbert.training.distribution.distributed import joined
     from afterbert.training.distribution.launch import launched
     from afterbert.training.observers import Observer
@@ -282,7 +282,7 @@ def trained_by_child(settings: dict[str, Any]) -> Figures:
             module,
             feed,
             recipe.training,
-            identity=Identity({}, store.fingerprint, store.tokenizer.digest),
+            identity=RunIdentity({}, store.fingerprint, store.tokenizer.digest),
             observers=[Clock()],
             processes=processes,
         )

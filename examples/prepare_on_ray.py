@@ -17,7 +17,7 @@ import ray
 from afterbert.text.from_paths import sources_for
 from afterbert.text.token_store.joining import merge_shards
 from afterbert.text.token_store.shards import Shard, prepare_shard
-from afterbert.text.tokenizers.pretrained import Pretrained
+from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 
 
 class PrepareShard:
@@ -29,7 +29,7 @@ class PrepareShard:
     def __call__(self, row: dict[str, int]) -> dict[str, str]:
         shard = Shard(row["id"] + 1, self.shards)
         out = Path(self.folder, f"{shard.number}-of-{shard.total}")
-        prepare_shard(sources_for(self.texts), out, shard, tokenizer=Pretrained(self.tokenizer))
+        prepare_shard(sources_for(self.texts), out, shard, tokenizer=PretrainedTokenizer(self.tokenizer))
         return {"folder": str(out)}
 
 

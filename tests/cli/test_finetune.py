@@ -6,7 +6,7 @@ import re
 import pytest
 import torch
 
-from afterbert.cli.finetuning import Request, settings_of
+from afterbert.cli.finetuning import FinetuneRequest, settings_of
 from afterbert.cli.main import run
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification
 from afterbert.downstream.tasks.tagging import Tagging
@@ -162,7 +162,7 @@ def test_a_mistake_is_one_line(words, said, model, food, capsys):
 
 def test_settings_without_a_node_can_be_given():
     overrides = (("finetuning.max_grad_norm", "0.5"), ("optimizer.learning_rate", "1e-4"))
-    made = settings_of(Request("m", ("t",), epochs=2.5, overrides=overrides))
+    made = settings_of(FinetuneRequest("m", ("t",), epochs=2.5, overrides=overrides))
     assert (made.max_grad_norm, made.optimizer.learning_rate, str(made.budget)) == (0.5, 1e-4, "2.5epochs")
 
 

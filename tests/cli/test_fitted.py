@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from afterbert.cli.pipeline import Request, fitted_to_budget, is_to_be_fitted
+from afterbert.cli.pipeline import PretrainRequest, fitted_to_budget, is_to_be_fitted
 from afterbert.recipes import resolve
 from afterbert.text.tokenizers.wordpiece import WordPiece
-from afterbert.training.distribution.processes import Alone
+from afterbert.training.distribution.processes import SingleProcess
 from afterbert.workflows.gallery import store_of_text
 
 TEXT = "the cat sat on the mat . the hedgehog looked at the cat for a while . " * 12
@@ -19,16 +19,16 @@ TEXT = "the cat sat on the mat . the hedgehog looked at the cat for a while . " 
 @pytest.mark.parametrize(
     ("request_", "is_left_to_us"),
     [
-        (Request(), True),
-        (Request(size="tiny"), False),
-        (Request(start="somewhere"), False),
-        (Request(overrides=(("model.hidden_size", "64"),)), False),
-        (Request(overrides=(("training.budget", "500steps"),)), False),
-        (Request(overrides=(("training.budget", "2h"), ("training.batch_size", "8"))), True),
+        (PretrainRequest(), True),
+        (PretrainRequest(size="tiny"), False),
+        (PretrainRequest(start="somewhere"), False),
+        (PretrainRequest(overrides=(("model.hidden_size", "64"),)), False),
+        (PretrainRequest(overrides=(("training.budget", "500steps"),)), False),
+        (PretrainRequest(overrides=(("training.budget", "2h"), ("training.batch_size", "8"))), True),
     ],
 )
 def test_the_size_is_ours_to_choose_only_where_nothing_is_said(
-    request_: Request, is_left_to_us: bool
+    request_: PretrainRequest, is_left_to_us: bool
 ) -> None:
     assert is_to_be_fitted(request_, resolve("laptop", overrides=request_.overrides)) == is_left_to_us
 
@@ -43,10 +43,14 @@ def test_what_was_fitted_is_said_kept_and_below_what_the_user_says(
     found, said = [], []
     with store_of_text(TEXT, tmp_path / "tokenizer") as store:
         for overrides in ((), (), (("training.batch_size", "8"),)):
-            request = Request(overrides=(("training.budget", "20h"), *overrides), out=tmp_path / "runs")
+            request = PretrainRequest(
+                overrides=(("training.budget", "20h"), *overrides), out=tmp_path / "runs"
+            )
             resolved = resolve("laptop", overrides=request.overrides)
             found.append(
-                fitted_to_budget(request, resolved, store, processes=Alone(), device=torch.device("cpu"))
+                fitted_to_budget(
+                    request, resolved, store, processes=SingleProcess(), device=torch.device("cpu")
+                )
             )
             said.append(capsys.readouterr().out)
     assert all("size " in one for one in said)

@@ -9,11 +9,11 @@ import yaml
 from afterbert.base.errors import UserError
 from afterbert.base.mixing.proportional import Proportional
 from afterbert.base.plugins import names
-from afterbert.cli.finetuning import Request, settings_of
+from afterbert.cli.finetuning import FinetuneRequest, settings_of
 from afterbert.cli.main import run
 from afterbert.cli.many_tasks import ALL, groups_of, papers, strategies_of
 from afterbert.downstream.heads import Head
-from afterbert.downstream.heads.candidates import Candidates
+from afterbert.downstream.heads.candidates import CandidatesHead
 from afterbert.downstream.heads.pooled import Pooled
 from afterbert.downstream.heads.san import San
 from afterbert.downstream.strategies import Strategy
@@ -137,34 +137,34 @@ def test_a_t5_that_writes_its_answers_moves_as_t5_does(folder, capsys):
 
 
 def test_the_constants_of_mt_dnn():
-    made = settings_of(Request("m", ("t",), recipe="mt-dnn", overrides=(("length", "128"),)))
+    made = settings_of(FinetuneRequest("m", ("t",), recipe="mt-dnn", overrides=(("length", "128"),)))
     assert (str(made.budget), made.batch_size, made.length) == ("5epochs", 32, 128)
     assert made.optimizer == Adamax(learning_rate=5e-5)
     assert made.mixing == Proportional(limit=None)
     assert made.heads["mnli"] == San(turns=5, dropout=0.3)
     assert made.heads["cola"] == Pooled(dropout=0.05)
-    assert made.heads["ranking"] == Candidates(dropout=0.1)
+    assert made.heads["ranking"] == CandidatesHead(dropout=0.1)
 
 
 @pytest.mark.parametrize("name", papers())
 def test_every_papers_settings_can_be_read(name):
-    made = settings_of(Request("m", ("t",), recipe=name))
+    made = settings_of(FinetuneRequest("m", ("t",), recipe=name))
     assert all(isinstance(head, Head) for head in made.heads.values())
 
 
 def test_settings_of_ones_own_and_their_mistakes(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("batch_size: 7\nmixing: equal\n")
-    assert settings_of(Request("m", ("t",), recipe=str(path))).batch_size == 7
+    assert settings_of(FinetuneRequest("m", ("t",), recipe=str(path))).batch_size == 7
     path.write_text("batch_size: 7\nmixing: equall\n")
     with pytest.raises(
         UserError, match="mine.yaml:2: mixing: no mixing is called 'equall'; did you mean 'equal'"
     ):
-        settings_of(Request("m", ("t",), recipe=str(path)))
+        settings_of(FinetuneRequest("m", ("t",), recipe=str(path)))
     with pytest.raises(
         UserError, match="no settings for fine-tuning are called 'mtdnn'; did you mean 'mt-dnn'"
     ):
-        settings_of(Request("m", ("t",), recipe="mtdnn"))
+        settings_of(FinetuneRequest("m", ("t",), recipe="mtdnn"))
 
 
 def test_strategies_have_their_words():

@@ -8,7 +8,7 @@ import pytest
 from afterbert.cli.main import run
 from afterbert.text.sources.txt import Txt
 from afterbert.text.token_store.prepare import prepare
-from afterbert.text.tokenizers.pretrained import Pretrained
+from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 from afterbert.text.tokenizers.wordpiece import WordPiece
 
 TINY = ["--model.num_hidden_layers", "1", "--model.hidden_size", "32", "--model.num_attention_heads", "2"]
@@ -37,7 +37,7 @@ def stores(tmp_path_factory):
         tokenizer = (
             WordPiece(vocab_size=150, min_frequency=1)
             if first
-            else Pretrained(name=str(root / "large/tokenizer"))
+            else PretrainedTokenizer(name=str(root / "large/tokenizer"))
         )
         prepare(
             [Txt(path=str(root / f"{name}.txt"))],

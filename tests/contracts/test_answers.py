@@ -19,7 +19,7 @@ from afterbert.pretext.baselines import trivial_accuracy
 from afterbert.pretext.corruptions import Corruption
 from afterbert.pretext.edits import Edit
 from afterbert.pretext.pairings.segment_pair_nsp import SegmentPairNsp
-from afterbert.pretext.posed import InPlace, Places, Pointers, Posed, RowLabels, WrittenText
+from afterbert.pretext.posed import AskedInPlace, Places, Pointers, Posed, RowLabels, WrittenText
 from afterbert.pretext.selections import Selection
 from afterbert.pretext.selections.all import All
 from afterbert.pretext.selections.fixed_count import FixedCount
@@ -121,7 +121,7 @@ def test_form(answer: Answer) -> None:
     for task in fitting(answer)[::2]:
         posed = posed_on(task, rows)
         shown, (asked,) = posed.shown, posed.asked
-        if isinstance(asked, InPlace):
+        if isinstance(asked, AskedInPlace):
             assert (np.diff(asked.positions) > 0).all() and (np.diff(asked.spans) >= 0).all()
             assert len(asked.target_ids) == len(asked.positions) == len(asked.spans)
             ahead = asked.positions + asked.ahead
@@ -146,7 +146,7 @@ def test_form(answer: Answer) -> None:
 
 def in_rows(asked: object, shown: Rows) -> list[list[tuple[int, ...]]]:
     """What is asked, row by row."""
-    if isinstance(asked, InPlace):
+    if isinstance(asked, AskedInPlace):
         return by_row(shown, asked.positions, asked.target_ids)
     if isinstance(asked, Places):
         return by_row(shown, asked.positions, asked.labels)
@@ -179,7 +179,7 @@ def test_nothing_there(answer: Answer) -> None:
             (asked,) = posed.asked
             if isinstance(asked, Places):
                 assert not asked.labels.any()
-            elif isinstance(asked, InPlace | Pointers):
+            elif isinstance(asked, AskedInPlace | Pointers):
                 assert len(asked.positions) == 0
 
 

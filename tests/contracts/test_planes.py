@@ -5,7 +5,7 @@ import pytest
 
 from afterbert.base import plugins
 from afterbert.base.config import to_plain
-from afterbert.text.pieces.encoding import Encoder
+from afterbert.text.pieces.encoding import PieceEncoder
 from afterbert.text.planes import Plane
 from invented_texts import ALL, LANGUAGES, RECIPES, tokenizer_called
 
@@ -29,7 +29,7 @@ every_plane = pytest.mark.parametrize("plane", PLANES, indirect=True)
 
 @pytest.fixture(scope="module", params=RECIPES)
 def encoder(request):
-    return Encoder(tokenizer_called(request.param))
+    return PieceEncoder(tokenizer_called(request.param))
 
 
 @every_plane

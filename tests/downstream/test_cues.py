@@ -7,7 +7,7 @@ import torch
 from afterbert.base import plugins
 from afterbert.base.errors import UserError
 from afterbert.downstream.cues import Cue
-from afterbert.downstream.cues.candidates import Candidates
+from afterbert.downstream.cues.candidates import CandidatesCue
 from afterbert.downstream.cues.summary import Summary
 from afterbert.downstream.cues.translation import Translation
 from afterbert.downstream.cues.whole_sentence import WholeSentence
@@ -19,7 +19,7 @@ from afterbert.downstream.tasks import Task
 from afterbert.downstream.tasks.multiple_choice import MultipleChoice
 from afterbert.downstream.zero_shot.cue_scoring import ask, write_cued
 from afterbert.downstream.zero_shot.likelihood import log_chances
-from afterbert.downstream.zero_shot.text_generation import Author
+from afterbert.downstream.zero_shot.text_generation import TextGenerator
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
@@ -27,11 +27,11 @@ from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
 TEXTS = ["the trophy is too large for the box because the trophy is big .", "a fine film", "a dull film"]
 
 
-def author(kind=Decoder, **settings):
+def generator(kind=Decoder, **settings):
     tokenizer = ByteLevelBPE(vocab_size=330, min_frequency=1, **settings).make(TEXTS * 4, corpus_bytes=400)
     torch.manual_seed(0)
     architecture = kind(hidden_size=32, intermediate_size=64, max_position_embeddings=128)
-    made = Author.of(Model("toy", architecture, tokenizer, {}, None))
+    made = TextGenerator.of(Model("toy", architecture, tokenizer, {}, None))
     with torch.no_grad():
         for parameter in made.backbone.parameters():
             parameter.mul_(4)
@@ -42,7 +42,7 @@ PAIRS = [("the trophy", " is big"), ("", " a fine film"), ("a dull", " film"), (
 
 
 def test_likelihoods_are_those_of_a_plain_loop():
-    writer = author()
+    writer = generator()
     found = log_chances(writer, PAIRS)
     for (prompt, text), mine in zip(PAIRS, found):
         row, ids, total = writer.prompt_ids(prompt), writer.model.tokenizer.encode(text), 0.0
@@ -56,7 +56,7 @@ def test_likelihoods_are_those_of_a_plain_loop():
 
 @pytest.mark.parametrize("settings", [{}, {"sentinels": 2, "ends": "last"}])
 def test_an_encoder_decoder_reads_the_prompt_and_writes_the_answer(settings):
-    writer = author(EncoderDecoder, **settings)
+    writer = generator(EncoderDecoder, **settings)
     found = log_chances(writer, PAIRS)
     known = writer.model.tokenizer.vocabulary
     for (prompt, text), mine in zip(PAIRS, found):
@@ -86,8 +86,8 @@ def fitting_task(cue):
 def test_every_cue_answers_in_the_terms_of_its_task(name, kind, tmp_path):
     cue = plugins.find(Cue, name)()
     data = fitting_task(cue)
-    done = ask(author(kind), data, cue)
-    again = ask(author(kind), data, cue)
+    done = ask(generator(kind), data, cue)
+    again = ask(generator(kind), data, cue)
     assert done.predictions == again.predictions
     assert len(done.predictions["dev"]) == 3
     assert set(done.result.splits) == set(done.control.splits) == {"dev"}
@@ -96,19 +96,19 @@ def test_every_cue_answers_in_the_terms_of_its_task(name, kind, tmp_path):
 
 
 def test_a_cue_for_another_kind_of_task_is_one_line():
-    data = fitting_task(Candidates())
+    data = fitting_task(CandidatesCue())
     with pytest.raises(
         UserError, match="toy is sentence classification, but the cue summary poses text to text"
     ):
-        ask(author(), data, Summary())
+        ask(generator(), data, Summary())
     with pytest.raises(UserError, match="--cue.words names 1 words, but there are"):
-        ask(author(), data, Candidates(words=("one",)))
+        ask(generator(), data, CandidatesCue(words=("one",)))
     with pytest.raises(UserError, match="5 training rows to show as examples, but the cue wants 9"):
-        ask(author(), fitting_task(Translation()), Translation(num_shots=9))
+        ask(generator(), fitting_task(Translation()), Translation(num_shots=9))
 
 
 def test_full_and_partial_scoring_ask_for_different_parts():
-    writer, prompt = author(), "the _ is too large for the box"
+    writer, prompt = generator(), "the _ is too large for the box"
     rows = [Example("0", (prompt, "trophy", "film"), 0)]
     given = {
         "full": [("", "the trophy is too large for the box"), ("", "the film is too large for the box")],

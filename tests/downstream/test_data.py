@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from afterbert.base.errors import UserError
-from afterbert.downstream.example import Answer
+from afterbert.downstream.example import AnswerSpan
 from afterbert.downstream.reading.data import read
 from afterbert.downstream.reading.find_task import find_task, named_path
 from afterbert.downstream.reading.guess import guess
@@ -127,7 +127,12 @@ def squad(tmp_path, *answers):
 def test_answers_are_found_or_counted(tmp_path):
     data = squad(tmp_path, ("Ann", 0), ("Ann", 7), ("Bo", -1), ("Cy", 3))
     starts = [row.label for row in data.splits["train"]]
-    assert starts == [(Answer("Ann", 0),), (Answer("Ann", 8),), (Answer("Bo", 16),), (Answer("Cy", None),)]
+    assert starts == [
+        (AnswerSpan("Ann", 0),),
+        (AnswerSpan("Ann", 8),),
+        (AnswerSpan("Bo", 16),),
+        (AnswerSpan("Cy", None),),
+    ]
     assert data.notes == (
         "train: 2 answers that do not stand at their answer_start (moved to the nearest place where they do) "
         "(first: 1)",
@@ -149,7 +154,7 @@ def test_answers_written_in_no_known_way_are_counted(tmp_path, answers):
     assert (
         "train: 1 answers that are not written as text and answer_start (left out) (first: 1)" in data.notes
     )
-    assert [row.label for row in data.splits["train"]] == [None, (Answer("Bo", 16),)]
+    assert [row.label for row in data.splits["train"]] == [None, (AnswerSpan("Bo", 16),)]
 
 
 def test_broken_tag_schemes_are_counted(tmp_path):

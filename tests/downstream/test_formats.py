@@ -10,11 +10,11 @@ from afterbert.base.plugins import name_of
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats.conll import Conll
 from afterbert.downstream.formats.conllu import Conllu
-from afterbert.downstream.formats.csv import Csv
-from afterbert.downstream.formats.jsonl import Jsonl
+from afterbert.downstream.formats.csv import CsvFormat
+from afterbert.downstream.formats.jsonl import JsonlFormat
 from afterbert.downstream.formats.squad import Squad
 from afterbert.downstream.formats.trec import Trec
-from afterbert.downstream.formats.tsv import Tsv
+from afterbert.downstream.formats.tsv import TsvFormat
 from afterbert.downstream.reading.guess import guess_format
 
 
@@ -49,7 +49,7 @@ def refusal(format, tmp_path, text, name="rows.txt"):
     ],
 )
 def test_headers_are_found(tmp_path, text, columns):
-    table, _ = read(Tsv(), tmp_path, text)
+    table, _ = read(TsvFormat(), tmp_path, text)
     assert table.columns == columns
     assert table.has_header == (columns[0] != "1")
     assert len(table.records) == text.count("\n") - table.has_header
@@ -57,19 +57,19 @@ def test_headers_are_found(tmp_path, text, columns):
 
 def test_a_header_can_be_denied_and_asked_for(tmp_path):
     text = "sentence\tlabel\ngood\t1\n"
-    assert len(read(Tsv(header=False), tmp_path, text)[0].records) == 2
-    table, _ = read(Tsv(header=True), tmp_path, "a b\t1\nc d\t0\n")
+    assert len(read(TsvFormat(header=False), tmp_path, text)[0].records) == 2
+    table, _ = read(TsvFormat(header=True), tmp_path, "a b\t1\nc d\t0\n")
     assert table.columns == ("a b", "1")
 
 
 def test_tsv_keeps_quotes_and_counts_them(tmp_path):
-    table, findings = read(Tsv(), tmp_path, 'text\tlabel\n"No\t1\n"Yes" he said\t0\nfine\t1\n')
+    table, findings = read(TsvFormat(), tmp_path, 'text\tlabel\n"No\t1\n"Yes" he said\t0\nfine\t1\n')
     assert table.column("text") == ['"No', '"Yes" he said', "fine"]
     assert findings["lines with quotes, read as plain characters"] == 2
 
 
 def test_tsv_leaves_out_ragged_lines_and_names_the_first(tmp_path):
-    table, findings = read(Tsv(), tmp_path, "text\tlabel\na b\t1\nbroken\nc d\t0\ne\tf\tg\n")
+    table, findings = read(TsvFormat(), tmp_path, "text\tlabel\na b\t1\nbroken\nc d\t0\ne\tf\tg\n")
     assert table.column("text") == ["a b", "c d"]
     assert table.keys == ("rows.txt:2", "rows.txt:4")
     assert findings.lines() == ["2 lines with another number of columns left out (first: rows.txt:3)"]
@@ -77,42 +77,47 @@ def test_tsv_leaves_out_ragged_lines_and_names_the_first(tmp_path):
 
 def test_line_ends_byte_order_marks_and_odd_separators(tmp_path):
     data = "\ufefftext\tlabel\r\none\u2028line\t1\r\n\r\ntwo\t0\r\n".encode()
-    table, _ = read(Tsv(), tmp_path, data)
+    table, _ = read(TsvFormat(), tmp_path, data)
     assert table.columns == ("text", "label")
     assert table.column("text") == ["one\u2028line", "two"]
 
 
 def test_csv_reads_quoting_line_breaks_and_semicolons(tmp_path):
-    table, _ = read(Csv(), tmp_path, 'text,label\n"a, ""b""\nc",x\nd,y\n')
+    table, _ = read(CsvFormat(), tmp_path, 'text,label\n"a, ""b""\nc",x\nd,y\n')
     assert table.column("text") == ['a, "b"\nc', "d"]
     assert table.keys == ("rows.txt:2", "rows.txt:4")
-    table, _ = read(Csv(), tmp_path, "text;label\na, b;x\nc, d;y\n")
+    table, _ = read(CsvFormat(), tmp_path, "text;label\na, b;x\nc, d;y\n")
     assert table.columns == ("text", "label")
 
 
 def test_csv_with_quotes_that_are_plain_characters(tmp_path):
-    table, findings = read(Csv(), tmp_path, 'text,label\n"No he said,x\n5" disk,y\nplain,x\n')
+    table, findings = read(CsvFormat(), tmp_path, 'text,label\n"No he said,x\n5" disk,y\nplain,x\n')
     assert table.column("text") == ['"No he said', '5" disk', "plain"]
     assert findings["lines with quotes, read as plain characters"] == 2
 
 
 def test_csv_with_an_unclosed_quote_is_refused_with_its_line(tmp_path):
-    line = refusal(Csv(), tmp_path, 'text,label\na,x\n"b, c,y\nd,x\n')
+    line = refusal(CsvFormat(), tmp_path, 'text,label\na,x\n"b, c,y\nd,x\n')
     assert line.startswith("rows.txt:3: a quote is not closed")
 
 
 def test_jsonl_names_the_broken_line(tmp_path):
-    assert refusal(Jsonl(), tmp_path, '{"a": 1}\n{"a": \n').startswith("rows.txt:2: is not JSON (")
-    assert refusal(Jsonl(), tmp_path, '{"a": 1}\n[1]\n') == "rows.txt:2: is list, must be an object {...}"
-    assert refusal(Jsonl(), tmp_path, '{"a": 1, "a": 2}\n') == "rows.txt:1: a key is written twice; keep one"
-    assert "nested too deeply" in refusal(Jsonl(), tmp_path, '{"a": ' + "[" * 100_000 + "\n")
+    assert refusal(JsonlFormat(), tmp_path, '{"a": 1}\n{"a": \n').startswith("rows.txt:2: is not JSON (")
+    assert (
+        refusal(JsonlFormat(), tmp_path, '{"a": 1}\n[1]\n') == "rows.txt:2: is list, must be an object {...}"
+    )
+    assert (
+        refusal(JsonlFormat(), tmp_path, '{"a": 1, "a": 2}\n')
+        == "rows.txt:1: a key is written twice; keep one"
+    )
+    assert "nested too deeply" in refusal(JsonlFormat(), tmp_path, '{"a": ' + "[" * 100_000 + "\n")
 
 
 def test_jsonl_may_be_a_list_and_rows_may_lack_columns(tmp_path):
-    table, _ = read(Jsonl(), tmp_path, '[{"a": 1}, {"b": [2]}]', "rows.json")
+    table, _ = read(JsonlFormat(), tmp_path, '[{"a": 1}, {"b": [2]}]', "rows.json")
     assert table.columns == ("a", "b")
     assert table.column("b") == [None, [2]]
-    table, _ = read(Jsonl(id="pairID"), tmp_path, '{"pairID": "x7", "a": 1}\n')
+    table, _ = read(JsonlFormat(id="pairID"), tmp_path, '{"pairID": "x7", "a": 1}\n')
     assert table.keys == ("x7",)
 
 
@@ -182,7 +187,9 @@ def test_trec(tmp_path):
     assert refusal(Trec(), tmp_path, "NUM:dist How far ?\nWhere ?\n").startswith("rows.txt:2: does not begin")
 
 
-@pytest.mark.parametrize("format", [Tsv(), Csv(), Jsonl(), Conll(), Conllu(), Squad(), Trec()], ids=name_of)
+@pytest.mark.parametrize(
+    "format", [TsvFormat(), CsvFormat(), JsonlFormat(), Conll(), Conllu(), Squad(), Trec()], ids=name_of
+)
 @pytest.mark.parametrize(
     ("data", "said"),
     [
@@ -231,7 +238,7 @@ def test_running_text_is_no_format(tmp_path):
 
 
 def test_a_cell_of_csv_may_be_a_whole_book(tmp_path):
-    table, _ = read(Csv(), tmp_path, 'source,target\n"' + "word, " * 40_000 + '",short\nlong,longer\n')
+    table, _ = read(CsvFormat(), tmp_path, 'source,target\n"' + "word, " * 40_000 + '",short\nlong,longer\n')
     assert len(table.records[0]["source"]) == 240_000
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from afterbert.base.errors import UserError
 from afterbert.base.plugins import find, names
-from afterbert.downstream.example import Answer
+from afterbert.downstream.example import AnswerSpan
 from afterbert.downstream.metrics import Metric
 from afterbert.downstream.metrics.accuracy import Accuracy
 from afterbert.downstream.metrics.answer_f1 import AnswerF1
@@ -137,7 +137,7 @@ words = st.text(alphabet="ab the.,'-", max_size=14)
 @given(words, st.lists(words, max_size=3))
 def test_answers_are_scored_as_squad_s_script_does(prediction, truths):
     kept = [t for t in truths if official_squad(t, "")[0] == 0.0] or [""]
-    answers = tuple(Answer(text, None) for text in truths)
+    answers = tuple(AnswerSpan(text, None) for text in truths)
     assert ExactMatch()([prediction], [answers]) == max(official_squad(prediction, t)[0] for t in kept)
     assert AnswerF1()([prediction], [answers]) == pytest.approx(
         max(official_squad(prediction, t)[1] for t in kept)

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afterbert.base.errors import UserError
-from afterbert.downstream.example import Answer, Example
+from afterbert.downstream.example import AnswerSpan, Example
 from afterbert.downstream.heads.span import Span, _best_span
 from afterbert.downstream.heads.token import Token
-from afterbert.downstream.posing.formatting import Codec, Stretches
+from afterbert.downstream.posing.formatting import Formatter, Stretches
 from afterbert.downstream.tasks.question_answering import QuestionAnswering
 from afterbert.downstream.tasks.tagging import Tagging
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
@@ -31,13 +31,13 @@ def tokenizer(request, tiny_tokenizer):
 def test_rows_are_framed_as_the_tokenizer_frames_them(tokenizer):
     first = ["Ada sings .", "snow", "a  bridge  of stone"]
     second = ["In Oslo it rains .", "été", "."]
-    codec = Codec(tokenizer, 64)
-    encoded = codec.encode([*first, *second])
+    formatter = Formatter(tokenizer, 64)
+    encoded = formatter.encode([*first, *second])
     whole = Stretches.whole(encoded)
     halves = whole.take(np.arange(3)), whole.take(np.arange(3, 6))
     for rows, pairs in (
-        (codec.rows(encoded, halves[0]), first),
-        (codec.rows(encoded, *halves), zip(first, second)),
+        (formatter.rows(encoded, halves[0]), first),
+        (formatter.rows(encoded, *halves), zip(first, second)),
     ):
         for number, pair in enumerate(pairs):
             expected = tokenizer.plain.encode(*([pair] if isinstance(pair, str) else pair))
@@ -53,11 +53,11 @@ def test_rows_are_framed_as_the_tokenizer_frames_them(tokenizer):
     st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=8), st.integers(8, 30)
 )
 def test_the_longer_text_loses_its_end_until_both_fit(lengths, length):
-    codec = Codec.__new__(Codec)
-    object.__setattr__(codec, "length", length)
-    object.__setattr__(codec, "__dict__", {"length": length, "two": _FRAME, "one": _FRAME})
+    formatter = Formatter.__new__(Formatter)
+    object.__setattr__(formatter, "length", length)
+    object.__setattr__(formatter, "__dict__", {"length": length, "two": _FRAME, "one": _FRAME})
     first, second = np.array(lengths).T
-    kept_first, kept_second = codec.fit(Stretches(first * 0, first), Stretches(second * 0, second))
+    kept_first, kept_second = formatter.fit(Stretches(first * 0, first), Stretches(second * 0, second))
     for a, b, x, y in zip(first, second, kept_first.lengths, kept_second.lengths):
         # BERT's way, one piece at a time.
         while a + b > length - 3:
@@ -69,7 +69,7 @@ def test_a_length_without_room_is_refused(tiny_tokenizer):
     with pytest.raises(
         UserError, match="length 4 leaves no room for text beside special pieces; raise --length"
     ):
-        Codec(tiny_tokenizer, 4).room(Codec(tiny_tokenizer, 4).two)
+        Formatter(tiny_tokenizer, 4).room(Formatter(tiny_tokenizer, 4).two)
 
 
 tagged = st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=6), min_size=1, max_size=4)
@@ -82,7 +82,7 @@ def test_each_word_s_tag_stands_at_its_first_piece(tokenizer, sentences):
         for i, words in enumerate(sentences)
     ]
     task = Tagging(labels=("X", "Y"), scheme="none")
-    prepared = Token().prepare(task, examples, Codec(tokenizer, 64))
+    prepared = Token().prepare(task, examples, Formatter(tokenizer, 64))
     rows = prepared.rows
     for number, example in enumerate(examples):
         here = slice(rows.row_starts[number], rows.row_starts[number + 1])
@@ -119,9 +119,9 @@ CONTEXT = (
 @pytest.mark.parametrize("text", ["Ada", "Berg wrote", "apple-trees", "北京", "naïve", "Tom", "cold"])
 def test_answers_are_found_again_in_every_window_that_holds_them(tokenizer, length, text):
     starts = [i for i in range(len(CONTEXT)) if CONTEXT.startswith(text, i)]
-    examples = [Example(str(s), ("Where is it?", CONTEXT), (Answer(text, s),)) for s in starts]
+    examples = [Example(str(s), ("Where is it?", CONTEXT), (AnswerSpan(text, s),)) for s in starts]
     task = QuestionAnswering(may_be_unanswerable=False).settled(examples)
-    prepared = Span(max_question=6).prepare(task, examples, Codec(tokenizer, length))
+    prepared = Span(max_question=6).prepare(task, examples, Formatter(tokenizer, length))
     rows, found = prepared.rows, set()
     for row, (example, start, end) in enumerate(
         zip(prepared.example_of, prepared.row_arrays["start"], prepared.row_arrays["end"])
@@ -141,8 +141,8 @@ def test_answers_are_found_again_in_every_window_that_holds_them(tokenizer, leng
 
 def test_windows_cover_the_context_and_overlap(tokenizer):
     examples = [Example("1", ("Where?", CONTEXT), ()), Example("2", ("Where?", "Oslo"), ())]
-    codec = Codec(tokenizer, 32)
-    prepared = Span(stride=8).prepare(QuestionAnswering(may_be_unanswerable=True), examples, codec)
+    formatter = Formatter(tokenizer, 32)
+    prepared = Span(stride=8).prepare(QuestionAnswering(may_be_unanswerable=True), examples, formatter)
     rows = prepared.rows
     in_context = rows.planes["text"] == 2
     sources = [
@@ -150,7 +150,7 @@ def test_windows_cover_the_context_and_overlap(tokenizer):
         for row in np.flatnonzero(prepared.example_of == 0)
     ]
     together = np.unique(np.concatenate(sources))
-    assert len(together) == len(codec.encode([CONTEXT]).piece_ids)
+    assert len(together) == len(formatter.encode([CONTEXT]).piece_ids)
     assert all(len(np.intersect1d(a, b)) > 0 for a, b in pairwise(sources))
     assert (prepared.example_of == 1).sum() == 1
     assert prepared.cut == 1

@@ -14,9 +14,9 @@ from afterbert.base.noise import Noise
 from afterbert.base.plugins import find, names
 from afterbert.base.runs import RunFolder
 from afterbert.downstream.finetuning.bench import Bench
-from afterbert.downstream.finetuning.mix import Mix
+from afterbert.downstream.finetuning.mix import TaskMix
 from afterbert.downstream.finetuning.settings import FineTuning
-from afterbert.downstream.finetuning.strategy_runs import Staging, follow
+from afterbert.downstream.finetuning.strategy_runs import StrategyRun, follow
 from afterbert.downstream.finetuning.unlabelled import Unlabelled
 from afterbert.downstream.heads.san import San
 from afterbert.downstream.heads.text import Text
@@ -35,7 +35,7 @@ from afterbert.recipes.recipe import resolve
 from afterbert.report.task_report import write_task_report
 from afterbert.text.sources.txt import Txt
 from afterbert.text.token_store.prepare import prepare
-from afterbert.text.tokenizers.pretrained import Pretrained
+from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 from afterbert.training.observers import Observer
 from afterbert.training.optimizers.adamw import AdamW
 
@@ -47,7 +47,7 @@ def store(tiny_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("texts")
     rows = [row.texts[0] for row in SentenceClassification().invented()]
     (folder / "a.txt").write_text("\n\n".join(" ".join(rows[i % 8 :] + rows) + f" {i}" for i in range(12)))
-    tokenizer = Pretrained(name=str(tiny_model.folder))
+    tokenizer = PretrainedTokenizer(name=str(tiny_model.folder))
     return prepare([Txt(path=str(folder / "a.txt"))], folder / "store", tokenizer=tokenizer, least_pieces=8)
 
 
@@ -131,7 +131,7 @@ def test_running_text_has_a_size_of_its_own_in_the_mix(text, writer, tasks):
     rows = len(text.plan)
     enlarged = Bench.of(writer, tasks, settings(40, virtual_sizes={"web": 24}), texts=[text]).feed()
     assert plain.mixing.shares({"web": rows, "rest": 24})["web"] != 0.5
-    drawn = Mix.of(enlarged, seed=0, steps=sum(enlarged.sizes.values())).plain()["sources"]
+    drawn = TaskMix.of(enlarged, seed=0, steps=sum(enlarged.sizes.values())).plain()["sources"]
     assert drawn["web"]["share"] == pytest.approx(0.5, abs=0.1)
     with pytest.raises(UserError, match="virtual_sizes: nothing here is called 'webb'; did you mean 'web'"):
         Bench.of(writer, tasks, settings(4, virtual_sizes={"webb": 3}), texts=[text]).check_names()
@@ -143,7 +143,7 @@ def test_running_text_has_a_size_of_its_own_in_the_mix(text, writer, tasks):
 )
 def test_every_strategy_takes_the_same_steps_for_each_task(name, text, writer, tasks, tmp_path):
     bench = Bench.of(writer, tasks[:2], settings(3), texts=[text])
-    done = follow(Staging.of(find(Strategy, name)(), bench), tmp_path)
+    done = follow(StrategyRun.of(find(Strategy, name)(), bench), tmp_path)
     assert [result.name for result in done.results] == ["food", "pairs"]
     for task in ("food", "pairs"):
         taken = [
@@ -163,7 +163,7 @@ def test_every_strategy_takes_the_same_steps_for_each_task(name, text, writer, t
 
 def test_the_first_stage_knows_no_dev_row_and_nothing_of_the_group_left_out(text, writer, tasks):
     bench = Bench.of(writer, tasks, settings(9), texts=[text])
-    staging = Staging.of(LeaveOneOut(), bench, groups={"food": "glue", "grades": "glue"})
+    staging = StrategyRun.of(LeaveOneOut(), bench, groups={"food": "glue", "grades": "glue"})
     first = staging.first("food", seed=0)
     assert [data.name for data in first.tasks] == ["pairs"]
     assert [text.name for text in first.texts] == ["web"]
@@ -177,7 +177,7 @@ def test_rows_held_out_for_one_stage_are_held_out_for_the_other(writer, data_of)
     rows = tuple(SentenceClassification().invented()) * 3
     rows = tuple(replace(row, key=f"{i}", texts=(f"{row.texts[0]} {i}",)) for i, row in enumerate(rows))
     data = replace(data_of(SentenceClassification(), "food", rows), splits={"train": rows})
-    staging = Staging.of(Supervised(), Bench.of(writer, [data], settings(6, num_seeds=2)))
+    staging = StrategyRun.of(Supervised(), Bench.of(writer, [data], settings(6, num_seeds=2)))
     for seed in (0, 1):
         trained = {row.key for row in staging.first("food", seed).tasks[0].splits["train"]}
         second = staging.second("food", seed, None, None).tasks[0].splits
@@ -200,7 +200,7 @@ class Break(Observer):
 @pytest.mark.slow
 def test_a_strategy_that_was_broken_off_goes_on_to_the_same_end(text, writer, tasks, tmp_path):
     config = settings(6, mixing=Equal(), num_seeds=2)
-    staging = Staging.of(Unsupervised(), Bench.of(writer, tasks[:2], config, texts=[text]))
+    staging = StrategyRun.of(Unsupervised(), Bench.of(writer, tasks[:2], config, texts=[text]))
     follow(staging, tmp_path / "whole")
     for at in (1, 2, 4):
         with pytest.raises(RuntimeError, match="broken off"):
@@ -219,7 +219,7 @@ def test_a_strategy_that_was_broken_off_goes_on_to_the_same_end(text, writer, ta
 def test_a_head_goes_on_from_where_the_first_stage_left_it(tiny_model, tasks, tmp_path):
     """MT-DNN: a shared encoder, then each task on its own."""
     config = settings(4, head=None, heads={"pair_classification": San(turns=2)})
-    staging = Staging.of(Supervised(), Bench.of(tiny_model, tasks, config))
+    staging = StrategyRun.of(Supervised(), Bench.of(tiny_model, tasks, config))
     follow(staging, tmp_path)
     left = tmp_path / "first" / "seed-0" / "model"
     second = staging.second("pairs", 0, staging.first("pairs", 0), left)
@@ -237,19 +237,19 @@ def test_a_head_goes_on_from_where_the_first_stage_left_it(tiny_model, tasks, tm
 def test_what_cannot_be_carried_out_is_one_line(tiny_model, tasks):
     bench = Bench.of(tiny_model, tasks, settings(4, head=None))
     with pytest.raises(UserError, match="unsupervised needs running text; name some with --unlabelled"):
-        Staging.of(Unsupervised(), bench)
+        StrategyRun.of(Unsupervised(), bench)
     with pytest.raises(UserError, match="leave_one_out has nothing to begin with when food counts"):
-        Staging.of(LeaveOneOut(), bench, groups=dict.fromkeys(("food", "pairs", "grades"), "glue"))
+        StrategyRun.of(LeaveOneOut(), bench, groups=dict.fromkeys(("food", "pairs", "grades"), "glue"))
     timed = replace(bench, settings=replace(bench.settings, budget=Budget(60, "seconds")))
     with pytest.raises(UserError, match="compared at equal steps, but the budget is 1min"):
-        Staging.of(MultiTask(), timed)
+        StrategyRun.of(MultiTask(), timed)
 
 
 def test_strategies_stand_beside_each_other(tiny_model, tasks, tmp_path):
     bench = Bench.of(tiny_model, tasks[:2], settings(3, head=None, num_seeds=2))
     arms = {}
     for name, strategy in (("multi_task", MultiTask()), ("supervised", Supervised())):
-        follow(Staging.of(strategy, bench), tmp_path / name)
+        follow(StrategyRun.of(strategy, bench), tmp_path / name)
         arms[name] = tmp_path / name / "results.json"
     page = write_task_report(tmp_path, arms, title="Two | ways <b>")
     found = json.loads((tmp_path / "comparison.json").read_text())

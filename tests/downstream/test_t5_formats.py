@@ -2,7 +2,7 @@
 
 import pytest
 
-from afterbert.downstream.example import Answer, Example
+from afterbert.downstream.example import AnswerSpan, Example
 from afterbert.downstream.heads._t5_formats import FORMATS, format_of
 from afterbert.downstream.tasks.pair_classification import PairClassification
 from afterbert.downstream.tasks.question_answering import QuestionAnswering
@@ -48,7 +48,7 @@ def test_a_row_is_written_as_in_the_paper(name, texts, written):
 
 
 def test_a_question_has_no_prefix():
-    task, example = QuestionAnswering(), Example("k", ("Who?", "He did."), (Answer("He", 0),))
+    task, example = QuestionAnswering(), Example("k", ("Who?", "He did."), (AnswerSpan("He", 0),))
     assert FORMATS["squad"].source(example, "") == "question: Who? context: He did."
     assert task.target_text(example.label) == "He"
 

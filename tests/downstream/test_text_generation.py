@@ -6,7 +6,7 @@ import torch
 from afterbert.base.errors import UserError
 from afterbert.downstream.posing.backbone import Model
 from afterbert.downstream.posing.generation import Generation
-from afterbert.downstream.zero_shot.text_generation import Author
+from afterbert.downstream.zero_shot.text_generation import TextGenerator
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder import Encoder
 from afterbert.models.encoder_decoder import EncoderDecoder
@@ -16,12 +16,12 @@ TEXTS = ["the dogs bark .", "she sang the song of the dogs .", "a cat sat on the
 SIZES = {"hidden_size": 32, "intermediate_size": 64, "max_position_embeddings": 40}
 
 
-def author(kind, **tokenizer_settings):
+def generator(kind, **tokenizer_settings):
     tokenizer = ByteLevelBPE(vocab_size=310, min_frequency=1, **tokenizer_settings).make(
         TEXTS * 4, corpus_bytes=400
     )
     torch.manual_seed(0)
-    made = Author.of(Model("toy", kind(**SIZES), tokenizer, {}, None))
+    made = TextGenerator.of(Model("toy", kind(**SIZES), tokenizer, {}, None))
     with torch.no_grad():
         for parameter in made.backbone.parameters():
             parameter.mul_(6)  # so that texts differ
@@ -33,7 +33,7 @@ def author(kind, **tokenizer_settings):
 
 @pytest.mark.parametrize("kind", [Decoder, EncoderDecoder])
 def test_a_prompt_is_answered_alike_alone_and_beside_others(kind):
-    writer = author(kind)
+    writer = generator(kind)
     prompts = ["the dogs", "she sang the song of the", "a"]
     for generation in (Generation(), Generation("beam"), Generation("sample", top_k=20)):
         together = writer.write(prompts, generation, longest=12)
@@ -42,7 +42,7 @@ def test_a_prompt_is_answered_alike_alone_and_beside_others(kind):
 
 
 def test_a_text_grows_and_ends_before_the_stop():
-    writer, seen = author(Decoder), []
+    writer, seen = generator(Decoder), []
     (whole,) = writer.write(["the dogs"], Generation("sample"), longest=20)
     stop = whole[8]
     (cut,) = writer.write(
@@ -54,20 +54,20 @@ def test_a_text_grows_and_ends_before_the_stop():
 
 
 def test_marks_become_the_models_own():
-    with_sentinels = author(EncoderDecoder, sentinels=3)
+    with_sentinels = generator(EncoderDecoder, sentinels=3)
     known = with_sentinels.model.tokenizer.vocabulary
     ids = with_sentinels.prompt_ids("the [MASK] sat on <mask> .")
     assert [i for i in ids if i in known.sentinels] == list(known.sentinels[:2])
     with pytest.raises(UserError, match="4 masks, but the model only 3 sentinels"):
         with_sentinels.prompt_ids("[MASK]" * 4)
-    with_mask = author(EncoderDecoder)
+    with_mask = generator(EncoderDecoder)
     assert with_mask.prompt_ids("the [MASK] sat").count(with_mask.model.tokenizer.vocabulary.mask) == 1
 
 
 def test_what_cannot_be_written_is_one_line():
     with pytest.raises(UserError, match="is encoder, which does not write texts; `afterbert fill`"):
-        author(Encoder)
-    writer = author(Decoder)
+        generator(Encoder)
+    writer = generator(Decoder)
     with pytest.raises(UserError, match="prompt has .* pieces, but there is room for 30"):
         writer.write(["the dogs bark . " * 20], longest=10)
     assert writer.write(["the dogs bark . " * 20], longest=10, cuts_prompts=True)

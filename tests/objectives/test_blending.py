@@ -21,7 +21,7 @@ from afterbert.recipes.recipe import resolve
 from afterbert.text.sources.txt import Txt
 from afterbert.text.token_store.mixture import mix_stores, open_store
 from afterbert.text.token_store.prepare import prepare
-from afterbert.text.tokenizers.pretrained import Pretrained
+from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 from afterbert.text.tokenizers.wordpiece import WordPiece
 from afterbert.workflows.pretraining import feed_of
 
@@ -60,7 +60,9 @@ def stores(tmp_path_factory):
         (root / f"{name}.txt").write_text(story(documents, documents + len(name)))
         source = Txt(path=str(root / f"{name}.txt"))
         recipe = (
-            tokenizer if name in ("large", "strange") else Pretrained(name=str(root / "large" / "tokenizer"))
+            tokenizer
+            if name in ("large", "strange")
+            else PretrainedTokenizer(name=str(root / "large" / "tokenizer"))
         )
         recipe = WordPiece(vocab_size=90, min_frequency=1) if name == "strange" else recipe
         made[name] = prepare([source], root / name, tokenizer=recipe, least_pieces=8, held_out=0.2)

@@ -13,7 +13,7 @@ from afterbert.base.errors import UserError
 from afterbert.models.encoder import Encoder
 from afterbert.nn.embeddings import Embeddings
 from afterbert.objectives import Batch
-from afterbert.objectives.heads.detection import Corrupted, WhichPieceOrThis
+from afterbert.objectives.heads.detection import GeneratedRows, WhichPieceOrThis
 from afterbert.objectives.parts.sampling import sampled
 from afterbert.objectives.replaced_tokens import Asks, Generator, ReplacedTokens
 from afterbert.pretext.answers.in_place import InPlace
@@ -217,7 +217,7 @@ def test_the_copy_gate_mixes_the_shown_piece_with_the_vocabulary() -> None:
     detector = built(objective, TINY).detector
     assert isinstance(detector, WhichPieceOrThis)
     hidden = torch.randn(2, 32, dtype=torch.float64)
-    corrupted = Corrupted(torch.tensor([50, 60]), torch.tensor([50, 70]))
+    corrupted = GeneratedRows(torch.tensor([50, 60]), torch.tensor([50, 70]))
     found = detector(hidden, corrupted)
     gate = torch.sigmoid(detector.copy_gate(hidden))
     shown = F.one_hot(corrupted.shown_ids, VOCABULARY.size)

@@ -29,8 +29,7 @@ from afterbert.pretext.corruptions.sentinels import Sentinels
 from afterbert.pretext.edits import Edit
 from afterbert.pretext.pairings.packed import Packed
 from afterbert.pretext.pairings.sop import Sop
-from afterbert.pretext.posed import InPlace as AskedInPlace
-from afterbert.pretext.posed import Posed, WrittenText
+from afterbert.pretext.posed import AskedInPlace, Posed, WrittenText
 from afterbert.pretext.selections import Chosen, Selection
 from afterbert.pretext.selections.all import All
 from afterbert.pretext.selections.fixed_count import FixedCount

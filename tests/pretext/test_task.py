@@ -27,8 +27,7 @@ from afterbert.pretext.corruptions.sentinels import Sentinels
 from afterbert.pretext.corruptions.shuffle import Shuffle
 from afterbert.pretext.edits import Edit
 from afterbert.pretext.pairings.packed import Packed
-from afterbert.pretext.posed import InPlace as AskedInPlace
-from afterbert.pretext.posed import Places, Pointers, Posed, RowLabels, WrittenText
+from afterbert.pretext.posed import AskedInPlace, Places, Pointers, Posed, RowLabels, WrittenText
 from afterbert.pretext.selections.all import All
 from afterbert.pretext.selections.fixed_count import FixedCount
 from afterbert.pretext.selections.independent import Independent

@@ -6,7 +6,7 @@ import torch
 
 from afterbert.base.noise import Noise
 from afterbert.probes.broken_sentences import BrokenSentences, _Neighbours, _swapped
-from afterbert.probes.minimal_pairs import MinimalPairs
+from afterbert.probes.minimal_pairs import MinimalPairsProbe
 from afterbert.probes.pieces import piece_texts
 from afterbert.probes.readings import Frame
 from afterbert.text.sources.txt import Txt
@@ -43,7 +43,7 @@ def asked(store, predict):
     split = store.split("held_out")
     return BrokenSentences(count=40)(
         predict,
-        MinimalPairs(reading="left_to_right"),
+        MinimalPairsProbe(reading="left_to_right"),
         split,
         store.split("train"),
         store.vocabulary,

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from afterbert.probes.count_baselines import CountBaselines, Table
+from afterbert.probes.count_baselines import ContextTable, CountBaselines
 
 
 class Text:
@@ -54,5 +54,5 @@ def test_each_back_off_equals_the_oracle(text):
 
 
 def test_an_empty_table_knows_nothing():
-    table = Table(np.zeros(0, np.int64), np.zeros(0, np.int64))
+    table = ContextTable(np.zeros(0, np.int64), np.zeros(0, np.int64))
     assert table.look_up(np.array([1]), otherwise=np.array([7])).tolist() == [7]

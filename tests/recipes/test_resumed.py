@@ -14,7 +14,7 @@ from afterbert.base.config import to_plain
 from afterbert.base.runs import RunFolder
 from afterbert.recipes.recipe import Recipe
 from afterbert.training.checkpoints.checkpoint import Checkpoints, Saved
-from afterbert.training.checkpoints.identity import Identity
+from afterbert.training.checkpoints.identity import RunIdentity
 from afterbert.training.observers import Observer
 from afterbert.training.trainer import train
 
@@ -57,7 +57,7 @@ def leg(folder: Path, recipe: Recipe, *, until: int | None, views: int | None) -
         fresh(recipe),
         feed_of(recipe, views=views),
         recipe.training,
-        identity=Identity(to_plain(recipe), SPLIT.fingerprint, "toy"),
+        identity=RunIdentity(to_plain(recipe), SPLIT.fingerprint, "toy"),
         observers=[StopAt(until)] if until else [],
     )
 

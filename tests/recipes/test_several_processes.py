@@ -16,10 +16,10 @@ from tiny import SPLIT, feed_of, fresh, tiny_recipe
 
 from afterbert.base.config import to_plain
 from afterbert.base.runs import RunFolder
-from afterbert.training.checkpoints.identity import Identity
+from afterbert.training.checkpoints.identity import RunIdentity
 from afterbert.training.distribution.distributed import joined
 from afterbert.training.distribution.launch import Launch
-from afterbert.training.distribution.processes import Alone, Processes
+from afterbert.training.distribution.processes import Processes, SingleProcess
 from afterbert.training.observers import Observer
 from afterbert.training.trainer import train
 
@@ -51,7 +51,7 @@ def leg(folder: Path, name: str, parallel: str, until: int, processes: Processes
         fresh(recipe),
         feed_of(recipe),
         training,
-        identity=Identity(to_plain(recipe), SPLIT.fingerprint, "toy"),
+        identity=RunIdentity(to_plain(recipe), SPLIT.fingerprint, "toy"),
         observers=[StopsAfter(until)] if until < STEPS else [],
         processes=processes,
     )
@@ -80,7 +80,7 @@ def runs(tmp_path_factory) -> Path:
     """The folder of all runs, each with its first two legs."""
     folder = tmp_path_factory.mktemp("runs")
     for name, parallel in RUNS:
-        assert leg(folder, name, parallel, FIRST, Alone()) == FIRST
+        assert leg(folder, name, parallel, FIRST, SingleProcess()) == FIRST
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -101,6 +101,6 @@ def runs(tmp_path_factory) -> Path:
 @pytest.mark.usefixtures("socket_enabled")
 @pytest.mark.parametrize(("name", "parallel"), RUNS)
 def test_one_two_one(runs: Path, tmp_path: Path, name: str, parallel: str) -> None:
-    assert leg(runs, name, parallel, STEPS, Alone()) == STEPS
-    assert leg(tmp_path, name, parallel, STEPS, Alone()) == STEPS
+    assert leg(runs, name, parallel, STEPS, SingleProcess()) == STEPS
+    assert leg(tmp_path, name, parallel, STEPS, SingleProcess()) == STEPS
     np.testing.assert_allclose(losses(runs, name, parallel), losses(tmp_path, name, parallel), rtol=1e-5)

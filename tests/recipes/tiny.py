@@ -16,10 +16,10 @@ from afterbert.objectives import ObjectiveModule
 from afterbert.recipes import resolve
 from afterbert.recipes.recipe import Recipe
 from afterbert.training.checkpoints.checkpoint import Checkpoints, Saved
-from afterbert.training.checkpoints.identity import Identity
+from afterbert.training.checkpoints.identity import RunIdentity
 from afterbert.training.checkpoints.snapshot import restore_weights
 from afterbert.training.distribution.parallel import Single
-from afterbert.training.distribution.processes import Alone
+from afterbert.training.distribution.processes import SingleProcess
 from afterbert.training.feed import Feed
 from afterbert.training.precision import choose
 from afterbert.training.stepper import Stepper
@@ -87,7 +87,7 @@ def feed_of(recipe: Recipe, *, views: int | None = None) -> Feed:
 def trained(recipe: Recipe, folder: Path) -> tuple[ObjectiveModule, list[float]]:
     """The module after training, and the loss of every step."""
     run, module = RunFolder.create(folder, "tiny"), fresh(recipe)
-    identity = Identity(to_plain(recipe), SPLIT.fingerprint, "toy")
+    identity = RunIdentity(to_plain(recipe), SPLIT.fingerprint, "toy")
     outcome = train(run, module, feed_of(recipe), recipe.training, identity=identity)
     assert outcome.state == "finished"
     losses = [record["loss"] for record in run.metrics.read() if record["kind"] == "step"]
@@ -106,7 +106,7 @@ def first_losses(recipe: Recipe, steps: int, *, on: str = "cpu") -> list[float]:
         recipe.training,
         device=device,
         precision=choose(recipe.training.precision, device),
-        processes=Alone(),
+        processes=SingleProcess(),
     )
     losses = []
     for step in range(steps):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tokenizers import models, normalizers, pre_tokenizers
 
 from afterbert.text.pieces import encoding
-from afterbert.text.pieces.encoding import Encoder, cuts_at_spaces
+from afterbert.text.pieces.encoding import PieceEncoder, cuts_at_spaces
 from afterbert.text.pieces.tokenizer import Tokenizer
 from invented_texts import ALL, RECIPES, documents, tokenizer_called
 
@@ -45,7 +45,7 @@ def whole(name, text):
 @given(texts=st.lists(TEXTS, min_size=1, max_size=4))
 def test_same_ids_as_whole_texts(name, texts):
     texts = [text.encode(errors="ignore").decode() for text in texts]
-    encoded = Encoder(tokenizer_called(name))(texts)
+    encoded = PieceEncoder(tokenizer_called(name))(texts)
     for n, text in enumerate(texts):
         here = slice(encoded.piece_starts[n], encoded.piece_starts[n + 1])
         assert encoded.piece_ids[here].tolist() == whole(name, text)[0]
@@ -53,7 +53,7 @@ def test_same_ids_as_whole_texts(name, texts):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_same_places_whatever_was_encoded_before(name):
-    encoder = Encoder(tokenizer_called(name))
+    encoder = PieceEncoder(tokenizer_called(name))
     first, again = encoder(ALL), encoder(ALL[::-1])
     for n, text in enumerate(ALL):
         here = slice(first.piece_starts[n], first.piece_starts[n + 1])
@@ -67,7 +67,7 @@ def test_same_places_whatever_was_encoded_before(name):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_pieces_stand_where_they_say(name):
-    encoded = Encoder(tokenizer_called(name))(ALL)
+    encoded = PieceEncoder(tokenizer_called(name))(ALL)
     text = "".join(ALL)
     assert (encoded.begins <= encoded.ends).all()
     assert (np.diff(encoded.ends) >= 0).all()
@@ -78,9 +78,9 @@ def test_pieces_stand_where_they_say(name):
 
 def test_forgetting_changes_nothing(monkeypatch):
     texts = documents(40)
-    remembered = Encoder(tokenizer_called("bpe"))(texts)
+    remembered = PieceEncoder(tokenizer_called("bpe"))(texts)
     monkeypatch.setattr(encoding, "_MOST_CHUNKS", 10)
-    encoder = Encoder(tokenizer_called("bpe"))
+    encoder = PieceEncoder(tokenizer_called("bpe"))
     found = [encoder(texts[i : i + 5]) for i in range(0, 40, 5)]
     assert np.array_equal(np.concatenate([one.piece_ids for one in found]), remembered.piece_ids)
 
@@ -90,7 +90,7 @@ def test_special_pieces_never_come_from_text():
     for name in RECIPES:
         vocabulary = tokenizer_called(name).vocabulary
         special = set(vocabulary.special_ids) - {vocabulary.unk}
-        assert not special & set(Encoder(tokenizer_called(name))([text]).piece_ids.tolist())
+        assert not special & set(PieceEncoder(tokenizer_called(name))([text]).piece_ids.tolist())
 
 
 def test_special_pieces_of_strangers_become_unknown():
@@ -101,7 +101,7 @@ def test_special_pieces_of_strangers_become_unknown():
     backend.add_special_tokens(["<pad>", "</s>", "<unk>"])
     made = Tokenizer.of(backend, {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"})
     assert 1 in made.plain.encode("a </s>", add_special_tokens=False).ids
-    assert 1 not in Encoder(made)(["a </s>"]).piece_ids
+    assert 1 not in PieceEncoder(made)(["a </s>"]).piece_ids
 
 
 def test_only_tokenizers_that_allow_it_are_cut():

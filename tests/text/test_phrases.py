@@ -19,7 +19,7 @@ from afterbert.pretext.selections.fixed_count import FixedCount
 from afterbert.pretext.selections.mixed_units import MixedUnits
 from afterbert.pretext.selections.staged import Staged
 from afterbert.pretext.units import units_of
-from afterbert.text.pieces.encoding import Encoder
+from afterbert.text.pieces.encoding import PieceEncoder
 from afterbert.text.planes._lists import read_list
 from afterbert.text.planes.entity import Entity
 from afterbert.text.planes.phrase import Phrase
@@ -120,12 +120,12 @@ def test_phrases_of_any_text_as_the_oracle_finds_them(name, phrases, texts):
     for text in texts:
         offsets = tokenizer.plain.encode(text, add_special_tokens=False).offsets
         wanted += expected(text, offsets, ENTRIES)
-    assert phrases(Encoder(tokenizer)(texts)).tolist() == wanted
+    assert phrases(PieceEncoder(tokenizer)(texts)).tolist() == wanted
 
 
 def units(plane, texts, name="bpe", languages=None):
     """The texts of the units a plane finds."""
-    encoded = Encoder(tokenizer_called(name))(texts, languages)
+    encoded = PieceEncoder(tokenizer_called(name))(texts, languages)
     values = plane(encoded)
     text, found = "".join(encoded.texts), []
     for begin in np.flatnonzero(values & 1):
@@ -230,7 +230,7 @@ def test_width_follows_from_the_number_of_types(tmp_path):
         entries = {f"w{n}": f"T{n:02}" for n in range(types)} | {"a": ""}
         plane = Phrase(listed(tmp_path / "list.tsv", entries))
         assert plane.width == width
-        values = plane(Encoder(tokenizer_called("bpe"))(["a " + " ".join(entries)]))
+        values = plane(PieceEncoder(tokenizer_called("bpe"))(["a " + " ".join(entries)]))
         assert values.max() < 1 << width and values.max() >> 2 == types
 
 

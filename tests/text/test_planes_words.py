@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from word_oracle import sentence_numbers, starts, word_numbers
 
 from afterbert.base.errors import UserError
-from afterbert.text.pieces.encoding import Encoder
+from afterbert.text.pieces.encoding import PieceEncoder
 from afterbert.text.planes import word_start
 from afterbert.text.planes.document_start import DocumentStart
 from afterbert.text.planes.sentence_start import SentenceStart
@@ -58,13 +58,13 @@ def test_words_as_the_oracle_finds_them(name, hyphens, apostrophes):
     wanted = expected(
         lambda t: word_numbers(t, hyphens=hyphens == "inside", apostrophes=apostrophes == "inside"), ALL, name
     )
-    assert np.array_equal(plane(Encoder(tokenizer_called(name))(ALL)), wanted)
+    assert np.array_equal(plane(PieceEncoder(tokenizer_called(name))(ALL)), wanted)
 
 
 @pytest.mark.parametrize("name", RECIPES)
 @given(texts=st.lists(TEXTS, min_size=1, max_size=4))
 def test_words_of_any_text_as_the_oracle_finds_them(name, texts):
-    found = CHARACTERS(Encoder(tokenizer_called(name))(texts))
+    found = CHARACTERS(PieceEncoder(tokenizer_called(name))(texts))
     assert np.array_equal(found, expected(word_numbers, texts, name))
 
 
@@ -74,13 +74,13 @@ def test_chinese_words_are_those_of_jieba(name):
         begins = np.cumsum([0, *map(len, rjieba.cut(text))])
         return word_numbers(text, chinese=set(begins.tolist()))
 
-    found = WordStart(chinese="jieba")(Encoder(tokenizer_called(name))(CHINESE, ("zh", None)))
+    found = WordStart(chinese="jieba")(PieceEncoder(tokenizer_called(name))(CHINESE, ("zh", None)))
     assert np.array_equal(found, expected(numbers, CHINESE, name))
-    assert found.sum() < CHARACTERS(Encoder(tokenizer_called(name))(CHINESE)).sum()
+    assert found.sum() < CHARACTERS(PieceEncoder(tokenizer_called(name))(CHINESE)).sum()
 
 
 def test_japanese_is_not_cut_by_a_chinese_segmenter():
-    encoder = Encoder(tokenizer_called("bpe"))
+    encoder = PieceEncoder(tokenizer_called("bpe"))
     for texts, languages in ((["日本語の文章"], [None]), (["日本文章"], ["ja"])):
         encoded = encoder(texts, languages)
         assert np.array_equal(WordStart(chinese="jieba")(encoded), CHARACTERS(encoded))
@@ -88,7 +88,7 @@ def test_japanese_is_not_cut_by_a_chinese_segmenter():
 
 def test_without_the_segmenter_chinese_falls_to_characters_with_a_word(monkeypatch):
     monkeypatch.setattr(word_start, "_has_jieba", lambda: False)
-    encoder = Encoder(tokenizer_called("wordpiece"))
+    encoder = PieceEncoder(tokenizer_called("wordpiece"))
     with pytest.warns(UserWarning, match=r"no segmenter.*afterbert\[zh\]"):
         found = WordStart()(encoder(CHINESE))
     assert np.array_equal(found, CHARACTERS(encoder(CHINESE)))
@@ -102,7 +102,7 @@ def test_without_the_segmenter_chinese_falls_to_characters_with_a_word(monkeypat
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_sentences_as_the_oracle_finds_them(name):
-    encoder = Encoder(tokenizer_called(name))
+    encoder = PieceEncoder(tokenizer_called(name))
     wanted = np.concatenate(
         [
             expected(lambda t, code=code: sentence_numbers(t, code), [text], name)
@@ -116,12 +116,12 @@ def test_sentences_as_the_oracle_finds_them(name):
 
 @given(text=TEXTS)
 def test_sentences_of_any_text_as_the_oracle_finds_them(text):
-    found = SentenceStart()(Encoder(tokenizer_called("bpe"))([text]))
+    found = SentenceStart()(PieceEncoder(tokenizer_called("bpe"))([text]))
     assert np.array_equal(found, expected(lambda t: sentence_numbers(t, "en"), [text], "bpe"))
 
 
 def test_lines_end_sentences_when_asked():
-    encoded = Encoder(tokenizer_called("wordpiece"))(
+    encoded = PieceEncoder(tokenizer_called("wordpiece"))(
         ["A title\nThe rivers were long\nforgotten. Nobody knew"]
     )
     assert SentenceStart()(encoded).sum() == 2
@@ -129,6 +129,6 @@ def test_lines_end_sentences_when_asked():
 
 
 def test_documents_begin_once():
-    encoded = Encoder(tokenizer_called("unigram"))(["", *ALL, ""])
+    encoded = PieceEncoder(tokenizer_called("unigram"))(["", *ALL, ""])
     found = DocumentStart()(encoded)
     assert np.array_equal(np.flatnonzero(found), np.unique(encoded.piece_starts)[:-1])

@@ -29,7 +29,7 @@ from afterbert.text.token_store.store import Store
 from afterbert.text.token_store.survey import DROPPED, DUPLICATE, HELD_OUT, TRAIN, Sample, fates_of
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
-from afterbert.text.tokenizers.pretrained import Pretrained
+from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 from afterbert.text.tokenizers.wordpiece import WordPiece
 from invented_texts import CHINESE, documents
 
@@ -203,7 +203,7 @@ def test_large_vocabularies_get_four_bytes(tmp_path, monkeypatch):
     content["model"]["vocab"]["miller"] = 70_000
     (folder / "tokenizer.json").write_text(json.dumps(content))
     monkeypatch.setattr("afterbert.text.tokenizers._guard._try_out", lambda path: None)
-    store = prepare([source], tmp_path / "store", tokenizer=Pretrained(str(folder)))
+    store = prepare([source], tmp_path / "store", tokenizer=PretrainedTokenizer(str(folder)))
     assert store.manifest["dtype"] == "<u4"
     ids = store.split("train").pieces(np.arange(store.split("train").num_pieces))
     assert ids.max() == 70_000

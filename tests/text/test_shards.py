@@ -15,7 +15,7 @@ from afterbert.text.planes.document_start import DocumentStart
 from afterbert.text.planes.phrase import Phrase
 from afterbert.text.planes.sentence_start import SentenceStart
 from afterbert.text.planes.word_start import WordStart
-from afterbert.text.sources import Part
+from afterbert.text.sources import SourcePart
 from afterbert.text.sources.folder import Folder
 from afterbert.text.sources.hub import Hub
 from afterbert.text.token_store import corpus as corpus_module
@@ -208,7 +208,7 @@ def test_a_file_that_changes_while_a_shard_is_made_is_told(tmp_path, tokenizer, 
 def test_a_source_that_is_no_file_has_no_stamp():
     """Such as a data set of the hub, whose revision tells what it holds."""
     hub = Hub(path="somebody/texts", text_column="text")
-    assert _stamps([(0, Part(hub, 0, None, 1))]) == {}
+    assert _stamps([(0, SourcePart(hub, 0, None, 1))]) == {}
 
 
 def test_a_damaged_shard_is_told(tmp_path, texts, tokenizer):

@@ -12,8 +12,8 @@ from afterbert.base.errors import UserError
 from afterbert.text.files.documents import Tally
 from afterbert.text.files.policy import Policy
 from afterbert.text.from_paths import piece_recipe_of, sources_for
-from afterbert.text.pieces.decoding import Decoder
-from afterbert.text.pieces.encoding import Encoder
+from afterbert.text.pieces.decoding import PieceDecoder
+from afterbert.text.pieces.encoding import PieceEncoder
 from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.planes.phrase import Phrase
 from afterbert.text.planes.word_start import WordStart
@@ -23,7 +23,7 @@ from afterbert.text.token_store.joining import merge_shards
 from afterbert.text.token_store.prepare import PLANES, prepare
 from afterbert.text.token_store.shards import Shard, prepare_shard
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
-from afterbert.text.tokenizers.pretrained import Pretrained
+from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 from afterbert.text.tokenizers.unigram import Unigram
 from afterbert.text.tokenizers.wordpiece import WordPiece
 from invented_texts import ALL, documents
@@ -70,9 +70,9 @@ def test_decoded_pieces_have_the_places_of_encoded_ones(kind):
     texts = [unicodedata.normalize("NFC", text) for text in (*documents(8, seed=3), *ALL)]
     if kind != "byte_level_bpe":  # the others do not keep every character, and white space only as one space
         texts = [" ".join(text.split()) for text in documents(8, seed=3)]
-    encoded = Encoder(tokenizer)(texts)
+    encoded = PieceEncoder(tokenizer)(texts)
     ids = np.split(encoded.piece_ids, encoded.piece_starts[1:-1])
-    decoded = Decoder(tokenizer)(ids)
+    decoded = PieceDecoder(tokenizer)(ids)
     assert np.array_equal(decoded.piece_ids, encoded.piece_ids)
     assert np.array_equal(decoded.piece_starts, encoded.piece_starts)
     for plane in PLANES if kind != "wordpiece" else [WordStart()]:
@@ -95,7 +95,7 @@ def test_the_store_is_that_of_the_texts(monkeypatch):
     sources = sources_for(["a.ds", "b.ds"])
     assert len(sources[0].parts(2_000)) > 1
     recipe = piece_recipe_of(sources)
-    assert recipe == Pretrained("byte_level_bpe")
+    assert recipe == PretrainedTokenizer("byte_level_bpe")
     Path("phrases.txt").write_text("paints clocks\n")
     how = {"planes": [*PLANES, Phrase("phrases.txt")], "held_out": 0.2}
     store = prepare(sources, Path("store"), tokenizer=recipe, **how)
@@ -179,7 +179,7 @@ def test_what_does_not_fit_is_one_line():
         with pytest.raises(UserError, match=message):
             list(read([Datatrove(name)]))
     with pytest.raises(UserError, match="a.ds holds pieces of another tokenizer than the store's"):
-        prepare([good], Path("store"), tokenizer=Pretrained("unigram"))
+        prepare([good], Path("store"), tokenizer=PretrainedTokenizer("unigram"))
     [asked] = sources_for(["none.ds"], tokenizer="byte_level_bpe")
     assert [d.text for d in read([asked])] == texts
 
@@ -189,4 +189,4 @@ def test_a_tokenizer_that_cannot_be_undone_is_refused():
     file = json.loads(tokenizer.file)
     file["decoder"] = {"type": "CTC", "pad_token": "<pad>", "word_delimiter_token": "|", "cleanup": True}
     with pytest.raises(UserError, match=r"pieces \(CTC\) cannot be turned back into text"):
-        Decoder(Tokenizer(json.dumps(file), tokenizer.settings))
+        PieceDecoder(Tokenizer(json.dumps(file), tokenizer.settings))

@@ -12,7 +12,7 @@ from store_fixtures import SMALL, corpus, texts_of
 
 from afterbert.base import plugins
 from afterbert.base.errors import UserError
-from afterbert.text.pieces.encoding import Encoder
+from afterbert.text.pieces.encoding import PieceEncoder
 from afterbert.text.token_store.array_files import PackedFile, mapped, pack, unpack
 from afterbert.text.token_store.prepare import PLANES, prepare
 from afterbert.text.token_store.store import FILE, Store, sealed
@@ -46,7 +46,7 @@ def test_every_document_is_there_once_with_its_planes(made):
     source, store = made
     wanted = {}
     for text, language in texts_of(source):
-        encoded = Encoder(store.tokenizer)([text], [language])
+        encoded = PieceEncoder(store.tokenizer)([text], [language])
         planes = {plugins.name_of(plane): plane(encoded) for plane in PLANES}
         wanted[tuple(encoded.piece_ids.tolist())] = (planes, language, text)
     seen = []

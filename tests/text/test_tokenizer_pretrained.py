@@ -7,7 +7,7 @@ import pytest
 from afterbert.base.errors import UserError
 from afterbert.text.pieces.tokenizer import Tokenizer, vocabulary_of
 from afterbert.text.tokenizers import _guard
-from afterbert.text.tokenizers.pretrained import Pretrained
+from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 from invented_texts import ALL, tokenizer_called
 
 
@@ -15,7 +15,7 @@ def written(folder, content, *, name="tokenizer.json"):
     folder.mkdir(exist_ok=True)
     text = content if isinstance(content, str) else json.dumps(content)
     (folder / name).write_text(text, encoding="utf-8")
-    return Pretrained(str(folder))
+    return PretrainedTokenizer(str(folder))
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def untried(monkeypatch):
 def test_a_saved_tokenizer_is_read_as_it_is(tmp_path):
     for name in ("bpe", "unigram_lower"):
         tokenizer_called(name).save(tmp_path / name)
-        made = Pretrained(str(tmp_path / name)).make()
+        made = PretrainedTokenizer(str(tmp_path / name)).make()
         assert made.digest == tokenizer_called(name).digest
         assert vocabulary_of(made) == vocabulary_of(tokenizer_called(name))
 
@@ -129,7 +129,7 @@ def test_older_files_are_converted(tmp_path):
     written(
         tmp_path, {"tokenizer_class": "BertTokenizer", "do_lower_case": True}, name="tokenizer_config.json"
     )
-    made = Pretrained(str(tmp_path)).make()
+    made = PretrainedTokenizer(str(tmp_path)).make()
     assert isinstance(made, Tokenizer)
     assert made.vocabulary.mask == tokenizer.vocabulary.mask
     assert [made.encode(text) for text in ALL] == [tokenizer.encode(text) for text in ALL]
@@ -138,8 +138,8 @@ def test_older_files_are_converted(tmp_path):
 @pytest.mark.slow
 def test_folders_and_names_without_a_tokenizer_are_named(tmp_path):
     with pytest.raises(UserError, match="no folder that exists"):
-        Pretrained(str(tmp_path / "missing")).make()
+        PretrainedTokenizer(str(tmp_path / "missing")).make()
     with pytest.raises(UserError, match="cannot make one from its other files"):
-        Pretrained(str(tmp_path)).make()
+        PretrainedTokenizer(str(tmp_path)).make()
     with pytest.raises(UserError, match="nor could it be fetched"):
-        Pretrained("some-one/some-tokenizer").make()
+        PretrainedTokenizer("some-one/some-tokenizer").make()

@@ -9,7 +9,7 @@ import tokenizers
 from tokenizers import models, pre_tokenizers, trainers
 
 from afterbert.base.noise import mix
-from afterbert.text.tokenizers._lattice import Lattice, Pieces, Words
+from afterbert.text.tokenizers._lattice import CandidatePieces, Lattice, WordCounts
 from afterbert.text.tokenizers._unigram_training import learn
 from afterbert.text.tokenizers.unigram import Unigram
 
@@ -41,9 +41,11 @@ def lattice():
     order = np.argsort(keys)
     names = np.array(list(SCORES))[order]
     lengths = np.array([len(name) for name in names])
-    pieces = Pieces(keys[order], np.zeros(len(names), int), lengths, np.array([SCORES[n] for n in names]))
+    pieces = CandidatePieces(
+        keys[order], np.zeros(len(names), int), lengths, np.array([SCORES[n] for n in names])
+    )
     counts = np.array([3.0, 1.0, 7.0, 2.0])
-    return words, counts, names.tolist(), pieces, Lattice.of(Words.of(words, counts), pieces)
+    return words, counts, names.tolist(), pieces, Lattice.of(WordCounts.of(words, counts), pieces)
 
 
 def test_expected_counts_are_those_of_all_cuts(lattice):
@@ -69,14 +71,14 @@ def test_restricted_is_as_made_from_fewer(lattice):
     words, counts, names, pieces, made = lattice
     keep = np.array([name != "ab" for name in names])
     fewer = pieces.take(np.flatnonzero(keep))
-    anew = Lattice.of(Words.of(words, counts), fewer)
+    anew = Lattice.of(WordCounts.of(words, counts), fewer)
     np.testing.assert_allclose(
         made.restricted(keep).expected(fewer.scores, counts), anew.expected(fewer.scores, counts)
     )
 
 
 def test_letters_stay_and_the_size_is_kept():
-    words = Words.of(["low", "lower", "lowest", "newer"], np.array([50, 20, 9, 30]))
+    words = WordCounts.of(["low", "lower", "lowest", "newer"], np.array([50, 20, 9, 30]))
     alphabet = sorted("lowerstnz")
     found = learn(words, alphabet, size=12, min_frequency=2)
     names = [piece for piece, _ in found]
@@ -88,7 +90,7 @@ def test_letters_stay_and_the_size_is_kept():
 
 
 def test_unknown_characters_do_not_stop_it():
-    words = Words.of(["lo☃w", "☃"], np.array([50, 20]))
+    words = WordCounts.of(["lo☃w", "☃"], np.array([50, 20]))
     assert dict(learn(words, ["l", "o", "w"], size=8, min_frequency=2)).keys() >= {"l", "o", "w"}
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from afterbert.base.errors import UserError
-from afterbert.training.checkpoints.identity import Identity
+from afterbert.training.checkpoints.identity import RunIdentity
 
 RECIPE = {
     "model": {"hidden_size": 8},
@@ -18,7 +18,7 @@ def saved(identity):
 
 
 def changed(**training):
-    return Identity({**RECIPE, "training": {**RECIPE["training"], **training}}, "a" * 64, "b" * 64)
+    return RunIdentity({**RECIPE, "training": {**RECIPE["training"], **training}}, "a" * 64, "b" * 64)
 
 
 def test_the_same():
@@ -50,6 +50,6 @@ def test_other_data_or_tokenizer_are_always_refused(allow):
     with pytest.raises(
         UserError, match="the token store is cccccccccccc, the run was begun with aaaaaaaaaaaa"
     ):
-        Identity(RECIPE, "c" * 64, "b" * 64).check(before, allow_changes=allow)
+        RunIdentity(RECIPE, "c" * 64, "b" * 64).check(before, allow_changes=allow)
     with pytest.raises(UserError, match="the tokenizer is cccccccccccc"):
-        Identity(RECIPE, "a" * 64, "c" * 64).check(before, allow_changes=allow)
+        RunIdentity(RECIPE, "a" * 64, "c" * 64).check(before, allow_changes=allow)

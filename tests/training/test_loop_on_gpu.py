@@ -23,7 +23,7 @@ from afterbert.base.budget import Budget
 from afterbert.base.runs import RunFolder
 from afterbert.training.checkpoints.generators import Generators
 from afterbert.training.distribution.parallel import Single
-from afterbert.training.distribution.processes import Alone
+from afterbert.training.distribution.processes import SingleProcess
 from afterbert.training.precision import choose
 from afterbert.training.step import gradient
 
@@ -79,7 +79,7 @@ def test_a_step_without_any_gradient() -> None:
         toy_feed(toy_training()).step(0),
         device=GPU,
         precision=choose("auto", GPU),
-        processes=Alone(),
+        processes=SingleProcess(),
     )
     assert (found.total, found.norm) == (0, 0)
 

@@ -5,8 +5,8 @@ import threading
 import pytest
 from toy_run import toy_feed, toy_training
 
-from afterbert.training.distribution.processes import Alone
-from afterbert.training.prefetch import Ahead
+from afterbert.training.distribution.processes import SingleProcess
+from afterbert.training.prefetch import Prefetch
 
 
 def keys(batches):
@@ -16,7 +16,7 @@ def keys(batches):
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_any_step_in_any_size(workers):
     feed = toy_feed(toy_training())
-    ahead = Ahead(feed, workers=workers, processes=Alone())
+    ahead = Prefetch(feed, workers=workers, processes=SingleProcess())
     for step, size in [(0, 8), (1, 8), (2, 3), (3, 3), (1, 3), (2, 8)]:
         assert keys(ahead.batches(step, size)) == keys(feed.step(step, micro_batch_size=size))
     ahead.close()
@@ -28,7 +28,7 @@ def test_steps_in_order_are_not_begun_anew(monkeypatch):
     feed = toy_feed(toy_training())
     begun, steps = [], feed.steps
     monkeypatch.setattr(feed, "steps", lambda first, **given: begun.append(first) or steps(first, **given))
-    ahead = Ahead(feed, workers=1, processes=Alone())
+    ahead = Prefetch(feed, workers=1, processes=SingleProcess())
     for step in (0, 1, 2, 7, 8, 9):
         ahead.batches(step, 8)
     ahead.close()

@@ -22,7 +22,7 @@ from afterbert.base.runs import RunFolder
 from afterbert.training.checkpoints.checkpoint import Checkpoints
 from afterbert.training.distribution.distributed import device_of, timeout_from
 from afterbert.training.distribution.launch import Launch, launched
-from afterbert.training.distribution.processes import Alone
+from afterbert.training.distribution.processes import SingleProcess
 from afterbert.training.observers import Observer
 from afterbert.training.step import to_tensors
 
@@ -297,7 +297,7 @@ def test_all_processes_together_read_what_one_reads(batch_size, size, order):
                 np.testing.assert_array_equal(mine.arrays[name], theirs.arrays[name])
 
 
-class Nine(Alone):
+class Nine(SingleProcess):
     """As if there were eight more."""
 
     size = 9

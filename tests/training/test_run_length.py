@@ -6,7 +6,7 @@ from toy_run import toy_feed, toy_training
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
 from afterbert.training import run_length as courses
-from afterbert.training.run_length import Course, Rates, Timing
+from afterbert.training.run_length import Rates, RunLength, Timing
 
 RATES = Rates(tokens_per_step=50.0, steps_per_epoch=2.5, flops_per_step=1e6)
 
@@ -78,7 +78,7 @@ def test_a_time_that_other_things_eat_is_told():
 
 
 def test_intervals():
-    course = Course(Budget(100, "seconds"), 1000, Rates(50.0, 2.5, None, 0.09))
+    course = RunLength(Budget(100, "seconds"), 1000, Rates(50.0, 2.5, None, 0.09))
     assert course.every(None) is None
     assert course.every(Budget(10, "seconds")) == 100  # a share of the run, not 111
     assert course.every(Budget(7, "steps")) == 7
@@ -87,9 +87,9 @@ def test_intervals():
 
 
 def test_course_survives(tmp_path):
-    course = Course(Budget(100, "seconds"), 1000, Rates(50.1, 2.5, None, 0.09))
+    course = RunLength(Budget(100, "seconds"), 1000, Rates(50.1, 2.5, None, 0.09))
     course.save(tmp_path / "course.json")
-    assert Course.load(tmp_path / "course.json") == course
+    assert RunLength.load(tmp_path / "course.json") == course
 
 
 @pytest.mark.parametrize("content", [None, "", "{", "{}", '{"budget": 3, "total_steps": 4, "rates": {}}'])
@@ -97,4 +97,4 @@ def test_a_lost_course_is_not_guessed(tmp_path, content):
     if content is not None:
         (tmp_path / "course.json").write_text(content)
     with pytest.raises(UserError, match="missing or damaged"):
-        Course.load(tmp_path / "course.json")
+        RunLength.load(tmp_path / "course.json")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from toy_run import ToyModule, pose, toy_feed, toy_module, toy_training
 
 from afterbert.training.distribution.parallel import Single
-from afterbert.training.distribution.processes import Alone, Processes
+from afterbert.training.distribution.processes import Processes, SingleProcess
 from afterbert.training.precision import Precision
 from afterbert.training.step import grad_norm, gradient, to_tensors
 
@@ -18,7 +18,7 @@ FP32 = Precision("fp32", "")
 
 def found(module, batches, *, precision=FP32, processes=None):
     module.zero_grad(set_to_none=True)
-    processes = processes or Alone()
+    processes = processes or SingleProcess()
     result = gradient(Single(module), batches, device=CPU, precision=precision, processes=processes)
     return result, {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
 
@@ -108,7 +108,7 @@ class Two(Processes):
     def each(self, value):
         return [value, value]
 
-    def led(self, action):
+    def on_rank_zero(self, action):
         return action()
 
 

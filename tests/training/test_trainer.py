@@ -32,11 +32,11 @@ from toy_run import (
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
-from afterbert.training.checkpoints import checkpointing as keeper
+from afterbert.training.checkpoints import checkpointing as checkpointing
 from afterbert.training.checkpoints import snapshot
 from afterbert.training.checkpoints.checkpoint import SaveError
 from afterbert.training.checkpoints.generators import Generators
-from afterbert.training.checkpoints.identity import Identity
+from afterbert.training.checkpoints.identity import RunIdentity
 from afterbert.training.guards import Diverged
 from afterbert.training.observers import Observer
 
@@ -128,7 +128,7 @@ def test_resume_with_all_threads(tmp_path):
 def test_what_may_change_the_last_bits_is_said(tmp_path, monkeypatch):
     break_off(tmp_path / "run", toy_training(**EVERY_5), 7)
     threads = torch.get_num_threads()
-    monkeypatch.setattr(keeper, "name_of_device", lambda device: "another GPU")
+    monkeypatch.setattr(checkpointing, "name_of_device", lambda device: "another GPU")
     torch.set_num_threads(threads + 1)
     try:
         run_toy(tmp_path / "run", toy_training(**EVERY_5))
@@ -386,7 +386,7 @@ def test_changed_recipe_data_tokenizer(tmp_path):
     with pytest.raises(UserError, match=r"training.max_grad_norm: 1.0 became 2.0"):
         run_toy(tmp_path / "run", other)
     for changes in ({"store": "store-b"}, {"tokenizer": "tokenizer-b"}):
-        identity = Identity(**{**vars(toy_identity(training)), **changes})
+        identity = RunIdentity(**{**vars(toy_identity(training)), **changes})
         with pytest.raises(UserError, match="was begun with"):
             run_toy(tmp_path / "run", training, identity=identity)
     watch = StopAt(-1)

@@ -23,7 +23,7 @@ from afterbert.base.rows import Rows, starts_of
 from afterbert.base.runs import RunFolder
 from afterbert.objectives import Batch, ObjectiveModule
 from afterbert.pretext.pairings import Plan
-from afterbert.training.checkpoints.identity import Identity
+from afterbert.training.checkpoints.identity import RunIdentity
 from afterbert.training.config import Training
 from afterbert.training.distribution.distributed import joined
 from afterbert.training.distribution.launch import Launch
@@ -152,8 +152,8 @@ def toy_feed(training: Training, *, size: int = 27, pose=pose) -> Feed:
     return Feed.of(training, plan=lambda noise: ToyPlan(size + noise.view % 2, Noise(1)), pose=pose)
 
 
-def toy_identity(training: Training) -> Identity:
-    return Identity({"training": to_plain(training)}, store="store-a", tokenizer="tokenizer-a")
+def toy_identity(training: Training) -> RunIdentity:
+    return RunIdentity({"training": to_plain(training)}, store="store-a", tokenizer="tokenizer-a")
 
 
 def toy_evaluate(module: ObjectiveModule, step: int) -> dict[str, float]:

@@ -27,27 +27,27 @@ from afterbert.downstream.example import Example
 from afterbert.downstream.figures.results import TaskResult
 from afterbert.downstream.finetuning.bench import Bench
 from afterbert.downstream.finetuning.evaluation import evaluate, task_name, write_evaluated
-from afterbert.downstream.finetuning.mix import Mix, planned_steps
+from afterbert.downstream.finetuning.mix import TaskMix, planned_steps
 from afterbert.downstream.finetuning.rate_search import search
 from afterbert.downstream.finetuning.runs import FineTuned, better_before, thresholds, tune
 from afterbert.downstream.finetuning.saving import load_finetuned, located
 from afterbert.downstream.finetuning.settings import FineTuning
-from afterbert.downstream.finetuning.strategy_runs import Staging, follow
+from afterbert.downstream.finetuning.strategy_runs import StrategyRun, follow
 from afterbert.downstream.finetuning.thresholds import threshold_lines
 from afterbert.downstream.posing.backbone import Model
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.find_task import find_task, named_path, parse_columns
 from afterbert.downstream.reading.source import TaskSource
 from afterbert.downstream.tasks import labels_of
-from afterbert.downstream.tasks.minimal_pairs import MinimalPairs as PairsTask
-from afterbert.probes.minimal_pairs import MinimalPairs, short_enough
+from afterbert.downstream.tasks.minimal_pairs import MinimalPairs
+from afterbert.probes.minimal_pairs import MinimalPairsProbe, short_enough
 from afterbert.probes.reader import Reader
 from afterbert.report.task_report import write_task_report
 from afterbert.training.observers import Observer
 
 
 @dataclass(frozen=True)
-class Request:
+class FinetuneRequest:
     """What the user asked of `finetune`. epochs: another way to write the budget."""
 
     model: str
@@ -69,7 +69,7 @@ class Request:
     dry_run: bool = False
 
 
-def fine_tune(request: Request) -> int:
+def fine_tune(request: FinetuneRequest) -> int:
     """The exit status: 0 finished, 143 or 130 stopped by a signal with everything saved."""
     settings = settings_of(request)
     _check_heeded(request)
@@ -136,7 +136,7 @@ def fine_tune(request: Request) -> int:
     return 0
 
 
-def _check_heeded(request: Request) -> None:
+def _check_heeded(request: FinetuneRequest) -> None:
     """Raises UserError for an option that another one would have to give an effect."""
     strategies = [word.replace("-", "_") for word in request.strategies]
     if request.groups and not any("leave_one_out" in word or word == "all" for word in strategies):
@@ -172,7 +172,7 @@ def _searched(bench: Bench, budget: Budget, out: Path) -> float | None:
     return found.learning_rate
 
 
-def _compare(plans: Mapping[str, Staging], out: Path) -> int:
+def _compare(plans: Mapping[str, StrategyRun], out: Path) -> int:
     """Carries out each strategy, prints what each scores, and lays them side by side. The exit status."""
     arms = {}
     for name, staging in plans.items():
@@ -195,7 +195,7 @@ def _title(bench: Bench) -> str:
     return f"{bench.model.name} on {', '.join(data.name for data in bench.tasks)}"
 
 
-def settings_of(request: Request, *, usual: Node | None = None) -> FineTuning:
+def settings_of(request: FinetuneRequest, *, usual: Node | None = None) -> FineTuning:
     """Defaults with what is `usual` for the model, and then what was given, laid over them. Raises UserError with
     every mistake."""
     given = dict(request.overrides)
@@ -263,7 +263,7 @@ def score_pairs(name: str, spec: str, *, columns: str | None, max_pairs: int | N
     data = read(source, needs_training=False)
     reader = Reader.load(name, device=_device())
     _say_notes([*reader.notes, *data.notes])
-    question = MinimalPairs(reading=reader.reading)
+    question = MinimalPairsProbe(reading=reader.reading)
     table = Table(box=None, header_style="bold", title_justify="left")
     for column in ("pairs of", "count", "right", "the shorter one"):
         table.add_column(column, justify="left" if column == "pairs of" else "right")
@@ -272,7 +272,7 @@ def score_pairs(name: str, spec: str, *, columns: str | None, max_pairs: int | N
         pairs = [(row.texts[0], row.texts[1]) for row in rows]
         groups = [row.group for row in rows]
         found = question(reader.predict, reader.tokenizer, pairs, groups, device=_device())
-        guesses = PairsTask().baseline((), rows).predictions
+        guesses = MinimalPairs().baseline((), rows).predictions
         for group in [*filter(None, found.by_group), ""]:
             mine = [guess for guess, one in zip(guesses, groups) if not group or one == group]
             right = found.by_group[group] if group else found.accuracy
@@ -379,7 +379,7 @@ def _say_mix(bench: Bench, title: str, steps: int | None, *, seed: int | None = 
     feed = bench.feed()
     if len(feed.units) < 2:
         return
-    mix = Mix.of(
+    mix = TaskMix.of(
         feed, seed=bench.settings.seed if seed is None else seed, steps=steps or sum(feed.sizes.values())
     )
     say_mix(mix, title if steps else f"{title}, each")

@@ -15,13 +15,12 @@ from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.plugins import find, name_of, names
 from afterbert.base.tree import Node, parse, read
 from afterbert.cli.mixes import say_mix
-from afterbert.cli.pipeline import Request as Texts
-from afterbert.cli.pipeline import store_for
+from afterbert.cli.pipeline import PretrainRequest, store_for
 from afterbert.cli.terminal import console, safe
 from afterbert.downstream.finetuning.bench import Bench
-from afterbert.downstream.finetuning.mix import Mix
+from afterbert.downstream.finetuning.mix import TaskMix
 from afterbert.downstream.finetuning.settings import FineTuning
-from afterbert.downstream.finetuning.strategy_runs import Staging
+from afterbert.downstream.finetuning.strategy_runs import StrategyRun
 from afterbert.downstream.finetuning.unlabelled import Unlabelled
 from afterbert.downstream.heads.text import Text
 from afterbert.downstream.posing.backbone import Model
@@ -30,7 +29,7 @@ from afterbert.downstream.strategies import Strategy
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.recipes.recipe import resolve
-from afterbert.text.tokenizers.pretrained import Pretrained
+from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 
 _PAPERS = "afterbert.downstream.papers"
 #: In T5's order.
@@ -64,7 +63,7 @@ def texts_of(
     for spec in specs:
         name, path = named_path(spec)
         name = name or ("unlabelled" if len(specs) == 1 else path.stem)
-        store = store_for(Texts(texts=(str(path),)), Pretrained(name=str(model.folder)))
+        store = store_for(PretrainRequest(texts=(str(path),)), PretrainedTokenizer(name=str(model.folder)))
         objective = resolve(recipe or usual_recipe(model)).recipe.objective
         found.append(Unlabelled.of(store, objective, model, length=settings.length, name=name))
         console.print(
@@ -136,9 +135,11 @@ def strategies_of(written: Sequence[str]) -> dict[str, Strategy]:
     return found
 
 
-def staged(strategies: Mapping[str, Strategy], bench: Bench, groups: Mapping[str, str]) -> dict[str, Staging]:
+def staged(
+    strategies: Mapping[str, Strategy], bench: Bench, groups: Mapping[str, str]
+) -> dict[str, StrategyRun]:
     """Each strategy, ready to be carried out. Raises UserError for the first that cannot be."""
-    return {name: Staging.of(strategy, bench, groups=groups) for name, strategy in strategies.items()}
+    return {name: StrategyRun.of(strategy, bench, groups=groups) for name, strategy in strategies.items()}
 
 
 def say_realised(results: Path) -> None:
@@ -147,10 +148,10 @@ def say_realised(results: Path) -> None:
         for seed, one in told["realised"].items():
             rows, drawn = ({n: s[what] for n, s in one["sources"].items()} for what in ("rows", "drawn"))
             if len(rows) > 1:
-                say_mix(Mix(one["steps"], rows, drawn), f"the mix as it was, {stage}, seed {seed}")
+                say_mix(TaskMix(one["steps"], rows, drawn), f"the mix as it was, {stage}, seed {seed}")
 
 
-def say_plan(plans: Mapping[str, Staging]) -> None:
+def say_plan(plans: Mapping[str, StrategyRun]) -> None:
     """Of each strategy: the steps of its stages, and what is mixed in the first."""
     table = Table(
         box=None, header_style="bold", title="strategies, at equal steps for each task", title_justify="left"

@@ -18,7 +18,7 @@ from afterbert.probes.pieces import piece_bytes
 from afterbert.text.from_paths import sources_for
 from afterbert.text.token_store.mixture import open_store
 from afterbert.text.token_store.store import Store
-from afterbert.text.tokenizers.pretrained import Pretrained
+from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 
 
 def print_measures(
@@ -41,7 +41,7 @@ def print_measures(
             store = prepare_with_bar(
                 sources_for(texts),
                 Path(scratch, "store"),
-                tokenizer=Pretrained(name=str(Path(scratch, "tokenizer"))),
+                tokenizer=PretrainedTokenizer(name=str(Path(scratch, "tokenizer"))),
                 held_out=0.0,
                 least_pieces=1,
                 quiet=as_json,

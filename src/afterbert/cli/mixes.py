@@ -18,7 +18,7 @@ from afterbert.base.noise import Noise
 from afterbert.base.runs import RunFolder, write_atomically
 from afterbert.base.tree import Node, override
 from afterbert.cli.terminal import console, safe
-from afterbert.downstream.finetuning.mix import Mix
+from afterbert.downstream.finetuning.mix import TaskMix
 from afterbert.objectives.mixture import MixedPlan
 from afterbert.objectives.parts.blending import Blend
 from afterbert.pretext.pairings import Plan
@@ -29,7 +29,7 @@ from afterbert.training.feed import Feed
 from afterbert.workflows.pretraining import plan_of
 
 
-def say_mix(mix: Mix, title: str, *, what: str = "task") -> None:
+def say_mix(mix: TaskMix, title: str, *, what: str = "task") -> None:
     """How many of the steps' rows come from each source, and how many rounds through it that is."""
     table = Table(box=None, header_style="bold", title=f"{title}: {mix.steps:,} steps", title_justify="left")
     for column in (what, "training rows", "rows drawn", "share", "epochs"):
@@ -67,7 +67,7 @@ def stores_together(texts: Sequence[str], mixing: Mixing, root: Path) -> Store:
     return mix_stores(stores, mixing, root / "stores" / f"mix-{digest(made_of)}")
 
 
-def mix_of(recipe: Recipe, store: Store, steps: int | None = None) -> Mix:
+def mix_of(recipe: Recipe, store: Store, steps: int | None = None) -> TaskMix:
     """The rows of each store in the first `steps` of a run: of so many as its budget says, or of one epoch where that
     is not said in steps or epochs."""
     training, split = recipe.training, store.split("train")
@@ -90,7 +90,7 @@ def mix_of(recipe: Recipe, store: Store, steps: int | None = None) -> Mix:
     for part in feed.parts(range(steps * training.batch_size)):
         blend = _blend(plans[part.epoch % training.views if training.views else part.epoch])
         drawn += np.bincount(blend.sources(part.numbers % len(blend)), minlength=len(sizes))
-    return Mix(steps, sizes, dict(zip(sizes, drawn.tolist())))
+    return TaskMix(steps, sizes, dict(zip(sizes, drawn.tolist())))
 
 
 def tell_mix(run: RunFolder, recipe: Recipe, store: Store, *, steps: int | None = None) -> None:

@@ -26,16 +26,16 @@ from afterbert.text.sources import Source
 from afterbert.text.token_store.mixture import open_store
 from afterbert.text.token_store.store import Store
 from afterbert.text.tokenizers import TokenizerRecipe
-from afterbert.text.tokenizers.pretrained import Pretrained as PretrainedTokenizer
-from afterbert.training.distribution.processes import Alone, Processes
+from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
+from afterbert.training.distribution.processes import Processes, SingleProcess
 from afterbert.workflows.closing import Closing
 from afterbert.workflows.fitting import Choice, fit, measured_choice
-from afterbert.workflows.pretraining import Pretrained, pretrain, told_languages
+from afterbert.workflows.pretraining import PretrainingResult, pretrain, told_languages
 from afterbert.workflows.run_folders import run_folder_for
 
 
 @dataclass(frozen=True)
-class Request:
+class PretrainRequest:
     """What the user asked of `pretrain`."""
 
     texts: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class Request:
     closing: Closing = Closing()
 
 
-def run_pretraining(request: Request, processes: Processes, device: torch.device) -> int:
+def run_pretraining(request: PretrainRequest, processes: Processes, device: torch.device) -> int:
     """The exit status: 0 finished, 143 or 130 stopped by a signal with everything saved."""
     if request.resume is not None:
         run, resolved, store = _opened(request)
@@ -67,7 +67,7 @@ def run_pretraining(request: Request, processes: Processes, device: torch.device
             if processes.leads:
                 print(resolved.text(), end="")
             return 0
-        where = processes.led(lambda: str(store_for(request, resolved.recipe.tokenizer).folder))
+        where = processes.on_rank_zero(lambda: str(store_for(request, resolved.recipe.tokenizer).folder))
         store = open_store(Path(where))
         told_languages(resolved.recipe, store)  # refuses before there is a run folder
         if is_to_be_fitted(request, resolved):
@@ -86,7 +86,7 @@ def run_pretraining(request: Request, processes: Processes, device: torch.device
     return result.outcome.exit_code
 
 
-def is_to_be_fitted(request: Request, resolved: Resolved) -> bool:
+def is_to_be_fitted(request: PretrainRequest, resolved: Resolved) -> bool:
     """Whether the size is left to us: a budget in time, and no word about the model."""
     said = request.size or request.start or any(path.startswith("model.") for path, _ in request.overrides)
     return (
@@ -95,7 +95,7 @@ def is_to_be_fitted(request: Request, resolved: Resolved) -> bool:
 
 
 def fitted_to_budget(
-    request: Request, resolved: Resolved, store: Store, *, processes: Processes, device: torch.device
+    request: PretrainRequest, resolved: Resolved, store: Store, *, processes: Processes, device: torch.device
 ) -> Resolved:
     """The recipe in the size, batch and length that its minutes pay for here; says why."""
 
@@ -117,7 +117,7 @@ def fitted_to_budget(
             )
         )
 
-    made = processes.led(found)
+    made = processes.on_rank_zero(found)
     for reason in made["reasons"]:
         console.print(reason)
     settings = [(path, written) for path, written in made["settings"]]
@@ -134,9 +134,9 @@ def train_and_report(
     processes: Processes | None = None,
     device: torch.device | str = "cpu",
     closing: Closing | None = None,
-) -> Pretrained:
+) -> PretrainingResult:
     """Trains with a bar, then says what came out and where it lies; of several processes one does."""
-    processes = processes or Alone()
+    processes = processes or SingleProcess()
     weights = None
     if imported is not None:
         weights = {"backbone": imported.backbone} | (
@@ -194,7 +194,7 @@ def print_figures(evaluation: Mapping[str, Any]) -> None:
         console.print(safe(str(Figure(**figure))))
 
 
-def store_for(request: Request, tokenizer: TokenizerRecipe) -> Store:
+def store_for(request: PretrainRequest, tokenizer: TokenizerRecipe) -> Store:
     """The store named, or one prepared beside the runs and found again by what it was made from."""
     are_stores = [is_store(text) for text in request.texts]
     if len(are_stores) > 1 and all(are_stores):
@@ -223,7 +223,7 @@ def store_for(request: Request, tokenizer: TokenizerRecipe) -> Store:
     return prepare_with_bar(sources, out, tokenizer=tokenizer)
 
 
-def _opened(request: Request) -> tuple[RunFolder, Resolved, Store]:
+def _opened(request: PretrainRequest) -> tuple[RunFolder, Resolved, Store]:
     assert request.resume is not None
     run = RunFolder.open(request.resume)
     if not run.recipe.is_file():

@@ -19,7 +19,7 @@ from afterbert.text.token_store.prepare import add_plane, make_tokenizer, prepar
 from afterbert.text.token_store.shards import Shard, prepare_shard
 from afterbert.text.token_store.store import Store
 from afterbert.text.tokenizers import TokenizerRecipe
-from afterbert.text.tokenizers.pretrained import Pretrained as PretrainedTokenizer
+from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 
 
 def prepare_with_bar(

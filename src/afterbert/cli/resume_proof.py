@@ -15,11 +15,11 @@ from typing import NoReturn
 from rich.table import Table
 
 from afterbert.cli.preparing import prepare_with_bar
-from afterbert.cli.terminal import Lines, console, safe
+from afterbert.cli.terminal import ProgressLines, console, safe
 from afterbert.recipes.recipe import Recipe
 from afterbert.text.from_paths import sources_for
 from afterbert.text.token_store.mixture import open_store
-from afterbert.workflows.resume_proof import Proof, Say, Verdict, interruptions, proof_recipe
+from afterbert.workflows.resume_proof import Proof, ResumeVerdict, Say, interruptions, proof_recipe
 
 
 def prove_and_print(
@@ -81,13 +81,13 @@ def _bundled(folder: Path, recipe: Recipe) -> Path:
 def _spoken() -> Iterator[Say]:
     """Tells what is done now: one line that changes on a terminal, a line each elsewhere."""
     if not console.is_terminal:
-        yield lambda text: Lines(every=0)(f"  {text}")
+        yield lambda text: ProgressLines(every=0)(f"  {text}")
         return
     with console.status("") as status:
         yield lambda text: status.update(safe(text))
 
 
-def _print(verdict: Verdict) -> None:
+def _print(verdict: ResumeVerdict) -> None:
     table = Table(box=None)
     for heading in ("interruption", "last step logged", "resumes from step", ""):
         table.add_column(heading, justify="right" if "step" in heading else "left")

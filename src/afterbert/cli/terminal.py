@@ -32,7 +32,7 @@ def _turns(character: str) -> bool:
     return "\u202a" <= character <= "\u202e" or "\u2066" <= character <= "\u2069"
 
 
-class Lines:
+class ProgressLines:
     """Progress as plain lines, at most one every few seconds: for logs, pipes and CI."""
 
     def __init__(self, every: float = 10.0):
@@ -73,11 +73,11 @@ def recorded(path: Path | None, *, title: str) -> Iterator[None]:
 
 
 @contextmanager
-def bar(total: float, description: str) -> Iterator[Bar]:
+def bar(total: float, description: str) -> Iterator[ProgressBar]:
     """A progress bar to advance; on anything but a terminal, plain lines."""
     if not console.is_terminal:
-        lines = Lines()
-        yield Bar(total, description, lines=lines)
+        lines = ProgressLines()
+        yield ProgressBar(total, description, lines=lines)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -88,14 +88,19 @@ def bar(total: float, description: str) -> Iterator[Bar]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        yield Bar(total, description, progress=progress)
+        yield ProgressBar(total, description, progress=progress)
 
 
-class Bar:
+class ProgressBar:
     """How far a piece of work has come."""
 
     def __init__(
-        self, total: float, description: str, *, progress: Progress | None = None, lines: Lines | None = None
+        self,
+        total: float,
+        description: str,
+        *,
+        progress: Progress | None = None,
+        lines: ProgressLines | None = None,
     ):
         self.total, self.description = total, description
         self._progress, self._lines = progress, lines

@@ -9,7 +9,7 @@ import torch
 from afterbert.cli.terminal import console
 from afterbert.training.distribution.distributed import device_of, joined, timeout_from
 from afterbert.training.distribution.launch import launched
-from afterbert.training.distribution.processes import Alone, Processes
+from afterbert.training.distribution.processes import Processes, SingleProcess
 
 
 def together(work: Callable[[Processes, torch.device], int]) -> int:
@@ -20,7 +20,7 @@ def together(work: Callable[[Processes, torch.device], int]) -> int:
     launch = launched()
     device = device_of(launch)
     if launch is None:
-        return work(Alone(), device)
+        return work(SingleProcess(), device)
     with joined(launch, device=device, timeout=timeout_from()) as processes:
         console.quiet = not processes.leads
         return work(processes, device)

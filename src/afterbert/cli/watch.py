@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from afterbert.cli.terminal import Lines, console, safe
+from afterbert.cli.terminal import ProgressLines, console, safe
 from afterbert.training.observers import Observer
 
 
@@ -19,7 +19,7 @@ class Watch(Observer):
     def __init__(self) -> None:
         self._progress: Progress | None = None
         self._task: Any = None
-        self._lines = Lines(every=10.0)
+        self._lines = ProgressLines(every=10.0)
         self._begun = (0, time.monotonic())
         self._total = 0
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from afterbert.base.errors import UserError
 from afterbert.cli.terminal import console, safe
 from afterbert.downstream.posing.generation import Generation
-from afterbert.downstream.zero_shot.text_generation import Author
+from afterbert.downstream.zero_shot.text_generation import TextGenerator
 
 
 def print_texts(
@@ -19,17 +19,17 @@ def print_texts(
         raise UserError(
             f"method {generation.method} writes the same text each time; leave --count out, or draw"
         )
-    author = Author.load(name)
-    for note in author.model.notes:
+    generator = TextGenerator.load(name)
+    for note in generator.model.notes:
         console.print(f"note: {safe(note)}")
-    shown = "" if author.reads_apart else prompt
+    shown = "" if generator.reads_apart else prompt
     for number in range(count):
         drawn = replace(generation, seed=generation.seed + number)
         if count > 1:
             console.print(f"[dim]{number + 1}[/dim]")
         console.print(f"[bold]{safe(shown)}[/bold]", end="")
         printed = _Printed(console.is_terminal)
-        (text,) = author.write([prompt], drawn, longest=longest, stop=stop, told=printed)
+        (text,) = generator.write([prompt], drawn, longest=longest, stop=stop, told=printed)
         printed.rest(text)
         console.print()
 

@@ -20,7 +20,7 @@ from afterbert.downstream.posing.backbone import Model
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.find_task import find_task, parse_columns
 from afterbert.downstream.zero_shot.cue_scoring import ask, check_cue, write_cued
-from afterbert.downstream.zero_shot.text_generation import Author
+from afterbert.downstream.zero_shot.text_generation import TextGenerator
 from afterbert.probes.frozen_features import FrozenFeatures
 from afterbert.workflows.closing import check_probe, probe_figures
 
@@ -41,10 +41,10 @@ def score_by_cue(
     cue = _settled(plugins.find(Cue, cue_name)(), "cue", settings)
     data = _read(spec, kind, columns, needs_training=False)
     check_cue(data, cue)
-    author = Author.load(name, device=_DEVICE)
+    generator = TextGenerator.load(name, device=_DEVICE)
     with bar(1.0, "asking") as progress:
         progress.to(0.0, f"{plugins.name_of(cue)}, with and without the cue")
-        done = ask(author, data, cue, max_rows=max_rows)
+        done = ask(generator, data, cue, max_rows=max_rows)
     if not done.result.splits:
         raise UserError(f"{spec}: no row has a label, so nothing can be scored")
     print_results([done.result, done.control])

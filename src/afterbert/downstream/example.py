@@ -20,7 +20,7 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Answer:
+class AnswerSpan:
     """A stretch of a context: its text, and the character it begins at (None where the text does not stand in
     the context)."""
 

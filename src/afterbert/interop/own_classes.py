@@ -22,7 +22,7 @@ from afterbert.interop.own_configuration import AfterbertConfig
 from afterbert.interop.reading import hidden_states
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder_decoder import EncoderDecoder, EncoderDecoderModule
-from afterbert.nn.stack import Encoded
+from afterbert.nn.stack import EncoderOutput
 from afterbert.nn.visibility import PaddedVisibility
 
 
@@ -60,7 +60,7 @@ class AfterbertModel(AfterbertPreTrainedModel):
     ) -> BaseModelOutput:
         """Padding stands on the right; of a decoder it may stand anywhere."""
         if encoder_outputs is not None:
-            read = Encoded(cast(Tensor, encoder_outputs[0]), _visibility(attention_mask))
+            read = EncoderOutput(cast(Tensor, encoder_outputs[0]), _visibility(attention_mask))
             hidden = cast(EncoderDecoderModule, self.backbone).decode(cast(Tensor, decoder_input_ids), read)
         else:
             hidden = hidden_states(

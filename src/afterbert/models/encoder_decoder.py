@@ -19,7 +19,7 @@ from afterbert.nn.norms import Norm
 from afterbert.nn.norms.layer_norm import LayerNorm
 from afterbert.nn.past import Past
 from afterbert.nn.sizes import Sizes
-from afterbert.nn.stack import Encoded, Stack
+from afterbert.nn.stack import EncoderOutput, Stack
 from afterbert.nn.visibility import PaddedVisibility
 
 
@@ -110,7 +110,9 @@ class EncoderDecoderModule(nn.Module):
             language_ids=language_ids,
             visibility=visibility,
         )
-        return self.decode(decoder_input_ids, Encoded(hidden, visibility), visibility=decoder_visibility)
+        return self.decode(
+            decoder_input_ids, EncoderOutput(hidden, visibility), visibility=decoder_visibility
+        )
 
     def encode(
         self,
@@ -131,7 +133,7 @@ class EncoderDecoderModule(nn.Module):
     def decode(
         self,
         decoder_input_ids: Tensor,
-        encoded: Encoded,
+        encoded: EncoderOutput,
         *,
         position_ids: Tensor | None = None,
         language_ids: Tensor | None = None,

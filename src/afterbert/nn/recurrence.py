@@ -90,12 +90,12 @@ class RecurrenceModule(nn.Module):
         steps = torch.full((1, 1), step, device=hidden.device)
         return hidden + (sinusoids(position_ids, width) + sinusoids(steps, width)).to(hidden.dtype)
 
-    def begin(self, hidden: Tensor) -> Course | None:
+    def begin(self, hidden: Tensor) -> HaltingProgress | None:
         """The tally of one forward pass; None without halting."""
-        return Course(self, hidden) if self.config.halting is not None else None
+        return HaltingProgress(self, hidden) if self.config.halting is not None else None
 
 
-class Course:
+class HaltingProgress:
     """How far each piece of hidden [B, T, D] has come, step by step."""
 
     def __init__(self, module: RecurrenceModule, hidden: Tensor):

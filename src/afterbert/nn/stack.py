@@ -25,10 +25,10 @@ from afterbert.nn.past import Past
 from afterbert.nn.places import RowPlaces, at_places, by_row
 from afterbert.nn.positions import Positions
 from afterbert.nn.positions.rotary import Rotary
-from afterbert.nn.recurrence import Course, Recurrence
+from afterbert.nn.recurrence import HaltingProgress, Recurrence
 from afterbert.nn.residuals import Residual
 from afterbert.nn.residuals.post_norm import PostNorm
-from afterbert.nn.sharing import Plan, Sharing
+from afterbert.nn.sharing import Sharing, SharingPlan
 from afterbert.nn.sharing.none import NoSharing
 from afterbert.nn.sizes import Sizes
 from afterbert.nn.visibility import PaddedVisibility, is_piece, visible, visible_across
@@ -56,7 +56,7 @@ class Windows:
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncoderOutput:
     """What a decoder's stack looks at: hidden [B, T, D] of the encoder, and which of it is padding."""
 
     hidden: Tensor
@@ -115,7 +115,7 @@ class Stack:
         step = self.recurrence.flops_per_step(sizes.hidden_size) if self.recurrence else 0.0
         return sizes.num_hidden_layers * (attention + across + feed_forward + step)
 
-    def _first_norm(self, plan: Plan, norm: Norm) -> Norm:
+    def _first_norm(self, plan: SharingPlan, norm: Norm) -> Norm:
         """The norm of the first attention. It is the residual's choice only where no later layer shares it:
         those would go without."""
         return self.residual.first_norm(norm) if plan.attention.count(0) == 1 else norm
@@ -163,7 +163,7 @@ class StackModule(nn.Module):
         hidden: Tensor,
         visibility: PaddedVisibility | None,
         position_ids: Tensor,
-        encoded: Encoded | None = None,
+        encoded: EncoderOutput | None = None,
         past: Past | None = None,
         *,
         wanted: Tensor | None = None,
@@ -187,7 +187,7 @@ class StackModule(nn.Module):
         hidden: Tensor,
         visibility: PaddedVisibility | None,
         position_ids: Tensor,
-        encoded: Encoded | None = None,
+        encoded: EncoderOutput | None = None,
     ) -> Iterator[Tensor]:
         """The hidden states after each layer, before the final norm. Where pieces halt these are the states
         themselves, not their mean."""
@@ -199,8 +199,8 @@ class StackModule(nn.Module):
         hidden: Tensor,
         visibility: PaddedVisibility | None,
         position_ids: Tensor,
-        encoded: Encoded | None,
-        course: Course | None,
+        encoded: EncoderOutput | None,
+        course: HaltingProgress | None,
         past: Past | None = None,
         *,
         wanted: Tensor | None = None,
@@ -230,7 +230,7 @@ class StackModule(nn.Module):
         number: int,
         hidden: Tensor,
         around: Surroundings,
-        encoded: Encoded | None,
+        encoded: EncoderOutput | None,
         across: Surroundings | None,
         past: Past | None,
     ) -> Tensor:
@@ -270,7 +270,7 @@ class StackModule(nn.Module):
         return Surroundings(seen, self.positions[kind](asking, position_ids), wanted_by_row=queries)
 
 
-def _surroundings_across(hidden: Tensor, encoded: Encoded | None) -> Surroundings | None:
+def _surroundings_across(hidden: Tensor, encoded: EncoderOutput | None) -> Surroundings | None:
     if encoded is None:
         return None
     num_queries, num_keys = hidden.shape[1], encoded.hidden.shape[1]

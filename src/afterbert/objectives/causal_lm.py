@@ -15,7 +15,7 @@ from afterbert.models.decoder import Decoder
 from afterbert.models.encoder import Encoder
 from afterbert.objectives.parts.next_piece import NextPieceObjective
 from afterbert.objectives.parts.questions import check_answers
-from afterbert.pretext.posed import InPlace
+from afterbert.pretext.posed import AskedInPlace
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class CausalLM(NextPieceObjective):
     """pretext: its answer is `next` and its visibility causal."""
 
     def __post_init__(self) -> None:
-        check_answers(self.pretext, "causal_lm", may=(InPlace,), exactly_one=InPlace)
+        check_answers(self.pretext, "causal_lm", may=(AskedInPlace,), exactly_one=AskedInPlace)
         if self.pretext.visibility.kinds != ("causal",):
             raise UserError(
                 f"causal_lm reads left to right, but visibility is {', '.join(self.pretext.visibility.kinds)}; set "

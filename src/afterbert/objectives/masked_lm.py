@@ -32,7 +32,7 @@ from afterbert.objectives.parts.language_model import LanguageModel
 from afterbert.objectives.parts.posing import PretextObjective
 from afterbert.objectives.parts.questions import check_answers, names_of
 from afterbert.objectives.parts.scores import right, summed_cross_entropy
-from afterbert.pretext.posed import InPlace, Posed, RowLabels
+from afterbert.pretext.posed import AskedInPlace, Posed, RowLabels
 from afterbert.text.token_store.store import Split
 
 _FIRST_SEGMENT = {"full": 0, "causal": 2, "reverse": 3, "prefix": 4}
@@ -54,7 +54,7 @@ class MaskedLM(PretextObjective):
     segments: Literal["paired", "by_sight"] = "paired"
 
     def __post_init__(self) -> None:
-        check_answers(self.pretext, "masked_lm", may=(InPlace, RowLabels), exactly_one=InPlace)
+        check_answers(self.pretext, "masked_lm", may=(AskedInPlace, RowLabels), exactly_one=AskedInPlace)
 
     def batch(self, posed: Posed, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
         posed = _by_sight(posed) if self.segments == "by_sight" else posed
@@ -63,7 +63,7 @@ class MaskedLM(PretextObjective):
         asked, counts = asked_arrays(posed, width=width)
         arrays = input_arrays(posed, vocabulary, width=width) | asked
         if self.boundary is not None:
-            positions = next(asked.positions for asked in posed.asked if isinstance(asked, InPlace))
+            positions = next(asked.positions for asked in posed.asked if isinstance(asked, AskedInPlace))
             arrays |= self.boundary.arrays(posed.shown, positions, width=width)
             counts["boundary"] = len(arrays["boundary_asked"])
         return Batch(arrays, counts, posed.shown.num_pieces, posed.shown.keys)

@@ -29,7 +29,7 @@ from afterbert.objectives.parts.posing import PretextObjective
 from afterbert.objectives.parts.questions import check_answers
 from afterbert.objectives.parts.scores import right
 from afterbert.pretext.pairings import Plan
-from afterbert.pretext.posed import InPlace, Posed
+from afterbert.pretext.posed import AskedInPlace, Posed
 from afterbert.text.token_store.store import Split
 
 _NEEDS_ORDER = (
@@ -48,7 +48,7 @@ class PermutationLM(PretextObjective):
     decoder_bias_start: BiasStart = "zeros"
 
     def __post_init__(self) -> None:
-        check_answers(self.pretext, "permutation_lm", may=(InPlace,), exactly_one=InPlace)
+        check_answers(self.pretext, "permutation_lm", may=(AskedInPlace,), exactly_one=AskedInPlace)
         if self.pretext.visibility.kinds != ("permutation",):
             raise UserError(
                 f"permutation_lm needs an order to read in, but visibility is "
@@ -66,7 +66,7 @@ class PermutationLM(PretextObjective):
         if self.reads_both_ways:
             falling = posed.shown.lengths[:, None] - 1 - np.arange(width)
             arrays["position_ids"] = np.where(is_backward[:, None], falling, np.arange(width))
-        (asked,) = (asked for asked in posed.asked if isinstance(asked, InPlace))
+        (asked,) = (asked for asked in posed.asked if isinstance(asked, AskedInPlace))
         row = posed.shown.row_of[asked.positions]
         in_row = np.arange(len(row)) - np.searchsorted(row, row)
         places = np.zeros((len(posed.shown), max(1, int(in_row.max(initial=0)) + 1)), dtype=np.int64)

@@ -15,7 +15,7 @@ from afterbert.models.decoder import Decoder
 from afterbert.models.encoder import Encoder
 from afterbert.objectives.parts.next_piece import NextPieceObjective
 from afterbert.objectives.parts.questions import check_answers
-from afterbert.pretext.posed import InPlace
+from afterbert.pretext.posed import AskedInPlace
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class PrefixLM(NextPieceObjective):
     """pretext: its answer is `next`, its visibility prefix; what is chosen (selection `suffix`) is written."""
 
     def __post_init__(self) -> None:
-        check_answers(self.pretext, "prefix_lm", may=(InPlace,), exactly_one=InPlace)
+        check_answers(self.pretext, "prefix_lm", may=(AskedInPlace,), exactly_one=AskedInPlace)
         if "prefix" not in self.pretext.visibility.kinds:
             raise UserError(
                 f"prefix_lm reads a prefix both ways, but visibility is {', '.join(self.pretext.visibility.kinds)}; "

@@ -25,14 +25,20 @@ from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
 from afterbert.nn.embeddings import table_of
 from afterbert.objectives import Batch, ObjectiveModule
-from afterbert.objectives.heads.detection import Corrupted, Detector, IsReplaced, WhichPiece, WhichPieceOrThis
+from afterbert.objectives.heads.detection import (
+    Detector,
+    GeneratedRows,
+    IsReplaced,
+    WhichPiece,
+    WhichPieceOrThis,
+)
 from afterbert.objectives.parts.arrays import asked_arrays, input_arrays, stack_inputs, width_of
 from afterbert.objectives.parts.bias_start import BiasStart, start_bias
 from afterbert.objectives.parts.posing import PretextObjective, check_stages
 from afterbert.objectives.parts.questions import check_answers
 from afterbert.objectives.parts.sampling import sampled, sampling_noise
 from afterbert.objectives.parts.scores import right, summed_cross_entropy
-from afterbert.pretext.posed import InPlace, Posed
+from afterbert.pretext.posed import AskedInPlace, Posed
 from afterbert.text.token_store.store import Split
 
 Asks = Literal["replaced_everywhere", "replaced_where_chosen", "pieces_where_chosen", "pieces_everywhere"]
@@ -87,7 +93,7 @@ class ReplacedTokens(PretextObjective):
     decoder_bias_start: BiasStart = "zeros"
 
     def __post_init__(self) -> None:
-        check_answers(self.pretext, "replaced_tokens", may=(InPlace,), exactly_one=InPlace)
+        check_answers(self.pretext, "replaced_tokens", may=(AskedInPlace,), exactly_one=AskedInPlace)
         if self.two_stage is not None and (self.generator.size != 1 or self.generator.shares != "none"):
             raise UserError(
                 "two_stage copies the generator's weights into the model, so both must be alike and apart; "
@@ -99,7 +105,7 @@ class ReplacedTokens(PretextObjective):
         arrays = input_arrays(posed, vocabulary, width=width)
         asked, counts = asked_arrays(posed, width=width, in_place="generator")
         if self.two_stage is None or noise.view >= self.two_stage:
-            positions = next(asked.positions for asked in posed.asked if isinstance(asked, InPlace))
+            positions = next(asked.positions for asked in posed.asked if isinstance(asked, AskedInPlace))
             arrays["sampling_noise"] = sampling_noise(posed.shown, positions, noise.of("sample"))
             if self.asks in ("replaced_where_chosen", "pieces_where_chosen"):
                 arrays["detected_at"] = asked["chosen"]
@@ -212,11 +218,11 @@ class ReplacedTokensModule(ObjectiveModule):
         wanted = arrays["chosen"]
         return self.generator_head(self.generator(arrays["input_ids"], **stack_inputs(arrays), wanted=wanted))
 
-    def _detected(self, arrays: Mapping[str, Tensor], guesses: Tensor) -> tuple[Tensor, Corrupted]:
+    def _detected(self, arrays: Mapping[str, Tensor], guesses: Tensor) -> tuple[Tensor, GeneratedRows]:
         original, shown = self.corrupted(arrays, guesses)
         places = arrays["detected_at"]
         hidden = self.backbone(shown, **stack_inputs(arrays), wanted=places)
-        corrupted = Corrupted(original.flatten()[places], shown.flatten()[places])
+        corrupted = GeneratedRows(original.flatten()[places], shown.flatten()[places])
         return self.detector(hidden, corrupted), corrupted
 
     @torch.no_grad()

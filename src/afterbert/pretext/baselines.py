@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from afterbert.base.rows import Rows
-from afterbert.pretext.posed import Asked, InPlace, Places, Pointers, RowLabels
+from afterbert.pretext.posed import Asked, AskedInPlace, Places, Pointers, RowLabels
 
 
 def trivial_accuracy(asked: Asked, shown: Rows) -> float:
@@ -20,7 +20,7 @@ def trivial_accuracy(asked: Asked, shown: Rows) -> float:
         candidates = np.diff(np.searchsorted(np.flatnonzero(asked.candidates), shown.row_starts))
         choices = candidates[np.searchsorted(shown.row_starts, asked.positions, side="right") - 1]
         return float(np.mean(1.0 / choices)) if len(choices) else float("nan")
-    if isinstance(asked, InPlace):
+    if isinstance(asked, AskedInPlace):
         answers = asked.target_ids
     elif isinstance(asked, Places):
         answers = asked.labels

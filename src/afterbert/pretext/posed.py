@@ -13,7 +13,7 @@ from afterbert.pretext.selections import Chosen
 
 
 @dataclass(frozen=True)
-class InPlace:
+class AskedInPlace:
     """At these pieces of the shown rows, which piece belongs here?
 
     positions: int64 [N], flat into the shown rows, sorted; target_ids: int32 [N]; spans: int64 [N], number of
@@ -77,7 +77,7 @@ class RowLabels:
     num_labels: int
 
 
-Asked = InPlace | WrittenText | Places | Pointers | RowLabels
+Asked = AskedInPlace | WrittenText | Places | Pointers | RowLabels
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from afterbert.pretext.posed import InPlace, Places, Posed, WrittenText
+from afterbert.pretext.posed import AskedInPlace, Places, Posed, WrittenText
 
 UNKNOWN = -1
 
@@ -19,7 +19,7 @@ def undo(posed: Posed) -> np.ndarray:
     stands = posed.origin >= 0
     told[posed.origin[stands]] = shown[stands]
     for asked in posed.asked:
-        if isinstance(asked, InPlace):
+        if isinstance(asked, AskedInPlace):
             told[posed.origin[asked.positions + asked.ahead]] = asked.target_ids
         elif isinstance(asked, WrittenText):
             is_text = ~asked.target.planes["special"]

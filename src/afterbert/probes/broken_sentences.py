@@ -19,15 +19,15 @@ from afterbert.base.noise import Noise
 from afterbert.base.rows import ranges
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.probes.figure import Figure
-from afterbert.probes.minimal_pairs import MinimalPairs, Predict, Preferences
-from afterbert.probes.readings import Frame, Pieces
+from afterbert.probes.minimal_pairs import MinimalPairsProbe, Predict, Preferences
+from afterbert.probes.readings import Frame, TextPieces
 from afterbert.text.token_store.store import Split
 
 _SEED = 20_181_113
 # So many ranks away, at most, is "about as frequent".
 _NEAR = 3
 
-Break = Callable[["_Sentence", Noise], Pieces | None]
+Break = Callable[["_Sentence", Noise], TextPieces | None]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class BrokenSentences:
     def __call__(
         self,
         predict: Predict,
-        pairs: MinimalPairs,
+        pairs: MinimalPairsProbe,
         split: Split,
         train: Split,
         vocabulary: Vocabulary,
@@ -91,14 +91,14 @@ class BrokenSentences:
             index = ranges(np.array([start]), np.array([size]))
             ids = split.pieces(index).astype(np.int64)
             words = np.cumsum(split.plane("word_start", index).astype(np.int64))
-            found.append(_Sentence(str(start), Pieces(ids, words - words[0]), is_word))
+            found.append(_Sentence(str(start), TextPieces(ids, words - words[0]), is_word))
         return found
 
 
 @dataclass(frozen=True)
 class _Sentence:
     name: str
-    pieces: Pieces
+    pieces: TextPieces
     is_word: np.ndarray
 
     def stretches(self) -> list[np.ndarray]:
@@ -111,7 +111,7 @@ class _Sentence:
         return among[int(noise.integers(len(among), np.array([int(self.name)]), np.array([0]))[0])]
 
 
-def _swapped(sentence: _Sentence, noise: Noise) -> Pieces | None:
+def _swapped(sentence: _Sentence, noise: Noise) -> TextPieces | None:
     """Two neighbouring words changed; never the first, which looks different at the beginning."""
     words, ids = sentence.stretches(), sentence.pieces.ids
     are_words = [bool(sentence.is_word[ids[places]].all()) for places in words]
@@ -125,12 +125,12 @@ def _swapped(sentence: _Sentence, noise: Noise) -> Pieces | None:
     at = sentence.drawn(fitting, noise)
     order = np.concatenate([*words[:at], words[at + 1], words[at], *words[at + 2 :]])
     sizes = [len(places) for places in (*words[:at], words[at + 1], words[at], *words[at + 2 :])]
-    return Pieces(ids[order], np.repeat(np.arange(len(words)), sizes))
+    return TextPieces(ids[order], np.repeat(np.arange(len(words)), sizes))
 
 
 @dataclass(frozen=True)
 class _Neighbours:
-    """Pieces that are words by themselves, the most frequent first [K], and each piece's place in that list [V],
+    """TextPieces that are words by themselves, the most frequent first [K], and each piece's place in that list [V],
     -1 for others."""
 
     ordered: np.ndarray
@@ -149,7 +149,7 @@ class _Neighbours:
         rank[ordered] = np.arange(len(ordered))
         return _Neighbours(ordered, rank)
 
-    def replaced(self, sentence: _Sentence, noise: Noise) -> Pieces | None:
+    def replaced(self, sentence: _Sentence, noise: Noise) -> TextPieces | None:
         """A word of a single piece (not the first) replaced by one a few ranks away."""
         ids = sentence.pieces.ids
         fitting = [
@@ -164,4 +164,4 @@ class _Neighbours:
         near = [r for r in range(mine - _NEAR, mine + _NEAR + 1) if r != mine and 0 <= r < len(self.ordered)]
         changed = ids.copy()
         changed[place] = self.ordered[sentence.drawn(near, noise.of("word"))]
-        return Pieces(changed, sentence.pieces.words)
+        return TextPieces(changed, sentence.pieces.words)

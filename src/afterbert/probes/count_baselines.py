@@ -14,17 +14,17 @@ from afterbert.text.token_store.store import Split
 
 
 @dataclass(frozen=True)
-class Table:
+class ContextTable:
     """Contexts [K], sorted, and for each the piece seen most often there [K]."""
 
     contexts: np.ndarray
     best: np.ndarray
 
     @staticmethod
-    def count(contexts: np.ndarray, pieces: np.ndarray, vocab_size: int) -> Table:
+    def count(contexts: np.ndarray, pieces: np.ndarray, vocab_size: int) -> ContextTable:
         """From N observations (context [N], piece [N]). The smaller id wins a tie.
 
-        >>> table = Table.count(np.array([7, 7, 7, 2]), np.array([1, 3, 3, 0]), vocab_size=5)
+        >>> table = ContextTable.count(np.array([7, 7, 7, 2]), np.array([1, 3, 3, 0]), vocab_size=5)
         >>> table.look_up(np.array([2, 7, 9]), otherwise=np.array([4, 4, 4])).tolist()
         [0, 3, 4]
         """
@@ -33,7 +33,7 @@ class Table:
         by_context_then_count = np.lexsort((-counts, context))
         ordered = context[by_context_then_count]
         first = np.flatnonzero(np.diff(ordered, prepend=-1))
-        return Table(ordered[first], (pairs % vocab_size)[by_context_then_count][first])
+        return ContextTable(ordered[first], (pairs % vocab_size)[by_context_then_count][first])
 
     def look_up(self, contexts: np.ndarray, *, otherwise: np.ndarray) -> np.ndarray:
         """The best guess for each context [N], or `otherwise` [N] where it was never seen."""
@@ -49,9 +49,9 @@ class CountBaselines:
 
     vocab_size: int
     most_frequent: int
-    between: Table
-    after: Table
-    before: Table
+    between: ContextTable
+    after: ContextTable
+    before: ContextTable
 
     @staticmethod
     def count(split: Split, vocab_size: int, *, most: int = 5_000_000) -> CountBaselines:
@@ -63,9 +63,9 @@ class CountBaselines:
         return CountBaselines(
             vocab_size=vocab_size,
             most_frequent=int(counts.argmax()),
-            between=Table.count(left * vocab_size + right, middle, vocab_size),
-            after=Table.count(pieces[:-1], pieces[1:], vocab_size),
-            before=Table.count(pieces[1:], pieces[:-1], vocab_size),
+            between=ContextTable.count(left * vocab_size + right, middle, vocab_size),
+            after=ContextTable.count(pieces[:-1], pieces[1:], vocab_size),
+            before=ContextTable.count(pieces[1:], pieces[:-1], vocab_size),
         )
 
     def guess(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.heads import LMHeadModule
 from afterbert.nn.visibility import PaddedVisibility
 from afterbert.text.pieces.tokenizer import Tokenizer
-from afterbert.text.tokenizers.pretrained import Pretrained
+from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class MaskedModel:
             )
         if imported.tokenizer is None:
             raise UserError(f"{folder} has no tokenizer.json, so texts cannot be cut into its pieces; add it")
-        tokenizer = Pretrained(name=str(imported.tokenizer)).make([], corpus_bytes=0)
+        tokenizer = PretrainedTokenizer(name=str(imported.tokenizer)).make([], corpus_bytes=0)
         if tokenizer.vocabulary.mask is None:
             raise UserError(f"the tokenizer of {folder} has no mask token; choose a masked language model")
         backbone, lm_head = imported.build()

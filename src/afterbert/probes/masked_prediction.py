@@ -23,11 +23,11 @@ from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.objectives import Batch
 from afterbert.objectives.masked_lm import MaskedLM
-from afterbert.pretext.answers.in_place import InPlace as AskInPlace
+from afterbert.pretext.answers.in_place import InPlace
 from afterbert.pretext.corruptions.mask import Mask
 from afterbert.pretext.edits import Edit
 from afterbert.pretext.pairings.packed import Packed
-from afterbert.pretext.posed import InPlace, Posed
+from afterbert.pretext.posed import AskedInPlace, Posed
 from afterbert.pretext.selections.fixed_count import FixedCount
 from afterbert.pretext.task import Pretext
 from afterbert.probes.count_baselines import CountBaselines
@@ -88,7 +88,7 @@ class MaskedPrediction:
         pretext = Pretext(
             pairing=Packed(),
             edits=(Edit(FixedCount(rate=self.rate), Mask(masked=1.0, random=0.0)),),
-            answers=(AskInPlace(),),
+            answers=(InPlace(),),
         )
         noise = Noise(_SEED)
         plan = pretext.pairing.plan(split, length=self.length, vocabulary=vocabulary, noise=noise)
@@ -101,11 +101,11 @@ class MaskedPrediction:
             yield batch, pretext.pose(rows, noise, vocabulary), rows
 
 
-def _in_place(posed: Posed) -> InPlace:
-    return next(asked for asked in posed.asked if isinstance(asked, InPlace))
+def _in_place(posed: Posed) -> AskedInPlace:
+    return next(asked for asked in posed.asked if isinstance(asked, AskedInPlace))
 
 
-def _neighbour_guess(posed: Posed, chosen: InPlace, baselines: CountBaselines) -> np.ndarray:
+def _neighbour_guess(posed: Posed, chosen: AskedInPlace, baselines: CountBaselines) -> np.ndarray:
     """What counting guesses from the visible neighbours; a masked or special neighbour is not visible."""
     rows = posed.shown
     visible = rows.piece_ids.astype(np.int64)
@@ -154,7 +154,7 @@ class Measured:
     @staticmethod
     def of(
         rows: Rows,
-        chosen: InPlace,
+        chosen: AskedInPlace,
         *,
         surprise: np.ndarray,
         right: np.ndarray,

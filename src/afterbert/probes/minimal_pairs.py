@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor
 
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.probes.readings import Frame, Pieces, Question, Reading, question
+from afterbert.probes.readings import Frame, Question, Reading, TextPieces, question
 from afterbert.text.pieces.tokenizer import Tokenizer
 
 Predict = Callable[[Mapping[str, Tensor]], Tensor]
@@ -46,7 +46,7 @@ class Preferences:
 
 
 @dataclass(frozen=True)
-class MinimalPairs:
+class MinimalPairsProbe:
     """pieces_at_once: of a batch, padding included."""
 
     reading: Reading = "within_word"
@@ -76,13 +76,13 @@ class MinimalPairs:
         device: torch.device | str = "cpu",
     ) -> np.ndarray:
         """float64 [N], natural logarithm: of each sentence, or its pseudo-likelihood."""
-        texts = [Pieces.of(sentence, tokenizer) for sentence in sentences]
+        texts = [TextPieces.of(sentence, tokenizer) for sentence in sentences]
         return self.of_pieces(predict, texts, Frame.of(tokenizer), tokenizer.vocabulary, device=device)
 
     def of_pieces(
         self,
         predict: Predict,
-        texts: Sequence[Pieces],
+        texts: Sequence[TextPieces],
         frame: Frame,
         vocabulary: Vocabulary,
         *,
@@ -123,7 +123,7 @@ def short_enough(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer, *, long
     frame = Frame.of(tokenizer)
     room = longest - len(frame.before) - len(frame.behind) - 1
     fits = {
-        sentence: len(Pieces.of(sentence, tokenizer).ids) <= room
+        sentence: len(TextPieces.of(sentence, tokenizer).ids) <= room
         for sentence in {s for pair in pairs for s in pair}
     }
     return [number for number, pair in enumerate(pairs) if all(fits[sentence] for sentence in pair)]

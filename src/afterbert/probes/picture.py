@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from afterbert.base.visibility import Visibility
-from afterbert.pretext.posed import InPlace, Places, Pointers, Posed, RowLabels, WrittenText
+from afterbert.pretext.posed import AskedInPlace, Places, Pointers, Posed, RowLabels, WrittenText
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def _asked_at(posed: Posed, piece_texts: Sequence[str]) -> dict[int, str]:
     """Shown position -> what is asked there, in words."""
     found: dict[int, list[str]] = {}
     for asked in posed.asked:
-        if isinstance(asked, InPlace):
+        if isinstance(asked, AskedInPlace):
             for at, target in zip(asked.positions, asked.target_ids):
                 found.setdefault(int(at), []).append(piece_texts[target].strip() or piece_texts[target])
         elif isinstance(asked, Places):

@@ -18,7 +18,7 @@ from afterbert.models.permutation import PermutationModule
 from afterbert.nn.visibility import PaddedVisibility
 from afterbert.probes.readings import Reading, reading_of
 from afterbert.text.pieces.tokenizer import Tokenizer
-from afterbert.text.tokenizers.pretrained import Pretrained
+from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Reader:
             imported.architecture,
             backbone.to(device).eval(),
             lm_head.to(device).eval(),
-            Pretrained(name=str(imported.tokenizer)).make([], corpus_bytes=0),
+            PretrainedTokenizer(name=str(imported.tokenizer)).make([], corpus_bytes=0),
             reading_of(imported.architecture),
             imported.notes,
         )

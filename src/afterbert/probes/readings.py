@@ -39,18 +39,18 @@ Reading = Literal[
 
 
 @dataclass(frozen=True)
-class Pieces:
+class TextPieces:
     """A text without special pieces. ids: [T]; words: [T], the number of the word that each piece belongs to."""
 
     ids: np.ndarray
     words: np.ndarray
 
     @staticmethod
-    def of(text: str, tokenizer: Tokenizer) -> Pieces:
+    def of(text: str, tokenizer: Tokenizer) -> TextPieces:
         """Words as the tokenizer splits them before it cuts pieces."""
         encoding = tokenizer.plain.encode(text, add_special_tokens=False)
         words = [-1 if number is None else number for number in encoding.word_ids]
-        return Pieces(np.array(encoding.ids, dtype=np.int64), np.array(words, dtype=np.int64))
+        return TextPieces(np.array(encoding.ids, dtype=np.int64), np.array(words, dtype=np.int64))
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def reading_of(architecture: Architecture) -> Reading:
     raise UserError("this kind of model cannot be asked how likely a sentence is")
 
 
-def question(text: Pieces, reading: Reading, frame: Frame, vocabulary: Vocabulary) -> Question:
+def question(text: TextPieces, reading: Reading, frame: Frame, vocabulary: Vocabulary) -> Question:
     """Everything that is asked of one text. Raises UserError where the vocabulary lacks a mark."""
     if reading == "left_to_right":
         return _left_to_right(text, vocabulary)
@@ -121,7 +121,7 @@ def question(text: Pieces, reading: Reading, frame: Frame, vocabulary: Vocabular
     return _hidden_in_turn(text, reading, frame, vocabulary)
 
 
-def _left_to_right(text: Pieces, known: Vocabulary) -> Question:
+def _left_to_right(text: TextPieces, known: Vocabulary) -> Question:
     """One row, asked for the next piece at every place; it begins with a special piece, so that the first word is
     asked for too."""
     begin = next((one for one in (known.bos, known.cls, known.eos) if one is not None), None)
@@ -131,7 +131,7 @@ def _left_to_right(text: Pieces, known: Vocabulary) -> Question:
     return asked
 
 
-def _hidden_in_turn(text: Pieces, reading: Reading, frame: Frame, known: Vocabulary) -> Question:
+def _hidden_in_turn(text: TextPieces, reading: Reading, frame: Frame, known: Vocabulary) -> Question:
     """One row for each piece, the piece (and the later ones of its word) hidden."""
     ids = np.concatenate((frame.before, text.ids, frame.behind)).astype(np.int64)
     first = len(frame.before)
@@ -153,7 +153,7 @@ def _hidden_in_turn(text: Pieces, reading: Reading, frame: Frame, known: Vocabul
     return asked
 
 
-def _written(text: Pieces, frame: Frame, known: Vocabulary, hidden: Sequence[np.ndarray]) -> Question:
+def _written(text: TextPieces, frame: Frame, known: Vocabulary, hidden: Sequence[np.ndarray]) -> Question:
     """One row for each stretch of hidden places, which the decoder writes."""
     has_sentinels = bool(known.sentinels)
     mark = known.sentinels[0] if has_sentinels else known.need("mask")

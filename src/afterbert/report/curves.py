@@ -10,7 +10,7 @@ import numpy as np
 
 from afterbert.report import figures
 from afterbert.report.chart import Chart, Curve, draw, smoothed, thin
-from afterbert.report.metrics import Metrics
+from afterbert.report.metrics import MetricsTable
 from afterbert.report.run_record import RunRecord
 from afterbert.report.summary import HEADLINE, baseline_name
 
@@ -103,14 +103,14 @@ def _closing(record: RunRecord) -> list[Curve]:
     return [Curve("closing evaluation", np.array([step]), np.array([value]), style="closing", has_dots=True)]
 
 
-def _held_out(metrics: Metrics, measure: str) -> list[Curve]:
+def _held_out(metrics: MetricsTable, measure: str) -> list[Curve]:
     told = [e for e in metrics.evaluations if measure in e.measures]
     steps = np.array([e.step for e in told])
     values = np.array([e.measures[measure] for e in told])
     return [Curve("held-out text", steps, values, style="held-out", has_dots=len(told) <= 60)] if told else []
 
 
-def _small(metrics: Metrics, column: str, title: str, write: Callable[[float], str]) -> Chart | None:
+def _small(metrics: MetricsTable, column: str, title: str, write: Callable[[float], str]) -> Chart | None:
     if column not in metrics.columns:
         return None
     return _line(title, metrics.columns["step"], metrics.columns[column], write)
@@ -121,7 +121,7 @@ def _line(title: str, steps: np.ndarray, values: np.ndarray, write: Callable[[fl
     return draw(title, [curve], write=write, starts_at_zero=True, width=320, height=190)
 
 
-def _alarm(metrics: Metrics) -> str:
+def _alarm(metrics: MetricsTable) -> str:
     broken = metrics.not_finite
     if not len(broken):
         return ""
@@ -131,7 +131,7 @@ def _alarm(metrics: Metrics) -> str:
     )
 
 
-def _remarks(metrics: Metrics) -> list[str]:
+def _remarks(metrics: MetricsTable) -> list[str]:
     remarks = []
     if metrics.every > 1:
         remarks.append(

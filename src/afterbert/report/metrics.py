@@ -38,7 +38,7 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Metrics:
+class MetricsTable:
     """The steps that were read, in order, as columns of float64 [N] (NaN where a line lacks the key), and
     the rest.
 
@@ -65,20 +65,20 @@ class Metrics:
         return float(finite[-1]) if len(finite) else None
 
 
-def read_metrics(path: Path) -> Metrics:
+def read_metrics(path: Path) -> MetricsTable:
     """The metrics of a run; empty where the file is absent or empty. Raises UserError where it cannot be
     read."""
     try:
         thinned = thinned_lines(path, _NEVER_SKIPPED)
     except FileNotFoundError:
-        return Metrics()
+        return MetricsTable()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); check the file") from error
     lines = [line for line in thinned.lines if line.strip()]
     records = [record for line in lines if (record := _record(line)) is not None]
     steps = _not_overwritten([r for r in records if r.get("kind") == "step"])
     evaluations = _not_overwritten([r for r in records if r.get("kind") == "evaluation"])
-    return Metrics(
+    return MetricsTable(
         columns=_columns(steps),
         parts=_parts(steps),
         evaluations=tuple(Evaluation(_number(r["step"]), _numbers(r.get("figures"))) for r in evaluations),

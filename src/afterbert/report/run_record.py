@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from afterbert.base.errors import UserError
 from afterbert.probes.picture import Cell
-from afterbert.report.metrics import Metrics, read_metrics
+from afterbert.report.metrics import MetricsTable, read_metrics
 from afterbert.report.recipe_values import Value, read_recipe
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ _KNOWN = ("recipe.yaml", "status.json", "metrics.jsonl", "data.json", "evaluatio
 
 
 @dataclass(frozen=True)
-class Status:
+class StatusRecord:
     """Where the run stands."""
 
     state: str | None = None
@@ -35,7 +35,7 @@ class Status:
 
 
 @dataclass(frozen=True)
-class Tally:
+class TallyRecord:
     """Documents read, kept, and dropped or repaired by reason; bytes read."""
 
     read: int | None = None
@@ -46,7 +46,7 @@ class Tally:
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceRecord:
     """One source of documents."""
 
     name: str
@@ -55,7 +55,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnRecord:
     """Of one store in a mixture: its rows, those that the run drew, their share of all, rounds through the store."""
 
     rows: int
@@ -65,23 +65,23 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Mix:
+class MixRecord:
     """The rows of a run by the store they come from."""
 
     steps: int = 0
-    sources: dict[str, Drawn] = field(default_factory=dict)
+    sources: dict[str, DrawnRecord] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Mixture:
+class MixtureRecord:
     """The mix of several stores, as it was meant before training and as it was."""
 
-    planned: Mix = Mix()
-    realised: Mix = Mix()
+    planned: MixRecord = MixRecord()
+    realised: MixRecord = MixRecord()
 
 
 @dataclass(frozen=True)
-class Tokenizer:
+class TokenizerRecord:
     """What cut the text into pieces."""
 
     kind: str | None = None
@@ -94,9 +94,9 @@ class Data:
 
     store: str | None = None
     splits: dict[str, dict[str, Any]] = field(default_factory=dict)
-    tally: Tally = field(default_factory=Tally)
-    sources: list[Source] = field(default_factory=list)
-    tokenizer: Tokenizer = field(default_factory=Tokenizer)
+    tally: TallyRecord = field(default_factory=TallyRecord)
+    sources: list[SourceRecord] = field(default_factory=list)
+    tokenizer: TokenizerRecord = field(default_factory=TokenizerRecord)
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Answered:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredRecord:
     """evaluation.json: the finished model on held-out text; `objective`: by the question it was trained on;
     `without_training`: pairs and probes."""
 
@@ -122,7 +122,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Corrupted:
+class CorruptedRecord:
     """One row: `pieces` as they stood, `shown` to the model with an action each, empty where nothing was done."""
 
     pieces: list[str]
@@ -153,7 +153,7 @@ class Filled:
 class Samples:
     """samples.json."""
 
-    corrupted: list[Corrupted] = field(default_factory=list)
+    corrupted: list[CorruptedRecord] = field(default_factory=list)
     filled: list[Filled] = field(default_factory=list)
 
 
@@ -187,14 +187,14 @@ class RunRecord:
     folder: Path
     name: str
     recipe: tuple[Value, ...]
-    status: Status
-    metrics: Metrics
+    status: StatusRecord
+    metrics: MetricsTable
     data: Data
-    measured: Measured
+    measured: MeasuredRecord
     statistics: dict[str, Any]
     samples: Samples
     gallery: Gallery
-    mixture: Mixture
+    mixture: MixtureRecord
 
     def setting(self, path: str) -> Any:
         """A value of the recipe by its dotted path; None where it is not there."""
@@ -219,14 +219,14 @@ def read_run(folder: Path) -> RunRecord:
         folder=folder,
         name=folder.resolve().name,
         recipe=read_recipe(folder / "recipe.yaml"),
-        status=_read(folder / "status.json", Status),
+        status=_read(folder / "status.json", StatusRecord),
         metrics=read_metrics(folder / "metrics.jsonl"),
         data=_read(folder / "data.json", Data),
-        measured=_read(folder / "evaluation.json", Measured),
+        measured=_read(folder / "evaluation.json", MeasuredRecord),
         statistics=_read(folder / "statistics.json", dict[str, Any]),
         samples=samples,
         gallery=_read(folder / "tasks.json", Gallery),
-        mixture=_read(folder / "mixture.json", Mixture),
+        mixture=_read(folder / "mixture.json", MixtureRecord),
     )
 
 

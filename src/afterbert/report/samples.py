@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from afterbert.report import figures
-from afterbert.report.run_record import Corrupted, Filled, FilledPiece
+from afterbert.report.run_record import CorruptedRecord, Filled, FilledPiece
 
 Grade = Literal["", "right", "near", "wrong"]
 Action = Literal["", "mask", "random", "keep", "other", "special"]
@@ -28,7 +28,7 @@ _ACTIONS: dict[str, Action] = {
 
 
 @dataclass(frozen=True)
-class Guess:
+class ShownGuess:
     """A guess, its probability as written and as a bar's width in percent."""
 
     text: str
@@ -51,7 +51,7 @@ class Word:
     action: Action = ""
     action_name: str = ""
     grade: Grade = ""
-    guesses: tuple[Guess, ...] = ()
+    guesses: tuple[ShownGuess, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class FilledText:
         return tuple(word for word in self.words if word.grade)
 
 
-def corrupted_texts(samples: Sequence[Corrupted]) -> tuple[tuple[Word, ...], ...]:
+def corrupted_texts(samples: Sequence[CorruptedRecord]) -> tuple[tuple[Word, ...], ...]:
     """The first few corrupted rows."""
     return tuple(_corrupted(sample) for sample in samples[:_MOST_SAMPLES])
 
@@ -79,7 +79,7 @@ def filled_texts(samples: Sequence[Filled]) -> tuple[FilledText, ...]:
     )
 
 
-def _corrupted(sample: Corrupted) -> tuple[Word, ...]:
+def _corrupted(sample: CorruptedRecord) -> tuple[Word, ...]:
     # An edit that changes the length leaves no truth beside each piece.
     truths = sample.pieces if len(sample.pieces) == len(sample.shown) else sample.shown
     words: list[Word] = []
@@ -114,9 +114,9 @@ def _filled_word(piece: FilledPiece) -> Word:
     )
 
 
-def _guess(text: str, probability: float, is_true: bool) -> Guess:
+def _guess(text: str, probability: float, is_true: bool) -> ShownGuess:
     width = 100 * min(max(probability, 0.0), 1.0) if math.isfinite(probability) else 0.0
-    return Guess(_entry(text), figures.percent(probability), round(width, 1), is_true)
+    return ShownGuess(_entry(text), figures.percent(probability), round(width, 1), is_true)
 
 
 def _entry(piece: str) -> str:

@@ -15,7 +15,7 @@ _SHARES = ("share", "rate", "fraction", "accuracy")
 
 
 @dataclass(frozen=True)
-class Bar:
+class ShareBar:
     """A named value, as written and as a width in percent of the longest."""
 
     name: str
@@ -28,7 +28,7 @@ class Group:
     """A named dict of numbers; `rest` is how many bars were left out."""
 
     name: str
-    bars: tuple[Bar, ...]
+    bars: tuple[ShareBar, ...]
     rest: int = 0
 
 
@@ -79,7 +79,7 @@ def _group(name: str, numbers: dict[str, float]) -> Group:
         else:
             written = _written(key, value)
         width = 100 * abs(value) / longest if longest and math.isfinite(value) else 0.0
-        bars.append(Bar(figures.words(key), written, round(width, 1)))
+        bars.append(ShareBar(figures.words(key), written, round(width, 1)))
     return Group(name, tuple(bars), rest=max(0, len(numbers) - _MOST_BARS))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from afterbert.report import figures
-from afterbert.report.metrics import Metrics
+from afterbert.report.metrics import MetricsTable
 from afterbert.report.run_record import Answered, RunRecord
 
 HEADLINE = "masked_accuracy"
@@ -203,7 +203,7 @@ def parameters(path: Path) -> int | None:
         return None
 
 
-def _tokens_per_second(metrics: Metrics) -> float | None:
+def _tokens_per_second(metrics: MetricsTable) -> float | None:
     tokens, seconds = metrics.last("tokens"), metrics.last("seconds")
     return tokens / seconds if tokens is not None and seconds else metrics.last("tokens_per_second")
 

@@ -1,4 +1,4 @@
-"""Lines of a long log, thinned: bounded in time and memory, and what must not be missed is not missed."""
+"""ThinnedLines of a long log, thinned: bounded in time and memory, and what must not be missed is not missed."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ _LONGEST_LINE = 1 << 20
 
 
 @dataclass(frozen=True)
-class Lines:
-    """Lines in the order of the file; about one in `every` of it, besides the marked ones."""
+class ThinnedLines:
+    """ThinnedLines in the order of the file; about one in `every` of it, besides the marked ones."""
 
     lines: list[bytes]
     every: int = 1
 
 
-def thinned_lines(path: Path, marks: tuple[bytes, ...], *, most: int = 10_000) -> Lines:
+def thinned_lines(path: Path, marks: tuple[bytes, ...], *, most: int = 10_000) -> ThinnedLines:
     """All lines of a short file. Of a long one about `most`, evenly spread, and with them those that hold
     one of `marks` (about `most` of these too, should nearly all hold one) and the last two. Raises OSError."""
     size = path.stat().st_size
     with path.open("rb") as file:
         if size <= _SHORT_BYTES:
-            return Lines(file.read(_SHORT_BYTES).split(b"\n"))
+            return ThinnedLines(file.read(_SHORT_BYTES).split(b"\n"))
         starts = np.concatenate(
             [_spread(file, size, most), _marked(file, size, marks, most), _last(file, size)]
         )
         lines = [_line(file, start) for start in np.unique(starts).tolist()]
     mean_length = sum(map(len, lines)) / len(lines)
-    return Lines(lines, every=max(1, round(size / mean_length / most)))
+    return ThinnedLines(lines, every=max(1, round(size / mean_length / most)))
 
 
 def _spread(file: BinaryIO, size: int, most: int) -> np.ndarray:

@@ -28,7 +28,7 @@ _PLANS_KEPT = (
 
 
 @dataclass(frozen=True)
-class Part:
+class EpochPart:
     """Rows of one step that come from one epoch: their numbers in its plan [N], their places in the step
     [N]."""
 
@@ -110,14 +110,14 @@ class Feed:
         """Which rows of every step a process reads; sizes differ by one where they do not divide evenly."""
         return range(self.batch_size * rank // world_size, self.batch_size * (rank + 1) // world_size)
 
-    def parts(self, rows: range) -> Iterator[Part]:
+    def parts(self, rows: range) -> Iterator[EpochPart]:
         """These rows, counted from the start of the run, by epoch."""
         at = rows.start
         while at < rows.stop:
             epoch = self.epoch_of(at)
             start, end = self._start(epoch), self._start(epoch + 1)
             here = np.arange(at, min(end, rows.stop))
-            yield Part(epoch, self._numbers(epoch, here - start), here % self.batch_size)
+            yield EpochPart(epoch, self._numbers(epoch, here - start), here % self.batch_size)
             at += len(here)
 
     def epoch_of(self, row: int) -> int:

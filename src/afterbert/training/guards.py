@@ -46,7 +46,7 @@ def is_spike(loss: float, recent: Sequence[float]) -> bool:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class StepVerdict:
     """What to do with a step, and what is said about it where it is out of the ordinary."""
 
     do: Literal["update", "skip", "rewind"]
@@ -62,7 +62,7 @@ def judge(
     folder: Path,
     *,
     processes: Processes,
-) -> Verdict:
+) -> StepVerdict:
     """What the figures of a step lead to, in all processes alike; counts it in `progress`. A NaN or infinity never
     leads to an update.
 
@@ -72,12 +72,12 @@ def judge(
     loss, step = found.gradient.total, progress.step + 1
     if found.gradient.is_finite:
         if not is_spike(loss, progress.recent_losses):
-            return Verdict("update")
+            return StepVerdict("update")
         progress.spikes += 1
         if training.spikes == "warn":
-            return Verdict("update", f"step {step}: the loss jumped to {loss:.4g}; trained on")
+            return StepVerdict("update", f"step {step}: the loss jumped to {loss:.4g}; trained on")
         progress.recent_losses.append(loss)  # so that a new level is not left out for ever
-        return Verdict("skip", f"step {step}: the loss jumped to {loss:.4g}; left out")
+        return StepVerdict("skip", f"step {step}: the loss jumped to {loss:.4g}; left out")
     progress.non_finite += 1
     part = first_bad_part(found.gradient.losses)
     what = (
@@ -87,7 +87,7 @@ def judge(
     ) + _where(found, processes)
     limit = training.non_finite_limit
     if training.non_finite != "stop" and progress.non_finite <= limit:
-        return Verdict(training.non_finite, f"step {step}: {what}; {training.non_finite}", "non_finite")
+        return StepVerdict(training.non_finite, f"step {step}: {what}; {training.non_finite}", "non_finite")
     folder = folder / f"step-{step:06d}"
     own = folder if processes.size == 1 else folder / f"process-{processes.rank}"
     write_diagnosis(own, found, module, step=step)
@@ -103,7 +103,7 @@ def _where(found: Fitted, processes: Processes) -> str:
     if processes.size == 1:
         return ""
     is_bad = any(not math.isfinite(value) for sums in found.gradient.by_batch for value in sums.values())
-    bad = [str(rank) for rank, is_bad_there in enumerate(processes.each(is_bad)) if is_bad_there]
+    bad = [str(rank) for rank, is_bad_there in enumerate(processes.gathered(is_bad)) if is_bad_there]
     return f" (in process {', '.join(bad)} of {processes.size})" if bad else ""
 
 

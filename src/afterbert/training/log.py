@@ -10,7 +10,7 @@ from afterbert.base.runs import RunFolder, State
 from afterbert.training.observers import Observer
 
 
-class Journal:
+class RunLog:
     """Writes `metrics.jsonl` and `status.json` and calls the observers. Without a run, as in all processes but
     one, it says nothing."""
 

@@ -20,7 +20,7 @@ from afterbert.objectives import ObjectiveModule
 from afterbert.training import run_length as courses
 from afterbert.training.checkpoints import generators, snapshot
 from afterbert.training.checkpoints.checkpoint import Saved, SaveError
-from afterbert.training.checkpoints.checkpointing import Keeper
+from afterbert.training.checkpoints.checkpointing import Checkpointing
 from afterbert.training.clock import Clock
 from afterbert.training.config import Training
 from afterbert.training.distribution.parallel import Parallel
@@ -28,12 +28,12 @@ from afterbert.training.distribution.processes import Processes
 from afterbert.training.feed import Feed
 from afterbert.training.guards import judge
 from afterbert.training.interrupts import Interrupted, Interrupts
-from afterbert.training.log import Journal
+from afterbert.training.log import RunLog
 from afterbert.training.observers import Enough
 from afterbert.training.precision import Precision, choose
-from afterbert.training.prefetch import Ahead
+from afterbert.training.prefetch import Prefetch
 from afterbert.training.progress import Progress
-from afterbert.training.run_length import Course, Timing
+from afterbert.training.run_length import RunLength, Timing
 from afterbert.training.stepper import Fitted, Stepper
 
 Evaluate = Callable[[ObjectiveModule, int], Mapping[str, float]]
@@ -76,8 +76,8 @@ class Loop:
         optimizer: torch.optim.Optimizer,
         feed: Feed,
         training: Training,
-        keeper: Keeper,
-        journal: Journal,
+        checkpointing: Checkpointing,
+        log: RunLog,
         evaluate: Evaluate | None,
         flops_per_step: float | None,
         device: torch.device,
@@ -86,11 +86,11 @@ class Loop:
         interrupts: Interrupts,
     ):
         self.run, self.module, self.optimizer = run, parallel.module, optimizer
-        self.feed, self.training, self.keeper, self.journal = feed, training, keeper, journal
+        self.feed, self.training, self.checkpointing, self.log = feed, training, checkpointing, log
         self.evaluate, self.flops_per_step = evaluate, flops_per_step
         self.device, self.processes, self.interrupts = device, processes, interrupts
         self.parallel = parallel
-        self.course: Course | None = None
+        self.course: RunLength | None = None
         self.figures: Mapping[str, float] | None = None
         self.saved_step: int | None = None
         self.clock = Clock()
@@ -99,9 +99,9 @@ class Loop:
 
     def run_to_end(self, notes: list[str], *, allow_changes: bool) -> Outcome:
         """Begins or resumes, and trains until the budget is spent or a signal comes."""
-        self.processes.led(self._open)
+        self.processes.on_rank_zero(self._open)
         self.module.train()
-        saved, damaged = self.keeper.latest()
+        saved, damaged = self.checkpointing.latest()
         notes = notes + damaged
         if saved is not None and saved.step == 0 and self._forgotten(saved):
             saved = None
@@ -111,16 +111,16 @@ class Loop:
         if self.progress.step == 0 and not self._has_length():
             self._fix_length()
         if self.progress.step > 0 or self._has_length():  # else a signal came first
-            self.course = Course.of(self.processes.led(self._read_course))
+            self.course = RunLength.of(self.processes.on_rank_zero(self._read_course))
             self._train(self.course)
         return self._ended()
 
     def _open(self) -> None:
         self.run.report(state="starting", message="", step=0, total_steps=None)
-        self.keeper.checkpoints.sweep()
+        self.checkpointing.checkpoints.sweep()
 
     def _has_length(self) -> bool:
-        return self.processes.led(self.run.course.exists)
+        return self.processes.on_rank_zero(self.run.course.exists)
 
     def _forgotten(self, saved: Saved) -> bool:
         """Takes back the beginning of a run that has learned nothing yet, where its recipe was mended (or the
@@ -129,24 +129,24 @@ class Loop:
 
         def forget() -> bool:
             learned = any(record["kind"] == "step" for record in self.run.metrics.read())
-            if learned or not self.keeper.is_of_another_run(saved):
+            if learned or not self.checkpointing.is_of_another_run(saved):
                 return False
             self.run.metrics.trim(-1)
             self.run.course.unlink(missing_ok=True)
-            self.keeper.checkpoints.forget(saved)
+            self.checkpointing.checkpoints.forget(saved)
             return True
 
-        return self.processes.led(forget)
+        return self.processes.on_rank_zero(forget)
 
     def _begin(self) -> list[str]:
         """A new run, with a checkpoint of step 0."""
-        if self.processes.led(lambda: bool(self.run.metrics.read())):
+        if self.processes.on_rank_zero(lambda: bool(self.run.metrics.read())):
             raise UserError(
                 f"run folder {self.run.path} has metrics but no checkpoint; restore its checkpoints, "
                 "or delete the folder to start anew"
             )
         generators.seed(self.training.seed, rank=self.processes.rank)
-        chosen = self.processes.led(lambda: asdict(choose(self.training.precision, self.device)))
+        chosen = self.processes.on_rank_zero(lambda: asdict(choose(self.training.precision, self.device)))
         self._set_precision(Precision(**chosen))
         self.progress = Progress(self._asked_micro_batch_size, self._asked_micro_batch_size)
         self.progress.evaluation_due = self.evaluate is not None and (
@@ -157,17 +157,17 @@ class Loop:
 
     def _resume(self, saved: Saved, *, allow_changes: bool) -> list[str]:
         """Puts everything back to where the checkpoint was made."""
-        precision, notes = self.keeper.compare(saved, allow_changes=allow_changes)
+        precision, notes = self.checkpointing.compare(saved, allow_changes=allow_changes)
         self._set_precision(precision)
         if self.training.compile:
             self._compile_as_at_first()
-        self.progress = self.keeper.restore(saved)
+        self.progress = self.checkpointing.restore(saved)
         if self.progress.asked_micro_batch_size != self._asked_micro_batch_size:
             self.progress.micro_batch_size = self._asked_micro_batch_size
             self.progress.asked_micro_batch_size = self._asked_micro_batch_size
         self.clock.resumed(seconds=self.progress.seconds)
         self.saved_step = saved.step
-        self.figures = self.processes.led(lambda: self._trimmed(saved.step))
+        self.figures = self.processes.on_rank_zero(lambda: self._trimmed(saved.step))
         return [*notes, f"resumed from {saved.path.name}"]
 
     def _compile_as_at_first(self) -> None:
@@ -233,7 +233,7 @@ class Loop:
         timing = None
         if courses.needs_timing(self.training):
             timing = Timing(step, evaluation.seconds, checkpoint, self.clock.here)
-        self.processes.led(lambda: self._lay_out(timing))
+        self.processes.on_rank_zero(lambda: self._lay_out(timing))
 
     def _lay_out(self, timing: Timing | None) -> None:
         rates = courses.rates_of(self.feed, flops_per_step=self.flops_per_step, timing=timing)
@@ -257,12 +257,12 @@ class Loop:
                 durations.append(lap.seconds)
         with self.clock.apart() as checkpoint:
             if not self._must_stop():
-                self.keeper.rehearse(self.progress, self.precision)
-        first, _ = self.keeper.latest()
+                self.checkpointing.rehearse(self.progress, self.precision)
+        first, _ = self.checkpointing.latest()
         assert first is not None
         assert first.step == 0
         fits = self.progress.micro_batch_size
-        self.progress = self.keeper.restore(first)
+        self.progress = self.checkpointing.restore(first)
         self.progress.micro_batch_size = fits
         return courses.seconds_per_step(durations), checkpoint.seconds
 
@@ -274,7 +274,7 @@ class Loop:
         """The course of this run, plain; where changes are allowed and the budget did, laid out anew from the
         same rates.
         """
-        course = Course.load(self.run.course)
+        course = RunLength.load(self.run.course)
         if course.budget != self.training.budget:
             course = courses.lay_out(self.training, course.rates)
             course.save(self.run.course)
@@ -282,13 +282,13 @@ class Loop:
 
     # The loop
 
-    def _train(self, course: Course) -> None:
+    def _train(self, course: RunLength) -> None:
         """Steps until the course is run or a signal comes; then a checkpoint."""
         evaluate_every = course.every(self.training.evaluate_every)
         saves = self.training.checkpoint_every
         save_every = None if saves.unit == "seconds" else course.every(saves)
         self._status("training")
-        self.journal.started(step=self.progress.step, total_steps=course.total_steps)
+        self.log.started(step=self.progress.step, total_steps=course.total_steps)
         self._evaluate_if_due()
         self.clock.trains(tokens=self.progress.tokens)
         with closing(self._ahead()) as ahead:
@@ -315,7 +315,7 @@ class Loop:
             )
         self._save()
 
-    def _unfinished(self, course: Course) -> bool:
+    def _unfinished(self, course: RunLength) -> bool:
         if self.progress.enough:
             return False
         return self.progress.step < course.total_steps or self.progress.evaluation_due
@@ -327,10 +327,10 @@ class Loop:
         """The signal that any process received."""
         return round(self.processes.most(self.interrupts.signum or 0)) or None
 
-    def _ahead(self) -> Ahead:
-        return Ahead(self.feed, workers=self.training.workers, processes=self.processes)
+    def _ahead(self) -> Prefetch:
+        return Prefetch(self.feed, workers=self.training.workers, processes=self.processes)
 
-    def _step(self, ahead: Ahead, course: Course) -> None:
+    def _step(self, ahead: Prefetch, course: RunLength) -> None:
         """One step of the run: an update, or none when the rules say so."""
         carried = snapshot.carried(self.module)
         found = self._gradient(ahead, step=self.progress.data_step)
@@ -354,7 +354,7 @@ class Loop:
         if self.progress.step % self.training.log_every == 0 or self.progress.step == course.total_steps:
             self._log(found.gradient.norm, course)
 
-    def _gradient(self, ahead: Ahead, *, step: int) -> Fitted:
+    def _gradient(self, ahead: Prefetch, *, step: int) -> Fitted:
         """From the data of `step`."""
         before = self.progress.micro_batch_size
         found = self.stepper.gradient(ahead.batches(step, before), data_step=step, micro_batch_size=before)
@@ -371,15 +371,15 @@ class Loop:
     def _rewind(self) -> None:
         """Back to the newest checkpoint, and past the data that led here from it."""
         bad = self.progress
-        saved, damaged = self.keeper.latest()
+        saved, damaged = self.checkpointing.latest()
         assert saved is not None
         self.optimizer.zero_grad(set_to_none=True)
-        self.progress = self.keeper.restore(saved)
+        self.progress = self.checkpointing.restore(saved)
         self.progress.batches_passed_over = bad.data_step + 1 - saved.step
         self.progress.non_finite, self.progress.micro_batch_size = bad.non_finite, bad.micro_batch_size
         self.progress.evaluation_due = False  # it was made before any step from here
         self.saved_step = saved.step
-        self.processes.led(lambda: self.run.metrics.trim(saved.step))
+        self.processes.on_rank_zero(lambda: self.run.metrics.trim(saved.step))
         self.clock.trains(tokens=self.progress.tokens)
         for text in damaged:
             self._note(text)
@@ -392,17 +392,17 @@ class Loop:
 
     def _status(self, state: State) -> None:
         total = self.course.total_steps if self.course else None
-        self.journal.status(state, step=self.progress.step, total_steps=total)
+        self.log.status(state, step=self.progress.step, total_steps=total)
 
     def _note(self, text: str, *, kind: str = "note", step: int | None = None, **facts: float) -> None:
-        self.journal.note(text, kind=kind, step=self.progress.step if step is None else step, **facts)
+        self.log.note(text, kind=kind, step=self.progress.step if step is None else step, **facts)
 
-    def _log(self, norm: float, course: Course) -> None:
+    def _log(self, norm: float, course: RunLength) -> None:
         loss, parts = self.progress.take_means()
         if loss is None:  # all left out
             return
         factor = self.training.schedule(self.progress.step - 1, course.total_steps)
-        self.journal.step(
+        self.log.step(
             {
                 "kind": "step",
                 "step": self.progress.step,
@@ -436,10 +436,10 @@ class Loop:
         step, enough = self.progress.step, ""
         record = {"kind": "evaluation", "step": step, "figures": figures, "seconds": lap.seconds}
         try:
-            self.journal.evaluation(record)
+            self.log.evaluation(record)
         except Enough as why:
             enough = str(why)
-        self.progress.enough = next(filter(None, self.processes.each(enough)), "")
+        self.progress.enough = next(filter(None, self.processes.gathered(enough)), "")
         if self.progress.enough:
             self._note(f"stopped early: {self.progress.enough}")
 
@@ -455,14 +455,14 @@ class Loop:
             return
         self._status("saving")
         self.progress.seconds = self.clock.total
-        self.processes.led(self.run.metrics.sync)
+        self.processes.on_rank_zero(self.run.metrics.sync)
         with self.clock.saves():
             try:
-                saved = self.keeper.save(self.progress, self.precision)
+                saved = self.checkpointing.save(self.progress, self.precision)
             except SaveError as error:
                 if self.training.on_disk_full == "stop":
                     raise
                 self._note(f"no checkpoint at step {self.progress.step}: {error}", kind="save_failed")
             else:
                 self.saved_step = saved.step
-                self.journal.checkpoint(step=saved.step, path=saved.path)
+                self.log.checkpoint(step=saved.step, path=saved.path)

@@ -9,7 +9,7 @@ from afterbert.training.distribution.processes import Processes
 from afterbert.training.feed import Feed
 
 
-class Ahead:
+class Prefetch:
     """What this process reads of each step. Steps in order cost no waiting; another step, or another size, is
     begun anew. Close it to end the threads.
     """

@@ -62,7 +62,7 @@ class Rates:
 
 
 @dataclass(frozen=True)
-class Course:
+class RunLength:
     """The length of a run: `total_steps` for the budget it was begun with, and the rates that led to it."""
 
     budget: Budget
@@ -84,12 +84,12 @@ class Course:
         write_atomically(path, json.dumps(asdict(self), indent=1) + "\n", sync=True)
 
     @classmethod
-    def of(cls, plain: Mapping[str, Any]) -> Course:
+    def of(cls, plain: Mapping[str, Any]) -> RunLength:
         """From what `asdict` made of one."""
         return cls(Budget(**plain["budget"]), plain["total_steps"], Rates(**plain["rates"]))
 
     @classmethod
-    def load(cls, path: Path) -> Course:
+    def load(cls, path: Path) -> RunLength:
         """Raises UserError when the file is missing or damaged: the length of a run cannot be found out
         again.
         """
@@ -137,7 +137,7 @@ def rates_of(feed: Feed, *, flops_per_step: float | None, timing: Timing | None)
     return Rates(float(np.mean(tokens)), steps_per_epoch, flops_per_step, timing.step if timing else None)
 
 
-def lay_out(training: Training, rates: Rates, timing: Timing | None = None) -> Course:
+def lay_out(training: Training, rates: Rates, timing: Timing | None = None) -> RunLength:
     """The course for this budget: at least one step, never more than the budget except to end an epoch's last
     batch.
 
@@ -149,12 +149,12 @@ def lay_out(training: Training, rates: Rates, timing: Timing | None = None) -> C
     if budget.unit == "seconds" and timing is not None:
         steps = _steps_in(budget.amount, training, rates, timing)
     rounded = math.ceil(steps - 1e-9) if budget.unit == "epochs" else int(steps + 1e-9)
-    course = Course(budget, max(1, rounded), rates)
+    course = RunLength(budget, max(1, rounded), rates)
     course.every(training.evaluate_every)
     return course
 
 
-def said_of_short(course: Course, timing: Timing) -> str | None:
+def said_of_short(course: RunLength, timing: Timing) -> str | None:
     """What to tell the user where less than half of a time is left for training; None elsewhere."""
     budget = course.budget
     share = course.total_steps * timing.step / budget.amount

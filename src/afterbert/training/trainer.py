@@ -15,14 +15,14 @@ from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
 from afterbert.objectives import ObjectiveModule
 from afterbert.training.checkpoints.checkpoint import Checkpoints
-from afterbert.training.checkpoints.checkpointing import Keeper
-from afterbert.training.checkpoints.identity import Identity
+from afterbert.training.checkpoints.checkpointing import Checkpointing
+from afterbert.training.checkpoints.identity import RunIdentity
 from afterbert.training.config import Training
 from afterbert.training.distribution.parallel import Parallel, Replicas, Single
-from afterbert.training.distribution.processes import Alone, Processes, ProcessLost
+from afterbert.training.distribution.processes import Processes, ProcessLost, SingleProcess
 from afterbert.training.feed import Feed
 from afterbert.training.interrupts import Interrupts
-from afterbert.training.log import Journal
+from afterbert.training.log import RunLog
 from afterbert.training.loop import Evaluate, Loop, Outcome
 from afterbert.training.observers import Observer
 
@@ -33,7 +33,7 @@ def train(
     feed: Feed,
     training: Training,
     *,
-    identity: Identity,
+    identity: RunIdentity,
     evaluate: Evaluate | None = None,
     observers: Sequence[Observer] = (),
     flops_per_step: float | None = None,
@@ -58,14 +58,14 @@ def train(
     Raises UserError (among them Diverged and SaveError) for what the user can mend; the status then says
     "failed".
     """
-    device, processes = torch.device(device), processes or Alone()
+    device, processes = torch.device(device), processes or SingleProcess()
     if processes.size > training.batch_size:
         raise UserError(
             f"batch_size {training.batch_size} is less than one row for each of {processes.size} processes; "
             "start fewer, or take a larger batch"
         )
     with ExitStack() as stack:
-        note = processes.led(lambda: stack.enter_context(run.locked()))
+        note = processes.on_rank_zero(lambda: stack.enter_context(run.locked()))
         interrupts = stack.enter_context(Interrupts())
         stack.enter_context(_repeatable(device, training))
         if training.compile:
@@ -79,7 +79,7 @@ def train(
             optimizer=optimizer,
             feed=feed,
             training=training,
-            keeper=Keeper(
+            checkpointing=Checkpointing(
                 checkpoints,
                 module,
                 optimizer,
@@ -89,7 +89,7 @@ def train(
                 device=device,
                 processes=processes,
             ),
-            journal=Journal(run if processes.leads else None, observers),
+            log=RunLog(run if processes.leads else None, observers),
             evaluate=evaluate,
             flops_per_step=flops_per_step,
             device=device,

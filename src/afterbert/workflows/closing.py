@@ -20,7 +20,7 @@ from afterbert.base.vocabulary import Vocabulary
 from afterbert.downstream.example import Example
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.find_task import find_task
-from afterbert.downstream.tasks.minimal_pairs import MinimalPairs as PairsTask
+from afterbert.downstream.tasks.minimal_pairs import MinimalPairs
 from afterbert.downstream.tasks.pair_classification import PairClassification
 from afterbert.downstream.tasks.regression import Regression
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification
@@ -30,7 +30,7 @@ from afterbert.models.decoder import Decoder
 from afterbert.probes.broken_sentences import BrokenSentences
 from afterbert.probes.figure import Figure
 from afterbert.probes.frozen_features import FrozenFeatures, FrozenModel
-from afterbert.probes.minimal_pairs import MinimalPairs, short_enough
+from afterbert.probes.minimal_pairs import MinimalPairsProbe, short_enough
 from afterbert.probes.pieces import piece_texts
 from afterbert.probes.reader import predict
 from afterbert.probes.readings import Frame, reading_of
@@ -114,7 +114,7 @@ def broken_figures(
         lambda arrays: predict(
             backbone, lm_head, arrays, reads_left_to_right=isinstance(architecture, Decoder)
         ),
-        MinimalPairs(reading=reading),
+        MinimalPairsProbe(reading=reading),
         split,
         store.split("train"),
         vocabulary,
@@ -142,7 +142,7 @@ def pair_figures(
         rows, pairs = tuple(rows[number] for number in kept), [pairs[number] for number in kept]
         if not pairs:
             continue
-        found = MinimalPairs(reading=reading_of(architecture))(
+        found = MinimalPairsProbe(reading=reading_of(architecture))(
             lambda arrays: predict(
                 backbone, lm_head, arrays, reads_left_to_right=isinstance(architecture, Decoder)
             ),
@@ -150,7 +150,7 @@ def pair_figures(
             pairs,
             device=device,
         )
-        shorter = PairsTask().baseline((), rows).predictions
+        shorter = MinimalPairs().baseline((), rows).predictions
         beside = {"chance": 0.5, "the shorter one": shorter.count(0) / len(shorter)}
         name = data.name if len(data.splits) == 1 else f"{data.name} {split}"
         figures.append(Figure(f"pairs of {name}", found.accuracy, beside, len(rows)))

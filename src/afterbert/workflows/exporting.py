@@ -18,7 +18,7 @@ from afterbert.interop.own import Own
 from afterbert.models import Architecture
 from afterbert.nn.heads import Pooler
 from afterbert.objectives.heads.detection import DetectionHead
-from afterbert.text.tokenizers.pretrained import Pretrained
+from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 from afterbert.workflows.pretraining import newest_checkpoint
 
 
@@ -80,7 +80,7 @@ def _of_folder(source: Path) -> Exportable:
     if imported.tokenizer is None:
         raise UserError(f"{source} has no tokenizer.json, so its pieces are unknown; add it to the folder")
     backbone, lm_head = imported.build()
-    vocabulary = Pretrained(name=str(imported.tokenizer)).make().vocabulary
+    vocabulary = PretrainedTokenizer(name=str(imported.tokenizer)).make().vocabulary
     heads = heads_of(imported)
     return Exportable(
         imported.architecture,

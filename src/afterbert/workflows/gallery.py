@@ -27,7 +27,7 @@ from afterbert.text.planes import Plane
 from afterbert.text.sources.txt import Txt
 from afterbert.text.token_store.prepare import PLANES, prepare
 from afterbert.text.token_store.store import Split, Store
-from afterbert.text.tokenizers.pretrained import Pretrained
+from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 
 _MOST_VIEWS = 64  # looked at for a row of each kind of visibility
 
@@ -53,7 +53,7 @@ def store_of_text(text: str, tokenizer: Path, planes: Sequence[Plane] = ()) -> I
         yield prepare(
             [Txt(path=str(file), documents="file")],
             Path(scratch, "store"),
-            tokenizer=Pretrained(name=str(tokenizer)),
+            tokenizer=PretrainedTokenizer(name=str(tokenizer)),
             policy=Policy(),
             planes=(*PLANES, *planes),
             processes=1,

@@ -42,9 +42,9 @@ from afterbert.recipes.recipe import Recipe, Resolved, resolve
 from afterbert.text.token_store.mixture import open_store
 from afterbert.text.token_store.store import Split, Store
 from afterbert.training.checkpoints.checkpoint import Checkpoints
-from afterbert.training.checkpoints.identity import Identity
+from afterbert.training.checkpoints.identity import RunIdentity
 from afterbert.training.checkpoints.snapshot import restore_weights, whole_weights
-from afterbert.training.distribution.processes import Alone, Processes
+from afterbert.training.distribution.processes import Processes, SingleProcess
 from afterbert.training.feed import Feed
 from afterbert.training.observers import Observer
 from afterbert.training.trainer import Outcome, train
@@ -54,7 +54,7 @@ from afterbert.workflows.model_card import model_card
 
 
 @dataclass(frozen=True)
-class Pretrained:
+class PretrainingResult:
     """What a run came to. evaluation: the closing figures; None when it was stopped before its end."""
 
     run: RunFolder
@@ -74,7 +74,7 @@ def pretrain(
     allow_changes: bool = False,
     processes: Processes | None = None,
     closing: Closing | None = None,
-) -> Pretrained:
+) -> PretrainingResult:
     """Trains, or goes on training, the recipe on the store, in the run folder. Several processes call it alike;
     process 0 writes what it comes to.
 
@@ -82,7 +82,7 @@ def pretrain(
     closing figures, besides the text itself; a run that is gone on with remembers its own. Raises UserError for
     whatever the user can mend, before the first step.
     """
-    recipe, processes = resolved.recipe, processes or Alone()
+    recipe, processes = resolved.recipe, processes or SingleProcess()
     closing = (closing or Closing()).kept_in(run, writes=processes.leads)
     closing.read()
     store = told_languages(recipe, store)
@@ -106,7 +106,7 @@ def pretrain(
         module,
         feed,
         recipe.training,
-        identity=Identity(to_plain(recipe), store.fingerprint, store.tokenizer.digest),
+        identity=RunIdentity(to_plain(recipe), store.fingerprint, store.tokenizer.digest),
         evaluate=lambda trained, _: evaluate_held_out(trained, recipe, store, device=device),
         observers=observers,
         flops_per_step=flops_per_step(recipe, store),
@@ -121,7 +121,7 @@ def pretrain(
         restore_weights(module, state)
     if outcome.state == "finished" and processes.leads:
         evaluation = finish(run, module, recipe, store, closing=closing, device=device)
-    return Pretrained(run, outcome, module, evaluation)
+    return PretrainingResult(run, outcome, module, evaluation)
 
 
 def _check_shards(recipe: Recipe) -> None:

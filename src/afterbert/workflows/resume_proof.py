@@ -58,7 +58,7 @@ class Struck:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ResumeVerdict:
     """What the proof came to. difference: None where every bit agrees; causes: what may have led to it."""
 
     struck: Sequence[Struck]
@@ -114,7 +114,7 @@ class Proof:
     say: Say = lambda text: None
     command: Sequence[str] = field(default=(sys.executable, "-m", "afterbert"))
 
-    def __call__(self, plan: Sequence[Interruption]) -> Verdict:
+    def __call__(self, plan: Sequence[Interruption]) -> ResumeVerdict:
         """Raises UserError when the uninterrupted run does not come to its end."""
         self.say("the uninterrupted run")
         whole = self._to_the_end("whole")
@@ -124,7 +124,7 @@ class Proof:
         broken = self._to_the_end("broken")
         difference = first_difference(expected, Evidence.of(broken))
         causes = self._causes(difference, expected, broken, struck) if difference else []
-        return Verdict(struck, expected, difference, causes)
+        return ResumeVerdict(struck, expected, difference, causes)
 
     def _to_the_end(self, name: str) -> RunFolder:
         with self._child(name) as child:

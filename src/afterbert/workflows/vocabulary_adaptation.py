@@ -30,7 +30,7 @@ from afterbert.text.reading import read
 from afterbert.text.sources import Source
 from afterbert.text.token_store.prepare import prepare
 from afterbert.text.tokenizers import TokenizerRecipe
-from afterbert.text.tokenizers.pretrained import Pretrained
+from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 from afterbert.workflows.exporting import heads_of
 
 How = Literal["extend", "train", "trim"]
@@ -74,7 +74,7 @@ def adapt(
     old = import_folder(model)
     if old.tokenizer is None:
         raise UserError(f"{model} has no tokenizer.json, so its pieces are unknown; add it to the folder")
-    tokenizer = Pretrained(name=str(old.tokenizer)).make()
+    tokenizer = PretrainedTokenizer(name=str(old.tokenizer)).make()
     texts = _texts(sources)
     learned, measured = _divided(texts) if how != "trim" else (texts, texts)
     change = _change(tokenizer, learned, how, pieces, units, recipe)
@@ -156,7 +156,7 @@ def _warm_up(
     task = resolve(_TASKS[name_of(new.architecture)]).recipe
     with tempfile.TemporaryDirectory() as scratch:
         tokenizer.save(Path(scratch, "tokenizer"))
-        recipe = Pretrained(name=str(Path(scratch, "tokenizer")))
+        recipe = PretrainedTokenizer(name=str(Path(scratch, "tokenizer")))
         store = prepare(sources, Path(scratch, "store"), tokenizer=recipe, policy=Policy(), processes=1)
         split, vocabulary = store.split("train"), store.vocabulary
         module = task.objective.build(new.architecture, vocabulary)

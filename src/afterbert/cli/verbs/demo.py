@@ -29,7 +29,7 @@ def demo(
     from dataclasses import replace
 
     from afterbert.base.budget import Budget
-    from afterbert.cli.pipeline import Request, resolve, store_for, train_and_report
+    from afterbert.cli.pipeline import PretrainRequest, resolve, store_for, train_and_report
     from afterbert.cli.terminal import console
     from afterbert.cli.tour import print_next_steps, print_samples
     from afterbert.text.sources.python_docs import PythonDocs
@@ -46,7 +46,7 @@ def demo(
         *settings_only(context),
     ]
     resolved = resolve("laptop", overrides=overrides)
-    request = Request(out=out, sources=(PythonDocs(),))
+    request = PretrainRequest(out=out, sources=(PythonDocs(),))
     store = store_for(request, resolved.recipe.tokenizer)
     run = run_folder_for(out, resolved, store)
     result = train_and_report(run, resolved, store)

@@ -153,7 +153,7 @@ def finetune(
 
     `afterbert finetune -m MODEL -t reviews:reviews.csv --columns text=review,label=3 --from-scratch`
     """
-    from afterbert.cli.finetuning import Request, fine_tune
+    from afterbert.cli.finetuning import FinetuneRequest, fine_tune
     from afterbert.cli.options import settings_only
 
     given = {
@@ -172,7 +172,7 @@ def finetune(
         "mixing": mixing,
     }
     named = [(name, value) for name, value in given.items() if value is not None]
-    request = Request(
+    request = FinetuneRequest(
         model=model,
         tasks=tuple(task),
         out=out,

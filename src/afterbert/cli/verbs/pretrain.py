@@ -71,18 +71,18 @@ def pretrain(
 
     `afterbert pretrain stores/en stores/is --mixing exponent --mixing.exponent 0.7`
     """
-    from afterbert.cli.pipeline import Request, run_pretraining
+    from afterbert.cli.pipeline import PretrainRequest, run_pretraining
     from afterbert.cli.together import together
     from afterbert.workflows.closing import Closing
 
-    def request() -> Request:
+    def request() -> PretrainRequest:
         plain, overrides = split_arguments([*(texts or ()), *context.args], own_options(context))
         overrides += [("training.budget", budget)] if budget else []
         overrides += [("training.seed", str(seed))] if seed is not None else []
         laws = [("mixing", mixing)] if mixing else []
         laws += [(key, value) for key, value in overrides if key.startswith("mixing.")]
         overrides = [(key, value) for key, value in overrides if not key.startswith("mixing.")]
-        return Request(
+        return PretrainRequest(
             texts=tuple(plain),
             mixing=tuple(laws),
             recipe=recipe,

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from afterbert.downstream.example import Example
 from afterbert.downstream.tasks import Task
-from afterbert.downstream.zero_shot.text_generation import Author
+from afterbert.downstream.zero_shot.text_generation import TextGenerator
 
 
 class Cue(ABC):
@@ -24,7 +24,13 @@ class Cue(ABC):
 
     @abstractmethod
     def answers(
-        self, author: Author, task: Task, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
+        self,
+        generator: TextGenerator,
+        task: Task,
+        rows: Sequence[Example],
+        shots: Sequence[Example],
+        *,
+        cued: bool,
     ) -> list[Any]:
         """A prediction for each row, in the terms of the task's labels. cued: False for the control."""
 

@@ -21,11 +21,11 @@ from afterbert.downstream.tasks import Task, labels_of
 from afterbert.downstream.tasks.pair_classification import PairClassification
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification
 from afterbert.downstream.zero_shot.likelihood import log_chances
-from afterbert.downstream.zero_shot.text_generation import Author
+from afterbert.downstream.zero_shot.text_generation import TextGenerator
 
 
 @dataclass(frozen=True)
-class Candidates(Cue):
+class CandidatesCue(Cue):
     """cue: between text and answer. words: one for each class, in the order of the labels; left out: the labels."""
 
     tasks: ClassVar[tuple[type[Task], ...]] = (SentenceClassification, PairClassification)
@@ -36,7 +36,13 @@ class Candidates(Cue):
     num_shots: Annotated[int, Field(ge=0)] = 0
 
     def answers(
-        self, author: Author, task: Task, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
+        self,
+        generator: TextGenerator,
+        task: Task,
+        rows: Sequence[Example],
+        shots: Sequence[Example],
+        *,
+        cued: bool,
     ) -> list[Any]:
         labels = labels_of(task)
         if self.words and len(self.words) != len(labels):
@@ -50,9 +56,9 @@ class Candidates(Cue):
         cue = self.cue if cued else ""
         lead = "".join(f"{_text(shot)}{cue}{word_of[shot.label]}\n\n" for shot in shots) if cued else ""
         pairs = [(f"{lead}{_text(row)}{cue}", word) for row in rows for word in words]
-        scores = log_chances(author, pairs).reshape(len(rows), len(words))
+        scores = log_chances(generator, pairs).reshape(len(rows), len(words))
         if self.calibrated:
-            scores = scores - log_chances(author, [(lead + cue, word) for word in words])
+            scores = scores - log_chances(generator, [(lead + cue, word) for word in words])
         return [labels[int(best)] for best in np.argmax(scores, axis=1)]
 
 

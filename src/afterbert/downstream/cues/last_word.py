@@ -21,7 +21,7 @@ from afterbert.downstream.posing.generation import Generation
 from afterbert.downstream.tasks import Task
 from afterbert.downstream.tasks.text_to_text import TextToText
 from afterbert.downstream.zero_shot.likelihood import log_chances
-from afterbert.downstream.zero_shot.text_generation import Author
+from afterbert.downstream.zero_shot.text_generation import TextGenerator
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,13 @@ class LastWord(Cue):
     num_shots: Annotated[int, Field(ge=0, le=0)] = 0
 
     def answers(
-        self, author: Author, task: Task, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
+        self,
+        generator: TextGenerator,
+        task: Task,
+        rows: Sequence[Example],
+        shots: Sequence[Example],
+        *,
+        cued: bool,
     ) -> list[Any]:
         from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS  # takes two seconds
 
@@ -45,14 +51,14 @@ class LastWord(Cue):
         if not cued:
             prompts = [" ".join(prompt.split()[-self.num_words :]) for prompt in prompts]
         ways = [Generation(), *(Generation("sample", top_k=20, seed=seed) for seed in range(self.num_draws))]
-        written = [author.write(prompts, way, longest=6, cuts_prompts=True) for way in ways]
+        written = [generator.write(prompts, way, longest=6, cuts_prompts=True) for way in ways]
         found = []
         for prompt, texts in zip(prompts, zip(*written)):
             words = list(dict.fromkeys(word for text in texts if (word := _first_word(text))))
             kept = [
                 word for word in words if not self.filters or word.lower() not in ENGLISH_STOP_WORDS
             ] or words
-            chances = log_chances(author, [(prompt, f" {word}") for word in kept]) if kept else np.zeros(1)
+            chances = log_chances(generator, [(prompt, f" {word}") for word in kept]) if kept else np.zeros(1)
             found.append(kept[int(np.argmax(chances))] if kept else "")
         return found
 

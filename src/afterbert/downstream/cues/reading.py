@@ -17,7 +17,7 @@ from afterbert.downstream.example import Example
 from afterbert.downstream.posing.generation import Generation
 from afterbert.downstream.tasks import Task
 from afterbert.downstream.tasks.question_answering import QuestionAnswering
-from afterbert.downstream.zero_shot.text_generation import Author
+from afterbert.downstream.zero_shot.text_generation import TextGenerator
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,13 @@ class Reading(Cue):
     num_shots: Annotated[int, Field(ge=0)] = 3
 
     def answers(
-        self, author: Author, task: Task, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
+        self,
+        generator: TextGenerator,
+        task: Task,
+        rows: Sequence[Example],
+        shots: Sequence[Example],
+        *,
+        cued: bool,
     ) -> list[Any]:
         answered = [shot for shot in shots if shot.label]
         lead = "".join(f"{self.question} {s.texts[0]}\n{self.answer} {s.label[0].text}\n" for s in answered)
@@ -43,5 +49,7 @@ class Reading(Cue):
             context = f"{row.texts[1]}\n" if self.has_context else ""
             asked = f"{lead}{self.question} {row.texts[0]}\n{self.answer}" if cued else f"{row.texts[0]}\n"
             prompts.append(context + asked)
-        texts = author.write(prompts, self.generation, longest=self.longest, stop=("\n",), cuts_prompts=True)
+        texts = generator.write(
+            prompts, self.generation, longest=self.longest, stop=("\n",), cuts_prompts=True
+        )
         return [sentences(text, 1).rstrip(".") for text in texts]

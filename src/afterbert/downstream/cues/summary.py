@@ -17,7 +17,7 @@ from afterbert.downstream.example import Example
 from afterbert.downstream.posing.generation import Generation
 from afterbert.downstream.tasks import Task
 from afterbert.downstream.tasks.text_to_text import TextToText
-from afterbert.downstream.zero_shot.text_generation import Author
+from afterbert.downstream.zero_shot.text_generation import TextGenerator
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,13 @@ class Summary(Cue):
     num_shots: Annotated[int, Field(ge=0)] = 0
 
     def answers(
-        self, author: Author, task: Task, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
+        self,
+        generator: TextGenerator,
+        task: Task,
+        rows: Sequence[Example],
+        shots: Sequence[Example],
+        *,
+        cued: bool,
     ) -> list[Any]:
         cue = self.cue if cued else ""
         lead = (
@@ -42,5 +48,5 @@ class Summary(Cue):
             else ""
         )
         prompts = [f"{lead}{row.texts[0]}{cue}" for row in rows]
-        texts = author.write(prompts, self.generation, longest=self.longest, cuts_prompts=True)
+        texts = generator.write(prompts, self.generation, longest=self.longest, cuts_prompts=True)
         return [sentences(text, self.num_sentences) for text in texts]

@@ -16,7 +16,7 @@ from afterbert.downstream.example import Example
 from afterbert.downstream.posing.generation import Generation
 from afterbert.downstream.tasks import Task
 from afterbert.downstream.tasks.text_to_text import TextToText
-from afterbert.downstream.zero_shot.text_generation import Author
+from afterbert.downstream.zero_shot.text_generation import TextGenerator
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,16 @@ class Translation(Cue):
     num_shots: Annotated[int, Field(ge=0)] = 5
 
     def answers(
-        self, author: Author, task: Task, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
+        self,
+        generator: TextGenerator,
+        task: Task,
+        rows: Sequence[Example],
+        shots: Sequence[Example],
+        *,
+        cued: bool,
     ) -> list[Any]:
         lead = "".join(f"{s.texts[0]}{self.between} {task.target_text(s.label)}\n" for s in shots)
         prompts = [f"{lead}{row.texts[0]}{self.between}" if cued else row.texts[0] for row in rows]
         stop = ("\n",) if cued else ()
-        texts = author.write(prompts, self.generation, longest=self.longest, stop=stop, cuts_prompts=True)
+        texts = generator.write(prompts, self.generation, longest=self.longest, stop=stop, cuts_prompts=True)
         return [sentences(text, 1) for text in texts]

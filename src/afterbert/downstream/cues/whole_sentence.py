@@ -20,7 +20,7 @@ from afterbert.downstream.example import Example
 from afterbert.downstream.tasks import Task
 from afterbert.downstream.tasks.multiple_choice import MultipleChoice
 from afterbert.downstream.zero_shot.likelihood import log_chances
-from afterbert.downstream.zero_shot.text_generation import Author
+from afterbert.downstream.zero_shot.text_generation import TextGenerator
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,17 @@ class WholeSentence(Cue):
     num_shots: Annotated[int, Field(ge=0, le=0)] = 0
 
     def answers(
-        self, author: Author, task: Task, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
+        self,
+        generator: TextGenerator,
+        task: Task,
+        rows: Sequence[Example],
+        shots: Sequence[Example],
+        *,
+        cued: bool,
     ) -> list[Any]:
         owners = [number for number, row in enumerate(rows) for _ in row.texts[1:]]
         pairs = [self._pair(row.texts[0], choice, cued) for row in rows for choice in row.texts[1:]]
-        scores, owner = log_chances(author, pairs), np.array(owners)
+        scores, owner = log_chances(generator, pairs), np.array(owners)
         return [int(np.argmax(scores[owner == number])) for number in range(len(rows))]
 
     def _pair(self, prompt: str, choice: str, cued: bool) -> tuple[str, str]:

@@ -13,10 +13,10 @@ from typing import Any
 from afterbert.base.config import to_plain
 from afterbert.base.noise import Noise
 from afterbert.base.runs import write_atomically
-from afterbert.downstream.example import Answer, Example
+from afterbert.downstream.example import AnswerSpan, Example
 from afterbert.downstream.figures.statistics import Interval, Spread, interval, over_seeds, paired_interval
 from afterbert.downstream.reading.data import TaskData
-from afterbert.training.checkpoints.identity import Identity
+from afterbert.training.checkpoints.identity import RunIdentity
 
 #: Task -> split -> one prediction for each readable row.
 Predictions = Mapping[str, Mapping[str, Sequence[Any]]]
@@ -114,7 +114,7 @@ def write_predictions(
     found: Predictions,
     examples: Mapping[str, Mapping[str, Sequence[Example]]],
     *,
-    identity: Identity,
+    identity: RunIdentity,
 ) -> None:
     """`predictions/TASK.SPLIT.jsonl`, one line a row with key, prediction and label; and what they were made
     from, written last."""
@@ -136,7 +136,7 @@ def write_split(path: Path, predictions: Sequence[Any], examples: Sequence[Examp
     write_atomically(path, "\n".join(lines) + "\n")
 
 
-def read_predictions(folder: Path, tasks: Sequence[TaskData], *, identity: Identity) -> Predictions | None:
+def read_predictions(folder: Path, tasks: Sequence[TaskData], *, identity: RunIdentity) -> Predictions | None:
     """What a finished seed predicted; None where it has not finished. Raises UserError where it was made from
     something else."""
     made_from = folder / "predictions" / "identity.json"
@@ -163,7 +163,7 @@ def remove(path: Path) -> None:
 
 
 def _plain(label: Any) -> Any:
-    if isinstance(label, Answer):
+    if isinstance(label, AnswerSpan):
         return {"text": label.text, "answer_start": label.start}
     if isinstance(label, tuple):
         return [_plain(one) for one in label]

@@ -22,23 +22,23 @@ from afterbert.downstream.finetuning.objective import TaskModule, outputs
 from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.finetuning.unlabelled import Unlabelled
 from afterbert.downstream.heads import Head
-from afterbert.downstream.heads.candidates import Candidates
+from afterbert.downstream.heads.candidates import CandidatesHead
 from afterbert.downstream.heads.pooled import Pooled
 from afterbert.downstream.heads.span import Span
 from afterbert.downstream.heads.text import Text
 from afterbert.downstream.heads.token import Token
 from afterbert.downstream.posing.backbone import Model, summary_of
-from afterbert.downstream.posing.formatting import Codec
+from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.posing.prepared import Prepared
 from afterbert.downstream.reading.data import TaskData
 from afterbert.downstream.tasks import Task, labels_of
-from afterbert.training.checkpoints.identity import Identity
+from afterbert.training.checkpoints.identity import RunIdentity
 
 _HEADS: Mapping[str, Head] = {
     "pooled": Pooled(),
     "score": Pooled(),
-    "ranking": Candidates(),
-    "choice": Candidates(),
+    "ranking": CandidatesHead(),
+    "choice": CandidatesHead(),
     "token": Token(),
     "span": Span(),
     "text": Text(),
@@ -65,7 +65,7 @@ class Bench:
         names = [*(task.name for task in tasks), *(text.name for text in texts)]
         if len(set(names)) < len(names):
             raise UserError(f"two tasks are called the same ({', '.join(names)}); name them as name:PATH")
-        codec = Codec(model.tokenizer, min(settings.length, model.longest))
+        formatter = Formatter(model.tokenizer, min(settings.length, model.longest))
         tasks = [_shared(task).with_dev(seed=settings.seed) for task in tasks]
         heads = {
             data.name: head_for(data.task, _asked_head(settings, data)).settled(model, data.name)
@@ -77,7 +77,7 @@ class Bench:
             )
         prepared = {
             data.name: {
-                split: heads[data.name].prepare(data.task, readable(data, split), codec)
+                split: heads[data.name].prepare(data.task, readable(data, split), formatter)
                 for split in data.splits
                 if readable(data, split)
             }
@@ -94,7 +94,7 @@ class Bench:
             what = "read in windows" if data.task.head == "span" else "cut"
             notes += [
                 f"{data.name}: {split}: {found.cut:,} of {len(data.splits[split]):,} rows are longer than "
-                f"{codec.length} pieces and {what}"
+                f"{formatter.length} pieces and {what}"
                 for split, found in splits.items()
                 if found.cut
             ]
@@ -133,7 +133,7 @@ class Bench:
                     f"virtual_sizes: nothing here is called '{name}'; {did_you_mean(name, known)}"
                 )
 
-    def identity(self, seed: int) -> Identity:
+    def identity(self, seed: int) -> RunIdentity:
         """What a run of this seed is made from."""
         recipe = {
             "model": self.model.name,
@@ -145,7 +145,7 @@ class Bench:
                 for text in self.texts
             },
         }
-        return Identity(recipe, _fingerprint(self.tasks), self.model.tokenizer.digest)
+        return RunIdentity(recipe, _fingerprint(self.tasks), self.model.tokenizer.digest)
 
     def module(self) -> TaskModule:
         """Fresh heads on the model's backbone."""

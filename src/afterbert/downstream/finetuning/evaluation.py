@@ -16,7 +16,7 @@ from afterbert.downstream.figures.results import TaskResult, summarize, write_re
 from afterbert.downstream.finetuning.objective import outputs
 from afterbert.downstream.finetuning.saving import Loaded
 from afterbert.downstream.heads.text import Text
-from afterbert.downstream.posing.formatting import Codec
+from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.source import TaskSource
 
@@ -46,14 +46,14 @@ def evaluate(
             f"{plugins.name_of(mine).replace('_', ' ')}; name rows of that kind, or say --kind"
         )
     data = read(replace(source, task=mine), needs_training=False)
-    codec = Codec(loaded.model.tokenizer, min(loaded.length, loaded.model.longest))
+    formatter = Formatter(loaded.model.tokenizer, min(loaded.length, loaded.model.longest))
     head = loaded.heads[name]
     predictions: dict[str, Sequence[Any]] = {}
     for split, rows in data.splits.items():
         readable = [example for example in rows if mine.has_text(example)]
         if not readable:
             continue
-        prepared = head.prepare(mine, readable, codec)
+        prepared = head.prepare(mine, readable, formatter)
         found = outputs(
             loaded.module,
             head,

@@ -12,7 +12,7 @@ from afterbert.downstream.finetuning.feed import TaskFeed
 
 
 @dataclass(frozen=True)
-class Mix:
+class TaskMix:
     """steps: of the run. sizes: source -> its rows; drawn: source -> rows that these steps hold."""
 
     steps: int
@@ -20,14 +20,16 @@ class Mix:
     drawn: Mapping[str, int]
 
     @staticmethod
-    def of(feed: TaskFeed, *, seed: int, steps: int) -> Mix:
+    def of(feed: TaskFeed, *, seed: int, steps: int) -> TaskMix:
         """Of the first `steps` of a run. A pure function, as the batches are."""
-        return Mix(steps, {name: len(units) for name, units in feed.units.items()}, feed.drawn(seed, steps))
+        return TaskMix(
+            steps, {name: len(units) for name, units in feed.units.items()}, feed.drawn(seed, steps)
+        )
 
     def plain(self) -> dict[str, Any]:
         """For results.json: source -> rows, rows drawn, share of all that are drawn, epochs.
 
-        >>> Mix(2, {"a": 100, "b": 50}, {"a": 300, "b": 100}).plain()["sources"]["b"]
+        >>> TaskMix(2, {"a": 100, "b": 50}, {"a": 300, "b": 100}).plain()["sources"]["b"]
         {'rows': 50, 'drawn': 100, 'share': 0.25, 'epochs': 2.0}
         """
         total = sum(self.drawn.values())

@@ -25,7 +25,7 @@ from afterbert.downstream.finetuning.mix import planned_steps
 from afterbert.downstream.finetuning.runs import predicted
 from afterbert.training.guards import Diverged
 from afterbert.training.observers import Observer
-from afterbert.training.run_length import Course
+from afterbert.training.run_length import RunLength
 
 #: From large models to tiny ones, about a factor of two apart.
 RATES = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3)
@@ -44,7 +44,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchOutcome:
     """trials in the order of running; learning_rate: None where a signal stopped the search."""
 
     trials: tuple[Trial, ...]
@@ -59,7 +59,7 @@ def search(
     rates: Sequence[float] | None = None,
     device: torch.device | str = "cpu",
     observers: Sequence[Observer] = (),
-) -> Found:
+) -> SearchOutcome:
     """Tries all rates briefly, the better half twice as long, and so on until one is left; all of it within about
     `budget`, which may be a time, steps or epochs. Of equal figures the lower rate is better. Where none are given:
     RATES, or ten times those for an optimizer whose steps are shares of a weight's own size.
@@ -81,7 +81,7 @@ def search(
             span = first if steps is None else Budget(steps * length, "steps")
             trial = _try(trial_bench, rate, span, out, number, device=device, observers=observers)
             if trial is None:
-                return Found((*trials, *mine), None)
+                return SearchOutcome((*trials, *mine), None)
             steps = steps or trial.steps
             mine.append(trial)
         trials += mine
@@ -93,7 +93,7 @@ def search(
         raise UserError(
             f"no rate from {min(rates):g} on keeps the loss a number; check the model and its weights"
         )
-    found = Found(tuple(trials), left[0])
+    found = SearchOutcome(tuple(trials), left[0])
     plain = asdict(found)
     for trial in plain["trials"]:
         trial["figure"] = None if math.isinf(trial["figure"]) else trial["figure"]
@@ -153,14 +153,16 @@ def _try(
         found, _ = predicted(mine, folder, seed, device=device, observers=observers)
     except Diverged:
         # That a rate is too high is an answer too.
-        steps = Course.load(RunFolder.open(folder / f"seed-{seed}").course).total_steps
+        steps = RunLength.load(RunFolder.open(folder / f"seed-{seed}").course).total_steps
         return Trial(number, rate, steps, -math.inf)
     if found is None:
         return None
     run = RunFolder.open(folder / f"seed-{seed}")
     if run.model.exists():
         results.remove(run.model)
-    return Trial(number, rate, Course.load(run.course).total_steps, mine.main_figure(_figures(mine, found)))
+    return Trial(
+        number, rate, RunLength.load(run.course).total_steps, mine.main_figure(_figures(mine, found))
+    )
 
 
 def _figures(bench: Bench, found: Predictions) -> dict[str, float]:

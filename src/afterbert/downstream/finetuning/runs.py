@@ -17,7 +17,7 @@ from afterbert.downstream.figures import results
 from afterbert.downstream.figures.results import Predictions, TaskResult
 from afterbert.downstream.finetuning.bench import Bench, readable
 from afterbert.downstream.finetuning.kept_weights import Best, Patience
-from afterbert.downstream.finetuning.mix import Mix, planned_steps
+from afterbert.downstream.finetuning.mix import TaskMix, planned_steps
 from afterbert.downstream.finetuning.objective import TaskModule
 from afterbert.downstream.finetuning.saving import save_finetuned
 from afterbert.downstream.finetuning.settings import FineTuning
@@ -136,12 +136,12 @@ def mixes(bench: Bench, out: Path, *, least: int = 2) -> dict[str, Any]:
     if len(feed.units) < least:
         return {}
     steps = planned_steps(settings.budget, feed)
-    planned = None if steps is None else Mix.of(feed, seed=settings.seed, steps=steps).plain()
+    planned = None if steps is None else TaskMix.of(feed, seed=settings.seed, steps=steps).plain()
     realised = {}
     for seed in range(settings.seed, settings.seed + settings.num_seeds):
         status = RunFolder.open(out / f"seed-{seed}").status()
         if status is not None and status.step:
-            realised[str(seed)] = Mix.of(feed, seed=seed, steps=status.step).plain()
+            realised[str(seed)] = TaskMix.of(feed, seed=seed, steps=status.step).plain()
     return {"planned": planned, "realised": realised}
 
 

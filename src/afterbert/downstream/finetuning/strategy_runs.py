@@ -32,7 +32,7 @@ from afterbert.training.trainer import Outcome
 
 
 @dataclass(frozen=True)
-class Staging:
+class StrategyRun:
     """A strategy with all that its stages share. total: steps in both stages together, for each task. groups: task
     -> the group that counts as one task where one is left out."""
 
@@ -45,7 +45,7 @@ class Staging:
     groups: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
-    def of(strategy: Strategy, bench: Bench, *, groups: Mapping[str, str] | None = None) -> Staging:
+    def of(strategy: Strategy, bench: Bench, *, groups: Mapping[str, str] | None = None) -> StrategyRun:
         """On the sources of a bench, in as many steps as its budget is there. Raises UserError where the strategy
         has nothing to train on, or steps cannot be held equal."""
         settings, name = bench.settings, name_of(strategy)
@@ -62,7 +62,9 @@ class Staging:
             raise UserError(
                 f"strategy {name} needs running text; name some with --unlabelled, or take strategy {instead}"
             )
-        made = Staging(strategy, bench.model, bench.tasks, bench.texts, settings, total, dict(groups or {}))
+        made = StrategyRun(
+            strategy, bench.model, bench.tasks, bench.texts, settings, total, dict(groups or {})
+        )
         for data in bench.tasks:
             if not made.sources(data.name) and name != "alone":
                 raise UserError(
@@ -111,7 +113,7 @@ class Staging:
 
 
 def follow(
-    staging: Staging, out: Path, *, device: torch.device | str = "cpu", observers: Sequence[Observer] = ()
+    staging: StrategyRun, out: Path, *, device: torch.device | str = "cpu", observers: Sequence[Observer] = ()
 ) -> FineTuned:
     """Trains and scores every task by the strategy, once for each seed.
 
@@ -147,7 +149,7 @@ def follow(
 
 
 def _path(
-    staging: Staging,
+    staging: StrategyRun,
     target: str,
     seed: int,
     out: Path,

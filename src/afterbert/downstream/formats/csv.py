@@ -16,7 +16,7 @@ from afterbert.downstream.formats._text import read_text
 
 
 @dataclass(frozen=True)
-class Csv(Format):
+class CsvFormat(Format):
     """delimiter, header: left out, they are looked at. A file whose quotes do not pair up is read with
     quotes as plain characters where that gives every line the same number of columns.
     """
@@ -28,7 +28,7 @@ class Csv(Format):
         """By its ending only: running text holds commas too."""
         return 2 if path.suffix == ".csv" else 0
 
-    def settled(self, table: Table) -> Csv:
+    def settled(self, table: Table) -> CsvFormat:
         """With the header fixed."""
         return replace(self, header=table.has_header)
 

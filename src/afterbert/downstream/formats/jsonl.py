@@ -15,7 +15,7 @@ from afterbert.downstream.formats._text import read_text
 
 
 @dataclass(frozen=True)
-class Jsonl(Format):
+class JsonlFormat(Format):
     """id: the key that names a row; left out, rows are named by file and line."""
 
     id: str | None = None

@@ -14,7 +14,7 @@ from afterbert.downstream.formats._text import read_lines
 
 
 @dataclass(frozen=True)
-class Tsv(Format):
+class TsvFormat(Format):
     """header: whether the first line names the columns; left out, it is looked at."""
 
     header: bool | None = None
@@ -27,7 +27,7 @@ class Tsv(Format):
             return 0
         return 2 if path.suffix == ".tsv" else 1
 
-    def settled(self, table: Table) -> Tsv:
+    def settled(self, table: Table) -> TsvFormat:
         """With the header fixed."""
         return replace(self, header=table.has_header)
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from afterbert.downstream import tasks
 from afterbert.downstream.example import Example
 from afterbert.downstream.posing.backbone import Model, Summary
-from afterbert.downstream.posing.formatting import Codec
+from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.posing.prepared import Prepared
 from afterbert.downstream.tasks import Task, labels_of
 
@@ -54,7 +54,7 @@ class Head(ABC):
         return self
 
     @abstractmethod
-    def prepare(self, task: Task, examples: Sequence[Example], codec: Codec) -> Prepared:
+    def prepare(self, task: Task, examples: Sequence[Example], formatter: Formatter) -> Prepared:
         """All examples as rows. Examples without a label, or with one that was never seen, ask nothing."""
 
     @abstractmethod

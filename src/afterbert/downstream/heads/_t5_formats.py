@@ -17,7 +17,7 @@ from afterbert.downstream.tasks.sentence_classification import SentenceClassific
 
 
 @dataclass(frozen=True)
-class Format:
+class TaskFormat:
     """prefix: before the texts. names: in the order in which they are written; order: which of the row's texts each
     is. words: label as data sets number it -> its word; data that has the words already keeps them."""
 
@@ -50,18 +50,20 @@ _ONE, _TWO = ("sentence",), ("sentence1", "sentence2")
 _FACTS = {"true": "True", "false": "False"} | _words("False", "True")
 
 FORMATS = {
-    "cola": Format("cola", _ONE, (0,), _words("unacceptable", "acceptable")),
-    "sst2": Format("sst2", _ONE, (0,), _words("negative", "positive")),
-    "mrpc": Format("mrpc", _TWO, (0, 1), _words("not_equivalent", "equivalent")),
-    "stsb": Format("stsb", _TWO, (0, 1)),
-    "qqp": Format("qqp", ("question1", "question2"), (0, 1), _words("not_duplicate", "duplicate")),
-    "mnli": Format("mnli", ("hypothesis", "premise"), (1, 0), _THREE),
-    "qnli": Format("qnli", ("question", "sentence"), (0, 1), _ENTAILED),
-    "rte": Format("rte", _TWO, (0, 1), _ENTAILED),
-    "wnli": Format("wnli", _TWO, (0, 1), _words("not_entailment", "entailment")),
-    "cb": Format("cb", ("hypothesis", "premise"), (1, 0), _words("entailment", "contradiction", "neutral")),
-    "boolq": Format("boolq", ("passage", "question"), (1, 0), _FACTS),
-    "squad": Format("", ("question", "context"), (0, 1)),
+    "cola": TaskFormat("cola", _ONE, (0,), _words("unacceptable", "acceptable")),
+    "sst2": TaskFormat("sst2", _ONE, (0,), _words("negative", "positive")),
+    "mrpc": TaskFormat("mrpc", _TWO, (0, 1), _words("not_equivalent", "equivalent")),
+    "stsb": TaskFormat("stsb", _TWO, (0, 1)),
+    "qqp": TaskFormat("qqp", ("question1", "question2"), (0, 1), _words("not_duplicate", "duplicate")),
+    "mnli": TaskFormat("mnli", ("hypothesis", "premise"), (1, 0), _THREE),
+    "qnli": TaskFormat("qnli", ("question", "sentence"), (0, 1), _ENTAILED),
+    "rte": TaskFormat("rte", _TWO, (0, 1), _ENTAILED),
+    "wnli": TaskFormat("wnli", _TWO, (0, 1), _words("not_entailment", "entailment")),
+    "cb": TaskFormat(
+        "cb", ("hypothesis", "premise"), (1, 0), _words("entailment", "contradiction", "neutral")
+    ),
+    "boolq": TaskFormat("boolq", ("passage", "question"), (1, 0), _FACTS),
+    "squad": TaskFormat("", ("question", "context"), (0, 1)),
 }
 
 

@@ -22,23 +22,23 @@ from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule
 from afterbert.downstream.heads.pooled import text_rows
 from afterbert.downstream.posing.backbone import Model, Summary, summarized, summary_places
-from afterbert.downstream.posing.formatting import Codec
+from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.posing.prepared import Prepared
 from afterbert.downstream.tasks import Task
 from afterbert.nn.dropout import dropout
 
 
 @dataclass(frozen=True)
-class Candidates(Head):
+class CandidatesHead(Head):
     """Serves ranking (several may be relevant) and multiple choice (one is right)."""
 
     kinds: ClassVar[tuple[tasks.Head, ...]] = ("ranking", "choice")
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
-    def prepare(self, task: Task, examples: Sequence[Example], codec: Codec) -> Prepared:
+    def prepare(self, task: Task, examples: Sequence[Example], formatter: Formatter) -> Prepared:
         pairs = [Example(e.key, (e.texts[0], candidate)) for e in examples for candidate in e.texts[1:]]
-        rows, cut = text_rows(pairs, codec)
+        rows, cut = text_rows(pairs, formatter)
         right = [_right_ones(example) for example in examples]
         is_right = [i in wanted for e, wanted in zip(examples, right) for i in range(len(e.texts) - 1)]
         return Prepared(
@@ -69,7 +69,7 @@ class Candidates(Head):
 class CandidatesModule(HeadModule):
     """From the summaries to one number a row [B]."""
 
-    def __init__(self, config: Candidates, model: Model, *, summary: Summary):
+    def __init__(self, config: CandidatesHead, model: Model, *, summary: Summary):
         super().__init__()
         self.summary: Summary = summary
         self.dropout = dropout(config.dropout)

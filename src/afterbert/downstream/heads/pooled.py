@@ -20,7 +20,7 @@ from afterbert.downstream import tasks
 from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule, label_numbers
 from afterbert.downstream.posing.backbone import Model, Summary, summarized, summary_places
-from afterbert.downstream.posing.formatting import Codec, Stretches
+from afterbert.downstream.posing.formatting import Formatter, Stretches
 from afterbert.downstream.posing.prepared import Prepared, one_row_each
 from afterbert.downstream.tasks import Task, labels_of
 from afterbert.downstream.tasks.regression import Regression
@@ -38,8 +38,8 @@ class Pooled(Head):
     activation: Activation = "tanh"
     has_dense: bool = True
 
-    def prepare(self, task: Task, examples: Sequence[Example], codec: Codec) -> Prepared:
-        rows, cut = text_rows(examples, codec)
+    def prepare(self, task: Task, examples: Sequence[Example], formatter: Formatter) -> Prepared:
+        rows, cut = text_rows(examples, formatter)
         if isinstance(task, Regression):
             labels = np.array([np.nan if e.label is None else e.label for e in examples], dtype=np.float32)
             is_asked = ~np.isnan(labels)
@@ -113,17 +113,17 @@ class PooledModule(HeadModule):
         return F.cross_entropy(found, labels, weight=self.class_weights, reduction="sum", ignore_index=-1)
 
 
-def text_rows(examples: Sequence[Example], codec: Codec) -> tuple[Any, int]:
+def text_rows(examples: Sequence[Example], formatter: Formatter) -> tuple[Any, int]:
     """Rows of one or two texts each, cut to fit, and how many lost pieces."""
     is_pair = len(examples[0].texts) > 1
     assert all(len(example.texts) == 1 + is_pair for example in examples), (
         "one text in all rows, or two in all"
     )
-    encoded = codec.encode([text for example in examples for text in example.texts])
+    encoded = formatter.encode([text for example in examples for text in example.texts])
     whole = Stretches.whole(encoded)
     every = np.arange(len(examples)) * (1 + is_pair)
     first, second = whole.take(every), whole.take(every + 1) if is_pair else None
     before = first.lengths + (second.lengths if second is not None else 0)
-    first, second = codec.fit(first, second)
+    first, second = formatter.fit(first, second)
     after = first.lengths + (second.lengths if second is not None else 0)
-    return codec.rows(encoded, first, second), int((after < before).sum())
+    return formatter.rows(encoded, first, second), int((after < before).sum())

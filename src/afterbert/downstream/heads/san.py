@@ -23,7 +23,7 @@ from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule
 from afterbert.downstream.heads.pooled import Pooled
 from afterbert.downstream.posing.backbone import Model, Summary
-from afterbert.downstream.posing.formatting import Codec
+from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.posing.prepared import Prepared
 from afterbert.downstream.tasks import Task, labels_of
 from afterbert.nn.dropout import dropout
@@ -40,10 +40,10 @@ class San(Head):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     prediction_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
-    def prepare(self, task: Task, examples: Sequence[Example], codec: Codec) -> Prepared:
+    def prepare(self, task: Task, examples: Sequence[Example], formatter: Formatter) -> Prepared:
         if any(len(example.texts) != 2 for example in examples):
             raise UserError("head san compares two texts, but the task has one; choose head pooled")
-        return Pooled().prepare(task, examples, codec)
+        return Pooled().prepare(task, examples, formatter)
 
     def build(
         self, task: Task, model: Model, *, summary: Summary, class_weights: np.ndarray | None

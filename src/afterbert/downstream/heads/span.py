@@ -21,10 +21,10 @@ from afterbert.downstream import tasks
 from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule
 from afterbert.downstream.posing.backbone import Model, Summary
-from afterbert.downstream.posing.formatting import Codec, Stretches
+from afterbert.downstream.posing.formatting import Formatter, Stretches
 from afterbert.downstream.posing.prepared import Prepared, one_row_each
 from afterbert.downstream.tasks import Task
-from afterbert.text.pieces.encoding import Encoded
+from afterbert.text.pieces.encoding import EncodedTexts
 
 
 @dataclass(frozen=True)
@@ -48,18 +48,18 @@ class Span(Head):
     null_bias: float = 0.0
     threshold: Literal["dev", "given"] = "dev"
 
-    def prepare(self, task: Task, examples: Sequence[Example], codec: Codec) -> Prepared:
-        encoded = codec.encode([text for example in examples for text in example.texts])
+    def prepare(self, task: Task, examples: Sequence[Example], formatter: Formatter) -> Prepared:
+        encoded = formatter.encode([text for example in examples for text in example.texts])
         whole, every = Stretches.whole(encoded), np.arange(len(examples))
         question, context = whole.take(2 * every), whole.take(2 * every + 1)
-        asked_at_most = min(self.max_question, codec.room(codec.two) // 2)
+        asked_at_most = min(self.max_question, formatter.room(formatter.two) // 2)
         question = Stretches(question.starts, np.minimum(question.lengths, asked_at_most))
-        example_of, window = self._windows(question, context, codec)
-        rows = codec.rows(encoded, question.take(example_of), window)
+        example_of, window = self._windows(question, context, formatter)
+        rows = formatter.rows(encoded, question.take(example_of), window)
         rows = rows.with_planes(**_characters(encoded, rows, example_of))
         start, end = _answer_places(encoded, examples, context)
         start, end = start[example_of], end[example_of]
-        frame = codec.two
+        frame = formatter.two
         context_at = len(frame.before) + question.lengths[example_of] + len(frame.between)
         is_inside = (start >= window.starts) & (end < window.starts + window.lengths)
         may_be_none = _may_be_none(task)
@@ -126,9 +126,11 @@ class Span(Head):
                 guess.end = int(rows.planes["last_character"][here][last])
         return best
 
-    def _windows(self, question: Stretches, context: Stretches, codec: Codec) -> tuple[np.ndarray, Stretches]:
+    def _windows(
+        self, question: Stretches, context: Stretches, formatter: Formatter
+    ) -> tuple[np.ndarray, Stretches]:
         """The example of each window [R], and its stretch of context."""
-        room = codec.room(codec.two) - question.lengths
+        room = formatter.room(formatter.two) - question.lengths
         stride = np.minimum(self.stride or room, np.maximum(room // 2, 1))
         beyond = np.maximum(context.lengths - room, 0)
         count = 1 + -(-beyond // stride)
@@ -217,7 +219,7 @@ def _best_span(output: np.ndarray, is_context: np.ndarray, max_answer: int) -> t
     return float(scores[first, further]), int(first), int(first + further)
 
 
-def _characters(encoded: Encoded, rows: Rows, example_of: np.ndarray) -> dict[str, np.ndarray]:
+def _characters(encoded: EncodedTexts, rows: Rows, example_of: np.ndarray) -> dict[str, np.ndarray]:
     """Planes: the characters of its context at which a piece begins and ends; 0 outside the context."""
     context_start = encoded.text_starts[2 * example_of + 1][rows.row_of]
     in_context, source = rows.planes["text"] == 2, rows.planes["source"]
@@ -228,7 +230,7 @@ def _characters(encoded: Encoded, rows: Rows, example_of: np.ndarray) -> dict[st
 
 
 def _answer_places(
-    encoded: Encoded, examples: Sequence[Example], context: Stretches
+    encoded: EncodedTexts, examples: Sequence[Example], context: Stretches
 ) -> tuple[np.ndarray, np.ndarray]:
     """First and last piece [N] of each example's first answer that stands in its context, in `encoded`'s flat
     pieces; -1 for none."""

@@ -23,7 +23,7 @@ from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule
 from afterbert.downstream.heads._t5_formats import FORMATS, format_of
 from afterbert.downstream.posing.backbone import Model, Summary
-from afterbert.downstream.posing.formatting import Codec, Stretches
+from afterbert.downstream.posing.formatting import Formatter, Stretches
 from afterbert.downstream.posing.generation import Generation
 from afterbert.downstream.posing.prepared import Prepared, one_row_each
 from afterbert.downstream.posing.writing import Start, ToWrite, Writer, end_of, usual_start
@@ -77,29 +77,29 @@ class Text(Head):
             layout="encoder_decoder" if isinstance(model.architecture, EncoderDecoder) else "behind",
         )
 
-    def prepare(self, task: Task, examples: Sequence[Example], codec: Codec) -> Prepared:
+    def prepare(self, task: Task, examples: Sequence[Example], formatter: Formatter) -> Prepared:
         assert self.start is not None and self.layout is not None and self.prefix is not None, "is settled"
-        written = min(self.target_length, codec.length)
-        room = codec.length if self.layout == "encoder_decoder" else codec.length - written
-        if room < 4 + codec.one.num_specials:
+        written = min(self.target_length, formatter.length)
+        room = formatter.length if self.layout == "encoder_decoder" else formatter.length - written
+        if room < 4 + formatter.one.num_specials:
             raise UserError(
-                f"length {codec.length} leaves no room to read beside {written} pieces to write; raise --length, "
+                f"length {formatter.length} leaves no room to read beside {written} pieces to write; raise --length, "
                 "or lower --head.target_length"
             )
         task = self._spelled(task)
-        sources, cut = _cut_rows([self._source(task, e) for e in examples], codec, room)
+        sources, cut = _cut_rows([self._source(task, e) for e in examples], formatter, room)
         is_asked = np.array([example.label is not None for example in examples], dtype=bool)
         texts = [task.target_text(e.label) if e.label is not None else "" for e in examples]
-        targets, cut_too = _cut_rows(texts, codec, written - (not codec.one.behind))
-        vocabulary = codec.tokenizer.vocabulary
-        end = codec.one.behind[-1] if codec.one.behind else end_of(vocabulary)
-        if not codec.one.behind:
+        targets, cut_too = _cut_rows(texts, formatter, written - (not formatter.one.behind))
+        vocabulary = formatter.tokenizer.vocabulary
+        end = formatter.one.behind[-1] if formatter.one.behind else end_of(vocabulary)
+        if not formatter.one.behind:
             targets = _closed(targets, end)
         return one_row_each(
             sources,
             asked=np.where(is_asked, targets.lengths, 0),
             cut=int((cut | cut_too).sum()),
-            to_write=ToWrite(targets, vocabulary.need(self.start), end, codec.tokenizer),
+            to_write=ToWrite(targets, vocabulary.need(self.start), end, formatter.tokenizer),
             row_arrays={
                 "written_from": np.full(len(examples), vocabulary.need(self.start)),
                 "written_to": np.full(len(examples), end),
@@ -171,12 +171,14 @@ class TextModule(HeadModule):
         )
 
 
-def _cut_rows(texts: Sequence[str], codec: Codec, longest: int) -> tuple[Rows, np.ndarray]:
+def _cut_rows(texts: Sequence[str], formatter: Formatter, longest: int) -> tuple[Rows, np.ndarray]:
     """Framed rows of at most `longest` pieces, and which texts lost some [N]."""
-    encoded = codec.encode(texts)
+    encoded = formatter.encode(texts)
     whole = Stretches.whole(encoded)
-    room = longest - codec.one.num_specials
-    return codec.rows(encoded, Stretches(whole.starts, np.minimum(whole.lengths, room))), whole.lengths > room
+    room = longest - formatter.one.num_specials
+    return formatter.rows(
+        encoded, Stretches(whole.starts, np.minimum(whole.lengths, room))
+    ), whole.lengths > room
 
 
 def _closed(rows: Rows, end: int) -> Rows:

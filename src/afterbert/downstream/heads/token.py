@@ -21,11 +21,11 @@ from afterbert.downstream import tasks
 from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule, label_numbers
 from afterbert.downstream.posing.backbone import Model, Summary
-from afterbert.downstream.posing.formatting import Codec, Stretches
+from afterbert.downstream.posing.formatting import Formatter, Stretches
 from afterbert.downstream.posing.prepared import Prepared, one_row_each
 from afterbert.downstream.tasks import Task, labels_of
 from afterbert.nn.dropout import dropout
-from afterbert.text.pieces.encoding import Encoded
+from afterbert.text.pieces.encoding import EncodedTexts
 
 _NO_TAG = -1
 
@@ -40,11 +40,11 @@ class Token(Head):
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
-    def prepare(self, task: Task, examples: Sequence[Example], codec: Codec) -> Prepared:
-        encoded = codec.encode([" ".join(example.texts) for example in examples])
+    def prepare(self, task: Task, examples: Sequence[Example], formatter: Formatter) -> Prepared:
+        encoded = formatter.encode([" ".join(example.texts) for example in examples])
         whole = Stretches.whole(encoded)
-        kept, _ = codec.fit(whole)
-        rows = codec.rows(encoded, kept)
+        kept, _ = formatter.fit(whole)
+        rows = formatter.rows(encoded, kept)
         word = np.append(_first_piece_of_word(encoded, examples), -1)[rows.planes["source"]]
         tags = [example.label or (None,) * len(example.texts) for example in examples]
         numbers = label_numbers(task, list(chain.from_iterable(tags)))
@@ -95,7 +95,7 @@ class TokenModule(HeadModule):
         return F.cross_entropy(logits, arrays["tag"][is_asked], weight=self.class_weights, reduction="sum")
 
 
-def _first_piece_of_word(encoded: Encoded, examples: Sequence[Example]) -> np.ndarray:
+def _first_piece_of_word(encoded: EncodedTexts, examples: Sequence[Example]) -> np.ndarray:
     """int64 [T]: the number of the word (through all examples) whose first piece this is, else -1."""
     lengths = np.array([len(word) for example in examples for word in example.texts], dtype=np.int64)
     num_words = np.array([len(example.texts) for example in examples])

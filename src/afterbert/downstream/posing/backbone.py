@@ -23,7 +23,7 @@ from afterbert.models.permutation import Permutation
 from afterbert.nn.places import at_places
 from afterbert.nn.visibility import PaddedVisibility
 from afterbert.text.pieces.tokenizer import Tokenizer
-from afterbert.text.tokenizers.pretrained import Pretrained
+from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 
 #: Which piece of a row speaks for it.
 Summary = Literal["first", "last", "mean"]
@@ -55,7 +55,7 @@ class Model:
         imported = import_folder(path if path.exists() else name)
         if imported.tokenizer is None:
             raise UserError(f"{name} has no tokenizer.json, so texts cannot be cut into its pieces; add it")
-        tokenizer = Pretrained(name=str(imported.tokenizer)).make([], corpus_bytes=0)
+        tokenizer = PretrainedTokenizer(name=str(imported.tokenizer)).make([], corpus_bytes=0)
         parts = {"backbone": imported.backbone, "pooler": imported.pooler, "lm_head": imported.lm_head}
         weights = {part: state for part, state in parts.items() if state is not None}
         # The head that only pre-training needs is no news to who fine-tunes.

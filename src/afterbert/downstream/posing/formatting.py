@@ -11,7 +11,7 @@ import numpy as np
 
 from afterbert.base.errors import UserError
 from afterbert.base.rows import Rows, ranges, starts_of
-from afterbert.text.pieces.encoding import Encoded, Encoder
+from afterbert.text.pieces.encoding import EncodedTexts, PieceEncoder
 from afterbert.text.pieces.tokenizer import Tokenizer
 
 # Parts of a row, in order. `text` planes hold 1 in the first text, 2 in the second, 0 elsewhere.
@@ -35,14 +35,14 @@ class Frame:
 
 @dataclass(frozen=True)
 class Stretches:
-    """A stretch of pieces for each of R rows: from `starts` [R], `lengths` [R] long, in an `Encoded`'s flat
+    """A stretch of pieces for each of R rows: from `starts` [R], `lengths` [R] long, in an `EncodedTexts`'s flat
     pieces."""
 
     starts: np.ndarray
     lengths: np.ndarray
 
     @staticmethod
-    def whole(encoded: Encoded) -> Stretches:
+    def whole(encoded: EncodedTexts) -> Stretches:
         """Each text from its first piece to its last."""
         return Stretches(encoded.piece_starts[:-1], np.diff(encoded.piece_starts))
 
@@ -52,7 +52,7 @@ class Stretches:
 
 
 @dataclass(frozen=True)
-class Codec:
+class Formatter:
     """A tokenizer with the length of rows. length: pieces a row at most, specials included."""
 
     tokenizer: Tokenizer
@@ -69,11 +69,11 @@ class Codec:
         return self._frame(is_pair=True)
 
     @cached_property
-    def encoder(self) -> Encoder:
+    def encoder(self) -> PieceEncoder:
         """The tokenizer, with its memory of words."""
-        return Encoder(self.tokenizer)
+        return PieceEncoder(self.tokenizer)
 
-    def encode(self, texts: Sequence[str]) -> Encoded:
+    def encode(self, texts: Sequence[str]) -> EncodedTexts:
         """The pieces of texts, without specials."""
         return self.encoder(texts)
 
@@ -98,7 +98,7 @@ class Codec:
             second.starts, np.minimum(second.lengths, room - kept)
         )
 
-    def rows(self, encoded: Encoded, first: Stretches, second: Stretches | None = None) -> Rows:
+    def rows(self, encoded: EncodedTexts, first: Stretches, second: Stretches | None = None) -> Rows:
         """Framed rows of stretches of `encoded`, which must fit.
 
         Planes: `special`; `segment` uint8; `text` int8 (1 first text, 2 second, 0 special); `source` int64,

@@ -15,7 +15,7 @@ from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture
 from afterbert.models.encoder_decoder import EncoderDecoder, EncoderDecoderModule
 from afterbert.nn.past import Past
-from afterbert.nn.stack import Encoded
+from afterbert.nn.stack import EncoderOutput
 from afterbert.nn.visibility import PaddedVisibility
 from afterbert.objectives.parts.written import shifted
 from afterbert.pretext.posed import WrittenText
@@ -73,7 +73,7 @@ def writing_states(backbone: nn.Module, arrays: Mapping[str, Tensor]) -> Tensor:
     ids, written = arrays["input_ids"], arrays["decoder_input_ids"]
     if isinstance(backbone, EncoderDecoderModule):
         rule = PaddedVisibility.of(arrays)
-        return backbone.decode(written, Encoded(backbone.encode(ids, visibility=rule), rule))
+        return backbone.decode(written, EncoderOutput(backbone.encode(ids, visibility=rule), rule))
     places = arrays["last"][:, None] + 1 + torch.arange(written.shape[1], device=ids.device)
     rows = torch.cat((ids, torch.zeros_like(written)), dim=1).scatter(1, places, written)
     hidden = backbone(rows)
@@ -90,14 +90,14 @@ class Writer:
 
     def __init__(self, backbone: nn.Module, lm_head: nn.Module, arrays: Mapping[str, Tensor]):
         self.backbone, self.lm_head, self.past = backbone, lm_head, Past()
-        self.encoded: Encoded | None = None
+        self.encoded: EncoderOutput | None = None
         self._known: int | None = None
         ids = arrays["input_ids"]
         if isinstance(backbone, EncoderDecoderModule):
             self.first = torch.zeros(len(ids), dtype=torch.long, device=ids.device)
             self._lengths = {key: array for key, array in arrays.items() if key == "visible_lengths"}
             rule = PaddedVisibility.of(self._lengths)
-            self.encoded = Encoded(backbone.encode(ids, visibility=rule), rule)
+            self.encoded = EncoderOutput(backbone.encode(ids, visibility=rule), rule)
         else:
             self.first = arrays["last"] + 1
             places = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
@@ -121,7 +121,7 @@ class Writer:
         self.first = self.first[rows]
         if self.encoded is not None:
             lengths = {key: array[rows] for key, array in self._lengths.items()}
-            self.encoded = Encoded(self.encoded.hidden[rows], PaddedVisibility.of(lengths))
+            self.encoded = EncoderOutput(self.encoded.hidden[rows], PaddedVisibility.of(lengths))
 
     def _read(self, ids: Tensor, places: Tensor, is_piece: Tensor) -> Tensor:
         self.past.begin(places, is_piece)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from afterbert.downstream.example import Answer, Baseline, Example, Findings
+from afterbert.downstream.example import AnswerSpan, Baseline, Example, Findings
 from afterbert.downstream.metrics import Metric
 from afterbert.downstream.metrics._answers import Style
 from afterbert.downstream.metrics.answer_f1 import AnswerF1
@@ -23,7 +23,7 @@ _SENTENCE = re.compile(r"[^.!?。！？]+[.!?。！？]*")
 
 @dataclass(frozen=True)
 class QuestionAnswering(Task):
-    """texts: question and context. label: a tuple of `Answer`, empty where there is none. prediction: a text,
+    """texts: question and context. label: a tuple of `AnswerSpan`, empty where there is none. prediction: a text,
     empty for none.
 
     style: how answers are compared, `squad` by words or `cmrc` by characters; left out: by characters where
@@ -59,7 +59,7 @@ class QuestionAnswering(Task):
                 findings.add(_ABSENT, key)
             elif start is not None and stands_at != start:
                 findings.add(_MOVED, key)
-            answers.append(Answer(text, stands_at))
+            answers.append(AnswerSpan(text, stands_at))
         return Example(key, texts, tuple(answers))
 
     def kept_together(self, example: Example) -> tuple[str, ...]:
@@ -114,7 +114,7 @@ class QuestionAnswering(Task):
             ("Who cut the trees?", garden, None),
         ]
         return tuple(
-            Example(f"invented:{i}", (question, context), (Answer(a, context.index(a)),) if a else ())
+            Example(f"invented:{i}", (question, context), (AnswerSpan(a, context.index(a)),) if a else ())
             for i, (question, context, a) in enumerate(rows)
         )
 

@@ -19,7 +19,7 @@ from afterbert.downstream.cues import Cue
 from afterbert.downstream.example import Example
 from afterbert.downstream.figures.results import TaskResult, summarize, write_results
 from afterbert.downstream.reading.data import TaskData
-from afterbert.downstream.zero_shot.text_generation import Author
+from afterbert.downstream.zero_shot.text_generation import TextGenerator
 
 _ROWS_AT_ONCE = 16
 
@@ -34,7 +34,9 @@ class Cued:
     control: TaskResult
 
 
-def ask(author: Author, data: TaskData, cue: Cue, *, max_rows: int | None = None, seed: int = 0) -> Cued:
+def ask(
+    generator: TextGenerator, data: TaskData, cue: Cue, *, max_rows: int | None = None, seed: int = 0
+) -> Cued:
     """Every split but the training rows (those too, where there is nothing else), the first `max_rows` of each.
     Examples for the cue are drawn from the training rows. Raises UserError where cue and task do not fit."""
     check_cue(data, cue)
@@ -47,7 +49,7 @@ def ask(author: Author, data: TaskData, cue: Cue, *, max_rows: int | None = None
     data = replace(data, splits={"train": data.splits["train"], **taken} if "train" in data.splits else taken)
     noise = Noise(0).of("bootstrap")
     found = [
-        {split: _answers(author, data, cue, rows, shots, cued=cued) for split, rows in taken.items()}
+        {split: _answers(generator, data, cue, rows, shots, cued=cued) for split, rows in taken.items()}
         for cued in (True, False)
     ]
     control = summarize(data, [found[1]], noise=noise)
@@ -102,14 +104,20 @@ def _shots(data: TaskData, cue: Cue, seed: int) -> list[Example]:
 
 
 def _answers(
-    author: Author, data: TaskData, cue: Cue, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
+    generator: TextGenerator,
+    data: TaskData,
+    cue: Cue,
+    rows: Sequence[Example],
+    shots: Sequence[Example],
+    *,
+    cued: bool,
 ) -> list[Any]:
     """In portions of rows of like length."""
     order = sorted(range(len(rows)), key=lambda i: sum(map(len, rows[i].texts)))
     found: list[Any] = [None] * len(rows)
     for begin in range(0, len(order), _ROWS_AT_ONCE):
         some = order[begin : begin + _ROWS_AT_ONCE]
-        answers = cue.answers(author, data.task, [rows[i] for i in some], shots, cued=cued)
+        answers = cue.answers(generator, data.task, [rows[i] for i in some], shots, cued=cued)
         for i, answer in zip(some, answers, strict=True):
             found[i] = answer
     return found

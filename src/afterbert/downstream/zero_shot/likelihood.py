@@ -10,14 +10,14 @@ from torch import Tensor
 
 from afterbert.base.errors import UserError
 from afterbert.downstream.posing.writing import usual_start
-from afterbert.downstream.zero_shot.text_generation import Author
+from afterbert.downstream.zero_shot.text_generation import TextGenerator
 from afterbert.models.encoder_decoder import EncoderDecoderModule
 from afterbert.nn.visibility import PaddedVisibility
 
 _PIECES_AT_ONCE = 8_192
 
 
-def log_chances(author: Author, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+def log_chances(generator: TextGenerator, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
     """float64 [N], natural logarithm: of each second text behind its first one, summed over its pieces.
 
     Both are cut into pieces apart, so put the space between them at the beginning of the second. What is too long
@@ -25,30 +25,30 @@ def log_chances(author: Author, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
     behind its sentinel (T5), or behind the first text, which it writes too (BART). The same pair is asked once.
     """
     asked = sorted(set(pairs))
-    rows = [_row(author, prompt, text) for prompt, text in asked]
+    rows = [_row(generator, prompt, text) for prompt, text in asked]
     found = np.zeros(len(rows))
     order = sorted(range(len(rows)), key=lambda i: len(rows[i][1]))
     while order:
         width = len(rows[order[-1]][1]) + len(rows[order[-1]][0])
         size = max(1, _PIECES_AT_ONCE // max(1, width))
         some, order = order[-size:], order[:-size]
-        found[some] = _summed(author, [rows[i] for i in some])
+        found[some] = _summed(generator, [rows[i] for i in some])
     place = {pair: i for i, pair in enumerate(asked)}
     return found[[place[pair] for pair in pairs]]
 
 
-def _row(author: Author, prompt: str, text: str) -> tuple[list[int], list[int], int]:
+def _row(generator: TextGenerator, prompt: str, text: str) -> tuple[list[int], list[int], int]:
     """What is read, what is written (its first piece given), and how many of the last pieces are asked."""
-    tokenizer = author.model.tokenizer
-    known, ids, room = tokenizer.vocabulary, tokenizer.encode(text), author.model.longest
+    tokenizer = generator.model.tokenizer
+    known, ids, room = tokenizer.vocabulary, tokenizer.encode(text), generator.model.longest
     if not ids:
         raise UserError("an answer has no pieces; name answers with letters or digits")
-    if not author.reads_apart:
-        return [], [*author.prompt_ids(prompt), *ids][-room:], min(len(ids), room - 1)
-    start = known.need(usual_start(author.model.architecture, known))
+    if not generator.reads_apart:
+        return [], [*generator.prompt_ids(prompt), *ids][-room:], min(len(ids), room - 1)
+    start = known.need(usual_start(generator.model.architecture, known))
     if not known.sentinels and known.mask is None:
-        return author.prompt_ids(prompt)[-room:], [start, *ids][:room], min(len(ids), room - 1)
-    read = author.prompt_ids(f"{prompt} [MASK]")[-room:]
+        return generator.prompt_ids(prompt)[-room:], [start, *ids][:room], min(len(ids), room - 1)
+    read = generator.prompt_ids(f"{prompt} [MASK]")[-room:]
     if known.sentinels:
         return read, [start, known.sentinels[0], *ids][:room], min(len(ids), room - 2)
     before = list(tokenizer.plain.encode(prompt).ids)
@@ -56,22 +56,22 @@ def _row(author: Author, prompt: str, text: str) -> tuple[list[int], list[int], 
     return read, [start, *[*before, *ids][-room + 1 :]], min(len(ids), room - 2)
 
 
-def _summed(author: Author, rows: Sequence[tuple[list[int], list[int], int]]) -> np.ndarray:
-    device = next(author.backbone.parameters()).device
-    pad = author.model.tokenizer.vocabulary.pad or 0
+def _summed(generator: TextGenerator, rows: Sequence[tuple[list[int], list[int], int]]) -> np.ndarray:
+    device = next(generator.backbone.parameters()).device
+    pad = generator.model.tokenizer.vocabulary.pad or 0
     written = _filled([row[1] for row in rows], pad, device)
     with torch.inference_mode():
-        if isinstance(author.backbone, EncoderDecoderModule):
+        if isinstance(generator.backbone, EncoderDecoderModule):
             read = _filled([row[0] for row in rows], pad, device)
             lengths = torch.tensor([len(row[0]) for row in rows], device=device)
-            hidden = author.backbone(read, written, visibility=PaddedVisibility(lengths=lengths))
+            hidden = generator.backbone(read, written, visibility=PaddedVisibility(lengths=lengths))
         else:
-            hidden = author.backbone(written)
+            hidden = generator.backbone(written)
         ends = torch.tensor([len(row[1]) for row in rows], device=device)[:, None]
         asked = torch.tensor([row[2] for row in rows], device=device)[:, None]
         place = torch.arange(1, written.shape[1], device=device)
         is_asked = (place >= ends - asked) & (place < ends)
-        logits = author.lm_head(hidden[:, :-1][is_asked]).float().log_softmax(-1)
+        logits = generator.lm_head(hidden[:, :-1][is_asked]).float().log_softmax(-1)
         chosen = logits.gather(1, written[:, 1:][is_asked][:, None])[:, 0].double()
         row_of = torch.nonzero(is_asked)[:, 0]
         return (

@@ -25,7 +25,7 @@ _GREEDY = Generation()
 
 
 @dataclass(frozen=True)
-class Author:
+class TextGenerator:
     """Model and weights, in evaluation mode. begin: the piece before a decoder's prompt, so that its first word is a
     continuation too; None where the tokenizer has no such piece."""
 
@@ -36,12 +36,12 @@ class Author:
     end: int
 
     @staticmethod
-    def load(name: str | Path, *, device: torch.device | str = "cpu") -> Author:
+    def load(name: str | Path, *, device: torch.device | str = "cpu") -> TextGenerator:
         """From a run folder, a Hugging Face folder, or a hub name. Raises UserError where it cannot write."""
-        return Author.of(Model.load(name), device=device)
+        return TextGenerator.of(Model.load(name), device=device)
 
     @staticmethod
-    def of(model: Model, *, device: torch.device | str = "cpu") -> Author:
+    def of(model: Model, *, device: torch.device | str = "cpu") -> TextGenerator:
         """A model of random weights writes too. Raises UserError."""
         if not isinstance(model.architecture, (Decoder, EncoderDecoder)):
             raise UserError(
@@ -58,7 +58,7 @@ class Author:
         known = model.tokenizer.vocabulary
         begin = next((one for one in (known.bos, known.cls, known.eos) if one is not None), None)
         has_end = known.eos is not None or known.sep is not None
-        return Author(
+        return TextGenerator(
             model,
             backbone.to(device).eval(),
             lm_head.to(device).eval(),

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from afterbert.nn.sharing import Plan, Sharing
+from afterbert.nn.sharing import Sharing, SharingPlan
 
 
 @dataclass(frozen=True)
 class ShareAttention(Sharing):
     """
     >>> ShareAttention().plan(3)
-    Plan(attention=(0, 0, 0), feed_forward=(0, 1, 2))
+    SharingPlan(attention=(0, 0, 0), feed_forward=(0, 1, 2))
     """
 
-    def plan(self, num_hidden_layers: int) -> Plan:
-        return Plan((0,) * num_hidden_layers, tuple(range(num_hidden_layers)))
+    def plan(self, num_hidden_layers: int) -> SharingPlan:
+        return SharingPlan((0,) * num_hidden_layers, tuple(range(num_hidden_layers)))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from afterbert.nn.sharing import Plan, Sharing
+from afterbert.nn.sharing import Sharing, SharingPlan
 
 
 @dataclass(frozen=True)
 class ShareFeedForward(Sharing):
     """
     >>> ShareFeedForward().plan(3)
-    Plan(attention=(0, 1, 2), feed_forward=(0, 0, 0))
+    SharingPlan(attention=(0, 1, 2), feed_forward=(0, 0, 0))
     """
 
-    def plan(self, num_hidden_layers: int) -> Plan:
-        return Plan(tuple(range(num_hidden_layers)), (0,) * num_hidden_layers)
+    def plan(self, num_hidden_layers: int) -> SharingPlan:
+        return SharingPlan(tuple(range(num_hidden_layers)), (0,) * num_hidden_layers)

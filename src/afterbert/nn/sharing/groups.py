@@ -9,22 +9,22 @@ from typing import Annotated
 from pydantic import Field
 
 from afterbert.base.errors import UserError
-from afterbert.nn.sharing import Plan, Sharing
+from afterbert.nn.sharing import Sharing, SharingPlan
 
 
 @dataclass(frozen=True)
 class ShareGroups(Sharing):
     """
     >>> ShareGroups(layers_per_group=2).plan(4)
-    Plan(attention=(0, 0, 1, 1), feed_forward=(0, 0, 1, 1))
+    SharingPlan(attention=(0, 0, 1, 1), feed_forward=(0, 0, 1, 1))
     """
 
     layers_per_group: Annotated[int, Field(gt=0)] = 2
 
-    def plan(self, num_hidden_layers: int) -> Plan:
+    def plan(self, num_hidden_layers: int) -> SharingPlan:
         if num_hidden_layers % self.layers_per_group:
             raise UserError(
                 f"{num_hidden_layers} layers do not divide into groups of {self.layers_per_group}; choose a multiple"
             )
         groups = tuple(layer // self.layers_per_group for layer in range(num_hidden_layers))
-        return Plan(groups, groups)
+        return SharingPlan(groups, groups)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from afterbert.nn.sharing import Plan, Sharing
+from afterbert.nn.sharing import Sharing, SharingPlan
 
 
 @dataclass(frozen=True)
 class NoSharing(Sharing):
     """
     >>> NoSharing().plan(2)
-    Plan(attention=(0, 1), feed_forward=(0, 1))
+    SharingPlan(attention=(0, 1), feed_forward=(0, 1))
     """
 
-    def plan(self, num_hidden_layers: int) -> Plan:
+    def plan(self, num_hidden_layers: int) -> SharingPlan:
         each = tuple(range(num_hidden_layers))
-        return Plan(each, each)
+        return SharingPlan(each, each)

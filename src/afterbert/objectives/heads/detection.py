@@ -21,7 +21,7 @@ Measured = dict[str, tuple[Tensor, int]]
 
 
 @dataclass(frozen=True)
-class Corrupted:
+class GeneratedRows:
     """The asked places, all [N]: which piece stood there and which is shown there now."""
 
     original_ids: Tensor
@@ -39,15 +39,15 @@ class Detector(nn.Module, ABC):
     part: str
 
     @abstractmethod
-    def forward(self, hidden: Tensor, corrupted: Corrupted) -> Tensor:
+    def forward(self, hidden: Tensor, corrupted: GeneratedRows) -> Tensor:
         """Predictions [N] or [N, V]."""
 
     @abstractmethod
-    def score(self, predictions: Tensor, corrupted: Corrupted) -> Tensor:
+    def score(self, predictions: Tensor, corrupted: GeneratedRows) -> Tensor:
         """The summed loss; 0 for none."""
 
     @abstractmethod
-    def measure(self, predictions: Tensor, corrupted: Corrupted) -> Measured:
+    def measure(self, predictions: Tensor, corrupted: GeneratedRows) -> Measured:
         """Figures for held-out rows."""
 
 
@@ -73,13 +73,13 @@ class IsReplaced(Detector):
         super().__init__()
         self.detection_head = DetectionHead(hidden_size)
 
-    def forward(self, hidden: Tensor, corrupted: Corrupted) -> Tensor:
+    def forward(self, hidden: Tensor, corrupted: GeneratedRows) -> Tensor:
         return self.detection_head(hidden)
 
-    def score(self, predictions: Tensor, corrupted: Corrupted) -> Tensor:
+    def score(self, predictions: Tensor, corrupted: GeneratedRows) -> Tensor:
         return summed_binary(predictions, corrupted.is_replaced)
 
-    def measure(self, predictions: Tensor, corrupted: Corrupted) -> Measured:
+    def measure(self, predictions: Tensor, corrupted: GeneratedRows) -> Measured:
         says, truth = predictions > 0, corrupted.is_replaced
         return {
             "replaced_accuracy": ((says == truth).sum(), len(truth)),
@@ -98,13 +98,13 @@ class WhichPiece(Detector):
         super().__init__()
         self.lm_head = lm_head
 
-    def forward(self, hidden: Tensor, corrupted: Corrupted) -> Tensor:
+    def forward(self, hidden: Tensor, corrupted: GeneratedRows) -> Tensor:
         return self.lm_head(hidden)
 
-    def score(self, predictions: Tensor, corrupted: Corrupted) -> Tensor:
+    def score(self, predictions: Tensor, corrupted: GeneratedRows) -> Tensor:
         return summed_cross_entropy(predictions, corrupted.original_ids)
 
-    def measure(self, predictions: Tensor, corrupted: Corrupted) -> Measured:
+    def measure(self, predictions: Tensor, corrupted: GeneratedRows) -> Measured:
         return {"pieces_accuracy": right(predictions, corrupted.original_ids)}
 
 
@@ -115,12 +115,12 @@ class WhichPieceOrThis(WhichPiece):
         super().__init__(lm_head)
         self.copy_gate = nn.Linear(hidden_size, 1)
 
-    def forward(self, hidden: Tensor, corrupted: Corrupted) -> Tensor:
+    def forward(self, hidden: Tensor, corrupted: GeneratedRows) -> Tensor:
         gate = self.copy_gate(hidden).float()
         written = self.lm_head(hidden).float().log_softmax(-1) + F.logsigmoid(-gate)
         copied = torch.full_like(written, float("-inf"))
         copied = copied.scatter(1, corrupted.shown_ids[:, None], F.logsigmoid(gate))
         return torch.logaddexp(written, copied)
 
-    def score(self, predictions: Tensor, corrupted: Corrupted) -> Tensor:
+    def score(self, predictions: Tensor, corrupted: GeneratedRows) -> Tensor:
         return -predictions.gather(1, corrupted.original_ids[:, None]).sum()

@@ -10,7 +10,7 @@ import torch
 from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.nn.visibility import PaddedVisibility, padded_visibility
-from afterbert.pretext.posed import InPlace, Places, Pointers, Posed, RowLabels
+from afterbert.pretext.posed import AskedInPlace, Places, Pointers, Posed, RowLabels
 
 # Widths are rounded up to this, so that few different shapes occur.
 _MULTIPLE = 8
@@ -48,7 +48,7 @@ def asked_arrays(
     arrays: dict[str, np.ndarray] = {}
     counts: dict[str, int] = {}
     for asked in posed.asked:
-        if isinstance(asked, InPlace):
+        if isinstance(asked, AskedInPlace):
             arrays["chosen"] = posed.shown.flat_to_padded(asked.positions, length=width)
             arrays["target_ids"] = asked.target_ids.astype(np.int64)
             counts[in_place] = len(asked.positions)

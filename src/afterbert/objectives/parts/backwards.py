@@ -13,7 +13,7 @@ import numpy as np
 
 from afterbert.base.rows import Rows
 from afterbert.pretext.pairings import Plan
-from afterbert.pretext.posed import InPlace, Posed
+from afterbert.pretext.posed import AskedInPlace, Posed
 
 
 class BothWays(Plan):
@@ -61,7 +61,7 @@ def turned(posed: Posed) -> tuple[Posed, np.ndarray]:
     )
     asked = []
     for question in posed.asked:
-        assert isinstance(question, InPlace)
+        assert isinstance(question, AskedInPlace)
         places = index[question.positions]
         order = np.argsort(places)
         asked.append(

@@ -15,8 +15,7 @@ from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.answers import Answer
 from afterbert.pretext.edits import Edit
 from afterbert.pretext.pairings import Pairing
-from afterbert.pretext.posed import InPlace as Asked
-from afterbert.pretext.posed import Posed
+from afterbert.pretext.posed import AskedInPlace, Posed
 from afterbert.pretext.sight import Sight
 
 
@@ -38,16 +37,16 @@ class InPlace(Answer):
                 "use corruption mask, or visibility permutation"
             )
 
-    def __call__(self, posed: Posed, vocabulary: Vocabulary) -> Asked:
+    def __call__(self, posed: Posed, vocabulary: Vocabulary) -> AskedInPlace:
         if len(posed.steps) == 1:
             chosen = posed.steps[0].chosen
-            return Asked(chosen.positions, posed.original.piece_ids[chosen.positions], chosen.spans)
+            return AskedInPlace(chosen.positions, posed.original.piece_ids[chosen.positions], chosen.spans)
         parts = [_asked_of(posed, number) for number, step in enumerate(posed.steps) if step.keeps_places]
         step_of = np.repeat(np.arange(len(parts)), [part.shape[1] for part in parts])
         now, first, spans = np.concatenate(parts, axis=1)
         now, index = np.unique(now, return_index=True)  # the first of equal ones: the earliest edit
         begins = np.diff(spans[index] * len(parts) + step_of[index], prepend=-1) != 0
-        return Asked(now, posed.original.piece_ids[first[index]], np.cumsum(begins) - 1)
+        return AskedInPlace(now, posed.original.piece_ids[first[index]], np.cumsum(begins) - 1)
 
 
 def _asked_of(posed: Posed, number: int) -> np.ndarray:

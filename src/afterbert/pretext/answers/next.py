@@ -15,7 +15,7 @@ from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.answers import Answer
 from afterbert.pretext.edits import Edit
 from afterbert.pretext.pairings import Pairing
-from afterbert.pretext.posed import InPlace, Posed
+from afterbert.pretext.posed import AskedInPlace, Posed
 from afterbert.pretext.sight import Sight
 
 
@@ -37,7 +37,7 @@ class Next(Answer):
                 f"answer next would be read off under visibility {', '.join(sight.kinds)}; use causal or prefix"
             )
 
-    def __call__(self, posed: Posed, vocabulary: Vocabulary) -> InPlace:
+    def __call__(self, posed: Posed, vocabulary: Vocabulary) -> AskedInPlace:
         rows = posed.shown
         is_asked = np.zeros(rows.num_pieces, dtype=bool)
         for step in posed.steps:
@@ -50,4 +50,4 @@ class Next(Answer):
             seen = np.where(is_prefix, posed.visibility.prefix_lengths, 0)
             is_asked &= rows.position_in_row >= np.repeat(seen, rows.lengths)
         where = np.flatnonzero(is_asked)
-        return InPlace(where - 1, posed.original.piece_ids[where], np.arange(len(where)), ahead=1)
+        return AskedInPlace(where - 1, posed.original.piece_ids[where], np.arange(len(where)), ahead=1)

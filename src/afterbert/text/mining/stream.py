@@ -12,7 +12,7 @@ import numpy as np
 from afterbert.base.errors import UserError
 from afterbert.base.rows import starts_of
 from afterbert.text.pieces.characters import APOSTROPHE, HAN, HYPHEN, LETTER, UNSPACED
-from afterbert.text.pieces.encoding import Encoded
+from afterbert.text.pieces.encoding import EncodedTexts
 from afterbert.text.planes._words import hashes_of
 from afterbert.text.planes.word_start import WordStart
 
@@ -54,7 +54,7 @@ def stream_of(
     """The words of these texts, as `plane` finds them. Raises UserError when there are none."""
     blocks, offset = [], 0
     for some in _blocks(texts):
-        encoded = Encoded.without_pieces(texts[some], languages[some])
+        encoded = EncodedTexts.without_pieces(texts[some], languages[some])
         blocks.append(_columns(encoded, plane, keeps_case, offset))
         offset += len(encoded.characters)
     if not any(block.is_word.any() for block in blocks):
@@ -81,7 +81,7 @@ def _blocks(texts: Sequence[str]) -> Iterator[slice]:
     return (slice(begin, end) for begin, end in pairwise(edges))
 
 
-def _columns(encoded: Encoded, plane: WordStart, keeps_case: bool, offset: int) -> _Columns:
+def _columns(encoded: EncodedTexts, plane: WordStart, keeps_case: bool, offset: int) -> _Columns:
     starts = np.flatnonzero(plane.first_characters(encoded))
     kinds = encoded.kinds[starts]
     lines = starts_of(encoded.characters == ord("\n"))[starts]

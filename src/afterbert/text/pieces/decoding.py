@@ -17,7 +17,7 @@ import numpy as np
 from afterbert.base.errors import UserError
 from afterbert.base.rows import ranges, starts_of
 from afterbert.text.pieces.characters import code_points
-from afterbert.text.pieces.encoding import Encoded
+from afterbert.text.pieces.encoding import EncodedTexts
 from afterbert.text.pieces.tokenizer import Tokenizer
 
 _SPACE = "\u2581"
@@ -25,13 +25,13 @@ _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 _HALF = re.compile("[\udc80-\udcff]")
 
 
-class Decoder:
+class PieceDecoder:
     """Decodes with one tokenizer.
 
     >>> from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
     >>> made = ByteLevelBPE(vocab_size=300).make(["naïve words"] * 9, corpus_bytes=99)
     >>> ids = np.array(made.encode("a naïve word"))
-    >>> encoded = Decoder(made)([ids])
+    >>> encoded = PieceDecoder(made)([ids])
     >>> encoded.texts, int(encoded.ends[-1]) == len("a naïve word")
     (('a naïve word',), True)
     """
@@ -62,14 +62,14 @@ class Decoder:
 
     def __call__(
         self, documents: Sequence[np.ndarray], languages: Sequence[str | None] | None = None
-    ) -> Encoded:
+    ) -> EncodedTexts:
         """These documents, each given by its piece ids, none of them special."""
         found = [self._places(piece_ids) for piece_ids in documents]
         texts = tuple(text for text, _, _ in found)
         counts = np.fromiter(map(len, documents), np.int64, len(found))
         offsets = np.repeat(starts_of(np.fromiter(map(len, texts), np.int64, len(texts)))[:-1], counts)
         nothing = [np.zeros(0, np.int64)]
-        return Encoded(
+        return EncodedTexts(
             texts,
             tuple(languages) if languages is not None else (None,) * len(texts),
             np.concatenate([*documents, *nothing]).astype(np.int32),

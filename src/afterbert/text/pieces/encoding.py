@@ -37,7 +37,7 @@ _SPACES_TO_ONE = {"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " 
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedTexts:
     """D texts and their T pieces, flat.
 
     piece_ids: int32 [T]; begins, ends: int64 [T], the stretch of characters a piece stands for, counted
@@ -93,7 +93,9 @@ class Encoded:
         return np.maximum.accumulate(marks_before[np.maximum(self.ends, first_end)])
 
     @classmethod
-    def without_pieces(cls, texts: Sequence[str], languages: Sequence[str | None] | None = None) -> Encoded:
+    def without_pieces(
+        cls, texts: Sequence[str], languages: Sequence[str | None] | None = None
+    ) -> EncodedTexts:
         """Texts of which only the characters matter."""
         nothing = np.zeros(0, np.int64)
         codes = tuple(languages) if languages is not None else (None,) * len(texts)
@@ -116,12 +118,12 @@ class _Pieces(NamedTuple):
     counts: np.ndarray
 
 
-class Encoder:
+class PieceEncoder:
     """Encodes running text with one tokenizer.
 
     >>> from afterbert.text.tokenizers.wordpiece import WordPiece
     >>> made = WordPiece(vocab_size=64, min_frequency=1).make(["low lower lowest"] * 9, corpus_bytes=150)
-    >>> encoded = Encoder(made)(["low  lowest", "lower"])
+    >>> encoded = PieceEncoder(made)(["low  lowest", "lower"])
     >>> encoded.begins.tolist(), encoded.ends.tolist(), encoded.piece_starts.tolist()
     ([0, 5, 11], [3, 11, 16], [0, 2, 3])
     """
@@ -131,13 +133,13 @@ class Encoder:
         self._id_of_text = _without_specials(tokenizer)
         self._known = _Known(self._pieces) if cuts_at_spaces(json.loads(tokenizer.file)) else None
 
-    def __call__(self, texts: Sequence[str], languages: Sequence[str | None] | None = None) -> Encoded:
+    def __call__(self, texts: Sequence[str], languages: Sequence[str | None] | None = None) -> EncodedTexts:
         """The pieces of these texts; texts of about a megabyte in all go well together."""
         texts = tuple(texts)
         found = self._pieces(list(texts)) if self._known is None else _by_chunks(texts, self._known)
         text_starts = starts_of(np.fromiter(map(len, texts), np.int64, len(texts)))
         offsets = np.repeat(text_starts[:-1], found.counts)
-        return Encoded(
+        return EncodedTexts(
             texts,
             tuple(languages) if languages is not None else (None,) * len(texts),
             self._id_of_text[found.ids],

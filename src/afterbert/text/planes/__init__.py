@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from afterbert.text.pieces.encoding import Encoded
+from afterbert.text.pieces.encoding import EncodedTexts
 
 
 class Plane(ABC):
@@ -24,7 +24,7 @@ class Plane(ABC):
     width: ClassVar[int] = 1
 
     @abstractmethod
-    def __call__(self, encoded: Encoded) -> np.ndarray:
+    def __call__(self, encoded: EncodedTexts) -> np.ndarray:
         """bool [T], or uint8 [T] where the width is more than 1."""
 
     def settled(self) -> Plane:

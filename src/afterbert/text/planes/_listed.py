@@ -12,7 +12,7 @@ import numpy as np
 from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.rows import ranges
 from afterbert.text.pieces.characters import before_space
-from afterbert.text.pieces.encoding import Encoded
+from afterbert.text.pieces.encoding import EncodedTexts
 from afterbert.text.planes import Plane
 from afterbert.text.planes._lists import PhraseList, read_list
 from afterbert.text.planes._matching import Matcher
@@ -77,7 +77,7 @@ class ListedUnits(Plane):
             entries=found.entries,
         )
 
-    def __call__(self, encoded: Encoded) -> np.ndarray:
+    def __call__(self, encoded: EncodedTexts) -> np.ndarray:
         words = words_of(encoded, WordStart(chinese=self.chinese), keeps_case=self.case == "kept")
         values = np.zeros(len(encoded.piece_ids), dtype=np.uint8)
         found = self._compiled.matcher(words)
@@ -103,7 +103,7 @@ class ListedUnits(Plane):
                 "the list as it was or leave `digest` out"
             )
         types = self._types(found)
-        entries = Encoded.without_pieces(found.texts)
+        entries = EncodedTexts.without_pieces(found.texts)
         words = words_of(entries, WordStart(chinese="characters"), keeps_case=self.case == "kept")
         counts = np.bincount(text_of(entries, words.starts), minlength=len(found.texts))
         if counts.max() > _MOST_WORDS:

@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 
 from afterbert.base.rows import starts_of
-from afterbert.text.planes._words import Words, followed_by
+from afterbert.text.planes._words import TextWords, followed_by
 
 _FILTER_PER_NODE, _MOST_FILTER_BITS = 16, 22
 
 
-class Found(NamedTuple):
+class Matches(NamedTuple):
     """M places, from left to right, none over another. first: int64 [M], words; lengths: int64 [M], in words;
     codes: uint8 [M], of the phrases found there."""
 
@@ -76,7 +76,7 @@ class Matcher:
             reached = followed_by(reached[goes_on], hashes[starts + depth])
             depth += 1
 
-    def __call__(self, words: Words) -> Found:
+    def __call__(self, words: TextWords) -> Matches:
         """Where these phrases stand; they begin and end with whole words."""
         size = len(words.starts)
         lengths, codes = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.uint8)
@@ -98,7 +98,7 @@ class Matcher:
                 break
         candidates = np.flatnonzero(lengths)
         kept = candidates[_from_left_to_right(candidates, lengths[candidates])]
-        return Found(kept, lengths[kept], codes[kept])
+        return Matches(kept, lengths[kept], codes[kept])
 
 
 def _from_left_to_right(first: np.ndarray, lengths: np.ndarray) -> np.ndarray:

@@ -11,14 +11,14 @@ import numpy as np
 from afterbert.base.noise import mix
 from afterbert.base.rows import starts_of
 from afterbert.text.pieces.characters import APOSTROPHE, HAN, HYPHEN, SPACE, kind_table
-from afterbert.text.pieces.encoding import Encoded
+from afterbert.text.pieces.encoding import EncodedTexts
 from afterbert.text.planes.word_start import WordStart
 
 _LAST_CASED = 0x1E943  # Adlam; no letter behind it has two cases
 
 
 @dataclass(frozen=True)
-class Words:
+class TextWords:
     """W words, flat through all texts; Han characters stand alone here, even where a segmenter joins them.
 
     starts: int64 [W], first characters; is_start: bool [C], the same; hashes: uint64 [W], equal for equal
@@ -33,7 +33,7 @@ class Words:
     stretches: np.ndarray
 
 
-def words_of(encoded: Encoded, plane: WordStart, *, keeps_case: bool) -> Words:
+def words_of(encoded: EncodedTexts, plane: WordStart, *, keeps_case: bool) -> TextWords:
     """The words of these texts. White space around a word is no part of it; all apostrophes are one, and so
     are all hyphens."""
     is_start = replace(plane, chinese="characters").first_characters(encoded)
@@ -44,12 +44,12 @@ def words_of(encoded: Encoded, plane: WordStart, *, keeps_case: bool) -> Words:
     lines = starts_of(encoded.characters == ord("\n"))[starts]
     breaks = np.append(np.diff(lines, prepend=0) > 1, False)
     breaks[np.searchsorted(starts, encoded.text_starts)] = True
-    return Words(
+    return TextWords(
         starts, is_start, hashes_of(encoded, starts, keeps_case=keeps_case), is_whole, np.cumsum(breaks[:-1])
     )
 
 
-def text_of(encoded: Encoded, characters: np.ndarray) -> np.ndarray:
+def text_of(encoded: EncodedTexts, characters: np.ndarray) -> np.ndarray:
     """int64 [N]: the text in which each of these characters [N] stands."""
     return np.searchsorted(encoded.text_starts, characters, side="right") - 1
 
@@ -59,7 +59,7 @@ def followed_by(hashes: np.ndarray, words: np.ndarray) -> np.ndarray:
     return mix(hashes) ^ words
 
 
-def hashes_of(encoded: Encoded, starts: np.ndarray, *, keeps_case: bool) -> np.ndarray:
+def hashes_of(encoded: EncodedTexts, starts: np.ndarray, *, keeps_case: bool) -> np.ndarray:
     """uint64 [W]: the sum over a word's characters of a hash of (character, place in the word)."""
     if not len(starts):
         return np.zeros(0, np.uint64)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from afterbert.text.pieces.encoding import Encoded
+from afterbert.text.pieces.encoding import EncodedTexts
 from afterbert.text.planes import Plane
 
 
@@ -14,7 +14,7 @@ from afterbert.text.planes import Plane
 class DocumentStart(Plane):
     """The first piece of each document."""
 
-    def __call__(self, encoded: Encoded) -> np.ndarray:
+    def __call__(self, encoded: EncodedTexts) -> np.ndarray:
         is_start = np.zeros(len(encoded.piece_ids), dtype=bool)
         is_start[encoded.piece_starts[:-1][np.diff(encoded.piece_starts) > 0]] = True
         return is_start

@@ -17,12 +17,12 @@ class Phrase(ListedUnits):
     """
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from afterbert.text.pieces.encoding import Encoder
+    >>> from afterbert.text.pieces.encoding import PieceEncoder
     >>> from afterbert.text.tokenizers.wordpiece import WordPiece
     >>> path = Path(tempfile.mkdtemp()) / "phrases.txt"
     >>> _ = path.write_text("new york\\nnew york city\\n")
     >>> made = WordPiece(vocab_size=64, min_frequency=1).make(["in new york city"] * 9, corpus_bytes=150)
-    >>> Phrase(str(path))(Encoder(made)(["In New York city in new  york"])).tolist()
+    >>> Phrase(str(path))(PieceEncoder(made)(["In New York city in new  york"])).tolist()
     [0, 3, 2, 2, 0, 3, 2]
     """
 

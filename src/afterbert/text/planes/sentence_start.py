@@ -8,7 +8,7 @@ import numpy as np
 import sentencex
 
 from afterbert.text.pieces.characters import SPACE, before_space
-from afterbert.text.pieces.encoding import Encoded
+from afterbert.text.pieces.encoding import EncodedTexts
 from afterbert.text.planes import Plane
 
 
@@ -22,7 +22,7 @@ class SentenceStart(Plane):
     default_language: str = "en"
     lines_end_sentences: bool = False
 
-    def __call__(self, encoded: Encoded) -> np.ndarray:
+    def __call__(self, encoded: EncodedTexts) -> np.ndarray:
         size = len(encoded.characters)
         is_visible = np.append(encoded.kinds != SPACE, True)
         next_visible = np.minimum.accumulate(np.where(is_visible, np.arange(size + 1), size)[::-1])[::-1]
@@ -31,7 +31,7 @@ class SentenceStart(Plane):
         moved = before_space(is_start[:-1], encoded.kinds, encoded.text_starts)
         return encoded.pieces_with_start(moved)
 
-    def _starts(self, encoded: Encoded) -> np.ndarray:
+    def _starts(self, encoded: EncodedTexts) -> np.ndarray:
         """int64: where sentences start, perhaps on white space."""
         found: list[int] = []
         for text, language, offset in zip(encoded.texts, encoded.languages, encoded.text_starts.tolist()):

@@ -38,7 +38,7 @@ from afterbert.text.pieces.characters import (
     SPACE,
     before_space,
 )
-from afterbert.text.pieces.encoding import Encoded
+from afterbert.text.pieces.encoding import EncodedTexts
 from afterbert.text.planes import Plane
 
 _INSTALL = "pip install 'afterbert[zh]'"
@@ -61,11 +61,11 @@ class WordStart(Plane):
     def settled(self) -> WordStart:
         return replace(self, chinese=self.chinese or ("jieba" if _has_jieba() else "characters"))
 
-    def __call__(self, encoded: Encoded) -> np.ndarray:
+    def __call__(self, encoded: EncodedTexts) -> np.ndarray:
         is_start = self.first_characters(encoded)
         return encoded.pieces_with_start(before_space(is_start, encoded.kinds, encoded.text_starts))
 
-    def first_characters(self, encoded: Encoded) -> np.ndarray:
+    def first_characters(self, encoded: EncodedTexts) -> np.ndarray:
         """bool [C]: the characters of the texts with which words begin, white space left out."""
         kinds = encoded.kinds.copy()
         is_first = np.zeros(len(kinds), dtype=bool)
@@ -112,7 +112,7 @@ def _after(flags: np.ndarray, is_first: np.ndarray, *, at_first: bool) -> np.nda
     return np.where(is_first, at_first, np.append(at_first, flags[:-1]))
 
 
-def _follow_jieba(is_start: np.ndarray, kinds: np.ndarray, encoded: Encoded) -> None:
+def _follow_jieba(is_start: np.ndarray, kinds: np.ndarray, encoded: EncodedTexts) -> None:
     """Takes jieba's word for every Han character that follows another one; in Chinese texts only: not those
     that are said to be Japanese or hold Hiragana, whose words jieba does not know."""
     import rjieba

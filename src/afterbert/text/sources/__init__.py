@@ -20,7 +20,7 @@ _NO_CONTENT = ("path", "name", "revision", "max_unpacked_bytes", "tokenizer")
 
 
 @dataclass(frozen=True)
-class Part:
+class SourcePart:
     """A stretch of one source, small enough to be read again after a kill. Can be pickled.
 
     start, stop: bytes of a text file, row groups of a Parquet file, documents of a token file; stop is None where
@@ -65,7 +65,7 @@ class Source(ABC):
         return None
 
     @abstractmethod
-    def parts(self, target_bytes: int) -> list[Part]:
+    def parts(self, target_bytes: int) -> list[SourcePart]:
         """The source in parts of about this many bytes on disk; looks at every file's head. Raises
         UserError."""
 
@@ -75,5 +75,5 @@ class Source(ABC):
         the same texts come out."""
 
     @abstractmethod
-    def read(self, part: Part, policy: Policy, tally: Tally) -> Iterator[Document]:
-        """What `Part.documents` calls."""
+    def read(self, part: SourcePart, policy: Policy, tally: Tally) -> Iterator[Document]:
+        """What `SourcePart.documents` calls."""

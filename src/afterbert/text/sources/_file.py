@@ -16,7 +16,7 @@ from afterbert.text.files import streams
 from afterbert.text.files.documents import Document, Tally
 from afterbert.text.files.intake import Intake
 from afterbert.text.files.policy import Policy
-from afterbert.text.sources import Part, Source
+from afterbert.text.sources import Source, SourcePart
 
 LINE_END = re.compile(rb"\n")
 _LINE = re.compile(rb"([^\n]+)")
@@ -52,14 +52,14 @@ class FileSource(Source):
     def digest(self) -> dict[str, str]:
         return {self.title: " ".join([streams.digest_of(self.path), *self.settings])}
 
-    def parts(self, target_bytes: int) -> list[Part]:
+    def parts(self, target_bytes: int) -> list[SourcePart]:
         size = streams.size_of(self.path)
         next(streams.chunks(self.path, max_unpacked_bytes=self.max_unpacked_bytes), None)
         starts = [0]
         if not streams.packing_of(self.path) and size > target_bytes:
             starts += self._inner_starts(size, target_bytes)
         stops = [*starts[1:], None]
-        return [Part(self, a, b, (size if b is None else b) - a) for a, b in zip(starts, stops)]
+        return [SourcePart(self, a, b, (size if b is None else b) - a) for a, b in zip(starts, stops)]
 
     def _inner_starts(self, size: int, target_bytes: int) -> list[int]:
         starts, at = [], target_bytes
@@ -68,14 +68,14 @@ class FileSource(Source):
             at = start + target_bytes
         return starts
 
-    def read(self, part: Part, policy: Policy, tally: Tally) -> Iterator[Document]:
+    def read(self, part: SourcePart, policy: Policy, tally: Tally) -> Iterator[Document]:
         intake = Intake(policy, tally, path=self.path, name=self.title, language=self.language)
         if part.start == 0:
             kind = streams.extension_of(self.path) + streams.packing_of(self.path)
             tally.files[kind] = tally.files.get(kind, 0) + 1
         return self._documents(part, intake, self._chunks(part, intake))
 
-    def _chunks(self, part: Part, intake: Intake) -> Iterator[tuple[int, bytes]]:
+    def _chunks(self, part: SourcePart, intake: Intake) -> Iterator[tuple[int, bytes]]:
         found = streams.chunks(
             self.path,
             start=part.start,
@@ -89,7 +89,7 @@ class FileSource(Source):
 
     @abstractmethod
     def _documents(
-        self, part: Part, intake: Intake, chunks: Iterator[tuple[int, bytes]]
+        self, part: SourcePart, intake: Intake, chunks: Iterator[tuple[int, bytes]]
     ) -> Iterator[Document]: ...
 
 

@@ -12,7 +12,7 @@ from afterbert.text.files import streams
 from afterbert.text.files.documents import Document, Tally
 from afterbert.text.files.intake import Intake
 from afterbert.text.files.policy import Policy
-from afterbert.text.sources import Part
+from afterbert.text.sources import SourcePart
 from afterbert.text.sources._file import MAX_RECORD_BYTES, FileSource, lines
 
 
@@ -33,7 +33,7 @@ class Layout(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table(FileSource):
+class TableFile(FileSource):
     """Rows of cells.
 
     text_column: the text's column, by its name in the first line, or by number from 1. Not given: the column
@@ -64,7 +64,7 @@ class Table(FileSource):
         return starts
 
     def _documents(
-        self, part: Part, intake: Intake, chunks: Iterator[tuple[int, bytes]]
+        self, part: SourcePart, intake: Intake, chunks: Iterator[tuple[int, bytes]]
     ) -> Iterator[Document]:
         layout = self._layout()
         for row in self._rows(chunks, intake):

@@ -6,12 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from afterbert.text.sources._table import Table
+from afterbert.text.sources._table import TableFile
 
 
 @dataclass(frozen=True, kw_only=True)
-class Csv(Table):
-    """A table, one document a row. Options: see `Table`; `delimiter: ";"` for what spreadsheets of some
+class Csv(TableFile):
+    """A table, one document a row. Options: see `TableFile`; `delimiter: ";"` for what spreadsheets of some
     countries write."""
 
     extensions: ClassVar[tuple[str, ...]] = (".csv",)

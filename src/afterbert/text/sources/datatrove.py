@@ -21,11 +21,11 @@ from afterbert.text.files import streams
 from afterbert.text.files.documents import Document, Tally
 from afterbert.text.files.intake import EMPTY, NOT_UTF8, REPLACED, Intake
 from afterbert.text.files.policy import Policy
-from afterbert.text.pieces.decoding import Decoder
+from afterbert.text.pieces.decoding import PieceDecoder
 from afterbert.text.pieces.tokenizer import Tokenizer
-from afterbert.text.sources import Part, Source
+from afterbert.text.sources import Source, SourcePart
 from afterbert.text.tokenizers import TokenizerRecipe
-from afterbert.text.tokenizers.pretrained import Pretrained
+from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 
 INNER_SPECIAL = "special pieces within documents, left out"
 _PIECES_AT_ONCE = 1 << 20
@@ -59,24 +59,24 @@ class Datatrove(Source):
             raise UserError(
                 f"{streams.shown(self.path)} does not say which tokenizer made its pieces; name it by --tokenizer"
             )
-        return Pretrained(named)
+        return PretrainedTokenizer(named)
 
     def digest(self) -> dict[str, str]:
         files = [streams.digest_of(path) for path in (self.path, self.path + ".index")]
         made = _tokenizer(self.piece_recipe).digest[:16]
         return {self.title: " ".join([*files, f"tokenizer={made}", *self.settings])}
 
-    def parts(self, target_bytes: int) -> list[Part]:
+    def parts(self, target_bytes: int) -> list[SourcePart]:
         ends, width = self._ends(), self._width()
         if not len(ends):
-            return [Part(self, 0, 0)]
+            return [SourcePart(self, 0, 0)]
         marks = np.arange(target_bytes, int(ends[-1]) * width, max(target_bytes, width)) // width
         stops = np.unique([*(np.searchsorted(ends, marks) + 1), len(ends)]).tolist()
         starts = [0, *stops[:-1]]
         begins = np.array([0, *(int(ends[stop - 1]) for stop in stops)]) * width
-        return [Part(self, a, b, int(size)) for a, b, size in zip(starts, stops, np.diff(begins))]
+        return [SourcePart(self, a, b, int(size)) for a, b, size in zip(starts, stops, np.diff(begins))]
 
-    def read(self, part: Part, policy: Policy, tally: Tally) -> Iterator[Document]:
+    def read(self, part: SourcePart, policy: Policy, tally: Tally) -> Iterator[Document]:
         intake = Intake(
             policy, tally, path=self.path, name=self.title, language=self.language, unit="document"
         )
@@ -97,7 +97,7 @@ class Datatrove(Source):
                 yield from self._document(some, id, number, decoder, intake)
 
     def _document(
-        self, piece_ids: np.ndarray, id: str, number: int, decoder: Decoder, intake: Intake
+        self, piece_ids: np.ndarray, id: str, number: int, decoder: PieceDecoder, intake: Intake
     ) -> Iterator[Document]:
         text, broken = decoder.text(piece_ids)
         place, tally = intake.place(number), intake.tally
@@ -116,7 +116,7 @@ class Datatrove(Source):
         tally.kept += 1
         yield Document(id, text, self.language, piece_ids.astype("<i4").tobytes())
 
-    def _kept(self, piece_ids: np.ndarray, number: int, decoder: Decoder, intake: Intake) -> np.ndarray:
+    def _kept(self, piece_ids: np.ndarray, number: int, decoder: PieceDecoder, intake: Intake) -> np.ndarray:
         """The pieces of a document that are none of the special ones. Raises UserError."""
         if len(piece_ids) and int(piece_ids.max()) >= decoder.size:
             raise UserError(
@@ -131,7 +131,7 @@ class Datatrove(Source):
             intake.tally.repair(INNER_SPECIAL, intake.place(number), inner)
         return piece_ids[plain]
 
-    def _documents(self, part: Part, ends: np.ndarray, width: int) -> Iterator[tuple[int, np.ndarray]]:
+    def _documents(self, part: SourcePart, ends: np.ndarray, width: int) -> Iterator[tuple[int, np.ndarray]]:
         """(number, piece ids) of the documents of a part, some megabytes read at a time."""
         number, stop = part.start, part.stop if part.stop is not None else len(ends)
         with streams.open_file(self.path) as file:
@@ -182,7 +182,7 @@ class Datatrove(Source):
         return ("" if named == "Unknown Tokenizer" else named, *others)
 
 
-def _cuts(piece_ids: np.ndarray, decoder: Decoder, most_bytes: int) -> np.ndarray:
+def _cuts(piece_ids: np.ndarray, decoder: PieceDecoder, most_bytes: int) -> np.ndarray:
     """Where a document of more than this many bytes is cut: before the first character of each further stretch."""
     ends = np.cumsum(decoder.sizes(piece_ids))
     if ends[-1] <= most_bytes:
@@ -198,7 +198,7 @@ def _tokenizer(recipe: TokenizerRecipe) -> Tokenizer:
     return _read(recipe, _version(recipe))[0]
 
 
-def _decoder(recipe: TokenizerRecipe) -> Decoder:
+def _decoder(recipe: TokenizerRecipe) -> PieceDecoder:
     return _read(recipe, _version(recipe))[1]
 
 
@@ -209,6 +209,6 @@ def _version(recipe: TokenizerRecipe) -> tuple[Path, int] | None:
 
 
 @cache
-def _read(recipe: TokenizerRecipe, version: tuple[Path, int] | None) -> tuple[Tokenizer, Decoder]:
+def _read(recipe: TokenizerRecipe, version: tuple[Path, int] | None) -> tuple[Tokenizer, PieceDecoder]:
     tokenizer = recipe.make([], corpus_bytes=0)
-    return tokenizer, Decoder(tokenizer)
+    return tokenizer, PieceDecoder(tokenizer)

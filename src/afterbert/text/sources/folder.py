@@ -10,7 +10,7 @@ from afterbert.base.errors import UserError
 from afterbert.text.files import streams
 from afterbert.text.files.documents import Document, Tally
 from afterbert.text.files.policy import Policy
-from afterbert.text.sources import Part, Source
+from afterbert.text.sources import Source, SourcePart
 from afterbert.text.sources._making import Option, kind_of, kinds_by_extension, make
 
 # A text file up to this size, found in a folder, is one document; a longer one is a corpus with blank lines between.
@@ -35,7 +35,7 @@ class Folder(Source):
     kind: str | None = None
     options: dict[str, Option] = field(default_factory=dict)
 
-    def parts(self, target_bytes: int) -> list[Part]:
+    def parts(self, target_bytes: int) -> list[SourcePart]:
         sources, passed_over = self.files()
         first, *others = (part for source in sources for part in source.parts(target_bytes))
         return [replace(first, passed_over=passed_over), *others]
@@ -43,7 +43,7 @@ class Folder(Source):
     def digest(self) -> dict[str, str]:
         return {name: digest for source in self.files()[0] for name, digest in source.digest().items()}
 
-    def read(self, part: Part, policy: Policy, tally: Tally) -> Iterator[Document]:
+    def read(self, part: SourcePart, policy: Policy, tally: Tally) -> Iterator[Document]:
         raise AssertionError("the parts of a folder belong to the sources of its files")
 
     def files(self) -> tuple[list[Source], dict[str, int]]:

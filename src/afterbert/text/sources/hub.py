@@ -13,7 +13,7 @@ from afterbert.text.files import streams
 from afterbert.text.files.documents import Document, Tally
 from afterbert.text.files.intake import Intake
 from afterbert.text.files.policy import Policy
-from afterbert.text.sources import Part, Source
+from afterbert.text.sources import Source, SourcePart
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 _SECONDS = 20.0
@@ -44,10 +44,10 @@ class Hub(Source):
     def digest(self) -> dict[str, str]:
         return {self.title: " ".join([self._commit(), *self.settings])}
 
-    def parts(self, target_bytes: int) -> list[Part]:
-        return [Part(replace(self, revision=self._commit()))]
+    def parts(self, target_bytes: int) -> list[SourcePart]:
+        return [SourcePart(replace(self, revision=self._commit()))]
 
-    def read(self, part: Part, policy: Policy, tally: Tally) -> Iterator[Document]:
+    def read(self, part: SourcePart, policy: Policy, tally: Tally) -> Iterator[Document]:
         intake = Intake(policy, tally, path=self.title, name=self.title, language=self.language, unit="row")
         tally.files["hub"] = tally.files.get("hub", 0) + 1
         with self._reached():

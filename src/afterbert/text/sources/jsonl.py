@@ -11,7 +11,7 @@ from afterbert.base.errors import did_you_mean
 from afterbert.text.files.documents import Document
 from afterbert.text.files.intake import Intake
 from afterbert.text.files.streams import shown
-from afterbert.text.sources import Part
+from afterbert.text.sources import SourcePart
 from afterbert.text.sources._file import FileSource, lines
 
 
@@ -34,7 +34,7 @@ class Jsonl(FileSource):
     language_key: str | None = None
 
     def _documents(
-        self, part: Part, intake: Intake, chunks: Iterator[tuple[int, bytes]]
+        self, part: SourcePart, intake: Intake, chunks: Iterator[tuple[int, bytes]]
     ) -> Iterator[Document]:
         decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_constant)
         for offset, raw in lines(chunks, intake):

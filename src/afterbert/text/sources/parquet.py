@@ -13,7 +13,7 @@ from afterbert.text.files import streams
 from afterbert.text.files.documents import Document, Tally
 from afterbert.text.files.intake import Intake
 from afterbert.text.files.policy import Policy
-from afterbert.text.sources import Part, Source
+from afterbert.text.sources import Source, SourcePart
 
 _ROWS_AT_ONCE = 256
 # A column of a row group is read through a window of this size; without one it is read whole, however large.
@@ -45,7 +45,7 @@ class Parquet(Source):
     def digest(self) -> dict[str, str]:
         return {self.title: " ".join([streams.digest_of(self.path), *self.settings])}
 
-    def parts(self, target_bytes: int) -> list[Part]:
+    def parts(self, target_bytes: int) -> list[SourcePart]:
         with self._opened() as file:
             wanted = self._columns(file)
             groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
@@ -61,11 +61,11 @@ class Parquet(Source):
         for stop, group_size in enumerate(sizes, start=1):
             size += group_size
             if size >= target_bytes or stop == len(sizes):
-                parts.append(Part(self, start, stop, size))
+                parts.append(SourcePart(self, start, stop, size))
                 start, size = stop, 0
-        return parts or [Part(self, 0, 0)]
+        return parts or [SourcePart(self, 0, 0)]
 
-    def read(self, part: Part, policy: Policy, tally: Tally) -> Iterator[Document]:
+    def read(self, part: SourcePart, policy: Policy, tally: Tally) -> Iterator[Document]:
         intake = Intake(policy, tally, path=self.path, name=self.title, language=self.language, unit="row")
         if part.start == 0:
             tally.files[".parquet"] = tally.files.get(".parquet", 0) + 1

@@ -24,7 +24,7 @@ from pydantic import Field
 from afterbert.text.files.documents import Document, Tally
 from afterbert.text.files.intake import Intake
 from afterbert.text.files.policy import Policy
-from afterbert.text.sources import Part, Source
+from afterbert.text.sources import Source, SourcePart
 
 # Tests and generated or vendored code say little or say it twice.
 _SKIPPED = {"site-packages", "test", "tests", "idlelib", "lib2to3", "_vendor", "__pycache__", "turtledemo"}
@@ -45,7 +45,7 @@ class PythonDocs(Source):
     min_characters: Annotated[int, Field(gt=0)] = 80
     name: str = "python"
 
-    def parts(self, target_bytes: int) -> list[Part]:
+    def parts(self, target_bytes: int) -> list[SourcePart]:
         sizes = [path.stat().st_size for path in _files(self.packages)]
         starts, held = [0], 0
         for number, size in enumerate(sizes):
@@ -54,7 +54,7 @@ class PythonDocs(Source):
                 held = 0
             held += size
         stops = [*starts[1:], len(sizes)]
-        return [Part(self, a, b, sum(sizes[a:b])) for a, b in zip(starts, stops)]
+        return [SourcePart(self, a, b, sum(sizes[a:b])) for a, b in zip(starts, stops)]
 
     def digest(self) -> dict[str, str]:
         found = xxhash.xxh3_64()
@@ -62,7 +62,7 @@ class PythonDocs(Source):
             found.update(f"{path.name}:{path.stat().st_size};".encode())
         return {self.name: f"{len(_files(self.packages))} files, xxh3 of names and sizes {found.hexdigest()}"}
 
-    def read(self, part: Part, policy: Policy, tally: Tally) -> Iterator[Document]:
+    def read(self, part: SourcePart, policy: Policy, tally: Tally) -> Iterator[Document]:
         if part.start == 0:
             yield from self._topics(policy, tally)
         for path in _files(self.packages)[part.start : part.stop]:

@@ -16,7 +16,7 @@ from afterbert.base.errors import UserError
 from afterbert.text.files import streams
 from afterbert.text.files.documents import Document, Tally
 from afterbert.text.files.policy import Policy
-from afterbert.text.sources import Part, Source
+from afterbert.text.sources import Source, SourcePart
 from afterbert.text.sources._making import Option, make
 
 
@@ -29,13 +29,13 @@ class Stdin(Source):
     kind: str = "txt"
     options: dict[str, Option] = field(default_factory=dict)
 
-    def parts(self, target_bytes: int) -> list[Part]:
+    def parts(self, target_bytes: int) -> list[SourcePart]:
         return self._file().parts(target_bytes)
 
     def digest(self) -> dict[str, str]:
         return self._file().digest()
 
-    def read(self, part: Part, policy: Policy, tally: Tally) -> Iterator[Document]:
+    def read(self, part: SourcePart, policy: Policy, tally: Tally) -> Iterator[Document]:
         raise AssertionError("the parts of standard input belong to the source of the file it was put in")
 
     def _file(self) -> Source:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from afterbert.text.sources._table import Table
+from afterbert.text.sources._table import TableFile
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tsv(Table):
-    """A table, one document a row. Options: see `Table`; `is_quoted: true` for files written with CSV's
+class Tsv(TableFile):
+    """A table, one document a row. Options: see `TableFile`; `is_quoted: true` for files written with CSV's
     quotes."""
 
     extensions: ClassVar[tuple[str, ...]] = (".tsv", ".tab")

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from afterbert.text.files.documents import Document
 from afterbert.text.files.intake import EMPTY, Intake
 from afterbert.text.files.policy import cut_point
-from afterbert.text.sources import Part
+from afterbert.text.sources import SourcePart
 from afterbert.text.sources._file import FileSource
 
 _BLANK_LINE = re.compile(rb"\n\s*\n\s*")
@@ -37,7 +37,7 @@ class Txt(FileSource):
         return [] if self.documents == "file" else super()._inner_starts(size, target_bytes)
 
     def _documents(
-        self, part: Part, intake: Intake, chunks: Iterator[tuple[int, bytes]]
+        self, part: SourcePart, intake: Intake, chunks: Iterator[tuple[int, bytes]]
     ) -> Iterator[Document]:
         """Holds at most one chunk and twice `max_document_bytes`, whatever the file is like."""
         straddling, held, end = _Open(intake), b"", part.start

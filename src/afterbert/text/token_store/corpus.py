@@ -17,7 +17,7 @@ from afterbert.base.errors import UserError
 from afterbert.text.files.policy import Policy
 from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.planes import Plane
-from afterbert.text.sources import Part, Source
+from afterbert.text.sources import Source, SourcePart
 from afterbert.text.token_store.finishing import settings_of
 from afterbert.text.token_store.part_files import column
 from afterbert.text.token_store.parts import FATES, EncodePart, PartTask
@@ -78,7 +78,7 @@ class Corpus:
         return [source.digest() for source in self.sources]
 
     @cached_property
-    def parts_of(self) -> list[list[Part]]:
+    def parts_of(self) -> list[list[SourcePart]]:
         """The parts of each source."""
         parts = [source.parts(_PART_BYTES) for source in self.sources]
         if sum(part.num_bytes for some in parts for part in some) > _LARGE_BYTES:
@@ -86,7 +86,7 @@ class Corpus:
         return parts
 
     @cached_property
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[SourcePart]:
         found = [part for some in self.parts_of for part in some]
         if not found:
             raise UserError("the sources hold no files; check the paths")
@@ -124,7 +124,7 @@ class Corpus:
         return described(self.digests, sizes, found)
 
     def each(
-        self, encode: Callable[[Task], Report], tasks: Iterable[Task], parts: Sequence[Part]
+        self, encode: Callable[[Task], Report], tasks: Iterable[Task], parts: Sequence[SourcePart]
     ) -> list[Report]:
         """What `encode` reports of each of these parts, one task a part; what it warned of is said once."""
         count, reports = self._counting("encoding", parts), []
@@ -159,7 +159,7 @@ class Corpus:
             here = slice(found.part_starts[number], found.part_starts[number + 1])
             yield PartTask(number, part, found.hashes[here], found.fates[here])
 
-    def _counting(self, phase: str, parts: Sequence[Part]) -> Callable[[int], None]:
+    def _counting(self, phase: str, parts: Sequence[SourcePart]) -> Callable[[int], None]:
         done, total = 0, max(1, sum(part.num_bytes for part in parts))
 
         def count(num_bytes: int) -> None:

@@ -28,7 +28,7 @@ WITHOUT_PIECES = "nothing left by the tokenizer"
 
 
 @dataclass(frozen=True)
-class Encoded:
+class StoreContents:
     """What a store is made of. columns, dtype: of the encoded parts; pieces: to train on; without_pieces: kept
     documents of which the tokenizer left nothing; planes, sources, settings: as the manifest holds them; kind:
     the tokenizer recipe's name."""
@@ -45,7 +45,7 @@ class Encoded:
     settings: Mapping[str, Any]
 
 
-def finish(out: Path, encoded: Encoded, *, least_pieces: int, progress: Any) -> Store:
+def finish(out: Path, encoded: StoreContents, *, least_pieces: int, progress: Any) -> Store:
     """Writes the store, removes what was done on the way, and opens it. Raises UserError."""
     if encoded.pieces < least_pieces:
         raise UserError(
@@ -99,7 +99,7 @@ def described(planes: Mapping[str, Plane]) -> dict[str, Any]:
     }
 
 
-def _written(out: Path, encoded: Encoded, progress: Any) -> dict[str, Any]:
+def _written(out: Path, encoded: StoreContents, progress: Any) -> dict[str, Any]:
     """Writes the files of the store; the manifest that tells of them."""
     tokenizer, found = encoded.tokenizer, encoded.found
     tokenizer.save(out / "tokenizer")

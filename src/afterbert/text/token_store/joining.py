@@ -17,10 +17,10 @@ from afterbert.text.files.documents import Tally
 from afterbert.text.files.policy import Policy
 from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.token_store.corpus import Progress, check_languages, described
-from afterbert.text.token_store.finishing import Encoded, finish, finished_before
+from afterbert.text.token_store.finishing import StoreContents, finish, finished_before
 from afterbert.text.token_store.part_files import READ_VALUES, column_dtype, finished, part_folder
 from afterbert.text.token_store.parts import FATES
-from afterbert.text.token_store.shards import ALL, PartReport, Shard, open_shard
+from afterbert.text.token_store.shards import ALL, Shard, ShardPartReport, open_shard
 from afterbert.text.token_store.store import FILE, Store, digest_of
 from afterbert.text.token_store.survey import DROPPED, PartSurvey, Survey, gathered
 from afterbert.text.token_store.workers import ended_by_sigterm
@@ -40,7 +40,7 @@ class _Opened(NamedTuple):
 
 class _Part(NamedTuple):
     folder: Path
-    report: PartReport
+    report: ShardPartReport
 
 
 def merge_shards(
@@ -64,7 +64,7 @@ def merge_shards(
         parts = _checked(shards, tell)
         found = _surveyed(parts, Policy(**settings["policy"]), settings["held_out"])
         joined = Joined(tuple(parts), found, first["dtype"])
-        encoded = Encoded(
+        encoded = StoreContents(
             columns=joined.column,
             dtype=first["dtype"],
             pieces=joined.counts[0],
@@ -199,7 +199,7 @@ def _checked(shards: Sequence[_Opened], tell: Progress) -> list[_Part]:
                     f"{folder} is damaged or incomplete; copy the shard again, or delete it and prepare "
                     f"shard {shard.shard} anew"
                 )
-            parts.append(_Part(folder, PartReport(*report)))
+            parts.append(_Part(folder, ShardPartReport(*report)))
         tell(number + 1, len(shards), "checking")
     assert [p.folder.name for p in parts] == [part_folder(Path(), n).name for n in range(len(parts))]
     return parts

@@ -13,11 +13,11 @@ import numpy as np
 from afterbert.base.errors import UserError
 from afterbert.text.files.documents import Document, Tally
 from afterbert.text.files.policy import Policy
-from afterbert.text.pieces.decoding import Decoder
-from afterbert.text.pieces.encoding import Encoded, Encoder
+from afterbert.text.pieces.decoding import PieceDecoder
+from afterbert.text.pieces.encoding import EncodedTexts, PieceEncoder
 from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.planes import Plane
-from afterbert.text.sources import Part
+from afterbert.text.sources import SourcePart
 from afterbert.text.token_store.part_files import PartWriter, made_once, part_folder
 from afterbert.text.token_store.survey import HELD_OUT, TRAIN, content_hash
 
@@ -30,7 +30,7 @@ class PartTask(NamedTuple):
     """A part, and what the survey said of its documents: hashes uint64 [D], fates uint8 [D]."""
 
     number: int
-    part: Part
+    part: SourcePart
     hashes: np.ndarray
     fates: np.ndarray
 
@@ -106,7 +106,7 @@ class DocumentEncoder:
 
     tokenizer: Tokenizer
 
-    def __call__(self, documents: Sequence[Document]) -> Encoded:
+    def __call__(self, documents: Sequence[Document]) -> EncodedTexts:
         languages = [document.language for document in documents]
         given = [document.piece_ids for document in documents if document.piece_ids is not None]
         if not given:
@@ -115,12 +115,12 @@ class DocumentEncoder:
         return self._decoder([np.frombuffer(raw, "<i4") for raw in given], languages)
 
     @cached_property
-    def _encoder(self) -> Encoder:
-        return Encoder(self.tokenizer)
+    def _encoder(self) -> PieceEncoder:
+        return PieceEncoder(self.tokenizer)
 
     @cached_property
-    def _decoder(self) -> Decoder:
-        return Decoder(self.tokenizer)
+    def _decoder(self) -> PieceDecoder:
+        return PieceDecoder(self.tokenizer)
 
 
 def in_batches(items: Iterable[tuple[Document, Any]]) -> Iterator[tuple[list[Document], list[Any]]]:

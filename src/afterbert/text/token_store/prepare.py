@@ -25,7 +25,7 @@ from afterbert.text.planes.word_start import WordStart
 from afterbert.text.sources import Source
 from afterbert.text.token_store.corpus import Corpus, Progress
 from afterbert.text.token_store.coverage import warn_of_nothing_found
-from afterbert.text.token_store.finishing import Encoded, by_name, described, finish, finished_before
+from afterbert.text.token_store.finishing import StoreContents, by_name, described, finish, finished_before
 from afterbert.text.token_store.merging import Merge, Merged
 from afterbert.text.token_store.parts import FATES
 from afterbert.text.token_store.store import FILE, Store, digest_of, write_manifest
@@ -68,7 +68,7 @@ def prepare(
         made, found = _survey(corpus, tokenizer, work)
         corpus.check_pieces(made)
         parts = corpus.encode(made, named, found, work)
-        encoded = Encoded(
+        encoded = StoreContents(
             columns=parts.column,
             dtype=parts.dtype,
             pieces=parts.pieces["train"],

@@ -29,7 +29,7 @@ from afterbert.text.files.documents import Document, Tally
 from afterbert.text.files.policy import Policy
 from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.planes import Plane
-from afterbert.text.sources import Part, Source
+from afterbert.text.sources import Source, SourcePart
 from afterbert.text.token_store.corpus import Corpus, Progress, check_languages, dtype_for
 from afterbert.text.token_store.finishing import by_name, described, settings_of
 from afterbert.text.token_store.part_files import PartWriter, made_once, part_folder
@@ -84,7 +84,7 @@ class Shard(NamedTuple):
         return range(*np.searchsorted(owner, [self.number - 1, self.number]).tolist())
 
 
-class PartReport(NamedTuple):
+class ShardPartReport(NamedTuple):
     """languages: names of the codes in this part alone; tally: of the part, as JSON holds it."""
 
     languages: list[str]
@@ -163,7 +163,7 @@ class EncodeShardPart:
     folder: Path
     dtype: str
 
-    def __call__(self, task: tuple[int, Part]) -> PartReport:
+    def __call__(self, task: tuple[int, SourcePart]) -> ShardPartReport:
         number, part = task
         tally, codes = Tally(), dict[str, int]()
 
@@ -173,7 +173,7 @@ class EncodeShardPart:
                 self._write(documents, raw, codes, writer)
             return list(codes), vars(tally)
 
-        return PartReport(*made_once(part_folder(self.folder, number), self.dtype, encode))
+        return ShardPartReport(*made_once(part_folder(self.folder, number), self.dtype, encode))
 
     @cached_property
     def _encoder(self) -> DocumentEncoder:
@@ -237,7 +237,7 @@ def _layout(corpus: Corpus) -> dict[str, Any]:
     }
 
 
-def _file_digests(corpus: Corpus, mine: Iterable[tuple[int, Part]]) -> list[dict[str, str]]:
+def _file_digests(corpus: Corpus, mine: Iterable[tuple[int, SourcePart]]) -> list[dict[str, str]]:
     """For each source, the digests of the files that this shard reads."""
     source_of = np.repeat(np.arange(len(corpus.parts_of)), [len(parts) for parts in corpus.parts_of])
     found: list[dict[str, str]] = [{} for _ in corpus.parts_of]
@@ -249,7 +249,7 @@ def _file_digests(corpus: Corpus, mine: Iterable[tuple[int, Part]]) -> list[dict
     return found
 
 
-def _stamps(mine: Iterable[tuple[int, Part]]) -> dict[str, tuple[int, int]]:
+def _stamps(mine: Iterable[tuple[int, SourcePart]]) -> dict[str, tuple[int, int]]:
     """Path -> size and time of the last change, of the files that this shard reads; not every source is one."""
     paths = {getattr(part.source, "path", "") for _, part in mine}
     return {path: streams.stamp_of(path) for path in sorted(paths) if os.path.isfile(path)}

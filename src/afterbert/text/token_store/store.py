@@ -132,7 +132,7 @@ class Store:
 
     @classmethod
     def open(cls, folder: Path, *, verify: bool = False) -> Store:
-        """Opens one store (`text/token_store/mixture.py: open_store` also several as one); the size and the ends of every file
+        """Opens one store (`open_store` in mixture.py also several as one); the size and the ends of every file
         are compared with store.json, with `verify` all of it.
 
         Raises UserError that names the file, what was expected and what was found.

@@ -16,7 +16,7 @@ import xxhash
 from afterbert.base.noise import Noise
 from afterbert.text.files.documents import Tally
 from afterbert.text.files.policy import Policy
-from afterbert.text.sources import Part
+from afterbert.text.sources import SourcePart
 from afterbert.text.token_store.workers import in_order
 
 DROPPED, TRAIN, HELD_OUT = range(3)
@@ -58,7 +58,7 @@ class Survey:
 
 
 def survey(
-    parts: Sequence[Part],
+    parts: Sequence[SourcePart],
     policy: Policy,
     *,
     held_out: float,
@@ -110,7 +110,7 @@ class SurveyPart:
     policy: Policy
     sample_bytes: int
 
-    def __call__(self, task: tuple[Part, int]) -> PartSurvey:
+    def __call__(self, task: tuple[SourcePart, int]) -> PartSurvey:
         part, limit = task
         tally, sample = Tally(), Sample(self.sample_bytes, limit)
         hashes, sizes, languages = [], [], set()

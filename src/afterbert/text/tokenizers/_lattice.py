@@ -17,7 +17,7 @@ _UNKNOWN_PENALTY = 10.0  # SentencePiece's
 
 
 @dataclass(frozen=True)
-class Words:
+class WordCounts:
     """Stretches of text [W] that no piece may cross, with how often each was seen.
 
     codes: uint32 [C], all characters; starts: int64 [W+1]; counts: float64 [W].
@@ -28,9 +28,9 @@ class Words:
     counts: np.ndarray
 
     @staticmethod
-    def of(words: Sequence[str], counts: np.ndarray) -> Words:
+    def of(words: Sequence[str], counts: np.ndarray) -> WordCounts:
         lengths = np.fromiter(map(len, words), np.int64, len(words))
-        return Words(code_points("".join(words)), starts_of(lengths), np.asarray(counts, np.float64))
+        return WordCounts(code_points("".join(words)), starts_of(lengths), np.asarray(counts, np.float64))
 
     @property
     def room(self) -> np.ndarray:
@@ -39,7 +39,7 @@ class Words:
 
 
 @dataclass(frozen=True)
-class Pieces:
+class CandidatePieces:
     """Candidates [P]: where one of each stands (begins, lengths: int64 [P]), its key (uint64 [P]) and score
     (float64 [P]).
 
@@ -51,8 +51,8 @@ class Pieces:
     lengths: np.ndarray
     scores: np.ndarray
 
-    def take(self, index: np.ndarray) -> Pieces:
-        return Pieces(self.keys[index], self.begins[index], self.lengths[index], self.scores[index])
+    def take(self, index: np.ndarray) -> CandidatePieces:
+        return CandidatePieces(self.keys[index], self.begins[index], self.lengths[index], self.scores[index])
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Lattice:
     last: np.ndarray
 
     @staticmethod
-    def of(words: Words, pieces: Pieces) -> Lattice:
+    def of(words: WordCounts, pieces: CandidatePieces) -> Lattice:
         """Every occurrence of a piece in the words."""
         codes, room = words.codes.astype(np.uint64), words.room
         found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []

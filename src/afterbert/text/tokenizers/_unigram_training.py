@@ -17,7 +17,7 @@ from scipy.special import digamma
 from afterbert.base.noise import mix
 from afterbert.base.rows import ranges, starts_of
 from afterbert.text.pieces.characters import code_points
-from afterbert.text.tokenizers._lattice import LONGEST_PIECE, Lattice, Pieces, Words
+from afterbert.text.tokenizers._lattice import LONGEST_PIECE, CandidatePieces, Lattice, WordCounts
 
 _SEEDS_PER_PIECE = 8
 _EM_STEPS = 2
@@ -33,7 +33,7 @@ class Scored(NamedTuple):
     score: float
 
 
-def learn(words: Words, alphabet: Sequence[str], *, size: int, min_frequency: int) -> list[Scored]:
+def learn(words: WordCounts, alphabet: Sequence[str], *, size: int, min_frequency: int) -> list[Scored]:
     """At most `size` pieces with their scores, best first; every letter of the alphabet is among them."""
     letters = code_points("".join(alphabet))
     pieces = _seeds(words, letters, most=_SEEDS_PER_PIECE * size, min_frequency=min_frequency)
@@ -48,7 +48,7 @@ def learn(words: Words, alphabet: Sequence[str], *, size: int, min_frequency: in
         pieces, lattice = pieces.take(np.flatnonzero(keep)), lattice.restricted(keep)
 
 
-def _seeds(words: Words, letters: np.ndarray, *, most: int, min_frequency: int) -> Pieces:
+def _seeds(words: WordCounts, letters: np.ndarray, *, most: int, min_frequency: int) -> CandidatePieces:
     """The letters, and the substrings that would save most: frequency times length."""
     weights = np.repeat(words.counts, np.diff(words.starts))
     found: list[tuple[np.ndarray, ...]] = []
@@ -63,11 +63,11 @@ def _seeds(words: Words, letters: np.ndarray, *, most: int, min_frequency: int) 
     best = np.lexsort((keys, -gain))[:most]
     best = best[np.argsort(keys[best])]
     scores = np.log(frequency[best] * lengths[best])
-    return Pieces(keys[best], begins[best], lengths[best], scores - np.log(np.exp(scores).sum()))
+    return CandidatePieces(keys[best], begins[best], lengths[best], scores - np.log(np.exp(scores).sum()))
 
 
 def _substrings(
-    words: Words, weights: np.ndarray, min_frequency: int
+    words: WordCounts, weights: np.ndarray, min_frequency: int
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """(length, begins [N], keys [N]) for each length: the places whose shorter substring is frequent enough
     to go on from."""
@@ -86,7 +86,9 @@ def _substrings(
         yield length, begins, keys
 
 
-def _improved(pieces: Pieces, lattice: Lattice, counts: np.ndarray) -> tuple[Pieces, Lattice]:
+def _improved(
+    pieces: CandidatePieces, lattice: Lattice, counts: np.ndarray
+) -> tuple[CandidatePieces, Lattice]:
     """One step of EM, with the digamma of a sparse prior as in SentencePiece; pieces that are hardly expected
     go."""
     expected = lattice.expected(pieces.scores, counts)
@@ -94,10 +96,10 @@ def _improved(pieces: Pieces, lattice: Lattice, counts: np.ndarray) -> tuple[Pie
     expected = np.maximum(expected, _LEAST_EXPECTED)[keep]
     scores = digamma(expected) - digamma(expected.sum())
     kept = pieces.take(np.flatnonzero(keep))
-    return Pieces(kept.keys, kept.begins, kept.lengths, scores), lattice.restricted(keep)
+    return CandidatePieces(kept.keys, kept.begins, kept.lengths, scores), lattice.restricted(keep)
 
 
-def _worth_keeping(words: Words, pieces: Pieces, lattice: Lattice, count: int) -> np.ndarray:
+def _worth_keeping(words: WordCounts, pieces: CandidatePieces, lattice: Lattice, count: int) -> np.ndarray:
     """bool [P]: the letters, and up to `count` pieces in all whose loss would cost most likelihood."""
     path = lattice.best(pieces.scores)
     word = np.repeat(np.arange(len(lattice.first)), lattice.last - lattice.first + 1)[lattice.source[path]]
@@ -112,9 +114,9 @@ def _worth_keeping(words: Words, pieces: Pieces, lattice: Lattice, count: int) -
     return keep
 
 
-def _loss(words: Words, pieces: Pieces, frequency: np.ndarray) -> np.ndarray:
+def _loss(words: WordCounts, pieces: CandidatePieces, frequency: np.ndarray) -> np.ndarray:
     """float64 [P]: the likelihood lost when each piece is cut into its best other pieces."""
-    own = Words(
+    own = WordCounts(
         words.codes[ranges(pieces.begins, pieces.lengths)],
         starts_of(pieces.lengths),
         np.ones(len(pieces.keys)),
@@ -131,7 +133,7 @@ def _loss(words: Words, pieces: Pieces, frequency: np.ndarray) -> np.ndarray:
     return frequency / words.counts.sum() * (np.log(seen) - np.log(total) - then)
 
 
-def _best(words: Words, pieces: Pieces, alphabet: Sequence[str], size: int) -> list[Scored]:
+def _best(words: WordCounts, pieces: CandidatePieces, alphabet: Sequence[str], size: int) -> list[Scored]:
     """The letters and the most probable pieces; a letter that was never a piece gets the lowest scores."""
     flat = words.codes.astype("<u4").tobytes().decode("utf-32-le")
     named = [flat[begin : begin + length] for begin, length in zip(pieces.begins, pieces.lengths)]

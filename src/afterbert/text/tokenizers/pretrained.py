@@ -42,7 +42,7 @@ _KEPT = ("model_max_length", "model_input_names", "padding_side", "truncation_si
 
 
 @dataclass(frozen=True)
-class Pretrained(TokenizerRecipe):
+class PretrainedTokenizer(TokenizerRecipe):
     """name: a folder, or a name on the hub such as `google-bert/bert-base-uncased` (then the network is
     used). revision: of the hub's.
     """

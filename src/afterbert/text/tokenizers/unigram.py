@@ -19,7 +19,7 @@ import tokenizers
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
 
 from afterbert.text.pieces.characters import HAN, LETTER, MARK, UNSPACED, code_points, kinds_of
-from afterbert.text.tokenizers._lattice import Words
+from afterbert.text.tokenizers._lattice import WordCounts
 from afterbert.text.tokenizers._trained import TrainedRecipe, alphabet_of, without_long_runs
 from afterbert.text.tokenizers._unigram_training import learn
 
@@ -88,7 +88,7 @@ def _normalized(seen: Counter[str], normalizer: normalizers.Normalizer) -> Count
     return made
 
 
-def _words(seen: Counter[str]) -> Words:
+def _words(seen: Counter[str]) -> WordCounts:
     """The words cut where letters, digits and punctuation meet, the most frequent first."""
     seen = seen or Counter({_SPACE: 1})
     counts: Counter[str] = Counter()
@@ -97,7 +97,7 @@ def _words(seen: Counter[str]) -> Words:
     ordered = sorted(counts, key=lambda part: (-counts[part], part))
     fits = np.cumsum(np.fromiter(map(len, ordered), np.int64, len(ordered))) <= _MOST_CHARACTERS
     ordered = ordered[: max(1, int(fits.sum()))]
-    return Words.of(ordered, np.array([counts[part] for part in ordered]))
+    return WordCounts.of(ordered, np.array([counts[part] for part in ordered]))
 
 
 def _cut(words: list[str], counts: list[int]) -> Iterator[tuple[str, int]]:

@@ -28,7 +28,7 @@ from afterbert.base.runs import sync_folder
 from afterbert.training.checkpoints import tensor_file
 from afterbert.training.checkpoints.tensor_file import Digest
 from afterbert.training.distribution.pieces import any_piece, here
-from afterbert.training.distribution.processes import Alone, Processes
+from afterbert.training.distribution.processes import Processes, SingleProcess
 
 FORMAT = 1
 MANIFEST, STATE = "MANIFEST.json", "state.json"
@@ -80,7 +80,7 @@ class Checkpoints:
 
     def __init__(self, folder: Path, *, keep: int, processes: Processes | None = None):
         assert keep > 0
-        self.folder, self._keep, self._processes = folder, keep, processes or Alone()
+        self.folder, self._keep, self._processes = folder, keep, processes or SingleProcess()
         self._writes = 0  # by this object, rehearsals included
 
     def save(self, step: int, files: Mapping[str, Tensors], state: Mapping[str, Any]) -> Saved:
@@ -91,10 +91,10 @@ class Checkpoints:
         written.
         """
         saved = self.at(step)
-        if self._processes.led(lambda: saved.path.exists() and why_bad(saved.path) is None):
+        if self._processes.on_rank_zero(lambda: saved.path.exists() and why_bad(saved.path) is None):
             return saved  # stopped again at the step it had resumed from
         beside = self._write(saved.path.name, files, state)
-        self._processes.led(lambda: self._put_in_place(saved, beside))
+        self._processes.on_rank_zero(lambda: self._put_in_place(saved, beside))
         return saved
 
     def at(self, step: int) -> Saved:
@@ -120,7 +120,7 @@ class Checkpoints:
             shutil.rmtree(beside)
             return size
 
-        return self._processes.led(remove)
+        return self._processes.on_rank_zero(remove)
 
     def latest(self) -> tuple[Saved | None, list[str]]:
         """The newest checkpoint that verifies, None where none was ever made, and a note for each damaged
@@ -165,7 +165,7 @@ class Checkpoints:
         self._writes += 1
         own = sum(_bytes(tensors) for tensors in files.values())
         needed = round(self._processes.total([own])[0])
-        beside = self.folder / self._processes.led(lambda: self._begin(name, needed))
+        beside = self.folder / self._processes.on_rank_zero(lambda: self._begin(name, needed))
         failed, digests = None, {}
         try:
             digests = self._fill(beside, files)
@@ -176,9 +176,9 @@ class Checkpoints:
             raise
         self._agree(failed, beside, needed)
         all_digests = {
-            n: Digest(**d) for own in self._processes.each(_plain(digests)) for n, d in own.items()
+            n: Digest(**d) for own in self._processes.gathered(_plain(digests)) for n, d in own.items()
         }
-        self._processes.led(lambda: self._seal(beside, all_digests, state, needed))
+        self._processes.on_rank_zero(lambda: self._seal(beside, all_digests, state, needed))
         return beside
 
     def _begin(self, name: str, needed: int) -> str:
@@ -208,7 +208,9 @@ class Checkpoints:
 
     def _agree(self, failed: OSError | None, beside: Path, needed: int) -> None:
         """Raises in all processes what failed in any."""
-        whys = [why for why in self._processes.each(None if failed is None else list(failed.args[:2])) if why]
+        whys = [
+            why for why in self._processes.gathered(None if failed is None else list(failed.args[:2])) if why
+        ]
         if not whys:
             return
         if self._processes.leads:

@@ -12,14 +12,14 @@ import afterbert
 from afterbert.objectives import ObjectiveModule
 from afterbert.training.checkpoints import generators, snapshot
 from afterbert.training.checkpoints.checkpoint import Checkpoints, Saved
-from afterbert.training.checkpoints.identity import Identity
+from afterbert.training.checkpoints.identity import RunIdentity
 from afterbert.training.distribution.processes import Processes
 from afterbert.training.feed import Feed
 from afterbert.training.precision import Precision, name_of_device
 from afterbert.training.progress import Progress
 
 
-class Keeper:
+class Checkpointing:
     """Knows what a checkpoint of this run holds."""
 
     def __init__(
@@ -28,7 +28,7 @@ class Keeper:
         module: ObjectiveModule,
         optimizer: torch.optim.Optimizer,
         feed: Feed,
-        identity: Identity,
+        identity: RunIdentity,
         *,
         seed: int,
         device: torch.device,
@@ -45,7 +45,7 @@ class Keeper:
             saved, notes = self.checkpoints.latest()
             return saved.step if saved else None, notes
 
-        step, notes = self._processes.led(look)
+        step, notes = self._processes.on_rank_zero(look)
         return None if step is None else self.checkpoints.at(step), notes
 
     def save(self, progress: Progress, precision: Precision) -> Saved:

@@ -13,7 +13,7 @@ from afterbert.training.config import HARMLESS
 
 
 @dataclass(frozen=True)
-class Identity:
+class RunIdentity:
     """The resolved recipe as plain dicts, lists and scalars, the fingerprint of the token store, the digest
     of the tokenizer.
     """

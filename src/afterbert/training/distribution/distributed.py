@@ -70,13 +70,13 @@ class Distributed(Processes):
     def most(self, number: float) -> float:
         return self._reduced([number], dist.ReduceOp.MAX)[0]
 
-    def each(self, value: Any) -> list[Any]:
+    def gathered(self, value: Any) -> list[Any]:
         name = self._next()
         with self._reachable():
             self._store.set(f"{name}/{self.rank}", json.dumps(value))
         return [json.loads(self._read(f"{name}/{rank}", rank)) for rank in range(self.size)]
 
-    def led(self, action: Callable[[], T]) -> T:
+    def on_rank_zero(self, action: Callable[[], T]) -> T:
         name = self._next()
         if not self.leads:
             said = json.loads(self._read(name, 0))

@@ -37,11 +37,11 @@ class Processes(ABC):
         """The largest that any process has."""
 
     @abstractmethod
-    def each(self, value: Any) -> list[Any]:
+    def gathered(self, value: Any) -> list[Any]:
         """What every process gave, by rank."""
 
     @abstractmethod
-    def led(self, action: Callable[[], T]) -> T:
+    def on_rank_zero(self, action: Callable[[], T]) -> T:
         """What `action` gives in process 0, for all; it may take any time, and is not called elsewhere.
 
         A UserError raised there is raised in all.
@@ -56,7 +56,7 @@ class Processes(ABC):
         return None
 
 
-class Alone(Processes):
+class SingleProcess(Processes):
     """A single process."""
 
     rank = 0
@@ -68,8 +68,8 @@ class Alone(Processes):
     def most(self, number: float) -> float:
         return number
 
-    def each(self, value: Any) -> list[Any]:
+    def gathered(self, value: Any) -> list[Any]:
         return [value]
 
-    def led(self, action: Callable[[], T]) -> T:
+    def on_rank_zero(self, action: Callable[[], T]) -> T:
         return action()
