@@ -9,10 +9,10 @@ import pytest
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
 from afterbert.cli.finetuning import _folder_for
+from afterbert.downstream.finetuning import rate_search
 from afterbert.downstream.finetuning.bench import Bench
 from afterbert.downstream.finetuning.layer_decay import LayerDecay
 from afterbert.downstream.finetuning.rate_search import _on_held_out, search
-from afterbert.downstream.finetuning.runs import rate_search
 from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification
 from afterbert.training.observers import Observer

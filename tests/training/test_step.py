@@ -105,7 +105,7 @@ class Two(Processes):
     def most(self, number):
         return number
 
-    def each(self, value):
+    def gathered(self, value):
         return [value, value]
 
     def on_rank_zero(self, action):
