@@ -161,12 +161,18 @@ def pieces_of(text: str) -> list[str]:
 def corrupted(text: str) -> dict[str, Any]:
     """Every fourth piece chosen, all three actions among them."""
     pieces = ["[CLS]", *pieces_of(text), "[SEP]"]
-    actions = ["special", *[""] * (len(pieces) - 2), "special"]
-    shown = list(pieces)
+    shown: list[dict[str, Any]] = [{"text": piece, "places": [i]} for i, piece in enumerate(pieces)]
     for i in range(3, len(pieces) - 1, 4):
-        actions[i] = {0: "random", 1: "keep"}.get(i % 7, "mask")
-        shown[i] = {"mask": "[MASK]", "random": " lamp"}.get(actions[i], pieces[i])
-    return {"pieces": pieces, "shown": shown, "actions": actions, "word_start": [True] * len(pieces)}
+        action = {0: "random", 1: "keep"}.get(i % 7, "mask")
+        text = {"mask": "[MASK]", "random": " lamp"}.get(action, pieces[i])
+        shown[i] |= {"action": action, "text": text, "asked": pieces[i].strip()}
+    for end in (0, -1):
+        shown[end]["action"] = "special"
+    return {
+        "before": [{"text": piece} for piece in pieces],
+        "shown": shown,
+        "sight": ["1" * len(pieces)] * len(pieces),
+    }
 
 
 def filled(text: str) -> dict[str, Any]:

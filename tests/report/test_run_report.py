@@ -144,7 +144,8 @@ def hostile(run: Path) -> None:
         "statistics.json",
         {HOSTILE: HOSTILE, "spans": {HOSTILE: 3}, f"deep {HOSTILE}": {"a": {HOSTILE: 1}}},
     )
-    sample = {"pieces": [HOSTILE] * 2, "shown": [HOSTILE] * 2, "actions": [HOSTILE, "mask"]}
+    cell = {"text": HOSTILE, "action": HOSTILE, "asked": HOSTILE, "places": [-1, 0, 10**9]}
+    sample = {"before": [cell] * 2, "shown": [cell, cell | {"action": "mask"}], "labels": [HOSTILE]}
     gap = {"text": HOSTILE, "masked": True, "truth": HOSTILE, "guesses": [[HOSTILE, 0.5], ["x", 0.1]]}
     shown = {"before": HOSTILE, "pieces": [gap, {"text": HOSTILE}]}
     write(run, "samples.json", {"corrupted": [sample], "filled": [shown]})
@@ -298,8 +299,8 @@ def test_nan_is_shown_not_hidden(run):
         ("samples.json", '{"filled": [{"pieces": [{}]}]}', "samples.json: filled.0.pieces.0.text must be"),
         (
             "samples.json",
-            '{"corrupted": [{"pieces": ["a"], "shown": ["a"], "actions": []}]}',
-            "corrupted.0 shows 1",
+            '{"corrupted": [{"shown": [{"text": "a", "places": ["b"]}]}]}',
+            "corrupted.0.shown.0.places.0 must be",
         ),
         ("recipe.yaml", "a: [", "recipe.yaml:1"),
         ("recipe.yaml", "- a", "is no mapping of settings"),

@@ -26,9 +26,9 @@ STYLES = {
     "mask": "black on yellow",
     "random": "white on red",
     "keep": "black on green",
-    "changed": "white on red",
     "inserted": "white on magenta",
     "moved": "black on cyan",
+    "removed": "red strike",
     "special": "dim",
     "": "",
 }
@@ -84,6 +84,13 @@ def print_picture(picture: Picture) -> None:
     """Read, asked, written, and who sees whom."""
     console.print(Text("  text   ").append_text(_cells(picture.before)))
     console.print(Text("  reads  ").append_text(_cells(picture.shown)))
+    hides = [
+        f"{cell.text.strip()} ← {picture.truth(cell).strip() or 'nothing'}"
+        for cell in picture.shown
+        if cell.action == "mask" and len(cell.places) != 1
+    ]
+    if hides:
+        console.print(Text("  hides  ").append("   ".join(hides)))
     asked = [
         f"{cell.text.strip()} ← {cell.asked}" for cell in picture.shown if cell.asked and cell.asked != "·"
     ]
@@ -108,6 +115,8 @@ def _cells(cells: tuple[Cell, ...]) -> Text:
     for cell in cells:
         text = cell.text if cell.action != "special" and cell.text.strip() else f" {cell.text}"
         leading = len(text) - len(text.lstrip(" "))
+        if not cell.is_read:  # told by signs too: a log has no colours
+            text = f"{text[:leading]}[-{text[leading:]}-]"
         line.append(text[:leading])
         style = f"{STYLES[cell.action]} {_CONTINUES}" if cell.continues_word else STYLES[cell.action]
         line.append("".join(c if c.isprintable() else "·" for c in text[leading:]), style=style.strip())

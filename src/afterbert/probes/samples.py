@@ -1,5 +1,4 @@
-"""What a person looks at: held-out sentences with words masked and the model's guesses, and what the task
-does to rows."""
+"""What a person looks at: held-out sentences with words masked, and the model's guesses."""
 
 from __future__ import annotations
 
@@ -13,8 +12,6 @@ from torch import Tensor
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.pretext.posed import Posed
-from afterbert.probes.picture import actions_of
 from afterbert.text.token_store.store import Split
 
 
@@ -107,34 +104,3 @@ def _some_words(rows: Rows, share: float) -> np.ndarray:
     np.minimum.at(lowest, rows.row_of[first], drawn)
     chosen = (drawn < share) | (drawn == lowest[rows.row_of[first]])
     return chosen[word] & ~rows.planes["special"]
-
-
-def corrupted_rows(
-    posed: Posed, piece_texts: Sequence[str], *, count: int = 4, pieces: int = 60
-) -> list[dict[str, list]]:
-    """The first rows before and after the task's edits, piece by piece: `pieces`, `shown`, `actions`,
-    `word_start`.
-
-    actions: see `picture.Cell`.
-    """
-    rows, shown = posed.original, posed.shown
-    actions = actions_of(posed)
-    found = []
-    for row in range(min(count, len(shown))):
-        before = slice(
-            int(rows.row_starts[row]), min(int(rows.row_starts[row + 1]), int(rows.row_starts[row]) + pieces)
-        )
-        after = slice(
-            int(shown.row_starts[row]),
-            min(int(shown.row_starts[row + 1]), int(shown.row_starts[row]) + pieces),
-        )
-        words = shown.planes.get("word_start", np.ones(shown.num_pieces, dtype=bool))
-        found.append(
-            {
-                "pieces": [piece_texts[i] for i in rows.piece_ids[before]],
-                "shown": [piece_texts[i] for i in shown.piece_ids[after]],
-                "actions": actions[after].tolist(),
-                "word_start": words[after].tolist(),
-            }
-        )
-    return found

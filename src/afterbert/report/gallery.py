@@ -11,21 +11,14 @@ from pydantic import TypeAdapter
 
 from afterbert.base.errors import UserError
 from afterbert.base.runs import write_atomically
-from afterbert.probes.picture import Cell
+from afterbert.probes.picture import ACTIONS, Cell
 from afterbert.report.pages import render
 from afterbert.report.run_record import Gallery, ShownTask
-from afterbert.report.samples import Action, Word
+from afterbert.report.samples import Word
 from afterbert.workflows.gallery import Exhibit, plain
 
-_ACTIONS: dict[str, Action] = {
-    "": "",
-    "mask": "mask",
-    "random": "random",
-    "changed": "random",
-    "keep": "keep",
-    "special": "special",
-}
 _MOST_ASKED = 14
+_TELLS_TRUTH = ("mask", "random")  # beside which the page writes what stood there
 
 
 @dataclass(frozen=True)
@@ -79,16 +72,17 @@ def write_gallery(exhibits: Sequence[Exhibit], text: str, out: Path) -> Path:
 def hung(gallery: Gallery) -> tuple[Hung, ...]:
     """The exhibits by recipe, in their order."""
     groups = groupby(gallery.exhibits, key=lambda shown: (shown.recipe, shown.title))
-    return tuple(Hung(recipe, title, tuple(map(_drawn, tasks))) for (recipe, title), tasks in groups)
+    return tuple(Hung(recipe, title, tuple(map(drawn, tasks))) for (recipe, title), tasks in groups)
 
 
-def _drawn(shown: ShownTask) -> Drawn:
-    beside = [cell for cell in shown.shown if cell.asked and cell.action in ("mask", "random", "keep")]
+def drawn(shown: ShownTask) -> Drawn:
+    """One row of a task as the page shows it."""
+    beside = [cell for cell in shown.shown if cell.asked and cell.places and cell.action in _TELLS_TRUTH]
     asked = [cell for cell in shown.shown if cell.asked and cell.asked != "·" and cell not in beside]
     return Drawn(
         task=shown.task,
-        reads=_words(shown.shown),
-        writes=_words(shown.written),
+        reads=_words(shown.shown, shown.before),
+        writes=_words(shown.written, ()),
         asks=tuple((cell.text.strip() or cell.text, cell.asked) for cell in asked[:_MOST_ASKED]),
         more=max(0, len(asked) - _MOST_ASKED),
         labels=tuple(shown.labels),
@@ -97,22 +91,21 @@ def _drawn(shown: ShownTask) -> Drawn:
     )
 
 
-def _words(cells: Sequence[Cell]) -> tuple[Word, ...]:
+def _words(cells: Sequence[Cell], before: Sequence[Cell]) -> tuple[Word, ...]:
+    """Cells as running text. A piece takes the space before it from the text that it stands for."""
     words: list[Word] = []
     for cell in cells:
-        action = _ACTIONS.get(cell.action, "other")
-        apart = action == "special" or (bool(words) and words[-1].action == "special")
-        stands_for = cell.asked if action in ("mask", "random", "keep") else ""
-        text = cell.text.strip() or cell.text
+        stands_for = "".join(before[place].text for place in cell.places if 0 <= place < len(before))
+        apart = cell.action == "special" or (bool(words) and words[-1].action == "special")
+        spaced = stands_for or (cell.text if cell.action in ("", "inserted", "special") else " ")
+        truth = stands_for if cell.action in _TELLS_TRUTH else cell.text
         words.append(
             Word(
-                text,
-                is_joined=not apart
-                and not cell.text.startswith(" ")
-                and not (action and not cell.continues_word),
-                truth=stands_for or text,
-                action=action,
-                action_name=cell.action,
+                cell.text.strip() or cell.text,
+                is_joined=not apart and not spaced.startswith(" "),
+                truth=truth.strip() or truth or "nothing",
+                action=cell.action if cell.action in (*ACTIONS, "special") else "",
+                action_name=ACTIONS.get(cell.action, ""),
             )
         )
     return tuple(words)

@@ -122,12 +122,19 @@ class MeasuredRecord:
 
 
 @dataclass(frozen=True)
-class CorruptedRecord:
-    """One row: `pieces` as they stood, `shown` to the model with an action each, empty where nothing was done."""
+class ShownTask:
+    """A row of a task as `Picture.plain` writes it; of which recipe, where it is one of many; `reason` where
+    there is none to show."""
 
-    pieces: list[str]
-    shown: list[str]
-    actions: list[str | None]
+    recipe: str = ""
+    title: str = ""
+    task: str = ""
+    reason: str = ""
+    before: list[Cell] = field(default_factory=list)
+    shown: list[Cell] = field(default_factory=list)
+    written: list[Cell] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    sight: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -153,23 +160,8 @@ class Filled:
 class Samples:
     """samples.json."""
 
-    corrupted: list[CorruptedRecord] = field(default_factory=list)
+    corrupted: list[ShownTask] = field(default_factory=list)
     filled: list[Filled] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class ShownTask:
-    """A recipe's task on one text, as `recipes.gallery` writes it; `reason` where there is none to show."""
-
-    recipe: str
-    title: str
-    task: str = ""
-    reason: str = ""
-    before: list[Cell] = field(default_factory=list)
-    shown: list[Cell] = field(default_factory=list)
-    written: list[Cell] = field(default_factory=list)
-    labels: list[str] = field(default_factory=list)
-    sight: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -209,12 +201,6 @@ def read_run(folder: Path) -> RunRecord:
     if not any((folder / name).exists() for name in _KNOWN):
         raise UserError(f"{folder} is no run folder (it holds none of {', '.join(_KNOWN)}); name one that is")
     samples = _read(folder / "samples.json", Samples)
-    for number, sample in enumerate(samples.corrupted):
-        if len(sample.shown) != len(sample.actions):
-            raise UserError(
-                f"{folder / 'samples.json'}: corrupted.{number} shows {len(sample.shown)} pieces with "
-                f"{len(sample.actions)} actions; make the file again"
-            )
     return RunRecord(
         folder=folder,
         name=folder.resolve().name,

@@ -9,12 +9,14 @@ from afterbert.base.runs import write_atomically
 from afterbert.report import summary
 from afterbert.report.curves import curves_of
 from afterbert.report.files import entries_of, loading
-from afterbert.report.gallery import hung
+from afterbert.report.gallery import drawn, hung
 from afterbert.report.pages import render
 from afterbert.report.run_markdown import run_markdown
 from afterbert.report.run_record import RunRecord, read_run
-from afterbert.report.samples import corrupted_texts, filled_texts
+from afterbert.report.samples import filled_texts
 from afterbert.report.statistics import statistics_of
+
+_MOST_ROWS = 12
 
 
 def write_report(run_folder: Path, out: Path | None = None) -> Path:
@@ -53,7 +55,7 @@ def run_html(record: RunRecord) -> str:
         counts=summary.counts_in_words(record.measured.counts),
         objective=summary.in_words(record.measured.objective),
         filled=filled_texts(record.samples.filled),
-        corrupted=corrupted_texts(record.samples.corrupted),
+        corrupted=[drawn(row) for row in record.samples.corrupted[:_MOST_ROWS]],
         gallery_text=record.gallery.text,
         own_task=[one for one in hung(record.gallery) if one.title == record.setting("title")],
         other_tasks=[one for one in hung(record.gallery) if one.title != record.setting("title")],

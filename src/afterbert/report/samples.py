@@ -1,4 +1,4 @@
-"""Samples as running text to be shown: what was done to each piece, how good each guess was.
+"""Filled samples as running text to be shown: how good each guess was.
 
 A piece is what it adds to a text: its leading space included where it begins a word (`probes.pieces`).
 """
@@ -11,20 +11,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from afterbert.report import figures
-from afterbert.report.run_record import CorruptedRecord, Filled, FilledPiece
+from afterbert.report.run_record import Filled, FilledPiece
 
 Grade = Literal["", "right", "near", "wrong"]
-Action = Literal["", "mask", "random", "keep", "other", "special"]
 
 _MOST_SAMPLES = 12
 _MOST_PIECES = 400
-_ACTIONS: dict[str, Action] = {
-    "": "",
-    "mask": "mask",
-    "random": "random",
-    "keep": "keep",
-    "special": "special",
-}
 
 
 @dataclass(frozen=True)
@@ -48,7 +40,7 @@ class Word:
     is_joined: bool
     truth: str = ""
     entry: str = ""
-    action: Action = ""
+    action: str = ""
     action_name: str = ""
     grade: Grade = ""
     guesses: tuple[ShownGuess, ...] = ()
@@ -66,36 +58,12 @@ class FilledText:
         return tuple(word for word in self.words if word.grade)
 
 
-def corrupted_texts(samples: Sequence[CorruptedRecord]) -> tuple[tuple[Word, ...], ...]:
-    """The first few corrupted rows."""
-    return tuple(_corrupted(sample) for sample in samples[:_MOST_SAMPLES])
-
-
 def filled_texts(samples: Sequence[Filled]) -> tuple[FilledText, ...]:
     """The first few filled rows."""
     return tuple(
         FilledText(sample.before[: 10 * _MOST_PIECES], tuple(map(_filled_word, sample.pieces[:_MOST_PIECES])))
         for sample in samples[:_MOST_SAMPLES]
     )
-
-
-def _corrupted(sample: CorruptedRecord) -> tuple[Word, ...]:
-    # An edit that changes the length leaves no truth beside each piece.
-    truths = sample.pieces if len(sample.pieces) == len(sample.shown) else sample.shown
-    words: list[Word] = []
-    for truth, shown, name in list(zip(truths, sample.shown, sample.actions))[:_MOST_PIECES]:
-        action = _ACTIONS.get(name or "", "other")
-        stands_apart = action == "special" or (words and words[-1].action == "special")
-        words.append(
-            Word(
-                shown.strip() or shown,
-                is_joined=not stands_apart and not truth.startswith(" "),
-                truth=truth.strip() or truth,
-                action=action,
-                action_name=figures.words(name or ""),
-            )
-        )
-    return tuple(words)
 
 
 def _filled_word(piece: FilledPiece) -> Word:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from afterbert.pretext.pairings import Plan
 from afterbert.pretext.posed import Posed
 from afterbert.pretext.selections.staged import Staged
 from afterbert.pretext.task import Pretext
-from afterbert.probes.picture import Picture, picture_of
+from afterbert.probes.picture import Picture, pictures_of
 from afterbert.probes.pieces import piece_texts
 from afterbert.recipes.recipe import Resolved, known, resolve
 from afterbert.text.files.policy import Policy
@@ -79,7 +79,7 @@ def exhibits_of(resolved: Resolved, store: Store, *, seed: int = 0) -> list[Exhi
         for variant, seen in _variants(pretext, pose, noise).items():
             shown = Exhibit(resolved.name, resolved.recipe.title, ", ".join(filter(None, (name, variant))))
             try:
-                found.append(replace(shown, picture=picture_of(pose(seen), texts)))
+                found.append(replace(shown, picture=pictures_of(pose(seen), texts)[0]))
             except UserError as error:
                 found.append(replace(shown, reason=str(error)))
     return found
@@ -116,7 +116,7 @@ def sample_text(store: Store, split: Split, *, sentences: int = 3, most_pieces: 
 
 
 def plain(exhibits: Sequence[Exhibit]) -> list[dict[str, Any]]:
-    """Exhibits as JSON holds them; `sight`: a line of 0 and 1 for each piece shown."""
+    """Exhibits as JSON holds them; a picture as `Picture.plain` writes it."""
     return [_plain(exhibit) for exhibit in exhibits]
 
 
@@ -127,12 +127,7 @@ def _plain(exhibit: Exhibit) -> dict[str, Any]:
         "task": exhibit.task,
         "reason": exhibit.reason,
     }
-    if exhibit.picture is not None:
-        for part in ("before", "shown", "written"):
-            found[part] = [asdict(cell) for cell in getattr(exhibit.picture, part)]
-        found["labels"] = list(exhibit.picture.labels)
-        found["sight"] = ["".join(map(str, line)) for line in exhibit.picture.may_attend.astype(int).tolist()]
-    return found
+    return found | (exhibit.picture.plain() if exhibit.picture is not None else {})
 
 
 def _tasks(objective: Objective) -> list[tuple[str, Objective, Pretext]]:

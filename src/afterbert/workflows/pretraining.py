@@ -36,8 +36,9 @@ from afterbert.pretext.task import Pretext
 from afterbert.probes.count_baselines import CountBaselines
 from afterbert.probes.held_out import held_out_score
 from afterbert.probes.masked_prediction import MaskedPrediction
+from afterbert.probes.picture import pictures_of
 from afterbert.probes.pieces import piece_bytes, piece_texts
-from afterbert.probes.samples import corrupted_rows, filled_sentences
+from afterbert.probes.samples import filled_sentences
 from afterbert.recipes.recipe import Recipe, Resolved, resolve
 from afterbert.text.token_store.mixture import open_store
 from afterbert.text.token_store.store import Split, Store
@@ -225,7 +226,7 @@ def finish(
     evaluation["without_training"] = [asdict(figure) for figure in figures]
     posed = first_batch(recipe, store, split)
     if posed is not None:
-        samples["corrupted"] = corrupted_rows(posed, texts)
+        samples["corrupted"] = [picture.cut(60).plain() for picture in pictures_of(posed, texts, count=4)]
         write_atomically(run.path / "statistics.json", json.dumps(statistics_of(posed), indent=1))
     card = model_card(
         recipe,
