@@ -222,7 +222,7 @@ def _in_order(places: np.ndarray) -> np.ndarray:
 
 def _stands_for(posed: Posed) -> list[tuple[int, ...]]:
     """For each shown piece the flat original positions that it stands for, in their order."""
-    found = [(int(place),) if place >= 0 else () for place in posed.origin]
+    found: list[tuple[int, ...]] = [(int(place),) if place >= 0 else () for place in posed.origin]
     for number, step in enumerate(posed.steps):
         if step.corruption.shows_gaps:
             now = posed.places_now(number + 1, np.flatnonzero(_is_new(step)))
