@@ -14,8 +14,8 @@ from afterbert.cli.terminal import console, safe
 from afterbert.probes.count_baselines import CountBaselines
 from afterbert.probes.folder import MaskedModel
 from afterbert.probes.masked_prediction import MaskedPrediction
-from afterbert.probes.pieces import piece_bytes
 from afterbert.text.from_paths import sources_for
+from afterbert.text.pieces.spelling import Spellings
 from afterbert.text.token_store.mixture import open_store
 from afterbert.text.token_store.store import Store
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
@@ -53,7 +53,7 @@ def print_measures(
             model.predict,
             split,
             store.vocabulary,
-            piece_bytes=piece_bytes(store.tokenizer),
+            piece_bytes=Spellings.of(store.tokenizer).sizes,
             baselines=baselines,
         )
     summary = measured.summary()

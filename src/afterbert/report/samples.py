@@ -1,6 +1,6 @@
 """Filled samples as running text to be shown: how good each guess was.
 
-A piece is what it adds to a text: its leading space included where it begins a word (`probes.pieces`).
+A piece is what it adds to a text: its leading space included where it begins a word (`text.pieces.spelling`).
 """
 
 from __future__ import annotations

@@ -31,9 +31,9 @@ from afterbert.probes.broken_sentences import BrokenSentences
 from afterbert.probes.figure import Figure
 from afterbert.probes.frozen_features import FrozenFeatures, FrozenModel
 from afterbert.probes.minimal_pairs import MinimalPairsProbe, short_enough
-from afterbert.probes.pieces import piece_texts
 from afterbert.probes.reader import predict
 from afterbert.probes.readings import Frame, reading_of
+from afterbert.text.pieces.spelling import piece_texts
 from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.token_store.store import Store
 

@@ -20,9 +20,9 @@ from afterbert.pretext.posed import Posed
 from afterbert.pretext.selections.staged import Staged
 from afterbert.pretext.task import Pretext
 from afterbert.probes.picture import Picture, pictures_of
-from afterbert.probes.pieces import piece_texts
 from afterbert.recipes.recipe import Resolved, known, resolve
 from afterbert.text.files.policy import Policy
+from afterbert.text.pieces.spelling import piece_texts
 from afterbert.text.planes import Plane
 from afterbert.text.sources.txt import Txt
 from afterbert.text.token_store.prepare import PLANES, prepare

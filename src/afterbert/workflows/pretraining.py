@@ -37,9 +37,9 @@ from afterbert.probes.count_baselines import CountBaselines
 from afterbert.probes.held_out import held_out_score
 from afterbert.probes.masked_prediction import MaskedPrediction
 from afterbert.probes.picture import pictures_of
-from afterbert.probes.pieces import piece_bytes, piece_texts
 from afterbert.probes.samples import filled_sentences
 from afterbert.recipes.recipe import Recipe, Resolved, resolve
+from afterbert.text.pieces.spelling import Spellings, piece_texts
 from afterbert.text.token_store.mixture import open_store
 from afterbert.text.token_store.store import Split, Store
 from afterbert.training.checkpoints.checkpoint import Checkpoints
@@ -188,7 +188,11 @@ def evaluate_held_out(
         was_training = module.training
         module.eval()
         measured = MaskedPrediction(length=recipe.length)(
-            module.predict, split, store.vocabulary, piece_bytes=piece_bytes(store.tokenizer), device=device
+            module.predict,
+            split,
+            store.vocabulary,
+            piece_bytes=Spellings.of(store.tokenizer).sizes,
+            device=device,
         )
         module.train(was_training)
         figures["masked_accuracy"] = measured.summary()["measures"]["masked_accuracy"]
@@ -265,7 +269,7 @@ def closing_figures(
         module.predict,
         split,
         store.vocabulary,
-        piece_bytes=piece_bytes(store.tokenizer),
+        piece_bytes=Spellings.of(store.tokenizer).sizes,
         baselines=baselines,
         device=device,
     )

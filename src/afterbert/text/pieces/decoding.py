@@ -1,16 +1,11 @@
 """Pieces that somebody else made back to text, with the place of each piece in it, so that planes can be found
 without tokenizing again. No Python loop over pieces.
-
-What each piece stands for, as bytes, follows from the tokenizer's own decoder: exactly for byte-level and
-SentencePiece-like ones, up to white space for WordPiece, whose pieces do not tell where spaces stood.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,15 +13,14 @@ from afterbert.base.errors import UserError
 from afterbert.base.rows import ranges, starts_of
 from afterbert.text.pieces.characters import code_points
 from afterbert.text.pieces.encoding import EncodedTexts
+from afterbert.text.pieces.spelling import Spellings, boundaries
 from afterbert.text.pieces.tokenizer import Tokenizer
 
-_SPACE = "\u2581"
-_BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 _HALF = re.compile("[\udc80-\udcff]")
 
 
 class PieceDecoder:
-    """Decodes with one tokenizer.
+    """Decodes with one tokenizer. Raises UserError for one whose decoder does not say what pieces stand for.
 
     >>> from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
     >>> made = ByteLevelBPE(vocab_size=300).make(["naïve words"] * 9, corpus_bytes=99)
@@ -37,12 +31,17 @@ class PieceDecoder:
     """
 
     def __init__(self, tokenizer: Tokenizer):
-        spelled, self._is_led = _spellings(tokenizer)
-        self.size = len(spelled)
+        table = Spellings.of(tokenizer)
+        if not table.is_known:
+            raise UserError(
+                f"this tokenizer's pieces ({', '.join(table.decoder) or 'no decoder'}) cannot be turned back into "
+                "text, so words and sentences cannot be found in them; prepare the texts themselves"
+            )
+        self.size, self._is_led = len(table.pieces), table.is_led
         self.is_special = np.zeros(self.size, dtype=bool)
-        self.is_special[_boundaries(tokenizer)] = True
-        self._starts = starts_of(np.fromiter(map(len, spelled), np.int64, self.size))
-        self._bytes = np.frombuffer(b"".join(spelled), dtype=np.uint8)
+        self.is_special[boundaries(tokenizer)] = True
+        self._starts = starts_of(table.sizes)
+        self._bytes = np.frombuffer(b"".join(table.pieces), dtype=np.uint8)
 
     def sizes(self, piece_ids: np.ndarray) -> np.ndarray:
         """int64 [T]: how many bytes each piece stands for."""
@@ -96,83 +95,3 @@ class PieceDecoder:
     def _leads(self, text: str) -> int:
         """Characters at the beginning that the tokenizer put there."""
         return int(self._is_led and text.startswith(" "))
-
-
-def _spellings(tokenizer: Tokenizer) -> tuple[list[bytes], bool]:
-    """The bytes each id stands for, nothing for special ones and gaps; whether texts begin with a space of the
-    tokenizer's own. Raises UserError."""
-    file = json.loads(tokenizer.file)
-    kinds = _kinds(file.get("decoder"))
-    if "ByteLevel" in kinds:
-        spell, is_led = (
-            _byte_level,
-            bool(_part(file.get("pre_tokenizer"), "ByteLevel").get("add_prefix_space")),
-        )
-    elif "WordPiece" in kinds:
-        prefix = _part(file["decoder"], "WordPiece").get("prefix", "##")
-        spell, is_led = (lambda piece: _word_piece(piece, prefix)), True
-    elif "Metaspace" in kinds or "ByteFallback" in kinds:
-        spell, is_led = _sentence_piece, True
-    else:
-        raise UserError(
-            f"this tokenizer's pieces ({', '.join(kinds) or 'no decoder'}) cannot be turned back into text, so words "
-            "and sentences cannot be found in them; prepare the texts themselves"
-        )
-    backend = tokenizer.backend
-    spelled = [b""] * tokenizer.vocabulary.size
-    for piece, number in backend.get_vocab(with_added_tokens=False).items():
-        spelled[number] = spell(piece)
-    for number, token in backend.get_added_tokens_decoder().items():
-        spelled[number] = b"" if token.special else token.content.encode()
-    if tokenizer.vocabulary.unk is not None:
-        spelled[tokenizer.vocabulary.unk] = spell("\ufffd")
-    for number in _boundaries(tokenizer):
-        spelled[number] = b""
-    return spelled, is_led
-
-
-def _boundaries(tokenizer: Tokenizer) -> list[int]:
-    """The special pieces; an unknown one that serves for nothing else stands for text, and is none of them."""
-    known = tokenizer.vocabulary
-    others = (known.bos, known.eos, known.cls, known.sep, known.pad)
-    return [number for number in known.special_ids if number != known.unk or number in others]
-
-
-def _kinds(part: Mapping[str, Any] | None) -> list[str]:
-    """The types of a decoder and of those within it."""
-    if part is None:
-        return []
-    return [part["type"], *(kind for inner in part.get("decoders", ()) for kind in _kinds(inner))]
-
-
-def _part(tree: Mapping[str, Any] | None, kind: str) -> Mapping[str, Any]:
-    """The settings of the first part of this type; empty where there is none."""
-    if tree is None or tree["type"] == kind:
-        return tree or {}
-    inner = [*tree.get("decoders", ()), *tree.get("pretokenizers", ())]
-    return next((found for one in inner if (found := _part(one, kind))), {})
-
-
-def _byte_level(piece: str) -> bytes:
-    return bytes(_BYTE_OF[c] for c in piece) if all(c in _BYTE_OF for c in piece) else piece.encode()
-
-
-def _word_piece(piece: str, prefix: str) -> bytes:
-    return piece.removeprefix(prefix).encode() if piece.startswith(prefix) else b" " + piece.encode()
-
-
-def _sentence_piece(piece: str) -> bytes:
-    if found := _BYTE.fullmatch(piece):
-        return bytes.fromhex(found[1])
-    return piece.replace(_SPACE, " ").encode()
-
-
-def _byte_alphabet() -> dict[str, int]:
-    """GPT-2's letters for bytes: visible Latin-1 characters stand for themselves, the others from U+0100 on, in
-    order."""
-    visible = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in visible]
-    return {chr(b): b for b in visible} | {chr(0x100 + n): b for n, b in enumerate(others)}
-
-
-_BYTE_OF = _byte_alphabet()
