@@ -14,6 +14,7 @@ import typer
 
 from afterbert import __version__
 from afterbert.base.errors import UserError
+from afterbert.base.visible import visible_line
 from afterbert.cli import verbs
 
 # The order of a first visit, not of the alphabet; verbs not named here follow.
@@ -101,7 +102,7 @@ def run(arguments: list[str] | None = None) -> int:
             "what was finished is kept",
         )
     for line in lines:
-        print(f"error: {line}", file=sys.stderr)
+        print(f"error: {visible_line(line)}", file=sys.stderr)
     return 2
 
 

@@ -4,32 +4,52 @@ from __future__ import annotations
 
 import os
 import time
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
+from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.segment import Segment
+
+from afterbert.base.visible import visible, visible_line
+
+
+class _Visible(RenderHook):
+    """Every line that the console prints passes here: whatever would act on a terminal is shown as a sign."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Shown(one) for one in renderables]
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """A renderable whose text cannot act."""
+
+    inner: ConsoleRenderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for segment in console.render(self.inner, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement.get(console, options, self.inner)
+
 
 console = Console(highlight=False, soft_wrap=True, width=None if os.isatty(1) else 140)
+console.push_render_hook(_Visible())
 
 
 def safe(text: str) -> str:
-    """Text from a stranger, with control and direction characters (line ends aside) made visible, and rich's
-    markup switched off.
+    """Text from a stranger as one line, with rich's markup switched off.
 
-    >>> safe("a\\x1b[31mb")
-    'a·\\\\[31mb'
+    >>> safe("a\\x1b[red]")
+    'a␛\\\\[red]'
     """
-    shown = "".join(
-        "·" if (c != "\n" and unicodedata.category(c) in ("Cc", "Cs")) or _turns(c) else c for c in text
-    )
-    return shown.replace("[", "\\[")
-
-
-def _turns(character: str) -> bool:
-    return "\u202a" <= character <= "\u202e" or "\u2066" <= character <= "\u2069"
+    return escape(visible_line(text))
 
 
 class ProgressLines:
@@ -43,7 +63,7 @@ class ProgressLines:
         moment = time.monotonic()
         if now or moment - self._last >= self.every:
             self._last = moment
-            print(text, flush=True)
+            print(visible(text), flush=True)
 
 
 _PAGE = """<!doctype html>
@@ -69,7 +89,7 @@ def recorded(path: Path | None, *, title: str) -> Iterator[None]:
         path.write_text(page, encoding="utf-8")
     finally:
         console.record = False
-    print(path)
+    print(visible(str(path)))
 
 
 @contextmanager
@@ -102,13 +122,15 @@ class ProgressBar:
         progress: Progress | None = None,
         lines: ProgressLines | None = None,
     ):
-        self.total, self.description = total, description
+        self.total, self.description = total, visible_line(description)  # a live bar passes no hook
         self._progress, self._lines = progress, lines
-        self._task: TaskID | None = progress.add_task(description, total=total, note="") if progress else None
+        self._task: TaskID | None = (
+            progress.add_task(self.description, total=total, note="") if progress else None
+        )
 
     def to(self, done: float, note: str = "", *, total: float | None = None) -> None:
         """Moves to `done` of `total`, with a short note beside the bar."""
-        self.total = total or self.total
+        self.total, note = total or self.total, visible_line(note)
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, completed=done, total=self.total, note=note)
         elif self._lines is not None:

@@ -9,8 +9,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from afterbert import __version__
+from afterbert.base.visible import visible
 from afterbert.report import figures
-from afterbert.report.visible import visible
 
 #: No script, no address outside the file, nothing to send anything to.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from afterbert.report import figures, summary
+from afterbert.report.markdown_text import in_markdown
 from afterbert.report.run_record import RunRecord
 from afterbert.report.statistics import statistics_of
-from afterbert.report.visible import in_markdown
 
 
 def run_markdown(record: RunRecord) -> str:

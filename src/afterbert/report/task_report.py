@@ -11,8 +11,8 @@ from typing import Any
 
 from afterbert.base.runs import write_atomically
 from afterbert.report import figures
+from afterbert.report.markdown_text import in_markdown
 from afterbert.report.pages import render
-from afterbert.report.visible import in_markdown
 
 _GUESSING = "guessing"
 

@@ -1,0 +1,37 @@
+"""Nothing that a stranger wrote acts on the terminal: one place shows control and direction characters as signs."""
+
+from __future__ import annotations
+
+import pytest
+
+from afterbert.cli.main import run
+from afterbert.cli.terminal import bar, console, safe
+
+EVIL = "a\x1b[31mb\u202ec\x07"
+SEEN = "a␛[31mb⟨U+202E⟩c␇"
+
+
+def test_the_console_shows_what_would_act(capsys):
+    console.print(safe(EVIL), EVIL, safe(f"{EVIL}\n{EVIL}"))
+    with bar(1, EVIL) as progress:
+        progress.to(1, note=EVIL)
+    told = capsys.readouterr().out
+    assert "\x1b" not in told and "\u202e" not in told and "\x07" not in told
+    assert told.count(SEEN) == 5  # rich itself takes a bell out of what it was given as markup
+    assert f"{SEEN}␊{SEEN}" in told
+
+
+def test_an_error_is_one_line_whatever_it_quotes(tmp_path, capsys):
+    recipe = tmp_path / "evil.yaml"
+    recipe.write_text('extends: laptop\n"a\\e[31mb\\nc": 1\n')
+    assert run(["pretrain", str(tmp_path), "--recipe", str(recipe), "--dry-run"]) == 2
+    told = capsys.readouterr().err
+    assert "a␛[31mb␊c" in told
+    assert len(told.splitlines()) == 1 and "\x1b" not in told
+
+
+@pytest.mark.parametrize("name", ["no\x1b[2Jsuch", "no\nsuch"])
+def test_a_name_from_the_command_line_is_quoted_safely(name, capsys):
+    assert run(["pretrain", name, "--dry-run", "--recipe", name]) == 2
+    told = capsys.readouterr().err
+    assert "\x1b" not in told and len(told.splitlines()) == 1
