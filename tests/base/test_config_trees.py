@@ -89,3 +89,20 @@ def test_plain_and_back(width, rate, bias, names):
 def test_digest_tells_configs_apart():
     assert digest(Tree(2)) == digest(Tree(2)) != digest(Tree(3))
     assert differences(to_plain(Tree(2)), to_plain(Tree(3))) == {"width": (2, 3)}
+
+
+def test_differences_name_each_item_of_a_list_by_its_number():
+    before = {
+        "edits": [{"selection": {"rate": 0.15, "unit": "piece"}}, {"corruption": "mask"}],
+        "kinds": ["a"],
+    }
+    after = {
+        "edits": [{"selection": {"rate": 0.4, "unit": "word"}}, {"corruption": "mask"}],
+        "kinds": ["a", "b"],
+    }
+    assert differences(before, after) == {
+        "edits.0.selection.rate": (0.15, 0.4),
+        "edits.0.selection.unit": ("piece", "word"),
+        "kinds.1": (None, "b"),
+    }
+    assert differences(after, before)["kinds.1"] == ("b", None)

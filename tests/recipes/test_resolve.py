@@ -6,6 +6,7 @@ import yaml
 from afterbert.base.config import to_plain
 from afterbert.base.errors import UserError
 from afterbert.recipes import known, resolve
+from afterbert.recipes.recipe import says_its_size
 
 
 @pytest.mark.parametrize("name", known())
@@ -14,7 +15,10 @@ def test_every_recipe_resolves_and_its_text_resolves_to_the_same(name, tmp_path)
     again = tmp_path / "again.yaml"
     again.write_text(resolved.text())
     assert resolve(str(again)).recipe == resolved.recipe
-    assert yaml.safe_load(resolved.text(origins=False)) == to_plain(resolved.recipe)
+    assert resolve(str(again)).names == resolved.names
+    written = yaml.safe_load(resolved.text(origins=False))
+    written.pop("names", None)
+    assert written == to_plain(resolved.recipe)
 
 
 def test_sizes_change_sizes_only():
@@ -92,3 +96,150 @@ def test_overrides_name_their_option():
         "--model.hidden_size is 'wide', must be a valid integer",
         "--training.budget: budget '10' has no unit; write 10min, 2h, 500steps, 20Mtokens, 3epochs or 1e15flops",
     )
+
+
+@pytest.mark.parametrize("name", known())
+def test_every_short_name_stands_for_settings_of_its_recipe_and_hides_none(name):
+    resolved = resolve(name)
+    assert resolved.names
+    for short, paths in resolved.names.items():
+        for path in paths:
+            resolved.value(path)
+        with pytest.raises(UserError, match="has no setting"):
+            resolved.value(short)
+
+
+def test_a_short_name_is_inherited_and_says_the_same_as_the_long_one():
+    long = resolve("roberta", overrides=[("objective.pretext.edits.0.selection.rate", "0.4")])
+    short = resolve("roberta", overrides=[("masking.rate", "0.4")])
+    assert short.recipe == long.recipe != resolve("roberta").recipe
+    assert short.origins()["objective.pretext.edits.0.selection.rate"] == "--masking.rate"
+
+
+def test_one_short_name_may_stand_for_several_settings():
+    stages = (
+        resolve("ernie", overrides=[("masking.rate", "0.2")])
+        .recipe.objective.pretext.edits[0]
+        .selection.stages
+    )
+    assert [stage.selection.rate for stage in stages] == [0.2, 0.2, 0.2]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        (
+            [("masking.rat", "0.4")],
+            "--masking.rat is neither a setting nor a short name of this recipe; did you mean 'masking.rate'",
+        ),
+        (
+            [("masking.rate", "2")],
+            "--masking.rate (objective.pretext.edits.0.selection.rate) is 2, must be less than",
+        ),
+        ([("pairs.swap_rate", "0.4")], "--pairs.swap_rate is neither"),  # ALBERT's, not BERT's
+        ([("modle.hidden_size", "64")], "--modle.hidden_size is neither a setting nor a short name"),
+    ],
+)
+def test_mistakes_in_overrides(overrides, line):
+    with pytest.raises(UserError) as error:
+        resolve("bert", overrides=overrides)
+    assert len(error.value.lines) == 1
+    assert error.value.lines[0].startswith(line)
+
+
+def test_a_part_is_set_after_its_node_in_whatever_order_they_are_written():
+    overrides = [("masking.rate", "0.25"), ("masking.unit", "word"), ("masking.law", "ngrams")]
+    assert (
+        resolve("bert-mlm", overrides=overrides).recipe
+        == resolve("bert-mlm", overrides=overrides[::-1]).recipe
+    )
+    selection = resolve("bert-mlm", overrides=overrides).recipe.objective.pretext.edits[0].selection
+    assert (type(selection).__name__, selection.rate, selection.unit) == ("Ngrams", 0.25, "word")
+
+
+# Who decides model.hidden_size? The parent brings 128 (tiny, its default) and 256 (mini).
+FILES = {
+    "nothing said": "",
+    "the file": "model: {hidden_size: 64}",
+    "the file, which also names a size": "size: mini\nmodel: {hidden_size: 64}",
+    "a size named by the file": "size: mini",
+    "a size of the file's own": "sizes: {tiny: {model: {hidden_size: 192}}, mini: {model: {hidden_size: 320}}}",
+    "the file and its own size": "model: {hidden_size: 64}\nsizes: {tiny: {model: {hidden_size: 192}}}",
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "size", "override", "value", "origin"),
+    [
+        ("nothing said", None, None, 128, "(size tiny)"),
+        ("nothing said", "mini", None, 256, "(size mini)"),
+        ("nothing said", "mini", "32", 32, "--model.hidden_size"),
+        ("the file", None, None, 64, "r.yaml:2"),
+        ("the file", "tiny", None, 128, "(size tiny)"),
+        ("the file", "mini", None, 256, "(size mini)"),
+        ("the file", None, "32", 32, "--model.hidden_size"),
+        ("the file", "mini", "32", 32, "--model.hidden_size"),
+        ("the file, which also names a size", None, None, 64, "r.yaml:3"),
+        ("the file, which also names a size", "tiny", None, 128, "(size tiny)"),
+        ("a size named by the file", None, None, 256, "(size mini)"),
+        ("a size named by the file", "tiny", None, 128, "(size tiny)"),
+        ("a size of the file's own", None, None, 192, "r.yaml:2 (size tiny)"),
+        ("a size of the file's own", "mini", None, 320, "r.yaml:2 (size mini)"),
+        ("the file and its own size", None, None, 192, "r.yaml:3 (size tiny)"),
+        ("the file and its own size", "mini", None, 256, "bert-mlm.yaml"),
+    ],
+)
+def test_who_decides_a_size(tmp_path, file, size, override, value, origin):
+    path = tmp_path / "r.yaml"
+    path.write_text(f"extends: bert-mlm\n{FILES[file]}\n")
+    overrides = [("model.hidden_size", override)] if override else []
+    resolved = resolve(str(path), size=size, overrides=overrides)
+    assert resolved.recipe.model.hidden_size == value
+    found = resolved.origins()["model.hidden_size"].replace(str(path), "r.yaml")
+    assert found.startswith(origin) or found.endswith(origin)
+    child = tmp_path / "child.yaml"  # whoever extends it by nothing changes nothing
+    child.write_text("extends: r.yaml\n")
+    assert resolve(str(child), size=size, overrides=overrides).recipe == resolved.recipe
+
+
+def test_a_size_still_fills_in_what_another_kind_of_model_leaves_open(tmp_path):
+    path = tmp_path / "r.yaml"
+    path.write_text("extends: bart\nmodel: {type: encoder_decoder, hidden_size: 64}\n")
+    assert resolve(str(path)).recipe.model.hidden_size == 64
+    path.write_text("extends: gpt2\nmodel: {type: encoder, num_hidden_layers: 1}\n")
+    model = resolve(str(path)).recipe.model
+    assert (model.num_hidden_layers, model.hidden_size) == (1, 128)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", False),
+        ("size: mini", True),
+        ("model: {num_hidden_layers: 3}", True),
+        ("model: {hidden_dropout_prob: 0.2}", False),
+        ("training: {optimizer: {learning_rate: 1e-3}}", False),
+    ],
+)
+def test_a_file_says_its_size(tmp_path, text, says):
+    path = tmp_path / "r.yaml"
+    path.write_text(f"extends: laptop\n{text}\n")
+    assert says_its_size(str(path)) is says
+    fitted = resolve(str(path), fitted_size="mini").recipe
+    assert fitted.training.optimizer.learning_rate == (1e-3 if "learning_rate" in text else 2e-3)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("extends: laptop\nnames: [a]", "r.yaml:2: names is ['a'], must be a mapping of names"),
+        ("extends: laptop\nsizes: 3", "r.yaml:2: sizes is 3, must be a mapping of names"),
+        ("extends: laptop\nsize: [a]", "r.yaml:2: size is ['a'], must be the name of one of the `sizes`"),
+        (
+            "extends: laptop\nnames: {a.b: 3}",
+            "r.yaml:2: the short name 'a.b' stands for 3; write a setting's dotted path",
+        ),
+    ],
+)
+def test_sizes_and_names_of_another_shape(tmp_path, text, line):
+    assert refusal(tmp_path, text) == [line]

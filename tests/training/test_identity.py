@@ -44,6 +44,16 @@ def test_other_differences_are_listed_and_refused_unless_allowed():
     assert len(now.check(saved(changed()), allow_changes=True)) == 3
 
 
+def test_two_changes_inside_a_list_are_two_lines():
+    def with_edits(*edits):
+        return RunIdentity({**RECIPE, "edits": list(edits)}, "a" * 64, "b" * 64)
+
+    before = with_edits({"rate": 0.15, "unit": "piece"}, {"rate": 0.3})
+    with pytest.raises(UserError) as raised:
+        with_edits({"rate": 0.4, "unit": "piece"}, {"rate": 0.5}).check(saved(before), allow_changes=False)
+    assert raised.value.lines[1:] == ("edits.0.rate: 0.15 became 0.4", "edits.1.rate: 0.3 became 0.5")
+
+
 @pytest.mark.parametrize("allow", [True, False])
 def test_other_data_or_tokenizer_are_always_refused(allow):
     before = saved(changed())

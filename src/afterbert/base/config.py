@@ -63,16 +63,20 @@ def digest(thing: Any, *, length: int = 12) -> str:
 
 
 def differences(before: Any, after: Any, *, path: str = "") -> dict[str, tuple[Any, Any]]:
-    """Dotted path -> (value before, value after), for every leaf in which two plain configs differ.
+    """Compares two plain configs: dotted path -> (value before, value after), for every leaf in which they differ.
 
-    >>> differences({"a": {"b": 1}, "c": 2}, {"a": {"b": 3}, "c": 2})
-    {'a.b': (1, 3)}
+    Paths are those of overrides, so an item of a list is named by its number. What only one side has is None on the
+    other.
+
+    >>> differences({"a": [{"b": 1, "c": 2}]}, {"a": [{"b": 3, "c": 2}, {"b": 4}]})
+    {'a.0.b': (1, 3), 'a.1': (None, {'b': 4})}
     """
+    if isinstance(before, list) and isinstance(after, list):
+        before, after = (dict(enumerate(items)) for items in (before, after))
     if isinstance(before, dict) and isinstance(after, dict):
         found: dict[str, tuple[Any, Any]] = {}
         for key in [*before, *(k for k in after if k not in before)]:
-            at = f"{path}.{key}" if path else key
-            found |= differences(before.get(key), after.get(key), path=at)
+            found |= differences(before.get(key), after.get(key), path=_join(path, str(key)))
         return found
     return {} if before == after else {path: (before, after)}
 
@@ -197,7 +201,10 @@ def _attempt(make: Any, node: Node, path: str, problems: list[str]) -> Any:
 
 
 def _complain(problems: list[str], node: Node, path: str, what: str, *, glue: str = " ") -> None:
-    at = node.origin if node.origin.startswith("--") else f"{node.origin}: {path or 'recipe'}"
+    if not node.origin.startswith("--"):
+        at = f"{node.origin}: {path or 'recipe'}"
+    else:  # a short name, or a part of the value given, stands for another path
+        at = node.origin if node.origin == f"--{path}" else f"{node.origin} ({path})"
     problems.append(f"{at}{glue}{what}")
 
 

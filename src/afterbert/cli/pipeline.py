@@ -19,7 +19,7 @@ from afterbert.cli.terminal import console, safe
 from afterbert.cli.watch import Watch
 from afterbert.interop.importing import Imported, import_folder
 from afterbert.probes.figure import Figure
-from afterbert.recipes.recipe import Resolved, resolve, sizes_of
+from afterbert.recipes.recipe import Resolved, resolve, says_its_size, sizes_of
 from afterbert.report import write_report
 from afterbert.text.from_paths import sources_for
 from afterbert.text.sources import Source
@@ -88,7 +88,8 @@ def run_pretraining(request: PretrainRequest, processes: Processes, device: torc
 
 def is_to_be_fitted(request: PretrainRequest, resolved: Resolved) -> bool:
     """Whether the size is left to us: a budget in time, and no word about the model."""
-    said = request.size or request.start or any(path.startswith("model.") for path, _ in request.overrides)
+    said = request.size or request.start or says_its_size(request.recipe)
+    said = said or any(path.startswith("model.") for path, _ in request.overrides)
     return (
         resolved.recipe.training.budget.unit == "seconds" and not said and len(sizes_of(request.recipe)) > 1
     )
@@ -100,7 +101,7 @@ def fitted_to_budget(
     """The recipe in the size, batch and length that its minutes pay for here; says why."""
 
     def measured(size: str) -> Choice:
-        asked = resolve(request.recipe, size=size, overrides=request.overrides)
+        asked = resolve(request.recipe, fitted_size=size, overrides=request.overrides)
         return measured_choice(asked, store, device=device, kept=request.out / "speed.json")
 
     def found() -> dict[str, Any]:
@@ -121,7 +122,7 @@ def fitted_to_budget(
     for reason in made["reasons"]:
         console.print(reason)
     settings = [(path, written) for path, written in made["settings"]]
-    return resolve(request.recipe, size=made["size"], overrides=request.overrides, fitted=settings)
+    return resolve(request.recipe, fitted_size=made["size"], overrides=request.overrides, fitted=settings)
 
 
 def train_and_report(

@@ -1,11 +1,11 @@
-"""Reading a recipe: `extends`, a size, dotted overrides; then one validated tree, each value with its
-origin."""
+"""Reading a recipe: `extends`, a size, dotted overrides and their short names; then one validated tree, each value
+with its origin."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass, field, fields, replace
+from functools import cache, reduce
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
@@ -52,35 +52,59 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Resolved:
-    """A recipe, the located tree it was built from, and the name and size it was asked by."""
+    """A recipe, the located tree it was built from, and the name and size it was asked by.
+
+    names: short name -> the settings it stands for, by their dotted paths.
+    """
 
     recipe: Recipe
     tree: Node
     name: str
     size: str | None = None
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def text(self, *, origins: bool = True) -> str:
         """The whole recipe as YAML that can be run again; with `origins`, each value's origin behind it as a
         comment."""
         plain = config.to_plain(self.recipe)
-        lines = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=1000).splitlines()
-        if not origins:
-            return "\n".join(lines) + "\n"
-        paths = list(_paths(plain))
-        assert len(paths) == len(lines), "one YAML line per value"
-        found = self.origins()
-        width = min(60, max(len(line) for line in lines))
-        told = [
-            f"{line:<{width}}  # {found.get(path) or found.get(path.removesuffix('.type'), 'default')}"
-            if leaf
-            else line
-            for line, (path, leaf) in zip(lines, paths)
-        ]
-        return "\n".join(told) + "\n"
+        lines = _yaml(plain).splitlines()
+        if origins:
+            paths = list(_paths(plain))
+            assert len(paths) == len(lines), "one YAML line per value"
+            found = self.origins()
+            width = min(60, max(len(line) for line in lines))
+            lines = [
+                f"{line:<{width}}  # {found.get(path) or found.get(path.removesuffix('.type'), 'default')}"
+                if leaf
+                else line
+                for line, (path, leaf) in zip(lines, paths)
+            ]
+        names = {name: paths[0] if len(paths) == 1 else list(paths) for name, paths in self.names.items()}
+        return "\n".join(lines) + "\n" + (_yaml({"names": names}) if names else "")
+
+    def value(self, path: str) -> Any:
+        """The value at a dotted path, plain. Raises UserError when the recipe has no such setting."""
+        found = config.to_plain(self.recipe)
+        try:
+            for key in path.split("."):
+                found = found[int(key)] if isinstance(found, list) else found[key]
+        except (KeyError, IndexError, TypeError, ValueError):
+            raise UserError(f"recipe '{self.name}' has no setting {path}; --dry-run shows them all") from None
+        return found
 
     def origins(self) -> dict[str, str]:
         """Dotted path -> where the value was written. What is not here is a default."""
         return dict(_origins(self.tree, ""))
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """What one recipe file says, without what it extends. size: None where it says nothing."""
+
+    values: Node
+    sizes: Mapping[str, Node]
+    size: Node | None
+    names: Mapping[str, Node]
 
 
 def known() -> list[str]:
@@ -93,10 +117,18 @@ def known() -> list[str]:
 
 
 def sizes_of(name: str) -> tuple[str, ...]:
-    """The sizes that a recipe offers, as its file orders them: from the smallest."""
-    tree = _load(name, chain=())
-    sizes = tree.value.get("sizes") if isinstance(tree.value, dict) else None
-    return tuple(sizes.value) if sizes is not None and isinstance(sizes.value, dict) else ()
+    """The sizes that a recipe offers, in the order of its files: from the smallest."""
+    return tuple(dict.fromkeys(size for layer in _layers(name) for size in layer.sizes))
+
+
+def says_its_size(name: str) -> bool:
+    """Whether a recipe that extends another says by itself how large its model is: a size, or a setting of the model
+    that its parents' sizes would set."""
+    *parents, own = _layers(name)
+    entries = [entry.value.get("model") for parent in parents for entry in parent.sizes.values()]
+    model = own.values.value.get("model", Node({}, ""))
+    overruled = any(entry is not None and _without(entry, model) != entry for entry in entries)
+    return bool(parents) and (own.size is not None or overruled)
 
 
 def resolve(
@@ -105,24 +137,101 @@ def resolve(
     size: str | None = None,
     overrides: Sequence[tuple[str, str]] = (),
     fitted: Sequence[tuple[str, str]] = (),
+    fitted_size: str | None = None,
 ) -> Resolved:
-    """The recipe called `name` (or a path to a YAML file) at a size, with dotted overrides laid on top; below them
-    what was `fitted` to a budget.
+    """Reads the recipe called `name` (or a path to a YAML file).
 
-    Raises one UserError that lists every mistake with its place.
+    What wins, from the weakest: the files, parents first, each with the size that is taken where nobody asked for one
+    (`fitted_size`, else the files' own `size`); the `size` asked for; settings `fitted` to a budget; `overrides`,
+    pairs of a dotted path, or a short name that the recipe declares, and a value as it is written in YAML. Among
+    overrides an outer node is set before its parts. Raises one UserError that lists every mistake with its place.
     """
-    tree = _load(name, chain=())
-    sizes = tree.value.pop("sizes", None) if isinstance(tree.value, dict) else None
-    default = tree.value.pop("size", None)
-    size = size or (default.value if default else None)
-    if size is not None:
-        tree = merge(tree, _size(sizes, size, name))
-    for dotted, written in fitted:
-        tree = override(tree, dotted, written, origin="fitted to the budget")
-    for dotted, written in overrides:
-        tree = override(tree, dotted, written)
+    layers = _layers(name)
+    names = _names(layers)
+    stated = next((layer.size for layer in reversed(layers) if layer.size is not None), None)
+    if stated is not None and not isinstance(stated.value, str | None):
+        raise UserError(f"{stated.origin}: size is {stated.plain!r}, must be the name of one of the `sizes`")
+    usual = fitted_size or (stated.value if stated is not None else None)
+    tree = _sized(layers, size or usual, is_asked=size is not None, name=name)
+    for dotted, written in _outer_first(fitted, names):
+        tree = override(tree, dotted[1], written, origin="fitted to the budget")
+    for dotted, written in _outer_first(overrides, names):
+        tree = override(tree, dotted[1], written, origin=f"--{dotted[0]}")
     recipe = _evaluated(config.build(Recipe, tree))
-    return Resolved(recipe, tree, name=Path(name).stem, size=size)
+    return Resolved(recipe, tree, Path(name).stem, size or usual, names)
+
+
+def _sized(layers: Sequence[_Layer], size: str | None, *, is_asked: bool, name: str) -> Node:
+    """All layers with the entries of a size: over everything where it was asked for, else each below what the files
+    that extend its own state themselves."""
+    tree = reduce(merge, [layer.values for layer in layers])
+    if size is None:
+        return tree
+    listed = list(dict.fromkeys(key for layer in layers for key in layer.sizes))
+    if size not in listed:
+        raise UserError(f"recipe '{name}' has no size '{size}'; {did_you_mean(size, listed)}")
+    for number, layer in enumerate(layers):
+        entry = layer.sizes.get(size)
+        for later in layers[number + 1 :] if not is_asked else ():
+            entry = entry and _without(entry, later.values)
+        if entry:
+            tree = merge(tree, _named(entry, f"size {size}"))
+    return tree
+
+
+def _without(entry: Node, stated: Node) -> Node | None:
+    """What a size sets and `stated` does not; None where nothing is left.
+
+    >>> from afterbert.base.tree import parse
+    >>> entry, stated = parse("{a: {b: 1, c: 2}, d: 3}", label="x"), parse("{a: {c: 9}, d: 4}", label="y")
+    >>> _without(entry, stated).plain
+    {'a': {'b': 1}}
+    """
+    if not (isinstance(entry.value, dict) and isinstance(stated.value, dict)):
+        return None
+    type_before, type_now = entry.value.get("type"), stated.value.get("type")
+    if type_before is not None and type_now is not None and type_before.value != type_now.value:
+        return None
+    left = {
+        key: _without(child, stated.value[key]) if key in stated.value else child
+        for key, child in entry.value.items()
+    }
+    kept = {key: child for key, child in left.items() if child is not None}
+    return Node(kept, entry.origin) if kept else None
+
+
+def _names(layers: Sequence[_Layer]) -> dict[str, tuple[str, ...]]:
+    """Short name -> the paths it stands for, as the last file that says so; null takes a parent's name away."""
+    found: dict[str, tuple[str, ...]] = {}
+    for layer in layers:
+        for name, node in layer.names.items():
+            paths = node.plain if isinstance(node.value, list) else [node.plain] if node.value else []
+            if not all(isinstance(path, str) and path for path in paths) or not name.strip("."):
+                raise UserError(
+                    f"{node.origin}: the short name '{name}' stands for {node.plain!r}; write a setting's dotted path"
+                )
+            found[name] = tuple(paths)
+    return {name: paths for name, paths in found.items() if paths}
+
+
+def _outer_first(
+    settings: Sequence[tuple[str, str]], names: Mapping[str, tuple[str, ...]]
+) -> list[tuple[tuple[str, str], str]]:
+    """((as written, the long path), value) for each setting, an outer node before its parts, since a new `type` takes
+    away what was set below it. Raises UserError for what is neither a setting's path nor a short name."""
+    found, wrong = [], []
+    top = [setting.name for setting in fields(Recipe)]
+    for dotted, written in settings:
+        short = next((name for name in names if dotted == name or dotted.startswith(f"{name}.")), None)
+        if short is None and dotted.partition(".")[0] not in top:
+            near = did_you_mean(dotted, [*names, *top] if "." in dotted else top)
+            wrong.append(f"--{dotted} is neither a setting nor a short name of this recipe; {near}")
+        paths = names[short] if short else ("",)
+        rest = dotted.removeprefix(short) if short else dotted
+        found += [((dotted, path + rest), written) for path in paths]
+    if wrong:
+        raise UserError(*wrong)
+    return sorted(found, key=lambda setting: setting[0][1].removesuffix(".type").count("."))
 
 
 def _evaluated(recipe: Recipe) -> Recipe:
@@ -134,7 +243,8 @@ def _evaluated(recipe: Recipe) -> Recipe:
     return replace(recipe, training=replace(training, evaluate_every=tenth))
 
 
-def _load(name: str, chain: tuple[str, ...]) -> Node:
+def _layers(name: str, chain: tuple[str, ...] = ()) -> list[_Layer]:
+    """What the recipe's file says, and before it what the files say that it extends."""
     if name in chain:
         raise UserError(
             f"recipe '{name}' extends itself ({' > '.join((*chain, name))}); remove one `extends`"
@@ -152,14 +262,16 @@ def _load(name: str, chain: tuple[str, ...]) -> Node:
     written = reader(path, label=label)
     if not isinstance(written.value, dict):
         raise UserError(f"{label}: a recipe is a mapping of settings; see docs/recipes.md")
-    tree = Node(dict(written.value), written.origin)
-    parent = tree.value.pop("extends", None)
+    values = dict(written.value)
+    parent, size = values.pop("extends", None), values.pop("size", None)
+    sizes, names = (_mapping(values.pop(key, None), key) for key in ("sizes", "names"))
+    own = _Layer(Node(values, written.origin), sizes, size, names)
     if parent is None:
-        return tree
+        return [own]
     if not isinstance(parent.value, str):
         raise UserError(f"{parent.origin}: extends is {parent.plain!r}, must be the name of a recipe")
     near = str(path.parent / parent.value) if parent.value.endswith((".yaml", ".yml")) else parent.value
-    return merge(_load(near, (*chain, name)), tree)
+    return [*_layers(near, (*chain, name)), own]
 
 
 @cache
@@ -168,11 +280,12 @@ def _read_once(path: Path, *, label: str) -> Node:
     return read(path, label=label)
 
 
-def _size(sizes: Node | None, size: str, name: str) -> Node:
-    listed = sizes.value if sizes is not None and isinstance(sizes.value, dict) else {}
-    if size not in listed:
-        raise UserError(f"recipe '{name}' has no size '{size}'; {did_you_mean(size, list(listed))}")
-    return _named(listed[size], f"size {size}")
+def _mapping(node: Node | None, key: str) -> Mapping[str, Node]:
+    if node is None or node.value is None:
+        return {}
+    if not isinstance(node.value, dict):
+        raise UserError(f"{node.origin}: {key} is {node.plain!r}, must be a mapping of names")
+    return node.value
 
 
 def _named(node: Node, prefix: str) -> Node:
@@ -181,6 +294,10 @@ def _named(node: Node, prefix: str) -> Node:
     if isinstance(value, dict):
         value = {key: _named(child, prefix) for key, child in value.items()}
     return Node(value, f"{node.origin} ({prefix})")
+
+
+def _yaml(plain: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=1000)
 
 
 def _paths(plain: Any, path: str = "") -> list[tuple[str, bool]]:
