@@ -203,8 +203,10 @@ def _attempt(make: Any, node: Node, path: str, problems: list[str]) -> Any:
 def _complain(problems: list[str], node: Node, path: str, what: str, *, glue: str = " ") -> None:
     if not node.origin.startswith("--"):
         at = f"{node.origin}: {path or 'recipe'}"
-    else:  # a short name, or a part of the value given, stands for another path
-        at = node.origin if node.origin == f"--{path}" else f"{node.origin} ({path})"
+    elif "." in node.origin and node.origin != f"--{path}":  # a short name stands for another path
+        at = f"{node.origin} ({path})"
+    else:
+        at = node.origin
     problems.append(f"{at}{glue}{what}")
 
 

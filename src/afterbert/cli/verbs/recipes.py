@@ -33,7 +33,9 @@ def recipes(
         return
     resolved = resolve(name)
     console.print(f"{safe(resolved.recipe.title)} ({safe(resolved.recipe.paper or 'no paper')})")
-    console.print(f"sizes: {safe(', '.join(sizes_of(name)) or 'none')}; without --size: {safe(resolved.size or '-')}")
+    console.print(
+        f"sizes: {safe(', '.join(sizes_of(name)) or 'none')}; without --size: {safe(resolved.size or '-')}"
+    )
     for column in ("short name", "value", "stands for"):
         table.add_column(column)
     for short, paths in resolved.names.items():
