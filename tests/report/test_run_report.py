@@ -290,12 +290,12 @@ def test_nan_is_shown_not_hidden(run):
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("data.json", "{", "data.json:1: is not JSON"),
+        ("data.json", "{", "data.json:1 is not JSON"),
         ("data.json", "[]", "data.json: the whole must be"),
         ("data.json", '{"splits": {"train": 3}}', "data.json: splits.train must be"),
         ("status.json", '{"step": "many"}', "status.json: step must be"),
         ("evaluation.json", '{"measures": {"loss": "low"}}', "evaluation.json: measures.loss must be"),
-        ("statistics.json", "[" * 100_000, "statistics.json: is not readable JSON"),
+        ("statistics.json", "[" * 100_000, "statistics.json is nested too deep"),
         ("samples.json", '{"filled": [{"pieces": [{}]}]}', "samples.json: filled.0.pieces.0.text must be"),
         (
             "samples.json",

@@ -60,10 +60,10 @@ def deep(levels):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{", "no JSON"),
+        ("{", "is not JSON"),
         ("[]", "holds no tokenizer"),
         ('{"model": 3}', "holds no tokenizer"),
-        (deep(100_000), "no JSON"),
+        (deep(100_000), "nested too deep"),
         (deep(60), "nested deeper"),
     ],
     ids=["cut", "list", "number", "very deep", "deep"],

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from afterbert.base.errors import UserError
+from afterbert.base.small_files import read_bytes
 
 _INT = re.compile(r"[-+]?[0-9][0-9_]*")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?")
@@ -63,14 +64,7 @@ def scalar(written: str) -> Any:
 def read(path: Path, *, label: str | None = None) -> Node:
     """The tree of a YAML file. Raises UserError naming file and line."""
     label = label or str(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{label}: cannot be read ({error.strerror}); check the path") from error
-    if len(data) > _MAX_BYTES:
-        raise UserError(
-            f"{label}: has {len(data):,} bytes, a recipe has at most {_MAX_BYTES:,}; is it a recipe?"
-        )
+    data = read_bytes(path, most=_MAX_BYTES)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

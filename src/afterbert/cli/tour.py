@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from rich.text import Text
 
 from afterbert.base.runs import RunFolder
+from afterbert.base.small_files import read_json_object
 from afterbert.cli.terminal import console
 
 
 def print_samples(run: RunFolder, *, count: int = 6) -> None:
     """Held-out sentences with the model's first guess at each mask: green where right, else struck out
     beside the truth."""
-    samples = json.loads((run.path / "samples.json").read_text(encoding="utf-8"))["filled"]
+    samples = read_json_object(run.path / "samples.json")["filled"]
     if not samples:
         return
     console.print(

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
 from afterbert.base.runs import write_atomically
+from afterbert.base.small_files import read_json_object
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Family, family_for
 from afterbert.interop.own import Own
-from afterbert.interop.untrusted_files import digests_as_metadata, read_json, tokenizer_size
+from afterbert.interop.untrusted_files import digests_as_metadata, tokenizer_size
 from afterbert.interop.weight_file import write_weights
 from afterbert.interop.written_out import multiply_out, without_factorization
 from afterbert.models import Architecture
@@ -150,7 +151,11 @@ def write_tokenizer(
         if source.exists() and source.resolve() != (out / name).resolve():
             shutil.copyfile(source, out / name)
     given = file.parent / "tokenizer_config.json"
-    config = read_json(given, 1 << 20) if given.exists() else {"tokenizer_class": "PreTrainedTokenizerFast"}
+    config = (
+        read_json_object(given, most=1 << 20)
+        if given.exists()
+        else {"tokenizer_class": "PreTrainedTokenizerFast"}
+    )
     config.pop("auto_map", None)
     config |= {
         "model_max_length": architecture.max_position_embeddings,
@@ -163,7 +168,7 @@ def write_tokenizer(
 
 def _special_pieces(file: Path, vocabulary: Vocabulary) -> dict[str, str]:
     """Their config names special pieces by text: cls_token: [CLS], ..."""
-    tokenizer = read_json(file, 1 << 26)
+    tokenizer = read_json_object(file, most=1 << 26)
     listed = tokenizer["model"]["vocab"]
     pieces = {number: piece for piece, number in listed.items()} if isinstance(listed, dict) else {}
     if isinstance(listed, list):

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
 from afterbert.base.runs import write_atomically
+from afterbert.base.small_files import read_json, read_json_object
 from afterbert.interop.reading import hidden_states
-from afterbert.interop.untrusted_files import read_json
 from afterbert.models import Architecture
 from afterbert.models.encoder_decoder import EncoderDecoder
 
@@ -75,19 +75,19 @@ class Sentences:
     @staticmethod
     def read(folder: Path) -> Sentences:
         """What the side files of a folder ask for. Raises UserError for what is not known here."""
-        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+        modules = read_json(folder / "modules.json", most=1 << 20)
         kinds = [str(module["type"]).rsplit(".", 1)[-1] for module in modules]
         if kinds[:2] != ["Transformer", "Pooling"] or kinds[2:] not in ([], ["Normalize"]):
             raise UserError(
                 f"{folder / 'modules.json'} chains {', '.join(kinds)}; only Transformer, Pooling, Normalize are read"
             )
-        asked = read_json(folder / str(modules[1]["path"]) / "config.json", 1 << 20)
+        asked = read_json_object(folder / str(modules[1]["path"]) / "config.json", most=1 << 20)
         modes = [mode for mode, flag in _FLAGS.items() if asked.get(flag)]
         if not modes and asked.get("pooling_mode") in _THEIR_WORDS:
             modes = [_THEIR_WORDS[asked["pooling_mode"]]]
         if len(modes) != 1:
             raise UserError(f"{folder} pools in a way that is not known here; one of {', '.join(_FLAGS)} is")
-        cut = read_json(folder / "sentence_bert_config.json", 1 << 20).get("max_seq_length")
+        cut = read_json_object(folder / "sentence_bert_config.json", most=1 << 20).get("max_seq_length")
         return Sentences(modes[0], len(kinds) == 3, cut)
 
     @torch.no_grad()

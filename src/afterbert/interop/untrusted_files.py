@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from afterbert.base.errors import UserError
+from afterbert.base.small_files import check_regular, read_json_object
 
 _CONFIG_BYTES = 1 << 20
 _TOKENIZER_BYTES = 1 << 26
@@ -99,35 +100,14 @@ _PIECES = "pieces_xxh3_128"
 _TYPES = {"F64", "F32", "F16", "BF16"}
 
 
-def read_json(path: Path, limit: int) -> dict[str, Any]:
-    """A JSON object of at most `limit` bytes. Raises UserError that names the file."""
-    try:
-        size = path.stat().st_size
-        if size > limit:
-            raise UserError(
-                f"{path} has {size:,} bytes, more than the {limit:,} that are read; is it the right file?"
-            )
-        found = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
-    except FileNotFoundError:
-        raise UserError(
-            f"{path} is missing; name a run folder, or a model's folder as Hugging Face transformers saves it"
-        ) from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise UserError(f"{path} is no JSON that can be read: {error}") from None
-    if not isinstance(found, dict):
-        raise UserError(f"{path} holds a {type(found).__name__}; must be a JSON object")
-    return found
-
-
-def _no_constant(name: str) -> float:
-    raise json.JSONDecodeError(f"{name} is no number", "", 0)
+_MISSING = "name a run folder, or a model's folder as Hugging Face transformers saves it"
 
 
 def read_config(folder: Path) -> dict[str, Any]:
     """config.json with every value of use checked, every size bounded, and every key that chooses code
     dropped. A null is taken for a key left out. Raises UserError."""
     path = folder / "config.json"
-    read = read_json(path, _CONFIG_BYTES)
+    read = read_json_object(path, most=_CONFIG_BYTES, remedy=_MISSING)
     config = {
         key: value for key, value in read.items() if value is not None and not _CHOOSES_CODE.fullmatch(key)
     }
@@ -243,7 +223,7 @@ def _tensor_paths(folder: Path) -> list[Path]:
 
 
 def _parts(index: Path) -> list[Path]:
-    placed = read_json(index, _INDEX_BYTES).get("weight_map")
+    placed = read_json_object(index, most=_INDEX_BYTES, remedy=_MISSING).get("weight_map")
     if not isinstance(placed, dict) or not placed:
         raise UserError(f"{index} has no weight_map; download the folder again")
     names = sorted({str(name) for name in placed.values()})
@@ -256,6 +236,7 @@ def _parts(index: Path) -> list[Path]:
 
 
 def _header(path: Path) -> dict[str, tuple[int, ...]]:
+    check_regular(path)
     try:
         with safe_open(str(path), framework="pt") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  (no mapping: it has only keys())
@@ -282,7 +263,7 @@ def pieces_digest(path: Path) -> str:
 
 
 def _numbered_pieces(path: Path) -> set[tuple[str, int]]:
-    tokenizer = read_json(path, _TOKENIZER_BYTES)
+    tokenizer = read_json_object(path, most=_TOKENIZER_BYTES, remedy=_MISSING)
     model = tokenizer.get("model")
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
     pairs: list[tuple[str, Any]]

@@ -11,9 +11,9 @@ from typing import Any, cast
 
 from torch import Tensor
 
+from afterbert.base.small_files import read_json_object
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Family
-from afterbert.interop.untrusted_files import read_json
 from afterbert.models import Architecture
 from afterbert.nn.position_embeddings.learned import Learned
 from afterbert.nn.position_embeddings.none import NoPositionEmbedding
@@ -72,7 +72,7 @@ def export_notes(
 
 def heads_left_out(family: Family, heads: Collection[str], folder: Path) -> tuple[str, ...]:
     """A sentence for the user for each trained head that the exported folder's class has no place for."""
-    config = read_json(folder / "config.json", 1 << 20)
+    config = read_json_object(folder / "config.json", most=1 << 20)
     their_class, taken = family.class_with(heads, config)
     return tuple(
         f"the trained {name} is not in the folder, for {their_class} has no place for it; only the run's checkpoints "

@@ -5,7 +5,6 @@ A file that is absent is empty here; a file that is there but wrong is a UserErr
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 from afterbert.base.errors import UserError
+from afterbert.base.small_files import read_json
 from afterbert.probes.picture import Cell
 from afterbert.report.metrics import MetricsTable, read_metrics
 from afterbert.report.recipe_values import Value, read_recipe
@@ -222,18 +222,9 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def _read(path: Path, kind: type[T]) -> T:
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise UserError(f"{path}: is larger than {_MOST_BYTES:,} bytes; that is no file of a run")
-        found = json.loads(path.read_bytes())
-    except FileNotFoundError:
+    if not path.exists():
         return kind()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); check the file") from error
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}:{error.lineno}: is not JSON ({error.msg}); make the file again") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: is not readable JSON; make the file again") from error
+    found = read_json(path, most=_MOST_BYTES, allows_nan=True)
     try:
         return _adapter(cast(Any, kind)).validate_python(found)
     except ValidationError as error:

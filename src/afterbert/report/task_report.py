@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from afterbert.base.runs import write_atomically
+from afterbert.base.small_files import read_json
 from afterbert.report import figures
 from afterbert.report.markdown_text import in_markdown
 from afterbert.report.pages import render
@@ -33,7 +34,7 @@ class Grid:
 
 def write_task_report(out: Path, arms: Mapping[str, Path], *, title: str) -> Path:
     """`comparison.json`, `report.md` and `report.html` in `out`, from the results.json of each arm; the page."""
-    read = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in arms.items()}
+    read = {name: read_json(path) for name, path in arms.items()}
     grids = [results_grid(read), *answers_grids(read), *mix_grids(read)]
     write_atomically(out / "comparison.json", json.dumps(compared(read), indent=1, ensure_ascii=False) + "\n")
     notes = steps_notes(read)

@@ -8,6 +8,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from afterbert.base.small_files import check_regular
+
 _SHORT_BYTES = 1 << 22
 _CHUNK_BYTES = 1 << 24
 _LONGEST_LINE = 1 << 20
@@ -24,6 +26,7 @@ class ThinnedLines:
 def thinned_lines(path: Path, marks: tuple[bytes, ...], *, most: int = 10_000) -> ThinnedLines:
     """All lines of a short file. Of a long one about `most`, evenly spread, and with them those that hold
     one of `marks` (about `most` of these too, should nearly all hold one) and the last two. Raises OSError."""
+    check_regular(path)
     size = path.stat().st_size
     with path.open("rb") as file:
         if size <= _SHORT_BYTES:

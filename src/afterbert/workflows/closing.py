@@ -16,6 +16,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.plugins import name_of
 from afterbert.base.runs import RunFolder, write_atomically
+from afterbert.base.small_files import read_json_object
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.downstream.example import Example
 from afterbert.downstream.reading.data import TaskData, read
@@ -65,7 +66,7 @@ class Closing:
             return self
         if not path.is_file():
             return self
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = read_json_object(path)
         return Closing(tuple(kept["pairs"]), tuple(kept["probes"]))
 
 

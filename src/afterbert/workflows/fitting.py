@@ -21,6 +21,7 @@ import torch
 from afterbert.base.config import digest, to_plain
 from afterbert.base.noise import Noise
 from afterbert.base.runs import write_atomically
+from afterbert.base.small_files import read_json_object
 from afterbert.recipes.recipe import Resolved
 from afterbert.text.token_store.store import Split, Store
 from afterbert.training.precision import choose, name_of_device
@@ -119,7 +120,7 @@ def measured_choice(resolved: Resolved, store: Store, *, device: torch.device, k
             "machine": [os.cpu_count(), name_of_device(device), torch.get_num_threads()],
         }
     )
-    known = json.loads(kept.read_text()) if kept.is_file() else {}
+    known = read_json_object(kept) if kept.is_file() else {}
     if asked not in known:
         speed = _pieces_per_second(resolved, store, device)
         if speed is None:

@@ -13,6 +13,7 @@ from typing import Any
 from afterbert.base.config import to_plain
 from afterbert.base.noise import Noise
 from afterbert.base.runs import write_atomically
+from afterbert.base.small_files import read_json_object
 from afterbert.downstream.example import AnswerSpan, Example
 from afterbert.downstream.figures.statistics import Interval, Spread, interval, over_seeds, paired_interval
 from afterbert.downstream.reading.data import TaskData
@@ -142,7 +143,7 @@ def read_predictions(folder: Path, tasks: Sequence[TaskData], *, identity: RunId
     made_from = folder / "predictions" / "identity.json"
     if not made_from.exists():
         return None
-    identity.check(json.loads(made_from.read_text(encoding="utf-8")), allow_changes=False)
+    identity.check(read_json_object(made_from), allow_changes=False)
     found: dict[str, dict[str, list[Any]]] = {}
     for data in tasks:
         found[data.name] = {}

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from afterbert.base.runs import write_atomically
+from afterbert.base.small_files import read_json
 from afterbert.training.observers import Enough, Observer
 
 
@@ -58,7 +59,7 @@ class Best:
     def _read(self) -> dict:
         if not self._note.exists():
             return {"step": -1, "figure": -math.inf, "worse": []}
-        return json.loads(self._note.read_text())
+        return read_json(self._note)
 
 
 class Patience(Observer):

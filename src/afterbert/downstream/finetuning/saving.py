@@ -14,6 +14,7 @@ from torch import nn
 from afterbert.base import config
 from afterbert.base.errors import UserError
 from afterbert.base.runs import write_atomically
+from afterbert.base.small_files import read_json_object
 from afterbert.base.tree import Node
 from afterbert.downstream.finetuning.bench import Bench
 from afterbert.downstream.finetuning.objective import TaskModule
@@ -75,7 +76,7 @@ def load_finetuned(name: str | Path, *, device: torch.device | str = "cpu") -> L
             f"{name} has no fine-tuned head ({_ANSWERS}); fine-tune it first: afterbert finetune --model {name}"
         )
     model = Model.load(path)
-    answers = json.loads((path / _ANSWERS).read_text(encoding="utf-8"))
+    answers = read_json_object(path / _ANSWERS)
     origin = str(path / _ANSWERS)
     tasks: dict[str, Task] = {}
     heads: dict[str, Head] = {}

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from afterbert.base.runs import write_atomically
+from afterbert.base.small_files import read_json
 from afterbert.downstream.figures.results import Predictions
 from afterbert.downstream.finetuning.bench import Bench
 from afterbert.downstream.finetuning.objective import TaskModule
@@ -44,7 +45,7 @@ def write_thresholds(
 
 def read_thresholds(run: Path) -> dict[str, Any]:
     """What was written there."""
-    return json.loads((run / _FILE).read_text(encoding="utf-8")) if (run / _FILE).exists() else {}
+    return read_json(run / _FILE) if (run / _FILE).exists() else {}
 
 
 def threshold_lines(seed: int, told: Mapping[str, Any]) -> list[str]:

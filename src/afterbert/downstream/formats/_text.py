@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from afterbert.base.errors import UserError
+from afterbert.base.small_files import check_regular
 
 _HEAD_BYTES = 65_536
 
@@ -12,6 +13,7 @@ _HEAD_BYTES = 65_536
 def read_text(path: Path) -> str:
     """The file's text, byte order mark dropped and line ends as `\\n`. Raises UserError when it is missing,
     empty, binary or not UTF-8."""
+    check_regular(path)
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -36,6 +38,7 @@ def read_lines(path: Path) -> list[str]:
 
 def read_head(path: Path) -> str:
     """The first characters, whatever their encoding."""
+    check_regular(path)
     try:
         with path.open("rb") as file:
             return file.read(_HEAD_BYTES).decode("utf-8-sig", errors="ignore").replace("\r\n", "\n")

@@ -14,6 +14,7 @@ from typing import Any
 import tokenizers
 
 from afterbert.base.errors import UserError
+from afterbert.base.small_files import read_text
 from afterbert.base.vocabulary import Vocabulary
 
 FILE, SETTINGS_FILE = "tokenizer.json", "tokenizer_config.json"
@@ -46,12 +47,9 @@ class Tokenizer:
         UserError."""
         found = {}
         for name in (FILE, SETTINGS_FILE):
-            try:
-                found[name] = (Path(folder) / name).read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise UserError(
-                    f"{Path(folder) / name} cannot be read ({error}); name a folder with a tokenizer in it"
-                ) from error
+            found[name] = read_text(
+                Path(folder) / name, most=128 << 20, remedy="name a folder with a tokenizer in it"
+            )
         try:
             tokenizer = cls(found[FILE], json.loads(found[SETTINGS_FILE]))
             tokenizer.backend  # noqa: B018 - a damaged file shows here, not later

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from afterbert.base.errors import UserError
+from afterbert.base.small_files import read_bytes, read_text
 
 
 @dataclass(frozen=True)
@@ -28,15 +29,8 @@ def read_list(path: Path) -> PhraseList:
     A first line that begins `text<TAB>type` is a heading. A text that is given several types, as a chunker
     does that tags every occurrence, has the most frequent one. Raises UserError.
     """
-    try:
-        raw = Path(path).read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}); name a list of phrases") from error
-    try:
-        written = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path}:{line} is not UTF-8; save the list as UTF-8") from error
+    raw = read_bytes(path, remedy="name a list of phrases")
+    written = read_text(path)
     found: dict[str, Counter[str]] = {}
     for text, kind in _entries(written, path):
         found.setdefault(text, Counter())[kind] += 1

@@ -23,6 +23,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.mixing import Mixing
 from afterbert.base.rows import starts_of
 from afterbert.base.runs import write_atomically
+from afterbert.base.small_files import read_json_object
 from afterbert.base.tree import parse
 from afterbert.text.files.documents import Tally
 from afterbert.text.token_store.store import SPLITS, Split, Store
@@ -84,9 +85,11 @@ class MixtureStore(Store):
         """From its folder. Raises UserError when a store is not there or is another one now."""
         path = folder / FILE
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = read_json_object(path)
             named, law = record["stores"], record["mixing"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except UserError:
+            raise
+        except (KeyError, TypeError) as error:
             raise UserError(f"{path} cannot be read ({error}); name the stores again") from error
         stores = {}
         for name, one in named.items():

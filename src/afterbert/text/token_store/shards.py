@@ -24,6 +24,7 @@ from afterbert import __version__
 from afterbert.base import plugins
 from afterbert.base.errors import UserError
 from afterbert.base.runs import write_atomically
+from afterbert.base.small_files import read_json
 from afterbert.text.files import streams
 from afterbert.text.files.documents import Document, Tally
 from afterbert.text.files.policy import Policy
@@ -199,20 +200,11 @@ class EncodeShardPart:
 def open_shard(folder: Path) -> dict[str, Any]:
     """What `prepare_shard` wrote of itself. Raises UserError."""
     path = Path(folder) / FILE
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    if not path.exists():
         if (path.parent / WORK).is_dir():
-            raise UserError(
-                f"the shard in {folder} is not finished; start it again, it goes on where it was"
-            ) from error
-        raise UserError(
-            f"{folder} holds no {FILE}; name folders that `afterbert prepare --shard` made"
-        ) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(
-            f"{path} cannot be read ({error}); copy the shard again or prepare it anew"
-        ) from error
+            raise UserError(f"the shard in {folder} is not finished; start it again, it goes on where it was")
+        raise UserError(f"{folder} holds no {FILE}; name folders that `afterbert prepare --shard` made")
+    manifest = read_json(path, remedy="copy the shard again or prepare it anew")
     if not isinstance(manifest, dict) or sealed(manifest) != manifest:
         raise UserError(f"{path} was changed after it was written; copy the shard again or prepare it anew")
     if manifest["format"] > FORMAT:

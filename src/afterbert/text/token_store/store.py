@@ -22,6 +22,7 @@ import numpy as np
 
 from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.runs import write_atomically
+from afterbert.base.small_files import read_json
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.text.files.documents import Tally
 from afterbert.text.pieces.tokenizer import Tokenizer
@@ -231,23 +232,14 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / FILE
-    try:
-        raw = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
+    if not path.exists():
         unfinished = "its preparation was not finished; start it again, it goes on where it was"
         missing = "name a folder that `afterbert prepare` made"
         if (folder / "shard.json").exists():
             missing = "it is one shard of a store; put all of them together by `afterbert prepare --merge`"
         why = unfinished if (folder / ".work").is_dir() else missing
-        raise UserError(f"{path} does not exist; {why}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path} cannot be read ({error}); copy the store again or prepare it anew"
-        ) from error
-    try:
-        manifest = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is damaged ({error}); copy the store again or prepare it anew") from error
+        raise UserError(f"{path} does not exist; {why}")
+    manifest = read_json(path, remedy="copy the store again or prepare it anew")
     if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
         raise UserError(f"{path} is no store.json of afterbert; name a folder that `afterbert prepare` made")
     if manifest["format"] > FORMAT:

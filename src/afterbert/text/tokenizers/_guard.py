@@ -8,7 +8,6 @@ exception that is no `Exception`), eat the memory, or backtrack for ever.
 from __future__ import annotations
 
 import hashlib
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from afterbert.base.errors import UserError
+from afterbert.base.small_files import read_json, read_text
 
 # The largest vocabularies in use (a quarter of a million pieces with merges) make files of some 35 MB.
 _MOST_BYTES = 128 << 20
@@ -29,22 +29,8 @@ _WORKED: set[str] = set()  # digests of what was tried out in this process
 def read_untrusted(path: Path) -> str:
     """The text of a tokenizer.json that can be handed to the library. Raises UserError that says what is
     wrong."""
-    try:
-        size = path.stat().st_size
-        if size > _MOST_BYTES:
-            raise UserError(
-                f"{path} has {size:,} bytes, more than the {_MOST_BYTES:,} a tokenizer may have; is it the right file?"
-            )
-        text = path.read_text(encoding="utf-8")
-        content = json.loads(text)
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be read ({error.strerror}); name a folder with a tokenizer.json"
-        ) from error
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise UserError(
-            f"{path} is no JSON that can be read ({_first_line(error)}); download it again"
-        ) from error
+    content = read_json(path, most=_MOST_BYTES, remedy="name a folder with a tokenizer.json")
+    text = read_text(path, most=_MOST_BYTES)
     if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
         raise UserError(f"{path} holds no tokenizer (no `model`); name a folder with a tokenizer.json")
     for pattern in _patterns(content, path):
@@ -100,7 +86,3 @@ def _try_out(path: Path) -> None:
             f"{path} does not work with the tokenizers library ({said[-1][:200]}); download it again"
         )
     _WORKED.add(digest)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

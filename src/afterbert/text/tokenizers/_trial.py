@@ -23,10 +23,18 @@ TEXTS = (
 )
 
 
+def _limit(kind: int, most: int) -> None:
+    """Sets a limit of this process, never beyond what the system or a batch queue allows already."""
+    _, hard = resource.getrlimit(kind)
+    if hard == resource.RLIM_INFINITY or most < hard:
+        hard = most
+    resource.setrlimit(kind, (hard, hard))
+
+
 def main(path: str, memory_bytes: int, seconds: int) -> int:
     """The exit status: 0 when all texts were encoded."""
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    _limit(resource.RLIMIT_AS, memory_bytes)
+    _limit(resource.RLIMIT_CPU, seconds)
     try:
         tokenizer = tokenizers.Tokenizer.from_file(path)
         for text in TEXTS:

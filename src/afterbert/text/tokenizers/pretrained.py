@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from afterbert.base.errors import UserError
+from afterbert.base.small_files import read_json_object
 from afterbert.text.pieces.tokenizer import FILE, NAMED, SETTINGS_FILE, Tokenizer
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.tokenizers._guard import read_untrusted
@@ -104,17 +105,7 @@ def _read(path: Path) -> dict[str, Any]:
     """A JSON object; empty where the file is missing. Raises UserError."""
     if not path.exists():
         return {}
-    try:
-        if path.stat().st_size > _MOST_SETTINGS_BYTES:
-            raise UserError(f"{path} has more than {_MOST_SETTINGS_BYTES:,} bytes; is it the right file?")
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"{path} cannot be read ({error}); download it again") from error
-    if not isinstance(found, dict):
-        raise UserError(f"{path} is no JSON object; download it again")
-    return found
+    return read_json_object(path, most=_MOST_SETTINGS_BYTES, remedy="download it again")
 
 
 def _converted(folder: Path) -> Tokenizer:

@@ -106,8 +106,8 @@ def test_keys_that_choose_code_are_dropped(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[" * 100_000, "is no JSON that can be read"),
-        ("{", "is no JSON that can be read"),
+        ("[" * 100_000, "is nested too deep"),
+        ("{", "is not JSON"),
         ('{"hidden_size": NaN}', "NaN is no number"),
         ("[]", "must be a JSON object"),
         (" " * (1 << 20) + "{}", "more than the 1,048,576 that are read"),

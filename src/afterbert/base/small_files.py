@@ -1,0 +1,105 @@
+"""Files small enough to be read whole, from wherever they come: regular ones only, of a bounded size.
+
+A folder from elsewhere may hold a link to a device or a pipe in place of config.json: reading that would never end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+from afterbert.base.errors import UserError
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)
+MOST_BYTES = 64 << 20
+
+
+def check_regular(path: Path | str) -> None:
+    """Raises UserError where `path` leads to something that is there but no regular file (a device, a pipe, a
+    folder), before a library opens it and waits for ever."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return  # whoever opens it says what is missing
+    if not stat.S_ISREG(mode):
+        raise UserError(f"{path} {_what(mode)}")
+
+
+def read_bytes(path: Path | str, *, most: int = MOST_BYTES, remedy: str = "check the path") -> bytes:
+    """The content of a regular file of at most `most` bytes. Raises UserError that names the file, also where it
+    is missing."""
+    check_regular(path)
+    try:
+        # Should a pipe have come to stand here since, opening it does not wait for a writer.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            data = file.read(most + 1)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); {remedy}") from error
+    except ValueError as error:  # a NUL in the path, or a letter that the locale does not have
+        raise UserError(f"{path} cannot be read ({error}); {remedy}") from error
+    if len(data) > most:
+        size = os.stat(path).st_size
+        raise UserError(
+            f"{path} has {size:,} bytes, more than the {most:,} that are read; is it the right file?"
+        )
+    return data
+
+
+def read_text(path: Path | str, *, most: int = MOST_BYTES, remedy: str = "check the path") -> str:
+    """The text of a small UTF-8 file, a byte order mark left out. Raises UserError with the line of the first
+    byte that is not UTF-8."""
+    data = read_bytes(path, most=most, remedy=remedy)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path}:{line} is not UTF-8 at byte {error.start}; save it as UTF-8") from error
+
+
+def read_json(
+    path: Path | str,
+    *,
+    most: int = MOST_BYTES,
+    remedy: str = "make the file again",
+    allows_nan: bool = False,
+) -> Any:
+    """What a small JSON file holds. allows_nan: NaN and infinities are read, which a run that diverged writes.
+    Raises UserError with file and line, also for nesting and figures beyond what Python reads."""
+    text = read_text(path, most=most, remedy=remedy)
+    try:
+        return json.loads(text, parse_constant=float if allows_nan else _no_constant)
+    except json.JSONDecodeError as error:
+        where = f":{error.lineno}" if error.lineno else ""
+        raise UserError(f"{path}{where} is not JSON ({error.msg}); {remedy}") from error
+    except RecursionError as error:
+        raise UserError(f"{path} is nested too deep to be read; {remedy}") from error
+    except ValueError as error:  # an integer of thousands of digits
+        raise UserError(f"{path} holds a number that is no size or rate ({error}); {remedy}") from error
+
+
+def read_json_object(
+    path: Path | str, *, most: int = MOST_BYTES, remedy: str = "make the file again"
+) -> dict[str, Any]:
+    """The JSON object that a small file holds. Raises UserError as `read_json` does, also for anything else."""
+    found = read_json(path, most=most, remedy=remedy)
+    if not isinstance(found, dict):
+        raise UserError(f"{path} holds a {type(found).__name__}; must be a JSON object; {remedy}")
+    return found
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number")
+
+
+def _what(mode: int) -> str:
+    kind = next((said for is_kind, said in _KINDS if is_kind(mode)), "something else")
+    return f"is {kind}, not a regular file; name a file"
