@@ -113,20 +113,19 @@ def release_loop(
     split: FakeSplit, room: int, pairing: SegmentPairNsp
 ) -> list[tuple[list[int], list[int], int]]:
     """`create_instances_from_document` as the loop it is, with this project's draws in place of a random
-    generator's: sentence i of the split draws for the chunk that begins there, and the truncation is left to
-    the caller.
+    generator's: sentence i of the split draws for the chunk that begins there (also its target length, which the
+    release draws once a document), and the truncation is left to the caller.
     """
     of = noise().of
     everything, result, sentence = documents(split), [], 0
     for number, document in enumerate(everything):
-        target = room
-        key = np.array([number], dtype=np.uint64)
-        if of("is_short").uniform(key)[0] < pairing.short_rate:
-            target = 2 + int(of("short_length").integers(room - 1, key)[0])
-        i, chunk, chunk_start = 0, [], 0
+        i, chunk, chunk_start, target = 0, [], 0, room
         while i < len(document):
             if not chunk:
-                chunk_start = i
+                chunk_start, target = i, room
+                key = np.array([sentence + i], dtype=np.uint64)
+                if of("is_short").uniform(key)[0] < pairing.short_rate:
+                    target = 2 + int(of("short_length").integers(room - 1, key)[0])
             chunk.append(document[i])
             if i == len(document) - 1 or sum(map(len, chunk)) >= target:
                 draw = np.array([sentence + chunk_start], dtype=np.uint64)

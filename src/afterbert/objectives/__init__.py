@@ -97,6 +97,11 @@ class Objective(ABC):
             "the mixture"
         )
 
+    def pieces_per_row(self, length: int) -> float:
+        """How many pieces of text, special ones included, a row takes on average where documents are long, so that
+        the model reads (or writes) at most `length` of them: T5's spans of 512 take 569."""
+        return float(length)
+
     def check(self, architecture: Architecture) -> None:  # noqa: B027
         """Raises UserError when this architecture cannot be asked this; called when a recipe is read."""
 

@@ -31,8 +31,7 @@ from afterbert.objectives.parts.language_model import LanguageModel
 from afterbert.objectives.parts.posing import PretextObjective
 from afterbert.objectives.parts.questions import check_answers
 from afterbert.objectives.parts.scores import right
-from afterbert.objectives.parts.written import behind, shifted, shifted_in_place
-from afterbert.pretext.pairings import Plan
+from afterbert.objectives.parts.written import behind, cut_to, shifted, shifted_in_place
 from afterbert.pretext.posed import Posed, WrittenText
 from afterbert.text.token_store.store import Split
 
@@ -58,14 +57,10 @@ class Denoising(PretextObjective):
                 "decoder_places to counted"
             )
 
-    def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
-        return self.pretext.pairing.plan(
-            split, length=self.row_length(length), vocabulary=vocabulary, noise=noise
-        )
-
     def row_length(self, length: int) -> int:
         """How long to plan the rows so that what is read and what is written both fit into `length`, each or
-        together. Raises UserError when nothing fits."""
+        together. What is read fits for certain, what is written in all but one row in a million; the end of a longer
+        text is left out, as T5's release does it. Raises UserError when nothing fits."""
         shortest, row = self.pretext.pairing.num_specials + 2, self.pretext.row_length(length)
         while row > shortest and not self._fits(row, length):
             row -= 1
@@ -76,15 +71,18 @@ class Denoising(PretextObjective):
         return row
 
     def _fits(self, row: int, length: int) -> bool:
-        read, written = self.pretext.shown_length(row), self.pretext.target_length(row)
-        assert written is not None, "there is a text to write"
-        return max(read, written) <= length if self.layout == "encoder_decoder" else read + written <= length
+        both = self.pretext.shown_and_written(row)
+        if self.layout == "encoder_decoder":
+            return self.pretext.shown_length(row) <= length and max(written for _, written in both) <= length
+        return max(read + written for read, written in both) <= length
 
     def batch(self, posed: Posed, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
         (text,) = (asked for asked in posed.asked if isinstance(asked, WrittenText))
+        is_behind = self.layout == "behind"
+        text = cut_to(text, length - posed.shown.lengths if is_behind else np.full(len(posed.shown), length))
         start = vocabulary.need(self.decoder_start) if self.decoder_places == "counted" else -1
         num_tokens = posed.shown.num_pieces + text.target.num_pieces
-        if self.layout == "behind":
+        if is_behind:
             posed, written = behind(posed, text, start)
             width = width_of(posed.shown, length)
             written = written.padded(posed.shown, width)

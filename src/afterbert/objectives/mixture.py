@@ -117,6 +117,11 @@ class Mixture(Objective):
         member = np.searchsorted(edges, noise.of("member").uniform(numbers), side="right")
         return [member == number for number in range(len(plan.plans))]
 
+    def pieces_per_row(self, length: int) -> float:
+        """The mean over the members by their shares (over their turns: evenly)."""
+        members = {member.name: member.objective.pieces_per_row(length) for member in self.members}
+        return float(np.average(list(members.values()), weights=list(self.shares.values())))
+
     def build(self, architecture: Architecture, vocabulary: Vocabulary) -> MixtureModule:
         backbone = architecture.build(vocabulary)
         return MixtureModule(

@@ -14,11 +14,14 @@ from afterbert.pretext.selections import Selection
 
 @dataclass(frozen=True)
 class Extent:
-    """How many of a row's ordinary pieces a law chooses at the least and at the most, in at most how many spans."""
+    """How many of a row's `size` ordinary pieces a law chooses at the least and at the most, in at most how many
+    spans; `likely` is the most in all but one row in a million."""
 
+    size: int
     fewest: int
     most: int
     spans: int
+    likely: int
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ class Edit:
         promise = self.selection.promise if self.selection.counts_pieces else "expected"
         budget = size if promise == "expected" else int(self.selection.budget(np.array([size]))[0])
         spans = budget if is_cut else min(budget, self.selection.most_spans(size))
-        return Extent(budget if promise == "exact" else 0, budget, spans)
+        likely = min(budget, self.selection.likely_most(size))
+        return Extent(size, budget if promise == "exact" else 0, budget, spans, likely)
 
 
 Extents = tuple[tuple[Edit, Extent], ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -66,25 +67,44 @@ class Pretext:
 
     def shown_length(self, row_length: int) -> int:
         """The most pieces shown of a row planned with `row_length`, special pieces included in both."""
+        return self._shown(row_length, self._extents(row_length))
+
+    def target_length(self, row_length: int) -> int | None:
+        """The longest target text, in all but one row in a million, for rows planned with `row_length`; None where
+        nothing is written."""
+        return self._written(row_length, self._extents(row_length))
+
+    def shown_and_written(self, row_length: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """(pieces shown, pieces written) of a row in which the laws choose as little as they may, and of one in which
+        they choose as much as they are likely to: the more is written, the less is shown."""
+        little, much = (self._extents(row_length, at=at) for at in ("fewest", "likely"))
+        return (
+            (self._shown(row_length, little), self._written(row_length, little) or 0),
+            (self._shown(row_length, much), self._written(row_length, much) or 0),
+        )
+
+    def _shown(self, row_length: int, extents: Extents) -> int:
         size = max(0, row_length - self.pairing.num_specials)
-        for edit, extent in self._extents(row_length):
+        for edit, extent in extents:
             size = edit.corruption.length_after(
                 size, fewest=extent.fewest, most=extent.most, spans=extent.spans
             )
         return size + self.pairing.num_specials
 
-    def target_length(self, row_length: int) -> int | None:
-        """The longest target text for rows planned with `row_length`; None where nothing is written."""
-        extents = self._extents(row_length)
+    def _written(self, row_length: int, extents: Extents) -> int | None:
         lengths = [answer.target_length(row_length, extents) for answer in self.answers]
         return max([length for length in lengths if length is not None], default=None)
 
-    def _extents(self, row_length: int) -> Extents:
+    def _extents(self, row_length: int, *, at: Literal["fewest", "likely"] | None = None) -> Extents:
+        """What each edit finds and chooses; at: of a row in which it chooses exactly so many."""
         size, found = max(0, row_length - self.pairing.num_specials), []
         for number, edit in enumerate(self.edits):
             extent = edit.extent(size, is_cut=self.pairing.has_inner_specials)
             if number:  # what earlier edits hide can be chosen no more
                 extent = replace(extent, fewest=0)
+            if at is not None:
+                exactly = getattr(extent, at)
+                extent = replace(extent, fewest=exactly, most=exactly, likely=exactly)
             found.append((edit, extent))
             size = edit.corruption.length_after(
                 size, fewest=extent.fewest, most=extent.most, spans=extent.spans

@@ -31,8 +31,16 @@ class PretextObjective(Objective):
 
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         return self.pretext.pairing.plan(
-            split, length=self.pretext.row_length(length), vocabulary=vocabulary, noise=noise
+            split, length=self.row_length(length), vocabulary=vocabulary, noise=noise
         )
+
+    def row_length(self, length: int) -> int:
+        """How long to plan the rows, special pieces included, so that the model reads at most `length` of each.
+        Raises UserError when nothing fits."""
+        return self.pretext.row_length(length)
+
+    def pieces_per_row(self, length: int) -> float:
+        return self.pretext.pairing.expected_length(self.row_length(length))
 
     def pose(
         self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int

@@ -28,6 +28,24 @@ class Written:
         return self if asked is None else Written(self.positions[asked], self.target_ids[asked])
 
 
+def cut_to(text: WrittenText, most: np.ndarray) -> WrittenText:
+    """The text without the ends of rows that are longer than `most` [B] pieces.
+
+    >>> cut_to(WrittenText(Rows.of("a b c")), np.array([2])).target.piece_ids.tolist()
+    [10, 11]
+    """
+    rows = text.target
+    if (rows.lengths <= most).all():
+        return text
+    kept = rows.position_in_row < most[rows.row_of]
+    lengths = np.minimum(rows.lengths, np.maximum(most, 0))
+    target = Rows(
+        rows.piece_ids[kept], starts_of(lengths), rows.keys, {n: p[kept] for n, p in rows.planes.items()}
+    )
+    asked, places = (None if each is None else each[kept] for each in (text.asked, text.places))
+    return WrittenText(target, asked, places)
+
+
 def shifted(text: WrittenText, start: int) -> tuple[Rows, Written]:
     """The target rows one piece behind, beginning with `start`, and each target piece where it is asked.
 

@@ -19,8 +19,8 @@ class Answer(ABC):
         """Raises UserError when these leave nothing to ask, or show what is asked."""
 
     def target_length(self, row_length: int, extents: Extents) -> int | None:
-        """The longest target text for rows of `row_length` pieces, special ones included, in which each edit
-        chooses so much; None where nothing is written.
+        """The longest target text, in all but one row in a million, for rows of `row_length` pieces, special ones
+        included, in which each edit chooses so much; None where nothing is written.
         """
         return None
 

@@ -31,7 +31,7 @@ class Dropped(Answer):
 
     def target_length(self, row_length: int, extents: Extents) -> int:
         return 1 + min(
-            row_length, sum(extent.most for edit, extent in extents if hides_text(edit.corruption))
+            row_length, sum(extent.likely for edit, extent in extents if hides_text(edit.corruption))
         )
 
     def __call__(self, posed: Posed, vocabulary: Vocabulary) -> WrittenText:

@@ -39,8 +39,13 @@ class MissingSpans(Answer):
             )
 
     def target_length(self, row_length: int, extents: Extents) -> int:
-        extent = next(extent for edit, extent in extents if is_marking(edit.corruption))
-        return extent.most + extent.spans + (2 if self.closing == "both" else 1)
+        edit, extent = next((edit, extent) for edit, extent in extents if is_marking(edit.corruption))
+        written = extent.likely + (
+            extent.spans if edit.selection.has_gaps else min(extent.spans, extent.likely)
+        )
+        if edit.corruption.merges and not edit.selection.has_gaps:
+            written = min(written, extent.size + 1)  # between two marks at least one piece is left
+        return written + (2 if self.closing == "both" else 1)
 
     def __call__(self, posed: Posed, vocabulary: Vocabulary) -> WrittenText:
         number, step = next((n, step) for n, step in enumerate(posed.steps) if is_marking(step.corruption))

@@ -39,6 +39,11 @@ class Corruption(ABC):
     shows_gaps: ClassVar[bool] = False
 
     @property
+    def merges(self) -> bool:
+        """Whether spans that touch are settled as one."""
+        return False
+
+    @property
     def hides(self) -> bool:
         """Whether the model cannot simply read every chosen piece where it stands."""
         return self.effect != "nothing"

@@ -36,6 +36,10 @@ class Sentinels(Corruption):
     effect: ClassVar[Effect] = "removal"
     shows_gaps: ClassVar[bool] = True
 
+    @property
+    def merges(self) -> bool:
+        return self.merges_neighbours
+
     def length_after(self, size: int, *, fewest: int, most: int, spans: int) -> int:
         return size - fewest + min(spans, fewest)
 

@@ -52,6 +52,11 @@ class Pairing(ABC):
         """Whether special pieces may also stand between pieces of text."""
         return True
 
+    def expected_length(self, length: int) -> float:
+        """How many pieces, special ones included, a row planned with `length` holds on average where documents are
+        long."""
+        return float(length)
+
     @abstractmethod
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         """The rows of `split` with at most `length` pieces each, specials included. `noise` carries the

@@ -91,14 +91,14 @@ class Chunks:
 def chunks_of(
     split: Split, targets: np.ndarray, random_rate: float, noise: Noise, *, most: int | None = None
 ) -> Chunks:
-    """The walk. targets: int64 [D], pieces after which a document's chunks end (with their sentence). A chunk of one
-    sentence has a random B if `random_rate` is above 0, as in the release. most: sentences in a chunk.
+    """The walk. targets: int64 [S], pieces after which a chunk that begins with each sentence ends (with a sentence).
+    A chunk of one sentence has a random B if `random_rate` is above 0, as in the release. most: sentences in a chunk.
     """
     of_document = document_sentences(split)
     num = int(of_document[-1])
     sentence = np.arange(num)
     document = np.repeat(np.arange(split.num_documents), np.diff(of_document))
-    ends = np.searchsorted(split.sentence_starts, split.sentence_starts[:-1] + targets[document])
+    ends = np.searchsorted(split.sentence_starts, split.sentence_starts[:-1] + targets)
     ends = np.clip(ends, sentence + 1, of_document[1:][document])
     if most is not None:
         ends = np.minimum(ends, sentence + most)
@@ -107,16 +107,30 @@ def chunks_of(
     a_ends = sentence + 1 + noise.of("a_end").integers(np.maximum(count - 1, 1), keys)
     is_random = (noise.of("is_random").uniform(keys) < random_rate) | ((count == 1) & (random_rate > 0))
     at = chain(np.where(is_random, a_ends, ends))
-    return Chunks(at, a_ends[at], ends[at], is_random[at], document[at], targets[document[at]])
+    return Chunks(at, a_ends[at], ends[at], is_random[at], document[at], targets[at])
 
 
 def short_targets(split: Split, room: int, short_rate: float, noise: Noise) -> np.ndarray:
-    """int64 [D]: the length a document's chunks aim at: `room`, or, with probability `short_rate`, even from
-    2 to `room`.
+    """int64 [S]: the length that a chunk which begins with each sentence aims at: `room`, or, with probability
+    `short_rate`, even from 2 to `room`.
+
+    Deviation: the release draws once a document. Where documents are as long as novels that makes a corpus of very
+    short rows out of one document in ten, since these are the many; here `short_rate` is the share of the rows.
     """
-    keys = np.arange(split.num_documents, dtype=np.uint64)
+    keys = np.arange(len(split.sentence_starts) - 1, dtype=np.uint64)
     short = 2 + noise.of("short_length").integers(room - 1, keys)
     return np.where(noise.of("is_short").uniform(keys) < short_rate, short, room)
+
+
+def length_with_short_ones(length: int, specials: int, short_rate: float) -> float:
+    """The mean length of rows of which a share aims at a length drawn evenly from 2 pieces beside the specials to all
+    that fit.
+
+    >>> length_with_short_ones(128, specials=3, short_rate=0.1)
+    121.85
+    """
+    room = length - specials
+    return length - short_rate * (room - (2 + room) / 2)
 
 
 def own_texts(split: Split, chunks: Chunks) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

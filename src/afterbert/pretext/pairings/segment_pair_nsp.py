@@ -2,10 +2,10 @@
 random one.
 
 Source: BERT (1810.04805) Section 3.1 and Appendix A.2; google-research/bert `create_pretraining_data.py`,
-followed to the letter: one target length a document (short for one in ten), chunks of sentences up to it, A
-cut off at a random sentence, B random for half of the chunks and for all of one sentence (then the unused
-sentences go back), the longer side truncated at random ends. RoBERTa's SEGMENT-PAIR+NSP (1907.11692 Section
-4.2) is the same. Without the loss: leave the answer `pair_label` out.
+chunks of sentences up to a target length, which is short for one in ten, A cut off at a random sentence, B random
+for half of the chunks and for all of one sentence (then the unused sentences go back), the longer side truncated at
+random ends. Deviation: the release draws the target length once a document (see `short_targets`). RoBERTa's
+SEGMENT-PAIR+NSP (1907.11692 Section 4.2) is the same. Without the loss: leave the answer `pair_label` out.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from afterbert.pretext.pairings._pairs import (
     Probability,
     chunks_of,
     foreign_texts,
+    length_with_short_ones,
     next_sentence_plan,
     own_texts,
     short_targets,
@@ -43,6 +44,9 @@ class SegmentPairNsp(Pairing):
     @property
     def num_specials(self) -> int:
         return 3
+
+    def expected_length(self, length: int) -> float:
+        return length_with_short_ones(length, self.num_specials, self.short_rate)
 
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         room = room_for(length, self.num_specials, least=2)

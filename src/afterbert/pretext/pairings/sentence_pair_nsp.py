@@ -36,7 +36,7 @@ class SentencePairNsp(Pairing):
 
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         room = room_for(length, self.num_specials, least=2)
-        endless = np.full(split.num_documents, split.num_pieces + 1)
+        endless = np.full(len(split.sentence_starts) - 1, split.num_pieces + 1)
         chunks = chunks_of(split, endless, self.random_rate, noise, most=2)
         foreign = foreign_texts(split, chunks, np.ones_like(chunks.start), noise, most=1)
         return next_sentence_plan(split, chunks, foreign, room=room, vocabulary=vocabulary, noise=noise)

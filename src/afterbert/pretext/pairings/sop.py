@@ -20,6 +20,7 @@ from afterbert.pretext.pairings._pairs import (
     Pairs,
     Probability,
     chunks_of,
+    length_with_short_ones,
     own_texts,
     short_targets,
     truncated,
@@ -42,6 +43,9 @@ class Sop(Pairing):
     @property
     def num_specials(self) -> int:
         return 3
+
+    def expected_length(self, length: int) -> float:
+        return length_with_short_ones(length, self.num_specials, self.short_rate)
 
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         room = room_for(length, self.num_specials, least=2)

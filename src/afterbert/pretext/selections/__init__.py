@@ -106,6 +106,11 @@ class Selection(ABC):
         `expected`).
         """
 
+    def likely_most(self, size: int) -> int:
+        """In all but one row in a million of `size` ordinary pieces, at most so many of them are chosen."""
+        is_known = self.promise != "expected" and self.counts_pieces
+        return int(self.budget(np.array([size]))[0]) if is_known else size
+
     def most_spans(self, size: int) -> int:
         """At most so many spans, empty ones included, lie in a row of `size` ordinary pieces without special
         ones between them.

@@ -42,6 +42,9 @@ class OneSide(Selection):
             return np.where(sizes > 1, sizes / 2, 0.0)
         return np.minimum(share(self.rate, sizes), np.maximum(sizes - 1, 0))
 
+    def likely_most(self, size: int) -> int:
+        return max(0, size - 1) if self.rate is None else super().likely_most(size)
+
     def most_spans(self, size: int) -> int:
         return min(size, 1)
 

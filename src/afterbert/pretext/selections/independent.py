@@ -6,6 +6,7 @@ the same. Rows may come out with nothing chosen.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,14 @@ class Independent(Selection):
 
     def budget(self, sizes: np.ndarray) -> np.ndarray:
         return self.rate * np.asarray(sizes)
+
+    def likely_most(self, size: int) -> int:
+        if self.unit != "piece":
+            return size
+        deviation = (self.rate * (1 - self.rate) * size) ** 0.5
+        return min(
+            size, math.ceil(self.rate * size + 5 * deviation + 3)
+        )  # 3: where a binomial law is far from normal
 
     def __call__(self, rows: Rows, noise: Noise) -> Chosen:
         units = units_of(rows, self.unit)

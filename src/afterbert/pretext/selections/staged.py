@@ -80,6 +80,9 @@ class Staged(Selection):
     def budget(self, sizes: np.ndarray) -> np.ndarray:
         return self.stages[0].selection.budget(sizes)
 
+    def likely_most(self, size: int) -> int:
+        return max(stage.selection.likely_most(size) for stage in self.stages)
+
     def most_spans(self, size: int) -> int:
         return max(stage.selection.most_spans(size) for stage in self.stages)
 
