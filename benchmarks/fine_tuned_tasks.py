@@ -117,10 +117,10 @@ def excerpt(task: Path, options: argparse.Namespace) -> Path:
 
 def minilm(options: argparse.Namespace, known: dict[str, Any]) -> None:
     """Each task once."""
-    from afterbert.downstream.posing.backbone import Model
+    from afterbert.interop.loading import load_model
     from finetune_speed import packaged_model
 
-    model = Model.load(packaged_model())
+    model = load_model(packaged_model())
     for cell in MINILM:
         name = f"minilm/{cell.name}"
         if name not in known:
@@ -140,11 +140,11 @@ def worth(options: argparse.Namespace, known: dict[str, Any]) -> None:
     """The same model, pre-trained and not: the difference over seeds and rows, paired."""
     from afterbert.base.noise import Noise
     from afterbert.downstream.figures.statistics import over_seeds, paired_interval
-    from afterbert.downstream.posing.backbone import Model
+    from afterbert.interop.loading import load_model
 
     if options.model is None:
         raise SystemExit("worth: name a pre-trained run with --model")
-    model = Model.load(options.model)
+    model = load_model(options.model)
     for cell in WORTH:
         name = f"worth/{cell.name}"
         if name in known:

@@ -239,9 +239,9 @@ def ours(settings: dict[str, Any]) -> None:
     from afterbert.base.budget import Budget
     from afterbert.downstream.finetuning.runs import finetune
     from afterbert.downstream.finetuning.settings import FineTuning
-    from afterbert.downstream.posing.backbone import Model
     from afterbert.downstream.reading.data import read
     from afterbert.downstream.reading.find_task import find_task
+    from afterbert.interop.loading import load_model
     from afterbert.training.observers import Observer
     from afterbert.training.optimizers.adamw import AdamW
     from afterbert.training.schedules.linear import Linear
@@ -260,7 +260,7 @@ def ours(settings: dict[str, Any]) -> None:
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
         done = finetune(
-            Model.load(settings["model"]),
+            load_model(settings["model"]),
             [read(find_task(settings["task"]))],
             Path(scratch) / "run",
             FineTuning(

@@ -370,15 +370,15 @@ def measure_cell(settings: dict[str, Any], options: argparse.Namespace) -> dict[
 
 
 def minimal_pairs(model: str, folder: Path) -> float:
+    from afterbert.interop.loading import load_model
     from afterbert.probes.minimal_pairs import MinimalPairsProbe
-    from afterbert.probes.reader import Reader
 
     pairs = [
         json.loads(line) for file in sorted(folder.glob("*.jsonl")) for line in file.open(encoding="utf-8")
     ]
-    reader = Reader.load(model)
+    reader = load_model(model)
     sentences = [(pair["sentence_good"], pair["sentence_bad"]) for pair in pairs]
-    return MinimalPairsProbe()(reader.predict, reader.tokenizer, sentences).accuracy
+    return MinimalPairsProbe()(reader.language_model().predict, reader.tokenizer, sentences).accuracy
 
 
 def task_score(out: Path, task: str, metric: str) -> float:

@@ -63,7 +63,7 @@ def mt_dnn(options: argparse.Namespace, known: dict[str, Any]) -> None:
     from afterbert.downstream.finetuning.bench import Bench
     from afterbert.downstream.finetuning.saving import located
     from afterbert.downstream.finetuning.settings import FineTuning
-    from afterbert.downstream.posing.backbone import Model
+    from afterbert.interop.loading import load_model
     from finetune_speed import packaged_model
 
     tree = merge(located(to_plain(FineTuning()), "defaults"), paper("mt-dnn"))
@@ -76,7 +76,7 @@ def mt_dnn(options: argparse.Namespace, known: dict[str, Any]) -> None:
     }
     for key, value in changed.items():
         tree = override(tree, key, value)
-    model = replace(Model.load(packaged_model()), name="all-MiniLM-L6-v2")
+    model = replace(load_model(packaged_model()), name="all-MiniLM-L6-v2")
     bench = Bench.of(model, tasks_of(options, train=2000, others=300), build(FineTuning, tree))
     carry_out("mt_dnn", MT_DNN, bench, options, known)
 
@@ -89,13 +89,13 @@ def t5(options: argparse.Namespace, known: dict[str, Any]) -> None:
     from afterbert.downstream.finetuning.settings import FineTuning
     from afterbert.downstream.finetuning.unlabelled import Unlabelled
     from afterbert.downstream.heads.text import Text
-    from afterbert.downstream.posing.backbone import Model
+    from afterbert.interop.loading import load_model
     from afterbert.recipes.recipe import resolve
     from afterbert.training.optimizers.adafactor import Adafactor
     from afterbert.training.schedules.linear import Linear
 
     store = prepared(options)
-    model = replace(Model.load(pretrained(store, options)), name="T5 of two layers, from this text alone")
+    model = replace(load_model(pretrained(store, options)), name="T5 of two layers, from this text alone")
     settings = FineTuning(
         budget=Budget(scaled(600, options), "steps"),
         batch_size=32,

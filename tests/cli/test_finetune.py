@@ -42,7 +42,7 @@ def model(tmp_path_factory):
         folder / "model",
         architecture,
         backbone,
-        head,
+        {"lm_head": head},
         vocabulary=tokenizer.vocabulary,
         tokenizer=folder / "tokenizer",
     )

@@ -48,7 +48,9 @@ def save_model(place, kind, *, sentinels=0):
         torch.manual_seed(1)
         backbone = architecture.build(tokenizer.vocabulary)
         head = architecture.build_lm_head(backbone)
-    export_folder(place, architecture, backbone, head, vocabulary=tokenizer.vocabulary, tokenizer=words)
+    export_folder(
+        place, architecture, backbone, {"lm_head": head}, vocabulary=tokenizer.vocabulary, tokenizer=words
+    )
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
         tmp_path / "model",
         architecture,
         backbone,
-        head,
+        {"lm_head": head},
         vocabulary=tokenizer.vocabulary,
         tokenizer=tmp_path / "tokenizer",
     )
@@ -59,7 +59,9 @@ def test_a_folder_is_written_for_every_reader(folder: Path, capsys: pytest.Captu
     assert "import afterbert" in capsys.readouterr().out
     assert run(["export", str(folder / "model"), str(folder / "st"), "--sentences", "first"]) == 0
     assert (folder / "st" / "modules.json").is_file()
-    before, own, sentences = (import_folder(folder / name).backbone for name in ("model", "own", "st"))
+    before, own, sentences = (
+        import_folder(folder / name).weights["backbone"] for name in ("model", "own", "st")
+    )
     assert all(torch.equal(own[name], tensor) for name, tensor in before.items())
     assert all(torch.equal(sentences[name], tensor) for name, tensor in before.items())
 
@@ -85,7 +87,7 @@ def test_a_warm_up_trains_rows_alone(folder: Path) -> None:
     arguments = ["adapt-vocabulary", str(folder / "model"), str(folder / "text.txt"), "--how", "extend"]
     assert run([*arguments, "--out", str(folder / "plain")]) == 0
     assert run([*arguments, "--out", str(folder / "warm"), "--warm-up", "2"]) == 0
-    plain, warm = (import_folder(folder / name).backbone for name in ("plain", "warm"))
+    plain, warm = (import_folder(folder / name).weights["backbone"] for name in ("plain", "warm"))
     changed = {name for name in plain if not torch.equal(plain[name], warm[name])}
     assert changed == {"embeddings.token.weight"}
 
@@ -122,19 +124,17 @@ def test_heads_beside_the_language_models_go_along(folder: Path) -> None:
         folder / "paired",
         imported.architecture,
         backbone,
-        head,
+        {"lm_head": head, "pooler": Pooler().build(16), "pair_head": torch.nn.Linear(16, 2)},
         vocabulary=Tokenizer.load(folder / "tokenizer").vocabulary,
         tokenizer=folder / "tokenizer",
-        pooler=Pooler().build(16),
-        pair_head=torch.nn.Linear(16, 2),
     )
     before = import_folder(folder / "paired")
-    assert before.pooler is not None and before.pair_head is not None
+    assert "pooler" in before.weights and "pair_head" in before.weights
     assert run(["export", str(folder / "paired"), str(folder / "again")]) == 0
     text = str(folder / "text.txt")
     assert run(["adapt-vocabulary", str(folder / "paired"), text, "--out", str(folder / "more")]) == 0
     for name in ("again", "more"):
         after = import_folder(folder / name)
-        assert after.pooler is not None and after.pair_head is not None
-        assert torch.equal(before.pooler["dense.weight"], after.pooler["dense.weight"])
-        assert torch.equal(before.pair_head["weight"], after.pair_head["weight"])
+        assert "pooler" in after.weights and "pair_head" in after.weights
+        assert torch.equal(before.weights["pooler"]["dense.weight"], after.weights["pooler"]["dense.weight"])
+        assert torch.equal(before.weights["pair_head"]["weight"], after.weights["pair_head"]["weight"])

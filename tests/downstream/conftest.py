@@ -5,9 +5,9 @@ import torch
 
 from afterbert.base.plugins import find, names
 from afterbert.downstream.example import Example
-from afterbert.downstream.posing.backbone import Model
 from afterbert.downstream.reading.data import TaskData
 from afterbert.downstream.tasks import Task
+from afterbert.interop.loaded import LoadedModel
 from afterbert.models.encoder import Encoder
 from afterbert.nn.position_embeddings.learned import Learned
 from afterbert.text.tokenizers.wordpiece import WordPiece
@@ -46,7 +46,7 @@ def tiny_model(tiny_tokenizer, tmp_path_factory):
     with torch.random.fork_rng():
         torch.manual_seed(1)
         weights = architecture.build(tiny_tokenizer.vocabulary).state_dict()
-    return Model("tiny", architecture, tiny_tokenizer, {"backbone": weights}, folder)
+    return LoadedModel("tiny", architecture, tiny_tokenizer, {"backbone": weights}, folder)
 
 
 @pytest.fixture(scope="session")

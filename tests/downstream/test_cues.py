@@ -12,7 +12,6 @@ from afterbert.downstream.cues.summary import Summary
 from afterbert.downstream.cues.translation import Translation
 from afterbert.downstream.cues.whole_sentence import WholeSentence
 from afterbert.downstream.example import Example
-from afterbert.downstream.posing.backbone import Model
 from afterbert.downstream.posing.writing import usual_start
 from afterbert.downstream.reading.data import TaskData
 from afterbert.downstream.tasks import Task
@@ -20,6 +19,7 @@ from afterbert.downstream.tasks.multiple_choice import MultipleChoice
 from afterbert.downstream.zero_shot.cue_scoring import ask, write_cued
 from afterbert.downstream.zero_shot.likelihood import log_chances
 from afterbert.downstream.zero_shot.text_generation import TextGenerator
+from afterbert.interop.loaded import LoadedModel
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
@@ -31,7 +31,7 @@ def generator(kind=Decoder, **settings):
     tokenizer = ByteLevelBPE(vocab_size=330, min_frequency=1, **settings).make(TEXTS * 4, corpus_bytes=400)
     torch.manual_seed(0)
     architecture = kind(hidden_size=32, intermediate_size=64, max_position_embeddings=128)
-    made = TextGenerator.of(Model("toy", architecture, tokenizer, {}, None))
+    made = TextGenerator.of(LoadedModel("toy", architecture, tokenizer, {}, None))
     with torch.no_grad():
         for parameter in made.backbone.parameters():
             parameter.mul_(4)

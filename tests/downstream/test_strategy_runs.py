@@ -113,7 +113,7 @@ def test_running_text_is_scored_as_its_objective_scores_it(kind, recipe, store, 
 
 def test_another_tokenizer_is_one_line(store, writer, tiny_tokenizer):
     digest = "0" * 64
-    other = replace(writer, tokenizer=replace_digest(tiny_tokenizer, digest))
+    other = replace(writer, given=replace_digest(tiny_tokenizer, digest))
     with pytest.raises(UserError, match="was made with another tokenizer than tiny's"):
         Unlabelled.of(store, resolve("bart").recipe.objective, other, length=32, name="web")
 
@@ -228,7 +228,7 @@ def test_a_head_goes_on_from_where_the_first_stage_left_it(tiny_model, tasks, tm
     begun = module.heads["pairs"].state_dict()
     for name, tensor in begun.items():
         torch.testing.assert_close(tensor, second.model.weights["head/pairs"][name])
-    trained = tiny_model.build().state_dict()
+    trained = tiny_model.backbone().state_dict()
     assert any(
         not torch.equal(tensor, trained[name]) for name, tensor in module.backbone.state_dict().items()
     )

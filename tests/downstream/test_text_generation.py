@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from afterbert.base.errors import UserError
-from afterbert.downstream.posing.backbone import Model
 from afterbert.downstream.posing.generation import Generation
 from afterbert.downstream.zero_shot.text_generation import TextGenerator
+from afterbert.interop.loaded import LoadedModel
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder import Encoder
 from afterbert.models.encoder_decoder import EncoderDecoder
@@ -21,7 +21,7 @@ def generator(kind, **tokenizer_settings):
         TEXTS * 4, corpus_bytes=400
     )
     torch.manual_seed(0)
-    made = TextGenerator.of(Model("toy", kind(**SIZES), tokenizer, {}, None))
+    made = TextGenerator.of(LoadedModel("toy", kind(**SIZES), tokenizer, {}, None))
     with torch.no_grad():
         for parameter in made.backbone.parameters():
             parameter.mul_(6)  # so that texts differ

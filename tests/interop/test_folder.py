@@ -73,7 +73,9 @@ def test_a_folder_works_without_code_of_ours(name: str, tokenizer: Path, tmp_pat
     backbone = architecture.build(VOCABULARY).eval()
     head = architecture.build_lm_head(backbone)
     head.start_at(torch.randn(16))
-    family = export_folder(out, architecture, backbone, head, vocabulary=VOCABULARY, tokenizer=tokenizer)
+    family = export_folder(
+        out, architecture, backbone, {"lm_head": head}, vocabulary=VOCABULARY, tokenizer=tokenizer
+    )
     assert type(family).__name__.lower() == name
 
     theirs, report = AutoModelForMaskedLM.from_pretrained(out, output_loading_info=True)
@@ -93,7 +95,9 @@ def test_a_folder_works_without_code_of_ours(name: str, tokenizer: Path, tmp_pat
 
 def test_the_ids_in_the_config_are_the_tokenizers(tmp_path: Path) -> None:
     backbone = LAPTOP.build(VOCABULARY)
-    export_folder(tmp_path, LAPTOP, backbone, LAPTOP.build_lm_head(backbone), vocabulary=VOCABULARY)
+    export_folder(
+        tmp_path, LAPTOP, backbone, {"lm_head": LAPTOP.build_lm_head(backbone)}, vocabulary=VOCABULARY
+    )
     config = json.loads((tmp_path / "config.json").read_text())
     ids = {key: config[f"{key}_token_id"] for key in ("pad", "bos", "eos", "cls", "sep")}
     assert ids == {"pad": 0, "bos": 2, "eos": 3, "cls": 2, "sep": 3}
@@ -106,15 +110,23 @@ def test_pooler_and_pair_head_travel_with_bert(tmp_path: Path) -> None:
 
     backbone = BERT.build(VOCABULARY).eval()
     head, pooler, pair = BERT.build_lm_head(backbone), Pooler().build(16), torch.nn.Linear(16, 2)
-    export_folder(tmp_path, BERT, backbone, head, vocabulary=VOCABULARY, pooler=pooler, pair_head=pair)
+    export_folder(
+        tmp_path,
+        BERT,
+        backbone,
+        {"lm_head": head, "pooler": pooler, "pair_head": pair},
+        vocabulary=VOCABULARY,
+    )
     theirs, report = AutoModelForPreTraining.from_pretrained(tmp_path, output_loading_info=True)
     assert not any(report.values()), report
     ids = torch.arange(5, 12)[None]
     expected = theirs.eval()(ids).seq_relationship_logits
     assert (pair(pooler(backbone(ids))) - expected).abs().max() < 1e-5
     again = import_folder(tmp_path)
-    assert again.pooler is not None and torch.equal(again.pooler["dense.weight"], pooler.dense.weight)
-    assert again.pair_head is not None and torch.equal(again.pair_head["weight"], pair.weight)
+    assert "pooler" in again.weights and torch.equal(
+        again.weights["pooler"]["dense.weight"], pooler.dense.weight
+    )
+    assert "pair_head" in again.weights and torch.equal(again.weights["pair_head"]["weight"], pair.weight)
 
 
 def test_a_recipes_own_values_survive_the_round_trip(tmp_path: Path) -> None:
@@ -122,12 +134,18 @@ def test_a_recipes_own_values_survive_the_round_trip(tmp_path: Path) -> None:
         backbone = architecture.build(VOCABULARY)
         folder = tmp_path / name
         export_folder(
-            folder, architecture, backbone, architecture.build_lm_head(backbone), vocabulary=VOCABULARY
+            folder,
+            architecture,
+            backbone,
+            {"lm_head": architecture.build_lm_head(backbone)},
+            vocabulary=VOCABULARY,
         )
         again = import_folder(folder)
         same = replace(again.architecture, vocab_size=None, initialization=architecture.initialization)
         assert same == architecture
-        assert all(torch.equal(again.backbone[key], value) for key, value in backbone.state_dict().items())
+        assert all(
+            torch.equal(again.weights["backbone"][key], value) for key, value in backbone.state_dict().items()
+        )
 
 
 REFUSED = {
@@ -166,7 +184,12 @@ def test_a_tokenizer_larger_than_the_table_is_refused(tokenizer: Path, tmp_path:
     backbone = BERT.build(small)
     with pytest.raises(UserError, match="has 16 pieces, but the model's table only 9"):
         export_folder(
-            tmp_path, BERT, backbone, BERT.build_lm_head(backbone), vocabulary=small, tokenizer=tokenizer
+            tmp_path,
+            BERT,
+            backbone,
+            {"lm_head": BERT.build_lm_head(backbone)},
+            vocabulary=small,
+            tokenizer=tokenizer,
         )
 
 
@@ -174,7 +197,12 @@ def test_a_tokenizer_of_another_model_of_the_same_size_is_refused(tokenizer: Pat
     backbone = BERT.build(VOCABULARY)
     out = tmp_path / "out"
     export_folder(
-        out, BERT, backbone, BERT.build_lm_head(backbone), vocabulary=VOCABULARY, tokenizer=tokenizer
+        out,
+        BERT,
+        backbone,
+        {"lm_head": BERT.build_lm_head(backbone)},
+        vocabulary=VOCABULARY,
+        tokenizer=tokenizer,
     )
     file = out / "tokenizer.json"
     content = json.loads(file.read_text())

@@ -59,7 +59,7 @@ def test_import_then_export_keeps_logits_and_weights(family: str, number: int, t
         tmp_path / "ours",
         imported.architecture,
         backbone,
-        head,
+        {"lm_head": head},
         vocabulary=VOCABULARY,
         family=family_named(family),
     )
@@ -203,7 +203,9 @@ def test_a_t5_with_a_table_of_its_own_for_the_logits(tmp_path: Path) -> None:
     imported = import_folder(folder)
     backbone, head = (part.eval() for part in imported.build())
     assert (our_logits(backbone, head, "t5", ids, mask) - expected).abs().max() < 1e-5
-    export_folder(tmp_path / "ours", imported.architecture, backbone, head, vocabulary=VOCABULARY)
+    export_folder(
+        tmp_path / "ours", imported.architecture, backbone, {"lm_head": head}, vocabulary=VOCABULARY
+    )
     again = T5ForConditionalGeneration.from_pretrained(tmp_path / "ours", attn_implementation="eager").eval()
     assert (their_logits(again, "t5", ids, mask) - expected).abs().max() < 1e-5
 
@@ -225,5 +227,5 @@ def test_generation_starts_where_the_family_starts(tmp_path: Path) -> None:
         imported = import_folder(save(their_model(family, 0), tmp_path / family))
         backbone, head = imported.build()
         out = tmp_path / f"{family}-ours"
-        export_folder(out, imported.architecture, backbone, head, vocabulary=VOCABULARY)
+        export_folder(out, imported.architecture, backbone, {"lm_head": head}, vocabulary=VOCABULARY)
         assert json.loads((out / "config.json").read_text())["decoder_start_token_id"] == start

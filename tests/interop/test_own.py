@@ -51,7 +51,7 @@ def write(folder: Path, architecture: Architecture) -> tuple[torch.nn.Module, to
     torch.manual_seed(0)
     backbone = architecture.build(VOCABULARY).eval()
     head = architecture.build_lm_head(backbone).eval()
-    export_folder(folder, architecture, backbone, head, vocabulary=VOCABULARY, family=Own())
+    export_folder(folder, architecture, backbone, {"lm_head": head}, vocabulary=VOCABULARY, family=Own())
     return backbone, head
 
 
@@ -70,11 +70,11 @@ def test_it_is_the_last_resort_of_an_export(tmp_path: Path) -> None:
         backbone = architecture.build(VOCABULARY)
         head = architecture.build_lm_head(backbone)
         family = export_folder(
-            tmp_path / expected, architecture, backbone, head, vocabulary=VOCABULARY, or_own=True
+            tmp_path / expected, architecture, backbone, {"lm_head": head}, vocabulary=VOCABULARY, or_own=True
         )
         assert family.model_type == expected
     with pytest.raises(UserError, match="no exact form"):
-        export_folder(tmp_path, FORMS["encoder"], backbone, head, vocabulary=VOCABULARY)
+        export_folder(tmp_path, FORMS["encoder"], backbone, {"lm_head": head}, vocabulary=VOCABULARY)
 
 
 @pytest.mark.parametrize("name", FORMS)

@@ -46,7 +46,7 @@ def test_import_then_export_keeps_logits_and_weights(family: str, number: int, t
         tmp_path / "ours",
         imported.architecture,
         backbone,
-        head,
+        {"lm_head": head},
         vocabulary=vocabulary,
         family=family_named(family),
     )
@@ -84,14 +84,14 @@ def test_their_sdpa_attention_agrees_too(family: str, number: int, tmp_path: Pat
 def test_electras_discriminator_goes_in_and_out(number: int, tmp_path: Path) -> None:
     from transformers import AutoModelForPreTraining, ElectraForPreTraining
 
-    from afterbert.objectives.heads.detection import DetectionHead
+    from afterbert.nn.heads import DetectionHead
 
     theirs = ElectraForPreTraining(their_model("electra", number).config).eval()
     imported = import_folder(save(theirs, tmp_path / "theirs"))
-    assert imported.lm_head is None and imported.detection_head is not None
-    backbone, fresh = imported.build()
+    assert "lm_head" not in imported.weights and "detection_head" in imported.weights
+    backbone = imported.backbone()
     head = DetectionHead(imported.architecture.hidden_size)
-    head.load_state_dict(imported.detection_head)
+    head.load_state_dict(imported.weights["detection_head"])
     ids, mask = padded_batch(theirs)
     expected = theirs(ids, attention_mask=mask).logits
     ours = head(backbone.eval()(ids, visibility=PaddedVisibility.from_attention_mask(mask)))
@@ -101,9 +101,8 @@ def test_electras_discriminator_goes_in_and_out(number: int, tmp_path: Path) -> 
         tmp_path / "ours",
         imported.architecture,
         backbone,
-        fresh,
+        {"detection_head": head},
         vocabulary=vocabulary_of(theirs),
-        detection_head=head,
     )
     assert family.model_type == "electra"
     again, report = AutoModelForPreTraining.from_pretrained(tmp_path / "ours", output_loading_info=True)
@@ -138,10 +137,8 @@ def test_a_backbone_saved_alone_gets_a_fresh_head(tmp_path: Path) -> None:
     alone = BertModel(theirs.config)
     alone.save_pretrained(tmp_path)
     imported = import_folder(tmp_path)
-    assert imported.lm_head is None and imported.pooler is not None
-    assert imported.notes == (
-        "the folder has no language-model head, or not all of it; the head starts with fresh weights",
-    )
+    assert "lm_head" not in imported.weights and "pooler" in imported.weights
+    assert imported.notes == () and not imported.has_lm_head
     backbone, _ = imported.build()
     ids, mask = padded_batch(theirs)
     expected = alone.eval()(ids, attention_mask=mask)
@@ -158,7 +155,7 @@ def test_real_weights_give_the_same_hidden_states() -> None:
 
     folder = Path(package.get_model_path())
     imported = import_folder(folder)
-    assert imported.tokenizer == folder and imported.lm_head is None
+    assert imported.folder == folder and "lm_head" not in imported.weights
     backbone, _ = imported.build()
     theirs = BertModel.from_pretrained(folder).eval()
     texts = [

@@ -10,7 +10,8 @@ import torch
 
 from afterbert.base.errors import UserError
 from afterbert.interop.folder import export_folder
-from afterbert.interop.importing import Imported, import_folder
+from afterbert.interop.importing import import_folder
+from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.revocabulary import agreement, with_vocabulary
 from afterbert.models import Architecture
 from afterbert.models.decoder import Decoder
@@ -35,7 +36,7 @@ def tokenizer() -> Tokenizer:
     return WordPiece(vocab_size=90).make(TEXTS, corpus_bytes=500)
 
 
-def imported(form: str, tokenizer: Tokenizer, folder: Path) -> Imported:
+def imported(form: str, tokenizer: Tokenizer, folder: Path) -> LoadedModel:
     torch.manual_seed(0)
     architecture = FORMS[form]
     tokenizer.save(folder / "tokenizer")
@@ -47,7 +48,7 @@ def imported(form: str, tokenizer: Tokenizer, folder: Path) -> Imported:
         folder / "model",
         architecture,
         backbone,
-        head,
+        {"lm_head": head},
         vocabulary=tokenizer.vocabulary,
         tokenizer=folder / "tokenizer",
     )
@@ -73,14 +74,23 @@ def test_new_rows_are_means_and_the_body_is_untouched(tokenizer: Tokenizer, tmp_
     old = imported("bert", tokenizer, tmp_path)
     change = extended(tokenizer, ["electrocardiogram", "the electrocardiogram"], more=5)
     new = with_vocabulary(old, change)
-    table, before = new.backbone["embeddings.token.weight"], old.backbone["embeddings.token.weight"]
+    table, before = (
+        new.weights["backbone"]["embeddings.token.weight"],
+        old.weights["backbone"]["embeddings.token.weight"],
+    )
     assert torch.equal(table[: len(before)], before)
     assert torch.allclose(table[-1], before[list(change.parents[-1])].mean(0), atol=1e-7)
-    assert new.lm_head is not None and len(new.lm_head["bias"]) == len(table)
-    body = {name for name in old.backbone if name != "embeddings.token.weight"}
-    assert all(torch.equal(new.backbone[name], old.backbone[name]) for name in body)
+    assert "lm_head" in new.weights and len(new.weights["lm_head"]["bias"]) == len(table)
+    body = {name for name in old.weights["backbone"] if name != "embeddings.token.weight"}
+    assert all(torch.equal(new.weights["backbone"][name], old.weights["backbone"][name]) for name in body)
     backbone, head = new.build()
-    export_folder(tmp_path / "new", new.architecture, backbone, head, vocabulary=change.tokenizer.vocabulary)
+    export_folder(
+        tmp_path / "new",
+        new.architecture,
+        backbone,
+        {"lm_head": head},
+        vocabulary=change.tokenizer.vocabulary,
+    )
     assert import_folder(tmp_path / "new").architecture.vocab_size == len(table)
 
 

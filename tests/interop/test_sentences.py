@@ -42,7 +42,7 @@ def folder_of(tmp_path: Path, architecture: Architecture) -> Path:
         tmp_path / "out",
         architecture,
         backbone,
-        head,
+        {"lm_head": head},
         vocabulary=VOCABULARY,
         tokenizer=tmp_path / "tokenizer.json",
     )

@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
         tmp_path / "model",
         ARCHITECTURE,
         backbone,
-        ARCHITECTURE.build_lm_head(backbone),
+        {"lm_head": ARCHITECTURE.build_lm_head(backbone)},
         vocabulary=VOCABULARY,
     )
     return tmp_path / "model"
@@ -183,13 +183,13 @@ def test_a_pickle_is_refused_by_name_and_never_run(folder: Path, tmp_path: Path)
 
 
 def test_a_pickled_model_is_converted_once(folder: Path, tmp_path: Path) -> None:
-    expected = import_folder(folder).backbone
+    expected = import_folder(folder).weights["backbone"]
     tensors = load_file(folder / "model.safetensors")
     tensors["bert.embeddings.position_ids"] = torch.arange(6)[None]
     torch.save(tensors, folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
     convert_checkpoint(folder / "pytorch_model.bin", tmp_path / "new")
-    converted = import_folder(tmp_path / "new").backbone
+    converted = import_folder(tmp_path / "new").weights["backbone"]
     assert all(torch.equal(converted[name], tensor) for name, tensor in expected.items())
     with pytest.raises(UserError, match="already holds"):
         convert_checkpoint(folder / "pytorch_model.bin", tmp_path / "new")
@@ -266,9 +266,9 @@ def test_half_precision_and_old_names_are_read(folder: Path) -> None:
     }
     save_file(old, folder / "model.safetensors")
     imported = import_folder(folder)
-    assert imported.notes == () and imported.lm_head is not None
+    assert imported.notes == () and "lm_head" in imported.weights
     expected = tensors["bert.embeddings.LayerNorm.weight"].bfloat16().float()
-    assert torch.equal(imported.backbone["embeddings.norm.weight"], expected)
+    assert torch.equal(imported.weights["backbone"]["embeddings.norm.weight"], expected)
 
 
 def test_names_that_are_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

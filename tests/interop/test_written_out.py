@@ -23,7 +23,7 @@ from afterbert.nn.attention import Attention
 from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.feed_forwards.gated import Gated
 from afterbert.nn.feed_forwards.plain import Plain
-from afterbert.nn.heads import LMHead
+from afterbert.nn.heads import DetectionHead, LMHead
 from afterbert.nn.norms.layer_norm import LayerNorm
 from afterbert.nn.norms.rms_norm import RMSNorm
 from afterbert.nn.position_embeddings.none import NoPositionEmbedding
@@ -36,7 +36,6 @@ from afterbert.nn.sharing.attention import ShareAttention
 from afterbert.nn.sharing.feed_forward import ShareFeedForward
 from afterbert.nn.sharing.groups import ShareGroups
 from afterbert.nn.stack import Stack
-from afterbert.objectives.heads.detection import DetectionHead
 
 VOCABULARY = Vocabulary(size=37, pad=1, unk=5, bos=2, eos=3, cls=2, sep=3, mask=4)
 SIZES: dict[str, Any] = {
@@ -102,12 +101,18 @@ def random_model(architecture: Architecture) -> tuple[torch.nn.Module, torch.nn.
     return backbone.eval(), head.eval()
 
 
+def random_parts(architecture: Architecture) -> tuple[torch.nn.Module, dict[str, torch.nn.Module]]:
+    """What `export_folder` takes: a backbone, and its heads by name."""
+    backbone, head = random_model(architecture)
+    return backbone, {"lm_head": head}
+
+
 def difference(architecture: Architecture, folder: Path) -> tuple[str, float]:
     """The family, and how far its logits are from ours."""
     import transformers
 
     backbone, head = random_model(architecture)
-    family = export_folder(folder, architecture, backbone, head, vocabulary=VOCABULARY)
+    family = export_folder(folder, architecture, backbone, {"lm_head": head}, vocabulary=VOCABULARY)
     theirs = getattr(transformers, family.lm_class)
     again, report = theirs.from_pretrained(folder, output_loading_info=True)
     assert not any(report.values()), report
@@ -134,7 +139,7 @@ def test_any_sharing_plan_exports_exactly(form: str, plan: str, tmp_path: Path) 
     if form == "modernbert" and plan in ("all", "attention", "groups"):
         # its first attention has no norm, so nothing can share it
         with pytest.raises(UserError, match="no exact form"):
-            export_folder(tmp_path, architecture, *random_model(architecture), vocabulary=VOCABULARY)
+            export_folder(tmp_path, architecture, *random_parts(architecture), vocabulary=VOCABULARY)
         return
     family, apart = difference(architecture, tmp_path)
     assert family == form and apart < 1e-5
@@ -162,7 +167,8 @@ def test_the_user_is_told_what_was_written_out_and_how_large_it_is(tmp_path: Pat
         Decoder(**SIZES), embeddings=Embeddings(type_vocab_size=0, has_norm=False, embedding_size=7)
     )
     shared = replace(shared, stack=replace(shared.stack, sharing=ShareAll()))
-    family = export_folder(tmp_path, shared, *random_model(shared), vocabulary=VOCABULARY)
+    backbone, head = random_model(shared)
+    family = export_folder(tmp_path, shared, backbone, {"lm_head": head}, vocabulary=VOCABULARY)
     size = (tmp_path / "model.safetensors").stat().st_size / 1e3
     assert export_notes(shared, family, VOCABULARY, tmp_path) == (
         "the factorized embedding is multiplied out into tables of full width",
@@ -170,13 +176,14 @@ def test_the_user_is_told_what_was_written_out_and_how_large_it_is(tmp_path: Pat
         f"so the file has {size:.1f} kB; the model itself is {shared.num_parameters(37) * 4 / 1e3:.1f} kB in float32",
     )
     plain = Decoder(**SIZES)
-    family = export_folder(tmp_path, plain, *random_model(plain), vocabulary=VOCABULARY)
+    family = export_folder(tmp_path, plain, *random_parts(plain), vocabulary=VOCABULARY)
     assert export_notes(plain, family, VOCABULARY, tmp_path) == ()
 
 
 def test_a_head_without_a_place_is_named(tmp_path: Path) -> None:
     bert = FORMS["bert"]
-    heads = {"lm_head": torch.nn.Identity(), "detection_head": DetectionHead(bert.hidden_size)}
+    backbone, lm_head = random_model(bert)
+    heads = {"lm_head": lm_head, "detection_head": DetectionHead(bert.hidden_size)}
     for name, family, said in (
         (
             "bert",
@@ -193,10 +200,10 @@ def test_a_head_without_a_place_is_named(tmp_path: Path) -> None:
         written = export_folder(
             out,
             bert,
-            *random_model(bert),
+            backbone,
+            heads,
             vocabulary=VOCABULARY,
             family=chosen,
-            detection_head=heads["detection_head"],
         )
         assert written is chosen
         (note,) = heads_left_out(chosen, tuple(heads), out)

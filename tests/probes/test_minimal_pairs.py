@@ -6,13 +6,14 @@ import torch
 
 from afterbert.base.errors import UserError
 from afterbert.interop.folder import export_folder
+from afterbert.interop.loading import load_model
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder import Encoder
 from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.models.permutation import Permutation
 from afterbert.nn.visibility import PaddedVisibility
 from afterbert.probes.minimal_pairs import MinimalPairsProbe
-from afterbert.probes.reader import Reader
+from afterbert.probes.readings import reading_of
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
 from afterbert.text.tokenizers.wordpiece import WordPiece
 
@@ -64,12 +65,22 @@ def made(path, name):
         path / "model",
         architecture,
         backbone,
-        head,
+        {"lm_head": head},
         vocabulary=tokenizer.vocabulary,
         tokenizer=path / "tokenizer",
         or_own=True,
     )
     return path
+
+
+class Reader:
+    """A loaded model and its view that names pieces."""
+
+    def __init__(self, path):
+        loaded = load_model(path)
+        named = loaded.language_model()
+        self.tokenizer, self.reading = loaded.tokenizer, reading_of(loaded.architecture)
+        self.backbone, self.lm_head, self.predict = named.backbone, named.lm_head, named.predict
 
 
 def chance(reader, hidden, target):
@@ -142,7 +153,7 @@ def _written(reader, sentence, reading):
 
 
 def test_batches_give_what_the_definition_says(folder, request):
-    reader = Reader.load(folder)
+    reader = Reader(folder)
     readings = READINGS[request.node.callspec.params["folder"]]
     assert reader.reading in readings
     for reading in readings:
@@ -159,7 +170,7 @@ def test_transformers_finds_the_same(name, tmp_path):
     from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
     made(tmp_path, name)
-    reader = Reader.load(tmp_path)
+    reader = Reader(tmp_path)
     kind = AutoModelForCausalLM if name == "decoder" else AutoModelForMaskedLM
     theirs = kind.from_pretrained(tmp_path / "model").eval()
     probe = MinimalPairsProbe("left_to_right" if name == "decoder" else "masked")
@@ -182,7 +193,7 @@ def test_transformers_finds_the_same(name, tmp_path):
 
 
 def test_hiding_the_rest_of_a_word_changes_words_of_several_pieces_only(tmp_path):
-    reader = Reader.load(made(tmp_path, "encoder"))
+    reader = Reader(made(tmp_path, "encoder"))
     masked, within = (
         MinimalPairsProbe(reading).log_likelihoods(reader.predict, reader.tokenizer, SENTENCES)
         for reading in ("masked", "within_word")
@@ -193,7 +204,7 @@ def test_hiding_the_rest_of_a_word_changes_words_of_several_pieces_only(tmp_path
 
 
 def test_preferences_are_counted_by_group(folder):
-    reader = Reader.load(folder)
+    reader = Reader(folder)
     pairs = [(SENTENCES[0], SENTENCES[1]), (SENTENCES[1], SENTENCES[0]), ("a", "a")]
     found = MinimalPairsProbe(reader.reading)(reader.predict, reader.tokenizer, pairs, ["x", "y", "tie"])
     assert found.margins[0] == -found.margins[1] != 0
@@ -212,7 +223,7 @@ def test_a_folder_without_a_head_is_one_line(tmp_path):
         tmp_path / "model",
         architecture,
         backbone,
-        architecture.build_lm_head(backbone),
+        {"lm_head": architecture.build_lm_head(backbone)},
         vocabulary=recipe.vocabulary,
         tokenizer=tmp_path / "tokenizer",
     )
@@ -222,6 +233,7 @@ def test_a_folder_without_a_head_is_one_line(tmp_path):
     kept = {name: tensor for name, tensor in weights.items() if not name.startswith("cls.")}
     save_file(kept, tmp_path / "model" / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(
-        UserError, match="has no language-model head, so it cannot say how likely a sentence is"
+        UserError,
+        match="has no language-model head, so it cannot fill in, write, or say how likely a sentence is",
     ):
-        Reader.load(tmp_path)
+        load_model(tmp_path).language_model()

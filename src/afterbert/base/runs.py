@@ -12,6 +12,7 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 import socket
 import time
@@ -80,6 +81,13 @@ def write_atomically(path: Path, text: str, *, sync: bool = False) -> None:
     os.replace(beside, path)
     if sync:
         sync_folder(path.parent)
+
+
+def copy_whole(source: Path, path: Path) -> None:
+    """Copies a file's content; the whole of it or nothing stands at `path` afterwards. Raises OSError."""
+    beside = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    shutil.copyfile(source, beside)
+    os.replace(beside, path)
 
 
 def sync_folder(path: Path) -> None:

@@ -34,14 +34,15 @@ from afterbert.downstream.finetuning.saving import load_finetuned, located
 from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.finetuning.strategy_runs import StrategyRun, follow
 from afterbert.downstream.finetuning.thresholds import threshold_lines
-from afterbert.downstream.posing.backbone import Model
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.find_task import find_task, named_path, parse_columns
 from afterbert.downstream.reading.source import TaskSource
 from afterbert.downstream.tasks import labels_of
 from afterbert.downstream.tasks.minimal_pairs import MinimalPairs
+from afterbert.interop.loaded import LoadedModel
+from afterbert.interop.loading import load_model
 from afterbert.probes.minimal_pairs import MinimalPairsProbe, short_enough
-from afterbert.probes.reader import Reader
+from afterbert.probes.readings import reading_of
 from afterbert.report.task_report import write_task_report
 from afterbert.training.observers import Observer
 
@@ -75,7 +76,7 @@ def fine_tune(request: FinetuneRequest) -> int:
     _check_heeded(request)
     sources = [_found(spec, request.kind, request.format, request.columns) for spec in request.tasks]
     tasks = [_read(source, drop_leaked=request.drop_leaked) for source in sources]
-    model = Model.load(request.model)
+    model = load_model(request.model)
     model = model.from_scratch() if request.from_scratch else model
     texts = many_tasks.texts_of(request.unlabelled, request.unlabelled_recipe, model, settings)
     bench = Bench.of(model, tasks, settings, texts=texts)
@@ -261,17 +262,18 @@ def score_pairs(name: str, spec: str, *, columns: str | None, max_pairs: int | N
     """How often a model finds the better sentence of a pair likelier, overall and by group. Raises UserError."""
     source = _found(spec, "minimal_pairs", None, columns)
     data = read(source, needs_training=False)
-    reader = Reader.load(name, device=_device())
-    _say_notes([*reader.notes, *data.notes])
-    question = MinimalPairsProbe(reading=reader.reading)
+    loaded = load_model(name)
+    predict = loaded.language_model(device=_device()).predict
+    _say_notes([*loaded.notes, *data.notes])
+    question = MinimalPairsProbe(reading=reading_of(loaded.architecture))
     table = Table(box=None, header_style="bold", title_justify="left")
     for column in ("pairs of", "count", "right", "the shorter one"):
         table.add_column(column, justify="left" if column == "pairs of" else "right")
     for split in data.splits:
-        rows = _readable_pairs(reader, data, split, max_pairs)
+        rows = _readable_pairs(loaded, data, split, max_pairs)
         pairs = [(row.texts[0], row.texts[1]) for row in rows]
         groups = [row.group for row in rows]
-        found = question(reader.predict, reader.tokenizer, pairs, groups, device=_device())
+        found = question(predict, loaded.tokenizer, pairs, groups, device=_device())
         guesses = MinimalPairs().baseline((), rows).predictions
         for group in [*filter(None, found.by_group), ""]:
             mine = [guess for guess, one in zip(guesses, groups) if not group or one == group]
@@ -286,11 +288,11 @@ def score_pairs(name: str, spec: str, *, columns: str | None, max_pairs: int | N
     console.print(f"read {question.reading.replace('_', ' ')}; likelihoods are sums over pieces")
 
 
-def _readable_pairs(reader: Reader, data: TaskData, split: str, most: int | None) -> list[Example]:
+def _readable_pairs(loaded: LoadedModel, data: TaskData, split: str, most: int | None) -> list[Example]:
     """The first `most` pairs of a split, without those that are too long; how many that were is said. Raises UserError
     where none is left."""
-    rows, longest = data.usable(split)[:most], reader.architecture.max_position_embeddings
-    kept = short_enough([(row.texts[0], row.texts[1]) for row in rows], reader.tokenizer, longest=longest)
+    rows, longest = data.usable(split)[:most], loaded.longest
+    kept = short_enough([(row.texts[0], row.texts[1]) for row in rows], loaded.tokenizer, longest=longest)
     if len(kept) < len(rows):
         said = f"{split}: {len(rows) - len(kept):,} of {len(rows):,} pairs are longer than the {longest} pieces that"
         if not kept:

@@ -23,9 +23,9 @@ from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.finetuning.strategy_runs import StrategyRun
 from afterbert.downstream.finetuning.unlabelled import Unlabelled
 from afterbert.downstream.heads.text import Text
-from afterbert.downstream.posing.backbone import Model
 from afterbert.downstream.reading.find_task import named_path
 from afterbert.downstream.strategies import Strategy
+from afterbert.interop.loaded import LoadedModel
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.recipes.recipe import resolve
@@ -56,7 +56,7 @@ def papers() -> list[str]:
 
 
 def texts_of(
-    specs: Sequence[str], recipe: str | None, model: Model, settings: FineTuning
+    specs: Sequence[str], recipe: str | None, model: LoadedModel, settings: FineTuning
 ) -> list[Unlabelled]:
     """Running text as tasks: stores, or texts that are cut with the model's own tokenizer. Raises UserError."""
     found = []
@@ -72,7 +72,7 @@ def texts_of(
     return found
 
 
-def usual_recipe(model: Model) -> str:
+def usual_recipe(model: LoadedModel) -> str:
     """What running text asks of this kind of model."""
     if isinstance(model.architecture, EncoderDecoder):
         return "t5" if model.tokenizer.vocabulary.sentinels else "bart"

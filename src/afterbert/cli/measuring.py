@@ -11,8 +11,9 @@ from afterbert.cli.mixes import is_store
 from afterbert.cli.pipeline import print_figures
 from afterbert.cli.preparing import prepare_with_bar
 from afterbert.cli.terminal import console, safe
+from afterbert.interop.loading import load_model
 from afterbert.probes.count_baselines import CountBaselines
-from afterbert.probes.folder import MaskedModel
+from afterbert.probes.masked_model import MaskedModel
 from afterbert.probes.masked_prediction import MaskedPrediction
 from afterbert.text.from_paths import sources_for
 from afterbert.text.pieces.spelling import Spellings
@@ -25,7 +26,7 @@ def print_measures(
     folder: str, texts: list[str], *, rate: float, length: int, max_rows: int, as_json: bool
 ) -> None:
     """Figures of a model on texts, as a table or as JSON."""
-    model = MaskedModel.load(folder)
+    model = MaskedModel.of(load_model(folder))
     with tempfile.TemporaryDirectory() as scratch:
         if len(texts) == 1 and is_store(texts[0]):
             store = open_store(Path(texts[0]))
@@ -48,7 +49,7 @@ def print_measures(
             )
             store = _told(store, model)
             split, baselines = store.split("train"), None
-        question = MaskedPrediction(rate=rate, length=min(length, model.max_length), max_rows=max_rows)
+        question = MaskedPrediction(rate=rate, length=min(length, model.loaded.longest), max_rows=max_rows)
         measured = question(
             model.predict,
             split,
@@ -64,7 +65,7 @@ def print_measures(
         console.print(
             "note: the texts do not say which of the model's languages they are in, so it is told none"
         )
-    for note in model.notes:
+    for note in model.loaded.notes:
         console.print(f"note: {safe(note)}")
     print_figures(summary)
     for name, value in summary["measures"].items():

@@ -17,7 +17,8 @@ from afterbert.cli.mixes import is_store, mixing_of, stores_together, tell_mix
 from afterbert.cli.preparing import prepare_with_bar
 from afterbert.cli.terminal import console, safe
 from afterbert.cli.watch import Watch
-from afterbert.interop.importing import Imported, import_folder
+from afterbert.interop.loaded import LoadedModel
+from afterbert.interop.loading import load_model
 from afterbert.probes.figure import Figure
 from afterbert.recipes.recipe import Resolved, resolve, says_its_size, sizes_of
 from afterbert.report import write_report
@@ -60,9 +61,9 @@ def run_pretraining(request: PretrainRequest, processes: Processes, device: torc
         imported = None
     else:
         resolved = resolve(request.recipe, size=request.size, overrides=request.overrides)
-        imported = import_folder(request.start) if request.start else None
+        imported = load_model(request.start) if request.start else None
         if imported is not None:
-            resolved = _from(imported, resolved, request.start)
+            resolved = _from(imported, resolved)
         if request.dry_run:
             if processes.leads:
                 print(resolved.text(), end="")
@@ -130,7 +131,7 @@ def train_and_report(
     resolved: Resolved,
     store: Store,
     *,
-    imported: Imported | None = None,
+    imported: LoadedModel | None = None,
     allow_changes: bool = False,
     processes: Processes | None = None,
     device: torch.device | str = "cpu",
@@ -140,9 +141,11 @@ def train_and_report(
     processes = processes or SingleProcess()
     weights = None
     if imported is not None:
-        weights = {"backbone": imported.backbone} | (
-            {"lm_head": imported.lm_head} if imported.lm_head else {}
-        )
+        weights = {
+            part: imported.weights[part] for part in ("backbone", "lm_head") if part in imported.weights
+        }
+        if not imported.has_lm_head:
+            console.print("note: the folder has no language-model head; it starts with fresh weights")
         for note in imported.notes:
             console.print(f"note: {safe(note)}")
     console.print(f"run folder: {run.path}")
@@ -236,14 +239,12 @@ def _opened(request: PretrainRequest) -> tuple[RunFolder, Resolved, Store]:
     return run, resolved, open_store(Path(where))
 
 
-def _from(imported: Imported, resolved: Resolved, start: str | None) -> Resolved:
+def _from(imported: LoadedModel, resolved: Resolved) -> Resolved:
     """The recipe with the folder's architecture and tokenizer in place of its own."""
-    if imported.tokenizer is None:
-        raise UserError(f"{start} has no tokenizer.json, so its pieces are unknown; add it to the folder")
     recipe = replace(
         resolved.recipe,
         model=imported.architecture,
-        tokenizer=PretrainedTokenizer(name=str(imported.tokenizer)),
+        tokenizer=PretrainedTokenizer(name=str(imported.folder)),
         length=min(resolved.recipe.length, imported.architecture.max_position_embeddings),
     )
     return replace(resolved, recipe=recipe)

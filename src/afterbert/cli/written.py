@@ -9,6 +9,7 @@ from afterbert.base.errors import UserError
 from afterbert.cli.terminal import console, safe
 from afterbert.downstream.posing.generation import Generation
 from afterbert.downstream.zero_shot.text_generation import TextGenerator
+from afterbert.interop.loading import load_model
 
 
 def print_texts(
@@ -19,7 +20,7 @@ def print_texts(
         raise UserError(
             f"method {generation.method} writes the same text each time; leave --count out, or draw"
         )
-    generator = TextGenerator.load(name)
+    generator = TextGenerator.of(load_model(name))
     for note in generator.model.notes:
         console.print(f"note: {safe(note)}")
     shown = "" if generator.reads_apart else prompt

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +10,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
-from afterbert.base.runs import write_atomically
+from afterbert.base.runs import copy_whole, write_atomically
 from afterbert.base.small_files import read_json_object
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Family, family_for
+from afterbert.interop.heads import tensors_of
 from afterbert.interop.own import Own
 from afterbert.interop.untrusted_files import digests_as_metadata, tokenizer_size
 from afterbert.interop.weight_file import write_weights
@@ -38,25 +37,20 @@ def export_folder(
     out: Path,
     architecture: Architecture,
     backbone: nn.Module,
-    lm_head: nn.Module,
+    heads: Mapping[str, nn.Module],
     *,
     vocabulary: Vocabulary,
     tokenizer: Path | None = None,
     family: Family | None = None,
-    pooler: nn.Module | None = None,
-    pair_head: nn.Module | None = None,
-    detection_head: nn.Module | None = None,
     or_own: bool = False,
 ) -> Family:
     """Writes config.json, model.safetensors and the tokenizer; returns the family that was chosen or given.
 
-    tokenizer: a folder with tokenizer.json, or that file. pooler, pair_head (label 0: B follows A) and
-    detection_head (ELECTRA's) are saved where the family has a class with them; ELECTRA's class with the last
-    has no language-model head. or_own: our own layout where no family computes exactly this. Raises UserError
-    when none does, or when the tokenizer does not fit.
+    heads: those of `interop.heads` that were trained, by name; each is saved where a class of the family has a place
+    for it, and without `lm_head` the class is one that has none. tokenizer: a folder with tokenizer.json, or that file.
+    or_own: our own layout where no family computes exactly this. Raises UserError when none does, or when the
+    tokenizer does not fit.
     """
-    given = {"lm_head": lm_head, "pooler": pooler, "pair_head": pair_head, "detection_head": detection_head}
-    heads = {name: head for name, head in given.items() if head is not None}
     try:
         family, written = _expressible(architecture, vocabulary, heads, family)
     except UserError:
@@ -65,12 +59,7 @@ def export_folder(
         family, written = Own(), architecture
     config = family.express(written, vocabulary)
     their_class, taken = family.class_with(heads, config)
-    parts = {"backbone": backbone} | {name: head for name, head in heads.items() if name in taken}
-    ours = {
-        f"{part}.{name}": tensor.detach().cpu()
-        for part, module in parts.items()
-        for name, tensor in module.state_dict().items()
-    }
+    ours = tensors_of(backbone, {name: head for name, head in heads.items() if name in taken})
     if written is not architecture:
         ours = multiply_out(ours)
     tensors = their_tensors(family, config, written, ours)
@@ -80,9 +69,7 @@ def export_folder(
         names = family.model_input_names
         write_tokenizer(out, tokenizer, architecture, vocabulary, model_input_names=names)
     beside_it = None if tokenizer is None else out / "tokenizer.json"
-    beside = out / f".tmp-{os.getpid()}-model.safetensors"
-    write_weights(beside, tensors, digests_as_metadata(tensors, beside_it))
-    os.replace(beside, out / "model.safetensors")
+    write_weights(out / "model.safetensors", tensors, digests_as_metadata(tensors, beside_it))
     write_atomically(out / "config.json", json.dumps(config, indent=2) + "\n")
     return family
 
@@ -149,7 +136,7 @@ def write_tokenizer(
     for name in ("tokenizer.json", *_TOKENIZER_FILES):
         source = file if name == "tokenizer.json" else file.parent / name
         if source.exists() and source.resolve() != (out / name).resolve():
-            shutil.copyfile(source, out / name)
+            copy_whole(source, out / name)
     given = file.parent / "tokenizer_config.json"
     config = (
         read_json_object(given, most=1 << 20)

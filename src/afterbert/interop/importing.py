@@ -4,58 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from afterbert.base.errors import UserError
-from afterbert.base.vocabulary import Vocabulary
-from afterbert.interop.families import Config, Family, family_named, model_types
+from afterbert.interop.families import Config, Family, model_types
+from afterbert.interop.heads import shapes_of
 from afterbert.interop.hub import locate
-from afterbert.interop.own import Own
+from afterbert.interop.loaded import LoadedModel
+from afterbert.interop.own import Own, any_family
 from afterbert.interop.untrusted_files import TensorFiles, check_pieces, read_config, tokenizer_size
 from afterbert.interop.weights import Weight
 from afterbert.models import Architecture
-from afterbert.nn.heads import LMHeadModule
 
 State = dict[str, Tensor]
 
 
-@dataclass(frozen=True)
-class Imported:
-    """An architecture (vocab_size set) and float32 weights for its parts; a part is None where the folder has
-    none of it.
-
-    tokenizer: the folder, where it holds a tokenizer.json; notes: sentences for the user; model_type: the family.
-    """
-
-    architecture: Architecture
-    backbone: State
-    lm_head: State | None
-    pooler: State | None
-    pair_head: State | None
-    tokenizer: Path | None
-    notes: tuple[str, ...]
-    detection_head: State | None = None
-    model_type: str = ""
-
-    def build(self) -> tuple[nn.Module, LMHeadModule]:
-        """The backbone with its weights, and the head: with its weights where there are any, else freshly
-        drawn."""
-        assert self.architecture.vocab_size is not None
-        backbone = self.architecture.build(Vocabulary(size=self.architecture.vocab_size))
-        backbone.load_state_dict(self.backbone)
-        lm_head = self.architecture.build_lm_head(backbone)
-        if self.lm_head is not None:
-            lm_head.load_state_dict(self.lm_head)
-        return backbone, lm_head
-
-
-def import_folder(name: str | Path, *, revision: str | None = None) -> Imported:
-    """Reads a folder, or the hub's model of that name. Nothing is allocated before every size and shape has
-    been checked.
+def import_folder(name: str | Path, *, revision: str | None = None) -> LoadedModel:
+    """Reads a folder, or the hub's model of that name, with a tokenizer or without. Nothing is allocated before every
+    size and shape has been checked. A head of which something is missing is left out, and a note says so.
 
     Raises UserError when the family, a setting or a size cannot be read here, or when files are missing,
     broken or only pickles.
@@ -71,33 +39,27 @@ def import_folder(name: str | Path, *, revision: str | None = None) -> Imported:
     _check(table, found, files, architecture, folder)
     tokenizer, size = _tokenizer(folder, architecture)
     parts, notes = _parts(table, found, files, family)
+    if _names_lm_head(config, family) and not architecture.num_lm_head_parameters(
+        architecture.vocab_size or 0
+    ):
+        parts["lm_head"] = {}
     if size is not None and architecture.vocab_size is not None and size < architecture.vocab_size:
         notes.append(
             f"the table has {architecture.vocab_size - size} rows that no piece of the tokenizer uses"
         )
-    return Imported(
-        architecture,
-        parts["backbone"],
-        parts.get("lm_head"),
-        parts.get("pooler"),
-        parts.get("pair_head"),
-        tokenizer,
-        tuple(notes),
-        parts.get("detection_head"),
-        family.model_type,
+    return LoadedModel(
+        str(name), architecture, None, parts, tokenizer, notes=tuple(notes), family=family.model_type
     )
 
 
 def _family_of(config: Config, folder: Path) -> Family:
     model_type = config.get("model_type")
-    if model_type == Own().model_type:
-        return Own()
-    if model_type not in model_types():
+    if model_type not in (*model_types(), Own().model_type):
         known = ", ".join([*model_types(), Own().model_type])
         raise UserError(
             f"{folder / 'config.json'} has model_type {model_type!r}; families that can be read: {known}"
         )
-    return family_named(str(model_type))
+    return any_family(str(model_type))
 
 
 def _found(table: list[Weight], files: TensorFiles, family: Family) -> dict[str, str]:
@@ -125,16 +87,7 @@ def _check(
 ) -> None:
     """Every weight of the backbone is there, and every tensor that will be loaded has the shape the config
     promises."""
-    with torch.device("meta"):
-        skeleton = architecture.build(Vocabulary(size=architecture.vocab_size or 1))
-        head = architecture.build_lm_head(skeleton)
-    shapes = {f"backbone.{name}": tuple(tensor.shape) for name, tensor in skeleton.state_dict().items()}
-    shapes |= {f"lm_head.{name}": tuple(tensor.shape) for name, tensor in head.state_dict().items()}
-    width = architecture.hidden_size
-    shapes |= {"pooler.dense.weight": (width, width), "pooler.dense.bias": (width,)}
-    shapes |= {"pair_head.weight": (2, width), "pair_head.bias": (2,)}
-    shapes |= {"detection_head.dense.weight": (width, width), "detection_head.dense.bias": (width,)}
-    shapes |= {"detection_head.decision.weight": (1, width), "detection_head.decision.bias": (1,)}
+    shapes = shapes_of(architecture)
     for line in table:
         expected = line.shape_of_theirs(shapes[line.ours] if line.ours else ())
         for name in line.theirs:
@@ -184,14 +137,20 @@ def _parts(
         else:
             incomplete.add(part)
     notes = []
-    if "lm_head" in incomplete:
+    for part in sorted(incomplete & parts.keys()):
         notes.append(
-            "the folder has no language-model head, or not all of it; the head starts with fresh weights"
+            f"the folder holds only some tensors of its {part.replace('_', ' ')}, which was left out"
         )
     unused = _unused(found, files, family)
     if unused:
         notes.append(f"{len(unused)} tensors have no place here and were left out: {', '.join(unused[:5])}")
     return {part: state for part, state in parts.items() if part not in incomplete}, notes
+
+
+def _names_lm_head(config: Config, family: Family) -> bool:
+    """Whether the folder is of the class with a language-model head, or says nothing of its class."""
+    named = config.get("architectures")
+    return not isinstance(named, list) or family.lm_class in named
 
 
 def _refuse_unless_zero(tensors: Mapping[str, Tensor]) -> None:

@@ -39,10 +39,12 @@ class OnnxModel:
     largest_difference: float
 
 
-def export_onnx(path: Path, architecture: Architecture, backbone: nn.Module, lm_head: nn.Module) -> OnnxModel:
-    """Writes one graph from ids to `last_hidden_state` and `logits`, with batch and lengths left open; padding
-    stands on the right and is told by `attention_mask`. A decoder needs no mask; with an encoder it takes
-    `decoder_input_ids`.
+def export_onnx(
+    path: Path, architecture: Architecture, backbone: nn.Module, lm_head: nn.Module | None
+) -> OnnxModel:
+    """Writes one graph from ids to `last_hidden_state` and, of a model with a head that names pieces, `logits`, with
+    batch and lengths left open; padding stands on the right and is told by `attention_mask`. A decoder needs no mask;
+    with an encoder it takes `decoder_input_ids`.
 
     Raises UserError when the extra is not installed, or the architecture has no such graph.
     """
@@ -62,7 +64,7 @@ def export_onnx(path: Path, architecture: Architecture, backbone: nn.Module, lm_
             dynamo=True,
             dynamic_shapes={"ids": tuple(dimensions.values())},
             input_names=list(dimensions),
-            output_names=["last_hidden_state", "logits"],
+            output_names=["last_hidden_state", "logits"][: 1 if lm_head is None else 2],
             verbose=False,
         )
         assert program is not None
@@ -78,7 +80,7 @@ def export_onnx(path: Path, architecture: Architecture, backbone: nn.Module, lm_
 class _Reader(nn.Module):
     """Called with the ids of `kinds`, in that order. kinds: input -> how many numbers it chooses from."""
 
-    def __init__(self, backbone: nn.Module, lm_head: nn.Module, architecture: Architecture):
+    def __init__(self, backbone: nn.Module, lm_head: nn.Module | None, architecture: Architecture):
         super().__init__()
         self.backbone, self.lm_head = backbone, lm_head
         config = cast(Any, architecture)
@@ -95,9 +97,9 @@ class _Reader(nn.Module):
             kinds["decoder_input_ids"] = self.vocab_size
         self.kinds = kinds
 
-    def forward(self, *ids: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, *ids: Tensor) -> tuple[Tensor, ...]:
         hidden = hidden_states(self.backbone, **dict(zip(self.kinds, ids)))
-        return hidden, self.lm_head(hidden)
+        return (hidden,) if self.lm_head is None else (hidden, self.lm_head(hidden))
 
     def dimensions(self) -> dict[str, dict[int, Any]]:
         """The open axes of each input."""

@@ -16,7 +16,7 @@ from afterbert.base import config as trees
 from afterbert.base.errors import UserError
 from afterbert.base.tree import Node
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.interop.families import Config, Family, ids_of
+from afterbert.interop.families import Config, Family, family_named, ids_of
 from afterbert.interop.untrusted_files import check_sizes
 from afterbert.interop.weights import Weight
 from afterbert.models import Architecture
@@ -27,6 +27,7 @@ class Own(Family):
     """Every architecture has a form here."""
 
     lm_class = "AfterbertForLM"
+    base_class = "AfterbertModel"
     prefix = "model."
 
     @property
@@ -51,7 +52,7 @@ class Own(Family):
         return whole
 
     def class_with(self, heads: Collection[str], config: Config) -> tuple[str, frozenset[str]]:
-        return self.lm_class, frozenset(("lm_head",))
+        return (self.lm_class if "lm_head" in heads else self.base_class), frozenset(("lm_head",))
 
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
         with torch.device("meta"):
@@ -59,6 +60,11 @@ class Own(Family):
             head = architecture.build_lm_head(backbone)
         table = [Weight(f"backbone.{name}", (f"model.backbone.{name}",)) for name in backbone.state_dict()]
         return table + [Weight(f"lm_head.{name}", (f"lm_head.{name}",)) for name in head.state_dict()]
+
+
+def any_family(model_type: str) -> Family:
+    """The family of this name, our own among them. Raises UserError for one that is not known."""
+    return Own() if model_type == Own().model_type else family_named(model_type)
 
 
 def architecture_in(plain: Any, origin: str) -> Architecture:

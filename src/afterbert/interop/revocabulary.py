@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from afterbert.base.errors import UserError
-from afterbert.interop.importing import Imported
+from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.reading import hidden_states
 from afterbert.text.pieces.vocabulary_change import Change, mean_rows
 
@@ -19,7 +19,7 @@ from afterbert.text.pieces.vocabulary_change import Change, mean_rows
 _ROWS = ("embeddings.token.weight", "bias", "decoder.weight")
 
 
-def with_vocabulary(imported: Imported, change: Change) -> Imported:
+def with_vocabulary(imported: LoadedModel, change: Change) -> LoadedModel:
     """The model with a table for the new tokenizer. Rows beyond the old tokenizer's pieces are left out.
     Raises UserError when the old tokenizer has more pieces than the model's table has rows."""
     assert imported.architecture.vocab_size is not None
@@ -30,10 +30,11 @@ def with_vocabulary(imported: Imported, change: Change) -> Imported:
             "they do not belong together"
         )
     architecture = replace(cast(Any, imported.architecture), vocab_size=len(change.parents))
-    lm_head = None if imported.lm_head is None else _changed(imported.lm_head, change)
-    return replace(
-        imported, architecture=architecture, backbone=_changed(imported.backbone, change), lm_head=lm_head
-    )
+    weights = {
+        part: _changed(state, change) if part in ("backbone", "lm_head") else state
+        for part, state in imported.weights.items()
+    }
+    return replace(imported, architecture=architecture, weights=weights, given=change.tokenizer)
 
 
 def _changed(state: Mapping[str, Tensor], change: Change) -> dict[str, Tensor]:
@@ -53,20 +54,20 @@ class Agreement:
 
 
 @torch.no_grad()
-def agreement(old: Imported, new: Imported, change: Change, rows: Sequence[Sequence[int]]) -> Agreement:
+def agreement(old: LoadedModel, new: LoadedModel, change: Change, rows: Sequence[Sequence[int]]) -> Agreement:
     """Compares hidden states, and logits of the kept pieces, on rows of new piece ids."""
     to_old = torch.tensor([parents[0] for parents in change.parents])
     (old_body, old_head), (new_body, new_head) = (
         tuple(part.eval() for part in m.build()) for m in (old, new)
     )
-    if new.lm_head is None:  # a fresh head is drawn anew for each of the two
+    if not new.has_lm_head:  # a fresh head is drawn anew for each of the two
         old_head = new_head = torch.nn.Identity()
     largest, num_pieces = 0.0, 0
     for row in rows:
         ids = torch.tensor([list(row)[: new.architecture.max_position_embeddings]])
         before, after = hidden_states(old_body, to_old[ids]), hidden_states(new_body, ids)
         expected, found = old_head(before), new_head(after)
-        if new.lm_head is not None:
+        if new.has_lm_head:
             expected = expected[..., to_old]
         apart = max((before - after).abs().max(), (expected - found).abs().max())
         largest, num_pieces = max(largest, float(apart)), num_pieces + ids.numel()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,12 +15,22 @@ _LENGTH_BYTES = 8  # of the header, little-endian, at the start of the file (saf
 
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Writes a safetensors file whose metadata stand in order of their names.
+    """Writes a safetensors file whose metadata stand in order of their names; the whole file stands at `path`
+    afterwards, readable by whoever may read the files beside it, or nothing does.
 
     The library orders the tensors but writes metadata in a random order, so that no two files of one model
-    would have the same digest. Raises OSError.
+    would have the same digest, and makes the file its owner's alone. Raises OSError.
     """
-    save_file(dict(tensors), path, metadata=dict(metadata))
+    beside = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    beside.touch()
+    usual_mode = stat.S_IMODE(beside.stat().st_mode)
+    save_file(dict(tensors), beside, metadata=dict(metadata))
+    _order_metadata(beside)
+    beside.chmod(usual_mode)
+    os.replace(beside, path)
+
+
+def _order_metadata(path: Path) -> None:
     with open(path, "r+b") as file:
         length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
         header = json.loads(file.read(length))

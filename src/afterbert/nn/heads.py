@@ -1,4 +1,5 @@
-"""Heads that belong to an architecture: the way back to the vocabulary, and the pooled first piece."""
+"""Heads that a saved model may hold beside its backbone: the way back to the vocabulary, the pooled first piece,
+ELECTRA's detection."""
 
 from __future__ import annotations
 
@@ -135,3 +136,16 @@ class PoolerModule(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         return self.activate(self.dense(hidden[:, 0]))
+
+
+class DetectionHead(nn.Module):
+    """One logit for each piece: dense layer, activation, one unit, as in the release. [..., D] to [...]."""
+
+    def __init__(self, hidden_size: int):
+        super().__init__()
+        self.dense = nn.Linear(hidden_size, hidden_size)
+        self.decision = nn.Linear(hidden_size, 1)
+        self.activate = ACTIVATIONS["gelu"]
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.decision(self.activate(self.dense(hidden))).squeeze(-1)

@@ -14,12 +14,13 @@ from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.plugins import name_of
 from afterbert.base.vocabulary import Vocabulary
+from afterbert.interop.heads import HEADS
 from afterbert.models import Architecture
 from afterbert.pretext.pairings import Plan
 from afterbert.text.token_store.store import Split
 
-#: Heads that a saved model may hold beside its backbone, under the names that `interop` gives them.
-SAVED_HEADS = ("lm_head", "pooler", "pair_head", "detection_head")
+#: The names of the heads that a saved model may hold beside its backbone.
+SAVED_HEADS = tuple(HEADS)
 
 
 @dataclass(frozen=True)

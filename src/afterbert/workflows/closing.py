@@ -26,13 +26,12 @@ from afterbert.downstream.tasks.pair_classification import PairClassification
 from afterbert.downstream.tasks.regression import Regression
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification
 from afterbert.downstream.tasks.tagging import Tagging
+from afterbert.interop.loaded import LanguageModel
 from afterbert.models import Architecture
-from afterbert.models.decoder import Decoder
 from afterbert.probes.broken_sentences import BrokenSentences
 from afterbert.probes.figure import Figure
 from afterbert.probes.frozen_features import FrozenFeatures, FrozenModel
 from afterbert.probes.minimal_pairs import MinimalPairsProbe, short_enough
-from afterbert.probes.reader import predict
 from afterbert.probes.readings import Frame, reading_of
 from afterbert.text.pieces.spelling import piece_texts
 from afterbert.text.pieces.tokenizer import Tokenizer
@@ -112,9 +111,7 @@ def broken_figures(
     is_word = np.array([text.strip().isalpha() for text in texts], dtype=bool)
     is_word[list(vocabulary.special_ids)] = False
     return BrokenSentences()(
-        lambda arrays: predict(
-            backbone, lm_head, arrays, reads_left_to_right=isinstance(architecture, Decoder)
-        ),
+        LanguageModel(architecture, backbone, lm_head).predict,
         MinimalPairsProbe(reading=reading),
         split,
         store.split("train"),
@@ -144,9 +141,7 @@ def pair_figures(
         if not pairs:
             continue
         found = MinimalPairsProbe(reading=reading_of(architecture))(
-            lambda arrays: predict(
-                backbone, lm_head, arrays, reads_left_to_right=isinstance(architecture, Decoder)
-            ),
+            LanguageModel(architecture, backbone, lm_head).predict,
             tokenizer,
             pairs,
             device=device,

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from afterbert.base.runs import RunFolder, write_atomically
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Family
 from afterbert.interop.folder import export_folder
+from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.own import Own
 from afterbert.interop.written_out import heads_left_out
 from afterbert.nn.embeddings import Embeddings
@@ -297,36 +298,32 @@ def export_model(
         out,
         recipe.model,
         module.backbone,
-        getattr(module, "lm_head", None) or recipe.model.build_lm_head(module.backbone),
+        module.saved_heads,
         vocabulary=vocabulary,
         tokenizer=tokenizer,
-        pooler=getattr(module, "pooler", None),
-        pair_head=getattr(module, "pair_head", None),
-        detection_head=module.saved_heads.get("detection_head"),
         or_own=True,
     )
 
 
-@dataclass(frozen=True)
-class Trained:
-    """The newest whole checkpoint of a run in memory, in evaluation mode."""
-
-    module: ObjectiveModule
-    recipe: Recipe
-    store: Store
-    step: int
-
-
-def newest_checkpoint(path: Path) -> Trained:
-    """Of a run, finished or not. Raises UserError."""
+def newest_checkpoint(path: Path) -> LoadedModel:
+    """The model in the newest whole checkpoint of a run, finished or not. Raises UserError."""
     run = RunFolder.open(path)
     resolved = resolve(str(run.recipe))
     store = open_store(Path(json.loads((run.path / "data.json").read_text())["store"]))
     store = told_languages(resolved.recipe, store)
-    module = resolved.recipe.objective.build(resolved.recipe.model, store.vocabulary)
+    model, vocabulary = resolved.recipe.model, store.vocabulary
+    module = resolved.recipe.objective.build(model, vocabulary)
     saved, _ = Checkpoints(run.checkpoints, keep=1).latest()
     if saved is None:
         raise UserError(f"{path} has no checkpoint yet; wait for the first one")
     restore_weights(module, saved.tensors("model"))
-    module.eval()
-    return Trained(module, resolved.recipe, store, saved.step)
+    parts = {"backbone": module.backbone, **module.saved_heads}
+    weights = {
+        part: {name: tensor.detach().cpu() for name, tensor in trained.state_dict().items()}
+        for part, trained in parts.items()
+    }
+    notes = (f"the run has not finished; this is its checkpoint of step {saved.step}",)
+    architecture = replace(cast(Any, model), vocab_size=model.table_size(vocabulary))
+    return LoadedModel(
+        str(path), architecture, store.tokenizer, weights, store.folder / "tokenizer", notes=notes
+    )

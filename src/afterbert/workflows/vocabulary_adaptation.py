@@ -15,10 +15,10 @@ from torch import nn
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.plugins import name_of
-from afterbert.interop.families import family_named
 from afterbert.interop.folder import export_folder
-from afterbert.interop.importing import Imported, import_folder
-from afterbert.interop.own import Own
+from afterbert.interop.loaded import LoadedModel
+from afterbert.interop.loading import load_model
+from afterbert.interop.own import any_family
 from afterbert.interop.revocabulary import Agreement, agreement, with_vocabulary
 from afterbert.nn.heads import LMHeadModule
 from afterbert.objectives import ObjectiveModule
@@ -31,7 +31,6 @@ from afterbert.text.sources import Source
 from afterbert.text.token_store.prepare import prepare
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
-from afterbert.workflows.exporting import heads_of
 
 How = Literal["extend", "train", "trim"]
 
@@ -71,10 +70,8 @@ def adapt(
 ) -> Adapted:
     """Writes the model folder under its other vocabulary. pieces, units: how many more and of what kind, for
     `extend`; recipe: the tokenizer to learn, for `train`. Raises UserError."""
-    old = import_folder(model)
-    if old.tokenizer is None:
-        raise UserError(f"{model} has no tokenizer.json, so its pieces are unknown; add it to the folder")
-    tokenizer = PretrainedTokenizer(name=str(old.tokenizer)).make()
+    old = load_model(model)
+    tokenizer = old.tokenizer
     texts = _texts(sources)
     learned, measured = _divided(texts) if how != "trim" else (texts, texts)
     change = _change(tokenizer, learned, how, pieces, units, recipe)
@@ -129,23 +126,24 @@ def _change(
     return replaced(tokenizer, recipe.make(texts, corpus_bytes=sum(len(text.encode()) for text in texts)))
 
 
-def _write(out: Path, new: Imported, backbone: nn.Module, lm_head: nn.Module, tokenizer: Tokenizer) -> None:
+def _write(
+    out: Path, new: LoadedModel, backbone: nn.Module, lm_head: nn.Module, tokenizer: Tokenizer
+) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         tokenizer.save(Path(scratch))
         export_folder(
             out,
             new.architecture,
             backbone,
-            lm_head,
+            new.heads_on(backbone) | {"lm_head": lm_head},
             vocabulary=tokenizer.vocabulary,
             tokenizer=Path(scratch),
-            **heads_of(new),
-            family=Own() if new.model_type == Own().model_type else family_named(new.model_type),
+            family=any_family(new.family),
         )
 
 
 def _warm_up(
-    new: Imported,
+    new: LoadedModel,
     backbone: nn.Module,
     lm_head: LMHeadModule,
     tokenizer: Tokenizer,

@@ -39,29 +39,32 @@ def export(
     from afterbert.interop.onnx import export_onnx
     from afterbert.interop.sentences import Sentences
     from afterbert.interop.written_out import export_notes, heads_left_out
-    from afterbert.workflows.exporting import Exportable
+    from afterbert.workflows.exporting import Export
 
     if (onnx and (own or family or sentences)) or (own and family):
         raise UserError("--onnx, --own and --family each say how to write the model; give one of them")
     pooling = named(Sentences, {"pooling": sentences}, "--sentences") if sentences else None
     if source.resolve() == out.resolve():
         raise UserError(f"{out} is the folder the model is read from; name another one to write")
-    model = Exportable.of(source)
+    model = Export.of(source)
+    loaded = model.loaded
+    vocabulary = loaded.tokenizer.vocabulary
     if onnx:
-        made = export_onnx(out / "model.onnx", model.architecture, model.backbone, model.lm_head)
-        write_tokenizer(
-            out, model.tokenizer, model.architecture, model.vocabulary, model_input_names=made.inputs
+        made = export_onnx(
+            out / "model.onnx", loaded.architecture, model.backbone, model.trained.get("lm_head")
         )
-        console.print(f"{model.said}: {made.path}, inputs {', '.join(made.inputs)}")
+        assert loaded.folder is not None, "a loaded model has a tokenizer"
+        write_tokenizer(out, loaded.folder, loaded.architecture, vocabulary, model_input_names=made.inputs)
+        console.print(f"{source}: {made.path}, inputs {', '.join(made.inputs)}")
         console.print(f"checked at three other shapes: at most {made.largest_difference:.1e} from the model")
         return
     written = model.write(out, family="afterbert" if own else family)
-    console.print(f"{model.said}, family {written.model_type}: {out}")
-    notes = (*model.notes, *export_notes(model.architecture, written, model.vocabulary, out))
+    console.print(f"{source}, family {written.model_type}: {out}")
+    notes = (*loaded.notes, *export_notes(loaded.architecture, written, vocabulary, out))
     for note in (*notes, *heads_left_out(written, model.trained, out)):
         console.print(f"note: {note}")
     loader = "import afterbert; " if written.model_type == "afterbert" else ""
     console.print(f'load it: {loader}AutoModel.from_pretrained("{out}")', markup=False)
     if pooling is not None:
-        pooling.write(out, model.architecture)
+        pooling.write(out, loaded.architecture)
         console.print(f'or: SentenceTransformer("{out}")', markup=False)

@@ -22,11 +22,12 @@ def fill(
     from rich.table import Table
 
     from afterbert.cli.terminal import console, safe
-    from afterbert.probes.folder import MaskedModel
+    from afterbert.interop.loading import load_model
+    from afterbert.probes.masked_model import MaskedModel
     from afterbert.workflows.run_folders import newest_model
 
-    loaded = MaskedModel.load(model or newest_model())
-    for note in loaded.notes:
+    loaded = MaskedModel.of(load_model(model or newest_model()))
+    for note in loaded.loaded.notes:
         console.print(f"note: {safe(note)}")
     for number, guesses in enumerate(loaded.fill(text, top=top), start=1):
         table = Table(title=f"mask {number}", title_justify="left", box=None, show_header=False)

@@ -27,11 +27,12 @@ from afterbert.downstream.heads.pooled import Pooled
 from afterbert.downstream.heads.span import Span
 from afterbert.downstream.heads.text import Text
 from afterbert.downstream.heads.token import Token
-from afterbert.downstream.posing.backbone import Model, summary_of
+from afterbert.downstream.posing.backbone import summary_of
 from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.posing.prepared import Prepared
 from afterbert.downstream.reading.data import TaskData
 from afterbert.downstream.tasks import Task, labels_of
+from afterbert.interop.loaded import LoadedModel
 from afterbert.training.checkpoints.identity import RunIdentity
 
 _HEADS: Mapping[str, Head] = {
@@ -49,7 +50,7 @@ _HEADS: Mapping[str, Head] = {
 class Bench:
     """Everything that seeds share: model, tasks, heads, all splits as rows, and running text among the tasks."""
 
-    model: Model
+    model: LoadedModel
     tasks: tuple[TaskData, ...]
     settings: FineTuning
     heads: Mapping[str, Head]
@@ -59,7 +60,11 @@ class Bench:
 
     @staticmethod
     def of(
-        model: Model, tasks: Sequence[TaskData], settings: FineTuning, *, texts: Sequence[Unlabelled] = ()
+        model: LoadedModel,
+        tasks: Sequence[TaskData],
+        settings: FineTuning,
+        *,
+        texts: Sequence[Unlabelled] = (),
     ) -> Bench:
         """Reads everything into rows. Raises UserError where model, task and head do not go together."""
         names = [*(task.name for task in tasks), *(text.name for text in texts)]

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from afterbert.downstream.finetuning.unlabelled import Unlabelled
 from afterbert.downstream.heads import Head, HeadModule
-from afterbert.downstream.posing.backbone import Model, states
+from afterbert.downstream.posing.backbone import states
 from afterbert.downstream.posing.prepared import Prepared, in_batches, unpadded
+from afterbert.interop.loaded import LoadedModel
 from afterbert.objectives import ObjectiveModule
 from afterbert.training.step import to_tensors
 
@@ -22,7 +23,7 @@ class TaskModule(ObjectiveModule):
 
     def __init__(
         self,
-        model: Model,
+        model: LoadedModel,
         heads: Mapping[str, HeadModule],
         *,
         texts: Sequence[Unlabelled] = (),
@@ -31,7 +32,7 @@ class TaskModule(ObjectiveModule):
     ):
         super().__init__()
         self.architecture, self.frozen = model.architecture, frozen
-        self.backbone = model.build()
+        self.backbone = model.backbone()
         self.heads = nn.ModuleDict(heads)
         writing = [head for head in heads.values() if head.writes]
         lm_head = model.lm_head_on(self.backbone) if writing or texts else None

@@ -22,8 +22,8 @@ from afterbert.downstream.finetuning.objective import TaskModule
 from afterbert.downstream.finetuning.saving import save_finetuned
 from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.finetuning.thresholds import read_thresholds, write_thresholds
-from afterbert.downstream.posing.backbone import Model
 from afterbert.downstream.reading.data import TaskData
+from afterbert.interop.loaded import LoadedModel
 from afterbert.objectives import ObjectiveModule
 from afterbert.training.observers import Observer
 from afterbert.training.trainer import Outcome, train
@@ -41,7 +41,7 @@ class FineTuned:
 
 
 def finetune(
-    model: Model,
+    model: LoadedModel,
     tasks: Sequence[TaskData],
     out: Path,
     settings: FineTuning,

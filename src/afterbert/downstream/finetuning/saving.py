@@ -19,9 +19,11 @@ from afterbert.base.tree import Node
 from afterbert.downstream.finetuning.bench import Bench
 from afterbert.downstream.finetuning.objective import TaskModule
 from afterbert.downstream.heads import Head
-from afterbert.downstream.posing.backbone import Model, Summary, summary_of
+from afterbert.downstream.posing.backbone import Summary, summary_of
 from afterbert.downstream.tasks import Task
 from afterbert.interop.folder import export_folder
+from afterbert.interop.loaded import LoadedModel
+from afterbert.interop.loading import load_model
 from afterbert.interop.weight_file import write_weights
 
 HEADS, _ANSWERS = "heads.safetensors", "heads.json"
@@ -31,7 +33,7 @@ HEADS, _ANSWERS = "heads.safetensors", "heads.json"
 class Loaded:
     """A fine-tuned model again: its module in evaluation mode, and for each task what it answers and how."""
 
-    model: Model
+    model: LoadedModel
     module: TaskModule
     tasks: dict[str, Task]
     heads: dict[str, Head]
@@ -42,12 +44,11 @@ def save_finetuned(folder: Path, module: TaskModule, bench: Bench) -> None:
     """Writes `config.json`, `model.safetensors`, the tokenizer, `heads.safetensors` and `heads.json`. Raises
     UserError where no family of Hugging Face's computes exactly this backbone."""
     model = bench.model
-    lm_head = model.lm_head_on(module.backbone) if module.lm_head is None else module.lm_head
     export_folder(
         folder,
         model.architecture,
         module.backbone,
-        lm_head,
+        {} if module.lm_head is None else {"lm_head": module.lm_head},
         vocabulary=model.tokenizer.vocabulary,
         tokenizer=model.folder,
     )
@@ -75,7 +76,7 @@ def load_finetuned(name: str | Path, *, device: torch.device | str = "cpu") -> L
         raise UserError(
             f"{name} has no fine-tuned head ({_ANSWERS}); fine-tune it first: afterbert finetune --model {name}"
         )
-    model = Model.load(path)
+    model = load_model(path)
     answers = read_json_object(path / _ANSWERS)
     origin = str(path / _ANSWERS)
     tasks: dict[str, Task] = {}
@@ -89,7 +90,9 @@ def load_finetuned(name: str | Path, *, device: torch.device | str = "cpu") -> L
     return Loaded(model, module.to(device).eval(), tasks, heads, answers["length"])
 
 
-def _built(model: Model, tasks: dict[str, Task], heads: dict[str, Head], summary: Summary | None) -> dict:
+def _built(
+    model: LoadedModel, tasks: dict[str, Task], heads: dict[str, Head], summary: Summary | None
+) -> dict:
     speaks = summary or summary_of(model.architecture)
     made: dict[str, nn.Module] = {
         name: heads[name].build(task, model, summary=speaks, class_weights=None)

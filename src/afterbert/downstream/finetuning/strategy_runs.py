@@ -24,9 +24,10 @@ from afterbert.downstream.finetuning.runs import FineTuned, mixes, predicted
 from afterbert.downstream.finetuning.saving import HEADS
 from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.finetuning.unlabelled import Unlabelled
-from afterbert.downstream.posing.backbone import Model
 from afterbert.downstream.reading.data import TaskData
 from afterbert.downstream.strategies import Strategy
+from afterbert.interop.loaded import LoadedModel
+from afterbert.interop.loading import load_model
 from afterbert.training.observers import Observer
 from afterbert.training.trainer import Outcome
 
@@ -37,7 +38,7 @@ class StrategyRun:
     -> the group that counts as one task where one is left out."""
 
     strategy: Strategy
-    model: Model
+    model: LoadedModel
     tasks: tuple[TaskData, ...]
     texts: tuple[Unlabelled, ...]
     settings: FineTuning
@@ -177,10 +178,10 @@ def _path(
     return predicted(bench, out / target, seed, device=device, observers=observers)
 
 
-def _gone_on(model: Model, before: Bench, left: Path, seed: int) -> Model:
+def _gone_on(model: LoadedModel, before: Bench, left: Path, seed: int) -> LoadedModel:
     """The model in the folder `left`, with the heads that its tasks have learned there, and the pooler that it was
     pre-trained with for the others."""
-    trained = Model.load(left)
+    trained = load_model(left)
     weights: dict[str, Mapping[str, Tensor]] = dict(trained.weights)
     if "pooler" in model.weights:
         weights.setdefault("pooler", model.weights["pooler"])

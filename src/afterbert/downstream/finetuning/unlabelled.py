@@ -14,7 +14,7 @@ import numpy as np
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.plugins import name_of
-from afterbert.downstream.posing.backbone import Model
+from afterbert.interop.loaded import LoadedModel
 from afterbert.objectives import Batch
 from afterbert.objectives.parts.posing import PretextObjective
 from afterbert.pretext.pairings import Plan
@@ -29,11 +29,11 @@ class Unlabelled:
     name: str
     split: Split
     objective: PretextObjective
-    model: Model
+    model: LoadedModel
     length: int
 
     @staticmethod
-    def of(store: Store, objective: object, model: Model, *, length: int, name: str) -> Unlabelled:
+    def of(store: Store, objective: object, model: LoadedModel, *, length: int, name: str) -> Unlabelled:
         """The training split of a store. Raises UserError where store, objective and model do not go
         together."""
         if store.tokenizer.digest != model.tokenizer.digest:

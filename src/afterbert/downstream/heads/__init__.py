@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from afterbert.downstream import tasks
 from afterbert.downstream.example import Example
-from afterbert.downstream.posing.backbone import Model, Summary
+from afterbert.downstream.posing.backbone import Summary
 from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.posing.prepared import Prepared
 from afterbert.downstream.tasks import Task, labels_of
+from afterbert.interop.loaded import LoadedModel
 
 
 class HeadModule(nn.Module, ABC):
@@ -48,7 +49,7 @@ class Head(ABC):
     kinds: ClassVar[tuple[tasks.Head, ...]]
     is_by_piece: ClassVar[bool] = False
 
-    def settled(self, model: Model, name: str) -> Head:
+    def settled(self, model: LoadedModel, name: str) -> Head:
         """The same with nothing left open for the task `name` on this model. Raises UserError where they do not go
         together."""
         return self
@@ -59,7 +60,7 @@ class Head(ABC):
 
     @abstractmethod
     def build(
-        self, task: Task, model: Model, *, summary: Summary, class_weights: np.ndarray | None
+        self, task: Task, model: LoadedModel, *, summary: Summary, class_weights: np.ndarray | None
     ) -> HeadModule:
         """Fresh weights (but for a pre-trained pooler where the head has one)."""
 

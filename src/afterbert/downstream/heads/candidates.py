@@ -21,10 +21,11 @@ from afterbert.downstream import tasks
 from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule
 from afterbert.downstream.heads.pooled import text_rows
-from afterbert.downstream.posing.backbone import Model, Summary, summarized, summary_places
+from afterbert.downstream.posing.backbone import Summary, summarized, summary_places
 from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.posing.prepared import Prepared
 from afterbert.downstream.tasks import Task
+from afterbert.interop.loaded import LoadedModel
 from afterbert.nn.dropout import dropout
 
 
@@ -51,7 +52,7 @@ class CandidatesHead(Head):
         )
 
     def build(
-        self, task: Task, model: Model, *, summary: Summary, class_weights: np.ndarray | None
+        self, task: Task, model: LoadedModel, *, summary: Summary, class_weights: np.ndarray | None
     ) -> CandidatesModule:
         return CandidatesModule(self, model, summary=summary)
 
@@ -69,7 +70,7 @@ class CandidatesHead(Head):
 class CandidatesModule(HeadModule):
     """From the summaries to one number a row [B]."""
 
-    def __init__(self, config: CandidatesHead, model: Model, *, summary: Summary):
+    def __init__(self, config: CandidatesHead, model: LoadedModel, *, summary: Summary):
         super().__init__()
         self.summary: Summary = summary
         self.dropout = dropout(config.dropout)

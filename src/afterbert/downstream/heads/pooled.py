@@ -19,11 +19,12 @@ from torch.nn import functional as F
 from afterbert.downstream import tasks
 from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule, label_numbers
-from afterbert.downstream.posing.backbone import Model, Summary, summarized, summary_places
+from afterbert.downstream.posing.backbone import Summary, summarized, summary_places
 from afterbert.downstream.posing.formatting import Formatter, Stretches
 from afterbert.downstream.posing.prepared import Prepared, one_row_each
 from afterbert.downstream.tasks import Task, labels_of
 from afterbert.downstream.tasks.regression import Regression
+from afterbert.interop.loaded import LoadedModel
 from afterbert.nn.activations import ACTIVATIONS, Activation
 from afterbert.nn.dropout import dropout
 
@@ -51,7 +52,7 @@ class Pooled(Head):
         )
 
     def build(
-        self, task: Task, model: Model, *, summary: Summary, class_weights: np.ndarray | None
+        self, task: Task, model: LoadedModel, *, summary: Summary, class_weights: np.ndarray | None
     ) -> PooledModule:
         return PooledModule(self, task, model, summary=summary, class_weights=class_weights)
 
@@ -70,7 +71,13 @@ class PooledModule(HeadModule):
     class_weights: Tensor | None
 
     def __init__(
-        self, config: Pooled, task: Task, model: Model, *, summary: Summary, class_weights: np.ndarray | None
+        self,
+        config: Pooled,
+        task: Task,
+        model: LoadedModel,
+        *,
+        summary: Summary,
+        class_weights: np.ndarray | None,
     ):
         super().__init__()
         width = model.architecture.hidden_size

@@ -22,10 +22,11 @@ from afterbert.downstream import tasks
 from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule
 from afterbert.downstream.heads.pooled import Pooled
-from afterbert.downstream.posing.backbone import Model, Summary
+from afterbert.downstream.posing.backbone import Summary
 from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.posing.prepared import Prepared
 from afterbert.downstream.tasks import Task, labels_of
+from afterbert.interop.loaded import LoadedModel
 from afterbert.nn.dropout import dropout
 
 
@@ -46,7 +47,7 @@ class San(Head):
         return Pooled().prepare(task, examples, formatter)
 
     def build(
-        self, task: Task, model: Model, *, summary: Summary, class_weights: np.ndarray | None
+        self, task: Task, model: LoadedModel, *, summary: Summary, class_weights: np.ndarray | None
     ) -> SanModule:
         return SanModule(self, task, model, class_weights=class_weights)
 
@@ -61,7 +62,7 @@ class SanModule(HeadModule):
 
     class_weights: Tensor | None
 
-    def __init__(self, config: San, task: Task, model: Model, *, class_weights: np.ndarray | None):
+    def __init__(self, config: San, task: Task, model: LoadedModel, *, class_weights: np.ndarray | None):
         super().__init__()
         width = model.architecture.hidden_size
         self.turns, self.prediction_dropout = config.turns, config.prediction_dropout

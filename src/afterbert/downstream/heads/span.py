@@ -20,10 +20,11 @@ from afterbert.base.rows import Rows, ranges
 from afterbert.downstream import tasks
 from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule
-from afterbert.downstream.posing.backbone import Model, Summary
+from afterbert.downstream.posing.backbone import Summary
 from afterbert.downstream.posing.formatting import Formatter, Stretches
 from afterbert.downstream.posing.prepared import Prepared, one_row_each
 from afterbert.downstream.tasks import Task
+from afterbert.interop.loaded import LoadedModel
 from afterbert.text.pieces.encoding import EncodedTexts
 
 
@@ -74,7 +75,7 @@ class Span(Head):
         return replace(found, example_of=example_of, cut=cut)
 
     def build(
-        self, task: Task, model: Model, *, summary: Summary, class_weights: np.ndarray | None
+        self, task: Task, model: LoadedModel, *, summary: Summary, class_weights: np.ndarray | None
     ) -> SpanModule:
         if not model.tokenizer.vocabulary.special_ids:
             raise UserError(
@@ -144,7 +145,7 @@ class Span(Head):
 class SpanModule(HeadModule):
     """From [B, T, D] to start and end scores [B, T, 2]."""
 
-    def __init__(self, model: Model):
+    def __init__(self, model: LoadedModel):
         super().__init__()
         self.last = nn.Linear(model.architecture.hidden_size, 2)
         model.architecture.initialization.apply(self, model.architecture.num_hidden_layers)

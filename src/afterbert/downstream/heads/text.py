@@ -22,12 +22,13 @@ from afterbert.downstream import tasks
 from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule
 from afterbert.downstream.heads._t5_formats import FORMATS, format_of
-from afterbert.downstream.posing.backbone import Model, Summary
+from afterbert.downstream.posing.backbone import Summary
 from afterbert.downstream.posing.formatting import Formatter, Stretches
 from afterbert.downstream.posing.generation import Generation
 from afterbert.downstream.posing.prepared import Prepared, one_row_each
 from afterbert.downstream.posing.writing import Start, ToWrite, Writer, end_of, usual_start
 from afterbert.downstream.tasks import Task, labels_of
+from afterbert.interop.loaded import LoadedModel
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.objectives.parts.scores import summed_cross_entropy
@@ -57,7 +58,7 @@ class Text(Head):
     layout: Literal["encoder_decoder", "behind"] | None = None
     generation: Generation = Generation()
 
-    def settled(self, model: Model, name: str) -> Text:
+    def settled(self, model: LoadedModel, name: str) -> Text:
         if not isinstance(model.architecture, (EncoderDecoder, Decoder)):
             raise UserError(
                 f"{name}: texts are written by an encoder-decoder or a decoder, but {model.name} is "
@@ -108,7 +109,7 @@ class Text(Head):
         )
 
     def build(
-        self, task: Task, model: Model, *, summary: Summary, class_weights: np.ndarray | None
+        self, task: Task, model: LoadedModel, *, summary: Summary, class_weights: np.ndarray | None
     ) -> TextModule:
         return TextModule(self.generation)
 

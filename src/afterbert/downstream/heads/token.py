@@ -20,10 +20,11 @@ from afterbert.base.rows import starts_of
 from afterbert.downstream import tasks
 from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule, label_numbers
-from afterbert.downstream.posing.backbone import Model, Summary
+from afterbert.downstream.posing.backbone import Summary
 from afterbert.downstream.posing.formatting import Formatter, Stretches
 from afterbert.downstream.posing.prepared import Prepared, one_row_each
 from afterbert.downstream.tasks import Task, labels_of
+from afterbert.interop.loaded import LoadedModel
 from afterbert.nn.dropout import dropout
 from afterbert.text.pieces.encoding import EncodedTexts
 
@@ -56,7 +57,7 @@ class Token(Head):
         )
 
     def build(
-        self, task: Task, model: Model, *, summary: Summary, class_weights: np.ndarray | None
+        self, task: Task, model: LoadedModel, *, summary: Summary, class_weights: np.ndarray | None
     ) -> TokenModule:
         return TokenModule(self, task, model, class_weights=class_weights)
 
@@ -78,7 +79,7 @@ class TokenModule(HeadModule):
 
     class_weights: Tensor | None
 
-    def __init__(self, config: Token, task: Task, model: Model, *, class_weights: np.ndarray | None):
+    def __init__(self, config: Token, task: Task, model: LoadedModel, *, class_weights: np.ndarray | None):
         super().__init__()
         self.dropout = dropout(config.dropout)
         self.last = nn.Linear(model.architecture.hidden_size, len(labels_of(task)))

@@ -1,110 +1,23 @@
-"""A pre-trained model of any kind, read as states of a row."""
+"""A backbone of any kind, read as states of a row."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
 from typing import Literal
 
 import torch
-import xxhash
 from torch import Tensor, nn
 
-from afterbert.base.errors import UserError
-from afterbert.base.vocabulary import Vocabulary
 from afterbert.downstream.posing.writing import writing_states
-from afterbert.interop.importing import import_folder
 from afterbert.models import Architecture
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.models.permutation import Permutation
 from afterbert.nn.places import at_places
 from afterbert.nn.visibility import PaddedVisibility
-from afterbert.text.pieces.tokenizer import Tokenizer
-from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 
 #: Which piece of a row speaks for it.
 Summary = Literal["first", "last", "mean"]
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model folder in memory. weights: part (`backbone`, `pooler`, `lm_head`) -> state; parts it lacks are
-    missing. folder: where its tokenizer's files are."""
-
-    name: str
-    architecture: Architecture
-    tokenizer: Tokenizer
-    weights: Mapping[str, Mapping[str, Tensor]]
-    folder: Path
-    notes: tuple[str, ...] = ()
-
-    @staticmethod
-    def load(name: str | Path) -> Model:
-        """From a run folder (its `model/`), a Hugging Face folder, or a hub name. Raises UserError."""
-        path = Path(name)
-        if (path / "model" / "config.json").is_file():
-            path = path / "model"
-        elif (path / "checkpoints").is_dir():
-            raise UserError(
-                f"{name} is a run that has not finished; go on with "
-                f"`afterbert pretrain --resume {name}`, or `afterbert export {name} OUT` its newest checkpoint"
-            )
-        imported = import_folder(path if path.exists() else name)
-        if imported.tokenizer is None:
-            raise UserError(f"{name} has no tokenizer.json, so texts cannot be cut into its pieces; add it")
-        tokenizer = PretrainedTokenizer(name=str(imported.tokenizer)).make([], corpus_bytes=0)
-        parts = {"backbone": imported.backbone, "pooler": imported.pooler, "lm_head": imported.lm_head}
-        weights = {part: state for part, state in parts.items() if state is not None}
-        # The head that only pre-training needs is no news to who fine-tunes.
-        notes = tuple(note for note in imported.notes if "language-model head" not in note)
-        return Model(str(name), imported.architecture, tokenizer, weights, imported.tokenizer, notes)
-
-    def from_scratch(self) -> Model:
-        """The same architecture and tokenizer without any weights."""
-        return replace(self, name=f"{self.name} (random weights)", weights={})
-
-    @cached_property
-    def digests(self) -> dict[str, str]:
-        """Part -> a name for its weights, so that another model at the same place is another one."""
-        return {part: _digest(state) for part, state in sorted(self.weights.items())}
-
-    @property
-    def longest(self) -> int:
-        """Pieces a row may have."""
-        return self.architecture.max_position_embeddings
-
-    @property
-    def has_segments(self) -> bool:
-        """Whether it tells the first text of a pair from the second."""
-        embeddings = getattr(self.architecture, "embeddings", None)
-        return isinstance(self.architecture, Permutation) or getattr(embeddings, "type_vocab_size", 0) > 1
-
-    def build(self) -> nn.Module:
-        """The backbone with its weights, or freshly drawn ones."""
-        backbone = self.architecture.build(
-            Vocabulary(size=self.architecture.vocab_size or self.tokenizer.vocabulary.size)
-        )
-        if "backbone" in self.weights:
-            backbone.load_state_dict(self.weights["backbone"])
-        return backbone
-
-    def lm_head_on(self, backbone: nn.Module) -> nn.Module:
-        """The language model's head on this backbone's table, with its weights, or freshly drawn ones."""
-        lm_head = self.architecture.build_lm_head(backbone)
-        if "lm_head" in self.weights:
-            lm_head.load_state_dict(self.weights["lm_head"])
-        return lm_head
-
-
-def _digest(state: Mapping[str, Tensor]) -> str:
-    found = xxhash.xxh3_128()
-    for name, tensor in sorted(state.items()):
-        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return found.hexdigest()
 
 
 def summary_of(architecture: Architecture) -> Summary:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,9 +11,9 @@ from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
 from afterbert.base.plugins import name_of
-from afterbert.downstream.posing.backbone import Model
 from afterbert.downstream.posing.generation import Generation
 from afterbert.downstream.posing.writing import Writer, end_of, usual_start
+from afterbert.interop.loaded import LoadedModel
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder_decoder import EncoderDecoder
 
@@ -26,42 +25,33 @@ _GREEDY = Generation()
 
 @dataclass(frozen=True)
 class TextGenerator:
-    """Model and weights, in evaluation mode. begin: the piece before a decoder's prompt, so that its first word is a
-    continuation too; None where the tokenizer has no such piece."""
+    """The view of a model that writes, in evaluation mode."""
 
-    model: Model
+    model: LoadedModel
     backbone: nn.Module
     lm_head: nn.Module
     begin: int | None
+    """The piece before a decoder's prompt, so that its first word is a continuation too; None where the tokenizer has
+    no such piece."""
     end: int
+    """The piece that closes a text; -1 where the tokenizer has none."""
 
     @staticmethod
-    def load(name: str | Path, *, device: torch.device | str = "cpu") -> TextGenerator:
-        """From a run folder, a Hugging Face folder, or a hub name. Raises UserError where it cannot write."""
-        return TextGenerator.of(Model.load(name), device=device)
-
-    @staticmethod
-    def of(model: Model, *, device: torch.device | str = "cpu") -> TextGenerator:
-        """A model of random weights writes too. Raises UserError."""
+    def of(model: LoadedModel, *, device: torch.device | str = "cpu") -> TextGenerator:
+        """A model of random weights writes too. Raises UserError where it cannot write."""
         if not isinstance(model.architecture, (Decoder, EncoderDecoder)):
             raise UserError(
                 f"{model.name} is {name_of(model.architecture).replace('_', ' ')}, which does not write texts; "
                 "`afterbert fill` asks it for masked words, or choose a decoder or an encoder-decoder"
             )
-        table_is_head = model.architecture.num_lm_head_parameters(model.architecture.vocab_size or 0) == 0
-        if model.weights and "lm_head" not in model.weights and not table_is_head:
-            raise UserError(
-                f"{model.name} has no language-model head, so it cannot write; choose one that has"
-            )
-        backbone = model.build()
-        lm_head = model.lm_head_on(backbone)
+        named = model.language_model(device=device)
         known = model.tokenizer.vocabulary
         begin = next((one for one in (known.bos, known.cls, known.eos) if one is not None), None)
         has_end = known.eos is not None or known.sep is not None
         return TextGenerator(
             model,
-            backbone.to(device).eval(),
-            lm_head.to(device).eval(),
+            named.backbone,
+            named.lm_head,
             begin,
             end_of(known) if has_end else -1,
         )

@@ -29,8 +29,9 @@ class Family(ABC):
     say together what has no exact form.
     """
 
-    #: their class with our language-model head
+    #: their class with our language-model head, and the one without any head
     lm_class: ClassVar[str]
+    base_class: ClassVar[str]
     #: their class with other heads of ours: its name and all of them
     other_class: ClassVar[tuple[str, frozenset[str]] | None] = None
     #: what their backbone is called inside `lm_class`, with the dot
@@ -52,7 +53,7 @@ class Family(ABC):
 
     @abstractmethod
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
-        """The table. Names of ours begin with `backbone.`, `lm_head.`, `pooler.` or `pair_head.`."""
+        """The table. Names of ours begin with `backbone.` or the name of a head in `interop.heads`."""
 
     def normal_form(self, architecture: Architecture) -> Architecture:
         """The same computation, written the way `architecture_of` writes it."""
@@ -67,9 +68,12 @@ class Family(ABC):
         return 0
 
     def class_with(self, heads: Collection[str], config: Config) -> tuple[str, frozenset[str]]:
-        """Their class that takes most of these heads of ours, and the heads it has a place for."""
+        """Their class that takes most of these heads of ours, and the heads it has a place for. No class with a
+        language-model head is named for a model that has none."""
         if self.other_class is not None and self.other_class[1] <= set(heads):
             return self.other_class
+        if "lm_head" not in heads:
+            return self.base_class, frozenset(("pooler",))
         return self.lm_class, frozenset(("lm_head", "pooler"))
 
     @property

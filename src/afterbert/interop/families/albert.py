@@ -25,6 +25,7 @@ from afterbert.nn.sharing.none import NoSharing
 
 class Albert(Family):
     lm_class = "AlbertForMaskedLM"
+    base_class = "AlbertModel"
     other_class = ("AlbertForPreTraining", frozenset(("lm_head", "pooler", "pair_head")))
     prefix = "albert."
     model_input_names = ("input_ids", "token_type_ids", "attention_mask")

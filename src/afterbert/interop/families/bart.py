@@ -26,6 +26,7 @@ _NORM = LayerNorm(eps=1e-5)
 
 class Bart(Family):
     lm_class = "BartForConditionalGeneration"
+    base_class = "BartModel"
     prefix = "model."
     meaningless = r"model\.(en|de)coder\.embed_tokens\.weight|lm_head\.weight"
 

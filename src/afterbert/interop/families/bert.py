@@ -24,6 +24,7 @@ from afterbert.nn.stack import Stack
 
 class Bert(Family):
     lm_class = "BertForMaskedLM"
+    base_class = "BertModel"
     other_class = ("BertForPreTraining", frozenset(("lm_head", "pooler", "pair_head")))
     prefix = "bert."
     model_input_names = ("input_ids", "token_type_ids", "attention_mask")

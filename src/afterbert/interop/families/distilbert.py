@@ -27,6 +27,7 @@ _NORM = LayerNorm(eps=1e-12)
 
 class Distilbert(Family):
     lm_class = "DistilBertForMaskedLM"
+    base_class = "DistilBertModel"
     prefix = "distilbert."
     meaningless = r"distilbert\.embeddings\.position_ids|vocab_projector\.weight"
 

@@ -23,6 +23,7 @@ from afterbert.nn.heads import LMHead
 
 class Electra(Family):
     lm_class = "ElectraForMaskedLM"
+    base_class = "ElectraModel"
     other_class = ("ElectraForPreTraining", frozenset(("detection_head",)))
     prefix = "electra."
     model_input_names = ("input_ids", "token_type_ids", "attention_mask")

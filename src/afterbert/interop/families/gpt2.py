@@ -22,6 +22,7 @@ from afterbert.nn.stack import Stack
 
 class Gpt2(Family):
     lm_class = "GPT2LMHeadModel"
+    base_class = "GPT2Model"
     prefix = "transformer."
     meaningless = r"transformer\.h\.\d+\.attn\.(masked_)?bias|lm_head\.weight"
 

@@ -33,6 +33,7 @@ _GLOBAL_THETA, _LOCAL_THETA = 160_000.0, 10_000.0
 
 class Modernbert(Family):
     lm_class = "ModernBertForMaskedLM"
+    base_class = "ModernBertModel"
     prefix = "model."
     meaningless = r"decoder\.weight"
 

@@ -22,6 +22,7 @@ from afterbert.models.encoder import Encoder
 
 class Roberta(Family):
     lm_class = "RobertaForMaskedLM"
+    base_class = "RobertaModel"
     prefix = "roberta."
     meaningless = r"roberta\.embeddings\.position_ids|lm_head\.decoder\."
 

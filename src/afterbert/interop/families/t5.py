@@ -35,6 +35,7 @@ from afterbert.nn.stack import Stack
 
 class T5(Family):
     lm_class = "T5ForConditionalGeneration"
+    base_class = "T5Model"
     prefix = ""
     meaningless = (
         r"(en|de)coder\.embed_tokens\.weight|"

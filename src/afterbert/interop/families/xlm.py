@@ -25,6 +25,7 @@ from afterbert.nn.stack import Stack
 
 class Xlm(Family):
     lm_class = "XLMWithLMHeadModel"
+    base_class = "XLMModel"
     prefix = "transformer."
     meaningless = r"transformer\.position_ids|pred_layer\.proj\.weight"
 

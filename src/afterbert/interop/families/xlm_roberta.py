@@ -17,6 +17,7 @@ from afterbert.models.encoder import Encoder
 
 class XlmRoberta(Family):
     lm_class = "XLMRobertaForMaskedLM"
+    base_class = "XLMRobertaModel"
     prefix = "roberta."
     meaningless = Roberta.meaningless
 

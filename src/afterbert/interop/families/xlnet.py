@@ -26,6 +26,7 @@ _LONGEST = 512
 
 class Xlnet(Family):
     lm_class = "XLNetLMHeadModel"
+    base_class = "XLNetModel"
     prefix = "transformer."
     model_input_names = ("input_ids", "token_type_ids", "attention_mask")
     meaningless = r"lm_loss\.weight"

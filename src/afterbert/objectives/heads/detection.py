@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from afterbert.nn.activations import ACTIVATIONS
-from afterbert.nn.heads import LMHeadModule
+from afterbert.nn.heads import DetectionHead, LMHeadModule
 from afterbert.objectives.parts.scores import right, summed_binary, summed_cross_entropy
 
 Measured = dict[str, tuple[Tensor, int]]
@@ -49,19 +48,6 @@ class Detector(nn.Module, ABC):
     @abstractmethod
     def measure(self, predictions: Tensor, corrupted: GeneratedRows) -> Measured:
         """Figures for held-out rows."""
-
-
-class DetectionHead(nn.Module):
-    """One logit for each piece: dense layer, activation, one unit, as in the release. [..., D] to [...]."""
-
-    def __init__(self, hidden_size: int):
-        super().__init__()
-        self.dense = nn.Linear(hidden_size, hidden_size)
-        self.decision = nn.Linear(hidden_size, 1)
-        self.activate = ACTIVATIONS["gelu"]
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        return self.decision(self.activate(self.dense(hidden))).squeeze(-1)
 
 
 class IsReplaced(Detector):

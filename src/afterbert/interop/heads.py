@@ -1,0 +1,51 @@
+"""The heads that a model folder may hold beside its backbone, each declared once: its name, and how it is built.
+
+A family gives each a place in its table of weights (`NAME.dense.weight`, ...) and in one of its classes, where it has
+any; shapes are those of what is built here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.models import Architecture
+from afterbert.nn.heads import DetectionHead, Pooler
+
+#: An architecture and its backbone -> the head with fresh weights.
+Builder = Callable[[Architecture, nn.Module], nn.Module]
+
+HEADS: Mapping[str, Builder] = {
+    "lm_head": lambda architecture, backbone: architecture.build_lm_head(backbone),
+    "pooler": lambda architecture, backbone: Pooler().build(architecture.hidden_size),
+    "pair_head": lambda architecture, backbone: nn.Linear(architecture.hidden_size, 2),
+    "detection_head": lambda architecture, backbone: DetectionHead(architecture.hidden_size),
+}
+
+
+def shapes_of(architecture: Architecture) -> dict[str, tuple[int, ...]]:
+    """`backbone.NAME` and `HEAD.NAME` -> the shape of every tensor that a folder of this architecture may hold.
+    Allocates nothing."""
+    with torch.device("meta"):
+        backbone = architecture.build(Vocabulary(size=architecture.vocab_size or 1))
+        parts = {
+            "backbone": backbone,
+            **{name: build(architecture, backbone) for name, build in HEADS.items()},
+        }
+    return {
+        f"{part}.{name}": tuple(tensor.shape)
+        for part, module in parts.items()
+        for name, tensor in module.state_dict().items()
+    }
+
+
+def tensors_of(backbone: nn.Module, heads: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """The tensors of a model on the processor, under the same names."""
+    return {
+        f"{part}.{name}": tensor.detach().cpu()
+        for part, module in {"backbone": backbone, **heads}.items()
+        for name, tensor in module.state_dict().items()
+    }

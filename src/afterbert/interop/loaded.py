@@ -1,0 +1,150 @@
+"""A model in memory: what was read of a folder, and what can be made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+import xxhash
+from torch import Tensor, nn
+
+from afterbert.base.errors import UserError
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.interop.heads import HEADS
+from afterbert.models import Architecture
+from afterbert.models.decoder import Decoder
+from afterbert.models.encoder_decoder import EncoderDecoderModule
+from afterbert.models.permutation import Permutation, PermutationModule
+from afterbert.nn.heads import LMHeadModule
+from afterbert.nn.visibility import PaddedVisibility
+from afterbert.text.pieces.tokenizer import Tokenizer
+from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
+
+State = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """An architecture (its vocab_size set), its weights in float32, and its tokenizer."""
+
+    name: str
+    """As the user named it."""
+    architecture: Architecture
+    given: Tokenizer | None
+    """A tokenizer that is in memory already; None: it is read from `folder` when somebody asks for it."""
+    weights: Mapping[str, State]
+    """`backbone` and the heads of `interop.heads`, as far as there are any; a head that is nothing but the table of
+    pieces (GPT-2's) has no tensors of its own. Without `backbone`, weights are drawn."""
+    folder: Path | None
+    """Where the tokenizer's files are; None where the model's folder has no tokenizer.json."""
+    notes: tuple[str, ...] = ()
+    """Sentences for the user about what the folder holds."""
+    family: str = ""
+    """The family of Hugging Face's that the folder is of, as they spell it; empty for a model from elsewhere."""
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """Raises UserError where the folder has none, or one that cannot be trusted."""
+        if self.given is not None:
+            return self.given
+        if self.folder is None:
+            raise UserError(
+                f"{self.name} has no tokenizer.json, so texts cannot be cut into its pieces; put the model's own "
+                "beside its config.json"
+            )
+        return PretrainedTokenizer(name=str(self.folder)).make()
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Part -> a name for its weights, so that another model at the same place is another one."""
+        return {part: _digest(state) for part, state in sorted(self.weights.items())}
+
+    @property
+    def longest(self) -> int:
+        """The most pieces that a row may have."""
+        return self.architecture.max_position_embeddings
+
+    @property
+    def has_segments(self) -> bool:
+        """Whether it tells the first text of a pair from the second."""
+        embeddings = getattr(self.architecture, "embeddings", None)
+        return isinstance(self.architecture, Permutation) or getattr(embeddings, "type_vocab_size", 0) > 1
+
+    @property
+    def has_lm_head(self) -> bool:
+        """Whether it has a trained head that names pieces."""
+        return "lm_head" in self.weights
+
+    def from_scratch(self) -> LoadedModel:
+        """The same architecture and tokenizer without any weights."""
+        return replace(self, name=f"{self.name} (random weights)", weights={})
+
+    def backbone(self) -> nn.Module:
+        """The backbone with its weights, or freshly drawn ones."""
+        size = self.architecture.vocab_size or self.tokenizer.vocabulary.size
+        built = self.architecture.build(Vocabulary(size=size))
+        if "backbone" in self.weights:
+            built.load_state_dict(self.weights["backbone"])
+        return built
+
+    def lm_head_on(self, backbone: nn.Module) -> LMHeadModule:
+        """The head that names pieces, tied to the table of this backbone, with its weights or freshly drawn ones."""
+        lm_head = self.architecture.build_lm_head(backbone)
+        if "lm_head" in self.weights:
+            lm_head.load_state_dict(self.weights["lm_head"])
+        return lm_head
+
+    def build(self) -> tuple[nn.Module, LMHeadModule]:
+        """The backbone and its language-model head."""
+        backbone = self.backbone()
+        return backbone, self.lm_head_on(backbone)
+
+    def heads_on(self, backbone: nn.Module) -> dict[str, nn.Module]:
+        """Every head that it has weights for, by name."""
+        heads = {name: HEADS[name](self.architecture, backbone) for name in HEADS if name in self.weights}
+        for name, head in heads.items():
+            head.load_state_dict(self.weights[name])
+        return heads
+
+    def language_model(self, *, device: torch.device | str = "cpu") -> LanguageModel:
+        """The view that names pieces, in evaluation mode. Raises UserError where no such head was trained."""
+        if self.weights and not self.has_lm_head:
+            raise UserError(
+                f"{self.name} has no language-model head, so it cannot fill in, write, or say how likely a sentence "
+                "is; choose a model that has one"
+            )
+        backbone, lm_head = self.build()
+        return LanguageModel(self.architecture, backbone.to(device).eval(), lm_head.to(device).eval())
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A backbone with a head that names pieces."""
+
+    architecture: Architecture
+    backbone: nn.Module
+    lm_head: nn.Module
+
+    def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
+        """Logits [N, V] at the chosen places of a batch of any kind of model."""
+        ids, rule = arrays["input_ids"], PaddedVisibility.of(arrays)
+        said = {"language_ids": arrays["language_ids"]} if "language_ids" in arrays else {}
+        if isinstance(self.backbone, EncoderDecoderModule):
+            hidden = self.backbone(ids, arrays["decoder_input_ids"], visibility=rule, **said)
+        elif isinstance(self.backbone, PermutationModule):
+            hidden = self.backbone(ids, visibility=rule, query_positions=arrays["query_positions"]).query
+        else:
+            reads_left_to_right = isinstance(self.architecture, Decoder)
+            hidden = self.backbone(ids, visibility=None if reads_left_to_right else rule, **said)
+        return self.lm_head(hidden.flatten(0, 1)[arrays["chosen"]])
+
+
+def _digest(state: State) -> str:
+    found = xxhash.xxh3_128()
+    for name, tensor in sorted(state.items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()

@@ -1,0 +1,50 @@
+"""The one rule by which a model is found: what a name on the command line or in Python stands for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from afterbert.base.errors import UserError
+from afterbert.base.runs import RunFolder
+from afterbert.interop.importing import import_folder
+from afterbert.interop.loaded import LoadedModel
+
+
+def load_model(name: str | Path) -> LoadedModel:
+    """The model that `name` stands for: of a run folder its `model/`, else the model folder itself, else the hub's
+    model of that name. It has a tokenizer.
+
+    Raises UserError, also for a run that has not finished: of such a run `workflows.loading` reads the newest
+    checkpoint.
+    """
+    found = replace(import_folder(model_folder(name)), name=str(name))
+    found.tokenizer  # noqa: B018 - a model without one is refused here, whatever it is wanted for
+    return found
+
+
+def model_folder(name: str | Path) -> str | Path:
+    """The folder to read, or the name itself where it is no folder here. Raises UserError for a run that has not
+    finished, and for one whose seeds are runs of their own."""
+    path = Path(name)
+    inner = RunFolder(path).model
+    if (inner / "config.json").is_file():
+        return inner
+    if (path / "config.json").is_file():
+        return path
+    if is_unfinished(path):
+        raise UserError(
+            f"{name} is a run that has not finished; go on with `afterbert pretrain --resume {name}`, or write its "
+            f"newest checkpoint with `afterbert export {name} OUT` and name that"
+        )
+    seeds = sorted(path.glob("seed-*/model/config.json"))
+    if seeds:
+        raise UserError(
+            f"{name} holds runs of {len(seeds)} seeds; name one of them, such as {seeds[0].parents[1]}"
+        )
+    return name
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether a folder is a run that has not written its model yet."""
+    return RunFolder(path).checkpoints.is_dir() and not (RunFolder(path).model / "config.json").is_file()
