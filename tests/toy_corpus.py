@@ -12,6 +12,7 @@ from torch import Tensor
 import invented_rows
 from afterbert.base.noise import Noise
 from afterbert.models import Architecture
+from afterbert.nn.inputs import Inputs
 from afterbert.objectives import Batch, Objective, ObjectiveModule
 from invented_rows import FakeSplit
 
@@ -47,6 +48,11 @@ def posed(objective: Objective, numbers: list[int], *, noise: Noise = NOISE, len
 
 def tensors(batch: Batch) -> dict[str, Tensor]:
     return {name: torch.as_tensor(array) for name, array in batch.arrays.items()}
+
+
+def hidden_of(module: ObjectiveModule, arrays: Mapping[str, Tensor]) -> Tensor:
+    """Hidden states [B, T, D] of a batch, by the batch's own rule of visibility."""
+    return module.backbone(arrays["input_ids"], **Inputs.of(arrays).beside_ids())
 
 
 def built(objective: Objective, architecture: Architecture, *, seed: int = 0) -> ObjectiveModule:

@@ -12,7 +12,6 @@ from afterbert.downstream.cues.summary import Summary
 from afterbert.downstream.cues.translation import Translation
 from afterbert.downstream.cues.whole_sentence import WholeSentence
 from afterbert.downstream.example import Example
-from afterbert.downstream.posing.writing import usual_start
 from afterbert.downstream.reading.data import TaskData
 from afterbert.downstream.tasks import Task
 from afterbert.downstream.tasks.multiple_choice import MultipleChoice
@@ -63,7 +62,7 @@ def test_an_encoder_decoder_reads_the_prompt_and_writes_the_answer(settings):
         ids, total = writer.model.tokenizer.encode(text), 0.0
         mark = known.sentinels[0] if known.sentinels else known.mask
         before = [] if known.sentinels else writer.model.tokenizer.plain.encode(prompt).ids[:-1]
-        start = known.need(usual_start(writer.model.architecture, known))
+        start = known.need(writer.model.architecture.writing_start(known))
         written = [start, *([mark] if known.sentinels else before)]
         read = writer.prompt_ids(f"{prompt} [MASK]")
         assert mark in read

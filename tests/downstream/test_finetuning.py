@@ -160,7 +160,7 @@ def test_any_backbone_reads_a_row_the_same_alone_and_beside_longer_ones(kind, ta
     common = {
         "name": "toy",
         "pad": bench.pad,
-        "has_segments": model.has_segments,
+        "has_segments": model.architecture.has_segments,
         "device": torch.device("cpu"),
     }
     together = outputs(module, head, prepared, **common, batch_size=64)

@@ -26,12 +26,12 @@ def test_a_summary_is_that_of_the_row(kind, summary, tiny_model, data_of):
     backbone = bench.module().eval().backbone
     prepared = bench.prepared["toy"]["train"]
     units = prepared.costs.argsort()[[0, -1, 3]]
-    batch = prepared.batch(units, pad=bench.pad, has_segments=model.has_segments, name="toy")
+    batch = prepared.batch(units, pad=bench.pad, has_segments=model.architecture.has_segments, name="toy")
     arrays = {key: torch.as_tensor(value) for key, value in batch.arrays.items()}
     with torch.inference_mode():
-        alone = states(backbone, architecture, arrays, wanted=summary_places(arrays, summary))
+        alone = states(backbone, arrays, wanted=summary_places(arrays, summary))
         found = summarized(alone, arrays, summary)
-        whole = states(backbone, architecture, arrays)
+        whole = states(backbone, arrays)
     lengths = (arrays["last"] + 1).tolist()
     for row, (length, vector) in enumerate(zip(lengths, found, strict=True)):
         pieces = whole[row, :length]

@@ -164,7 +164,7 @@ def test_transformers_writes_the_same(generation, theirs, tiny_model, tmp_path, 
     batch = prepared.batch(np.arange(8), pad=bench.pad, has_segments=False, name="toy")
     arrays = {key: torch.as_tensor(value) for key, value in batch.arrays.items()}
     with torch.inference_mode():
-        ours = module.output(arrays)
+        ours = module.predict(arrays)
         model = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "model").eval()
         lengths = torch.as_tensor(prepared.rows.lengths)
         found = model.generate(

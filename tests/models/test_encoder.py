@@ -19,6 +19,7 @@ from afterbert.nn.feed_forwards.plain import Plain
 from afterbert.nn.heads import LMHead
 from afterbert.nn.initializations.fan_in import FanIn
 from afterbert.nn.initializations.normal import Normal
+from afterbert.nn.inputs import Inputs
 from afterbert.nn.norms.identity import Identity
 from afterbert.nn.norms.layer_norm import LayerNorm
 from afterbert.nn.norms.rms_norm import RMSNorm
@@ -119,7 +120,7 @@ def test_dropout_acts_in_training_only() -> None:
 def test_layer_states_end_in_the_output() -> None:
     backbone = TINY.build(VOCABULARY).eval()
     ids = torch.arange(8)[None]
-    states = list(backbone.layer_states(ids))
+    states = backbone.layers(Inputs(ids)).hidden
     assert len(states) == 3 and torch.equal(states[-1], backbone(ids))
 
 

@@ -17,6 +17,7 @@ from afterbert.models.encoder import Encoder
 from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.models.permutation import Permutation
 from afterbert.nn.embeddings import Embeddings
+from afterbert.nn.inputs import Inputs
 from afterbert.nn.position_embeddings.none import NoPositionEmbedding
 from afterbert.nn.position_embeddings.sinusoid import sinusoids
 from afterbert.nn.recurrence import Halting, Recurrence, extra_scores, halting_statistics
@@ -61,7 +62,7 @@ def test_one_certain_step_after_another_is_tied_depth() -> None:
 
 def test_a_unit_that_halts_at_once_gives_the_first_state() -> None:
     halting = built(with_recurrence(Recurrence(has_signal=False, halting=Halting())), bias=60.0)
-    states = list(halting.layer_states(IDS))
+    states = halting.layers(Inputs(IDS)).hidden
     assert torch.allclose(halting(IDS), states[1], atol=1e-6)
     assert all(torch.equal(state, states[1]) for state in states[2:]), "halted states are copied"
     assert halting_statistics(halting) == {"mean_steps": 1, "most_steps": 1, "mean_remainder": 1}
@@ -97,7 +98,7 @@ def test_weights_and_ponder_cost_are_graves() -> None:
     visibility = PaddedVisibility(lengths=torch.tensor([7, 4, 1]))
     output = backbone(IDS, visibility=visibility)
     ponder, weight = extra_scores(backbone)["ponder"]
-    states = list(backbone.layer_states(IDS, visibility=visibility))
+    states = backbone.layers(Inputs(IDS, visibility=visibility)).hidden
     places = torch.arange(7)[None]
     unit, expected, cost, steps = backbone.stack.recurrence, torch.zeros_like(output), 0.0, set()
     for row, length in enumerate([7, 4, 1]):

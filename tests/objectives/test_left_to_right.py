@@ -21,7 +21,7 @@ from afterbert.pretext.selections.all import All
 from afterbert.pretext.selections.suffix import Suffix
 from afterbert.pretext.sight import Sight
 from afterbert.pretext.task import Pretext
-from toy_corpus import VOCABULARY, built, gradients, posed, tensors
+from toy_corpus import VOCABULARY, built, gradients, hidden_of, posed, tensors
 
 DECODER = Decoder(hidden_size=32, intermediate_size=48, max_position_embeddings=48)
 ENCODER = Encoder(hidden_size=32, intermediate_size=48, max_position_embeddings=48)
@@ -66,10 +66,10 @@ def test_the_prefix_is_read_both_ways_and_not_asked() -> None:
     arrays = tensors(batch)
     length = int(arrays["chosen"][0]) + 1
     assert length > 2 and batch.counts["next"] == batch.num_tokens - length
-    before = module.hidden(arrays)[0]
+    before = hidden_of(module, arrays)[0]
     changed = {**arrays, "input_ids": arrays["input_ids"].clone()}
     changed["input_ids"][0, length - 1] = 50
-    assert not torch.equal(module.hidden(changed)[0, 0], before[0]), "its first piece sees its last"
+    assert not torch.equal(hidden_of(module, changed)[0, 0], before[0]), "its first piece sees its last"
 
 
 @pytest.mark.parametrize(("objective", "architecture"), CASES, ids=NAMES)

@@ -25,7 +25,7 @@ from afterbert.pretext.pairings.segment_pair_nsp import SegmentPairNsp
 from afterbert.pretext.selections.fixed_count import FixedCount
 from afterbert.pretext.sight import Sight
 from afterbert.pretext.task import Pretext
-from toy_corpus import NOISE, VOCABULARY, built, gradients, loss_of, posed, tensors, toy_split
+from toy_corpus import NOISE, VOCABULARY, built, gradients, hidden_of, loss_of, posed, tensors, toy_split
 
 TINY = Encoder(hidden_size=32, intermediate_size=48, max_position_embeddings=48)
 
@@ -41,7 +41,7 @@ def test_the_head_at_chosen_places_equals_the_head_everywhere_with_the_rest_igno
     arrays = tensors(batch)
     everywhere = torch.full(arrays["input_ids"].shape, -100).flatten()
     everywhere[arrays["chosen"]] = arrays["target_ids"]
-    logits = module.lm_head(module.hidden(arrays)).flatten(0, 1)
+    logits = module.lm_head(hidden_of(module, arrays)).flatten(0, 1)
     expected = F.cross_entropy(logits, everywhere, ignore_index=-100)
     mean = module(arrays)["masked"] / batch.counts["masked"]
     torch.testing.assert_close(mean.double(), expected, atol=1e-6, rtol=1e-6)
@@ -101,7 +101,7 @@ def test_nothing_leaks_from_where_a_row_may_not_look(kind: str) -> None:
     length = batch.num_tokens
     vectors = module.backbone.embeddings.token(arrays["input_ids"]).detach().requires_grad_()
     module.backbone.embeddings.token.forward = lambda ids: vectors
-    hidden = module.hidden(arrays)[0, :length]
+    hidden = hidden_of(module, arrays)[0, :length]
     for at in range(length):
         (found,) = torch.autograd.grad(hidden[at].square().sum(), vectors, retain_graph=True)
         seen = found[0, :length].abs().sum(-1) > 0
@@ -165,7 +165,7 @@ def test_the_pair_question_is_asked_from_the_pooled_first_piece() -> None:
     arrays = tensors(batch)
     labels = arrays["next_sentence_labels"]
     assert set(labels.tolist()) == {0, 1} and batch.counts["next_sentence"] == len(labels)
-    pooled = torch.tanh(module.pooler.dense(module.hidden(arrays)[:, 0]))
+    pooled = torch.tanh(module.pooler.dense(hidden_of(module, arrays)[:, 0]))
     expected = F.cross_entropy(module.pair_head(pooled), labels, reduction="sum")
     torch.testing.assert_close(module(arrays)["next_sentence"].double(), expected, atol=1e-5, rtol=1e-5)
     assert module.loss_weights == {"masked": 1.0, "next_sentence": 0.5}
@@ -218,7 +218,7 @@ def test_documents_of_one_row_do_not_see_each_other(kind: str) -> None:
     arrays = tensors(objective.pose(plan, np.array([number]), NOISE, vocabulary=VOCABULARY, length=32))
     vectors = module.backbone.embeddings.token(arrays["input_ids"]).detach().requires_grad_()
     module.backbone.embeddings._table = (lambda ids: vectors,)
-    hidden, place = module.hidden(arrays)[0], np.arange(len(document))
+    hidden, place = hidden_of(module, arrays)[0], np.arange(len(document))
     for at in range(len(document)):
         (found,) = torch.autograd.grad(hidden[at].square().sum(), vectors, retain_graph=True)
         allowed = (document == document[at]) & ((place <= at) | (kind == "full"))

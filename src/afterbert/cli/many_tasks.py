@@ -26,8 +26,6 @@ from afterbert.downstream.heads.text import Text
 from afterbert.downstream.reading.find_task import named_path
 from afterbert.downstream.strategies import Strategy
 from afterbert.interop.loaded import LoadedModel
-from afterbert.models.decoder import Decoder
-from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.recipes.recipe import resolve
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 
@@ -74,9 +72,10 @@ def texts_of(
 
 def usual_recipe(model: LoadedModel) -> str:
     """What running text asks of this kind of model."""
-    if isinstance(model.architecture, EncoderDecoder):
+    if model.architecture.writes == "apart":
         return "t5" if model.tokenizer.vocabulary.sentinels else "bart"
-    return "gpt2" if isinstance(model.architecture, Decoder) else "bert-mlm"
+    usual = {"left_to_right": "gpt2", "by_order": "xlnet", "both_ways": "bert-mlm"}
+    return usual[model.architecture.reads]
 
 
 def steps_of_t5(bench: Bench, given: Sequence[str]) -> Node | None:

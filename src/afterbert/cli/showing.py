@@ -140,7 +140,6 @@ def print_model(resolved: Resolved) -> None:
     import torch
 
     from afterbert.base.vocabulary import Vocabulary
-    from afterbert.models.encoder_decoder import EncoderDecoder
     from afterbert.nn.stack import StackModule
 
     model, length = resolved.recipe.model, resolved.recipe.length
@@ -162,7 +161,7 @@ def print_model(resolved: Resolved) -> None:
                 f"  {name}: {layers} layers of {attentions} attention and {transforms} feed-forward part{plural}"
             )
     counted = f"{model.flops_per_token(size, length) / 1e6:,.2f} MFLOPs a token forward at length {length}"
-    if isinstance(model, EncoderDecoder):
+    if model.writes == "apart":
         counted += " (mean of a token read and one written)"
     if any(stack.recurrence is not None for stack in stacks.values()):
         counted += " (if no piece halts)"

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.models import Architecture
+from afterbert.models import Architecture, Backbone
 from afterbert.nn.heads import DetectionHead, Pooler
 
 #: An architecture and its backbone -> the head with fresh weights.
-Builder = Callable[[Architecture, nn.Module], nn.Module]
+Builder = Callable[[Architecture, Backbone], nn.Module]
 
 HEADS: Mapping[str, Builder] = {
     "lm_head": lambda architecture, backbone: architecture.build_lm_head(backbone),

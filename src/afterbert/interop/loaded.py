@@ -14,12 +14,8 @@ from torch import Tensor, nn
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.heads import HEADS
-from afterbert.models import Architecture
-from afterbert.models.decoder import Decoder
-from afterbert.models.encoder_decoder import EncoderDecoderModule
-from afterbert.models.permutation import Permutation, PermutationModule
+from afterbert.models import Architecture, Backbone, LanguageModel
 from afterbert.nn.heads import LMHeadModule
-from afterbert.nn.visibility import PaddedVisibility
 from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 
@@ -68,12 +64,6 @@ class LoadedModel:
         return self.architecture.max_position_embeddings
 
     @property
-    def has_segments(self) -> bool:
-        """Whether it tells the first text of a pair from the second."""
-        embeddings = getattr(self.architecture, "embeddings", None)
-        return isinstance(self.architecture, Permutation) or getattr(embeddings, "type_vocab_size", 0) > 1
-
-    @property
     def has_lm_head(self) -> bool:
         """Whether it has a trained head that names pieces."""
         return "lm_head" in self.weights
@@ -82,7 +72,7 @@ class LoadedModel:
         """The same architecture and tokenizer without any weights."""
         return replace(self, name=f"{self.name} (random weights)", weights={})
 
-    def backbone(self) -> nn.Module:
+    def backbone(self) -> Backbone:
         """The backbone with its weights, or freshly drawn ones."""
         size = self.architecture.vocab_size or self.tokenizer.vocabulary.size
         built = self.architecture.build(Vocabulary(size=size))
@@ -90,19 +80,19 @@ class LoadedModel:
             built.load_state_dict(self.weights["backbone"])
         return built
 
-    def lm_head_on(self, backbone: nn.Module) -> LMHeadModule:
+    def lm_head_on(self, backbone: Backbone) -> LMHeadModule:
         """The head that names pieces, tied to the table of this backbone, with its weights or freshly drawn ones."""
         lm_head = self.architecture.build_lm_head(backbone)
         if "lm_head" in self.weights:
             lm_head.load_state_dict(self.weights["lm_head"])
         return lm_head
 
-    def build(self) -> tuple[nn.Module, LMHeadModule]:
+    def build(self) -> tuple[Backbone, LMHeadModule]:
         """The backbone and its language-model head."""
         backbone = self.backbone()
         return backbone, self.lm_head_on(backbone)
 
-    def heads_on(self, backbone: nn.Module) -> dict[str, nn.Module]:
+    def heads_on(self, backbone: Backbone) -> dict[str, nn.Module]:
         """Every head that it has weights for, by name."""
         heads = {name: HEADS[name](self.architecture, backbone) for name in HEADS if name in self.weights}
         for name, head in heads.items():
@@ -117,29 +107,8 @@ class LoadedModel:
                 "is; choose a model that has one"
             )
         backbone, lm_head = self.build()
-        return LanguageModel(self.architecture, backbone.to(device).eval(), lm_head.to(device).eval())
-
-
-@dataclass(frozen=True)
-class LanguageModel:
-    """A backbone with a head that names pieces."""
-
-    architecture: Architecture
-    backbone: nn.Module
-    lm_head: nn.Module
-
-    def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """Logits [N, V] at the chosen places of a batch of any kind of model."""
-        ids, rule = arrays["input_ids"], PaddedVisibility.of(arrays)
-        said = {"language_ids": arrays["language_ids"]} if "language_ids" in arrays else {}
-        if isinstance(self.backbone, EncoderDecoderModule):
-            hidden = self.backbone(ids, arrays["decoder_input_ids"], visibility=rule, **said)
-        elif isinstance(self.backbone, PermutationModule):
-            hidden = self.backbone(ids, visibility=rule, query_positions=arrays["query_positions"]).query
-        else:
-            reads_left_to_right = isinstance(self.architecture, Decoder)
-            hidden = self.backbone(ids, visibility=None if reads_left_to_right else rule, **said)
-        return self.lm_head(hidden.flatten(0, 1)[arrays["chosen"]])
+        kind, body, head = self.architecture, backbone.to(device).eval(), lm_head.to(device).eval()
+        return LanguageModel(kind, body, head, fills_masks=kind.is_encoder)
 
 
 def _digest(state: State) -> str:

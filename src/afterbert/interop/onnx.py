@@ -10,17 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
 from afterbert.interop.reading import hidden_states
-from afterbert.models import Architecture
-from afterbert.models.decoder import Decoder
-from afterbert.models.encoder_decoder import EncoderDecoder
-from afterbert.models.permutation import Permutation
+from afterbert.models import Architecture, Backbone
 
 _NEEDED = ("onnx", "onnxscript", "onnxruntime")
 # batch, pieces read, pieces written: none of them the shape that is traced
@@ -40,7 +37,7 @@ class OnnxModel:
 
 
 def export_onnx(
-    path: Path, architecture: Architecture, backbone: nn.Module, lm_head: nn.Module | None
+    path: Path, architecture: Architecture, backbone: Backbone, lm_head: nn.Module | None
 ) -> OnnxModel:
     """Writes one graph from ids to `last_hidden_state` and, of a model with a head that names pieces, `logits`, with
     batch and lengths left open; padding stands on the right and is told by `attention_mask`. A decoder needs no mask;
@@ -49,7 +46,7 @@ def export_onnx(
     Raises UserError when the extra is not installed, or the architecture has no such graph.
     """
     _check_installed()
-    if isinstance(architecture, Permutation):
+    if architecture.reads == "by_order":
         raise UserError(
             "a permutation model has no ONNX export here (its two streams); export it as a folder"
         )
@@ -80,20 +77,19 @@ def export_onnx(
 class _Reader(nn.Module):
     """Called with the ids of `kinds`, in that order. kinds: input -> how many numbers it chooses from."""
 
-    def __init__(self, backbone: nn.Module, lm_head: nn.Module | None, architecture: Architecture):
+    def __init__(self, backbone: Backbone, lm_head: nn.Module | None, architecture: Architecture):
         super().__init__()
         self.backbone, self.lm_head = backbone, lm_head
-        config = cast(Any, architecture)
-        self.vocab_size = len(cast(Any, backbone).embeddings.token.weight)
-        self.max_length = min(config.max_position_embeddings, _LONGEST_ROW)
+        self.vocab_size = len(backbone.embeddings.table.weight)
+        self.max_length = min(architecture.max_position_embeddings, _LONGEST_ROW)
         kinds = {"input_ids": self.vocab_size}
-        if not isinstance(architecture, Decoder):
+        if architecture.reads != "left_to_right":
             kinds["attention_mask"] = 2
-        if config.embeddings.type_vocab_size > 1:
-            kinds["token_type_ids"] = config.embeddings.type_vocab_size
-        if config.embeddings.languages:
-            kinds["language_ids"] = len(config.embeddings.languages)
-        if isinstance(architecture, EncoderDecoder):
+        if architecture.type_vocab_size > 1:
+            kinds["token_type_ids"] = architecture.type_vocab_size
+        if architecture.languages:
+            kinds["language_ids"] = len(architecture.languages)
+        if architecture.writes == "apart":
             kinds["decoder_input_ids"] = self.vocab_size
         self.kinds = kinds
 

@@ -20,7 +20,6 @@ from afterbert.interop.families import Config, Family, family_named, ids_of
 from afterbert.interop.untrusted_files import check_sizes
 from afterbert.interop.weights import Weight
 from afterbert.models import Architecture
-from afterbert.models.encoder_decoder import EncoderDecoder
 
 
 class Own(Family):
@@ -36,10 +35,8 @@ class Own(Family):
 
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
         ids = ids_of(vocabulary)
-        if isinstance(architecture, EncoderDecoder):
-            # BART begins to write with eos; T5, whose tokenizer has no piece for beginnings, with pad
-            has_beginning = vocabulary.bos is not None or vocabulary.cls is not None
-            ids["decoder_start_token_id"] = ids["eos_token_id" if has_beginning else "pad_token_id"]
+        if architecture.writes == "apart":
+            ids["decoder_start_token_id"] = getattr(vocabulary, architecture.writing_start(vocabulary))
         return {
             **{key: value for key, value in ids.items() if value is not None},
             "architecture": trees.to_plain(replace(cast(Any, architecture), vocab_size=None)),

@@ -20,8 +20,8 @@ from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.own import architecture_in
 from afterbert.interop.own_configuration import AfterbertConfig
 from afterbert.interop.reading import hidden_states
-from afterbert.models.decoder import Decoder
-from afterbert.models.encoder_decoder import EncoderDecoder, EncoderDecoderModule
+from afterbert.models import Backbone
+from afterbert.nn.inputs import Inputs
 from afterbert.nn.stack import EncoderOutput
 from afterbert.nn.visibility import PaddedVisibility
 
@@ -43,10 +43,10 @@ class AfterbertModel(AfterbertPreTrainedModel):
         self.post_init()
 
     def get_input_embeddings(self) -> Any:
-        return cast(Any, self.backbone).embeddings.token
+        return self.backbone.embeddings.token
 
     def get_encoder(self, modality: str | None = None) -> Any:
-        return _EncoderAlone(cast(EncoderDecoderModule, self.backbone))
+        return _EncoderAlone(self.backbone)
 
     def forward(
         self,
@@ -61,7 +61,7 @@ class AfterbertModel(AfterbertPreTrainedModel):
         """Padding stands on the right; of a decoder it may stand anywhere."""
         if encoder_outputs is not None:
             read = EncoderOutput(cast(Tensor, encoder_outputs[0]), _visibility(attention_mask))
-            hidden = cast(EncoderDecoderModule, self.backbone).decode(cast(Tensor, decoder_input_ids), read)
+            hidden = self.backbone.decode(cast(Tensor, decoder_input_ids), read)
         else:
             hidden = hidden_states(
                 self.backbone,
@@ -91,7 +91,7 @@ class AfterbertForLM(AfterbertPreTrainedModel, _GenerationMixin):
 
     def generate(self, *inputs: Any, **settings: Any) -> Any:
         """As transformers has it, without a cache. Raises UserError for a model that writes nothing."""
-        if not isinstance(self.model.architecture, (Decoder, EncoderDecoder)):
+        if self.model.architecture.writes == "nothing":
             raise UserError(
                 f"a model of type {name_of(self.model.architecture)} writes no text; generate needs a decoder or an "
                 "encoder_decoder"
@@ -102,7 +102,7 @@ class AfterbertForLM(AfterbertPreTrainedModel, _GenerationMixin):
 class _EncoderAlone:
     """What `generate` calls once, before it writes."""
 
-    def __init__(self, backbone: EncoderDecoderModule):
+    def __init__(self, backbone: Backbone):
         self.backbone = backbone
 
     def forward(
@@ -112,9 +112,8 @@ class _EncoderAlone:
         token_type_ids: Tensor | None = None,
         **unused: Any,
     ) -> BaseModelOutput:
-        visibility = _visibility(attention_mask)
-        hidden = self.backbone.encode(input_ids, token_type_ids=token_type_ids, visibility=visibility)
-        return BaseModelOutput(last_hidden_state=cast(Any, hidden))
+        inputs = Inputs(input_ids, token_type_ids, visibility=_visibility(attention_mask))
+        return BaseModelOutput(last_hidden_state=cast(Any, self.backbone.encode(inputs).hidden))
 
     def __call__(self, *inputs: Any, **others: Any) -> BaseModelOutput:
         return self.forward(*inputs, **others)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from afterbert.models.encoder_decoder import EncoderDecoderModule
-from afterbert.models.permutation import PermutationModule
+from afterbert.models import Backbone
+from afterbert.nn.inputs import Inputs
 from afterbert.nn.past import Past
 from afterbert.nn.visibility import PaddedVisibility
 
 
 def hidden_states(
-    backbone: nn.Module,
+    backbone: Backbone,
     input_ids: Tensor,
     attention_mask: Tensor | None = None,
     *,
@@ -24,19 +25,12 @@ def hidden_states(
     """Hidden states [B, T, D], of a decoder beside an encoder [B, U, D]; attention_mask [B, T] is 1 for
     pieces; padding stands on the right, or, of a decoder, anywhere."""
     visibility = None if attention_mask is None else PaddedVisibility.from_attention_mask(attention_mask)
-    inputs: dict[str, Any] = {"token_type_ids": token_type_ids, "visibility": visibility}
-    if language_ids is not None:
-        inputs["language_ids"] = language_ids
-    if isinstance(backbone, EncoderDecoderModule):
-        written = input_ids if decoder_input_ids is None else decoder_input_ids
-        return backbone(input_ids, written, **inputs)
-    if isinstance(backbone, PermutationModule):
-        return backbone(input_ids, **inputs).content
+    inputs = Inputs(input_ids, token_type_ids, None, language_ids, visibility)
     if getattr(backbone, "reads_left_to_right", False):
-        inputs["visibility"] = None  # nobody looks right, where the padding is
+        inputs = replace(inputs, visibility=None)  # nobody looks right, where the padding is
         if attention_mask is not None and not bool(attention_mask[:, 0].all()):
-            inputs |= _padded_in_front(attention_mask)
-    return backbone(input_ids, **inputs)
+            return backbone(input_ids, **inputs.beside_ids(), **_padded_in_front(attention_mask))
+    return backbone.states(inputs, decoder_input_ids=decoder_input_ids)
 
 
 def _padded_in_front(attention_mask: Tensor) -> dict[str, Any]:

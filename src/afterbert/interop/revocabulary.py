@@ -57,18 +57,15 @@ class Agreement:
 def agreement(old: LoadedModel, new: LoadedModel, change: Change, rows: Sequence[Sequence[int]]) -> Agreement:
     """Compares hidden states, and logits of the kept pieces, on rows of new piece ids."""
     to_old = torch.tensor([parents[0] for parents in change.parents])
-    (old_body, old_head), (new_body, new_head) = (
-        tuple(part.eval() for part in m.build()) for m in (old, new)
-    )
-    if not new.has_lm_head:  # a fresh head is drawn anew for each of the two
-        old_head = new_head = torch.nn.Identity()
+    (old_body, old_head), (new_body, new_head) = old.build(), new.build()
+    for part in (old_body, old_head, new_body, new_head):
+        part.eval()
     largest, num_pieces = 0.0, 0
     for row in rows:
         ids = torch.tensor([list(row)[: new.architecture.max_position_embeddings]])
         before, after = hidden_states(old_body, to_old[ids]), hidden_states(new_body, ids)
-        expected, found = old_head(before), new_head(after)
-        if new.has_lm_head:
-            expected = expected[..., to_old]
-        apart = max((before - after).abs().max(), (expected - found).abs().max())
+        apart = (before - after).abs().max()
+        if new.has_lm_head:  # a fresh head is drawn anew for each of the two
+            apart = max(apart, (old_head(before)[..., to_old] - new_head(after)).abs().max())
         largest, num_pieces = max(largest, float(apart)), num_pieces + ids.numel()
     return Agreement(largest, num_pieces)

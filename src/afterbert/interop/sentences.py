@@ -19,8 +19,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.runs import write_atomically
 from afterbert.base.small_files import read_json, read_json_object
 from afterbert.interop.reading import hidden_states
-from afterbert.models import Architecture
-from afterbert.models.encoder_decoder import EncoderDecoder
+from afterbert.models import Architecture, Backbone
 
 Pooling = Literal["mean", "first", "max", "last"]
 
@@ -45,7 +44,7 @@ class Sentences:
 
     def write(self, folder: Path, architecture: Architecture) -> None:
         """Writes the side files into a folder with config.json and tokenizer. Raises UserError."""
-        if isinstance(architecture, EncoderDecoder):
+        if architecture.writes == "apart":
             raise UserError(
                 "a model that reads and writes has no one vector for a text; export an encoder, or a decoder with "
                 "pooling last"
@@ -91,7 +90,7 @@ class Sentences:
         return Sentences(modes[0], len(kinds) == 3, cut)
 
     @torch.no_grad()
-    def embed(self, backbone: nn.Module, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    def embed(self, backbone: Backbone, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """One vector [B, D] for each row of ids [B, T], padded on the right."""
         hidden = hidden_states(backbone, input_ids, attention_mask)
         is_piece = attention_mask.bool()[..., None]

@@ -3,21 +3,122 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
+from afterbert.nn.embeddings import EmbeddingsModule
 from afterbert.nn.heads import LMHeadModule
 from afterbert.nn.initializations import Initialization
+from afterbert.nn.inputs import Inputs
+from afterbert.nn.past import Past
+from afterbert.nn.recording import Pass, recorded
+from afterbert.nn.stack import EncoderOutput
+from afterbert.nn.visibility import PaddedVisibility
+
+#: A special piece, by the name that a vocabulary gives it.
+Start = Literal["pad", "bos", "eos", "cls", "sep"]
+
+
+class Backbone(nn.Module, ABC):
+    """A model without heads. Every kind is asked in the same words, so that whoever evaluates, probes, exports or
+    distils a model need not know which kind it is.
+    """
+
+    embeddings: EmbeddingsModule
+    writes_apart: ClassVar[bool] = False
+    """Whether it has a decoder beside its encoder: then it has `encode` and `decode`."""
+    calls_layers_once: ClassVar[bool] = True
+    """Whether a pass calls each layer of its stacks once, as a module, with one stream."""
+
+    @abstractmethod
+    def read(self, inputs: Inputs, *, wanted: Tensor | None = None) -> Tensor:
+        """The hidden states [B, T, D] of texts that are read whole; of an encoder-decoder, the encoder's.
+
+        wanted: flat places [N] of [B, T], where only their states [N, D] are to be computed. In a model that reads
+        from left to right, a rule of visibility that tells of nothing but padding on the right changes nothing.
+        """
+
+    def states(
+        self, inputs: Inputs, *, decoder_input_ids: Tensor | None = None, wanted: Tensor | None = None
+    ) -> Tensor:
+        """The hidden states from which heads answer: those of `read`, or [B, U, D] of a decoder beside an encoder.
+        Such a decoder reads `decoder_input_ids` [B, U], or where these are not given the same text once more (BART
+        1910.13461, Section 3.3). wanted: flat places [N] of these states."""
+        return self.read(inputs, wanted=wanted)
+
+    def asked(self, arrays: Mapping[str, Tensor]) -> Tensor:
+        """The states [N, D] at the places `chosen` of a batch, from which a language-model head names pieces.
+
+        arrays: `input_ids`, `chosen` (flat places [N]), whatever `Inputs.of` knows, and what this kind of model is
+        asked by besides: `decoder_input_ids` [B, U], or `query_positions` [B, Q]; then `chosen` counts in these.
+        """
+        return self.states(Inputs.of(arrays), wanted=arrays["chosen"])
+
+    def encode(self, inputs: Inputs) -> EncoderOutput:
+        """What a decoder looks at while it writes. Only where it `writes_apart`."""
+        raise NotImplementedError
+
+    def decode(
+        self,
+        decoder_input_ids: Tensor,
+        encoded: EncoderOutput,
+        *,
+        position_ids: Tensor | None = None,
+        language_ids: Tensor | None = None,
+        visibility: PaddedVisibility | None = None,
+        past: Past | None = None,
+    ) -> Tensor:
+        """Hidden states [B, U, D] of what is written, ids [B, U], looking at what was encoded. past: the pieces written
+        before these, whose `begin` has just been told their positions [B, U]. Only where it `writes_apart`."""
+        raise NotImplementedError
+
+    def layers(self, inputs: Inputs, *, attention: bool = False) -> Pass:
+        """The hidden states of all layers while these texts are read whole, and on request the attention maps."""
+        with recorded(self, attention=attention) as recording:
+            self.read(inputs)
+        return recording.passes[0]
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A backbone with a head that was trained to name pieces.
+
+    fills_masks: whether it was trained to name pieces that a mask hides, seeing both sides. said: whose it is, where
+    it is not the model that its run is named after ("the generator"); empty otherwise.
+    """
+
+    architecture: Architecture
+    backbone: Backbone
+    lm_head: nn.Module
+    fills_masks: bool = False
+    said: str = ""
+
+    def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
+        """Logits [N, V] at the chosen places of a batch; see `Backbone.asked`."""
+        return self.lm_head(self.backbone.asked(arrays))
 
 
 class Architecture(ABC):
     """A backbone as a frozen config. Heads that only training needs belong to objectives; the language-model
     head that its family saves beside the backbone is described here and built on demand.
 
-    A backbone holds no weight under two names, and its table of pieces is `backbone.embeddings.token`.
+    A backbone holds no weight under two names, and its table of pieces is `backbone.embeddings.token`. Each of its
+    stacks has an attribute `recording` (None), in which it keeps what it computes while somebody records it.
     """
+
+    #: How a text is read: every piece sees all others, or what stands before it, or what a drawn order lets it see.
+    reads: ClassVar[Literal["both_ways", "left_to_right", "by_order"]]
+    #: Whether it writes texts: not at all, behind what it has read, or in a decoder apart from what it reads.
+    writes: ClassVar[Literal["nothing", "behind", "apart"]]
+    #: The piece that has seen the whole row, and so speaks for it.
+    summary: ClassVar[Literal["first", "last"]]
+    #: Whether a rule of visibility that is handed in decides who sees whom (left to right, prefix, ...).
+    obeys_visibility: ClassVar[bool]
 
     vocab_size: int | None  # None until a tokenizer fixes it
     hidden_size: int
@@ -26,12 +127,12 @@ class Architecture(ABC):
     initialization: Initialization
 
     @abstractmethod
-    def build(self, vocabulary: Vocabulary) -> nn.Module:
+    def build(self, vocabulary: Vocabulary) -> Backbone:
         """The backbone with fresh weights, drawn from torch's generator. Raises UserError when vocabulary and
         config disagree."""
 
     @abstractmethod
-    def build_lm_head(self, backbone: nn.Module) -> LMHeadModule:
+    def build_lm_head(self, backbone: Backbone) -> LMHeadModule:
         """A fresh head from hidden [N, D] to logits [N, V], tied to the table of `backbone` without owning
         it."""
 
@@ -51,6 +152,37 @@ class Architecture(ABC):
     @abstractmethod
     def lm_head_flops(self, vocab_size: int) -> float:
         """The same for the language-model head, per piece that it is asked about."""
+
+    @property
+    def is_encoder(self) -> bool:
+        """Whether it only reads, and every piece sees all others."""
+        return self.reads == "both_ways" and self.writes == "nothing"
+
+    @property
+    def num_remembered(self) -> int:
+        """Positions of earlier rows that it goes on seeing in the next row of the same slot."""
+        return 0
+
+    @property
+    def type_vocab_size(self) -> int:
+        """Kinds of segments that have a vector; 0 for none."""
+        return 0
+
+    @property
+    def has_segments(self) -> bool:
+        """Whether it tells the first text of a pair from the second."""
+        return self.type_vocab_size > 1
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that it has vectors for, in the order of their numbers."""
+        return ()
+
+    def writing_start(self, vocabulary: Vocabulary) -> Start:
+        """The special piece with which writing begins: whatever parts texts. Where the vocabulary has none of them it
+        is `eos`, which `vocabulary.need` then asks for."""
+        order: tuple[Start, ...] = ("eos", "sep", "bos", "cls", "pad")
+        return next((name for name in order if getattr(vocabulary, name) is not None), "eos")
 
     def table_size(self, vocabulary: Vocabulary) -> int:
         """Rows of the table of pieces: `vocab_size` where it is set, else the vocabulary's. Raises UserError

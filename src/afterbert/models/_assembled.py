@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, cast
+from typing import Annotated
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.models import Architecture
-from afterbert.nn.embeddings import Embeddings, EmbeddingsModule, table_of
+from afterbert.models import Architecture, Backbone
+from afterbert.nn.embeddings import Embeddings, table_of
 from afterbert.nn.heads import LMHead, LMHeadModule
 from afterbert.nn.norms import Norm
 from afterbert.nn.sizes import Sizes
@@ -47,18 +45,26 @@ class Assembled(Architecture):
             attention_probs_dropout_prob=self.attention_probs_dropout_prob,
         )
 
+    @property
+    def type_vocab_size(self) -> int:
+        return self.embeddings.type_vocab_size
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        return self.embeddings.languages
+
     @abstractmethod
-    def module(self, vocab_size: int) -> nn.Module:
+    def module(self, vocab_size: int) -> Backbone:
         """The backbone, its weights not drawn yet."""
 
-    def build(self, vocabulary: Vocabulary) -> nn.Module:
+    def build(self, vocabulary: Vocabulary) -> Backbone:
         backbone = self.module(self.table_size(vocabulary))
         self.initialization.apply(backbone, self.num_hidden_layers)
         return backbone
 
-    def build_lm_head(self, backbone: nn.Module) -> LMHeadModule:
-        embeddings = cast(EmbeddingsModule, backbone.embeddings)
-        head = self.lm_head.build(self.hidden_size, table_of(backbone), self.norm, widen=embeddings.widen)
+    def build_lm_head(self, backbone: Backbone) -> LMHeadModule:
+        widen = backbone.embeddings.widen
+        head = self.lm_head.build(self.hidden_size, table_of(backbone), self.norm, widen=widen)
         self.initialization.apply(head, self.num_hidden_layers)
         return head
 
@@ -78,8 +84,3 @@ def refuse_languages(embeddings: Embeddings) -> None:
             "only an encoder or a decoder has vectors for languages; leave model.embeddings.languages out, or choose "
             "one of these"
         )
-
-
-def counted(input_ids: Tensor) -> Tensor:
-    """Positions [1, T] from 0."""
-    return torch.arange(input_ids.shape[1], device=input_ids.device)[None]

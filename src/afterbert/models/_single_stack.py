@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from afterbert.models._assembled import Assembled, Rate, Size, counted
+from afterbert.models import Backbone
+from afterbert.models._assembled import Assembled, Rate, Size
 from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.heads import LMHead
 from afterbert.nn.initializations import Initialization
 from afterbert.nn.initializations.normal import Normal
+from afterbert.nn.inputs import Inputs
 from afterbert.nn.norms import Norm
 from afterbert.nn.norms.layer_norm import LayerNorm
 from afterbert.nn.past import Past
@@ -49,7 +49,7 @@ class SingleStack(Assembled):
         return self.embeddings.flops_per_token(self.sizes) + self.stack.flops_per_token(self.sizes, length)
 
 
-class SingleStackModule(nn.Module):
+class SingleStackModule(Backbone):
     """The backbone of an encoder or a decoder."""
 
     def __init__(self, config: SingleStack, vocab_size: int, *, reads_left_to_right: bool):
@@ -73,38 +73,13 @@ class SingleStackModule(nn.Module):
         None: all see all, no padding; in a decoder, each piece sees itself and what stands before it. past: the
         pieces read before these, whose `begin` has just been told their positions [B, T]. wanted: flat places [N]
         of [B, T], where only their states [N, D] are wanted."""
-        hidden, places = self._embedded(input_ids, token_type_ids, position_ids, language_ids)
-        return self.stack(hidden, self._rule(visibility, hidden.device), places, past=past, wanted=wanted)
+        inputs = Inputs(input_ids, token_type_ids, position_ids, language_ids, visibility)
+        hidden, rule = self.embeddings.of(inputs), inputs.visibility
+        if rule is None and self.reads_left_to_right:
+            rule = PaddedVisibility.left_to_right(hidden.device)
+        return self.stack(hidden, rule, inputs.places, past=past, wanted=wanted)
 
-    def layer_states(
-        self,
-        input_ids: Tensor,
-        *,
-        token_type_ids: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        language_ids: Tensor | None = None,
-        visibility: PaddedVisibility | None = None,
-    ) -> Iterator[Tensor]:
-        """The hidden states [B, T, D] of the embeddings and after each layer (before a final norm): L + 1 of
-        them."""
-        hidden, places = self._embedded(input_ids, token_type_ids, position_ids, language_ids)
-        yield hidden
-        yield from self.stack.layer_states(hidden, self._rule(visibility, hidden.device), places)
-
-    def _embedded(
-        self,
-        input_ids: Tensor,
-        token_type_ids: Tensor | None,
-        position_ids: Tensor | None,
-        language_ids: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        places = counted(input_ids) if position_ids is None else position_ids
-        hidden = self.embeddings(
-            input_ids, position_ids=places, token_type_ids=token_type_ids, language_ids=language_ids
-        )
-        return hidden, places
-
-    def _rule(self, visibility: PaddedVisibility | None, device: torch.device) -> PaddedVisibility | None:
-        if visibility is None and self.reads_left_to_right:
-            return PaddedVisibility.left_to_right(device)
-        return visibility
+    def read(self, inputs: Inputs, *, wanted: Tensor | None = None) -> Tensor:
+        if self.reads_left_to_right and inputs.visibility is not None and inputs.visibility.is_only_padding:
+            inputs = replace(inputs, visibility=None)  # nobody looks right, where the padding is
+        return self(inputs.input_ids, **inputs.beside_ids(), wanted=wanted)

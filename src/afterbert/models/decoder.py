@@ -24,6 +24,11 @@ from afterbert.nn.stack import Stack
 class Decoder(SingleStack):
     """Defaults are GPT-2's, in a tiny size."""
 
+    reads = "left_to_right"
+    writes = "behind"
+    summary = "last"
+    obeys_visibility = True
+
     norm: Norm = LayerNorm(eps=1e-5)
     embeddings: Embeddings = Embeddings(type_vocab_size=0, has_norm=False)
     stack: Stack = Stack(feed_forward=Plain(activation="gelu_new"), residual=PreNorm())

@@ -20,5 +20,10 @@ class Encoder(SingleStack):
     afterbert.base.errors.UserError: hidden_size 64 does not divide into 3 attention heads; choose a multiple
     """
 
+    reads = "both_ways"
+    writes = "nothing"
+    summary = "first"
+    obeys_visibility = True
+
     def module(self, vocab_size: int) -> SingleStackModule:
         return SingleStackModule(self, vocab_size, reads_left_to_right=False)

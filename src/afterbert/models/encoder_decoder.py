@@ -6,18 +6,23 @@ Sources: BART (1910.13461), Section 2.1; T5 (1910.10683), Section 2.1.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from afterbert.models._assembled import Assembled, Rate, Size, counted, refuse_languages
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.models import Backbone, Start
+from afterbert.models._assembled import Assembled, Rate, Size, refuse_languages
 from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.heads import LMHead
 from afterbert.nn.initializations import Initialization
 from afterbert.nn.initializations.normal import Normal
+from afterbert.nn.inputs import Inputs
 from afterbert.nn.norms import Norm
 from afterbert.nn.norms.layer_norm import LayerNorm
 from afterbert.nn.past import Past
+from afterbert.nn.places import at_places
 from afterbert.nn.sizes import Sizes
 from afterbert.nn.stack import EncoderOutput, Stack
 from afterbert.nn.visibility import PaddedVisibility
@@ -28,6 +33,11 @@ class EncoderDecoder(Assembled):
     """Defaults are BART's, in a tiny size. Both sides share the table of pieces (and its widening) and are
     built from the same nodes; num_decoder_layers None: as many as the encoder has. num_hidden_layers counts the
     encoder's."""
+
+    reads = "both_ways"
+    writes = "apart"
+    summary = "last"
+    obeys_visibility = False
 
     vocab_size: Size | None = None
     hidden_size: Size = 128
@@ -53,6 +63,13 @@ class EncoderDecoder(Assembled):
     def decoder_sizes(self) -> Sizes:
         return replace(self.sizes, num_hidden_layers=self.num_decoder_layers or self.num_hidden_layers)
 
+    def writing_start(self, vocabulary: Vocabulary) -> Start:
+        """BART begins with eos; T5, whose tokenizer has no piece for beginnings, with pad."""
+        has_beginning = vocabulary.bos is not None or vocabulary.cls is not None
+        return (
+            "pad" if not has_beginning and vocabulary.pad is not None else super().writing_start(vocabulary)
+        )
+
     def module(self, vocab_size: int) -> EncoderDecoderModule:
         return EncoderDecoderModule(self, vocab_size)
 
@@ -71,8 +88,10 @@ class EncoderDecoder(Assembled):
         return self.embeddings.flops_per_token(self.sizes) + (read + written) / 2
 
 
-class EncoderDecoderModule(nn.Module):
+class EncoderDecoderModule(Backbone):
     """The backbone. `embeddings` owns the table of pieces; the decoder's embeddings look into it."""
+
+    writes_apart = True
 
     def __init__(self, config: EncoderDecoder, vocab_size: int):
         super().__init__()
@@ -103,32 +122,25 @@ class EncoderDecoderModule(nn.Module):
         """Hidden states [B, U, D] of the decoder from ids read [B, T] and ids written so far [B, U].
         `visibility` None: nothing read is padding; `decoder_visibility` None: left to right. Segments,
         positions and languages are those of the text read."""
-        hidden = self.encode(
-            input_ids,
-            token_type_ids=token_type_ids,
-            position_ids=position_ids,
-            language_ids=language_ids,
-            visibility=visibility,
-        )
-        return self.decode(
-            decoder_input_ids, EncoderOutput(hidden, visibility), visibility=decoder_visibility
-        )
+        inputs = Inputs(input_ids, token_type_ids, position_ids, language_ids, visibility)
+        return self.decode(decoder_input_ids, self.encode(inputs), visibility=decoder_visibility)
 
-    def encode(
-        self,
-        input_ids: Tensor,
-        *,
-        token_type_ids: Tensor | None = None,
-        position_ids: Tensor | None = None,
-        language_ids: Tensor | None = None,
-        visibility: PaddedVisibility | None = None,
+    def encode(self, inputs: Inputs) -> EncoderOutput:
+        hidden = self.stack(self.embeddings.of(inputs), inputs.visibility, inputs.places)
+        return EncoderOutput(hidden, inputs.visibility)
+
+    def read(self, inputs: Inputs, *, wanted: Tensor | None = None) -> Tensor:
+        return at_places(self.encode(inputs).hidden, wanted)
+
+    def states(
+        self, inputs: Inputs, *, decoder_input_ids: Tensor | None = None, wanted: Tensor | None = None
     ) -> Tensor:
-        """Hidden states [B, T, D] of the encoder."""
-        places = counted(input_ids) if position_ids is None else position_ids
-        hidden = self.embeddings(
-            input_ids, position_ids=places, token_type_ids=token_type_ids, language_ids=language_ids
-        )
-        return self.stack(hidden, visibility, places)
+        written = inputs.input_ids if decoder_input_ids is None else decoder_input_ids
+        return at_places(self(inputs.input_ids, written, **inputs.beside_ids()), wanted)
+
+    def asked(self, arrays: Mapping[str, Tensor]) -> Tensor:
+        written = arrays["decoder_input_ids"]
+        return self.states(Inputs.of(arrays), decoder_input_ids=written, wanted=arrays["chosen"])
 
     def decode(
         self,
@@ -140,9 +152,7 @@ class EncoderDecoderModule(nn.Module):
         visibility: PaddedVisibility | None = None,
         past: Past | None = None,
     ) -> Tensor:
-        """Hidden states [B, U, D] of the decoder, which looks at what was encoded. past: the pieces written
-        before these, whose `begin` has just been told their positions [B, U]."""
-        places = counted(decoder_input_ids) if position_ids is None else position_ids
-        hidden = self.decoder_embeddings(decoder_input_ids, position_ids=places, language_ids=language_ids)
+        inputs = Inputs(decoder_input_ids, position_ids=position_ids, language_ids=language_ids)
+        hidden = self.decoder_embeddings.of(inputs)
         rule = visibility or PaddedVisibility.left_to_right(hidden.device)
-        return self.decoder_stack(hidden, rule, places, encoded, past)
+        return self.decoder_stack(hidden, rule, inputs.places, encoded, past)

@@ -8,7 +8,8 @@ the asked places only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, NamedTuple, cast
 
 import torch
@@ -16,13 +17,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
-from afterbert.models._assembled import counted, refuse_languages
+from afterbert.models import Backbone
+from afterbert.models._assembled import refuse_languages
 from afterbert.models._single_stack import SingleStack
 from afterbert.nn.attention import Attention, SelfAttention, Surroundings
 from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.heads import LMHead
+from afterbert.nn.inputs import Inputs
+from afterbert.nn.places import at_places
 from afterbert.nn.position_embeddings.none import NoPositionEmbedding
 from afterbert.nn.positions.transformer_xl import TransformerXL
+from afterbert.nn.recording import Pass, Recording
 from afterbert.nn.residuals.post_norm import PostNorm
 from afterbert.nn.stack import Stack
 from afterbert.nn.visibility import PaddedVisibility, Visible, visible
@@ -41,6 +46,11 @@ class TwoStreams(NamedTuple):
 class Permutation(SingleStack):
     """Defaults are XLNet's, in a tiny size. mem_len: how many positions of earlier segments are remembered, 0
     for none."""
+
+    reads = "by_order"
+    writes = "nothing"
+    summary = "last"
+    obeys_visibility = False
 
     embeddings: Embeddings = Embeddings(positions=NoPositionEmbedding(), type_vocab_size=0, has_norm=False)
     stack: Stack = Stack(
@@ -63,6 +73,15 @@ class Permutation(SingleStack):
                 "a permutation model's two streams have no recurrence in depth; leave stack.recurrence out"
             )
 
+    @property
+    def has_segments(self) -> bool:
+        """Its attention tells them apart, without vectors for them."""
+        return True
+
+    @property
+    def num_remembered(self) -> int:
+        return self.mem_len
+
     def module(self, vocab_size: int) -> PermutationModule:
         return PermutationModule(self, vocab_size)
 
@@ -70,8 +89,10 @@ class Permutation(SingleStack):
         return super().num_parameters(vocab_size) + self.hidden_size
 
 
-class PermutationModule(nn.Module):
+class PermutationModule(Backbone):
     """The backbone; `query_start` is the one vector [1, D] with which every query begins."""
+
+    calls_layers_once = False
 
     def __init__(self, config: Permutation, vocab_size: int):
         super().__init__()
@@ -79,6 +100,7 @@ class PermutationModule(nn.Module):
         self.stack = config.stack.build(config.sizes, config.norm)
         self.query_start = nn.Embedding(1, config.hidden_size)
         self.mem_len = config.mem_len
+        self.recording: Recording | None = None
 
     def forward(
         self,
@@ -96,7 +118,9 @@ class PermutationModule(nn.Module):
         """
         remembered = 0 if memory is None else memory.shape[2]
         scene = _Scene(
-            self.stack.positions["full_attention"], input_ids, token_type_ids, position_ids, remembered
+            self.stack.positions["full_attention"],
+            Inputs(input_ids, token_type_ids, position_ids),
+            remembered,
         )
         content = self.embeddings(input_ids, position_ids=scene.places)
         around = scene.around(visible(visibility, input_ids.shape[1], content.device), None)
@@ -109,7 +133,8 @@ class PermutationModule(nn.Module):
             around_query = scene.around(strictly, query_positions)
             start = self.embeddings.dropout(self.query_start.weight)
             query = start.expand(*query_positions.shape, -1)
-        states = []
+        kept = self._recorded(content, query)
+        (around, around_query), states = self._heard(kept, around, around_query), []
         for layer, (attention, feed_forward) in enumerate(
             zip(self.stack.plan.attention, self.stack.plan.feed_forward)
         ):
@@ -120,29 +145,56 @@ class PermutationModule(nn.Module):
             content = transform(attend(content, around, key_value))
             if query is not None:
                 query = transform(attend(query, around_query, key_value))
+            for one, state in zip(kept, (content, query)):
+                one.hidden.append(state)
         content = self.stack.final_dropout(content)
         query = None if query is None else self.stack.final_dropout(query)
-        kept = torch.stack([state[:, -self.mem_len :].detach() for state in states]) if self.mem_len else None
-        return TwoStreams(content, query, kept)
+        for one, state in zip(kept, (content, query)):
+            one.last = state
+        memories = (
+            torch.stack([state[:, -self.mem_len :].detach() for state in states]) if self.mem_len else None
+        )
+        return TwoStreams(content, query, memories)
+
+    def read(self, inputs: Inputs, *, wanted: Tensor | None = None) -> Tensor:
+        return at_places(self._streams(inputs).content, wanted)
+
+    def asked(self, arrays: Mapping[str, Tensor]) -> Tensor:
+        streams = self._streams(Inputs.of(arrays), query_positions=arrays["query_positions"])
+        assert streams.query is not None
+        return at_places(streams.query, arrays["chosen"])
+
+    def _streams(self, inputs: Inputs, *, query_positions: Tensor | None = None) -> TwoStreams:
+        return self(inputs.input_ids, **inputs.beside_ids(), query_positions=query_positions)
+
+    def _recorded(self, content: Tensor, query: Tensor | None) -> list[Pass]:
+        """Where this pass is kept, stream by stream; empty while nobody records."""
+        if self.recording is None:
+            return []
+        streams = {"stack": content} | ({} if query is None else {"query": query})
+        return [self.recording.begin(name, hidden) for name, hidden in streams.items()]
+
+    def _heard(
+        self, kept: Sequence[Pass], around: Surroundings, around_query: Surroundings | None
+    ) -> tuple[Surroundings, Surroundings | None]:
+        """The same surroundings, which tell their pass of every attention where that is wanted."""
+        if self.recording is None or not self.recording.keeps_attention:
+            return around, around_query
+        around = replace(around, keep=kept[0].attention.append)
+        if around_query is not None:
+            around_query = replace(around_query, keep=kept[1].attention.append)
+        return around, around_query
 
 
 class _Scene:
     """Positions and segments of one forward pass, with the memory in front."""
 
-    def __init__(
-        self,
-        positions: nn.Module,
-        input_ids: Tensor,
-        token_type_ids: Tensor | None,
-        position_ids: Tensor | None,
-        remembered: int,
-    ):
-        self.positions, self.segments, self.remembered = positions, token_type_ids, remembered
-        self.batch = len(input_ids)
-        self.places = counted(input_ids) if position_ids is None else position_ids
+    def __init__(self, positions: nn.Module, inputs: Inputs, remembered: int):
+        self.positions, self.segments, self.remembered = positions, inputs.token_type_ids, remembered
+        self.batch, self.places = len(inputs.input_ids), inputs.places
         # the memory goes on in the direction in which the row is read
         step = self.places[:, 1:2] - self.places[:, :1] if self.places.shape[1] > 1 else 1
-        before = torch.arange(remembered, 0, -1, device=input_ids.device)[None]
+        before = torch.arange(remembered, 0, -1, device=self.places.device)[None]
         self.key_places = torch.cat((self.places[:, :1] - step * before, self.places), dim=1)
 
     def around(self, seen: Visible, query_positions: Tensor | None) -> Surroundings:

@@ -19,6 +19,7 @@ from afterbert.nn.dropout import dropped
 from afterbert.nn.places import RowPlaces, at_places
 from afterbert.nn.positions import Positions
 from afterbert.nn.positions.none import NoPositions
+from afterbert.nn.recording import Attended
 from afterbert.nn.relative_segments import RelativeSegments
 from afterbert.nn.sizes import Sizes
 from afterbert.nn.visibility import Visible
@@ -33,7 +34,7 @@ class Surroundings:
     places: what the positions' shared half returned; segments_differ: bool [B, U, T], for relative segments;
     with_past: from keys and values of these pieces to those of all that were read; wanted: flat places [N] of
     the queries whose result is wanted, None for all; wanted_by_row: the same places where the queries are these
-    only, for which `visible` and `places` are made then.
+    only, for which `visible` and `places` are made then; keep: who records attention, None for nobody.
     """
 
     visible: Visible
@@ -42,6 +43,7 @@ class Surroundings:
     with_past: Callable[[KeyValue], KeyValue] | None = None
     wanted: Tensor | None = None
     wanted_by_row: RowPlaces | None = None
+    keep: Callable[[Attended], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,9 @@ class SelfAttention(nn.Module):
         if segments is not None:
             bias = segments if bias is None else bias + segments
         rate = self.dropout_rate if self.training else 0.0
-        mixed = attend(query, key, value, visible=around.visible, bias=bias, dropout_rate=rate)
+        mixed = attend(
+            query, key, value, visible=around.visible, bias=bias, dropout_rate=rate, keep=around.keep
+        )
         return self.output(at_places(mixed.transpose(1, 2).flatten(2), kept))
 
     def keys_and_values(self, hidden: Tensor) -> KeyValue:
@@ -156,20 +160,29 @@ def attend(
     visible: Visible,
     bias: Tensor | None = None,
     dropout_rate: float = 0.0,
+    keep: Callable[[Attended], None] | None = None,
 ) -> Tensor:
     """Values [B, H, U, K] mixed by softmax(query key^T + bias); queries [B, H, U, K] are already scaled, keys
     and values are [B, H, T, K].
 
     On an accelerator PyTorch's fused kernel, and on CPU for float32 without dropout or bias: as fast at length
     128, 1.1 to 1.3 times as fast at 512, and no scores are kept. Else, on CPU, two batched products and a
-    softmax, which in bfloat16 train 1.36 times as fast as its kernel (hidden 128, length 128, 2 cores).
+    softmax, which in bfloat16 train 1.36 times as fast as its kernel (hidden 128, length 128, 2 cores). keep: told all
+    of it, which is then always computed in those steps.
     """
+    sighted = visible.sighted()
+    if keep is not None:
+        scores = attention_scores(query, key, visible=visible, bias=bias)
+        weights = torch.softmax(scores, dim=-1)
+        weights = weights if sighted is None else weights * sighted
+        mixed = (dropped(weights, dropout_rate) if dropout_rate else weights).to(value.dtype) @ value
+        keep(Attended(query, key, value, scores, weights, mixed))
+        return mixed
     if query.is_cuda or (query.dtype == torch.float32 and bias is None and not dropout_rate):
         mixed = fused(query, key, value, visible, bias, dropout_rate)
     else:
         weights = attention_weights(attention_scores(query, key, visible=visible, bias=bias), dropout_rate)
         mixed = weights.to(value.dtype) @ value
-    sighted = visible.sighted()
     return mixed if sighted is None else mixed * sighted
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
 from afterbert.nn.dropout import dropout
+from afterbert.nn.inputs import Inputs
 from afterbert.nn.norms import Norm
 from afterbert.nn.norms.identity import Identity
 from afterbert.nn.position_embeddings import PositionEmbedding
@@ -133,6 +134,20 @@ class EmbeddingsModule(nn.Module):
             vectors = vectors + places
         vectors = self.dropout(self.norm(vectors))
         return self.widen(vectors) if self._borrowed_widen[0] is None else self._borrowed_widen[0](vectors)
+
+    @property
+    def table(self) -> nn.Embedding:
+        """The table of pieces [V, E], whoever owns it."""
+        return self._table[0]
+
+    def of(self, inputs: Inputs) -> Tensor:
+        """The same from the bundle that a backbone reads."""
+        return self(
+            inputs.input_ids,
+            position_ids=inputs.places,
+            token_type_ids=inputs.token_type_ids,
+            language_ids=inputs.language_ids,
+        )
 
 
 def table_of(backbone: nn.Module) -> nn.Embedding:

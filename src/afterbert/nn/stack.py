@@ -25,6 +25,7 @@ from afterbert.nn.past import Past
 from afterbert.nn.places import RowPlaces, at_places, by_row
 from afterbert.nn.positions import Positions
 from afterbert.nn.positions.rotary import Rotary
+from afterbert.nn.recording import Pass, Recording
 from afterbert.nn.recurrence import HaltingProgress, Recurrence
 from afterbert.nn.residuals import Residual
 from afterbert.nn.residuals.post_norm import PostNorm
@@ -148,6 +149,8 @@ class StackModule(nn.Module):
             joined(config.feed_forward.build(sizes.hidden_size, sizes.intermediate_size))
             for _ in set(self.plan.feed_forward)
         )
+        self.stream = "decoder_stack" if looks_across else "stack"
+        self.recording: Recording | None = None
         self.final_norm = config.residual.final_norm(norm).build(sizes.hidden_size)
         self.final_dropout = dropout(sizes.hidden_dropout_prob if config.has_final_dropout else 0.0)
         self.recurrence = config.recurrence.build(sizes.hidden_size) if config.recurrence else None
@@ -170,29 +173,23 @@ class StackModule(nn.Module):
     ) -> Tensor:
         """past: the pieces read before these, which these join; they see by positions then, whatever
         `visibility` says. wanted: flat places [N]; the result is [N, D] then, and the last layer computes
-        nothing else."""
-        is_last_cut = past is None and encoded is None and self.recurrence is None
+        nothing else, unless somebody records the pass."""
+        kept = None if self.recording is None else self.recording.begin(self.stream, hidden)
+        is_last_cut = past is None and encoded is None and self.recurrence is None and kept is None
         early = wanted if is_last_cut else None
         course = self.recurrence.begin(hidden) if self.recurrence else None
-        for state in self._steps(hidden, visibility, position_ids, encoded, course, past, wanted=early):
+        for state in self._steps(hidden, visibility, position_ids, encoded, course, past, kept, wanted=early):
             hidden = state
+            if kept is not None:
+                kept.hidden.append(hidden)
         if course is not None:
             hidden = course.end(is_piece(visibility, hidden.shape[1]))
+        if kept is not None:
+            hidden = kept.last = self.final_dropout(self.final_norm(hidden))
+            return at_places(hidden, wanted)
         if not is_last_cut:
             hidden = at_places(hidden, wanted)
         return self.final_dropout(self.final_norm(hidden))
-
-    def layer_states(
-        self,
-        hidden: Tensor,
-        visibility: PaddedVisibility | None,
-        position_ids: Tensor,
-        encoded: EncoderOutput | None = None,
-    ) -> Iterator[Tensor]:
-        """The hidden states after each layer, before the final norm. Where pieces halt these are the states
-        themselves, not their mean."""
-        course = self.recurrence.begin(hidden) if self.recurrence else None
-        yield from self._steps(hidden, visibility, position_ids, encoded, course)
 
     def _steps(
         self,
@@ -201,14 +198,18 @@ class StackModule(nn.Module):
         position_ids: Tensor,
         encoded: EncoderOutput | None,
         course: HaltingProgress | None,
-        past: Past | None = None,
+        past: Past | None,
+        kept: Pass | None,
         *,
-        wanted: Tensor | None = None,
+        wanted: Tensor | None,
     ) -> Iterator[Tensor]:
         """The states after each layer; of the last one at the flat places `wanted` only."""
         kinds = sorted(set(self.layer_types))
         around = {kind: self._surroundings(kind, hidden, visibility, position_ids, past) for kind in kinds}
         across = _surroundings_across(hidden, encoded)
+        if kept is not None and self.recording is not None and self.recording.keeps_attention:
+            around = {kind: replace(one, keep=kept.attention.append) for kind, one in around.items()}
+            across = None if across is None else replace(across, keep=kept.across.append)
         for step, kind in enumerate(self.layer_types):
             read = (
                 hidden if self.recurrence is None else self.recurrence.signalled(hidden, position_ids, step)

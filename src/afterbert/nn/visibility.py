@@ -155,6 +155,12 @@ class PaddedVisibility:
         names = [part.name for part in fields(PaddedVisibility) if _PREFIX + part.name in arrays]
         return PaddedVisibility(**{name: arrays[_PREFIX + name] for name in names}) if names else None
 
+    @property
+    def is_only_padding(self) -> bool:
+        """Whether it says no more than where the rows end."""
+        others = (self.documents, self.causal, self.first, self.end, self.rank)
+        return all(other is None for other in others)
+
     @staticmethod
     def left_to_right(device: torch.device) -> PaddedVisibility:
         """Every piece attends to itself and to what stands before it. Right padding needs no more: nobody

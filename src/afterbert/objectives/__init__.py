@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +15,11 @@ from afterbert.base.noise import Noise
 from afterbert.base.plugins import name_of
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.heads import HEADS
-from afterbert.models import Architecture
+from afterbert.models import Architecture, Backbone, LanguageModel
+from afterbert.objectives.parts.meaning import Meaning
 from afterbert.pretext.pairings import Plan
+from afterbert.pretext.posed import Posed
+from afterbert.pretext.task import Pretext
 from afterbert.text.token_store.store import Split
 
 #: The names of the heads that a saved model may hold beside its backbone.
@@ -38,21 +41,88 @@ class Batch:
     row_keys: np.ndarray
 
 
+@dataclass(frozen=True)
+class PretextTask:
+    """One pretext task that an objective poses. plan: cuts the rows that it is posed on; called as `Objective.plan`
+    is."""
+
+    pretext: Pretext
+    plan: Callable[..., Plan]
+
+    def posed(self, plan: Plan, numbers: np.ndarray, noise: Noise, vocabulary: Vocabulary) -> Posed:
+        """The task on the rows `numbers` [B] of its plan."""
+        return self.pretext.pose(plan.rows(numbers), noise, vocabulary, plan.labels(numbers))
+
+
 class ObjectiveModule(nn.Module, ABC):
     """Backbone and heads. `backbone` is what is saved as the model; everything else is the objective's own.
 
-    `loss_weights`: part -> weight. Called with a batch's arrays as tensors it returns part -> *sum* of the
-    score (a float32 scalar tensor): the trainer divides by the counts it has added up over the whole step,
-    so 1 x 32 rows and 4 x 8 rows are the same step.
+    Called with a batch's arrays as tensors it returns part -> *sum* of the score (a float32 scalar tensor): the
+    trainer divides by the counts it has added up over the whole step, so 1 x 32 rows and 4 x 8 rows are the same
+    step. Whoever evaluates a run, draws it, samples from it or wraps its objective asks what stands here, and never
+    which class it is.
     """
 
-    backbone: nn.Module
+    backbone: Backbone
     loss_weights: Mapping[str, float]
+    """Part of the score -> weight."""
 
     @abstractmethod
     def forward(self, arrays: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Part -> summed score, for every part of `loss_weights` that the batch counts; 0 where nothing is
         asked."""
+
+    @abstractmethod
+    def predict(self, arrays: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """What the heads say to this objective's own batch: logits [N, V] where pieces are named, [N] or [N, K] where
+        something else is asked; several answers one behind the other."""
+
+    @property
+    def language_model(self) -> LanguageModel | None:
+        """The backbone and head that were trained to name pieces, whatever else was; None where none was."""
+        return None
+
+    def name_pieces(self, arrays: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Logits [N, V] of the language model at the chosen places of any batch; see `Backbone.asked`. Only for an
+        objective that has one."""
+        found = self.language_model
+        assert found is not None, "ask for language_model first"
+        return found.predict(arrays)
+
+    def meanings(self) -> Mapping[str, Meaning]:
+        """What each part of the score and each measure is called, in which unit it comes, and what a guess that knows
+        nothing reaches. A key that is absent is called by its own name."""
+        return {}
+
+    def beside(self) -> Mapping[str, LanguageModel]:
+        """Models that training made besides the backbone and that are worth keeping, by the name of their folder in
+        `model/` (ELECTRA's generator)."""
+        return {}
+
+    def start_from(self, weights: Mapping[str, Mapping[str, torch.Tensor]]) -> tuple[str, ...]:
+        """Puts these states in place of fresh ones: `backbone`, `lm_head` and other `SAVED_HEADS`, and those of
+        models `beside` it, such as `generator.backbone`. Returns sentences for the user about what was not there."""
+        fitting = {"backbone": self.backbone, **self.saved_heads}
+        for name, state in weights.items():
+            if name in fitting:
+                fitting[name].load_state_dict(state)
+        return ()
+
+    slot_axis: int | None = None
+
+    def carried_state(self) -> Mapping[str, torch.Tensor]:
+        """What goes on from step to step and is neither parameter nor buffer (a segment memory); see
+        `training.checkpoints.snapshot.Carries`."""
+        return {}
+
+    def load_carried_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Puts back what `carried_state` gave."""
+
+    def use_lm_head(self, lm_head: nn.Module) -> None:
+        """Takes this head, which another objective on the same backbone trains too, in place of its own; does nothing
+        where it has none."""
+        if "lm_head" in self.saved_heads:
+            self.add_module("lm_head", lm_head)
 
     def before_passes(self, counts: Mapping[str, int]) -> None:
         """Called before the passes of a training step, with what the whole step counts in all processes: the place
@@ -72,7 +142,12 @@ class ObjectiveModule(nn.Module, ABC):
 
 
 class Objective(ABC):
-    """A training task as a frozen config."""
+    """A training task as a frozen config. To vary one, wrap it (`parts.wrapping`)."""
+
+    def pretexts(self) -> Mapping[str, PretextTask]:
+        """The pretext tasks that it poses, by name; a single one is called "" (nothing). Empty where none is posed,
+        as by a task with labels."""
+        return {}
 
     @abstractmethod
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
@@ -89,7 +164,7 @@ class Objective(ABC):
         """Backbone and heads with fresh weights. Raises UserError when tokenizer and task do not fit."""
 
     def build_on(
-        self, backbone: nn.Module, architecture: Architecture, vocabulary: Vocabulary
+        self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary
     ) -> ObjectiveModule:
         """Fresh heads on a backbone that is there already and may serve other objectives too. Raises
         UserError from an objective that must have it alone."""
@@ -109,6 +184,9 @@ class Objective(ABC):
     def check_feed(self, architecture: Architecture, *, order: str, views: int | None) -> None:  # noqa: B027
         """Raises UserError when rows in this order, or so many views of them (None: ever new ones), are not
         what the task needs; called when a recipe is read, with `training.order` and `training.views`."""
+
+    def check_shards(self) -> None:  # noqa: B027
+        """Raises UserError where several processes cannot hold the model in shards while they train this task."""
 
     def begin(self, module: ObjectiveModule, split: Split) -> None:  # noqa: B027
         """Anything fresh weights may learn from counting the training split, before the first step."""

@@ -13,21 +13,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.plugins import name_of
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.models import Architecture
-from afterbert.models.decoder import Decoder
-from afterbert.models.encoder import Encoder
-from afterbert.models.encoder_decoder import EncoderDecoder
-from afterbert.nn.places import at_places
+from afterbert.models import Architecture, Backbone
+from afterbert.nn.inputs import Inputs
 from afterbert.objectives import Batch, ObjectiveModule
-from afterbert.objectives.parts.arrays import input_arrays, stack_inputs, width_of
+from afterbert.objectives.parts.arrays import input_arrays, width_of
 from afterbert.objectives.parts.bias_start import BiasStart, start_bias
-from afterbert.objectives.parts.language_model import LanguageModel
+from afterbert.objectives.parts.language_model import LanguageModelModule
 from afterbert.objectives.parts.posing import PretextObjective
 from afterbert.objectives.parts.questions import check_answers
 from afterbert.objectives.parts.scores import right
@@ -101,15 +98,19 @@ class Denoising(PretextObjective):
         return Batch(arrays, {"written": len(written.positions)}, num_tokens, posed.shown.keys)
 
     def build_on(
-        self, backbone: nn.Module, architecture: Architecture, vocabulary: Vocabulary
+        self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary
     ) -> DenoisingModule:
         if self.decoder_places == "counted":
             vocabulary.need(self.decoder_start)
         return DenoisingModule(architecture, backbone)
 
     def check(self, architecture: Architecture) -> None:
-        fitting = EncoderDecoder if self.layout == "encoder_decoder" else (Decoder, Encoder)
-        if not isinstance(architecture, fitting):
+        fits = (
+            architecture.writes == "apart"
+            if self.layout == "encoder_decoder"
+            else architecture.obeys_visibility
+        )
+        if not fits:
             wanted = "encoder_decoder" if self.layout == "encoder_decoder" else "decoder"
             raise UserError(
                 f"denoising with layout {self.layout} does not fit model {name_of(architecture)}; set model.type to "
@@ -121,23 +122,21 @@ class Denoising(PretextObjective):
         start_bias(module.lm_head, split, self.decoder_bias_start)
 
 
-class DenoisingModule(LanguageModel):
+class DenoisingModule(LanguageModelModule):
     """The only part of the score: `written`."""
 
-    def __init__(self, architecture: Architecture, backbone: nn.Module):
+    part = "written"
+    asks = "written pieces"
+
+    def __init__(self, architecture: Architecture, backbone: Backbone):
         super().__init__(architecture, backbone)
         self.loss_weights = {"written": 1.0}
-
-    def hidden(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """Hidden states [B, U, D] of whoever writes."""
-        if "decoder_input_ids" not in arrays:
-            return super().hidden(arrays)
-        return self.backbone(arrays["input_ids"], arrays["decoder_input_ids"], **stack_inputs(arrays))
 
     def states(self, arrays: Mapping[str, Tensor], places: Tensor) -> Tensor:
         if "decoder_input_ids" not in arrays:
             return super().states(arrays, places)
-        return at_places(self.hidden(arrays), places)
+        written = arrays["decoder_input_ids"]
+        return self.backbone.states(Inputs.of(arrays), decoder_input_ids=written, wanted=places)
 
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"written": self.score(arrays)}

@@ -18,11 +18,12 @@ from torch import Tensor, nn
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.models import Architecture
-from afterbert.models.encoder import Encoder
+from afterbert.models import Architecture, Backbone
+from afterbert.nn.inputs import Inputs
 from afterbert.objectives import Batch, ObjectiveModule
 from afterbert.objectives.heads.detection import DetectionHead
-from afterbert.objectives.parts.arrays import asked_arrays, input_arrays, stack_inputs, width_of
+from afterbert.objectives.parts.arrays import asked_arrays, input_arrays, width_of
+from afterbert.objectives.parts.meaning import SHARE, Meaning
 from afterbert.objectives.parts.posing import PretextObjective
 from afterbert.objectives.parts.questions import check_answers, names_of
 from afterbert.objectives.parts.scores import right, summed_binary, summed_cross_entropy
@@ -45,13 +46,12 @@ class FindPlaces(PretextObjective):
         return Batch(arrays, counts, posed.shown.num_pieces, posed.shown.keys)
 
     def build_on(
-        self, backbone: nn.Module, architecture: Architecture, vocabulary: Vocabulary
+        self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary
     ) -> FindPlacesModule:
-        assert isinstance(architecture, Encoder)
         return FindPlacesModule(self, architecture, backbone)
 
     def check(self, architecture: Architecture) -> None:
-        if not isinstance(architecture, Encoder):
+        if not architecture.is_encoder:
             raise UserError(
                 "find_places asks at every piece of a text that is read both ways; set model.type to encoder"
             )
@@ -60,7 +60,7 @@ class FindPlaces(PretextObjective):
 class FindPlacesModule(ObjectiveModule):
     """Parts of the score: the names of the pretext's answers."""
 
-    def __init__(self, config: FindPlaces, architecture: Encoder, backbone: nn.Module):
+    def __init__(self, config: FindPlaces, architecture: Architecture, backbone: Backbone):
         super().__init__()
         self.backbone = backbone
         size = architecture.hidden_size
@@ -72,6 +72,23 @@ class FindPlacesModule(ObjectiveModule):
             architecture.initialization.apply(heads, architecture.num_hidden_layers)
         self.loss_weights = dict.fromkeys([*self.places, *self.pointers], 1.0)
 
+    def meanings(self) -> Mapping[str, Meaning]:
+        found = {}
+        for name in self.loss_weights:
+            asks = name.replace("_", " ")
+            is_place = name in self.places
+            loss = (
+                Meaning.of_choice(asks, 2, "piece")
+                if is_place
+                else Meaning(f"{asks}, loss", "nats per pointer")
+            )
+            found[name] = loss
+            found[f"{name}_accuracy"] = Meaning.share_right(asks, beside=f"{name}_baseline")
+            found[f"{name}_baseline"] = Meaning(
+                f"{asks}, {'always no' if is_place else 'a blind choice'}", SHARE
+            )
+        return found
+
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
         logits = self.answers(arrays)
         places = {name: summed_binary(logits[name], arrays[f"{name}_labels"]) for name in self.places}
@@ -80,7 +97,7 @@ class FindPlacesModule(ObjectiveModule):
 
     def answers(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Question -> logits [N] of "yes" at the asked pieces, or [N, T] over the places of the row."""
-        hidden = self.backbone(arrays["input_ids"], **stack_inputs(arrays))
+        hidden = self.backbone(arrays["input_ids"], **Inputs.of(arrays).beside_ids())
         flat = hidden.flatten(0, 1)
         found = {name: head(flat[arrays[f"{name}_at"]]) for name, head in self.places.items()}
         for name, head in self.pointers.items():

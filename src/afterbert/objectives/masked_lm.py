@@ -20,15 +20,15 @@ from torch import Tensor, nn
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.models import Architecture
-from afterbert.models.encoder import Encoder
+from afterbert.models import Architecture, Backbone
 from afterbert.nn.embeddings import table_of
 from afterbert.nn.heads import Pooler
 from afterbert.objectives import Batch, ObjectiveModule
 from afterbert.objectives.heads.boundary import Boundary, BoundaryHead
 from afterbert.objectives.parts.arrays import asked_arrays, input_arrays, width_of
 from afterbert.objectives.parts.bias_start import BiasStart, start_bias
-from afterbert.objectives.parts.language_model import LanguageModel
+from afterbert.objectives.parts.language_model import LanguageModelModule
+from afterbert.objectives.parts.meaning import Meaning
 from afterbert.objectives.parts.posing import PretextObjective
 from afterbert.objectives.parts.questions import check_answers, names_of
 from afterbert.objectives.parts.scores import right, summed_cross_entropy
@@ -69,20 +69,19 @@ class MaskedLM(PretextObjective):
         return Batch(arrays, counts, posed.shown.num_pieces, posed.shown.keys)
 
     def build_on(
-        self, backbone: nn.Module, architecture: Architecture, vocabulary: Vocabulary
+        self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary
     ) -> MaskedLMModule:
-        assert isinstance(architecture, Encoder)
         return MaskedLMModule(self, architecture, backbone)
 
     def check(self, architecture: Architecture) -> None:
-        if not isinstance(architecture, Encoder):
+        if not architecture.is_encoder:
             raise UserError(
                 "a masked_lm objective needs a model that reads both ways; set model.type to encoder, or choose "
                 "another objective"
             )
-        if self.segments == "by_sight" and architecture.embeddings.type_vocab_size < 6:
+        if self.segments == "by_sight" and architecture.type_vocab_size < 6:
             raise UserError(
-                f"segments by_sight are numbered up to 5, but the model has {architecture.embeddings.type_vocab_size}; "
+                f"segments by_sight are numbered up to 5, but the model has {architecture.type_vocab_size}; "
                 "set model.embeddings.type_vocab_size to 6"
             )
 
@@ -91,10 +90,14 @@ class MaskedLM(PretextObjective):
         start_bias(module.lm_head, split, self.decoder_bias_start)
 
 
-class MaskedLMModule(LanguageModel):
+class MaskedLMModule(LanguageModelModule):
     """Parts of the score: `masked`, `boundary`, and the pair question's name."""
 
-    def __init__(self, config: MaskedLM, architecture: Encoder, backbone: nn.Module):
+    part = "masked"
+    asks = "hidden pieces"
+    fills_masks = True
+
+    def __init__(self, config: MaskedLM, architecture: Architecture, backbone: Backbone):
         super().__init__(architecture, backbone)
         self.question = config.pretext.pairing.question if names_of(config.pretext, RowLabels) else None
         self.loss_weights = {"masked": 1.0}
@@ -108,6 +111,17 @@ class MaskedLMModule(LanguageModel):
         for name, part in self.named_children():
             if name not in ("backbone", "lm_head"):  # these have drawn their own weights
                 architecture.initialization.apply(part, architecture.num_hidden_layers)
+
+    def meanings(self) -> Mapping[str, Meaning]:
+        found = dict(super().meanings())
+        if self.question:
+            asks = f"pair question {self.question.replace('_', ' ')}"
+            found[self.question] = Meaning.of_choice(asks, 2, "row")
+            found[f"{self.question}_accuracy"] = Meaning.share_right(asks, uniform=0.5)
+        if "boundary" in self.loss_weights:
+            size = len(self.backbone.embeddings.table.weight)
+            found["boundary"] = Meaning.of_pieces("hidden pieces from the ends of their span", size)
+        return found
 
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
         states, targets = self._states(arrays), arrays["target_ids"]

@@ -10,8 +10,8 @@ rows fall into batches.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal, cast
 
 import numpy as np
 import torch
@@ -22,8 +22,9 @@ from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.models import Architecture
-from afterbert.objectives import Batch, Objective, ObjectiveModule
+from afterbert.models import Architecture, Backbone, LanguageModel
+from afterbert.objectives import Batch, Objective, ObjectiveModule, PretextTask
+from afterbert.objectives.parts.meaning import Meaning
 from afterbert.objectives.parts.posing import check_stages, with_ponder_cost
 from afterbert.pretext.pairings import Plan
 from afterbert.text.token_store.store import Split
@@ -80,6 +81,13 @@ class Mixture(Objective):
                 return member.name
             view -= member.views
         return self.members[-1].name
+
+    def pretexts(self) -> Mapping[str, PretextTask]:
+        return {
+            ".".join(filter(None, (member.name, name))): task
+            for member in self.members
+            for name, task in member.objective.pretexts().items()
+        }
 
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> MixedPlan:
         turn = self.at(noise.view) if self.how == "in_turn" else None
@@ -143,6 +151,10 @@ class Mixture(Objective):
         for member in self.members:
             member.objective.check_feed(architecture, order=order, views=views)
 
+    def check_shards(self) -> None:
+        for member in self.members:
+            member.objective.check_shards()
+
     def begin(self, module: ObjectiveModule, split: Split) -> None:
         assert isinstance(module, MixtureModule)
         for member in self.members:
@@ -169,14 +181,16 @@ class MixedPlan(Plan):
 class MixtureModule(ObjectiveModule):
     """Parts of the score: `name.part` of each member that the batch asks."""
 
-    def __init__(self, config: Mixture, backbone: nn.Module, members: dict[str, ObjectiveModule]):
+    def __init__(self, config: Mixture, backbone: Backbone, members: dict[str, ObjectiveModule]):
         super().__init__()
         self.backbone = backbone
-        heads = {name: member.lm_head for name, member in members.items() if hasattr(member, "lm_head")}
+        heads = [
+            member.saved_heads["lm_head"] for member in members.values() if "lm_head" in member.saved_heads
+        ]
         if heads:
-            self.lm_head = next(iter(heads.values()))
-            for name in heads:
-                members[name].lm_head = self.lm_head
+            self.lm_head = heads[0]
+            for member in members.values():
+                member.use_lm_head(heads[0])
         self.members = nn.ModuleDict(members)
         self.loss_weights = {
             f"{name}.{part}": weight * config.shares[name]
@@ -193,10 +207,34 @@ class MixtureModule(ObjectiveModule):
 
     def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
         """The predictions of all members that the batch asks, as one line [N]."""
-        members: list[tuple[Any, dict[str, Tensor]]] = [
-            (member, own) for _, member, own in self._asked(arrays)
-        ]
-        return torch.cat([member.predict(own).flatten() for member, own in members])
+        return torch.cat([member.predict(own).flatten() for _, member, own in self._asked(arrays)])
+
+    @property
+    def language_model(self) -> LanguageModel | None:
+        """The one that fills masks, where a member has taught it to."""
+        found = [cast(ObjectiveModule, member).language_model for member in self.members.values()]
+        models = [model for model in found if model is not None]
+        return max(models, key=lambda model: model.fills_masks, default=None)
+
+    def meanings(self) -> Mapping[str, Meaning]:
+        return {
+            f"{name}.{key}": replace(
+                one, title=f"{name}: {one.title}", beside=one.beside and f"{name}.{one.beside}"
+            )
+            for name, member in self.members.items()
+            for key, one in cast(ObjectiveModule, member).meanings().items()
+        }
+
+    def beside(self) -> Mapping[str, LanguageModel]:
+        return {
+            name: model
+            for member in self.members.values()
+            for name, model in cast(ObjectiveModule, member).beside().items()
+        }
+
+    def start_from(self, weights: Mapping[str, Mapping[str, Tensor]]) -> tuple[str, ...]:
+        notes = [cast(ObjectiveModule, member).start_from(weights) for member in self.members.values()]
+        return tuple(dict.fromkeys(note for each in notes for note in each))
 
     def before_passes(self, counts: Mapping[str, int]) -> None:
         for name, member in self.members.items():

@@ -12,19 +12,20 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.plugins import name_of
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.models import Architecture
-from afterbert.models.permutation import Permutation
+from afterbert.models import Architecture, Backbone
+from afterbert.nn.inputs import Inputs
 from afterbert.nn.places import at_places
 from afterbert.objectives import Batch, ObjectiveModule
-from afterbert.objectives.parts.arrays import input_arrays, stack_inputs, width_of
+from afterbert.objectives.parts.arrays import input_arrays, width_of
 from afterbert.objectives.parts.backwards import BothWays, turned
 from afterbert.objectives.parts.bias_start import BiasStart, start_bias
+from afterbert.objectives.parts.language_model import LanguageModelModule
 from afterbert.objectives.parts.posing import PretextObjective
 from afterbert.objectives.parts.questions import check_answers
 from afterbert.objectives.parts.scores import right
@@ -79,13 +80,12 @@ class PermutationLM(PretextObjective):
         return Batch(arrays, {"permuted": len(row)}, posed.shown.num_pieces, posed.shown.keys)
 
     def build_on(
-        self, backbone: nn.Module, architecture: Architecture, vocabulary: Vocabulary
+        self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary
     ) -> PermutationLMModule:
-        assert isinstance(architecture, Permutation)
         return PermutationLMModule(architecture, backbone)
 
     def check(self, architecture: Architecture) -> None:
-        if not isinstance(architecture, Permutation):
+        if architecture.reads != "by_order":
             raise UserError(
                 f"permutation_lm needs a model of two streams, not {name_of(architecture)}; set model.type to "
                 "permutation"
@@ -93,8 +93,7 @@ class PermutationLM(PretextObjective):
 
     def check_feed(self, architecture: Architecture, *, order: str, views: int | None) -> None:
         super().check_feed(architecture, order=order, views=views)
-        assert isinstance(architecture, Permutation)
-        if architecture.mem_len and order != "contiguous":
+        if architecture.num_remembered and order != "contiguous":
             raise UserError(_NEEDS_ORDER)
 
     def begin(self, module: ObjectiveModule, split: Split) -> None:
@@ -102,19 +101,23 @@ class PermutationLM(PretextObjective):
         start_bias(module.lm_head, split, self.decoder_bias_start)
 
 
-class PermutationLMModule(ObjectiveModule):
+class PermutationLMModule(LanguageModelModule):
     """The only part of the score: `permuted`. What each row slot remembers goes from step to step through
     `carried_state`; held-out rows are read without memory.
     """
 
+    part = "permuted"
+    asks = "pieces in a drawn order"
     slot_axis = 1
 
-    def __init__(self, architecture: Permutation, backbone: nn.Module):
-        super().__init__()
-        self.backbone = backbone
-        self.lm_head = architecture.build_lm_head(backbone)
+    def __init__(self, architecture: Architecture, backbone: Backbone):
+        super().__init__(architecture, backbone)
         self.loss_weights = {"permuted": 1.0}
-        self.memory_shape = (architecture.num_hidden_layers, architecture.mem_len, architecture.hidden_size)
+        self.memory_shape = (
+            architecture.num_hidden_layers,
+            architecture.num_remembered,
+            architecture.hidden_size,
+        )
         self._memory: Tensor | None = None  # [L, slots, M, D]
 
     def carried_state(self) -> Mapping[str, Tensor]:
@@ -123,32 +126,27 @@ class PermutationLMModule(ObjectiveModule):
     def load_carried_state(self, state: Mapping[str, Tensor]) -> None:
         self._memory = state.get("memory")
 
-    def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """Logits [N, V] at the asked places; in training the rows' memories move on."""
-        return self.lm_head(self._queries(arrays))
-
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {"permuted": self.lm_head.score(self._queries(arrays), arrays["target_ids"])}
+        return {"permuted": self.score(arrays)}
 
     def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
         return {"permuted_accuracy": right(self.predict(arrays), arrays["target_ids"])}
 
-    def _queries(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """States [N, D] of the query stream at the asked places; in training the rows' memories move on."""
+    def states(self, arrays: Mapping[str, Tensor], places: Tensor) -> Tensor:
+        """States [N, D] of the query stream at these places of it; in training the rows' memories move on."""
         slots = self._slots(arrays)
         memory = None if slots is None else self._recalled(slots, arrays["input_ids"].device)
         _, query, kept = self.backbone(
             arrays["input_ids"],
-            position_ids=arrays.get("position_ids"),
             query_positions=arrays["query_positions"],
             memory=memory,
-            **stack_inputs(arrays),
+            **Inputs.of(arrays).beside_ids(),
         )
         if slots is not None:
             assert self._memory is not None
             # never in place: whoever keeps a former state must find it unchanged
             self._memory = self._memory.to(kept.dtype).index_copy(1, slots, kept)
-        return at_places(query, arrays["chosen"])
+        return at_places(query, places)
 
     def _slots(self, arrays: Mapping[str, Tensor]) -> Tensor | None:
         """[B], where there is a memory to use."""

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from afterbert.base.errors import UserError
 from afterbert.base.plugins import name_of
 from afterbert.models import Architecture
-from afterbert.models.decoder import Decoder
-from afterbert.models.encoder import Encoder
 from afterbert.objectives.parts.next_piece import NextPieceObjective
 from afterbert.objectives.parts.questions import check_answers
 from afterbert.pretext.posed import AskedInPlace
@@ -31,7 +29,7 @@ class PrefixLM(NextPieceObjective):
             )
 
     def check(self, architecture: Architecture) -> None:
-        if not isinstance(architecture, (Decoder, Encoder)):
+        if not architecture.obeys_visibility:
             raise UserError(
                 f"prefix_lm needs one stack that reads and writes, not {name_of(architecture)}; set model.type "
                 "to decoder"

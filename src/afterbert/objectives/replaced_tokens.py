@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import numpy as np
 import torch
@@ -21,9 +21,10 @@ from torch import Tensor, nn
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.models import Architecture
+from afterbert.models import Architecture, Backbone, LanguageModel
 from afterbert.models.encoder import Encoder
-from afterbert.nn.embeddings import table_of
+from afterbert.nn.embeddings import EmbeddingsModule, table_of
+from afterbert.nn.inputs import Inputs
 from afterbert.objectives import Batch, ObjectiveModule
 from afterbert.objectives.heads.detection import (
     Detector,
@@ -32,8 +33,9 @@ from afterbert.objectives.heads.detection import (
     WhichPiece,
     WhichPieceOrThis,
 )
-from afterbert.objectives.parts.arrays import asked_arrays, input_arrays, stack_inputs, width_of
+from afterbert.objectives.parts.arrays import asked_arrays, input_arrays, width_of
 from afterbert.objectives.parts.bias_start import BiasStart, start_bias
+from afterbert.objectives.parts.meaning import Meaning
 from afterbert.objectives.parts.posing import PretextObjective, check_stages
 from afterbert.objectives.parts.questions import check_answers
 from afterbert.objectives.parts.sampling import sampled, sampling_noise
@@ -118,18 +120,17 @@ class ReplacedTokens(PretextObjective):
         return Batch(arrays | asked, counts, posed.shown.num_pieces, posed.shown.keys)
 
     def build_on(
-        self, backbone: nn.Module, architecture: Architecture, vocabulary: Vocabulary
+        self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary
     ) -> ReplacedTokensModule:
-        assert isinstance(architecture, Encoder)
-        return ReplacedTokensModule(self, architecture, backbone, vocabulary)
+        return ReplacedTokensModule(self, cast(Encoder, architecture), backbone, vocabulary)
 
     def check(self, architecture: Architecture) -> None:
-        if not isinstance(architecture, Encoder):
+        if not architecture.is_encoder:
             raise UserError(
                 "replaced_tokens needs a model that reads both ways; set model.type to encoder, or choose "
                 "another objective"
             )
-        if self.generator.shares == "all" and self.generator.of(architecture) != architecture:
+        if self.generator.shares == "all" and self.generator.of(cast(Encoder, architecture)) != architecture:
             raise UserError(
                 "a generator that shares all weights has the model's own shape; set generator.size to 1 and "
                 "leave num_hidden_layers out, or share embeddings only"
@@ -139,6 +140,13 @@ class ReplacedTokens(PretextObjective):
         super().check_feed(architecture, order=order, views=views)
         if self.two_stage is not None:
             check_stages("two_stage", views)
+
+    def check_shards(self) -> None:
+        if self.two_stage is not None:
+            raise UserError(
+                "two_stage trains one part of the model first, so processes would wait for layers that others do not "
+                "use; set training.parallel to ddp"
+            )
 
     def begin(self, module: ObjectiveModule, split: Split) -> None:
         assert isinstance(module, ReplacedTokensModule)
@@ -152,12 +160,12 @@ class ReplacedTokensModule(ObjectiveModule):
     is_handed_over: Tensor
 
     def __init__(
-        self, config: ReplacedTokens, architecture: Encoder, backbone: nn.Module, vocabulary: Vocabulary
+        self, config: ReplacedTokens, architecture: Encoder, backbone: Backbone, vocabulary: Vocabulary
     ):
         super().__init__()
         self.backbone = backbone
-        guesser = config.generator.of(architecture)
-        self.generator = backbone if config.generator.shares == "all" else guesser.build(vocabulary)
+        self.guesser = guesser = config.generator.of(architecture)
+        self.generator: Backbone = backbone if config.generator.shares == "all" else guesser.build(vocabulary)
         table = table_of(self.generator if config.generator.shares == "none" else backbone)
         if config.generator.shares == "embeddings":
             self.generator.embeddings = _borrowed(guesser, backbone)
@@ -165,6 +173,7 @@ class ReplacedTokensModule(ObjectiveModule):
         guesser.initialization.apply(self.generator_head, guesser.num_hidden_layers)
         self.detector = _build_detector(config.asks, architecture, backbone)
         self.loss_weights = {"generator": 1.0, self.detector.part: config.loss_weight}
+        self.guesser_shares = config.generator.shares
         self.temperature, self.is_two_stage = config.generator.temperature, config.two_stage is not None
         barred = torch.ones(len(table_of(backbone).weight), dtype=torch.bool)
         barred[: vocabulary.size] = torch.from_numpy(vocabulary.is_special)
@@ -175,6 +184,50 @@ class ReplacedTokensModule(ObjectiveModule):
     @property
     def saved_heads(self) -> dict[str, nn.Module]:
         return dict(self.detector.named_children())
+
+    @property
+    def language_model(self) -> LanguageModel:
+        """The generator: it alone has learned what a mask stands for."""
+        return LanguageModel(
+            self.guesser, self.generator, self.generator_head, fills_masks=True, said="the generator"
+        )
+
+    def beside(self) -> Mapping[str, LanguageModel]:
+        """The generator by itself, with a table of pieces of its own."""
+        table = self.generator.embeddings.table
+        with torch.random.fork_rng(devices=[]):
+            alone = self.guesser.build(Vocabulary(size=len(table.weight))).to(table.weight.device)
+            lm_head = self.guesser.build_lm_head(alone).to(table.weight.device)
+        alone.load_state_dict({**self.generator.state_dict(), "embeddings.token.weight": table.weight})
+        lm_head.load_state_dict(self.generator_head.state_dict())
+        found = replace(self.language_model, backbone=alone.eval(), lm_head=lm_head.eval())
+        return {"generator": found}
+
+    def start_from(self, weights: Mapping[str, Mapping[str, Tensor]]) -> tuple[str, ...]:
+        notes: tuple[str, ...] = ()
+        if "generator.backbone" in weights:
+            # first, for what both share is the discriminator's
+            own = self.generator.state_dict().keys()
+            theirs = weights["generator.backbone"]
+            self.generator.load_state_dict({name: theirs[name] for name in own if name in theirs})
+            self.generator_head.load_state_dict(weights["generator.lm_head"])
+        else:
+            shared = (
+                ", with the table of pieces that it shares" if self.guesser_shares == "embeddings" else ""
+            )
+            notes = (
+                f"the generator is not among the weights to start from, so it starts fresh{shared}; until it has "
+                "learned, it replaces pieces by chance",
+            )
+        return (*notes, *super().start_from(weights))
+
+    def meanings(self) -> Mapping[str, Meaning]:
+        size, asks = len(self.generator.embeddings.table.weight), "hidden pieces, by the generator"
+        return {
+            "generator": Meaning.of_pieces(asks, size),
+            "generator_accuracy": Meaning.share_right(asks),
+            **self.detector.meanings(size),
+        }
 
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
         scores = {}
@@ -216,12 +269,14 @@ class ReplacedTokensModule(ObjectiveModule):
 
     def _guesses(self, arrays: Mapping[str, Tensor]) -> Tensor:
         wanted = arrays["chosen"]
-        return self.generator_head(self.generator(arrays["input_ids"], **stack_inputs(arrays), wanted=wanted))
+        return self.generator_head(
+            self.generator(arrays["input_ids"], **Inputs.of(arrays).beside_ids(), wanted=wanted)
+        )
 
     def _detected(self, arrays: Mapping[str, Tensor], guesses: Tensor) -> tuple[Tensor, GeneratedRows]:
         original, shown = self.corrupted(arrays, guesses)
         places = arrays["detected_at"]
-        hidden = self.backbone(shown, **stack_inputs(arrays), wanted=places)
+        hidden = self.backbone(shown, **Inputs.of(arrays).beside_ids(), wanted=places)
         corrupted = GeneratedRows(original.flatten()[places], shown.flatten()[places])
         return self.detector(hidden, corrupted), corrupted
 
@@ -233,7 +288,7 @@ class ReplacedTokensModule(ObjectiveModule):
             self.is_handed_over.fill_(True)
 
 
-def _borrowed(guesser: Encoder, backbone: nn.Module) -> nn.Module:
+def _borrowed(guesser: Encoder, backbone: Backbone) -> EmbeddingsModule:
     """The backbone's own embeddings, each weight with its one owner, and a layer to the generator's width."""
     theirs = backbone.embeddings
     embeddings = guesser.embeddings.build_over(table_of(backbone), guesser.sizes, guesser.norm)
@@ -251,7 +306,7 @@ def _detector_of(asks: Asks) -> type[Detector]:
     return kinds.get(asks, IsReplaced)
 
 
-def _build_detector(asks: Asks, architecture: Encoder, backbone: nn.Module) -> Detector:
+def _build_detector(asks: Asks, architecture: Encoder, backbone: Backbone) -> Detector:
     kind, hidden_size = _detector_of(asks), architecture.hidden_size
     if kind is IsReplaced:
         detector: Detector = IsReplaced(hidden_size)

@@ -10,18 +10,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
-from afterbert.models import Architecture
-from afterbert.models._single_stack import SingleStackModule
-from afterbert.models.decoder import Decoder
-from afterbert.models.encoder_decoder import EncoderDecoderModule
-from afterbert.models.permutation import PermutationModule
+from afterbert.models import Architecture, Backbone
+from afterbert.nn.inputs import Inputs
 from afterbert.nn.visibility import PaddedVisibility
 from afterbert.text.pieces.tokenizer import Tokenizer
 
@@ -31,7 +28,7 @@ class FrozenModel:
     """A backbone in evaluation mode, to be looked at."""
 
     architecture: Architecture
-    backbone: nn.Module
+    backbone: Backbone
     tokenizer: Tokenizer
 
     @property
@@ -42,20 +39,8 @@ class FrozenModel:
     def states(self, ids: Tensor, lengths: Tensor, layer: int | None) -> Tensor:
         """Hidden states [B, T, D] of ids [B, T]; of an encoder-decoder those of the encoder. layer: None for the
         last, the final norm included."""
-        backbone, rule = self.backbone, PaddedVisibility(lengths=lengths)
-        if isinstance(backbone, EncoderDecoderModule):
-            if layer is not None:
-                places = torch.arange(ids.shape[1], device=ids.device)[None]
-                hidden = cast(nn.Module, backbone.embeddings)(ids, position_ids=places)
-                states = [hidden, *backbone.stack.layer_states(hidden, rule, places)]
-                return states[layer]
-            return backbone.encode(ids, visibility=rule)
-        if isinstance(backbone, PermutationModule):
-            return backbone(ids, visibility=rule).content
-        seen = None if isinstance(self.architecture, Decoder) else rule
-        if layer is None:
-            return backbone(ids, visibility=seen)
-        return list(cast(SingleStackModule, backbone).layer_states(ids, visibility=seen))[layer]
+        inputs = Inputs(ids, visibility=PaddedVisibility(lengths=lengths))
+        return self.backbone.read(inputs) if layer is None else self.backbone.layers(inputs).hidden[layer]
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ from torch import Tensor
 
 from afterbert.base.errors import UserError
 from afterbert.base.plugins import name_of
-from afterbert.interop.loaded import LanguageModel, LoadedModel
-from afterbert.models.encoder import Encoder
-from afterbert.nn.embeddings import Embeddings
+from afterbert.interop.loaded import LoadedModel
+from afterbert.models import LanguageModel
 from afterbert.text.pieces.tokenizer import Tokenizer
 
 
@@ -26,7 +25,7 @@ class MaskedModel:
     @staticmethod
     def of(loaded: LoadedModel, *, device: torch.device | str = "cpu") -> MaskedModel:
         """Raises UserError for a model that is not asked for masked pieces, and for one without a mask or a head."""
-        if not isinstance(loaded.architecture, Encoder):
+        if not loaded.architecture.is_encoder:
             kind = name_of(loaded.architecture).replace("_", " ")
             raise UserError(
                 f"{loaded.name} is {kind}, which is not asked for masked pieces; `afterbert generate` lets it write, "
@@ -45,7 +44,7 @@ class MaskedModel:
     @property
     def languages(self) -> tuple[str, ...]:
         """The languages that it has vectors for."""
-        return getattr(self.loaded.architecture, "embeddings", Embeddings()).languages
+        return self.loaded.architecture.languages
 
     def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
         """Logits [N, V] at the chosen places of a batch."""

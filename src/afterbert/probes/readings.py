@@ -18,13 +18,8 @@ from typing import Literal
 
 import numpy as np
 
-from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture
-from afterbert.models.decoder import Decoder
-from afterbert.models.encoder import Encoder
-from afterbert.models.encoder_decoder import EncoderDecoder
-from afterbert.models.permutation import Permutation
 from afterbert.text.pieces.tokenizer import Tokenizer
 
 Reading = Literal[
@@ -96,17 +91,15 @@ class Question:
 
 
 def reading_of(architecture: Architecture) -> Reading:
-    """The usual one for a kind of model. Raises UserError where there is none."""
-    kinds: tuple[tuple[type, Reading], ...] = (
-        (Decoder, "left_to_right"),
-        (EncoderDecoder, "written_by_word"),
-        (Permutation, "within_word_by_order"),
-        (Encoder, "within_word"),
-    )
-    for kind, reading in kinds:
-        if isinstance(architecture, kind):
-            return reading
-    raise UserError("this kind of model cannot be asked how likely a sentence is")
+    """The usual one for a kind of model."""
+    if architecture.writes == "apart":
+        return "written_by_word"
+    usual: dict[str, Reading] = {
+        "left_to_right": "left_to_right",
+        "by_order": "within_word_by_order",
+        "both_ways": "within_word",
+    }
+    return usual[architecture.reads]
 
 
 def question(text: TextPieces, reading: Reading, frame: Frame, vocabulary: Vocabulary) -> Question:

@@ -16,6 +16,7 @@ _PURPOSES = {
     "status.json": "where the run stands",
     "course.json": "how long the run is",
     "data.json": "the text, counted",
+    "figures.json": "what the figures are called, their units, what a uniform guess reaches",
     "closing.json": "the labelled data asked at the end",
     "evaluation.json": "held-out measures and baselines",
     "statistics.json": "what the masking really did",

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
@@ -26,8 +25,7 @@ from afterbert.downstream.tasks.pair_classification import PairClassification
 from afterbert.downstream.tasks.regression import Regression
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification
 from afterbert.downstream.tasks.tagging import Tagging
-from afterbert.interop.loaded import LanguageModel
-from afterbert.models import Architecture
+from afterbert.models import Architecture, Backbone, LanguageModel
 from afterbert.probes.broken_sentences import BrokenSentences
 from afterbert.probes.figure import Figure
 from afterbert.probes.frozen_features import FrozenFeatures, FrozenModel
@@ -71,47 +69,46 @@ class Closing:
 
 def closing_figures_without_training(
     architecture: Architecture,
-    backbone: nn.Module,
-    lm_head: nn.Module | None,
+    backbone: Backbone,
+    language_model: LanguageModel | None,
     store: Store,
     closing: Closing = Closing(),
     *,
     device: torch.device | str = "cpu",
 ) -> list[Figure]:
-    """lm_head: None for a model that was not trained to name pieces, of which no pairs are asked."""
+    """language_model: what was trained to name pieces, None for nothing, of which no pairs are asked; the probes look
+    at the backbone."""
     pairs, probes = closing.read()
     figures: list[Figure] = []
-    if lm_head is not None:
-        figures += broken_figures(architecture, backbone, lm_head, store, device=device)
+    if language_model is not None:
+        asked = broken_figures(language_model, store, device=device)
         for data in pairs:
-            figures += pair_figures(architecture, backbone, lm_head, store.tokenizer, data, device=device)
+            asked += pair_figures(language_model, store.tokenizer, data, device=device)
+        by = f" (by {language_model.said})" if language_model.said else ""
+        figures += [replace(figure, name=figure.name + by) for figure in asked]
     for data in probes:
         figures += probe_figures(architecture, backbone, store.tokenizer, data, device=device)
     return figures
 
 
 def broken_figures(
-    architecture: Architecture,
-    backbone: nn.Module,
-    lm_head: nn.Module,
-    store: Store,
-    *,
-    device: torch.device | str = "cpu",
+    language_model: LanguageModel, store: Store, *, device: torch.device | str = "cpu"
 ) -> list[Figure]:
     """Held-out sentences against themselves with something broken; none where nothing is held out, or where the store
-    does not know sentences and words, or the vocabulary has no mark for what is hidden."""
-    split, vocabulary = store.split("held_out"), store.vocabulary
+    does not know sentences and words, the vocabulary has no mark for what is hidden, or the model reads both ways and
+    never learned what a mask hides."""
+    split, vocabulary, architecture = store.split("held_out"), store.vocabulary, language_model.architecture
     reading = reading_of(architecture)
     lacks_mark = vocabulary.mask is None and not vocabulary.sentinels and reading != "left_to_right"
     knows = {"sentence_start", "word_start"} <= set(split.plane_names)
-    speaks = getattr(getattr(architecture, "embeddings", None), "languages", ())
-    if split.num_pieces == 0 or not knows or lacks_mark or speaks:
+    is_blind = architecture.is_encoder and not language_model.fills_masks
+    if split.num_pieces == 0 or not knows or lacks_mark or is_blind or architecture.languages:
         return []
     texts = piece_texts(store.tokenizer)
     is_word = np.array([text.strip().isalpha() for text in texts], dtype=bool)
     is_word[list(vocabulary.special_ids)] = False
     return BrokenSentences()(
-        LanguageModel(architecture, backbone, lm_head).predict,
+        language_model.predict,
         MinimalPairsProbe(reading=reading),
         split,
         store.split("train"),
@@ -123,16 +120,14 @@ def broken_figures(
 
 
 def pair_figures(
-    architecture: Architecture,
-    backbone: nn.Module,
-    lm_head: nn.Module,
+    language_model: LanguageModel,
     tokenizer: Tokenizer,
     data: TaskData,
     *,
     device: torch.device | str = "cpu",
 ) -> list[Figure]:
     """One figure for each file of pairs, of those that are not too long for the model."""
-    figures = []
+    architecture, figures = language_model.architecture, []
     for split in data.splits:
         rows = data.usable(split)
         pairs = [(row.texts[0], row.texts[1]) for row in rows]
@@ -141,7 +136,7 @@ def pair_figures(
         if not pairs:
             continue
         found = MinimalPairsProbe(reading=reading_of(architecture))(
-            LanguageModel(architecture, backbone, lm_head).predict,
+            language_model.predict,
             tokenizer,
             pairs,
             device=device,
@@ -164,7 +159,7 @@ def check_probe(data: TaskData) -> None:
 
 def probe_figures(
     architecture: Architecture,
-    backbone: nn.Module,
+    backbone: Backbone,
     tokenizer: Tokenizer,
     data: TaskData,
     probe: FrozenFeatures = FrozenFeatures(),  # noqa: B008 - it is frozen
@@ -182,7 +177,7 @@ def probe_figures(
     metric = data.task.metrics[0]
     truths = [row.label for row in dev]
 
-    def value(model: nn.Module) -> float:
+    def value(model: Backbone) -> float:
         frozen = FrozenModel(architecture, model, tokenizer)
         return float(metric(_answers(frozen, probe, data.task, train, dev), truths))
 
@@ -220,7 +215,7 @@ def _answers(
     return probe.classify(learned_rows, labels, asked_rows)
 
 
-def _random(architecture: Architecture, vocabulary: Vocabulary, device: torch.device | str) -> nn.Module:
+def _random(architecture: Architecture, vocabulary: Vocabulary, device: torch.device | str) -> Backbone:
     """The same architecture, as it is before training. Leaves torch's generator untouched."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -11,6 +11,7 @@ from afterbert.interop.families import Family
 from afterbert.interop.folder import export_folder
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.own import any_family
+from afterbert.models import Backbone
 from afterbert.workflows.loading import load_model_or_checkpoint
 
 
@@ -19,7 +20,7 @@ class Export:
     """A model to be written, its parts in evaluation mode. trained: its trained heads by name."""
 
     loaded: LoadedModel
-    backbone: nn.Module
+    backbone: Backbone
     trained: dict[str, nn.Module]
 
     @staticmethod

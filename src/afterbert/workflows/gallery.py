@@ -13,8 +13,7 @@ import numpy as np
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
-from afterbert.objectives import Objective
-from afterbert.objectives.mixture import Mixture
+from afterbert.objectives import PretextTask
 from afterbert.pretext.pairings import Plan
 from afterbert.pretext.posed import Posed
 from afterbert.pretext.selections.staged import Staged
@@ -65,18 +64,17 @@ def store_of_text(text: str, tokenizer: Path, planes: Sequence[Plane] = ()) -> I
 def exhibits_of(resolved: Resolved, store: Store, *, seed: int = 0) -> list[Exhibit]:
     """The recipe's tasks on the store's first row. Raises UserError where the store cannot pose them."""
     texts, found = piece_texts(store.tokenizer), []
-    for name, task, pretext in _tasks(resolved.recipe.objective):
+    for name, task in resolved.recipe.objective.pretexts().items():
         noise = Noise(seed)
         length, vocabulary = resolved.recipe.length, store.vocabulary
         plan = task.plan(store.split("train"), length=length, vocabulary=vocabulary, noise=noise)
         if not len(plan):
             raise UserError(f"the text is too short for the task of {resolved.name}; give a longer one")
 
-        def pose(noise: Noise, plan: Plan = plan, pretext: Pretext = pretext) -> Posed:
-            number = np.zeros(1, dtype=np.int64)
-            return pretext.pose(plan.rows(number), noise, store.vocabulary, plan.labels(number))
+        def pose(noise: Noise, plan: Plan = plan, task: PretextTask = task) -> Posed:
+            return task.posed(plan, np.zeros(1, dtype=np.int64), noise, store.vocabulary)
 
-        for variant, seen in _variants(pretext, pose, noise).items():
+        for variant, seen in _variants(task.pretext, pose, noise).items():
             shown = Exhibit(resolved.name, resolved.recipe.title, ", ".join(filter(None, (name, variant))))
             try:
                 found.append(replace(shown, picture=pictures_of(pose(seen), texts)[0]))
@@ -128,18 +126,6 @@ def _plain(exhibit: Exhibit) -> dict[str, Any]:
         "reason": exhibit.reason,
     }
     return found | (exhibit.picture.plain() if exhibit.picture is not None else {})
-
-
-def _tasks(objective: Objective) -> list[tuple[str, Objective, Pretext]]:
-    """The tasks an objective poses, each with its name; one without a name where it poses a single one."""
-    if isinstance(objective, Mixture):
-        return [
-            (member.name, task, pretext)
-            for member in objective.members
-            for _, task, pretext in _tasks(member.objective)
-        ]
-    pretext = getattr(objective, "pretext", None)
-    return [("", objective, pretext)] if isinstance(pretext, Pretext) else []
 
 
 def _variants(pretext: Pretext, pose: Callable[[Noise], Posed], noise: Noise) -> dict[str, Noise]:

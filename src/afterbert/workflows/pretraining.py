@@ -23,17 +23,13 @@ from afterbert.interop.folder import export_folder
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.own import Own
 from afterbert.interop.written_out import heads_left_out
-from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.recurrence import halting_statistics
 from afterbert.objectives import Batch, ObjectiveModule
-from afterbert.objectives.masked_lm import MaskedLMModule
 from afterbert.objectives.parts.blending import blended
-from afterbert.objectives.parts.language_model import LanguageModel
-from afterbert.objectives.permutation_lm import PermutationLMModule
+from afterbert.objectives.parts.meaning import meaning_of_loss
 from afterbert.pretext.pairings import Plan
 from afterbert.pretext.posed import Posed
 from afterbert.pretext.statistics import statistics_of
-from afterbert.pretext.task import Pretext
 from afterbert.probes.count_baselines import CountBaselines
 from afterbert.probes.held_out import held_out_score
 from afterbert.probes.masked_prediction import MaskedPrediction
@@ -80,8 +76,8 @@ def pretrain(
     """Trains, or goes on training, the recipe on the store, in the run folder. Several processes call it alike;
     process 0 writes what it comes to.
 
-    weights: `backbone` and `lm_head` states to start from in place of fresh ones. closing: labelled data for the
-    closing figures, besides the text itself; a run that is gone on with remembers its own. Raises UserError for
+    weights: states to start from in place of fresh ones, see `ObjectiveModule.start_from`. closing: labelled data for
+    the closing figures, besides the text itself; a run that is gone on with remembers its own. Raises UserError for
     whatever the user can mend, before the first step.
     """
     recipe, processes = resolved.recipe, processes or SingleProcess()
@@ -89,20 +85,21 @@ def pretrain(
     closing.read()
     store = told_languages(recipe, store)
     vocabulary, train_split = store.vocabulary, store.split("train")
-    pretext = getattr(recipe.objective, "pretext", None)
-    if isinstance(pretext, Pretext):
-        pretext.check(vocabulary, pretext.row_length(recipe.length))
+    for task in recipe.objective.pretexts().values():
+        task.pretext.check(vocabulary, task.pretext.row_length(recipe.length))
     torch.manual_seed(recipe.training.seed)
     module = recipe.objective.build(recipe.model, vocabulary).to(device)
     recipe.objective.begin(module, train_split)
-    for part, state in (weights or {}).items():
-        getattr(module, part).load_state_dict(state)
+    for note in module.start_from(weights) if weights else ():
+        for observer in observers:
+            observer.on_note(note)
     feed = feed_of(recipe, store, train_split)
-    if processes.size > 1:
-        _check_shards(recipe)
+    if processes.size > 1 and recipe.training.parallel == "fsdp":
+        recipe.objective.check_shards()
     if processes.leads:
         write_atomically(run.recipe, resolved.text())
         write_atomically(run.path / "data.json", json.dumps(store.summary(), indent=1))
+        write_atomically(run.path / "figures.json", json.dumps(named_figures(module), indent=1))
     outcome = train(
         run,
         module,
@@ -126,19 +123,10 @@ def pretrain(
     return PretrainingResult(run, outcome, module, evaluation)
 
 
-def _check_shards(recipe: Recipe) -> None:
-    """Raises UserError for a task that lies in shards badly."""
-    if recipe.training.parallel == "fsdp" and getattr(recipe.objective, "two_stage", None) is not None:
-        raise UserError(
-            "two_stage trains one part of the model first, so processes would wait for layers that others do not "
-            "use; set training.parallel to ddp"
-        )
-
-
 def told_languages(recipe: Recipe, store: Store) -> Store:
     """The store, whose rows tell their languages where the model has vectors for them. Raises UserError when
     it has none for one of them."""
-    languages = getattr(recipe.model, "embeddings", Embeddings()).languages
+    languages = recipe.model.languages
     return store.telling(languages) if languages else store
 
 
@@ -185,11 +173,11 @@ def evaluate_held_out(
         module, recipe.objective, split, store.vocabulary, length=recipe.length, device=device
     )
     figures |= halting_statistics(module.backbone)
-    if isinstance(module, MaskedLMModule):
+    if fills_masks(module, store):
         was_training = module.training
         module.eval()
         measured = MaskedPrediction(length=recipe.length)(
-            module.predict,
+            module.name_pieces,
             split,
             store.vocabulary,
             piece_bytes=Spellings.of(store.tokenizer).sizes,
@@ -198,6 +186,21 @@ def evaluate_held_out(
         module.train(was_training)
         figures["masked_accuracy"] = measured.summary()["measures"]["masked_accuracy"]
     return figures
+
+
+def fills_masks(module: ObjectiveModule, store: Store) -> bool:
+    """Whether the fixed question about masked pieces can be put to what was trained."""
+    found = module.language_model
+    return found is not None and found.fills_masks and store.vocabulary.mask is not None
+
+
+def named_figures(module: ObjectiveModule) -> dict[str, Any]:
+    """What the figures of a run are called, for whoever draws them: `loss`, and each part and measure by its key."""
+    known = module.meanings()
+    return {
+        "loss": asdict(meaning_of_loss(module.loss_weights, known)),
+        "others": {name: asdict(meaning) for name, meaning in known.items()},
+    }
 
 
 def finish(
@@ -217,22 +220,22 @@ def finish(
     samples: dict[str, Any] = {"corrupted": [], "filled": []}
     texts = piece_texts(store.tokenizer)
     split = store.split("held_out") if store.split("held_out").num_pieces else store.split("train")
-    if isinstance(module, MaskedLMModule) and split.name == "held_out":
+    if fills_masks(module, store) and split.name == "held_out":
         evaluation |= closing_figures(module, recipe, store, split, device=device)
-        samples["filled"] = filled_sentences(module.predict, split, store.vocabulary, texts, device=device)
+        samples["filled"] = filled_sentences(
+            module.name_pieces, split, store.vocabulary, texts, device=device
+        )
     figures = closing_figures_without_training(
-        recipe.model,
-        module.backbone,
-        module.lm_head if isinstance(module, (LanguageModel, PermutationLMModule)) else None,
-        store,
-        closing or Closing(),
-        device=device,
+        recipe.model, module.backbone, module.language_model, store, closing or Closing(), device=device
     )
     evaluation["without_training"] = [asdict(figure) for figure in figures]
-    posed = first_batch(recipe, store, split)
-    if posed is not None:
-        samples["corrupted"] = [picture.cut(60).plain() for picture in pictures_of(posed, texts, count=4)]
-        write_atomically(run.path / "statistics.json", json.dumps(statistics_of(posed), indent=1))
+    tasks = first_batches(recipe, store, split)
+    for posed in tasks.values():
+        drawn = pictures_of(posed, texts, count=max(1, 4 // len(tasks)))
+        samples["corrupted"] += [picture.cut(60).plain() for picture in drawn]
+    if tasks:
+        told = {name: statistics_of(posed) for name, posed in tasks.items()}
+        write_atomically(run.path / "statistics.json", json.dumps(told.get("", told), indent=1))
     card = model_card(
         recipe,
         store,
@@ -255,38 +258,36 @@ def every_task(store: Store, split: Split) -> dict[str, Any]:
 
 
 def closing_figures(
-    module: MaskedLMModule,
+    module: ObjectiveModule,
     recipe: Recipe,
     store: Store,
     split: Split,
     *,
     device: torch.device | str = "cpu",
 ) -> dict[str, Any]:
-    """`measures`, `baselines` and `counts` of the fixed question that every masked language model is
-    asked."""
+    """`measures`, `baselines` and `counts` of the fixed question that every masked language model is asked; `asked`:
+    whose head answers, where it is not the saved model's."""
     baselines = CountBaselines.count(store.split("train"), store.vocabulary.size)
     question = MaskedPrediction(length=recipe.length)
     measured = question(
-        module.predict,
+        module.name_pieces,
         split,
         store.vocabulary,
         piece_bytes=Spellings.of(store.tokenizer).sizes,
         baselines=baselines,
         device=device,
     )
-    return measured.summary()
+    found = module.language_model
+    return {**measured.summary(), "asked": found.said if found is not None else ""}
 
 
-def first_batch(recipe: Recipe, store: Store, split: Split, *, rows: int = 64) -> Posed | None:
-    """The recipe's task posed to some held-out rows, for samples and statistics; None for an objective
-    without a pretext."""
-    pretext = getattr(recipe.objective, "pretext", None)
-    if not isinstance(pretext, Pretext):
-        return None
-    noise = Noise(recipe.training.seed).of("samples")
-    plan = recipe.objective.plan(split, length=recipe.length, vocabulary=store.vocabulary, noise=noise)
-    numbers = np.arange(min(rows, len(plan)))
-    return pretext.pose(plan.rows(numbers), noise, store.vocabulary, plan.labels(numbers))
+def first_batches(recipe: Recipe, store: Store, split: Split, *, rows: int = 64) -> dict[str, Posed]:
+    """Each of the recipe's pretext tasks posed to some held-out rows, for samples and statistics."""
+    noise, found = Noise(recipe.training.seed).of("samples"), {}
+    for name, task in recipe.objective.pretexts().items():
+        plan = task.plan(split, length=recipe.length, vocabulary=store.vocabulary, noise=noise)
+        found[name] = task.posed(plan, np.arange(min(rows, len(plan))), noise, store.vocabulary)
+    return found
 
 
 def export_model(

@@ -20,6 +20,7 @@ from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.loading import load_model
 from afterbert.interop.own import any_family
 from afterbert.interop.revocabulary import Agreement, agreement, with_vocabulary
+from afterbert.models import Backbone
 from afterbert.nn.heads import LMHeadModule
 from afterbert.objectives import ObjectiveModule
 from afterbert.recipes.recipe import resolve
@@ -126,9 +127,7 @@ def _change(
     return replaced(tokenizer, recipe.make(texts, corpus_bytes=sum(len(text.encode()) for text in texts)))
 
 
-def _write(
-    out: Path, new: LoadedModel, backbone: nn.Module, lm_head: nn.Module, tokenizer: Tokenizer
-) -> None:
+def _write(out: Path, new: LoadedModel, backbone: Backbone, lm_head: nn.Module, tokenizer: Tokenizer) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         tokenizer.save(Path(scratch))
         export_folder(

@@ -27,7 +27,6 @@ from afterbert.downstream.heads.pooled import Pooled
 from afterbert.downstream.heads.span import Span
 from afterbert.downstream.heads.text import Text
 from afterbert.downstream.heads.token import Token
-from afterbert.downstream.posing.backbone import summary_of
 from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.posing.prepared import Prepared
 from afterbert.downstream.reading.data import TaskData
@@ -155,7 +154,7 @@ class Bench:
     def module(self) -> TaskModule:
         """Fresh heads on the model's backbone."""
         architecture = self.model.architecture
-        summary = self.settings.summary or summary_of(architecture)
+        summary = self.settings.summary or architecture.summary
         heads = {
             data.name: self.heads[data.name].build(
                 data.task, self.model, summary=summary, class_weights=self._class_weights(data)
@@ -177,7 +176,7 @@ class Bench:
             batch_size=self.settings.batch_size,
             mixing=self.settings.mixing,
             pad=self.pad,
-            has_segments=self.model.has_segments,
+            has_segments=self.model.architecture.has_segments,
             epochs=budget.amount if budget.unit == "epochs" else 1.0,
             virtual_sizes=self.settings.virtual_sizes,
         )
@@ -207,7 +206,7 @@ class Bench:
             self.prepared[name][split],
             name=name,
             pad=self.pad,
-            has_segments=self.model.has_segments,
+            has_segments=self.model.architecture.has_segments,
             device=device,
         )
 

@@ -60,7 +60,7 @@ def evaluate(
             prepared,
             name=name,
             pad=loaded.model.tokenizer.vocabulary.pad or 0,
-            has_segments=loaded.model.has_segments,
+            has_segments=loaded.model.architecture.has_segments,
             device=torch.device(device),
         )
         predictions[split] = head.predictions(mine, readable, prepared, found)

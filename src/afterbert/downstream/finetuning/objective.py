@@ -39,7 +39,7 @@ class TaskModule(ObjectiveModule):
         if lm_head is not None:
             for head in writing:
                 head.attach(self.backbone, lm_head)
-        self.lm_head = lm_head
+        self.lm_head: nn.Module | None = lm_head
         # In a plain mapping, so that what they share is not taken for parts of theirs.
         self._texts = {text.name: self._posed(text) for text in texts}
         self.loss_weights = dict.fromkeys([*heads, *self._texts], 1.0) | dict(loss_weights or {})
@@ -56,7 +56,7 @@ class TaskModule(ObjectiveModule):
         of those [N, D]."""
         wanted = self._head(_task_of(arrays)).wanted(arrays)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            return states(self.backbone, self.architecture, arrays, wanted=wanted)
+            return states(self.backbone, arrays, wanted=wanted)
 
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
         name = _task_of(arrays)
@@ -65,8 +65,8 @@ class TaskModule(ObjectiveModule):
             return {name: score}
         return {name: self._head(name).score(self.hidden(arrays), arrays)}
 
-    def output(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """What predictions of the batch's task are read from."""
+    def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
+        """What predictions of the batch's task are read from, as its head puts it."""
         return self._head(_task_of(arrays)).output(self.hidden(arrays), arrays)
 
     def _posed(self, text: Unlabelled) -> ObjectiveModule:
@@ -74,7 +74,7 @@ class TaskModule(ObjectiveModule):
         vocabulary = text.model.tokenizer.vocabulary
         made = text.objective.build_on(self.backbone, self.architecture, vocabulary)
         assert self.lm_head is not None
-        made.lm_head = self.lm_head
+        made.use_lm_head(self.lm_head)
         return made
 
     def _head(self, name: str) -> HeadModule:
@@ -103,7 +103,7 @@ def outputs(
     for units, rows in _by_cost(prepared, batch_size):
         batch = prepared.batch(units, pad=pad, has_segments=has_segments, name=name)
         with torch.inference_mode():
-            values = module.output(to_tensors(batch.arrays, device)).cpu().numpy()
+            values = module.predict(to_tensors(batch.arrays, device)).cpu().numpy()
         own = unpadded(values, prepared.rows.lengths[rows]) if head.is_by_piece else values
         for row, value in zip(rows, own):
             found[row] = value

@@ -19,7 +19,7 @@ from afterbert.base.tree import Node
 from afterbert.downstream.finetuning.bench import Bench
 from afterbert.downstream.finetuning.objective import TaskModule
 from afterbert.downstream.heads import Head
-from afterbert.downstream.posing.backbone import Summary, summary_of
+from afterbert.downstream.posing.backbone import Summary
 from afterbert.downstream.tasks import Task
 from afterbert.interop.folder import export_folder
 from afterbert.interop.loaded import LoadedModel
@@ -93,7 +93,7 @@ def load_finetuned(name: str | Path, *, device: torch.device | str = "cpu") -> L
 def _built(
     model: LoadedModel, tasks: dict[str, Task], heads: dict[str, Head], summary: Summary | None
 ) -> dict:
-    speaks = summary or summary_of(model.architecture)
+    speaks = summary or model.architecture.summary
     made: dict[str, nn.Module] = {
         name: heads[name].build(task, model, summary=speaks, class_weights=None)
         for name, task in tasks.items()

@@ -16,6 +16,7 @@ from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.posing.prepared import Prepared
 from afterbert.downstream.tasks import Task, labels_of
 from afterbert.interop.loaded import LoadedModel
+from afterbert.models import Backbone
 
 
 class HeadModule(nn.Module, ABC):
@@ -32,7 +33,7 @@ class HeadModule(nn.Module, ABC):
     def score(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
         """The summed loss (float32 scalar) from hidden states [B, T, D]."""
 
-    def attach(self, backbone: nn.Module, lm_head: nn.Module) -> None:
+    def attach(self, backbone: Backbone, lm_head: nn.Module) -> None:
         """What heads that write share with the model; called once, before anything else."""
 
     @abstractmethod

@@ -26,11 +26,10 @@ from afterbert.downstream.posing.backbone import Summary
 from afterbert.downstream.posing.formatting import Formatter, Stretches
 from afterbert.downstream.posing.generation import Generation
 from afterbert.downstream.posing.prepared import Prepared, one_row_each
-from afterbert.downstream.posing.writing import Start, ToWrite, Writer, end_of, usual_start
+from afterbert.downstream.posing.writing import ToWrite, Writer, end_of
 from afterbert.downstream.tasks import Task, labels_of
 from afterbert.interop.loaded import LoadedModel
-from afterbert.models.decoder import Decoder
-from afterbert.models.encoder_decoder import EncoderDecoder
+from afterbert.models import Backbone, Start
 from afterbert.objectives.parts.scores import summed_cross_entropy
 
 
@@ -59,7 +58,7 @@ class Text(Head):
     generation: Generation = Generation()
 
     def settled(self, model: LoadedModel, name: str) -> Text:
-        if not isinstance(model.architecture, (EncoderDecoder, Decoder)):
+        if model.architecture.writes == "nothing":
             raise UserError(
                 f"{name}: texts are written by an encoder-decoder or a decoder, but {model.name} is "
                 f"{name_of(model.architecture).replace('_', ' ')}; choose another model"
@@ -74,8 +73,8 @@ class Text(Head):
             self,
             prefix=usual if self.prefix is None else self.prefix,
             known_as=known_as,
-            start=self.start or usual_start(model.architecture, model.tokenizer.vocabulary),
-            layout="encoder_decoder" if isinstance(model.architecture, EncoderDecoder) else "behind",
+            start=self.start or model.architecture.writing_start(model.tokenizer.vocabulary),
+            layout="encoder_decoder" if model.architecture.writes == "apart" else "behind",
         )
 
     def prepare(self, task: Task, examples: Sequence[Example], formatter: Formatter) -> Prepared:
@@ -148,9 +147,9 @@ class TextModule(HeadModule):
     def __init__(self, generation: Generation):
         super().__init__()
         self.generation = generation
-        self._shared: tuple[nn.Module, nn.Module] | None = None
+        self._shared: tuple[Backbone, nn.Module] | None = None
 
-    def attach(self, backbone: nn.Module, lm_head: nn.Module) -> None:
+    def attach(self, backbone: Backbone, lm_head: nn.Module) -> None:
         # In a tuple, so that they are not taken for parts of this module.
         self._shared = (backbone, lm_head)
 

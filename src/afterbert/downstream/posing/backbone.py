@@ -6,47 +6,23 @@ from collections.abc import Mapping
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from afterbert.downstream.posing.writing import writing_states
-from afterbert.models import Architecture
-from afterbert.models.decoder import Decoder
-from afterbert.models.encoder_decoder import EncoderDecoder
-from afterbert.models.permutation import Permutation
-from afterbert.nn.places import at_places
-from afterbert.nn.visibility import PaddedVisibility
+from afterbert.models import Backbone
+from afterbert.nn.inputs import Inputs
 
 #: Which piece of a row speaks for it.
 Summary = Literal["first", "last", "mean"]
 
 
-def summary_of(architecture: Architecture) -> Summary:
-    """The piece that has seen the whole row: the first where all see all, else the last (GPT, BART,
-    XLNet)."""
-    return "last" if isinstance(architecture, (Decoder, EncoderDecoder, Permutation)) else "first"
-
-
-def states(
-    backbone: nn.Module,
-    architecture: Architecture,
-    arrays: Mapping[str, Tensor],
-    *,
-    wanted: Tensor | None = None,
-) -> Tensor:
+def states(backbone: Backbone, arrays: Mapping[str, Tensor], *, wanted: Tensor | None = None) -> Tensor:
     """Hidden states [B, T, D] of a batch. An encoder-decoder reads the same text on both sides, and the
     decoder's states count (BART, Section 3.3); where a text is to be written, they are the states [B, U, D] of
     that. wanted: flat places [N], where no more than their states [N, D] is to be computed."""
     if "decoder_input_ids" in arrays:
         return writing_states(backbone, arrays)
-    inputs = {"token_type_ids": arrays.get("token_type_ids"), "visibility": PaddedVisibility.of(arrays)}
-    ids = arrays["input_ids"]
-    if isinstance(architecture, EncoderDecoder):
-        return at_places(backbone(ids, ids, **inputs), wanted)
-    if isinstance(architecture, Permutation):
-        return at_places(backbone(ids, **inputs).content, wanted)
-    if isinstance(architecture, Decoder):
-        return backbone(ids, token_type_ids=inputs["token_type_ids"], wanted=wanted)
-    return backbone(ids, **inputs, wanted=wanted)
+    return backbone.states(Inputs.of(arrays), wanted=wanted)
 
 
 def summary_places(arrays: Mapping[str, Tensor], summary: Summary) -> Tensor | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -12,26 +11,14 @@ from torch import Tensor, nn
 
 from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.models import Architecture
-from afterbert.models.encoder_decoder import EncoderDecoder, EncoderDecoderModule
+from afterbert.models import Backbone
+from afterbert.nn.inputs import Inputs
 from afterbert.nn.past import Past
 from afterbert.nn.stack import EncoderOutput
 from afterbert.nn.visibility import PaddedVisibility
 from afterbert.objectives.parts.written import shifted
 from afterbert.pretext.posed import WrittenText
 from afterbert.text.pieces.tokenizer import Tokenizer
-
-Start = Literal["pad", "bos", "eos", "cls", "sep"]
-
-
-def usual_start(architecture: Architecture, vocabulary: Vocabulary) -> Start:
-    """BART begins with eos and T5, which has no piece for beginnings, with pad; one stack with whatever parts
-    texts."""
-    has_beginning = vocabulary.bos is not None or vocabulary.cls is not None
-    order: tuple[Start, ...] = ("eos", "sep", "bos", "cls", "pad")
-    if isinstance(architecture, EncoderDecoder) and not has_beginning:
-        order = ("pad", *order)
-    return next((name for name in order if getattr(vocabulary, name) is not None), "eos")
 
 
 def end_of(vocabulary: Vocabulary) -> int:
@@ -67,13 +54,12 @@ class ToWrite:
         return self.tokenizer.decode(piece_ids[piece_ids >= 0]).strip()
 
 
-def writing_states(backbone: nn.Module, arrays: Mapping[str, Tensor]) -> Tensor:
+def writing_states(backbone: Backbone, arrays: Mapping[str, Tensor]) -> Tensor:
     """Hidden states [B, U, D] of `decoder_input_ids`: of a decoder that looks at an encoder's states, or of
     one stack that reads `input_ids` and goes on right behind each row's last piece, in place of the padding."""
     ids, written = arrays["input_ids"], arrays["decoder_input_ids"]
-    if isinstance(backbone, EncoderDecoderModule):
-        rule = PaddedVisibility.of(arrays)
-        return backbone.decode(written, EncoderOutput(backbone.encode(ids, visibility=rule), rule))
+    if backbone.writes_apart:
+        return backbone.decode(written, backbone.encode(Inputs.of(arrays)))
     places = arrays["last"][:, None] + 1 + torch.arange(written.shape[1], device=ids.device)
     rows = torch.cat((ids, torch.zeros_like(written)), dim=1).scatter(1, places, written)
     hidden = backbone(rows)
@@ -88,16 +74,15 @@ class Writer:
     last piece (-1 for a row of padding only).
     """
 
-    def __init__(self, backbone: nn.Module, lm_head: nn.Module, arrays: Mapping[str, Tensor]):
+    def __init__(self, backbone: Backbone, lm_head: nn.Module, arrays: Mapping[str, Tensor]):
         self.backbone, self.lm_head, self.past = backbone, lm_head, Past()
         self.encoded: EncoderOutput | None = None
         self._known: int | None = None
         ids = arrays["input_ids"]
-        if isinstance(backbone, EncoderDecoderModule):
+        if backbone.writes_apart:
             self.first = torch.zeros(len(ids), dtype=torch.long, device=ids.device)
             self._lengths = {key: array for key, array in arrays.items() if key == "visible_lengths"}
-            rule = PaddedVisibility.of(self._lengths)
-            self.encoded = EncoderOutput(backbone.encode(ids, visibility=rule), rule)
+            self.encoded = backbone.encode(Inputs(ids, visibility=PaddedVisibility.of(self._lengths)))
         else:
             self.first = arrays["last"] + 1
             places = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
@@ -126,6 +111,5 @@ class Writer:
     def _read(self, ids: Tensor, places: Tensor, is_piece: Tensor) -> Tensor:
         self.past.begin(places, is_piece)
         if self.encoded is not None:
-            assert isinstance(self.backbone, EncoderDecoderModule)
             return self.backbone.decode(ids, self.encoded, position_ids=places, past=self.past)
         return self.backbone(ids, position_ids=places, past=self.past)

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from afterbert.base.errors import UserError
-from afterbert.downstream.posing.writing import usual_start
 from afterbert.downstream.zero_shot.text_generation import TextGenerator
-from afterbert.models.encoder_decoder import EncoderDecoderModule
+from afterbert.nn.inputs import Inputs
 from afterbert.nn.visibility import PaddedVisibility
 
 _PIECES_AT_ONCE = 8_192
@@ -45,7 +44,7 @@ def _row(generator: TextGenerator, prompt: str, text: str) -> tuple[list[int], l
         raise UserError("an answer has no pieces; name answers with letters or digits")
     if not generator.reads_apart:
         return [], [*generator.prompt_ids(prompt), *ids][-room:], min(len(ids), room - 1)
-    start = known.need(usual_start(generator.model.architecture, known))
+    start = known.need(generator.model.architecture.writing_start(known))
     if not known.sentinels and known.mask is None:
         return generator.prompt_ids(prompt)[-room:], [start, *ids][:room], min(len(ids), room - 1)
     read = generator.prompt_ids(f"{prompt} [MASK]")[-room:]
@@ -61,10 +60,11 @@ def _summed(generator: TextGenerator, rows: Sequence[tuple[list[int], list[int],
     pad = generator.model.tokenizer.vocabulary.pad or 0
     written = _filled([row[1] for row in rows], pad, device)
     with torch.inference_mode():
-        if isinstance(generator.backbone, EncoderDecoderModule):
+        if generator.reads_apart:
             read = _filled([row[0] for row in rows], pad, device)
             lengths = torch.tensor([len(row[0]) for row in rows], device=device)
-            hidden = generator.backbone(read, written, visibility=PaddedVisibility(lengths=lengths))
+            inputs = Inputs(read, visibility=PaddedVisibility(lengths=lengths))
+            hidden = generator.backbone.states(inputs, decoder_input_ids=written)
         else:
             hidden = generator.backbone(written)
         ends = torch.tensor([len(row[1]) for row in rows], device=device)[:, None]

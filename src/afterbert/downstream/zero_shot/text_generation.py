@@ -12,10 +12,9 @@ from torch import Tensor, nn
 from afterbert.base.errors import UserError
 from afterbert.base.plugins import name_of
 from afterbert.downstream.posing.generation import Generation
-from afterbert.downstream.posing.writing import Writer, end_of, usual_start
+from afterbert.downstream.posing.writing import Writer, end_of
 from afterbert.interop.loaded import LoadedModel
-from afterbert.models.decoder import Decoder
-from afterbert.models.encoder_decoder import EncoderDecoder
+from afterbert.models import Backbone
 
 #: Called after each piece with the texts so far.
 Told = Callable[[Sequence[str]], None]
@@ -28,7 +27,7 @@ class TextGenerator:
     """The view of a model that writes, in evaluation mode."""
 
     model: LoadedModel
-    backbone: nn.Module
+    backbone: Backbone
     lm_head: nn.Module
     begin: int | None
     """The piece before a decoder's prompt, so that its first word is a continuation too; None where the tokenizer has
@@ -39,7 +38,7 @@ class TextGenerator:
     @staticmethod
     def of(model: LoadedModel, *, device: torch.device | str = "cpu") -> TextGenerator:
         """A model of random weights writes too. Raises UserError where it cannot write."""
-        if not isinstance(model.architecture, (Decoder, EncoderDecoder)):
+        if model.architecture.writes == "nothing":
             raise UserError(
                 f"{model.name} is {name_of(model.architecture).replace('_', ' ')}, which does not write texts; "
                 "`afterbert fill` asks it for masked words, or choose a decoder or an encoder-decoder"
@@ -59,7 +58,7 @@ class TextGenerator:
     @property
     def reads_apart(self) -> bool:
         """Whether what is read and what is written are two texts."""
-        return isinstance(self.model.architecture, EncoderDecoder)
+        return self.model.architecture.writes == "apart"
 
     def prompt_ids(self, prompt: str) -> list[int]:
         """What is read of a prompt. For an encoder-decoder masks and sentinels in it are special pieces; `[MASK]` and
@@ -138,7 +137,7 @@ class TextGenerator:
         known = self.model.tokenizer.vocabulary
         device = next(self.backbone.parameters()).device
         if self.reads_apart:
-            begins = [known.need(usual_start(self.model.architecture, known))] * len(rows)
+            begins = [known.need(self.model.architecture.writing_start(known))] * len(rows)
         else:
             if not all(rows):
                 raise UserError(

@@ -7,6 +7,7 @@ Source: ELECTRA (2003.10555), Section 2 for replaced pieces; Section 3.5 for `EL
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from afterbert.nn.heads import DetectionHead, LMHeadModule
+from afterbert.objectives.parts.meaning import SHARE, Meaning
 from afterbert.objectives.parts.scores import right, summed_binary, summed_cross_entropy
 
 Measured = dict[str, tuple[Tensor, int]]
@@ -46,6 +48,10 @@ class Detector(nn.Module, ABC):
         """The summed loss; 0 for none."""
 
     @abstractmethod
+    def meanings(self, vocab_size: int) -> Mapping[str, Meaning]:
+        """What its part of the score and its figures are called; see `ObjectiveModule.meanings`."""
+
+    @abstractmethod
     def measure(self, predictions: Tensor, corrupted: GeneratedRows) -> Measured:
         """Figures for held-out rows."""
 
@@ -64,6 +70,16 @@ class IsReplaced(Detector):
 
     def score(self, predictions: Tensor, corrupted: GeneratedRows) -> Tensor:
         return summed_binary(predictions, corrupted.is_replaced)
+
+    def meanings(self, vocab_size: int) -> Mapping[str, Meaning]:
+        asks = "replaced or original"
+        return {
+            "replaced": Meaning.of_choice(asks, 2, "piece"),
+            "replaced_accuracy": Meaning.share_right(asks, beside="replaced_baseline"),
+            "replaced_baseline": Meaning(f"{asks}, always original", SHARE),
+            "replaced_recall": Meaning("replaced pieces that were found", SHARE),
+            "replaced_precision": Meaning("pieces called replaced that were", SHARE),
+        }
 
     def measure(self, predictions: Tensor, corrupted: GeneratedRows) -> Measured:
         says, truth = predictions > 0, corrupted.is_replaced
@@ -89,6 +105,13 @@ class WhichPiece(Detector):
 
     def score(self, predictions: Tensor, corrupted: GeneratedRows) -> Tensor:
         return summed_cross_entropy(predictions, corrupted.original_ids)
+
+    def meanings(self, vocab_size: int) -> Mapping[str, Meaning]:
+        asks = "pieces behind the replaced ones"
+        return {
+            "pieces": Meaning.of_pieces(asks, vocab_size),
+            "pieces_accuracy": Meaning.share_right(asks),
+        }
 
     def measure(self, predictions: Tensor, corrupted: GeneratedRows) -> Measured:
         return {"pieces_accuracy": right(predictions, corrupted.original_ids)}

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
-import torch
 
 from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.nn.visibility import PaddedVisibility, padded_visibility
+from afterbert.nn.visibility import padded_visibility
 from afterbert.pretext.posed import AskedInPlace, Places, Pointers, Posed, RowLabels
 
 # Widths are rounded up to this, so that few different shapes occur.
@@ -67,12 +64,3 @@ def asked_arrays(
             arrays[f"{asked.name}_labels"] = asked.labels.astype(np.int64)
             counts[asked.name] = int((asked.labels >= 0).sum())
     return arrays, counts
-
-
-def stack_inputs(arrays: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor | PaddedVisibility | None]:
-    """The keyword arguments of a single stack's forward pass, but for the ids."""
-    inputs: dict[str, torch.Tensor | PaddedVisibility | None] = {
-        "token_type_ids": arrays.get("token_type_ids"),
-        "visibility": PaddedVisibility.of(arrays),
-    }
-    return inputs | ({"language_ids": arrays["language_ids"]} if "language_ids" in arrays else {})

@@ -1,35 +1,47 @@
-"""What language models share that name a piece at each asked place of one stack's hidden states."""
+"""What objectives share that name a piece at each asked place, through the head of the model's own family."""
 
 from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Mapping
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from afterbert.models import Architecture
+from afterbert.models import Architecture, Backbone, LanguageModel
 from afterbert.nn.heads import LMHeadModule
+from afterbert.nn.inputs import Inputs
 from afterbert.objectives import ObjectiveModule
-from afterbert.objectives.parts.arrays import stack_inputs
+from afterbert.objectives.parts.meaning import Meaning
 
 
-class LanguageModel(ObjectiveModule, ABC):
-    """Backbone and its language-model head."""
+class LanguageModelModule(ObjectiveModule, ABC):
+    """Backbone and its language-model head. `part` is the part of the score that pieces are asked for, `asks` the
+    same in words."""
 
     lm_head: LMHeadModule
+    part: str
+    asks: str
+    fills_masks: bool = False
 
-    def __init__(self, architecture: Architecture, backbone: nn.Module):
+    def __init__(self, architecture: Architecture, backbone: Backbone):
         super().__init__()
         self.backbone = backbone
         self.lm_head = architecture.build_lm_head(backbone)
+        self.architecture = architecture
 
-    def hidden(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """Hidden states [B, T, D] of a batch."""
-        return self.backbone(arrays["input_ids"], **stack_inputs(arrays))
+    @property
+    def language_model(self) -> LanguageModel:
+        return LanguageModel(self.architecture, self.backbone, self.lm_head, self.fills_masks)
+
+    def meanings(self) -> Mapping[str, Meaning]:
+        return {
+            self.part: Meaning.of_pieces(self.asks, len(self.backbone.embeddings.table.weight)),
+            f"{self.part}_accuracy": Meaning.share_right(self.asks),
+        }
 
     def states(self, arrays: Mapping[str, Tensor], places: Tensor) -> Tensor:
         """Hidden states [N, D] at flat places [N] of a batch."""
-        return self.backbone(arrays["input_ids"], **stack_inputs(arrays), wanted=places)
+        return self.backbone(arrays["input_ids"], **Inputs.of(arrays).beside_ids(), wanted=places)
 
     def score(self, arrays: Mapping[str, Tensor]) -> Tensor:
         """The summed cross-entropy at the asked places of a batch."""

@@ -6,15 +6,15 @@ from abc import ABC
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from afterbert.base.noise import Noise
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.models import Architecture
+from afterbert.models import Architecture, Backbone
 from afterbert.objectives import Batch, ObjectiveModule
 from afterbert.objectives.parts.arrays import asked_arrays, input_arrays, width_of
 from afterbert.objectives.parts.bias_start import BiasStart, start_bias
-from afterbert.objectives.parts.language_model import LanguageModel
+from afterbert.objectives.parts.language_model import LanguageModelModule
 from afterbert.objectives.parts.posing import PretextObjective
 from afterbert.objectives.parts.scores import right
 from afterbert.pretext.posed import Posed
@@ -34,7 +34,7 @@ class NextPieceObjective(PretextObjective, ABC):
         return Batch(arrays, counts, posed.shown.num_pieces, posed.shown.keys)
 
     def build_on(
-        self, backbone: nn.Module, architecture: Architecture, vocabulary: Vocabulary
+        self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary
     ) -> NextPieceModule:
         return NextPieceModule(architecture, backbone)
 
@@ -43,10 +43,13 @@ class NextPieceObjective(PretextObjective, ABC):
         start_bias(module.lm_head, split, self.decoder_bias_start)
 
 
-class NextPieceModule(LanguageModel):
+class NextPieceModule(LanguageModelModule):
     """The only part of the score: `next`."""
 
-    def __init__(self, architecture: Architecture, backbone: nn.Module):
+    part = "next"
+    asks = "next pieces"
+
+    def __init__(self, architecture: Architecture, backbone: Backbone):
         super().__init__(architecture, backbone)
         self.loss_weights = {"next": 1.0}
 

@@ -4,6 +4,7 @@ do they differ."""
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,9 +14,9 @@ from torch import nn
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.models import Architecture
+from afterbert.models import Architecture, Backbone
 from afterbert.nn.recurrence import extra_scores, ponderings
-from afterbert.objectives import Batch, Objective, ObjectiveModule
+from afterbert.objectives import Batch, Objective, ObjectiveModule, PretextTask
 from afterbert.pretext.pairings import Plan
 from afterbert.pretext.posed import Posed
 from afterbert.pretext.selections.staged import Staged
@@ -28,6 +29,9 @@ class PretextObjective(Objective):
     """pretext: the four questions."""
 
     pretext: Pretext
+
+    def pretexts(self) -> Mapping[str, PretextTask]:
+        return {"": PretextTask(self.pretext, self.plan)}
 
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         return self.pretext.pairing.plan(
@@ -62,7 +66,7 @@ class PretextObjective(Objective):
 
     @abstractmethod
     def build_on(
-        self, backbone: nn.Module, architecture: Architecture, vocabulary: Vocabulary
+        self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary
     ) -> ObjectiveModule:
         """Fresh heads on this backbone."""
 

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 
-from afterbert.models.permutation import PermutationModule
+from afterbert.models import Backbone
 from afterbert.nn.stack import StackModule
 from afterbert.objectives import ObjectiveModule
 from afterbert.training.distribution.parallel import Parallel
 from afterbert.training.distribution.pieces import is_piece
 from afterbert.training.distribution.processes import Processes
 
-_CALLED_TOO = ("measure", "predict")  # what evaluations call beside the module itself
+_CALLED_TOO = ("measure", "predict", "name_pieces")  # what evaluations call beside the module itself
 
 
 class Shards(Parallel):
@@ -76,8 +76,8 @@ class Shards(Parallel):
 def _layers(module: nn.Module) -> list[list[nn.Module]]:
     """The parts of each layer that runs once a pass, by calling its parts as modules."""
     parts = list(module.modules())
-    if any(isinstance(part, PermutationModule) for part in parts):
-        return []  # two streams go through each part
+    if any(isinstance(part, Backbone) and not part.calls_layers_once for part in parts):
+        return []
     return [
         [attention, feed_forward]
         for stack in parts

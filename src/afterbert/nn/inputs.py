@@ -1,0 +1,55 @@
+"""What a backbone reads, as one bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from afterbert.nn.visibility import PaddedVisibility
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Rows of pieces, padded on the right, and what is known about each piece. All ids are int64 [B, T]."""
+
+    input_ids: Tensor
+    token_type_ids: Tensor | None = None
+    """The segment of each piece; None: all 0."""
+    position_ids: Tensor | None = None
+    """[B or 1, T]; None: counted from 0."""
+    language_ids: Tensor | None = None
+    """None: no language is told."""
+    visibility: PaddedVisibility | None = None
+    """Who sees whom; None: the architecture's own rule, and no padding."""
+
+    @staticmethod
+    def of(arrays: Mapping[str, Tensor]) -> Inputs:
+        """From a batch's arrays on the device, whatever else they hold."""
+        return Inputs(
+            arrays["input_ids"],
+            arrays.get("token_type_ids"),
+            arrays.get("position_ids"),
+            arrays.get("language_ids"),
+            PaddedVisibility.of(arrays),
+        )
+
+    @property
+    def places(self) -> Tensor:
+        """The positions [B or 1, T], counted where they are not given."""
+        if self.position_ids is not None:
+            return self.position_ids
+        return torch.arange(self.input_ids.shape[1], device=self.input_ids.device)[None]
+
+    def beside_ids(self) -> dict[str, Any]:
+        """The keyword arguments of a backbone's forward pass, but for the ids; those that are given."""
+        named = {
+            "token_type_ids": self.token_type_ids,
+            "position_ids": self.position_ids,
+            "language_ids": self.language_ids,
+            "visibility": self.visibility,
+        }
+        return {name: value for name, value in named.items() if value is not None}
