@@ -253,7 +253,7 @@ def test_class_weights_are_inverse_frequencies(tiny_model, data_of):
     task = SentenceClassification()
     data = data_of(task, rows=task.invented()[:5])
     bench = Bench.of(tiny_model, [data], settings(class_weights="balanced"))
-    weights = bench.module().heads["toy"].class_weights
+    weights = bench.module().heads["task:toy"].class_weights
     # Two negative and three positive rows: n / (K count), scikit-learn's "balanced".
     np.testing.assert_allclose(weights, [5 / (2 * 2), 5 / (2 * 3)], rtol=1e-6)
 
@@ -267,7 +267,7 @@ def test_layer_decay_orders_the_learning_rates(tiny_model, data_of):
     assert named["backbone.embeddings.token.weight"] == 0.125
     assert named["backbone.stack.attention.0.inner.qkv.weight"] == 0.25
     assert named["backbone.stack.attention.1.norm.weight"] == 0.5
-    assert named["heads.toy.last.weight"] == 1.0
+    assert named["heads.task:toy.last.weight"] == 1.0
     assert len(rate) == sum(1 for _ in module.parameters())
 
 

@@ -151,7 +151,7 @@ def test_every_strategy_takes_the_same_steps_for_each_task(name, text, writer, t
             for run in (
                 tmp_path / "first" / "seed-0",
                 tmp_path / f"first-without-{task}" / "seed-0",
-                tmp_path / task / "seed-0",
+                tmp_path / "tasks" / task / "seed-0",
             )
             if run.is_dir()
         ]
@@ -206,7 +206,7 @@ def test_a_strategy_that_was_broken_off_goes_on_to_the_same_end(text, writer, ta
         with pytest.raises(RuntimeError, match="broken off"):
             follow(staging, tmp_path / "broken", observers=[Break(at)])
     done = follow(staging, tmp_path / "broken")
-    for place in ("first/seed-1", "food/seed-0", "pairs/seed-1"):
+    for place in ("first/seed-1", "tasks/food/seed-0", "tasks/pairs/seed-1"):
         weights = [
             (tmp_path / way / place / "model" / "model.safetensors").read_bytes()
             for way in ("whole", "broken")
@@ -225,7 +225,7 @@ def test_a_head_goes_on_from_where_the_first_stage_left_it(tiny_model, tasks, tm
     second = staging.second("pairs", 0, staging.first("pairs", 0), left)
     assert isinstance(second.heads["pairs"], San)
     module = second.module()
-    begun = module.heads["pairs"].state_dict()
+    begun = module.heads["task:pairs"].state_dict()
     for name, tensor in begun.items():
         torch.testing.assert_close(tensor, second.model.weights["head/pairs"][name])
     trained = tiny_model.backbone().state_dict()

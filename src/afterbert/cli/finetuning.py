@@ -37,6 +37,7 @@ from afterbert.downstream.finetuning.thresholds import threshold_lines
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.find_task import find_task, named_path, parse_columns
 from afterbert.downstream.reading.source import TaskSource
+from afterbert.downstream.task_name import shortened
 from afterbert.downstream.tasks import labels_of
 from afterbert.downstream.tasks.minimal_pairs import MinimalPairs
 from afterbert.interop.loaded import LoadedModel
@@ -402,7 +403,7 @@ def _folder_for(bench: Bench, searched: str | None) -> Path:
     """A folder named by all that decides the figures but the number of seeds, so that the same command finds
     its runs again, and more seeds join them. searched: the budget of a search, which another one does not join."""
     made_of = bench.identity(bench.settings.seed).plain() | ({"search": searched} if searched else {})
-    names = "-".join(data.name for data in bench.tasks)[:60]
+    names = shortened("-".join(data.name for data in bench.tasks))
     return Path("runs", f"finetune-{names}-{digest(made_of, length=8)}{'-searched' if searched else ''}")
 
 

@@ -12,6 +12,7 @@ from afterbert.downstream.finetuning.unlabelled import Unlabelled
 from afterbert.downstream.heads import Head, HeadModule
 from afterbert.downstream.posing.backbone import states
 from afterbert.downstream.posing.prepared import Prepared, in_batches, unpadded
+from afterbert.downstream.task_name import module_key
 from afterbert.interop.loaded import LoadedModel
 from afterbert.objectives import ObjectiveModule
 from afterbert.training.step import to_tensors
@@ -33,7 +34,7 @@ class TaskModule(ObjectiveModule):
         super().__init__()
         self.architecture, self.frozen = model.architecture, frozen
         self.backbone = model.backbone()
-        self.heads = nn.ModuleDict(heads)
+        self.heads = nn.ModuleDict({module_key(name): head for name, head in heads.items()})
         writing = [head for head in heads.values() if head.writes]
         lm_head = model.lm_head_on(self.backbone) if writing or texts else None
         if lm_head is not None:
@@ -78,7 +79,7 @@ class TaskModule(ObjectiveModule):
         return made
 
     def _head(self, name: str) -> HeadModule:
-        head = self.heads[name]
+        head = self.heads[module_key(name)]
         assert isinstance(head, HeadModule)
         return head
 

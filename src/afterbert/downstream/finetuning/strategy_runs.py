@@ -26,6 +26,7 @@ from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.finetuning.unlabelled import Unlabelled
 from afterbert.downstream.reading.data import TaskData
 from afterbert.downstream.strategies import Strategy
+from afterbert.downstream.task_name import checked_name, module_key
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.loading import load_model
 from afterbert.training.observers import Observer
@@ -66,6 +67,8 @@ class StrategyRun:
         made = StrategyRun(
             strategy, bench.model, bench.tasks, bench.texts, settings, total, dict(groups or {})
         )
+        for group in made.groups.values():
+            checked_name(group)
         for data in bench.tasks:
             if not made.sources(data.name) and name != "alone":
                 raise UserError(
@@ -118,7 +121,7 @@ def follow(
 ) -> FineTuned:
     """Trains and scores every task by the strategy, once for each seed.
 
-    Writes `out/first/seed-N/` and `out/TASK/seed-N/`, run folders all, and `out/results.json`. Called again,
+    Writes `out/first/seed-N/` and `out/tasks/TASK/seed-N/`, run folders all, and `out/results.json`. Called again,
     finished ones are read and a broken one goes on. No results where a signal stopped it.
     """
     found: dict[str, list[Any]] = {data.name: [] for data in staging.tasks}
@@ -175,7 +178,7 @@ def _path(
         if not staging.strategy.has_second:
             return predictions, None
     bench = staging.second(target, seed, before, out / stage / f"seed-{seed}" / "model")
-    return predicted(bench, out / target, seed, device=device, observers=observers)
+    return predicted(bench, out / "tasks" / target, seed, device=device, observers=observers)
 
 
 def _gone_on(model: LoadedModel, before: Bench, left: Path, seed: int) -> LoadedModel:
@@ -187,9 +190,8 @@ def _gone_on(model: LoadedModel, before: Bench, left: Path, seed: int) -> Loaded
         weights.setdefault("pooler", model.weights["pooler"])
     states = load_file(left / HEADS) if (left / HEADS).is_file() else {}
     for data in before.tasks:
-        mine = {
-            k.removeprefix(f"{data.name}."): v for k, v in states.items() if k.startswith(f"{data.name}.")
-        }
+        key = f"{module_key(data.name)}."
+        mine = {name.removeprefix(key): value for name, value in states.items() if name.startswith(key)}
         if mine:
             weights[f"head/{data.name}"] = mine
     name = f"{model.name} after {digest(before.identity(seed).plain())}"

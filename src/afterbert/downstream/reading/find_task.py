@@ -16,7 +16,7 @@ from afterbert.downstream.reading.source import TaskSource
 from afterbert.downstream.reading.task_file import read_task_file
 from afterbert.downstream.tasks import Task
 
-_NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]*):(.+)")
+_NAMED = re.compile(r"(\w[^/\\:]*):(.+)")
 
 
 def find_task(

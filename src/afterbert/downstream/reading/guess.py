@@ -44,7 +44,7 @@ def guess(
     kind = plugins.name_of(chosen).replace("_", " ")
     said = "as asked" if task is not None else "guessed"
     shown = ", ".join(f"{part} = {_shown(table, column)}" for part, column in found.items())
-    name = name or (path.name if path.is_dir() else path.stem)
+    name = name or (path.resolve().name if path.is_dir() else path.stem)
     return TaskSource(
         name=name,
         task=chosen,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from afterbert.base.errors import UserError
 from afterbert.downstream.formats import Format
+from afterbert.downstream.task_name import checked_name
 from afterbert.downstream.tasks import Task
 
 _WORDS = {
@@ -35,6 +36,9 @@ class TaskSource:
     columns: Mapping[str, str]
     files: Mapping[str, Path]
     why: str
+
+    def __post_init__(self) -> None:
+        checked_name(self.name)
 
 
 def split_files(path: Path) -> dict[str, Path]:
