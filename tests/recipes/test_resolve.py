@@ -243,3 +243,31 @@ def test_a_file_says_its_size(tmp_path, text, says):
 )
 def test_sizes_and_names_of_another_shape(tmp_path, text, line):
     assert refusal(tmp_path, text) == [line]
+
+
+# Section numbers stand in the recipes.
+PAPERS_ROWS = {
+    "albert-sop": (4096, 512),
+    "bart": (8000, 512),
+    "bert": (256, 128),
+    "distilbert": (4096, 512),
+    "electra": (256, 512),
+    "gpt2": (512, 1024),
+    "roberta": (8192, 512),
+    "spanbert": (256, 512),
+    "t5": (128, 512),
+    "t5-baseline": (128, 512),
+    "unilm": (330, 512),
+    "xlm": (64, 256),
+    "xlm-r": (8192, 512),
+    "xlnet": (8192, 512),
+}
+
+
+@pytest.mark.parametrize("name", PAPERS_ROWS)
+def test_the_size_base_has_the_papers_rows(name):
+    recipe, fitted = resolve(name, size="base").recipe, resolve(name, fitted_size="base").recipe
+    assert (recipe.training.batch_size, recipe.length) == PAPERS_ROWS[name]
+    small = resolve(name, size="tiny").recipe
+    assert (fitted.model.hidden_size, fitted.length) == (768, small.length)
+    assert fitted.training.batch_size == small.training.batch_size

@@ -40,8 +40,8 @@ def node(value):
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ("micro_batch_size: 64", "micro_batch_size 64 is more than batch_size 32"),
-        ("batch_size: 0", "greater than 0"),
+        ("micro_batch_size: 0", "micro_batch_size is 0, must be greater than or equal to 1"),
+        ("batch_size: 0", "greater than or equal to 1"),
         ("precision: fp16", "'auto', 'fp32' or 'bf16'"),
         ("optimiser: adamw", "did you mean 'optimizer'"),
         ("optimizer: adam", "no optimizer is called 'adam'"),

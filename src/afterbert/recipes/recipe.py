@@ -15,13 +15,14 @@ from pydantic import Field
 
 from afterbert.base import config
 from afterbert.base.errors import UserError, did_you_mean
-from afterbert.base.tree import Node, merge, override, read
+from afterbert.base.tree import Node, merge, override, parse, read
 from afterbert.models import Architecture
 from afterbert.objectives import Objective
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.training.config import Training
 
 _FOLDER = "afterbert.recipes"
+_ROWS = parse("{length: 0, training: {batch_size: 0, micro_batch_size: 0}}", label="rows")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +153,7 @@ def resolve(
     if stated is not None and not isinstance(stated.value, str | None):
         raise UserError(f"{stated.origin}: size is {stated.plain!r}, must be the name of one of the `sizes`")
     usual = fitted_size or (stated.value if stated is not None else None)
-    tree = _sized(layers, size or usual, is_asked=size is not None, name=name)
+    tree = _sized(layers, size or usual, asked=size, fitted=fitted_size, name=name)
     for dotted, written in _outer_first(fitted, names):
         tree = override(tree, dotted[1], written, origin="fitted to the budget")
     for dotted, written in _outer_first(overrides, names):
@@ -161,9 +162,12 @@ def resolve(
     return Resolved(recipe, tree, Path(name).stem, size or usual, names)
 
 
-def _sized(layers: Sequence[_Layer], size: str | None, *, is_asked: bool, name: str) -> Node:
+def _sized(
+    layers: Sequence[_Layer], size: str | None, *, asked: str | None, fitted: str | None, name: str
+) -> Node:
     """All layers with the entries of a size: over everything where it was asked for, else each below what the files
-    that extend its own state themselves."""
+    that extend its own state themselves. One that was fitted to a budget is compared with others on equal rows, so
+    it brings none of its own."""
     tree = reduce(merge, [layer.values for layer in layers])
     if size is None:
         return tree
@@ -172,7 +176,9 @@ def _sized(layers: Sequence[_Layer], size: str | None, *, is_asked: bool, name: 
         raise UserError(f"recipe '{name}' has no size '{size}'; {did_you_mean(size, listed)}")
     for number, layer in enumerate(layers):
         entry = layer.sizes.get(size)
-        for later in layers[number + 1 :] if not is_asked else ():
+        if fitted and not asked:
+            entry = entry and _without(entry, _ROWS)
+        for later in layers[number + 1 :] if not asked else ():
             entry = entry and _without(entry, later.values)
         if entry:
             tree = merge(tree, _named(entry, f"size {size}"))

@@ -190,7 +190,7 @@ class Loop:
 
     @property
     def _asked_micro_batch_size(self) -> int:
-        return self.training.micro_batch_size or self.training.batch_size
+        return min(self.training.micro_batch_size or self.training.batch_size, self.training.batch_size)
 
     def _set_precision(self, precision: Precision) -> None:
         self.precision = precision
