@@ -62,7 +62,7 @@ def test_every_weight_of_ours_goes_out_and_comes_back(family: Family) -> None:
     head = architecture.build_lm_head(backbone)
     ours = {f"backbone.{name}": torch.randn_like(tensor) for name, tensor in backbone.state_dict().items()}
     ours |= {f"lm_head.{name}": torch.randn_like(tensor) for name, tensor in head.state_dict().items()}
-    theirs = their_tensors(family, config, architecture, ours)
+    theirs = their_tensors(family.weights(config, architecture), ours)
     assert all(tensor.is_contiguous() for tensor in theirs.values())
     for line in family.weights(config, architecture):
         if line.ours in ours:

@@ -267,7 +267,7 @@ def test_layer_decay_orders_the_learning_rates(tiny_model, data_of):
     assert named["backbone.embeddings.token.weight"] == 0.125
     assert named["backbone.stack.attention.0.inner.qkv.weight"] == 0.25
     assert named["backbone.stack.attention.1.norm.weight"] == 0.5
-    assert named["heads.task:toy.last.weight"] == 1.0
+    assert named["heads.task:toy.layers.last.weight"] == 1.0
     assert len(rate) == sum(1 for _ in module.parameters())
 
 

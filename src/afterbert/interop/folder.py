@@ -16,8 +16,10 @@ from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Family, family_for
 from afterbert.interop.heads import tensors_of
 from afterbert.interop.own import Own
+from afterbert.interop.task_class import Answering, TaskClass
 from afterbert.interop.untrusted_files import digests_as_metadata, tokenizer_size
 from afterbert.interop.weight_file import write_weights
+from afterbert.interop.weights import Weight
 from afterbert.interop.written_out import multiply_out, without_factorization
 from afterbert.models import Architecture
 
@@ -42,14 +44,18 @@ def export_folder(
     vocabulary: Vocabulary,
     tokenizer: Path | None = None,
     family: Family | None = None,
+    answering: Answering | None = None,
+    longest: int | None = None,
     or_own: bool = False,
 ) -> Family:
     """Writes config.json, model.safetensors and the tokenizer; returns the family that was chosen or given.
 
     heads: those of `interop.heads` that were trained, by name; each is saved where a class of the family has a place
-    for it, and without `lm_head` the class is one that has none. tokenizer: a folder with tokenizer.json, or that file.
-    or_own: our own layout where no family computes exactly this. Raises UserError when none does, or when the
-    tokenizer does not fit.
+    for it, and without `lm_head` the class is one that has none. answering: in place of them, a head that answers a
+    task; the folder is of the family's class for such tasks. longest: the pieces of a row at which the tokenizer is
+    told to cut, where the model reads more. tokenizer: a folder with tokenizer.json, or that file. or_own: our own
+    layout where no family computes exactly this. Raises UserError when none does, when no class holds the answering
+    head, or when the tokenizer does not fit.
     """
     try:
         family, written = _expressible(architecture, vocabulary, heads, family)
@@ -58,16 +64,28 @@ def export_folder(
             raise
         family, written = Own(), architecture
     config = family.express(written, vocabulary)
-    their_class, taken = family.class_with(heads, config)
-    ours = tensors_of(backbone, {name: head for name, head in heads.items() if name in taken})
+    table, sides = family.weights(config, written), {}
+    if answering is None:
+        their_class, taken = family.class_with(heads, config)
+        ours = tensors_of(backbone, {name: head for name, head in heads.items() if name in taken})
+    else:
+        found = class_for(family, written, answering)
+        their_class, ours = found.name, tensors_of(backbone, {"task_head": answering.head})
+        table = [line for line in table if line.ours is None or line.ours.startswith("backbone.")]
+        table += found.weights(answering.head.config, answering.num_outputs)
+        config |= {**found.settings, **answering.settings()}
+        # a summary of the last piece must find no padding there
+        sides = {"padding_side": "left"} if found.settings.get("summary_type") == "last" else {}
     if written is not architecture:
         ours = multiply_out(ours)
-    tensors = their_tensors(family, config, written, ours)
+    tensors = their_tensors(table, ours)
     config |= {"architectures": [their_class], "dtype": _dtype_of(tensors)}
     out.mkdir(parents=True, exist_ok=True)
     if tokenizer is not None:
-        names = family.model_input_names
-        write_tokenizer(out, tokenizer, architecture, vocabulary, model_input_names=names)
+        settings: dict[str, Any] = {"model_input_names": list(family.model_input_names), **sides}
+        if longest is not None:
+            settings["model_max_length"] = min(longest, architecture.max_position_embeddings)
+        write_tokenizer(out, tokenizer, architecture, vocabulary, settings)
     beside_it = None if tokenizer is None else out / "tokenizer.json"
     write_weights(out / "model.safetensors", tensors, digests_as_metadata(tensors, beside_it))
     write_atomically(out / "config.json", json.dumps(config, indent=2) + "\n")
@@ -95,21 +113,34 @@ def _expressible(
         return fit(plain), plain
 
 
-def their_tensors(
-    family: Family, config: Mapping[str, Any], architecture: Architecture, ours: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
-    """All tensors under the family's names. What `ours` has not (a pooler, say) is left out; what has no line
-    in the table is a bug."""
+def class_for(family: Family, architecture: Architecture, answering: Answering) -> TaskClass:
+    """The family's class that is exactly this head on its backbone. Raises UserError where there is none."""
+    found = family.task_class(answering.kind, architecture)
+    called = f"Hugging Face's {family.model_type}"
+    if found is None:
+        raise UserError(f"{called} has no class that this model's {answering.kind} head can be")
+    if answering.kind in ("sequence", "choice") and found.summary != answering.summary:
+        raise UserError(
+            f"{called} answers from the {found.summary} piece of a row, this head from its {answering.summary}"
+        )
+    if not found.fits(answering.head.config):
+        raise UserError(f"{found.name} has other layers than this head: {found.head}")
+    return found
+
+
+def their_tensors(table: Sequence[Weight], ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """All tensors under the names of a table. What `ours` has not (a pooler, say) is left out; what has no line in the
+    table is a bug."""
     tensors: dict[str, Tensor] = {}
     placed = set()
-    for line in family.weights(config, architecture):
+    for line in table:
         if line.ours is None:
             tensors |= line.to_theirs(None)
         elif line.ours in ours:
             tensors |= line.to_theirs(ours[line.ours])
             placed.add(line.ours)
     left = {name for name in ours if name not in placed and not name.startswith("pooler.")}
-    assert not left, f"{type(family).__name__} has no names for {sorted(left)}"
+    assert not left, f"the table has no names for {sorted(left)}"
     return tensors
 
 
@@ -122,11 +153,11 @@ def write_tokenizer(
     tokenizer: Path,
     architecture: Architecture,
     vocabulary: Vocabulary,
-    *,
-    model_input_names: Sequence[str],
+    settings: Mapping[str, Any],
 ) -> None:
     """Copies the tokenizer's files and makes its config say what the model takes and which pieces are
-    special. Raises UserError when it has more pieces than the model's table has rows."""
+    special. settings: `model_input_names`, and what else of its config the model decides. Raises UserError when it has
+    more pieces than the model's table has rows."""
     file = tokenizer if tokenizer.is_file() else tokenizer / "tokenizer.json"
     size, rows = tokenizer_size(file), architecture.table_size(vocabulary)
     if size > rows:
@@ -146,8 +177,8 @@ def write_tokenizer(
     config.pop("auto_map", None)
     config |= {
         "model_max_length": architecture.max_position_embeddings,
-        "model_input_names": list(model_input_names),
         "clean_up_tokenization_spaces": False,
+        **settings,
         **_special_pieces(file, vocabulary),
     }
     write_atomically(out / "tokenizer_config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")

@@ -13,9 +13,13 @@ from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
+from afterbert.interop.families import family_for
 from afterbert.interop.heads import HEADS
+from afterbert.interop.own import any_family
+from afterbert.interop.task_class import NOTHING, TaskKind
 from afterbert.models import Architecture, Backbone, LanguageModel
 from afterbert.nn.heads import LMHeadModule
+from afterbert.nn.task_head import TaskHead
 from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 
@@ -98,6 +102,19 @@ class LoadedModel:
         for name, head in heads.items():
             head.load_state_dict(self.weights[name])
         return heads
+
+    def task_head(self, kind: TaskKind) -> TaskHead:
+        """The layers that answer a task of this kind: those of the family's class for it, so that what is fine-tuned
+        can leave in that class; BERT's where there is no such class."""
+        found = None
+        try:
+            vocabulary = self.tokenizer.vocabulary
+            family = any_family(self.family) if self.family else family_for(self.architecture, vocabulary)
+            found = family.task_class(kind, self.architecture)
+        except UserError:
+            pass  # no family computes exactly this
+        usual = TaskHead() if kind in ("sequence", "choice") else NOTHING
+        return usual if found is None else found.head
 
     def language_model(self, *, device: torch.device | str = "cpu") -> LanguageModel:
         """The view that names pieces, in evaluation mode. Raises UserError where no such head was trained."""

@@ -54,7 +54,9 @@ def export(
             out / "model.onnx", loaded.architecture, model.backbone, model.trained.get("lm_head")
         )
         assert loaded.folder is not None, "a loaded model has a tokenizer"
-        write_tokenizer(out, loaded.folder, loaded.architecture, vocabulary, model_input_names=made.inputs)
+        write_tokenizer(
+            out, loaded.folder, loaded.architecture, vocabulary, {"model_input_names": list(made.inputs)}
+        )
         console.print(f"{source}: {made.path}, inputs {', '.join(made.inputs)}")
         console.print(f"checked at three other shapes: at most {made.largest_difference:.1e} from the model")
         return

@@ -16,6 +16,7 @@ from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.posing.prepared import Prepared
 from afterbert.downstream.tasks import Task, labels_of
 from afterbert.interop.loaded import LoadedModel
+from afterbert.interop.task_class import Answering
 from afterbert.models import Backbone
 
 
@@ -75,6 +76,10 @@ class Head(ABC):
         """The same with what is chosen on rows that were not trained on, from their outputs; itself where nothing
         is."""
         return self
+
+    def answering(self, task: Task, module: HeadModule) -> Answering | None:
+        """Its trained layers as one of Hugging Face's classes has them; None where none does."""
+        return None
 
     @abstractmethod
     def predictions(

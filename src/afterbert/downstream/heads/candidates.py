@@ -8,13 +8,13 @@ Section 3.3 (multiple choice).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from afterbert.base.rows import starts_of
 from afterbert.downstream import tasks
@@ -26,7 +26,8 @@ from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.posing.prepared import Prepared
 from afterbert.downstream.tasks import Task
 from afterbert.interop.loaded import LoadedModel
-from afterbert.nn.dropout import dropout
+from afterbert.interop.task_class import Answering
+from afterbert.nn.task_head import TaskHead
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,13 @@ class CandidatesHead(Head):
     kinds: ClassVar[tuple[tasks.Head, ...]] = ("ranking", "choice")
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Before the last layer."""
+    layers: TaskHead | None = None
+    """None: those of the model's family. The last one has no bias, which would add the same to all candidates."""
+
+    def settled(self, model: LoadedModel, name: str) -> CandidatesHead:
+        layers = self.layers or replace(model.task_head("sequence"), last_bias=False)
+        return replace(self, layers=layers)
 
     def prepare(self, task: Task, examples: Sequence[Example], formatter: Formatter) -> Prepared:
         pairs = [Example(e.key, (e.texts[0], candidate)) for e in examples for candidate in e.texts[1:]]
@@ -66,6 +74,12 @@ class CandidatesHead(Head):
             found.append(tuple(best_first) if task.head == "ranking" else best_first[0])
         return found
 
+    def answering(self, task: Task, module: HeadModule) -> Answering:
+        assert isinstance(module, CandidatesModule)
+        if task.head == "choice":
+            return Answering("choice", module.layers, (), summary=module.summary)
+        return Answering("sequence", module.layers, ("relevance",), True, module.summary)
+
 
 class CandidatesModule(HeadModule):
     """From the summaries to one number a row [B]."""
@@ -73,15 +87,17 @@ class CandidatesModule(HeadModule):
     def __init__(self, config: CandidatesHead, model: LoadedModel, *, summary: Summary):
         super().__init__()
         self.summary: Summary = summary
-        self.dropout = dropout(config.dropout)
-        self.last = nn.Linear(model.architecture.hidden_size, 1, bias=False)
+        layers = config.layers or replace(model.task_head("sequence"), last_bias=False)
+        self.layers = layers.build(model.architecture.hidden_size, 1, rate=config.dropout)
         model.architecture.initialization.apply(self, model.architecture.num_hidden_layers)
+        if summary == "first":
+            self.layers.start(model.weights)
 
     def wanted(self, arrays: Mapping[str, Tensor]) -> Tensor | None:
         return summary_places(arrays, self.summary)
 
     def output(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
-        return self.last(self.dropout(summarized(hidden, arrays, self.summary)))[:, 0].float()
+        return self.layers(summarized(hidden, arrays, self.summary))[:, 0]
 
     def score(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
         scores, unit_of = self.output(hidden, arrays), arrays["unit_of"]

@@ -1,13 +1,14 @@
 """A class or a number from one vector of the row: dense layer, activation, dropout, linear layer.
 
 Source: BERT (1810.04805), Section 4.1, whose pooler is pre-trained; where a model has none it starts fresh.
-MT-DNN's heads for single sentences and for similarity (1901.11504, Equations 1 and 2) are the same thing.
+MT-DNN's heads for single sentences and for similarity (1901.11504, Equations 1 and 2) are the same thing. The layers
+are those of the class that Hugging Face's family of the model has for it, so that it can leave as such.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -25,19 +26,23 @@ from afterbert.downstream.posing.prepared import Prepared, one_row_each
 from afterbert.downstream.tasks import Task, labels_of
 from afterbert.downstream.tasks.regression import Regression
 from afterbert.interop.loaded import LoadedModel
-from afterbert.nn.activations import ACTIVATIONS, Activation
-from afterbert.nn.dropout import dropout
+from afterbert.interop.task_class import Answering
+from afterbert.nn.task_head import TaskHead
 
 
 @dataclass(frozen=True)
 class Pooled(Head):
-    """dropout: before the last layer. has_dense: whether there is a layer before it at all."""
+    """A class, or a number, for each row."""
 
     kinds: ClassVar[tuple[tasks.Head, ...]] = ("pooled", "score")
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    activation: Activation = "tanh"
-    has_dense: bool = True
+    """Before the last layer."""
+    layers: TaskHead | None = None
+    """None: those of the model's family."""
+
+    def settled(self, model: LoadedModel, name: str) -> Pooled:
+        return replace(self, layers=self.layers or model.task_head("sequence"))
 
     def prepare(self, task: Task, examples: Sequence[Example], formatter: Formatter) -> Prepared:
         rows, cut = text_rows(examples, formatter)
@@ -64,6 +69,11 @@ class Pooled(Head):
         labels = labels_of(task)
         return [labels[int(output.argmax())] for output in outputs]
 
+    def answering(self, task: Task, module: HeadModule) -> Answering:
+        assert isinstance(module, PooledModule)
+        labels = ("score",) if module.is_regression else labels_of(task)
+        return Answering("sequence", module.layers, labels, module.is_regression, module.summary)
+
 
 class PooledModule(HeadModule):
     """From the summaries to logits [B, K], or numbers [B, 1]."""
@@ -80,28 +90,24 @@ class PooledModule(HeadModule):
         class_weights: np.ndarray | None,
     ):
         super().__init__()
-        width = model.architecture.hidden_size
         self.is_regression = isinstance(task, Regression)
         self.summary: Summary = summary
-        self.dense = nn.Linear(width, width) if config.has_dense else nn.Identity()
-        self.activate = ACTIVATIONS[config.activation] if config.has_dense else nn.Identity()
-        self.dropout = dropout(config.dropout)
         num_outputs = 1 if self.is_regression else len(labels_of(task))
-        self.last = nn.Linear(width, num_outputs)
+        layers = config.layers or model.task_head("sequence")
+        self.layers = layers.build(model.architecture.hidden_size, num_outputs, rate=config.dropout)
         model.architecture.initialization.apply(self, model.architecture.num_hidden_layers)
+        if summary == "first":
+            self.layers.start(model.weights)
+        last_bias = self.layers.last.bias
         if (
-            config.has_dense
-            and config.activation == "tanh"
-            and summary == "first"
-            and "pooler" in model.weights
+            isinstance(task, Regression)
+            and task.low is not None
+            and task.high is not None
+            and last_bias is not None
         ):
-            self.dense.load_state_dict(
-                {name.removeprefix("dense."): tensor for name, tensor in model.weights["pooler"].items()}
-            )
-        if isinstance(task, Regression) and task.low is not None and task.high is not None:
             # The middle of the range as the first guess; else the first steps only learn where the numbers
             # lie.
-            nn.init.constant_(self.last.bias, (task.low + task.high) / 2)
+            nn.init.constant_(last_bias, (task.low + task.high) / 2)
         weights = None if class_weights is None else torch.as_tensor(class_weights, dtype=torch.float32)
         self.register_buffer("class_weights", weights, persistent=False)
 
@@ -109,8 +115,7 @@ class PooledModule(HeadModule):
         return summary_places(arrays, self.summary)
 
     def output(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
-        pooled = self.activate(self.dense(summarized(hidden, arrays, self.summary)))
-        return self.last(self.dropout(pooled)).float()
+        return self.layers(summarized(hidden, arrays, self.summary))
 
     def score(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
         found, labels = self.output(hidden, arrays), arrays["labels"]

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from afterbert.base.errors import UserError
@@ -25,6 +25,8 @@ from afterbert.downstream.posing.formatting import Formatter, Stretches
 from afterbert.downstream.posing.prepared import Prepared, one_row_each
 from afterbert.downstream.tasks import Task
 from afterbert.interop.loaded import LoadedModel
+from afterbert.interop.task_class import Answering
+from afterbert.nn.task_head import TaskHead
 from afterbert.text.pieces.encoding import EncodedTexts
 
 
@@ -48,6 +50,11 @@ class Span(Head):
     max_answer: Annotated[int, Field(gt=0)] = 30
     null_bias: float = 0.0
     threshold: Literal["dev", "given"] = "dev"
+    layers: TaskHead | None = None
+    """None: those of the model's family."""
+
+    def settled(self, model: LoadedModel, name: str) -> Span:
+        return replace(self, layers=self.layers or model.task_head("span"))
 
     def prepare(self, task: Task, examples: Sequence[Example], formatter: Formatter) -> Prepared:
         encoded = formatter.encode([text for example in examples for text in example.texts])
@@ -81,7 +88,7 @@ class Span(Head):
             raise UserError(
                 "answers as spans need a model with special pieces around its texts; choose an encoder"
             )
-        return SpanModule(model)
+        return SpanModule(self.layers or model.task_head("span"), model)
 
     def predictions(
         self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
@@ -141,17 +148,22 @@ class Span(Head):
         end = (context.starts + context.lengths)[example_of]
         return example_of, Stretches(start, np.minimum(room[example_of], end - start))
 
+    def answering(self, task: Task, module: HeadModule) -> Answering:
+        assert isinstance(module, SpanModule)
+        return Answering("span", module.layers, ())
+
 
 class SpanModule(HeadModule):
     """From [B, T, D] to start and end scores [B, T, 2]."""
 
-    def __init__(self, model: LoadedModel):
+    def __init__(self, layers: TaskHead, model: LoadedModel):
         super().__init__()
-        self.last = nn.Linear(model.architecture.hidden_size, 2)
+        self.layers = layers.build(model.architecture.hidden_size, 2, rate=0.0)
         model.architecture.initialization.apply(self, model.architecture.num_hidden_layers)
+        self.layers.start(model.weights)
 
     def output(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
-        found = self.last(hidden).float()
+        found = self.layers(hidden)
         # Only the context and the row's first piece can be named.
         allowed = arrays["text"] == 2
         allowed[:, 0] = True

@@ -6,14 +6,14 @@ Source: BERT (1810.04805), Section 5.3.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from afterbert.base.rows import starts_of
@@ -25,7 +25,8 @@ from afterbert.downstream.posing.formatting import Formatter, Stretches
 from afterbert.downstream.posing.prepared import Prepared, one_row_each
 from afterbert.downstream.tasks import Task, labels_of
 from afterbert.interop.loaded import LoadedModel
-from afterbert.nn.dropout import dropout
+from afterbert.interop.task_class import Answering
+from afterbert.nn.task_head import TaskHead
 from afterbert.text.pieces.encoding import EncodedTexts
 
 _NO_TAG = -1
@@ -40,6 +41,12 @@ class Token(Head):
     is_by_piece: ClassVar[bool] = True
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Before the last layer."""
+    layers: TaskHead | None = None
+    """None: those of the model's family."""
+
+    def settled(self, model: LoadedModel, name: str) -> Token:
+        return replace(self, layers=self.layers or model.task_head("token"))
 
     def prepare(self, task: Task, examples: Sequence[Example], formatter: Formatter) -> Prepared:
         encoded = formatter.encode([" ".join(example.texts) for example in examples])
@@ -73,6 +80,10 @@ class Token(Head):
         assert len(best) == rows.num_pieces
         return [tuple(labels[i] for i in guesses[a:b]) for a, b in pairwise(starts)]
 
+    def answering(self, task: Task, module: HeadModule) -> Answering:
+        assert isinstance(module, TokenModule)
+        return Answering("token", module.layers, labels_of(task))
+
 
 class TokenModule(HeadModule):
     """From [B, T, D] to logits [B, T, K]."""
@@ -81,14 +92,15 @@ class TokenModule(HeadModule):
 
     def __init__(self, config: Token, task: Task, model: LoadedModel, *, class_weights: np.ndarray | None):
         super().__init__()
-        self.dropout = dropout(config.dropout)
-        self.last = nn.Linear(model.architecture.hidden_size, len(labels_of(task)))
+        layers, width = config.layers or model.task_head("token"), model.architecture.hidden_size
+        self.layers = layers.build(width, len(labels_of(task)), rate=config.dropout)
         model.architecture.initialization.apply(self, model.architecture.num_hidden_layers)
+        self.layers.start(model.weights)
         weights = None if class_weights is None else torch.as_tensor(class_weights, dtype=torch.float32)
         self.register_buffer("class_weights", weights, persistent=False)
 
     def output(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
-        return self.last(self.dropout(hidden)).float()
+        return self.layers(hidden)
 
     def score(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
         is_asked = arrays["tag"] >= 0

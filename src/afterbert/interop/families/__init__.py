@@ -12,6 +12,7 @@ from afterbert.base import plugins
 from afterbert.base.config import differences, to_plain
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
+from afterbert.interop.task_class import TaskClass, TaskKind
 from afterbert.interop.weights import Weight
 from afterbert.models import Architecture
 
@@ -75,6 +76,10 @@ class Family(ABC):
         if "lm_head" not in heads:
             return self.base_class, frozenset(("pooler",))
         return self.lm_class, frozenset(("lm_head", "pooler"))
+
+    def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass | None:
+        """Their class that answers this kind of task; None where it has none that our heads can be."""
+        return None
 
     @property
     def model_type(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 from afterbert.base import plugins
 from afterbert.base.errors import UserError
+from afterbert.interop.task_class import NOTHING, TaskClass, TaskKind
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
@@ -16,6 +17,7 @@ from afterbert.nn.activations import ACTIVATIONS, Activation
 from afterbert.nn.heads import LMHead
 from afterbert.nn.sharing.none import NoSharing
 from afterbert.nn.stack import Stack
+from afterbert.nn.task_head import TaskHead
 
 Kind = TypeVar("Kind", bound=Architecture)
 
@@ -31,6 +33,18 @@ def activation(config: Mapping[str, Any], key: str, default: str) -> Activation:
             f"config.json has {key} '{name}', which is not known here; known: {', '.join(ACTIVATIONS)}"
         )
     return cast(Activation, ours)
+
+
+def bert_task_class(kind: TaskKind, stem: str, pooler: str) -> TaskClass:
+    """The classes of BERT and those that followed it: rows are answered from the pooled first piece. stem: how their
+    names begin."""
+    rows = TaskHead()
+    return {
+        "sequence": TaskClass(f"{stem}ForSequenceClassification", rows, "classifier", pooler),
+        "choice": TaskClass(f"{stem}ForMultipleChoice", rows, "classifier", pooler),
+        "token": TaskClass(f"{stem}ForTokenClassification", NOTHING, "classifier"),
+        "span": TaskClass(f"{stem}ForQuestionAnswering", NOTHING, "qa_outputs"),
+    }[kind]
 
 
 def as_encoder(architecture: Architecture, family: str) -> Encoder:

@@ -12,8 +12,9 @@ from typing import Any, cast
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, refuse_unless
-from afterbert.interop.families._names import as_encoder
+from afterbert.interop.families._names import as_encoder, bert_task_class
 from afterbert.interop.families.bert import Bert
+from afterbert.interop.task_class import TaskClass, TaskKind
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
@@ -70,6 +71,9 @@ class Albert(Family):
             return ours
         sharing = _groups(ours.num_hidden_layers, len(set(plan.attention)))
         return replace(ours, stack=replace(ours.stack, sharing=sharing))
+
+    def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass:
+        return bert_task_class(kind, "Albert", "albert.pooler")
 
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
         ours = cast(Encoder, architecture)

@@ -11,7 +11,15 @@ from typing import Any, cast
 
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, ids_of, refuse_unless
-from afterbert.interop.families._names import activation, as_encoder, bert_embeddings, bert_layers, unshared
+from afterbert.interop.families._names import (
+    activation,
+    as_encoder,
+    bert_embeddings,
+    bert_layers,
+    bert_task_class,
+    unshared,
+)
+from afterbert.interop.task_class import TaskClass, TaskKind
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
@@ -78,6 +86,9 @@ class Bert(Family):
         segments = ours.embeddings.type_vocab_size or 2
         embeddings = replace(ours.embeddings, type_vocab_size=segments)
         return replace(ours, embeddings=embeddings, stack=unshared(ours.stack))
+
+    def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass:
+        return bert_task_class(kind, "Bert", "bert.pooler.dense")
 
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
         ours = cast(Encoder, architecture)

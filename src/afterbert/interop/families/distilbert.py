@@ -11,7 +11,8 @@ from typing import Any, cast
 
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, ids_of, refuse_unless
-from afterbert.interop.families._names import activation, as_encoder, unshared
+from afterbert.interop.families._names import activation, as_encoder, bert_task_class, unshared
+from afterbert.interop.task_class import TaskClass, TaskKind
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
@@ -20,6 +21,7 @@ from afterbert.nn.feed_forwards.plain import Plain
 from afterbert.nn.heads import LMHead
 from afterbert.nn.norms.layer_norm import LayerNorm
 from afterbert.nn.stack import Stack
+from afterbert.nn.task_head import TaskHead
 
 # fixed in their code
 _NORM = LayerNorm(eps=1e-12)
@@ -73,6 +75,12 @@ class Distilbert(Family):
 
     def naturalness(self, architecture: Architecture) -> int:
         return -3
+
+    def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass:
+        found = bert_task_class(kind, "DistilBert", "pre_classifier")
+        if found.head.has_dense:
+            return replace(found, head=TaskHead(activation="relu", starts_from=None))
+        return found
 
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
         ours = cast(Encoder, architecture)

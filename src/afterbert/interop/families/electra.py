@@ -13,12 +13,20 @@ from typing import Any, cast
 
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family
-from afterbert.interop.families._names import as_encoder, bert_embeddings, bert_layers, unshared
+from afterbert.interop.families._names import (
+    as_encoder,
+    bert_embeddings,
+    bert_layers,
+    bert_task_class,
+    unshared,
+)
 from afterbert.interop.families.bert import Bert
+from afterbert.interop.task_class import TaskClass, TaskKind
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
 from afterbert.nn.heads import LMHead
+from afterbert.nn.task_head import TaskHead
 
 
 class Electra(Family):
@@ -58,6 +66,14 @@ class Electra(Family):
         fitting = heads if config["hidden_act"] == "gelu" else set(heads) - {"detection_head"}
         found, taken = super().class_with(fitting, config)
         return found, taken - {"pooler"}
+
+    def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass:
+        found = bert_task_class(kind, "Electra", "sequence_summary.summary")
+        gelu = TaskHead(activation="gelu", starts_from=None)
+        if kind == "sequence":
+            return replace(found, head=gelu, last="classifier.out_proj", dense="classifier.dense")
+        settings = {"summary_type": "first", "summary_use_proj": True, "summary_activation": "gelu"}
+        return replace(found, head=gelu, settings=settings) if kind == "choice" else found
 
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
         ours = cast(Encoder, architecture)

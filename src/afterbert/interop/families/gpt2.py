@@ -11,6 +11,7 @@ from typing import Any, cast
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, ids_of, refuse_unless
 from afterbert.interop.families._names import activation, as_kind, unshared, untransformed
+from afterbert.interop.task_class import NOTHING, TaskClass, TaskKind
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
 from afterbert.models.decoder import Decoder
@@ -73,6 +74,14 @@ class Gpt2(Family):
     def normal_form(self, architecture: Architecture) -> Architecture:
         ours = as_kind(Decoder, architecture, "gpt2")
         return replace(ours, stack=unshared(ours.stack), lm_head=untransformed(ours.lm_head))
+
+    def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass | None:
+        bare = replace(NOTHING, last_bias=False)
+        return {
+            "sequence": TaskClass("GPT2ForSequenceClassification", bare, "score", summary="last"),
+            "token": TaskClass("GPT2ForTokenClassification", NOTHING, "classifier"),
+            "span": TaskClass("GPT2ForQuestionAnswering", NOTHING, "qa_outputs"),
+        }.get(kind)
 
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
         ours = cast(Decoder, architecture)

@@ -13,7 +13,8 @@ from typing import Any, cast
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, ids_of, refuse_unless
-from afterbert.interop.families._names import activation, as_encoder, unshared
+from afterbert.interop.families._names import activation, as_encoder, bert_task_class, unshared
+from afterbert.interop.task_class import TaskClass, TaskKind
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
@@ -27,6 +28,7 @@ from afterbert.nn.position_embeddings.none import NoPositionEmbedding
 from afterbert.nn.positions.rotary import Rotary
 from afterbert.nn.residuals.pre_norm import PreNorm
 from afterbert.nn.stack import LayerType, Stack, Windows
+from afterbert.nn.task_head import TaskHead
 
 _GLOBAL_THETA, _LOCAL_THETA = 160_000.0, 10_000.0
 
@@ -122,6 +124,22 @@ class Modernbert(Family):
         windows = replace(ours.stack.windows, layer_types=shortest_pattern(kinds))
         return replace(
             ours, stack=replace(ours.stack, windows=windows if "sliding_attention" in kinds else None)
+        )
+
+    def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass:
+        ours = as_encoder(architecture, "modernbert")
+        # the layers of its language-model head, which its authors keep for tasks
+        head = TaskHead(
+            bias=ours.lm_head.bias, activation=ours.lm_head.activation, norm=ours.norm, starts_from="lm_head"
+        )
+        found = bert_task_class(kind, "ModernBert", "head.dense")
+        return replace(
+            found,
+            head=head,
+            last="classifier",
+            dense="head.dense",
+            norm="head.norm",
+            settings={"classifier_pooling": "cls"},
         )
 
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:

@@ -13,11 +13,19 @@ from typing import Any, cast
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family
-from afterbert.interop.families._names import as_encoder, bert_embeddings, bert_layers, unshared
+from afterbert.interop.families._names import (
+    as_encoder,
+    bert_embeddings,
+    bert_layers,
+    bert_task_class,
+    unshared,
+)
 from afterbert.interop.families.bert import Bert
+from afterbert.interop.task_class import TaskClass, TaskKind
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
+from afterbert.nn.task_head import TaskHead
 
 
 class Roberta(Family):
@@ -57,6 +65,9 @@ class Roberta(Family):
     def naturalness(self, architecture: Architecture) -> int:
         return 1 if as_encoder(architecture, "roberta").embeddings.type_vocab_size == 1 else -1
 
+    def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass:
+        return roberta_task_class(kind, "Roberta")
+
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
         ours = cast(Encoder, architecture)
         return [
@@ -67,6 +78,14 @@ class Roberta(Family):
             Weight("lm_head.bias", ("lm_head.bias",)),
             *lines("pooler.dense", "roberta.pooler.dense", "weight", "bias"),
         ]
+
+
+def roberta_task_class(kind: TaskKind, stem: str) -> TaskClass:
+    """Rows are answered by layers of the class's own, and choices from the pooled first piece."""
+    if kind == "sequence":
+        name = f"{stem}ForSequenceClassification"
+        return TaskClass(name, TaskHead(), "classifier.out_proj", "classifier.dense")
+    return bert_task_class(kind, stem, "roberta.pooler.dense")
 
 
 def _rows_before(config: Config) -> int:

@@ -13,6 +13,7 @@ from typing import Any, cast
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, ids_of, refuse_unless
 from afterbert.interop.families._names import as_encoder, unshared, untransformed
+from afterbert.interop.task_class import NOTHING, TaskClass, TaskKind
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
@@ -83,6 +84,16 @@ class Xlm(Family):
     def normal_form(self, architecture: Architecture) -> Architecture:
         ours = as_encoder(architecture, "xlm")
         return replace(ours, stack=unshared(ours.stack), lm_head=untransformed(ours.lm_head))
+
+    def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass | None:
+        # of its class for choices the last layer sees no more than as many numbers as there are labels
+        settings = {"summary_type": "first", "summary_use_proj": True, "summary_proj_to_labels": True}
+        last = "sequence_summary.summary"
+        return {
+            "sequence": TaskClass("XLMForSequenceClassification", NOTHING, last, settings=settings),
+            "token": TaskClass("XLMForTokenClassification", NOTHING, "classifier"),
+            "span": TaskClass("XLMForQuestionAnsweringSimple", NOTHING, "qa_outputs"),
+        }.get(kind)
 
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
         ours = cast(Encoder, architecture)

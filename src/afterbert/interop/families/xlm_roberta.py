@@ -9,7 +9,8 @@ from typing import Any
 
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family
-from afterbert.interop.families.roberta import Roberta
+from afterbert.interop.families.roberta import Roberta, roberta_task_class
+from afterbert.interop.task_class import TaskClass, TaskKind
 from afterbert.interop.weights import Weight
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
@@ -32,6 +33,9 @@ class XlmRoberta(Family):
 
     def naturalness(self, architecture: Architecture) -> int:
         return Roberta().naturalness(architecture) - 3
+
+    def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass:
+        return roberta_task_class(kind, "XLMRoberta")
 
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
         return Roberta().weights(config, architecture)

@@ -12,6 +12,7 @@ from typing import Any, cast
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, ids_of, refuse_unless
 from afterbert.interop.families._names import activation, as_kind, unshared, untransformed
+from afterbert.interop.task_class import NOTHING, TaskClass, TaskKind
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
 from afterbert.models.permutation import Permutation
@@ -20,6 +21,7 @@ from afterbert.nn.feed_forwards.plain import Plain
 from afterbert.nn.norms.layer_norm import LayerNorm
 from afterbert.nn.positions.transformer_xl import TransformerXL
 from afterbert.nn.stack import Stack
+from afterbert.nn.task_head import TaskHead
 
 _LONGEST = 512
 
@@ -90,6 +92,18 @@ class Xlnet(Family):
         ours = as_kind(Permutation, architecture, "xlnet")
         head = untransformed(ours.lm_head)
         return replace(ours, stack=unshared(ours.stack), lm_head=head, max_position_embeddings=_LONGEST)
+
+    def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass:
+        settings = {"summary_type": "last", "summary_use_proj": True, "summary_activation": "tanh"}
+        last, dense = "logits_proj", "sequence_summary.summary"
+        head = TaskHead(starts_from=None)
+        rows = TaskClass("", head, last, dense, summary="last", settings=settings)
+        return {
+            "sequence": replace(rows, name="XLNetForSequenceClassification"),
+            "choice": replace(rows, name="XLNetForMultipleChoice"),
+            "token": TaskClass("XLNetForTokenClassification", NOTHING, "classifier"),
+            "span": TaskClass("XLNetForQuestionAnsweringSimple", NOTHING, "qa_outputs"),
+        }[kind]
 
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
         ours = cast(Permutation, architecture)

@@ -1,0 +1,93 @@
+"""A family's class that answers a task with labels, and our trained head as such a class's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from afterbert.interop.weights import Weight, lines
+from afterbert.nn.task_head import TaskHead, TaskHeadModule
+
+#: What is answered: a class or number for a row, one for each piece, where a span starts and ends, one of several rows.
+TaskKind = Literal["sequence", "token", "span", "choice"]
+KINDS: tuple[TaskKind, ...] = ("sequence", "token", "span", "choice")
+
+# Before the last layer of BERT and its descendants, where every piece is answered for.
+NOTHING = TaskHead(has_dense=False, starts_from=None)
+
+
+@dataclass(frozen=True)
+class TaskClass:
+    """One class of a family's, and what its layers are called there."""
+
+    name: str
+    head: TaskHead
+    """What it computes, and where a head of ours for this family begins."""
+    last: str
+    """What they call the last layer."""
+    dense: str = ""
+    norm: str = ""
+    summary: Literal["first", "last", "mean"] = "first"
+    """The piece that speaks for a row, of kinds that answer for rows."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What its config.json must say besides."""
+
+    def weights(self, head: TaskHead, num_outputs: int) -> list[Weight]:
+        """Lines for `task_head.NAME`. A bias that only theirs has is written as zeros."""
+        table: list[Weight] = []
+        if head.has_dense:
+            table += lines("task_head.dense", self.dense, *_ends(head.bias))
+            if head.norm is not None:
+                table += lines("task_head.norm", self.norm, *_ends(getattr(head.norm, "bias", False)))
+        table += lines("task_head.last", self.last, *_ends(head.last_bias))
+        if self.head.last_bias and not head.last_bias:
+            table.append(Weight(None, (f"{self.last}.bias",), shape=(num_outputs,)))
+        return table
+
+    def fits(self, head: TaskHead) -> bool:
+        """Whether it computes exactly what a head of this form does."""
+        same = replace(
+            head, last_bias=self.head.last_bias or head.last_bias, starts_from=self.head.starts_from
+        )
+        return same == self.head
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """What its layers are called, as their tensors' names begin."""
+        return tuple(f"{name}." for name in (self.dense, self.norm, self.last) if name)
+
+
+@dataclass(frozen=True)
+class Answering:
+    """A trained head, ready to be written as one of a family's classes."""
+
+    kind: TaskKind
+    head: TaskHeadModule
+    labels: tuple[str, ...]
+    """What each answer is called; for a number one name."""
+    is_number: bool = False
+    """Whether the answer is a number as it is, not the logit of a class."""
+    summary: Literal["first", "last", "mean"] = "first"
+    """The piece that speaks for a row."""
+
+    @property
+    def num_outputs(self) -> int:
+        return self.head.last.out_features
+
+    def settings(self) -> dict[str, Any]:
+        """What config.json says of labels."""
+        if self.kind == "choice":
+            return {}
+        names = self.labels or ("start", "end")
+        found: dict[str, Any] = {
+            "id2label": {str(number): name for number, name in enumerate(names)},
+            "label2id": {name: number for number, name in enumerate(names)},
+        }
+        if self.kind == "sequence":
+            found["problem_type"] = "regression" if self.is_number else "single_label_classification"
+        return found
+
+
+def _ends(bias: bool) -> tuple[str, ...]:
+    return ("weight", "bias") if bias else ("weight",)
