@@ -101,7 +101,7 @@ def test_strategies_are_said_carried_out_and_laid_side_by_side(folder, capsys):
     found = json.loads((folder / "out" / "comparison.json").read_text())
     assert found["supervised"]["steps"] == {"first": 4, "second": 2}
     assert found["multi_task"]["steps"] == {"first": 6, "second": 0}
-    heads = json.loads((folder / "out/supervised/pairs/seed-0/model/heads.json").read_text())["heads"]
+    heads = json.loads((folder / "out/supervised/tasks/pairs/seed-0/model/heads.json").read_text())["heads"]
     assert heads["pairs"]["type"] == "san"
     assert "supervised" in (folder / "out" / "report.md").read_text()
     assert run(asked(folder, *words, "supervised")) == 0, "what is finished is read"
