@@ -118,19 +118,21 @@ def test_drawn_losses_weigh_as_much_as_their_rows() -> None:
     }
 
 
-def test_members_take_turns_view_by_view() -> None:
-    members = (Member("masked", MASKED, views=2), Member("causal", CAUSAL), Member("deleted", DELETED))
+def test_members_take_turns_in_the_course_of_the_run() -> None:
+    members = (Member("masked", MASKED, weight=2), Member("causal", CAUSAL), Member("deleted", DELETED))
     objective = Mixture(members, how="in_turn")
-    assert [objective.at(view) for view in (0, 1, 2, 3, 9)] == [
-        "masked",
-        "masked",
-        "causal",
-        "deleted",
-        "deleted",
+    assert [stages.told(8) for stages in objective.course()] == [
+        "stages of a mixture in_turn: masked (steps 1 to 4), causal (steps 5 to 6), deleted (steps 7 to 8)"
     ]
     module = built(objective, TINY)
-    for view, name in ((1, "masked"), (2, "causal"), (7, "deleted")):
-        noise = NOISE.seen_as(view)
+    for progress, name in (
+        (0.0, "masked"),
+        (0.49, "masked"),
+        (0.5, "causal"),
+        (0.75, "deleted"),
+        (1.0, "deleted"),
+    ):
+        noise = NOISE.at(progress)
         plan = objective.plan(toy_split(), length=LENGTH, vocabulary=VOCABULARY, noise=noise)
         batch = objective.pose(plan, np.array(ROWS), noise, vocabulary=VOCABULARY, length=LENGTH)
         assert {part.split(".")[0] for part in module(tensors(batch))} == {name}
@@ -145,18 +147,16 @@ def test_one_backbone_and_one_language_model_head() -> None:
     assert set(module.saved_heads) == {"lm_head"}
 
 
-def test_stages_need_views_that_never_come_round() -> None:
-    turns = Mixture((Member("masked", MASKED), Member("causal", CAUSAL)), how="in_turn")
-    alone = Generator(size=1, shares="none")
-    two_stage = ReplacedTokens(MASKED.pretext, generator=alone, two_stage=1)
-    staged = Pretext(Packed(), (Edit(Staged(), Mask()),), (InPlace(),))
-    inside = Mixture((Member("staged", MaskedLM(staged)), Member("causal", CAUSAL)))
-    for objective in (turns, two_stage, MaskedLM(staged), inside):
-        objective.check_feed(TINY, order="shuffled", views=None)
-        with pytest.raises(UserError, match=r"set training\.views to null"):
-            objective.check_feed(TINY, order="shuffled", views=10)
-    for objective in (MASKED, REPLACED, mixture("summed", masked=1, causal=1)):
-        objective.check_feed(TINY, order="shuffled", views=10)
+def test_who_goes_through_stages() -> None:
+    staged = MaskedLM(Pretext(Packed(), (Edit(Staged(), Mask()),), (InPlace(),)))
+    inside = Mixture((Member("staged", staged), Member("causal", CAUSAL)))
+    two_stage = ReplacedTokens(MASKED.pretext, generator=Generator(size=1, shares="none"), two_stage=0.25)
+    assert [stages.starts for stages in two_stage.course()] == [(0.0, 0.25)]
+    assert [stages.names for stages in inside.course()] == [stages.names for stages in staged.course()]
+    assert staged.course()[0].names[1] == "fixed_count of phrase|word"
+    assert MASKED.course() == mixture("summed", masked=1, causal=1).course() == ()
+    with pytest.raises(UserError, match="cannot take turns; write each of its stages as a member"):
+        Mixture((Member("staged", staged), Member("causal", CAUSAL)), how="in_turn")
 
 
 def test_what_does_not_fit_is_refused() -> None:

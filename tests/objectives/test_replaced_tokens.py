@@ -230,9 +230,9 @@ def test_the_copy_gate_mixes_the_shown_piece_with_the_vocabulary() -> None:
 
 
 def test_two_stages_train_one_and_then_the_other_from_its_weights() -> None:
-    objective = ReplacedTokens(TASK, generator=Generator(size=1, shares="none"), two_stage=2)
+    objective = ReplacedTokens(TASK, generator=Generator(size=1, shares="none"), two_stage=0.5)
     module = built(objective, TINY).train()
-    first, second = posed(objective, ROWS), posed(objective, ROWS, noise=NOISE.seen_as(2))
+    first, second = posed(objective, ROWS), posed(objective, ROWS, noise=NOISE.at(0.5))
     assert "replaced" not in first.counts and "generator" not in second.counts
     assert {name.split(".")[0] for name in gradients(module, [first])} == {"generator", "generator_head"}
     module.eval()(tensors(second))
@@ -249,7 +249,7 @@ def test_two_stages_train_one_and_then_the_other_from_its_weights() -> None:
 
 def test_two_stages_need_models_alike_and_apart() -> None:
     with pytest.raises(UserError, match="size to 1 and"):
-        ReplacedTokens(TASK, two_stage=1)
+        ReplacedTokens(TASK, two_stage=0.5)
 
 
 def test_the_saved_backbone_is_the_discriminators() -> None:

@@ -376,18 +376,20 @@ def test_half_entities_half_words() -> None:
     assert np.mean(drawn_whole) > 0.75
 
 
-def test_stages_follow_the_views() -> None:
+def test_stages_follow_the_run() -> None:
     law = Staged(
         (
-            Stage(FixedCount("piece"), views=1),
-            Stage(FixedCount("word"), views=2),
-            Stage(FixedCount("sentence")),
+            Stage(FixedCount("piece"), share=1),
+            Stage(FixedCount("word"), share=2),
+            Stage(FixedCount("sentence"), share=1),
         )
     )
     rows = text_rows([60] * 8)
-    for view, unit in ((0, "piece"), (1, "word"), (2, "word"), (3, "sentence"), (50, "sentence")):
-        expected = FixedCount(unit)(rows, noise(view=view))
-        assert law(rows, noise(view=view)).positions.tolist() == expected.positions.tolist()
+    for progress, unit in ((0, "piece"), (0.25, "word"), (0.74, "word"), (0.75, "sentence"), (1, "sentence")):
+        for view in (0, 3):
+            moment = noise(view=view).at(progress)
+            expected = FixedCount(unit)(rows, noise(view=view))
+            assert law(rows, moment).positions.tolist() == expected.positions.tolist()
 
 
 def test_units_that_cover_a_part() -> None:

@@ -20,10 +20,10 @@ from afterbert.training.trainer import train
 
 STEPS = 8
 # A pair question; a generator beside the model, and one that hands its weights over; words of a span; two streams and
-# a memory; encoder and decoder; left to right; halting; stages by view; members of a mixture; pointers.
+# a memory; encoder and decoder; left to right; halting; stages of the run; members of a mixture, drawn or in turn; pointers.
 KINDS = (
     *("bert", "electra", "electra in two stages", "spanbert", "xlnet", "t5", "gpt2", "universal-transformer"),
-    *("ernie", "masked-causal", "find-true-start"),
+    *("ernie", "masked-causal", "masked-causal in turn", "find-true-start"),
 )
 
 
@@ -47,7 +47,9 @@ def recipe_for(kind: str) -> Recipe:
     training = replace(recipe.training, checkpoint_every=Budget(2, "steps"), evaluate_every=None)
     if kind.endswith("in two stages"):
         generator = replace(recipe.objective.generator, size=1.0, shares="none")
-        recipe = replace(recipe, objective=replace(recipe.objective, generator=generator, two_stage=1))
+        recipe = replace(recipe, objective=replace(recipe.objective, generator=generator, two_stage=0.4))
+    if kind.endswith("in turn"):
+        recipe = replace(recipe, objective=replace(recipe.objective, how="in_turn"))
     return replace(recipe, model=model, training=training)
 
 

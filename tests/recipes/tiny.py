@@ -40,8 +40,6 @@ OVERRIDES = {
     "training.log_every": "1",
     "training.workers": "0",
 }
-# The views of the data that come round again and again, so that there is something to learn by heart.
-VIEWS = {"ERNIE 1.0": 3}  # by title: its three stages
 
 
 def tiny_recipe(name: str, *, steps: int) -> Recipe:
@@ -80,8 +78,8 @@ def feed_of(recipe: Recipe, *, views: int | None = None) -> Feed:
     def pose(rows, numbers, noise):
         return recipe.objective.pose(rows, numbers, noise, vocabulary=VOCABULARY, length=recipe.length)
 
-    views = views or VIEWS.get(recipe.title, 1)
-    return Feed.of(replace(recipe.training, views=views), plan=plan, pose=pose)
+    training = replace(recipe.training, views=views or 1)  # so that there is something to learn by heart
+    return Feed.of(training, plan=plan, pose=pose, course=recipe.objective.course())
 
 
 def trained(recipe: Recipe, folder: Path) -> tuple[ObjectiveModule, list[float]]:
@@ -108,6 +106,7 @@ def first_losses(recipe: Recipe, steps: int, *, on: str = "cpu") -> list[float]:
         precision=choose(recipe.training.precision, device),
         processes=SingleProcess(),
     )
+    feed.lasts(steps)
     losses = []
     for step in range(steps):
         batches = feed.step(step)

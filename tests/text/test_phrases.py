@@ -342,10 +342,10 @@ def test_whole_units_are_chosen(rows, unit):
 
 def test_the_stages_of_ernie_on_a_store(rows):
     stages = Staged()
-    chosen = [stages(rows, Noise(3).seen_as(view)) for view in range(4)]
-    for view, unit in enumerate(["piece", "phrase|word", "entity|phrase|word", "entity|phrase|word"]):
-        by_hand = FixedCount(unit)(rows, Noise(3).seen_as(view))
-        assert chosen[view].positions.tolist() == by_hand.positions.tolist()
+    chosen = [stages(rows, Noise(3).at(number / 3)) for number in range(4)]
+    for number, unit in enumerate(["piece", "phrase|word", "entity|phrase|word", "entity|phrase|word"]):
+        by_hand = FixedCount(unit)(rows, Noise(3))
+        assert chosen[number].positions.tolist() == by_hand.positions.tolist()
     split = [
         np.isin(units.starts, one.positions) != np.isin(units.starts + units.lengths - 1, one.positions)
         for one, units in zip(chosen, [units_of(rows, "phrase|word")] * 2)

@@ -120,6 +120,10 @@ class ToyModule(ObjectiveModule):
         )
         return {"masked": masked, "long": long}
 
+    def predict(self, arrays: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        hidden = self.backbone(arrays["piece_ids"])
+        return self.decoder(hidden.reshape(-1, HIDDEN)[arrays["positions"]])
+
     def carried_state(self) -> dict[str, torch.Tensor]:
         return {"memory": self.memory} if self.carries else {}
 

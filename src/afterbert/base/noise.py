@@ -42,7 +42,9 @@ def chance(rate: float) -> np.uint64:
 
 @dataclass(frozen=True)
 class Noise:
-    """A source of noise. Immutable: `of(stream)` and `seen_as(view)` give other sources.
+    """A source of noise. Immutable: `of(stream)`, `seen_as(view)` and `at(progress)` give other sources.
+
+    progress: the share of the run that lies behind, from 0 to 1, for what goes through stages. No number depends on it.
 
     >>> noise = Noise(seed=7)
     >>> keys = np.array([3, 4], dtype=np.uint64)
@@ -57,14 +59,19 @@ class Noise:
     seed: int
     stream: str = ""
     view: int = 0
+    progress: float = 0.0
 
     def of(self, stream: str) -> Noise:
         """The named sub-stream; names nest."""
-        return Noise(self.seed, f"{self.stream}/{stream}", self.view)
+        return Noise(self.seed, f"{self.stream}/{stream}", self.view, self.progress)
 
     def seen_as(self, view: int) -> Noise:
         """The same streams in another view of the data (dynamic masking draws one view an epoch)."""
-        return Noise(self.seed, self.stream, view)
+        return Noise(self.seed, self.stream, view, self.progress)
+
+    def at(self, progress: float) -> Noise:
+        """The same numbers at another moment of the run."""
+        return Noise(self.seed, self.stream, self.view, progress)
 
     def _start(self) -> np.uint64:
         return np.uint64(xxhash.xxh3_64_intdigest(f"{self.seed}:{self.view}:{self.stream}".encode()))

@@ -13,6 +13,7 @@ from torch import nn
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.plugins import name_of
+from afterbert.base.stages import Stages
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.heads import HEADS
 from afterbert.models import Architecture, Backbone, LanguageModel
@@ -184,6 +185,10 @@ class Objective(ABC):
     def check_feed(self, architecture: Architecture, *, order: str, views: int | None) -> None:  # noqa: B027
         """Raises UserError when rows in this order, or so many views of them (None: ever new ones), are not
         what the task needs; called when a recipe is read, with `training.order` and `training.views`."""
+
+    def course(self) -> tuple[Stages, ...]:
+        """What it goes through in stages, each for a share of the run, told by the noise's `progress`."""
+        return ()
 
     def check_shards(self) -> None:  # noqa: B027
         """Raises UserError where several processes cannot hold the model in shards while they train this task."""

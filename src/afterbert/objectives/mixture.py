@@ -1,5 +1,5 @@
 """Several objectives for one model: each row draws one of them by weight, or every row is asked all of them,
-or they follow one another view by view of the data.
+or they follow one another in the course of the run.
 
 Sources: the mixtures of pre-training tasks of UniLM (1905.03197, Section 2.4) and XLM (1901.07291, Section
 3.3), of unsupervised and supervised tasks of T5 (1910.10683, Section 3.5). Those draw one task for a whole
@@ -21,26 +21,26 @@ from torch import Tensor, nn
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows
+from afterbert.base.stages import Stages
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture, Backbone, LanguageModel
 from afterbert.objectives import Batch, Objective, ObjectiveModule, PretextTask
 from afterbert.objectives.parts.meaning import Meaning
-from afterbert.objectives.parts.posing import check_stages, with_ponder_cost
+from afterbert.objectives.parts.posing import with_ponder_cost
 from afterbert.pretext.pairings import Plan
 from afterbert.text.token_store.store import Split
 
 
 @dataclass(frozen=True)
 class Member:
-    """name: a word for it, with which its parts of the score begin. objective: one of the tasks. weight: of
-    its rows where rows draw, of its loss where all are asked. views: how many views of the data its turn
-    lasts where they take turns; the last one's has no end.
-    """
+    """One task of a mixture."""
 
     name: str
+    """A word for it, with which its parts of the score begin."""
     objective: Objective
-    weight: Annotated[float, Field(gt=0)] = 1.0
-    views: Annotated[int, Field(gt=0)] = 1
+    weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    """Its share: of the rows where each row draws a task, of the loss where all are asked, of the run where they take
+    turns."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,10 @@ class Mixture(Objective):
     def __post_init__(self) -> None:
         if len(self.members) < 2:
             raise UserError("a mixture needs at least two members; with one, write its objective alone")
+        if self.how == "in_turn" and any(member.objective.course() for member in self.members):
+            raise UserError(
+                "a member that goes through stages itself cannot take turns; write each of its stages as a member"
+            )
         names = [member.name for member in self.members]
         for name in names:
             if not name.isidentifier() or names.count(name) > 1:
@@ -74,14 +78,6 @@ class Mixture(Objective):
             return {member.name: member.weight / total for member in self.members}
         return {member.name: member.weight if self.how == "summed" else 1.0 for member in self.members}
 
-    def at(self, view: int) -> str:
-        """Whose turn it is in this view, where they take turns."""
-        for member in self.members[:-1]:
-            if view < member.views:
-                return member.name
-            view -= member.views
-        return self.members[-1].name
-
     def pretexts(self) -> Mapping[str, PretextTask]:
         return {
             ".".join(filter(None, (member.name, name))): task
@@ -89,13 +85,17 @@ class Mixture(Objective):
             for name, task in member.objective.pretexts().items()
         }
 
+    def course(self) -> tuple[Stages, ...]:
+        if self.how != "in_turn":
+            return tuple(stages for member in self.members for stages in member.objective.course())
+        names, shares = zip(*((member.name, member.weight) for member in self.members))
+        return (Stages("a mixture in_turn", names, shares),)
+
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> MixedPlan:
-        turn = self.at(noise.view) if self.how == "in_turn" else None
         return MixedPlan(
             {
                 member.name: member.objective.plan(split, length=length, vocabulary=vocabulary, noise=noise)
                 for member in self.members
-                if turn in (None, member.name)
             }
         )
 
@@ -119,8 +119,11 @@ class Mixture(Objective):
 
     def _drawn(self, plan: MixedPlan, numbers: np.ndarray, noise: Noise) -> list[np.ndarray]:
         """For each member of the plan, bool [B]: whether it asks these rows."""
-        if self.how != "drawn_by_row":
+        if self.how == "summed":
             return [np.ones(len(numbers), dtype=bool)] * len(plan.plans)
+        if self.how == "in_turn":
+            turn = self.course()[0].at(noise.progress)
+            return [np.full(len(numbers), number == turn) for number in range(len(plan.plans))]
         edges = np.cumsum(list(self.shares.values()))[:-1]
         member = np.searchsorted(edges, noise.of("member").uniform(numbers), side="right")
         return [member == number for number in range(len(plan.plans))]
@@ -146,8 +149,6 @@ class Mixture(Objective):
             member.objective.check(architecture)
 
     def check_feed(self, architecture: Architecture, *, order: str, views: int | None) -> None:
-        if self.how == "in_turn":
-            check_stages("a mixture in_turn", views)
         for member in self.members:
             member.objective.check_feed(architecture, order=order, views=views)
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
+from afterbert.base.stages import Stages
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture, Backbone, LanguageModel
 from afterbert.models.encoder import Encoder
@@ -36,7 +37,7 @@ from afterbert.objectives.heads.detection import (
 from afterbert.objectives.parts.arrays import asked_arrays, input_arrays, width_of
 from afterbert.objectives.parts.bias_start import BiasStart, start_bias
 from afterbert.objectives.parts.meaning import Meaning
-from afterbert.objectives.parts.posing import PretextObjective, check_stages
+from afterbert.objectives.parts.posing import PretextObjective
 from afterbert.objectives.parts.questions import check_answers
 from afterbert.objectives.parts.sampling import sampled, sampling_noise
 from afterbert.objectives.parts.scores import right, summed_cross_entropy
@@ -84,14 +85,14 @@ class Generator:
 class ReplacedTokens(PretextObjective):
     """asks: about every piece, or only where pieces were chosen; whether it was replaced, or which it was.
     (ELECTRA; ELECTRA 15%; Replace MLM; All-Tokens MLM, which may copy the shown piece through a gate.)
-    loss_weight: of that question; the generator's is 1. two_stage: the generator alone for so many views of
-    the data, then the discriminator from its weights, the generator frozen (Section 3.2); None: together.
+    loss_weight: of that question; the generator's is 1. two_stage: the generator alone for this share of the run,
+    then the discriminator from its weights, the generator frozen (Section 3.2); None: together.
     """
 
     generator: Generator = Generator()
     asks: Asks = "replaced_everywhere"
     loss_weight: Annotated[float, Field(ge=0)] = 50.0
-    two_stage: Annotated[int, Field(gt=0)] | None = None
+    two_stage: Annotated[float, Field(gt=0, lt=1)] | None = None
     decoder_bias_start: BiasStart = "zeros"
 
     def __post_init__(self) -> None:
@@ -106,7 +107,7 @@ class ReplacedTokens(PretextObjective):
         width = width_of(posed.shown, length)
         arrays = input_arrays(posed, vocabulary, width=width)
         asked, counts = asked_arrays(posed, width=width, in_place="generator")
-        if self.two_stage is None or noise.view >= self.two_stage:
+        if self.two_stage is None or self._two_stages.at(noise.progress):
             positions = next(asked.positions for asked in posed.asked if isinstance(asked, AskedInPlace))
             arrays["sampling_noise"] = sampling_noise(posed.shown, positions, noise.of("sample"))
             if self.asks in ("replaced_where_chosen", "pieces_where_chosen"):
@@ -136,10 +137,13 @@ class ReplacedTokens(PretextObjective):
                 "leave num_hidden_layers out, or share embeddings only"
             )
 
-    def check_feed(self, architecture: Architecture, *, order: str, views: int | None) -> None:
-        super().check_feed(architecture, order=order, views=views)
-        if self.two_stage is not None:
-            check_stages("two_stage", views)
+    @property
+    def _two_stages(self) -> Stages:
+        share = self.two_stage or 0.5
+        return Stages("two_stage", ("generator", "discriminator"), (share, 1 - share))
+
+    def course(self) -> tuple[Stages, ...]:
+        return (*super().course(), *((self._two_stages,) if self.two_stage is not None else ()))
 
     def check_shards(self) -> None:
         if self.two_stage is not None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import product
 
 import numpy as np
 import torch
 
 from afterbert.base.noise import Noise
+from afterbert.base.stages import moments
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.objectives import Objective, ObjectiveModule
 from afterbert.text.token_store.store import Split
@@ -29,7 +31,8 @@ def held_out_score(
     """`loss` (weighted sum of the parts' means), `loss_<part>` where there are several, and the module's own
     measures.
 
-    The rows are spread evenly over the split. Leaves the module in the mode it was in, and torch's generator
+    The rows are spread evenly over the split. What goes through stages is asked the questions of each of them, so that
+    figures of one run can be compared. Leaves the module in the mode it was in, and torch's generator
     untouched.
     """
     noise = Noise(_SEED).of("held_out")
@@ -43,8 +46,10 @@ def held_out_score(
     module.eval()
     try:
         with torch.inference_mode():
-            for some in np.split(numbers, range(batch_size, count, batch_size)):
-                batch = objective.pose(plan, some, noise, vocabulary=vocabulary, length=length)
+            for some, at in product(
+                np.split(numbers, range(batch_size, count, batch_size)), moments(objective.course())
+            ):
+                batch = objective.pose(plan, some, noise.at(at), vocabulary=vocabulary, length=length)
                 arrays = {name: torch.as_tensor(array, device=device) for name, array in batch.arrays.items()}
                 for part, score in module(arrays).items():
                     sums[part] += float(score)

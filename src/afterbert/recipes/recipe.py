@@ -49,6 +49,9 @@ class Recipe:
             )
         self.objective.check(self.model)
         self.objective.check_feed(self.model, order=self.training.order, views=self.training.views)
+        if self.training.budget.unit == "steps":
+            for stages in self.objective.course():
+                stages.first_steps(max(1, int(self.training.budget.amount)))
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import numpy as np
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
+from afterbert.base.stages import Stages, moments
 from afterbert.objectives import Batch
 from afterbert.pretext.pairings import Plan
 from afterbert.training.config import Training
@@ -49,6 +50,9 @@ class Feed:
     continues slot i of step n within an epoch; each of the `batch_size` slots walks through its own stretch
     of the plan, the stretches begin at another place each epoch, and at most one row a slot is left out.
     The slots stand in the array `row_slots` int64 [B].
+
+    course: what goes through stages in the run. Which one a step belongs to follows from the number of all steps, see
+    `lasts`; before that is known the steps go through all stages in turn, so that each can be tried.
     """
 
     def __init__(
@@ -60,9 +64,12 @@ class Feed:
         batch_size: int,
         views: int | None = None,
         order: Literal["shuffled", "contiguous"] = "shuffled",
+        course: Sequence[Stages] = (),
     ):
         self._plan, self._pose, self._noise = plan, pose, noise
         self.batch_size, self._views, self._order = batch_size, views, order
+        self._course, self.moments = tuple(course), moments(course)
+        self._total_steps: int | None = None
         self._plans: dict[int, Plan] = {}
         self._starts = [0]  # of epochs, in rows since the start of the run; as many as are known
         self._lock = threading.RLock()
@@ -74,6 +81,7 @@ class Feed:
         *,
         plan: Callable[[Noise], Plan],
         pose: Callable[[Plan, np.ndarray, Noise], Batch],
+        course: Sequence[Stages] = (),
     ) -> Feed:
         """The feed that this training asks for."""
         return cls(
@@ -83,7 +91,21 @@ class Feed:
             batch_size=training.batch_size,
             views=training.views,
             order=training.order,
+            course=course,
         )
+
+    def lasts(self, total_steps: int) -> list[str]:
+        """Says how many steps the run has; returns what is to be told of its stages. Raises UserError when one of them
+        would have no step."""
+        told = [stages.told(total_steps) for stages in self._course]
+        self._total_steps = total_steps
+        return told
+
+    def progress_at(self, step: int) -> float:
+        """The share of the run that lies behind when this update (0-based) is made."""
+        if self._total_steps is None:
+            return self.moments[step % len(self.moments)]
+        return min(step / self._total_steps, 1.0)
 
     def step(
         self, number: int, *, micro_batch_size: int | None = None, rank: int = 0, world_size: int = 1
@@ -96,15 +118,14 @@ class Feed:
         slots, first = self.slots(rank, world_size), number * self.batch_size
         mine = range(first + slots.start, first + slots.stop)
         size = micro_batch_size or self.batch_size
-        batches = []
-        for part in self.parts(mine):
-            for start in range(0, len(part.numbers), size):
-                batches.append(
-                    self._batch(
-                        part.epoch, part.numbers[start : start + size], part.slots[start : start + size]
-                    )
-                )
-        return batches
+        progress = self.progress_at(number)
+        return [
+            self._batch(
+                part.epoch, part.numbers[start : start + size], part.slots[start : start + size], progress
+            )
+            for part in self.parts(mine)
+            for start in range(0, len(part.numbers), size)
+        ]
 
     def slots(self, rank: int, world_size: int) -> range:
         """Which rows of every step a process reads; sizes differ by one where they do not divide evenly."""
@@ -219,8 +240,9 @@ class Feed:
         shift = order.integers(length, np.zeros(1, np.uint64))
         return (slot * length // self.batch_size + turn + shift) % length
 
-    def _batch(self, epoch: int, numbers: np.ndarray, slots: np.ndarray) -> Batch:
-        batch = self._pose(self._plan_of(epoch), numbers, self._noise.seen_as(self._view(epoch)))
+    def _batch(self, epoch: int, numbers: np.ndarray, slots: np.ndarray, progress: float) -> Batch:
+        noise = self._noise.seen_as(self._view(epoch)).at(progress)
+        batch = self._pose(self._plan_of(epoch), numbers, noise)
         if self._order == "shuffled":
             return batch
         return replace(batch, arrays={**batch.arrays, "row_slots": slots})

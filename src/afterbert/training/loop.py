@@ -112,6 +112,9 @@ class Loop:
             self._fix_length()
         if self.progress.step > 0 or self._has_length():  # else a signal came first
             self.course = RunLength.of(self.processes.on_rank_zero(self._read_course))
+            stages = self.feed.lasts(self.course.total_steps)
+            for text in stages if self.progress.step == 0 else ():
+                self._note(text)
             self._train(self.course)
         return self._ended()
 
@@ -176,7 +179,8 @@ class Loop:
         """
         self.progress = Progress(self._asked_micro_batch_size, self._asked_micro_batch_size)
         with closing(self._ahead()) as ahead:
-            self._gradient(ahead, step=0)
+            for step in range(len(self.feed.moments)):
+                self._gradient(ahead, step=step)
         self.optimizer.zero_grad(set_to_none=True)
 
     def _trimmed(self, step: int) -> Mapping[str, float] | None:
@@ -268,7 +272,8 @@ class Loop:
 
     def _timed_enough(self, durations: Sequence[float]) -> bool:
         """By the clock of process 0."""
-        return self.processes.any(self.processes.leads and courses.are_enough(durations, self.training))
+        enough = len(durations) >= len(self.feed.moments) and courses.are_enough(durations, self.training)
+        return self.processes.any(self.processes.leads and enough)
 
     def _read_course(self) -> dict[str, Any]:
         """The course of this run, plain; where changes are allowed and the budget did, laid out anew from the

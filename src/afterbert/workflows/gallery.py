@@ -13,10 +13,10 @@ import numpy as np
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
+from afterbert.base.stages import moments
 from afterbert.objectives import PretextTask
 from afterbert.pretext.pairings import Plan
 from afterbert.pretext.posed import Posed
-from afterbert.pretext.selections.staged import Staged
 from afterbert.pretext.task import Pretext
 from afterbert.probes.picture import Picture, pictures_of
 from afterbert.recipes.recipe import Resolved, known, resolve
@@ -130,10 +130,9 @@ def _plain(exhibit: Exhibit) -> dict[str, Any]:
 
 def _variants(pretext: Pretext, pose: Callable[[Noise], Posed], noise: Noise) -> dict[str, Noise]:
     """The noise that shows each stage of a staged choice, or each kind of visibility; else the one given."""
-    staged = [edit.selection for edit in pretext.edits if isinstance(edit.selection, Staged)]
-    if staged:
-        views = np.cumsum([0, *(stage.views for stage in staged[0].stages[:-1])]).tolist()
-        return {f"stage {number}": noise.seen_as(view) for number, view in enumerate(views, start=1)}
+    courses = [course for edit in pretext.edits if (course := edit.selection.course) is not None]
+    if courses:
+        return {f"stage {number}": noise.at(at) for number, at in enumerate(moments(courses), start=1)}
     kinds = set(pretext.visibility.kinds)
     if len(kinds) == 1:
         return {"": noise}

@@ -139,7 +139,7 @@ def feed_of(recipe: Recipe, store: Store, split: Split) -> Feed:
     def pose(rows: Plan, numbers: np.ndarray, noise: Noise) -> Batch:
         return recipe.objective.pose(rows, numbers, noise, vocabulary=store.vocabulary, length=recipe.length)
 
-    return Feed.of(recipe.training, plan=plan, pose=pose)
+    return Feed.of(recipe.training, plan=plan, pose=pose, course=recipe.objective.course())
 
 
 def plan_of(recipe: Recipe, store: Store, split: Split, noise: Noise) -> Plan:

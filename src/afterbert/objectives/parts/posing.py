@@ -11,15 +11,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
+from afterbert.base.stages import Stages
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture, Backbone
 from afterbert.nn.recurrence import extra_scores, ponderings
 from afterbert.objectives import Batch, Objective, ObjectiveModule, PretextTask
 from afterbert.pretext.pairings import Plan
 from afterbert.pretext.posed import Posed
-from afterbert.pretext.selections.staged import Staged
 from afterbert.pretext.task import Pretext
 from afterbert.text.token_store.store import Split
 
@@ -57,9 +56,9 @@ class PretextObjective(Objective):
     def batch(self, posed: Posed, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
         """The posed task as arrays. A pure function of its arguments."""
 
-    def check_feed(self, architecture: Architecture, *, order: str, views: int | None) -> None:
-        if any(isinstance(edit.selection, Staged) for edit in self.pretext.edits):
-            check_stages("selection staged", views)
+    def course(self) -> tuple[Stages, ...]:
+        found = [edit.selection.course for edit in self.pretext.edits]
+        return tuple(stages for stages in found if stages is not None)
 
     def build(self, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
         return with_ponder_cost(self.build_on(architecture.build(vocabulary), architecture, vocabulary))
@@ -88,12 +87,3 @@ def _add_ponder_cost(
 ) -> dict[str, torch.Tensor]:
     assert isinstance(module, ObjectiveModule)
     return scores | {name: total for name, (total, _) in extra_scores(module.backbone).items()}
-
-
-def check_stages(what: str, views: int | None) -> None:
-    """Raises UserError when views come round again, and stages that are counted in them with them."""
-    if views is not None:
-        raise UserError(
-            f"{what} goes on from view to view of the data, but with training.views {views} these come round again "
-            "and it would start anew; set training.views to null"
-        )

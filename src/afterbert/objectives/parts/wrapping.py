@@ -14,6 +14,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from afterbert.base.noise import Noise
+from afterbert.base.stages import Stages
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture, Backbone, LanguageModel
 from afterbert.objectives import Batch, Objective, ObjectiveModule, PretextTask
@@ -62,6 +63,12 @@ class WrappingObjective(Objective, ABC):
 
     def check_feed(self, architecture: Architecture, *, order: str, views: int | None) -> None:
         self.inner.check_feed(architecture, order=order, views=views)
+
+    def course(self) -> tuple[Stages, ...]:
+        return self.inner.course()
+
+    def pieces_per_row(self, length: int) -> float:
+        return self.inner.pieces_per_row(length)
 
     def check_shards(self) -> None:
         self.inner.check_shards()

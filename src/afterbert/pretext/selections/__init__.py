@@ -12,6 +12,7 @@ from pydantic import Field
 
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows
+from afterbert.base.stages import Stages
 
 Promise = Literal["exact", "at_most", "expected"]
 Rate = Annotated[float, Field(gt=0, le=1)]
@@ -99,6 +100,11 @@ class Selection(ABC):
     def has_rank(self) -> bool:
         """Whether a factorization order comes with the choice."""
         return False
+
+    @property
+    def course(self) -> Stages | None:
+        """The stages that the law goes through in a run, told by the noise's `progress`; None for one that stays."""
+        return None
 
     @abstractmethod
     def budget(self, sizes: np.ndarray) -> np.ndarray:

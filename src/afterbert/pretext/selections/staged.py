@@ -1,7 +1,7 @@
-"""Staged: one law of choice after another, view by view of the data.
+"""Staged: one law of choice after another, each for its share of the run.
 
 Source: ERNIE 1.0 (1904.09223) Section 3.2: basic masking first, then phrases, then entities, all at the same
-rate.
+rate. The paper does not say how long a stage lasts.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ from pydantic import Field
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
+from afterbert.base.plugins import name_of
 from afterbert.base.rows import Rows
+from afterbert.base.stages import Stages
 from afterbert.pretext.selections import Chosen, Promise, Selection
 from afterbert.pretext.selections.fixed_count import FixedCount
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A law of choice for so many views (the last stage's number is not looked at: it stays)."""
+    """A law of choice. share: how long it lasts, beside the shares of the other stages."""
 
     selection: Selection
-    views: Annotated[int, Field(ge=1)] = 1
+    share: Annotated[float, Field(gt=0, le=1e6)] = 1.0
 
 
 _ERNIE = tuple(Stage(FixedCount(unit=unit)) for unit in ("piece", "phrase|word", "entity|phrase|word"))
@@ -35,8 +37,8 @@ class Staged(Selection):
     """Promise, budget and marginal are stated for all stages together: the weakest promise, the first
     stage's budget; so stages of different rates keep them only one by one (`at`).
 
-    >>> stages = Staged((Stage(FixedCount("piece"), views=2), Stage(FixedCount("word"))))
-    >>> [stages.at(view).unit for view in (0, 1, 2, 9)]
+    >>> stages = Staged((Stage(FixedCount("piece"), share=2), Stage(FixedCount("word"))))
+    >>> [stages.at(progress).unit for progress in (0.0, 0.6, 0.7, 1.0)]
     ['piece', 'piece', 'word', 'word']
     """
 
@@ -44,15 +46,20 @@ class Staged(Selection):
 
     def __post_init__(self) -> None:
         if not self.stages:
-            raise UserError("staged names no stage; give at least one selection with its number of views")
+            raise UserError("staged names no stage; give at least one selection with its share of the run")
 
-    def at(self, view: int) -> Selection:
-        """The law of this view."""
-        for stage in self.stages[:-1]:
-            if view < stage.views:
-                return stage.selection
-            view -= stage.views
-        return self.stages[-1].selection
+    @property
+    def course(self) -> Stages:
+        laws = [stage.selection for stage in self.stages]
+        names = tuple(
+            f"{name_of(law)} of {unit}" if (unit := getattr(law, "unit", "")) else name_of(law)
+            for law in laws
+        )
+        return Stages("selection staged", names, tuple(stage.share for stage in self.stages))
+
+    def at(self, progress: float) -> Selection:
+        """The law when this share of the run lies behind."""
+        return self.stages[self.course.at(progress)].selection
 
     @property
     def promise(self) -> Promise:
@@ -87,4 +94,4 @@ class Staged(Selection):
         return max(stage.selection.most_spans(size) for stage in self.stages)
 
     def __call__(self, rows: Rows, noise: Noise) -> Chosen:
-        return self.at(noise.view)(rows, noise)
+        return self.at(noise.progress)(rows, noise)

@@ -1,0 +1,64 @@
+"""Stages of a run: what follows what, each for its share of the steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from afterbert.base.errors import UserError
+
+
+@dataclass(frozen=True)
+class Stages:
+    """who: what goes through them, as a user knows it. names: of the stages, in their order. shares: of the run's
+    steps, in any scale.
+
+    >>> stages = Stages("selection staged", ("pieces", "words"), (1, 3))
+    >>> stages.starts, [stages.at(progress) for progress in (0.0, 0.2, 0.25, 1.0)]
+    ((0.0, 0.25), [0, 0, 1, 1])
+    """
+
+    who: str
+    names: tuple[str, ...]
+    shares: tuple[float, ...]
+
+    @property
+    def starts(self) -> tuple[float, ...]:
+        """At which share of the run each begins."""
+        total = math.fsum(self.shares)
+        return tuple(math.fsum(self.shares[:number]) / total for number in range(len(self.shares)))
+
+    def at(self, progress: float) -> int:
+        """The number of the stage in which a run is of which a share of `progress` lies behind."""
+        return max(number for number, start in enumerate(self.starts) if start <= progress + 1e-9)
+
+    def first_steps(self, total_steps: int) -> list[int]:
+        """The step (0-based) with which each begins, in a run of so many. Raises UserError when one would have no
+        step."""
+        first = [math.ceil(start * total_steps - 1e-9 * total_steps) for start in self.starts]
+        if any(one >= following for one, following in zip(first, [*first[1:], total_steps])):
+            enough = math.ceil(math.fsum(self.shares) / min(self.shares))
+            raise UserError(
+                f"{self.who} has {len(self.names)} stages ({', '.join(self.names)}), of which one would not come in a "
+                f"run of {total_steps} step{'s' if total_steps > 1 else ''}; train for at least {enough}"
+            )
+        return first
+
+    def told(self, total_steps: int) -> str:
+        """One line that announces them.
+
+        >>> Stages("selection staged", ("pieces", "words"), (1, 3)).told(100)
+        'stages of selection staged: pieces (steps 1 to 25), words (steps 26 to 100)'
+        """
+        first = self.first_steps(total_steps)
+        parts = [
+            f"{name} (steps {begins + 1} to {ends})"
+            for name, begins, ends in zip(self.names, first, [*first[1:], total_steps])
+        ]
+        return f"stages of {self.who}: {', '.join(parts)}"
+
+
+def moments(courses: Sequence[Stages]) -> tuple[float, ...]:
+    """The shares of a run at which something new begins in one of these; 0 is always one."""
+    return tuple(sorted({0.0, *(start for stages in courses for start in stages.starts)}))
