@@ -20,7 +20,7 @@ from afterbert.training.trainer import train
 
 STEPS = 8
 # A pair question; a generator beside the model, and one that hands its weights over; words of a span; two streams and
-# a memory; encoder and decoder; left to right; halting; stages of the run; members of a mixture, drawn or in turn; pointers.
+# a memory; encoder and decoder; left to right; halting; stages; members of a mixture, by row or in turn; pointers.
 KINDS = (
     *("bert", "electra", "electra in two stages", "spanbert", "xlnet", "t5", "gpt2", "universal-transformer"),
     *("ernie", "masked-causal", "masked-causal in turn", "find-true-start"),
