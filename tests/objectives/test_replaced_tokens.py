@@ -263,3 +263,39 @@ def test_noise_of_a_piece_is_its_own() -> None:
     drawn = posed(ReplacedTokens(TASK), ROWS).arrays["sampling_noise"]
     assert drawn.dtype == np.float32 and (drawn >= 0).all() and (drawn < 1).all()
     assert len(np.unique(drawn)) == drawn.size
+
+
+@pytest.mark.parametrize("shares", ["embeddings", "none", "all"])
+def test_the_generator_stands_alone_beside_the_model(shares: str) -> None:
+    size = 1.0 if shares == "all" else 0.5
+    module = built(ReplacedTokens(TASK, generator=Generator(size=size, shares=shares)), TINY)  # type: ignore[arg-type]
+    arrays = tensors(posed(ReplacedTokens(TASK), ROWS))
+    asked, alone = module.language_model, module.beside()["generator"]
+    assert asked is not None and asked.fills_masks and asked.said == alone.said == "the generator"
+    torch.testing.assert_close(alone.predict(arrays), asked.predict(arrays), atol=0, rtol=0)
+    assert alone.backbone.embeddings.token is not module.backbone.embeddings.token, "it owns its table"
+    assert "the model itself names none" in alone.note
+
+
+def test_a_start_from_a_discriminator_alone_says_what_becomes_of_the_generator() -> None:
+    objective = ReplacedTokens(TASK, generator=Generator(size=0.5))
+    trained, fresh = built(objective, TINY, seed=1), built(objective, TINY, seed=2)
+    weights = {"backbone": trained.backbone.state_dict()}
+    weights |= {name: head.state_dict() for name, head in trained.saved_heads.items()}
+    (note,) = fresh.start_from(weights)
+    assert "starts fresh, with the table of pieces that it shares" in note
+    generator = trained.beside()["generator"]
+    weights |= {f"generator.{part}": module.state_dict() for part, module in generator.parts().items()}
+    assert fresh.start_from(weights) == ()
+    for name, tensor in trained.state_dict().items():
+        assert torch.equal(fresh.state_dict()[name], tensor), name
+
+
+def test_a_generator_of_another_shape_is_refused() -> None:
+    small = built(ReplacedTokens(TASK, generator=Generator(size=0.5)), TINY)
+    large = built(ReplacedTokens(TASK, generator=Generator(size=1.0)), TINY)
+    weights = {
+        f"generator.{part}": one.state_dict() for part, one in small.beside()["generator"].parts().items()
+    }
+    with pytest.raises(UserError, match="another shape"):
+        large.start_from(weights)

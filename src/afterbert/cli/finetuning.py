@@ -264,8 +264,9 @@ def score_pairs(name: str, spec: str, *, columns: str | None, max_pairs: int | N
     source = _found(spec, "minimal_pairs", None, columns)
     data = read(source, needs_training=False)
     loaded = load_model(name)
-    predict = loaded.language_model(device=_device()).predict
-    _say_notes([*loaded.notes, *data.notes])
+    language_model = loaded.language_model(device=_device())
+    predict = language_model.predict
+    _say_notes([*loaded.notes, *filter(None, [language_model.note]), *data.notes])
     question = MinimalPairsProbe(reading=reading_of(loaded.architecture))
     table = Table(box=None, header_style="bold", title_justify="left")
     for column in ("pairs of", "count", "right", "the shorter one"):

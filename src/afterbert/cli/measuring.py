@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from afterbert.base.errors import UserError
 from afterbert.cli.mixes import is_store
@@ -57,7 +58,7 @@ def print_measures(
             piece_bytes=Spellings.of(store.tokenizer).sizes,
             baselines=baselines,
         )
-    summary = measured.summary()
+    summary: dict[str, Any] = {**measured.summary(), "asked": model.language_model.said}
     if as_json:
         print(json.dumps(summary, indent=1))
         return
@@ -65,7 +66,7 @@ def print_measures(
         console.print(
             "note: the texts do not say which of the model's languages they are in, so it is told none"
         )
-    for note in model.loaded.notes:
+    for note in filter(None, (*model.loaded.notes, model.language_model.note)):
         console.print(f"note: {safe(note)}")
     print_figures(summary)
     for name, value in summary["measures"].items():

@@ -141,11 +141,7 @@ def train_and_report(
     processes = processes or SingleProcess()
     weights = None
     if imported is not None:
-        weights = {
-            part: imported.weights[part] for part in ("backbone", "lm_head") if part in imported.weights
-        }
-        if not imported.has_lm_head:
-            console.print("note: the folder has no language-model head; it starts with fresh weights")
+        weights = imported.weights_to_start_from()
         for note in imported.notes:
             console.print(f"note: {safe(note)}")
     console.print(f"run folder: {run.path}")
@@ -190,7 +186,8 @@ def print_figures(evaluation: Mapping[str, Any]) -> None:
             "no held-out figures: the texts left no document to hold out; give more or shorter documents"
         )
     if "masked_accuracy" in measures:
-        console.print(f"held-out masked accuracy: [bold]{measures['masked_accuracy']:.1%}[/bold]")
+        by = f", by {evaluation['asked']}" if evaluation.get("asked") else ""
+        console.print(f"held-out masked accuracy{by}: [bold]{measures['masked_accuracy']:.1%}[/bold]")
         for name, value in baselines.items():
             console.print(f"  guessing by the {name.replace('_', ' ')}: {value:.1%}")
         console.print(f"  bits per byte: {measures['bits_per_byte']:.3f}   loss: {measures['loss']:.3f}")

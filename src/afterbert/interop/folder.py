@@ -21,7 +21,7 @@ from afterbert.interop.untrusted_files import digests_as_metadata, tokenizer_siz
 from afterbert.interop.weight_file import write_weights
 from afterbert.interop.weights import Weight
 from afterbert.interop.written_out import multiply_out, without_factorization
-from afterbert.models import Architecture
+from afterbert.models import Architecture, LanguageModel
 
 # What a tokenizer may consist of besides tokenizer.json and its config.
 _TOKENIZER_FILES = ("vocab.txt", "vocab.json", "merges.txt", "special_tokens_map.json", "spiece.model")
@@ -90,6 +90,30 @@ def export_folder(
     write_weights(out / "model.safetensors", tensors, digests_as_metadata(tensors, beside_it))
     write_atomically(out / "config.json", json.dumps(config, indent=2) + "\n")
     return family
+
+
+def export_beside(
+    out: Path, model: LanguageModel, vocabulary: Vocabulary, tokenizer: Path | None, *, like: Family
+) -> None:
+    """Writes a language model that was trained beside another in a folder of its own: in the other's family if that
+    computes exactly this, else in any, else in our own layout."""
+    heads = {"lm_head": model.lm_head}
+    for family in (like, None):
+        try:
+            export_folder(
+                out,
+                model.architecture,
+                model.backbone,
+                heads,
+                vocabulary=vocabulary,
+                tokenizer=tokenizer,
+                family=family,
+                or_own=family is None,
+            )
+            return
+        except UserError:
+            if family is None:
+                raise
 
 
 def _expressible(

@@ -26,6 +26,10 @@ HEADS: Mapping[str, Builder] = {
 }
 
 
+#: Folders of other models that a model's folder may hold: what an objective trained beside its backbone.
+BESIDE = ("generator",)
+
+
 def shapes_of(architecture: Architecture) -> dict[str, tuple[int, ...]]:
     """`backbone.NAME` and `HEAD.NAME` -> the shape of every tensor that a folder of this architecture may hold.
     Allocates nothing."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from afterbert.base.errors import UserError
 from afterbert.interop.families import Config, Family, model_types
-from afterbert.interop.heads import shapes_of
+from afterbert.interop.heads import BESIDE, shapes_of
 from afterbert.interop.hub import locate
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.own import Own, any_family
@@ -48,8 +48,20 @@ def import_folder(name: str | Path, *, revision: str | None = None) -> LoadedMod
             f"the table has {architecture.vocab_size - size} rows that no piece of the tokenizer uses"
         )
     return LoadedModel(
-        str(name), architecture, None, parts, tokenizer, notes=tuple(notes), family=family.model_type
+        str(name),
+        architecture,
+        None,
+        parts,
+        tokenizer,
+        notes=tuple(notes),
+        family=family.model_type,
+        beside={inner: import_folder(folder / inner) for inner in BESIDE if is_model_folder(folder / inner)},
     )
+
+
+def is_model_folder(path: Path) -> bool:
+    """Whether a folder says that it holds a model."""
+    return (path / "config.json").is_file()
 
 
 def _family_of(config: Config, folder: Path) -> Family:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -42,6 +42,8 @@ class LoadedModel:
     """Where the tokenizer's files are; None where the model's folder has no tokenizer.json."""
     notes: tuple[str, ...] = ()
     """Sentences for the user about what the folder holds."""
+    beside: Mapping[str, LoadedModel] = field(default_factory=dict)
+    """The models of `interop.heads.BESIDE` that its folder holds, by name."""
     family: str = ""
     """The family of Hugging Face's that the folder is of, as they spell it; empty for a model from elsewhere."""
 
@@ -74,7 +76,7 @@ class LoadedModel:
 
     def from_scratch(self) -> LoadedModel:
         """The same architecture and tokenizer without any weights."""
-        return replace(self, name=f"{self.name} (random weights)", weights={})
+        return replace(self, name=f"{self.name} (random weights)", weights={}, beside={})
 
     def backbone(self) -> Backbone:
         """The backbone with its weights, or freshly drawn ones."""
@@ -116,8 +118,20 @@ class LoadedModel:
         usual = TaskHead() if kind in ("sequence", "choice") else NOTHING
         return usual if found is None else found.head
 
+    def weights_to_start_from(self) -> dict[str, State]:
+        """All weights by part; those of a model beside this one as `generator.backbone` and so on."""
+        inner = {
+            f"{name}.{part}": state
+            for name, model in self.beside.items()
+            for part, state in model.weights.items()
+        }
+        return {**self.weights, **inner}
+
     def language_model(self, *, device: torch.device | str = "cpu") -> LanguageModel:
-        """The view that names pieces, in evaluation mode. Raises UserError where no such head was trained."""
+        """The view that names pieces, in evaluation mode; of a discriminator with its generator, the generator, which
+        alone learned what a mask hides. Raises UserError where no such head was trained."""
+        if "generator" in self.beside:
+            return replace(self.beside["generator"].language_model(device=device), said="the generator")
         if self.weights and not self.has_lm_head:
             raise UserError(
                 f"{self.name} has no language-model head, so it cannot fill in, write, or say how likely a sentence "

@@ -98,6 +98,21 @@ class LanguageModel:
     fills_masks: bool = False
     said: str = ""
 
+    def parts(self) -> dict[str, nn.Module]:
+        """Both, under the names that a saved model gives them."""
+        return {"backbone": self.backbone, "lm_head": self.lm_head}
+
+    @property
+    def note(self) -> str:
+        """A sentence for the user about whose answers these are; empty for those of the model itself."""
+        if not self.said:
+            return ""
+        kind = self.architecture
+        return (
+            f"pieces are named by {self.said} ({kind.num_hidden_layers} layers, {kind.hidden_size} wide), which was "
+            "trained beside the model; the model itself names none"
+        )
+
     def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
         """Logits [N, V] at the chosen places of a batch; see `Backbone.asked`."""
         return self.lm_head(self.backbone.asked(arrays))

@@ -103,11 +103,14 @@ class ObjectiveModule(nn.Module, ABC):
     def start_from(self, weights: Mapping[str, Mapping[str, torch.Tensor]]) -> tuple[str, ...]:
         """Puts these states in place of fresh ones: `backbone`, `lm_head` and other `SAVED_HEADS`, and those of
         models `beside` it, such as `generator.backbone`. Returns sentences for the user about what was not there."""
-        fitting = {"backbone": self.backbone, **self.saved_heads}
-        for name, state in weights.items():
-            if name in fitting:
-                fitting[name].load_state_dict(state)
-        return ()
+        notes = []
+        for name, part in {"backbone": self.backbone, **self.saved_heads}.items():
+            if name in weights:
+                part.load_state_dict(weights[name])
+            elif any(True for _ in part.parameters()):
+                words = name.replace("lm_head", "language-model head").replace("_", " ")
+                notes.append(f"the weights to start from have no {words}, so it starts fresh")
+        return tuple(notes)
 
     slot_axis: int | None = None
 

@@ -200,8 +200,8 @@ class ReplacedTokensModule(ObjectiveModule):
         """The generator by itself, with a table of pieces of its own."""
         table = self.generator.embeddings.table
         with torch.random.fork_rng(devices=[]):
-            alone = self.guesser.build(Vocabulary(size=len(table.weight))).to(table.weight.device)
-            lm_head = self.guesser.build_lm_head(alone).to(table.weight.device)
+            alone = self.guesser.build(Vocabulary(size=len(table.weight))).to(table.weight)
+            lm_head = self.guesser.build_lm_head(alone).to(table.weight)
         alone.load_state_dict({**self.generator.state_dict(), "embeddings.token.weight": table.weight})
         lm_head.load_state_dict(self.generator_head.state_dict())
         found = replace(self.language_model, backbone=alone.eval(), lm_head=lm_head.eval())
@@ -211,9 +211,14 @@ class ReplacedTokensModule(ObjectiveModule):
         notes: tuple[str, ...] = ()
         if "generator.backbone" in weights:
             # first, for what both share is the discriminator's
-            own = self.generator.state_dict().keys()
             theirs = weights["generator.backbone"]
-            self.generator.load_state_dict({name: theirs[name] for name in own if name in theirs})
+            own = {name: tensor.shape for name, tensor in self.generator.state_dict().items()}
+            if any(name not in theirs or theirs[name].shape != shape for name, shape in own.items()):
+                raise UserError(
+                    "the generator to start from has another shape than the recipe's; set objective.generator as in "
+                    "its own recipe, or move the folder generator away, so that it starts fresh"
+                )
+            self.generator.load_state_dict({name: theirs[name] for name in own})
             self.generator_head.load_state_dict(weights["generator.lm_head"])
         else:
             shared = (

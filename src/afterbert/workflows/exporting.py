@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from afterbert.interop.families import Family
-from afterbert.interop.folder import export_folder
+from afterbert.interop.folder import export_beside, export_folder
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.own import any_family
 from afterbert.models import Backbone
@@ -33,13 +33,18 @@ class Export:
         )
 
     def write(self, out: Path, *, family: str | None = None) -> Family:
-        """As a folder of this family; None for the one that computes exactly this. Raises UserError."""
-        return export_folder(
+        """As a folder of this family; None for the one that computes exactly this. What was trained beside the model
+        goes into folders inside. Raises UserError."""
+        vocabulary, tokenizer = self.loaded.tokenizer.vocabulary, self.loaded.folder
+        written = export_folder(
             out,
             self.loaded.architecture,
             self.backbone,
             self.trained,
-            vocabulary=self.loaded.tokenizer.vocabulary,
-            tokenizer=self.loaded.folder,
+            vocabulary=vocabulary,
+            tokenizer=tokenizer,
             family=any_family(family) if family else None,
         )
+        for name, model in self.loaded.beside.items():
+            export_beside(out / name, model.language_model(), vocabulary, tokenizer, like=written)
+        return written

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from afterbert.base.config import to_plain
 from afterbert.base.errors import UserError
@@ -19,7 +19,7 @@ from afterbert.base.noise import Noise
 from afterbert.base.runs import RunFolder, write_atomically
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Family
-from afterbert.interop.folder import export_folder
+from afterbert.interop.folder import export_beside, export_folder
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.own import Own
 from afterbert.interop.written_out import heads_left_out
@@ -90,9 +90,10 @@ def pretrain(
     torch.manual_seed(recipe.training.seed)
     module = recipe.objective.build(recipe.model, vocabulary).to(device)
     recipe.objective.begin(module, train_split)
-    for note in module.start_from(weights) if weights else ():
-        for observer in observers:
-            observer.on_note(note)
+    if weights:
+        for note in (*module.start_from(weights), *_left_out(weights, module)):
+            for observer in observers:
+                observer.on_note(note)
     feed = feed_of(recipe, store, train_split)
     if processes.size > 1 and recipe.training.parallel == "fsdp":
         recipe.objective.check_shards()
@@ -121,6 +122,17 @@ def pretrain(
     if outcome.state == "finished" and processes.leads:
         evaluation = finish(run, module, recipe, store, closing=closing, device=device)
     return PretrainingResult(run, outcome, module, evaluation)
+
+
+def _left_out(weights: Mapping[str, Any], module: ObjectiveModule) -> list[str]:
+    """A sentence for each head that nothing goes on from; of a pooler nobody misses it."""
+    left = [name for name in weights if "." not in name and name not in module.saved_heads]
+    words = [name.replace("lm_head", "language-model head").replace("_", " ") for name in left]
+    return [
+        f"the {word} of the weights to start from has no place in this task, so it is left out"
+        for word in words
+        if word not in ("backbone", "pooler")
+    ]
 
 
 def told_languages(recipe: Recipe, store: Store) -> Store:
@@ -293,9 +305,9 @@ def first_batches(recipe: Recipe, store: Store, split: Split, *, rows: int = 64)
 def export_model(
     out: Path, module: ObjectiveModule, recipe: Recipe, vocabulary: Vocabulary, tokenizer: Path
 ) -> Family:
-    """Writes the trained backbone with its head as a Hugging Face folder, in our own layout where no family
-    computes exactly this; the family."""
-    return export_folder(
+    """Writes the trained backbone with its heads as a Hugging Face folder, in our own layout where no family
+    computes exactly this, and in folders inside it what was trained beside it. Returns the family."""
+    family = export_folder(
         out,
         recipe.model,
         module.backbone,
@@ -304,6 +316,9 @@ def export_model(
         tokenizer=tokenizer,
         or_own=True,
     )
+    for name, model in module.beside().items():
+        export_beside(out / name, model, vocabulary, tokenizer, like=family)
+    return family
 
 
 def newest_checkpoint(path: Path) -> LoadedModel:
@@ -318,13 +333,24 @@ def newest_checkpoint(path: Path) -> LoadedModel:
     if saved is None:
         raise UserError(f"{path} has no checkpoint yet; wait for the first one")
     restore_weights(module, saved.tensors("model"))
-    parts = {"backbone": module.backbone, **module.saved_heads}
-    weights = {
-        part: {name: tensor.detach().cpu() for name, tensor in trained.state_dict().items()}
-        for part, trained in parts.items()
-    }
+    weights = _states({"backbone": module.backbone, **module.saved_heads})
     notes = (f"the run has not finished; this is its checkpoint of step {saved.step}",)
     architecture = replace(cast(Any, model), vocab_size=model.table_size(vocabulary))
+    tokenizer = store.folder / "tokenizer"
+    beside = {
+        name: LoadedModel(
+            f"{path} ({name})", found.architecture, store.tokenizer, _states(found.parts()), tokenizer
+        )
+        for name, found in module.beside().items()
+    }
     return LoadedModel(
-        str(path), architecture, store.tokenizer, weights, store.folder / "tokenizer", notes=notes
+        str(path), architecture, store.tokenizer, weights, tokenizer, notes=notes, beside=beside
     )
+
+
+def _states(parts: Mapping[str, nn.Module]) -> dict[str, dict[str, Tensor]]:
+    """The tensors of each part on the processor, by name."""
+    return {
+        part: {name: tensor.detach().cpu() for name, tensor in module.state_dict().items()}
+        for part, module in parts.items()
+    }

@@ -27,7 +27,7 @@ def fill(
     from afterbert.workflows.run_folders import newest_model
 
     loaded = MaskedModel.of(load_model(model or newest_model()))
-    for note in loaded.loaded.notes:
+    for note in filter(None, (*loaded.loaded.notes, loaded.language_model.note)):
         console.print(f"note: {safe(note)}")
     for number, guesses in enumerate(loaded.fill(text, top=top), start=1):
         table = Table(title=f"mask {number}", title_justify="left", box=None, show_header=False)
