@@ -24,7 +24,7 @@ ACTIONS: Mapping[str, str] = {
     "keep": "chosen, but kept as it is",
     "inserted": "inserted",
     "moved": "moved",
-    "removed": "removed without a trace",
+    "removed": "left out",
 }
 
 
