@@ -71,3 +71,18 @@ def test_the_sample_is_neighbouring_sentences_of_one_document(tokenizer: Path) -
     assert 2 <= text.count(".") <= 3
     with store_of_text("one two three", tokenizer) as store:
         assert sample_text(store, store.split("train")) == "one two three"
+
+
+def test_electra_shows_what_each_of_its_two_models_reads(tokenizer: Path) -> None:
+    with store_of_text(TEXT, tokenizer) as store:
+        generator, discriminator = exhibits_of(resolve("electra"), store, seed=2)
+    assert (generator.task, discriminator.task) == ("the generator", "the discriminator")
+    assert generator.picture is not None and discriminator.picture is not None
+    chosen = [
+        [cell.places for cell in one.picture.shown if cell.action in ("mask", "random", "keep")]
+        for one in (generator, discriminator)
+    ]
+    assert chosen[0] == chosen[1] and chosen[0]
+    assert not any(cell.action == "mask" for cell in discriminator.picture.shown)
+    replaced = {cell.places for cell in discriminator.picture.shown if cell.asked == "replaced!"}
+    assert replaced and replaced <= set(chosen[1])

@@ -153,6 +153,11 @@ class Objective(ABC):
         as by a task with labels."""
         return {}
 
+    def pictured(self) -> Mapping[str, PretextTask]:
+        """The tasks that a picture of it shows, by name: those it poses, and those that come of them only in training
+        (what ELECTRA's discriminator reads)."""
+        return self.pretexts()
+
     @abstractmethod
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         """The rows of one view of a split, so that the model reads at most `length` pieces a row."""

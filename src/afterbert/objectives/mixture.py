@@ -9,7 +9,7 @@ rows fall into batches.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal, cast
 
@@ -79,10 +79,16 @@ class Mixture(Objective):
         return {member.name: member.weight if self.how == "summed" else 1.0 for member in self.members}
 
     def pretexts(self) -> Mapping[str, PretextTask]:
+        return self._of_members(lambda objective: objective.pretexts())
+
+    def pictured(self) -> Mapping[str, PretextTask]:
+        return self._of_members(lambda objective: objective.pictured())
+
+    def _of_members(self, tasks: Callable[[Objective], Mapping[str, PretextTask]]) -> dict[str, PretextTask]:
         return {
             ".".join(filter(None, (member.name, name))): task
             for member in self.members
-            for name, task in member.objective.pretexts().items()
+            for name, task in tasks(member.objective).items()
         }
 
     def course(self) -> tuple[Stages, ...]:

@@ -26,7 +26,7 @@ from afterbert.models import Architecture, Backbone, LanguageModel
 from afterbert.models.encoder import Encoder
 from afterbert.nn.embeddings import EmbeddingsModule, table_of
 from afterbert.nn.inputs import Inputs
-from afterbert.objectives import Batch, ObjectiveModule
+from afterbert.objectives import Batch, ObjectiveModule, PretextTask
 from afterbert.objectives.heads.detection import (
     Detector,
     GeneratedRows,
@@ -41,6 +41,9 @@ from afterbert.objectives.parts.posing import PretextObjective
 from afterbert.objectives.parts.questions import check_answers
 from afterbert.objectives.parts.sampling import sampled, sampling_noise
 from afterbert.objectives.parts.scores import right, summed_cross_entropy
+from afterbert.pretext.answers.in_place import InPlace
+from afterbert.pretext.answers.replaced import Replaced
+from afterbert.pretext.corruptions.replace import Replace
 from afterbert.pretext.posed import AskedInPlace, Posed
 from afterbert.text.token_store.store import Split
 
@@ -102,6 +105,15 @@ class ReplacedTokens(PretextObjective):
                 "two_stage copies the generator's weights into the model, so both must be alike and apart; "
                 "set generator.size to 1 and generator.shares to none"
             )
+
+    def pictured(self) -> Mapping[str, PretextTask]:
+        """The generator's task, and what the discriminator then reads; in place of a trained generator's samples stand
+        pieces of the row itself."""
+        (task,) = self.pretexts().values()
+        edits = tuple(replace(edit, corruption=Replace(draws="row")) for edit in self.pretext.edits)
+        asks = Replaced() if self.asks.startswith("replaced") else InPlace()
+        after = replace(task, pretext=replace(self.pretext, edits=edits, answers=(asks,)))
+        return {"the generator": task, "the discriminator": after}
 
     def batch(self, posed: Posed, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
         width = width_of(posed.shown, length)

@@ -64,7 +64,7 @@ def store_of_text(text: str, tokenizer: Path, planes: Sequence[Plane] = ()) -> I
 def exhibits_of(resolved: Resolved, store: Store, *, seed: int = 0) -> list[Exhibit]:
     """The recipe's tasks on the store's first row. Raises UserError where the store cannot pose them."""
     texts, found = piece_texts(store.tokenizer), []
-    for name, task in resolved.recipe.objective.pretexts().items():
+    for name, task in resolved.recipe.objective.pictured().items():
         noise = Noise(seed)
         length, vocabulary = resolved.recipe.length, store.vocabulary
         plan = task.plan(store.split("train"), length=length, vocabulary=vocabulary, noise=noise)

@@ -50,6 +50,9 @@ class WrappingObjective(Objective, ABC):
     def pretexts(self) -> Mapping[str, PretextTask]:
         return self.inner.pretexts()
 
+    def pictured(self) -> Mapping[str, PretextTask]:
+        return self.inner.pictured()
+
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         return self.inner.plan(split, length=length, vocabulary=vocabulary, noise=noise)
 
