@@ -231,7 +231,7 @@ def whole(settings: dict[str, Any], cells: Path | None = None) -> dict[str, Any]
 
 
 def ours(settings: dict[str, Any]) -> None:
-    from afterbert.cli.main import keep_memory_between_steps
+    from afterbert.training.process_setup import keep_memory_between_steps
 
     keep_memory_between_steps()
     import torch

@@ -236,9 +236,9 @@ def ours(settings: dict[str, Any], options: argparse.Namespace, steps: int, time
     import tempfile
 
     from afterbert.base.runs import RunFolder
-    from afterbert.cli.main import keep_memory_between_steps
     from afterbert.text.token_store.store import Store
     from afterbert.training.observers import Observer
+    from afterbert.training.process_setup import keep_memory_between_steps
     from afterbert.workflows.pretraining import pretrain
 
     class Clock(Observer):

@@ -41,10 +41,9 @@ def parse() -> argparse.Namespace:
 
 
 def main() -> None:
-    from afterbert.cli.main import keep_memory_between_steps, share_cores_politely
+    from afterbert.training.process_setup import set_up_process
 
-    share_cores_politely()
-    keep_memory_between_steps()
+    set_up_process()
     options = parse()
     known = kept(options.results)
     for part in options.parts:

@@ -253,12 +253,12 @@ def trained_by_child(settings: dict[str, Any]) -> Figures:
     import torch
 
     from afterbert.base.runs import RunFolder
-    from afterbert.cli.main import keep_memory_between_steps
     from afterbert.text.token_store.store import Store
     from afterbert.training.checkpoints.identity import RunIdentity
     from afterbert.training.distribution.distributed import joined
     from afterbert.training.distribution.launch import launched
     from afterbert.training.observers import Observer
+    from afterbert.training.process_setup import keep_memory_between_steps
     from afterbert.training.trainer import train
     from afterbert.workflows.pretraining import feed_of
 

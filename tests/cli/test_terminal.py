@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from afterbert.api.terminal import bar, console, safe
 from afterbert.cli.main import run
-from afterbert.cli.terminal import bar, console, safe
 
 EVIL = "a\x1b[31mb\u202ec\x07"
 SEEN = "a␛[31mb⟨U+202E⟩c␇"

@@ -20,7 +20,8 @@ from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
 from afterbert.training.checkpoints.checkpoint import Checkpoints
-from afterbert.training.distribution.distributed import device_of, timeout_from
+from afterbert.training.devices import default_device
+from afterbert.training.distribution.distributed import timeout_from
 from afterbert.training.distribution.launch import Launch, launched
 from afterbert.training.distribution.processes import SingleProcess
 from afterbert.training.observers import Observer
@@ -358,6 +359,6 @@ def test_one_gpu_a_process(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", lambda index: None)
     launch = Launch(rank=5, size=8, local_rank=1, address="a", port=1)
-    assert device_of(launch) == torch.device("cuda", 1)
+    assert default_device(launch.local_rank) == torch.device("cuda", 1)
     with pytest.raises(UserError, match="process 2 of this machine finds 2 GPUs"):
-        device_of(Launch(rank=2, size=8, local_rank=2, address="a", port=1))
+        default_device(2)

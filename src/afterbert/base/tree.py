@@ -127,6 +127,19 @@ def _convert(node: yaml.Node, label: str, problems: list[str], seen: set[int]) -
     return Node(scalar(node.value) if node.style is None else node.value, origin)
 
 
+def located(plain: Any, origin: str) -> Node:
+    """Makes a tree of plain dicts, lists and scalars, every value from `origin`.
+
+    >>> located({"a": [1]}, "code").value["a"].value
+    [Node(value=1, origin='code')]
+    """
+    if isinstance(plain, dict):
+        return Node({key: located(value, origin) for key, value in plain.items()}, origin)
+    if isinstance(plain, list):
+        return Node([located(value, origin) for value in plain], origin)
+    return Node(plain, origin)
+
+
 def merge(base: Node, over: Node) -> Node:
     """`over` laid on `base`: mappings key by key, everything else replaced. A mapping that names another
     `type` than the base has replaces the whole node, since the old one's settings mean nothing to it.

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 
 from afterbert import __version__
-from afterbert.training.distribution.distributed import device_of
+from afterbert.training.devices import default_device
 from afterbert.training.precision import choose
 
 _EXTRAS = {
@@ -45,7 +45,7 @@ def findings() -> Iterator[Finding]:
     yield Finding("processor", f"{os.cpu_count()} cores, {torch.get_num_threads()} threads for torch")
     yield _memory()
     yield _accelerator()
-    device = device_of(None)
+    device = default_device()
     precision = choose("auto", device)
     where = "processor" if device.type == "cpu" else "accelerator"
     yield Finding("precision", f"{precision.name} on this {where}: {precision.reason}")

@@ -13,16 +13,17 @@ import torch
 import yaml
 from rich.table import Table
 
+from afterbert.api.tables import drawn
+from afterbert.api.terminal import console, safe
+from afterbert.api.watch import Watch
 from afterbert.base.budget import Budget
 from afterbert.base.config import build, digest, to_plain
 from afterbert.base.errors import UserError
 from afterbert.base.plugins import name_of
 from afterbert.base.runs import RunFolder
-from afterbert.base.tree import Node, merge, override
+from afterbert.base.tree import Node, located, merge, override
+from afterbert.base.visible import visible
 from afterbert.cli import many_tasks
-from afterbert.cli.mixes import say_mix
-from afterbert.cli.terminal import console, safe
-from afterbert.cli.watch import Watch
 from afterbert.downstream.example import Example
 from afterbert.downstream.figures.results import TaskResult
 from afterbert.downstream.finetuning.bench import Bench
@@ -30,7 +31,7 @@ from afterbert.downstream.finetuning.evaluation import evaluate, task_name, writ
 from afterbert.downstream.finetuning.mix import TaskMix, planned_steps
 from afterbert.downstream.finetuning.rate_search import search
 from afterbert.downstream.finetuning.runs import FineTuned, better_before, thresholds, tune
-from afterbert.downstream.finetuning.saving import load_finetuned, located
+from afterbert.downstream.finetuning.saving import load_finetuned
 from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.finetuning.strategy_runs import StrategyRun, follow
 from afterbert.downstream.finetuning.thresholds import threshold_lines
@@ -105,7 +106,7 @@ def fine_tune(request: FinetuneRequest) -> int:
         bench, "the mix of all" if plans else "the mix to come", planned_steps(settings.budget, bench.feed())
     )
     if request.dry_run:
-        console.print(safe(yaml.safe_dump(to_plain(settings), sort_keys=False, allow_unicode=True)), end="")
+        print(visible(yaml.safe_dump(to_plain(settings), sort_keys=False, allow_unicode=True)), end="")
         return 0
     out = request.out or _folder_for(bench, request.search)
     console.print(f"writes to: {safe(str(out))}")
@@ -386,7 +387,7 @@ def _say_mix(bench: Bench, title: str, steps: int | None, *, seed: int | None = 
     mix = TaskMix.of(
         feed, seed=bench.settings.seed if seed is None else seed, steps=steps or sum(feed.sizes.values())
     )
-    say_mix(mix, title if steps else f"{title}, each")
+    console.print(drawn(mix, title if steps else f"{title}, each"))
 
 
 def _say_places(done: FineTuned, bench: Bench) -> None:

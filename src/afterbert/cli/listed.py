@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from afterbert.api.terminal import console, safe
 from afterbert.base.config import build
 from afterbert.base.errors import UserError
 from afterbert.base.plugins import name_of
 from afterbert.base.tree import Node
-from afterbert.cli.terminal import console, safe
 from afterbert.text.planes import Plane
 from afterbert.text.reading import read
 from afterbert.text.sources import Source

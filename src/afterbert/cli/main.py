@@ -16,6 +16,7 @@ from afterbert import __version__
 from afterbert.base.errors import UserError
 from afterbert.base.visible import visible_line
 from afterbert.cli import verbs
+from afterbert.training.process_setup import set_up_process
 
 # The order of a first visit, not of the alphabet; verbs not named here follow.
 _ORDER = ["demo", "prepare", "pretrain", "evaluate", "fill", "generate", "show", "recipes", "report"]
@@ -23,9 +24,6 @@ _ORDER += ["finetune", "score", "export", "adapt_vocabulary", "import_checkpoint
 
 # Typer brings its own copy of click; what its parser raises descends from this class.
 _UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
-
-# Share of the cores that others already use, over the last minute, from which the machine counts as busy.
-_BUSY = 0.6
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -71,8 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """The exit status of a command line."""
-    share_cores_politely()
-    keep_memory_between_steps()
+    set_up_process()
     rank = os.environ.get("RANK") or os.environ.get("SLURM_PROCID")
     if rank is not None:  # torch's remarks on its own settings would come once for each process
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
@@ -116,35 +113,3 @@ def leave_old_encodings() -> None:
         return
     os.environ["PYTHONUTF8"] = "1"
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
-
-
-def share_cores_politely() -> None:
-    """On a machine busy with something else, tells GNU OpenMP's threads to sleep while they wait for each other.
-
-    By default they spin, which is a third faster on a quiet machine; where another program wants the cores, a
-    spinning thread holds up the very thread that it waits for, and training is several times slower (figures in
-    docs/log.md). The user's own setting stands. Must come before torch is imported.
-    """
-    if "OMP_WAIT_POLICY" in os.environ or not hasattr(os, "getloadavg"):
-        return
-    if os.getloadavg()[0] > _BUSY * (os.cpu_count() or 1):
-        os.environ.setdefault("GOMP_SPINCOUNT", "0")
-
-
-def keep_memory_between_steps() -> None:
-    """Tells glibc to keep freed memory for the next step instead of returning it to the kernel page by page.
-
-    Training allocates the same large temporaries every step; with the default thresholds each is mapped and
-    zeroed anew. Thresholds are those of mallopt(3): M_MMAP_THRESHOLD -3, M_TRIM_THRESHOLD -1. No effect
-    where the C library is another.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    import ctypes
-
-    try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):
-        return
-    mallopt(-3, 1 << 30)
-    mallopt(-1, (1 << 31) - 1)

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from rich.table import Table
 
+from afterbert.api.tables import drawn
+from afterbert.api.terminal import console, safe
+from afterbert.api.watch import Watch
 from afterbert.base.config import build
 from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.plugins import find, name_of, names
 from afterbert.base.tree import Node, parse, read
-from afterbert.cli.mixes import say_mix
-from afterbert.cli.pipeline import PretrainRequest, store_for
-from afterbert.cli.terminal import console, safe
 from afterbert.downstream.finetuning.bench import Bench
 from afterbert.downstream.finetuning.mix import TaskMix
 from afterbert.downstream.finetuning.settings import FineTuning
@@ -28,6 +28,7 @@ from afterbert.downstream.strategies import Strategy
 from afterbert.interop.loaded import LoadedModel
 from afterbert.recipes.recipe import resolve
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
+from afterbert.workflows.stores import store_of
 
 _PAPERS = "afterbert.downstream.papers"
 #: In T5's order.
@@ -61,7 +62,8 @@ def texts_of(
     for spec in specs:
         name, path = named_path(spec)
         name = name or ("unlabelled" if len(specs) == 1 else path.stem)
-        store = store_for(PretrainRequest(texts=(str(path),)), PretrainedTokenizer(name=str(model.folder)))
+        tokenizer = PretrainedTokenizer(name=str(model.folder))
+        store = store_of([str(path)], tokenizer, out=Path("runs"), observer=Watch())
         objective = resolve(recipe or usual_recipe(model)).recipe.objective
         found.append(Unlabelled.of(store, objective, model, length=settings.length, name=name))
         console.print(
@@ -145,9 +147,10 @@ def say_realised(results: Path) -> None:
     """Of a strategy that was carried out: the mix as it was, in each stage that had several sources, by seed."""
     for stage, told in json.loads(results.read_text(encoding="utf-8"))["mix"].items():
         for seed, one in told["realised"].items():
-            rows, drawn = ({n: s[what] for n, s in one["sources"].items()} for what in ("rows", "drawn"))
+            rows, counts = ({n: s[what] for n, s in one["sources"].items()} for what in ("rows", "drawn"))
             if len(rows) > 1:
-                say_mix(TaskMix(one["steps"], rows, drawn), f"the mix as it was, {stage}, seed {seed}")
+                mix = TaskMix(one["steps"], rows, counts)
+                console.print(drawn(mix, f"the mix as it was, {stage}, seed {seed}"))
 
 
 def say_plan(plans: Mapping[str, StrategyRun]) -> None:

@@ -7,11 +7,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from afterbert.api.terminal import console, safe
+from afterbert.api.watch import Watch
 from afterbert.base.errors import UserError
-from afterbert.cli.mixes import is_store
-from afterbert.cli.pipeline import print_figures
-from afterbert.cli.preparing import prepare_with_bar
-from afterbert.cli.terminal import console, safe
+from afterbert.cli.figures import print_figures
 from afterbert.interop.loading import load_model
 from afterbert.probes.count_baselines import CountBaselines
 from afterbert.probes.masked_model import MaskedModel
@@ -21,6 +20,8 @@ from afterbert.text.pieces.spelling import Spellings
 from afterbert.text.token_store.mixture import open_store
 from afterbert.text.token_store.store import Store
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
+from afterbert.workflows.observer import WorkObserver
+from afterbert.workflows.stores import is_store, prepared
 
 
 def print_measures(
@@ -40,13 +41,13 @@ def print_measures(
             baselines = CountBaselines.count(store.split("train"), store.vocabulary.size)
         else:
             model.tokenizer.save(Path(scratch, "tokenizer"))
-            store = prepare_with_bar(
+            store = prepared(
                 sources_for(texts),
                 Path(scratch, "store"),
                 tokenizer=PretrainedTokenizer(name=str(Path(scratch, "tokenizer"))),
                 held_out=0.0,
                 least_pieces=1,
-                quiet=as_json,
+                observer=WorkObserver() if as_json else Watch(),
             )
             store = _told(store, model)
             split, baselines = store.split("train"), None

@@ -14,12 +14,12 @@ from typing import NoReturn
 
 from rich.table import Table
 
-from afterbert.cli.preparing import prepare_with_bar
-from afterbert.cli.terminal import ProgressLines, console, safe
+from afterbert.api.terminal import ProgressLines, console, safe
 from afterbert.recipes.recipe import Recipe
 from afterbert.text.from_paths import sources_for
 from afterbert.text.token_store.mixture import open_store
 from afterbert.workflows.resume_proof import Proof, ResumeVerdict, Say, interruptions, proof_recipe
+from afterbert.workflows.stores import prepared
 
 
 def prove_and_print(
@@ -73,7 +73,7 @@ def _bundled(folder: Path, recipe: Recipe) -> Path:
 
     (folder / "python.txt").write_text("\n\n".join(topics.values()), encoding="utf-8")
     sources = sources_for([str(folder / "python.txt")])
-    prepare_with_bar(sources, folder / "store", tokenizer=recipe.tokenizer, quiet=True)
+    prepared(sources, folder / "store", tokenizer=recipe.tokenizer)
     return folder / "store"
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.text import Text
 
-from afterbert.cli.terminal import console, safe
+from afterbert.api.terminal import console, safe
 from afterbert.probes.picture import Cell, Picture
 from afterbert.recipes.recipe import Resolved
 from afterbert.text.planes import Plane

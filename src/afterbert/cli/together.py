@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import torch
 
-from afterbert.cli.terminal import console
-from afterbert.training.distribution.distributed import device_of, joined, timeout_from
+from afterbert.api.terminal import console
+from afterbert.training.devices import default_device
+from afterbert.training.distribution.distributed import joined, timeout_from
 from afterbert.training.distribution.launch import launched
 from afterbert.training.distribution.processes import Processes, SingleProcess
 
@@ -18,7 +19,7 @@ def together(work: Callable[[Processes, torch.device], int]) -> int:
     Raises UserError; of an error that several processes meet only one has something to say.
     """
     launch = launched()
-    device = device_of(launch)
+    device = default_device(launch.local_rank if launch else 0)
     if launch is None:
         return work(SingleProcess(), device)
     with joined(launch, device=device, timeout=timeout_from()) as processes:

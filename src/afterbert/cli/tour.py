@@ -6,9 +6,9 @@ from typing import Any
 
 from rich.text import Text
 
+from afterbert.api.terminal import console
 from afterbert.base.runs import RunFolder
 from afterbert.base.small_files import read_json_object
-from afterbert.cli.terminal import console
 
 
 def print_samples(run: RunFolder, *, count: int = 6) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from afterbert.api.terminal import console, safe
 from afterbert.base.errors import UserError
-from afterbert.cli.terminal import console, safe
 from afterbert.downstream.posing.generation import Generation
 from afterbert.downstream.zero_shot.text_generation import TextGenerator
 from afterbert.interop.loading import load_model

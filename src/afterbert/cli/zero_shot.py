@@ -8,14 +8,13 @@ from typing import Any
 
 import torch
 
+from afterbert.api.terminal import bar, console, safe
 from afterbert.base import plugins
 from afterbert.base.config import build, digest, to_plain
 from afterbert.base.errors import UserError
-from afterbert.base.tree import Node, override
+from afterbert.base.tree import Node, located, override
 from afterbert.cli.finetuning import print_results
-from afterbert.cli.terminal import bar, console, safe
 from afterbert.downstream.cues import Cue
-from afterbert.downstream.finetuning.saving import located
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.find_task import find_task, parse_columns
 from afterbert.downstream.zero_shot.cue_scoring import ask, check_cue, write_cued

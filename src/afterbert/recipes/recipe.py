@@ -3,6 +3,7 @@ with its origin."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cache, reduce
@@ -15,7 +16,7 @@ from pydantic import Field
 
 from afterbert.base import config
 from afterbert.base.errors import UserError, did_you_mean
-from afterbert.base.tree import Node, merge, override, parse, read
+from afterbert.base.tree import Node, located, merge, override, parse, read
 from afterbert.models import Architecture
 from afterbert.objectives import Objective
 from afterbert.text.tokenizers import TokenizerRecipe
@@ -85,6 +86,12 @@ class Resolved:
             ]
         names = {name: paths[0] if len(paths) == 1 else list(paths) for name, paths in self.names.items()}
         return "\n".join(lines) + "\n" + (_yaml({"names": names}) if names else "")
+
+    def replaced(self, origin: str, **nodes: Any) -> Resolved:
+        """The recipe with other values for some of its fields, each told to be from `origin`."""
+        plain = {name: located(config.to_plain(value), origin) for name, value in nodes.items()}
+        tree = Node({**self.tree.value, **plain}, self.tree.origin)
+        return replace(self, recipe=replace(self.recipe, **nodes), tree=tree)
 
     def value(self, path: str) -> Any:
         """The value at a dotted path, plain. Raises UserError when the recipe has no such setting."""
@@ -163,6 +170,19 @@ def resolve(
         tree = override(tree, dotted[1], written, origin=f"--{dotted[0]}")
     recipe = _evaluated(config.build(Recipe, tree))
     return Resolved(recipe, tree, Path(name).stem, size or usual, names)
+
+
+def of_objects(recipe: Recipe, *, overrides: Sequence[tuple[str, str]] = ()) -> Resolved:
+    """Takes a recipe made of objects, so that it can be run, written down and run again like one from a file.
+
+    Every value is told to be from `code`, but for `overrides`, which are laid on top. Raises one UserError that lists
+    every mistake with its place.
+    """
+    tree = located(config.to_plain(recipe), "code")
+    for dotted, written in _outer_first(overrides, {}):
+        tree = override(tree, dotted[1], written, origin=f"--{dotted[0]}")
+    name = re.sub(r"[^a-z0-9]+", "-", recipe.title.lower()).strip("-")[:40].strip("-") or "recipe"
+    return Resolved(_evaluated(config.build(Recipe, tree)), tree, name)
 
 
 def _sized(

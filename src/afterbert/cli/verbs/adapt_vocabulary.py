@@ -41,9 +41,9 @@ def adapt_vocabulary(
     """
     from typing import cast, get_args
 
+    from afterbert.api.terminal import console, safe
     from afterbert.base.errors import UserError, did_you_mean
     from afterbert.cli.preparing import tokenizer_from
-    from afterbert.cli.terminal import console, safe
     from afterbert.text.from_paths import sources_for
     from afterbert.workflows.vocabulary_adaptation import How, Units, adapt
 

@@ -28,12 +28,14 @@ def demo(
     """
     from dataclasses import replace
 
+    from afterbert.api.pretraining import carry_out
+    from afterbert.api.terminal import console
     from afterbert.base.budget import Budget
-    from afterbert.cli.pipeline import PretrainRequest, resolve, store_for, train_and_report
-    from afterbert.cli.terminal import console
+    from afterbert.cli.figures import print_run
     from afterbert.cli.tour import print_next_steps, print_samples
+    from afterbert.recipes import resolve
     from afterbert.text.sources.python_docs import PythonDocs
-    from afterbert.workflows.run_folders import run_folder_for
+    from afterbert.workflows.pretrain_request import PretrainRequest
 
     console.print(
         "[bold]afterbert demo[/bold]: a masked language model from the documentation this Python carries"
@@ -45,12 +47,13 @@ def demo(
         ("training.budget", budget),
         *settings_only(context),
     ]
-    resolved = resolve("laptop", overrides=overrides)
-    request = PretrainRequest(out=out, sources=(PythonDocs(),))
-    store = store_for(request, resolved.recipe.tokenizer)
-    run = run_folder_for(out, resolved, store)
-    result = train_and_report(run, resolved, store)
-    if result.evaluation is not None:
-        print_samples(run)
-        print_next_steps(run)
-    return result.outcome.exit_code
+    size = resolve("laptop").size  # said, so that it is the same model on every machine
+    request = PretrainRequest(
+        recipe="laptop", size=size, overrides=tuple(overrides), out=out, sources=(PythonDocs(),)
+    )
+    run = carry_out(request)
+    print_run(run)
+    if run.is_finished:
+        print_samples(run.folder)
+        print_next_steps(run.folder)
+    return run.exit_code

@@ -72,8 +72,8 @@ def _refuse_proof_options(context: typer.Context, settings: list[tuple[str, str]
 def _check_up() -> int:
     from rich.table import Table
 
+    from afterbert.api.terminal import console, safe
     from afterbert.cli.checkup import findings
-    from afterbert.cli.terminal import console, safe
 
     table = Table(box=None, show_header=False)
     worst = 0

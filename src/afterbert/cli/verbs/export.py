@@ -32,9 +32,9 @@ def export(
 
     Example: `afterbert export runs/laptop-tiny-1a2b3c4d my-model --sentences mean`
     """
+    from afterbert.api.terminal import console
     from afterbert.base.errors import UserError
     from afterbert.cli.preparing import named
-    from afterbert.cli.terminal import console
     from afterbert.interop.folder import write_tokenizer
     from afterbert.interop.onnx import export_onnx
     from afterbert.interop.sentences import Sentences

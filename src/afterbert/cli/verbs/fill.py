@@ -21,7 +21,7 @@ def fill(
     """
     from rich.table import Table
 
-    from afterbert.cli.terminal import console, safe
+    from afterbert.api.terminal import console, safe
     from afterbert.interop.loading import load_model
     from afterbert.probes.masked_model import MaskedModel
     from afterbert.workflows.run_folders import newest_model

@@ -21,7 +21,7 @@ def import_checkpoint(
 
     Example: `afterbert import-checkpoint downloads/old-bert/pytorch_model.bin old-bert`
     """
-    from afterbert.cli.terminal import console, safe
+    from afterbert.api.terminal import console, safe
     from afterbert.interop.checkpoint import convert_checkpoint
     from afterbert.interop.importing import import_folder
 

@@ -43,11 +43,11 @@ def mine_phrases(
     Example: `afterbert mine-phrases my_texts/ --out phrases.tsv`, then
     `afterbert prepare my_texts/ --phrases phrases.tsv`
     """
+    from afterbert.api.terminal import console, safe
     from afterbert.base.config import build
     from afterbert.base.errors import UserError
     from afterbert.base.runs import write_atomically
     from afterbert.base.tree import Node
-    from afterbert.cli.terminal import console, safe
     from afterbert.text.from_paths import sources_for
     from afterbert.text.mining import Mining, as_table
     from afterbert.text.reading import read

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -98,26 +98,29 @@ def prepare(
 
     Example: `afterbert prepare my_texts/ --out store --tokenizer unigram --vocab-size 16000`
     """
+    import os
+
+    from afterbert.api.terminal import console
+    from afterbert.api.watch import Watch
     from afterbert.base.errors import UserError
+    from afterbert.base.plugins import name_of
     from afterbert.cli.listed import planes_named, print_beginning, print_coverage
-    from afterbert.cli.preparing import (
-        add_plane_with_bar,
-        make_tokenizer_with_bar,
-        merge_with_bar,
-        named,
-        prepare_shard_with_bar,
-        prepare_with_bar,
-        tokenizer_from,
-    )
+    from afterbert.cli.preparing import named, tokenizer_from
     from afterbert.text.files.policy import Policy
     from afterbert.text.from_paths import piece_recipe_of, sources_for
-    from afterbert.text.token_store.shards import Shard
+    from afterbert.text.token_store.joining import merge_shards
+    from afterbert.text.token_store.prepare import add_plane as add_plane_to
+    from afterbert.text.token_store.prepare import make_tokenizer
+    from afterbert.text.token_store.shards import Shard, prepare_shard
+    from afterbert.workflows.stores import prepared, tell_store
 
     if merge:
         given = set(given_options(context)) - {"texts", "out", "merge"}
         if given:
             raise UserError(f"--{min(given).replace('_', '-')} has no effect with --merge: the shards say it")
-        merge_with_bar([Path(folder) for folder in texts], out or Path("store"))
+        with Watch() as watch, watch.working("merging") as advance:
+            store = merge_shards([Path(folder) for folder in texts], out or Path("store"), progress=advance)
+        tell_store(store, watch)
         return
     if sum((tokenizer_only, shard is not None, add_plane is not None)) > 1:
         raise UserError(
@@ -126,29 +129,39 @@ def prepare(
     options = {"documents": documents, "text_key": text_key, "text_column": text_column, "language": language}
     sources = sources_for(texts, kind=kind, tokenizer=tokenizer, **options)
     lists = {"phrase": phrases, "entity": entities}
+    processes = processes or os.cpu_count() or 1
     if add_plane is not None:
+        folder = out or Path("store")
         for plane in planes_named(add_plane, lists, list_case, "--add-plane"):
-            add_plane_with_bar(sources, out or Path("store"), plane, processes=processes)
-            print_coverage(out or Path("store"), [plane])
+            with Watch() as watch, watch.working("adding a plane") as advance:
+                add_plane_to(folder, sources, plane, processes=processes, progress=advance)
+            console.print(f"{folder} has the plane {name_of(plane)} now")
+            print_coverage(folder, [plane])
         return
     of_pieces = piece_recipe_of(sources)
     recipe = of_pieces or tokenizer_from(tokenizer or "wordpiece", vocab_size)
-    reading = {
+    reading: dict[str, Any] = {
         "tokenizer": recipe,
         "policy": named(Policy, {"errors": errors, "normalization": normalization}, "--policy"),
         "held_out": held_out,
         "processes": processes,
     }
     if tokenizer_only:
-        make_tokenizer_with_bar(sources, out or Path("tokenizer"), **reading)
+        folder = out or Path("tokenizer")
+        with Watch() as watch, watch.working("preparing") as advance:
+            make_tokenizer(sources, folder, progress=advance, **reading)
+        console.print(f"tokenizer: {folder}")
         return
     wanted = planes_named(planes, lists, list_case, "--planes")
     if shard is not None:
         share = Shard.of(shard)
         folder = out or Path("shards", f"{share.number}-of-{share.total}")
-        prepare_shard_with_bar(sources, folder, share, planes=wanted, **reading)
+        with Watch() as watch, watch.working("preparing") as advance:
+            prepare_shard(sources, folder, share, planes=wanted, progress=advance, **reading)
+        console.print(f"shard {share}: {folder}")
         return
-    prepare_with_bar(sources, out or Path("store"), planes=wanted, **reading)
+    with Watch() as watch:
+        prepared(sources, out or Path("store"), planes=wanted, observer=watch, **reading)
     print_coverage(out or Path("store"), wanted)
     if of_pieces is not None:
         print_beginning(sources)

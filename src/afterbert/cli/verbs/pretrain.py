@@ -71,9 +71,16 @@ def pretrain(
 
     `afterbert pretrain stores/en stores/is --mixing exponent --mixing.exponent 0.7`
     """
-    from afterbert.cli.pipeline import PretrainRequest, run_pretraining
+    import torch
+
+    from afterbert.api.pretraining import carry_out
+    from afterbert.base.visible import visible
+    from afterbert.cli.figures import print_run
     from afterbert.cli.together import together
+    from afterbert.interop.loading import load_model
+    from afterbert.training.distribution.processes import Processes
     from afterbert.workflows.closing import Closing
+    from afterbert.workflows.pretrain_request import PretrainRequest, resolved_for
 
     def request() -> PretrainRequest:
         plain, overrides = split_arguments([*(texts or ()), *context.args], own_options(context))
@@ -92,9 +99,19 @@ def pretrain(
             name=name,
             resume=resume,
             start=start,
-            dry_run=dry_run,
             allow_changes=allow_changes,
             closing=Closing(tuple(pairs or ()), tuple(probe or ())),
         )
 
-    return together(lambda processes, device: run_pretraining(request(), processes, device))
+    def work(processes: Processes, device: torch.device) -> int:
+        asked = request()
+        if dry_run and resume is None:
+            if processes.leads:
+                print(visible(resolved_for(asked, load_model(start) if start else None).text()), end="")
+            return 0
+        run = carry_out(asked, processes=processes, device=device)
+        if processes.leads:
+            print_run(run, processes=processes.size)
+        return run.exit_code
+
+    return together(work)

@@ -18,7 +18,7 @@ def recipes(
     """
     from rich.table import Table
 
-    from afterbert.cli.terminal import console, safe
+    from afterbert.api.terminal import console, safe
     from afterbert.recipes import known, resolve
     from afterbert.recipes.recipe import sizes_of
 

@@ -40,10 +40,10 @@ def show(
 
     Example: `afterbert show "The cat sat on the mat. It was not amused." --recipe spanbert`
     """
+    from afterbert.api.terminal import console, recorded
     from afterbert.base.errors import UserError
     from afterbert.cli.listed import planes_named
     from afterbert.cli.showing import exhibits_on, print_exhibits, print_model
-    from afterbert.cli.terminal import console, recorded
     from afterbert.recipes import known, resolve
     from afterbert.report import write_gallery
 

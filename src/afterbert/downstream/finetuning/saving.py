@@ -15,7 +15,7 @@ from afterbert.base import config
 from afterbert.base.errors import UserError
 from afterbert.base.runs import write_atomically
 from afterbert.base.small_files import read_json_object
-from afterbert.base.tree import Node
+from afterbert.base.tree import located
 from afterbert.downstream.finetuning.bench import Bench
 from afterbert.downstream.finetuning.objective import TaskModule
 from afterbert.downstream.heads import Head
@@ -99,12 +99,3 @@ def _built(
         for name, task in tasks.items()
     }
     return made
-
-
-def located(plain: object, origin: str) -> Node:
-    """Plain JSON as a tree, every value from `origin`."""
-    if isinstance(plain, dict):
-        return Node({key: located(value, origin) for key, value in plain.items()}, origin)
-    if isinstance(plain, list):
-        return Node([located(value, origin) for value in plain], origin)
-    return Node(plain, origin)

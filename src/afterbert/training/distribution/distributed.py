@@ -42,20 +42,6 @@ def timeout_from(environment: os._Environ | dict[str, str] = os.environ) -> floa
     return seconds
 
 
-def device_of(launch: Launch | None) -> torch.device:
-    """The GPU of this process, or the CPU where there is none. Raises UserError when there are too few."""
-    local_rank, gpus = (launch.local_rank if launch else 0), torch.cuda.device_count()
-    if gpus == 0:
-        return torch.device("cpu")
-    if local_rank >= gpus:
-        raise UserError(
-            f"process {local_rank} of this machine finds {gpus} GPUs; start at most one process a GPU "
-            f"(--nproc-per-node {gpus})"
-        )
-    torch.cuda.set_device(local_rank)
-    return torch.device("cuda", local_rank)
-
-
 class Distributed(Processes):
     """Made by `joined`."""
 

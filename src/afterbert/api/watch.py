@@ -1,20 +1,23 @@
-"""Watching a training run: a live bar on a terminal, a line now and then elsewhere."""
+"""Watching work: a live bar on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from afterbert.cli.terminal import ProgressLines, console, safe
-from afterbert.training.observers import Observer
+from afterbert.api.tables import drawn
+from afterbert.api.terminal import ProgressLines, bar, console, safe
+from afterbert.workflows.observer import Advance, WorkObserver
 
 
-class Watch(Observer):
-    """Steps, tokens a second, loss and time left; held-out figures as lines that stay."""
+class Watch(WorkObserver):
+    """Shows steps, tokens a second, loss and time left, held-out figures as lines that stay, and whatever else a
+    workflow tells. To be used in a `with` block, which ends the bar."""
 
     def __init__(self) -> None:
         self._progress: Progress | None = None
@@ -24,6 +27,7 @@ class Watch(Observer):
         self._total = 0
 
     def on_start(self, *, step: int, total_steps: int) -> None:
+        self.close()
         self._begun, self._total = (step, time.monotonic()), total_steps
         if step:
             self.on_note(f"goes on at step {step} of {total_steps}")
@@ -66,6 +70,19 @@ class Watch(Observer):
 
     def on_note(self, text: str) -> None:
         self._say(f"note: {text}")
+
+    @contextmanager
+    def working(self, doing: str) -> Iterator[Advance]:
+        self.close()
+        with bar(1.0, doing) as progress:
+            yield lambda done, total, phase: progress.to(done, phase, total=total)
+
+    def on_line(self, text: str) -> None:
+        for line in text.splitlines():
+            self._say(line)
+
+    def on_value(self, value: object, title: str = "") -> None:
+        (self._progress.console if self._progress else console).print(drawn(value, title))
 
     def close(self) -> None:
         """Ends the bar; may be called twice."""

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from afterbert.cli.pipeline import PretrainRequest, fitted_to_budget, is_to_be_fitted
 from afterbert.recipes import resolve
 from afterbert.text.tokenizers.wordpiece import WordPiece
 from afterbert.training.distribution.processes import SingleProcess
 from afterbert.workflows.gallery import store_of_text
+from afterbert.workflows.pretrain_request import PretrainRequest, fitted_to_budget, is_to_be_fitted
 
 TEXT = "the cat sat on the mat . the hedgehog looked at the cat for a while . " * 12
 
@@ -35,7 +35,7 @@ def test_the_size_is_ours_to_choose_only_where_nothing_is_said(
 
 @pytest.mark.slow
 def test_what_was_fitted_is_said_kept_and_below_what_the_user_says(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
 ) -> None:
     WordPiece(vocab_size=60, min_frequency=1).make([TEXT], corpus_bytes=len(TEXT)).save(
         tmp_path / "tokenizer"
@@ -47,12 +47,11 @@ def test_what_was_fitted_is_said_kept_and_below_what_the_user_says(
                 overrides=(("training.budget", "20h"), *overrides), out=tmp_path / "runs"
             )
             resolved = resolve("laptop", overrides=request.overrides)
-            found.append(
-                fitted_to_budget(
-                    request, resolved, store, processes=SingleProcess(), device=torch.device("cpu")
-                )
+            fitted, reasons = fitted_to_budget(
+                request, resolved, store, processes=SingleProcess(), device=torch.device("cpu")
             )
-            said.append(capsys.readouterr().out)
+            found.append(fitted)
+            said.append(" ".join(reasons))
     assert all("size " in one for one in said)
     assert [" steps of 16 would be more than" in one for one in said] == [True, True, False]
     assert (tmp_path / "runs" / "speed.json").is_file()

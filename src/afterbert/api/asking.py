@@ -1,0 +1,61 @@
+"""From what Python users write, paths and mappings, to what workflows take."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from afterbert.base.config import to_plain
+from afterbert.base.errors import UserError
+from afterbert.text.token_store.store import Store
+
+Paths = str | Path | Store | Sequence[str | Path]
+
+
+def paths_of(named: Paths) -> tuple[str, ...]:
+    """The paths, whether one is named or several; of a store its folder."""
+    if isinstance(named, Store):
+        return (str(named.folder),)
+    if isinstance(named, (str, os.PathLike)):
+        return (os.fspath(named),)
+    return tuple(os.fspath(path) for path in named)
+
+
+def settings_of(overrides: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """Settings as the command line writes them, from a mapping that may be nested and hold objects. Raises UserError.
+
+    >>> settings_of({"masking": {"rate": 0.4}, "training.compile": True})
+    [('masking.rate', '0.4'), ('training.compile', 'true')]
+    """
+    found: list[tuple[str, str]] = []
+    for key, value in (overrides or {}).items():
+        if not isinstance(key, str) or not key:
+            raise UserError(
+                f"overrides: {key!r} is no name of a setting; write a dotted path or a short name"
+            )
+        plain = to_plain(value)
+        if isinstance(plain, dict) and plain:
+            found += [(f"{key}.{inner}", written) for inner, written in settings_of(plain)]
+        else:
+            found.append((key, _written(plain, key)))
+    return found
+
+
+def _written(value: Any, key: str) -> str:
+    """A value as YAML has it on one line."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    try:
+        text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=1_000_000)
+    except yaml.YAMLError:
+        raise UserError(
+            f"overrides: {key} is a {type(value).__name__}, which no setting takes; give a number, a text, a list, "
+            "or an object of this package"
+        ) from None
+    return text.removesuffix("\n").removesuffix("...").strip()

@@ -1,0 +1,41 @@
+"""What a run came to, as a terminal shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from afterbert.api.run import Run
+from afterbert.api.terminal import console, safe
+from afterbert.probes.figure import Figure
+
+
+def print_run(run: Run, *, processes: int = 1) -> None:
+    """The closing figures of a finished run and where it lies; of a stopped one how to go on."""
+    if not run.is_finished:
+        console.print(f"stopped at step {run.step}, everything saved; go on with:")
+        console.print(f"  afterbert pretrain --resume {run.path}")
+        if processes > 1:
+            console.print("  (by torchrun or srun as before, by one process, or by any number of them)")
+        return
+    if run.figures:
+        print_figures(run.figures)
+    console.print(f"model:  {run.model}")
+    console.print(f"report: {run.report}")
+
+
+def print_figures(evaluation: Mapping[str, Any]) -> None:
+    """The closing figures, with what counting alone would reach beside them."""
+    measures, baselines = evaluation.get("measures", {}), evaluation.get("baselines", {})
+    if not measures and not evaluation.get("objective"):
+        console.print(
+            "no held-out figures: the texts left no document to hold out; give more or shorter documents"
+        )
+    if "masked_accuracy" in measures:
+        by = f", by {evaluation['asked']}" if evaluation.get("asked") else ""
+        console.print(f"held-out masked accuracy{by}: [bold]{measures['masked_accuracy']:.1%}[/bold]")
+        for name, value in baselines.items():
+            console.print(f"  guessing by the {name.replace('_', ' ')}: {value:.1%}")
+        console.print(f"  bits per byte: {measures['bits_per_byte']:.3f}   loss: {measures['loss']:.3f}")
+    for figure in evaluation.get("without_training", []):
+        console.print(safe(str(Figure(**figure))))

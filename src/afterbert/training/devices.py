@@ -1,0 +1,22 @@
+"""The one rule by which work finds its device."""
+
+from __future__ import annotations
+
+import torch
+
+from afterbert.base.errors import UserError
+
+
+def default_device(local_rank: int = 0) -> torch.device:
+    """The GPU of this process where there is one, else the processor. local_rank: which process of this machine it
+    is. Raises UserError where there are fewer GPUs than processes."""
+    gpus = torch.cuda.device_count()
+    if gpus == 0:
+        return torch.device("cpu")
+    if local_rank >= gpus:
+        raise UserError(
+            f"process {local_rank} of this machine finds {gpus} GPUs; start at most one process a GPU "
+            f"(--nproc-per-node {gpus})"
+        )
+    torch.cuda.set_device(local_rank)
+    return torch.device("cuda", local_rank)

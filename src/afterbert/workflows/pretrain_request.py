@@ -1,0 +1,211 @@
+"""From what a user asks of pre-training to a run: recipe, store, size, folder; then the run itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from afterbert.base.errors import UserError
+from afterbert.base.runs import RunFolder, write_atomically
+from afterbert.base.small_files import read_json_object
+from afterbert.interop.loaded import LoadedModel
+from afterbert.interop.loading import load_model
+from afterbert.recipes.recipe import Recipe, Resolved, of_objects, resolve, says_its_size, sizes_of
+from afterbert.text.sources import Source
+from afterbert.text.token_store.mixture import MixtureStore, open_store
+from afterbert.text.token_store.store import Store
+from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
+from afterbert.training.devices import default_device
+from afterbert.training.distribution.processes import Processes, SingleProcess
+from afterbert.workflows.closing import Closing
+from afterbert.workflows.fitting import Choice, fit, measured_choice
+from afterbert.workflows.observer import WorkObserver
+from afterbert.workflows.pretraining import PretrainingResult, pretrain, told_languages
+from afterbert.workflows.run_folders import run_folder_for
+from afterbert.workflows.stores import mix_of, store_of
+
+
+@dataclass(frozen=True)
+class PretrainRequest:
+    """What a user asks of pre-training."""
+
+    texts: tuple[str, ...] = ()
+    """Paths of texts or of stores, `hub:NAME`, or `-`; for a run that is gone on with, another place of its store."""
+    recipe: str | Recipe = "laptop"
+    """The name of a recipe, the path of a YAML file, or a recipe made of objects."""
+    size: str | None = None
+    """One of the recipe's sizes; None leaves it to the recipe, or to the budget where that is a time."""
+    overrides: tuple[tuple[str, str], ...] = ()
+    """Dotted paths or short names with values as YAML writes them."""
+    out: Path = Path("runs")
+    """The folder in which run folders are made."""
+    name: str | None = None
+    """The run's name; None makes one of the recipe and a digest of all that decides the result."""
+    resume: Path | None = None
+    """A run folder to go on with; the recipe is then the run's own."""
+    start: str | None = None
+    """A model whose weights, architecture and tokenizer the run starts from."""
+    allow_changes: bool = False
+    """Whether a run may be gone on with under a changed recipe."""
+    sources: tuple[Source, ...] = ()
+    """Sources of text as objects, in place of `texts`."""
+    mixing: tuple[tuple[str, str], ...] = ()
+    """The law between several stores, as settings."""
+    closing: Closing = Closing()
+    """Labelled data for the closing figures."""
+
+
+def run_request(
+    request: PretrainRequest,
+    *,
+    observer: WorkObserver | None = None,
+    processes: Processes | None = None,
+    device: torch.device | None = None,
+) -> PretrainingResult:
+    """Carries the request out, or goes on with what was begun of it, and returns what the run came to.
+
+    Several processes call it alike. device: the GPU where there is one if it is None. Raises UserError for whatever
+    the user can mend, before the first step.
+    """
+    observer, processes = observer or WorkObserver(), processes or SingleProcess()
+    device = device or default_device()
+    start = None
+    if request.resume is not None:
+        run, resolved, store = _gone_on_with(request, request.resume)
+    else:
+        start = load_model(request.start) if request.start else None
+        resolved = resolved_for(request, start)
+        store = _shared_store(request, resolved, processes, observer)
+        told_languages(resolved.recipe, store)  # refuses before there is a run folder
+        if is_to_be_fitted(request, resolved):
+            resolved, reasons = fitted_to_budget(request, resolved, store, processes=processes, device=device)
+            for reason in reasons:
+                observer.on_line(reason)
+        run = run_folder_for(request.out, resolved, store, name=request.name)
+    for note in start.notes if start else ():
+        observer.on_note(note)
+    observer.on_line(f"run folder: {run.path}")
+    if processes.leads:
+        tell_mix(run, resolved.recipe, store, observer)
+    if processes.size > 1:
+        observer.on_line(f"{processes.size} processes, each with its share of every batch")
+    result = pretrain(
+        resolved,
+        store,
+        run,
+        observers=[observer],
+        weights=start.weights_to_start_from() if start else None,
+        allow_changes=request.allow_changes,
+        processes=processes,
+        device=device,
+        closing=request.closing,
+    )
+    if processes.leads and result.outcome.state == "finished":
+        tell_mix(run, resolved.recipe, store, observer, steps=result.outcome.step)
+    return result
+
+
+def resolved_for(request: PretrainRequest, start: LoadedModel | None = None) -> Resolved:
+    """The recipe asked for, with architecture and tokenizer of the model to start from. Raises UserError."""
+    if isinstance(request.recipe, Recipe):
+        if request.size is not None:
+            raise UserError(
+                f"size {request.size} is for a recipe by name; a recipe made of objects says its own"
+            )
+        resolved = of_objects(request.recipe, overrides=request.overrides)
+    else:
+        resolved = resolve(request.recipe, size=request.size, overrides=request.overrides)
+    if start is None:
+        return resolved
+    return resolved.replaced(
+        f"the model {start.name}",
+        model=start.architecture,
+        tokenizer=PretrainedTokenizer(name=str(start.folder)),
+        length=min(resolved.recipe.length, start.longest),
+    )
+
+
+def is_to_be_fitted(request: PretrainRequest, resolved: Resolved) -> bool:
+    """Says whether the size is left to us: a budget in time, and no word about the model."""
+    if isinstance(request.recipe, Recipe) or resolved.recipe.training.budget.unit != "seconds":
+        return False
+    said = request.size or request.start or says_its_size(request.recipe)
+    said = said or any(path.startswith("model.") for path, _ in request.overrides)
+    return not said and len(sizes_of(request.recipe)) > 1
+
+
+def fitted_to_budget(
+    request: PretrainRequest, resolved: Resolved, store: Store, *, processes: Processes, device: torch.device
+) -> tuple[Resolved, Sequence[str]]:
+    """The recipe in the size, batch and length that its minutes pay for here, and why, in sentences."""
+    named = str(request.recipe)
+
+    def measured(size: str) -> Choice:
+        asked = resolve(named, fitted_size=size, overrides=request.overrides)
+        return measured_choice(asked, store, device=device, kept=request.out / "speed.json")
+
+    def found() -> dict[str, Any]:
+        recipe = resolved.recipe
+        return asdict(
+            fit(
+                sizes_of(named),
+                measured,
+                store.split("train"),
+                seconds=recipe.training.budget.amount * processes.size,
+                length=recipe.length,
+                batch=recipe.training.batch_size,
+                given=[path for path, _ in request.overrides],
+            )
+        )
+
+    made = processes.on_rank_zero(found)
+    settings = [(path, written) for path, written in made["settings"]]
+    fitted = resolve(named, fitted_size=made["size"], overrides=request.overrides, fitted=settings)
+    return fitted, made["reasons"]
+
+
+def tell_mix(
+    run: RunFolder, recipe: Recipe, store: Store, observer: WorkObserver, *, steps: int | None = None
+) -> None:
+    """Of a mixture of stores: tells the mix, planned or after so many steps, and keeps it in the run's folder."""
+    if not isinstance(store, MixtureStore):
+        return
+    mix = mix_of(recipe, store, steps)
+    observer.on_value(mix, "the mix to come" if steps is None else "the mix as it was")
+    path = run.path / "mixture.json"
+    kept = read_json_object(path) if path.is_file() else {}
+    kept["planned" if steps is None else "realised"] = mix.plain()
+    write_atomically(path, json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+
+
+def _shared_store(
+    request: PretrainRequest, resolved: Resolved, processes: Processes, observer: WorkObserver
+) -> Store:
+    """The store, which one process makes and all open."""
+
+    def made() -> str:
+        store = store_of(
+            request.texts,
+            resolved.recipe.tokenizer,
+            out=request.out,
+            sources=request.sources,
+            mixing=request.mixing,
+            observer=observer,
+        )
+        return str(store.folder)
+
+    return open_store(Path(processes.on_rank_zero(made)))
+
+
+def _gone_on_with(request: PretrainRequest, folder: Path) -> tuple[RunFolder, Resolved, Store]:
+    run = RunFolder.open(folder)
+    if not run.recipe.is_file():
+        raise UserError(f"{run.path} has no recipe.yaml; it cannot be gone on with, start a new run")
+    resolved = resolve(str(run.recipe), overrides=request.overrides)
+    where = read_json_object(run.path / "data.json")["store"]
+    return run, resolved, open_store(Path(request.texts[0] if request.texts else where))

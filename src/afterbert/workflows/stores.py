@@ -1,0 +1,168 @@
+"""From what a user names, texts or stores, to one store."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from afterbert.base.config import build, digest, to_plain
+from afterbert.base.errors import UserError
+from afterbert.base.mixing import Mixing
+from afterbert.base.noise import Noise
+from afterbert.base.tree import Node, override
+from afterbert.downstream.finetuning.mix import TaskMix
+from afterbert.objectives.mixture import MixedPlan
+from afterbert.objectives.parts.blending import Blend
+from afterbert.pretext.pairings import Plan
+from afterbert.recipes.recipe import Recipe
+from afterbert.text.from_paths import sources_for
+from afterbert.text.sources import Source
+from afterbert.text.token_store.mixture import MixtureStore, mix_stores, open_store
+from afterbert.text.token_store.prepare import prepare
+from afterbert.text.token_store.store import Store
+from afterbert.text.tokenizers import TokenizerRecipe
+from afterbert.training.feed import Feed
+from afterbert.workflows.observer import WorkObserver
+from afterbert.workflows.pretraining import plan_of
+
+
+def is_store(text: str) -> bool:
+    """Says whether a path names a store, or a mixture of some."""
+    return any((Path(text) / file).is_file() for file in ("store.json", "mixture.json"))
+
+
+def store_of(
+    texts: Sequence[str],
+    tokenizer: TokenizerRecipe,
+    *,
+    out: Path,
+    sources: Sequence[Source] = (),
+    mixing: Sequence[tuple[str, str]] = (),
+    observer: WorkObserver | None = None,
+) -> Store:
+    """Opens the store named, puts several together, or prepares one from texts.
+
+    sources: in place of texts by name. mixing: the law between several stores, as settings (`mixing`,
+    `mixing.exponent`). A store that is prepared lies below `out`, named by what it is made from, so that it is found
+    again. Raises UserError.
+    """
+    observer = observer or WorkObserver()
+    are_stores = [is_store(text) for text in texts]
+    if len(are_stores) > 1 and all(are_stores):
+        return stores_together(texts, mixing_of(mixing), out)
+    if mixing:
+        raise UserError(
+            "--mixing is a law between several stores; name them, each made by `afterbert prepare`"
+        )
+    if are_stores == [True]:
+        return open_store(Path(texts[0]))
+    if any(are_stores):
+        raise UserError(
+            "stores and texts are named together; prepare the texts first, with the stores' tokenizer"
+        )
+    sources = list(sources) or sources_for(list(texts))
+    if not sources:
+        raise UserError(
+            "no text is named; name files or folders (afterbert pretrain my_texts/), or try `afterbert demo`"
+        )
+    made_from = {"sources": [source.digest() for source in sources], "tokenizer": to_plain(tokenizer)}
+    folder = out / "stores" / digest(made_from)
+    if (folder / "store.json").is_file():
+        observer.on_line(f"tokens: {folder} (prepared before)")
+        return open_store(folder)
+    return prepared(sources, folder, tokenizer=tokenizer, observer=observer)
+
+
+def prepared(
+    sources: Sequence[Source],
+    out: Path,
+    *,
+    tokenizer: TokenizerRecipe,
+    processes: int | None = None,
+    observer: WorkObserver | None = None,
+    **options: Any,
+) -> Store:
+    """Prepares a store in the folder `out`, telling how it goes and what was read, kept and dropped.
+
+    processes: one a core where it is None. options: those of `text.token_store.prepare`. Raises UserError.
+    """
+    observer = observer or WorkObserver()
+    with observer.working("preparing") as advance:
+        store = prepare(
+            sources,
+            out,
+            tokenizer=tokenizer,
+            processes=processes or os.cpu_count() or 1,
+            progress=advance,
+            **options,
+        )
+    tell_store(store, observer)
+    return store
+
+
+def tell_store(store: Store, observer: WorkObserver) -> None:
+    """Tells what was read, kept and dropped of the texts, and where the store lies."""
+    observer.on_line(store.tally.table())
+    observer.on_line(f"tokens: {store.folder}")
+
+
+def mixing_of(settings: Sequence[tuple[str, str]]) -> Mixing:
+    """Reads a law from `--mixing NAME` and `--mixing.KEY VALUE`; by size where none is given. Raises UserError."""
+    tree = Node({"mixing": Node({"type": Node("proportional", "default")}, "default")}, "default")
+    for key, value in settings:
+        tree = override(tree, key, value)
+    return build(Mixing, tree.value["mixing"])
+
+
+def stores_together(texts: Sequence[str], mixing: Mixing, root: Path) -> Store:
+    """Makes one store of those named; a folder below `root` names them. Raises UserError."""
+    paths = [Path(text) for text in texts]
+    names = [path.name for path in paths]
+    if len(set(names)) < len(names):
+        names = [str(path) for path in paths]
+    stores = {name: open_store(path) for name, path in zip(names, paths)}
+    if any(isinstance(store, MixtureStore) for store in stores.values()):
+        raise UserError("one of the stores is a mixture already; name what it mixes instead")
+    made_of = {"mixing": to_plain(mixing), "stores": {n: s.fingerprint for n, s in stores.items()}}
+    return mix_stores(stores, mixing, root / "stores" / f"mix-{digest(made_of)}")
+
+
+def mix_of(recipe: Recipe, store: Store, steps: int | None = None) -> TaskMix:
+    """Counts the rows of each store in the first `steps` of a run: of so many as its budget says, or of one epoch
+    where that is not said in steps or epochs."""
+    training, split = recipe.training, store.split("train")
+    plans: dict[int, Plan] = {}
+
+    def plan(noise: Noise) -> Plan:
+        while len(plans) > 2:  # as many as the feed keeps
+            del plans[next(iter(plans))]
+        plans[noise.view] = plan_of(recipe, store, split, noise)
+        return plans[noise.view]
+
+    feed = Feed.of(training, plan=plan, pose=_nothing)
+    budget, per_epoch = training.budget, feed.rows_in_epoch(0) / training.batch_size
+    if steps is None:
+        amount = budget.amount * per_epoch if budget.unit == "epochs" else per_epoch
+        steps = int(budget.amount) if budget.unit == "steps" else max(1, math.ceil(amount - 1e-9))
+    blend = _blend(plans[0])
+    sizes = {name: len(own) for name, own in blend.plans.items()}
+    drawn = np.zeros(len(sizes), dtype=np.int64)
+    for part in feed.parts(range(steps * training.batch_size)):
+        blend = _blend(plans[part.epoch % training.views if training.views else part.epoch])
+        drawn += np.bincount(blend.sources(part.numbers % len(blend)), minlength=len(sizes))
+    return TaskMix(steps, sizes, dict(zip(sizes, drawn.tolist())))
+
+
+def _blend(plan: Plan) -> Blend:
+    own = next(iter(plan.plans.values())) if isinstance(plan, MixedPlan) else plan
+    assert isinstance(own, Blend), "the store is a mixture"
+    return own
+
+
+def _nothing(plan: Plan, numbers: np.ndarray, noise: Noise) -> Any:
+    raise AssertionError("rows are counted, not posed")
