@@ -202,6 +202,10 @@ class Feed:
                 for future in waiting:
                     future.cancel()
 
+    def first_plan(self) -> Plan:
+        """All rows of the first epoch."""
+        return self._plan_of(0)
+
     def _view(self, epoch: int) -> int:
         return epoch if self._views is None else epoch % self._views
 

@@ -40,13 +40,15 @@ def train(
     device: torch.device | str = "cpu",
     allow_changes: bool = False,
     processes: Processes | None = None,
+    notes: Sequence[str] = (),
 ) -> Outcome:
     """Trains `module`, which is on `device` already, until its budget is spent; from the newest checkpoint of
     `run` if there is one.
 
     evaluate: (module in eval mode, step) -> figures. It is called without gradients and cannot disturb the
     generators or the carried state; a signal breaks it off, and the resumed run calls it again. The last call
-    is at the end. allow_changes: resume although the recipe differs from the one the run was begun with.
+    is at the end. notes: said and logged before anything else. allow_changes: resume although the recipe differs from
+    the one the run was begun with.
 
     SIGTERM or Ctrl-C: the step is finished, a checkpoint saved, the outcome is "preempted"; that takes one
     step and one save. A second signal ends the process at once.
@@ -98,7 +100,7 @@ def train(
             interrupts=interrupts,
         )
         try:
-            return loop.run_to_end([note] if note else [], allow_changes=allow_changes)
+            return loop.run_to_end([*([note] if note else []), *notes], allow_changes=allow_changes)
         except BaseException as error:
             lost = processes.lost(error)
             said = lost or error

@@ -47,6 +47,7 @@ from afterbert.training.feed import Feed
 from afterbert.training.observers import Observer
 from afterbert.training.trainer import Outcome, train
 from afterbert.workflows.closing import Closing, closing_figures_without_training
+from afterbert.workflows.first_look import first_look
 from afterbert.workflows.gallery import gallery, plain, sample_text
 from afterbert.workflows.model_card import model_card
 
@@ -90,11 +91,10 @@ def pretrain(
     torch.manual_seed(recipe.training.seed)
     module = recipe.objective.build(recipe.model, vocabulary).to(device)
     recipe.objective.begin(module, train_split)
-    if weights:
-        for note in (*module.start_from(weights), *_left_out(weights, module)):
-            for observer in observers:
-                observer.on_note(note)
+    notes = [*module.start_from(weights), *_left_out(weights, module)] if weights else []
     feed = feed_of(recipe, store, train_split)
+    if not run.course.exists():
+        notes += first_look(recipe.objective, feed, vocabulary, seed=recipe.training.seed)
     if processes.size > 1 and recipe.training.parallel == "fsdp":
         recipe.objective.check_shards()
     if processes.leads:
@@ -113,6 +113,7 @@ def pretrain(
         device=torch.device(device),
         allow_changes=allow_changes,
         processes=processes,
+        notes=notes,
     )
     evaluation = None
     if outcome.state == "finished" and processes.size > 1 and recipe.training.parallel == "fsdp":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.edits import Edit, Extents
@@ -12,7 +13,12 @@ from afterbert.pretext.sight import Sight
 
 
 class Answer(ABC):
-    """A question about the original text, put to whoever reads the shown rows."""
+    """A question about the original text, put to whoever reads the shown rows.
+
+    cure: what helps where a text leaves it nothing to ask, or one answer only.
+    """
+
+    cure: ClassVar[str] = "take other texts, longer rows or another task"
 
     @abstractmethod
     def check(self, pairing: Pairing, edits: tuple[Edit, ...], sight: Sight) -> None:

@@ -7,6 +7,7 @@ unchanged are asked too.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -24,6 +25,10 @@ class InPlace(Answer):
     """Asks at every chosen piece of every edit that leaves its place standing; one chosen twice belongs to
     the first.
     """
+
+    cure: ClassVar[str] = (
+        "choose a unit that the texts have (phrase|word takes words where there is no phrase), or a higher rate"
+    )
 
     def check(self, pairing: Pairing, edits: tuple[Edit, ...], sight: Sight) -> None:
         asked = [edit for edit in edits if edit.corruption.keeps_places]

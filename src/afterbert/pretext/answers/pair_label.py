@@ -7,6 +7,7 @@ order prediction.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from afterbert.base.errors import UserError
 from afterbert.base.plugins import name_of
@@ -21,6 +22,11 @@ from afterbert.pretext.sight import Sight
 @dataclass(frozen=True)
 class PairLabel(Answer):
     """0: as in the text; 1: random second text (NSP), or swapped (SOP); rows of one text only are not asked."""
+
+    cure: ClassVar[str] = (
+        "documents of several sentences have some (prepare with --documents paragraphs or file), a task without pairs "
+        "needs none (recipe bert-mlm)"
+    )
 
     def check(self, pairing: Pairing, edits: tuple[Edit, ...], sight: Sight) -> None:
         if pairing.question is None:

@@ -7,6 +7,7 @@ piece each sentence points to the first piece of its true successor; the last of
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -24,6 +25,11 @@ from afterbert.pretext.units import sentences_of, stretches_of
 @dataclass(frozen=True)
 class SentenceOrder(Answer):
     """Asked wherever a document shows two sentences or more; only starts of sentences are candidates."""
+
+    cure: ClassVar[str] = (
+        "a row needs two sentences of one document: take longer rows, or documents of several sentences (prepare with "
+        "--documents paragraphs or file)"
+    )
 
     def check(self, pairing: Pairing, edits: tuple[Edit, ...], sight: Sight) -> None:
         the_edit(edits, PermuteSentences, "sentence_order", "permute_sentences")
