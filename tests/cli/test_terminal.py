@@ -18,7 +18,7 @@ def test_the_console_shows_what_would_act(capsys):
     told = capsys.readouterr().out
     assert "\x1b" not in told and "\u202e" not in told and "\x07" not in told
     assert told.count(SEEN) == 5  # rich itself takes a bell out of what it was given as markup
-    assert f"{SEEN}␊{SEEN}" in told
+    assert f"{SEEN}\n{SEEN}" in told
 
 
 def test_an_error_is_one_line_whatever_it_quotes(tmp_path, capsys):

@@ -44,12 +44,12 @@ console.push_render_hook(_Visible())
 
 
 def safe(text: str) -> str:
-    """Text from a stranger as one line, with rich's markup switched off.
+    """Text from a stranger, with rich's markup switched off; its line ends stay.
 
     >>> safe("a\\x1b[red]")
     'a␛\\\\[red]'
     """
-    return escape(visible_line(text))
+    return escape(visible(text))
 
 
 class ProgressLines:
