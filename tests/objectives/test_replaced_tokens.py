@@ -183,8 +183,9 @@ def test_generator_sizes() -> None:
     assert (quarter.hidden_size, quarter.num_attention_heads, quarter.intermediate_size) == (64, 1, 256)
     assert quarter.embeddings.embedding_size == 128
     assert Generator(size=1).of(base) == base and Generator(size=1).of(factored) == factored
-    third = Generator(size=1 / 3).of(replace(base, hidden_size=768, num_attention_heads=12))
-    assert (third.hidden_size, third.num_attention_heads) == (256, 4)
+    for third in (1 / 3, 0.333):  # the release's has heads of 64, as the discriminator
+        found = Generator(size=third).of(replace(base, hidden_size=768, num_attention_heads=12))
+        assert (found.hidden_size, found.num_attention_heads) == (256, 4)
     with pytest.raises(UserError, match="shares all weights has the model's own shape"):
         ReplacedTokens(TASK, generator=Generator(shares="all")).check(base)
 

@@ -16,6 +16,7 @@ from afterbert.pretext.pairings.packed import Packed
 from afterbert.pretext.pairings.segment_pair_nsp import SegmentPairNsp
 from afterbert.pretext.pairings.sentence_pair_nsp import SentencePairNsp
 from afterbert.pretext.pairings.sop import Sop
+from afterbert.pretext.pairings.two_halves import TwoHalves
 from afterbert.pretext.pairings.two_segments import TwoSegments
 from invented_rows import VOCABULARY, FakeSplit, invented, noise, split_of
 
@@ -236,6 +237,56 @@ def test_sop_on_documents_of_one_sentence_asks_nothing() -> None:
     rows, labels = rows_of(Sop(), invented(30, sentences=1), 64)
     assert labels is not None and set(labels.tolist()) == {-1}
     assert not rows.planes["segment"].any()
+
+
+def electra_loop(split: FakeSplit, length: int, pairing: TwoHalves) -> list[list[list[int]]]:
+    """`ExampleBuilder` of ELECTRA's release as the loop it is, with this project's draws: the sentence with which a row
+    begins draws for it. A sentence that follows one of B goes to B."""
+    of, result, sentence = noise().of, [], 0
+    for document in documents(split):
+        chunk: list[list[int]] = []
+        for number, text in enumerate(document):
+            if not chunk:
+                key, target = np.array([sentence + number], dtype=np.uint64), length
+                if of("is_short").uniform(key)[0] < pairing.short_rate:
+                    target = 5 + int(of("short_length").integers(length - 4, key)[0])
+            chunk.append(text)
+            if sum(map(len, chunk)) >= target or number == len(document) - 1:
+                is_single = of("is_single").uniform(key)[0] < pairing.single_rate
+                half = 10**6 if is_single else (target - 3) // 2
+                a: list[int] = []
+                b: list[int] = []
+                for part in chunk:
+                    coin = of("crosses").uniform(key)[0] < 0.5
+                    if not b and (not a or len(a) + len(part) < half or (len(a) < half and coin)):
+                        a += part
+                    else:
+                        b += part
+                a = a[: length - 3]
+                b = b[: max(0, length - len(a) - 3)]
+                result.append([run for run in (a, b) if run])
+                chunk = []
+        sentence += len(document)
+    return result
+
+
+@pytest.mark.parametrize("length", [16, 40, 120])
+def test_two_halves_as_in_electras_release(length: int) -> None:
+    split, pairing = invented(80, sentences=30), TwoHalves(single_rate=0.2, short_rate=0.3)
+    rows, labels = rows_of(pairing, split, length)
+    assert labels is None
+    assert texts(rows) == electra_loop(split, length, pairing)
+
+
+def test_two_halves_have_the_releases_shares() -> None:
+    split = invented(100, sentences=200)
+    rows, _ = rows_of(TwoHalves(), split, 64)
+    runs = [run for run, size in zip(texts(rows), rows.lengths) if size > 62]
+    assert np.mean([len(run) == 1 for run in runs]) == pytest.approx(0.1, abs=0.03)
+    without, _ = rows_of(TwoHalves(short_rate=0), split, 64)  # only the ends of documents are short
+    short, ends = np.mean(rows.lengths < 60), np.mean(without.lengths < 60)
+    assert short - ends == pytest.approx(0.05, abs=0.03)
+    assert np.mean([len(run[0]) for run in runs if len(run) == 2]) == pytest.approx(30, abs=2)
 
 
 def test_two_segments_as_in_xlnet() -> None:

@@ -9,6 +9,7 @@ from torch import nn
 from toy_run import toy_module
 
 from afterbert.base import plugins
+from afterbert.models.permutation import Permutation
 from afterbert.training.checkpoints import snapshot
 from afterbert.training.optimizers import Optimizer
 from afterbert.training.optimizers.adafactor import Adafactor
@@ -91,6 +92,17 @@ def test_vectors_do_not_decay_and_embeddings_as_asked():
     assert table in names_in(decayed, module)
     decayed, kept = AdamW(decay_embeddings=False).build(module).param_groups
     assert names_in(kept, module) == {*vectors, table}
+
+
+def test_biases_that_are_matrices_do_not_decay():
+    """XLNet's three are [heads, head width]; its release spares whatever is called a bias."""
+    module = Permutation(hidden_size=8, num_attention_heads=2, num_hidden_layers=1).module(20)
+    decayed, kept = AdamW().build(module).param_groups
+    matrices = {name for name, parameter in module.named_parameters() if parameter.ndim > 1}
+    biases = {name for name in matrices if name.endswith("bias")}
+    assert {name.rpartition(".")[2] for name in biases} == {"bias", "content_bias", "distance_bias"}
+    assert biases <= names_in(kept, module)
+    assert names_in(decayed, module) == matrices - biases
 
 
 def test_adamw_is_the_papers_algorithm():

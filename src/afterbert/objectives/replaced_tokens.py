@@ -53,24 +53,30 @@ _SHARED = ("position", "segment", "language", "norm")  # beside the table of pie
 
 @dataclass(frozen=True)
 class Generator:
-    """size: width of hidden states, feed-forward and heads as a share of the discriminator's (paper: 1/4 to
-    1/2); num_hidden_layers: None for as many. shares: the tables and norm of the embeddings, at the
-    discriminator's width and then projected; or every weight; or none.
-    """
+    """The small masked language model that replaces pieces, by its difference from the discriminator."""
 
     size: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """Width of hidden states and feed-forward as a share of the discriminator's (paper: 1/4 to 1/2). Heads stay as wide
+    as the discriminator's, so there are fewer of them (google-research/electra, `get_generator_config`)."""
     num_hidden_layers: Annotated[int, Field(gt=0)] | None = None
+    """None: as many as the discriminator has."""
     shares: Literal["embeddings", "all", "none"] = "embeddings"
+    """The tables and norm of the embeddings, at the discriminator's width and then projected; or every weight; or
+    none."""
     temperature: Annotated[float, Field(gt=0)] = 1.0
+    """Its logits are divided by it before a piece is drawn."""
 
     def of(self, discriminator: Encoder) -> Encoder:
         """The generator's architecture.
 
-        >>> Generator().of(Encoder(hidden_size=256, num_attention_heads=4)).hidden_size
-        64
+        >>> base = Generator(size=1 / 3).of(Encoder(hidden_size=768, num_attention_heads=12))
+        >>> base.hidden_size, base.num_attention_heads
+        (256, 4)
         """
-        heads = max(1, int(discriminator.num_attention_heads * self.size))
-        hidden_size = max(1, round(discriminator.hidden_size * self.size / (2 * heads))) * 2 * heads
+        head_size = discriminator.hidden_size // discriminator.num_attention_heads
+        wanted = discriminator.hidden_size * self.size
+        heads = max(1, round(wanted) // head_size)
+        hidden_size = max(1, round(wanted / (2 * heads))) * 2 * heads
         width = discriminator.embeddings.width(discriminator.sizes)
         is_as_wide = hidden_size == width == discriminator.hidden_size
         embeddings = replace(discriminator.embeddings, embedding_size=None if is_as_wide else width)
@@ -78,7 +84,9 @@ class Generator:
             discriminator,
             hidden_size=hidden_size,
             num_attention_heads=heads,
-            intermediate_size=max(1, round(discriminator.intermediate_size * self.size)),
+            intermediate_size=max(
+                1, discriminator.intermediate_size * hidden_size // discriminator.hidden_size
+            ),
             num_hidden_layers=self.num_hidden_layers or discriminator.num_hidden_layers,
             embeddings=embeddings if self.shares != "none" else discriminator.embeddings,
         )

@@ -30,7 +30,8 @@ _TRIES = 10  # draws of another document before the own one is put up with
 @dataclass(frozen=True)
 class Pairs:
     """R pairs of texts, all int64 [R]: where each begins in the store and how long it is (0: there is none);
-    whether the second comes from another document; labels: 0, 1, or -1 for a row that is not asked.
+    whether the second comes from another document; labels: 0, 1, or -1 for a row that is not asked; None where the
+    pairing asks no question.
     """
 
     a_start: np.ndarray
@@ -38,7 +39,7 @@ class Pairs:
     b_start: np.ndarray
     b_length: np.ndarray
     is_foreign: np.ndarray
-    labels: np.ndarray
+    labels: np.ndarray | None
 
 
 class PairPlan(Plan):
@@ -49,10 +50,10 @@ class PairPlan(Plan):
         self.cls, self.sep = vocabulary.need("cls"), vocabulary.need("sep")
 
     def __len__(self) -> int:
-        return len(self.pairs.labels)
+        return len(self.pairs.a_start)
 
-    def labels(self, numbers: np.ndarray) -> np.ndarray:
-        return self.pairs.labels[numbers]
+    def labels(self, numbers: np.ndarray) -> np.ndarray | None:
+        return None if self.pairs.labels is None else self.pairs.labels[numbers]
 
     def rows(self, numbers: np.ndarray) -> Rows:
         numbers = np.asarray(numbers, dtype=np.int64)

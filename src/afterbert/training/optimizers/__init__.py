@@ -33,21 +33,21 @@ class Optimizer(ABC):
 
 
 def decay_groups(module: nn.Module, *, weight_decay: float, embeddings: bool) -> list[dict]:
-    """Two parameter groups: matrices decay; vectors (biases, gains of norms) do not, nor embedding tables
-    unless `embeddings`.
+    """Two parameter groups: matrices decay; vectors and biases do not, nor embedding tables unless `embeddings`.
 
-    As BERT's own optimizer does (google-research/bert `optimization.py` leaves out biases and layer norms),
-    but by shape instead of by name: every bias and gain is a vector, whatever it is called. Empty groups
-    are left out.
+    BERT's own optimizer (google-research/bert `optimization.py`) leaves out biases and layer norms. Nearly all of these
+    are vectors; the others are known by their name, which ends in `bias`: XLNet's three are [heads, head width], and
+    its release spares them (zihangdai/xlnet `model_utils.py`). Empty groups are left out.
     """
     tables = {
         id(part.weight) for part in module.modules() if isinstance(part, (nn.Embedding, nn.EmbeddingBag))
     }
     decayed: list[nn.Parameter] = []
     kept: list[nn.Parameter] = []
-    for parameter in module.parameters():
+    for name, parameter in module.named_parameters():
         if parameter.requires_grad:
-            spared = parameter.ndim < 2 or (not embeddings and id(parameter) in tables)
+            is_bias = parameter.ndim < 2 or name.endswith("bias")
+            spared = is_bias or (not embeddings and id(parameter) in tables)
             (kept if spared else decayed).append(parameter)
     groups: list[dict] = [
         {"params": decayed, "weight_decay": weight_decay},

@@ -1,0 +1,69 @@
+"""Two runs of sentences of one document, in order, about half a row each: `[CLS] A [SEP] B [SEP]`, and no question.
+
+Source: google-research/electra `build_pretraining_dataset.py`, the rows of the release (the paper states none). A row
+takes sentences of one document until it is full. A ends where half of it is full, before or after the sentence that
+crosses the middle by the throw of a coin; some rows have A alone, as tasks of one text have; some aim at a length drawn
+evenly. What hangs over the end is cut off and lost. Deviations: sentences are those of the store, where the release
+takes lines; B never holds a sentence from before the end of A, where a short one may slip back into A in the release.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from afterbert.base.noise import Noise
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.pretext.pairings import Pairing, Plan
+from afterbert.pretext.pairings._pairs import PairPlan, Pairs, Probability
+from afterbert.pretext.pairings._sentences import chain, document_sentences, room_for
+from afterbert.text.token_store.store import Split
+
+_SHORTEST = 5  # pieces that a short row aims at, at least
+
+
+@dataclass(frozen=True)
+class TwoHalves(Pairing):
+    """Raises UserError when the plan's length leaves no room for two pieces."""
+
+    single_rate: Probability = 0.1
+    """The share of rows of one text only."""
+    short_rate: Probability = 0.05
+    """The share of rows that aim at a length between 5 pieces and all that fit."""
+
+    @property
+    def num_specials(self) -> int:
+        return 3
+
+    def expected_length(self, length: int) -> float:
+        return length - self.short_rate * max(0, length - self.num_specials - _SHORTEST) / 2
+
+    def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
+        room = room_for(length, self.num_specials, least=2)
+        starts, of_document = split.sentence_starts, document_sentences(split)
+        sentence = np.arange(len(starts) - 1)
+        keys = sentence.astype(np.uint64)
+        is_short = noise.of("is_short").uniform(keys) < self.short_rate
+        least = min(_SHORTEST, room)
+        drawn = least + noise.of("short_length").integers(length - least + 1, keys)
+        target = np.where(is_short, drawn, length)
+        # the release compares pieces of text with the length of a row, so that full rows have some to cut off
+        ends = np.searchsorted(starts, starts[:-1] + target)
+        ends = np.clip(ends, sentence + 1, np.repeat(of_document[1:], np.diff(of_document)))
+        at = chain(ends)
+        is_single = noise.of("is_single").uniform(keys[at]) < self.single_rate
+        middle = np.where(is_single, ends[at], self._middles(split, at, target[at], noise))
+        middle = starts[np.minimum(middle, ends[at])]
+        a_length = np.minimum(middle - starts[at], room)
+        b_length = np.minimum(starts[ends[at]] - middle, room - a_length)
+        pairs = Pairs(starts[at], a_length, middle, b_length, np.zeros(len(at), dtype=bool), None)
+        return PairPlan(split, pairs, vocabulary)
+
+    def _middles(self, split: Split, at: np.ndarray, target: np.ndarray, noise: Noise) -> np.ndarray:
+        """int64 [R]: the sentence at which B begins, for rows that begin with the sentences `at` [R]."""
+        starts, half = split.sentence_starts, np.maximum((target - self.num_specials) // 2, 0)
+        crossing = np.maximum(np.searchsorted(starts, starts[at] + half) - 1, at + 1)
+        crossing = np.minimum(crossing, len(starts) - 1)
+        may_join = starts[crossing] - starts[at] < half  # a first sentence that is too long crosses alone
+        return crossing + (may_join & (noise.of("crosses").uniform(at.astype(np.uint64)) < 0.5))
