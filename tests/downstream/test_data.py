@@ -60,7 +60,10 @@ def test_labels_that_training_lacks_count_as_wrong_and_are_named(tmp_path):
             {"train": [("a b", "x"), ("c d", "y")], "dev": [("e f", "1")]},
             "dev: none of its labels (1) occurs in train",
         ),
-        ({"dev": [("a b", "x"), ("c d", "y")]}, "has no training rows among dev.tsv (dev, by its name)"),
+        (
+            {"dev": [("a b", "x"), ("c d", "y")], "test": [("e f", "x"), ("g h", "y")]},
+            "has no training rows among dev.tsv (dev, by its name)",
+        ),
     ],
 )
 def test_hopeless_data_is_refused_in_one_line(tmp_path, files, said):

@@ -13,12 +13,15 @@ from afterbert.downstream.formats import Format, Table
 from afterbert.downstream.formats._text import read_lines
 
 _TAG = re.compile(r"O|[BIESLU]-\S+")
+# Phrases of the Penn Treebank, as CoNLL-2000 and CoNLL-2003 tag them beside the entities.
+_CHUNKS = {"NP", "VP", "PP", "ADJP", "ADVP", "SBAR", "CONJP", "INTJ", "LST", "PRT", "UCP"}
 
 
 @dataclass(frozen=True)
 class Conll(Format):
-    """Columns are called `1`, `2`, ...; words stand in the first, the tag usually in the last. Separated by
-    tabs where there are any, else by spaces. `-DOCSTART-` lines are left out.
+    """Columns are called `1`, `2`, ... as they stand in the file, separated by tabs or else by spaces. What they hold
+    is looked at: the words' column is listed first and the tags' last, whether a counter stands before them
+    (GermEval, Universal NER) or an annotator behind. `-DOCSTART-` lines are left out.
     """
 
     def claim(self, path: Path, head: str) -> int:
@@ -26,8 +29,8 @@ class Conll(Format):
         if path.suffix in (".conll", ".bio", ".iob", ".iob2"):
             return 3
         lines = head.split("\n")[:-1][:400]
-        filled = [line.split() for line in lines if line.strip()]
-        if len(filled) == len(lines) or not filled:
+        filled = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+        if all(line.strip() for line in lines) or not filled:
             return 0
         tagged = sum(len(cells) > 1 and bool(_TAG.fullmatch(cells[-1])) for cells in filled)
         return 3 if tagged > 0.9 * len(filled) else 0
@@ -57,10 +60,17 @@ class Conll(Format):
                 begins_new = False
                 sentences[-1][1].append(cells)
         names = tuple(str(i + 1) for i in range(width))
+        columns, others = _by_role({n: [c[i] for _, s in sentences for c in s] for i, n in enumerate(names)})
+        if others:
+            findings.add(
+                f"other columns that hold tags of spans ({', '.join(others)}): column {columns[-1]} is taken, "
+                f"--columns tags={others[0]} takes another",
+                path.name,
+            )
         return Table(
             path=path,
             layout="CoNLL",
-            columns=names,
+            columns=columns,
             records=tuple(dict(zip(names, zip(*words))) for _, words in sentences),
             keys=tuple(f"{path.name}:{number}" for number, _ in sentences),
             has_header=False,
@@ -70,6 +80,26 @@ class Conll(Format):
 def _cells(line: str, separator: str | None) -> list[str]:
     """A word may be a space or hold one where tabs separate; the line's end is never a column."""
     return line.split(separator) if separator else line.split()
+
+
+def _by_role(cells: dict[str, list[str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The columns with that of the words first and that of the tags last; and further ones that hold tags of spans.
+
+    A counter is no word, a chunk of grammar (I-NP) no entity where there are others, and of two layers the first, which
+    is GermEval's outer one, is taken.
+    """
+    tags = [name for name, column in cells.items() if _holds_tags(column)]
+    entities = [name for name in tags if {tag[2:] for tag in cells[name]} - _CHUNKS - {""}]
+    chosen = (entities or tags)[:1]
+    rest = [name for name in cells if name not in tags and not all(cell.isdigit() for cell in cells[name])]
+    word = max(rest, key=lambda name: (len(set(cells[name])), -int(name)), default=next(iter(cells)))
+    between = [name for name in cells if name != word and name not in chosen]
+    return (word, *between, *chosen), tuple(name for name in entities if name not in chosen)
+
+
+def _holds_tags(column: list[str]) -> bool:
+    """Whether every cell is a tag of one scheme for spans; a column of nothing but `O` is none."""
+    return all(map(_TAG.fullmatch, column)) and any(tag != "O" for tag in column)
 
 
 def _width(lines: list[str], separator: str | None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -17,12 +18,15 @@ from afterbert.downstream.formats._text import read_text
 
 @dataclass(frozen=True)
 class CsvFormat(Format):
-    """delimiter, header: left out, they are looked at. A file whose quotes do not pair up is read with
-    quotes as plain characters where that gives every line the same number of columns.
+    """What is left out is looked at. A file whose quotes do not pair up is read with quotes as plain characters where
+    that gives every line the same number of columns.
     """
 
     delimiter: Literal[",", ";", "|"] | None = None
     header: bool | None = None
+    """Whether the first line names the columns."""
+    quote: Literal['"', "'"] | None = None
+    """What stands around a cell that holds the delimiter; doubled inside."""
 
     def claim(self, path: Path, head: str) -> int:
         """By its ending only: running text holds commas too."""
@@ -36,16 +40,17 @@ class CsvFormat(Format):
         """Raises UserError where quotes do not pair up and cannot be plain characters either."""
         text = read_text(path)
         delimiter = self.delimiter or _delimiter(text)
+        quote = self.quote or _quote(text, delimiter)
         try:
-            rows = _rows(text, delimiter, quoting=csv.QUOTE_MINIMAL)
+            rows = _rows(text, delimiter, quote, quoting=csv.QUOTE_MINIMAL)
         except csv.Error as error:
-            rows = _rows(text, delimiter, quoting=csv.QUOTE_NONE)
+            rows = _rows(text, delimiter, quote, quoting=csv.QUOTE_NONE)
             if len({len(cells) for _, cells in rows}) > 1:
                 raise UserError(
-                    f"{path}:{_broken_line(text, delimiter)}: a quote is not closed or stands inside a cell "
+                    f"{path}:{_broken_line(text, delimiter, quote)}: a quote is not closed or stands inside a cell "
                     f"({error}); write it twice, or save the file as tsv"
                 ) from error
-            with_quotes = [line for line, cells in rows if any('"' in cell for cell in cells)]
+            with_quotes = [line for line, cells in rows if any(quote in cell for cell in cells)]
             findings.add(
                 "lines with quotes, read as plain characters",
                 f"{path.name}:{with_quotes[0]}",
@@ -58,11 +63,13 @@ class CsvFormat(Format):
         return table_of(path, "csv", rows, header=self.header, findings=findings)
 
 
-def _rows(text: str, delimiter: str, *, quoting: Literal[0, 3]) -> list[tuple[int, list[str]]]:
+def _rows(text: str, delimiter: str, quote: str, *, quoting: Literal[0, 3]) -> list[tuple[int, list[str]]]:
     """(line a row begins on, cells); empty lines are left out."""
     # A cell may be a whole article; the module's own limit is 128 KiB for all of Python.
     csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, quoting=quoting)
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, quotechar=quote, strict=True, quoting=quoting
+    )
     rows, begins = [], 1
     for cells in reader:
         if any(cell.strip() for cell in cells):
@@ -71,9 +78,9 @@ def _rows(text: str, delimiter: str, *, quoting: Literal[0, 3]) -> list[tuple[in
     return rows
 
 
-def _broken_line(text: str, delimiter: str) -> int:
+def _broken_line(text: str, delimiter: str, quote: str) -> int:
     """The line the first row that cannot be read begins on."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quotechar=quote, strict=True)
     begins = 1
     try:
         for _ in reader:
@@ -81,6 +88,23 @@ def _broken_line(text: str, delimiter: str) -> int:
     except csv.Error:
         return begins
     return begins
+
+
+def _quote(text: str, delimiter: str) -> str:
+    """A single quote where the first lines have cells that begin and end with one, and more of them than with double
+    quotes.
+
+    >>> _quote("Sport;'one; two'\\nArt;'it''s'", ";"), _quote("it's,1\\n'tis,0", ",")
+    ("'", '"')
+    """
+    head, mark = "\n" + "\n".join(text.split("\n")[:50]) + "\n", re.escape(delimiter)
+    counts = {
+        quote: len(
+            re.findall(rf"(?<=[\n{mark}]){quote}(?:[^{quote}]|{quote}{quote})*{quote}(?=[\n{mark}])", head)
+        )
+        for quote in ("'", '"')
+    }
+    return "'" if counts["'"] > max(counts['"'], 0) else '"'
 
 
 def _delimiter(text: str) -> str:

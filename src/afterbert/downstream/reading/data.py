@@ -94,7 +94,7 @@ def content_key(texts: tuple[str, ...]) -> int:
 
 
 def read(source: TaskSource, *, needs_training: bool = True) -> TaskData:
-    """All splits of a source, looked over. The split `all` of a single file counts as `train`.
+    """All splits of a source, looked over. A single file counts as `train`, whatever it is called.
 
     needs_training: False for measuring a model whose task is settled already; its labels are then all there are.
     Raises UserError where the rows cannot be used at all.
@@ -106,7 +106,9 @@ def read(source: TaskSource, *, needs_training: bool = True) -> TaskData:
         findings = Findings()
         table = source.format.read(path, findings)
         columns = _columns(source, table)
-        split = "train" if split == "all" and needs_training else split
+        # A lone test.tsv is what there is to learn from.
+        is_alone = split == "all" or (len(source.files) == 1 and split in ("dev", "test"))
+        split = "train" if is_alone and needs_training else split
         reads = reads.informed(table, columns)
         splits[split] = reads.examples(table, columns, findings)
         notes += [f"{split}: {line}" for line in findings.lines()]

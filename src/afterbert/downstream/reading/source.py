@@ -13,11 +13,15 @@ from afterbert.downstream.formats import Format
 from afterbert.downstream.task_name import checked_name
 from afterbert.downstream.tasks import Task
 
+# With the names that CoNLL's shared tasks gave their files (eng.testa, eng.testb) and that others glue together.
 _WORDS = {
-    "train": ("train", "training"),
-    "dev": ("dev", "valid", "validation", "val", "development"),
-    "test": ("test", "testing"),
+    "train": ("train", "training", "trainset", "traindata"),
+    "dev": ("dev", "valid", "validation", "val", "development", "devel", "devset", "validset", "testa"),
+    "test": ("test", "testing", "testset", "testb"),
 }
+# Endings that say how a file is written; any other is a part of its name (eng.train).
+_ENDINGS = {".csv", ".tsv", ".txt", ".json", ".jsonl", ".label", ".parquet"}
+_ENDINGS |= {".conll", ".conllu", ".bio", ".iob", ".iob2"}
 _SPLIT_OF = {word: split for split, words in _WORDS.items() for word in words}
 _NO_DATA = (".md", ".pdf", ".py", ".yaml", ".yml", ".html", ".toml")
 _NO_DATA_NAMES = ("readme", "license", "licence", "copying", "notice", "changelog")
@@ -62,7 +66,7 @@ def split_files(path: Path) -> dict[str, Path]:
     own = max(trained_on or rests or [""], key=(trained_on or rests or [""]).count)
     found = {split: file for file, (split, rest) in named.items() if split and rest == own}
     ordered = {split: found[split] for split in _WORDS if split in found}
-    further = {file.stem: file for file in files if file not in ordered.values()}
+    further = {_stem(file): file for file in files if file not in ordered.values()}
     return ordered | further
 
 
@@ -71,10 +75,21 @@ def _split_word(file: Path) -> tuple[str | None, str]:
 
     >>> _split_word(Path("en_ewt-train.conllu")), _split_word(Path("xquad.de.json"))
     (('train', 'en ewt'), (None, 'xquad de'))
+    >>> _split_word(Path("eng.testa")), _split_word(Path("devset.tsv"))
+    (('dev', 'eng'), ('dev', ''))
     """
-    words = [word for word in re.split(r"[^a-z0-9]+", file.stem.lower()) if word]
+    words = [word for word in re.split(r"[^a-z0-9]+", _stem(file).lower()) if word]
     split = next((_SPLIT_OF[word] for word in words if word in _SPLIT_OF), None)
     return split, " ".join(word for word in words if word not in _SPLIT_OF)
+
+
+def _stem(file: Path) -> str:
+    """A file's name without an ending that says how it is written.
+
+    >>> _stem(Path("eng.train")), _stem(Path("reviews.v2.csv"))
+    ('eng.train', 'reviews.v2')
+    """
+    return file.stem if file.suffix.lower() in _ENDINGS else file.name
 
 
 def _may_be_data(file: Path) -> bool:

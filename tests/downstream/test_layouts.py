@@ -1,0 +1,101 @@
+"""Labelled files as people have them: columns are looked at, names follow conventions, quotes are of either kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from afterbert.downstream.example import Findings
+from afterbert.downstream.formats.conll import Conll
+from afterbert.downstream.formats.csv import CsvFormat
+from afterbert.downstream.reading.data import read
+from afterbert.downstream.reading.guess import guess
+from afterbert.downstream.reading.source import split_files
+
+GERMEVAL = "#\thttp://example.org [2011]\n1\tIn\tO\tO\n2\tNew\tB-LOC\tO\n3\tYork\tI-LOC\tB-PERpart\n\n"
+UNIVERSAL = "# text\n1\tIn\tO\t-\tbo\n2\tNew\tB-LOC\t-\tbo\n3\tYork\tI-LOC\t-\tbo\n\n"
+CONLL2003 = "-DOCSTART- -X- -X- O\n\nIn IN I-PP O\nNew NNP I-NP B-LOC\nYork NNP I-NP I-LOC\n. . O O\n\n"
+PLAIN = "In O\nNew B-LOC\nYork I-LOC\n\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "tags", "others"),
+    [
+        (GERMEVAL, "2", "3", ["4"]),
+        (UNIVERSAL, "2", "3", []),
+        (CONLL2003, "1", "4", []),
+        (PLAIN, "1", "2", []),
+        ("In\tIN\tI-PP\nNew\tNNP\tI-NP\n\n", "1", "3", []),
+    ],
+    ids=["germeval", "universal", "conll2003", "plain", "chunks alone"],
+)
+def test_columns_are_looked_at_not_counted(tmp_path, text, words, tags, others):
+    path = tmp_path / "train.tsv"
+    path.write_text(text * 20)
+    findings = Findings()
+    table = Conll().read(path, findings)
+    assert (table.columns[0], table.columns[-1]) == (words, tags)
+    assert sorted(table.columns) == sorted(table.records[0])
+    told = [line for line in findings.lines() if "tags of spans" in line]
+    assert [f"({', '.join(others)})" in line for line in told] == [True] * bool(others)
+
+
+def test_germeval_is_read_as_words_and_outer_tags(tmp_path):
+    (tmp_path / "NER-de-train.tsv").write_text(GERMEVAL * 30)
+    (tmp_path / "NER-de-dev.tsv").write_text(GERMEVAL.replace("In", "An") * 5)
+    data = read(guess(tmp_path))
+    row = data.splits["train"][0]
+    assert row.texts == ("In", "New", "York") and row.label == ("O", "B-LOC", "I-LOC")
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("eng.train", "eng.testa", "eng.testb"), ("train", "dev", "test")),
+        (("trainset.tsv", "devset.tsv", "testset.tsv"), ("train", "dev", "test")),
+        (("a.v2.csv",), ("a.v2",)),
+    ],
+)
+def test_names_as_conventions_have_them(tmp_path, names, expected):
+    for name in names:
+        (tmp_path / name).write_text("a b\tc\n")
+    assert tuple(split_files(tmp_path)) == expected
+
+
+@pytest.mark.parametrize("name", ["test.csv", "dev.csv", "all.csv", "train.csv"])
+def test_a_lone_file_is_what_there_is_to_learn_from(tmp_path, name):
+    (tmp_path / name).write_text("text,label\n" + "good film,pos\nbad film,neg\n" * 20)
+    for path in (tmp_path / name, tmp_path):
+        assert set(read(guess(path)).splits) == {"train"}
+
+
+def test_single_quotes_and_semicolons(tmp_path):
+    """10kGNAD's layout: no header, the label first, semicolons inside the quotes."""
+    path = tmp_path / "train.csv"
+    path.write_text(
+        "".join(
+            f"Sport;'Das Spiel {n}; die Tore. Er sagte \"nein\".'\n"
+            f"Kultur;'Die Oper {n}. Er sagte ''nein''; dann war Pause.'\n"
+            for n in range(30)
+        )
+    )
+    table = CsvFormat().read(path, Findings())
+    assert len(table.records) == 60 and not table.has_header
+    assert table.records[1]["2"] == "Die Oper 0. Er sagte 'nein'; dann war Pause."
+    data = read(guess(path))
+    assert data.splits["train"][0].label == "Sport"
+
+
+def test_apostrophes_are_no_quotes(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\n" + "'tis good,1\nit's bad,0\n\"one, two\",1\n" * 9)
+    assert CsvFormat().read(path, Findings()).records[2]["text"] == "one, two"
+
+
+def test_a_file_of_the_shared_tasks_names(tmp_path: Path):
+    for name in ("eng.train", "eng.testa", "eng.testb"):
+        (tmp_path / name).write_text(CONLL2003 * 12)
+    data = read(guess(tmp_path))
+    assert {split: len(rows) for split, rows in data.splits.items()} == {"train": 12, "dev": 12, "test": 12}
+    assert data.splits["train"][0].label == ("O", "B-LOC", "I-LOC", "O")
