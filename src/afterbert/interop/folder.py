@@ -141,6 +141,10 @@ def class_for(family: Family, architecture: Architecture, answering: Answering) 
     """The family's class that is exactly this head on its backbone. Raises UserError where there is none."""
     found = family.task_class(answering.kind, architecture)
     called = f"Hugging Face's {family.model_type}"
+    if isinstance(family, Own):
+        raise UserError(
+            "no family of Hugging Face's computes exactly this model, so none of its classes holds the head"
+        )
     if found is None:
         raise UserError(f"{called} has no class that this model's {answering.kind} head can be")
     if answering.kind in ("sequence", "choice") and found.summary != answering.summary:

@@ -14,6 +14,7 @@ from afterbert.interop.heads import BESIDE, shapes_of
 from afterbert.interop.hub import locate
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.own import Own, any_family
+from afterbert.interop.task_class import KINDS
 from afterbert.interop.untrusted_files import TensorFiles, check_pieces, read_config, tokenizer_size
 from afterbert.interop.weights import Weight
 from afterbert.models import Architecture
@@ -38,7 +39,8 @@ def import_folder(name: str | Path, *, revision: str | None = None) -> LoadedMod
     found = _found(table, files, family)
     _check(table, found, files, architecture, folder)
     tokenizer, size = _tokenizer(folder, architecture)
-    parts, notes = _parts(table, found, files, family)
+    known = _task_layers(config, family, architecture)
+    parts, notes = _parts(table, found, files, family, known)
     if _names_lm_head(config, family) and not architecture.num_lm_head_parameters(
         architecture.vocab_size or 0
     ):
@@ -132,9 +134,14 @@ def _tokenizer(folder: Path, architecture: Architecture) -> tuple[Path | None, i
 
 
 def _parts(
-    table: list[Weight], found: Mapping[str, str], files: TensorFiles, family: Family
+    table: list[Weight],
+    found: Mapping[str, str],
+    files: TensorFiles,
+    family: Family,
+    task_layers: tuple[str, ...],
 ) -> tuple[dict[str, State], list[str]]:
-    """Weights of ours by part, and what to tell. A part of which something is missing is left out."""
+    """Weights of ours by part, and what to tell. A part of which something is missing is left out, and of a folder of a
+    class for a task (task_layers: how the names of its layers begin) the language-model head, which it has not."""
     tensors = files.load(set(found.values()))
     theirs = {name: tensors[spelled] for name, spelled in found.items()}
     parts: dict[str, State] = {}
@@ -149,14 +156,25 @@ def _parts(
         else:
             incomplete.add(part)
     notes = []
+    if task_layers:
+        incomplete.discard("lm_head")
+        parts.pop("lm_head", None)
     for part in sorted(incomplete & parts.keys()):
         notes.append(
             f"the folder holds only some tensors of its {part.replace('_', ' ')}, which was left out"
         )
-    unused = _unused(found, files, family)
+    unused = [name for name in _unused(found, files, family) if not name.startswith(task_layers or ("\0",))]
     if unused:
         notes.append(f"{len(unused)} tensors have no place here and were left out: {', '.join(unused[:5])}")
     return {part: state for part, state in parts.items() if part not in incomplete}, notes
+
+
+def _task_layers(config: Config, family: Family, architecture: Architecture) -> tuple[str, ...]:
+    """How the names of the layers begin that answer the task of the folder's class; empty where it is no such class."""
+    named = config.get("architectures")
+    classes = (family.task_class(kind, architecture) for kind in KINDS)
+    found = [one for one in classes if one is not None and isinstance(named, list) and one.name in named]
+    return found[0].layers if found else ()
 
 
 def _names_lm_head(config: Config, family: Family) -> bool:

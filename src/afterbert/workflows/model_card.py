@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from afterbert import __version__
+from afterbert.base.markdown import escaped
 from afterbert.recipes.recipe import Recipe
 from afterbert.text.token_store.store import Store
 
@@ -70,15 +71,3 @@ def _figures(evaluation: Mapping[str, Any]) -> list[str]:
         f"| guessing by the {escaped(n.replace('_', ' '))} | {value:.4g} |" for n, value in baselines.items()
     ]
     return [*lines, ""]
-
-
-def escaped(text: str) -> str:
-    """Text that may hold anything, harmless in Markdown.
-
-    >>> escaped("a<b>|`c`")
-    'a&lt;b&gt;\\\\|\\\\`c\\\\`'
-    """
-    shown = "".join(c if c.isprintable() else "·" for c in text)
-    for mark in "\\`|*_[]":
-        shown = shown.replace(mark, "\\" + mark)
-    return shown.replace("<", "&lt;").replace(">", "&gt;")

@@ -55,7 +55,7 @@ class TaskModule(ObjectiveModule):
     def hidden(self, arrays: Mapping[str, Tensor]) -> Tensor:
         """Hidden states [B, T, D] of a batch, or of the text to write [B, U, D]; where the head reads some places only,
         of those [N, D]."""
-        wanted = self._head(_task_of(arrays)).wanted(arrays)
+        wanted = self.head(_task_of(arrays)).wanted(arrays)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             return states(self.backbone, arrays, wanted=wanted)
 
@@ -64,11 +64,11 @@ class TaskModule(ObjectiveModule):
         if name in self._texts:
             (score,) = self._texts[name](arrays).values()
             return {name: score}
-        return {name: self._head(name).score(self.hidden(arrays), arrays)}
+        return {name: self.head(name).score(self.hidden(arrays), arrays)}
 
     def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
         """What predictions of the batch's task are read from, as its head puts it."""
-        return self._head(_task_of(arrays)).output(self.hidden(arrays), arrays)
+        return self.head(_task_of(arrays)).output(self.hidden(arrays), arrays)
 
     def _posed(self, text: Unlabelled) -> ObjectiveModule:
         """The objective of running text on this backbone and its language-model head."""
@@ -78,7 +78,8 @@ class TaskModule(ObjectiveModule):
         made.use_lm_head(self.lm_head)
         return made
 
-    def _head(self, name: str) -> HeadModule:
+    def head(self, name: str) -> HeadModule:
+        """The head of a task."""
         head = self.heads[module_key(name)]
         assert isinstance(head, HeadModule)
         return head

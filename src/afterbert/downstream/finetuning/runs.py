@@ -21,6 +21,7 @@ from afterbert.downstream.finetuning.mix import TaskMix, planned_steps
 from afterbert.downstream.finetuning.objective import TaskModule
 from afterbert.downstream.finetuning.saving import save_finetuned
 from afterbert.downstream.finetuning.settings import FineTuning
+from afterbert.downstream.finetuning.task_card import SplitFigures
 from afterbert.downstream.finetuning.thresholds import read_thresholds, write_thresholds
 from afterbert.downstream.reading.data import TaskData
 from afterbert.interop.loaded import LoadedModel
@@ -145,6 +146,23 @@ def mixes(bench: Bench, out: Path, *, least: int = 2) -> dict[str, Any]:
     return {"planned": planned, "realised": realised}
 
 
+def figures_of(bench: Bench, found: Predictions) -> dict[str, dict[str, SplitFigures]]:
+    """Task -> labelled split -> its figures, from the predictions [split][rows] of one run."""
+    figures: dict[str, dict[str, SplitFigures]] = {}
+    for data in bench.tasks:
+        for split, predictions in found[data.name].items():
+            rows = [row for row in readable(data, split) if data.task.is_usable(row)]
+            if rows:
+                baseline = data.baseline(split)
+                figures.setdefault(data.name, {})[split] = SplitFigures(
+                    len(rows),
+                    bench.scores(data, split, predictions),
+                    baseline.name,
+                    data.task.score(baseline.predictions, rows),
+                )
+    return figures
+
+
 def one_seed(
     bench: Bench, run: RunFolder, seed: int, *, device: torch.device, observers: Sequence[Observer] = ()
 ) -> tuple[Predictions | None, Outcome | None]:
@@ -190,7 +208,7 @@ def one_seed(
         }
         for data in bench.tasks
     }
-    save_finetuned(run.model, module, tuned)
+    save_finetuned(run.model, module, tuned, figures_of(tuned, found))
     write_thresholds(run.path, bench, tuned, module, found, device=device)
     kept = {data.name: {s: readable(data, s) for s in found[data.name]} for data in bench.tasks}
     results.write_predictions(run.path, found, kept, identity=bench.identity(seed))

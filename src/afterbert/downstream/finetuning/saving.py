@@ -1,11 +1,13 @@
-"""A fine-tuned model on disk: the backbone as a Hugging Face folder, beside it the heads and what they
+"""A fine-tuned model on disk: a Hugging Face folder of the class for its task, beside it the heads and what they
 answer."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -13,17 +15,23 @@ from torch import nn
 
 from afterbert.base import config
 from afterbert.base.errors import UserError
+from afterbert.base.plugins import name_of
 from afterbert.base.runs import write_atomically
 from afterbert.base.small_files import read_json_object
 from afterbert.base.tree import located
 from afterbert.downstream.finetuning.bench import Bench
 from afterbert.downstream.finetuning.objective import TaskModule
+from afterbert.downstream.finetuning.task_card import SplitFigures, task_card
 from afterbert.downstream.heads import Head
 from afterbert.downstream.posing.backbone import Summary
+from afterbert.downstream.task_name import module_key
 from afterbert.downstream.tasks import Task
+from afterbert.interop.families import Family
 from afterbert.interop.folder import export_folder
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.loading import load_model
+from afterbert.interop.own import any_family
+from afterbert.interop.task_class import Answering, TaskKind
 from afterbert.interop.weight_file import write_weights
 
 HEADS, _ANSWERS = "heads.safetensors", "heads.json"
@@ -31,36 +39,113 @@ HEADS, _ANSWERS = "heads.safetensors", "heads.json"
 
 @dataclass(frozen=True)
 class Loaded:
-    """A fine-tuned model again: its module in evaluation mode, and for each task what it answers and how."""
+    """The view of a model that answers tasks, and what each task answers and how. `module` is in evaluation mode."""
 
     model: LoadedModel
+    """What it was fine-tuned from, or the folder that it was saved in: tokenizer and architecture."""
     module: TaskModule
     tasks: dict[str, Task]
     heads: dict[str, Head]
     length: int
+    """The most pieces of a row."""
+    summary: Summary | None = None
+    """The piece that speaks for a row, where it is not the one that the architecture says."""
+    figures: Mapping[str, Mapping[str, SplitFigures]] = field(default_factory=dict)
+    """Task -> split -> how well it is answered."""
+
+    def answering(self, name: str) -> Answering | None:
+        """The head of a task as one of Hugging Face's classes has it; None where none does."""
+        module = self.module.head(name)
+        return self.heads[name].answering(self.tasks[name], module)
+
+    def save(self, folder: Path) -> tuple[str, ...]:
+        """Writes the folder that `load_finetuned` reads: of Hugging Face's class for the task where it answers one and
+        such a class exists, else the backbone alone; beside it the heads of all tasks. Returns sentences about heads
+        that only the latter hold."""
+        folder.mkdir(parents=True, exist_ok=True)
+        notes: tuple[str, ...] = ()
+        is_class = len(self.tasks) == 1 and self.module.lm_head is None
+        if is_class:
+            try:
+                self._write_class(folder, next(iter(self.tasks)))
+            except UserError as reason:
+                is_class, notes = False, (f"{reason}; {HEADS} holds the head, which afterbert reads",)
+        if not is_class:
+            lm_head = self.module.lm_head
+            self._export(folder, heads={} if lm_head is None else {"lm_head": lm_head}, or_own=True)
+            write_atomically(folder / "README.md", self._card(list(self.tasks), None, notes))
+        self._write_heads(folder, list(self.tasks))
+        return notes
+
+    def export(self, out: Path, name: str, *, family: Family | None = None) -> Family:
+        """Writes one task as a folder of Hugging Face's class for it. Raises UserError where there is none."""
+        written = self._write_class(out, name, family=family)
+        self._write_heads(out, [name])
+        return written
+
+    def _write_class(self, out: Path, name: str, *, family: Family | None = None) -> Family:
+        answering = self.answering(name)
+        if answering is None:
+            head = name_of(self.heads[name])
+            raise UserError(f"no class of Hugging Face's holds the head {head} of {name}")
+        mine = self.model.family or None
+        family = family or (any_family(mine) if mine else None)
+        written = self._export(out, family=family, answering=answering)
+        write_atomically(out / "README.md", self._card([name], answering.kind, ()))
+        return written
+
+    def _export(self, out: Path, *, heads: Mapping[str, nn.Module] | None = None, **how: Any) -> Family:
+        return export_folder(
+            out,
+            self.model.architecture,
+            self.module.backbone,
+            heads or {},
+            vocabulary=self.model.tokenizer.vocabulary,
+            tokenizer=self.model.folder,
+            longest=self.length,
+            **how,
+        )
+
+    def _card(self, names: Sequence[str], kind: TaskKind | None, notes: Sequence[str]) -> str:
+        tasks = {name: self.tasks[name] for name in names}
+        return task_card(tasks, self.figures, length=self.length, kind=kind, notes=notes)
+
+    def _write_heads(self, folder: Path, names: Sequence[str]) -> None:
+        """`heads.safetensors` and `heads.json`, by which `load_finetuned` knows the folder."""
+        beginnings = tuple(f"{module_key(name)}." for name in names)
+        heads = {
+            name: tensor.contiguous().cpu()
+            for name, tensor in self.module.heads.state_dict().items()
+            if name.startswith(beginnings)
+        }
+        write_weights(folder / HEADS, heads, {"format": "pt"})
+        answers = {
+            "length": self.length,
+            "summary": self.summary,
+            "tasks": {name: config.to_plain(self.tasks[name]) for name in names},
+            "heads": {name: config.to_plain(self.heads[name]) for name in names},
+            "figures": {
+                name: {split: asdict(found) for split, found in self.figures[name].items()}
+                for name in names
+                if name in self.figures
+            },
+        }
+        write_atomically(folder / _ANSWERS, json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
 
 
-def save_finetuned(folder: Path, module: TaskModule, bench: Bench) -> None:
-    """Writes `config.json`, `model.safetensors`, the tokenizer, `heads.safetensors` and `heads.json`. Raises
-    UserError where no family of Hugging Face's computes exactly this backbone."""
-    model = bench.model
-    export_folder(
-        folder,
-        model.architecture,
-        module.backbone,
-        {} if module.lm_head is None else {"lm_head": module.lm_head},
-        vocabulary=model.tokenizer.vocabulary,
-        tokenizer=model.folder,
+def save_finetuned(
+    folder: Path,
+    module: TaskModule,
+    bench: Bench,
+    figures: Mapping[str, Mapping[str, SplitFigures]] | None = None,
+) -> tuple[str, ...]:
+    """Writes what a fine-tuning run has trained; see `Loaded.save`."""
+    tasks = {data.name: data.task for data in bench.tasks}
+    settings = bench.settings
+    trained = Loaded(
+        bench.model, module, tasks, dict(bench.heads), settings.length, settings.summary, figures or {}
     )
-    heads = {name: tensor.contiguous().cpu() for name, tensor in module.heads.state_dict().items()}
-    write_weights(folder / HEADS, heads, {"format": "pt"})
-    answers = {
-        "length": bench.settings.length,
-        "summary": bench.settings.summary,
-        "tasks": {data.name: config.to_plain(data.task) for data in bench.tasks},
-        "heads": {name: config.to_plain(head) for name, head in bench.heads.items()},
-    }
-    write_atomically(folder / _ANSWERS, json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
+    return trained.save(folder)
 
 
 def load_finetuned(name: str | Path, *, device: torch.device | str = "cpu") -> Loaded:
@@ -87,7 +172,11 @@ def load_finetuned(name: str | Path, *, device: torch.device | str = "cpu") -> L
     summary: Summary | None = answers["summary"]
     module = TaskModule(model, _built(model, tasks, heads, summary))
     module.heads.load_state_dict(load_file(path / HEADS))
-    return Loaded(model, module.to(device).eval(), tasks, heads, answers["length"])
+    figures = {
+        name: {split: SplitFigures(**found) for split, found in splits.items()}
+        for name, splits in answers.get("figures", {}).items()
+    }
+    return Loaded(model, module.to(device).eval(), tasks, heads, answers["length"], summary, figures)
 
 
 def _built(

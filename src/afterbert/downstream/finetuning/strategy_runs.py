@@ -186,8 +186,10 @@ def _gone_on(model: LoadedModel, before: Bench, left: Path, seed: int) -> Loaded
     pre-trained with for the others."""
     trained = load_model(left)
     weights: dict[str, Mapping[str, Tensor]] = dict(trained.weights)
+    # A folder of the class for one task has that task's pooler.
+    weights.pop("pooler", None)
     if "pooler" in model.weights:
-        weights.setdefault("pooler", model.weights["pooler"])
+        weights["pooler"] = model.weights["pooler"]
     states = load_file(left / HEADS) if (left / HEADS).is_file() else {}
     for data in before.tasks:
         key = f"{module_key(data.name)}."
