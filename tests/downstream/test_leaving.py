@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -21,6 +22,7 @@ from afterbert.interop.families import Family, family_named, model_types
 from afterbert.interop.importing import import_folder
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.task_class import KINDS
+from afterbert.workflows.exporting import export_model_folder
 
 SIZES = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 40}
 ROW = {"max_position_embeddings": 96}
@@ -204,3 +206,37 @@ def test_what_no_class_holds_stays_in_our_layout_and_is_said(tiny_model, data_of
 
 def test_kinds_are_those_of_the_test():
     assert {kind for kind, _ in TASKS.values()} == set(KINDS)
+
+
+GRAPHS = [("bert", task) for task in TASKS] + [
+    ("modernbert", "sentence_classification"),
+    ("modernbert", "tagging"),
+    ("gpt2", "sentence_classification"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "task"), GRAPHS)
+def test_a_graph_answers_what_ours_answer(name, task, tiny_tokenizer, data_of, tmp_path):
+    """From text to answer with nothing but onnxruntime, the tokenizer's file, and config.json."""
+    onnxruntime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    from transformers import AutoTokenizer
+
+    tiny_tokenizer.save(tmp_path / "tokenizer")
+    data = data_of(find(Task, task)())
+    bench, module = trained(model_of(name, tiny_tokenizer, tmp_path / "tokenizer"), data)
+    save_finetuned(tmp_path / "model", module, bench)
+    (made,) = export_model_folder(tmp_path / "model", tmp_path / "graph", onnx=True)
+    assert made.graph is not None and made.graph.largest_difference < 1e-4
+    session = onnxruntime.InferenceSession(str(made.graph.path), providers=["CPUExecutionProvider"])
+    tokenize = AutoTokenizer.from_pretrained(tmp_path / "graph")
+    ours = bench.outputs(module, "toy", "dev", device=torch.device("cpu"))
+    if task != "sentence_classification":
+        return
+    texts = [row.texts[0] for row in data.splits["dev"]]
+    batch = tokenize(texts, padding=True, return_tensors="np")
+    (logits,) = session.run(["logits"], {one.name: batch[one.name] for one in session.get_inputs()})
+    assert abs(logits - np.stack(ours)).max() < 1e-4
+    labels = json.loads((tmp_path / "graph" / "config.json").read_text())["id2label"]
+    said = [labels[str(number)] for number in logits.argmax(-1)]
+    assert said == bench.predict(module, "toy", "dev", device=torch.device("cpu"))

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
 from afterbert.interop.reading import hidden_states
+from afterbert.interop.task_class import Answering
 from afterbert.models import Architecture, Backbone
 
 _NEEDED = ("onnx", "onnxscript", "onnxruntime")
@@ -37,11 +38,14 @@ class OnnxModel:
 
 
 def export_onnx(
-    path: Path, architecture: Architecture, backbone: Backbone, lm_head: nn.Module | None
+    path: Path, architecture: Architecture, backbone: Backbone, head: nn.Module | Answering | None
 ) -> OnnxModel:
-    """Writes one graph from ids to `last_hidden_state` and, of a model with a head that names pieces, `logits`, with
-    batch and lengths left open; padding stands on the right and is told by `attention_mask`. A decoder needs no mask;
-    with an encoder it takes `decoder_input_ids`.
+    """Writes one graph, with batch and lengths left open; padding stands on the right and is told by `attention_mask`.
+    A decoder needs no mask unless its last piece is asked; with an encoder it takes `decoder_input_ids`.
+
+    head: one that names pieces, for the outputs `last_hidden_state` and `logits`; None, for the first of them; or one
+    that answers a task: `logits` [B, K] of rows or [B, T, K] of pieces, `start_logits` and `end_logits` [B, T] of
+    spans.
 
     Raises UserError when the extra is not installed, or the architecture has no such graph.
     """
@@ -50,7 +54,7 @@ def export_onnx(
         raise UserError(
             "a permutation model has no ONNX export here (its two streams); export it as a folder"
         )
-    reader = _Reader(backbone, lm_head, architecture).eval()
+    reader = _Reader(backbone, head, architecture).eval()
     dimensions = reader.dimensions()
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.parent / f".tmp-{os.getpid()}-{path.name}"
@@ -61,7 +65,7 @@ def export_onnx(
             dynamo=True,
             dynamic_shapes={"ids": tuple(dimensions.values())},
             input_names=list(dimensions),
-            output_names=["last_hidden_state", "logits"][: 1 if lm_head is None else 2],
+            output_names=reader.outputs,
             verbose=False,
         )
         assert program is not None
@@ -77,25 +81,57 @@ def export_onnx(
 class _Reader(nn.Module):
     """Called with the ids of `kinds`, in that order. kinds: input -> how many numbers it chooses from."""
 
-    def __init__(self, backbone: Backbone, lm_head: nn.Module | None, architecture: Architecture):
+    def __init__(self, backbone: Backbone, head: nn.Module | Answering | None, architecture: Architecture):
         super().__init__()
-        self.backbone, self.lm_head = backbone, lm_head
+        self.backbone, self.answering = backbone, head if isinstance(head, Answering) else None
+        self.head = head.head if isinstance(head, Answering) else head
+        self.is_left_to_right = architecture.reads == "left_to_right"
         self.vocab_size = len(backbone.embeddings.table.weight)
         self.max_length = min(architecture.max_position_embeddings, _LONGEST_ROW)
         kinds = {"input_ids": self.vocab_size}
-        if architecture.reads != "left_to_right":
+        if not self.is_left_to_right or (self.answering and self.answering.summary != "first"):
             kinds["attention_mask"] = 2
         if architecture.type_vocab_size > 1:
             kinds["token_type_ids"] = architecture.type_vocab_size
         if architecture.languages:
             kinds["language_ids"] = len(architecture.languages)
-        if architecture.writes == "apart":
+        if architecture.writes == "apart" and self.answering is None:
             kinds["decoder_input_ids"] = self.vocab_size
         self.kinds = kinds
 
     def forward(self, *ids: Tensor) -> tuple[Tensor, ...]:
-        hidden = hidden_states(self.backbone, **dict(zip(self.kinds, ids)))
-        return (hidden,) if self.lm_head is None else (hidden, self.lm_head(hidden))
+        given = dict(zip(self.kinds, ids))
+        mask = given.get("attention_mask")
+        read = {name: value for name, value in given.items() if name != "attention_mask"}
+        hidden = hidden_states(self.backbone, **read, attention_mask=None if self.is_left_to_right else mask)
+        if self.head is None:
+            return (hidden,)
+        if self.answering is None:
+            return hidden, self.head(hidden)
+        answer = self.head(hidden if self.answers_by_piece else self._summary(hidden, mask))
+        return tuple(answer.unbind(-1)) if self.answering.kind == "span" else (answer,)
+
+    @property
+    def answers_by_piece(self) -> bool:
+        """Whether the outputs have a place for every piece."""
+        return self.answering is None or self.answering.kind in ("token", "span")
+
+    @property
+    def outputs(self) -> list[str]:
+        """The names of what `forward` returns."""
+        if self.answering is not None:
+            return ["start_logits", "end_logits"] if self.answering.kind == "span" else ["logits"]
+        return ["last_hidden_state"] if self.head is None else ["last_hidden_state", "logits"]
+
+    def _summary(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
+        """[B, D] of [B, T, D]."""
+        assert self.answering is not None
+        if self.answering.summary == "first" or mask is None:
+            return hidden[:, 0]
+        if self.answering.summary == "mean":
+            return (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+        last = (mask.sum(1) - 1)[:, None, None].expand(-1, 1, hidden.shape[-1])
+        return hidden.gather(1, last)[:, 0]
 
     def dimensions(self) -> dict[str, dict[int, Any]]:
         """The open axes of each input."""
@@ -143,7 +179,8 @@ def _largest_difference(path: Path, reader: _Reader) -> float:
         is_read = inputs.get("attention_mask", torch.ones_like(inputs["input_ids"]))
         is_text = (is_read if wrote is None else torch.ones_like(wrote)).bool()
         for ours, theirs in zip(expected, session.run(None, given)):
-            apart.append((ours - torch.from_numpy(theirs))[is_text].abs().max())
+            difference = (ours - torch.from_numpy(theirs)).abs()
+            apart.append((difference[is_text] if reader.answers_by_piece else difference).max())
     return float(torch.stack(apart).max())
 
 

@@ -1,50 +1,177 @@
-"""What `export` starts from, finished or not: a run, or a model folder, in memory."""
+"""What `export` does: a run or a model folder, finished or not, pre-trained or fine-tuned, becomes folders that others
+load."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
 
+from afterbert.base.errors import UserError
+from afterbert.base.runs import write_atomically
+from afterbert.downstream.finetuning.saving import Loaded, has_answers, load_finetuned
 from afterbert.interop.families import Family
-from afterbert.interop.folder import export_beside, export_folder
+from afterbert.interop.folder import export_folder, write_tokenizer
 from afterbert.interop.loaded import LoadedModel
-from afterbert.interop.own import any_family
+from afterbert.interop.onnx import OnnxModel, export_onnx
+from afterbert.interop.own import Own, any_family
+from afterbert.interop.sentences import Sentences
+from afterbert.interop.task_class import Answering
+from afterbert.interop.written_out import export_notes, heads_left_out
 from afterbert.models import Backbone
 from afterbert.workflows.loading import load_model_or_checkpoint
 
 
 @dataclass(frozen=True)
-class Export:
-    """A model to be written, its parts in evaluation mode. trained: its trained heads by name."""
+class Exported:
+    """One folder that was written."""
 
-    loaded: LoadedModel
-    backbone: Backbone
-    trained: dict[str, nn.Module]
+    folder: Path
+    model_type: str
+    """Its family, as Hugging Face spells it; empty for an ONNX graph."""
+    loader: str
+    """What loads it: a class of transformers, or a function of ours."""
+    notes: tuple[str, ...] = ()
+    graph: OnnxModel | None = None
 
-    @staticmethod
-    def of(source: Path) -> Export:
-        """Of a finished run its model, of another its newest checkpoint, or a model folder. Raises UserError."""
-        loaded = load_model_or_checkpoint(source)
-        backbone = loaded.backbone().eval()
-        return Export(
-            loaded, backbone, {name: head.eval() for name, head in loaded.heads_on(backbone).items()}
+
+def export_model_folder(
+    source: Path,
+    out: Path,
+    *,
+    family: str | None = None,
+    onnx: bool = False,
+    sentences: Sentences | None = None,
+) -> list[Exported]:
+    """Writes what `source` holds: a fine-tuned model as the class of each of its tasks (several tasks below `out`, each
+    in a folder of its name), any other model as one folder. Of a fine-tuning run with several seeds, the one that did
+    best on dev.
+
+    family: as Hugging Face spells it; None for the one that computes exactly this. onnx: a graph in place of weights.
+    sentences: also what makes a sentence-transformers model of it. Raises UserError.
+    """
+    if source.resolve() == out.resolve():
+        raise UserError(f"{out} is the folder the model is read from; name another one to write")
+    chosen, notes = _seed_of(source)
+    asked = any_family(family) if family else None
+    if has_answers(chosen) and sentences is None:
+        return _export_tasks(load_finetuned(chosen), out, family=asked, onnx=onnx, notes=notes)
+    loaded = load_model_or_checkpoint(chosen)
+    backbone = loaded.backbone().eval()
+    heads = {name: head.eval() for name, head in loaded.heads_on(backbone).items()}
+    notes = (*notes, *loaded.notes)
+    if onnx:
+        return [_export_graph(loaded, backbone, heads.get("lm_head"), out, {}, notes)]
+    written = export_folder(
+        out,
+        loaded.architecture,
+        backbone,
+        heads,
+        vocabulary=loaded.tokenizer.vocabulary,
+        tokenizer=loaded.folder,
+        family=asked,
+    )
+    notes = (*notes, *_written_notes(loaded, written, heads, out))
+    if sentences is not None:
+        sentences.write(out, loaded.architecture)
+    return [Exported(out, written.model_type, "AutoModel", notes)]
+
+
+def _written_notes(
+    loaded: LoadedModel, written: Family, heads: Mapping[str, nn.Module], out: Path
+) -> tuple[str, ...]:
+    vocabulary = loaded.tokenizer.vocabulary
+    full_length = export_notes(loaded.architecture, written, vocabulary, out)
+    return (*full_length, *heads_left_out(written, tuple(heads), out))
+
+
+def _export_tasks(
+    tuned: Loaded, out: Path, *, family: Family | None, onnx: bool, notes: tuple[str, ...]
+) -> list[Exported]:
+    """Each task in its class; what no class holds in our layout, with a note; tasks that are answered by writing
+    together, as the model that writes."""
+    if tuned.module.lm_head is not None or isinstance(family, Own):
+        return [_export_whole(tuned, out, onnx=onnx, notes=notes)]
+    made = []
+    for name in tuned.tasks:
+        folder = out if len(tuned.tasks) == 1 else out / name
+        answering = tuned.answering(name)
+        if onnx:
+            if answering is None:
+                raise UserError(f"the head of {name} has no ONNX graph here; export it as a folder")
+            settings = answering.settings()
+            made.append(_export_graph(tuned.model, tuned.module.backbone, answering, folder, settings, notes))
+            continue
+        try:
+            written = tuned.export(folder, name, family=family)
+        except UserError as reason:
+            if family is not None:
+                raise
+            said = tuned.only(name).save(folder)
+            made.append(
+                Exported(folder, tuned.model.family, "load_finetuned", (*notes, *(said or (str(reason),))))
+            )
+            continue
+        their_class = json.loads((folder / "config.json").read_text(encoding="utf-8"))["architectures"][0]
+        full_length = export_notes(
+            tuned.model.architecture, written, tuned.model.tokenizer.vocabulary, folder
         )
+        made.append(Exported(folder, written.model_type, their_class, (*notes, *full_length)))
+    return made
 
-    def write(self, out: Path, *, family: str | None = None) -> Family:
-        """As a folder of this family; None for the one that computes exactly this. What was trained beside the model
-        goes into folders inside. Raises UserError."""
-        vocabulary, tokenizer = self.loaded.tokenizer.vocabulary, self.loaded.folder
-        written = export_folder(
-            out,
-            self.loaded.architecture,
-            self.backbone,
-            self.trained,
-            vocabulary=vocabulary,
-            tokenizer=tokenizer,
-            family=any_family(family) if family else None,
-        )
-        for name, model in self.loaded.beside.items():
-            export_beside(out / name, model.language_model(), vocabulary, tokenizer, like=written)
-        return written
+
+def _export_whole(tuned: Loaded, out: Path, *, onnx: bool, notes: tuple[str, ...]) -> Exported:
+    """A model that writes its answers, as what it is; or one in our own layout."""
+    if onnx:
+        return _export_graph(tuned.model, tuned.module.backbone, tuned.module.lm_head, out, {}, notes)
+    said = tuned.save(out)
+    return Exported(out, tuned.model.family, "AutoModel", (*notes, *said))
+
+
+def _export_graph(
+    loaded: LoadedModel,
+    backbone: Backbone,
+    head: nn.Module | Answering | None,
+    out: Path,
+    settings: Mapping[str, object],
+    notes: tuple[str, ...],
+) -> Exported:
+    """`model.onnx`, the tokenizer, and where a task is answered a `config.json` with its labels."""
+    graph = export_onnx(out / "model.onnx", loaded.architecture, backbone, head)
+    assert loaded.folder is not None, "a loaded model has a tokenizer"
+    vocabulary = loaded.tokenizer.vocabulary
+    names = {"model_input_names": list(graph.inputs)}
+    write_tokenizer(out, loaded.folder, loaded.architecture, vocabulary, names)
+    if settings:
+        write_atomically(out / "config.json", json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
+    return Exported(out, "", "onnxruntime.InferenceSession", notes, graph)
+
+
+def _seed_of(source: Path) -> tuple[Path, tuple[str, ...]]:
+    """The folder to read of a fine-tuning run, and what to say of the others; any other source as it is."""
+    if has_answers(source) or (source / "model").is_dir():
+        return source, ()
+    seeds = sorted(path for path in source.glob("seed-*") if has_answers(path))
+    if not seeds:
+        return source, ()
+    figures = {seed: _on_dev(load_finetuned(seed)) for seed in seeds}
+    judged = [seed for seed in seeds if figures[seed] is not None]
+    best = max(judged, key=lambda seed: figures[seed] or 0.0, default=seeds[0])
+    if len(seeds) == 1:
+        return best, ()
+    why = "did best on dev" if judged else "is the first, for no row of dev has a label"
+    return best, (f"of {len(seeds)} seeds this is {best.name}, which {why}",)
+
+
+def _on_dev(tuned: Loaded) -> float | None:
+    """The mean of the tasks' main metrics, the higher the better; None where none was measured."""
+    found: Sequence[float] = [
+        metrics[main.name] * (1 if main.higher_is_better else -1)
+        for name, task in tuned.tasks.items()
+        for main in task.metrics[:1]
+        if (metrics := tuned.figures[name]["dev"].metrics if "dev" in tuned.figures.get(name, {}) else {})
+    ]
+    return sum(found) / len(found) if found else None

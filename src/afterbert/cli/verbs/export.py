@@ -9,7 +9,10 @@ import typer
 
 
 def export(
-    source: Annotated[Path, typer.Argument(help="A run folder, finished or not, or a model folder.")],
+    source: Annotated[
+        Path,
+        typer.Argument(help="A run folder, finished or not, or a model folder."),
+    ],
     out: Annotated[Path, typer.Argument(help="The folder to write.")],
     family: Annotated[
         str | None,
@@ -29,44 +32,42 @@ def export(
     """Write a model as a Hugging Face folder, in our own layout, or as an ONNX graph.
 
     A finished run already has the first: `RUN/model`. This also serves a run that is still going or was stopped.
+    A fine-tuned model leaves as the class of its family for the task, with its labels, so that `pipeline(...)` of
+    transformers answers as `score` does; of several tasks each in a folder of its own.
 
     Example: `afterbert export runs/laptop-tiny-1a2b3c4d my-model --sentences mean`
+
+    Example: `afterbert export runs/finetune-reviews-5e6f7a8b my-classifier --onnx`
     """
-    from afterbert.api.terminal import console
+    from afterbert.api.terminal import console, safe
     from afterbert.base.errors import UserError
     from afterbert.cli.preparing import named
-    from afterbert.interop.folder import write_tokenizer
-    from afterbert.interop.onnx import export_onnx
     from afterbert.interop.sentences import Sentences
-    from afterbert.interop.written_out import export_notes, heads_left_out
-    from afterbert.workflows.exporting import Export
+    from afterbert.workflows.exporting import export_model_folder
 
     if (onnx and (own or family or sentences)) or (own and family):
         raise UserError("--onnx, --own and --family each say how to write the model; give one of them")
     pooling = named(Sentences, {"pooling": sentences}, "--sentences") if sentences else None
-    if source.resolve() == out.resolve():
-        raise UserError(f"{out} is the folder the model is read from; name another one to write")
-    model = Export.of(source)
-    loaded = model.loaded
-    vocabulary = loaded.tokenizer.vocabulary
-    if onnx:
-        made = export_onnx(
-            out / "model.onnx", loaded.architecture, model.backbone, model.trained.get("lm_head")
-        )
-        assert loaded.folder is not None, "a loaded model has a tokenizer"
-        write_tokenizer(
-            out, loaded.folder, loaded.architecture, vocabulary, {"model_input_names": list(made.inputs)}
-        )
-        console.print(f"{source}: {made.path}, inputs {', '.join(made.inputs)}")
-        console.print(f"checked at three other shapes: at most {made.largest_difference:.1e} from the model")
-        return
-    written = model.write(out, family="afterbert" if own else family)
-    console.print(f"{source}, family {written.model_type}: {out}")
-    notes = (*loaded.notes, *export_notes(loaded.architecture, written, vocabulary, out))
-    for note in (*notes, *heads_left_out(written, model.trained, out)):
-        console.print(f"note: {note}")
-    loader = "import afterbert; " if written.model_type == "afterbert" else ""
-    console.print(f'load it: {loader}AutoModel.from_pretrained("{out}")', markup=False)
-    if pooling is not None:
-        pooling.write(out, loaded.architecture)
-        console.print(f'or: SentenceTransformer("{out}")', markup=False)
+    made = export_model_folder(
+        source, out, family="afterbert" if own else family, onnx=onnx, sentences=pooling
+    )
+    for one in made:
+        if one.graph is not None:
+            console.print(f"{source}: {one.graph.path}, inputs {', '.join(one.graph.inputs)}", markup=False)
+            apart = one.graph.largest_difference
+            console.print(f"checked at three other shapes: at most {apart:.1e} from the model")
+        else:
+            console.print(f"{source}, family {one.model_type}: {one.folder}", markup=False)
+        for note in one.notes:
+            console.print(f"note: {safe(note)}")
+        if one.graph is None:
+            console.print(f"load it: {_loading(one.model_type, one.loader, one.folder)}", markup=False)
+        if pooling is not None:
+            console.print(f'or: SentenceTransformer("{one.folder}")', markup=False)
+
+
+def _loading(model_type: str, loader: str, folder: Path) -> str:
+    if loader == "load_finetuned":
+        return f'load_finetuned("{folder}") of afterbert.downstream.finetuning.saving'
+    first = "import afterbert; " if model_type == "afterbert" else ""
+    return f'{first}{loader}.from_pretrained("{folder}")'

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,10 @@ class Loaded:
         self._write_heads(folder, list(self.tasks))
         return notes
 
+    def only(self, name: str) -> Loaded:
+        """The same model with one of its tasks."""
+        return replace(self, tasks={name: self.tasks[name]}, heads={name: self.heads[name]})
+
     def export(self, out: Path, name: str, *, family: Family | None = None) -> Family:
         """Writes one task as a folder of Hugging Face's class for it. Raises UserError where there is none."""
         written = self._write_class(out, name, family=family)
@@ -146,6 +150,11 @@ def save_finetuned(
         bench.model, module, tasks, dict(bench.heads), settings.length, settings.summary, figures or {}
     )
     return trained.save(folder)
+
+
+def has_answers(folder: Path) -> bool:
+    """Whether a model folder, or that of a fine-tuning run of one seed, holds heads that answer tasks."""
+    return (folder / _ANSWERS).is_file() or (folder / "model" / _ANSWERS).is_file()
 
 
 def load_finetuned(name: str | Path, *, device: torch.device | str = "cpu") -> Loaded:
