@@ -89,7 +89,33 @@ def test_files_that_are_no_recipes(tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
         read(tmp_path / "absent.yaml")
     (tmp_path / "big.yaml").write_bytes(b"a" * 1_000_001)
-    with pytest.raises(UserError, match="more than the 1,000,000"):
+    with pytest.raises(UserError, match="more than the 200,000"):
         read(tmp_path / "big.yaml")
     (tmp_path / "empty.yaml").write_bytes(b"")
     assert read(tmp_path / "empty.yaml").plain == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 5000 + "]" * 5000,
+        "{a: " * 2000 + "1" + "}" * 2000,
+        "\n".join(" " * level + "a:" for level in range(300)),
+        "[" * 60 + "]" * 60,
+    ],
+)
+def test_what_is_nested_too_deeply_is_one_line(text):
+    with pytest.raises(UserError, match="is nested more than 50 levels deep") as error:
+        parse(text, label="r.yaml")
+    assert len(error.value.lines) == 1
+    assert error.value.lines[0].startswith("r.yaml")
+
+
+def test_a_path_of_many_parts_is_one_line():
+    with pytest.raises(UserError, match="is nested more than 50 levels deep"):
+        override(parse("a: 1", label="x"), ".".join("a" * 10_000), "1")
+
+
+def test_a_number_of_thousands_of_digits_is_a_word():
+    assert scalar("9" * 5000) == "9" * 5000
+    assert scalar("0." + "9" * 5000) == "0." + "9" * 5000

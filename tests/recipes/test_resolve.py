@@ -271,3 +271,53 @@ def test_the_size_base_has_the_papers_rows(name):
     small = resolve(name, size="tiny").recipe
     assert (fitted.model.hidden_size, fitted.length) == (768, small.length)
     assert fitted.training.batch_size == small.training.batch_size
+
+
+LONG = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [
+        ("training.seed", LONG),
+        ("training.seed", "-1"),
+        ("training.seed", "1e30"),
+        ("training.seed", "99999999999999999999"),
+        ("training.budget", f"{LONG}steps"),
+        ("training.budget", "1e300steps"),
+        ("training.budget", "0steps"),
+        ("training.batch_size", "99999999999"),
+        ("training.workers", "100000"),
+        ("training.views", LONG),
+        ("training.keep_checkpoints", "1e9"),
+        ("training.optimizer.learning_rate", LONG),
+        ("training.optimizer.learning_rate", "1e400"),
+        ("length", "10000000000"),
+        ("model.num_hidden_layers", "99999999999"),
+        ("model.hidden_size", LONG),
+        ("model.hidden_size", "-128"),
+        ("model.hidden_dropout_prob", "1e17"),
+        ("tokenizer.vocab_size", "1000000000000"),
+        ("tokenizer.vocab_size", LONG),
+        ("masking.rate", "1.0000001"),
+        ("masking.rate", LONG),
+        ("masking.rate", "{a: [1, 2]}"),
+    ],
+)
+def test_numbers_out_of_range_are_one_short_line(path, written, tmp_path):
+    """On the command line, and in a file with its place."""
+    with pytest.raises(UserError) as error:
+        resolve("bert-mlm", overrides=[(path, written)])
+    (line,) = error.value.lines
+    assert line.startswith(f"--{path}") and len(line) < 350
+    long = resolve("bert-mlm").names.get(path, (path,))[0]
+    if ".0." in long:
+        return  # in a file it would be the whole list
+    file, nested = tmp_path / "r.yaml", written
+    for key in reversed(long.split(".")):
+        nested = f"{{{key}: {nested}}}"
+    file.write_text(f"extends: bert-mlm\n{nested[1:-1]}\n")
+    with pytest.raises(UserError) as error:
+        resolve(str(file))
+    (line,) = error.value.lines
+    assert line.startswith(f"{file}:2") and len(line) < 350 + len(str(file))

@@ -6,13 +6,14 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from afterbert.base.errors import UserError
+from afterbert.base.errors import UserError, shown
 
 Unit = Literal["steps", "tokens", "seconds", "flops", "epochs"]
 
 _SCALES = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12, "P": 1e15}
 _TIMES = {"s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "hours": 3600.0, "d": 86400.0}
 _WRITTEN = re.compile(r"\s*(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*([A-Za-z]+)\s*")
+_MOST: dict[Unit, float] = {"steps": 1e10, "tokens": 1e16, "seconds": 1e9, "flops": 1e30, "epochs": 1e7}
 _HINT = "write 10min, 2h, 500steps, 20Mtokens, 3epochs or 1e15flops"
 
 
@@ -33,6 +34,11 @@ class Budget:
     unit: Unit
 
     def __post_init__(self) -> None:
+        if self.amount > _MOST[self.unit]:
+            raise UserError(
+                f"a budget of {self.amount:.3g} {self.unit} is more than any run takes; write at most "
+                f"{_MOST[self.unit]:.0e} {self.unit}"
+            )
         if not self.amount > 0:
             raise UserError(f"a budget of {self.amount:g} {self.unit} trains nothing; {_HINT}")
 
@@ -41,7 +47,7 @@ class Budget:
         """Reads `10min`, `2h`, `500steps`, `20Mtokens`, `3epochs`, `1e15flops`. Raises UserError."""
         found = _WRITTEN.fullmatch(str(written))
         if not found:
-            raise UserError(f"budget '{written}' has no unit; {_HINT}")
+            raise UserError(f"budget {shown(str(written))} has no unit; {_HINT}")
         amount, unit = float(found[1]), found[2]
         if unit in _TIMES:
             return cls(amount * _TIMES[unit], "seconds")
@@ -50,7 +56,7 @@ class Budget:
             for ending in (name, singular, name.upper() if name == "flops" else name.capitalize()):
                 if unit.endswith(ending) and unit.removesuffix(ending) in _SCALES:
                     return cls(amount * _SCALES[unit.removesuffix(ending)], name)
-        raise UserError(f"budget '{written}' has an unknown unit '{unit}'; {_HINT}")
+        raise UserError(f"budget {shown(str(written))} has an unknown unit {shown(unit)}; {_HINT}")
 
     def __str__(self) -> str:
         if self.unit == "seconds":

@@ -21,10 +21,12 @@ from typing import Any, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from afterbert.base import plugins
-from afterbert.base.errors import UserError, did_you_mean
+from afterbert.base.errors import UserError, did_you_mean, shown
 from afterbert.base.tree import Node
 
 T = TypeVar("T")
+
+_LARGEST = 1e18  # no setting comes near; beyond, numbers are no longer whole in floating point, or do not fit elsewhere
 
 
 def build(kind: type[T], tree: Node, *, path: str = "") -> T:
@@ -108,7 +110,7 @@ def _make(kind: Any, node: Node, path: str, problems: list[str]) -> Any:
         return _make_plugin(kind, node, path, problems)
     if inspect.isclass(kind) and dataclasses.is_dataclass(kind):
         if not isinstance(node.value, dict):
-            return _complain(problems, node, path, f"is {node.plain!r}, must be a mapping of settings")
+            return _complain(problems, node, path, f"is {shown(node.plain)}, must be a mapping of settings")
         return _make_dataclass(kind, node.value, node, path, problems)
     return _make_leaf(kind, node, path, problems)
 
@@ -164,7 +166,11 @@ def _make_dataclass(cls: type, found: dict[str, Node], node: Node, path: str, pr
 
 def _make_leaf(kind: Any, node: Node, path: str, problems: list[str]) -> Any:
     if isinstance(node.value, (dict, list)):
-        return _complain(problems, node, path, f"is {node.plain!r}, must be a single value")
+        return _complain(problems, node, path, f"is {shown(node.plain)}, must be a single value")
+    if isinstance(node.value, (int, float)) and abs(node.value) > _LARGEST:
+        return _complain(
+            problems, node, path, f"is {shown(node.value)}, must be at most {_LARGEST:.0e} in size"
+        )
     if kind is bool and isinstance(node.value, str) and node.value.lower() in ("yes", "no", "on", "off"):
         return _complain(problems, node, path, f"is the word '{node.value}'; write true or false")
     if isinstance(node.value, bool) and kind is not bool and bool not in typing.get_args(kind):
@@ -173,7 +179,7 @@ def _make_leaf(kind: Any, node: Node, path: str, problems: list[str]) -> Any:
         return _adapter(kind).validate_python(node.value)
     except ValidationError as error:
         rule = error.errors()[0]["msg"].removeprefix("Input should be ")
-        return _complain(problems, node, path, f"is {node.value!r}, must be {rule}")
+        return _complain(problems, node, path, f"is {shown(node.value)}, must be {rule}")
 
 
 @cache

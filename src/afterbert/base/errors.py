@@ -17,6 +17,16 @@ class UserError(ValueError):
         self.lines = lines
 
 
+def shown(value: object, *, most: int = 80) -> str:
+    """A value as it stands in a message: its middle left out where it is long.
+
+    >>> shown("12"), shown("7" * 5000, most=10)
+    ("'12'", "'7777...777'")
+    """
+    text = repr(value)
+    return text if len(text) <= most else f"{text[: most // 2]}...{text[-(most // 2 - 1) :]}"
+
+
 def did_you_mean(word: str, known: list[str]) -> str:
     """A closing half sentence with the nearest known names; all of them when none is near.
 

@@ -25,7 +25,9 @@ _TAGS = {
     f"tag:yaml.org,2002:{kind}"
     for kind in ("str", "int", "float", "bool", "null", "timestamp", "merge", "value", "map", "seq")
 }
-_MAX_BYTES = 1_000_000
+_MAX_BYTES = 200_000
+_MOST_DIGITS = 40  # longer ones are no numbers, and Python takes long to read them
+_MOST_LEVELS = 50
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ def scalar(written: str) -> Any:
     """
     if written.lower() in _WORDS:
         return _WORDS[written.lower()]
+    if len(written) > _MOST_DIGITS:
+        return written
     if _INT.fullmatch(written):
         return int(written.replace("_", ""))
     if _FLOAT.fullmatch(written):
@@ -87,6 +91,8 @@ def parse(text: str, *, label: str) -> Node:
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         tab = "; indent with spaces, not tabs" if "'\\t'" in problem else "; mend the YAML there"
         raise UserError(f"{where}: {problem}{tab}") from error
+    except RecursionError:
+        raise UserError(_too_deep(label)) from None
     if len(documents) > 1:
         raise UserError(
             f"{label}:{documents[1].start_mark.line + 1}: a second document begins; keep one per file"
@@ -94,14 +100,20 @@ def parse(text: str, *, label: str) -> Node:
     if not documents or documents[0] is None:
         return Node({}, f"{label}:1")
     problems: list[str] = []
-    tree = _convert(documents[0], label, problems, seen=set())
+    tree = _convert(documents[0], label, problems, seen=set(), level=0)
     if problems:
         raise UserError(*problems)
     return tree
 
 
-def _convert(node: yaml.Node, label: str, problems: list[str], seen: set[int]) -> Node:
+def _too_deep(origin: str) -> str:
+    return f"{origin}: is nested more than {_MOST_LEVELS} levels deep; a recipe has a dozen"
+
+
+def _convert(node: yaml.Node, label: str, problems: list[str], seen: set[int], level: int) -> Node:
     origin = f"{label}:{node.start_mark.line + 1}"
+    if level > _MOST_LEVELS:
+        raise UserError(_too_deep(origin))
     if id(node) in seen:
         problems.append(f"{origin}: an alias (*name) is not allowed; write the value out")
         return Node(None, origin)
@@ -118,11 +130,11 @@ def _convert(node: yaml.Node, label: str, problems: list[str], seen: set[int]) -
             if key.value in found:
                 first = found[key.value].origin
                 problems.append(f"{line}: '{key.value}' is written twice (first at {first}); keep one")
-            converted = _convert(value, label, problems, seen)
+            converted = _convert(value, label, problems, seen, level + 1)
             found[key.value] = Node(converted.value, line)
         return Node(found, origin)
     if isinstance(node, yaml.SequenceNode):
-        return Node([_convert(item, label, problems, seen) for item in node.value], origin)
+        return Node([_convert(item, label, problems, seen, level + 1) for item in node.value], origin)
     assert isinstance(node, yaml.ScalarNode)
     return Node(scalar(node.value) if node.style is None else node.value, origin)
 
@@ -169,6 +181,8 @@ def override(base: Node, dotted: str, written: str, origin: str | None = None) -
     origin = origin or f"--{dotted}"
     leaf = parse(written, label=origin) if written[:1] in "[{" and written else Node(scalar(written), origin)
     leaf = _relabel(leaf, origin)
+    if dotted.count(".") > _MOST_LEVELS:
+        raise UserError(_too_deep(f"{origin[:60]}..."))
     for key in reversed(dotted.split(".")):
         if not key:
             raise UserError(f"{origin}: has an empty part; write --node.key VALUE")

@@ -16,7 +16,7 @@ from afterbert.nn.norms import Norm
 from afterbert.nn.sizes import Sizes
 from afterbert.nn.stack import Stack
 
-Size = Annotated[int, Field(gt=0)]
+Size = Annotated[int, Field(gt=0, le=1_000_000)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 
 

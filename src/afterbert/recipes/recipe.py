@@ -35,7 +35,7 @@ class Recipe:
 
     title: str
     paper: str | None = None
-    length: Annotated[int, Field(ge=8)] = 128
+    length: Annotated[int, Field(ge=8, le=1_000_000)] = 128
     tokenizer: TokenizerRecipe
     model: Architecture
     objective: Objective

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from afterbert.base.config import digest, to_plain
+from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.runs import write_atomically
 from afterbert.base.small_files import read_json_object
@@ -27,6 +28,7 @@ from afterbert.text.token_store.store import Split, Store
 from afterbert.training.precision import choose, name_of_device
 from afterbert.training.step import to_tensors
 from afterbert.training.stepper import is_out_of_memory
+from afterbert.workflows.memory import check_memory
 
 PIECES_PER_PARAMETER = 20
 MOST_STEPS = 20_000
@@ -120,6 +122,10 @@ def measured_choice(resolved: Resolved, store: Store, *, device: torch.device, k
             "machine": [os.cpu_count(), name_of_device(device), torch.get_num_threads()],
         }
     )
+    try:
+        check_memory(recipe, size, device=device)
+    except UserError:
+        return Choice(resolved.size or "", parameters, 0.0)
     known = read_json_object(kept) if kept.is_file() else {}
     if asked not in known:
         speed = _pieces_per_second(resolved, store, device)

@@ -24,6 +24,7 @@ from afterbert.training.devices import default_device
 from afterbert.training.distribution.processes import Processes, SingleProcess
 from afterbert.workflows.closing import Closing
 from afterbert.workflows.fitting import Choice, fit, measured_choice
+from afterbert.workflows.memory import check_memory
 from afterbert.workflows.observer import WorkObserver
 from afterbert.workflows.pretraining import PretrainingResult, pretrain, told_languages
 from afterbert.workflows.run_folders import run_folder_for
@@ -79,7 +80,7 @@ def run_request(
         run, resolved, store = _gone_on_with(request, request.resume)
     else:
         start = load_model(request.start) if request.start else None
-        resolved = resolved_for(request, start)
+        resolved = resolved_for(request, start, num_processes=processes.size)
         store = _shared_store(request, resolved, processes, observer)
         told_languages(resolved.recipe, store)  # refuses before there is a run folder
         if is_to_be_fitted(request, resolved):
@@ -110,8 +111,18 @@ def run_request(
     return result
 
 
-def resolved_for(request: PretrainRequest, start: LoadedModel | None = None) -> Resolved:
-    """The recipe asked for, with architecture and tokenizer of the model to start from. Raises UserError."""
+def resolved_for(
+    request: PretrainRequest, start: LoadedModel | None = None, *, num_processes: int = 1
+) -> Resolved:
+    """The recipe asked for, with architecture and tokenizer of the model to start from. Raises UserError, also where it
+    does not fit into this machine's memory."""
+    resolved = _resolved(request, start)
+    vocab_size = getattr(resolved.recipe.tokenizer, "vocab_size", None) or 0  # that of a store is known later
+    check_memory(resolved.recipe, vocab_size, processes=num_processes)
+    return resolved
+
+
+def _resolved(request: PretrainRequest, start: LoadedModel | None) -> Resolved:
     if isinstance(request.recipe, Recipe):
         if request.size is not None:
             raise UserError(

@@ -49,6 +49,7 @@ from afterbert.training.trainer import Outcome, train
 from afterbert.workflows.closing import Closing, closing_figures_without_training
 from afterbert.workflows.first_look import first_look
 from afterbert.workflows.gallery import gallery, plain, sample_text
+from afterbert.workflows.memory import check_memory
 from afterbert.workflows.model_card import model_card
 
 
@@ -88,6 +89,7 @@ def pretrain(
     vocabulary, train_split = store.vocabulary, store.split("train")
     for task in recipe.objective.pretexts().values():
         task.pretext.check(vocabulary, task.pretext.row_length(recipe.length))
+    check_memory(recipe, vocabulary.size, device=torch.device(device), processes=processes.size)
     torch.manual_seed(recipe.training.seed)
     module = recipe.objective.build(recipe.model, vocabulary).to(device)
     recipe.objective.begin(module, train_split)

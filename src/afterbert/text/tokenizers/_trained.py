@@ -42,8 +42,8 @@ class TrainedRecipe(TokenizerRecipe):
     last (`A </s>`), none. sample_megabytes: how much of the corpus the training sees; one for each thousand
     pieces when not given."""
 
-    vocab_size: Annotated[int, Field(ge=32)] | None = None
-    min_frequency: Annotated[int, Field(ge=1)] = 2
+    vocab_size: Annotated[int, Field(ge=32, le=10_000_000)] | None = None
+    min_frequency: Annotated[int, Field(ge=1, le=1_000_000_000)] = 2
     sentinels: Annotated[int, Field(ge=0, le=1000)] = 0
     ends: Ends = "both"
     sample_megabytes: Annotated[int, Field(ge=1, le=4096)] | None = None

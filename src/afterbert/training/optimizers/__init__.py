@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -15,6 +16,9 @@ class Optimizer(ABC):
     peak) times the schedule's factor. Whatever must survive a resume stands in its per-parameter state, as
     tensors or JSON scalars; the checkpoint keeps it by parameter name. Groups are rebuilt from the config.
     """
+
+    #: how many numbers it keeps for each weight, for the reckoning of memory
+    numbers_per_weight: ClassVar[float] = 2
 
     @property
     @abstractmethod

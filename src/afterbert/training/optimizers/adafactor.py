@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -33,6 +33,8 @@ class Adafactor(Optimizer):
     clip: Annotated[float, Field(gt=0)] = 1.0
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     decay_embeddings: bool = True
+
+    numbers_per_weight: ClassVar[float] = 0  # of a matrix it keeps a row and a column
 
     @property
     def is_relative(self) -> bool:
