@@ -74,8 +74,8 @@ def check_memory(
 ) -> None:
     """Raises UserError with the figures where the recipe does not fit into this machine.
 
-    processes: how many share the rows, and the model where `training.parallel` is fsdp. Rows that do not fit are refused on a
-    processor only: a GPU says when its memory runs out, and the micro-batch is halved then.
+    processes: how many share the rows, and the model where `training.parallel` is fsdp. Rows that do not fit are
+    refused on a processor only: a GPU says when its memory runs out, and the micro-batch is halved then.
     """
     device = device or default_device()
     need, there = memory_need(recipe, vocab_size, processes=processes), machine_memory(device)
