@@ -14,12 +14,14 @@ from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture
 from afterbert.models.permutation import Permutation
+from afterbert.nn.inputs import Inputs
 from afterbert.nn.residuals.post_norm import PostNorm
 from afterbert.nn.residuals.pre_norm import PreNorm
 from afterbert.nn.sharing.all import ShareAll
 from afterbert.nn.sharing.attention import ShareAttention
 from afterbert.nn.sharing.feed_forward import ShareFeedForward
 from afterbert.nn.sharing.groups import ShareGroups
+from afterbert.nn.visibility import PaddedVisibility
 
 VOCABULARY = Vocabulary(size=29, pad=0, cls=2, sep=3, mask=4, bos=2, eos=3)
 NAMES = plugins.names(Architecture)
@@ -97,3 +99,26 @@ def test_a_vocabulary_that_does_not_fit_is_refused(architecture: Architecture) -
     small = type(architecture)(vocab_size=28)
     with pytest.raises(UserError, match="vocab_size is 28, but the tokenizer has 29 pieces"):
         small.build(VOCABULARY)
+
+
+def test_every_kind_answers_what_it_reads_and_writes_and_gives_its_layers(architecture: Architecture) -> None:
+    backbone = architecture.build(VOCABULARY).eval()
+    assert backbone.writes_apart == (architecture.writes == "apart")
+    assert architecture.has_segments or architecture.type_vocab_size <= 1
+    assert getattr(VOCABULARY, architecture.writing_start(VOCABULARY)) is not None
+    ids = torch.tensor([[2, 7, 8, 9, 3], [2, 10, 3, 0, 0]])
+    inputs = Inputs(ids, visibility=PaddedVisibility(lengths=torch.tensor([5, 3])))
+    with torch.inference_mode():
+        found, plain = backbone.layers(inputs, attention=True), backbone.read(inputs)
+        wanted = backbone.read(inputs, wanted=torch.tensor([1, 6]))
+        shorter = backbone.read(Inputs(ids[1:, :3]))
+    assert found.last is not None and len(found.hidden) == architecture.num_hidden_layers + 1
+    torch.testing.assert_close(found.last, plain, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(wanted, plain.flatten(0, 1)[[1, 6]], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(shorter[0], plain[1, :3], atol=1e-5, rtol=1e-4)
+    assert len(found.attention) == architecture.num_hidden_layers
+    for one in found.attention:
+        weights = one.weights[1, :, :3]  # of pieces to pieces; padding is never looked at
+        torch.testing.assert_close(weights[..., :3].sum(-1), torch.ones_like(weights[..., 0]))
+        assert not one.weights[1, :, :3, 3:].any()
+    assert all(part.recording is None for part in backbone.modules() if hasattr(part, "recording"))

@@ -19,6 +19,7 @@ from afterbert.base.rows import Rows
 from afterbert.models import Architecture
 from afterbert.objectives import SAVED_HEADS, Batch, Objective, ObjectiveModule
 from afterbert.objectives.mixture import MixedPlan, Mixture
+from afterbert.objectives.parts.meaning import meaning_of_loss
 from afterbert.pretext.pairings import Plan
 from afterbert.recipes import known, resolve
 from afterbert.recipes.recipe import Recipe
@@ -148,6 +149,36 @@ def test_measures_are_sums_over_counts(recipe: Recipe) -> None:
     assert found, "an objective measures something a person can read"
     for name, (total, count) in found.items():
         assert isinstance(count, int) and 0 <= float(total) <= count, name
+
+
+@pytest.mark.parametrize("name", known())
+def test_every_figure_has_a_name_a_unit_and_its_baseline(name: str) -> None:
+    recipe = recipes()[name]
+    module, named = built(recipe).eval(), built(recipe).meanings()
+    with torch.inference_mode():
+        measured = module.measure(tensors(posed(recipe.objective, ROWS)))
+    ponder = {part for part in module.loss_weights if part.endswith("ponder")}
+    assert (module.loss_weights.keys() | measured.keys()) - ponder <= named.keys()
+    for one in named.values():
+        assert one.title and one.unit and (not one.beside or one.beside in named)
+    whole = meaning_of_loss(module.loss_weights, named)
+    if len(module.loss_weights) > 1:
+        assert whole.title.startswith("weighted sum"), "a sum of several things is not called one of them"
+
+
+@pytest.mark.parametrize("name", known())
+def test_a_uniform_guess_reaches_what_is_said(name: str) -> None:
+    """A model whose weights are all zero holds every answer for equally likely."""
+    recipe = recipes()[name]
+    module = built(recipe).eval()
+    for parameter in module.parameters():
+        parameter.data.zero_()
+    batch = posed(recipe.objective, ROWS)
+    with torch.inference_mode():
+        scores = module(tensors(batch))
+    for part, meaning in module.meanings().items():
+        if part in scores and meaning.uniform is not None and batch.counts[part]:
+            assert float(scores[part]) / batch.counts[part] == pytest.approx(meaning.uniform, rel=1e-4), part
 
 
 def test_scores_do_not_depend_on_torchs_generator(recipe: Recipe) -> None:

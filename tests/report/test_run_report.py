@@ -342,3 +342,46 @@ def test_a_link_in_the_folder_is_not_followed(run, tmp_path):
 def test_few_samples_of_many_are_shown(run):
     write(run, "samples.json", {"filled": [filled("The house")] * 500})
     assert page_of(run).attributes("class").count("sample") <= 20
+
+
+def test_a_sum_of_several_losses_is_called_one_and_has_its_own_uniform_guess(run):
+    write(
+        run,
+        "figures.json",
+        {
+            "loss": {
+                "title": "weighted sum: generator + 50 replaced",
+                "unit": "nats, weighted",
+                "uniform": 43.6,
+            },
+            "others": {"replaced": {"title": "replaced or original, loss", "unit": "nats per piece"}},
+        },
+    )
+    page = page_of(run).text
+    assert "weighted sum: generator + 50 replaced (nats, weighted)" in page
+    assert "uniform guess 43.60" in page and "per hidden piece" not in page
+
+
+def test_a_run_without_masked_pieces_shows_the_question_that_all_share(run):
+    shared = {
+        "name": "which frequent word",
+        "value": 0.455,
+        "beside": {"random weights": 0.417, "counting neighbours": 0.57},
+        "count": 561,
+        "interval": [0.415, 0.494],
+    }
+    write(run, "evaluation.json", {"objective": {"loss": 6.4, "next_accuracy": 0.183}, "shared": shared})
+    write(
+        run,
+        "figures.json",
+        {
+            "loss": {"title": "next pieces, loss", "unit": "nats per piece", "uniform": 8.99},
+            "others": {"next_accuracy": {"title": "next pieces, share right", "unit": "share"}},
+        },
+    )
+    page = page_of(run).text
+    assert "Of 100 frequent words taken out" in page and "45.5%" in page
+    assert "561 words (41.5% to 49.4% in 95 of 100 draws of rows)" in page
+    assert "below counting neighbours" in page and "next pieces, share right" in page
+    told = (run / "report.md").read_text()
+    assert "frequent words named by a linear probe" in told and "next pieces, share right" in told

@@ -32,6 +32,6 @@ def test_a_card_is_harmless_and_its_head_is_yaml():
 
 
 def test_a_model_without_a_fixed_question_shows_its_own_figures():
-    card = model_card(resolve("laptop").recipe, Store(), {"objective": {"loss": 2.0}})
-    assert '{"loss": 2.0}' in card
+    card = model_card(resolve("laptop").recipe, Store(), {"own": ["next pieces, loss: 2.000 nats per piece"]})
+    assert "- next pieces, loss: 2.000 nats per piece" in card
     assert "fill-mask" not in card

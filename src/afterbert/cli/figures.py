@@ -37,5 +37,9 @@ def print_figures(evaluation: Mapping[str, Any]) -> None:
         for name, value in baselines.items():
             console.print(f"  guessing by the {name.replace('_', ' ')}: {value:.1%}")
         console.print(f"  bits per byte: {measures['bits_per_byte']:.3f}   loss: {measures['loss']:.3f}")
-    for figure in evaluation.get("without_training", []):
+    else:
+        for line in evaluation.get("own", []):
+            console.print(f"held out, {safe(line)}")
+    shared = [evaluation["shared"]] if evaluation.get("shared") else []
+    for figure in [*shared, *evaluation.get("without_training", [])]:
         console.print(safe(str(Figure(**figure))))

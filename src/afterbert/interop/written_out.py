@@ -15,6 +15,7 @@ from afterbert.base.small_files import read_json_object
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Family
 from afterbert.models import Architecture
+from afterbert.models.parts.assembled import Assembled
 from afterbert.nn.position_embeddings.learned import Learned
 from afterbert.nn.position_embeddings.none import NoPositionEmbedding
 
@@ -24,12 +25,15 @@ _WIDEN = "backbone.embeddings.widen.weight"
 def without_factorization(architecture: Architecture) -> Architecture | None:
     """The same computation with tables of full width, where it exists: with no norm between the tables and
     their widening, their product is one table, and the head is tied to that. None where it does not."""
-    config = cast(Any, architecture)
-    embeddings, head = config.embeddings, config.lm_head
+    if not isinstance(architecture, Assembled):
+        return None
+    embeddings, head = architecture.embeddings, architecture.lm_head
     is_linear = isinstance(embeddings.positions, (Learned, NoPositionEmbedding)) and not embeddings.is_scaled
     if embeddings.embedding_size is None or embeddings.has_norm or head.has_transform or not is_linear:
         return None
-    changed: Architecture = replace(config, embeddings=replace(embeddings, embedding_size=None))
+    changed: Architecture = replace(
+        cast(Any, architecture), embeddings=replace(embeddings, embedding_size=None)
+    )
     return changed
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from afterbert.models._single_stack import SingleStack, SingleStackModule
+from afterbert.models.parts.single_stack import SingleStack, SingleStackModule
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Backbone, Start
-from afterbert.models._assembled import Assembled, Rate, Size, refuse_languages
+from afterbert.models.parts.assembled import Assembled, Rate, Size, refuse_languages
 from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.heads import LMHead
 from afterbert.nn.initializations import Initialization

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
 from afterbert.models import Backbone
-from afterbert.models._assembled import refuse_languages
-from afterbert.models._single_stack import SingleStack
+from afterbert.models.parts.assembled import refuse_languages
+from afterbert.models.parts.single_stack import SingleStack
 from afterbert.nn.attention import Attention, SelfAttention, Surroundings
 from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.heads import LMHead

@@ -58,14 +58,21 @@ class CountBaselines:
         """Counts the first `most` pieces of the split: single pieces, (left, right) pairs, and each
         neighbour alone."""
         pieces = split.pieces(np.arange(min(most, split.num_pieces))).astype(np.int64)
-        counts = np.bincount(pieces, minlength=vocab_size)
+        return CountBaselines.of(pieces, vocab_size, np.ones(len(pieces), dtype=bool))
+
+    @staticmethod
+    def of(pieces: np.ndarray, vocab_size: int, counts: np.ndarray) -> CountBaselines:
+        """From a text of pieces int64 [T]; counts: bool [T], the pieces that may be guessed."""
+        total = np.bincount(pieces[counts], minlength=vocab_size)
         left, middle, right = pieces[:-2], pieces[1:-1], pieces[2:]
+        inner, second, first = counts[1:-1], counts[1:], counts[:-1]
+        between = (left * vocab_size + right)[inner]
         return CountBaselines(
             vocab_size=vocab_size,
-            most_frequent=int(counts.argmax()),
-            between=ContextTable.count(left * vocab_size + right, middle, vocab_size),
-            after=ContextTable.count(pieces[:-1], pieces[1:], vocab_size),
-            before=ContextTable.count(pieces[1:], pieces[:-1], vocab_size),
+            most_frequent=int(total.argmax()),
+            between=ContextTable.count(between, middle[inner], vocab_size),
+            after=ContextTable.count(pieces[:-1][second], pieces[1:][second], vocab_size),
+            before=ContextTable.count(pieces[1:][first], pieces[:-1][first], vocab_size),
         )
 
     def guess(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:

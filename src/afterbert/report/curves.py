@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from afterbert.objectives.parts.meaning import SHARE
 from afterbert.report import figures
 from afterbert.report.chart import Chart, Curve, draw, smoothed, thin
 from afterbert.report.metrics import MetricsTable
@@ -50,8 +51,7 @@ def curves_of(record: RunRecord) -> Curves:
     if len(metrics.parts) > 1:
         steps = metrics.columns["step"]
         small += [
-            _line(f"loss, part “{figures.words(name)}”", steps, ys, figures.number)
-            for name, ys in metrics.parts.items()
+            _line(_part_title(record, name), steps, ys, figures.number) for name, ys in metrics.parts.items()
         ]
     return Curves(
         large=tuple(chart for chart in large if chart),
@@ -69,10 +69,10 @@ def _loss(record: RunRecord) -> Chart | None:
         if np.isfinite(loss).any():
             curves += [Curve("smoothed", *smoothed(steps, loss), style="smooth")]
     curves += _held_out(metrics, "loss")
-    vocab_size = record.data.tokenizer.vocab_size
-    levels = [("uniform guess", math.log(vocab_size))] if vocab_size and vocab_size > 1 else []
+    named = record.named.loss
+    levels = [] if named.uniform is None else [("uniform guess", named.uniform)]
     return draw(
-        "loss (nats per hidden piece)",
+        f"{named.title} ({named.unit})",
         curves,
         write="{:.2f}".format,
         write_tick=figures.number,
@@ -81,18 +81,48 @@ def _loss(record: RunRecord) -> Chart | None:
     )
 
 
+def _part_title(record: RunRecord, name: str) -> str:
+    named = record.named.others.get(name)
+    return f"loss, part “{figures.words(name)}”" if named is None else f"{named.title} ({named.unit})"
+
+
 def _accuracy(record: RunRecord) -> Chart | None:
+    """Of the masked pieces; of a run that is not asked for these, the objective's own share of right answers."""
+    held_out = _held_out(record.metrics, HEADLINE)
+    if not held_out and HEADLINE not in record.measured.measures:
+        return _own_share(record)
     levels = [(baseline_name(name), x) for name, x in record.measured.baselines.items() if x is not None]
     levels = [(name, x) for name, x in levels if math.isfinite(x)]
     return draw(
-        "held-out masked accuracy",
-        [*_held_out(record.metrics, HEADLINE), *_closing(record)],
+        "held-out masked accuracy" + (f", by {record.measured.asked}" if record.measured.asked else ""),
+        [*held_out, *_closing(record)],
         write=figures.percent,
         write_tick=lambda share: f"{100 * share:.3g}%",
         levels=levels,
         starts_at_zero=True,
         note=_TWO_QUESTIONS if record.metrics.evaluations and levels else "",
     )
+
+
+def _own_share(record: RunRecord) -> Chart | None:
+    """The first measure of the objective that is a share and was evaluated, beside its own baselines."""
+    for key, named in record.named.others.items():
+        curves = _held_out(record.metrics, key) if named.unit == SHARE else []
+        if not curves:
+            continue
+        levels = [] if named.uniform is None else [("a uniform guess", named.uniform)]
+        beside, name = _held_out(record.metrics, named.beside), record.named.others.get(named.beside)
+        if beside and name is not None:
+            levels.append((name.title, float(beside[0].ys[-1])))
+        return draw(
+            f"held out: {named.title}",
+            curves,
+            write=figures.percent,
+            write_tick=lambda share: f"{100 * share:.3g}%",
+            levels=levels,
+            starts_at_zero=True,
+        )
+    return None
 
 
 def _closing(record: RunRecord) -> list[Curve]:

@@ -23,12 +23,16 @@ def run_markdown(record: RunRecord) -> str:
 
 def _held_out(record: RunRecord) -> str:
     headline = summary.headline_of(record)
-    answered = summary.answers_in_words(record.measured.without_training)
+    answered = summary.answers_in_words(record.measured.answered)
     if headline is None:
         return _table("Without fine-tuning", ("question", "right"), answered) if answered else ""
     when = "" if headline.at_step is None else f" at step {figures.count(headline.at_step)}"
-    rows = [(f"masked accuracy{when}", figures.percent(headline.model.value))]
+    rows = [(f"{headline.measure}{when}", figures.percent(headline.model.value))]
     rows += [(f"baseline: {share.name}", figures.percent(share.value)) for share in headline.baselines]
+    if headline.measure != "masked accuracy":
+        return _table(
+            "Held-out text", ("measure", "value"), [*rows, *summary.own_in_words(record), *answered[1:]]
+        )
     others = {key: value for key, value in record.measured.measures.items() if key != summary.HEADLINE}
     rows += [*summary.in_words(others), *answered]
     return _table("Held-out text", ("measure", "value"), rows)

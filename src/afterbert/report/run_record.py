@@ -107,18 +107,45 @@ class Answered:
     value: float | None = None
     beside: dict[str, float | None] = field(default_factory=dict)
     count: int = 0
+    interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class NamedRecord:
+    """What a figure is called, its unit, what a uniform guess reaches, and the key of a baseline that was measured."""
+
+    title: str = ""
+    unit: str = ""
+    uniform: float | None = None
+    beside: str = ""
+
+
+@dataclass(frozen=True)
+class FigureNames:
+    """figures.json: of the loss, and of the parts of the score and the measures by their keys."""
+
+    loss: NamedRecord = NamedRecord("loss", "nats")
+    others: dict[str, NamedRecord] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class MeasuredRecord:
-    """evaluation.json: the finished model on held-out text; `objective`: by the question it was trained on;
-    `without_training`: pairs and probes."""
+    """evaluation.json: the finished model on held-out text; `objective`: by the question it was trained on; `shared`:
+    by the one that all runs share; `without_training`: pairs and probes; `asked`: who named the masked pieces, where it
+    was not the model itself."""
 
     measures: dict[str, float | None] = field(default_factory=dict)
     baselines: dict[str, float | None] = field(default_factory=dict)
     counts: dict[str, float | None] = field(default_factory=dict)
     objective: dict[str, float | None] = field(default_factory=dict)
     without_training: list[Answered] = field(default_factory=list)
+    shared: Answered | None = None
+    asked: str = ""
+
+    @property
+    def answered(self) -> list[Answered]:
+        """Everything that was asked without fine-tuning, the shared question first."""
+        return [*([] if self.shared is None else [self.shared]), *self.without_training]
 
 
 @dataclass(frozen=True)
@@ -183,6 +210,7 @@ class RunRecord:
     metrics: MetricsTable
     data: Data
     measured: MeasuredRecord
+    named: FigureNames
     statistics: dict[str, Any]
     samples: Samples
     gallery: Gallery
@@ -209,6 +237,7 @@ def read_run(folder: Path) -> RunRecord:
         metrics=read_metrics(folder / "metrics.jsonl"),
         data=_read(folder / "data.json", Data),
         measured=_read(folder / "evaluation.json", MeasuredRecord),
+        named=_read(folder / "figures.json", FigureNames),
         statistics=_read(folder / "statistics.json", dict[str, Any]),
         samples=samples,
         gallery=_read(folder / "tasks.json", Gallery),

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from afterbert.objectives.parts.meaning import SHARE
 from afterbert.report import figures
 from afterbert.report.metrics import MetricsTable
 from afterbert.report.run_record import Answered, RunRecord
@@ -21,7 +22,7 @@ _BASELINES = {
     "left_and_right_neighbour": "counting neighbours",
 }
 _MEASURES = {
-    "loss": "loss (nats per hidden piece)",
+    "loss": "loss (nats per masked piece)",
     "bits_per_byte": "bits per byte",
     "masked_accuracy": "masked accuracy",
     "accuracy_one_piece_word": "word of a single piece",
@@ -49,7 +50,8 @@ class Share:
 
 @dataclass(frozen=True)
 class Headline:
-    """Held-out masked accuracy beside what counting reaches; asked: on how many pieces.
+    """One figure of held-out text beside what needs no training: masked accuracy, or for a run without it the question
+    that all runs share. asked: on how many pieces, or with which interval.
 
     at_step: None where it is the finished model's.
     """
@@ -59,6 +61,8 @@ class Headline:
     splits: tuple[Share, ...]
     asked: str
     at_step: float | None
+    question: str = "Of 100 hidden pieces of held-out text, how many does the first guess name?"
+    measure: str = "masked accuracy"
 
     @property
     def best_baseline(self) -> Share | None:
@@ -93,6 +97,8 @@ class Fact:
 def headline_of(record: RunRecord) -> Headline | None:
     """From evaluation.json, or from the last evaluation in the metrics; None where nothing was evaluated
     yet."""
+    if HEADLINE not in record.measured.measures and record.measured.shared is not None:
+        return _shared_headline(record.measured.shared)
     measures, at_step = _finite(record.measured.measures), None
     if HEADLINE not in measures:
         told = [e for e in record.metrics.evaluations if HEADLINE in _finite(e.measures)]
@@ -102,7 +108,7 @@ def headline_of(record: RunRecord) -> Headline | None:
     baselines = _finite(record.measured.baselines)
     counts = _finite(record.measured.counts)
     return Headline(
-        model=Share("this model", measures[HEADLINE]),
+        model=Share(record.measured.asked or "this model", measures[HEADLINE]),
         baselines=tuple(Share(baseline_name(name), value) for name, value in baselines.items()),
         splits=tuple(
             Share(measure_name(name), value, _how_many(counts.get(name.removeprefix(_SPLIT))))
@@ -112,6 +118,28 @@ def headline_of(record: RunRecord) -> Headline | None:
         asked=_how_many(counts.get("asked")),
         at_step=at_step,
     )
+
+
+def _shared_headline(shared: Answered) -> Headline | None:
+    if shared.value is None:
+        return None
+    return Headline(
+        model=Share("this model", shared.value),
+        baselines=tuple(Share(name, value) for name, value in _finite(shared.beside).items()),
+        splits=(),
+        asked=f"{figures.count(shared.count)} words{_interval(shared)}",
+        at_step=None,
+        question="Of 100 frequent words taken out of held-out text, how many does a linear probe on the model's "
+        "frozen states name?",
+        measure="frequent words named by a linear probe on frozen states",
+    )
+
+
+def _interval(answered: Answered) -> str:
+    if answered.interval is None:
+        return ""
+    low, high = answered.interval
+    return f" ({figures.percent(low)} to {figures.percent(high)} in 95 of 100 draws of rows)"
 
 
 def baseline_name(key: str) -> str:
@@ -129,6 +157,20 @@ def measure_value(key: str, value: float | None) -> str:
     return figures.percent(value) if "accuracy" in key else figures.number(value)
 
 
+def own_in_words(record: RunRecord) -> list[tuple[str, str]]:
+    """The objective's own figures as (name, figure), named by it where it names them."""
+    lines = []
+    for key, value in record.measured.objective.items():
+        named = record.named.loss if key == "loss" else record.named.others.get(key.removeprefix("loss_"))
+        if named is None:
+            lines.append((measure_name(key), measure_value(key, value)))
+        elif named.unit == SHARE:
+            lines.append((named.title, figures.percent(value)))
+        else:
+            lines.append((f"{named.title} ({named.unit})", figures.number(value)))
+    return lines
+
+
 def in_words(measures: Mapping[str, float | None]) -> list[tuple[str, str]]:
     """Measures as (name, figure)."""
     return [(measure_name(key), measure_value(key, value)) for key, value in measures.items()]
@@ -139,7 +181,8 @@ def answers_in_words(answered: Sequence[Answered]) -> list[tuple[str, str]]:
     lines = []
     for one in answered:
         others = ", ".join(f"{name} {figures.percent(value)}" for name, value in one.beside.items())
-        lines.append((one.name, f"{figures.percent(one.value)} of {figures.count(one.count)} ({others})"))
+        value = f"{figures.percent(one.value)}{_interval(one)} of {figures.count(one.count)}"
+        lines.append((one.name, f"{value} ({others})" if others else value))
     return lines
 
 
@@ -151,14 +194,14 @@ def counts_in_words(counts: Mapping[str, float | None]) -> list[tuple[str, str]]
 
 def facts_of(record: RunRecord) -> tuple[Fact, ...]:
     """What it took and what it gave, in a few figures; those that are known."""
-    metrics, measures = record.metrics, record.measured.measures
+    metrics, measures, unit = record.metrics, record.measured.measures, "nats per masked piece"
     if not measures and metrics.evaluations:
-        measures = dict(metrics.evaluations[-1].measures)
+        measures, unit = dict(metrics.evaluations[-1].measures), record.named.loss.unit
     known = [
         Fact(figures.duration(metrics.last("seconds")), "of training"),
         Fact(figures.large(metrics.last("tokens")), "tokens seen"),
         Fact(figures.large(_tokens_per_second(metrics)), "tokens per second, all in"),
-        Fact(figures.number(measures.get("loss")), "held-out loss, nats"),
+        Fact(figures.number(measures.get("loss")), f"held-out loss, {unit}"),
         Fact(figures.number(measures.get("bits_per_byte")), "bits per byte"),
     ]
     return tuple(fact for fact in known if fact.value != "–")

@@ -30,6 +30,7 @@ from afterbert.probes.broken_sentences import BrokenSentences
 from afterbert.probes.figure import Figure
 from afterbert.probes.frozen_features import FrozenFeatures, FrozenModel
 from afterbert.probes.minimal_pairs import MinimalPairsProbe, short_enough
+from afterbert.probes.missing_word import MissingWord
 from afterbert.probes.readings import Frame, reading_of
 from afterbert.text.pieces.spelling import piece_texts
 from afterbert.text.pieces.tokenizer import Tokenizer
@@ -89,6 +90,24 @@ def closing_figures_without_training(
     for data in probes:
         figures += probe_figures(architecture, backbone, store.tokenizer, data, device=device)
     return figures
+
+
+def shared_figure(
+    architecture: Architecture,
+    backbone: Backbone,
+    store: Store,
+    *,
+    length: int,
+    device: torch.device | str = "cpu",
+) -> Figure | None:
+    """The figure that runs of all objectives share, see `probes.missing_word`; None where nothing is held out or too
+    little was asked."""
+    if store.split("held_out").num_pieces == 0:
+        return None
+    control = _random(architecture, store.vocabulary, device)
+    return MissingWord(length=length)(
+        backbone, control, store.split("train"), store.split("held_out"), store.vocabulary, device=device
+    )
 
 
 def broken_figures(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import yaml
 
 from afterbert import __version__
 from afterbert.base.markdown import escaped
+from afterbert.probes.figure import Figure
 from afterbert.recipes.recipe import Recipe
 from afterbert.text.token_store.store import Store
 
@@ -61,13 +61,20 @@ def _fills(evaluation: Mapping[str, Any]) -> bool:
 
 def _figures(evaluation: Mapping[str, Any]) -> list[str]:
     measures, baselines = evaluation.get("measures", {}), evaluation.get("baselines", {})
+    shared = [escaped(str(Figure(**evaluation["shared"]))) + ".", ""] if evaluation.get("shared") else []
     if not measures:
-        own = evaluation.get("objective", {})
-        return [f"Held-out figures of its own task: {escaped(json.dumps(own))}", ""] if own else []
+        own = [f"- {escaped(line)}" for line in evaluation.get("own", [])]
+        return [*(["Held-out figures of its own task:", "", *own, ""] if own else []), *shared]
     asked = evaluation.get("counts", {}).get("asked", 0)
-    lines = [f"On {asked:,.0f} masked pieces of held-out text (15%, fixed noise):", "", "| | |", "|---|---|"]
+    by = f", named by {evaluation['asked']}" if evaluation.get("asked") else ""
+    lines = [
+        f"On {asked:,.0f} masked pieces of held-out text (15%, fixed noise){by}:",
+        "",
+        "| | |",
+        "|---|---|",
+    ]
     lines += [f"| {escaped(name.replace('_', ' '))} | {value:.4g} |" for name, value in measures.items()]
     lines += [
         f"| guessing by the {escaped(n.replace('_', ' '))} | {value:.4g} |" for n, value in baselines.items()
     ]
-    return [*lines, ""]
+    return [*lines, "", *shared]

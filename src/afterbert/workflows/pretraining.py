@@ -26,7 +26,7 @@ from afterbert.interop.written_out import heads_left_out
 from afterbert.nn.recurrence import halting_statistics
 from afterbert.objectives import Batch, ObjectiveModule
 from afterbert.objectives.parts.blending import blended
-from afterbert.objectives.parts.meaning import meaning_of_loss
+from afterbert.objectives.parts.meaning import meaning_of_loss, told
 from afterbert.pretext.pairings import Plan
 from afterbert.pretext.posed import Posed
 from afterbert.pretext.statistics import statistics_of
@@ -46,7 +46,7 @@ from afterbert.training.distribution.processes import Processes, SingleProcess
 from afterbert.training.feed import Feed
 from afterbert.training.observers import Observer
 from afterbert.training.trainer import Outcome, train
-from afterbert.workflows.closing import Closing, closing_figures_without_training
+from afterbert.workflows.closing import Closing, closing_figures_without_training, shared_figure
 from afterbert.workflows.first_look import first_look
 from afterbert.workflows.gallery import gallery, plain, sample_text
 from afterbert.workflows.memory import check_memory
@@ -232,6 +232,8 @@ def finish(
     module.eval()
     family = export_model(run.model, module, recipe, store.vocabulary, store.folder / "tokenizer")
     evaluation: dict[str, Any] = {"objective": evaluate_held_out(module, recipe, store, device=device)}
+    known = module.meanings()
+    evaluation["own"] = told(known, meaning_of_loss(module.loss_weights, known), evaluation["objective"])
     samples: dict[str, Any] = {"corrupted": [], "filled": []}
     texts = piece_texts(store.tokenizer)
     split = store.split("held_out") if store.split("held_out").num_pieces else store.split("train")
@@ -243,14 +245,19 @@ def finish(
     figures = closing_figures_without_training(
         recipe.model, module.backbone, module.language_model, store, closing or Closing(), device=device
     )
+    shared = shared_figure(
+        recipe.model, module.backbone, store, length=min(recipe.length, 128), device=device
+    )
+    if shared is not None:
+        evaluation["shared"] = asdict(shared)
     evaluation["without_training"] = [asdict(figure) for figure in figures]
     tasks = first_batches(recipe, store, split)
     for posed in tasks.values():
         drawn = pictures_of(posed, texts, count=max(1, 4 // len(tasks)))
         samples["corrupted"] += [picture.cut(60).plain() for picture in drawn]
     if tasks:
-        told = {name: statistics_of(posed) for name, posed in tasks.items()}
-        write_atomically(run.path / "statistics.json", json.dumps(told.get("", told), indent=1))
+        counted = {name: statistics_of(posed) for name, posed in tasks.items()}
+        write_atomically(run.path / "statistics.json", json.dumps(counted.get("", counted), indent=1))
     card = model_card(
         recipe,
         store,

@@ -42,6 +42,28 @@ class Meaning:
         return Meaning(f"{what}, share right", SHARE, uniform, beside)
 
 
+def told(known: Mapping[str, Meaning], loss: Meaning, measured: Mapping[str, float]) -> list[str]:
+    """The figures of an objective on held-out rows as lines for a person; `loss_<part>` is the loss of a part.
+
+    >>> told({"a": Meaning.share_right("words", uniform=0.5)}, Meaning("words", "nats"), {"loss": 1.25, "a": 0.75})
+    ['words: 1.250 nats', 'words, share right: 75.0% (a uniform guess: 50.0%)']
+    """
+    lines = []
+    for key, value in measured.items():
+        one = loss if key == "loss" else known.get(key.removeprefix("loss_"))
+        if one is None:
+            continue
+
+        def written(value: float, unit: str = one.unit) -> str:
+            return f"{value:.1%}" if unit == SHARE else f"{value:.3f} {unit}"
+
+        beside = [] if one.uniform is None else [f"a uniform guess: {written(one.uniform)}"]
+        if one.beside in measured:
+            beside.append(f"{known[one.beside].title.rpartition(', ')[2]}: {written(measured[one.beside])}")
+        lines.append(f"{one.title}: {written(value)}" + (f" ({', '.join(beside)})" if beside else ""))
+    return lines
+
+
 def meaning_of_loss(weights: Mapping[str, float], parts: Mapping[str, Meaning]) -> Meaning:
     """What the whole loss of an objective is: the one part it has, or a weighted sum, whose uniform guess is the
     weighted sum of those of its parts.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from afterbert.models import Backbone
-from afterbert.models._assembled import Assembled, Rate, Size
+from afterbert.models.parts.assembled import Assembled, Rate, Size
 from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.heads import LMHead
 from afterbert.nn.initializations import Initialization
