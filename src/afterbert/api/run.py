@@ -16,7 +16,7 @@ from afterbert.probes.figure import Figure
 
 @dataclass(frozen=True, repr=False)
 class Run(ShowsItself):
-    """What a call of `pretrain` came to. It stands for its folder wherever a path is wanted, as in `ab.load(run)`."""
+    """The result of `pretrain`. It stands for its folder wherever a path is wanted, as in `ab.load(run)`."""
 
     path: Path
     """The run's folder."""

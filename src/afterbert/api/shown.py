@@ -40,7 +40,7 @@ class ShowsItself(ABC):
 
     @abstractmethod
     def table(self) -> SmallTable:
-        """What is shown."""
+        """The task as rows of words: what is read, asked and written."""
 
     def __repr__(self) -> str:
         return self.table().text()

@@ -78,7 +78,8 @@ _PAGE = """<!doctype html>
 
 @contextmanager
 def recorded(path: Path | None, *, title: str) -> Iterator[None]:
-    """What the console prints inside is also written to a self-contained HTML page at `path`, if there is one."""
+    """Records what the console prints inside, and writes it to a self-contained HTML page at `path`, if there is
+    one."""
     if path is None:
         yield
         return

@@ -66,11 +66,11 @@ class Noise:
         return Noise(self.seed, f"{self.stream}/{stream}", self.view, self.progress)
 
     def seen_as(self, view: int) -> Noise:
-        """The same streams in another view of the data (dynamic masking draws one view an epoch)."""
+        """Gives the same streams in another view of the data (dynamic masking draws one view an epoch)."""
         return Noise(self.seed, self.stream, view, self.progress)
 
     def at(self, progress: float) -> Noise:
-        """The same numbers at another moment of the run."""
+        """Gives the same numbers at another moment of the run."""
         return Noise(self.seed, self.stream, self.view, progress)
 
     def _start(self) -> np.uint64:
@@ -121,7 +121,7 @@ class Noise:
         return (np.sort((self.bits(index) & ~low) | index) & low).astype(np.int64)
 
     def permutation(self, size: int, index: np.ndarray) -> np.ndarray:
-        """Where each `index` [N] goes under this source's permutation of range(size); int64 [N].
+        """Tells where each `index` [N] goes under this source's permutation of range(size); int64 [N].
 
         Up to 4096 by sorting random numbers. Beyond, a Feistel network of four rounds on the smallest even
         number of bits that holds `size`, walking the cycle until the result falls inside (Black and Rogaway

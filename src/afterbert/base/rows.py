@@ -132,7 +132,7 @@ class Rows:
         return np.repeat(np.arange(len(self)), np.diff(np.searchsorted(positions, self.row_starts)))
 
     def with_planes(self, **planes: np.ndarray | Callable[[], np.ndarray]) -> Rows:
-        """The same rows with these planes added or replaced."""
+        """Gives the same rows with these planes added or replaced."""
         assert isinstance(self.planes, Planes)
         return Rows(self.piece_ids, self.row_starts, self.keys, self.planes.replaced(planes))
 

@@ -52,7 +52,7 @@ def check_name(name: str) -> str:
 
 
 def explain_exit(returncode: int) -> str:
-    """What a child process's return code says, for the parent's report.
+    """Puts a child process's return code into words, for the parent's report.
 
     >>> explain_exit(-9)
     'killed by signal 9 (SIGKILL), most likely by the system for want of memory; try a smaller batch or model'
@@ -101,8 +101,8 @@ def sync_folder(path: Path) -> None:
 
 @dataclass(frozen=True)
 class Status:
-    """What a run does now. `phase` is the verb at work (pretrain, finetune, ...), `state` where it stands
-    in it."""
+    """The present state of a run, as status.json holds it. `phase` is the verb at work (pretrain, finetune, ...),
+    `state` where it stands in it."""
 
     state: State = "starting"
     phase: str = ""

@@ -72,7 +72,7 @@ def read_json(
     remedy: str = "make the file again",
     allows_nan: bool = False,
 ) -> Any:
-    """What a small JSON file holds. allows_nan: NaN and infinities are read, which a run that diverged writes.
+    """Reads a small JSON file. allows_nan: NaN and infinities are read, which a run that diverged writes.
     Raises UserError with file and line, also for nesting and figures beyond what Python reads."""
     text = read_text(path, most=most, remedy=remedy)
     try:

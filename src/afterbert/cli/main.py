@@ -104,7 +104,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def leave_old_encodings() -> None:
-    """Where names of files are not UTF-8 to this Python (LC_ALL=C, Latin-1), starts it anew in its UTF-8 mode.
+    """Starts Python anew, where names of files are not UTF-8 to it (LC_ALL=C, Latin-1), in its UTF-8 mode.
 
     The libraries that read tokenizers and weights take names as UTF-8 only, so "Läufe" could be written and
     not read again. Python 3.15 has this mode by default (PEP 686).

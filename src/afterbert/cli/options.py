@@ -37,7 +37,7 @@ TextColumn = Annotated[str | None, typer.Option(help="CSV, TSV, Parquet: the col
 def split_arguments(
     words: Sequence[str], options: Sequence[str] = ()
 ) -> tuple[list[str], list[tuple[str, str]]]:
-    """What a verb's parser left over, as plain arguments and recipe settings: `--model.num_hidden_layers 4`,
+    """Splits what a verb's parser left over into plain arguments and recipe settings: `--model.num_hidden_layers 4`,
     `--length=64`.
 
     `options` are the verb's own, for the hint at a mistyped one. Raises UserError at an unknown option.

@@ -14,7 +14,8 @@ from afterbert.training.distribution.processes import Processes, SingleProcess
 
 
 def together(work: Callable[[Processes, torch.device], int]) -> int:
-    """What `work` returns, called with the processes that the launcher started and with this one's device.
+    """Calls `work` and returns what it returns, with the processes that the launcher started and with this one's
+    device.
 
     Raises UserError; of an error that several processes meet only one has something to say.
     """

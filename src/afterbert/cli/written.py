@@ -47,6 +47,6 @@ class _Printed:
             self.rest(texts[0].rstrip("\ufffd"))
 
     def rest(self, text: str) -> None:
-        """Whatever of `text` was not printed yet."""
+        """Prints what of `text` was not printed yet."""
         console.print(safe(text[self.length :]), end="")
         self.length = max(self.length, len(text))

@@ -30,7 +30,7 @@ class AnswerSpan:
 
 @dataclass(frozen=True)
 class Baseline:
-    """What can be scored without a model: how it guesses, in words, and its predictions."""
+    """A guess that needs no model, to be scored beside one: how it guesses, in words, and its predictions."""
 
     name: str
     predictions: tuple[Any, ...]

@@ -75,7 +75,7 @@ class LoadedModel:
         return "lm_head" in self.weights
 
     def from_scratch(self) -> LoadedModel:
-        """The same architecture and tokenizer without any weights."""
+        """Gives the same architecture and tokenizer without any weights."""
         return replace(self, name=f"{self.name} (random weights)", weights={}, beside={})
 
     def backbone(self) -> Backbone:

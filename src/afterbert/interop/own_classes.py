@@ -90,7 +90,7 @@ class AfterbertForLM(AfterbertPreTrainedModel, _GenerationMixin):
         return MaskedLMOutput(logits=self.lm_head(self.model(input_ids, **inputs).last_hidden_state))
 
     def generate(self, *inputs: Any, **settings: Any) -> Any:
-        """As transformers has it, without a cache. Raises UserError for a model that writes nothing."""
+        """Generates as transformers does, without a cache. Raises UserError for a model that writes nothing."""
         if self.model.architecture.writes == "nothing":
             raise UserError(
                 f"a model of type {name_of(self.model.architecture)} writes no text; generate needs a decoder or an "

@@ -73,7 +73,7 @@ class Sentences:
 
     @staticmethod
     def read(folder: Path) -> Sentences:
-        """What the side files of a folder ask for. Raises UserError for what is not known here."""
+        """Reads what the side files of a folder ask for. Raises UserError for what is not known here."""
         modules = read_json(folder / "modules.json", most=1 << 20)
         kinds = [str(module["type"]).rsplit(".", 1)[-1] for module in modules]
         if kinds[:2] != ["Transformer", "Pooling"] or kinds[2:] not in ([], ["Normalize"]):

@@ -54,7 +54,7 @@ class TaskClass:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """What its layers are called, as their tensors' names begin."""
+        """Names its layers, as their tensors' names begin."""
         return tuple(f"{name}." for name in (self.dense, self.norm, self.last) if name)
 
 
@@ -76,7 +76,7 @@ class Answering:
         return self.head.last.out_features
 
     def settings(self) -> dict[str, Any]:
-        """What config.json says of labels."""
+        """Gives what config.json says of labels."""
         if self.kind == "choice":
             return {}
         names = self.labels or ("start", "end")

@@ -169,7 +169,7 @@ def digest_of(tensor: Tensor) -> str:
 
 
 def digests_as_metadata(tensors: Mapping[str, Tensor], tokenizer: Path | None) -> dict[str, str]:
-    """What a safetensors file of ours says beside its format: a digest of each tensor, and of the pieces in
+    """Gives what a safetensors file of ours says beside its format: a digest of each tensor, and of the pieces in
     the tokenizer.json that goes with them."""
     digests = {name: digest_of(tensor) for name, tensor in tensors.items()}
     pieces = {} if tokenizer is None else {_PIECES: pieces_digest(tokenizer)}

@@ -23,7 +23,7 @@ _WIDEN = "backbone.embeddings.widen.weight"
 
 
 def without_factorization(architecture: Architecture) -> Architecture | None:
-    """The same computation with tables of full width, where it exists: with no norm between the tables and
+    """Gives the same computation with tables of full width, where it exists: with no norm between the tables and
     their widening, their product is one table, and the head is tied to that. None where it does not."""
     if not isinstance(architecture, Assembled):
         return None

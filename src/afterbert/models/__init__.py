@@ -60,7 +60,7 @@ class Backbone(nn.Module, ABC):
         return self.states(Inputs.of(arrays), wanted=arrays["chosen"])
 
     def encode(self, inputs: Inputs) -> EncoderOutput:
-        """What a decoder looks at while it writes. Only where it `writes_apart`."""
+        """Computes what a decoder looks at while it writes. Only where it `writes_apart`."""
         raise NotImplementedError
 
     def decode(
@@ -166,7 +166,7 @@ class Architecture(ABC):
 
     @abstractmethod
     def lm_head_flops(self, vocab_size: int) -> float:
-        """The same for the language-model head, per piece that it is asked about."""
+        """Counts multiply-adds, times two, of the language-model head, per piece that it is asked about."""
 
     @property
     def is_encoder(self) -> bool:

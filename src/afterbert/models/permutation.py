@@ -198,7 +198,7 @@ class _Scene:
         self.key_places = torch.cat((self.places[:, :1] - step * before, self.places), dim=1)
 
     def around(self, seen: Visible, query_positions: Tensor | None) -> Surroundings:
-        """What the queries at these places (None: at all) see and know of the keys."""
+        """Gives what the queries at these places (None: at all) see and know of the keys."""
         seen, places, segments = seen.with_memory(self.remembered), self.places, self.segments
         if query_positions is not None:
             seen = seen.at(query_positions)

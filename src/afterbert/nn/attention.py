@@ -29,7 +29,7 @@ KeyValue = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What every attention of a stack needs besides hidden states; made once a forward pass.
+    """Everything that the attentions of a stack need besides hidden states; made once a forward pass.
 
     places: what the positions' shared half returned; segments_differ: bool [B, U, T], for relative segments;
     with_past: from keys and values of these pieces to those of all that were read; wanted: flat places [N] of
@@ -77,7 +77,7 @@ class Attention:
         return 4 * sizes.hidden_size * self.width(sizes)
 
     def num_parameters(self, sizes: Sizes) -> int:
-        """Of one attention, its layer half of positions included."""
+        """Counts the parameters of one attention, its layer half of positions included."""
         head_size = sizes.head_size(self.head_size)
         biases = self.bias * (3 * self.width(sizes) + sizes.hidden_size)
         segments = self.has_relative_segments * RelativeSegments.num_parameters(sizes, head_size)
@@ -189,7 +189,7 @@ def attend(
 def fused(
     query: Tensor, key: Tensor, value: Tensor, visible: Visible, bias: Tensor | None, dropout_rate: float
 ) -> Tensor:
-    """The same mixture by PyTorch's fused kernel."""
+    """Computes the same mixture by PyTorch's fused kernel."""
     mask = visible.may_attend
     if bias is not None:
         added = visible.as_added(query.dtype)

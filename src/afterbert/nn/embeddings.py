@@ -67,12 +67,12 @@ class Embeddings:
         return tables + places + widening + (norm.num_parameters(width) if self.has_norm else 0)
 
     def num_parameters_over(self, sizes: Sizes, norm: Norm) -> int:
-        """The same without the table of pieces and the widening, which another owns."""
+        """Counts parameters without the table of pieces and the widening, which another owns."""
         beside = replace(self, embedding_size=None)
         return beside.num_parameters(0, replace(sizes, hidden_size=self.width(sizes)), norm)
 
     def flops_per_token(self, sizes: Sizes) -> float:
-        """Of widening; looking up is free."""
+        """Counts the multiply-adds of widening, times two; looking up is free."""
         return 2.0 * self.width(sizes) * sizes.hidden_size if self.embedding_size else 0.0
 
 
@@ -141,7 +141,7 @@ class EmbeddingsModule(nn.Module):
         return self._table[0]
 
     def of(self, inputs: Inputs) -> Tensor:
-        """The same from the bundle that a backbone reads."""
+        """Embeds from the bundle that a backbone reads."""
         return self(
             inputs.input_ids,
             position_ids=inputs.places,

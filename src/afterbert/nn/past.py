@@ -16,8 +16,8 @@ KeyValue = tuple[Tensor, Tensor]
 
 
 class Past:
-    """Of T pieces in N rows: positions [N, T] and, for each layer, keys and values [N, H, T, K]. Grows with each
-    `begin`; not for training."""
+    """Keeps what T pieces in N rows left behind: positions [N, T] and, for each layer, keys and values [N, H, T,
+    K]. Grows with each `begin`; not for training."""
 
     def __init__(self) -> None:
         self.positions: Tensor | None = None
@@ -39,7 +39,7 @@ class Past:
         self.is_piece = torch.cat((self.is_piece, is_piece), dim=1)
 
     def visible(self, position_ids: Tensor, *, window: int | None) -> Visible:
-        """What the new pieces see of all: pieces at their own position and before it, at most `window` away."""
+        """Tells what the new pieces see of all: pieces at their own position and before it, at most `window` away."""
         assert self.positions is not None and self.is_piece is not None, "begin comes first"
         behind = position_ids[:, :, None] - self.positions[:, None, :]
         may_attend = (behind >= 0) & self.is_piece[:, None, :]

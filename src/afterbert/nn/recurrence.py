@@ -67,7 +67,7 @@ class Recurrence:
 
 
 class RecurrenceModule(nn.Module):
-    """What a stack asks before and after each step. `halted`: the course of the last whole forward pass."""
+    """The part that a stack asks before and after each step. `halted`: the course of the last whole forward pass."""
 
     def __init__(self, config: Recurrence, hidden_size: int):
         super().__init__()
@@ -132,7 +132,7 @@ class HaltingProgress:
 
 @dataclass(frozen=True)
 class Halted:
-    """Of each piece [B, T]: how many steps it ran, the probability that was left for its last one, and
+    """How each piece [B, T] halted: how many steps it ran, the probability that was left for its last one, and
     whether it is a piece at all."""
 
     steps: Tensor
@@ -165,7 +165,7 @@ def ponderings(backbone: nn.Module) -> list[RecurrenceModule]:
 
 
 def extra_scores(backbone: nn.Module) -> dict[str, tuple[Tensor, float]]:
-    """What the last forward pass of a backbone costs besides its task: part -> (sum over the pieces read or
+    """Gives what the last forward pass of a backbone costs besides its task: part -> (sum over the pieces read or
     written, weight). Empty for a model that has no such cost."""
     parts = [part for part in ponderings(backbone) if part.halted is not None]
     if not parts:

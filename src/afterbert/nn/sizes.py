@@ -9,7 +9,7 @@ from afterbert.base.errors import UserError
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a parent hands to its children when it builds them. Names as in Hugging Face's configs."""
+    """The sizes that a parent hands to its children when it builds them. Names as in Hugging Face's configs."""
 
     hidden_size: int
     num_hidden_layers: int

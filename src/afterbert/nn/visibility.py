@@ -73,8 +73,8 @@ def _intervals(visibility: Visibility, rows: Rows) -> tuple[np.ndarray, np.ndarr
 
 @dataclass(frozen=True)
 class Visible:
-    """What the kernel needs for U queries and T keys: `may_attend` (bool, broadcastable to [B, H, U, T];
-    None: all), or `is_causal`."""
+    """What may be attended to, as the kernel needs it for U queries and T keys: `may_attend` (bool, broadcastable
+    to [B, H, U, T]; None: all), or `is_causal`."""
 
     num_queries: int
     num_keys: int
@@ -91,7 +91,7 @@ class Visible:
         return torch.ones(self.num_queries, self.num_keys, dtype=torch.bool, device=self.device).tril()
 
     def with_memory(self, num_remembered: int) -> Visible:
-        """The same with so many keys in front that everybody sees."""
+        """Puts so many keys in front that everybody sees."""
         may_attend = self.as_booleans()
         if may_attend is not None:
             everybody = may_attend.new_ones(*may_attend.shape[:-1], num_remembered)
@@ -100,7 +100,7 @@ class Visible:
         return Visible(self.num_queries, num_keys, self.device, may_attend, may_be_blind=self.may_be_blind)
 
     def at(self, query_positions: Tensor) -> Visible:
-        """The same for the queries at these places [B, Q] of their rows only."""
+        """Takes the queries at these places [B, Q] of their rows only."""
         may_attend = self.as_booleans()
         if may_attend is not None:
             full = may_attend.expand(len(query_positions), 1, self.num_queries, self.num_keys)
@@ -119,9 +119,9 @@ class Visible:
         )
 
     def as_added(self, dtype: torch.dtype) -> Tensor | None:
-        """The same as 0 or the most negative number, to be added to scores; made once for all layers. Queries that
-        see nothing get 0 everywhere: on a GPU a row of nothing but the most negative number may come out as NaN, in
-        the result and in every gradient, whatever it is multiplied with afterwards."""
+        """Gives the rule as 0 or the most negative number, to be added to scores; made once for all layers.
+        Queries that see nothing get 0 everywhere: on a GPU a row of nothing but the most negative number may come
+        out as NaN, in the result and in every gradient, whatever it is multiplied with afterwards."""
         if dtype not in self._made:
             may_attend, sighted = self.as_booleans(), self.sighted()
             if may_attend is None:

@@ -75,8 +75,8 @@ class ObjectiveModule(nn.Module, ABC):
 
     @abstractmethod
     def predict(self, arrays: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """What the heads say to this objective's own batch: logits [N, V] where pieces are named, [N] or [N, K] where
-        something else is asked; several answers one behind the other."""
+        """Computes what the heads say to this objective's own batch: logits [N, V] where pieces are named, [N] or
+        [N, K] where something else is asked; several answers one behind the other."""
 
     @property
     def language_model(self) -> LanguageModel | None:
@@ -91,8 +91,8 @@ class ObjectiveModule(nn.Module, ABC):
         return found.predict(arrays)
 
     def meanings(self) -> Mapping[str, Meaning]:
-        """What each part of the score and each measure is called, in which unit it comes, and what a guess that knows
-        nothing reaches. A key that is absent is called by its own name."""
+        """Tells what each part of the score and each measure is called, in which unit it comes, and what a guess
+        that knows nothing reaches. A key that is absent is called by its own name."""
         return {}
 
     def beside(self) -> Mapping[str, LanguageModel]:
@@ -115,7 +115,7 @@ class ObjectiveModule(nn.Module, ABC):
     slot_axis: int | None = None
 
     def carried_state(self) -> Mapping[str, torch.Tensor]:
-        """What goes on from step to step and is neither parameter nor buffer (a segment memory); see
+        """Gives what goes on from step to step and is neither parameter nor buffer (a segment memory); see
         `training.checkpoints.snapshot.Carries`."""
         return {}
 
@@ -139,7 +139,7 @@ class ObjectiveModule(nn.Module, ABC):
 
     @property
     def saved_heads(self) -> dict[str, nn.Module]:
-        """Those of `SAVED_HEADS` that this objective has trained, by name: what `model/` may hold beside
+        """Gives those of `SAVED_HEADS` that this objective has trained, by name: what `model/` may hold beside
         `backbone`."""
         found = {name: getattr(self, name, None) for name in SAVED_HEADS}
         return {name: head for name, head in found.items() if isinstance(head, nn.Module)}
@@ -195,7 +195,7 @@ class Objective(ABC):
         what the task needs; called when a recipe is read, with `training.order` and `training.views`."""
 
     def course(self) -> tuple[Stages, ...]:
-        """What it goes through in stages, each for a share of the run, told by the noise's `progress`."""
+        """Gives the stages that it goes through, each for a share of the run, told by the noise's `progress`."""
         return ()
 
     def check_shards(self) -> None:  # noqa: B027

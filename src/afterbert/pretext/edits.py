@@ -42,7 +42,7 @@ class Edit:
             )
 
     def extent(self, size: int, *, is_cut: bool) -> Extent:
-        """What to expect of a row of `size` ordinary pieces; is_cut: special ones may stand between them and
+        """Tells what to expect of a row of `size` ordinary pieces; is_cut: special ones may stand between them and
         cut spans.
         """
         promise = self.selection.promise if self.selection.counts_pieces else "expected"

@@ -55,8 +55,8 @@ class Places:
 
 @dataclass(frozen=True)
 class Pointers:
-    """Which piece of the row? From the pieces `positions` int64 [N], sorted, point to `targets` int64 [N]
-    (both flat into the shown rows, the same row) among the row's `candidates` (bool [T]). `name` of the
+    """A question that is answered by pointing: from the pieces `positions` int64 [N], sorted, point to `targets`
+    int64 [N] (both flat into the shown rows, the same row) among the row's `candidates` (bool [T]). `name` of the
     question (sentence_order, true_start).
     """
 

@@ -48,7 +48,7 @@ def _of_step(step: Step) -> dict[str, Any]:
 
 
 def actions_of(step: Step) -> dict[str, float]:
-    """What happened to the chosen pieces, as shares of them: `mask`, `random`, `kept` for corruptions of
+    """Counts what happened to the chosen pieces, as shares of them: `mask`, `random`, `kept` for corruptions of
     content, `removed`; for order, `moved` and `kept`; for insertion, `preceded` by a new piece.
     """
     where, effect = step.chosen.positions, step.corruption.effect

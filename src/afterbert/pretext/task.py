@@ -23,7 +23,8 @@ _LONGEST_GAIN = 4  # rows are planned at most so many times as long as what a mo
 
 @dataclass(frozen=True)
 class Pretext:
-    """Which texts stand together, what is chosen and shown instead (edit after edit), what is asked, who sees whom.
+    """A pretext task: which texts stand together, what is chosen and shown instead (edit after edit), what is
+    asked, who sees whom.
 
     Raises UserError when the parts do not fit.
     """

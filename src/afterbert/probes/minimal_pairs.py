@@ -88,7 +88,7 @@ class MinimalPairsProbe:
         *,
         device: torch.device | str = "cpu",
     ) -> np.ndarray:
-        """The same for texts that are cut into pieces already."""
+        """Asks about texts that are cut into pieces already."""
         questions = [question(text, self.reading, frame, vocabulary) for text in texts]
         totals = np.zeros(len(texts))
         for numbers in self._batches(questions):

@@ -79,7 +79,7 @@ class Question:
 
     @property
     def width(self) -> int:
-        """Of the longest row, what is written beside it included."""
+        """Gives the length of the longest row, what is written beside it included."""
         beside = max(map(len, self.written), default=0)
         return max(map(len, self.rows), default=0) + beside
 

@@ -178,7 +178,7 @@ def ticks(low: float, high: float, most: int) -> list[float]:
 
 
 def thin(xs: np.ndarray, ys: np.ndarray, most: int = 240) -> tuple[np.ndarray, np.ndarray]:
-    """The same curve with at most `2 * most` points: lowest and highest of each stretch, so no spike is
+    """Draws the same curve with at most `2 * most` points: lowest and highest of each stretch, so no spike is
     lost."""
     if len(xs) <= 2 * most:
         return xs, ys

@@ -23,7 +23,7 @@ _SPOKEN = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured on held-out text after a step."""
+    """A measurement on held-out text after a step."""
 
     step: float
     measures: dict[str, float]

@@ -26,7 +26,7 @@ _KNOWN = ("recipe.yaml", "status.json", "metrics.jsonl", "data.json", "evaluatio
 
 @dataclass(frozen=True)
 class StatusRecord:
-    """Where the run stands."""
+    """The state of the run, as status.json holds it."""
 
     state: str | None = None
     step: int | None = None
@@ -56,7 +56,7 @@ class SourceRecord:
 
 @dataclass(frozen=True)
 class DrawnRecord:
-    """Of one store in a mixture: its rows, those that the run drew, their share of all, rounds through the store."""
+    """One store in a mixture: its rows, those that the run drew, their share of all, rounds through the store."""
 
     rows: int
     drawn: int
@@ -82,7 +82,7 @@ class MixtureRecord:
 
 @dataclass(frozen=True)
 class TokenizerRecord:
-    """What cut the text into pieces."""
+    """The tokenizer that cut the text into pieces."""
 
     kind: str | None = None
     vocab_size: int | None = None

@@ -79,7 +79,7 @@ def results_grid(arms: Mapping[str, Any]) -> Grid:
 
 
 def answers_grids(arms: Mapping[str, Any]) -> list[Grid]:
-    """Where answers were written: how many were none of the task's, mean over seeds."""
+    """Tables, where answers were written, of how many were none of the task's, mean over seeds."""
     found = {
         (name, f"{task}/{split}"): f"{sum(counts) / len(counts):g} of {result['rows']:,}"
         for name, arm in arms.items()

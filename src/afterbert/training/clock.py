@@ -16,7 +16,7 @@ class Lap:
 
 
 class Clock:
-    """Of one process, which may go on with what former ones began.
+    """The clock of one process, which may go on with what former ones began.
 
     last_save: how long it took.
     """

@@ -128,7 +128,7 @@ class Feed:
         ]
 
     def slots(self, rank: int, world_size: int) -> range:
-        """Which rows of every step a process reads; sizes differ by one where they do not divide evenly."""
+        """Tells which rows of every step a process reads; sizes differ by one where they do not divide evenly."""
         return range(self.batch_size * rank // world_size, self.batch_size * (rank + 1) // world_size)
 
     def parts(self, rows: range) -> Iterator[EpochPart]:

@@ -47,7 +47,7 @@ def is_spike(loss: float, recent: Sequence[float]) -> bool:
 
 @dataclass(frozen=True)
 class StepVerdict:
-    """What to do with a step, and what is said about it where it is out of the ordinary."""
+    """A decision: what to do with a step, and what is said about it where it is out of the ordinary."""
 
     do: Literal["update", "skip", "rewind"]
     why: str = ""
@@ -63,8 +63,8 @@ def judge(
     *,
     processes: Processes,
 ) -> StepVerdict:
-    """What the figures of a step lead to, in all processes alike; counts it in `progress`. A NaN or infinity never
-    leads to an update.
+    """Decides what the figures of a step lead to, in all processes alike; counts it in `progress`. A NaN or
+    infinity never leads to an update.
 
     Raises Diverged, after a diagnosis in `folder` (one of each process where there are several), when the rules
     say "stop" or their limit is reached.

@@ -18,7 +18,7 @@ class RunLog:
         self._run, self._observers = run, observers if run is not None else ()
 
     def status(self, state: State, *, step: int, total_steps: int | None) -> None:
-        """Where the run stands. Raises OSError when the run folder is gone."""
+        """Writes where the run stands. Raises OSError when the run folder is gone."""
         if self._run is not None:
             self._run.report(state=state, step=step, total_steps=total_steps)
 

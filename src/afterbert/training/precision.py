@@ -33,7 +33,7 @@ def name_of_device(device: torch.device) -> str:
 
 
 def choose(asked: Literal["auto", "fp32", "bf16"], device: torch.device) -> Precision:
-    """What `asked` means on this device. "auto" depends on the kind of device only, never on a measurement: a
+    """Chooses what `asked` means on this device. "auto" depends on the kind of device only, never on a measurement: a
     clock must not reach the weights.
     """
     if asked != "auto":

@@ -10,7 +10,7 @@ from afterbert.training.feed import Feed
 
 
 class Prefetch:
-    """What this process reads of each step. Steps in order cost no waiting; another step, or another size, is
+    """Prepares what this process reads of each step. Steps in order cost no waiting; another step, or another size, is
     begun anew. Close it to end the threads.
     """
 
@@ -20,7 +20,7 @@ class Prefetch:
         self._following: tuple[int, int] | None = None
 
     def batches(self, step: int, micro_batch_size: int) -> list[Batch]:
-        """Those of update `step` (0-based). Raises UserError as `Feed.step` does."""
+        """Gives the micro-batches of update `step` (0-based). Raises UserError as `Feed.step` does."""
         if self._prepared is None or self._following != (step, micro_batch_size):
             self.close()
             self._prepared = self._feed.steps(

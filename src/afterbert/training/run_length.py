@@ -38,7 +38,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Rates:
-    """What a step amounts to in each unit; None where it is not known."""
+    """The rates of a run: what a step amounts to in each unit; None where it is not known."""
 
     tokens_per_step: float
     steps_per_epoch: float
@@ -155,7 +155,7 @@ def lay_out(training: Training, rates: Rates, timing: Timing | None = None) -> R
 
 
 def said_of_short(course: RunLength, timing: Timing) -> str | None:
-    """What to tell the user where less than half of a time is left for training; None elsewhere."""
+    """Tells the user where less than half of a time is left for training; None elsewhere."""
     budget = course.budget
     share = course.total_steps * timing.step / budget.amount
     if budget.unit != "seconds" or share >= 0.5:

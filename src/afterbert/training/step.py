@@ -20,7 +20,7 @@ from afterbert.training.precision import Precision
 
 @dataclass(frozen=True)
 class Gradient:
-    """What the passes of one step gave; the gradients themselves stand in the parameters.
+    """The outcome of the passes of one step; the gradients themselves stand in the parameters.
 
     losses: part -> mean over the whole step; total: their weighted sum; norm: of the whole gradient, before
     clipping; by_batch: part -> sum of each of this process's micro-batches; counts: part -> how many things

@@ -41,7 +41,7 @@ _SENTENCES = (SentenceClassification, PairClassification, Regression)
 
 @dataclass(frozen=True)
 class Closing:
-    """What is asked at the end of a run besides the text itself: data as `--task` names it."""
+    """The questions asked at the end of a run besides the text itself: data as `--task` names it."""
 
     pairs: tuple[str, ...] = ()
     probes: tuple[str, ...] = ()

@@ -10,6 +10,6 @@ from afterbert.workflows.pretraining import newest_checkpoint
 
 
 def load_model_or_checkpoint(name: str | Path) -> LoadedModel:
-    """As `load_model` finds it; of a run that has not finished, the newest whole checkpoint, and a note says of which
-    step. Raises UserError."""
+    """Loads a model as `load_model` does; of a run that has not finished, the newest whole checkpoint, and a note
+    says of which step. Raises UserError."""
     return newest_checkpoint(Path(name)) if is_unfinished(Path(name)) else load_model(name)

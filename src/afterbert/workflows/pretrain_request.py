@@ -33,7 +33,7 @@ from afterbert.workflows.stores import mix_of, store_of
 
 @dataclass(frozen=True)
 class PretrainRequest:
-    """What a user asks of pre-training."""
+    """A request for pre-training, as a user makes it."""
 
     texts: tuple[str, ...] = ()
     """Paths of texts or of stores, `hub:NAME`, or `-`; for a run that is gone on with, another place of its store."""
@@ -183,7 +183,7 @@ def fitted_to_budget(
 def tell_mix(
     run: RunFolder, recipe: Recipe, store: Store, observer: WorkObserver, *, steps: int | None = None
 ) -> None:
-    """Of a mixture of stores: tells the mix, planned or after so many steps, and keeps it in the run's folder."""
+    """Tells, of a mixture of stores, the mix, planned or after so many steps, and keeps it in the run's folder."""
     if not isinstance(store, MixtureStore):
         return
     mix = mix_of(recipe, store, steps)

@@ -55,7 +55,7 @@ from afterbert.workflows.model_card import model_card
 
 @dataclass(frozen=True)
 class PretrainingResult:
-    """What a run came to. evaluation: the closing figures; None when it was stopped before its end."""
+    """The outcome of a run. evaluation: the closing figures; None when it was stopped before its end."""
 
     run: RunFolder
     outcome: Outcome
@@ -210,7 +210,7 @@ def fills_masks(module: ObjectiveModule, store: Store) -> bool:
 
 
 def named_figures(module: ObjectiveModule) -> dict[str, Any]:
-    """What the figures of a run are called, for whoever draws them: `loss`, and each part and measure by its key."""
+    """Names the figures of a run, for whoever draws them: `loss`, and each part and measure by its key."""
     known = module.meanings()
     return {
         "loss": asdict(meaning_of_loss(module.loss_weights, known)),
@@ -273,7 +273,7 @@ def finish(
 
 
 def every_task(store: Store, split: Split) -> dict[str, Any]:
-    """What each recipe that comes along does to some sentences of the split."""
+    """Draws what each recipe that comes along does to some sentences of the split."""
     text = sample_text(store, split)
     exhibits = gallery(text, store.folder / "tokenizer") if text else []
     return {"text": text, "exhibits": plain(exhibits)}

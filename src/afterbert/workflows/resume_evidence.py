@@ -26,8 +26,8 @@ class Evidence:
 
     @classmethod
     def of(cls, run: RunFolder) -> Evidence:
-        """Of a finished run: its metrics, its newest checkpoint and its model. Raises UserError for broken
-        metrics."""
+        """Reads the evidence of a finished run: its metrics, its newest checkpoint and its model. Raises UserError
+        for broken metrics."""
         records = run.metrics.read()
         newest = max(run.checkpoints.glob("step-*"), default=run.checkpoints, key=lambda path: path.name)
         folders = {"checkpoint": newest, "model": run.model}
@@ -57,7 +57,7 @@ class Difference:
 
 
 def first_difference(expected: Evidence, found: Evidence) -> Difference | None:
-    """Where `found` first departs from `expected`; None where every bit agrees.
+    """Finds where `found` first departs from `expected`; None where every bit agrees.
 
     >>> one = Evidence({1: {"loss": "0x1p+1"}, 2: {"loss": "0x1p+0"}}, {}, {"model": "ab"})
     >>> other = Evidence({1: {"loss": "0x1p+1"}, 2: {"loss": "0x1p-1"}}, {}, {"model": "cd"})

@@ -59,7 +59,7 @@ class Struck:
 
 @dataclass(frozen=True)
 class ResumeVerdict:
-    """What the proof came to. difference: None where every bit agrees; causes: what may have led to it."""
+    """The outcome of the proof. difference: None where every bit agrees; causes: what may have led to it."""
 
     struck: Sequence[Struck]
     compared: Evidence

@@ -138,7 +138,7 @@ def write_split(path: Path, predictions: Sequence[Any], examples: Sequence[Examp
 
 
 def read_predictions(folder: Path, tasks: Sequence[TaskData], *, identity: RunIdentity) -> Predictions | None:
-    """What a finished seed predicted; None where it has not finished. Raises UserError where it was made from
+    """Reads what a finished seed predicted; None where it has not finished. Raises UserError where it was made from
     something else."""
     made_from = folder / "predictions" / "identity.json"
     if not made_from.exists():

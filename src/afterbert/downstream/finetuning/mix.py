@@ -21,7 +21,7 @@ class TaskMix:
 
     @staticmethod
     def of(feed: TaskFeed, *, seed: int, steps: int) -> TaskMix:
-        """Of the first `steps` of a run. A pure function, as the batches are."""
+        """Counts the rows of the first `steps` of a run. A pure function, as the batches are."""
         return TaskMix(
             steps, {name: len(units) for name, units in feed.units.items()}, feed.drawn(seed, steps)
         )

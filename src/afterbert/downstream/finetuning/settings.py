@@ -68,7 +68,7 @@ class FineTuning:
         return self.keep == "best" or self.patience is not None
 
     def with_learning_rate(self, learning_rate: float) -> FineTuning:
-        """The same at another rate."""
+        """Gives these settings with another learning rate."""
         optimizer: Any = self.optimizer
         return replace(self, optimizer=replace(optimizer, learning_rate=learning_rate))
 

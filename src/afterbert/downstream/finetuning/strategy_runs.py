@@ -78,7 +78,7 @@ class StrategyRun:
         return made
 
     def sources(self, target: str) -> tuple[str, ...]:
-        """What is mixed in the first stage when `target` is the task that counts."""
+        """Names the sources that are mixed in the first stage when `target` is the task that counts."""
         return self.strategy.mixed(
             target,
             tasks=[data.name for data in self.tasks],

@@ -44,7 +44,7 @@ def write_thresholds(
 
 
 def read_thresholds(run: Path) -> dict[str, Any]:
-    """What was written there."""
+    """Reads the thresholds that `write_thresholds` wrote; empty where there are none."""
     return read_json(run / _FILE) if (run / _FILE).exists() else {}
 
 

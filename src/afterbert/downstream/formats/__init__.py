@@ -42,7 +42,7 @@ class Format(ABC):
         ending at most, 2 it reads like it, 3 nothing else reads like this."""
 
     def settled(self, table: Table) -> Format:
-        """The same format with what was looked at in one file fixed, so that a folder's files are all read
+        """Gives the same format with what was looked at in one file fixed, so that a folder's files are all read
         alike."""
         return self
 

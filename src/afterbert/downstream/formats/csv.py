@@ -18,8 +18,8 @@ from afterbert.downstream.formats._text import read_text
 
 @dataclass(frozen=True)
 class CsvFormat(Format):
-    """What is left out is looked at. A file whose quotes do not pair up is read with quotes as plain characters where
-    that gives every line the same number of columns.
+    """A table of cells between delimiters. A setting left out is looked at. A file whose quotes do not pair up is
+    read with quotes as plain characters where that gives every line the same number of columns.
     """
 
     delimiter: Literal[",", ";", "|"] | None = None

@@ -35,11 +35,11 @@ class HeadModule(nn.Module, ABC):
         """The summed loss (float32 scalar) from hidden states [B, T, D]."""
 
     def attach(self, backbone: Backbone, lm_head: nn.Module) -> None:
-        """What heads that write share with the model; called once, before anything else."""
+        """Hands over what heads that write share with the model; called once, before anything else."""
 
     @abstractmethod
     def output(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
-        """What predictions are read from, [B, ...] or [B, T, ...]."""
+        """Computes what predictions are read from, [B, ...] or [B, T, ...]."""
 
 
 class Head(ABC):
@@ -52,8 +52,8 @@ class Head(ABC):
     is_by_piece: ClassVar[bool] = False
 
     def settled(self, model: LoadedModel, name: str) -> Head:
-        """The same with nothing left open for the task `name` on this model. Raises UserError where they do not go
-        together."""
+        """Gives the same head with nothing left open for the task `name` on this model. Raises UserError where
+        they do not go together."""
         return self
 
     @abstractmethod
@@ -73,8 +73,8 @@ class Head(ABC):
     def calibrated(
         self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
     ) -> Head:
-        """The same with what is chosen on rows that were not trained on, from their outputs; itself where nothing
-        is."""
+        """Gives the same head with what is chosen on rows that were not trained on, from their outputs; itself
+        where nothing is."""
         return self
 
     def answering(self, task: Task, module: HeadModule) -> Answering | None:

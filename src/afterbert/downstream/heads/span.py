@@ -198,8 +198,9 @@ class _Guess:
 
 
 def best_bias(doubts: np.ndarray, gains: np.ndarray) -> float:
-    """What is added to doubts [N], so that answering where the sum is below 0 gains most. gains [N]: what answering is
-    worth over saying nothing. In the middle between the last doubt answered and the first that is not.
+    """Finds what to add to doubts [N], so that answering where the sum is below 0 gains most. gains [N]: what
+    answering is worth over saying nothing. In the middle between the last doubt answered and the first that is
+    not.
 
     >>> best_bias(np.array([1.0, -3.0, 0.0]), np.array([-1.0, 1.0, 1.0]))
     -0.5

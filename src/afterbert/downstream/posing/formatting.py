@@ -47,7 +47,7 @@ class Stretches:
         return Stretches(encoded.piece_starts[:-1], np.diff(encoded.piece_starts))
 
     def take(self, index: np.ndarray) -> Stretches:
-        """Those of the rows `index`."""
+        """Takes the stretches of the rows `index`."""
         return Stretches(self.starts[index], self.lengths[index])
 
 

@@ -36,7 +36,7 @@ class ToWrite:
     tokenizer: Tokenizer
 
     def arrays(self, numbers: np.ndarray, *, pad: int) -> dict[str, np.ndarray]:
-        """Of the rows `numbers` [B]: `decoder_input_ids` and `target_ids` [B, U], the latter -1 behind its end;
+        """Gives, for the rows `numbers` [B], `decoder_input_ids` and `target_ids` [B, U], the latter -1 behind its end;
         `number` [B], the rows' own numbers."""
         lengths = self.targets.lengths[numbers]
         index = ranges(self.targets.row_starts[numbers], lengths)
@@ -50,7 +50,7 @@ class ToWrite:
         }
 
     def text(self, piece_ids: np.ndarray) -> str:
-        """What was written, without special pieces; -1 is nothing."""
+        """Decodes what was written, without special pieces; -1 is nothing."""
         return self.tokenizer.decode(piece_ids[piece_ids >= 0]).strip()
 
 

@@ -116,7 +116,7 @@ def check(table: Table, part: str, name: str) -> str:
 
 
 def profile(values: Sequence[Any]) -> Profile:
-    """What a column holds, from its values: few different words are classes, numbers with a fraction or many
+    """Tells what a column holds from its values: few different words are classes, numbers with a fraction or many
     values are numbers.
 
     >>> profile(["1", "0", "1", "1"]), profile(["2.5", "3", "0.4", "1"]), profile(["a b", "c d", "e f"])

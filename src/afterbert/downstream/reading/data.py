@@ -44,11 +44,11 @@ class TaskData:
         return found
 
     def baseline(self, split: str) -> Baseline:
-        """What guessing from the training rows predicts for the usable rows of a split."""
+        """Predicts by guessing from the training rows for the usable rows of a split."""
         return self.task.baseline(self.usable("train") if "train" in self.splits else (), self.usable(split))
 
     def with_dev(self, *, share: float = 0.1, seed: int = 0, draw: str = "hold out") -> TaskData:
-        """The same where there is a `dev` split; else a share of the training rows becomes one. Equal texts
+        """Gives the same data with a `dev` split: its own, else a share of the training rows. Equal texts
         (of questions: equal contexts) stay together. draw: names the noise; of rows that one draw has left, another
         must hold out."""
         if "dev" in self.splits:
@@ -74,14 +74,14 @@ class TaskData:
         )
 
     def without_leaks(self) -> TaskData:
-        """The same without training rows whose texts stand in another split."""
+        """Leaves out training rows whose texts stand in another split."""
         leaked = self.leaked
         kept = tuple(example for example in self.splits["train"] if example.texts not in leaked)
         note = f"{len(self.splits['train']) - len(kept):,} training rows that stand in another split are left out"
         return replace(self, splits={**self.splits, "train": kept}, notes=(*self.notes, note))
 
     def part_of_train(self, share: float, *, seed: int) -> TaskData:
-        """The same with a random share of the training rows, for studies of how much data a task needs."""
+        """Keeps a random share of the training rows, for studies of how much data a task needs."""
         train = self.splits["train"]
         order = Noise(seed).of("part").permutation(len(train), np.arange(len(train)))
         kept = np.sort(order[: max(1, round(share * len(train)))])

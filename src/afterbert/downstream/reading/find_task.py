@@ -28,7 +28,7 @@ def find_task(
     needs_label: bool = True,
     cache: Path | None = None,
 ) -> TaskSource:
-    """Where the task `spec` has its rows.
+    """Finds where the task `spec` has its rows.
 
     spec: a data file or folder, a YAML task file, each optionally after `name:`; or `hub:name` or
     `hub:name/config`, fetched through `datasets` into the folder `cache`. kind, format: plug-in names.

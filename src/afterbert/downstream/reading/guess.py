@@ -28,7 +28,7 @@ def guess(
     columns: Mapping[str, str] | None = None,
     needs_label: bool = True,
 ) -> TaskSource:
-    """What a data file, or a folder of train, dev and test files, asks for. What is given is not guessed.
+    """Guesses what a data file, or a folder of train, dev and test files, asks for. What is given is not guessed.
 
     columns: part -> column name, or its number from 1. needs_label: whether the rows of a given task must have a column
     for the label. Raises UserError where no guess can be made, saying

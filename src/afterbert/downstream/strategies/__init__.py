@@ -31,7 +31,7 @@ class Strategy(ABC):
     def mixed(
         self, target: str, *, tasks: Sequence[str], texts: Sequence[str], groups: Mapping[str, str]
     ) -> tuple[str, ...]:
-        """What is trained together in the first stage, when `target` is the task that counts; empty for no such
+        """Names what is trained together in the first stage, when `target` is the task that counts; empty for no such
         stage. texts: sources of running text. groups: task -> the group that stands for one task."""
 
     def steps(self, total: int, *, has_first: bool = True) -> tuple[int, int]:

@@ -41,13 +41,13 @@ class Task(ABC):
 
     @abstractmethod
     def settled(self, examples: Sequence[Example]) -> Task:
-        """The same task with nothing left open. Raises UserError where nothing can be learned from these
+        """Gives the same task with nothing left open. Raises UserError where nothing can be learned from these
         examples."""
 
     @abstractmethod
     def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
-        """What guessing without a model predicts for `examples`, from labelled `train` alone. Where that is empty the
-        best constant guess is counted on `examples` themselves, and its name says so."""
+        """Predicts without a model, by the best guess, for `examples`, from labelled `train` alone. Where that is
+        empty the best constant guess is counted on `examples` themselves, and its name says so."""
 
     @abstractmethod
     def invented(self) -> tuple[Example, ...]:
@@ -67,8 +67,8 @@ class Task(ABC):
         return True
 
     def informed(self, table: Table, columns: Mapping[str, str]) -> Task:
-        """The same with what the first file read, that for training, tells about how its rows are written, so that all
-        files are read alike."""
+        """Gives the same task with what the first file read, that for training, tells about how its rows are
+        written, so that all files are read alike."""
         return self
 
     def examples(self, table: Table, columns: Mapping[str, str], findings: Findings) -> tuple[Example, ...]:

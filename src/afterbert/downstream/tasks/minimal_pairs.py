@@ -41,7 +41,7 @@ class MinimalPairs(Task):
         return Example(key, texts, 0, group)
 
     def settled(self, examples: Sequence[Example]) -> MinimalPairs:
-        """The same: nothing is learned from these examples."""
+        """Gives the task as it is: nothing is learned from these examples."""
         return self
 
     def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:

@@ -66,11 +66,11 @@ class MultipleChoice(Task):
         return Example(key, texts, None)
 
     def is_usable(self, example: Example) -> bool:
-        """It has two choices and a right one."""
+        """Tells whether a row has two choices and a right one."""
         return super().is_usable(example) and len(example.texts) > 2
 
     def settled(self, examples: Sequence[Example]) -> MultipleChoice:
-        """The same. Raises UserError where no row has two choices."""
+        """Gives the task as it is. Raises UserError where no row has two choices."""
         if not any(self.is_usable(example) for example in examples):
             raise UserError(
                 f"of {len(examples):,} training rows none has two choices and a right one; name the columns, "

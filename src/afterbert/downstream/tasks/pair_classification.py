@@ -19,7 +19,7 @@ class PairClassification(Classification):
     text_names: ClassVar[tuple[str, ...]] = ("sentence1", "sentence2")
 
     def invented(self) -> tuple[Example, ...]:
-        """What follows from what."""
+        """Eight pairs of sentences, of which the second follows from the first or does not."""
         rows = [
             ("a dog runs on the beach", "an animal is outside", "follows"),
             ("a dog runs on the beach", "the dog is asleep", "contradicts"),

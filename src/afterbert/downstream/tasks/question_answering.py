@@ -147,7 +147,7 @@ def _written_answers(value: Any) -> list[tuple[str, int | None]] | None:
 
 
 def nearest(text: str, context: str, start: int | None) -> int | None:
-    """Where `text` begins in `context`: at `start` if it does, else at the nearest place; None where it is
+    """Finds where `text` begins in `context`: at `start` if it does, else at the nearest place; None where it is
     not in it.
 
     >>> nearest("ab", "ab ab ab", 3), nearest("ab", "ab ab ab", 5), nearest("x", "ab", 0)

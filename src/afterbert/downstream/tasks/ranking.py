@@ -72,11 +72,11 @@ class Ranking(Task):
         return tuple(found)
 
     def is_usable(self, example: Example) -> bool:
-        """It has a choice, and one of the candidates is relevant."""
+        """Tells whether a row has a choice, and one of the candidates is relevant."""
         return super().is_usable(example) and bool(example.label) and len(example.texts) > 2
 
     def settled(self, examples: Sequence[Example]) -> Ranking:
-        """The same. Raises UserError where no query has both a relevant candidate and another."""
+        """Gives the task as it is. Raises UserError where no query has both a relevant candidate and another."""
         if not any(self.is_usable(e) and len(e.label) < len(e.texts) - 1 for e in examples):
             raise UserError(
                 f"of {len(examples):,} queries none has both a relevant candidate and another; name the label that "

@@ -61,8 +61,8 @@ class TextGenerator:
         return self.model.architecture.writes == "apart"
 
     def prompt_ids(self, prompt: str) -> list[int]:
-        """What is read of a prompt. For an encoder-decoder masks and sentinels in it are special pieces; `[MASK]` and
-        `<mask>` are the model's own mask, or its next sentinel."""
+        """Cuts a prompt into the pieces that are read. For an encoder-decoder masks and sentinels in it are
+        special pieces; `[MASK]` and `<mask>` are the model's own mask, or its next sentinel."""
         tokenizer = self.model.tokenizer
         if not self.reads_apart:
             return [*([] if self.begin is None else [self.begin]), *tokenizer.encode(prompt)]
@@ -92,7 +92,7 @@ class TextGenerator:
         cuts_prompts: bool = False,
         told: Told | None = None,
     ) -> list[str]:
-        """What is written for each prompt, without the prompt, and cut before the first of `stop`.
+        """Writes a text for each prompt, without the prompt, and cut before the first of `stop`.
 
         longest: pieces at most. cuts_prompts: what is too long loses its beginning. The same prompt at the same place
         of the list gets the same text, whatever stands beside it. Raises UserError for a prompt that is too long.
@@ -111,7 +111,7 @@ class TextGenerator:
         return [_cut(self.text(row), stop) for row in found.cpu().numpy()]
 
     def text(self, piece_ids: np.ndarray) -> str:
-        """What was written; -1 is nothing. Sentinels are shown, since they say which gap comes next."""
+        """Decodes what was written; -1 is nothing. Sentinels are shown, since they say which gap comes next."""
         known, backend = self.model.tokenizer.vocabulary, self.model.tokenizer.backend
         hidden = set(known.special_ids) - set(known.sentinels) | {-1}
         return str(

@@ -57,7 +57,7 @@ class Family(ABC):
         """The table. Names of ours begin with `backbone.` or the name of a head in `interop.heads`."""
 
     def normal_form(self, architecture: Architecture) -> Architecture:
-        """The same computation, written the way `architecture_of` writes it."""
+        """Gives the same computation, written the way `architecture_of` writes it."""
         return architecture
 
     def with_names(self, config: Config, names: Iterable[str]) -> Config:
@@ -65,7 +65,7 @@ class Family(ABC):
         return config
 
     def naturalness(self, architecture: Architecture) -> int:
-        """Which of several exact families is meant: the highest wins."""
+        """Ranks this among several exact families: the highest wins."""
         return 0
 
     def class_with(self, heads: Collection[str], config: Config) -> tuple[str, frozenset[str]]:

@@ -37,6 +37,6 @@ class Positions(ABC):
         return 0
 
     def flops_per_token(self, sizes: Sizes, head_size: int, length: int) -> float:
-        """Of one layer half, beyond the two products of attention; what is computed once a batch is left
-        out."""
+        """Counts the cost of one layer half, beyond the two products of attention; what is computed once a batch
+        is left out."""
         return 0.0

@@ -22,8 +22,8 @@ from afterbert.nn.sizes import Sizes
 
 @dataclass(frozen=True)
 class RelativeBias(Positions):
-    """Where attention looks both ways, each way has half of the buckets. Keys as in Hugging Face's t5,
-    without `relative_attention_`."""
+    """T5's bias by distance. Where attention looks both ways, each way has half of the buckets. Keys as in Hugging
+    Face's t5, without `relative_attention_`."""
 
     num_buckets: Annotated[int, Field(ge=4)] = 32
     max_distance: Annotated[int, Field(gt=1)] = 128

@@ -49,7 +49,7 @@ class Detector(nn.Module, ABC):
 
     @abstractmethod
     def meanings(self, vocab_size: int) -> Mapping[str, Meaning]:
-        """What its part of the score and its figures are called; see `ObjectiveModule.meanings`."""
+        """Tells what its part of the score and its figures are called; see `ObjectiveModule.meanings`."""
 
     @abstractmethod
     def measure(self, predictions: Tensor, corrupted: GeneratedRows) -> Measured:

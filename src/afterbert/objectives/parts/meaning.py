@@ -65,7 +65,7 @@ def told(known: Mapping[str, Meaning], loss: Meaning, measured: Mapping[str, flo
 
 
 def meaning_of_loss(weights: Mapping[str, float], parts: Mapping[str, Meaning]) -> Meaning:
-    """What the whole loss of an objective is: the one part it has, or a weighted sum, whose uniform guess is the
+    """Tells what the whole loss of an objective is: the one part it has, or a weighted sum, whose uniform guess is the
     weighted sum of those of its parts.
 
     >>> parts = {"generator": Meaning.of_pieces("the generator", 8), "replaced": Meaning.of_choice("", 2, "piece")}

@@ -71,7 +71,7 @@ class PretextObjective(Objective):
 
 
 def with_ponder_cost(module: ObjectiveModule) -> ObjectiveModule:
-    """The same module; where pieces of its backbone may halt early, the steps they take are a part of the score.
+    """Gives the module; where pieces of its backbone may halt early, the steps they take are a part of the score.
 
     Source: Universal Transformer (1807.03819) Section 2.2, after Graves (1603.08983).
     """

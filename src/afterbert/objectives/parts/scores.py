@@ -7,7 +7,8 @@ from torch.nn import functional as F
 
 
 def summed_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Of logits [N, V] at targets [N], in float32; 0 for no targets; a target of -1 asks nothing."""
+    """Sums the cross-entropy of logits [N, V] at targets [N], in float32; 0 for no targets; a target of -1 asks
+    nothing."""
     return F.cross_entropy(logits.float(), targets, reduction="sum", ignore_index=-1)
 
 

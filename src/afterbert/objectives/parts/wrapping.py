@@ -32,7 +32,7 @@ class WrappingObjective(Objective, ABC):
     def wrap(
         self, inner: ObjectiveModule, architecture: Architecture, vocabulary: Vocabulary
     ) -> WrappingModule:
-        """What is trained, around the module of `inner`."""
+        """Builds what is trained, around the module of `inner`."""
         return WrappingModule(inner)
 
     def build(self, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:

@@ -20,11 +20,11 @@ class Written:
     target_ids: np.ndarray
 
     def padded(self, rows: Rows, width: int) -> Written:
-        """The same with positions in the padded batch of these rows."""
+        """Gives the same with positions in the padded batch of these rows."""
         return replace(self, positions=rows.flat_to_padded(self.positions, length=width))
 
     def only(self, asked: np.ndarray | None) -> Written:
-        """Those with True; None for all."""
+        """Keeps those with True; None keeps all."""
         return self if asked is None else Written(self.positions[asked], self.target_ids[asked])
 
 

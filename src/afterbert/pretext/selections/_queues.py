@@ -129,7 +129,7 @@ def _walk_units(
 
 @dataclass(frozen=True)
 class Served:
-    """What first come, first served gives: units taken (bool [U]), where spans begin among them (bool [U]),
+    """The outcome of first come, first served: units taken (bool [U]), where spans begin among them (bool [U]),
     what is left of each row's budget (int64 [B], pieces), and whether a row's queue ended before its budget
     (bool [B]).
     """
@@ -172,7 +172,7 @@ def served(
 
 
 def topped_up(units: Units, rows: Rows, noise: Noise, got: Served) -> Chosen:
-    """What is left of the budgets goes to single units, walked in random order; each is a span of its own."""
+    """Spends what is left of the budgets on single units, walked in random order; each is a span of its own."""
     more = filled(units, rows.keys, noise, got.left, ~got.is_taken)
     got.is_taken[more] = got.begins[more] = True
     index = np.flatnonzero(got.is_taken)

@@ -25,7 +25,7 @@ Counts = dict[str, int]
 
 @dataclass
 class Tally:
-    """What became of everything that was read. Tallies of parts add up to the tally of the whole, whatever
+    """The account of everything that was read. Tallies of parts add up to the tally of the whole, whatever
     the parts.
 
     documents: found in the files; pieces: how many more there are after long ones were cut; kept: given on,

@@ -45,7 +45,7 @@ class Intake:
         return Place(self.path, offset, unit=self.unit)
 
     def lone_returns(self, count: int, offset: int) -> None:
-        """What `streams.chunks` calls when it mends line ends."""
+        """Is called by `streams.chunks` when it mends line ends."""
         self.tally.repair(LONE_RETURNS, self.place(offset), count)
 
     def lose(self, reason: str, offset: int) -> None:

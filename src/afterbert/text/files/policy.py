@@ -162,7 +162,7 @@ class Policy:
 
 
 def cut_point(raw: bytes, limit: int) -> int:
-    """Where to cut UTF-8 bytes longer than `limit`: behind the last end of a sentence in the second half of
+    """Finds where to cut UTF-8 bytes longer than `limit`: behind the last end of a sentence in the second half of
     the limit, else behind white space, else between two characters that do not belong together.
 
     >>> text = b"First one. Second one. Third one. "

@@ -316,7 +316,7 @@ def _unmarked_wide(head: bytes) -> str | None:
 
 
 def located(place: Place) -> Place:
-    """The same place with its line, counted by reading the file up to there (only errors and reports need
+    """Gives the same place with its line, counted by reading the file up to there (only errors and reports need
     it)."""
     if place.line is not None or place.unit != "byte":
         return place

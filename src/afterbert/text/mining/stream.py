@@ -41,7 +41,7 @@ class WordStream:
     begins: np.ndarray
 
     def text(self, first: int, count: int) -> str:
-        """What stands at these words, white space made one space."""
+        """Gives the text at these words, white space made one space."""
         starts = starts_of(np.fromiter(map(len, self.texts), np.int64, len(self.texts)))
         begin, end = self.begins[first], self.begins[first + count]
         number = int(np.searchsorted(starts, begin, side="right")) - 1

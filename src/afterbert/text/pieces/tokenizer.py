@@ -66,7 +66,7 @@ class Tokenizer:
         (folder / SETTINGS_FILE).write_text(settings, encoding="utf-8", newline="\n")
 
     def with_settings(self, **settings: Any) -> Tokenizer:
-        """The same pieces under other settings, such as `model_max_length=128` or
+        """Gives the same pieces under other settings, such as `model_max_length=128` or
         `model_input_names=[...]`."""
         return replace(self, settings={**self.settings, **settings})
 
@@ -96,7 +96,7 @@ class Tokenizer:
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
-        """What a pretext task must know of it."""
+        """Gives what a pretext task must know of it."""
         return vocabulary_of(self)
 
     def encode(self, text: str) -> list[int]:

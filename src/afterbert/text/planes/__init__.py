@@ -28,6 +28,6 @@ class Plane(ABC):
         """bool [T], or uint8 [T] where the width is more than 1."""
 
     def settled(self) -> Plane:
-        """The same plane with every choice that depends on what is installed written out; the store records
+        """Gives the same plane with every choice that depends on what is installed written out; the store records
         this one."""
         return self

@@ -76,4 +76,4 @@ class Source(ABC):
 
     @abstractmethod
     def read(self, part: SourcePart, policy: Policy, tally: Tally) -> Iterator[Document]:
-        """What `SourcePart.documents` calls."""
+        """Reads the documents of a part; called by `SourcePart.documents`."""

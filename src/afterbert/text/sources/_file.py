@@ -41,7 +41,7 @@ class FileSource(Source):
 
     @property
     def gap(self) -> re.Pattern[bytes]:
-        """What stands between two documents; a part starts where one ends."""
+        """Finds what stands between two documents; a part starts where one ends."""
         return LINE_END
 
     @property

@@ -26,7 +26,7 @@ class Row(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Where the text is: number of its column from 0, and the offset of the header row, if there is one."""
+    """The place of the text: number of its column from 0, and the offset of the header row, if there is one."""
 
     column: int
     header_offset: int | None

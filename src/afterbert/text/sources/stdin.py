@@ -22,7 +22,7 @@ from afterbert.text.sources._making import Option, make
 
 @dataclass(frozen=True)
 class Stdin(Source):
-    """What is piped in, not packed; as long as the process lives. kind: `txt`, `jsonl`, `csv` or `tsv`;
+    """Text that is piped in, not packed; as long as the process lives. kind: `txt`, `jsonl`, `csv` or `tsv`;
     options: for that kind."""
 
     path: str = "-"

@@ -74,7 +74,7 @@ class Corpus:
 
     @cached_property
     def digests(self) -> list[dict[str, str]]:
-        """What each source says of its files' contents."""
+        """Gives what each source says of its files' contents."""
         return [source.digest() for source in self.sources]
 
     @cached_property
@@ -126,7 +126,7 @@ class Corpus:
     def each(
         self, encode: Callable[[Task], Report], tasks: Iterable[Task], parts: Sequence[SourcePart]
     ) -> list[Report]:
-        """What `encode` reports of each of these parts, one task a part; what it warned of is said once."""
+        """Gathers what `encode` reports of each of these parts, one task a part; what it warned of is said once."""
         count, reports = self._counting("encoding", parts), []
         done = in_order(encode, tasks, processes=min(self.processes, len(parts)))
         for part, report in zip(parts, done):
@@ -147,7 +147,7 @@ class Corpus:
                 )
 
     def settings(self, tokenizer: TokenizerRecipe, planes: Mapping[str, Plane]) -> dict[str, Any]:
-        """What decides on the store that is made of these texts, as it records it."""
+        """Gives all that decides on the store that is made of these texts, as it records it."""
         return {
             "made_by": f"afterbert {__version__}",
             "sources": [digest_of(digest) for digest in self.digests],

@@ -34,7 +34,7 @@ class Coverage:
 
 
 def coverage_of(store: Store, name: str) -> Coverage:
-    """What the plane `name` marks in a store; it is one of several bits."""
+    """Counts what the plane `name` marks in a store; it is one of several bits."""
     types = ("", *(store.planes[name]["settings"].get("types") or ()))
     units, covered = np.zeros(64, dtype=np.int64), 0
     for values in _values(store, name):

@@ -29,7 +29,7 @@ WITHOUT_PIECES = "nothing left by the tokenizer"
 
 @dataclass(frozen=True)
 class StoreContents:
-    """What a store is made of. columns, dtype: of the encoded parts; pieces: to train on; without_pieces: kept
+    """The contents of a store to be. columns, dtype: of the encoded parts; pieces: to train on; without_pieces: kept
     documents of which the tokenizer left nothing; planes, sources, settings: as the manifest holds them; kind:
     the tokenizer recipe's name."""
 
@@ -78,7 +78,7 @@ def finished_before(out: Path, settings: Mapping[str, Any]) -> Store | None:
 def settings_of(
     tokenizer: TokenizerRecipe, planes: Mapping[str, Plane], policy: Policy, held_out: float
 ) -> dict[str, Any]:
-    """What decides, beside the texts, on what a store holds."""
+    """Gives all that decides, beside the texts, on what a store holds."""
     return {
         "tokenizer": to_plain(tokenizer),
         "planes": {name: to_plain(plane.settled()) for name, plane in planes.items()},

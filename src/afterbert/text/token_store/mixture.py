@@ -32,7 +32,7 @@ FILE = "mixture.json"
 
 
 def open_store(folder: Path) -> Store:
-    """What lies in this folder: one store, or several as one. Raises UserError as both do."""
+    """Opens what lies in this folder: one store, or several as one. Raises UserError as both do."""
     folder = Path(folder)
     return MixtureStore.opened(folder) if (folder / FILE).is_file() else Store.open(folder)
 
@@ -112,11 +112,11 @@ class MixtureStore(Store):
 
     @cached_property
     def tally(self) -> Tally:
-        """What was read for all of them."""
+        """The account of what was read for all of them."""
         return reduce(Tally.__add__, (store.tally for store in self.stores.values()))
 
     def summary(self) -> dict[str, Any]:
-        """As of one store; a store is a source."""
+        """Sums up the mixture as one store does; a store is a source."""
         each = {name: store.summary() for name, store in self.stores.items()}
         first = next(iter(each.values()))
         read = {key: sum(one["tally"][key] for one in each.values()) for key in ("read", "kept", "bytes")}

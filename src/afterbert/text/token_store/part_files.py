@@ -23,8 +23,8 @@ READ_VALUES = 1 << 22
 
 
 def made_once(done: Path, dtype: str, make: Callable[[PartWriter], Sequence[Any]]) -> list[Any]:
-    """What `make` reports of the part that it writes, and behind that what it warned of; both from before where
-    the part lies at `done` whole. Otherwise it appears there whole or not at all."""
+    """Makes a part once, and gives what `make` reports of the part that it writes, and behind that what it warned
+    of; both from before where the part lies at `done` whole. Otherwise it appears there whole or not at all."""
     if (report := finished(done)) is not None:
         return report
     shutil.rmtree(done, ignore_errors=True)
@@ -79,7 +79,7 @@ class PartWriter:
 
 
 def part_folder(folder: Path, number: int) -> Path:
-    """Where the part with this number lies when it is done."""
+    """Gives the folder where the part with this number lies when it is done."""
     return folder / f"part-{number:06d}"
 
 

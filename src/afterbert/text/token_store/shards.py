@@ -198,7 +198,7 @@ class EncodeShardPart:
 
 
 def open_shard(folder: Path) -> dict[str, Any]:
-    """What `prepare_shard` wrote of itself. Raises UserError."""
+    """Reads what `prepare_shard` wrote of itself. Raises UserError."""
     path = Path(folder) / FILE
     if not path.exists():
         if (path.parent / WORK).is_dir():

@@ -151,7 +151,7 @@ class Store:
         return Split(self.folder, name, self.manifest, told_languages=self._told_languages)
 
     def telling(self, languages: Sequence[str]) -> Store:
-        """The same store, whose rows tell of each piece which of these languages it is in (plane `language`,
+        """Gives the same store, whose rows tell of each piece which of these languages it is in (plane `language`,
         a number into `languages`). Raises UserError when its texts are in another one, or name none."""
         strange = [name for name in self.languages if name and name not in languages]
         if strange:
@@ -187,7 +187,7 @@ class Store:
 
     @cached_property
     def tally(self) -> Tally:
-        """What was read, kept, dropped and repaired."""
+        """The account of what was read, kept, dropped and repaired."""
         return Tally.from_json(self.manifest["tally"])
 
     def summary(self) -> dict[str, Any]:

@@ -29,7 +29,7 @@ _SAMPLE_SEED = 1
 
 @dataclass(frozen=True)
 class PartSurvey:
-    """What a part holds. hashes: uint64 [D], of the contents; sizes: uint32 [D], bytes; languages: those
+    """A survey of one part. hashes: uint64 [D], of the contents; sizes: uint32 [D], bytes; languages: those
     named; sample: (key, text)."""
 
     hashes: np.ndarray
@@ -41,7 +41,7 @@ class PartSurvey:
 
 @dataclass
 class Survey:
-    """What all parts hold, in their order. fates: uint8 [D], one of DROPPED, TRAIN, HELD_OUT; part_starts:
+    """A survey of all parts, in their order. fates: uint8 [D], one of DROPPED, TRAIN, HELD_OUT; part_starts:
     int64 [parts + 1]; corpus_bytes: of the documents that are kept; sample: texts of the training split."""
 
     hashes: np.ndarray
@@ -86,7 +86,7 @@ def survey(
 
 
 def gathered(found: Sequence[PartSurvey], policy: Policy, *, held_out: float) -> Survey:
-    """What all parts hold, from what each of them holds; without a sample. Raises UserError."""
+    """Joins the surveys of all parts, from what each of them holds; without a sample. Raises UserError."""
     tally = sum((one.tally for one in found), Tally())
     policy.check(tally)
     hashes = np.concatenate([one.hashes for one in found])

@@ -54,7 +54,7 @@ class Saved:
     step: int
 
     def state(self) -> dict[str, Any]:
-        """What `state.json` says."""
+        """Reads `state.json`."""
         return json.loads((self.path / STATE).read_bytes())
 
     def tensors(
@@ -270,7 +270,7 @@ class Checkpoints:
 
 
 def why_bad(path: Path) -> str | None:
-    """What is wrong with a checkpoint folder, in words; None when it is whole.
+    """Tells what is wrong with a checkpoint folder, in words; None when it is whole.
 
     Raises UserError for a whole one in a newer format: it is not damaged, but only a newer version can read
     it.

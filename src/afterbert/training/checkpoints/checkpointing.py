@@ -39,7 +39,7 @@ class Checkpointing:
         self._seed, self._device, self._processes = seed, device, processes
 
     def latest(self) -> tuple[Saved | None, list[str]]:
-        """As `Checkpoints.latest`, which process 0 asks for all."""
+        """Finds the newest whole checkpoint (`Checkpoints.latest`), which process 0 asks for all."""
 
         def look() -> tuple[int | None, list[str]]:
             saved, notes = self.checkpoints.latest()

@@ -25,7 +25,7 @@ def seed(number: int, *, rank: int = 0, step: int = 0) -> None:
 
 @dataclass(frozen=True)
 class Generators:
-    """Where the generators stood: taken at every step, so kept as they are given; packed only for a
+    """The states of the generators: taken at every step, so kept as they are given; packed only for a
     checkpoint."""
 
     torch_state: torch.Tensor
@@ -49,7 +49,7 @@ class Generators:
             torch.cuda.set_rng_state(self.cuda_state, device)
 
     def packed(self) -> dict[str, torch.Tensor]:
-        """As uint8 tensors; those that torch does not make itself hold JSON."""
+        """Packs them as uint8 tensors; those that torch does not make itself hold JSON."""
         name, keys, *rest = self.numpy_state
         states = {
             "torch": self.torch_state,

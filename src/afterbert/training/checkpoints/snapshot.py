@@ -42,7 +42,7 @@ def capture(
     rank: int = 0,
     slots: range | None = None,
 ) -> tuple[dict[str, dict[str, torch.Tensor]], dict[str, Any]]:
-    """What process `rank` keeps: file name -> tensors, and the optimizer's scalars for `state.json`.
+    """Gathers what process `rank` keeps: file name -> tensors, and the optimizer's scalars for `state.json`.
 
     Weights and optimizer are process 0's to keep, unless they are in shards. slots: the row slots of this
     process; None: all.
@@ -89,7 +89,7 @@ def restore(
 
 
 def carried(module: nn.Module) -> dict[str, torch.Tensor]:
-    """What the module carries from step to step; empty for most."""
+    """Gives what the module carries from step to step; empty for most."""
     return dict(module.carried_state()) if isinstance(module, Carries) else {}
 
 
@@ -125,7 +125,7 @@ def weights(module: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def whole_weights(module: nn.Module) -> dict[str, torch.Tensor]:
-    """Those of a module in shards, in one piece. Collective; all processes get all."""
+    """Gathers the weights of a module in shards, in one piece. Collective; all processes get all."""
     return {name: in_one(tensor) for name, tensor in weights(module).items()}
 
 
@@ -146,7 +146,7 @@ def restore_weights(module: nn.Module, saved: Mapping[str, torch.Tensor]) -> Non
 
 
 def placed(module: nn.Module) -> Callable[[str, torch.Size], torch.Tensor | None] | None:
-    """Where the tensors of a checkpoint belong, for a module in shards; None for a whole one."""
+    """Tells where the tensors of a checkpoint belong, for a module in shards; None for a whole one."""
     own = weights(module)
     if not any_piece(own):
         return None

@@ -29,7 +29,7 @@ class Launch:
 
 
 def launched(environment: Mapping[str, str] = os.environ) -> Launch | None:
-    """What a launcher has set; None for a process on its own. Raises UserError for numbers that make no sense.
+    """Reads what a launcher has set; None for a process on its own. Raises UserError for numbers that make no sense.
 
     >>> launched({})
     >>> launched({"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "a", "MASTER_PORT": "7"})

@@ -38,11 +38,11 @@ class Processes(ABC):
 
     @abstractmethod
     def gathered(self, value: Any) -> list[Any]:
-        """What every process gave, by rank."""
+        """Gathers what every process gave, by rank."""
 
     @abstractmethod
     def on_rank_zero(self, action: Callable[[], T]) -> T:
-        """What `action` gives in process 0, for all; it may take any time, and is not called elsewhere.
+        """Calls `action` in process 0 and gives its result to all; it may take any time, and is not called elsewhere.
 
         A UserError raised there is raised in all.
         """
@@ -52,7 +52,7 @@ class Processes(ABC):
         return self.most(flag) > 0
 
     def lost(self, error: BaseException) -> ProcessLost | None:
-        """What an error says about another process that is gone; None where it has other causes."""
+        """Finds what an error says about another process that is gone; None where it has other causes."""
         return None
 
 
