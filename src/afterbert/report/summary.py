@@ -44,7 +44,7 @@ class Share:
 
     @property
     def squares(self) -> float:
-        """Of 100 squares, how many are filled."""
+        """Counts how many of 100 squares are filled."""
         return 100 * min(max(self.value, 0.0), 1.0)
 
 
@@ -177,7 +177,7 @@ def in_words(measures: Mapping[str, float | None]) -> list[tuple[str, str]]:
 
 
 def answers_in_words(answered: Sequence[Answered]) -> list[tuple[str, str]]:
-    """What needs no fine-tuning, with what guessing is worth."""
+    """Puts into words what needs no fine-tuning, with what guessing is worth."""
     lines = []
     for one in answered:
         others = ", ".join(f"{name} {figures.percent(value)}" for name, value in one.beside.items())
@@ -193,7 +193,7 @@ def counts_in_words(counts: Mapping[str, float | None]) -> list[tuple[str, str]]
 
 
 def facts_of(record: RunRecord) -> tuple[Fact, ...]:
-    """What it took and what it gave, in a few figures; those that are known."""
+    """Gathers what the run took and what it gave, in a few figures; those that are known."""
     metrics, measures, unit = record.metrics, record.measured.measures, "nats per masked piece"
     if not measures and metrics.evaluations:
         measures, unit = dict(metrics.evaluations[-1].measures), record.named.loss.unit
@@ -208,7 +208,7 @@ def facts_of(record: RunRecord) -> tuple[Fact, ...]:
 
 
 def described(record: RunRecord) -> str:
-    """What was trained on what, in one sentence; as much of it as is known."""
+    """Says in one sentence what was trained on what; as much of it as is known."""
     size = figures.large(parameters(record.folder / "model" / "model.safetensors"))
     settings = [
         (record.setting("model.num_hidden_layers"), "{} layers"),
@@ -222,7 +222,7 @@ def described(record: RunRecord) -> str:
 
 
 def standing(record: RunRecord) -> str:
-    """What an unfinished run is doing; empty for a finished one."""
+    """Says what an unfinished run is doing; empty for a finished one."""
     status = record.status
     if status.state == "finished" or (status.state is None and record.measured.measures):
         return ""
@@ -283,8 +283,8 @@ def _how_many(found: float | None) -> str:
 
 
 def mix_in_words(record: RunRecord) -> list[tuple[str, str, str, str]]:
-    """Of each store of a mixture: its rows, and the share and rounds that were planned and that there were; nothing
-    for a run on one store."""
+    """Tells of each store of a mixture its rows, and the share and rounds that were planned and that there were;
+    nothing for a run on one store."""
     planned, realised = record.mixture.planned.sources, record.mixture.realised.sources
     found = []
     for name in planned or realised:
