@@ -271,13 +271,28 @@ def test_half_precision_and_old_names_are_read(folder: Path) -> None:
     assert torch.equal(imported.weights["backbone"]["embeddings.norm.weight"], expected)
 
 
+@pytest.mark.parametrize(
+    "asked", ["runs/laptop-tiny-1a2b3c4e", "laptop-tiny-1a2b3c4d", "run/laptop-tiny-1a2b3c4d"]
+)
+def test_a_wrong_path_names_the_nearest_run(
+    asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    for name in ("runs/laptop-tiny-1a2b3c4d", "runs/gpt2-mini-00000000"):
+        Path(name, "checkpoints").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"did you mean runs/laptop-tiny-1a2b3c4d\?") as refusal:
+        locate(asked)
+    assert ("hub" in str(refusal.value)) == (not asked.startswith("runs"))
+
+
 def test_names_that_are_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="there is no folder"):
         locate(tmp_path / "gone")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(
-        UserError, match="'someone/nothing' is no folder here and could not be fetched"
+        UserError, match="there is no folder someone/nothing here, and no model of that name could be fetched"
     ) as refusal:
         locate("someone/nothing")
     assert len(str(refusal.value).splitlines()) == 1

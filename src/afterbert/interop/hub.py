@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from pathlib import Path
 
 from afterbert.base.errors import UserError
@@ -20,19 +21,38 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
 def locate(name: str | Path, *, revision: str | None = None) -> Path:
-    """The folder called so, or a snapshot of the hub's model of that name (no code, no pickles). Raises
-    UserError.
+    """The folder called so, or a snapshot of the hub's model of that name (no code, no pickles). Raises UserError.
 
-    Only a name that is no folder reaches for the network.
+    Only a name that can be no folder here reaches for the network: `runs/laptop` does not where there is a `runs/`.
     """
-    folder = Path(name)
+    folder, said = Path(name), str(name)
     if folder.is_dir():
         return folder
-    if not _HUB_NAME.fullmatch(str(name)):
+    is_path = len(folder.parts) > 1 and Path(folder.parts[0]).is_dir()
+    if is_path or not _HUB_NAME.fullmatch(said):
         raise UserError(
-            f"there is no folder {name}; give a folder, or a hub name such as google-bert/bert-base-uncased"
+            f"there is no folder {name}; {_nearest(folder) or 'name a run, or the folder of a model'}"
         )
-    return _fetch(str(name), revision)
+    return _fetch(said, revision)
+
+
+def _nearest(folder: Path) -> str:
+    """A closing half sentence with the runs and models here that are called most alike; empty where none is."""
+    roots = dict.fromkeys((folder.parent, Path("runs"), Path("demo")))
+    inside = ("config.json", "model/config.json", "checkpoints")
+    known = [
+        str(one)
+        for root in roots
+        if root.is_dir()
+        for one in sorted(root.iterdir())
+        if any((one / part).exists() for part in inside) or any(one.glob("seed-*/model"))
+    ]
+    # the name alone decides where it lies elsewhere
+    by_name = {Path(one).name: one for one in known}
+    near = get_close_matches(str(folder), known, n=2) or [
+        by_name[name] for name in get_close_matches(folder.name, by_name, n=2)
+    ]
+    return f"did you mean {' or '.join(near)}?" if near else ""
 
 
 def _fetch(name: str, revision: str | None) -> Path:
@@ -43,7 +63,8 @@ def _fetch(name: str, revision: str | None) -> Path:
         return Path(snapshot_download(name, revision=revision, allow_patterns=_WANTED))
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        near = _nearest(Path(name))
         raise UserError(
-            f"'{name}' is no folder here and could not be fetched from the hub ({reason}); check the name and the "
-            "network, or give a local folder"
+            f"there is no folder {name} here{f' ({near})' if near else ''}, and no model of that name could be "
+            f"fetched from the hub ({reason})"
         ) from None

@@ -94,7 +94,7 @@ def _export_tasks(
     """Each task in its class; what no class holds in our layout, with a note; tasks that are answered by writing
     together, as the model that writes."""
     if tuned.module.lm_head is not None or isinstance(family, Own):
-        return [_export_whole(tuned, out, onnx=onnx, notes=notes)]
+        return [_export_whole(tuned, out, own=isinstance(family, Own), onnx=onnx, notes=notes)]
     made = []
     for name in tuned.tasks:
         folder = out if len(tuned.tasks) == 1 else out / name
@@ -103,7 +103,17 @@ def _export_tasks(
             if answering is None:
                 raise UserError(f"the head of {name} has no ONNX graph here; export it as a folder")
             settings = answering.settings()
-            made.append(_export_graph(tuned.model, tuned.module.backbone, answering, folder, settings, notes))
+            made.append(
+                _export_graph(
+                    tuned.model,
+                    tuned.module.backbone,
+                    answering,
+                    folder,
+                    settings,
+                    notes,
+                    longest=tuned.length,
+                )
+            )
             continue
         try:
             written = tuned.export(folder, name, family=family)
@@ -123,12 +133,12 @@ def _export_tasks(
     return made
 
 
-def _export_whole(tuned: Loaded, out: Path, *, onnx: bool, notes: tuple[str, ...]) -> Exported:
+def _export_whole(tuned: Loaded, out: Path, *, own: bool, onnx: bool, notes: tuple[str, ...]) -> Exported:
     """A model that writes its answers, as what it is; or one in our own layout."""
     if onnx:
         return _export_graph(tuned.model, tuned.module.backbone, tuned.module.lm_head, out, {}, notes)
-    said = tuned.save(out)
-    return Exported(out, tuned.model.family, "AutoModel", (*notes, *said))
+    said = tuned.save(out, own=own)
+    return Exported(out, Own().model_type if own else tuned.model.family, "AutoModel", (*notes, *said))
 
 
 def _export_graph(
@@ -138,13 +148,17 @@ def _export_graph(
     out: Path,
     settings: Mapping[str, object],
     notes: tuple[str, ...],
+    *,
+    longest: int | None = None,
 ) -> Exported:
     """`model.onnx`, the tokenizer, and where a task is answered a `config.json` with its labels."""
     graph = export_onnx(out / "model.onnx", loaded.architecture, backbone, head)
     assert loaded.folder is not None, "a loaded model has a tokenizer"
     vocabulary = loaded.tokenizer.vocabulary
-    names = {"model_input_names": list(graph.inputs)}
-    write_tokenizer(out, loaded.folder, loaded.architecture, vocabulary, names)
+    said: dict[str, object] = {"model_input_names": list(graph.inputs)}
+    if longest is not None:
+        said["model_max_length"] = min(longest, loaded.longest)
+    write_tokenizer(out, loaded.folder, loaded.architecture, vocabulary, said)
     if settings:
         write_atomically(out / "config.json", json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
     return Exported(out, "", "onnxruntime.InferenceSession", notes, graph)

@@ -30,7 +30,7 @@ from afterbert.interop.families import Family
 from afterbert.interop.folder import export_folder
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.loading import load_model
-from afterbert.interop.own import any_family
+from afterbert.interop.own import Own, any_family
 from afterbert.interop.task_class import Answering, TaskKind
 from afterbert.interop.weight_file import write_weights
 
@@ -58,13 +58,13 @@ class Loaded:
         module = self.module.head(name)
         return self.heads[name].answering(self.tasks[name], module)
 
-    def save(self, folder: Path) -> tuple[str, ...]:
+    def save(self, folder: Path, *, own: bool = False) -> tuple[str, ...]:
         """Writes the folder that `load_finetuned` reads: of Hugging Face's class for the task where it answers one and
-        such a class exists, else the backbone alone; beside it the heads of all tasks. Returns sentences about heads
-        that only the latter hold."""
+        such a class exists, else the backbone alone; beside it the heads of all tasks. own: the backbone in our layout.
+        Returns sentences about heads that only the latter hold."""
         folder.mkdir(parents=True, exist_ok=True)
         notes: tuple[str, ...] = ()
-        is_class = len(self.tasks) == 1 and self.module.lm_head is None
+        is_class = len(self.tasks) == 1 and self.module.lm_head is None and not own
         if is_class:
             try:
                 self._write_class(folder, next(iter(self.tasks)))
@@ -72,7 +72,8 @@ class Loaded:
                 is_class, notes = False, (f"{reason}; {HEADS} holds the head, which afterbert reads",)
         if not is_class:
             lm_head = self.module.lm_head
-            self._export(folder, heads={} if lm_head is None else {"lm_head": lm_head}, or_own=True)
+            heads = {} if lm_head is None else {"lm_head": lm_head}
+            self._export(folder, heads=heads, family=Own() if own else None, or_own=True)
             write_atomically(folder / "README.md", self._card(list(self.tasks), None, notes))
         self._write_heads(folder, list(self.tasks))
         return notes
