@@ -1,4 +1,8 @@
-"""For all tests: one thread a process. Tiny models gain nothing from more, and two workers would fight for cores."""
+"""For all tests: one thread a process, and fp32 where a recipe leaves the precision to the machine.
+
+Tiny models gain nothing from more threads, two workers would fight for cores, and figures would depend on the number.
+`precision: auto` takes bf16 on some processors; AFTERBERT_AUTO_PRECISION=bf16 runs the whole suite so.
+"""
 
 import gc
 import os
@@ -6,7 +10,8 @@ import os
 from hypothesis import settings
 
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
+    os.environ[name] = "1"
+os.environ.setdefault("AFTERBERT_AUTO_PRECISION", "fp32")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 

@@ -9,16 +9,27 @@ import os
 import signal
 import socket
 import time
+from functools import cache
 
 import numpy as np
 import pytest
 import torch
 import toy_run
-from toy_run import assert_same_weights, losses, run_toy, toy_evaluate, toy_feed, toy_module, toy_training
+from toy_run import (
+    ROUNDING,
+    assert_same_weights,
+    losses,
+    run_toy,
+    toy_evaluate,
+    toy_feed,
+    toy_module,
+    toy_training,
+)
 
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
+from afterbert.training import clock
 from afterbert.training.checkpoints.checkpoint import Checkpoints
 from afterbert.training.devices import default_device
 from afterbert.training.distribution.distributed import timeout_from
@@ -92,13 +103,13 @@ def said(path, rank):
     return (path.parent / f"{path.name}-said-{rank}").read_text()
 
 
-def assert_near(one, other, steps):
-    """Loss, parts and norm of every step agree within 1e-5."""
+def assert_near(one, other, steps, *, within):
+    """Loss, parts and norm of every step agree up to this share of them (and as much)."""
     mine, theirs = losses(one), losses(other)
     assert list(mine) == list(theirs) == list(range(1, steps + 1))
     for step, values in mine.items():
-        pairs = zip(values, theirs[step])
-        assert max(abs(float.fromhex(a) - float.fromhex(b)) for a, b in pairs) < 1e-5, step
+        found, expected = ([float.fromhex(value) for value in both] for both in (values, theirs[step]))
+        np.testing.assert_allclose(found, expected, rtol=within, atol=within, err_msg=f"step {step}")
 
 
 class StopsTwice(Observer):
@@ -119,10 +130,17 @@ def measured(module, step):
 
 @pytest.fixture(scope="module")
 def by_one(tmp_path_factory):
-    path = tmp_path_factory.mktemp("runs") / "one"
+    """The folder of an unbroken run of one process, by precision."""
     torch.set_num_threads(1)
-    run_toy(path, toy_training(**UNEVEN), module=toy_module(**STILL), evaluate=measured)
-    return path
+
+    @cache
+    def run(precision):
+        path = tmp_path_factory.mktemp("runs") / "one"
+        training = toy_training(**UNEVEN, precision=precision)
+        run_toy(path, training, module=toy_module(**STILL), evaluate=measured)
+        return path
+
+    return run
 
 
 @pytest.mark.timeout(600)  # several processes, each importing torch
@@ -131,37 +149,38 @@ class TestTogether:
 
     @pytest.mark.usefixtures("socket_enabled")
     @pytest.mark.parametrize(
-        "legs",
+        ("precision", "legs"),
         [
-            [(1, "ddp"), (2, "ddp"), (1, "ddp")],
-            [(2, "fsdp"), (1, "fsdp"), (2, "fsdp")],
-            [(2, "ddp"), (2, "fsdp"), (3, "ddp")],
+            ("fp32", [(1, "ddp"), (2, "ddp"), (1, "ddp")]),
+            ("fp32", [(2, "fsdp"), (1, "fsdp"), (2, "fsdp")]),
+            ("fp32", [(2, "ddp"), (2, "fsdp"), (3, "ddp")]),
+            ("bf16", [(2, "ddp"), (1, "ddp"), (2, "fsdp")]),
         ],
         ids=str,
     )
-    def test_other_numbers_of_processes_learn_the_same(self, spawn, by_one, tmp_path, legs):
+    def test_other_numbers_of_processes_learn_the_same(self, spawn, by_one, tmp_path, precision, legs):
         """Three legs with signals between them: the losses of an unbroken single process, and its weights."""
-        path = tmp_path / "run"
+        path, alone, within = tmp_path / "run", by_one(precision), ROUNDING[precision]
         for (size, parallel), codes in zip(legs, [143, 143, 0]):
             members = spawn(
                 path,
-                settings={**UNEVEN, "parallel": parallel},
+                settings={**UNEVEN, "parallel": parallel, "precision": precision},
                 size=size,
                 module=STILL,
                 evaluate=measured,
                 observers=[StopsTwice],
             )
             assert ended(members) == [codes] * size
-        assert_near(path, by_one, 20)
-        ours, theirs = toy_run.weights(path), toy_run.weights(by_one)
+        assert_near(path, alone, 20, within=within)
+        ours, theirs = toy_run.weights(path), toy_run.weights(alone)
         assert ours.keys() == theirs.keys()
         for name, tensor in ours.items():
-            np.testing.assert_allclose(tensor, theirs[name], atol=2e-5, err_msg=name)
+            np.testing.assert_allclose(tensor, theirs[name], atol=2 * within, err_msg=name)
         figures, expected = (
             [tuple(r["figures"].values()) for r in RunFolder(run).metrics.read() if r["kind"] == "evaluation"]
-            for run in (path, by_one)
+            for run in (path, alone)
         )
-        np.testing.assert_allclose(figures, expected, rtol=1e-5)
+        np.testing.assert_allclose(figures, expected, rtol=within)
 
     @pytest.mark.usefixtures("socket_enabled")
     @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
@@ -233,7 +252,7 @@ class TestTogether:
     def test_a_time_becomes_one_number_of_steps(self, spawn, tmp_path):
         path = tmp_path / "run"
         settings = {**UNEVEN, "budget": Budget(1, "seconds"), "evaluate_every": None}
-        assert ended(spawn(path, settings=settings)) == [0, 0]
+        assert ended(spawn(path, settings=settings, target=timed_member)) == [0, 0]
         steps = json.loads((path / "course.json").read_text())["total_steps"]
         assert RunFolder(path).status().step == steps > 1
 
@@ -265,6 +284,12 @@ def poisoned_member(path, settings, *, rank, **options):
 
     toy_run.ToyModule = Poisoned
     toy_run.member(path, settings, rank=rank, feed=toy_feed(toy_training(**settings), pose=pose), **options)
+
+
+def timed_member(path, settings, **options):
+    """One whose steps last as long as the clock is looked at."""
+    clock.time = toy_run.Ticks()
+    toy_run.member(path, settings, **options)
 
 
 def greedy_member(path, settings, *, rank, **options):

@@ -14,8 +14,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from toy_run import (
+    ROUNDING,
     StopAt,
     Stopped,
+    Ticks,
     ToyModule,
     assert_same_weights,
     losses,
@@ -32,8 +34,8 @@ from toy_run import (
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
-from afterbert.training.checkpoints import checkpointing as checkpointing
-from afterbert.training.checkpoints import snapshot
+from afterbert.training import clock
+from afterbert.training.checkpoints import checkpointing, snapshot
 from afterbert.training.checkpoints.checkpoint import SaveError
 from afterbert.training.checkpoints.generators import Generators
 from afterbert.training.checkpoints.identity import RunIdentity
@@ -172,12 +174,16 @@ def test_resume_with_other_workers(unbroken, tmp_path):
     assert losses(tmp_path / "run") == losses(unbroken)
 
 
-def test_micro_batches_change_only_the_last_bits(tmp_path):
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_micro_batches_change_only_the_last_bits(tmp_path, precision):
     """Without dropout, whose draws depend on the cut."""
     for name, size in (("whole", None), ("pieces", 3)):
-        run_toy(tmp_path / name, toy_training(micro_batch_size=size), module=toy_module(dropout=0.0))
-    for mine, theirs in zip(losses(tmp_path / "pieces").values(), losses(tmp_path / "whole").values()):
-        assert float.fromhex(mine[0]) == pytest.approx(float.fromhex(theirs[0]), rel=1e-4)
+        training = toy_training(micro_batch_size=size, precision=precision)
+        run_toy(tmp_path / name, training, module=toy_module(dropout=0.0))
+    pairs = list(zip(losses(tmp_path / "pieces").values(), losses(tmp_path / "whole").values()))
+    assert len(pairs) == 12
+    for mine, theirs in pairs:
+        assert float.fromhex(mine[0]) == pytest.approx(float.fromhex(theirs[0]), rel=ROUNDING[precision])
 
 
 def test_it_learns(tmp_path):
@@ -203,8 +209,9 @@ def test_learning_rate_follows_the_schedule(unbroken):
 # Length
 
 
-def test_a_time_is_measured_once_and_leaves_no_trace(tmp_path):
+def test_a_time_is_measured_once_and_leaves_no_trace(tmp_path, monkeypatch):
     """The run in time is to the bit the run of as many steps; a resume does not ask the clock again."""
+    monkeypatch.setattr(clock, "time", Ticks())
     training = toy_training(Budget(0.5, "seconds"))
     outcome = run_toy(tmp_path / "timed", training, module=carrying(), evaluate=toy_evaluate)
     steps = outcome.total_steps

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
+
+from afterbert.base.errors import UserError
+
+#: Decides what "auto" takes, whatever the device: for machines that must agree with each other, and for tests.
+AUTO = "AFTERBERT_AUTO_PRECISION"
 
 
 @dataclass(frozen=True)
@@ -33,11 +39,16 @@ def name_of_device(device: torch.device) -> str:
 
 
 def choose(asked: Literal["auto", "fp32", "bf16"], device: torch.device) -> Precision:
-    """Chooses what `asked` means on this device. "auto" depends on the kind of device only, never on a measurement: a
-    clock must not reach the weights.
+    """Says what `asked` means on this device. "auto" depends on the environment's AFTERBERT_AUTO_PRECISION or else on
+    the kind of device, never on a measurement: a clock must not reach the weights. Raises UserError where the
+    environment names no precision.
     """
     if asked != "auto":
         return Precision(asked, "as the recipe says")
+    if written := os.environ.get(AUTO):
+        if written not in ("fp32", "bf16"):
+            raise UserError(f"{AUTO} is {written!r}; write fp32 or bf16, or leave it out")
+        return Precision("fp32" if written == "fp32" else "bf16", f"as {AUTO} says")
     if device.type == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
         return Precision("bf16" if fast else "fp32", f"this GPU {'has' if fast else 'has no'} bf16 units")
