@@ -7,7 +7,7 @@ import torch
 from afterbert.base.noise import Noise
 from afterbert.probes.broken_sentences import BrokenSentences, _Neighbours, _swapped
 from afterbert.probes.minimal_pairs import MinimalPairsProbe
-from afterbert.probes.readings import Frame
+from afterbert.text.pieces.frame import Frame
 from afterbert.text.pieces.spelling import piece_texts
 from afterbert.text.sources.txt import Txt
 from afterbert.text.token_store.prepare import prepare

@@ -20,7 +20,8 @@ from afterbert.base.rows import ranges
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.probes.figure import Figure
 from afterbert.probes.minimal_pairs import MinimalPairsProbe, Predict, Preferences
-from afterbert.probes.readings import Frame, TextPieces
+from afterbert.probes.readings import TextPieces
+from afterbert.text.pieces.frame import Frame
 from afterbert.text.token_store.store import Split
 
 _SEED = 20_181_113

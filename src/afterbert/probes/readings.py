@@ -12,14 +12,16 @@ minicons (Misra 2022, 2203.13112) does so with an empty source.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from afterbert.base.vocabulary import Vocabulary
+from afterbert.interop.likelihood import Question
 from afterbert.models import Architecture
+from afterbert.text.pieces.frame import Frame
 from afterbert.text.pieces.tokenizer import Tokenizer
 
 Reading = Literal[
@@ -46,48 +48,6 @@ class TextPieces:
         encoding = tokenizer.plain.encode(text, add_special_tokens=False)
         words = [-1 if number is None else number for number in encoding.word_ids]
         return TextPieces(np.array(encoding.ids, dtype=np.int64), np.array(words, dtype=np.int64))
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Special pieces around a text, as the tokenizer sets them."""
-
-    before: tuple[int, ...]
-    behind: tuple[int, ...]
-
-    @staticmethod
-    def of(tokenizer: Tokenizer) -> Frame:
-        encoding = tokenizer.plain.encode("a")
-        special = list(encoding.special_tokens_mask)
-        first = special.index(0) if 0 in special else len(special)
-        inner = special.count(0)
-        return Frame(tuple(encoding.ids[:first]), tuple(encoding.ids[first + inner :]))
-
-
-@dataclass
-class Question:
-    """Rows to read [R] of their own lengths; written: what a decoder reads beside each, or empty. row, place,
-    target_ids: [Q], what is asked where (places in what is written, if anything is). ranks: beside each row, where an
-    order says who sees whom."""
-
-    rows: list[np.ndarray] = field(default_factory=list)
-    written: list[np.ndarray] = field(default_factory=list)
-    ranks: list[np.ndarray] = field(default_factory=list)
-    row: list[int] = field(default_factory=list)
-    place: list[int] = field(default_factory=list)
-    target_ids: list[int] = field(default_factory=list)
-
-    @property
-    def width(self) -> int:
-        """Gives the length of the longest row, what is written beside it included."""
-        beside = max(map(len, self.written), default=0)
-        return max(map(len, self.rows), default=0) + beside
-
-    def ask(self, places: Sequence[int], targets: Iterable[int]) -> None:
-        """At these places of the newest row."""
-        self.row += [len(self.rows) - 1] * len(places)
-        self.place += [int(place) for place in places]
-        self.target_ids += [int(target) for target in targets]
 
 
 def reading_of(architecture: Architecture) -> Reading:

@@ -31,7 +31,8 @@ from afterbert.probes.figure import Figure
 from afterbert.probes.frozen_features import FrozenFeatures, FrozenModel
 from afterbert.probes.minimal_pairs import MinimalPairsProbe, short_enough
 from afterbert.probes.missing_word import MissingWord
-from afterbert.probes.readings import Frame, reading_of
+from afterbert.probes.readings import reading_of
+from afterbert.text.pieces.frame import Frame
 from afterbert.text.pieces.spelling import piece_texts
 from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.token_store.store import Store

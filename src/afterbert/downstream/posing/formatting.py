@@ -12,25 +12,11 @@ import numpy as np
 from afterbert.base.errors import UserError
 from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.text.pieces.encoding import EncodedTexts, PieceEncoder
+from afterbert.text.pieces.frame import Frame
 from afterbert.text.pieces.tokenizer import Tokenizer
 
 # Parts of a row, in order. `text` planes hold 1 in the first text, 2 in the second, 0 elsewhere.
 _BEFORE, _FIRST, _BETWEEN, _SECOND, _BEHIND = range(5)
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Special pieces before, between and behind one or two texts; segments: of the five parts in order, one
-    number each."""
-
-    before: tuple[int, ...]
-    between: tuple[int, ...]
-    behind: tuple[int, ...]
-    segments: tuple[int, int, int, int, int]
-
-    @property
-    def num_specials(self) -> int:
-        return len(self.before) + len(self.between) + len(self.behind)
 
 
 @dataclass(frozen=True)
@@ -61,12 +47,12 @@ class Formatter:
     @cached_property
     def one(self) -> Frame:
         """The frame of one text."""
-        return self._frame(is_pair=False)
+        return Frame.of(self.tokenizer)
 
     @cached_property
     def two(self) -> Frame:
         """The frame of two texts."""
-        return self._frame(is_pair=True)
+        return Frame.of(self.tokenizer, is_pair=True)
 
     @cached_property
     def encoder(self) -> PieceEncoder:
@@ -131,31 +117,3 @@ class Formatter:
                 "source": np.maximum(index - offset, -1),
             },
         )
-
-    def _frame(self, *, is_pair: bool) -> Frame:
-        """Read off from what the tokenizer makes of two short texts."""
-        found = self.tokenizer.plain.encode(_SHORT, _SHORT if is_pair else None)
-        text_of = [-1 if number is None else number for number in found.sequence_ids]
-        last_text = int(is_pair)
-        first_at = text_of.index(0) if 0 in text_of else 0
-        first_end = len(text_of) - text_of[::-1].index(0)
-        second_at = text_of.index(1) if is_pair else first_end
-        end = len(text_of) - text_of[::-1].index(last_text)
-        types = found.type_ids
-        behind = types[end:] or [types[end - 1]]
-        return Frame(
-            before=tuple(found.ids[:first_at]),
-            between=tuple(found.ids[first_end:second_at]),
-            behind=tuple(found.ids[end:]),
-            segments=(
-                types[0],
-                types[first_at],
-                types[first_end] if first_end < second_at else types[first_at],
-                types[second_at] if is_pair else types[first_at],
-                behind[0],
-            ),
-        )
-
-
-# Any text that every tokenizer has a piece for.
-_SHORT = "a"
