@@ -48,8 +48,10 @@ def told(known: Mapping[str, Meaning], loss: Meaning, measured: Mapping[str, flo
     >>> told({"a": Meaning.share_right("words", uniform=0.5)}, Meaning("words", "nats"), {"loss": 1.25, "a": 0.75})
     ['words: 1.250 nats', 'words, share right: 75.0% (a uniform guess: 50.0%)']
     """
-    lines = []
+    lines, laid_beside = [], {one.beside for one in known.values()}
     for key, value in measured.items():
+        if key in laid_beside:
+            continue
         one = loss if key == "loss" else known.get(key.removeprefix("loss_"))
         if one is None:
             continue
