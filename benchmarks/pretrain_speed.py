@@ -130,7 +130,9 @@ def prepared(text: str | None, vocab_size: int, scratch: Path) -> str:
     out = scratch / f"store-{vocab_size}"
     if not out.exists():
         sources = sources_for([text]) if text else [PythonDocs(packages=("numpy", "scipy"))]
-        tokenizer = WordPiece(vocab_size=vocab_size, sentinels=100)  # T5 needs them, the others leave them
+        tokenizer = WordPiece(
+            vocab_size=vocab_size, sentinels=100, lowercase=True
+        )  # T5 needs them, the others leave them
         prepare(sources, out, tokenizer=tokenizer, policy=Policy(), processes=os.cpu_count() or 1)
     return str(out)
 

@@ -185,7 +185,7 @@ def prepared_by_child(settings: dict[str, Any]) -> Figures:
     store = prepare(
         sources_for([settings["text"]]),
         Path(settings["out"]),
-        tokenizer=WordPiece(vocab_size=8000),
+        tokenizer=WordPiece(vocab_size=8000, lowercase=True),
         processes=os.cpu_count() or 1,
         progress=clock,
     )

@@ -6,6 +6,7 @@ from functools import cache
 
 from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.tokenizers import TokenizerRecipe
+from afterbert.text.tokenizers.bpe import BPE
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
 from afterbert.text.tokenizers.unigram import Unigram
 from afterbert.text.tokenizers.wordpiece import WordPiece
@@ -25,8 +26,10 @@ ALL = ENGLISH + CHINESE + JAPANESE + THAI + EMOJI
 LANGUAGES = ("en",) * len(ENGLISH) + ("zh",) * len(CHINESE) + ("ja", "th", "en")
 
 RECIPES: dict[str, TokenizerRecipe] = {
-    "wordpiece": WordPiece(vocab_size=500, min_frequency=1),
-    "wordpiece_cased": WordPiece(vocab_size=700, min_frequency=1, lowercase=False),
+    "wordpiece": WordPiece(vocab_size=500, min_frequency=1, lowercase=True),
+    "wordpiece_cased": WordPiece(vocab_size=700, min_frequency=1, lowercase=True),
+    "characters": BPE(vocab_size=600, min_frequency=1),
+    "characters_lower": BPE(vocab_size=600, min_frequency=1, lowercase=True, sentinels=4),
     "bpe": ByteLevelBPE(vocab_size=420, min_frequency=1),
     "bpe_untrimmed": ByteLevelBPE(vocab_size=420, min_frequency=1, trim_offsets=False),
     "bpe_prefixed": ByteLevelBPE(vocab_size=420, min_frequency=1, add_prefix_space=True),

@@ -25,7 +25,7 @@ def model(tmp_path_factory):
     texts = [text for row in (*FOOD, *NAMES) for text in row.texts] + [
         text for pair in PAIRS for text in pair
     ]
-    tokenizer = WordPiece(vocab_size=300, min_frequency=1).make(texts * 3, corpus_bytes=9999)
+    tokenizer = WordPiece(vocab_size=300, min_frequency=1, lowercase=True).make(texts * 3, corpus_bytes=9999)
     tokenizer.save(folder / "tokenizer")
     architecture = Encoder(
         vocab_size=tokenizer.vocabulary.size,

@@ -32,7 +32,7 @@ FOOD, PAIRS = SentenceClassification().invented(), PairClassification().invented
 def save_model(place, kind, *, sentinels=0):
     """A model of one layer, with the words of both tasks."""
     texts = [text for row in (*FOOD, *PAIRS) for text in row.texts]
-    tokenizer = WordPiece(vocab_size=300, min_frequency=1, sentinels=sentinels).make(
+    tokenizer = WordPiece(vocab_size=300, min_frequency=1, sentinels=sentinels, lowercase=True).make(
         texts * 3, corpus_bytes=9999
     )
     words = place.with_name(f"{place.name}-tokenizer")

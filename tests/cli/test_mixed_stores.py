@@ -35,7 +35,7 @@ def stores(tmp_path_factory):
         (root / f"{name}.txt").write_text("\n\n\n".join(texts))
         first = name == "large"
         tokenizer = (
-            WordPiece(vocab_size=150, min_frequency=1)
+            WordPiece(vocab_size=150, min_frequency=1, lowercase=True)
             if first
             else PretrainedTokenizer(name=str(root / "large/tokenizer"))
         )

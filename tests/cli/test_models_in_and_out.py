@@ -20,7 +20,7 @@ TEXT = "the cat sat on the mat . the hedgehog looked at the cat for a while .\n\
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    tokenizer: Tokenizer = WordPiece(vocab_size=80).make([TEXT], corpus_bytes=len(TEXT))
+    tokenizer: Tokenizer = WordPiece(vocab_size=80, lowercase=True).make([TEXT], corpus_bytes=len(TEXT))
     tokenizer.save(tmp_path / "tokenizer")
     architecture = Encoder(hidden_size=16, intermediate_size=24, max_position_embeddings=32)
     backbone = architecture.build(tokenizer.vocabulary)

@@ -135,7 +135,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("proof")
     (folder / "texts.txt").write_text("\n\n".join(documents(200)), encoding="utf-8")
     sources = sources_for([str(folder / "texts.txt")])
-    prepare(sources, folder / "store", tokenizer=WordPiece(vocab_size=200), processes=1)
+    prepare(sources, folder / "store", tokenizer=WordPiece(vocab_size=200, lowercase=True), processes=1)
     return folder / "store"
 
 

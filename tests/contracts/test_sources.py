@@ -80,7 +80,7 @@ def _python_docs(_: pytest.MonkeyPatch) -> Any:
 
 
 def _datatrove(_: pytest.MonkeyPatch) -> Any:
-    made = WordPiece(vocab_size=200, min_frequency=1).make(TEXTS, corpus_bytes=20_000)
+    made = WordPiece(vocab_size=200, min_frequency=1, lowercase=True).make(TEXTS, corpus_bytes=20_000)
     made.save(Path("made"))
     ids = [[*made.encode(text), made.vocabulary.sep, made.vocabulary.sep] for text in TEXTS]
     ids[7][2:2] = [made.vocabulary.sep]

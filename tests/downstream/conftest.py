@@ -24,7 +24,7 @@ def invented_texts():
 
 @pytest.fixture(scope="session")
 def tiny_tokenizer():
-    recipe = WordPiece(vocab_size=420, min_frequency=1)
+    recipe = WordPiece(vocab_size=420, min_frequency=1, lowercase=True)
     return recipe.make(invented_texts() * 3, corpus_bytes=sum(map(len, invented_texts())))
 
 

@@ -33,7 +33,7 @@ FORMS: dict[str, Architecture] = {
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    return WordPiece(vocab_size=90).make(TEXTS, corpus_bytes=500)
+    return WordPiece(vocab_size=90, lowercase=True).make(TEXTS, corpus_bytes=500)
 
 
 def imported(form: str, tokenizer: Tokenizer, folder: Path) -> LoadedModel:

@@ -55,7 +55,7 @@ def story(documents, seed):
 def stores(tmp_path_factory):
     """A large and a small store with one tokenizer, and one with another."""
     root, made = tmp_path_factory.mktemp("stores"), {}
-    tokenizer = WordPiece(vocab_size=120, min_frequency=1)
+    tokenizer = WordPiece(vocab_size=120, min_frequency=1, lowercase=True)
     for name, documents in (("large", 60), ("small", 12), ("strange", 12)):
         (root / f"{name}.txt").write_text(story(documents, documents + len(name)))
         source = Txt(path=str(root / f"{name}.txt"))
@@ -64,7 +64,7 @@ def stores(tmp_path_factory):
             if name in ("large", "strange")
             else PretrainedTokenizer(name=str(root / "large" / "tokenizer"))
         )
-        recipe = WordPiece(vocab_size=90, min_frequency=1) if name == "strange" else recipe
+        recipe = WordPiece(vocab_size=90, min_frequency=1, lowercase=True) if name == "strange" else recipe
         made[name] = prepare([source], root / name, tokenizer=recipe, least_pieces=8, held_out=0.2)
     return made
 

@@ -26,7 +26,7 @@ def store(tmp_path_factory):
     return prepare(
         [Txt(path=str(folder / "text.txt"), documents="paragraph")],
         folder / "store",
-        tokenizer=WordPiece(vocab_size=120, min_frequency=1),
+        tokenizer=WordPiece(vocab_size=120, min_frequency=1, lowercase=True),
         processes=1,
         held_out=0.3,
         least_pieces=1,

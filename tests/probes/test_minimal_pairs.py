@@ -215,7 +215,7 @@ def test_preferences_are_counted_by_group(folder):
 
 
 def test_a_folder_without_a_head_is_one_line(tmp_path):
-    recipe = WordPiece(vocab_size=60, min_frequency=1).make(SENTENCES * 4, corpus_bytes=400)
+    recipe = WordPiece(vocab_size=60, min_frequency=1, lowercase=True).make(SENTENCES * 4, corpus_bytes=400)
     recipe.save(tmp_path / "tokenizer")
     architecture = Encoder(hidden_size=32, intermediate_size=64, max_position_embeddings=64)
     backbone = architecture.build(recipe.vocabulary)

@@ -11,7 +11,7 @@ from afterbert.text.sources.jsonl import Jsonl
 from afterbert.text.tokenizers.wordpiece import WordPiece
 from invented_texts import ALL, LANGUAGES, documents
 
-SMALL = WordPiece(vocab_size=300, min_frequency=1)
+SMALL = WordPiece(vocab_size=300, min_frequency=1, lowercase=True)
 
 
 def corpus(folder: Path, count: int = 60, *, extra: Sequence[str] = (), name: str = "texts.jsonl") -> Jsonl:

@@ -186,7 +186,9 @@ def test_fingerprints_follow_the_content(tmp_path):
     others = [
         prepare([source], tmp_path / "a", tokenizer=SMALL, held_out=0.3),
         prepare([source], tmp_path / "b", tokenizer=SMALL, planes=[WordStart(hyphens="inside")]),
-        prepare([source], tmp_path / "c", tokenizer=WordPiece(vocab_size=290, min_frequency=1)),
+        prepare(
+            [source], tmp_path / "c", tokenizer=WordPiece(vocab_size=290, min_frequency=1, lowercase=True)
+        ),
         prepare([corpus(tmp_path, 61, name="more.jsonl")], tmp_path / "d", tokenizer=SMALL),
     ]
     assert len({base.fingerprint, *(store.fingerprint for store in others)}) == 5

@@ -31,7 +31,7 @@ from invented_texts import ALL, documents
 KINDS = {
     "byte_level_bpe": ByteLevelBPE(vocab_size=400),
     "unigram": Unigram(vocab_size=300),
-    "wordpiece": WordPiece(vocab_size=300, min_frequency=1),
+    "wordpiece": WordPiece(vocab_size=300, min_frequency=1, lowercase=True),
 }
 
 

@@ -18,7 +18,7 @@ from afterbert.text.tokenizers.unigram import Unigram
 from afterbert.text.tokenizers.wordpiece import WordPiece
 
 RECIPES: dict[str, TokenizerRecipe] = {
-    "wordpiece": WordPiece(vocab_size=400),
+    "wordpiece": WordPiece(vocab_size=400, lowercase=True),
     "byte_level_bpe": ByteLevelBPE(vocab_size=500),
     "unigram": Unigram(vocab_size=400),
 }
@@ -121,7 +121,7 @@ def test_trimming_keeps_the_pieces_of_its_texts_and_all_special_ones(tokenizer: 
 
 
 def test_another_tokenizer_takes_over_rows_by_text_and_role(tokenizer: Tokenizer) -> None:
-    new = WordPiece(vocab_size=300).make(COMMON, corpus_bytes=10_000)
+    new = WordPiece(vocab_size=300, lowercase=True).make(COMMON, corpus_bytes=10_000)
     change = replaced(tokenizer, new)
     assert len(change.parents) == new.vocabulary.size and all(change.parents)
     for name in ("pad", "unk", "cls", "sep", "mask"):

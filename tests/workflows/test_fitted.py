@@ -37,7 +37,7 @@ def test_the_size_is_ours_to_choose_only_where_nothing_is_said(
 def test_what_was_fitted_is_said_kept_and_below_what_the_user_says(
     tmp_path: Path,
 ) -> None:
-    WordPiece(vocab_size=60, min_frequency=1).make([TEXT], corpus_bytes=len(TEXT)).save(
+    WordPiece(vocab_size=60, min_frequency=1, lowercase=True).make([TEXT], corpus_bytes=len(TEXT)).save(
         tmp_path / "tokenizer"
     )
     found, said = [], []

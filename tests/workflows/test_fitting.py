@@ -103,7 +103,9 @@ def test_the_sizes_of_recipes_rise() -> None:
 def test_a_size_is_measured_once(tmp_path: Path) -> None:
     text = "the cat sat on the mat . " * 40
     tokenizer, kept = tmp_path / "tokenizer", tmp_path / "runs" / "speed.json"
-    WordPiece(vocab_size=60, min_frequency=1).make([text], corpus_bytes=len(text)).save(tokenizer)
+    WordPiece(vocab_size=60, min_frequency=1, lowercase=True).make([text], corpus_bytes=len(text)).save(
+        tokenizer
+    )
     resolved = resolve("laptop", size="tiny")
     with store_of_text(text, tokenizer) as store:
         before = torch.random.get_rng_state()
@@ -119,7 +121,7 @@ def test_memory_that_runs_out_is_no_speed_and_not_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = "the cat sat on the mat . " * 40
-    WordPiece(vocab_size=60, min_frequency=1).make([text], corpus_bytes=len(text)).save(
+    WordPiece(vocab_size=60, min_frequency=1, lowercase=True).make([text], corpus_bytes=len(text)).save(
         tmp_path / "tokenizer"
     )
     resolved, kept = resolve("laptop", size="tiny"), tmp_path / "speed.json"

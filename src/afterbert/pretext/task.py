@@ -116,8 +116,11 @@ class Pretext:
         self, rows: Rows, noise: Noise, vocabulary: Vocabulary, labels: np.ndarray | None = None
     ) -> Posed:
         """The task on these rows; `labels` int64 [B] are the plan's. A pure function of row, key, noise and
-        vocabulary, row by row.
+        vocabulary, row by row. Unknown pieces are shown, but no law chooses them: what they stand for is lost.
         """
+        is_unknown = rows.piece_ids == vocabulary.unk
+        if vocabulary.unk is not None and is_unknown.any():
+            rows = rows.with_planes(unknown=is_unknown)
         steps: list[Step] = []
         shown, origin = rows, None
         for number, edit in enumerate(self.edits):

@@ -59,10 +59,13 @@ class Units:
 
 
 def is_ordinary(rows: Rows) -> np.ndarray:
-    """bool [T]: pieces a law may choose: neither special nor already hidden by an earlier edit (plane `hidden`)."""
-    hidden = rows.planes.get("hidden")
-    special = rows.planes["special"]
-    return ~special if hidden is None else ~(special | hidden)
+    """bool [T]: pieces a law may choose: neither special, nor unknown (plane `unknown`), nor already hidden by
+    an earlier edit (plane `hidden`)."""
+    others = rows.planes["special"]
+    for name in ("unknown", "hidden"):
+        if name in rows.planes:
+            others = others | rows.planes[name]
+    return ~others
 
 
 def ordinary_counts(rows: Rows) -> np.ndarray:

@@ -29,7 +29,7 @@ def prepare(
     tokenizer: Annotated[
         str | None,
         typer.Option(
-            help="wordpiece (when not given), byte_level_bpe or unigram to train one; a folder or hub name to take it."
+            help="bpe (when not given), byte_level_bpe, unigram, wordpiece to train one; a folder or hub name to take it."
         ),
     ] = None,
     vocab_size: Annotated[
@@ -139,7 +139,7 @@ def prepare(
             print_coverage(folder, [plane])
         return
     of_pieces = piece_recipe_of(sources)
-    recipe = of_pieces or tokenizer_from(tokenizer or "wordpiece", vocab_size)
+    recipe = of_pieces or tokenizer_from(tokenizer or "bpe", vocab_size)
     reading: dict[str, Any] = {
         "tokenizer": recipe,
         "policy": named(Policy, {"errors": errors, "normalization": normalization}, "--policy"),

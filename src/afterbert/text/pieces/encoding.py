@@ -264,6 +264,8 @@ def cuts_at_spaces(file: dict[str, Any]) -> bool:
     if not all(token["special"] for token in file["added_tokens"]):
         return False
     before = file.get("pre_tokenizer") or {"type": None}
+    if before["type"] == "Sequence" and all(part["type"] == "Split" for part in before["pretokenizers"][1:]):
+        before = before["pretokenizers"][0]  # what the first has cut, others only cut further
     if before["type"] == "ByteLevel":
         return before.get("use_regex", True) and _by_character(file.get("normalizer"))
     if before["type"] == "Metaspace":

@@ -22,16 +22,18 @@ _CONTINUES = "##"
 
 @dataclass(frozen=True)
 class WordPiece(TrainedRecipe):
-    """lowercase: everything in lower case. strip_accents: `é` becomes `e`; with lower case only, when not
-    said (as BERT does).
-
+    """
     >>> made = WordPiece(vocab_size=64, min_frequency=1).make(["low lower lowest"] * 9, corpus_bytes=150)
-    >>> made.plain.encode("Lowest!", add_special_tokens=False).tokens
-    ['lowest', '[UNK]']
+    >>> made.plain.encode("lowest low!", add_special_tokens=False).tokens
+    ['lowest', 'low', '[UNK]']
     """
 
-    lowercase: bool = True
+    lowercase: bool = False
+    """Everything in lower case, as BERT's English models have it."""
+
     strip_accents: bool | None = None
+    """`é` becomes `e`, and marks that are letters of their own (Hindi's vowel signs) go; when not said, with lower case
+    only, as BERT does."""
 
     specials: ClassVar[dict[str, str]] = {
         "pad": "[PAD]",
