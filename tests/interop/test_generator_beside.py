@@ -31,7 +31,7 @@ TASK = Pretext(Packed(), (Edit(FixedCount(), Mask()),), (InPlace(),))
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("discriminator")
-    tokenizer = WordPiece(vocab_size=90, min_frequency=1).make([TEXT] * 9, corpus_bytes=900)
+    tokenizer = WordPiece(vocab_size=90, min_frequency=1, lowercase=True).make([TEXT] * 9, corpus_bytes=900)
     tokenizer.save(folder / "tokenizer")
     architecture = Encoder(hidden_size=32, intermediate_size=48, max_position_embeddings=48)
     torch.manual_seed(0)

@@ -29,7 +29,7 @@ def prepare(
     tokenizer: Annotated[
         str | None,
         typer.Option(
-            help="bpe (when not given), byte_level_bpe, unigram, wordpiece to train one; a folder or hub name to take it."
+            help="Trained: bpe (when not given), byte_level_bpe, unigram, wordpiece; or a folder or hub name to take."
         ),
     ] = None,
     vocab_size: Annotated[
