@@ -10,8 +10,8 @@ import pytest
 from afterbert.base import config
 from afterbert.base.plugins import find, name_of, names
 from afterbert.base.tree import Node
+from afterbert.downstream.heads import Head, head_for
 from afterbert.downstream.metrics import Metric
-from afterbert.downstream.reading.columns import _NAMES
 from afterbert.downstream.reading.data import read
 from afterbert.downstream.reading.guess import guess
 from afterbert.downstream.tasks import Task
@@ -22,6 +22,14 @@ TASKS = names(Task)
 @pytest.fixture(params=TASKS)
 def task(request):
     return find(Task, request.param)()
+
+
+def test_it_says_what_its_columns_are_called_and_which_head_answers_it(task):
+    assert set(task.column_names) == {*task.parts, *task.optional_parts}
+    assert all(name == name.lower() for names in task.column_names.values() for name in names)
+    if task.usual_head is not None:
+        assert head_for(task, None) == find(Head, task.usual_head)()
+        assert head_for(task, None).serves(task)
 
 
 def test_eight_invented_rows_each_label_more_than_once(task):
@@ -119,7 +127,7 @@ def test_its_rows_are_recognised_in_a_file(task, tmp_path):
 
 def records(task):
     """Invented rows as a data set would have them."""
-    name = {part: names[0] for part, names in _NAMES.items()} | {"first": "sentence1", "second": "sentence2"}
+    name = {part: names[0] for part, names in task.column_names.items()}
     for row in task.invented():
         match name_of(task):
             case "ranking":

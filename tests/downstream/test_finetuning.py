@@ -31,7 +31,7 @@ from afterbert.models.permutation import Permutation
 from afterbert.training.observers import Observer
 from afterbert.training.optimizers.adamw import AdamW
 
-TRAINED = [name for name in names(Task) if find(Task, name).head not in ("text", "likelihood")]
+TRAINED = [name for name in names(Task) if find(Task, name).usual_head not in ("text", None)]
 
 
 def settings(epochs=60, **changed):

@@ -8,9 +8,11 @@ inside the folder hold what several plug-ins share.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 from functools import cache
+from typing import Any
 
 from afterbert.base.errors import UserError, did_you_mean
 
@@ -18,13 +20,19 @@ from afterbert.base.errors import UserError, did_you_mean
 @cache
 def names(interface: type) -> list[str]:
     """The names of all plug-ins behind an abstract class, sorted."""
-    package = importlib.import_module(interface.__module__)
-    found = pkgutil.iter_modules(package.__path__)
-    return sorted(m.name for m in found if not m.ispkg and not m.name.startswith("_"))
+    return listed(interface.__module__)
+
+
+def listed(package: str) -> list[str]:
+    """The names of all plug-ins in the package called so, sorted, without importing it: for help texts."""
+    found = importlib.util.find_spec(package)
+    assert found is not None, f"there is no package {package}"
+    modules = pkgutil.iter_modules(found.submodule_search_locations)
+    return sorted(m.name for m in modules if not m.ispkg and not m.name.startswith("_"))
 
 
 @cache
-def find(interface: type, name: str) -> type:
+def find(interface: type, name: str) -> type[Any]:
     """The plug-in class called `name`. Raises UserError with the nearest names when there is none."""
     if name not in names(interface):
         kind = interface.__name__.lower()

@@ -6,6 +6,7 @@ import math
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from afterbert.downstream.finetuning.saving import load_finetuned
 from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.finetuning.strategy_runs import StrategyRun, follow
 from afterbert.downstream.finetuning.thresholds import threshold_lines
+from afterbert.downstream.metrics import in_print
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.find_task import find_task, named_path, parse_columns
 from afterbert.downstream.reading.source import TaskSource
@@ -313,7 +315,7 @@ def print_results(results: Sequence[TaskResult]) -> None:
     for result in results:
         for split, figures in result.splits.items():
             for number, (name, spread) in enumerate(figures.metrics.items()):
-                scale = _scale(name)
+                scale = partial(in_print, name)
                 first = number == 0
                 table.add_row(
                     safe(f"{result.name} {split}") if first else "",
@@ -342,13 +344,6 @@ def print_results(results: Sequence[TaskResult]) -> None:
 def _gain(gain: Any, scale: Any) -> str:
     sign = "+" if gain.estimate >= 0 else ""
     return f"{sign}{scale(gain.estimate)} ({scale(gain.low)} to {scale(gain.high)})"
-
-
-def _scale(metric: str) -> Any:
-    """How a metric's values are written: in percent but for errors."""
-    return (
-        (lambda value: f"{value:.3f}") if metric == "squared_error" else (lambda value: f"{100 * value:.1f}")
-    )
 
 
 def _found(

@@ -22,7 +22,6 @@ from afterbert.downstream.finetuning.mix import TaskMix
 from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.finetuning.strategy_runs import StrategyRun
 from afterbert.downstream.finetuning.unlabelled import Unlabelled
-from afterbert.downstream.heads.text import Text
 from afterbert.downstream.reading.find_task import named_path
 from afterbert.downstream.strategies import Strategy
 from afterbert.interop.loaded import LoadedModel
@@ -84,7 +83,7 @@ def steps_of_t5(bench: Bench, given: Sequence[str]) -> Node | None:
     """T5's optimizer and schedule from its settings, where a model of its kind writes its answers and none of the
     dotted names that were `given` names an optimizer; else None. T5's weights are of such different sizes that
     AdamW learns little (docs/log.md)."""
-    writes = any(isinstance(head, Text) for head in bench.heads.values())
+    writes = any(head.writes for head in bench.heads.values())
     if not writes or usual_recipe(bench.model) != "t5" or {"optimizer", "optimizer.type"} & {*given}:
         return None
     settings = paper("t5")

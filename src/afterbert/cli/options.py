@@ -8,16 +8,20 @@ from typing import Annotated
 import typer
 
 from afterbert.base.errors import UserError, did_you_mean
+from afterbert.base.plugins import listed
 
 # Settings of a recipe that stand outside any node.
 _TOP_LEVEL = ("length", "title", "paper", "tokenizer", "model", "objective")
 
-# A test holds these to the plug-in folders, whose classes would take a second to import for a help text.
-KINDS = (
-    "The kind of task, where the guess is wrong: minimal_pairs, multiple_choice, pair_classification, "
-    "question_answering, ranking, regression, sentence_classification, tagging, text_to_text."
-)
-FORMATS = "The files' format, where the guess is wrong: conll, conllu, csv, jsonl, squad, trec, tsv."
+
+def plugins_in(folder: str) -> str:
+    """The names of the plug-ins in a folder of the package, for a help text; nothing is imported, which would take a
+    second."""
+    return ", ".join(listed(f"afterbert.{folder}"))
+
+
+KINDS = f"The kind of task, where the guess is wrong: {plugins_in('downstream.tasks')}."
+FORMATS = f"The files' format, where the guess is wrong: {plugins_in('downstream.formats')}."
 
 RecipeName = Annotated[
     str,

@@ -11,6 +11,7 @@ from typing import Any
 
 from afterbert.base.runs import write_atomically
 from afterbert.base.small_files import read_json
+from afterbert.downstream.metrics import in_print
 from afterbert.report import figures
 from afterbert.report.markdown_text import in_markdown
 from afterbert.report.pages import render
@@ -72,7 +73,7 @@ def results_grid(arms: Mapping[str, Any]) -> Grid:
         mean = f"{100 * sum(means) / len(means):.1f}" if len(means) == len(counted) > 1 else "–"
         rows.append((name, *(_cell(cells.get(key)) for key in columns), mean))
     guesses = {key: cells[key][_GUESSING] for cells in table.values() for key in cells}
-    rows.append((_GUESSING, *(_value(guesses[key], metric[key]) for key in columns), "–"))
+    rows.append((_GUESSING, *(in_print(metric[key], guesses[key]) for key in columns), "–"))
     head = ("trained", *(f"{key} ({figures.words(metric[key])})" for key in columns), "mean")
     told = f"Results in percent; mean over {', '.join(counted)}" if len(counted) > 1 else "Results in percent"
     return Grid(told, head, tuple(rows))
@@ -154,9 +155,5 @@ def _counted(columns: Sequence[str]) -> list[str]:
 def _cell(cell: Mapping[str, Any] | None) -> str:
     if cell is None:
         return "–"
-    spread = "" if cell["deviation"] is None else f" ± {_value(cell['deviation'], cell['metric'])}"
-    return _value(cell["mean"], cell["metric"]) + spread
-
-
-def _value(value: float, metric: str) -> str:
-    return f"{value:.3f}" if metric == "squared_error" else f"{100 * value:.1f}"
+    spread = "" if cell["deviation"] is None else f" ± {in_print(cell['metric'], cell['deviation'])}"
+    return in_print(cell["metric"], cell["mean"]) + spread

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from afterbert.cli.options import FORMATS, KINDS
+from afterbert.cli.options import FORMATS, KINDS, plugins_in
 
 TAKES_RECIPE_OPTIONS = True
 
@@ -86,7 +86,7 @@ def finetune(
     head: Annotated[
         str | None,
         typer.Option(
-            help="pooled, san, token, span, ..., text (write the answer); by the task.",
+            help=f"By default the task's usual one: {plugins_in('downstream.heads')}; text writes the answer.",
             rich_help_panel=_TRAINING,
         ),
     ] = None,
@@ -104,7 +104,7 @@ def finetune(
     mixing: Annotated[
         str | None,
         typer.Option(
-            help="proportional, temperature, exponent, equal, fixed, scheduled; proportional.",
+            help=f"{plugins_in('base.mixing')}; proportional.",
             rich_help_panel=_MANY,
         ),
     ] = None,
@@ -112,8 +112,7 @@ def finetune(
         list[str] | None,
         typer.Option(
             "--strategy",
-            help="unsupervised, multi_task, multi_task_finetune, leave_one_out, supervised, alone; or all; once for "
-            "each.",
+            help=f"{plugins_in('downstream.strategies')}; or all; once for each.",
             rich_help_panel=_MANY,
         ),
     ] = None,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from afterbert.cli.options import RecipeName, Size, own_options, split_arguments
+from afterbert.cli.options import RecipeName, Size, own_options, plugins_in, split_arguments
 
 TAKES_RECIPE_OPTIONS = True
 
@@ -38,7 +38,7 @@ def pretrain(
     seed: Annotated[int | None, typer.Option(help="The seed of order, masks and fresh weights.")] = None,
     mixing: Annotated[
         str | None,
-        typer.Option(help="Of several stores: proportional, temperature, exponent, equal, fixed, scheduled."),
+        typer.Option(help=f"Of several stores: {plugins_in('base.mixing')}."),
     ] = None,
     pairs: Annotated[
         list[str] | None,

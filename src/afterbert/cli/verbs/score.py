@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from afterbert.cli.options import KINDS, settings_only
+from afterbert.cli.options import KINDS, plugins_in, settings_only
 
 TAKES_RECIPE_OPTIONS = True
 
@@ -29,9 +29,7 @@ def score(
     columns: Annotated[str | None, typer.Option(help="text=review,label=3")] = None,
     cue: Annotated[
         str | None,
-        typer.Option(
-            help="Ask by a cue: candidates, reading, summary, translation, last_word, whole_sentence."
-        ),
+        typer.Option(help=f"Ask by a cue: {plugins_in('downstream.cues')}."),
     ] = None,
     probe: Annotated[
         bool, typer.Option("--probe", help="Ask the task by a linear classifier on frozen states.")

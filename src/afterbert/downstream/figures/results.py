@@ -16,6 +16,7 @@ from afterbert.base.runs import write_atomically
 from afterbert.base.small_files import read_json_object
 from afterbert.downstream.example import AnswerSpan, Example
 from afterbert.downstream.figures.statistics import Interval, Spread, interval, over_seeds, paired_interval
+from afterbert.downstream.metrics import in_print
 from afterbert.downstream.reading.data import TaskData
 from afterbert.training.checkpoints.identity import RunIdentity
 
@@ -53,7 +54,7 @@ class TaskResult:
         found = []
         for split, result in self.splits.items():
             shown = ", ".join(
-                f"{name} {_percent(spread, name)} ({_number(result.baseline_metrics[name], name)})"
+                f"{name} {_percent(spread, name)} ({in_print(name, result.baseline_metrics[name])})"
                 for name, spread in result.metrics.items()
             )
             found.append(
@@ -176,9 +177,5 @@ def _tupled(value: Any) -> Any:
 
 
 def _percent(spread: Spread, name: str) -> str:
-    deviation = "" if spread.deviation is None else f" ± {_number(spread.deviation, name)}"
-    return f"{_number(spread.mean, name)}{deviation}"
-
-
-def _number(value: float, name: str) -> str:
-    return f"{value:.3f}" if name == "squared_error" else f"{100 * value:.1f}"
+    deviation = "" if spread.deviation is None else f" ± {in_print(name, spread.deviation)}"
+    return f"{in_print(name, spread.mean)}{deviation}"

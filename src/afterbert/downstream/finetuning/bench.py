@@ -21,28 +21,13 @@ from afterbert.downstream.finetuning.feed import TaskFeed
 from afterbert.downstream.finetuning.objective import TaskModule, outputs
 from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.finetuning.unlabelled import Unlabelled
-from afterbert.downstream.heads import Head
-from afterbert.downstream.heads.candidates import CandidatesHead
-from afterbert.downstream.heads.pooled import Pooled
-from afterbert.downstream.heads.span import Span
-from afterbert.downstream.heads.text import Text
-from afterbert.downstream.heads.token import Token
+from afterbert.downstream.heads import Head, head_for
 from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.posing.prepared import Prepared
 from afterbert.downstream.reading.data import TaskData
-from afterbert.downstream.tasks import Task, labels_of
+from afterbert.downstream.tasks import labels_of
 from afterbert.interop.loaded import LoadedModel
 from afterbert.training.checkpoints.identity import RunIdentity
-
-_HEADS: Mapping[str, Head] = {
-    "pooled": Pooled(),
-    "score": Pooled(),
-    "ranking": CandidatesHead(),
-    "choice": CandidatesHead(),
-    "token": Token(),
-    "span": Span(),
-    "text": Text(),
-}
 
 
 @dataclass(frozen=True)
@@ -75,7 +60,7 @@ class Bench:
             data.name: head_for(data.task, _asked_head(settings, data)).settled(model, data.name)
             for data in tasks
         }
-        if settings.frozen and any(isinstance(head, Text) for head in heads.values()):
+        if settings.frozen and any(head.writes for head in heads.values()):
             raise UserError(
                 "head text has nothing of its own to learn on a frozen backbone; leave frozen out"
             )
@@ -95,15 +80,14 @@ class Bench:
         for data in tasks:
             splits = prepared[data.name]
             notes += [f"{data.name}: {note}" for note in data.notes]
-            what = "read in windows" if data.task.head == "span" else "cut"
             notes += [
                 f"{data.name}: {split}: {found.cut:,} of {len(data.splits[split]):,} rows are longer than "
-                f"{formatter.length} pieces and {what}"
+                f"{formatter.length} pieces and {heads[data.name].when_too_long}"
                 for split, found in splits.items()
                 if found.cut
             ]
-            if settings.class_weights != "none" and (
-                not labels_of(data.task) or isinstance(heads[data.name], Text)
+            if settings.class_weights != "none" and not (
+                labels_of(data.task) and heads[data.name].weighs_classes
             ):
                 notes.append(f"{data.name}: class_weights has no effect, since no head of classes answers it")
             if "train" not in splits or not splits["train"].asked.any():
@@ -224,7 +208,7 @@ class Bench:
     def summarized(self, name: str, runs: Sequence[Mapping[str, Sequence[Any]]]) -> TaskResult:
         """The figures of one task from its predictions [seeds][split][rows]."""
         data = next(data for data in self.tasks if data.name == name)
-        is_written = isinstance(self.heads[name], Text)
+        is_written = self.heads[name].writes
         return summarize(data, runs, noise=Noise(0).of("bootstrap"), is_written=is_written)
 
     def figures(self, module: TaskModule, *, device: torch.device) -> dict[str, float]:
@@ -266,22 +250,6 @@ class Bench:
         flat = [one for label in found for one in (label if isinstance(label, tuple) else (label,))]
         counts = np.array([flat.count(label) for label in labels], dtype=np.float64)
         return counts.sum() / (np.maximum(counts, 1) * (counts > 0).sum())
-
-
-def head_for(task: Task, asked: Head | None) -> Head:
-    """The head asked for where it serves this kind of task, else the usual one. Raises UserError."""
-    kind = plugins.name_of(task).replace("_", " ")
-    if task.head not in _HEADS:
-        raise UserError(f"{kind} is not answered by a head; see docs/tasks.md for what can be done with it")
-    if asked is None:
-        return _HEADS[task.head]
-    if task.head not in asked.kinds:
-        heads: dict[str, type[Head]] = {name: plugins.find(Head, name) for name in plugins.names(Head)}
-        fitting = [name for name, head in heads.items() if task.head in head.kinds]
-        raise UserError(
-            f"head {plugins.name_of(asked)} cannot answer {kind}; leave it out, or choose: {', '.join(fitting)}"
-        )
-    return asked
 
 
 def _asked_head(settings: FineTuning, data: TaskData) -> Head | None:

@@ -15,7 +15,6 @@ from afterbert.base.noise import Noise
 from afterbert.downstream.figures.results import TaskResult, summarize, write_results, write_split
 from afterbert.downstream.finetuning.objective import outputs
 from afterbert.downstream.finetuning.saving import Loaded
-from afterbert.downstream.heads.text import Text
 from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.source import TaskSource
@@ -66,7 +65,7 @@ def evaluate(
         predictions[split] = head.predictions(mine, readable, prepared, found)
     if not predictions:
         raise UserError(f"{source.name}: no row has a text; check the columns")
-    noise, is_written = Noise(0).of("bootstrap"), isinstance(head, Text)
+    noise, is_written = Noise(0).of("bootstrap"), head.writes
     return Evaluated(data, predictions, summarize(data, [predictions], noise=noise, is_written=is_written))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from afterbert.base.errors import UserError
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Table
-from afterbert.downstream.reading.columns import KNOWN_NAMES, is_number
+from afterbert.downstream.reading.columns import is_number, known_names
 
 _LOOKED_AT = 2000
 
@@ -61,8 +61,8 @@ def _has_header(rows: list[list[str]]) -> bool:
     """
     first, rest = rows[0], rows[1:]
     if not rest or not all(cell.strip() for cell in first):
-        return any(cell.strip().lower() in KNOWN_NAMES for cell in first) and bool(rest)
-    speaks_for = any(cell.strip().lower() in KNOWN_NAMES for cell in first)
+        return any(cell.strip().lower() in known_names() for cell in first) and bool(rest)
+    speaks_for = any(cell.strip().lower() in known_names() for cell in first)
     for number, name in enumerate(first):
         below = [row[number] for row in rest]
         if is_number(name):

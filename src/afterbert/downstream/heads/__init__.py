@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor, nn
 
-from afterbert.downstream import tasks
+from afterbert.base import plugins
+from afterbert.base.errors import UserError
 from afterbert.downstream.example import Example
 from afterbert.downstream.posing.backbone import Summary
 from afterbert.downstream.posing.formatting import Formatter
@@ -43,13 +44,23 @@ class HeadModule(nn.Module, ABC):
 
 
 class Head(ABC):
-    """A frozen config: posing (numpy), weights, and reading predictions off (numpy).
+    """A frozen config: posing (numpy), weights, and reading predictions off (numpy)."""
 
-    kinds: the tasks it can serve. is_by_piece: whether its output has a place for every piece of a row.
-    """
-
-    kinds: ClassVar[tuple[tasks.Head, ...]]
+    answers: ClassVar[tuple[str, ...]]
+    """The kinds of `Task.answer` that it gives."""
     is_by_piece: ClassVar[bool] = False
+    """Whether its output has a place for every piece of a row."""
+    writes: ClassVar[bool] = False
+    """Whether it answers with a text, through the language model's own head, so has nothing of its own to learn."""
+    weighs_classes: ClassVar[bool] = False
+    """Whether its loss heeds `class_weights`."""
+    when_too_long: ClassVar[str] = "cut"
+    """What happens to a row that is longer than the length, in words."""
+
+    @classmethod
+    def serves(cls, task: Task) -> bool:
+        """Whether it can answer this kind of task."""
+        return task.answer in cls.answers
 
     def settled(self, model: LoadedModel, name: str) -> Head:
         """Gives the same head with nothing left open for the task `name` on this model. Raises UserError where
@@ -86,6 +97,21 @@ class Head(ABC):
         self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
     ) -> list[Any]:
         """One prediction for each example, in the terms of its labels, from one output for each row [R]."""
+
+
+def head_for(task: Task, asked: Head | None) -> Head:
+    """The head asked for where it serves this kind of task, else the usual one. Raises UserError."""
+    kind = plugins.name_of(task).replace("_", " ")
+    if task.usual_head is None:
+        raise UserError(f"{kind} is not answered by a head; see docs/tasks.md for what can be done with it")
+    if asked is None:
+        return plugins.find(Head, task.usual_head)()
+    if not asked.serves(task):
+        fitting = [name for name in plugins.names(Head) if plugins.find(Head, name).serves(task)]
+        raise UserError(
+            f"head {plugins.name_of(asked)} cannot answer {kind}; leave it out, or choose: {', '.join(fitting)}"
+        )
+    return asked
 
 
 def label_numbers(task: Task, labels: Sequence[Any]) -> np.ndarray:

@@ -17,7 +17,6 @@ from pydantic import Field
 from torch import Tensor
 
 from afterbert.base.rows import starts_of
-from afterbert.downstream import tasks
 from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule
 from afterbert.downstream.heads.pooled import text_rows
@@ -34,7 +33,7 @@ from afterbert.nn.task_head import TaskHead
 class CandidatesHead(Head):
     """Serves ranking (several may be relevant) and multiple choice (one is right)."""
 
-    kinds: ClassVar[tuple[tasks.Head, ...]] = ("ranking", "choice")
+    answers: ClassVar[tuple[str, ...]] = ("order", "choice")
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Before the last layer."""
@@ -71,12 +70,12 @@ class CandidatesHead(Head):
         found: list[Any] = []
         for begin, end in zip(prepared.unit_starts[:-1], prepared.unit_starts[1:]):
             best_first = np.argsort(-scores[begin:end], kind="stable").tolist()
-            found.append(tuple(best_first) if task.head == "ranking" else best_first[0])
+            found.append(tuple(best_first) if task.answer == "order" else best_first[0])
         return found
 
     def answering(self, task: Task, module: HeadModule) -> Answering:
         assert isinstance(module, CandidatesModule)
-        if task.head == "choice":
+        if task.answer == "choice":
             return Answering("choice", module.layers, (), summary=module.summary)
         return Answering("sequence", module.layers, ("relevance",), True, module.summary)
 

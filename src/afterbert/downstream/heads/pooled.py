@@ -17,14 +17,12 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from afterbert.downstream import tasks
 from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule, label_numbers
 from afterbert.downstream.posing.backbone import Summary, summarized, summary_places
 from afterbert.downstream.posing.formatting import Formatter, Stretches
 from afterbert.downstream.posing.prepared import Prepared, one_row_each
-from afterbert.downstream.tasks import Task, labels_of
-from afterbert.downstream.tasks.regression import Regression
+from afterbert.downstream.tasks import Graded, Task, labels_of
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.task_class import Answering
 from afterbert.nn.task_head import TaskHead
@@ -34,7 +32,8 @@ from afterbert.nn.task_head import TaskHead
 class Pooled(Head):
     """A class, or a number, for each row."""
 
-    kinds: ClassVar[tuple[tasks.Head, ...]] = ("pooled", "score")
+    answers: ClassVar[tuple[str, ...]] = ("class", "number")
+    weighs_classes: ClassVar[bool] = True
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Before the last layer."""
@@ -46,7 +45,7 @@ class Pooled(Head):
 
     def prepare(self, task: Task, examples: Sequence[Example], formatter: Formatter) -> Prepared:
         rows, cut = text_rows(examples, formatter)
-        if isinstance(task, Regression):
+        if task.answer == "number":
             labels = np.array([np.nan if e.label is None else e.label for e in examples], dtype=np.float32)
             is_asked = ~np.isnan(labels)
         else:
@@ -64,7 +63,7 @@ class Pooled(Head):
     def predictions(
         self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
     ) -> list[Any]:
-        if isinstance(task, Regression):
+        if task.answer == "number":
             return [float(output[0]) for output in outputs]
         labels = labels_of(task)
         return [labels[int(output.argmax())] for output in outputs]
@@ -90,7 +89,7 @@ class PooledModule(HeadModule):
         class_weights: np.ndarray | None,
     ):
         super().__init__()
-        self.is_regression = isinstance(task, Regression)
+        self.is_regression = task.answer == "number"
         self.summary: Summary = summary
         num_outputs = 1 if self.is_regression else len(labels_of(task))
         layers = config.layers or model.task_head("sequence")
@@ -100,7 +99,7 @@ class PooledModule(HeadModule):
             self.layers.start(model.weights)
         last_bias = self.layers.last.bias
         if (
-            isinstance(task, Regression)
+            isinstance(task, Graded)
             and task.low is not None
             and task.high is not None
             and last_bias is not None

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from afterbert.base.errors import UserError
-from afterbert.downstream import tasks
 from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule
 from afterbert.downstream.heads.pooled import Pooled
@@ -35,7 +34,8 @@ class San(Head):
     """turns: how often the first text is read again (the release's default). prediction_dropout: share of
     turns left out in training."""
 
-    kinds: ClassVar[tuple[tasks.Head, ...]] = ("pooled",)
+    answers: ClassVar[tuple[str, ...]] = ("class",)
+    weighs_classes: ClassVar[bool] = True
 
     turns: Annotated[int, Field(ge=1)] = 5
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1

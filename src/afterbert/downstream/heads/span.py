@@ -17,7 +17,6 @@ from torch.nn import functional as F
 
 from afterbert.base.errors import UserError
 from afterbert.base.rows import Rows, ranges
-from afterbert.downstream import tasks
 from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule
 from afterbert.downstream.posing.backbone import Summary
@@ -42,7 +41,8 @@ class Span(Head):
     piece.
     """
 
-    kinds: ClassVar[tuple[tasks.Head, ...]] = ("span",)
+    answers: ClassVar[tuple[str, ...]] = ("span",)
+    when_too_long: ClassVar[str] = "read in windows"
     is_by_piece: ClassVar[bool] = True
 
     stride: Annotated[int, Field(gt=0)] | None = None

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.plugins import name_of
 from afterbert.base.rows import Rows, ranges, starts_of
-from afterbert.downstream import tasks
 from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule
 from afterbert.downstream.heads._t5_formats import FORMATS, format_of
@@ -40,15 +39,8 @@ class Text(Head):
     written at most. start: the special piece with which writing begins; None: what the model is used to. layout:
     None: by the model."""
 
-    kinds: ClassVar[tuple[tasks.Head, ...]] = (
-        "text",
-        "pooled",
-        "score",
-        "ranking",
-        "token",
-        "span",
-        "choice",
-    )
+    answers: ClassVar[tuple[str, ...]] = ("text",)
+    writes: ClassVar[bool] = True
 
     prefix: str | None = None
     known_as: str | None = None
@@ -56,6 +48,11 @@ class Text(Head):
     start: Start | None = None
     layout: Literal["encoder_decoder", "behind"] | None = None
     generation: Generation = Generation()
+
+    @classmethod
+    def serves(cls, task: Task) -> bool:
+        """Every task that any head answers: all of them can be written."""
+        return task.usual_head is not None
 
     def settled(self, model: LoadedModel, name: str) -> Text:
         if model.architecture.writes == "nothing":
@@ -118,14 +115,12 @@ class Text(Head):
         assert prepared.to_write is not None
         task, to_write = self._spelled(task), prepared.to_write
         texts = [to_write.text(ids) for ids in outputs]
-        if task.head == "pooled":
+        if task.answer == "class":
             # A tokenizer may give a class name back in other letters or with other spaces.
             tokenizer = to_write.tokenizer
             written = {label: task.target_text(label) for label in labels_of(task)}
             known = {tokenizer.decode(tokenizer.encode(text)).strip(): text for text in written.values()}
             texts = [known.get(text, text) for text in texts]
-        if task.head in ("score", "choice"):
-            texts = ["".join(text.split()) for text in texts]
         return [task.read_answer(text) for text in texts]
 
     def _spelled(self, task: Task) -> Task:

@@ -17,7 +17,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from afterbert.base.rows import starts_of
-from afterbert.downstream import tasks
 from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule, label_numbers
 from afterbert.downstream.posing.backbone import Summary
@@ -37,7 +36,8 @@ class Token(Head):
     """Words without a piece (nothing but control characters) and words beyond the length are tagged `O` where
     there is such a tag, else with the first label."""
 
-    kinds: ClassVar[tuple[tasks.Head, ...]] = ("token",)
+    answers: ClassVar[tuple[str, ...]] = ("tags",)
+    weighs_classes: ClassVar[bool] = True
     is_by_piece: ClassVar[bool] = True
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1

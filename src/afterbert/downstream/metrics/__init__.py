@@ -16,11 +16,13 @@ class Metric(ABC):
     """A frozen config in two halves: what one example contributes, and what the sums of the contributions are
     worth.
 
-    Values are fractions (0.91, not 91), also where a field is used to percent. Nothing raises on a degenerate
+    Shares are fractions (0.91, not 91), also where a field is used to percent. Nothing raises on a degenerate
     sample: 0/0 is 0.
     """
 
     higher_is_better: ClassVar[bool] = True
+    is_share: ClassVar[bool] = True
+    """Whether its values lie between 0 and 1 (or -1 and 1) and are printed in percent."""
 
     @property
     def name(self) -> str:
@@ -42,6 +44,16 @@ class Metric(ABC):
         if not len(truths):
             return 0.0
         return float(self.value(self.statistics(predictions, truths).sum(axis=0)))
+
+
+def in_print(name: str, value: float) -> str:
+    """A value of the metric called `name` as tables show it: a share in percent, anything else as it is.
+
+    >>> in_print("accuracy", 0.913), in_print("f1_macro", 0.5), in_print("squared_error", 0.25)
+    ('91.3', '50.0', '0.250')
+    """
+    is_share = name not in plugins.names(Metric) or plugins.find(Metric, name).is_share
+    return f"{100 * value:.1f}" if is_share else f"{value:.3f}"
 
 
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:

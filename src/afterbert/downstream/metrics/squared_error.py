@@ -20,6 +20,7 @@ class SquaredError(Metric):
     """
 
     higher_is_better: ClassVar[bool] = False
+    is_share: ClassVar[bool] = False
 
     def statistics(self, predictions: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
         """[N, 2]: squared error, 1."""

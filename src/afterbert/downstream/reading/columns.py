@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar, Literal
 
+from afterbert.base import plugins
 from afterbert.base.errors import UserError, did_you_mean
 from afterbert.downstream.formats import Table
 
 Profile = Literal["text", "class", "number", "list", "other"]
 
-# Part a column plays -> names it has in known data sets, the likeliest first; compared in lower case.
-_NAMES: Mapping[str, tuple[str, ...]] = {
-    part: tuple(names.split())
-    for part, names in {
-        "text": "text sentence review content comment utterance tweet message document question title",
-        "label": "label labels gold_label category class intent sentiment topic polarity emotion coarse target rating "
-        "stars",
-        "score": "score similarity similarity_score relatedness_score label rating stars",
-        "words": "words tokens form token",
-        "tags": "tags ner_tags pos_tags upos xpos labels tag",
-        "question": "question",
-        "context": "context passage paragraph",
-        "answers": "answers answer",
-        "prompt": "prompt ctx question premise sent1 goal context stem sentence",
-        "choices": "choices options endings",
-        "right": "answerkey label answer gold correct",
-        "source": "source src input document article dialogue",
-        "target": "target tgt output summary highlights translation",
-        "good": "sentence_good",
-        "bad": "sentence_bad",
-        "group": "uid phenomenon group",
-        "query": "query question",
-        "candidate": "candidate passage sentence document",
-    }.items()
-}
-
-# Two texts that belong together. A second text is never looked for alone.
-_PAIRS = (
+#: Names that two texts which belong together have in known data sets. A second text is never looked for alone.
+PAIRS = (
     ("sentence1", "sentence2"),
     ("premise", "hypothesis"),
     ("question1", "question2"),
@@ -51,46 +29,106 @@ _PAIRS = (
     ("#1 string", "#2 string"),
 )
 
-# One choice a column: the stem is followed by a number or letter.
-_CHOICE_STEMS = ("ending", "choice", "option", "sol", "answer")
 
-KNOWN_NAMES = frozenset(
-    {name for names in _NAMES.values() for name in names}
-    | {name for pair in _PAIRS for name in pair}
-    | {"id", "idx", "index"}
-)
+class ReadsColumns(ABC):
+    """What a kind of task wants of a table: which of its columns plays which part."""
+
+    parts: ClassVar[tuple[str, ...]]
+    """The parts that it needs, such as `text` and `label`."""
+    optional_parts: ClassVar[tuple[str, ...]] = ()
+    """Those that it can use where they are there."""
+    column_names: ClassVar[Mapping[str, tuple[str, ...]]]
+    """Part -> names that its column has in known data sets, in lower case, the likeliest first."""
+    precedence: ClassVar[int]
+    """Of several kinds that a table has the columns for, the highest is meant; 0 is never guessed."""
+    is_told_by_values: ClassVar[bool] = False
+    """Whether the kind is guessed from what the columns hold, where their names say nothing."""
+
+    def find(self, part: str, columns: Sequence[str]) -> str | None:
+        """The one of `columns` that plays a part by its name (several joined by `+`); None where none does."""
+        return first_named(self.column_names[part], columns)
+
+    def match(self, table: Table, given: Mapping[str, str]) -> dict[str, str] | None:
+        """Part -> column: those `given`, the others by their names; None where one that is needed is not found."""
+        rest = [column for column in table.columns if column not in given.values()]
+        known = (*self.parts, *self.optional_parts)
+        found = {part: given.get(part) or self.find(part, rest) for part in known}
+        if any(found[part] is None for part in self.parts):
+            return None
+        return {part: column for part, column in found.items() if column is not None}
+
+    def fits(self, table: Table, columns: Mapping[str, str]) -> bool:
+        """Whether the values of these columns (part -> column) are of this kind, where the kind is guessed."""
+        return True
+
+    def offer(self, held: Held) -> dict[str, str]:
+        """Part -> column by what the columns hold, for as many parts as can be told so; by default none."""
+        return {}
 
 
-def find(part: str, columns: Sequence[str]) -> str | None:
-    """The column (several joined by `+` for choices) that plays a part by its name; None where none does.
+@dataclass(frozen=True)
+class Held:
+    """A table's columns by what they hold, each in file order."""
 
-    >>> find("label", ["id", "Text", "Category"]), find("second", ["premise", "hypothesis"])
-    ('Category', 'hypothesis')
-    >>> find("choices", ["ctx", "ending0", "ending1"])
-    'ending0+ending1'
+    texts: list[str]
+    """Running text; where no column holds any, single words and whatever else is nothing of the below."""
+    running: list[str]
+    """Running text alone."""
+    label: list[str]
+    """The column of class names, if there is one: of several that of numbers, else the last. Columns with gaps, or
+    with one value throughout, are remarks."""
+    numbers: list[str]
+    """Grades."""
+    lists: list[str]
+    """Lists and objects."""
+
+    @staticmethod
+    def of(table: Table, *, looked_at: int = 2000) -> Held:
+        """From the first rows of a table."""
+        found: dict[Profile, list[str]] = {"text": [], "class": [], "number": [], "list": [], "other": []}
+        for column in table.columns:
+            found[profile(table.column(column)[:looked_at])].append(column)
+        return Held(
+            texts=found["text"] or found["other"],
+            running=found["text"],
+            label=_label_column(table, found["class"]),
+            numbers=found["number"],
+            lists=found["list"],
+        )
+
+
+@cache
+def known_names() -> frozenset[str]:
+    """Every name, in lower case, that a column has in some kind of task: by these a header is told from a row."""
+    from afterbert.downstream.tasks import Task  # tasks read tables, whose readers ask this
+
+    kinds: list[type[ReadsColumns]] = [plugins.find(Task, name) for name in plugins.names(Task)]
+    return frozenset(name for kind in kinds for names in kind.column_names.values() for name in names) | {
+        "id",
+        "idx",
+        "index",
+    }
+
+
+def first_named(names: Sequence[str], columns: Sequence[str]) -> str | None:
+    """The column that has the first of these names that any has, whatever its case.
+
+    >>> first_named(("label", "category"), ["id", "Text", "Category"])
+    'Category'
     """
     lowered = {column.lower(): column for column in columns}
-    if part in ("first", "second"):
-        for pair in _PAIRS:
-            if pair[0] in lowered and pair[1] in lowered:
-                return lowered[pair[part == "second"]]
-        return None
-    for name in _NAMES[part]:
-        if name in lowered:
-            return lowered[name]
-    if part == "choices":
-        for stem in _CHOICE_STEMS:
-            rest = {
-                lower.removeprefix(stem): column
-                for lower, column in lowered.items()
-                if lower.startswith(stem)
-            }
-            several = [
-                rest[end] for end in sorted(rest) if end.isdigit() or (len(end) == 1 and end.isalpha())
-            ]
-            if len(several) > 1:
-                return "+".join(several)
-    return None
+    return next((lowered[name] for name in names if name in lowered), None)
+
+
+def pair_named(columns: Sequence[str]) -> tuple[str, str] | None:
+    """The two columns whose names are one of `PAIRS`.
+
+    >>> pair_named(["Hypothesis", "premise", "label"])
+    ('premise', 'Hypothesis')
+    """
+    lowered = {column.lower(): column for column in columns}
+    found = ((lowered[a], lowered[b]) for a, b in PAIRS if a in lowered and b in lowered)
+    return next(found, None)
 
 
 def check(table: Table, part: str, name: str) -> str:
@@ -165,9 +203,12 @@ def is_graded(texts: Sequence[str]) -> bool:
     return 20 < len(distinct) < len(texts)
 
 
-def by_values(table: Table, *, looked_at: int = 2000) -> dict[Profile, list[str]]:
-    """Columns by what they hold, in file order, from the first rows."""
-    found: dict[Profile, list[str]] = {"text": [], "class": [], "number": [], "list": [], "other": []}
-    for column in table.columns:
-        found[profile(table.column(column)[:looked_at])].append(column)
-    return found
+def _label_column(table: Table, classes: list[str]) -> list[str]:
+    """At most one of several columns of classes; see `Held.label`."""
+    full = []
+    for column in classes:
+        values = [str(value) for value in table.column(column)]
+        if all(values) and len(set(values)) > 1:
+            full.append(column)
+    numeric = [c for c in full if all(is_number(str(v)) for v in set(table.column(c)))]
+    return (numeric or full)[-1:]

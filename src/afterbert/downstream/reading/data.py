@@ -122,7 +122,7 @@ def read(source: TaskSource, *, needs_training: bool = True) -> TaskData:
 
 
 def _nothing_to_train_on(source: TaskSource) -> str:
-    if source.task.head == "likelihood":
+    if source.task.usual_head is None:
         return f"{source.name}: holds pairs to compare, and nothing to train on; score a model with --pairs"
     held = ", ".join(f"{path.name} ({split}, by its name)" for split, path in source.files.items())
     return (
@@ -147,7 +147,7 @@ def _columns(source: TaskSource, table: Table) -> dict[str, str]:
     if found is not None:
         return found
     needed = [part for part in task.parts if part != task.label_part and part not in given]
-    found = given | {part: name for part in needed if (name := columns_of.find(part, table.columns))}
+    found = given | {part: name for part in needed if (name := task.find(part, table.columns))}
     missing = [part for part in needed if part not in found]
     if missing:
         raise UserError(

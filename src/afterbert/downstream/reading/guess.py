@@ -11,12 +11,10 @@ from afterbert.base.errors import UserError, did_you_mean
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Format, Table
 from afterbert.downstream.formats._text import read_head
-from afterbert.downstream.metrics.accuracy import Accuracy
-from afterbert.downstream.metrics.matthews import Matthews
 from afterbert.downstream.reading import columns as columns_of
+from afterbert.downstream.reading.columns import Held
 from afterbert.downstream.reading.source import TaskSource, split_files
 from afterbert.downstream.tasks import Task
-from afterbert.downstream.tasks.sentence_classification import SentenceClassification
 
 
 def guess(
@@ -93,7 +91,7 @@ def _without_label(
     if task.label_part in given or task.match(table, given) is not None:
         return None
     parts = [part for part in (*task.parts, *task.optional_parts) if part != task.label_part]
-    named = {part: given.get(part) or columns_of.find(part, table.columns) for part in parts}
+    named = {part: given.get(part) or task.find(part, table.columns) for part in parts}
     found = {part: column for part, column in named.items() if column is not None}
     if not set(task.parts) - {task.label_part} <= set(found):
         return None
@@ -109,60 +107,16 @@ def _choose_by_values(
     table: Table, task: Task | None, given: Mapping[str, str]
 ) -> tuple[Task, Mapping[str, str], str]:
     """By what the columns hold, where their names say too little."""
-    by_kind = columns_of.by_values(table)
-    texts = by_kind["text"] or by_kind["other"]
-    label, score, lists = _label_column(table, by_kind["class"]), by_kind["number"][-1:], by_kind["list"]
-    if task is None and not given and _is_cola(table):
-        cola = SentenceClassification(metrics=(Matthews(), Accuracy()))
-        return cola, {"text": "4", "label": "2"}, "CoLA's four columns"
-    offers = {
-        "tagging": dict(zip(("words", "tags"), (lists[0], lists[-1]))) if len(lists) > 1 else {},
-        "pair_classification": dict(zip(("first", "second", "label"), [*texts[:2], *label])),
-        "regression": dict(zip(("first", "second"), texts[:2])) | dict(zip(("score",), score)),
-        "sentence_classification": dict(zip(("text",), texts[:1])) | dict(zip(("label",), label)),
-        "text_to_text": dict(zip(("source", "target"), by_kind["text"][:2])),
-        "ranking": dict(zip(("query", "candidate", "label"), [*texts[:2], *label])),
-        "question_answering": dict(zip(("question", "context", "answers"), texts[:3])),
-        "minimal_pairs": dict(zip(("good", "bad"), texts[:2])),
-        "multiple_choice": dict(zip(("prompt", "right"), [*texts[:1], *label])),
-    }
-    names = (
-        [plugins.name_of(task)]
-        if task
-        else ["tagging", "pair_classification", "regression", "sentence_classification", "text_to_text"]
-    )
-    for name in names:
-        chosen = task or plugins.find(Task, name)()
-        usable = {*chosen.parts, *chosen.optional_parts}
-        found = offers[name] | dict(given)
-        if set(given) <= usable and set(chosen.parts) <= set(found) and _no_less(name, texts):
-            return chosen, found, "by what the columns hold"
+    held, known = Held.of(table), _known_tasks()
+    if task is None and not given:
+        for one in known:
+            if recognized := one.recognized(table):
+                return recognized
+    for one in [task] if task else [one for one in known if one.is_told_by_values]:
+        found = one.offer(held) | dict(given)
+        if set(given) <= {*one.parts, *one.optional_parts} and set(one.parts) <= set(found):
+            return one, found, "by what the columns hold"
     raise UserError(_helpless(table, task, given))
-
-
-def _no_less(name: str, texts: list[str]) -> bool:
-    """Two columns of text are never half used."""
-    return not (name == "sentence_classification" and len(texts) > 1)
-
-
-def _label_column(table: Table, classes: list[str]) -> list[str]:
-    """Of several columns of classes the numbers, else the last; columns with gaps or a single value are
-    remarks."""
-    full = []
-    for column in classes:
-        values = [str(value) for value in table.column(column)]
-        if all(values) and len(set(values)) > 1:
-            full.append(column)
-    numeric = [c for c in full if all(columns_of.is_number(str(v)) for v in set(table.column(c)))]
-    return (numeric or full)[-1:]
-
-
-def _is_cola(table: Table) -> bool:
-    """`source<TAB>label<TAB>mark<TAB>sentence`, where the mark is empty or a sign like `*` or `??`."""
-    if table.has_header or len(table.columns) != 4:
-        return False
-    marks = set(table.column("3"))
-    return "" in marks and set("".join(marks)) <= set("*?#%") and set(table.column("2")) == {"0", "1"}
 
 
 def _shown(table: Table, column: str) -> str:

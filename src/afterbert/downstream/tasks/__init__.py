@@ -3,34 +3,29 @@ worth."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from afterbert.downstream.example import Baseline, Example, Findings
 from afterbert.downstream.formats import Table
 from afterbert.downstream.metrics import Metric
-from afterbert.downstream.reading import columns as columns_of
-
-Head = Literal["pooled", "score", "ranking", "token", "span", "choice", "text", "likelihood"]
+from afterbert.downstream.reading.columns import ReadsColumns
 
 
-class Task(ABC):
-    """A frozen config. Left empty, `labels` and `metrics` are decided by the training rows, once, in
-    `settled`.
+class Task(ReadsColumns):
+    """A frozen config. Left empty, `labels` and `metrics` are decided by the training rows, once, in `settled`."""
 
-    parts: columns it needs; optional_parts: those it can use. head: what a model needs to answer it.
-    precedence: which task is meant where a file has the columns of several; 0 is never guessed. text_names:
-    what its texts are called where a task is posed as text.
-    """
-
-    parts: ClassVar[tuple[str, ...]]
-    optional_parts: ClassVar[tuple[str, ...]] = ()
     label_part: ClassVar[str | None]
-    head: ClassVar[Head]
-    precedence: ClassVar[int]
+    """The part that holds the truth; None where no column does."""
+    answer: ClassVar[str]
+    """What a prediction is, in a word: a `class`, a `number`, an `order`. A head serves tasks by it."""
+    usual_head: ClassVar[str | None]
+    """The plug-in name of the head that answers it where none is asked for; None where no head does."""
     text_names: ClassVar[tuple[str, ...]]
+    """What its texts are called where the task is posed as text."""
     metrics: tuple[Metric, ...]
+    """How guesses are scored, the main metric first."""
 
     @abstractmethod
     def example(
@@ -83,19 +78,10 @@ class Task(ABC):
             found.append(example)
         return tuple(found)
 
-    def match(self, table: Table, given: Mapping[str, str]) -> dict[str, str] | None:
-        """Part -> column: those `given`, the others by the columns' names; None where one that the task needs
-        is not found."""
-        rest = [column for column in table.columns if column not in given.values()]
-        known = (*self.parts, *self.optional_parts)
-        found = {part: given.get(part) or columns_of.find(part, rest) for part in known}
-        if any(found[part] is None for part in self.parts):
-            return None
-        return {part: column for part, column in found.items() if column is not None}
-
-    def fits(self, table: Table, columns: Mapping[str, str]) -> bool:
-        """Whether the columns' values are of the kind this task has, where the kind is guessed."""
-        return True
+    def recognized(self, table: Table) -> tuple[Task, dict[str, str], str] | None:
+        """Where a table is a well-known data set of this kind that names no columns: the task as that set is scored,
+        part -> column, and the set in words; else None."""
+        return None
 
     def has_text(self, example: Example) -> bool:
         """Whether there is something to read in every text."""
@@ -123,7 +109,14 @@ class Task(ABC):
         return " ".join([prefix, *named] if prefix else named)
 
 
-class Labelled(Task, ABC):
+class Graded(Task):
+    """A task whose labels are numbers from `low` to `high`; None until `settled`."""
+
+    low: float | None
+    high: float | None
+
+
+class Labelled(Task):
     """A task whose labels are made of names from a fixed set: `labels`, empty until `settled`."""
 
     labels: tuple[str, ...]

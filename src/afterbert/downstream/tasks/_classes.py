@@ -15,10 +15,15 @@ from afterbert.downstream.metrics.accuracy import Accuracy
 from afterbert.downstream.metrics.f1 import F1
 from afterbert.downstream.metrics.matthews import Matthews
 from afterbert.downstream.reading.columns import is_number, profile
-from afterbert.downstream.tasks import Head, Labelled
+from afterbert.downstream.tasks import Labelled
 
 # How data sets write "nobody knows": empty, SNLI's `-`, CoNLL's `_`.
 _NO_LABEL = ("", "-", "_", "None", "null")
+
+# What known data sets call a column of texts, and one of class names.
+_TEXT = "text sentence review content comment utterance tweet message document question title"
+_LABEL = "label labels gold_label category class intent sentiment topic polarity emotion coarse target rating stars"
+TEXT_NAMES, LABEL_NAMES = tuple(_TEXT.split()), tuple(_LABEL.split())
 
 # A prediction that equals no label.
 NO_CLASS = "<none of the labels>"
@@ -30,7 +35,9 @@ class Classification(Labelled):
     are its parts but the label, in order."""
 
     label_part: ClassVar[str | None] = "label"
-    head: ClassVar[Head] = "pooled"
+    answer: ClassVar[str] = "class"
+    usual_head: ClassVar[str | None] = "pooled"
+    is_told_by_values: ClassVar[bool] = True
 
     labels: tuple[str, ...] = ()
     metrics: tuple[Metric, ...] = ()

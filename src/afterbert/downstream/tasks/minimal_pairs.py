@@ -12,7 +12,8 @@ import xxhash
 from afterbert.downstream.example import Baseline, Example, Findings
 from afterbert.downstream.metrics import Metric
 from afterbert.downstream.metrics.accuracy import Accuracy
-from afterbert.downstream.tasks import Head, Task
+from afterbert.downstream.reading.columns import Held
+from afterbert.downstream.tasks import Task
 from afterbert.downstream.tasks._classes import read_place
 
 
@@ -24,11 +25,25 @@ class MinimalPairs(Task):
     parts: ClassVar[tuple[str, ...]] = ("good", "bad")
     optional_parts: ClassVar[tuple[str, ...]] = ("group",)
     label_part: ClassVar[str | None] = None
-    head: ClassVar[Head] = "likelihood"
+    answer: ClassVar[str] = "likelihood"
+    usual_head: ClassVar[str | None] = None
+    column_names: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "good": ("sentence_good",),
+        "bad": ("sentence_bad",),
+        "group": (
+            "uid",
+            "phenomenon",
+            "group",
+        ),
+    }
     precedence: ClassVar[int] = 7
     text_names: ClassVar[tuple[str, ...]] = ("sentence1", "sentence2")
 
     metrics: tuple[Metric, ...] = (Accuracy(),)
+
+    def offer(self, held: Held) -> dict[str, str]:
+        """The first two texts."""
+        return dict(zip(self.parts, held.texts[:2]))
 
     def example(
         self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings

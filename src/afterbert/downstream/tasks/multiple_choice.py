@@ -14,8 +14,11 @@ from afterbert.downstream.example import Baseline, Example, Findings
 from afterbert.downstream.formats import Table
 from afterbert.downstream.metrics import Metric
 from afterbert.downstream.metrics.accuracy import Accuracy
-from afterbert.downstream.tasks import Head, Task
+from afterbert.downstream.reading.columns import Held
+from afterbert.downstream.tasks import Task
 from afterbert.downstream.tasks._classes import class_label, read_place
+
+_CHOICE_STEMS = ("ending", "choice", "option", "sol", "answer")
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,33 @@ class MultipleChoice(Task):
 
     parts: ClassVar[tuple[str, ...]] = ("prompt", "choices", "right")
     label_part: ClassVar[str | None] = "right"
-    head: ClassVar[Head] = "choice"
+    answer: ClassVar[str] = "choice"
+    usual_head: ClassVar[str | None] = "candidates"
+    column_names: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "prompt": (
+            "prompt",
+            "ctx",
+            "question",
+            "premise",
+            "sent1",
+            "goal",
+            "context",
+            "stem",
+            "sentence",
+        ),
+        "choices": (
+            "choices",
+            "options",
+            "endings",
+        ),
+        "right": (
+            "answerkey",
+            "label",
+            "answer",
+            "gold",
+            "correct",
+        ),
+    }
     precedence: ClassVar[int] = 4
     text_names: ClassVar[tuple[str, ...]] = ("prompt",)
 
@@ -48,6 +77,25 @@ class MultipleChoice(Task):
         found = super().examples(table, columns, findings)
         first = self.informed(table, columns).counts_from or 0
         return tuple(_settled_label(example, first, findings) for example in found)
+
+    def find(self, part: str, columns: Sequence[str]) -> str | None:
+        """By its name; choices also one a column, a stem followed by a number or letter: `ending0`, `option_a`."""
+        found = super().find(part, columns)
+        if found is not None or part != "choices":
+            return found
+        lowered = {column.lower(): column for column in columns}
+        for stem in _CHOICE_STEMS:
+            rest = {
+                name.removeprefix(stem): column for name, column in lowered.items() if name.startswith(stem)
+            }
+            ends = [end for end in sorted(rest) if end.isdigit() or (len(end) == 1 and end.isalpha())]
+            if len(ends) > 1:
+                return "+".join(rest[end] for end in ends)
+        return None
+
+    def offer(self, held: Held) -> dict[str, str]:
+        """The first text and the classes; choices are not told by what they hold."""
+        return dict(zip(("prompt", "right"), [*held.texts[:1], *held.label]))
 
     def example(
         self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings
@@ -91,8 +139,8 @@ class MultipleChoice(Task):
         return str(label + 1)
 
     def read_answer(self, written: str) -> Any:
-        """The choice of that number."""
-        return read_place(written)
+        """The choice of that number; a tokenizer may give its digits back with spaces between them."""
+        return read_place("".join(written.split()))
 
     def is_answer(self, prediction: Any) -> bool:
         """A place; whether there is such a choice hangs on the row."""

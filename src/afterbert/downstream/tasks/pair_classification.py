@@ -3,11 +3,13 @@ MRPC, QNLI)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from afterbert.downstream.example import Example
-from afterbert.downstream.tasks._classes import Classification
+from afterbert.downstream.reading.columns import PAIRS, Held, pair_named
+from afterbert.downstream.tasks._classes import LABEL_NAMES, Classification
 
 
 @dataclass(frozen=True)
@@ -15,8 +17,24 @@ class PairClassification(Classification):
     """texts: first and second."""
 
     parts: ClassVar[tuple[str, ...]] = ("first", "second", "label")
+    column_names: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "first": tuple(first for first, _ in PAIRS),
+        "second": tuple(second for _, second in PAIRS),
+        "label": LABEL_NAMES,
+    }
     precedence: ClassVar[int] = 3
     text_names: ClassVar[tuple[str, ...]] = ("sentence1", "sentence2")
+
+    def find(self, part: str, columns: Sequence[str]) -> str | None:
+        """Two texts by a pair of names that belong together, the label by its own."""
+        if part == "label":
+            return super().find(part, columns)
+        pair = pair_named(columns)
+        return pair and pair[part == "second"]
+
+    def offer(self, held: Held) -> dict[str, str]:
+        """The first two texts and the classes."""
+        return dict(zip(self.parts, [*held.texts[:2], *held.label]))
 
     def invented(self) -> tuple[Example, ...]:
         """Eight pairs of sentences, of which the second follows from the first or does not."""

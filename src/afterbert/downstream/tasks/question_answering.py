@@ -13,7 +13,8 @@ from afterbert.downstream.metrics import Metric
 from afterbert.downstream.metrics._answers import Style
 from afterbert.downstream.metrics.answer_f1 import AnswerF1
 from afterbert.downstream.metrics.exact_match import ExactMatch
-from afterbert.downstream.tasks import Head, Task
+from afterbert.downstream.reading.columns import Held
+from afterbert.downstream.tasks import Task
 
 _MOVED = "answers that do not stand at their answer_start (moved to the nearest place where they do)"
 _ABSENT = "answers that do not stand in their context (scored, but not trained on)"
@@ -33,13 +34,30 @@ class QuestionAnswering(Task):
 
     parts: ClassVar[tuple[str, ...]] = ("question", "context", "answers")
     label_part: ClassVar[str | None] = "answers"
-    head: ClassVar[Head] = "span"
+    answer: ClassVar[str] = "span"
+    usual_head: ClassVar[str | None] = "span"
+    column_names: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "question": ("question",),
+        "context": (
+            "context",
+            "passage",
+            "paragraph",
+        ),
+        "answers": (
+            "answers",
+            "answer",
+        ),
+    }
     precedence: ClassVar[int] = 6
     text_names: ClassVar[tuple[str, ...]] = ("question", "context")
 
     style: Style = "auto"
     may_be_unanswerable: bool | None = None
     metrics: tuple[Metric, ...] = ()
+
+    def offer(self, held: Held) -> dict[str, str]:
+        """The first three texts."""
+        return dict(zip(self.parts, held.texts[:3]))
 
     def example(
         self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings

@@ -15,9 +15,9 @@ from afterbert.downstream.formats import Table
 from afterbert.downstream.metrics import Metric
 from afterbert.downstream.metrics.first_relevant import FirstRelevant
 from afterbert.downstream.metrics.reciprocal_rank import ReciprocalRank
-from afterbert.downstream.reading.columns import is_number
-from afterbert.downstream.tasks import Head, Task
-from afterbert.downstream.tasks._classes import class_label, read_place
+from afterbert.downstream.reading.columns import Held, is_number
+from afterbert.downstream.tasks import Task
+from afterbert.downstream.tasks._classes import LABEL_NAMES, class_label, read_place
 
 _RELEVANT = ("true", "yes", "relevant", "entailment", "positive")
 
@@ -33,12 +33,30 @@ class Ranking(Task):
 
     parts: ClassVar[tuple[str, ...]] = ("query", "candidate", "label")
     label_part: ClassVar[str | None] = "label"
-    head: ClassVar[Head] = "ranking"
+    answer: ClassVar[str] = "order"
+    usual_head: ClassVar[str | None] = "candidates"
+    column_names: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "query": (
+            "query",
+            "question",
+        ),
+        "candidate": (
+            "candidate",
+            "passage",
+            "sentence",
+            "document",
+        ),
+        "label": LABEL_NAMES,
+    }
     precedence: ClassVar[int] = 0
     text_names: ClassVar[tuple[str, ...]] = ("query", "candidate")
 
     relevant: str | None = None
     metrics: tuple[Metric, ...] = (FirstRelevant(), ReciprocalRank())
+
+    def offer(self, held: Held) -> dict[str, str]:
+        """The first two texts and the classes."""
+        return dict(zip(self.parts, [*held.texts[:2], *held.label]))
 
     def example(
         self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings

@@ -16,12 +16,15 @@ from afterbert.downstream.metrics import Metric
 from afterbert.downstream.metrics.pearson import Pearson
 from afterbert.downstream.metrics.spearman import Spearman
 from afterbert.downstream.metrics.squared_error import SquaredError
-from afterbert.downstream.reading.columns import find, is_number, profile
-from afterbert.downstream.tasks import Head, Task
+from afterbert.downstream.reading.columns import PAIRS, Held, first_named, is_number, pair_named, profile
+from afterbert.downstream.tasks import Graded
+from afterbert.downstream.tasks._classes import TEXT_NAMES
+
+_SCORE_NAMES = ("score", "similarity", "similarity_score", "relatedness_score")
 
 
 @dataclass(frozen=True)
-class Regression(Task):
+class Regression(Graded):
     """texts: one or two. label and prediction: a float. low, high: the range of the training labels, which
     heads may scale by.
 
@@ -31,8 +34,15 @@ class Regression(Task):
     parts: ClassVar[tuple[str, ...]] = ("first", "score")
     optional_parts: ClassVar[tuple[str, ...]] = ("second",)
     label_part: ClassVar[str | None] = "score"
-    head: ClassVar[Head] = "score"
+    answer: ClassVar[str] = "number"
+    usual_head: ClassVar[str | None] = "pooled"
+    column_names: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "first": tuple(first for first, _ in PAIRS),
+        "second": tuple(second for _, second in PAIRS),
+        "score": (*_SCORE_NAMES, "label", "rating", "stars"),
+    }
     precedence: ClassVar[int] = 2
+    is_told_by_values: ClassVar[bool] = True
     text_names: ClassVar[tuple[str, ...]] = ("sentence1", "sentence2")
 
     low: float | None = None
@@ -40,30 +50,26 @@ class Regression(Task):
     step: Annotated[float, Field(gt=0)] = 0.2
     metrics: tuple[Metric, ...] = (Pearson(), Spearman(), SquaredError())
 
-    def match(self, table: Table, given: Mapping[str, str]) -> dict[str, str] | None:
-        """A pair and its score, or one text and its score."""
-        rest = [column for column in table.columns if column not in given.values()]
-        score = given.get("score") or find("score", rest)
-        first, second = given.get("first"), given.get("second")
-        if first is None and second is None:
-            first, second = find("first", rest), find("second", rest)
-        first = first or find("text", [column for column in rest if column != score])
-        if score is None or first is None:
-            return None
-        return {"first": first, "score": score} | ({"second": second} if second else {})
+    def find(self, part: str, columns: Sequence[str]) -> str | None:
+        """The score by its name; two texts by a pair of names that belong together, a single one by its own."""
+        if part == "score":
+            return super().find(part, columns)
+        pair = pair_named(columns)
+        if pair is not None:
+            return pair[part == "second"]
+        return first_named(TEXT_NAMES, columns) if part == "first" else None
 
     def fits(self, table: Table, columns: Mapping[str, str]) -> bool:
         """Grades; also few whole numbers, where the column is called a score."""
         values = table.column(columns["score"])
         if profile(values) == "number":
             return True
-        is_score = columns["score"].lower() in (
-            "score",
-            "similarity",
-            "similarity_score",
-            "relatedness_score",
-        )
+        is_score = columns["score"].lower() in _SCORE_NAMES
         return is_score and all(is_number(str(value)) for value in values)
+
+    def offer(self, held: Held) -> dict[str, str]:
+        """One text or two, and the last of the grades."""
+        return dict(zip(("first", "second"), held.texts[:2])) | dict(zip(("score",), held.numbers[-1:]))
 
     def example(
         self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings
@@ -116,8 +122,10 @@ class Regression(Task):
         >>> narrow.is_answer(narrow.read_answer("no number")), Regression(low=0.0, high=5.0).read_answer("x")
         (False, -1.0)
         """
+        # A tokenizer may give a number back with spaces in it.
+        written = "".join(written.split())
         low, high = self.low or 0.0, self.high if self.high is not None else 0.0
-        if is_number(written.strip()) and low - self.step / 2 <= float(written) <= high + self.step / 2:
+        if is_number(written) and low - self.step / 2 <= float(written) <= high + self.step / 2:
             return float(written)
         return low - max((high - low) / 5, self.step)
 

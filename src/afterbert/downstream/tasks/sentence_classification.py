@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from afterbert.downstream.example import Example
-from afterbert.downstream.tasks._classes import Classification
+from afterbert.downstream.formats import Table
+from afterbert.downstream.metrics.accuracy import Accuracy
+from afterbert.downstream.metrics.matthews import Matthews
+from afterbert.downstream.reading.columns import Held
+from afterbert.downstream.tasks import Task
+from afterbert.downstream.tasks._classes import LABEL_NAMES, TEXT_NAMES, Classification
 
 
 @dataclass(frozen=True)
@@ -19,8 +25,25 @@ class SentenceClassification(Classification):
     """
 
     parts: ClassVar[tuple[str, ...]] = ("text", "label")
+    column_names: ClassVar[Mapping[str, tuple[str, ...]]] = {"text": TEXT_NAMES, "label": LABEL_NAMES}
     precedence: ClassVar[int] = 1
     text_names: ClassVar[tuple[str, ...]] = ("sentence",)
+
+    def offer(self, held: Held) -> dict[str, str]:
+        """The text and the classes. Two columns of text are never half used."""
+        if len(held.texts) > 1:
+            return {}
+        return dict(zip(("text",), held.texts)) | dict(zip(("label",), held.label))
+
+    def recognized(self, table: Table) -> tuple[Task, dict[str, str], str] | None:
+        """CoLA: `source<TAB>label<TAB>mark<TAB>sentence`, where the mark is empty or a sign like `*` or `??`."""
+        if table.has_header or len(table.columns) != 4:
+            return None
+        marks = set(table.column("3"))
+        if "" not in marks or not set("".join(marks)) <= set("*?#%") or set(table.column("2")) != {"0", "1"}:
+            return None
+        task = SentenceClassification(metrics=(Matthews(), Accuracy()))
+        return task, {"text": "4", "label": "2"}, "CoLA's four columns"
 
     def invented(self) -> tuple[Example, ...]:
         """Opinions on food."""

@@ -14,7 +14,8 @@ from afterbert.downstream.formats import Table
 from afterbert.downstream.metrics import Metric
 from afterbert.downstream.metrics.entity_f1 import EntityF1
 from afterbert.downstream.metrics.tag_accuracy import TagAccuracy
-from afterbert.downstream.tasks import Head, Labelled
+from afterbert.downstream.reading.columns import Held
+from afterbert.downstream.tasks import Labelled
 from afterbert.downstream.tasks._classes import label_names
 
 Scheme = Literal["none", "bio", "bioes"]
@@ -34,13 +35,36 @@ class Tagging(Labelled):
 
     parts: ClassVar[tuple[str, ...]] = ("words", "tags")
     label_part: ClassVar[str | None] = "tags"
-    head: ClassVar[Head] = "token"
+    answer: ClassVar[str] = "tags"
+    usual_head: ClassVar[str | None] = "token"
+    column_names: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "words": (
+            "words",
+            "tokens",
+            "form",
+            "token",
+        ),
+        "tags": (
+            "tags",
+            "ner_tags",
+            "pos_tags",
+            "upos",
+            "xpos",
+            "labels",
+            "tag",
+        ),
+    }
     precedence: ClassVar[int] = 5
+    is_told_by_values: ClassVar[bool] = True
     text_names: ClassVar[tuple[str, ...]] = ("words",)
 
     labels: tuple[str, ...] = ()
     scheme: Scheme | None = None
     metrics: tuple[Metric, ...] = ()
+
+    def offer(self, held: Held) -> dict[str, str]:
+        """The first column of lists and the last, where there are two."""
+        return {"words": held.lists[0], "tags": held.lists[-1]} if len(held.lists) > 1 else {}
 
     def example(
         self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings

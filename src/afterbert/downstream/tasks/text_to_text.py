@@ -13,7 +13,8 @@ from afterbert.downstream.example import Baseline, Example, Findings
 from afterbert.downstream.metrics import Metric
 from afterbert.downstream.metrics.chrf import ChrF
 from afterbert.downstream.metrics.rouge import Rouge
-from afterbert.downstream.tasks import Head, Task
+from afterbert.downstream.reading.columns import Held
+from afterbert.downstream.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,35 @@ class TextToText(Task):
 
     parts: ClassVar[tuple[str, ...]] = ("source", "target")
     label_part: ClassVar[str | None] = "target"
-    head: ClassVar[Head] = "text"
+    answer: ClassVar[str] = "text"
+    usual_head: ClassVar[str | None] = "text"
+    column_names: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "source": (
+            "source",
+            "src",
+            "input",
+            "document",
+            "article",
+            "dialogue",
+        ),
+        "target": (
+            "target",
+            "tgt",
+            "output",
+            "summary",
+            "highlights",
+            "translation",
+        ),
+    }
     precedence: ClassVar[int] = 2
+    is_told_by_values: ClassVar[bool] = True
     text_names: ClassVar[tuple[str, ...]] = ("source",)
 
     metrics: tuple[Metric, ...] = ()
+
+    def offer(self, held: Held) -> dict[str, str]:
+        """The first two columns of running text."""
+        return dict(zip(self.parts, held.running[:2]))
 
     def example(
         self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings
