@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from afterbert.base import plugins
+from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Family
 from afterbert.interop.folder import their_tensors
@@ -76,3 +77,22 @@ def test_what_is_read_can_be_expressed_again(family: Family) -> None:
     config = family.express(architecture, VOCABULARY)
     assert config["model_type"] == family.model_type
     assert family.architecture_of(config) == architecture
+
+
+def test_every_size_of_a_config_is_bounded(family: Family) -> None:
+    """A key that decides how many or how large modules are is one of the family's sizes."""
+    from afterbert.interop.sizes import check_sizes
+
+    config = smallest(family)
+    before = family.architecture_of(config).num_parameters(41)
+    for key, value in config.items():
+        is_number = isinstance(value, int) and not isinstance(value, bool) and value > 1
+        if not is_number or key in family.sizes or key in ("type_vocab_size", "pad_token_id"):
+            continue
+        grown = {**config, key: 2 * value}
+        assert family.architecture_of(grown).num_parameters(41) == before, (
+            f"{key} is a size that nobody bounds"
+        )
+    for key in family.sizes:
+        with pytest.raises(UserError, match=f"has {key} 0; must be a whole number from 1"):
+            check_sizes({key: 0}, "config.json", family.sizes)

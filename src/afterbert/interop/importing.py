@@ -14,6 +14,7 @@ from afterbert.interop.heads import BESIDE, shapes_of
 from afterbert.interop.hub import locate
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.own import Own, any_family
+from afterbert.interop.sizes import check_sizes
 from afterbert.interop.task_class import KINDS
 from afterbert.interop.untrusted_files import TensorFiles, check_pieces, read_config, tokenizer_size
 from afterbert.interop.weights import Weight
@@ -32,6 +33,7 @@ def import_folder(name: str | Path, *, revision: str | None = None) -> LoadedMod
     folder = locate(name, revision=revision)
     config: Config = read_config(folder)
     family = _family_of(config, folder)
+    check_sizes(config, str(folder / "config.json"), family.sizes)
     files = TensorFiles.of(folder)
     config = family.with_names(config, files.shapes)
     architecture = family.architecture_of(config)

@@ -17,7 +17,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.tree import Node
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, family_named, ids_of
-from afterbert.interop.untrusted_files import check_sizes
+from afterbert.interop.sizes import LAYERS, PLACES, check_sizes, usual_and
 from afterbert.interop.weights import Weight
 from afterbert.models import Architecture
 
@@ -28,6 +28,7 @@ class Own(Family):
     lm_class = "AfterbertForLM"
     base_class = "AfterbertModel"
     prefix = "model."
+    sizes = usual_and(num_decoder_layers=LAYERS, local_attention=PLACES)
 
     @property
     def model_type(self) -> str:
@@ -69,7 +70,7 @@ def architecture_in(plain: Any, origin: str) -> Architecture:
     reason."""
     if not isinstance(plain, Mapping):
         raise UserError(f"{origin} has no architecture tree; it was not written by afterbert")
-    check_sizes(plain, origin)
+    check_sizes(plain, origin, Own.sizes)
     found: Architecture = trees.build(Architecture, _node(plain, origin))
     return found
 

@@ -20,31 +20,11 @@ from torch import Tensor
 
 from afterbert.base.errors import UserError
 from afterbert.base.small_files import check_regular, read_json_object
+from afterbert.interop.sizes import PLACES
 
 _CONFIG_BYTES = 1 << 20
 _TOKENIZER_BYTES = 1 << 26
 _INDEX_BYTES = 1 << 24
-
-# Far above any text model, far below what makes building a skeleton of modules slow.
-_LAYERS, _HEADS, _WIDTH, _INNER, _PLACES = 512, 1 << 10, 1 << 16, 1 << 18, 1 << 22
-_SIZES = {
-    **dict.fromkeys(
-        ("hidden_size", "embedding_size", "n_embd", "d_model", "d_kv", "d_head", "dim", "emb_dim"), _WIDTH
-    ),
-    **dict.fromkeys(("intermediate_size", "n_inner", "d_ff", "d_inner", "hidden_dim"), _INNER),
-    **dict.fromkeys(("encoder_ffn_dim", "decoder_ffn_dim"), _INNER),
-    **dict.fromkeys(
-        ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_decoder_layers"), _LAYERS
-    ),
-    **dict.fromkeys(("encoder_layers", "decoder_layers", "num_hidden_groups", "inner_group_num"), _LAYERS),
-    "global_attn_every_n_layers": _LAYERS,
-    **dict.fromkeys(("num_attention_heads", "n_head", "n_heads", "num_heads"), _HEADS),
-    **dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), _HEADS),
-    **dict.fromkeys(("max_position_embeddings", "n_positions", "local_attention"), _PLACES),
-    **dict.fromkeys(("relative_attention_num_buckets", "relative_attention_max_distance"), _PLACES),
-    "n_langs": 1 << 12,
-    "vocab_size": 1 << 23,
-}
 
 
 def _number(value: Any, low: float, high: float) -> bool:
@@ -66,7 +46,7 @@ def _objects(value: Any) -> bool:
 # (keys, what is allowed besides null, how to say it); sizes come on top
 _RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("type_vocab_size", lambda value: _whole(value, 0, 1 << 10), "a whole number from 0 to 1,024"),
-    ("mem_len|clamp_len|reuse_len", lambda value: _whole(value, -1, _PLACES), "a whole number from -1"),
+    ("mem_len|clamp_len|reuse_len", lambda value: _whole(value, -1, PLACES), "a whole number from -1"),
     (
         r".*(dropout|_drop|dropout_prob|pdrop|dropout_rate)",
         lambda value: _number(value, 0, 0.999),
@@ -104,31 +84,21 @@ _MISSING = "name a run folder, or a model's folder as Hugging Face transformers 
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """config.json with every value of use checked, every size bounded, and every key that chooses code
-    dropped. A null is taken for a key left out. Raises UserError."""
+    """config.json with every value of use checked but for sizes, of which its family knows the keys, and every key that
+    chooses code dropped. A null is taken for a key left out. Raises UserError."""
     path = folder / "config.json"
     read = read_json_object(path, most=_CONFIG_BYTES, remedy=_MISSING)
     config = {
         key: value for key, value in read.items() if value is not None and not _CHOOSES_CODE.fullmatch(key)
     }
-    check_sizes(config, str(path))
     for key, value in config.items():
         for keys, is_right, said in _RULES:
             if re.fullmatch(keys, key) and not is_right(value):
                 raise UserError(f"{path} has {key} {value!r}; must be {said}")
     pad, size = config.get("pad_token_id"), config.get("vocab_size")
-    if pad is not None and size is not None and pad >= size:
+    if isinstance(pad, int) and isinstance(size, int) and pad >= size:
         raise UserError(f"{path} has pad_token_id {pad}, outside its vocabulary of {size} pieces")
     return config
-
-
-def check_sizes(config: Mapping[str, Any], origin: str) -> None:
-    """Raises UserError for a size beyond all reason, in a config or in a tree inside it."""
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            check_sizes(value, origin)
-        elif key in _SIZES and value is not None and not _whole(value, 1, _SIZES[key]):
-            raise UserError(f"{origin} has {key} {value!r}; must be a whole number from 1 to {_SIZES[key]:,}")
 
 
 @dataclass(frozen=True)

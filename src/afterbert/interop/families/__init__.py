@@ -12,6 +12,7 @@ from afterbert.base import plugins
 from afterbert.base.config import differences, to_plain
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
+from afterbert.interop.sizes import USUAL
 from afterbert.interop.task_class import TaskClass, TaskKind
 from afterbert.interop.weights import Weight
 from afterbert.models import Architecture
@@ -37,6 +38,8 @@ class Family(ABC):
     other_class: ClassVar[tuple[str, frozenset[str]] | None] = None
     #: what their backbone is called inside `lm_class`, with the dot
     prefix: ClassVar[str]
+    #: the keys of their config that are sizes, and the largest number that each may be
+    sizes: ClassVar[Mapping[str, int]] = USUAL
     #: what their tokenizer must return for the model
     model_input_names: ClassVar[tuple[str, ...]] = ("input_ids", "attention_mask")
     #: a pattern of names that may stand in a folder and say nothing (copies of tied tables, stored masks)

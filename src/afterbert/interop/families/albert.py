@@ -14,6 +14,7 @@ from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, refuse_unless
 from afterbert.interop.families._names import as_encoder, bert_task_class
 from afterbert.interop.families.bert import Bert
+from afterbert.interop.sizes import LAYERS, usual_and
 from afterbert.interop.task_class import TaskClass, TaskKind
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
@@ -29,6 +30,7 @@ class Albert(Family):
     base_class = "AlbertModel"
     other_class = ("AlbertForPreTraining", frozenset(("lm_head", "pooler", "pair_head")))
     prefix = "albert."
+    sizes = usual_and(num_hidden_groups=LAYERS, inner_group_num=LAYERS)
     model_input_names = ("input_ids", "token_type_ids", "attention_mask")
     meaningless = r"albert\.embeddings\.position_ids|predictions\.decoder\."
 

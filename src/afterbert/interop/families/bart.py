@@ -12,6 +12,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, ids_of, refuse_unless
 from afterbert.interop.families._names import activation, as_kind, normal_pair
+from afterbert.interop.sizes import HEADS, INNER, LAYERS, WIDTH, usual_and
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
 from afterbert.models.encoder_decoder import EncoderDecoder
@@ -28,6 +29,15 @@ class Bart(Family):
     lm_class = "BartForConditionalGeneration"
     base_class = "BartModel"
     prefix = "model."
+    sizes = usual_and(
+        d_model=WIDTH,
+        encoder_layers=LAYERS,
+        decoder_layers=LAYERS,
+        encoder_attention_heads=HEADS,
+        decoder_attention_heads=HEADS,
+        encoder_ffn_dim=INNER,
+        decoder_ffn_dim=INNER,
+    )
     meaningless = r"model\.(en|de)coder\.embed_tokens\.weight|lm_head\.weight"
 
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:

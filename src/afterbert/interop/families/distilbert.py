@@ -12,6 +12,7 @@ from typing import Any, cast
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, ids_of, refuse_unless
 from afterbert.interop.families._names import activation, as_encoder, bert_task_class, unshared
+from afterbert.interop.sizes import HEADS, INNER, LAYERS, WIDTH, usual_and
 from afterbert.interop.task_class import TaskClass, TaskKind
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
@@ -31,6 +32,7 @@ class Distilbert(Family):
     lm_class = "DistilBertForMaskedLM"
     base_class = "DistilBertModel"
     prefix = "distilbert."
+    sizes = usual_and(dim=WIDTH, n_layers=LAYERS, n_heads=HEADS, hidden_dim=INNER)
     meaningless = r"distilbert\.embeddings\.position_ids|vocab_projector\.weight"
 
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:

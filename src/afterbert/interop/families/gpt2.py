@@ -11,6 +11,7 @@ from typing import Any, cast
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, ids_of, refuse_unless
 from afterbert.interop.families._names import activation, as_kind, unshared, untransformed
+from afterbert.interop.sizes import HEADS, INNER, LAYERS, PLACES, WIDTH, usual_and
 from afterbert.interop.task_class import NOTHING, TaskClass, TaskKind
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
@@ -25,6 +26,7 @@ class Gpt2(Family):
     lm_class = "GPT2LMHeadModel"
     base_class = "GPT2Model"
     prefix = "transformer."
+    sizes = usual_and(n_embd=WIDTH, n_layer=LAYERS, n_head=HEADS, n_inner=INNER, n_positions=PLACES)
     meaningless = r"transformer\.h\.\d+\.attn\.(masked_)?bias|lm_head\.weight"
 
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:

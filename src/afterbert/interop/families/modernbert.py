@@ -14,6 +14,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, ids_of, refuse_unless
 from afterbert.interop.families._names import activation, as_encoder, bert_task_class, unshared
+from afterbert.interop.sizes import LAYERS, PLACES, usual_and
 from afterbert.interop.task_class import TaskClass, TaskKind
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
@@ -37,6 +38,7 @@ class Modernbert(Family):
     lm_class = "ModernBertForMaskedLM"
     base_class = "ModernBertModel"
     prefix = "model."
+    sizes = usual_and(global_attn_every_n_layers=LAYERS, local_attention=PLACES)
     meaningless = r"decoder\.weight"
 
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, ids_of
 from afterbert.interop.families._names import activation, as_kind, normal_pair
+from afterbert.interop.sizes import HEADS, INNER, LAYERS, PLACES, WIDTH, usual_and
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
 from afterbert.models.encoder_decoder import EncoderDecoder
@@ -37,6 +38,17 @@ class T5(Family):
     lm_class = "T5ForConditionalGeneration"
     base_class = "T5Model"
     prefix = ""
+    sizes = usual_and(
+        d_model=WIDTH,
+        d_kv=WIDTH,
+        d_ff=INNER,
+        num_layers=LAYERS,
+        num_decoder_layers=LAYERS,
+        num_heads=HEADS,
+        n_positions=PLACES,
+        relative_attention_num_buckets=PLACES,
+        relative_attention_max_distance=PLACES,
+    )
     meaningless = (
         r"(en|de)coder\.embed_tokens\.weight|"
         r"decoder\.block\.0\.layer\.1\.EncDecAttention\.relative_attention_bias\.weight"

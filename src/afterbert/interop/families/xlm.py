@@ -13,6 +13,7 @@ from typing import Any, cast
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, ids_of, refuse_unless
 from afterbert.interop.families._names import as_encoder, unshared, untransformed
+from afterbert.interop.sizes import HEADS, LANGUAGES, LAYERS, WIDTH, usual_and
 from afterbert.interop.task_class import NOTHING, TaskClass, TaskKind
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
@@ -28,6 +29,7 @@ class Xlm(Family):
     lm_class = "XLMWithLMHeadModel"
     base_class = "XLMModel"
     prefix = "transformer."
+    sizes = usual_and(emb_dim=WIDTH, n_layers=LAYERS, n_heads=HEADS, n_langs=LANGUAGES)
     meaningless = r"transformer\.position_ids|pred_layer\.proj\.weight"
 
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:

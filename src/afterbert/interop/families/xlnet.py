@@ -12,6 +12,7 @@ from typing import Any, cast
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, ids_of, refuse_unless
 from afterbert.interop.families._names import activation, as_kind, unshared, untransformed
+from afterbert.interop.sizes import HEADS, INNER, LAYERS, WIDTH, usual_and
 from afterbert.interop.task_class import NOTHING, TaskClass, TaskKind
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
@@ -30,6 +31,7 @@ class Xlnet(Family):
     lm_class = "XLNetLMHeadModel"
     base_class = "XLNetModel"
     prefix = "transformer."
+    sizes = usual_and(d_model=WIDTH, d_head=WIDTH, n_layer=LAYERS, n_head=HEADS, d_inner=INNER)
     model_input_names = ("input_ids", "token_type_ids", "attention_mask")
     meaningless = r"lm_loss\.weight"
 

@@ -1,0 +1,48 @@
+"""How large the sizes in a stranger's config.json may be: far above any text model, far below what makes building a
+skeleton of modules slow. Which of their keys are sizes, each family says itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from afterbert.base.errors import UserError
+
+LAYERS, HEADS, WIDTH, INNER, PLACES, PIECES, LANGUAGES = (
+    512,
+    1 << 10,
+    1 << 16,
+    1 << 18,
+    1 << 22,
+    1 << 23,
+    1 << 12,
+)
+
+#: The keys that most families have, and the largest number that each may be.
+USUAL: Mapping[str, int] = {
+    "vocab_size": PIECES,
+    "hidden_size": WIDTH,
+    "embedding_size": WIDTH,
+    "intermediate_size": INNER,
+    "num_hidden_layers": LAYERS,
+    "num_attention_heads": HEADS,
+    "max_position_embeddings": PLACES,
+}
+
+
+def usual_and(**largest: int) -> Mapping[str, int]:
+    """The usual sizes, and those of a family's own words."""
+    return {**USUAL, **largest}
+
+
+def check_sizes(config: Mapping[str, Any], origin: str, largest: Mapping[str, int]) -> None:
+    """Raises UserError for a size beyond all reason, in a config or in a tree inside it."""
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            check_sizes(value, origin, largest)
+        elif key in largest and value is not None:
+            is_whole = isinstance(value, int) and not isinstance(value, bool)
+            if not is_whole or not 1 <= value <= largest[key]:
+                raise UserError(
+                    f"{origin} has {key} {value!r}; must be a whole number from 1 to {largest[key]:,}"
+                )
