@@ -5,6 +5,7 @@ import unicodedata
 import numpy as np
 import pytest
 
+from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
@@ -15,6 +16,9 @@ from afterbert.pretext.pairings.packed import Packed
 from afterbert.pretext.selections.fixed_count import FixedCount
 from afterbert.pretext.task import Pretext
 from afterbert.recipes.recipe import resolve
+from afterbert.text.from_paths import sources_for
+from afterbert.text.token_store.prepare import prepare
+from afterbert.text.tokenizers.wordpiece import WordPiece
 from invented_texts import ALL, tokenizer_called
 
 LETTERS = (
@@ -65,3 +69,17 @@ def test_texts_of_all_scripts_come_back():
         assert tokenizer.decode(tokenizer.encode(text)) == " ".join(
             unicodedata.normalize("NFC", text).split()
         )
+
+
+def test_texts_that_the_tokenizer_does_not_know_are_counted_then_refused(tmp_path):
+    known = [f"The miller of house {number} grinds on.\n\n" for number in range(200)]
+    proteins = ["GGLMHVHGHPLANQGFKDMLYWAYM" * 5 + "\n\n"]
+    some, most = tmp_path / "some.txt", tmp_path / "most.txt"
+    some.write_text("".join(known + proteins))
+    most.write_text("".join(known[:9] + proteins * 9))
+    tokenizer = WordPiece(vocab_size=200, min_frequency=1)
+    store = prepare(sources_for([str(some)]), tmp_path / "a", tokenizer=tokenizer)
+    assert store.tally.noticed == {"pieces that the tokenizer does not know": 1}
+    with pytest.raises(UserError, match="take one that knows every text: --tokenizer bpe"):
+        wanted = WordPiece(vocab_size=64, min_frequency=9)
+        prepare(sources_for([str(most)]), tmp_path / "b", tokenizer=wanted, least_pieces=1)

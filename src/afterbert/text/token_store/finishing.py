@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from afterbert.base import plugins
 from afterbert.base.config import to_plain
 from afterbert.base.errors import UserError
@@ -25,6 +27,10 @@ from afterbert.text.token_store.workplace import WORK
 from afterbert.text.tokenizers import TokenizerRecipe
 
 WITHOUT_PIECES = "nothing left by the tokenizer"
+UNKNOWN = "pieces that the tokenizer does not know"
+# A model of more unknown pieces learns little else, and looks good at it.
+_MOST_UNKNOWN = 0.1
+_BLOCK = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,8 @@ def _written(out: Path, encoded: StoreContents, progress: Any) -> dict[str, Any]
     if encoded.without_pieces:
         tally.dropped[WITHOUT_PIECES] = encoded.without_pieces
         tally.kept -= encoded.without_pieces
+    if unknown := _unknown(out, encoded, merged):
+        tally.noticed[UNKNOWN] = unknown
     about = {"digest": tokenizer.digest, "vocab_size": tokenizer.vocabulary.size, "kind": encoded.kind}
     return {
         "format": FORMAT,
@@ -131,3 +139,24 @@ def _written(out: Path, encoded: StoreContents, progress: Any) -> dict[str, Any]
         "sources": list(encoded.sources),
         "tally": vars(tally),
     }
+
+
+def _unknown(out: Path, encoded: StoreContents, merged: Merged) -> int:
+    """How many pieces of all splits are unknown. Raises UserError for more than a tenth of them."""
+    unk = encoded.tokenizer.vocabulary.unk
+    if unk is None:
+        return 0
+    found = total = 0
+    for split in FATES:
+        count = merged.splits[split]["pieces"]
+        total += count
+        if count:
+            pieces = np.memmap(out / split / "pieces.bin", dtype=encoded.dtype, mode="r", shape=(count,))
+            found += sum(int((pieces[at : at + _BLOCK] == unk).sum()) for at in range(0, count, _BLOCK))
+    if found > _MOST_UNKNOWN * total:
+        raise UserError(
+            f"the tokenizer does not know {found:,} of the {total:,} pieces of these texts ({found / total:.0%}), more "
+            f"than {_MOST_UNKNOWN:.0%} teach a model nothing; take one that knows every text: --tokenizer bpe or "
+            "--tokenizer byte_level_bpe"
+        )
+    return found
