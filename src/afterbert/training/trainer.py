@@ -22,8 +22,9 @@ from afterbert.training.distribution.parallel import Parallel, Replicas, Single
 from afterbert.training.distribution.processes import Processes, ProcessLost, SingleProcess
 from afterbert.training.feed import Feed
 from afterbert.training.interrupts import Interrupts
+from afterbert.training.live_run import Evaluate, LiveRun
 from afterbert.training.log import RunLog
-from afterbert.training.loop import Evaluate, Loop, Outcome
+from afterbert.training.loop import Loop, Outcome
 from afterbert.training.observers import Observer
 
 
@@ -76,7 +77,7 @@ def train(
         parallel = _parallel(module, training, device, processes)
         optimizer = training.optimizer.build(module)
         checkpoints = Checkpoints(run.checkpoints, keep=training.keep_checkpoints, processes=processes)
-        loop = Loop(
+        live = LiveRun(
             run=run,
             optimizer=optimizer,
             feed=feed,
@@ -100,7 +101,7 @@ def train(
             interrupts=interrupts,
         )
         try:
-            return loop.run_to_end([*([note] if note else []), *notes], allow_changes=allow_changes)
+            return Loop(live).run_to_end([*([note] if note else []), *notes], allow_changes=allow_changes)
         except BaseException as error:
             lost = processes.lost(error)
             said = lost or error
