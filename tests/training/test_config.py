@@ -60,6 +60,7 @@ def test_harmless_settings_exist():
 
 @pytest.mark.parametrize(("amx", "name"), [(True, "bf16"), (False, "fp32")])
 def test_auto_on_a_cpu(monkeypatch, amx, name):
+    monkeypatch.delenv("AFTERBERT_AUTO_PRECISION", raising=False)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx, "avx512_bf16": True})
     taken = choose("auto", torch.device("cpu"))
     assert taken.name == name

@@ -52,7 +52,8 @@ class Loop:
         live = self.live
         Beginning(live).begin_or_resume(notes, allow_changes=allow_changes)
         if live.length is not None:  # else a signal came first
-            for text in live.feed.lasts(live.length.total_steps) if live.progress.step == 0 else ():
+            stages = live.feed.lasts(live.length.total_steps)  # which also sets where they begin
+            for text in stages if live.progress.step == 0 else ():
                 live.note(text)
             self._train(live.length)
         return self._ended()
