@@ -44,11 +44,11 @@ from afterbert.downstream.task_name import shortened
 from afterbert.downstream.tasks import labels_of
 from afterbert.downstream.tasks.minimal_pairs import MinimalPairs
 from afterbert.interop.loaded import LoadedModel
-from afterbert.interop.loading import load_model
 from afterbert.probes.minimal_pairs import MinimalPairsProbe, short_enough
 from afterbert.probes.readings import reading_of
 from afterbert.report.task_report import write_task_report
 from afterbert.training.observers import Observer
+from afterbert.workflows.loading import load_model_or_checkpoint
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def fine_tune(request: FinetuneRequest) -> int:
     _check_heeded(request)
     sources = [_found(spec, request.kind, request.format, request.columns) for spec in request.tasks]
     tasks = [_read(source, drop_leaked=request.drop_leaked) for source in sources]
-    model = load_model(request.model)
+    model = load_model_or_checkpoint(request.model)
     model = model.from_scratch() if request.from_scratch else model
     texts = many_tasks.texts_of(request.unlabelled, request.unlabelled_recipe, model, settings)
     bench = Bench.of(model, tasks, settings, texts=texts)
@@ -266,7 +266,7 @@ def score_pairs(name: str, spec: str, *, columns: str | None, max_pairs: int | N
     """How often a model finds the better sentence of a pair likelier, overall and by group. Raises UserError."""
     source = _found(spec, "minimal_pairs", None, columns)
     data = read(source, needs_training=False)
-    loaded = load_model(name)
+    loaded = load_model_or_checkpoint(name)
     language_model = loaded.language_model(device=_device())
     predict = language_model.predict
     _say_notes([*loaded.notes, *filter(None, [language_model.note]), *data.notes])

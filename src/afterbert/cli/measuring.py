@@ -11,7 +11,6 @@ from afterbert.api.terminal import console, safe
 from afterbert.api.watch import Watch
 from afterbert.base.errors import UserError
 from afterbert.cli.figures import print_figures
-from afterbert.interop.loading import load_model
 from afterbert.probes.count_baselines import CountBaselines
 from afterbert.probes.masked_model import MaskedModel
 from afterbert.probes.masked_prediction import MaskedPrediction
@@ -20,6 +19,7 @@ from afterbert.text.pieces.spelling import Spellings
 from afterbert.text.token_store.mixture import open_store
 from afterbert.text.token_store.store import Store
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
+from afterbert.workflows.loading import load_model_or_checkpoint
 from afterbert.workflows.observer import WorkObserver
 from afterbert.workflows.stores import is_store, prepared
 
@@ -28,7 +28,7 @@ def print_measures(
     folder: str, texts: list[str], *, rate: float, length: int, max_rows: int, as_json: bool
 ) -> None:
     """Figures of a model on texts, as a table or as JSON."""
-    model = MaskedModel.of(load_model(folder))
+    model = MaskedModel.of(load_model_or_checkpoint(folder))
     with tempfile.TemporaryDirectory() as scratch:
         if len(texts) == 1 and is_store(texts[0]):
             store = open_store(Path(texts[0]))

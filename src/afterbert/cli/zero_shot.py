@@ -19,9 +19,9 @@ from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.find_task import find_task, parse_columns
 from afterbert.downstream.zero_shot.cue_scoring import ask, check_cue, write_cued
 from afterbert.downstream.zero_shot.text_generation import TextGenerator
-from afterbert.interop.loading import load_model
 from afterbert.probes.frozen_features import FrozenFeatures
 from afterbert.workflows.closing import check_probe, probe_figures
+from afterbert.workflows.loading import load_model_or_checkpoint
 
 _DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -40,7 +40,7 @@ def score_by_cue(
     cue = _settled(plugins.find(Cue, cue_name)(), "cue", settings)
     data = _read(spec, kind, columns, needs_training=False)
     check_cue(data, cue)
-    generator = TextGenerator.of(load_model(name), device=_DEVICE)
+    generator = TextGenerator.of(load_model_or_checkpoint(name), device=_DEVICE)
     with bar(1.0, "asking") as progress:
         progress.to(0.0, f"{plugins.name_of(cue)}, with and without the cue")
         done = ask(generator, data, cue, max_rows=max_rows)
@@ -61,7 +61,7 @@ def score_by_probe(
     probe = _settled(FrozenFeatures(), "probe", settings)
     data = _read(spec, kind, columns, needs_training=True)
     check_probe(data)
-    model = load_model(name)
+    model = load_model_or_checkpoint(name)
     backbone = model.backbone().to(_DEVICE).eval()
     for figure in probe_figures(model.architecture, backbone, model.tokenizer, data, probe, device=_DEVICE):
         console.print(safe(str(figure)))

@@ -22,11 +22,11 @@ def fill(
     from rich.table import Table
 
     from afterbert.api.terminal import console, safe
-    from afterbert.interop.loading import load_model
     from afterbert.probes.masked_model import MaskedModel
+    from afterbert.workflows.loading import load_model_or_checkpoint
     from afterbert.workflows.run_folders import newest_model
 
-    loaded = MaskedModel.of(load_model(model or newest_model()))
+    loaded = MaskedModel.of(load_model_or_checkpoint(model or newest_model()))
     for note in filter(None, (*loaded.loaded.notes, loaded.language_model.note)):
         console.print(f"note: {safe(note)}")
     for number, guesses in enumerate(loaded.fill(text, top=top), start=1):
