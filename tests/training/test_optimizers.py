@@ -15,6 +15,7 @@ from afterbert.training.optimizers import Optimizer
 from afterbert.training.optimizers.adafactor import Adafactor
 from afterbert.training.optimizers.adamax import Adamax
 from afterbert.training.optimizers.adamw import AdamW
+from afterbert.training.optimizers.lamb import Lamb
 
 NAMES = plugins.names(Optimizer)
 
@@ -142,6 +143,39 @@ def test_adamax_is_the_papers_algorithm():
         largest = np.maximum(beta2 * largest, np.abs(g))
         weight = weight - rate / (1 - beta1**step) * mean / largest
     np.testing.assert_allclose(module.weight.detach().numpy(), weight, atol=1e-6)
+
+
+def test_lamb_is_the_papers_algorithm():
+    """Algorithm 2 of 1904.00962 in float64; a bias moves as in Adam, a matrix of zeros by the plain step."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(5, 3), nn.Linear(3, 3, bias=False))
+    rate, beta1, beta2, eps, decay = 0.01, 0.8, 0.95, 1e-6, 0.1
+    optimizer = Lamb(learning_rate=rate, beta1=beta1, beta2=beta2, eps=eps, weight_decay=decay).build(module)
+    with torch.no_grad():
+        module[1].weight.zero_()
+    weights = [parameter.detach().double().numpy().copy() for parameter in module.parameters()]
+    means, squares = (
+        [np.zeros_like(weight) for weight in weights],
+        [np.zeros_like(weight) for weight in weights],
+    )
+    for step in range(1, 6):
+        for parameter in module.parameters():
+            parameter.grad = torch.randn_like(parameter)
+        optimizer.step()
+        for number, parameter in enumerate(module.parameters()):
+            g, weight = parameter.grad.double().numpy(), weights[number]
+            means[number] = beta1 * means[number] + (1 - beta1) * g
+            squares[number] = beta2 * squares[number] + (1 - beta2) * g**2
+            update = (means[number] / (1 - beta1**step)) / (
+                np.sqrt(squares[number] / (1 - beta2**step)) + eps
+            )
+            length = np.linalg.norm(weight)
+            if weight.ndim > 1:
+                update = update + decay * weight
+                update = update * (length / np.linalg.norm(update) if length else 1.0)
+            weights[number] = weight - rate * update
+    for parameter, weight in zip(module.parameters(), weights):
+        np.testing.assert_allclose(parameter.detach().numpy(), weight, rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize("size", [1.0, 1e-6, 1e-18])

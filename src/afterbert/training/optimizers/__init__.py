@@ -41,7 +41,8 @@ def decay_groups(module: nn.Module, *, weight_decay: float, embeddings: bool) ->
 
     BERT's own optimizer (google-research/bert `optimization.py`) leaves out biases and layer norms. Nearly all of these
     are vectors; the others are known by their name, which ends in `bias`: XLNet's three are [heads, head width], and
-    its release spares them (zihangdai/xlnet `model_utils.py`). Empty groups are left out.
+    its release spares them (zihangdai/xlnet `model_utils.py`). `is_spared` of a group says which it is; empty ones
+    are left out.
     """
     tables = {
         id(part.weight) for part in module.modules() if isinstance(part, (nn.Embedding, nn.EmbeddingBag))
@@ -54,7 +55,7 @@ def decay_groups(module: nn.Module, *, weight_decay: float, embeddings: bool) ->
             spared = is_bias or (not embeddings and id(parameter) in tables)
             (kept if spared else decayed).append(parameter)
     groups: list[dict] = [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": kept, "weight_decay": 0.0},
+        {"params": decayed, "weight_decay": weight_decay, "is_spared": False},
+        {"params": kept, "weight_decay": 0.0, "is_spared": True},
     ]
     return [group for group in groups if group["params"]]
