@@ -46,6 +46,12 @@ class Vocabulary:
             )
         return int(found)
 
+    @property
+    def beginning(self) -> int | None:
+        """The piece set before a text that is read from left to right, so that its first word is a continuation too;
+        None where the tokenizer has no such piece."""
+        return next((one for one in (self.bos, self.cls, self.eos) if one is not None), None)
+
     @cached_property
     def is_special(self) -> np.ndarray:
         """bool [size]: whether an id is special."""

@@ -77,7 +77,7 @@ def question(text: TextPieces, reading: Reading, frame: Frame, vocabulary: Vocab
 def _left_to_right(text: TextPieces, known: Vocabulary) -> Question:
     """One row, asked for the next piece at every place; it begins with a special piece, so that the first word is
     asked for too."""
-    begin = next((one for one in (known.bos, known.cls, known.eos) if one is not None), None)
+    begin = known.beginning
     row = text.ids if begin is None else np.concatenate(([begin], text.ids))
     asked = Question(rows=[row[:-1]])
     asked.ask(range(len(row) - 1), row[1:])

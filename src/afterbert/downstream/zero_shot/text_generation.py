@@ -45,13 +45,12 @@ class TextGenerator:
             )
         named = model.language_model(device=device)
         known = model.tokenizer.vocabulary
-        begin = next((one for one in (known.bos, known.cls, known.eos) if one is not None), None)
         has_end = known.eos is not None or known.sep is not None
         return TextGenerator(
             model,
             named.backbone,
             named.lm_head,
-            begin,
+            known.beginning,
             end_of(known) if has_end else -1,
         )
 
