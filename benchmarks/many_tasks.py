@@ -58,11 +58,11 @@ def mt_dnn(options: argparse.Namespace, known: dict[str, Any]) -> None:
     """The paper's heads and optimizer; a higher learning rate and shorter rows, since there are fewer steps."""
     from afterbert.base.config import build, to_plain
     from afterbert.base.tree import merge, override
-    from afterbert.cli.many_tasks import paper
     from afterbert.downstream.finetuning.bench import Bench
     from afterbert.downstream.finetuning.saving import located
     from afterbert.downstream.finetuning.settings import FineTuning
     from afterbert.interop.loading import load_model
+    from afterbert.workflows.many_tasks import paper
     from finetune_speed import packaged_model
 
     tree = merge(located(to_plain(FineTuning()), "defaults"), paper("mt-dnn"))

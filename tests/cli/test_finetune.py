@@ -6,13 +6,13 @@ import re
 import pytest
 import torch
 
-from afterbert.cli.finetuning import FinetuneRequest, settings_of
 from afterbert.cli.main import run
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification
 from afterbert.downstream.tasks.tagging import Tagging
 from afterbert.interop.folder import export_folder
 from afterbert.models.encoder import Encoder
 from afterbert.text.tokenizers.wordpiece import WordPiece
+from afterbert.workflows.finetune_request import FinetuneRequest, settings_of
 
 FOOD, NAMES = SentenceClassification().invented(), Tagging().invented()
 PAIRS = [("the cats are warm", "the cats is warm"), ("we loved every dish", "we loves every dish")]

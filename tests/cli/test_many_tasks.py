@@ -9,9 +9,7 @@ import yaml
 from afterbert.base.errors import UserError
 from afterbert.base.mixing.proportional import Proportional
 from afterbert.base.plugins import names
-from afterbert.cli.finetuning import FinetuneRequest, settings_of
 from afterbert.cli.main import run
-from afterbert.cli.many_tasks import ALL, groups_of, papers, strategies_of
 from afterbert.downstream.heads import Head
 from afterbert.downstream.heads.candidates import CandidatesHead
 from afterbert.downstream.heads.pooled import Pooled
@@ -25,6 +23,8 @@ from afterbert.models.encoder import Encoder
 from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.text.tokenizers.wordpiece import WordPiece
 from afterbert.training.optimizers.adamax import Adamax
+from afterbert.workflows.finetune_request import FinetuneRequest, settings_of
+from afterbert.workflows.many_tasks import ALL, groups_of, papers, strategies_of
 
 FOOD, PAIRS = SentenceClassification().invented(), PairClassification().invented()
 

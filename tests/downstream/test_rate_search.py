@@ -8,7 +8,6 @@ import pytest
 
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
-from afterbert.cli.finetuning import _folder_for
 from afterbert.downstream.finetuning import rate_search
 from afterbert.downstream.finetuning.bench import Bench
 from afterbert.downstream.finetuning.layer_decay import LayerDecay
@@ -18,6 +17,7 @@ from afterbert.downstream.tasks.sentence_classification import SentenceClassific
 from afterbert.training.observers import Observer
 from afterbert.training.optimizers.adafactor import Adafactor
 from afterbert.training.optimizers.adamw import AdamW
+from afterbert.workflows.finetune_request import _folder_for
 
 
 @pytest.fixture

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from functools import singledispatch
+import math
+from collections.abc import Sequence
+from functools import partial, singledispatch
+from typing import Any
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 
 from afterbert.api.terminal import safe
+from afterbert.downstream.figures.results import TaskResult
 from afterbert.downstream.finetuning.mix import TaskMix
+from afterbert.downstream.finetuning.rate_search import SearchOutcome
+from afterbert.downstream.metrics import in_print
 
 
 @singledispatch
@@ -28,3 +34,85 @@ def _(mix: TaskMix, title: str = "") -> RenderableType:
             safe(name), f"{one['rows']:,}", f"{one['drawn']:,}", f"{one['share']:.1%}", f"{one['epochs']:.2f}"
         )
     return table
+
+
+@drawn.register
+def _(plans: dict, title: str = "") -> RenderableType:
+    """Of each strategy: the steps of its stages, and what is mixed in the first."""
+    table = Table(box=None, header_style="bold", title=title, title_justify="left")
+    for column in ("strategy", "first stage", "its own stage", "mixed in the first stage"):
+        table.add_column(column, justify="right" if column in ("first stage", "its own stage") else "left")
+    for name, staging in plans.items():
+        first, second = staging.strategy.steps(staging.total, has_first=staging.has_first)
+        mixed = dict.fromkeys(
+            f"{staging.stage(data.name)}: {', '.join(staging.sources(data.name)) or 'nothing'}"
+            for data in staging.tasks
+        )
+        table.add_row(name, f"{first:,}", f"{second:,}", safe("; ".join(mixed)))
+    return table
+
+
+@drawn.register
+def _(found: SearchOutcome, title: str = "") -> RenderableType:
+    """What each learning rate came to, the best of each round in bold."""
+    table = Table(box=None, header_style="bold", title=title, title_justify="left")
+    for column in ("round", "steps", "learning rate", "figure"):
+        table.add_column(column, justify="right")
+    for trial in found.trials:
+        best = trial == max(
+            (t for t in found.trials if t.round == trial.round), key=lambda t: (t.figure, -t.learning_rate)
+        )
+        figure = "diverged" if math.isinf(trial.figure) else f"{trial.figure:.4f}"
+        table.add_row(
+            str(trial.round),
+            f"{trial.steps:,}",
+            f"{trial.learning_rate:g}",
+            f"[bold]{figure}[/bold]" if best else figure,
+        )
+    return table
+
+
+@drawn.register
+def _(results: tuple, title: str = "") -> RenderableType:
+    return _results(results)
+
+
+def _results(results: Sequence[TaskResult]) -> RenderableType:
+    """A line for each metric: what guessing scores, mean and spread over seeds; for the main metric the
+    interval and the gain over guessing."""
+    table = Table(box=None, header_style="bold")
+    for column in ("task", "rows", "metric", "guessing", "mean", "spread", "95% interval", "gain"):
+        table.add_column(column, justify="left" if column in ("task", "metric") else "right")
+    for result in results:
+        for split, figures in result.splits.items():
+            for number, (name, spread) in enumerate(figures.metrics.items()):
+                scale = partial(in_print, name)
+                first = number == 0
+                table.add_row(
+                    safe(f"{result.name} {split}") if first else "",
+                    f"{figures.rows:,}" if first else "",
+                    name,
+                    scale(figures.baseline_metrics[name]),
+                    f"[bold]{scale(spread.mean)}[/bold]" if first else scale(spread.mean),
+                    "" if spread.deviation is None else scale(spread.deviation),
+                    f"{scale(figures.interval.low)} to {scale(figures.interval.high)}" if first else "",
+                    _gain(figures.gain, scale) if first else "",
+                )
+    lines: list[RenderableType] = [table]
+    for result in results:
+        for split, figures in result.splits.items():
+            if any(figures.no_answers):
+                counts = ", ".join(f"{count:,}" for count in figures.no_answers)
+                lines.append(
+                    f"{safe(result.name)} {split}: {counts} of {figures.rows:,} written answers are none of the task's "
+                    "and count as wrong"
+                )
+    guesses = {f"{r.name}: {figures.baseline}" for r in results for figures in r.splits.values()}
+    for line in sorted(guesses):
+        lines.append(f"guessing for {safe(line)}")
+    return Group(*lines)
+
+
+def _gain(gain: Any, scale: Any) -> str:
+    sign = "+" if gain.estimate >= 0 else ""
+    return f"{sign}{scale(gain.estimate)} ({scale(gain.low)} to {scale(gain.high)})"

@@ -6,24 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from afterbert.api.tables import drawn
 from afterbert.api.terminal import bar, console, safe
 from afterbert.base import plugins
 from afterbert.base.config import build, digest, to_plain
 from afterbert.base.errors import UserError
 from afterbert.base.tree import Node, located, override
-from afterbert.cli.finetuning import print_results
 from afterbert.downstream.cues import Cue
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.find_task import find_task, parse_columns
 from afterbert.downstream.zero_shot.cue_scoring import ask, check_cue, write_cued
 from afterbert.downstream.zero_shot.text_generation import TextGenerator
 from afterbert.probes.frozen_features import FrozenFeatures
+from afterbert.training.devices import default_device
 from afterbert.workflows.closing import check_probe, probe_figures
 from afterbert.workflows.loading import load_model_or_checkpoint
-
-_DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def score_by_cue(
@@ -40,13 +37,13 @@ def score_by_cue(
     cue = _settled(plugins.find(Cue, cue_name)(), "cue", settings)
     data = _read(spec, kind, columns, needs_training=False)
     check_cue(data, cue)
-    generator = TextGenerator.of(load_model_or_checkpoint(name), device=_DEVICE)
+    generator = TextGenerator.of(load_model_or_checkpoint(name), device=default_device())
     with bar(1.0, "asking") as progress:
         progress.to(0.0, f"{plugins.name_of(cue)}, with and without the cue")
         done = ask(generator, data, cue, max_rows=max_rows)
     if not done.result.splits:
         raise UserError(f"{spec}: no row has a label, so nothing can be scored")
-    print_results([done.result, done.control])
+    console.print(drawn((done.result, done.control)))
     made_of = {"model": str(Path(name).resolve()), "task": spec, "cue": to_plain(cue), "rows": max_rows}
     out = Path("runs", f"cue-{data.name}-{plugins.name_of(cue)}-{digest(made_of, length=8)}")
     write_cued(out, done, model=name, cue=cue)
@@ -62,8 +59,10 @@ def score_by_probe(
     data = _read(spec, kind, columns, needs_training=True)
     check_probe(data)
     model = load_model_or_checkpoint(name)
-    backbone = model.backbone().to(_DEVICE).eval()
-    for figure in probe_figures(model.architecture, backbone, model.tokenizer, data, probe, device=_DEVICE):
+    backbone = model.backbone().to(default_device()).eval()
+    for figure in probe_figures(
+        model.architecture, backbone, model.tokenizer, data, probe, device=default_device()
+    ):
         console.print(safe(str(figure)))
 
 

@@ -14,7 +14,6 @@ from torch import nn
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
-from afterbert.base.plugins import name_of
 from afterbert.interop.folder import export_folder
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.loading import load_model
@@ -32,6 +31,7 @@ from afterbert.text.sources import Source
 from afterbert.text.token_store.prepare import prepare
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
+from afterbert.workflows.usual_recipes import usual_recipe
 
 How = Literal["extend", "train", "trim"]
 
@@ -40,8 +40,6 @@ _MOST_CHARACTERS = 50_000_000
 _COMPARED_TEXTS = 8
 # So many documents, and every tenth is kept aside to count pieces on.
 _FEW_TEXTS = 20
-# The task that a warm-up poses to each kind of model, as this recipe has it.
-_TASKS = {"encoder": "bert-mlm", "decoder": "gpt2", "encoder_decoder": "t5", "permutation": "xlnet"}
 _RATE, _BATCH, _LENGTH = 1e-3, 16, 128
 
 
@@ -150,7 +148,7 @@ def _warm_up(
     steps: int,
 ) -> None:
     """Trains the rows of pieces alone, the body frozen, at the task of the model's kind."""
-    task = resolve(_TASKS[name_of(new.architecture)]).recipe
+    task = resolve(usual_recipe(new.architecture, tokenizer.vocabulary)).recipe
     with tempfile.TemporaryDirectory() as scratch:
         tokenizer.save(Path(scratch, "tokenizer"))
         recipe = PretrainedTokenizer(name=str(Path(scratch, "tokenizer")))

@@ -152,8 +152,9 @@ def finetune(
 
     `afterbert finetune -m MODEL -t reviews:reviews.csv --columns text=review,label=3 --from-scratch`
     """
-    from afterbert.cli.finetuning import FinetuneRequest, fine_tune
+    from afterbert.cli.finetuning import fine_tune
     from afterbert.cli.options import settings_only
+    from afterbert.workflows.finetune_request import FinetuneRequest
 
     given = {
         "budget": budget,
@@ -188,6 +189,5 @@ def finetune(
         from_scratch=from_scratch,
         overrides=(*named, *settings_only(context)),
         search=search_learning_rate,
-        dry_run=dry_run,
     )
-    return fine_tune(request)
+    return fine_tune(request, dry_run=dry_run)

@@ -1,24 +1,17 @@
-"""What `finetune` does with many tasks: running text among them, groups, strategies beside each other."""
+"""Many tasks in one fine-tuning: running text among them, groups, strategies beside each other, papers' settings."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
-from rich.table import Table
-
-from afterbert.api.tables import drawn
-from afterbert.api.terminal import console, safe
-from afterbert.api.watch import Watch
 from afterbert.base.config import build
 from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.plugins import find, name_of, names
 from afterbert.base.tree import Node, parse, read
 from afterbert.downstream.finetuning.bench import Bench
-from afterbert.downstream.finetuning.mix import TaskMix
 from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.finetuning.strategy_runs import StrategyRun
 from afterbert.downstream.finetuning.unlabelled import Unlabelled
@@ -27,7 +20,9 @@ from afterbert.downstream.strategies import Strategy
 from afterbert.interop.loaded import LoadedModel
 from afterbert.recipes.recipe import resolve
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
+from afterbert.workflows.observer import WorkObserver
 from afterbert.workflows.stores import store_of
+from afterbert.workflows.usual_recipes import usual_recipe
 
 _PAPERS = "afterbert.downstream.papers"
 #: In T5's order.
@@ -54,29 +49,25 @@ def papers() -> list[str]:
 
 
 def texts_of(
-    specs: Sequence[str], recipe: str | None, model: LoadedModel, settings: FineTuning
+    specs: Sequence[str],
+    recipe: str | None,
+    model: LoadedModel,
+    settings: FineTuning,
+    observer: WorkObserver,
 ) -> list[Unlabelled]:
-    """Running text as tasks: stores, or texts that are cut with the model's own tokenizer. Raises UserError."""
+    """Makes tasks of running text: of stores, or of texts that are cut with the model's own tokenizer. Raises
+    UserError."""
     found = []
     for spec in specs:
         name, path = named_path(spec)
         name = name or ("unlabelled" if len(specs) == 1 else path.stem)
         tokenizer = PretrainedTokenizer(name=str(model.folder))
-        store = store_of([str(path)], tokenizer, out=Path("runs"), observer=Watch())
-        objective = resolve(recipe or usual_recipe(model)).recipe.objective
+        store = store_of([str(path)], tokenizer, out=Path("runs"), observer=observer)
+        asked = recipe or usual_recipe(model.architecture, model.tokenizer.vocabulary)
+        objective = resolve(asked).recipe.objective
         found.append(Unlabelled.of(store, objective, model, length=settings.length, name=name))
-        console.print(
-            f"{safe(name)}: running text, {len(found[-1].plan):,} rows, as {recipe or usual_recipe(model)}"
-        )
+        observer.on_line(f"{name}: running text, {len(found[-1].plan):,} rows, as {asked}")
     return found
-
-
-def usual_recipe(model: LoadedModel) -> str:
-    """What running text asks of this kind of model."""
-    if model.architecture.writes == "apart":
-        return "t5" if model.tokenizer.vocabulary.sentinels else "bart"
-    usual = {"left_to_right": "gpt2", "by_order": "xlnet", "both_ways": "bert-mlm"}
-    return usual[model.architecture.reads]
 
 
 def steps_of_t5(bench: Bench, given: Sequence[str]) -> Node | None:
@@ -84,7 +75,8 @@ def steps_of_t5(bench: Bench, given: Sequence[str]) -> Node | None:
     dotted names that were `given` names an optimizer; else None. T5's weights are of such different sizes that
     AdamW learns little (docs/log.md)."""
     writes = any(head.writes for head in bench.heads.values())
-    if not writes or usual_recipe(bench.model) != "t5" or {"optimizer", "optimizer.type"} & {*given}:
+    usual = usual_recipe(bench.model.architecture, bench.model.tokenizer.vocabulary)
+    if not writes or usual != "t5" or {"optimizer", "optimizer.type"} & {*given}:
         return None
     settings = paper("t5")
     return replace(settings, value={key: settings.value[key] for key in ("optimizer", "schedule")})
@@ -140,30 +132,3 @@ def staged(
 ) -> dict[str, StrategyRun]:
     """Each strategy, ready to be carried out. Raises UserError for the first that cannot be."""
     return {name: StrategyRun.of(strategy, bench, groups=groups) for name, strategy in strategies.items()}
-
-
-def say_realised(results: Path) -> None:
-    """Of a strategy that was carried out: the mix as it was, in each stage that had several sources, by seed."""
-    for stage, told in json.loads(results.read_text(encoding="utf-8"))["mix"].items():
-        for seed, one in told["realised"].items():
-            rows, counts = ({n: s[what] for n, s in one["sources"].items()} for what in ("rows", "drawn"))
-            if len(rows) > 1:
-                mix = TaskMix(one["steps"], rows, counts)
-                console.print(drawn(mix, f"the mix as it was, {stage}, seed {seed}"))
-
-
-def say_plan(plans: Mapping[str, StrategyRun]) -> None:
-    """Of each strategy: the steps of its stages, and what is mixed in the first."""
-    table = Table(
-        box=None, header_style="bold", title="strategies, at equal steps for each task", title_justify="left"
-    )
-    for column in ("strategy", "first stage", "its own stage", "mixed in the first stage"):
-        table.add_column(column, justify="right" if "stage" in column[-5:] and column != "mixed" else "left")
-    for name, staging in plans.items():
-        first, second = staging.strategy.steps(staging.total, has_first=staging.has_first)
-        mixed = dict.fromkeys(
-            f"{staging.stage(data.name)}: {', '.join(staging.sources(data.name)) or 'nothing'}"
-            for data in staging.tasks
-        )
-        table.add_row(name, f"{first:,}", f"{second:,}", safe("; ".join(mixed)))
-    console.print(table)
