@@ -1,7 +1,46 @@
-"""afterbert: from a folder of text to a small language model, and the pre-training idea that serves it best."""
+"""afterbert: from a folder of text to a small language model, and the pre-training idea that serves it best.
+
+    import afterbert as ab
+
+    run = ab.pretrain("texts/", recipe="laptop", budget="10min")
+    ab.load(run).fill("The [MASK] of the law.")
+
+Importing the package imports neither torch nor transformers; each of its names does when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from afterbert._registration import register_when_imported
 
+if TYPE_CHECKING:
+    from afterbert.api.loading import load
+    from afterbert.api.preparing import prepare
+    from afterbert.api.pretraining import pretrain
+    from afterbert.api.showing import show
+
 __version__ = "0.1.0"
+__all__ = ["load", "prepare", "pretrain", "show"]
+
+_MODULES = {
+    "load": "loading",
+    "prepare": "preparing",
+    "pretrain": "pretraining",
+    "show": "showing",
+}
 
 register_when_imported()
+
+
+def __getattr__(name: str) -> Any:
+    """One of the five names, imported now; the process is set up for training first, as the command line does."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'afterbert' has no attribute '{name}'")
+    found = globals()[name] = getattr(import_module(f"afterbert.api.{_MODULES[name]}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

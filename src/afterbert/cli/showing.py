@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.text import Text
@@ -14,9 +11,7 @@ from rich.text import Text
 from afterbert.api.terminal import console, safe
 from afterbert.probes.picture import Cell, Picture
 from afterbert.recipes.recipe import Resolved
-from afterbert.text.planes import Plane
-from afterbert.text.tokenizers import TokenizerRecipe
-from afterbert.workflows.gallery import Exhibit, exhibits_of, store_of_text
+from afterbert.workflows.gallery import Exhibit
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,37 +30,6 @@ STYLES = {
 # Pieces that go on with the word before them (plane word_start).
 _CONTINUES = "underline"
 _WIDEST_PICTURE = 40
-
-
-def exhibits_on(
-    text: str, recipes: Sequence[Resolved], tokenizer: Path | None, planes: Sequence[Plane], *, seed: int
-) -> Iterator[list[Exhibit]]:
-    """The tasks of each recipe on this text, cut by this tokenizer folder's (a run's, a store's, a model's); without
-    one, by a small one of the recipe's kind, trained once on what Python brings."""
-    with tempfile.TemporaryDirectory() as scratch:
-        made: dict[str, Path] = {}
-        for resolved in recipes:
-            recipe = resolved.recipe.tokenizer
-            folder = _inside(tokenizer) if tokenizer else made.get(repr(recipe))
-            if folder is None:
-                folder = made[repr(recipe)] = Path(scratch, f"tokenizer-{len(made)}")
-                _train_small(recipe, folder)
-            with store_of_text(text, folder, planes) as store:
-                yield exhibits_of(resolved, store, seed=seed)
-
-
-def _inside(folder: Path) -> Path:
-    inner = [folder / "tokenizer", folder / "model", folder]
-    return next((path for path in inner if (path / "tokenizer.json").is_file()), folder)
-
-
-def _train_small(recipe: TokenizerRecipe, folder: Path) -> None:
-    from pydoc_data.topics import topics
-
-    sample = [text for _, text in sorted(topics.items())]
-    trained: Any = recipe  # a dataclass; those that are trained have a size
-    small = replace(trained, vocab_size=4000) if hasattr(trained, "vocab_size") else recipe
-    small.make(sample, corpus_bytes=sum(len(text) for text in sample)).save(folder)
 
 
 def print_exhibits(exhibits: Sequence[Exhibit]) -> None:

@@ -9,6 +9,7 @@ from afterbert.api.terminal import console, safe
 from afterbert.base.errors import UserError
 from afterbert.downstream.posing.generation import Generation
 from afterbert.downstream.zero_shot.text_generation import TextGenerator
+from afterbert.training.devices import default_device
 from afterbert.workflows.loading import load_model_or_checkpoint
 
 
@@ -20,7 +21,7 @@ def print_texts(
         raise UserError(
             f"method {generation.method} writes the same text each time; leave --count out, or draw"
         )
-    generator = TextGenerator.of(load_model_or_checkpoint(name))
+    generator = TextGenerator.of(load_model_or_checkpoint(name), device=default_device())
     for note in generator.model.notes:
         console.print(f"note: {safe(note)}")
     shown = "" if generator.reads_apart else prompt

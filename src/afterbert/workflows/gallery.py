@@ -26,6 +26,7 @@ from afterbert.text.planes import Plane
 from afterbert.text.sources.txt import Txt
 from afterbert.text.token_store.prepare import PLANES, prepare
 from afterbert.text.token_store.store import Split, Store
+from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 
 _MOST_VIEWS = 64  # looked at for a row of each kind of visibility
@@ -81,6 +82,41 @@ def exhibits_of(resolved: Resolved, store: Store, *, seed: int = 0) -> list[Exhi
             except UserError as error:
                 found.append(replace(shown, reason=str(error)))
     return found
+
+
+def exhibits_on(
+    text: str, recipes: Sequence[Resolved], tokenizer: Path | None, planes: Sequence[Plane], *, seed: int
+) -> Iterator[list[Exhibit]]:
+    """Draws the tasks of each recipe on this text, recipe by recipe.
+
+    tokenizer: the folder of a run, a store or a model that cuts the text; without one a small tokenizer of the
+    recipe's kind does, trained once on the documentation that Python brings. planes: further annotations that a task
+    may need. Raises UserError.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        made: dict[str, Path] = {}
+        for resolved in recipes:
+            recipe = resolved.recipe.tokenizer
+            folder = _inside(tokenizer) if tokenizer else made.get(repr(recipe))
+            if folder is None:
+                folder = made[repr(recipe)] = Path(scratch, f"tokenizer-{len(made)}")
+                _train_small(recipe, folder)
+            with store_of_text(text, folder, planes) as store:
+                yield exhibits_of(resolved, store, seed=seed)
+
+
+def _inside(folder: Path) -> Path:
+    inner = [folder / "tokenizer", folder / "model", folder]
+    return next((path for path in inner if (path / "tokenizer.json").is_file()), folder)
+
+
+def _train_small(recipe: TokenizerRecipe, folder: Path) -> None:
+    from pydoc_data.topics import topics
+
+    sample = [text for _, text in sorted(topics.items())]
+    trained: Any = recipe  # a dataclass; those that are trained have a size
+    small = replace(trained, vocab_size=4000) if hasattr(trained, "vocab_size") else recipe
+    small.make(sample, corpus_bytes=sum(len(text) for text in sample)).save(folder)
 
 
 def gallery(text: str, tokenizer: Path, *, seed: int = 0) -> list[Exhibit]:

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from afterbert.base.config import build, digest, to_plain
-from afterbert.base.errors import UserError
+from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.mixing import Mixing
 from afterbert.base.noise import Noise
-from afterbert.base.tree import Node, override
+from afterbert.base.plugins import names
+from afterbert.base.tree import Node, located, override
 from afterbert.downstream.finetuning.mix import TaskMix
 from afterbert.objectives.mixture import MixedPlan
 from afterbert.objectives.parts.blending import Blend
@@ -26,6 +27,7 @@ from afterbert.text.token_store.mixture import MixtureStore, mix_stores, open_st
 from afterbert.text.token_store.prepare import prepare
 from afterbert.text.token_store.store import Store
 from afterbert.text.tokenizers import TokenizerRecipe
+from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 from afterbert.training.feed import Feed
 from afterbert.workflows.observer import WorkObserver
 from afterbert.workflows.pretraining import plan_of
@@ -117,6 +119,24 @@ def mixing_of(settings: Sequence[tuple[str, str]]) -> Mixing:
     for key, value in settings:
         tree = override(tree, key, value)
     return build(Mixing, tree.value["mixing"])
+
+
+def tokenizer_named(written: str, vocab_size: int | None = None) -> TokenizerRecipe:
+    """Finds a tokenizer to train by its name, or one that exists by its folder or hub name. vocab_size: pieces to
+    learn; None leaves it to the amount of text. Raises UserError."""
+    if written in names(TokenizerRecipe) and written != "pretrained":
+        settings = {"type": written} | ({"vocab_size": vocab_size} if vocab_size else {})
+        return build(TokenizerRecipe, located(settings, "--tokenizer"))
+    if vocab_size is not None:
+        raise UserError(
+            f"--vocab-size is for a tokenizer that is trained; '{written}' has its own vocabulary"
+        )
+    if not Path(written).is_dir() and "/" not in written:
+        trained = [name for name in names(TokenizerRecipe) if name != "pretrained"]
+        raise UserError(
+            f"'{written}' is neither a folder nor a tokenizer to train; {did_you_mean(written, trained)}"
+        )
+    return PretrainedTokenizer(name=written)
 
 
 def stores_together(texts: Sequence[str], mixing: Mixing, root: Path) -> Store:

@@ -43,8 +43,8 @@ def adapt_vocabulary(
 
     from afterbert.api.terminal import console, safe
     from afterbert.base.errors import UserError, did_you_mean
-    from afterbert.cli.preparing import tokenizer_from
     from afterbert.text.from_paths import sources_for
+    from afterbert.workflows.stores import tokenizer_named
     from afterbert.workflows.vocabulary_adaptation import How, Units, adapt
 
     if how not in get_args(How):
@@ -60,7 +60,7 @@ def adapt_vocabulary(
         how=cast(How, how),
         pieces=pieces,
         units=cast(Units, units),
-        recipe=tokenizer_from(tokenizer, vocab_size) if how == "train" else None,
+        recipe=tokenizer_named(tokenizer, vocab_size) if how == "train" else None,
         warm_up_steps=warm_up,
     )
     for note in done.notes:

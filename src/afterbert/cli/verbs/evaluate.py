@@ -25,6 +25,35 @@ def evaluate(
 
     Example: `afterbert evaluate runs/laptop-tiny-1a2b3c4d held_out_texts/`
     """
-    from afterbert.cli.measuring import print_measures
+    import json
 
-    print_measures(model, texts, rate=rate, length=length, max_rows=max_rows, as_json=json_)
+    from afterbert.api.terminal import console, safe
+    from afterbert.api.watch import Watch
+    from afterbert.cli.figures import print_figures
+    from afterbert.probes.masked_model import MaskedModel
+    from afterbert.training.devices import default_device
+    from afterbert.workflows.evaluation import evaluate_on_texts
+    from afterbert.workflows.loading import load_model_or_checkpoint
+    from afterbert.workflows.observer import WorkObserver
+
+    device = default_device()
+    with Watch() as watch:
+        done = evaluate_on_texts(
+            MaskedModel.of(load_model_or_checkpoint(model), device=device),
+            texts,
+            rate=rate,
+            length=length,
+            max_rows=max_rows,
+            device=device,
+            observer=WorkObserver() if json_ else watch,
+        )
+    if json_:
+        print(json.dumps(done.summary, indent=1))
+        return
+    for note in done.notes:
+        console.print(f"note: {safe(note)}")
+    print_figures(done.summary)
+    for name, value in done.summary["measures"].items():
+        if name.startswith("accuracy_"):
+            kind = name.removeprefix("accuracy_")
+            console.print(f"  {kind.replace('_', ' ')}: {value:.1%} of {done.summary['counts'][kind]:,.0f}")

@@ -23,10 +23,11 @@ def fill(
 
     from afterbert.api.terminal import console, safe
     from afterbert.probes.masked_model import MaskedModel
+    from afterbert.training.devices import default_device
     from afterbert.workflows.loading import load_model_or_checkpoint
     from afterbert.workflows.run_folders import newest_model
 
-    loaded = MaskedModel.of(load_model_or_checkpoint(model or newest_model()))
+    loaded = MaskedModel.of(load_model_or_checkpoint(model or newest_model()), device=default_device())
     for note in filter(None, (*loaded.loaded.notes, loaded.language_model.note)):
         console.print(f"note: {safe(note)}")
     for number, guesses in enumerate(loaded.fill(text, top=top), start=1):

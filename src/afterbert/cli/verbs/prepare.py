@@ -105,14 +105,14 @@ def prepare(
     from afterbert.base.errors import UserError
     from afterbert.base.plugins import name_of
     from afterbert.cli.listed import planes_named, print_beginning, print_coverage
-    from afterbert.cli.preparing import named, tokenizer_from
+    from afterbert.cli.preparing import named
     from afterbert.text.files.policy import Policy
     from afterbert.text.from_paths import piece_recipe_of, sources_for
     from afterbert.text.token_store.joining import merge_shards
     from afterbert.text.token_store.prepare import add_plane as add_plane_to
     from afterbert.text.token_store.prepare import make_tokenizer
     from afterbert.text.token_store.shards import Shard, prepare_shard
-    from afterbert.workflows.stores import prepared, tell_store
+    from afterbert.workflows.stores import prepared, tell_store, tokenizer_named
 
     if merge:
         given = set(given_options(context)) - {"texts", "out", "merge"}
@@ -139,7 +139,7 @@ def prepare(
             print_coverage(folder, [plane])
         return
     of_pieces = piece_recipe_of(sources)
-    recipe = of_pieces or tokenizer_from(tokenizer or "bpe", vocab_size)
+    recipe = of_pieces or tokenizer_named(tokenizer or "bpe", vocab_size)
     reading: dict[str, Any] = {
         "tokenizer": recipe,
         "policy": named(Policy, {"errors": errors, "normalization": normalization}, "--policy"),

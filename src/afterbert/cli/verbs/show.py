@@ -43,9 +43,10 @@ def show(
     from afterbert.api.terminal import console, recorded
     from afterbert.base.errors import UserError
     from afterbert.cli.listed import planes_named
-    from afterbert.cli.showing import exhibits_on, print_exhibits, print_model
+    from afterbert.cli.showing import print_exhibits, print_model
     from afterbert.recipes import known, resolve
     from afterbert.report import write_gallery
+    from afterbert.workflows.gallery import exhibits_on
 
     if text is not None and text.startswith("--"):
         # the parser takes the first setting it does not know for the text

@@ -13,9 +13,8 @@ from afterbert.base import plugins
 from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.noise import Noise
 from afterbert.downstream.figures.results import TaskResult, summarize, write_results, write_split
-from afterbert.downstream.finetuning.objective import outputs
+from afterbert.downstream.finetuning.prediction import answers
 from afterbert.downstream.finetuning.saving import Loaded
-from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.source import TaskSource
 
@@ -45,24 +44,13 @@ def evaluate(
             f"{plugins.name_of(mine).replace('_', ' ')}; name rows of that kind, or say --kind"
         )
     data = read(replace(source, task=mine), needs_training=False)
-    formatter = Formatter(loaded.model.tokenizer, min(loaded.length, loaded.model.longest))
     head = loaded.heads[name]
     predictions: dict[str, Sequence[Any]] = {}
     for split, rows in data.splits.items():
         readable = [example for example in rows if mine.has_text(example)]
-        if not readable:
-            continue
-        prepared = head.prepare(mine, readable, formatter)
-        found = outputs(
-            loaded.module,
-            head,
-            prepared,
-            name=name,
-            pad=loaded.model.tokenizer.vocabulary.pad or 0,
-            has_segments=loaded.model.architecture.has_segments,
-            device=torch.device(device),
-        )
-        predictions[split] = head.predictions(mine, readable, prepared, found)
+        if readable:
+            found = answers(loaded, name, readable, device=torch.device(device))
+            predictions[split] = [one.value for one in found]
     if not predictions:
         raise UserError(f"{source.name}: no row has a text; check the columns")
     noise, is_written = Noise(0).of("bootstrap"), head.writes

@@ -1,0 +1,183 @@
+"""`ab.load`: a model to use. It fills in, writes, encodes, predicts, and is evaluated."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from afterbert.api.asking import Paths, paths_of
+from afterbert.api.run import spoken_figures
+from afterbert.api.shown import ShowsItself, SmallTable
+from afterbert.api.watch import Watch
+from afterbert.downstream.finetuning.evaluation import task_name
+from afterbert.downstream.finetuning.prediction import Prediction, Row, answers_to_rows
+from afterbert.downstream.finetuning.saving import Loaded, load_finetuned
+from afterbert.downstream.posing.generation import Generation
+from afterbert.downstream.zero_shot.text_generation import TextGenerator
+from afterbert.interop.loaded import LoadedModel
+from afterbert.probes.frozen_features import FrozenFeatures, FrozenModel
+from afterbert.probes.masked_model import MaskedModel
+from afterbert.training.devices import default_device
+from afterbert.workflows.evaluation import evaluate_on_texts
+from afterbert.workflows.loading import load_model_or_checkpoint
+
+
+@dataclass(frozen=True, repr=False)
+class Model(ShowsItself):
+    """A model to use. Each way of using it is set up when it is first asked for; what the model cannot do raises
+    UserError."""
+
+    loaded: LoadedModel
+    device: torch.device
+
+    def fill(self, text: str, *, top: int = 5) -> Guesses:
+        """Fills in the masks of a text. text: with `[MASK]` (or `<mask>`) where a word is missing. top: how many
+        guesses each mask gets."""
+        return Guesses(text, tuple(tuple(one) for one in self._masked.fill(text, top=top)))
+
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        longest: int = 60,
+        method: Literal["sample", "greedy", "beam"] = "sample",
+        count: int = 1,
+        seed: int = 0,
+        stop: Sequence[str] = (),
+        **settings: Any,
+    ) -> list[str]:
+        """Writes texts: a decoder goes on with the prompt, an encoder-decoder answers it.
+
+        longest: pieces at most. stop: what a text ends before. settings: `temperature`, `top_k` (40 of a draw where
+        nothing is said), `top_p`, `num_beams`, `length_penalty`.
+        """
+        if method == "sample" and not {"top_k", "top_p"} & settings.keys():
+            settings["top_k"] = 40
+        first = Generation(method=method, seed=seed, **settings)
+        drawn = [replace(first, seed=seed + number) for number in range(count)]
+        return [self._writer.write([prompt], one, longest=longest, stop=stop)[0] for one in drawn]
+
+    def encode(
+        self,
+        texts: str | Sequence[str],
+        *,
+        layer: int | None = None,
+        pooling: Literal["mean", "first", "last"] = "mean",
+        length: int = 128,
+    ) -> np.ndarray:
+        """Turns texts into vectors, float32 [N, D], from the states of their pieces. layer: 0 for the embeddings, None
+        for the last; length: pieces of a text that are read."""
+        listed = [texts] if isinstance(texts, str) else list(texts)
+        features = FrozenFeatures(layer=layer, pooling=pooling, length=length)
+        return features.sentences(self._frozen, [(text,) for text in listed])
+
+    def predict(self, rows: Sequence[Row], *, task: str | None = None) -> list[Prediction]:
+        """Answers rows with the head that was fine-tuned. rows: a text each, or a tuple of the texts of a pair, or of a
+        question and its context, or of the words of a sentence to be tagged. task: which head, of several."""
+        return answers_to_rows(self._finetuned, task_name(self._finetuned, task), rows, device=self.device)
+
+    def evaluate(
+        self, texts: Paths, *, rate: float = 0.15, length: int = 128, max_rows: int = 512
+    ) -> Figures:
+        """Measures how well the model fills in texts that it has not seen. texts: files, folders, or one store. rate:
+        share of pieces masked; length: pieces a row; max_rows: rows asked about."""
+        with Watch() as watch:
+            done = evaluate_on_texts(
+                self._masked,
+                paths_of(texts),
+                rate=rate,
+                length=length,
+                max_rows=max_rows,
+                device=self.device,
+                observer=watch,
+            )
+        return Figures(self.loaded.name, done.summary, done.notes)
+
+    def table(self) -> SmallTable:
+        heads = [name.replace("_", " ") for name in self.loaded.weights if name != "backbone"]
+        rows = [
+            ("kind", type(self.loaded.architecture).__name__),
+            ("heads", ", ".join(heads) or "none"),
+            ("pieces a row", f"{self.loaded.longest:,}"),
+            ("device", str(self.device)),
+        ]
+        return SmallTable(
+            f"model {self.loaded.name}", [*rows, *(("note", note) for note in self.loaded.notes)]
+        )
+
+    @cached_property
+    def _finetuned(self) -> Loaded:
+        return load_finetuned(self.loaded.name, device=self.device)
+
+    @cached_property
+    def _masked(self) -> MaskedModel:
+        return MaskedModel.of(self.loaded, device=self.device)
+
+    @cached_property
+    def _writer(self) -> TextGenerator:
+        return TextGenerator.of(self.loaded, device=self.device)
+
+    @cached_property
+    def _frozen(self) -> FrozenModel:
+        backbone = self.loaded.backbone().to(self.device).eval()
+        return FrozenModel(self.loaded.architecture, backbone, self.loaded.tokenizer)
+
+
+@dataclass(frozen=True, repr=False)
+class Guesses(ShowsItself, Sequence[tuple[tuple[str, float], ...]]):
+    """For each mask of a text its guesses, likeliest first, as pairs of a piece and its probability."""
+
+    text: str
+    masks: tuple[tuple[tuple[str, float], ...], ...]
+
+    def __getitem__(self, number: Any) -> Any:
+        return self.masks[number]
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    def table(self) -> SmallTable:
+        rows = [
+            (f"mask {number}" if not place else "", f"{chance:6.1%}  {piece}")
+            for number, guesses in enumerate(self.masks, start=1)
+            for place, (piece, chance) in enumerate(guesses)
+        ]
+        return SmallTable(self.text, rows)
+
+
+@dataclass(frozen=True, repr=False)
+class Figures(ShowsItself, Mapping[str, float]):
+    """Name -> figure of an evaluation, such as `masked_accuracy`, `bits_per_byte`, `loss`."""
+
+    name: str
+    summary: Mapping[str, Any]
+    """`measures`, `baselines` and `counts`."""
+    notes: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> float:
+        return self.summary["measures"][name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.summary["measures"])
+
+    def __len__(self) -> int:
+        return len(self.summary["measures"])
+
+    def table(self) -> SmallTable:
+        return SmallTable(
+            self.name, [*spoken_figures(self.summary), *(("note", note) for note in self.notes)]
+        )
+
+
+def load(name: str | Path | os.PathLike[str], *, device: torch.device | str | None = None) -> Model:
+    """Loads a model to use. name: a run, a run or model folder, or a hub name. device: the GPU where there is one, if
+    nothing is said. Raises UserError."""
+    place = torch.device(device) if device is not None else default_device()
+    return Model(load_model_or_checkpoint(os.fspath(name)), place)

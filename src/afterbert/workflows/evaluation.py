@@ -1,0 +1,102 @@
+"""How well a model fills in text that it has not seen: a model, texts or a store, figures."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from afterbert.base.errors import UserError
+from afterbert.probes.count_baselines import CountBaselines
+from afterbert.probes.masked_model import MaskedModel
+from afterbert.probes.masked_prediction import MaskedPrediction
+from afterbert.text.from_paths import sources_for
+from afterbert.text.pieces.spelling import Spellings
+from afterbert.text.token_store.mixture import open_store
+from afterbert.text.token_store.store import Split, Store
+from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
+from afterbert.workflows.observer import WorkObserver
+from afterbert.workflows.stores import is_store, prepared
+
+
+@dataclass(frozen=True)
+class EvaluatedTexts:
+    """The outcome of an evaluation on texts."""
+
+    summary: dict[str, Any]
+    """`measures`, `baselines` and `counts`, as evaluation.json holds them, and which model was `asked`."""
+    notes: tuple[str, ...] = ()
+
+
+def evaluate_on_texts(
+    model: MaskedModel,
+    texts: Sequence[str],
+    *,
+    rate: float = 0.15,
+    length: int = 128,
+    max_rows: int = 512,
+    device: torch.device | str = "cpu",
+    observer: WorkObserver | None = None,
+) -> EvaluatedTexts:
+    """Masked accuracy, loss and bits per byte of a model on texts, at the fixed question that every model is asked.
+
+    texts: files and folders that the model has not seen, which have no baselines; or one store made with the model's
+    tokenizer, of which the held-out split is asked and the training split is counted for the baselines. rate: share
+    of pieces masked; length: pieces a row; max_rows: rows asked about. Raises UserError.
+    """
+    with _asked_of(model, texts, observer or WorkObserver()) as (store, split):
+        baselines = None
+        if split.name == "held_out":
+            baselines = CountBaselines.count(store.split("train"), store.vocabulary.size)
+        question = MaskedPrediction(rate=rate, length=min(length, model.loaded.longest), max_rows=max_rows)
+        measured = question(
+            model.predict,
+            split,
+            store.vocabulary,
+            piece_bytes=Spellings.of(store.tokenizer).sizes,
+            baselines=baselines,
+            device=device,
+        )
+        is_told_none = bool(model.languages) and store.split("train").told_languages is None
+    said = "the texts do not say which of the model's languages they are in, so it is told none"
+    notes = (said if is_told_none else "", *model.loaded.notes, model.language_model.note)
+    summary = {**measured.summary(), "asked": model.language_model.said}
+    return EvaluatedTexts(summary, tuple(filter(None, notes)))
+
+
+@contextmanager
+def _asked_of(
+    model: MaskedModel, texts: Sequence[str], observer: WorkObserver
+) -> Iterator[tuple[Store, Split]]:
+    """The store that the texts name, or that is made of them for this while, and its split that is asked about."""
+    if len(texts) == 1 and is_store(texts[0]):
+        store = open_store(Path(texts[0]))
+        if store.tokenizer.digest != model.tokenizer.digest:
+            raise UserError(
+                f"{texts[0]} was made with another tokenizer than {model.loaded.name}; name plain texts instead"
+            )
+        told = _told(store, model)
+        yield told, told.split("held_out")
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        model.tokenizer.save(Path(scratch, "tokenizer"))
+        made = prepared(
+            sources_for(list(texts)),
+            Path(scratch, "store"),
+            tokenizer=PretrainedTokenizer(name=str(Path(scratch, "tokenizer"))),
+            held_out=0.0,
+            least_pieces=1,
+            observer=observer,
+        )
+        told = _told(made, model)
+        yield told, told.split("train")
+
+
+def _told(store: Store, model: MaskedModel) -> Store:
+    """The store, whose rows tell their languages where the model knows all of them."""
+    return store.telling(model.languages) if set(store.languages) <= set(model.languages) else store
