@@ -347,6 +347,8 @@ def _paths(plain: Any, path: str = "") -> list[tuple[str, bool]]:
 
 
 def _origins(node: Node, path: str) -> list[tuple[str, str]]:
+    if isinstance(node.value, (dict, list)) and not node.value:
+        return [(path, node.origin)]
     if isinstance(node.value, dict):
         return [
             pair
