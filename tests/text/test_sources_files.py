@@ -124,7 +124,9 @@ def test_files_that_are_called_alike_keep_apart() -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_one_line(path: str, options: dict[str, str], message: str) -> None:
-    write(dict.fromkeys(["a.foo", "a.tar.gz", "a.zip", "a.txt", "pdfs/x.pdf", "pdfs/x.csv"], "x"))
+    write(
+        dict.fromkeys(["a.foo", "a.tar.gz", "a.zip", "a.txt", "pdfs/x.csv"], "x") | {"pdfs/x.pdf": "%PDF-1.4"}
+    )
     Path("empty").mkdir()
     os.mkfifo("pipe")
     with pytest.raises(UserError) as caught:

@@ -143,10 +143,12 @@ def test_ascii_bytes_between_the_halves_of_a_character_hide_nothing() -> None:
 
 def test_too_much_dropped_or_nothing_kept() -> None:
     with pytest.raises(UserError) as caught:
-        found_in(b"ok\n\n\xc2\xa0\n\n", Policy())
+        found_in(b"ok\n\n\xe9\n\n", Policy(errors="skip-document"))
     assert str(caught.value) == (
-        "50.0% of the documents were dropped (empty 1), max_dropped_share is 10%; mend the files or raise it"
+        "50.0% of the documents were dropped (not UTF-8 1), max_dropped_share is 10%; mend the files or raise it "
+        "(prepare --max-dropped-share)"
     )
+    assert found_in(b"ok\n\n\xc2\xa0\n\n", Policy())[0] == ["ok"]
     for raw in (b"", b"\n \n\t\n", b"\xef\xbb\xbf"):
         with pytest.raises(
             UserError, match=r"no text was found in \d+ files of \d bytes in all; check the paths"

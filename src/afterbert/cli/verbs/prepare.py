@@ -80,6 +80,9 @@ def prepare(
     ] = None,
     errors: Annotated[str, typer.Option(help="Broken text: fail, replace or skip-document.")] = "fail",
     normalization: Annotated[str, typer.Option(help="NFC, NFKC or none.")] = "NFC",
+    max_dropped_share: Annotated[
+        float, typer.Option(help="Stop when more of the documents than this were dropped, empty ones apart.")
+    ] = 0.1,
     held_out: Annotated[float, typer.Option(help="Share of documents kept for evaluation.")] = 0.02,
     processes: Annotated[
         int | None, typer.Option(min=1, help="Processes; one a core when not given.")
@@ -142,7 +145,11 @@ def prepare(
     recipe = of_pieces or tokenizer_named(tokenizer or "bpe", vocab_size)
     reading: dict[str, Any] = {
         "tokenizer": recipe,
-        "policy": named(Policy, {"errors": errors, "normalization": normalization}, "--policy"),
+        "policy": named(
+            Policy,
+            {"errors": errors, "normalization": normalization, "max_dropped_share": max_dropped_share},
+            "--policy",
+        ),
         "held_out": held_out,
         "processes": processes,
     }

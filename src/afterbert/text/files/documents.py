@@ -21,6 +21,8 @@ class Document(NamedTuple):
 
 
 Counts = dict[str, int]
+EMPTY = "empty"
+_UNNAMED = "no extension"
 
 
 @dataclass
@@ -62,8 +64,10 @@ class Tally:
 
     @property
     def dropped_share(self) -> float:
-        """Dropped documents (or pieces) among all."""
-        return sum(self.dropped.values()) / max(1, self.documents + self.pieces)
+        """Dropped documents (or pieces) among all; an empty one loses nothing and is not counted."""
+        return sum(count for why, count in self.dropped.items() if why != EMPTY) / max(
+            1, self.documents + self.pieces
+        )
 
     def __add__(self, other: Tally) -> Tally:
         """
@@ -110,7 +114,14 @@ class Tally:
         kinds = ", ".join(f"{shown(kind)} {count:,}" for kind, count in sorted(self.files.items()))
         rows = [
             ("files read", sum(self.files.values()), kinds),
-            *((f"  passed over: {shown(why)}", count, "") for why, count in sorted(self.passed_over.items())),
+            *(
+                (
+                    f"  passed over: {shown(why)}",
+                    count,
+                    "--kind txt or jsonl reads them" if why == _UNNAMED else "",
+                )
+                for why, count in sorted(self.passed_over.items())
+            ),
             ("bytes read", self.bytes, ""),
             ("documents found", self.documents, ""),
             *([("  more after cutting long ones", self.pieces, "")] if self.pieces else []),

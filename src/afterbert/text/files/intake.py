@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterable, Iterator
 
 from afterbert.base.errors import UserError
-from afterbert.text.files.documents import Document, Tally
+from afterbert.text.files.documents import EMPTY, Document, Tally
 from afterbert.text.files.policy import RUNS, Policy
 from afterbert.text.files.streams import Place, located
 
-EMPTY = "empty"
 NOT_UTF8 = "not UTF-8"
 HALF_CHARACTER = "half a character (lone surrogate)"
 BROKEN = "broken record"

@@ -71,7 +71,7 @@ class FileSource(Source):
     def read(self, part: SourcePart, policy: Policy, tally: Tally) -> Iterator[Document]:
         intake = Intake(policy, tally, path=self.path, name=self.title, language=self.language)
         if part.start == 0:
-            kind = streams.extension_of(self.path) + streams.packing_of(self.path)
+            kind = streams.extension_of(self.path) + streams.packing_of(self.path) or "no extension"
             tally.files[kind] = tally.files.get(kind, 0) + 1
         return self._documents(part, intake, self._chunks(part, intake))
 

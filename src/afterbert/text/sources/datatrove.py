@@ -18,8 +18,8 @@ import numpy as np
 
 from afterbert.base.errors import UserError
 from afterbert.text.files import streams
-from afterbert.text.files.documents import Document, Tally
-from afterbert.text.files.intake import EMPTY, NOT_UTF8, REPLACED, Intake
+from afterbert.text.files.documents import EMPTY, Document, Tally
+from afterbert.text.files.intake import NOT_UTF8, REPLACED, Intake
 from afterbert.text.files.policy import Policy
 from afterbert.text.pieces.decoding import PieceDecoder
 from afterbert.text.pieces.tokenizer import Tokenizer

@@ -11,7 +11,7 @@ from afterbert.text.files import streams
 from afterbert.text.files.documents import Document, Tally
 from afterbert.text.files.policy import Policy
 from afterbert.text.sources import Source, SourcePart
-from afterbert.text.sources._making import Option, kind_of, kinds_by_extension, make
+from afterbert.text.sources._making import Option, kinds_by_extension, make
 
 # A text file up to this size, found in a folder, is one document; a longer one is a corpus with blank lines between.
 ONE_DOCUMENT_BYTES = 1_000_000
@@ -25,7 +25,8 @@ class Folder(Source):
     extension, and passed over.
 
     Hidden files are passed over, links (to files or folders) are not followed, archives are not opened.
-    kind: read only the files of this kind. options: for the sources of the files, each takes those it has.
+    kind: read only the files of this kind, and as such those of unknown or no extension that begin like text
+    (WikiExtractor's folders, code, logs). options: for the sources of the files, each takes those it has.
     Without the option `documents`, a text file of up to 1 MB is one document, and blank lines separate the
     documents of a longer one.
     """
@@ -56,14 +57,12 @@ class Folder(Source):
             if relative.endswith(_BESIDE):
                 continue
             extension = streams.extension_of(relative)
-            kind = kinds_by_extension().get(extension)
+            path = os.path.join(self.path, *relative.split("/"))
+            kind = kinds_by_extension().get(extension) or self._told(path)
             if kind is None or self.kind not in (None, kind):
                 _count(passed_over, extension or "no extension")
                 continue
-            path = os.path.join(self.path, *relative.split("/"))
-            sources.append(
-                make(kind_of(path), path, self._options_for(kind, path), name=f"{title}/{relative}")
-            )
+            sources.append(make(kind, path, self._options_for(kind, path), name=f"{title}/{relative}"))
         if not sources:
             counted = ", ".join(f"{streams.shown(why)} {count}" for why, count in sorted(passed_over.items()))
             known = ", ".join(
@@ -71,8 +70,23 @@ class Folder(Source):
             )
             raise UserError(
                 f"{streams.shown(self.path)} holds no file to read (found: {counted or 'nothing'}); known are {known}"
+                + (
+                    ""
+                    if self.kind or not passed_over
+                    else "; --kind txt or --kind jsonl says what other names hold"
+                )
             )
         return sources, passed_over
+
+    def _told(self, path: str) -> str | None:
+        """The kind of a file whose name tells none: the one that was asked for, where the file begins like text."""
+        if self.kind is None or streams.extension_of(path) in streams.ARCHIVES:
+            return None
+        try:
+            next(streams.chunks(path), None)
+        except UserError:
+            return None
+        return self.kind
 
     def _options_for(self, kind: str, path: str) -> Mapping[str, Option]:
         if kind != "txt" or self.options.get("documents"):

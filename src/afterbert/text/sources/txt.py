@@ -7,8 +7,8 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from afterbert.text.files.documents import Document
-from afterbert.text.files.intake import EMPTY, Intake
+from afterbert.text.files.documents import EMPTY, Document
+from afterbert.text.files.intake import Intake
 from afterbert.text.files.policy import cut_point
 from afterbert.text.sources import SourcePart
 from afterbert.text.sources._file import FileSource
