@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING, Any
 from afterbert._registration import register_when_imported
 
 if TYPE_CHECKING:
+    from afterbert.api.finetuning import finetune
     from afterbert.api.loading import load
     from afterbert.api.preparing import prepare
     from afterbert.api.pretraining import pretrain
     from afterbert.api.showing import show
 
 __version__ = "0.1.0"
-__all__ = ["load", "prepare", "pretrain", "show"]
+__all__ = ["finetune", "load", "prepare", "pretrain", "show"]
 
 _MODULES = {
+    "finetune": "finetuning",
     "load": "loading",
     "prepare": "preparing",
     "pretrain": "pretraining",

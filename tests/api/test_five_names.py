@@ -14,6 +14,7 @@ import torch
 import afterbert as ab
 from afterbert.api.shown import SmallTable
 from afterbert.base.errors import UserError
+from afterbert.base.run_files import RUN_FILES
 from afterbert.base.runs import RunFolder
 from afterbert.cli.main import run as command
 from afterbert.recipes import resolve
@@ -127,3 +128,8 @@ def test_one_rule_for_devices():
     from afterbert.training.devices import default_device
 
     assert default_device().type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def test_everything_a_run_wrote_is_in_the_table(trained):
+    found = {path.name for path in trained.path.iterdir() if not path.name.startswith(".")}
+    assert found <= set(RUN_FILES)

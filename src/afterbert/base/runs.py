@@ -1,9 +1,4 @@
-"""Run folders: everything a run leaves behind, and the lock that lets one process at a time write it.
-
-recipe.yaml     the resolved recipe          metrics.jsonl   one JSON object a line, append-only: the source
-of truth status.json     what the run does now        checkpoints/    written by `training.checkpoint`
-course.json     how long the run is          model/          the finished model, Hugging Face layout
-"""
+"""Run folders: everything a run leaves behind (`run_files` lists it), and the lock that lets one process write."""
 
 from __future__ import annotations
 

@@ -7,24 +7,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from afterbert.base.run_files import RUN_FILES
 from afterbert.report import figures
 
 _MOST_ENTRIES = 10_000
-_PURPOSES = {
-    "recipe.yaml": "every setting with its origin; can be run again as it is",
-    "metrics.jsonl": "one line a step, the source of the curves",
-    "status.json": "where the run stands",
-    "course.json": "how long the run is",
-    "data.json": "the text, counted",
-    "figures.json": "what the figures are called, their units, what a uniform guess reaches",
-    "closing.json": "the labelled data asked at the end",
-    "evaluation.json": "held-out measures and baselines",
-    "statistics.json": "what the masking really did",
-    "samples.json": "the examples above",
-    "model": "the model, in Hugging Face's layout",
-    "checkpoints": "to resume from",
-    "diagnosis": "batches that led to a loss that was no number",
-}
 _OURS = ("report.html", "report.md")
 
 
@@ -47,7 +33,7 @@ def entries_of(folder: Path) -> tuple[Entry, ...]:
         Entry(
             entry.name + ("/" if entry.is_dir(follow_symlinks=False) else ""),
             figures.size(_bytes(entry)),
-            _PURPOSES.get(entry.name, ""),
+            RUN_FILES[entry.name].purpose if entry.name in RUN_FILES else "",
         )
         for entry in entries[:_MOST_ENTRIES]
         if not entry.is_symlink()

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 from afterbert.base.errors import UserError
+from afterbert.base.run_files import is_run, telling
 from afterbert.base.small_files import read_json
 from afterbert.probes.picture import Cell
 from afterbert.report.metrics import MetricsTable, read_metrics
@@ -21,7 +22,6 @@ from afterbert.report.recipe_values import Value, read_recipe
 T = TypeVar("T")
 
 _MOST_BYTES = 64_000_000
-_KNOWN = ("recipe.yaml", "status.json", "metrics.jsonl", "data.json", "evaluation.json")
 
 
 @dataclass(frozen=True)
@@ -226,8 +226,10 @@ def read_run(folder: Path) -> RunRecord:
     if not folder.is_dir():
         what = "is a file, not a run folder" if folder.is_file() else "does not exist"
         raise UserError(f"{folder} {what}; name the folder a run was written to")
-    if not any((folder / name).exists() for name in _KNOWN):
-        raise UserError(f"{folder} is no run folder (it holds none of {', '.join(_KNOWN)}); name one that is")
+    if not is_run(folder):
+        raise UserError(
+            f"{folder} is no run folder (it holds none of {', '.join(telling())}); name one that is"
+        )
     samples = _read(folder / "samples.json", Samples)
     return RunRecord(
         folder=folder,

@@ -1,0 +1,56 @@
+"""What lies in a run folder: one table, by which runs are recognised, reported and described."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """A file or folder of a run."""
+
+    name: str
+    kind: Literal["yaml", "json", "jsonl", "folder", "page"]
+    purpose: str
+    """For the reader of a report, as the end of a sentence that begins with the name."""
+    tells_a_run: bool = False
+    """Whether a folder that holds it is taken for a run."""
+
+
+RUN_FILES: Mapping[str, RunFile] = {
+    file.name: file
+    for file in (
+        RunFile("recipe.yaml", "yaml", "every setting with its origin; can be run again as it is", True),
+        RunFile("metrics.jsonl", "jsonl", "one line a step, the source of the curves", True),
+        RunFile("status.json", "json", "where the run stands", True),
+        RunFile("course.json", "json", "how long the run is"),
+        RunFile("data.json", "json", "the text, counted", True),
+        RunFile("mixture.json", "json", "how much of each store was planned, and was drawn"),
+        RunFile(
+            "figures.json", "json", "what the figures are called, their units, what a uniform guess reaches"
+        ),
+        RunFile("closing.json", "json", "the labelled data asked at the end"),
+        RunFile("evaluation.json", "json", "held-out measures and baselines", True),
+        RunFile("statistics.json", "json", "what the masking really did"),
+        RunFile("samples.json", "json", "held-out sentences filled in, and rows as the task shows them"),
+        RunFile("tasks.json", "json", "what every recipe's task does to one held-out text"),
+        RunFile("model", "folder", "the model, in Hugging Face's layout"),
+        RunFile("checkpoints", "folder", "to resume from"),
+        RunFile("diagnosis", "folder", "batches that led to a loss that was no number"),
+        RunFile("report.html", "page", "the report"),
+        RunFile("report.md", "page", "the report's numbers as Markdown"),
+    )
+}
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder holds any file by which a run is known."""
+    return any((folder / name).exists() for name in telling())
+
+
+def telling() -> list[str]:
+    """The names of the files by which a run is known."""
+    return [name for name, file in RUN_FILES.items() if file.tells_a_run]
