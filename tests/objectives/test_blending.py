@@ -1,6 +1,7 @@
 """Several stores in one run: shares by the law, rows those of the stores, a pure function of seed and number."""
 
 import json
+import shutil
 from collections import Counter
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from afterbert.base.mixing.fixed import Fixed
 from afterbert.base.mixing.proportional import Proportional
 from afterbert.base.mixing.scheduled import Scheduled
 from afterbert.base.noise import Noise
+from afterbert.base.sealed import write_sealed
 from afterbert.objectives.parts.blending import Blend
 from afterbert.pretext.pairings.packed import Packed
 from afterbert.pretext.pairings.sop import Sop
@@ -163,11 +165,30 @@ def test_what_cannot_be_mixed_is_one_line(stores, tmp_path):
         mixed(stores, Fixed({"large": 1.0}), tmp_path / "mix")
     assert not (tmp_path / "mix").exists()
     mixed(stores, Equal(), tmp_path / "mix")
-    record = json.loads((tmp_path / "mix" / "mixture.json").read_text())
+    path = tmp_path / "mix" / "mixture.json"
+    record = json.loads(path.read_text())
     record["stores"]["small"]["fingerprint"] = "0"
-    (tmp_path / "mix" / "mixture.json").write_text(json.dumps(record))
-    with pytest.raises(UserError, match="is another store than the one that"):
+    path.write_text(json.dumps(record))
+    with pytest.raises(UserError, match=r"mixture.json was changed after it was written"):
         open_store(tmp_path / "mix")
+    write_sealed(path, record)
+    with pytest.raises(UserError, match="the token store with the fingerprint 0 is not at .*small"):
+        open_store(tmp_path / "mix")
+
+
+def test_a_mixture_is_found_again_after_it_was_moved_with_its_stores(stores, tmp_path):
+    for name in ("large", "small"):
+        shutil.copytree(stores[name].folder, tmp_path / "old" / name)
+    copies = {name: open_store(tmp_path / "old" / name) for name in ("large", "small")}
+    before = mix_stores(copies, Equal(), tmp_path / "old" / "mix").fingerprint
+    (tmp_path / "old").rename(tmp_path / "new")
+    assert open_store(tmp_path / "new" / "mix").fingerprint == before
+    pieces = tmp_path / "new" / "small" / "train" / "pieces.bin"
+    raw = bytearray(pieces.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    pieces.write_bytes(raw)
+    with pytest.raises(UserError, match=r"small/train/pieces.bin was changed"):
+        open_store(tmp_path / "new" / "mix")
 
 
 def test_the_law_is_part_of_what_a_run_is_made_from(stores, tmp_path):

@@ -286,7 +286,7 @@ def test_a_plane_is_added_from_a_list_wherever_it_lies(tmp_path, store):
     for name in ("train", "held_out"):
         kept = (folder / name / "planes" / "entity.bin" for folder in (added.folder, store.folder))
         assert len({path.read_bytes() for path in kept}) == 1
-    Store.open(added.folder, verify=True)
+    Store.open(added.folder)
 
 
 def test_a_list_of_nothing_that_is_there_warns_with_its_size(tmp_path):

@@ -319,7 +319,7 @@ def test_a_plane_is_added_without_new_ids(tmp_path, small_parts):
             assert np.array_equal(
                 added.split(name).plane(plane, index), whole.split(name).plane(plane, index)
             )
-    Store.open(tmp_path / "store", verify=True)
+    Store.open(tmp_path / "store")
     assert not (tmp_path / "store" / ".work").exists()
 
 
@@ -352,7 +352,7 @@ def test_a_plane_is_not_added_where_the_pieces_differ_now(tmp_path, monkeypatch)
     monkeypatch.setattr("afterbert.text.token_store.merging.Merge.pieces_digest", lambda self, split: "other")
     with pytest.raises(UserError, match="no longer make the pieces"):
         add_plane(tmp_path / "store", [source], WordStart())
-    assert tuple(Store.open(tmp_path / "store", verify=True).planes) == ("document_start",)
+    assert tuple(Store.open(tmp_path / "store").planes) == ("document_start",)
 
 
 def test_what_planes_warn_of_is_said_once(tmp_path, small_parts, monkeypatch):

@@ -12,10 +12,11 @@ from store_fixtures import SMALL, corpus, texts_of
 
 from afterbert.base import plugins
 from afterbert.base.errors import UserError
+from afterbert.base.sealed import sealed
 from afterbert.text.pieces.encoding import PieceEncoder
 from afterbert.text.token_store.array_files import PackedFile, mapped, pack, unpack
 from afterbert.text.token_store.prepare import PLANES, prepare
-from afterbert.text.token_store.store import FILE, Store, sealed
+from afterbert.text.token_store.store import FILE, Store
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +121,20 @@ def test_unknown_names_are_refused(made):
         store.split("train").plane("word_starts", np.arange(3))
 
 
-def test_verify_passes_on_a_whole_store(made):
-    assert Store.open(made[1].folder, verify=True).fingerprint == made[1].fingerprint
+def test_a_whole_store_passes(made):
+    assert Store.open(made[1].folder).fingerprint == made[1].fingerprint
+
+
+def test_damage_to_the_ids_explains_whatever_came_of_it(copy):
+    path = copy / "train" / "pieces.bin"
+    ids = bytearray(path.read_bytes())
+    ids[len(ids) // 2] ^= 128
+    path.write_bytes(ids)
+    opened = Store.open(copy, wait=False)
+    with pytest.raises(UserError, match=r"pieces.bin was changed"), opened.verification.explains():
+        raise IndexError("a foreign id")
+    with pytest.raises(UserError, match=r"pieces.bin was changed"):
+        opened.verification.wait()
 
 
 def files_of(store):
@@ -167,7 +180,7 @@ def test_every_flipped_bit_is_found(copy):
             with pytest.raises(
                 UserError, match=path.name if path.parent.name != "tokenizer" else "tokenizer"
             ):
-                opened = Store.open(copy, verify=True)
+                opened = Store.open(copy)
                 _ = opened.vocabulary
             path.write_bytes(whole)
 

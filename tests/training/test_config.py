@@ -8,7 +8,7 @@ from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
 from afterbert.training.config import HARMLESS, Training
 from afterbert.training.optimizers.adamw import AdamW
-from afterbert.training.precision import choose
+from afterbert.training.precision import AUTO, choose
 from afterbert.training.schedules.cosine import Cosine
 
 
@@ -60,11 +60,20 @@ def test_harmless_settings_exist():
 
 @pytest.mark.parametrize(("amx", "name"), [(True, "bf16"), (False, "fp32")])
 def test_auto_on_a_cpu(monkeypatch, amx, name):
-    monkeypatch.delenv("AFTERBERT_AUTO_PRECISION", raising=False)
+    monkeypatch.delenv(AUTO, raising=False)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx, "avx512_bf16": True})
     taken = choose("auto", torch.device("cpu"))
     assert taken.name == name
     assert "AMX" in taken.reason
+
+
+def test_the_environment_may_say_what_auto_takes(monkeypatch):
+    for name in ("fp32", "bf16"):
+        monkeypatch.setenv(AUTO, name)
+        assert choose("auto", torch.device("cpu")).name == name
+    monkeypatch.setenv(AUTO, "fp16")
+    with pytest.raises(UserError, match="AFTERBERT_AUTO_PRECISION is 'fp16'; write fp32 or bf16"):
+        choose("auto", torch.device("cpu"))
 
 
 def test_what_is_asked_is_taken():

@@ -14,6 +14,7 @@ import numpy as np
 from afterbert import __version__
 from afterbert.base.config import to_plain
 from afterbert.base.errors import UserError
+from afterbert.base.sealed import digest_of
 from afterbert.text.files.policy import Policy
 from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.planes import Plane
@@ -21,7 +22,6 @@ from afterbert.text.sources import Source, SourcePart
 from afterbert.text.token_store.finishing import settings_of
 from afterbert.text.token_store.part_files import column
 from afterbert.text.token_store.parts import FATES, EncodePart, PartTask
-from afterbert.text.token_store.store import digest_of
 from afterbert.text.token_store.survey import Survey, survey
 from afterbert.text.token_store.workers import in_order
 from afterbert.text.tokenizers import TokenizerRecipe

@@ -13,6 +13,7 @@ import numpy as np
 from afterbert.base import plugins
 from afterbert.base.config import to_plain
 from afterbert.base.errors import UserError
+from afterbert.base.sealed import digest_of, write_sealed
 from afterbert.text.files.policy import Policy
 from afterbert.text.pieces.tokenizer import FILE as TOKENIZER_FILE
 from afterbert.text.pieces.tokenizer import SETTINGS_FILE, Tokenizer
@@ -21,7 +22,7 @@ from afterbert.text.token_store.array_files import record_of
 from afterbert.text.token_store.coverage import warn_of_nothing_found
 from afterbert.text.token_store.merging import Columns, Merge, Merged
 from afterbert.text.token_store.parts import FATES
-from afterbert.text.token_store.store import FILE, FORMAT, Store, digest_of, write_manifest
+from afterbert.text.token_store.store import FILE, FORMAT, Store
 from afterbert.text.token_store.survey import Survey
 from afterbert.text.token_store.workplace import WORK
 from afterbert.text.tokenizers import TokenizerRecipe
@@ -58,7 +59,7 @@ def finish(out: Path, encoded: StoreContents, *, least_pieces: int, progress: An
             f"the texts make only {encoded.pieces:,} pieces to train on, at least {least_pieces:,} are needed; add "
             "more text"
         )
-    write_manifest(out, _written(out, encoded, progress) | {"settings": encoded.settings})
+    write_sealed(out / FILE, _written(out, encoded, progress) | {"settings": encoded.settings})
     shutil.rmtree(out / WORK, ignore_errors=True)
     store = Store.open(out)
     warn_of_nothing_found(store, encoded.planes)

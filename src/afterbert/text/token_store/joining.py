@@ -13,6 +13,7 @@ import numpy as np
 
 from afterbert.base.errors import UserError
 from afterbert.base.rows import starts_of
+from afterbert.base.sealed import digest_of
 from afterbert.text.files.documents import Tally
 from afterbert.text.files.policy import Policy
 from afterbert.text.pieces.tokenizer import Tokenizer
@@ -21,7 +22,7 @@ from afterbert.text.token_store.finishing import StoreContents, finish, finished
 from afterbert.text.token_store.part_files import READ_VALUES, column_dtype, finished, part_folder
 from afterbert.text.token_store.parts import FATES
 from afterbert.text.token_store.shards import ALL, Shard, ShardPartReport, open_shard
-from afterbert.text.token_store.store import FILE, Store, digest_of
+from afterbert.text.token_store.store import FILE, Store
 from afterbert.text.token_store.survey import DROPPED, PartSurvey, Survey, gathered
 from afterbert.text.token_store.workers import ended_by_sigterm
 from afterbert.text.token_store.workplace import locked, work_folder

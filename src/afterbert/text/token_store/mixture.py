@@ -10,8 +10,7 @@ The splits are the stores' one behind the other; which rows a run reads, and how
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
@@ -21,20 +20,29 @@ import numpy as np
 from afterbert.base.config import build, digest, to_plain
 from afterbert.base.errors import UserError
 from afterbert.base.mixing import Mixing
+from afterbert.base.places import remembered, where
 from afterbert.base.rows import starts_of
-from afterbert.base.runs import write_atomically
-from afterbert.base.small_files import read_json_object
+from afterbert.base.sealed import read_sealed, write_sealed
 from afterbert.base.tree import parse
 from afterbert.text.files.documents import Tally
+from afterbert.text.pieces.tokenizer import FILE as TOKENIZER_FILE
+from afterbert.text.pieces.tokenizer import SETTINGS_FILE
+from afterbert.text.token_store.array_files import record_of
+from afterbert.text.token_store.store import FILE as STORE_FILE
 from afterbert.text.token_store.store import SPLITS, Split, Store
+from afterbert.text.token_store.verification import Verification
 
 FILE = "mixture.json"
+TOKENIZER_FILES = (TOKENIZER_FILE, SETTINGS_FILE)
 
 
-def open_store(folder: Path) -> Store:
-    """Opens what lies in this folder: one store, or several as one. Raises UserError as both do."""
+def open_store(folder: Path, *, wait: bool = True) -> Store:
+    """Opens what lies in this folder: one store, or several as one. wait: see `Store.open`. Raises UserError as both
+    do."""
     folder = Path(folder)
-    return MixtureStore.opened(folder) if (folder / FILE).is_file() else Store.open(folder)
+    if (folder / FILE).is_file():
+        return MixtureStore.opened(folder, wait=wait)
+    return Store.open(folder, wait=wait)
 
 
 def mix_stores(stores: Mapping[str, Store], mixing: Mixing, out: Path) -> MixtureStore:
@@ -55,22 +63,51 @@ def mix_stores(stores: Mapping[str, Store], mixing: Mixing, out: Path) -> Mixtur
                 f"{', '.join(first.planes)}; prepare them alike"
             )
     mixing.shares({name: max(1, store.split("train").num_pieces) for name, store in stores.items()})
+    out.mkdir(parents=True, exist_ok=True)
+    first.tokenizer.save(out / "tokenizer")
     record = {
         "stores": {
-            n: {"path": str(s.folder.resolve()), "fingerprint": s.fingerprint} for n, s in stores.items()
+            name: remembered(store.folder, by=out) | {"fingerprint": store.fingerprint}
+            for name, store in stores.items()
         },
         "mixing": to_plain(mixing),
+        "files": {f"tokenizer/{file}": record_of(out / "tokenizer" / file) for file in TOKENIZER_FILES},
     }
-    out.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(first.folder / "tokenizer", out / "tokenizer", dirs_exist_ok=True)
-    write_atomically(out / FILE, json.dumps(record, indent=1, ensure_ascii=False) + "\n", sync=True)
+    write_sealed(out / FILE, record)
     return MixtureStore.opened(out)
+
+
+def find_store(places: Iterable[Path], fingerprint: str, *, wait: bool = True) -> Store:
+    """Opens the first of these places that holds the store with this fingerprint. wait: see `Store.open`. Raises
+    UserError that names the places when none does."""
+    tried = []
+    for place in dict.fromkeys(places):
+        if is_store(place):
+            store = open_store(place, wait=wait)
+            if store.fingerprint == fingerprint:
+                return store
+        tried.append(str(place))
+    raise UserError(
+        f"the token store with the fingerprint {fingerprint[:12]} is not at {' or '.join(tried)}; move it back, or "
+        "name the place where it lies now"
+    )
+
+
+def is_store(folder: Path) -> bool:
+    """Whether a store, or a mixture of some, lies there."""
+    return any((folder / file).is_file() for file in (STORE_FILE, FILE))
 
 
 class MixtureStore(Store):
     """stores: name -> store; mixing: the law between them. All else as one store has it."""
 
-    def __init__(self, folder: Path, stores: Mapping[str, Store], mixing: Mixing):
+    def __init__(
+        self,
+        folder: Path,
+        stores: Mapping[str, Store],
+        mixing: Mixing,
+        files: Mapping[str, Mapping[str, Any]],
+    ):
         self.folder, self.stores, self.mixing = folder, dict(stores), mixing
         first = next(iter(stores.values()))
         self.manifest = first.manifest
@@ -79,27 +116,25 @@ class MixtureStore(Store):
         made_of = {"mixing": to_plain(mixing), "stores": {n: s.fingerprint for n, s in stores.items()}}
         self.fingerprint = digest(made_of, length=64)
         self._told_languages = None
+        others = [store.verification for store in stores.values()]
+        self.verification = Verification(folder, files, others=others)
 
     @classmethod
-    def opened(cls, folder: Path) -> MixtureStore:
-        """From its folder. Raises UserError when a store is not there or is another one now."""
+    def opened(cls, folder: Path, *, wait: bool = True) -> MixtureStore:
+        """Opens the mixture in a folder. wait: see `Store.open`. Raises UserError when a store is not there or is
+        another one now."""
         path = folder / FILE
-        try:
-            record = read_json_object(path)
-            named, law = record["stores"], record["mixing"]
-        except UserError:
-            raise
-        except (KeyError, TypeError) as error:
-            raise UserError(f"{path} cannot be read ({error}); name the stores again") from error
-        stores = {}
-        for name, one in named.items():
-            stores[name] = open_store(Path(one["path"]))
-            if stores[name].fingerprint != one["fingerprint"]:
-                raise UserError(
-                    f"{one['path']} is another store than the one that {path} mixes; name the stores again"
-                )
-        mixing = build(Mixing, parse(json.dumps(law), label=str(path)))
-        return cls(folder, stores, mixing)
+        record = read_sealed(path, remedy="name the stores again")
+        stores = {
+            name: find_store(where(one, by=folder), one["fingerprint"], wait=wait)
+            for name, one in record["stores"].items()
+        }
+        mixing = build(Mixing, parse(json.dumps(record["mixing"]), label=str(path)))
+        store = cls(folder, stores, mixing, record["files"])
+        store.verification.begin()
+        if wait:
+            store.verification.wait()
+        return store
 
     def split(self, name: str) -> JoinedSplit:
         """The stores' splits one behind the other."""

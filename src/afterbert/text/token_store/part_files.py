@@ -17,7 +17,7 @@ import numpy as np
 import xxhash
 
 from afterbert.base.runs import write_atomically
-from afterbert.text.token_store.store import sealed
+from afterbert.base.sealed import sealed
 
 READ_VALUES = 1 << 22
 

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from afterbert.base import plugins
 from afterbert.base.config import to_plain
 from afterbert.base.errors import UserError
+from afterbert.base.sealed import digest_of, write_sealed
 from afterbert.text.files.policy import Policy
 from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.planes import Plane
@@ -28,7 +29,7 @@ from afterbert.text.token_store.coverage import warn_of_nothing_found
 from afterbert.text.token_store.finishing import StoreContents, by_name, described, finish, finished_before
 from afterbert.text.token_store.merging import Merge, Merged
 from afterbert.text.token_store.parts import FATES
-from afterbert.text.token_store.store import FILE, Store, digest_of, write_manifest
+from afterbert.text.token_store.store import FILE, Store
 from afterbert.text.token_store.survey import Survey
 from afterbert.text.token_store.workers import ended_by_sigterm
 from afterbert.text.token_store.workplace import WORK, locked, work_folder
@@ -117,7 +118,7 @@ def add_plane(
         for split in FATES:
             merge.planes(split, merged)
         changed = {"planes": {**store.planes, **described({name: plane})}, **vars(merged)}
-        write_manifest(store.folder, {**store.manifest, **changed})
+        write_sealed(store.folder / FILE, {**store.manifest, **changed})
         shutil.rmtree(store.folder / WORK)
         store = Store.open(store.folder)
         warn_of_nothing_found(store, [name])

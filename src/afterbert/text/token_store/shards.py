@@ -7,7 +7,6 @@ documents are held out, and which were seen twice, is settled when the shards me
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -23,8 +22,7 @@ import xxhash
 from afterbert import __version__
 from afterbert.base import plugins
 from afterbert.base.errors import UserError
-from afterbert.base.runs import write_atomically
-from afterbert.base.small_files import read_json
+from afterbert.base.sealed import digest_of, read_sealed, write_sealed
 from afterbert.text.files import streams
 from afterbert.text.files.documents import Document, Tally
 from afterbert.text.files.policy import Policy
@@ -36,7 +34,6 @@ from afterbert.text.token_store.finishing import by_name, described, settings_of
 from afterbert.text.token_store.part_files import PartWriter, made_once, part_folder
 from afterbert.text.token_store.parts import DocumentEncoder, in_batches
 from afterbert.text.token_store.prepare import PLANES
-from afterbert.text.token_store.store import digest_of, sealed
 from afterbert.text.token_store.workers import ended_by_sigterm
 from afterbert.text.token_store.workplace import WORK, locked, work_folder
 from afterbert.text.tokenizers import TokenizerRecipe
@@ -148,8 +145,7 @@ def prepare_shard(
         shutil.rmtree(out / "parts", ignore_errors=True)
         work.rename(out / "parts")
         made.save(out / "tokenizer")
-        text = json.dumps(sealed(manifest), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
-        write_atomically(out / FILE, text, sync=True)
+        write_sealed(out / FILE, manifest)
         shutil.rmtree(out / WORK)
     return None
 
@@ -204,9 +200,7 @@ def open_shard(folder: Path) -> dict[str, Any]:
         if (path.parent / WORK).is_dir():
             raise UserError(f"the shard in {folder} is not finished; start it again, it goes on where it was")
         raise UserError(f"{folder} holds no {FILE}; name folders that `afterbert prepare --shard` made")
-    manifest = read_json(path, remedy="copy the shard again or prepare it anew")
-    if not isinstance(manifest, dict) or sealed(manifest) != manifest:
-        raise UserError(f"{path} was changed after it was written; copy the shard again or prepare it anew")
+    manifest = read_sealed(path, remedy="copy the shard again or prepare it anew")
     if manifest["format"] > FORMAT:
         raise UserError(f"{path} was made by a newer version of afterbert; upgrade this one")
     return manifest

@@ -11,8 +11,6 @@ everything else.
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,12 +19,13 @@ from typing import Any
 import numpy as np
 
 from afterbert.base.errors import UserError, did_you_mean
-from afterbert.base.runs import write_atomically
+from afterbert.base.sealed import check_sealed
 from afterbert.base.small_files import read_json
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.text.files.documents import Tally
 from afterbert.text.pieces.tokenizer import Tokenizer
-from afterbert.text.token_store.array_files import check, is_mapped, mapped, unpack
+from afterbert.text.token_store.array_files import is_mapped, mapped, unpack
+from afterbert.text.token_store.verification import Verification
 
 FORMAT = 1
 SPLITS = ("train", "held_out")
@@ -129,20 +128,22 @@ class Store:
         self.fingerprint: str = manifest["fingerprint"]
         self.languages: tuple[str, ...] = tuple(manifest["languages"])
         self.planes: Mapping[str, Any] = manifest["planes"]
+        self.verification = Verification(self.folder, manifest["files"])
         self._told_languages: np.ndarray | None = None
 
     @classmethod
-    def open(cls, folder: Path, *, verify: bool = False) -> Store:
-        """Opens one store (`open_store` in mixture.py also several as one); the size and the ends of every file
-        are compared with store.json, with `verify` all of it.
+    def open(cls, folder: Path, *, wait: bool = True) -> Store:
+        """Opens one store (`open_store` in mixture.py also several as one) and compares every file with store.json.
+        wait: False lets a thread compare the bulk of them, the ids and planes, while work begins; whoever relies on
+        them asks `verification` before anything of it is kept.
 
         Raises UserError that names the file, what was expected and what was found.
         """
-        folder = Path(folder)
-        manifest = _read_manifest(folder)
-        for name, record in manifest["files"].items():
-            check(folder / name, record, verify=verify)
-        return cls(folder, manifest)
+        store = cls(Path(folder), _read_manifest(Path(folder)))
+        store.verification.begin()
+        if wait:
+            store.verification.wait()
+        return store
 
     def split(self, name: str) -> Split:
         """The split `train` or `held_out`. Raises UserError for another name."""
@@ -212,24 +213,6 @@ class Store:
         }
 
 
-def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """The manifest with the digest of its own content, by which damage to store.json is found."""
-    content = {key: value for key, value in manifest.items() if key != "digest"}
-    return content | {"digest": digest_of(content)}
-
-
-def digest_of(content: Any) -> str:
-    """sha256 of anything JSON can hold."""
-    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Writes store.json, by which a store becomes whole."""
-    text = json.dumps(sealed(manifest), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
-    write_atomically(folder / FILE, text, sync=True)
-
-
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / FILE
     if not path.exists():
@@ -239,7 +222,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             missing = "it is one shard of a store; put all of them together by `afterbert prepare --merge`"
         why = unfinished if (folder / ".work").is_dir() else missing
         raise UserError(f"{path} does not exist; {why}")
-    manifest = read_json(path, remedy="copy the store again or prepare it anew")
+    remedy = "copy the store again or prepare it anew"
+    manifest = read_json(path, remedy=remedy)
     if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
         raise UserError(f"{path} is no store.json of afterbert; name a folder that `afterbert prepare` made")
     if manifest["format"] > FORMAT:
@@ -247,6 +231,5 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             f"{path} has format {manifest['format']}, made by a newer version of afterbert; this one reads up to "
             f"{FORMAT}: upgrade it"
         )
-    if sealed(manifest) != manifest:
-        raise UserError(f"{path} was changed after it was written; copy the store again or prepare it anew")
+    check_sealed(path, manifest, remedy=remedy)
     return manifest

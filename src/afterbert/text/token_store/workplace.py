@@ -10,7 +10,7 @@ from typing import Any
 
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
-from afterbert.text.token_store.store import digest_of
+from afterbert.base.sealed import digest_of
 
 WORK = ".work"
 
