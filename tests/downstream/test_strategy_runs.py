@@ -114,7 +114,7 @@ def test_running_text_is_scored_as_its_objective_scores_it(kind, recipe, store, 
 def test_another_tokenizer_is_one_line(store, writer, tiny_tokenizer):
     digest = "0" * 64
     other = replace(writer, given=replace_digest(tiny_tokenizer, digest))
-    with pytest.raises(UserError, match="was made with another tokenizer than tiny's"):
+    with pytest.raises(UserError, match="was made with another tokenizer than the model tiny"):
         Unlabelled.of(store, resolve("bart").recipe.objective, other, length=32, name="web")
 
 

@@ -14,6 +14,7 @@ from afterbert.base import plugins
 from afterbert.base.errors import UserError
 from afterbert.base.sealed import sealed
 from afterbert.text.pieces.encoding import PieceEncoder
+from afterbert.text.token_store import array_files
 from afterbert.text.token_store.array_files import PackedFile, mapped, pack, unpack
 from afterbert.text.token_store.prepare import PLANES, prepare
 from afterbert.text.token_store.store import FILE, Store
@@ -130,6 +131,9 @@ def test_damage_to_the_ids_explains_whatever_came_of_it(copy):
     ids = bytearray(path.read_bytes())
     ids[len(ids) // 2] ^= 128
     path.write_bytes(ids)
+    manifest = json.loads((copy / FILE).read_text())  # as of a file whose ends do not overlap
+    manifest["files"]["train/pieces.bin"]["ends"] = array_files._ends_digest(path, len(ids))
+    written_again(copy, manifest)
     opened = Store.open(copy, wait=False)
     with pytest.raises(UserError, match=r"pieces.bin was changed"), opened.verification.explains():
         raise IndexError("a foreign id")

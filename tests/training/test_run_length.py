@@ -92,6 +92,14 @@ def test_course_survives(tmp_path):
     assert RunLength.load(tmp_path / "course.json") == course
 
 
+def test_a_changed_length_is_refused(tmp_path):
+    path = tmp_path / "course.json"
+    RunLength(Budget(100, "seconds"), 400, Rates(50.1, 2.5, None, 0.09)).save(path)
+    path.write_text(path.read_text().replace("400", "500"))
+    with pytest.raises(UserError, match=r"course.json was changed after it was written"):
+        RunLength.load(path)
+
+
 @pytest.mark.parametrize("content", [None, "", "{", "{}", '{"budget": 3, "total_steps": 4, "rates": {}}'])
 def test_a_lost_course_is_not_guessed(tmp_path, content):
     if content is not None:

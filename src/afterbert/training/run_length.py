@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +12,8 @@ import numpy as np
 
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
-from afterbert.base.runs import write_atomically
+from afterbert.base.sealed import check_sealed, write_sealed
+from afterbert.base.small_files import read_json_object
 from afterbert.training.config import Training
 from afterbert.training.feed import Feed
 
@@ -80,8 +80,8 @@ class RunLength:
         return max(1, round(self.rates.steps(interval)))
 
     def save(self, path: Path) -> None:
-        """Writes it, whole and synced."""
-        write_atomically(path, json.dumps(asdict(self), indent=1) + "\n", sync=True)
+        """Writes it with its digest, whole and synced."""
+        write_sealed(path, asdict(self))
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> RunLength:
@@ -90,14 +90,17 @@ class RunLength:
 
     @classmethod
     def load(cls, path: Path) -> RunLength:
-        """Raises UserError when the file is missing or damaged: the length of a run cannot be found out
-        again.
+        """Reads what `save` wrote. Raises UserError when the file is missing, damaged or changed: the length of a run
+        cannot be found out again.
         """
         try:
-            return cls.of(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            found = read_json_object(path)
+            if "digest" in found:  # a run of version 0.1 has none
+                check_sealed(path, found, remedy="restore it")
+            return cls.of(found)
+        except (ValueError, KeyError, TypeError) as error:
             raise UserError(
-                f"{path} is missing or damaged, and with it the number of steps of this run; restore it"
+                f"{path} is missing or damaged, and with it the number of steps of this run; restore it ({error})"
             ) from error
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from afterbert.base.errors import UserError
 from afterbert.probes.count_baselines import CountBaselines
 from afterbert.probes.masked_model import MaskedModel
 from afterbert.probes.masked_prediction import MaskedPrediction
@@ -76,10 +75,9 @@ def _asked_of(
     """The store that the texts name, or that is made of them for this while, and its split that is asked about."""
     if len(texts) == 1 and is_store(texts[0]):
         store = open_store(Path(texts[0]))
-        if store.tokenizer.digest != model.tokenizer.digest:
-            raise UserError(
-                f"{texts[0]} was made with another tokenizer than {model.loaded.name}; name plain texts instead"
-            )
+        store.check_made_with(
+            model.tokenizer, whose=f"the model {model.loaded.name}", remedy="name plain texts instead"
+        )
         told = _told(store, model)
         yield told, told.split("held_out")
         return

@@ -27,7 +27,7 @@ from afterbert.workflows.fitting import Choice, fit, measured_choice
 from afterbert.workflows.memory import check_memory
 from afterbert.workflows.observer import WorkObserver
 from afterbert.workflows.pretraining import PretrainingResult, pretrain, told_languages
-from afterbert.workflows.run_folders import run_folder_for
+from afterbert.workflows.run_folders import run_folder_for, store_of_run
 from afterbert.workflows.stores import mix_of, store_of
 
 
@@ -83,6 +83,13 @@ def run_request(
         resolved = resolved_for(request, start, num_processes=processes.size)
         store = _shared_store(request, resolved, processes, observer)
         told_languages(resolved.recipe, store)  # refuses before there is a run folder
+        if start is not None:
+            store.check_made_with(
+                start.tokenizer,
+                whose=f"the model {start.name}",
+                remedy=f"prepare the texts with --tokenizer {start.folder}, or fit the model to them by "
+                "`afterbert adapt-vocabulary`",
+            )
         if is_to_be_fitted(request, resolved):
             resolved, reasons = fitted_to_budget(request, resolved, store, processes=processes, device=device)
             for reason in reasons:
@@ -218,5 +225,4 @@ def _gone_on_with(request: PretrainRequest, folder: Path) -> tuple[RunFolder, Re
     if not run.recipe.is_file():
         raise UserError(f"{run.path} has no recipe.yaml; it cannot be gone on with, start a new run")
     resolved = resolve(str(run.recipe), overrides=request.overrides)
-    where = read_json_object(run.path / "data.json")["store"]
-    return run, resolved, open_store(Path(request.texts[0] if request.texts else where))
+    return run, resolved, open_store(Path(request.texts[0])) if request.texts else store_of_run(run)

@@ -37,7 +37,6 @@ from afterbert.probes.picture import pictures_of
 from afterbert.probes.samples import filled_sentences
 from afterbert.recipes.recipe import Recipe, Resolved, resolve
 from afterbert.text.pieces.spelling import Spellings, piece_texts
-from afterbert.text.token_store.mixture import open_store
 from afterbert.text.token_store.store import Split, Store
 from afterbert.training.checkpoints.checkpoint import Checkpoints
 from afterbert.training.checkpoints.identity import RunIdentity
@@ -51,6 +50,7 @@ from afterbert.workflows.first_look import first_look
 from afterbert.workflows.gallery import gallery, plain, sample_text
 from afterbert.workflows.memory import check_memory
 from afterbert.workflows.model_card import model_card
+from afterbert.workflows.run_folders import remember_store, store_of_run
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def pretrain(
         recipe.objective.check_shards()
     if processes.leads:
         write_atomically(run.recipe, resolved.text())
-        write_atomically(run.path / "data.json", json.dumps(store.summary(), indent=1))
+        remember_store(run, store)
         write_atomically(run.path / "figures.json", json.dumps(named_figures(module), indent=1))
     outcome = train(
         run,
@@ -335,7 +335,7 @@ def newest_checkpoint(path: Path) -> LoadedModel:
     """The model in the newest whole checkpoint of a run, finished or not. Raises UserError."""
     run = RunFolder.open(path)
     resolved = resolve(str(run.recipe))
-    store = open_store(Path(json.loads((run.path / "data.json").read_text())["store"]))
+    store = store_of_run(run)
     store = told_languages(resolved.recipe, store)
     model, vocabulary = resolved.recipe.model, store.vocabulary
     module = resolved.recipe.objective.build(model, vocabulary)

@@ -6,9 +6,15 @@ from pathlib import Path
 
 from afterbert.base.config import digest, to_plain
 from afterbert.base.errors import UserError
+from afterbert.base.places import remembered, where
 from afterbert.base.runs import RunFolder
+from afterbert.base.sealed import check_sealed, write_sealed
+from afterbert.base.small_files import read_json_object
 from afterbert.recipes.recipe import Resolved
+from afterbert.text.token_store.mixture import find_store
 from afterbert.text.token_store.store import Store
+
+_DATA = "data.json"
 
 
 def run_folder_for(root: Path, resolved: Resolved, store: Store, *, name: str | None = None) -> RunFolder:
@@ -17,6 +23,25 @@ def run_folder_for(root: Path, resolved: Resolved, store: Store, *, name: str | 
     made_of = {"recipe": to_plain(resolved.recipe), "store": store.fingerprint}
     made_up = "-".join(filter(None, [resolved.name, resolved.size, digest(made_of, length=8)]))
     return RunFolder.create(root, name or made_up)
+
+
+def remember_store(run: RunFolder, store: Store) -> None:
+    """Writes data.json: the store in a few numbers, and where it lies, in full and as seen from the run."""
+    place = remembered(store.folder, by=run.path)
+    write_sealed(run.path / _DATA, store.summary() | {"store": place["path"], "place": place})
+
+
+def store_of_run(run: RunFolder) -> Store:
+    """Opens the store a run was begun with: from wherever the command is given, and also after the run was moved
+    together with its store, or its store into the folder `stores` beside it. Raises UserError."""
+    remedy = "restore it from a copy of the run, or name the store: afterbert pretrain STORE --resume RUN"
+    data = read_json_object(run.path / _DATA, remedy=remedy)
+    if "place" in data or "digest" in data:
+        check_sealed(run.path / _DATA, data, remedy=remedy)
+        places = where(data["place"], by=run.path)
+    else:  # a run of version 0.1 knows its store as the user named it
+        places = [Path(data["store"])]
+    return find_store([*places, *sorted((run.path.parent / "stores").glob("*"))], data["fingerprint"])
 
 
 def newest_model(*roots: Path) -> Path:

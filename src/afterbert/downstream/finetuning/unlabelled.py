@@ -36,11 +36,11 @@ class Unlabelled:
     def of(store: Store, objective: object, model: LoadedModel, *, length: int, name: str) -> Unlabelled:
         """The training split of a store. Raises UserError where store, objective and model do not go
         together."""
-        if store.tokenizer.digest != model.tokenizer.digest:
-            raise UserError(
-                f"{store.folder} was made with another tokenizer than {model.name}'s; prepare the texts anew "
-                "with that one"
-            )
+        store.check_made_with(
+            model.tokenizer,
+            whose=f"the model {model.name}",
+            remedy=f"prepare the texts anew with --tokenizer {model.folder}",
+        )
         if not isinstance(objective, PretextObjective):
             raise UserError(
                 f"{name}: {name_of(objective)} cannot be one task among others; choose another recipe"

@@ -125,8 +125,12 @@ def check(path: Path, record: Mapping[str, Any], *, whole: bool) -> None:
         size = path.stat().st_size
         if size != record["size"]:
             raise UserError(f"{path} has {size:,} bytes, store.json says {record['size']:,}; {advice}")
-        kind = "xxh3" if whole else "ends"
-        found = _digest(path, xxhash.xxh3_128()) if whole else _ends_digest(path, size)
+        if not whole:
+            kind, found = "ends", _ends_digest(path, size)
+        elif "xxh3" in record:
+            kind, found = "xxh3", _digest(path, xxhash.xxh3_128())
+        else:  # a store of version 0.1 has no other
+            kind, found = "sha256", _digest(path, hashlib.sha256())
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); {advice}") from error
     if found != record[kind]:

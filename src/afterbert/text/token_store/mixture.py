@@ -50,11 +50,11 @@ def mix_stores(stores: Mapping[str, Store], mixing: Mixing, out: Path) -> Mixtur
     planes; or where the law does not know them."""
     first = next(iter(stores.values()))
     for store in stores.values():
-        if store.tokenizer.digest != first.tokenizer.digest:
-            raise UserError(
-                f"{store.folder} was made with another tokenizer than {first.folder}; prepare one of them anew with "
-                f"--tokenizer {first.folder / 'tokenizer'}"
-            )
+        store.check_made_with(
+            first.tokenizer,
+            whose=str(first.folder),
+            remedy=f"prepare one of them anew with --tokenizer {first.folder / 'tokenizer'}",
+        )
         if {name: _width(store, name) for name in store.planes} != {
             n: _width(first, n) for n in first.planes
         }:

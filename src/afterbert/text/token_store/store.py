@@ -182,6 +182,15 @@ class Store:
             )
         return tokenizer
 
+    def check_made_with(self, tokenizer: Tokenizer, *, whose: str, remedy: str) -> None:
+        """Raises UserError where the ids of this store do not mean the pieces of this tokenizer. Whoever brings the ids
+        of a store to a table of weights asks this first. whose: the tokenizer's owner, for the message."""
+        if self.tokenizer.digest != tokenizer.digest:
+            raise UserError(
+                f"{self.folder} was made with another tokenizer than {whose} ({self.tokenizer.digest[:12]}, not "
+                f"{tokenizer.digest[:12]}), so its ids mean other pieces; {remedy}"
+            )
+
     @cached_property
     def vocabulary(self) -> Vocabulary:
         return self.tokenizer.vocabulary
