@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -81,15 +82,36 @@ def test_a_vocabulary_is_adapted(how: str, folder: Path, capsys: pytest.CaptureF
 
 
 @pytest.mark.slow
-def test_a_warm_up_trains_rows_alone(folder: Path) -> None:
-    lines = [f"the cat {number} sat on the mat with the hedgehog and {number} cats ." for number in range(80)]
+def test_a_warm_up_trains_new_rows_alone(folder: Path) -> None:
+    # words that were several pieces, of letters that are known
+    nouns = ["cat", "mat", "hedgehog", "log", "while"]
+    lines = [
+        f"the {one} that sat on the {two} then looked at the other {three} ."
+        for one, two, three in itertools.permutations(nouns, 3)
+    ]
     (folder / "text.txt").write_text("\n\n".join(lines))
+    old = Tokenizer.load(folder / "model").vocabulary.size
     arguments = ["adapt-vocabulary", str(folder / "model"), str(folder / "text.txt"), "--how", "extend"]
+    arguments += ["--units", "words"]
     assert run([*arguments, "--out", str(folder / "plain")]) == 0
     assert run([*arguments, "--out", str(folder / "warm"), "--warm-up", "2"]) == 0
-    plain, warm = (import_folder(folder / name).weights["backbone"] for name in ("plain", "warm"))
-    changed = {name for name in plain if not torch.equal(plain[name], warm[name])}
-    assert changed == {"embeddings.token.weight"}
+    plain, warm = (import_folder(folder / name).weights for name in ("plain", "warm"))
+    changed = {
+        f"{part}.{name}"
+        for part in plain
+        for name in plain[part]
+        if not torch.equal(plain[part][name], warm[part][name])
+    }
+    assert changed == {"backbone.embeddings.token.weight", "lm_head.bias"}
+    before, after = (weights["backbone"]["embeddings.token.weight"] for weights in (plain, warm))
+    assert len(before) > old and torch.equal(before[:old], after[:old])
+    assert not torch.equal(before[old:], after[old:])
+
+
+def test_a_warm_up_without_new_rows_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["adapt-vocabulary", str(folder / "model"), str(folder / "text.txt"), "--how", "trim"]
+    assert run([*arguments, "--out", str(folder / "warm"), "--warm-up", "2"]) == 2
+    assert "no new piece" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

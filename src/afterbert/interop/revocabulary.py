@@ -22,12 +22,12 @@ _ROWS = ("embeddings.token.weight", "bias", "decoder.weight")
 def with_vocabulary(imported: LoadedModel, change: Change) -> LoadedModel:
     """The model with a table for the new tokenizer. Rows beyond the old tokenizer's pieces are left out.
     Raises UserError when the old tokenizer has more pieces than the model's table has rows."""
-    assert imported.architecture.vocab_size is not None
+    table = imported.architecture.table_size(imported.tokenizer.vocabulary)
     highest = max(max(parents) for parents in change.parents)
-    if highest >= imported.architecture.vocab_size:
+    if highest >= table:
         raise UserError(
-            f"the tokenizer names piece {highest}, but the model's table has {imported.architecture.vocab_size} rows; "
-            "they do not belong together"
+            f"the tokenizer names piece {highest}, but the model's table has {table} rows; they do not belong "
+            "together, so name the folder of the model's own tokenizer"
         )
     architecture = replace(cast(Any, imported.architecture), vocab_size=len(change.parents))
     weights = {

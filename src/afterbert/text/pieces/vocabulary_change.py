@@ -39,6 +39,14 @@ class Change:
     tokenizer: Tokenizer
     parents: tuple[tuple[int, ...], ...]
 
+    @property
+    def new_rows(self) -> tuple[int, ...]:
+        """The pieces whose row is no old piece's own: a mean of several, or a copy that other pieces begin with too."""
+        shared = Counter(self.parents)
+        return tuple(
+            row for row, parents in enumerate(self.parents) if len(parents) > 1 or shared[parents] > 1
+        )
+
 
 def fertility(tokenizer: Tokenizer, texts: Iterable[str]) -> float:
     """Pieces per word of running text; a word is a stretch of letters and digits, a piece of anything

@@ -1,0 +1,119 @@
+"""Training of a new vocabulary's rows alone: what is new learns its place, and the model that is there stays."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from afterbert.base.budget import Budget
+from afterbert.base.config import to_plain
+from afterbert.base.errors import UserError
+from afterbert.base.noise import Noise
+from afterbert.base.runs import RunFolder
+from afterbert.interop.loaded import LoadedModel
+from afterbert.objectives import Batch, ObjectiveModule
+from afterbert.objectives.parts.wrapping import WrappingModule
+from afterbert.pretext.pairings import Plan
+from afterbert.recipes.recipe import resolve
+from afterbert.text.files.policy import Policy
+from afterbert.text.pieces.vocabulary_change import Change
+from afterbert.text.sources import Source
+from afterbert.text.token_store.prepare import prepare
+from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
+from afterbert.training.checkpoints.identity import RunIdentity
+from afterbert.training.config import Training
+from afterbert.training.devices import default_device
+from afterbert.training.feed import Feed
+from afterbert.training.optimizers.adamw import AdamW
+from afterbert.training.schedules.constant import Constant
+from afterbert.training.trainer import train
+from afterbert.workflows.usual_recipes import usual_recipe
+
+_RATE, _BATCH, _LENGTH = 1e-3, 16, 128
+
+#: Parameters with a row for each piece.
+_TABLES = ("backbone.embeddings.token.weight", "lm_head.bias", "lm_head.decoder.weight")
+
+
+class NewRows(WrappingModule):
+    """Trains the rows of new pieces and nothing else of the objective inside.
+
+    rows: bool [V], which pieces are new; on the device of `inner`. The gradient of all other rows is zero, so an
+    optimizer without weight decay leaves them as they are, bit for bit.
+    """
+
+    def __init__(self, inner: ObjectiveModule, rows: Tensor):
+        super().__init__(inner)
+        for name, parameter in inner.named_parameters():
+            parameter.requires_grad_(name in _TABLES)
+            if name in _TABLES:
+                is_new = rows.view(-1, *[1] * (parameter.ndim - 1))
+                parameter.register_hook(lambda gradient, is_new=is_new: gradient * is_new)
+
+
+def warm_up(
+    new: LoadedModel,
+    parts: Mapping[str, nn.Module],
+    change: Change,
+    sources: Sequence[Source],
+    *,
+    steps: int,
+    device: torch.device | None = None,
+) -> None:
+    """Trains the new rows of `parts` (`backbone` and `lm_head` of `new`) at the task that the model's kind is usually
+    trained at, by the trainer that every run has. device: the fastest that there is when left out.
+
+    Raises UserError when no row is new or the texts give no row to train on, KeyboardInterrupt when a signal stops
+    it.
+    """
+    if not change.new_rows:
+        raise UserError("the vocabulary has no new piece, so --warm-up has nothing to train; leave it out")
+    device = device or default_device()
+    tokenizer, architecture = change.tokenizer, new.architecture
+    objective = resolve(usual_recipe(architecture, tokenizer.vocabulary)).recipe.objective
+    length = min(_LENGTH, architecture.max_position_embeddings)
+    training = Training(
+        budget=Budget(steps, "steps"),
+        optimizer=AdamW(learning_rate=_RATE, weight_decay=0.0),
+        schedule=Constant(),
+        batch_size=_BATCH,
+        keep_checkpoints=1,
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        tokenizer.save(Path(scratch, "tokenizer"))
+        recipe = PretrainedTokenizer(name=str(Path(scratch, "tokenizer")))
+        store = prepare(sources, Path(scratch, "store"), tokenizer=recipe, policy=Policy(), processes=1)
+        split, vocabulary = store.split("train"), store.vocabulary
+
+        def plan(noise: Noise) -> Plan:
+            return objective.plan(split, length=length, vocabulary=vocabulary, noise=noise)
+
+        def pose(rows: Plan, numbers: np.ndarray, noise: Noise) -> Batch:
+            return objective.pose(rows, numbers, noise, vocabulary=vocabulary, length=length)
+
+        feed = Feed.of(training, plan=plan, pose=pose, course=objective.course())
+        if not len(feed.first_plan()):
+            raise UserError("the texts are too short for a warm-up; leave --warm-up out, or name more text")
+        inner = objective.build(architecture, vocabulary)
+        inner.start_from({name: part.state_dict() for name, part in parts.items()})
+        inner.to(device)
+        is_new = torch.zeros(len(change.parents), dtype=torch.bool, device=device)
+        is_new[list(change.new_rows)] = True
+        outcome = train(
+            RunFolder.create(Path(scratch), "run"),
+            NewRows(inner, is_new),
+            feed,
+            training,
+            identity=RunIdentity(to_plain(objective), store.fingerprint, tokenizer.digest),
+            device=device,
+        )
+    if outcome.state == "preempted":
+        raise KeyboardInterrupt
+    for name, trained in {"backbone": inner.backbone, **inner.saved_heads}.items():
+        if name in parts:
+            parts[name].load_state_dict(trained.state_dict())
