@@ -31,6 +31,7 @@ def test_all_is_told_and_nothing_needed_is_missing(capsys: pytest.CaptureFixture
 
 
 def test_the_precision_is_that_of_the_device_that_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AFTERBERT_AUTO_PRECISION", raising=False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert "on this processor" in found()["precision"].found
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)

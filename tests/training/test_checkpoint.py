@@ -15,8 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from afterbert.base.errors import UserError
-from afterbert.training.checkpoints import checkpoint, tensor_file
-from afterbert.training.checkpoints.checkpoint import Checkpoints, SaveError, why_bad
+from afterbert.training.checkpoints import manifest, tensor_file
+from afterbert.training.checkpoints.checkpoint import Checkpoints
+from afterbert.training.checkpoints.manifest import why_bad
+from afterbert.training.checkpoints.writing import SaveError
 
 FILES = ("model.safetensors", "optim.safetensors", "state.json", "MANIFEST.json")
 
@@ -140,7 +142,7 @@ def test_a_pickle_with_a_manifest_to_match_is_refused(copy):
     folder = copy / "step-000010"
     (folder / "model.safetensors").write_bytes(pickle.dumps(Payload()))
     digests = {name: tensor_file.digest(folder / name) for name in FILES[:3]}
-    (folder / "MANIFEST.json").write_bytes(checkpoint._manifest(checkpoint.FORMAT, digests))
+    (folder / "MANIFEST.json").write_bytes(manifest.manifest_of(manifest.FORMAT, digests))
     saved, _ = Checkpoints(copy, keep=1).latest()
     assert saved is not None
     with pytest.raises(UserError, match="no safetensors file"):
@@ -161,7 +163,7 @@ def test_links_are_refused(copy, tmp_path):
 def test_a_newer_format_is_not_called_damaged(copy):
     folder = copy / "step-000010"
     digests = {name: tensor_file.digest(folder / name) for name in FILES[:3]}
-    (folder / "MANIFEST.json").write_bytes(checkpoint._manifest(checkpoint.FORMAT + 1, digests))
+    (folder / "MANIFEST.json").write_bytes(manifest.manifest_of(manifest.FORMAT + 1, digests))
     with pytest.raises(UserError, match="made by a newer version"):
         Checkpoints(copy, keep=1).latest()
     assert names(copy) == ["step-000005", "step-000010"]

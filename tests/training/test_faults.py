@@ -19,6 +19,7 @@ from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder, explain_exit
 from afterbert.training.checkpoints.checkpoint import Checkpoints
+from afterbert.training.checkpoints.writing import CheckpointWriter
 
 pytestmark = pytest.mark.fault
 
@@ -142,13 +143,13 @@ def slow_evaluate(module, step):
 
 def slow_save(path, settings):
     """A child whose checkpoints take half a second."""
-    real = Checkpoints._fill
+    real = CheckpointWriter._fill
 
     def fill(self, *arguments):
         time.sleep(0.5)
         return real(self, *arguments)
 
-    Checkpoints._fill = fill
+    CheckpointWriter._fill = fill
     toy_run.child(path, settings, evaluate=toy_evaluate)
 
 

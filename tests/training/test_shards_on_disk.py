@@ -15,7 +15,9 @@ from torch.distributed.fsdp import fully_shard
 from toy_run import toy_module
 
 from afterbert.training.checkpoints import snapshot
-from afterbert.training.checkpoints.checkpoint import Checkpoints, SaveError, why_bad
+from afterbert.training.checkpoints.checkpoint import Checkpoints
+from afterbert.training.checkpoints.manifest import why_bad
+from afterbert.training.checkpoints.writing import SaveError
 
 
 @pytest.fixture(scope="module")

@@ -36,9 +36,9 @@ from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
 from afterbert.training import clock
 from afterbert.training.checkpoints import checkpointing, snapshot
-from afterbert.training.checkpoints.checkpoint import SaveError
 from afterbert.training.checkpoints.generators import Generators
 from afterbert.training.checkpoints.identity import RunIdentity
+from afterbert.training.checkpoints.writing import SaveError
 from afterbert.training.guards import Diverged
 from afterbert.training.observers import Observer
 

@@ -11,8 +11,8 @@ import torch
 from afterbert.base.runs import RunFolder, State
 from afterbert.objectives import ObjectiveModule
 from afterbert.training.checkpoints import snapshot
-from afterbert.training.checkpoints.checkpoint import SaveError
 from afterbert.training.checkpoints.checkpointing import Checkpointing
+from afterbert.training.checkpoints.writing import SaveError
 from afterbert.training.clock import Clock
 from afterbert.training.config import Training
 from afterbert.training.distribution.parallel import Parallel
