@@ -19,6 +19,7 @@ from afterbert.interop.folder import export_folder
 from afterbert.interop.importing import import_folder
 from afterbert.interop.own import Own
 from afterbert.interop.reading import hidden_states
+from afterbert.interop.sentences import Sentences
 from afterbert.models import Architecture
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder import Encoder
@@ -171,6 +172,48 @@ def test_an_encoder_decoder_writes(num_beams: int, tmp_path: Path) -> None:
             hidden = hidden_states(backbone, IDS[:1], MASK[:1], decoder_input_ids=torch.tensor([expected]))
             expected.append(int(head(hidden)[0, -1].argmax()))
         assert written[0].tolist() == expected
+
+
+def _rolled(rows: torch.Tensor) -> torch.Tensor:
+    """Moves the two paddings of the second row of three pieces to its front."""
+    return torch.stack((rows[0], rows[1].roll(2, 0)))
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_padding_in_front_changes_nothing(name: str, tmp_path: Path) -> None:
+    import transformers
+
+    write(tmp_path, FORMS[name])
+    theirs = getattr(transformers, AUTO[name]).from_pretrained(tmp_path).eval()
+    right = theirs(IDS, attention_mask=MASK).logits
+    left = theirs(_rolled(IDS), attention_mask=_rolled(MASK)).logits
+    assert right.dtype == torch.float32
+    assert torch.equal(left[0], right[0]) and torch.equal(left[1, 2:], right[1, :3])
+    alone = theirs(IDS[1:, :3]).logits  # the same text in a row of its own
+    assert torch.allclose(left[1, 2:], alone[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "first", "max", "last"])
+def test_a_sentence_has_the_same_vector_wherever_its_padding_stands(pooling: Any, tmp_path: Path) -> None:
+    backbone, _ = write(tmp_path, FORMS["encoder"])
+    sentences = Sentences(pooling)
+    left = sentences.embed(backbone, _rolled(IDS), _rolled(MASK))  # type: ignore[arg-type]
+    assert torch.allclose(left, sentences.embed(backbone, IDS, MASK), atol=1e-6)  # type: ignore[arg-type]
+
+
+def test_an_encoder_decoder_reads_and_writes_with_padding_in_front(tmp_path: Path) -> None:
+    from transformers import AutoModelForSeq2SeqLM
+
+    write(tmp_path, FORMS["encoder_decoder"])
+    theirs = AutoModelForSeq2SeqLM.from_pretrained(tmp_path).eval()
+    settings = {"max_new_tokens": 4, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
+    right = theirs.generate(IDS, attention_mask=MASK, **settings)
+    assert torch.equal(theirs.generate(_rolled(IDS), attention_mask=_rolled(MASK), **settings), right)
+    given = {"attention_mask": MASK, "decoder_input_ids": IDS}
+    there = theirs(IDS, **given, decoder_attention_mask=MASK).logits
+    given["decoder_input_ids"] = _rolled(IDS)
+    here = theirs(IDS, **given, decoder_attention_mask=_rolled(MASK)).logits
+    assert torch.equal(here[1, 2:], there[1, :3])
 
 
 @pytest.mark.parametrize("name", ["encoder", "permutation"])

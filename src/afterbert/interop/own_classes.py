@@ -19,11 +19,9 @@ from afterbert.base.plugins import name_of
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.own import architecture_in
 from afterbert.interop.own_configuration import AfterbertConfig
-from afterbert.interop.reading import hidden_states
+from afterbert.interop.reading import Packing, hidden_states
 from afterbert.models import Backbone
-from afterbert.nn.inputs import Inputs
 from afterbert.nn.stack import EncoderOutput
-from afterbert.nn.visibility import PaddedVisibility
 
 
 class AfterbertPreTrainedModel(_PreTrainedModel):
@@ -53,21 +51,25 @@ class AfterbertModel(AfterbertPreTrainedModel):
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         decoder_input_ids: Tensor | None = None,
+        decoder_attention_mask: Tensor | None = None,
         token_type_ids: Tensor | None = None,
         language_ids: Tensor | None = None,
         encoder_outputs: BaseModelOutput | None = None,
         **unused: Any,
     ) -> BaseModelOutput:
-        """Padding stands on the right; of a decoder it may stand anywhere."""
+        """Returns the hidden states of `hidden_states`; padding may stand on either side of a row."""
         if encoder_outputs is not None:
-            read = EncoderOutput(cast(Tensor, encoder_outputs[0]), _visibility(attention_mask))
-            hidden = self.backbone.decode(cast(Tensor, decoder_input_ids), read)
+            read, written = Packing.of(attention_mask), Packing.of(decoder_attention_mask)
+            encoded = EncoderOutput(read.packed(cast(Tensor, encoder_outputs[0])), read.visibility)
+            packed = written.packed(cast(Tensor, decoder_input_ids))
+            hidden = written.unpacked(self.backbone.decode(packed, encoded))
         else:
             hidden = hidden_states(
                 self.backbone,
                 cast(Tensor, input_ids),
                 attention_mask,
                 decoder_input_ids=decoder_input_ids,
+                decoder_attention_mask=decoder_attention_mask,
                 token_type_ids=token_type_ids,
                 language_ids=language_ids,
             )
@@ -112,15 +114,13 @@ class _EncoderAlone:
         token_type_ids: Tensor | None = None,
         **unused: Any,
     ) -> BaseModelOutput:
-        inputs = Inputs(input_ids, token_type_ids, visibility=_visibility(attention_mask))
-        return BaseModelOutput(last_hidden_state=cast(Any, self.backbone.encode(inputs).hidden))
+        read = Packing.of(attention_mask)
+        inputs = read.inputs(input_ids, token_type_ids=token_type_ids)
+        hidden = read.unpacked(self.backbone.encode(inputs).hidden)
+        return BaseModelOutput(last_hidden_state=cast(Any, hidden))
 
     def __call__(self, *inputs: Any, **others: Any) -> BaseModelOutput:
         return self.forward(*inputs, **others)
-
-
-def _visibility(attention_mask: Tensor | None) -> PaddedVisibility | None:
-    return None if attention_mask is None else PaddedVisibility.from_attention_mask(attention_mask)
 
 
 def register_models() -> None:

@@ -91,16 +91,16 @@ class Sentences:
 
     @torch.no_grad()
     def embed(self, backbone: Backbone, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """One vector [B, D] for each row of ids [B, T], padded on the right."""
+        """Returns one vector [B, D] for each row of ids [B, T]; the mask [B, T] is 1 for pieces, 0 for padding."""
         hidden = hidden_states(backbone, input_ids, attention_mask)
         is_piece = attention_mask.bool()[..., None]
         if self.pooling == "mean":
             pooled = (hidden * is_piece).sum(1) / is_piece.sum(1)
         elif self.pooling == "first":
-            pooled = hidden[:, 0]
+            pooled = hidden[torch.arange(len(hidden)), attention_mask.argmax(1)]
         elif self.pooling == "max":
             pooled = hidden.masked_fill(~is_piece, float("-inf")).amax(1)
         else:
-            last = attention_mask.sum(1) - 1
+            last = attention_mask.shape[1] - 1 - attention_mask.flip(1).argmax(1)
             pooled = hidden[torch.arange(len(hidden)), last]
         return nn.functional.normalize(pooled, dim=-1) if self.normalizes else pooled

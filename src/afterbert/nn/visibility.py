@@ -169,7 +169,8 @@ class PaddedVisibility:
 
     @staticmethod
     def from_attention_mask(attention_mask: Tensor) -> PaddedVisibility:
-        """From Hugging Face's `attention_mask` [B, T], 1 for pieces and 0 for padding on the right."""
+        """Takes Hugging Face's `attention_mask` [B, T], 1 for pieces and 0 for padding, which stands on the right:
+        only the lengths are kept. `interop.reading.Packing` brings other rows into this form."""
         return PaddedVisibility(lengths=attention_mask.sum(dim=1))
 
 
