@@ -160,3 +160,46 @@ def test_heads_beside_the_language_models_go_along(folder: Path) -> None:
         assert "pooler" in after.weights and "pair_head" in after.weights
         assert torch.equal(before.weights["pooler"]["dense.weight"], after.weights["pooler"]["dense.weight"])
         assert torch.equal(before.weights["pair_head"]["weight"], after.weights["pair_head"]["weight"])
+
+
+def test_what_is_not_ours_is_never_replaced(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    theirs = folder / "precious"
+    theirs.mkdir()
+    for name in ("config.json", "page.html", "list.tsv"):
+        (theirs / name).write_text("theirs")
+    model, text, out = str(folder / "model"), str(folder / "text.txt"), str(theirs)
+    commands = [
+        ["export", model, out],
+        ["adapt-vocabulary", model, text, "--out", out],
+        ["import-checkpoint", str(folder / "model.bin"), out],
+        ["prepare", text, "--out", out],
+        ["mine-phrases", text, "--out", f"{out}/list.tsv"],
+        ["show", "--model", "--html", f"{out}/page.html"],
+        ["show", "A cat.", "--tokenizer", model, "--html", f"{out}/page.html"],
+    ]
+    for command in commands:
+        assert run(command) == 2, command
+        assert len(capsys.readouterr().err.strip().splitlines()) == 1, command
+    assert {path.read_text() for path in theirs.iterdir()} == {"theirs"}
+    assert run(["export", model, out, "--overwrite"]) == 0
+    assert (theirs / "config.json").read_text() != "theirs"
+    assert (theirs / "list.tsv").read_text() == "theirs"
+    assert len({path.stat().st_mode for path in theirs.glob("*.*")}) == 1
+
+
+def test_a_page_and_a_list_are_written_again(folder: Path) -> None:
+    for command in (
+        ["mine-phrases", str(folder / "text.txt"), "--out", str(folder / "list.tsv")],
+        ["show", "--model", "--html", str(folder / "page.html")],
+        ["export", str(folder / "model"), str(folder / "again")],
+    ):
+        assert run(command) == 0
+        assert run(command) == 0
+
+
+def test_a_changed_tokenizer_config_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = folder / "model" / "tokenizer_config.json"
+    path.write_text(path.read_text().replace('"[MASK]"', '"[MASJ]"'))
+    assert run(["export", str(folder / "model"), str(folder / "out")]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "tokenizer_config.json names other special pieces" in line

@@ -15,6 +15,8 @@ from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.segment import Segment
 
+from afterbert.base.destination import PAGE_MARK, check_file
+from afterbert.base.runs import write_atomically
 from afterbert.base.visible import visible, visible_line
 
 
@@ -68,6 +70,7 @@ class ProgressLines:
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
+{mark}
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>{title}</title>
 <style>{{stylesheet}} body {{{{ color: {{foreground}}; background: {{background}}; margin: 2em; }}}}</style></head>
@@ -77,17 +80,18 @@ _PAGE = """<!doctype html>
 
 
 @contextmanager
-def recorded(path: Path | None, *, title: str) -> Iterator[None]:
+def recorded(path: Path | None, *, title: str, overwrite: bool = False) -> Iterator[None]:
     """Records what the console prints inside, and writes it to a self-contained HTML page at `path`, if there is
-    one."""
+    one. overwrite: also over a file that is no page of ours. Raises UserError."""
     if path is None:
         yield
         return
+    check_file(path, mark=PAGE_MARK, overwrite=overwrite)
     console.record = True
     try:
         yield
-        page = console.export_html(code_format=_PAGE.format(title=title), inline_styles=False)
-        path.write_text(page, encoding="utf-8")
+        page = console.export_html(code_format=_PAGE.format(title=title, mark=PAGE_MARK), inline_styles=False)
+        write_atomically(path, page)
     finally:
         console.record = False
     print(visible(str(path)))

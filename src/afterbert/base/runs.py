@@ -68,12 +68,16 @@ def write_atomically(path: Path, text: str, *, sync: bool = False) -> None:
     """The whole text or nothing stands at `path` afterwards; `sync` also makes it survive a power failure.
     Raises OSError."""
     beside = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    with open(beside, "w", encoding="utf-8") as file:
-        file.write(text)
-        if sync:
-            file.flush()
-            os.fsync(file.fileno())
-    os.replace(beside, path)
+    try:
+        with open(beside, "w", encoding="utf-8") as file:
+            file.write(text)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
     if sync:
         sync_folder(path.parent)
 
@@ -176,12 +180,20 @@ class RunFolder:
             note = self._take(descriptor)
             self._held = 1
             try:
+                self._sweep()
                 yield note
             finally:
                 self._held = 0
                 os.ftruncate(descriptor, 0)
+                self._lock.unlink(missing_ok=True)  # while it is held, so that nobody else's goes
         finally:
             os.close(descriptor)
+
+    def _sweep(self) -> None:
+        """Removes the files that a killed process had not finished writing."""
+        for left in self.path.glob(".tmp-*"):
+            if left.is_file():
+                left.unlink()
 
     def _open_lock(self) -> int:
         try:
@@ -199,6 +211,10 @@ class RunFolder:
                 f"{self._kind} {self.path} is being written by {_holder(descriptor)}; "
                 "wait for it, stop it, or take another name"
             ) from error
+        if not _is_at(descriptor, self._lock):
+            raise UserError(
+                f"{self._kind} {self.path} was let go by another process this very moment; start this again"
+            )
         before = _holder(descriptor)
         mine = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
         os.ftruncate(descriptor, 0)
@@ -234,6 +250,14 @@ class RunFolder:
             return Status(**{name: found[name] for name in Status.__dataclass_fields__ if name in found})
         except (OSError, ValueError, TypeError):
             return None
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether the open file is the one that stands at `path`: its last holder removes it when it lets go."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _lost(folder: Path, error: OSError) -> OSError:

@@ -32,6 +32,7 @@ RecipeName = Annotated[
 Size = Annotated[
     str | None, typer.Option("--size", "-s", help="tiny, mini, small or base.", rich_help_panel="Recipe")
 ]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Also replace what afterbert did not make.")]
 # How files of text are read.
 Documents = Annotated[str | None, typer.Option(help="In plain text a document is: paragraphs, line or file.")]
 TextKey = Annotated[str | None, typer.Option(help="JSONL: the key that holds the text.")]

@@ -8,23 +8,23 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from afterbert.base.destination import check_folder, folder_written
 from afterbert.base.errors import UserError
 from afterbert.interop.weight_file import write_weights
 
 _BESIDE = ("config.json", "tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json")
 
 
-def convert_checkpoint(pickled: Path, out: Path) -> None:
+def convert_checkpoint(pickled: Path, out: Path, *, overwrite: bool = False) -> None:
     """Writes the tensors of a checkpoint as model.safetensors, with the config and tokenizer that lie beside
-    it. Raises UserError."""
-    if (out / "model.safetensors").exists():
-        raise UserError(f"{out} already holds a model.safetensors; name a new folder")
+    it. overwrite: also where `out` holds what we did not make. Raises UserError."""
+    check_folder(out, overwrite=overwrite)
     tensors = {name: tensor.contiguous().clone() for name, tensor in load_pickled(pickled).items()}
-    out.mkdir(parents=True, exist_ok=True)
     beside = (path for pattern in _BESIDE for path in pickled.parent.glob(pattern) if path.is_file())
-    for source in sorted(beside):
-        shutil.copyfile(source, out / source.name)
-    write_weights(out / "model.safetensors", tensors, {"format": "pt"})
+    with folder_written(out, made_by="import-checkpoint", overwrite=overwrite) as aside:
+        for source in sorted(beside):
+            shutil.copyfile(source, aside / source.name)
+        write_weights(aside / "model.safetensors", tensors, {"format": "pt"})
 
 
 def load_pickled(path: Path, *, max_bytes: int = 8 << 30) -> dict[str, Tensor]:

@@ -75,6 +75,10 @@ _CHOOSES_CODE = re.compile(
 )
 # The entry of a file's metadata that holds a digest for each tensor.
 _DIGESTS = "xxh3_128"
+# The one that holds a digest of what its tokenizer_config.json decides.
+_SETTINGS = "tokenizer_settings"
+_SETTINGS_FILE = "tokenizer_config.json"
+_DECIDING = ("model_max_length", "model_input_names", "padding_side", "truncation_side")
 # The one that holds a digest of the tokenizer's pieces.
 _PIECES = "pieces_xxh3_128"
 _TYPES = {"F64", "F32", "F16", "BF16"}
@@ -142,7 +146,9 @@ def digests_as_metadata(tensors: Mapping[str, Tensor], tokenizer: Path | None) -
     """Gives what a safetensors file of ours says beside its format: a digest of each tensor, and of the pieces in
     the tokenizer.json that goes with them."""
     digests = {name: digest_of(tensor) for name, tensor in tensors.items()}
-    pieces = {} if tokenizer is None else {_PIECES: pieces_digest(tokenizer)}
+    pieces = {}
+    if tokenizer is not None:
+        pieces = {_PIECES: pieces_digest(tokenizer), _SETTINGS: settings_digest(tokenizer)}
     return {"format": "pt", _DIGESTS: json.dumps(digests), **pieces}
 
 
@@ -152,11 +158,17 @@ def check_pieces(weights: Path, tokenizer: Path) -> None:
     if not weights.is_file():
         return
     with safe_open(str(weights), framework="pt") as file:
-        promised = (file.metadata() or {}).get(_PIECES)
+        metadata = file.metadata() or {}
+    promised = metadata.get(_PIECES)
     if promised is not None and promised != pieces_digest(tokenizer):
         raise UserError(
             f"{tokenizer} is of another model: its pieces are not those the weights were saved with; put the right "
             "one back, or change the model with `afterbert adapt-vocabulary`"
+        )
+    if metadata.get(_SETTINGS, "") not in ("", settings_digest(tokenizer)):
+        raise UserError(
+            f"{tokenizer.with_name(_SETTINGS_FILE)} names other special pieces or settings than the model was saved "
+            "with; restore it"
         )
 
 
@@ -230,6 +242,21 @@ def pieces_digest(path: Path) -> str:
     UserError."""
     pairs = sorted(_numbered_pieces(path))
     return xxhash.xxh3_128_hexdigest(json.dumps(pairs).encode())
+
+
+def settings_digest(tokenizer: Path) -> str:
+    """A digest of what the tokenizer_config.json beside a tokenizer.json decides: special pieces, length, padding;
+    empty where there is none. Raises UserError."""
+    path = tokenizer.with_name(_SETTINGS_FILE)
+    if not path.is_file():
+        return ""
+    said = read_json_object(path, most=_TOKENIZER_BYTES, remedy=_MISSING)
+    decided = {}
+    for key in sorted(said):
+        if key in _DECIDING or key.endswith("_token"):
+            value = said[key]
+            decided[key] = value.get("content") if isinstance(value, dict) else value
+    return xxhash.xxh3_128_hexdigest(json.dumps(decided).encode())
 
 
 def _numbered_pieces(path: Path) -> set[tuple[str, int]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from afterbert.base.destination import PAGE_MARK, check_file
 from afterbert.base.errors import UserError
 from afterbert.base.runs import write_atomically
 from afterbert.probes.picture import ACTIONS, Cell
@@ -54,12 +55,14 @@ class Hung:
     tasks: tuple[Drawn, ...]
 
 
-def write_gallery(exhibits: Sequence[Exhibit], text: str, out: Path) -> Path:
-    """A page of its own with these exhibits. Raises UserError where it cannot be written."""
+def write_gallery(exhibits: Sequence[Exhibit], text: str, out: Path, *, overwrite: bool = False) -> Path:
+    """Writes a page of its own with these exhibits. overwrite: also over a file that is no page of ours. Raises
+    UserError."""
     gallery = TypeAdapter(Gallery).validate_python({"text": text, "exhibits": plain(exhibits)})
     page = render(
         "gallery_page.html.jinja", title="What each task does to a text", text=text, hung=hung(gallery)
     )
+    check_file(out, mark=PAGE_MARK, overwrite=overwrite)
     try:
         write_atomically(out, page)
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from afterbert.base.destination import PAGE_MARK, check_file
 from afterbert.base.errors import UserError
 from afterbert.base.runs import write_atomically
 from afterbert.report import summary
@@ -19,18 +20,25 @@ from afterbert.report.statistics import statistics_of
 _MOST_ROWS = 12
 
 
-def write_report(run_folder: Path, out: Path | None = None) -> Path:
+def write_report(run_folder: Path, out: Path | None = None, *, overwrite: bool = False) -> Path:
     """Writes the report of a run, and its Markdown twin beside it; gives the path of the HTML file.
 
-    The run may be unfinished. `out` defaults to report.html in the run folder. Raises UserError where the
+    The run may be unfinished. `out` defaults to report.html in the run folder; where something stands that is no report
+    of ours, it is replaced with `overwrite` alone. Raises UserError where the
     folder is no run folder, one of its files is broken, or the report cannot be written.
     """
     record = read_run(Path(run_folder))
+    named = out is not None
     out = Path(out) if out is not None else record.folder / "report.html"
     if out.suffix not in (".html", ".htm"):
         raise UserError(f"{out}: a report is an .html file; name one, or leave it out")
+    markdown, twin = run_markdown(record), out.with_suffix(".md")
+    if named:
+        if not out.exists():
+            check_file(twin, mark=markdown.partition("\n")[0], overwrite=overwrite)
+        check_file(out, mark=PAGE_MARK, overwrite=overwrite)
     try:
-        write_atomically(out.with_suffix(".md"), run_markdown(record))
+        write_atomically(twin, markdown)
         write_atomically(out, run_html(record))
     except OSError as error:
         raise UserError(

@@ -177,6 +177,8 @@ class Loop:
         live = self.live
         finished = live.length is not None and not self._unfinished(live.length)
         state: Literal["finished", "preempted"] = "finished" if finished else "preempted"
+        if finished:
+            live.processes.on_rank_zero(live.checkpointing.checkpoints.forget_start)
         live.status(state)
         signum = live.signal()
         return Outcome(

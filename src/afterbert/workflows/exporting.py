@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
 
+from afterbert.base.destination import folder_written
 from afterbert.base.errors import UserError
 from afterbert.base.runs import write_atomically
 from afterbert.downstream.finetuning.saving import Loaded, has_answers, load_finetuned
@@ -37,6 +38,12 @@ class Exported:
     notes: tuple[str, ...] = ()
     graph: OnnxModel | None = None
 
+    def moved(self, aside: Path, out: Path) -> Exported:
+        """The same after all that was written in `aside` was moved to `out`."""
+        graph = self.graph and replace(self.graph, path=out / self.graph.path.relative_to(aside))
+        notes = tuple(note.replace(str(aside), str(out)) for note in self.notes)
+        return replace(self, folder=out / self.folder.relative_to(aside), notes=notes, graph=graph)
+
 
 def export_model_folder(
     source: Path,
@@ -45,16 +52,26 @@ def export_model_folder(
     family: str | None = None,
     onnx: bool = False,
     sentences: Sentences | None = None,
+    overwrite: bool = False,
 ) -> list[Exported]:
     """Writes what `source` holds: a fine-tuned model as the class of each of its tasks (several tasks below `out`, each
     in a folder of its name), any other model as one folder. Of a fine-tuning run with several seeds, the one that did
     best on dev.
 
     family: as Hugging Face spells it; None for the one that computes exactly this. onnx: a graph in place of weights.
-    sentences: also what makes a sentence-transformers model of it. Raises UserError.
+    sentences: also what makes a sentence-transformers model of it. overwrite: also where
+    `out` holds what we did not make. Raises UserError.
     """
     if source.resolve() == out.resolve():
         raise UserError(f"{out} is the folder the model is read from; name another one to write")
+    with folder_written(out, made_by="export", overwrite=overwrite) as aside:
+        made = _written(source, aside, family=family, onnx=onnx, sentences=sentences)
+    return [one.moved(aside, out) for one in made]
+
+
+def _written(
+    source: Path, out: Path, *, family: str | None, onnx: bool, sentences: Sentences | None
+) -> list[Exported]:
     chosen, notes = _seed_of(source)
     asked = any_family(family) if family else None
     if has_answers(chosen) and sentences is None:

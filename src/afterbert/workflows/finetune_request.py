@@ -10,6 +10,7 @@ import torch
 
 from afterbert.base.budget import Budget
 from afterbert.base.config import build, digest, to_plain
+from afterbert.base.destination import claim_folder
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
 from afterbert.base.small_files import read_json_object
@@ -43,6 +44,8 @@ class FinetuneRequest:
     """Labelled data: NAME:PATH, PATH, a task file or hub:NAME."""
     out: Path | None = None
     """The folder to write; None makes one below `runs/`, named by all that decides the figures."""
+    overwrite: bool = False
+    """Whether `out` may hold what fine-tuning did not make."""
     kind: str | None = None
     """The kind of task, where it is not to be guessed."""
     format: str | None = None
@@ -137,6 +140,8 @@ def run_setup(
     """Trains and scores, or goes on with what was begun of it. device: the GPU where there is one if it is None.
     Raises UserError."""
     observer, device = observer or WorkObserver(), device or default_device()
+    if setup.request.out is not None:
+        claim_folder(setup.out, made_by="finetune", overwrite=setup.request.overwrite)
     observer.on_line(f"writes to: {setup.out}")
     if setup.request.search is not None:
         found = search(setup.bench, Budget.parse(setup.request.search), setup.out / "search", device=device)

@@ -10,6 +10,7 @@ from typing import Literal
 
 from torch import nn
 
+from afterbert.base.destination import check_folder, folder_written
 from afterbert.base.errors import UserError
 from afterbert.interop.folder import export_folder
 from afterbert.interop.loaded import LoadedModel
@@ -58,9 +59,12 @@ def adapt(
     units: Units = "pieces",
     recipe: TokenizerRecipe | None = None,
     warm_up_steps: int = 0,
+    overwrite: bool = False,
 ) -> Adapted:
     """Writes the model folder under its other vocabulary. pieces, units: how many more and of what kind, for
-    `extend`; recipe: the tokenizer to learn, for `train`. Raises UserError."""
+    `extend`; recipe: the tokenizer to learn, for `train`. overwrite: also where `out` holds what we did
+    not make. Raises UserError."""
+    check_folder(out, overwrite=overwrite)
     old = load_model(model)
     tokenizer = old.tokenizer
     texts = _texts(sources)
@@ -80,7 +84,8 @@ def adapt(
     if warm_up_steps:
         parts = {"backbone": backbone, "lm_head": lm_head}
         warm_up(new, parts, change, sources, steps=warm_up_steps)
-    _write(out, new, backbone, lm_head, change.tokenizer)
+    with folder_written(out, made_by="adapt-vocabulary", overwrite=overwrite) as aside:
+        _write(aside, new, backbone, lm_head, change.tokenizer)
     sizes = (tokenizer.vocabulary.size, change.tokenizer.vocabulary.size)
     fertilities = (fertility(tokenizer, measured), fertility(change.tokenizer, measured))
     return Adapted(sizes, fertilities, len(measured) if measured is not learned else 0, found, old.notes)

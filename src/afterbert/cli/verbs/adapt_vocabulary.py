@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from afterbert.cli.options import Overwrite
+
 
 def adapt_vocabulary(
     model: Annotated[str, typer.Argument(help="A model folder or hub name.")],
@@ -31,6 +33,7 @@ def adapt_vocabulary(
     warm_up: Annotated[
         int, typer.Option(min=0, help="Steps that train the new rows alone, the body frozen.")
     ] = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Give a model another vocabulary: more pieces, fewer, or a tokenizer of its own.
 
@@ -62,6 +65,7 @@ def adapt_vocabulary(
         units=cast(Units, units),
         recipe=tokenizer_named(tokenizer, vocab_size) if how == "train" else None,
         warm_up_steps=warm_up,
+        overwrite=overwrite,
     )
     for note in done.notes:
         console.print(f"note: {safe(note)}")

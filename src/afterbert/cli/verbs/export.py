@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from afterbert.cli.options import Overwrite
+
 
 def export(
     source: Annotated[
@@ -28,6 +30,7 @@ def export(
         str | None,
         typer.Option(help="Also for SentenceTransformer(OUT): mean, first, max or last piece's state."),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a model as a Hugging Face folder, in our own layout, or as an ONNX graph.
 
@@ -49,7 +52,12 @@ def export(
         raise UserError("--onnx, --own and --family each say how to write the model; give one of them")
     pooling = named(Sentences, {"pooling": sentences}, "--sentences") if sentences else None
     made = export_model_folder(
-        source, out, family="afterbert" if own else family, onnx=onnx, sentences=pooling
+        source,
+        out,
+        family="afterbert" if own else family,
+        onnx=onnx,
+        sentences=pooling,
+        overwrite=overwrite,
     )
     for one in made:
         if one.graph is not None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from afterbert.cli.options import FORMATS, KINDS, plugins_in
+from afterbert.cli.options import FORMATS, KINDS, Overwrite, plugins_in
 
 TAKES_RECIPE_OPTIONS = True
 
@@ -24,6 +24,7 @@ def finetune(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Where to write; default: below runs/.")
     ] = None,
+    overwrite: Overwrite = False,
     kind: Annotated[str | None, typer.Option(help=KINDS, rich_help_panel=_DATA)] = None,
     format_: Annotated[str | None, typer.Option("--format", help=FORMATS, rich_help_panel=_DATA)] = None,
     columns: Annotated[
@@ -176,6 +177,7 @@ def finetune(
         model=model,
         tasks=tuple(task),
         out=out,
+        overwrite=overwrite,
         kind=kind,
         format=format_,
         columns=columns,

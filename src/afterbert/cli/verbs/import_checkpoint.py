@@ -7,12 +7,15 @@ from typing import Annotated
 
 import typer
 
+from afterbert.cli.options import Overwrite
+
 
 def import_checkpoint(
     checkpoint: Annotated[
         Path, typer.Argument(help="pytorch_model.bin or the like, with its config beside it.")
     ],
     out: Annotated[Path, typer.Argument(help="The folder to write.")],
+    overwrite: Overwrite = False,
 ) -> None:
     """Convert a pickled checkpoint to a folder with model.safetensors.
 
@@ -25,7 +28,7 @@ def import_checkpoint(
     from afterbert.interop.checkpoint import convert_checkpoint
     from afterbert.interop.importing import import_folder
 
-    convert_checkpoint(checkpoint, out)
+    convert_checkpoint(checkpoint, out, overwrite=overwrite)
     console.print(f"written: {out}")
     if (out / "config.json").is_file():
         for note in import_folder(out).notes:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from afterbert.cli.options import Documents, TextColumn, TextKey
+from afterbert.cli.options import Documents, Overwrite, TextColumn, TextKey
 
 
 def mine_phrases(
@@ -34,6 +34,7 @@ def mine_phrases(
     language: Annotated[
         str | None, typer.Option(help="Language code of texts that do not say theirs.")
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Find the runs of words that belong together, in any language, and write them as a list for `prepare`.
 
@@ -45,15 +46,17 @@ def mine_phrases(
     """
     from afterbert.api.terminal import console, safe
     from afterbert.base.config import build
+    from afterbert.base.destination import check_file
     from afterbert.base.errors import UserError
     from afterbert.base.runs import write_atomically
     from afterbert.base.tree import Node
     from afterbert.text.from_paths import sources_for
-    from afterbert.text.mining import Mining, as_table
+    from afterbert.text.mining import HEADER, Mining, as_table
     from afterbert.text.reading import read
 
     if not out.parent.is_dir():
         raise UserError(f"{out.parent} is no folder, so {out.name} cannot be written there; make it first")
+    check_file(out, mark=HEADER, overwrite=overwrite)
     options = {"documents": documents, "text_key": text_key, "text_column": text_column, "language": language}
     settings = {
         "max_words": max_words,

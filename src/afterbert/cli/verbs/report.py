@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from afterbert.cli.options import Overwrite
+
 
 def report(
     run: Annotated[Path, typer.Argument(help="The folder of a run, finished or not.")],
@@ -15,6 +17,7 @@ def report(
         typer.Option("--out", "-o", help="Where to write it; default: report.html in the run folder."),
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Show it in the web browser.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a run's report: one HTML file with everything in it, and its numbers as Markdown beside it.
 
@@ -22,7 +25,7 @@ def report(
     """
     from afterbert.report import write_report
 
-    path = write_report(run, out)
+    path = write_report(run, out, overwrite=overwrite)
     typer.echo(path)
     if open_:
         import webbrowser

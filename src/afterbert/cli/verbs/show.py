@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from afterbert.cli.options import RecipeName, Size, settings_only
+from afterbert.cli.options import Overwrite, RecipeName, Size, settings_only
 
 TAKES_RECIPE_OPTIONS = True
 
@@ -32,6 +32,7 @@ def show(
     entities: Annotated[str | None, typer.Option(help="The same for entities.")] = None,
     seed: Annotated[int, typer.Option(help="Another seed draws other masks.")] = 0,
     html: Annotated[Path | None, typer.Option(help="Also write what is shown to this HTML file.")] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Show what a pre-training task does to a text: what is read, what is asked, who sees whom.
 
@@ -58,7 +59,7 @@ def show(
     if not text and not model:
         raise UserError('no text is given; write it in quotes: afterbert show "The cat sat on the mat."')
     if model or not text:
-        with recorded(html, title="What models are made of"):
+        with recorded(html, title="What models are made of", overwrite=overwrite):
             for one in resolved:
                 print_model(one)
         return
@@ -68,4 +69,4 @@ def show(
         print_exhibits(found)
         exhibits += found
     if html:
-        console.print(write_gallery(exhibits, text, html))
+        console.print(write_gallery(exhibits, text, html, overwrite=overwrite))

@@ -31,6 +31,8 @@ from afterbert.text.mining.stream import WordStream, stream_of
 from afterbert.text.planes.word_start import WordStart
 from afterbert.text.token_store.survey import Sample
 
+# The first line of a list that was mined, by which it is known again.
+HEADER = "text\ttype\tscore\tcount\tcohesion\tfreedom\n"
 _SAMPLE_SEED = 2
 
 
@@ -115,4 +117,4 @@ class Mining:
 def as_table(found: Sequence[Mined]) -> str:
     """A list that the planes phrase and entity read: text, type (`mined`), then the figures."""
     lines = (f"{m.text}\tmined\t{m.score:.2f}\t{m.count}\t{m.cohesion:.2f}\t{m.freedom:.2f}\n" for m in found)
-    return "text\ttype\tscore\tcount\tcohesion\tfreedom\n" + "".join(lines)
+    return HEADER + "".join(lines)

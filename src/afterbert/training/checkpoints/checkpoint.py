@@ -134,6 +134,12 @@ class Checkpoints:
         os.rename(saved.path, gone)
         shutil.rmtree(gone)
 
+    def forget_start(self) -> None:
+        """Removes the checkpoint of step 0 where there is a later one."""
+        found = self._found()
+        if 0 in found and len(found) > 1:
+            self.forget(Saved(found[0], 0))
+
     def sweep(self) -> None:
         """Removes what a killed process left half written or half deleted. Only under the run's lock."""
         for pattern in (".tmp-*", ".del-*"):

@@ -1,0 +1,131 @@
+"""Places that a user names to be written: what stands there is replaced where we made it, else refused.
+
+A folder that we made holds `.afterbert.json` with the names of what was written into it, so that a file which came
+later is not taken for ours. A file that we made says so in its first bytes.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from afterbert.base.errors import UserError
+from afterbert.base.runs import write_atomically
+from afterbert.base.small_files import read_json_object
+
+MARKER = ".afterbert.json"
+# In the head of every page that we write, by which it is known again.
+PAGE_MARK = '<meta name="generator" content="afterbert">'
+_CURE = "name another place, or say --overwrite"
+_FIRST_BYTES = 4096
+
+
+def claim_folder(out: Path, *, made_by: str, overwrite: bool = False) -> None:
+    """Makes the folder `out`, or finds that it is empty or ours, and marks it. Raises UserError where it is a link or
+    holds what we did not make, unless `overwrite`."""
+    check_folder(out, overwrite=overwrite)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        _mark(out, made_by, sorted(_ours(out)))
+    except OSError as error:
+        raise UserError(f"{out} cannot be written ({error.strerror}); name another place") from error
+
+
+@contextmanager
+def folder_written(out: Path, *, made_by: str, overwrite: bool = False) -> Iterator[Path]:
+    """Gives an empty folder beside `out` to write into. At the end its content stands in `out`, what an earlier call
+    wrote there is gone, and all else is as it was; after an error `out` is as it was. Raises UserError as
+    `claim_folder` does, before anything is written, and where a new file would replace one that is not ours."""
+    check_folder(out, overwrite=overwrite)
+    aside = out.parent / f".tmp-{os.getpid()}-{out.name}"
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(out)
+        aside.mkdir()
+    except OSError as error:
+        raise UserError(f"{out} cannot be written ({error.strerror}); name another place") from error
+    try:
+        yield aside
+        _move_in(aside, out, made_by, overwrite)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def check_folder(out: Path, *, overwrite: bool = False) -> None:
+    """Raises UserError where `out` is a link, a file, or a folder with something in it that we did not make; with
+    `overwrite` only where it is a file."""
+    if out.is_symlink() and not overwrite:
+        raise UserError(f"{out} is a link to {os.readlink(out)}; {_CURE}")
+    if os.path.lexists(out) and not out.is_dir():
+        raise UserError(f"{out} is no folder; name another place")
+    if overwrite or not out.is_dir():
+        return
+    names = _names_in(out)
+    if names and not (out / MARKER).is_file():
+        raise UserError(f"{out} holds what afterbert did not make ({names[0]}, ...); {_CURE}")
+
+
+def check_file(path: Path, *, mark: str, overwrite: bool = False) -> None:
+    """Raises UserError where something stands at `path` that is no regular file, or does not have `mark` in its first
+    4 kB; with `overwrite` only where it is a folder or a device."""
+    if not os.path.lexists(path):
+        return
+    if path.is_symlink() and not overwrite:
+        raise UserError(f"{path} is a link to {os.readlink(path)}; {_CURE}")
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path} is no regular file; name another place")
+    if overwrite or not path.is_file():
+        return
+    with open(path, "rb") as file:
+        found = file.read(_FIRST_BYTES)
+    if found and mark.encode() not in found:
+        raise UserError(f"{path} is not a file that afterbert made; {_CURE}")
+
+
+def _sweep(out: Path) -> None:
+    """Removes what killed processes were writing for `out`."""
+    for left in out.parent.glob(f".tmp-*-{glob.escape(out.name)}"):
+        number = left.name.split("-")[1]
+        if left.is_dir() and number.isdigit() and not Path("/proc", number).exists():
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _names_in(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir() if entry.name != MARKER)
+
+
+def _mark(folder: Path, made_by: str, names: list[str]) -> None:
+    said = {"made_by": f"afterbert {made_by}", "names": names}
+    write_atomically(folder / MARKER, json.dumps(said, indent=1, ensure_ascii=False) + "\n")
+
+
+def _ours(folder: Path) -> set[str]:
+    """The names in a folder that its marker says we wrote."""
+    found: Any = read_json_object(folder / MARKER)["names"] if (folder / MARKER).is_file() else []
+    return {name for name in found if isinstance(name, str) and name == os.path.basename(name)}
+
+
+def _move_in(aside: Path, out: Path, made_by: str, overwrite: bool) -> None:
+    new = _names_in(aside)
+    _mark(aside, made_by, new)
+    if not out.exists():
+        os.rename(aside, out)
+        return
+    ours = _ours(out)
+    for name in new:
+        if os.path.lexists(out / name) and name not in ours and not overwrite:
+            raise UserError(f"{out / name} is not a file that afterbert made; {_CURE}")
+    replaced = aside / f"{MARKER}.replaced"
+    replaced.mkdir()
+    for name in sorted(ours | set(new)):
+        if os.path.lexists(out / name):
+            os.rename(out / name, replaced / name)
+        if name in new:
+            os.rename(aside / name, out / name)
+    os.rename(aside / MARKER, out / MARKER)
