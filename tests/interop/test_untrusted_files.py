@@ -182,7 +182,7 @@ def test_a_pickle_is_refused_by_name_and_never_run(folder: Path, tmp_path: Path)
     assert not created.exists()
 
 
-def test_a_pickled_model_is_converted_once(folder: Path, tmp_path: Path) -> None:
+def test_a_pickled_model_is_converted_beside_what_is_not_ours(folder: Path, tmp_path: Path) -> None:
     expected = import_folder(folder).weights["backbone"]
     tensors = load_file(folder / "model.safetensors")
     tensors["bert.embeddings.position_ids"] = torch.arange(6)[None]
@@ -191,8 +191,8 @@ def test_a_pickled_model_is_converted_once(folder: Path, tmp_path: Path) -> None
     convert_checkpoint(folder / "pytorch_model.bin", tmp_path / "new")
     converted = import_folder(tmp_path / "new").weights["backbone"]
     assert all(torch.equal(converted[name], tensor) for name, tensor in expected.items())
-    with pytest.raises(UserError, match="already holds"):
-        convert_checkpoint(folder / "pytorch_model.bin", tmp_path / "new")
+    with pytest.raises(UserError, match="holds what afterbert did not make"):
+        convert_checkpoint(folder / "pytorch_model.bin", folder)
 
 
 def test_a_plain_pickle_is_read_within_its_limit(tmp_path: Path) -> None:
