@@ -24,14 +24,14 @@ def feed_of(tiny_model, data_of, mixing, batch_size=2):
 
 def names_of(feed, epoch):
     plan = feed.plan(Noise(0).seen_as(epoch))
-    return Counter(name for name, _ in plan.batches)
+    return Counter(name for name, _ in plan.groups)
 
 
 def test_an_epoch_by_size_reads_every_row_once(tiny_model, data_of):
     feed = feed_of(tiny_model, data_of, Proportional())
     plan = feed.plan(Noise(3).seen_as(0))
     assert names_of(feed, 0) == {"large": 20, "small": 4}
-    units = np.concatenate([units for name, units in plan.batches if name == "large"])
+    units = np.concatenate([units for name, units in plan.groups if name == "large"])
     assert sorted(units.tolist()) == list(range(40))
 
 
@@ -39,7 +39,7 @@ def test_equal_shares_repeat_the_small_task_and_cut_the_large(tiny_model, data_o
     feed = feed_of(tiny_model, data_of, Equal())
     assert names_of(feed, 0) == {"large": 12, "small": 12}
     plan = feed.plan(Noise(3).seen_as(0))
-    seen = Counter(int(unit) for name, units in plan.batches if name == "small" for unit in units)
+    seen = Counter(int(unit) for name, units in plan.groups if name == "small" for unit in units)
     assert set(seen.values()) == {3}
 
 
@@ -71,7 +71,7 @@ def test_batches_hold_rows_of_like_length_and_change_from_epoch_to_epoch(tiny_mo
     )
     feed, prepared = bench.feed(), bench.prepared["toy"]["train"]
     plans = [feed.plan(Noise(0).seen_as(epoch)) for epoch in (0, 0, 1)]
-    groups = [[tuple(units) for _, units in plan.batches] for plan in plans]
+    groups = [[tuple(units) for _, units in plan.groups] for plan in plans]
     assert groups[0] == groups[1]
     assert set(groups[0]) != set(groups[2])
     padding = sum((prepared.costs[list(g)].max() - prepared.costs[list(g)]).sum() for g in groups[0])

@@ -36,6 +36,8 @@ class EpochPart:
     epoch: int
     numbers: np.ndarray
     slots: np.ndarray
+    is_idle: bool = False
+    """Whether they are read only because the other processes of the run wait for a pass: nothing is learned here."""
 
 
 class Feed:
@@ -50,6 +52,10 @@ class Feed:
     continues slot i of step n within an epoch; each of the `batch_size` slots walks through its own stretch
     of the plan, the stretches begin at another place each epoch, and at most one row a slot is left out.
     The slots stand in the array `row_slots` int64 [B].
+
+    A plan that forms its own batches (`Plan.batches`) is read a batch a step, in a new order of the batches each epoch.
+    One that has fewer rows counts as a full one, so epochs end where steps do. Each process reads a share of its rows;
+    where there are fewer rows than processes some read a row that counts nothing.
 
     course: what goes through stages in the run. Which one a step belongs to follows from the number of all steps, see
     `lasts`; before that is known the steps go through all stages in turn, so that each can be tried.
@@ -115,15 +121,18 @@ class Feed:
         With several processes each gets its share of the same rows. Raises UserError when the split has no
         rows.
         """
-        slots, first = self.slots(rank, world_size), number * self.batch_size
-        mine = range(first + slots.start, first + slots.stop)
         size = micro_batch_size or self.batch_size
         progress = self.progress_at(number)
         return [
             self._batch(
-                part.epoch, part.numbers[start : start + size], part.slots[start : start + size], progress
+                replace(
+                    part,
+                    numbers=part.numbers[start : start + size],
+                    slots=part.slots[start : start + size],
+                ),
+                progress,
             )
-            for part in self.parts(mine)
+            for part in self._shares(number, rank, world_size)
             for start in range(0, len(part.numbers), size)
         ]
 
@@ -132,14 +141,36 @@ class Feed:
         return range(self.batch_size * rank // world_size, self.batch_size * (rank + 1) // world_size)
 
     def parts(self, rows: range) -> Iterator[EpochPart]:
-        """These rows, counted from the start of the run, by epoch."""
+        """These rows, counted from the start of the run, by epoch; of plans that form their own batches, which must be
+        asked for whole, by batch."""
         at = rows.start
         while at < rows.stop:
             epoch = self.epoch_of(at)
             start, end = self._start(epoch), self._start(epoch + 1)
             here = np.arange(at, min(end, rows.stop))
-            yield EpochPart(epoch, self._numbers(epoch, here - start), here % self.batch_size)
+            batches = self.plan_of(epoch).batches()
+            if batches is None:
+                yield EpochPart(epoch, self._numbers(epoch, here - start), here % self.batch_size)
+            else:
+                turns = (here[:: self.batch_size] - start) // self.batch_size
+                order = self._noise.of("order").seen_as(epoch).permutation(len(batches), turns)
+                for batch in order.tolist():
+                    yield EpochPart(epoch, batches[batch], np.arange(len(batches[batch])))
             at += len(here)
+
+    def _shares(self, number: int, rank: int, world_size: int) -> Iterator[EpochPart]:
+        """What one process reads of a step."""
+        slots, first = self.slots(rank, world_size), number * self.batch_size
+        if self.plan_of(self.epoch_of(first)).batches() is None:
+            yield from self.parts(range(first + slots.start, first + slots.stop))
+            return
+        (whole,) = self.parts(range(first, first + self.batch_size))
+        size = len(whole.numbers)
+        mine = slice(size * rank // world_size, size * (rank + 1) // world_size)
+        if mine.start == mine.stop:
+            yield replace(whole, numbers=whole.numbers[:1], slots=whole.slots[:1], is_idle=True)
+        else:
+            yield replace(whole, numbers=whole.numbers[mine], slots=whole.slots[mine])
 
     def epoch_of(self, row: int) -> int:
         """The epoch in which this row, counted from the start of the run, is read."""
@@ -202,30 +233,31 @@ class Feed:
                 for future in waiting:
                     future.cancel()
 
-    def first_plan(self) -> Plan:
-        """All rows of the first epoch."""
-        return self._plan_of(0)
-
     def _view(self, epoch: int) -> int:
         return epoch if self._views is None else epoch % self._views
 
     def _start(self, epoch: int) -> int:
         with self._lock:
             while len(self._starts) <= epoch:
-                length = len(self._plan_of(len(self._starts) - 1))
-                if length == 0:
+                plan = self.plan_of(len(self._starts) - 1)
+                if len(plan) == 0:
                     raise UserError(
                         "the split has no rows to train on at this length; give it more text or shorter rows"
                     )
-                self._starts.append(self._starts[-1] + self._rows_used(length))
+                self._starts.append(self._starts[-1] + self._rows_used(plan))
             return self._starts[epoch]
 
-    def _rows_used(self, length: int) -> int:
+    def _rows_used(self, plan: Plan) -> int:
+        batches = plan.batches()
+        if batches is not None:
+            assert self._order == "shuffled", "a plan that forms its own batches has no contiguous order"
+            return len(batches) * self.batch_size
         if self._order == "shuffled":
-            return length
-        return max(1, length // self.batch_size) * self.batch_size
+            return len(plan)
+        return max(1, len(plan) // self.batch_size) * self.batch_size
 
-    def _plan_of(self, epoch: int) -> Plan:
+    def plan_of(self, epoch: int) -> Plan:
+        """All rows of an epoch; of the last few the plan is kept."""
         view = self._view(epoch)
         with self._lock:  # also while planning, so that two workers never plan the same view
             if view not in self._plans:
@@ -236,7 +268,7 @@ class Feed:
 
     def _numbers(self, epoch: int, places: np.ndarray) -> np.ndarray:
         """The rows [N] of the plan that stand at these places [N] of an epoch."""
-        length = len(self._plan_of(epoch))
+        length = len(self.plan_of(epoch))
         order = self._noise.of("order").seen_as(epoch)
         if self._order == "shuffled":
             return order.permutation(length, places)
@@ -244,9 +276,13 @@ class Feed:
         shift = order.integers(length, np.zeros(1, np.uint64))
         return (slot * length // self.batch_size + turn + shift) % length
 
-    def _batch(self, epoch: int, numbers: np.ndarray, slots: np.ndarray, progress: float) -> Batch:
-        noise = self._noise.seen_as(self._view(epoch)).at(progress)
-        batch = self._pose(self._plan_of(epoch), numbers, noise)
+    def _batch(self, part: EpochPart, progress: float) -> Batch:
+        noise = self._noise.seen_as(self._view(part.epoch)).at(progress)
+        batch = self._pose(self.plan_of(part.epoch), part.numbers, noise)
+        if part.is_idle:
+            return replace(
+                batch, counts=dict.fromkeys(batch.counts, 0), num_tokens=0, row_keys=batch.row_keys[:0]
+            )
         if self._order == "shuffled":
             return batch
-        return replace(batch, arrays={**batch.arrays, "row_slots": slots})
+        return replace(batch, arrays={**batch.arrays, "row_slots": part.slots})

@@ -59,7 +59,10 @@ def gradient(
     sums = []
     for number, batch in enumerate(batches):
         with nullcontext() if number + 1 == len(batches) and not idle else parallel.apart():
-            sums.append(_pass(parallel, batch, counts, device, precision, processes.size))
+            # One that asks nothing may hold a borrowed row, for the others' sake; it must leave no trace.
+            asks = any(batch.counts.values())
+            found = _pass(parallel, batch, counts, device, precision, processes.size if asks else 0.0)
+            sums.append(found if asks else {})
     if idle:
         _pass_idly(parallel, batches[-1], idle, counts, device, precision)
     norm = grad_norm(module)

@@ -97,7 +97,7 @@ def warm_up(
             return objective.pose(rows, numbers, noise, vocabulary=vocabulary, length=length)
 
         feed = Feed.of(training, plan=plan, pose=pose, course=objective.course())
-        if not len(feed.first_plan()):
+        if not len(feed.plan_of(0)):
             raise UserError("the texts are too short for a warm-up; leave --warm-up out, or name more text")
         inner = objective.build(architecture, vocabulary)
         inner.start_from({name: part.state_dict() for name, part in parts.items()})

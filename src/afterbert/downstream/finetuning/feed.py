@@ -1,21 +1,22 @@
 """Which units form a training step: one task a step, rows of like length together, tasks mixed by a law.
 
-The feed's "row" is a whole batch here, so its order, epochs and resume hold for batches. Grouping is drawn
-anew in each epoch: lengths are blurred by noise before sorting, so that the same rows do not meet again and
-again (as sortish sampling does).
+Grouping is drawn anew in each epoch: lengths are blurred by noise before sorting, so that the same rows do not meet
+again and again (as sortish sampling does).
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from afterbert.base.mixing import Mixing, allotted
 from afterbert.base.noise import Noise
-from afterbert.base.rows import Rows
+from afterbert.base.rows import Rows, starts_of
 from afterbert.downstream.finetuning.unlabelled import Unlabelled
 from afterbert.downstream.posing.prepared import Prepared, in_batches
 from afterbert.objectives import Batch
@@ -28,18 +29,36 @@ _BLUR = 0.05
 
 @dataclass(frozen=True)
 class TaskPlan(Plan):
-    """One epoch: its batches as (task, units)."""
+    """One epoch. Its rows are the units of all groups one after the other; a unit that comes round several times in
+    an epoch is as many rows."""
 
-    batches: tuple[tuple[str, np.ndarray], ...]
+    groups: tuple[tuple[str, np.ndarray], ...]
+    """Task and units [B] of each update."""
     prepared: Mapping[str, Prepared | Unlabelled]
 
     def __len__(self) -> int:
-        return len(self.batches)
+        return int(self._starts[-1])
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        return starts_of(np.array([len(units) for _, units in self.groups], dtype=np.int64))
+
+    @cached_property
+    def _batches(self) -> list[np.ndarray]:
+        return [np.arange(start, stop) for start, stop in itertools.pairwise(self._starts.tolist())]
+
+    def batches(self) -> Sequence[np.ndarray]:
+        return self._batches
+
+    def units(self, numbers: np.ndarray) -> tuple[str, np.ndarray]:
+        """Task and units [B] of rows [B] that belong to one group."""
+        group = int(np.searchsorted(self._starts, numbers[0], side="right")) - 1
+        assert self._starts[group] <= numbers.min() and numbers.max() < self._starts[group + 1], "one group"
+        name, units = self.groups[group]
+        return name, units[numbers - self._starts[group]]
 
     def rows(self, numbers: np.ndarray) -> Rows:
-        """The rows of a single batch."""
-        assert len(numbers) == 1, "a step of many tasks is one batch of one task"
-        name, units = self.batches[int(numbers[0])]
+        name, units = self.units(numbers)
         source = self.prepared[name]
         return source.plan.rows(units) if isinstance(source, Unlabelled) else source.select(units)
 
@@ -91,47 +110,38 @@ class TaskFeed:
 
     def plan(self, noise: Noise) -> TaskPlan:
         """The batches of the epoch that the noise's view names."""
-        batches: list[tuple[str, np.ndarray]] = []
+        groups: list[tuple[str, np.ndarray]] = []
         for name, count in self.counts(noise.view).items():
             round_number = 0
             mine: list[np.ndarray] = []
             while len(mine) < count:
                 mine += self._grouped(name, noise.of(f"{name}/{round_number}"))
                 round_number += 1
-            batches += [(name, units) for units in mine[:count]]
-        return TaskPlan(tuple(batches), self.prepared)
+            groups += [(name, units) for units in mine[:count]]
+        return TaskPlan(tuple(groups), self.prepared)
 
     def pose(self, plan: Plan, numbers: np.ndarray, noise: Noise) -> Batch:
-        """The batch of that number."""
+        """Rows [B] of one group of the plan as a batch."""
         assert isinstance(plan, TaskPlan)
-        assert len(numbers) == 1
-        name, units = plan.batches[int(numbers[0])]
+        name, units = plan.units(numbers)
         source = self.prepared[name]
         if isinstance(source, Unlabelled):
             return source.batch(units, noise)
         return source.batch(units, pad=self.pad, has_segments=self.has_segments, name=name)
 
     def feed(self, seed: int) -> Feed:
-        """For the trainer: one batch a step, a new view each epoch."""
-        return Feed(plan=self.plan, pose=self.pose, noise=Noise(seed), batch_size=1)
+        """The batches of a run, for the trainer; a new view each epoch."""
+        return Feed(plan=self.plan, pose=self.pose, noise=Noise(seed), batch_size=self.batch_size)
 
     def drawn(self, seed: int, num_steps: int) -> dict[str, int]:
         """Task -> training rows that the first steps of a run hold. A pure function, as the batches are: what
         a run will draw, and what a run of so many steps has drawn."""
-
-        def counted(plan: Plan, numbers: np.ndarray, noise: Noise) -> Batch:
+        feed, found = self.feed(seed), Counter(dict.fromkeys(self.units, 0))
+        for part in feed.parts(range(num_steps * self.batch_size)):
+            plan = feed.plan_of(part.epoch)
             assert isinstance(plan, TaskPlan)
-            sizes: Counter[str] = Counter()
-            for number in numbers.tolist():
-                name, units = plan.batches[number]
-                sizes[name] += len(units)
-            return Batch({}, dict(sizes), 0, np.zeros(0, dtype=np.uint64))
-
-        # all steps as one, whose parts are whole epochs
-        feed = Feed(plan=self.plan, pose=counted, noise=Noise(seed), batch_size=num_steps)
-        found: Counter[str] = Counter(dict.fromkeys(self.units, 0))
-        for batch in feed.step(0):
-            found.update(batch.counts)
+            name, units = plan.units(part.numbers)
+            found[name] += len(units)
         return dict(found)
 
     def _grouped(self, name: str, noise: Noise) -> list[np.ndarray]:

@@ -37,6 +37,9 @@ class FineTuning:
 
     budget: Budget = Budget(3, "epochs")
     batch_size: Annotated[int, Field(gt=0)] = 32
+    """Rows an update is made from, all of one task."""
+    micro_batch_size: Annotated[int, Field(gt=0)] | None = None
+    """At most so many rows are in memory at once, with the same gradients; None: the whole batch."""
     length: Annotated[int, Field(ge=8)] = 128
     optimizer: Optimizer = field(default_factory=lambda: AdamW(learning_rate=5e-5))
     schedule: Schedule = field(default_factory=lambda: Linear(warmup=0.1))
@@ -73,7 +76,7 @@ class FineTuning:
         return replace(self, optimizer=replace(optimizer, learning_rate=learning_rate))
 
     def training(self, seed: int) -> Training:
-        """The trainer's settings for one run. Its row is one of our batches."""
+        """Gives the trainer's settings for the run of one seed."""
         optimizer = self.optimizer
         if self.layer_decay != 1.0:
             optimizer = LayerDecay(inner=optimizer, decay=self.layer_decay)
@@ -81,7 +84,8 @@ class FineTuning:
             budget=self.budget,
             optimizer=optimizer,
             schedule=self.schedule,
-            batch_size=1,
+            batch_size=self.batch_size,
+            micro_batch_size=self.micro_batch_size,
             max_grad_norm=self.max_grad_norm,
             precision=self.precision,
             seed=seed,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -33,6 +34,11 @@ class Plan(ABC):
 
     def labels(self, numbers: np.ndarray) -> np.ndarray | None:
         """int64 [B], the pair label of these rows; None where the pairing asks no such question."""
+        return None
+
+    def batches(self) -> Sequence[np.ndarray] | None:
+        """The numbers of the rows [B] that form each update, every row in one of them, where the plan says so itself
+        (rows of one task and of like length); None leaves it to the feed. Called often: keep the answer."""
         return None
 
 
