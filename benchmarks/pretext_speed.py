@@ -51,7 +51,7 @@ from afterbert.pretext.selections.poisson_spans import PoissonSpans
 from afterbert.pretext.selections.t5_partition import T5Partition
 from afterbert.pretext.sight import Sight
 from afterbert.pretext.task import Pretext
-from afterbert.recipes.recipe import known, resolve
+from afterbert.recipes import known, resolve
 from afterbert.text.token_store.store import Split, Store
 
 VOCAB_SIZE, SPECIAL = 30_000, 110

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from afterbert.nn import cross_entropy
-from afterbert.recipes.recipe import known
+from afterbert.recipes import known
 
 META = torch.device("meta")
 # One of each kind: pair question, generator, words of a span, memory's two streams, encoder and decoder, left to

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from afterbert.recipes.recipe import known, resolve, sizes_of
+from afterbert.recipes.files import known, sizes_of
+from afterbert.recipes.recipe import resolve
 from afterbert.text.tokenizers.wordpiece import WordPiece
 from afterbert.workflows.fitting import MOST_STEPS, PIECES_PER_PARAMETER, Choice, fit, measured_choice
 from afterbert.workflows.gallery import store_of_text

@@ -9,7 +9,7 @@ from typing import Any
 
 from afterbert.api.asking import settings_of
 from afterbert.api.shown import ShowsItself, SmallTable
-from afterbert.recipes.recipe import known, resolve
+from afterbert.recipes import known, resolve
 from afterbert.workflows.gallery import Exhibit, exhibits_on
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import math
 import os
 import pkgutil
 import signal
@@ -18,10 +19,6 @@ from afterbert.base.visible import visible_line
 from afterbert.cli import verbs
 from afterbert.training.process_setup import set_up_process
 
-# The order of a first visit, not of the alphabet; verbs not named here follow.
-_ORDER = ["demo", "prepare", "pretrain", "evaluate", "fill", "generate", "show", "recipes", "report"]
-_ORDER += ["finetune", "score", "export", "adapt_vocabulary", "import_checkpoint", "mine_phrases", "doctor"]
-
 # Typer brings its own copy of click; what its parser raises descends from this class.
 _UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
 
@@ -31,33 +28,38 @@ _FREE_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 def build_app() -> typer.Typer:
-    """The command with every module of `verbs` as a sub-command."""
+    """The command with every module of `verbs` as a sub-command, in the order of the places that they say."""
     app = typer.Typer(
         help="Turn a folder of text into a small language model, and see which pre-training idea serves it best.",
-        no_args_is_help=True,
+        invoke_without_command=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode="markdown",
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(_version)
+    app.callback()(_without_verb)
     found = [
-        module.name for module in pkgutil.iter_modules(verbs.__path__) if not module.name.startswith("_")
+        importlib.import_module(f"{verbs.__name__}.{module.name}")
+        for module in pkgutil.iter_modules(verbs.__path__)
+        if not module.name.startswith("_")
     ]
-    for name in sorted(found, key=lambda n: (_ORDER.index(n) if n in _ORDER else len(_ORDER), n)):
-        module = importlib.import_module(f"{verbs.__name__}.{name}")
+    for module in sorted(found, key=lambda verb: (getattr(verb, "PLACE", math.inf), verb.__name__)):
+        name = module.__name__.rpartition(".")[2]
         settings = _FREE_OPTIONS if getattr(module, "TAKES_RECIPE_OPTIONS", False) else {}
         command = name.removesuffix("_").replace("_", "-")
         app.command(command, context_settings=settings)(getattr(module, name))
     return app
 
 
-def _version(
+def _without_verb(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
 ) -> None:
     if version:
         typer.echo(f"afterbert {__version__}")
         raise typer.Exit()
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def main(arguments: list[str] | None = None) -> None:

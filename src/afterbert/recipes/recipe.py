@@ -6,8 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import cache, reduce
-from importlib import resources
+from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,13 +15,13 @@ from pydantic import Field
 
 from afterbert.base import config
 from afterbert.base.errors import UserError, did_you_mean
-from afterbert.base.tree import Node, located, merge, override, parse, read
+from afterbert.base.tree import Node, located, merge, override, parse
 from afterbert.models import Architecture
 from afterbert.objectives import Objective
+from afterbert.recipes.files import Layer, layers_of
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.training.config import Training
 
-_FOLDER = "afterbert.recipes"
 _ROWS = parse("{length: 0, training: {batch_size: 0, micro_batch_size: 0}}", label="rows")
 
 
@@ -108,34 +107,10 @@ class Resolved:
         return dict(_origins(self.tree, ""))
 
 
-@dataclass(frozen=True)
-class _Layer:
-    """What one recipe file says, without what it extends. size: None where it says nothing."""
-
-    values: Node
-    sizes: Mapping[str, Node]
-    size: Node | None
-    names: Mapping[str, Node]
-
-
-def known() -> list[str]:
-    """The names of the recipes that come along."""
-    return sorted(
-        entry.name.removesuffix(".yaml")
-        for entry in resources.files(_FOLDER).iterdir()
-        if entry.name.endswith(".yaml")
-    )
-
-
-def sizes_of(name: str) -> tuple[str, ...]:
-    """The sizes that a recipe offers, in the order of its files: from the smallest."""
-    return tuple(dict.fromkeys(size for layer in _layers(name) for size in layer.sizes))
-
-
 def says_its_size(name: str) -> bool:
     """Whether a recipe that extends another says by itself how large its model is: a size, or a setting of the model
     that its parents' sizes would set."""
-    *parents, own = _layers(name)
+    *parents, own = layers_of(name)
     entries = [entry.value.get("model") for parent in parents for entry in parent.sizes.values()]
     model = own.values.value.get("model", Node({}, ""))
     overruled = any(entry is not None and _without(entry, model) != entry for entry in entries)
@@ -157,7 +132,7 @@ def resolve(
     pairs of a dotted path, or a short name that the recipe declares, and a value as it is written in YAML. Among
     overrides an outer node is set before its parts. Raises one UserError that lists every mistake with its place.
     """
-    layers = _layers(name)
+    layers = layers_of(name)
     names = _names(layers)
     stated = next((layer.size for layer in reversed(layers) if layer.size is not None), None)
     if stated is not None and not isinstance(stated.value, str | None):
@@ -186,7 +161,7 @@ def of_objects(recipe: Recipe, *, overrides: Sequence[tuple[str, str]] = ()) -> 
 
 
 def _sized(
-    layers: Sequence[_Layer], size: str | None, *, asked: str | None, fitted: str | None, name: str
+    layers: Sequence[Layer], size: str | None, *, asked: str | None, fitted: str | None, name: str
 ) -> Node:
     """All layers with the entries of a size: over everything where it was asked for, else each below what the files
     that extend its own state themselves. One that was fitted to a budget is compared with others on equal rows, so
@@ -229,7 +204,7 @@ def _without(entry: Node, stated: Node) -> Node | None:
     return Node(kept, entry.origin) if kept else None
 
 
-def _names(layers: Sequence[_Layer]) -> dict[str, tuple[str, ...]]:
+def _names(layers: Sequence[Layer]) -> dict[str, tuple[str, ...]]:
     """Short name -> the paths it stands for, as the last file that says so; null takes a parent's name away."""
     found: dict[str, tuple[str, ...]] = {}
     for layer in layers:
@@ -270,51 +245,6 @@ def _evaluated(recipe: Recipe) -> Recipe:
         return recipe
     tenth = replace(training.budget, amount=training.budget.amount / 10)
     return replace(recipe, training=replace(training, evaluate_every=tenth))
-
-
-def _layers(name: str, chain: tuple[str, ...] = ()) -> list[_Layer]:
-    """What the recipe's file says, and before it what the files say that it extends."""
-    if name in chain:
-        raise UserError(
-            f"recipe '{name}' extends itself ({' > '.join((*chain, name))}); remove one `extends`"
-        )
-    if name.endswith((".yaml", ".yml")):
-        path, label, reader = Path(name), name, read
-        if not path.is_file():
-            raise UserError(
-                f"recipe file {name} does not exist; check the path, or name one of: {', '.join(known())}"
-            )
-    else:
-        if name not in known():
-            raise UserError(f"no recipe is called '{name}'; {did_you_mean(name, known())}")
-        path, label, reader = Path(str(resources.files(_FOLDER) / f"{name}.yaml")), f"{name}.yaml", _read_once
-    written = reader(path, label=label)
-    if not isinstance(written.value, dict):
-        raise UserError(f"{label}: a recipe is a mapping of settings; see docs/recipes.md")
-    values = dict(written.value)
-    parent, size = values.pop("extends", None), values.pop("size", None)
-    sizes, names = (_mapping(values.pop(key, None), key) for key in ("sizes", "names"))
-    own = _Layer(Node(values, written.origin), sizes, size, names)
-    if parent is None:
-        return [own]
-    if not isinstance(parent.value, str):
-        raise UserError(f"{parent.origin}: extends is {parent.plain!r}, must be the name of a recipe")
-    near = str(path.parent / parent.value) if parent.value.endswith((".yaml", ".yml")) else parent.value
-    return [*_layers(near, (*chain, name)), own]
-
-
-@cache
-def _read_once(path: Path, *, label: str) -> Node:
-    """A recipe that came along: it does not change, and YAML takes nearly all the time that resolving does."""
-    return read(path, label=label)
-
-
-def _mapping(node: Node | None, key: str) -> Mapping[str, Node]:
-    if node is None or node.value is None:
-        return {}
-    if not isinstance(node.value, dict):
-        raise UserError(f"{node.origin}: {key} is {node.plain!r}, must be a mapping of names")
-    return node.value
 
 
 def _named(node: Node, prefix: str) -> Node:

@@ -19,7 +19,8 @@ from afterbert.pretext.pairings import Plan
 from afterbert.pretext.posed import Posed
 from afterbert.pretext.task import Pretext
 from afterbert.probes.picture import Picture, pictures_of
-from afterbert.recipes.recipe import Resolved, known, resolve
+from afterbert.recipes.files import known
+from afterbert.recipes.recipe import Resolved, resolve
 from afterbert.text.files.policy import Policy
 from afterbert.text.pieces.spelling import piece_texts
 from afterbert.text.planes import Plane

@@ -15,7 +15,8 @@ from afterbert.base.runs import RunFolder, write_atomically
 from afterbert.base.small_files import read_json_object
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.loading import load_model
-from afterbert.recipes.recipe import Recipe, Resolved, of_objects, resolve, says_its_size, sizes_of
+from afterbert.recipes.files import sizes_of
+from afterbert.recipes.recipe import Recipe, Resolved, of_objects, resolve, says_its_size
 from afterbert.text.sources import Source
 from afterbert.text.token_store.mixture import MixtureStore, open_store
 from afterbert.text.token_store.store import Store

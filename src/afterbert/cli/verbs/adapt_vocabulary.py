@@ -9,6 +9,8 @@ import typer
 
 from afterbert.cli.options import Overwrite
 
+PLACE = 130
+
 
 def adapt_vocabulary(
     model: Annotated[str, typer.Argument(help="A model folder or hub name.")],

@@ -9,6 +9,7 @@ import typer
 
 from afterbert.cli.options import settings_only
 
+PLACE = 10
 TAKES_RECIPE_OPTIONS = True
 
 

@@ -9,6 +9,7 @@ import typer
 
 from afterbert.cli.options import Size, given_options, settings_only
 
+PLACE = 160
 TAKES_RECIPE_OPTIONS = True
 
 

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+PLACE = 40
+
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="A run folder, a model folder, or a hub name.")],

@@ -9,6 +9,8 @@ import typer
 
 from afterbert.cli.options import Overwrite
 
+PLACE = 120
+
 
 def export(
     source: Annotated[

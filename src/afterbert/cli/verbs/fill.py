@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+PLACE = 50
+
 
 def fill(
     text: Annotated[str, typer.Argument(help="A text with [MASK] where a word is missing.")],

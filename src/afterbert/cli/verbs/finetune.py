@@ -9,6 +9,7 @@ import typer
 
 from afterbert.cli.options import FORMATS, KINDS, Overwrite, plugins_in
 
+PLACE = 100
 TAKES_RECIPE_OPTIONS = True
 
 _DATA, _TRAINING, _MANY = "Data", "Training", "Many tasks"

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
+PLACE = 60
+
 
 def generate(
     prompt: Annotated[

@@ -9,6 +9,8 @@ import typer
 
 from afterbert.cli.options import Overwrite
 
+PLACE = 140
+
 
 def import_checkpoint(
     checkpoint: Annotated[

@@ -9,6 +9,8 @@ import typer
 
 from afterbert.cli.options import Documents, Overwrite, TextColumn, TextKey
 
+PLACE = 150
+
 
 def mine_phrases(
     texts: Annotated[

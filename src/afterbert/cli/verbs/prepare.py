@@ -9,6 +9,8 @@ import typer
 
 from afterbert.cli.options import Documents, TextColumn, TextKey, given_options
 
+PLACE = 20
+
 
 def prepare(
     context: typer.Context,

@@ -9,6 +9,7 @@ import typer
 
 from afterbert.cli.options import RecipeName, Size, own_options, plugins_in, split_arguments
 
+PLACE = 30
 TAKES_RECIPE_OPTIONS = True
 
 

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+PLACE = 80
+
 
 def recipes(
     name: Annotated[
@@ -19,27 +21,29 @@ def recipes(
     from rich.table import Table
 
     from afterbert.api.terminal import console, safe
-    from afterbert.recipes import known, resolve
-    from afterbert.recipes.recipe import sizes_of
+    from afterbert.recipes.files import heading_of, known
 
-    table = Table(box=None)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     if name is None:
-        for column in ("recipe", "title", "source"):
-            table.add_column(column)
+        table.add_column("recipe", no_wrap=True)
+        table.add_column("title")
+        table.add_column("source")
         for each in known():
-            recipe = resolve(each).recipe
-            table.add_row(each, safe(recipe.title), safe(recipe.paper or ""))
-        console.print(table)
+            heading = heading_of(each)
+            table.add_row(each, safe(heading.title), safe(heading.paper or ""))
+        console.print(table, soft_wrap=False)
+        console.print("sizes and settings of one: afterbert recipes NAME")
         return
+    from afterbert.recipes import resolve
+
     resolved = resolve(name)
+    sizes = ", ".join(heading_of(name).sizes) or "none"
     console.print(f"{safe(resolved.recipe.title)} ({safe(resolved.recipe.paper or 'no paper')})")
-    console.print(
-        f"sizes: {safe(', '.join(sizes_of(name)) or 'none')}; without --size: {safe(resolved.size or '-')}"
-    )
+    console.print(f"sizes: {safe(sizes)}; without --size: {safe(resolved.size or '-')}")
     for column in ("short name", "value", "stands for"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for short, paths in resolved.names.items():
         values = dict.fromkeys(str(resolved.value(path)) for path in paths)
         table.add_row(f"--{safe(short)}", safe(", ".join(values)), safe(", ".join(paths)))
-    console.print(table)
+    console.print(table, soft_wrap=False)
     console.print(f"every setting, with its origin: afterbert pretrain --recipe {safe(name)} --dry-run")

@@ -9,6 +9,8 @@ import typer
 
 from afterbert.cli.options import Overwrite
 
+PLACE = 90
+
 
 def report(
     run: Annotated[Path, typer.Argument(help="The folder of a run, finished or not.")],

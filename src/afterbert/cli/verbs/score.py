@@ -8,6 +8,7 @@ import typer
 
 from afterbert.cli.options import KINDS, plugins_in, settings_only
 
+PLACE = 110
 TAKES_RECIPE_OPTIONS = True
 
 

@@ -9,6 +9,7 @@ import typer
 
 from afterbert.cli.options import Overwrite, RecipeName, Size, settings_only
 
+PLACE = 70
 TAKES_RECIPE_OPTIONS = True
 
 
