@@ -141,7 +141,7 @@ class Bench:
         summary = self.settings.summary or architecture.summary
         heads = {
             data.name: self.heads[data.name].build(
-                data.task, self.model, summary=summary, class_weights=self._class_weights(data)
+                data.task, self.model, summary=summary, class_weights=_class_weights(self.settings, data)
             )
             for data in self.tasks
         }
@@ -241,15 +241,16 @@ class Bench:
         ]
         return float(np.mean(signed))
 
-    def _class_weights(self, data: TaskData) -> np.ndarray | None:
-        """Inverse frequencies of the labels, with mean 1 over the training labels."""
-        labels = labels_of(data.task)
-        if self.settings.class_weights == "none" or not labels:
-            return None
-        found = [e.label for e in data.usable("train")]
-        flat = [one for label in found for one in (label if isinstance(label, tuple) else (label,))]
-        counts = np.array([flat.count(label) for label in labels], dtype=np.float64)
-        return counts.sum() / (np.maximum(counts, 1) * (counts > 0).sum())
+
+def _class_weights(settings: FineTuning, data: TaskData) -> np.ndarray | None:
+    """Inverse frequencies of the labels, with mean 1 over the training labels; None where classes weigh alike."""
+    labels = labels_of(data.task)
+    if settings.class_weights == "none" or not labels:
+        return None
+    found = [e.label for e in data.usable("train")]
+    flat = [one for label in found for one in (label if isinstance(label, tuple) else (label,))]
+    counts = np.array([flat.count(label) for label in labels], dtype=np.float64)
+    return counts.sum() / (np.maximum(counts, 1) * (counts > 0).sum())
 
 
 def _asked_head(settings: FineTuning, data: TaskData) -> Head | None:
