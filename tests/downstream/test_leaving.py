@@ -13,7 +13,7 @@ import torch
 
 from afterbert.base.plugins import find
 from afterbert.downstream.finetuning.bench import Bench
-from afterbert.downstream.finetuning.evaluation import outputs
+from afterbert.downstream.finetuning.objective import outputs
 from afterbert.downstream.finetuning.saving import load_finetuned, save_finetuned
 from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.heads.san import San

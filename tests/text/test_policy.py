@@ -112,8 +112,8 @@ def test_documents_are_cut_at_sentences_words_or_characters(text: str, piece: st
 
 
 def test_the_share_of_dropped_documents_is_judged_at_the_end() -> None:
-    Policy(max_dropped_share=0.25).check(Tally(documents=4, kept=3, dropped={"empty": 1}))
+    Policy(max_dropped_share=0.25).check(Tally(documents=4, kept=3, dropped={"broken": 1}))
     with pytest.raises(
-        UserError, match=r"25\.0% of the documents were dropped \(empty 1\), max_dropped_share is 20%"
+        UserError, match=r"25\.0% of the documents were dropped \(broken 1\), max_dropped_share is 20%"
     ):
-        Policy(max_dropped_share=0.2).check(Tally(documents=4, kept=3, dropped={"empty": 1}))
+        Policy(max_dropped_share=0.2).check(Tally(documents=4, kept=3, dropped={"broken": 1}))
