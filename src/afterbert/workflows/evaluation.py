@@ -16,11 +16,11 @@ from afterbert.probes.masked_model import MaskedModel
 from afterbert.probes.masked_prediction import MaskedPrediction
 from afterbert.text.from_paths import sources_for
 from afterbert.text.pieces.spelling import Spellings
-from afterbert.text.token_store.mixture import open_store
+from afterbert.text.token_store.mixture import is_store, open_store
 from afterbert.text.token_store.store import Split, Store
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 from afterbert.workflows.observer import WorkObserver
-from afterbert.workflows.stores import is_store, prepared
+from afterbert.workflows.stores import prepared
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _asked_of(
     model: MaskedModel, texts: Sequence[str], observer: WorkObserver
 ) -> Iterator[tuple[Store, Split]]:
     """The store that the texts name, or that is made of them for this while, and its split that is asked about."""
-    if len(texts) == 1 and is_store(texts[0]):
+    if len(texts) == 1 and is_store(Path(texts[0])):
         store = open_store(Path(texts[0]))
         store.check_made_with(
             model.tokenizer, whose=f"the model {model.loaded.name}", remedy="name plain texts instead"

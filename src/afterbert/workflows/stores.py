@@ -23,7 +23,7 @@ from afterbert.pretext.pairings import Plan
 from afterbert.recipes.recipe import Recipe
 from afterbert.text.from_paths import sources_for
 from afterbert.text.sources import Source
-from afterbert.text.token_store.mixture import MixtureStore, mix_stores, open_store
+from afterbert.text.token_store.mixture import MixtureStore, is_store, mix_stores, open_store
 from afterbert.text.token_store.prepare import prepare
 from afterbert.text.token_store.store import Store
 from afterbert.text.tokenizers import TokenizerRecipe
@@ -31,11 +31,6 @@ from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 from afterbert.training.feed import Feed
 from afterbert.workflows.observer import WorkObserver
 from afterbert.workflows.pretraining import plan_of
-
-
-def is_store(text: str) -> bool:
-    """Says whether a path names a store, or a mixture of some."""
-    return any((Path(text) / file).is_file() for file in ("store.json", "mixture.json"))
 
 
 def store_of(
@@ -54,7 +49,7 @@ def store_of(
     again. Raises UserError.
     """
     observer = observer or WorkObserver()
-    are_stores = [is_store(text) for text in texts]
+    are_stores = [is_store(Path(text)) for text in texts]
     if len(are_stores) > 1 and all(are_stores):
         return stores_together(texts, mixing_of(mixing), out)
     if mixing:
