@@ -180,7 +180,6 @@ def test_a_second_signal_ends_at_once(spawn, unbroken, tmp_path):
     child = spawn(path, target=slow_save)
     wait_for(lambda: path.exists() and state(path) == "saving" and last_step(path) > 0, child)
     os.kill(child.pid, signal.SIGTERM)
-    time.sleep(0.6)  # later than what a launcher may send twice
     if child.is_alive():  # the save may just have ended
         os.kill(child.pid, signal.SIGTERM)
     before = time.monotonic()

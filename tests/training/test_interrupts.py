@@ -34,6 +34,17 @@ def test_the_second_signal_ends_at_once(monkeypatch):
         assert codes == [130]
 
 
+def test_the_same_signal_twice_is_two_wishes_however_close(monkeypatch):
+    codes = []
+    monkeypatch.setattr(os, "_exit", codes.append)
+    monkeypatch.setattr(interrupts.time, "monotonic", lambda: 0.0)
+    with Interrupts():
+        signal.raise_signal(signal.SIGINT)
+        assert codes == []
+        signal.raise_signal(signal.SIGINT)
+        assert codes == [130]
+
+
 def test_breaking_work_is_broken_off():
     with Interrupts() as caught:
         with caught.breaking():

@@ -203,6 +203,21 @@ class TestTogether:
 
     @pytest.mark.usefixtures("socket_enabled")
     @pytest.mark.parametrize("rank", [0, 1])
+    def test_one_that_is_stopped_for_good_ends_the_other(self, spawn, tmp_path, rank):
+        """SIGSTOP: it holds its connections and answers nothing; the other says which and how to go on."""
+        path = tmp_path / "run"
+        settings = {**UNEVEN, "checkpoint_every": Budget(4, "steps")}
+        members = spawn(path, settings=settings, timeout=6.0, observers=[Slow])
+        wait_for_step(path, 5, members)
+        os.kill(members[rank].pid, signal.SIGSTOP)
+        other = members[1 - rank]
+        other.join(40)
+        assert other.exitcode == 2
+        assert f"process {rank} of 2" in said(path, 1 - rank)
+        assert f"--resume {path}" in said(path, 1 - rank)
+
+    @pytest.mark.usefixtures("socket_enabled")
+    @pytest.mark.parametrize("rank", [0, 1])
     def test_a_signal_to_one_process_stops_all_at_the_same_step(self, spawn, tmp_path, rank):
         path = tmp_path / "run"
         members = spawn(path, observers=[Slow])

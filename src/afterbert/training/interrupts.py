@@ -14,7 +14,9 @@ from types import FrameType
 from typing import Any
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_SAME_WISH = 0.5  # seconds; terminals and launchers often send one wish twice
+_SAME_WISH = (
+    0.5  # seconds in which a launcher passes on, as its own kind of signal, what the terminal has sent
+)
 
 
 class Interrupted(BaseException):
@@ -58,7 +60,7 @@ class Interrupts:
     def _receive(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
         if self.signum is not None:
-            if now - self._since < _SAME_WISH:
+            if number != self.signum and now - self._since < _SAME_WISH:
                 return
             os._exit(128 + number)
         self.signum, self._since = number, now

@@ -47,6 +47,8 @@ class LiveRun:
     device: torch.device
     processes: Processes
     interrupts: Interrupts
+    check_data: Callable[[], None] | None = None
+    """Called before a checkpoint that holds what was learned; see `train`."""
     progress: Progress = field(init=False)
     precision: Precision = field(init=False)
     stepper: Stepper = field(init=False)
@@ -127,11 +129,13 @@ class LiveRun:
         return nullcontext() if self.parallel.meets_in_passes else self.interrupts.breaking()
 
     def save(self) -> None:
-        """A checkpoint of this step unless there is one. Raises SaveError when the disk is full and the rules
-        say "stop".
+        """Saves a checkpoint of this step unless there is one. Raises SaveError when the disk is full and the rules
+        say "stop", and whatever `check_data` raises.
         """
         if self.saved_step == self.progress.step:
             return
+        if self.check_data is not None and self.progress.step > 0:
+            self.check_data()
         self.status("saving")
         self.progress.seconds = self.clock.total
         self.processes.on_rank_zero(self.run.metrics.sync)

@@ -5,7 +5,7 @@ one.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from typing import Any
 
@@ -42,6 +42,7 @@ def train(
     allow_changes: bool = False,
     processes: Processes | None = None,
     notes: Sequence[str] = (),
+    check_data: Callable[[], None] | None = None,
 ) -> Outcome:
     """Trains `module`, which is on `device` already, until its budget is spent; from the newest checkpoint of
     `run` if there is one.
@@ -49,7 +50,8 @@ def train(
     evaluate: (module in eval mode, step) -> figures. It is called without gradients and cannot disturb the
     generators or the carried state; a signal breaks it off, and the resumed run calls it again. The last call
     is at the end. notes: said and logged before anything else. allow_changes: resume although the recipe differs from
-    the one the run was begun with.
+    the one the run was begun with. check_data: called before anything that was learned is kept; it raises UserError
+    where the rows that are read are not to be relied on.
 
     SIGTERM or Ctrl-C: the step is finished, a checkpoint saved, the outcome is "preempted"; that takes one
     step and one save. A second signal ends the process at once.
@@ -99,6 +101,7 @@ def train(
             parallel=parallel,
             processes=processes,
             interrupts=interrupts,
+            check_data=check_data,
         )
         try:
             return Loop(live).run_to_end([*([note] if note else []), *notes], allow_changes=allow_changes)

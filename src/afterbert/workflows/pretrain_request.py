@@ -215,10 +215,11 @@ def _shared_store(
             sources=request.sources,
             mixing=request.mixing,
             observer=observer,
+            wait=False,
         )
         return str(store.folder)
 
-    return open_store(Path(processes.on_rank_zero(made)))
+    return open_store(Path(processes.on_rank_zero(made)), wait=False)
 
 
 def _gone_on_with(request: PretrainRequest, folder: Path) -> tuple[RunFolder, Resolved, Store]:
@@ -226,4 +227,5 @@ def _gone_on_with(request: PretrainRequest, folder: Path) -> tuple[RunFolder, Re
     if not run.recipe.is_file():
         raise UserError(f"{run.path} has no recipe.yaml; it cannot be gone on with, start a new run")
     resolved = resolve(str(run.recipe), overrides=request.overrides)
-    return run, resolved, open_store(Path(request.texts[0])) if request.texts else store_of_run(run)
+    store = open_store(Path(request.texts[0]), wait=False) if request.texts else store_of_run(run, wait=False)
+    return run, resolved, store

@@ -82,8 +82,34 @@ def pretrain(
     the closing figures, besides the text itself; a run that is gone on with remembers its own. Raises UserError for
     whatever the user can mend, before the first step.
     """
-    recipe, processes = resolved.recipe, processes or SingleProcess()
-    closing = (closing or Closing()).kept_in(run, writes=processes.leads)
+    with store.verification.explains():
+        return _pretrained(
+            resolved,
+            store,
+            run,
+            observers=observers,
+            weights=weights,
+            device=device,
+            allow_changes=allow_changes,
+            processes=processes or SingleProcess(),
+            closing=closing or Closing(),
+        )
+
+
+def _pretrained(
+    resolved: Resolved,
+    store: Store,
+    run: RunFolder,
+    *,
+    observers: Sequence[Observer],
+    weights: Mapping[str, Mapping[str, Tensor]] | None,
+    device: torch.device | str,
+    allow_changes: bool,
+    processes: Processes,
+    closing: Closing,
+) -> PretrainingResult:
+    recipe = resolved.recipe
+    closing = closing.kept_in(run, writes=processes.leads)
     closing.read()
     store = told_languages(recipe, store)
     vocabulary, train_split = store.vocabulary, store.split("train")
@@ -116,6 +142,7 @@ def pretrain(
         allow_changes=allow_changes,
         processes=processes,
         notes=notes,
+        check_data=store.verification.wait,
     )
     evaluation = None
     if outcome.state == "finished" and processes.size > 1 and recipe.training.parallel == "fsdp":

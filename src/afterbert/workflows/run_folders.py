@@ -31,9 +31,10 @@ def remember_store(run: RunFolder, store: Store) -> None:
     write_sealed(run.path / _DATA, store.summary() | {"store": place["path"], "place": place})
 
 
-def store_of_run(run: RunFolder) -> Store:
+def store_of_run(run: RunFolder, *, wait: bool = True) -> Store:
     """Opens the store a run was begun with: from wherever the command is given, and also after the run was moved
-    together with its store, or its store into the folder `stores` beside it. Raises UserError."""
+    together with its store, or its store into the folder `stores` beside it. wait: as for `open_store`. Raises
+    UserError."""
     remedy = "restore it from a copy of the run, or name the store: afterbert pretrain STORE --resume RUN"
     data = read_json_object(run.path / _DATA, remedy=remedy)
     if "place" in data or "digest" in data:
@@ -41,7 +42,9 @@ def store_of_run(run: RunFolder) -> Store:
         places = where(data["place"], by=run.path)
     else:  # a run of version 0.1 knows its store as the user named it
         places = [Path(data["store"])]
-    return find_store([*places, *sorted((run.path.parent / "stores").glob("*"))], data["fingerprint"])
+    return find_store(
+        [*places, *sorted((run.path.parent / "stores").glob("*"))], data["fingerprint"], wait=wait
+    )
 
 
 def newest_model(*roots: Path) -> Path:

@@ -41,12 +41,13 @@ def store_of(
     sources: Sequence[Source] = (),
     mixing: Sequence[tuple[str, str]] = (),
     observer: WorkObserver | None = None,
+    wait: bool = True,
 ) -> Store:
     """Opens the store named, puts several together, or prepares one from texts.
 
     sources: in place of texts by name. mixing: the law between several stores, as settings (`mixing`,
     `mixing.exponent`). A store that is prepared lies below `out`, named by what it is made from, so that it is found
-    again. Raises UserError.
+    again. wait: as for `open_store`. Raises UserError.
     """
     observer = observer or WorkObserver()
     are_stores = [is_store(Path(text)) for text in texts]
@@ -57,7 +58,7 @@ def store_of(
             "--mixing is a law between several stores; name them, each made by `afterbert prepare`"
         )
     if are_stores == [True]:
-        return open_store(Path(texts[0]))
+        return open_store(Path(texts[0]), wait=wait)
     if any(are_stores):
         raise UserError(
             "stores and texts are named together; prepare the texts first, with the stores' tokenizer"
@@ -71,7 +72,7 @@ def store_of(
     folder = out / "stores" / digest(made_from)
     if (folder / "store.json").is_file():
         observer.on_line(f"tokens: {folder} (prepared before)")
-        return open_store(folder)
+        return open_store(folder, wait=wait)
     return prepared(sources, folder, tokenizer=tokenizer, observer=observer)
 
 

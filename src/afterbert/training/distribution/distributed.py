@@ -1,8 +1,8 @@
 """Several processes that train one model: torch.distributed, met under a launcher.
 
 Few numbers and words travel by gloo, whatever the gradients travel by, and through the store where the processes
-met. Who waits at the store may wait for hours (while process 0 prepares text, say); who waits for numbers gives up
-after the timeout.
+met. Who waits at the store may wait for hours (while process 0 prepares text, say), as long as the awaited process
+gives signs of life; who waits for numbers gives up after the timeout.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import torch
 import torch.distributed as dist
 
 from afterbert.base.errors import UserError
+from afterbert.training.distribution.answering import AnsweringStore, SignsOfLife
 from afterbert.training.distribution.launch import Launch
 from afterbert.training.distribution.processes import Processes, ProcessLost
 
@@ -43,12 +44,14 @@ def timeout_from(environment: os._Environ | dict[str, str] = os.environ) -> floa
 
 
 class Distributed(Processes):
-    """Made by `joined`."""
+    """Made by `joined`. timeout: seconds without a sign of life after which another process counts as lost."""
 
-    def __init__(self, store: dist.Store, *, rank: int, size: int):
-        self.rank, self.size = rank, size
-        self._store = dist.PrefixStore("afterbert", store)
+    def __init__(self, store: dist.Store, *, rank: int, size: int, timeout: float):
+        self.rank, self.size, self._timeout = rank, size, timeout
+        self._store = AnsweringStore(dist.PrefixStore("afterbert", store), timeout=timeout)
         self._calls = 0
+        apart = store.clone()  # type: ignore[attr-defined]  # it is absent from the stub only
+        self._life = SignsOfLife(dist.PrefixStore("afterbert", apart), rank=rank, timeout=timeout)
 
     def total(self, numbers: Sequence[float]) -> list[float]:
         return self._reduced(numbers, dist.ReduceOp.SUM)
@@ -107,7 +110,7 @@ class Distributed(Processes):
             while self.rank and time.monotonic() < until:
                 for rank in range(self.rank):
                     name = f"said/{rank}"
-                    if self._store.check([name]) and self._store.get(name).decode() == said:
+                    if self._store.check([name]) and self._store.get(name) == said:
                         return False
                 time.sleep(_SELDOM)
         except RuntimeError:
@@ -121,6 +124,7 @@ class Distributed(Processes):
 
     def part(self) -> None:
         """The last call. Process 0, which may hold the store, waits a little until the others have gone."""
+        self._life.end()
         with suppress(RuntimeError):
             self._store.set(f"left/{self.rank}", "")
             others = [f"left/{rank}" for rank in range(1, self.size)]
@@ -141,13 +145,19 @@ class Distributed(Processes):
     def _read(self, name: str, rank: int) -> str:
         """What process `rank` set, however long that takes; looks now and then, so that signals are seen."""
         pause = _OFTEN
+        silence = self._life.watch(self._store, rank)
         with self._reachable():
             while not self._store.check([name]):
                 if self._store.check([f"gone/{rank}"]):
                     raise ProcessLost(f"process {rank} of {self.size} ended ({self._reason(rank)})")
+                if silence():
+                    raise ProcessLost(
+                        f"process {rank} of {self.size} has given no sign of life for {self._timeout:g} s; look "
+                        "whether it was stopped there"
+                    )
                 time.sleep(pause)
                 pause = min(2 * pause, _SELDOM)
-            return self._store.get(name).decode()
+            return self._store.get(name)
 
     def _roll_call(self) -> list[int]:
         """The processes that do not answer, or said that they end."""
@@ -161,7 +171,7 @@ class Distributed(Processes):
 
     def _reason(self, rank: int) -> str:
         name = f"gone/{rank}"
-        return self._store.get(name).decode() if self._store.check([name]) else ""
+        return self._store.get(name) if self._store.check([name]) else ""
 
     @contextmanager
     def _reachable(self) -> Iterator[None]:
@@ -192,7 +202,7 @@ def joined(launch: Launch, *, device: torch.device, timeout: float) -> Iterator[
             f"process {launch.rank} of {launch.size} did not meet the others at {place} within {timeout:g} s "
             f"({str(error).splitlines()[0]}); start all of them, and let that address be reached"
         ) from error
-    processes = Distributed(store, rank=launch.rank, size=launch.size)
+    processes = Distributed(store, rank=launch.rank, size=launch.size, timeout=timeout)
     try:
         yield processes
     except UserError as error:
