@@ -9,13 +9,18 @@ from torch import nn
 from toy_run import toy_module
 
 from afterbert.base import plugins
+from afterbert.models.encoder import Encoder
+from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.models.permutation import Permutation
+from afterbert.nn.feed_forwards.gated import Gated
+from afterbert.nn.stack import Stack, StackModule
 from afterbert.training.checkpoints import snapshot
 from afterbert.training.optimizers import Optimizer
 from afterbert.training.optimizers.adafactor import Adafactor
 from afterbert.training.optimizers.adamax import Adamax
 from afterbert.training.optimizers.adamw import AdamW
 from afterbert.training.optimizers.lamb import Lamb
+from afterbert.training.optimizers.muon import Muon, hidden_matrices_of, orthogonal
 
 NAMES = plugins.names(Optimizer)
 
@@ -220,3 +225,109 @@ def test_adafactor_moves_as_transformers_does():
         learn(yours, other, 1, seed=step)
     for (name, own), their in zip(mine.named_parameters(), yours.parameters()):
         torch.testing.assert_close(own, their, rtol=1e-5, atol=1e-7, msg=name)
+
+
+SMALL = {"hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 2, "intermediate_size": 12}
+
+
+def quintic(matrix):
+    """The iteration of Jordan's post in float64, from a matrix that is no taller than wide."""
+    x = matrix / np.linalg.norm(matrix)
+    for _ in range(5):
+        gram = x @ x.T
+        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+    return x
+
+
+def test_muon_is_the_papers_algorithm():
+    """Query, key and value apart, the halves of a gated unit apart; AdamW's very updates for all else."""
+    torch.manual_seed(0)
+    module = Encoder(**SMALL, stack=Stack(feed_forward=Gated())).module(20)
+    twin = copy.deepcopy(module)
+    optimizer = Muon(learning_rate=0.01, momentum=0.9, weight_decay=0.1, update_size=0.3).build(module)
+    other = AdamW(learning_rate=0.01, weight_decay=0.1).build(twin)
+    parts = {
+        name: 3 if "qkv" in name else 2 if "input" in name else 1 for name, _ in module.named_parameters()
+    }
+    hidden = {name for name in parts if "stack" in name and name.endswith("weight") and "norm" not in name}
+    assert len(hidden) == 8
+    known = {
+        name: p.detach().double().numpy().copy() for name, p in module.named_parameters() if name in hidden
+    }
+    means = {name: np.zeros_like(weight) for name, weight in known.items()}
+    for step in range(3):
+        learn(module, optimizer, 1, seed=step)
+        learn(twin, other, 1, seed=step)
+        for name, parameter in module.named_parameters():
+            if name in hidden:
+                gradient = parameter.grad.double().numpy()
+                means[name] = 0.9 * means[name] + 0.1 * gradient
+                update = []
+                for matrix in np.split(0.1 * gradient + 0.9 * means[name], parts[name]):
+                    is_tall = matrix.shape[0] > matrix.shape[1]
+                    found = quintic(matrix.T).T if is_tall else quintic(matrix)
+                    update.append(0.3 * max(matrix.shape) ** 0.5 * found)
+                known[name] = known[name] * (1 - 0.01 * 0.1) - 0.01 * np.concatenate(update)
+    for (name, mine), theirs in zip(module.named_parameters(), twin.parameters()):
+        if name in hidden:
+            np.testing.assert_allclose(mine.detach().numpy(), known[name], atol=2e-5, err_msg=name)
+        else:
+            assert torch.equal(mine, theirs), name
+
+
+def test_muon_moves_a_plain_matrix_as_torch_does():
+    """In bfloat16, of which 8 bits are exact."""
+    torch.manual_seed(0)
+    mine, theirs = nn.Linear(6, 9, bias=False), nn.Linear(6, 9, bias=False)
+    theirs.load_state_dict(mine.state_dict())
+    holder = nn.Module()
+    holder.layer, holder.hidden_matrices = mine, {"layer": 1}
+    optimizer = Muon(learning_rate=0.02, weight_decay=0.1).build(holder)
+    other = torch.optim.Muon(theirs.parameters(), lr=0.02, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    for step in range(4):
+        learn(holder, optimizer, 1, seed=step)
+        learn(theirs, other, 1, seed=step)
+    torch.testing.assert_close(mine.weight, theirs.weight, atol=2e-3, rtol=0)
+
+
+def test_orthogonal_keeps_directions_and_loses_sizes():
+    """Batched over shapes and turned ones, each as alone; singular values near 1, singular vectors untouched."""
+    torch.manual_seed(0)
+    matrices = [torch.randn(shape) for shape in [(4, 9), (9, 4), (5, 5), (4, 9)]]
+    found = orthogonal([*matrices, torch.zeros(5, 5)])
+    for matrix, result in zip(matrices, found):
+        torch.testing.assert_close(result, orthogonal([matrix])[0])
+        left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+        sizes = left.T @ result @ right.T
+        torch.testing.assert_close(sizes, torch.diag(sizes.diag()), atol=1e-4, rtol=0)
+        assert 0.6 < sizes.diag().min() < sizes.diag().max() < 1.3
+    assert not found[-1].any()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Encoder(**SMALL),
+        Encoder(**SMALL, stack=Stack(feed_forward=Gated())),
+        EncoderDecoder(**SMALL),
+        Permutation(**SMALL),
+    ],
+    ids=["encoder", "gated", "encoder_decoder", "permutation"],
+)
+def test_every_linear_layer_of_a_stack_says_that_it_is_hidden(model):
+    module = model.module(20)
+    stacks = [part for part in module.modules() if isinstance(part, StackModule)] or [module]
+    layers = {id(part.weight) for stack in stacks for part in stack.modules() if isinstance(part, nn.Linear)}
+    hidden = dict(hidden_matrices_of(module))
+    assert {id(weight) for weight in hidden} == layers
+    assert all(len(weight) % parts == 0 for weight, parts in hidden.items())
+
+
+def test_muon_in_chunks_moves_alike(monkeypatch):
+    mine, yours = Encoder(**SMALL).module(20), Encoder(**SMALL).module(20)
+    yours.load_state_dict(mine.state_dict())
+    learn(mine, Muon().build(mine), 2)
+    monkeypatch.setattr("afterbert.training.optimizers.muon._MOST_AT_ONCE", 200)
+    learn(yours, Muon().build(yours), 2)
+    for own, their in zip(mine.parameters(), yours.parameters()):
+        torch.testing.assert_close(own, their, rtol=1e-5, atol=1e-7)

@@ -36,6 +36,9 @@ from afterbert.training.distribution.distributed import timeout_from
 from afterbert.training.distribution.launch import Launch, launched
 from afterbert.training.distribution.processes import SingleProcess
 from afterbert.training.observers import Observer
+from afterbert.training.optimizers.adafactor import Adafactor
+from afterbert.training.optimizers.lamb import Lamb
+from afterbert.training.optimizers.muon import Muon
 from afterbert.training.step import to_tensors
 
 needs_others = [pytest.mark.fault, pytest.mark.timeout(120)]
@@ -181,6 +184,22 @@ class TestTogether:
             for run in (path, alone)
         )
         np.testing.assert_allclose(figures, expected, rtol=within)
+
+    @pytest.mark.usefixtures("socket_enabled")
+    @pytest.mark.parametrize("optimizer", [Adafactor(), Lamb(), Muon()], ids=lambda one: type(one).__name__)
+    def test_optimizers_that_look_at_whole_matrices(self, spawn, tmp_path, optimizer):
+        """In shards, resumed by replicas, as in one process."""
+        path, alone = tmp_path / "run", tmp_path / "one"
+        settings = {**UNEVEN, "optimizer": optimizer}
+        run_toy(alone, toy_training(**settings), module=toy_module(**STILL))
+        for parallel, codes in (("fsdp", 143), ("ddp", 143), ("fsdp", 0)):
+            members = spawn(
+                path, settings={**settings, "parallel": parallel}, module=STILL, observers=[StopsTwice]
+            )
+            assert ended(members) == [codes] * 2
+        assert_near(path, alone, 20, within=1e-4)
+        for name, tensor in toy_run.weights(path).items():
+            np.testing.assert_allclose(tensor, toy_run.weights(alone)[name], atol=1e-3, err_msg=name)
 
     @pytest.mark.usefixtures("socket_enabled")
     @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])

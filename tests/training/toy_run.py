@@ -76,6 +76,7 @@ def pose(plan: Plan, numbers: np.ndarray, noise: Noise) -> Batch:
 class ToyBackbone(nn.Module):
     def __init__(self, dropout: float):
         super().__init__()
+        self.hidden_matrices = {"mix": 1}
         self.embedding = nn.Embedding(PIECES, HIDDEN)
         self.mix = nn.Linear(HIDDEN, HIDDEN)
         self.norm = nn.LayerNorm(HIDDEN)

@@ -101,6 +101,7 @@ class SelfAttention(nn.Module):
 
     def __init__(self, config: Attention, sizes: Sizes):
         super().__init__()
+        self.hidden_matrices = {"qkv": 3, "output": 1}
         self.num_heads, self.head_size = sizes.num_attention_heads, sizes.head_size(config.head_size)
         self.width = config.width(sizes)
         self.scale = self.head_size**-0.5 if config.is_scaled else 1.0

@@ -8,7 +8,8 @@ from torch import nn
 
 
 class FeedForward(ABC):
-    """A feed-forward part as a frozen config. Its module has a last linear layer called `output`."""
+    """A feed-forward part as a frozen config. Its module has a last linear layer called `output`, and says in
+    `hidden_matrices` which linear layers it has: name -> how many matrices each packs one above the other."""
 
     @abstractmethod
     def build(self, hidden_size: int, intermediate_size: int) -> nn.Module:

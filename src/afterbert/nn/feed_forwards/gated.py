@@ -38,6 +38,7 @@ class Gated(FeedForward):
 class _Gated(nn.Module):
     def __init__(self, config: Gated, hidden_size: int, intermediate_size: int):
         super().__init__()
+        self.hidden_matrices = {"input": 2, "output": 1}
         self.input = nn.Linear(hidden_size, 2 * intermediate_size, bias=config.bias)
         self.output = nn.Linear(intermediate_size, hidden_size, bias=config.bias)
         self.activate = ACTIVATIONS[config.activation]

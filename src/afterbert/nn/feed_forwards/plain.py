@@ -35,6 +35,7 @@ class Plain(FeedForward):
 class _Plain(nn.Module):
     def __init__(self, config: Plain, hidden_size: int, intermediate_size: int):
         super().__init__()
+        self.hidden_matrices = {"input": 1, "output": 1}
         self.input = nn.Linear(hidden_size, intermediate_size, bias=config.bias)
         self.output = nn.Linear(intermediate_size, hidden_size, bias=config.bias)
         self.activate = ACTIVATIONS[config.activation]

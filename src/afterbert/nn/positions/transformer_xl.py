@@ -63,6 +63,7 @@ class _Sinusoids(nn.Module):
 class _DistanceScores(nn.Module):
     def __init__(self, sizes: Sizes, head_size: int, scale: float):
         super().__init__()
+        self.hidden_matrices = {"relative": 1}
         self.shape, self.scale = (sizes.num_attention_heads, head_size), scale
         self.relative = nn.Linear(sizes.hidden_size, sizes.num_attention_heads * head_size, bias=False)
         self.content_bias = nn.Parameter(torch.zeros(self.shape))

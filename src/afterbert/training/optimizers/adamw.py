@@ -29,7 +29,12 @@ class AdamW(AdamKind):
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
 
     def build(self, module: nn.Module) -> torch.optim.AdamW:
-        groups, betas = self.groups(module), (self.beta1, self.beta2)
-        parameters = [parameter for group in groups for parameter in group["params"]]
-        fused = all(p.device.type in _FUSED_ON and p.is_floating_point() for p in parameters)
-        return torch.optim.AdamW(groups, lr=self.learning_rate, betas=betas, eps=self.eps, fused=fused)
+        return adamw(self.groups(module), self)
+
+
+def adamw(groups: list[dict], config: AdamKind) -> torch.optim.AdamW:
+    """Builds torch's AdamW over these groups, with its fused kernel where all their weights can have it."""
+    parameters = [parameter for group in groups for parameter in group["params"]]
+    fused = all(p.device.type in _FUSED_ON and p.is_floating_point() for p in parameters)
+    betas = (config.beta1, config.beta2)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=betas, eps=config.eps, fused=fused)

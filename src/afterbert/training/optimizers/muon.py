@@ -1,0 +1,180 @@
+"""Muon: the update of a hidden matrix is made orthogonal, so that it moves in all directions alike.
+
+Sources: Jordan 2024 (kellerjordan.github.io/posts/muon): momentum as Nesterov has it, then five steps of a quintic
+Newton-Schulz iteration; query, key and value each apart. Liu et al. 2025 (2502.16982), Section 2.2: decoupled weight
+decay, and an update scaled to the size that AdamW's has, so that one learning rate serves both. `torch.optim.Muon`
+computes the same, one matrix after another and in bfloat16; it takes no packed matrices and no pieces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from afterbert.base.errors import UserError
+from afterbert.training.distribution.pieces import in_one, like
+from afterbert.training.optimizers._adam import AdamKind
+from afterbert.training.optimizers.adamw import adamw
+
+_QUINTIC = (3.4445, -4.7750, 2.0315)
+"""Of Jordan's post: singular values end between 0.7 and 1.2, which is as good as 1, in few steps."""
+_SMALLEST_NORM = 1e-7
+_MOST_AT_ONCE = 1 << 24  # numbers that one batched iteration holds, so that shards stay worth having
+
+
+@dataclass(frozen=True)
+class Muon(AdamKind):
+    """Orthogonal updates for the hidden matrices; AdamW, by the settings that both have, for all else: embeddings,
+    heads, norms, biases. A module says itself which its hidden matrices are, see `hidden_matrices_of`.
+
+    >>> Muon(momentum=1.0)
+    Traceback (most recent call last):
+    afterbert.base.errors.UserError: momentum is 1.0; it must be at least 0 and below 1
+    """
+
+    learning_rate: Annotated[float, Field(gt=0)] = 3e-3
+    """The peak, for hidden matrices and for all else."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    update_size: Annotated[float, Field(gt=0)] = 0.2
+    """Root mean square of a hidden matrix's update at a learning rate of 1; AdamW's is 0.2 to 0.4 (2502.16982)."""
+    momentum: float = 0.95
+    """How much of the running mean of a hidden matrix's gradients a step keeps."""
+    steps: Annotated[int, Field(ge=1, le=20)] = 5
+    """Newton-Schulz iterations."""
+
+    numbers_per_weight: ClassVar[float] = (
+        1  # the momentum; two for the rest, but memory is reckoned as a lower bound
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.momentum < 1:
+            raise UserError(f"momentum is {self.momentum}; it must be at least 0 and below 1")
+
+    def build(self, module: nn.Module) -> torch.optim.Optimizer:
+        parts = {id(weight): count for weight, count in hidden_matrices_of(module)}
+        groups: list[dict] = []
+        for group in self.groups(module):
+            for is_hidden in (True, False):
+                mine = [weight for weight in group["params"] if (id(weight) in parts) == is_hidden]
+                groups += [{**group, "params": mine, "is_hidden": is_hidden}] if mine else []
+        return _Muon(groups, self, parts)
+
+
+def hidden_matrices_of(module: nn.Module) -> Iterator[tuple[nn.Parameter, int]]:
+    """Each hidden matrix once, and how many matrices it packs one above the other.
+
+    Every part that has some says so: `hidden_matrices`, the name of each of its linear layers -> that number.
+    """
+    seen: set[int] = set()
+    for part in module.modules():
+        named: Any = getattr(part, "hidden_matrices", {})
+        for name, count in named.items():
+            weight = getattr(part, name).weight
+            if id(weight) not in seen:
+                seen.add(id(weight))
+                yield weight, count
+
+
+class _Muon(torch.optim.Optimizer):
+    """State of a hidden matrix: `momentum`, of its shape and in pieces where it is; of all else torch's AdamW's.
+
+    parts: id of a hidden matrix -> how many it packs.
+    """
+
+    def __init__(self, groups: list[dict], config: Muon, parts: dict[int, int]):
+        others = [group for group in groups if not group["is_hidden"]]
+        self._adamw = adamw(others, config) if others else None
+        hidden = [group for group in groups if group["is_hidden"]]
+        super().__init__(
+            [*hidden, *(self._adamw.param_groups if self._adamw else ())], {"lr": config.learning_rate}
+        )
+        self._config, self._parts = config, parts
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+        assert closure is None, "the trainer has made the gradients"
+        hidden = [group for group in self.param_groups if group["is_hidden"]]
+        moved = [(weight, group) for group in hidden for weight in group["params"] if weight.grad is not None]
+        for some in _chunks(moved):
+            self._move(some)
+        if self._adamw is not None:
+            self._adamw.param_groups = [group for group in self.param_groups if not group["is_hidden"]]
+            self._adamw.state = self.state
+            self._adamw.step()
+
+    def _move(self, some: Sequence[tuple[nn.Parameter, dict]]) -> None:
+        """Moves these weights, with as few batched products as their shapes allow."""
+        whole = [in_one(self._with_momentum(weight)) for weight, _ in some]
+        pieces = [
+            piece
+            for (weight, _), update in zip(some, whole)
+            for piece in update.chunk(self._parts[id(weight)])
+        ]
+        found = iter(orthogonal(pieces, steps=self._config.steps))
+        for weight, group in some:
+            mine = [next(found) for _ in range(self._parts[id(weight)])]
+            scaled = [piece * (self._config.update_size * max(piece.shape) ** 0.5) for piece in mine]
+            update = scaled[0] if len(scaled) == 1 else torch.cat(scaled)
+            if group["weight_decay"]:
+                weight.mul_(1 - group["lr"] * group["weight_decay"])
+            weight.sub_(like(update, weight), alpha=group["lr"])
+
+    def _with_momentum(self, weight: nn.Parameter) -> Tensor:
+        """The gradient as Nesterov's momentum has it."""
+        gradient, state = weight.grad, self.state[weight]
+        assert gradient is not None
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(weight)
+        kept = self._config.momentum
+        return gradient.lerp(state["momentum"].lerp_(gradient, 1 - kept), kept)
+
+
+def _chunks(hidden: Sequence[tuple[nn.Parameter, dict]]) -> Iterator[list[tuple[nn.Parameter, dict]]]:
+    """The same for any number of processes: a weight counts as large as it is whole."""
+    some: list[tuple[nn.Parameter, dict]] = []
+    size = 0
+    for weight, group in hidden:
+        if some and size + weight.numel() > _MOST_AT_ONCE:
+            yield some
+            some, size = [], 0
+        some.append((weight, group))
+        size += weight.numel()
+    if some:
+        yield some
+
+
+def orthogonal(matrices: Sequence[Tensor], *, steps: int = 5) -> list[Tensor]:
+    """The orthogonal matrix next to each of these [R, C] (all singular values near 1), those of one shape, or of that
+    shape turned round, in one batch; in bfloat16 on a GPU, else in float32. A matrix of zeros stays one.
+
+    >>> (found,) = orthogonal([torch.tensor([[3.0, 0.0], [0.0, -2.0]])], steps=9)
+    >>> found.sign().tolist(), bool(((found.diag().abs() - 1).abs() < 0.35).all())
+    ([[1.0, 0.0], [0.0, -1.0]], True)
+    """
+    by_shape: dict[tuple[int, int], list[int]] = {}
+    for number, matrix in enumerate(matrices):
+        by_shape.setdefault((min(matrix.shape), max(matrix.shape)), []).append(number)
+    found: dict[int, Tensor] = {}
+    for numbers in by_shape.values():
+        flat = [matrices[n] if len(matrices[n]) <= matrices[n].shape[1] else matrices[n].T for n in numbers]
+        for number, result in zip(numbers, _newton_schulz(torch.stack(flat), steps)):
+            turned = matrices[number].shape != result.shape
+            found[number] = (result.T if turned else result).to(matrices[number].dtype)
+    return [found[number] for number in range(len(matrices))]
+
+
+def _newton_schulz(batch: Tensor, steps: int) -> Tensor:
+    """Of [N, R, C] with R <= C: x -> a x + (b A + c A A) x with A = x x^T, from a norm of 1."""
+    a, b, c = _QUINTIC
+    x = batch.to(torch.bfloat16 if batch.is_cuda else torch.float32)
+    x = x / torch.linalg.vector_norm(x, dim=(1, 2), keepdim=True).clamp(min=_SMALLEST_NORM)
+    for _ in range(steps):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x
