@@ -26,7 +26,7 @@ from afterbert.text.token_store import corpus as corpus_module
 from afterbert.text.token_store import survey as survey_module
 from afterbert.text.token_store.prepare import add_plane, prepare
 from afterbert.text.token_store.store import Store
-from afterbert.text.token_store.survey import DROPPED, DUPLICATE, HELD_OUT, TRAIN, Sample, fates_of
+from afterbert.text.token_store.survey import DUPLICATE, Sample
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
@@ -93,25 +93,6 @@ def test_what_is_held_out_depends_on_the_content_alone(tmp_path, small_parts):
     assert 20 < len(plain[0]) < 60
     trained = {store.tokenizer.decode(ids) for store in stores for ids in contents(store, "train")}
     assert not trained & plain[0]
-
-
-def test_more_held_out_holds_out_what_less_did():
-    hashes = np.random.default_rng(0).integers(0, 1 << 63, 5_000).astype(np.uint64)
-    sizes = np.full(5_000, 1000)
-    few, many = (set(np.flatnonzero(fates_of(hashes, sizes, held_out=s) == HELD_OUT)) for s in (0.02, 0.1))
-    assert few < many
-    assert 70 < len(few) < 130
-    assert len(set(np.flatnonzero(fates_of(hashes, sizes * 100, held_out=0.5) == HELD_OUT))) == 100
-
-
-@pytest.mark.parametrize(("count", "held"), [(0, 0), (1, 0), (2, 1), (3, 1), (40, 1)])
-def test_one_of_two_documents_is_held_out(count, held):
-    hashes = np.arange(7, 7 + count, dtype=np.uint64)
-    fates = fates_of(hashes, np.full(count, 10), held_out=1e-9)
-    assert (fates == HELD_OUT).sum() == held
-    assert (fates == TRAIN).sum() == count - held
-    assert not (fates_of(hashes, np.full(count, 10), held_out=0.0) == HELD_OUT).any()
-    assert (fates_of(np.repeat(hashes, 2), np.full(2 * count, 10), held_out=0.0) == DROPPED).sum() == count
 
 
 def test_a_sample_of_samples_is_the_sample_of_all():

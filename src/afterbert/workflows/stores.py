@@ -23,9 +23,11 @@ from afterbert.pretext.pairings import Plan
 from afterbert.recipes.recipe import Recipe
 from afterbert.text.from_paths import sources_for
 from afterbert.text.sources import Source
+from afterbert.text.sources.txt import OF_LINES, OF_PARAGRAPHS
 from afterbert.text.token_store.mixture import MixtureStore, is_store, mix_stores, open_store
 from afterbert.text.token_store.prepare import prepare
-from afterbert.text.token_store.store import Store
+from afterbert.text.token_store.sections import LONG_DOCUMENT_BYTES
+from afterbert.text.token_store.store import SPLITS, Store
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 from afterbert.training.feed import Feed
@@ -104,9 +106,36 @@ def prepared(
 
 
 def tell_store(store: Store, observer: WorkObserver) -> None:
-    """Tells what was read, kept and dropped of the texts, and where the store lies."""
-    observer.on_line(store.tally.table())
+    """Tells what was read, kept and dropped of the texts, how large both sides of the split are, where the store lies,
+    and how the texts could be divided better."""
+    observer.on_line(store.tally.table(sides_of(store)))
     observer.on_line(f"tokens: {store.folder}")
+    noticed, documents = store.tally.noticed, sum(store.split(name).num_documents for name in SPLITS)
+    if documents > store.tally.kept:
+        observer.on_note(
+            f"of documents longer than {LONG_DOCUMENT_BYTES:,} bytes single sections are held out, cut at ends of "
+            "paragraphs, not whole documents"
+        )
+    if files := noticed.get(OF_PARAGRAPHS):
+        observer.on_note(
+            f"{files:,} text files with blank lines in them were taken as one document each; where blank lines divide "
+            "documents say --documents paragraphs, where these are books --documents file"
+        )
+    if files := noticed.get(OF_LINES):
+        observer.on_note(
+            f"{files:,} text files have no blank line, so each is one document; where every line is one say "
+            "--documents line"
+        )
+
+
+def sides_of(store: Store) -> list[tuple[str, int, str]]:
+    """Gives a row of label, count and remark for each side of a store's split, counted in pieces."""
+    train, held_out = (store.split(name) for name in SPLITS)
+    share = held_out.num_pieces / max(1, train.num_pieces + held_out.num_pieces)
+    return [
+        ("pieces to train on", train.num_pieces, f"{1 - share:.1%}, {train.num_documents:,} documents"),
+        ("pieces held out", held_out.num_pieces, f"{share:.1%}, {held_out.num_documents:,} documents"),
+    ]
 
 
 def mixing_of(settings: Sequence[tuple[str, str]]) -> Mixing:

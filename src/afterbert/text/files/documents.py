@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -101,8 +101,9 @@ class Tally:
         places = {reason: Place(*place) for reason, place in saved["places"].items()}
         return cls(**{**saved, "places": places})
 
-    def table(self) -> str:
+    def table(self, more: Sequence[tuple[str, int, str]] = ()) -> str:
         """The closing table, as plain text. Lines of places are counted here, by reading their files up to there.
+        more: rows of label, count and remark to set below.
 
         >>> print(Tally(files={".txt": 2}, bytes=1_500_000, documents=40, kept=39, dropped={"empty": 1}).table())
         files read                 2  .txt 2
@@ -129,6 +130,7 @@ class Tally:
             ("documents kept", self.kept, ""),
             *self._reasons("repaired", self.repaired),
             *self._reasons("kept, noticed", self.noticed),
+            *more,
         ]
         width = max(len(label) for label, _, _ in rows)
         return "\n".join(f"{label:<{width}} {count:>11,}  {remark}".rstrip() for label, count, remark in rows)

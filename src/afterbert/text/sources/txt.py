@@ -13,8 +13,12 @@ from afterbert.text.files.policy import cut_point
 from afterbert.text.sources import SourcePart
 from afterbert.text.sources._file import FileSource
 
+OF_PARAGRAPHS = "files with blank lines, one document each"
+OF_LINES = "files of lines without a blank one, one document each"
+
 _BLANK_LINE = re.compile(rb"\n\s*\n\s*")
 _LINE_END = re.compile(rb"\n\s*")
+_MANY_LINES = 20  # more than a text has that is wrapped or a short poem
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +45,11 @@ class Txt(FileSource):
     ) -> Iterator[Document]:
         """Holds at most one chunk and twice `max_document_bytes`, whatever the file is like."""
         straddling, held, end = _Open(intake), b"", part.start
+        has_blank_line, lines = False, 0
         for offset, chunk in chunks:
             buffer, end = held + chunk, offset + len(chunk)
+            has_blank_line = has_blank_line or _BLANK_LINE.search(buffer.strip()) is not None
+            lines += chunk.count(b"\n")
             begin, at, is_plain = end - len(buffer), 0, intake.policy.is_plain(buffer)
             for gap in self._gaps(buffer):
                 if at == 0:
@@ -57,6 +64,11 @@ class Txt(FileSource):
         yield from straddling.finish(held, end - len(held), is_plain=False)
         if self.documents == "file" and straddling.first is None:
             intake.lose(EMPTY, part.start)
+        elif self.documents == "file" and has_blank_line:
+            intake.tally.notice(OF_PARAGRAPHS, intake.place(0))
+        is_whole = part.start == 0 and part.stop is None
+        if self.documents == "paragraphs" and is_whole and not has_blank_line and lines > _MANY_LINES:
+            intake.tally.notice(OF_LINES, intake.place(0))
 
     def _gaps(self, buffer: bytes) -> Iterator[re.Match[bytes]]:
         return iter(()) if self.documents == "file" else self.gap.finditer(buffer)

@@ -21,7 +21,8 @@ from afterbert.text.planes import Plane
 from afterbert.text.sources import Source, SourcePart
 from afterbert.text.token_store.finishing import settings_of
 from afterbert.text.token_store.part_files import column
-from afterbert.text.token_store.parts import FATES, EncodePart, PartTask
+from afterbert.text.token_store.parts import EncodePart, PartTask
+from afterbert.text.token_store.sections import FATES
 from afterbert.text.token_store.survey import Survey, survey
 from afterbert.text.token_store.workers import in_order
 from afterbert.text.tokenizers import TokenizerRecipe
@@ -156,8 +157,13 @@ class Corpus:
 
     def _tasks(self, found: Survey) -> Iterator[PartTask]:
         for number, part in enumerate(self.parts):
-            here = slice(found.part_starts[number], found.part_starts[number + 1])
-            yield PartTask(number, part, found.hashes[here], found.fates[here])
+            documents, sections = (
+                found.part_documents[[number, number + 1]],
+                found.part_sections[[number, number + 1]],
+            )
+            yield PartTask(
+                number, part, found.contents.hashes[slice(*documents)], found.fates[slice(*sections)]
+            )
 
     def _counting(self, phase: str, parts: Sequence[SourcePart]) -> Callable[[int], None]:
         done, total = 0, max(1, sum(part.num_bytes for part in parts))
@@ -191,7 +197,7 @@ def described(
     """Each source in a few words: name, digest, bytes, documents. sizes: bytes of each source's parts."""
     sources, first = [], 0
     for digest, parts in zip(digests, sizes):
-        starts = found.part_starts[[first, first + len(parts)]]
+        starts = found.part_documents[[first, first + len(parts)]]
         sources.append(
             {
                 "name": next(iter(digest)) if len(digest) == 1 else f"{len(digest)} files",

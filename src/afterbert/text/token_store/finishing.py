@@ -21,7 +21,7 @@ from afterbert.text.planes import Plane
 from afterbert.text.token_store.array_files import record_of
 from afterbert.text.token_store.coverage import warn_of_nothing_found
 from afterbert.text.token_store.merging import Columns, Merge, Merged
-from afterbert.text.token_store.parts import FATES
+from afterbert.text.token_store.sections import FATES
 from afterbert.text.token_store.store import FILE, FORMAT, Store
 from afterbert.text.token_store.survey import Survey
 from afterbert.text.token_store.workplace import WORK

@@ -20,10 +20,11 @@ from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.token_store.corpus import Progress, check_languages, described
 from afterbert.text.token_store.finishing import StoreContents, finish, finished_before
 from afterbert.text.token_store.part_files import READ_VALUES, column_dtype, finished, part_folder
-from afterbert.text.token_store.parts import FATES
+from afterbert.text.token_store.parts import DOCUMENT_PLANE
+from afterbert.text.token_store.sections import FATES, Contents, SectionRuns
 from afterbert.text.token_store.shards import ALL, Shard, ShardPartReport, open_shard
 from afterbert.text.token_store.store import FILE, Store
-from afterbert.text.token_store.survey import DROPPED, PartSurvey, Survey, gathered
+from afterbert.text.token_store.survey import PartSurvey, Survey, gathered
 from afterbert.text.token_store.workers import ended_by_sigterm
 from afterbert.text.token_store.workplace import locked, work_folder
 
@@ -91,32 +92,36 @@ class Joined:
     def column(self, split: str, name: str) -> Iterator[np.ndarray]:
         """The values of a column for the documents of a split, through all parts, in blocks of bounded size."""
         for number, part in enumerate(self.parts):
-            lengths, fates = self._documents(number)
-            wanted = (fates == FATES[split]) & (lengths > 0)
-            if not wanted.any():
+            lengths, fates, runs = self._sections(number)
+            mine = runs.in_split(split)
+            if not mine.any():
                 continue
             if name == "documents":
-                yield lengths[wanted]
+                yield runs.lengths[mine]
             elif name == "languages":
                 codes = [self.found.languages.index(language) for language in part.report.languages]
-                yield np.array(codes)[_whole(part.folder, "languages", self.dtype)[wanted]]
+                yield np.array(codes)[_whole(part.folder, "languages")[runs.documents[mine]]]
+            elif name == DOCUMENT_PLANE:
+                yield runs.begin_at(split)
             else:
-                yield from _pieces_of(part.folder, name, self.dtype, lengths, wanted)
+                yield from _pieces_of(part.folder, name, self.dtype, lengths, fates == FATES[split])
 
     @cached_property
     def counts(self) -> tuple[int, int]:
         """Pieces to train on; documents that are kept but have no piece."""
         pieces = without = 0
         for number in range(len(self.parts)):
-            lengths, fates = self._documents(number)
-            pieces += int(lengths[fates == FATES["train"]].sum())
-            without += int(((lengths == 0) & (fates != DROPPED)).sum())
+            _, _, runs = self._sections(number)
+            pieces += int(runs.lengths[runs.in_split("train")].sum())
+            without += runs.without_pieces()
         return pieces, without
 
-    def _documents(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """int64 [D]: how many pieces each document of a part has; uint8 [D]: what becomes of it."""
-        here = slice(*self.found.part_starts[[number, number + 1]])
-        return _whole(self.parts[number].folder, "documents", self.dtype), self.found.fates[here]
+    def _sections(self, number: int) -> tuple[np.ndarray, np.ndarray, SectionRuns]:
+        """int64 [S]: how many pieces each section of a part has; uint8 [S]: what becomes of it; the documents they
+        make."""
+        fates = self.found.fates[slice(*self.found.part_sections[[number, number + 1]])]
+        counts, lengths = (_whole(self.parts[number].folder, name) for name in ("documents", "sections"))
+        return lengths, fates, SectionRuns.of(counts, lengths, fates)
 
 
 def _silent(done: float, total: float, phase: str) -> None:
@@ -209,8 +214,9 @@ def _checked(shards: Sequence[_Opened], tell: Progress) -> list[_Part]:
 def _surveyed(parts: Sequence[_Part], policy: Policy, held_out: float) -> Survey:
     found = [
         PartSurvey(
-            _whole(part.folder, "hashes", ""),
-            _whole(part.folder, "sizes", ""),
+            Contents(
+                *(_whole(part.folder, name) for name in ("hashes", "documents", "section_hashes", "sizes"))
+            ),
             frozenset(part.report.languages),
             Tally.from_json(part.report.tally),
         )
@@ -221,16 +227,16 @@ def _surveyed(parts: Sequence[_Part], policy: Policy, held_out: float) -> Survey
     return survey
 
 
-def _whole(folder: Path, name: str, dtype: str) -> np.ndarray:
-    """One value a document: all of a column of a part."""
-    kind, path = column_dtype(name, dtype), folder / f"{ALL}.{name}"
+def _whole(folder: Path, name: str) -> np.ndarray:
+    """One value a document or a section: all of a column of a part."""
+    kind, path = column_dtype(name, ""), folder / f"{ALL}.{name}"
     return np.fromfile(path, kind) if path.exists() else np.zeros(0, kind)
 
 
 def _pieces_of(
     folder: Path, name: str, dtype: str, lengths: np.ndarray, wanted: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """A column of pieces for the documents [D] that are wanted, some megabytes at a time."""
+    """A column of pieces for the sections [S] that are wanted, some megabytes at a time."""
     kind, starts = np.dtype(column_dtype(name, dtype)), starts_of(lengths)
     cuts = np.searchsorted(starts, np.arange(0, starts[-1], READ_VALUES))
     with open(folder / f"{ALL}.{name}", "rb") as file:

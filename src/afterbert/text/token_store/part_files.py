@@ -20,6 +20,14 @@ from afterbert.base.runs import write_atomically
 from afterbert.base.sealed import sealed
 
 READ_VALUES = 1 << 22
+# Of documents: pieces or, in a shard, sections; hashes. Of sections: pieces, hashes, bytes.
+_BY_DOCUMENT = {
+    "documents": "<i8",
+    "hashes": "<u8",
+    "sections": "<i8",
+    "section_hashes": "<u8",
+    "sizes": "<u4",
+}
 
 
 def made_once(done: Path, dtype: str, make: Callable[[PartWriter], Sequence[Any]]) -> list[Any]:
@@ -85,7 +93,7 @@ def part_folder(folder: Path, number: int) -> Path:
 
 def column_dtype(column: str, dtype: str) -> str:
     """How a column lies on disk; planes are a byte per piece until they are merged."""
-    return {"pieces": dtype, "documents": "<i8", "hashes": "<u8", "sizes": "<u4"}.get(column, "u1")
+    return {"pieces": dtype, **_BY_DOCUMENT}.get(column, "u1")
 
 
 def column(folder: Path, numbers: Sequence[int], split: str, name: str, dtype: str) -> Iterator[np.ndarray]:

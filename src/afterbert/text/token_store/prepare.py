@@ -28,7 +28,7 @@ from afterbert.text.token_store.corpus import Corpus, Progress
 from afterbert.text.token_store.coverage import warn_of_nothing_found
 from afterbert.text.token_store.finishing import StoreContents, by_name, described, finish, finished_before
 from afterbert.text.token_store.merging import Merge, Merged
-from afterbert.text.token_store.parts import FATES
+from afterbert.text.token_store.sections import FATES
 from afterbert.text.token_store.store import FILE, Store
 from afterbert.text.token_store.survey import Survey
 from afterbert.text.token_store.workers import ended_by_sigterm

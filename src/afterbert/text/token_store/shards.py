@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import xxhash
 
 from afterbert import __version__
 from afterbert.base import plugins
@@ -32,14 +31,15 @@ from afterbert.text.sources import Source, SourcePart
 from afterbert.text.token_store.corpus import Corpus, Progress, check_languages, dtype_for
 from afterbert.text.token_store.finishing import by_name, described, settings_of
 from afterbert.text.token_store.part_files import PartWriter, made_once, part_folder
-from afterbert.text.token_store.parts import DocumentEncoder, in_batches
+from afterbert.text.token_store.parts import DOCUMENT_PLANE, DocumentEncoder, in_batches
 from afterbert.text.token_store.prepare import PLANES
+from afterbert.text.token_store.sections import Contents
 from afterbert.text.token_store.workers import ended_by_sigterm
 from afterbert.text.token_store.workplace import WORK, locked, work_folder
 from afterbert.text.tokenizers import TokenizerRecipe
 
 FILE = "shard.json"
-FORMAT = 1
+FORMAT = 2
 #: a shard is not divided into train and held_out yet
 ALL = "all"
 
@@ -165,9 +165,8 @@ class EncodeShardPart:
         tally, codes = Tally(), dict[str, int]()
 
         def encode(writer: PartWriter) -> Sequence[Any]:
-            hashed = ((document, document.text.encode()) for document in part.documents(self.policy, tally))
-            for documents, raw in in_batches(hashed):
-                self._write(documents, raw, codes, writer)
+            for documents, _ in in_batches((one, None) for one in part.documents(self.policy, tally)):
+                self._write(documents, codes, writer)
             return list(codes), vars(tally)
 
         return ShardPartReport(*made_once(part_folder(self.folder, number), self.dtype, encode))
@@ -176,21 +175,20 @@ class EncodeShardPart:
     def _encoder(self) -> DocumentEncoder:
         return DocumentEncoder(self.tokenizer)
 
-    def _write(
-        self, documents: list[Document], raw: list[bytes], codes: dict[str, int], writer: PartWriter
-    ) -> None:
-        encoded = self._encoder(documents)
+    def _write(self, documents: list[Document], codes: dict[str, int], writer: PartWriter) -> None:
+        encoded, counts = self._encoder(documents)
         languages = [codes.setdefault(d.language or "", len(codes)) for d in documents]
         check_languages(list(codes))
         writer.append(ALL, "pieces", encoded.piece_ids)
-        writer.append(ALL, "documents", np.diff(encoded.piece_starts))
+        writer.append(ALL, "documents", counts)
+        writer.append(ALL, "sections", np.diff(encoded.piece_starts))
         writer.append(ALL, "languages", np.array(languages))
-        writer.append(
-            ALL, "hashes", np.array([xxhash.xxh3_64_intdigest(one) for one in raw], dtype=np.uint64)
-        )
-        writer.append(ALL, "sizes", np.array([len(one) for one in raw], dtype=np.uint32))
+        contents = Contents.of(document.text.encode() for document in documents)
+        for name in ("hashes", "section_hashes", "sizes"):
+            writer.append(ALL, name, getattr(contents, name))
         for name, plane in self.planes.items():
-            writer.append(ALL, name, plane(encoded))
+            if name != DOCUMENT_PLANE:
+                writer.append(ALL, name, plane(encoded))
 
 
 def open_shard(folder: Path) -> dict[str, Any]:
@@ -201,8 +199,11 @@ def open_shard(folder: Path) -> dict[str, Any]:
             raise UserError(f"the shard in {folder} is not finished; start it again, it goes on where it was")
         raise UserError(f"{folder} holds no {FILE}; name folders that `afterbert prepare --shard` made")
     manifest = read_sealed(path, remedy="copy the shard again or prepare it anew")
-    if manifest["format"] > FORMAT:
-        raise UserError(f"{path} was made by a newer version of afterbert; upgrade this one")
+    if manifest["format"] != FORMAT:
+        raise UserError(
+            f"{path} has format {manifest['format']}, this version of afterbert reads {FORMAT}; prepare and merge all "
+            "shards with one version"
+        )
     return manifest
 
 

@@ -1,5 +1,5 @@
-"""The first pass over the texts: which documents there are, which of them are held out or seen twice, and a
-sample to learn a tokenizer from.
+"""The first pass over the texts: which documents there are, which of them or of their sections are held out or seen
+twice, and a sample to learn a tokenizer from.
 
 Everything follows from the content of a document, never from its place or from the number of processes.
 """
@@ -7,33 +7,28 @@ Everything follows from the content of a document, never from its place or from 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import xxhash
 
-from afterbert.base.noise import Noise
+from afterbert.base.rows import starts_of
 from afterbert.text.files.documents import Tally
 from afterbert.text.files.policy import Policy
 from afterbert.text.sources import SourcePart
+from afterbert.text.token_store.sections import DROPPED, HELD_OUT, Contents, content_hash, sections_of
 from afterbert.text.token_store.workers import in_order
 
-DROPPED, TRAIN, HELD_OUT = range(3)
 DUPLICATE = "exact duplicate"
-
-# Enough to measure any small model to three digits; more would only be lost for training.
-_MOST_HELD_OUT_BYTES = 10_000_000
 _SAMPLE_SEED = 1
 
 
 @dataclass(frozen=True)
 class PartSurvey:
-    """A survey of one part. hashes: uint64 [D], of the contents; sizes: uint32 [D], bytes; languages: those
-    named; sample: (key, text)."""
+    """A survey of one part. languages: those named; sample: (key, text)."""
 
-    hashes: np.ndarray
-    sizes: np.ndarray
+    contents: Contents
     languages: frozenset[str]
     tally: Tally
     sample: list[tuple[int, str]] = field(default_factory=list)
@@ -41,20 +36,21 @@ class PartSurvey:
 
 @dataclass
 class Survey:
-    """A survey of all parts, in their order. fates: uint8 [D], one of DROPPED, TRAIN, HELD_OUT; part_starts:
-    int64 [parts + 1]; corpus_bytes: of the documents that are kept; sample: texts of the training split."""
+    """A survey of all parts, in their order, with S sections in all. fates: uint8 [S], one of DROPPED, TRAIN,
+    HELD_OUT; part_documents, part_sections: int64 [parts + 1], where the documents and sections of each part start;
+    corpus_bytes: of what is kept; sample: texts of the training split."""
 
-    hashes: np.ndarray
-    sizes: np.ndarray
+    contents: Contents
     fates: np.ndarray
-    part_starts: np.ndarray
+    part_documents: np.ndarray
+    part_sections: np.ndarray
     languages: list[str]
     tally: Tally
     sample: list[str] = field(default_factory=list)
 
     @property
     def corpus_bytes(self) -> int:
-        return int(self.sizes[self.fates != DROPPED].sum())
+        return int(self.contents.sizes[self.fates != DROPPED].sum())
 
 
 def survey(
@@ -66,9 +62,10 @@ def survey(
     processes: int,
     progress: Callable[[int], None],
 ) -> Survey:
-    """Reads all parts once. Memory: some 30 bytes per document, and the sample. Raises UserError.
+    """Reads all parts once. Memory: some 40 bytes for each document and each 4 kB of long ones, and the sample. Raises
+    UserError.
 
-    held_out: the share of documents to hold out. progress: told the bytes of each part that was read.
+    held_out: the share of the text to hold out. progress: told the bytes of each part that was read.
     """
     sample = Sample(sample_bytes)
     tasks = ((part, sample.limit) for part in parts)
@@ -80,8 +77,11 @@ def survey(
         found.append(one)
         progress(part.num_bytes)
     together = gathered(found, policy, held_out=held_out)
-    kept_out = set(together.hashes[together.fates == HELD_OUT].tolist())
-    together.sample += [text for text in sample.texts() if content_hash(text) not in kept_out]
+    kept_out = set(together.contents.section_hashes[together.fates == HELD_OUT].tolist())
+    for text in sample.texts():
+        sections = sections_of(text.encode())
+        seen = b"".join(section for section in sections if content_hash(section) not in kept_out)
+        together.sample += [seen.decode()] if seen else []
     return together
 
 
@@ -89,15 +89,13 @@ def gathered(found: Sequence[PartSurvey], policy: Policy, *, held_out: float) ->
     """Joins the surveys of all parts, from what each of them holds; without a sample. Raises UserError."""
     tally = sum((one.tally for one in found), Tally())
     policy.check(tally)
-    hashes = np.concatenate([one.hashes for one in found])
-    sizes = np.concatenate([one.sizes for one in found])
-    fates = fates_of(hashes, sizes, held_out=held_out)
-    _count_duplicates(tally, int((fates == DROPPED).sum()))
+    contents = Contents.joined([one.contents for one in found])
+    _count_duplicates(tally, len(contents.hashes) - len(np.unique(contents.hashes)))
     return Survey(
-        hashes,
-        sizes,
-        fates,
-        np.concatenate(([0], np.cumsum([len(one.hashes) for one in found]))),
+        contents,
+        contents.fates(held_out=held_out),
+        starts_of(np.array([len(one.contents.hashes) for one in found])),
+        starts_of(np.array([len(one.contents.section_hashes) for one in found])),
         sorted({name for one in found for name in one.languages}),
         tally,
     )
@@ -113,20 +111,17 @@ class SurveyPart:
     def __call__(self, task: tuple[SourcePart, int]) -> PartSurvey:
         part, limit = task
         tally, sample = Tally(), Sample(self.sample_bytes, limit)
-        hashes, sizes, languages = [], [], set()
-        for document in part.documents(self.policy, tally):
-            raw = document.text.encode()
-            hashes.append(xxhash.xxh3_64_intdigest(raw))
-            sizes.append(len(raw))
-            languages.add(document.language or "")
-            sample.offer(xxhash.xxh3_64_intdigest(raw, _SAMPLE_SEED), document.text)
-        return PartSurvey(
-            np.array(hashes, dtype=np.uint64),
-            np.array(sizes, dtype=np.uint32),
-            frozenset(languages),
-            tally,
-            sample.pairs(),
-        )
+        languages = set()
+
+        def documents() -> Iterator[bytes]:
+            for document in part.documents(self.policy, tally):
+                raw = document.text.encode()
+                languages.add(document.language or "")
+                sample.offer(xxhash.xxh3_64_intdigest(raw, _SAMPLE_SEED), document.text)
+                yield raw
+
+        contents = Contents.of(documents())
+        return PartSurvey(contents, frozenset(languages), tally, sample.pairs())
 
 
 class Sample:
@@ -167,32 +162,6 @@ class Sample:
     def texts(self) -> list[str]:
         """The texts, by rising key."""
         return [text for _, text in self.pairs()]
-
-
-def fates_of(hashes: np.ndarray, sizes: np.ndarray, *, held_out: float) -> np.ndarray:
-    """uint8 [D]: what becomes of documents with these content hashes [D] and sizes [D] in bytes.
-
-    Of equal documents the first is kept. Held out are those whose own number, a function of the content, is
-    below the share; at least one of two or more, and no more than 10 MB.
-
-    >>> fates_of(np.array([5, 6, 5], dtype=np.uint64), np.array([9, 9, 9]), held_out=0.02).tolist()
-    [2, 1, 0]
-    """
-    fates = np.full(len(hashes), DROPPED, dtype=np.uint8)
-    kept = np.unique(hashes, return_index=True)[1]
-    fates[kept] = TRAIN
-    if held_out > 0 and len(kept) > 1:
-        numbers = Noise(0, "held_out").uniform(hashes[kept])
-        order = np.argsort(numbers, kind="stable")
-        fits = np.cumsum(sizes[kept[order]], dtype=np.int64) <= _MOST_HELD_OUT_BYTES
-        wanted = int((fits & (numbers[order] < held_out)).sum())
-        fates[kept[order[: min(max(1, wanted), len(kept) - 1)]]] = HELD_OUT
-    return fates
-
-
-def content_hash(text: str) -> int:
-    """64 bits that stand for a text."""
-    return xxhash.xxh3_64_intdigest(text.encode())
 
 
 def _count_duplicates(tally: Tally, count: int) -> None:
