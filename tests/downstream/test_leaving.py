@@ -14,6 +14,7 @@ import torch
 from afterbert.base.plugins import find
 from afterbert.downstream.finetuning.bench import Bench
 from afterbert.downstream.finetuning.objective import outputs
+from afterbert.downstream.finetuning.prediction import answers_to_rows
 from afterbert.downstream.finetuning.saving import load_finetuned, save_finetuned
 from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.heads.san import San
@@ -37,6 +38,7 @@ CONFIGS = {
 TASKS = {
     "sentence_classification": ("sequence", "AutoModelForSequenceClassification"),
     "pair_classification": ("sequence", "AutoModelForSequenceClassification"),
+    "multi_label": ("sequence", "AutoModelForSequenceClassification"),
     "regression": ("sequence", "AutoModelForSequenceClassification"),
     "ranking": ("sequence", "AutoModelForSequenceClassification"),
     "tagging": ("token", "AutoModelForTokenClassification"),
@@ -159,6 +161,18 @@ def test_a_pipeline_gives_our_predictions(name, tiny_tokenizer, data_of, tmp_pat
     pairs = [{"text": row.texts[0], "text_pair": row.texts[1]} for row in data.splits["dev"]]
     said = [rate(pair)["score"] for pair in pairs]
     assert said == pytest.approx(bench.predict(module, "toy", "dev", device=torch.device("cpu")), abs=1e-5)
+
+    data = data_of(find(Task, "multi_label")())
+    bench, module = trained(model, data)
+    save_finetuned(tmp_path / "labels", module, bench)
+    label = pipeline("text-classification", model=str(tmp_path / "labels"), top_k=None)
+    texts = [row.texts for row in data.splits["dev"]]
+    for found, one in zip(
+        label([text for (text,) in texts]),
+        answers_to_rows(load_finetuned(tmp_path / "labels"), "toy", texts, device=torch.device("cpu")),
+    ):
+        assert {one["label"]: one["score"] for one in found} == pytest.approx(one.probabilities, abs=1e-5)
+        assert one.value == tuple(name for name in data.task.labels if one.probabilities[name] >= 0.5)
 
     data = data_of(find(Task, "tagging")())
     bench, module = trained(model, data)

@@ -14,7 +14,6 @@ from afterbert.api.terminal import console, safe
 from afterbert.api.watch import Watch
 from afterbert.base.config import digest, to_plain
 from afterbert.base.errors import UserError
-from afterbert.base.plugins import name_of
 from afterbert.base.visible import visible
 from afterbert.downstream.example import Example
 from afterbert.downstream.finetuning.evaluation import evaluate, task_name, write_evaluated
@@ -22,6 +21,7 @@ from afterbert.downstream.finetuning.saving import load_finetuned
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.find_task import find_task, named_path, parse_columns
 from afterbert.downstream.reading.source import TaskSource
+from afterbert.downstream.tasks import Task
 from afterbert.downstream.tasks.minimal_pairs import MinimalPairs
 from afterbert.interop.loaded import LoadedModel
 from afterbert.probes.minimal_pairs import MinimalPairsProbe, short_enough
@@ -57,9 +57,10 @@ def score_task(folder: str, spec: str, *, task: str | None, kind: str | None, co
     """A fine-tuned model's figures on the rows of a task file, as a table; its predictions, also for rows without
     labels, are saved."""
     loaded = load_finetuned(folder, device=default_device())
+    asked: str | Task | None = kind
     if kind is None and named_path(spec)[1].suffix not in (".yaml", ".yml"):
-        kind = name_of(loaded.tasks[task_name(loaded, task)])
-    source = _found(spec, kind, None, columns, needs_label=False)
+        asked = loaded.tasks[task_name(loaded, task)]
+    source = _found(spec, asked, None, columns, needs_label=False)
     done = evaluate(loaded, source, task=task, device=default_device())
     _say_notes(done.data.notes)
     if done.result.splits:
@@ -124,7 +125,7 @@ def _readable_pairs(loaded: LoadedModel, data: TaskData, split: str, most: int |
 
 
 def _found(
-    spec: str, kind: str | None, format: str | None, columns: str | None, *, needs_label: bool = True
+    spec: str, kind: str | Task | None, format: str | None, columns: str | None, *, needs_label: bool = True
 ) -> TaskSource:
     given = parse_columns(columns) if columns else None
     source = find_task(spec, kind=kind, format=format, columns=given, needs_label=needs_label)

@@ -13,6 +13,9 @@ from afterbert.nn.task_head import TaskHead, TaskHeadModule
 TaskKind = Literal["sequence", "token", "span", "choice"]
 KINDS: tuple[TaskKind, ...] = ("sequence", "token", "span", "choice")
 
+#: Hugging Face's words for what the answers for a row are.
+Problem = Literal["single_label_classification", "multi_label_classification", "regression"]
+
 # Before the last layer of BERT and its descendants, where every piece is answered for.
 NOTHING = TaskHead(has_dense=False, starts_from=None)
 
@@ -66,8 +69,8 @@ class Answering:
     head: TaskHeadModule
     labels: tuple[str, ...]
     """What each answer is called; for a number one name."""
-    is_number: bool = False
-    """Whether the answer is a number as it is, not the logit of a class."""
+    problem: Problem = "single_label_classification"
+    """What the answers for a row are: logits of classes of which one is right, or any number; or a number."""
     summary: Literal["first", "last", "mean"] = "first"
     """The piece that speaks for a row."""
 
@@ -85,7 +88,7 @@ class Answering:
             "label2id": {name: number for number, name in enumerate(names)},
         }
         if self.kind == "sequence":
-            found["problem_type"] = "regression" if self.is_number else "single_label_classification"
+            found["problem_type"] = self.problem
         return found
 
 

@@ -6,16 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
-from scipy.special import softmax
 
 from afterbert.base.errors import UserError
 from afterbert.downstream.example import Example
 from afterbert.downstream.finetuning.objective import outputs
 from afterbert.downstream.finetuning.saving import Loaded
 from afterbert.downstream.posing.formatting import Formatter
-from afterbert.downstream.tasks import labels_of
 
 #: A row to be answered: a text, or several (a pair; a question and its context; the words of a sentence).
 Row = str | Sequence[str]
@@ -26,13 +23,13 @@ class Prediction:
     """One answer."""
 
     value: Any
-    """A class, a number, a text, or a tag for each word: in the terms of the task."""
+    """A class or several, a number, a text, or a tag for each word: in the terms of the task."""
     probabilities: Mapping[str, float] = field(default_factory=dict)
-    """Class -> its chance, for tasks that choose one class for a row; empty for others."""
+    """Label -> its chance, for tasks that choose one or several labels for a row; empty for others."""
 
     @property
     def confidence(self) -> float | None:
-        """The chance of the class that was chosen; None where there are no classes."""
+        """The chance of the class that was chosen; None where there are no classes, or several may be chosen."""
         return self.probabilities.get(str(self.value))
 
 
@@ -53,8 +50,8 @@ def answers(
         has_segments=loaded.model.architecture.has_segments,
         device=device,
     )
-    values, labels = head.predictions(task, examples, prepared, found), labels_of(task)
-    return [Prediction(value, _chances(output, labels)) for value, output in zip(values, found, strict=True)]
+    values = head.predictions(task, examples, prepared, found)
+    return [Prediction(value, head.chances(task, one)) for value, one in zip(values, found, strict=True)]
 
 
 def answers_to_rows(
@@ -77,10 +74,3 @@ def answers_to_rows(
             raise UserError(f"row {number} has no text; leave it out, or fill it in")
         examples.append(example)
     return answers(loaded, name, examples, device=device) if examples else []
-
-
-def _chances(output: np.ndarray, labels: Sequence[str]) -> dict[str, float]:
-    """Of logits [K] over the K labels; none where the output is of another kind."""
-    if not labels or np.shape(output) != (len(labels),):
-        return {}
-    return dict(zip(labels, map(float, softmax(output))))

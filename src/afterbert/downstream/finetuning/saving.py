@@ -113,7 +113,9 @@ class Loaded:
 
     def _card(self, names: Sequence[str], kind: TaskKind | None, notes: Sequence[str]) -> str:
         tasks = {name: self.tasks[name] for name in names}
-        return task_card(tasks, self.figures, length=self.length, kind=kind, notes=notes)
+        chosen = {name: self.heads[name].chosen(self.tasks[name]) for name in names}
+        said = [f"{name}: {one['said']}" for name, one in chosen.items() if one]
+        return task_card(tasks, self.figures, length=self.length, kind=kind, notes=(*notes, *said))
 
     def _write_heads(self, folder: Path, names: Sequence[str]) -> None:
         """`heads.safetensors` and `heads.json`, by which `load_finetuned` knows the folder."""

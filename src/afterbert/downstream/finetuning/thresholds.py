@@ -1,7 +1,8 @@
-"""When a model had better give no answer: the threshold that does best on dev rows, and what it is worth there.
+"""When a model had better give no answer, or give a label: the thresholds that do best on dev rows, and what they are
+worth there.
 
-Figures of dev stay those without it, since it is chosen on these very rows; other splits, and whatever the saved model
-is asked later, are answered with it. Source: SQuAD 2.0 (1806.03822), evaluate-v2.0.py.
+Figures of dev stay those without them, since they are chosen on these very rows; other splits, and whatever the saved
+model is asked later, are answered with them. Source: SQuAD 2.0 (1806.03822), evaluate-v2.0.py.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from afterbert.base.small_files import read_json
 from afterbert.downstream.figures.results import Predictions
 from afterbert.downstream.finetuning.bench import Bench
 from afterbert.downstream.finetuning.objective import TaskModule
-from afterbert.downstream.heads.span import Span
 
 _FILE = Path("predictions", "thresholds.json")
 
@@ -26,15 +26,15 @@ _FILE = Path("predictions", "thresholds.json")
 def write_thresholds(
     run: Path, bench: Bench, tuned: Bench, module: TaskModule, found: Predictions, *, device: torch.device
 ) -> None:
-    """Task -> `null_bias`, and the metrics on dev `without` it (`found`) and `with` it. No file where no head chose
-    any."""
+    """Task -> what its head chose, in words (`said`) too, and the metrics on dev `without` it (`found`) and `with` it.
+    No file where no head chose anything."""
     told = {}
     for data in bench.tasks:
         head = tuned.heads[data.name]
-        if isinstance(head, Span) and head != bench.heads[data.name]:
+        if head != bench.heads[data.name]:
             guesses = tuned.predict(module, data.name, "dev", device=device)
             told[data.name] = {
-                "null_bias": head.null_bias,
+                **head.chosen(data.task),
                 "without": bench.scores(data, "dev", found[data.name]["dev"]),
                 "with": bench.scores(data, "dev", guesses),
             }
@@ -51,7 +51,8 @@ def read_thresholds(run: Path) -> dict[str, Any]:
 def threshold_lines(seed: int, told: Mapping[str, Any]) -> list[str]:
     """One line a task.
 
-    >>> told = {"qa": {"null_bias": 1.5, "without": {"answer_f1": 0.5}, "with": {"answer_f1": 0.625}}}
+    >>> said = "no answer from a margin of -1.50 on"
+    >>> told = {"qa": {"said": said, "without": {"answer_f1": 0.5}, "with": {"answer_f1": 0.625}}}
     >>> threshold_lines(0, told)
     ['qa, seed 0: no answer from a margin of -1.50 on: dev answer_f1 50.0 becomes 62.5, best of all on these very rows']
     """
@@ -62,7 +63,6 @@ def threshold_lines(seed: int, told: Mapping[str, Any]) -> list[str]:
             for metric, value in one["without"].items()
         )
         lines.append(
-            f"{name}, seed {seed}: no answer from a margin of {-one['null_bias']:.2f} on: dev {changes}, best of all "
-            "on these very rows"
+            f"{name}, seed {seed}: {one.get('said', 'as before')}: dev {changes}, best of all on these very rows"
         )
     return lines

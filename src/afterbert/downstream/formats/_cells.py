@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,18 +53,22 @@ def table_of(
 
 def _has_header(rows: list[list[str]]) -> bool:
     """Whether the first line names the columns: no number over numbers, no value that comes again below, and
-    a known name, a word over numbers, or a unique word over few values.
+    a known name, a word over numbers or over running text, or a unique word over few values. A column of row numbers,
+    as pandas writes it, may have no name.
 
     >>> _has_header([["sentence", "label"], ["good", "1"]])
     True
     >>> _has_header([["good film", "1"], ["bad", "0"], ["so so", "1"]])
     False
+    >>> _has_header([["", "umsögn", "einkunn"], ["0", "Þetta er góð mynd.", "já"], ["1", "Og þetta er slæm.", "nei"]])
+    True
     """
     first, rest = rows[0], rows[1:]
-    if not rest or not all(cell.strip() for cell in first):
-        return any(cell.strip().lower() in known_names() for cell in first) and bool(rest)
     speaks_for = any(cell.strip().lower() in known_names() for cell in first)
-    for number, name in enumerate(first):
+    is_index = not first[0].strip() and all(row[0].isdigit() for row in rest)
+    if not rest or not all(cell.strip() for cell in first[is_index:]):
+        return speaks_for and bool(rest)
+    for number, name in list(enumerate(first))[is_index:]:
         below = [row[number] for row in rest]
         if is_number(name):
             return False
@@ -72,6 +77,12 @@ def _has_header(rows: list[list[str]]) -> bool:
             if name in distinct:
                 return False
             speaks_for = True
-        elif all(is_number(cell) for cell in below):
+        elif all(is_number(cell) for cell in below) or _names_texts(name, below):
             speaks_for = True
     return speaks_for
+
+
+def _names_texts(name: str, below: list[str]) -> bool:
+    """Whether a short word without a sentence's signs stands over cells that are nearly all twice as long at least."""
+    is_name = len(name) <= 30 and len(name.split()) <= 2 and not re.search(r"[.!?,;:…。！？，।]", name)
+    return is_name and sum(len(cell) >= 2 * len(name) for cell in below) >= 0.95 * len(below)

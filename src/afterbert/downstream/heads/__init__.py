@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+from scipy.special import softmax
 from torch import Tensor, nn
 
 from afterbert.base import plugins
@@ -87,6 +88,17 @@ class Head(ABC):
         """Gives the same head with what is chosen on rows that were not trained on, from their outputs; itself
         where nothing is."""
         return self
+
+    def chosen(self, task: Task) -> Mapping[str, Any]:
+        """Setting -> what `calibrated` chose for it, and the same as `said` in words; empty where it chose nothing."""
+        return {}
+
+    def chances(self, task: Task, output: np.ndarray) -> dict[str, float]:
+        """Label -> its chance by the output of one row; empty where the output is not one logit a label."""
+        labels = labels_of(task)
+        if not labels or np.shape(output) != (len(labels),):
+            return {}
+        return dict(zip(labels, map(float, softmax(output))))
 
     def answering(self, task: Task, module: HeadModule) -> Answering | None:
         """Its trained layers as one of Hugging Face's classes has them; None where none does."""

@@ -77,7 +77,7 @@ class CandidatesHead(Head):
         assert isinstance(module, CandidatesModule)
         if task.answer == "choice":
             return Answering("choice", module.layers, (), summary=module.summary)
-        return Answering("sequence", module.layers, ("relevance",), True, module.summary)
+        return Answering("sequence", module.layers, ("relevance",), "regression", module.summary)
 
 
 class CandidatesModule(HeadModule):

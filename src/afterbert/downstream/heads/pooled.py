@@ -70,8 +70,9 @@ class Pooled(Head):
 
     def answering(self, task: Task, module: HeadModule) -> Answering:
         assert isinstance(module, PooledModule)
-        labels = ("score",) if module.is_regression else labels_of(task)
-        return Answering("sequence", module.layers, labels, module.is_regression, module.summary)
+        if module.is_regression:
+            return Answering("sequence", module.layers, ("score",), "regression", module.summary)
+        return Answering("sequence", module.layers, labels_of(task), summary=module.summary)
 
 
 class PooledModule(HeadModule):

@@ -117,6 +117,11 @@ class Span(Head):
         doubts = np.array([guess.doubt for _, guess in pairs])
         return replace(self, null_bias=best_bias(doubts, answering - silent))
 
+    def chosen(self, task: Task) -> Mapping[str, Any]:
+        if not self.null_bias:
+            return {}
+        return {"null_bias": self.null_bias, "said": f"no answer from a margin of {-self.null_bias:.2f} on"}
+
     def _guesses(
         self, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
     ) -> list[_Guess]:

@@ -67,28 +67,20 @@ def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     )
 
 
-def codes(predictions: Sequence[Any], truths: Sequence[Any]) -> tuple[np.ndarray, np.ndarray, list[Any]]:
-    """Class numbers of predictions [N] and truths [N], and the classes that occur in either, sorted by their
-    text.
-
-    >>> codes(["b", "a"], ["a", "a"])
-    (array([1, 0]), array([0, 0]), ['a', 'b'])
-    """
-    classes = sorted({*predictions, *truths}, key=str)
-    number = {name: i for i, name in enumerate(classes)}
-    return (
-        np.array([number[name] for name in predictions], dtype=np.int64),
-        np.array([number[name] for name in truths], dtype=np.int64),
-        classes,
-    )
-
-
 def confusion(predictions: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
-    """float64 [N, 3 K] for the K classes that occur: one-hot of hits, of predictions, of truths."""
-    predicted, true, classes = codes(predictions, truths)
-    size, rows = len(classes), np.arange(len(true))
-    out = np.zeros((len(true), 3 * size))
-    out[rows[predicted == true], predicted[predicted == true]] = 1
-    out[rows, size + predicted] = 1
-    out[rows, 2 * size + true] = 1
-    return out
+    """float64 [N, 3 K] for the K classes that occur: hits, predictions and truths of each, 0 or 1. A prediction or
+    truth is a class, or a tuple of any number of classes.
+
+    >>> confusion([("a", "b"), ()], [("a",), ("b",)]).tolist()
+    [[1.0, 0.0, 1.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0, 1.0]]
+    """
+    guessed, wanted = (
+        [one if isinstance(one, tuple) else (one,) for one in a] for a in (predictions, truths)
+    )
+    classes = sorted({name for one in (*guessed, *wanted) for name in one}, key=str)
+    column = {name: i for i, name in enumerate(classes)}
+    predicted, true = (np.zeros((len(wanted), len(classes))) for _ in range(2))
+    for table, rows in ((predicted, guessed), (true, wanted)):
+        row_of = np.repeat(np.arange(len(rows)), [len(one) for one in rows])
+        table[row_of, np.array([column[name] for one in rows for name in one], dtype=np.int64)] = 1
+    return np.hstack((predicted * true, predicted, true))

@@ -14,10 +14,13 @@ from afterbert.downstream.metrics import Metric, confusion, ratio
 @dataclass(frozen=True)
 class F1(Metric):
     """average: `binary` (of the class `positive` alone), `macro` (mean over the classes that occur) or
-    `micro` (all classes in one pot; with one label an example that is accuracy).
+    `micro` (all classes in one pot; with one label an example that is accuracy). Where a row may have several labels,
+    predictions and truths are tuples of them.
 
     >>> F1(positive="1")(["1", "1", "0"], ["1", "0", "0"])
     0.6666666666666666
+    >>> F1("micro")([("a", "b"), ()], [("a",), ("b",)])
+    0.5
     """
 
     average: Literal["binary", "macro", "micro"] = "binary"

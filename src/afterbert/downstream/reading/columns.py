@@ -14,6 +14,11 @@ from afterbert.downstream.formats import Table
 
 Profile = Literal["text", "class", "number", "list", "other"]
 
+#: How data sets write that a label is not given, and that it is, in turn.
+FLAGS = ("0", "1", "0.0", "1.0", "false", "true")
+#: What stands between several labels in one cell, the surest first.
+SEPARATORS = ("|", ";", ",")
+
 #: Names that two texts which belong together have in known data sets. A second text is never looked for alone.
 PAIRS = (
     ("sentence1", "sentence2"),
@@ -75,25 +80,37 @@ class Held:
     running: list[str]
     """Running text alone."""
     label: list[str]
-    """The column of class names, if there is one: of several that of numbers, else the last. Columns with gaps, or
-    with one value throughout, are remarks."""
+    """The column of class names, if there is one, of several the one of numbers; none where that is not told so.
+    Columns with gaps, or with one value throughout, are remarks."""
     numbers: list[str]
     """Grades."""
     lists: list[str]
     """Lists and objects."""
+    flags: list[str]
+    """Nothing but 0 and 1, true and false: whether a label is given. -1 stands for nobody knows."""
+    several: list[str]
+    """Several labels a row, as lists or between separators."""
 
     @staticmethod
     def of(table: Table, *, looked_at: int = 2000) -> Held:
         """From the first rows of a table."""
         found: dict[Profile, list[str]] = {"text": [], "class": [], "number": [], "list": [], "other": []}
+        flags, several = [], []
         for column in table.columns:
-            found[profile(table.column(column)[:looked_at])].append(column)
+            values = table.column(column)[:looked_at]
+            if holds_several(values):
+                several.append(column)
+            elif holds_flags(values):
+                flags.append(column)
+            found["list" if column in several else profile(values)].append(column)
         return Held(
             texts=found["text"] or found["other"],
             running=found["text"],
             label=_label_column(table, found["class"]),
             numbers=found["number"],
             lists=found["list"],
+            flags=flags,
+            several=several,
         )
 
 
@@ -178,6 +195,66 @@ def profile(values: Sequence[Any]) -> Profile:
     return "text" if 2 * running > len(texts) and not numeric else "other"
 
 
+def holds_flags(values: Sequence[Any]) -> bool:
+    """Whether a column says of each row whether something is so, and of some that it is.
+
+    >>> holds_flags(["0", "1", "-1"]), holds_flags([True, False]), holds_flags(["1", "2"]), holds_flags(["1", "1"])
+    (True, True, False, False)
+    """
+    found = {str(value).strip().lower() for value in values}
+    return found <= {*FLAGS, "-1"} and len(found - {"-1"}) > 1
+
+
+def holds_several(values: Sequence[Any]) -> bool:
+    """Whether a column gives several labels a row: labels come back in other rows, so that there are fewer of them
+    than there are different cells.
+
+    >>> holds_several([["a"], ["a", "b"], []]), holds_several(["a|b", "a", "b"]), holds_several(["Oslo, NO", "Rom, IT"])
+    (True, True, False)
+    """
+    lists = [
+        tuple(map(str, value)) for value in values if isinstance(value, (list, tuple)) and is_flat(value)
+    ]
+    if lists and len(lists) == sum(value is not None for value in values):
+        distinct = set(lists)
+        return max(map(len, distinct)) > 1 and len({one for row in distinct for one in row}) < len(distinct)
+    return not any(isinstance(value, (list, dict)) for value in values) and separator_of(values) is not None
+
+
+def is_flat(value: Sequence[Any]) -> bool:
+    """Whether a list holds plain values alone."""
+    return not any(isinstance(one, (list, tuple, dict)) for one in value)
+
+
+def separator_of(values: Sequence[Any]) -> str | None:
+    """The sign between several labels in one cell, `[` where cells are written as lists; None where there is none.
+
+    >>> separator_of(["joy|anger", "joy", "anger", ""]), separator_of(["['a', 'b']", "['a']", "[]"])
+    ('|', '[')
+    >>> separator_of(["0,5", "0,7", "1,5"]) is None, separator_of(["3,27", "27", "3", "4,3,27", "4"])
+    (True, ',')
+    """
+    cells = {str(value).strip() for value in values if value is not None}
+    if len(cells) > 1 and all(cell[:1] == "[" and cell[-1:] == "]" for cell in cells if cell):
+        return "["
+    if sum(map(len, cells)) > 60 * len(cells) or all(is_decimal(cell) for cell in cells if cell):
+        return None
+    for mark in SEPARATORS:
+        parts = {part.strip() for cell in cells for part in cell.split(mark)} - {""}
+        if any(mark in cell for cell in cells) and 1 < len(parts) < len(cells):
+            return mark
+    return None
+
+
+def is_decimal(text: str) -> bool:
+    """Whether it reads as a number, with a point or a comma before its fraction.
+
+    >>> is_decimal("0,5"), is_decimal("1e-3"), is_decimal("1,2,3"), is_decimal("a")
+    (True, True, False, False)
+    """
+    return is_number(text) or (text.count(",") == 1 and "." not in text and is_number(text.replace(",", ".")))
+
+
 def is_number(text: str) -> bool:
     """Whether it reads as a finite number.
 
@@ -204,11 +281,12 @@ def is_graded(texts: Sequence[str]) -> bool:
 
 
 def _label_column(table: Table, classes: list[str]) -> list[str]:
-    """At most one of several columns of classes; see `Held.label`."""
+    """The one of several columns of classes, if it can be told; see `Held.label`."""
     full = []
     for column in classes:
         values = [str(value) for value in table.column(column)]
         if all(values) and len(set(values)) > 1:
             full.append(column)
     numeric = [c for c in full if all(is_number(str(v)) for v in set(table.column(c)))]
-    return (numeric or full)[-1:]
+    chosen = numeric or full
+    return chosen if len(chosen) == 1 else []

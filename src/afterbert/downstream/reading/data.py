@@ -140,7 +140,7 @@ def _columns(source: TaskSource, table: Table) -> dict[str, str]:
         for part, column in source.columns.items()
         if part != task.label_part
         or not table.has_header
-        or column in table.columns
+        or all(one in table.columns for one in column.split("+"))
         or len(source.files) == 1
     }
     found = task.match(table, given)

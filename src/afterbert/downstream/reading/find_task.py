@@ -22,7 +22,7 @@ _NAMED = re.compile(r"(\w[^/\\:]*):(.+)")
 def find_task(
     spec: str,
     *,
-    kind: str | None = None,
+    kind: str | Task | None = None,
     format: str | None = None,
     columns: Mapping[str, str] | None = None,
     needs_label: bool = True,
@@ -31,9 +31,9 @@ def find_task(
     """Finds where the task `spec` has its rows.
 
     spec: a data file or folder, a YAML task file, each optionally after `name:`; or `hub:name` or
-    `hub:name/config`, fetched through `datasets` into the folder `cache`. kind, format: plug-in names.
-    columns: part -> column. needs_label: False where a model's own `kind` is asked about rows that may have
-    none. Raises UserError.
+    `hub:name/config`, fetched through `datasets` into the folder `cache`. kind, format: plug-in names; a task in place
+    of a kind is one that was settled before, such as a model's. columns: part -> column. needs_label: False where a
+    model's own `kind` is asked about rows that may have none. Raises UserError.
     """
     name, path = named_path(spec)
     if spec.startswith("hub:"):
@@ -47,7 +47,7 @@ def find_task(
     return guess(
         path,
         name=name,
-        task=plugins.find(Task, kind)() if kind else None,
+        task=plugins.find(Task, kind)() if isinstance(kind, str) else kind,
         format=plugins.find(Format, format)() if format else None,
         columns=columns,
         needs_label=needs_label,

@@ -129,7 +129,8 @@ def _helpless(table: Table, task: Task | None, given: Mapping[str, str]) -> str:
         for column in table.columns
     )
     if task is not None:
-        missing = [part for part in task.parts if part not in given and task.match(table, given) is None]
+        rest = [column for column in table.columns if column not in given.values()]
+        missing = [part for part in task.parts if part not in given and task.find(part, rest) is None]
         kind = plugins.name_of(task).replace("_", " ")
         wanted = " ".join(f"{part}=..." for part in missing)
         return f"{table.path}: which column is what for {kind} cannot be told from {held}; say --columns {wanted}"

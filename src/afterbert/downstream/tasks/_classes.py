@@ -80,9 +80,13 @@ class Classification(Labelled):
 def class_label(value: Any) -> str | None:
     """A cell as a class name; None where it holds none.
 
-    >>> class_label(" yes "), class_label("-"), class_label(True), class_label(3), class_label([1, 2])
-    ('yes', None, 'true', '3', None)
+    >>> class_label(" yes "), class_label("-"), class_label(True), class_label(3)
+    ('yes', None, 'true', '3')
+    >>> class_label(["a"]), class_label([1, 2])
+    ('a', None)
     """
+    if isinstance(value, (list, tuple)) and len(value) == 1:
+        (value,) = value
     if isinstance(value, (dict, list, tuple)):
         return None
     if isinstance(value, bool):

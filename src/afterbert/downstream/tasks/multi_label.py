@@ -1,0 +1,184 @@
+"""One text, any number of labels: none, one or several (toxicity of comments, emotions, genres)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from afterbert.downstream.example import Baseline, Example, Findings
+from afterbert.downstream.formats import Table
+from afterbert.downstream.metrics import Metric
+from afterbert.downstream.metrics.accuracy import Accuracy
+from afterbert.downstream.metrics.f1 import F1
+from afterbert.downstream.reading.columns import FLAGS, Held, is_flat, separator_of
+from afterbert.downstream.tasks import Labelled
+from afterbert.downstream.tasks._classes import LABEL_NAMES, NO_CLASS, TEXT_NAMES, class_label, label_names
+
+_SEVERAL = ("labels", "tags", "genres", "categories", "emotions", "topics", "classes")
+_NONE_WRITTEN = "-"
+
+
+@dataclass(frozen=True)
+class MultiLabel(Labelled):
+    """The text is the only one of `texts`. Label and prediction are a tuple of label names in alphabetical order, empty
+    for none. They are read from a column of lists, from one with separators between them, or from one column of 0 and 1
+    for each label.
+    """
+
+    parts: ClassVar[tuple[str, ...]] = ("text", "labels")
+    label_part: ClassVar[str | None] = "labels"
+    answer: ClassVar[str] = "labels"
+    usual_head: ClassVar[str | None] = "each_label"
+    column_names: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "text": TEXT_NAMES,
+        "labels": (*_SEVERAL, *LABEL_NAMES),
+    }
+    precedence: ClassVar[int] = 4
+    is_told_by_values: ClassVar[bool] = True
+    text_names: ClassVar[tuple[str, ...]] = ("sentence",)
+
+    labels: tuple[str, ...] = ()
+    separator: str | None = None
+    """What stands between labels in a cell, `[` for cells written as lists; None: looked at in the training rows."""
+    metrics: tuple[Metric, ...] = (F1("micro"), F1("macro"), Accuracy())
+
+    def find(self, part: str, columns: Sequence[str]) -> str | None:
+        """The labels by the name of their column, or one column each where all are known."""
+        if part == "labels" and self.labels and set(self.labels) <= set(columns):
+            return "+".join(self.labels)
+        return super().find(part, columns)
+
+    def fits(self, table: Table, columns: Mapping[str, str]) -> bool:
+        """Whether any row has several labels."""
+        values = table.column(columns["labels"])
+        lists = [value for value in values if isinstance(value, (list, tuple))]
+        if lists:
+            return all(map(is_flat, lists)) and max(map(len, lists)) > 1
+        return "+" in columns["labels"] or separator_of(values) is not None
+
+    def offer(self, held: Held) -> dict[str, str]:
+        """The one text, and a column of several labels or two and more columns of 0 and 1."""
+        if len(held.texts) != 1 or len(held.lists) > 1:
+            return {}
+        labels = held.several or (["+".join(held.flags)] if len(held.flags) > 1 else [])
+        return dict(zip(("text", "labels"), (*held.texts, *labels)))
+
+    def informed(self, table: Table, columns: Mapping[str, str]) -> MultiLabel:
+        """With the names of the labels where each has its column, else with what separates them."""
+        column = columns.get("labels")
+        if column is None:
+            return self
+        if _is_joined(column, table.columns):
+            return replace(self, labels=self.labels or tuple(column.split("+")))
+        values = table.column(column)
+        if self.separator or any(isinstance(value, (list, tuple)) for value in values):
+            return self
+        return replace(self, separator=separator_of(values))
+
+    def examples(self, table: Table, columns: Mapping[str, str], findings: Findings) -> tuple[Example, ...]:
+        """All rows. A column without any label is taken for none, as in a test set whose labels were removed."""
+        column = columns.get("labels", "")
+        if column in table.columns and not any(table.column(column)):
+            columns = {part: name for part, name in columns.items() if part != "labels"}
+        return super().examples(table, columns, findings)
+
+    def example(
+        self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings
+    ) -> Example:
+        """The text and its labels."""
+        column, found = columns.get("labels"), None
+        if column is not None and _is_joined(column, tuple(record)):
+            cells = {name: _flag(record.get(name)) for name in column.split("+")}
+            if None not in cells.values():
+                found = [name for name, cell in cells.items() if cell]
+            elif set(cells.values()) != {None}:
+                findings.add("rows in which only some labels are 0 or 1 (left out)", key)
+        elif column is not None:
+            found = _written_labels(record.get(column), self.separator)
+            if found == [] and record.get(column) == "":
+                findings.add("rows with an empty cell, read as none of the labels", key)
+        label = None if found is None else tuple(sorted(set(found)))
+        return Example(key, (str(record.get(columns["text"]) or ""),), label)
+
+    def settled(self, examples: Sequence[Example]) -> MultiLabel:
+        """Labels from the examples."""
+        names = [Example("", (), name) for example in examples for name in example.label or ()]
+        return replace(self, labels=self.labels or label_names(names))
+
+    def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
+        """The most frequent labels, as many as make micro F1 highest."""
+        rows = [example.label for example in train or examples if example.label is not None]
+        counts = Counter(name for row in rows for name in row)
+        order = sorted(self.labels, key=lambda name: -counts[name])
+        hits = [sum(counts[name] for name in order[: k + 1]) for k in range(len(order))]
+        worth = [2 * found / ((k + 1) * len(rows) + counts.total()) for k, found in enumerate(hits)]
+        guess = tuple(sorted(order[: worth.index(max(worth)) + 1]))
+        shown = ", ".join(f"'{name}'" for name in guess[:3]) + (", ..." if len(guess) > 3 else "")
+        of = "" if train else " of these rows"
+        return Baseline(f"always {shown}, the most frequent labels{of}", (guess,) * len(examples))
+
+    def target_text(self, label: Any) -> str:
+        """The labels with a comma between them (another sign where a label holds one), `-` for none."""
+        return f"{self._between} ".join(label) or _NONE_WRITTEN
+
+    def read_answer(self, written: str) -> Any:
+        """The labels of these names; any other name is wrong."""
+        if written.strip() == _NONE_WRITTEN:
+            return ()
+        names = {part.strip() for part in written.split(self._between)}
+        return tuple(sorted(name if name in self.labels else NO_CLASS for name in names))
+
+    def is_answer(self, prediction: Any) -> bool:
+        """Labels, and nothing else."""
+        return set(prediction) <= set(self.labels)
+
+    @property
+    def _between(self) -> str:
+        return next((mark for mark in ",;|" if not any(mark in name for name in self.labels)), "\t")
+
+    def invented(self) -> tuple[Example, ...]:
+        """What reviews of a house complain of."""
+        rows = [
+            ("the bed was hard and the street loud", ("bed", "noise")),
+            ("a hard bed", ("bed",)),
+            ("loud music all night", ("noise",)),
+            ("we liked it", ()),
+            ("too dear , and a loud street", ("noise", "price")),
+            ("a fair house , we liked all of it", ()),
+            ("far too dear for a hard bed", ("bed", "price")),
+            ("dear , hard and loud", ("bed", "noise", "price")),
+        ]
+        return tuple(Example(f"invented:{i}", (text,), labels) for i, (text, labels) in enumerate(rows))
+
+
+def _is_joined(column: str, names: Sequence[str]) -> bool:
+    """Whether it stands for several columns."""
+    return "+" in column and column not in names
+
+
+def _flag(value: Any) -> bool | None:
+    """Whether a label is given; None where the cell does not say.
+
+    >>> _flag("1"), _flag(0), _flag(True), _flag("-1")
+    (True, False, True, None)
+    """
+    written = str(value).strip().lower()
+    return FLAGS.index(written) % 2 == 1 if written in FLAGS else None
+
+
+def _written_labels(value: Any, separator: str | None) -> list[str] | None:
+    """The labels in a cell; None where it holds nothing, not even an empty text.
+
+    >>> _written_labels("a| b", "|"), _written_labels("['a', 'b']", "["), _written_labels("", ",")
+    (['a', 'b'], ['a', 'b'], [])
+    """
+    if value is None:
+        return None
+    if not isinstance(value, (list, tuple)):
+        inner = str(value).strip()
+        if separator == "[":
+            inner = inner[1:-1]
+        value = [one.strip(" '\"") for one in inner.split("," if separator == "[" else separator)]
+    return [name for one in value if (name := class_label(one)) is not None]
