@@ -11,6 +11,7 @@ import yaml
 
 from afterbert.base.config import to_plain
 from afterbert.base.errors import UserError
+from afterbert.base.tree import in_yaml
 from afterbert.text.token_store.store import Store
 
 Paths = str | Path | Store | Sequence[str | Path]
@@ -47,15 +48,10 @@ def settings_of(overrides: Mapping[str, Any] | None) -> list[tuple[str, str]]:
 
 def _written(value: Any, key: str) -> str:
     """A value as YAML has it on one line."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
     try:
-        text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=1_000_000)
+        return in_yaml(os.fspath(value) if isinstance(value, os.PathLike) else value)
     except yaml.YAMLError:
         raise UserError(
             f"overrides: {key} is a {type(value).__name__}, which no setting takes; give a number, a text, a list, "
             "or an object of this package"
         ) from None
-    return text.removesuffix("\n").removesuffix("...").strip()

@@ -154,6 +154,21 @@ def located(plain: Any, origin: str) -> Node:
     return Node(plain, origin)
 
 
+def in_yaml(value: Any) -> str:
+    """A value as YAML has it on one line, which `override` reads again. Raises yaml.YAMLError for what YAML has no
+    form for.
+
+    >>> in_yaml({"type": "mask", "rate": 0.4}), in_yaml("word"), in_yaml(None)
+    ('{type: mask, rate: 0.4}', 'word', 'null')
+    """
+    if isinstance(value, str):
+        return value
+    text = yaml.safe_dump(
+        value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=1_000_000
+    )
+    return text.removesuffix("\n").removesuffix("...").strip()
+
+
 def merge(base: Node, over: Node) -> Node:
     """`over` laid on `base`: mappings key by key, everything else replaced. A mapping that names another
     `type` than the base has replaces the whole node, since the old one's settings mean nothing to it.

@@ -91,8 +91,8 @@ class MissingWord:
             "counting neighbours": float((counted == counts.answers[asked.answer]).mean()),
             "most frequent word": float((asked.answer == 0).mean()),
         }
-        interval = _interval(right, asked.row)
-        return Figure(NAME, float(right.mean()), beside, len(right), interval)
+        rows = _by_row(right, asked.row)
+        return Figure(NAME, float(right.mean()), beside, len(right), _interval(rows), _pairs(rows))
 
     def _rows(self, split: Split, vocabulary: Vocabulary, count: int) -> Rows:
         plan = Packed().plan(split, length=self.length, vocabulary=vocabulary, noise=Noise(_SEED))
@@ -249,11 +249,21 @@ def _discriminant(known: Tensor, labels: Tensor, asked: Tensor, shrinkage: float
     return (asked / scale @ weights + start).argmax(1)
 
 
-def _interval(right: np.ndarray, row: np.ndarray) -> tuple[float, float]:
-    """95% of the share of right answers [N] (bool), whose rows [N] are drawn and not the answers one by one: the
-    linearised variance of a ratio of sums."""
-    share, (_, number) = float(right.mean()), np.unique(row, return_inverse=True)
-    excess = np.bincount(number, weights=right - share)
-    count = len(excess)
-    error = float(np.sqrt(count / max(count - 1, 1) * (excess**2).sum()) / len(right))
+def _by_row(right: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """int64 [B, 2]: right answers and questions of each row, from bool [N] and the rows [N] of the questions."""
+    _, number = np.unique(row, return_inverse=True)
+    return np.stack([np.bincount(number, weights=right), np.bincount(number)], axis=1).astype(np.int64)
+
+
+def _pairs(rows: np.ndarray) -> tuple[tuple[int, int], ...]:
+    return tuple((right, asked) for right, asked in rows.tolist())
+
+
+def _interval(rows: np.ndarray) -> tuple[float, float]:
+    """95% of the share of right answers, from right and asked [B, 2] of each row, for rows are drawn and not answers
+    one by one: the linearised variance of a ratio of sums."""
+    right, asked = rows[:, 0], rows[:, 1]
+    share, count = float(right.sum() / asked.sum()), len(rows)
+    excess = right - share * asked
+    error = float(np.sqrt(count / max(count - 1, 1) * (excess**2).sum()) / asked.sum())
     return max(0.0, share - 1.96 * error), min(1.0, share + 1.96 * error)

@@ -15,10 +15,35 @@ import numpy as np
 
 from afterbert.report import figures
 
-Style = Literal["raw", "smooth", "held-out", "closing", "plain"]
+Style = Literal[
+    "raw",
+    "smooth",
+    "held-out",
+    "closing",
+    "plain",
+    "series-1",
+    "series-2",
+    "series-3",
+    "series-4",
+    "series-5",
+    "series-6",
+    "series-7",
+    "series-8",
+]
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 30, 38
 _LABEL_HEIGHT = 15
+#: Of several runs or arms in one chart, by their order.
+SERIES: tuple[Style, ...] = (
+    "series-1",
+    "series-2",
+    "series-3",
+    "series-4",
+    "series-5",
+    "series-6",
+    "series-7",
+    "series-8",
+)
 _LARGEST = 1e30  # differences of larger values overflow
 
 

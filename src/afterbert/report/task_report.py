@@ -21,16 +21,20 @@ _GUESSING = "guessing"
 
 @dataclass(frozen=True)
 class Grid:
-    """A table as text, its cells as they are printed."""
+    """A table, its cells as they are printed."""
 
     title: str
     head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[Any, ...], ...]
 
     def markdown(self) -> str:
         """Title and table."""
-        lines = [f"| {' | '.join(map(in_markdown, row))} |" for row in (self.head, *self.rows)]
-        return "\n".join([f"## {self.title}", "", lines[0], "|" + " --- |" * len(self.head), *lines[1:]])
+        return f"## {self.title}\n\n{self.table()}"
+
+    def table(self) -> str:
+        """The table alone, as Markdown."""
+        lines = [f"| {' | '.join(in_markdown(str(one)) for one in row)} |" for row in (self.head, *self.rows)]
+        return "\n".join([lines[0], "|" + " --- |" * len(self.head), *lines[1:]])
 
 
 def write_task_report(out: Path, arms: Mapping[str, Path], *, title: str) -> Path:

@@ -1,0 +1,119 @@
+"""What `study` and `compare` print."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from afterbert.api.terminal import console, safe
+from afterbert.api.watch import Watch
+from afterbert.base.errors import UserError
+from afterbert.base.runs import write_atomically
+from afterbert.report import figures
+from afterbert.report.study_pages import said, write_index, write_study_page
+from afterbert.study.design import known_studies, read_study
+from afterbert.study.plan import StudyPlan, StudyRequest, listed_runs, planned
+from afterbert.study.progress import progress_of
+from afterbert.study.running import run_study
+from afterbert.study.writing import new_study
+from afterbert.training.process_setup import set_up_process
+
+
+def show_list() -> int:
+    """The studies that come along."""
+    table = Table("study", "question", "arms", box=None)
+    for name in known_studies():
+        _, study = read_study(name)
+        needs = " (--task)" if study.needs_tasks else ""
+        needs += "".join(f" (plane {plane})" for plane in study.needs_planes)
+        table.add_row(safe(name), safe(study.question + needs), safe(", ".join(study.arms)))
+    console.print(table)
+    return 0
+
+
+def show_status(root: Path, name: str | None) -> int:
+    """How far the studies below `root` are."""
+    found = progress_of(root, name)
+    if not found:
+        which = f"of {name} " if name else ""
+        raise UserError(
+            f"no study {which}was begun below {root}; start one: afterbert study NAME --text MINE"
+        )
+    for one in found:
+        left = (
+            ""
+            if one.seconds_left is None or one.has_results
+            else f", about {figures.duration(one.seconds_left)} left"
+        )
+        state = (
+            f"finished, {one.folder / 'report.html'}" if one.has_results else f"{one.share:.0%} done{left}"
+        )
+        console.print(safe(f"{one.name} ({one.scale}): {one.finished} of {one.runs} runs, {state}"))
+    return 0
+
+
+def write_pages(root: Path, folders: Sequence[Path]) -> int:
+    """Pages of these study folders, or of all below `root`, and the index beside them."""
+    places = list(folders) or [path.parent for path in sorted((root / "studies").glob("*/results.json"))]
+    if not places:
+        raise UserError(f"no study below {root} has results yet; see `afterbert study status`")
+    for folder in places:
+        print(write_study_page(folder))
+    print(write_index(places[0].parent))
+    return 0
+
+
+def write_new(words: Sequence[str], question: str) -> int:
+    """A study file NAME.yaml in the working directory."""
+    if len(words) < 3 or not question:
+        raise UserError('write: afterbert study new NAME RECIPE_OR_RUN RECIPE_OR_RUN --question "..."')
+    name, *sources = words
+    out = Path(f"{name.removesuffix('.yaml')}.yaml")
+    if out.exists():
+        raise UserError(f"{out} is there already; choose another name")
+    write_atomically(out, new_study(out.stem, sources, question=question))
+    print(f"{out}: read it over, then: afterbert study {out} --text MINE")
+    return 0
+
+
+def carry_out(name: str, more: Sequence[str], *, dry_run: bool, texts: Sequence[str], out: Path, scale: str,
+              tasks: Sequence[str], pairs: Sequence[str], seeds: int | None, budget: str | None) -> int:  # fmt: skip
+    """Runs a study, or goes on with it; 130 or 143 where a signal stopped it."""
+    if more:
+        raise UserError(f"'{more[0]}' is not expected after {name}; texts are named by --text")
+    read_study(name)
+    if not texts:
+        raise UserError(f"no text is named; write: afterbert study {name} --text my_texts/")
+    set_up_process()
+    request = StudyRequest(name, tuple(texts), scale, out, tuple(tasks), tuple(pairs), seeds, budget)
+    with Watch() as watch:
+        plan = planned(request, observer=watch)
+        _tell(plan)
+        if dry_run:
+            return 0
+        done = run_study(plan, observer=watch)
+    if done.results is None:
+        console.print("stopped, everything saved; the same command goes on")
+        return done.exit_code
+    deciding = done.results.measures.get(done.results.measure)
+    for one in done.results.judged:
+        console.print(safe(said(one, deciding)))
+    print(f"report: {write_study_page(done.folder)}")
+    print(f"index:  {write_index(done.folder.parent)}")
+    return 0
+
+
+def _tell(plan: StudyPlan) -> None:
+    console.print(safe(plan.study.question))
+    for name, arm in plan.arms.items():
+        changed = "; ".join(
+            f"{path}: {before} -> {after}" for path, (before, after) in arm.differences.items()
+        )
+        console.print(safe(f"  {name}: {changed or 'the base'}"))
+    console.print(
+        safe(
+            f"scale {plan.request.scale}: {listed_runs(plan.runs)}, {plan.budgets[plan.study.reference]} each"
+        )
+    )

@@ -1,0 +1,145 @@
+"""The control check: what differs between arms is what they declare, down into lists, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from afterbert.base.config import differences, digest, to_plain
+from afterbert.base.errors import UserError
+from afterbert.base.tree import parse, scalar
+from afterbert.recipes.recipe import Resolved, resolve
+from afterbert.study.design import Arm, Study, StudyScale
+
+# What names a recipe and decides nothing.
+_LABELS = ("title", "paper")
+# What the machinery itself lays over the arms: budgets are held equal in another way than by being the same number.
+_OURS = ("training.budget", "training.evaluate_every", "training.seed")
+
+
+@dataclass(frozen=True)
+class ResolvedArm:
+    """An arm with its whole recipe, and how that differs from the first arm's: path -> (there, here)."""
+
+    name: str
+    arm: Arm
+    resolved: Resolved
+    differences: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+
+
+def resolved_arms(study: Study, scale: StudyScale) -> dict[str, ResolvedArm]:
+    """The arms of a study at a scale. Raises UserError at an undeclared difference, at arms that do not differ, and
+    for whatever a recipe cannot be, all at once."""
+    plain: dict[str, Resolved] = {}
+    problems: list[str] = []
+    for name, arm in study.arms.items():
+        try:
+            plain[name] = _resolved(study, scale, arm)
+        except UserError as error:
+            problems += [f"arm {name}: {line}" for line in error.lines]
+    if problems:
+        raise UserError(*problems)
+    first = plain[study.reference]
+    arms = {
+        name: ResolvedArm(name, study.arms[name], found, recipe_differences(first, found))
+        for name, found in plain.items()
+    }
+    for one in arms.values():
+        problems += _undeclared(one, arms[study.reference])
+    problems += _alike(arms)
+    if problems:
+        raise UserError(*problems)
+    return arms
+
+
+def recipe_differences(before: Resolved, after: Resolved) -> dict[str, tuple[Any, Any]]:
+    """Path -> (before, after), for every setting that decides what two recipes compute."""
+    found = differences(_deciding(before), _deciding(after))
+    return {path: pair for path, pair in found.items() if not is_under(path, _OURS)}
+
+
+def is_under(path: str, nodes: Iterable[str]) -> bool:
+    """
+    >>> is_under("model.stack.sharing.type", ["model.stack"]), is_under("model.stacks", ["model.stack"])
+    (True, False)
+    """
+    return any(path == node or path.startswith(f"{node}.") for node in nodes)
+
+
+def _resolved(study: Study, scale: StudyScale, arm: Arm) -> Resolved:
+    settings = {**scale.set, **study.set, **arm.set}
+    return resolve(arm.recipe or study.base, size=scale.size, overrides=list(settings.items()))
+
+
+def _deciding(resolved: Resolved) -> dict[str, Any]:
+    plain = to_plain(resolved.recipe)
+    return {key: value for key, value in plain.items() if key not in _LABELS}
+
+
+def _undeclared(arm: ResolvedArm, first: ResolvedArm) -> list[str]:
+    nodes = [*first.arm.differs, *arm.arm.differs]
+    stated = [*_stated(first), *_stated(arm)]
+    return [
+        f"arm {arm.name}: {path} is {after!r}, in {first.name} it is {before!r}, and no arm declares that; set it in "
+        "the arm, or name the node under `differs`"
+        for path, (before, after) in arm.differences.items()
+        if not _is_declared(path, arm.differences, nodes, stated)
+    ]
+
+
+def _is_declared(
+    path: str, found: Mapping[str, tuple[Any, Any]], nodes: list[str], stated: list[str]
+) -> bool:
+    """A difference is declared where it is stated, where a whole node may differ, and where a setting is there at
+    all only because a declared `type` brings it along."""
+    if is_under(path, nodes) or any(path in (leaf, f"{leaf}.type") for leaf in stated):
+        return True
+    before, after = found[path]
+    if before is not None and after is not None:
+        return False
+    if any(is_under(leaf, [path]) for leaf in stated):
+        return True
+    parts = path.split(".")
+    kinds = [".".join([*parts[:count], "type"]) for count in range(1, len(parts))]
+    return any(kind in found and kind != path and _is_declared(kind, found, nodes, stated) for kind in kinds)
+
+
+def _stated(arm: ResolvedArm) -> list[str]:
+    """The paths of all leaves that an arm sets, in full."""
+    leaves: list[str] = []
+    for key, written in arm.arm.set.items():
+        value = parse(written, label=key).plain if written[:1] in "[{" and written else scalar(written)
+        for path in long_paths(arm.resolved, key):
+            leaves += _leaves(path, value)
+    return leaves
+
+
+def long_paths(resolved: Resolved, key: str) -> list[str]:
+    """The dotted paths that a short name of a recipe stands for; a path stands for itself."""
+    short = next((name for name in resolved.names if key == name or key.startswith(f"{name}.")), None)
+    if short is None:
+        return [key]
+    return [path + key.removeprefix(short) for path in resolved.names[short]]
+
+
+def _leaves(path: str, value: Any) -> list[str]:
+    if isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value):
+        value = dict(enumerate(value))
+    if isinstance(value, dict) and value:
+        return [leaf for key, child in value.items() for leaf in _leaves(f"{path}.{key}", child)]
+    return (
+        [path, *(f"{path}.{number}" for number in range(len(value)))] if isinstance(value, list) else [path]
+    )
+
+
+def _alike(arms: Mapping[str, ResolvedArm]) -> list[str]:
+    """A line for each arm that would be the same runs as an earlier one."""
+    seen: dict[str, str] = {}
+    lines = []
+    for name, arm in arms.items():
+        made_of = [_deciding(arm.resolved), arm.arm.budget, arm.arm.is_pretrained]
+        other = seen.setdefault(digest(made_of), name)
+        if other != name:
+            lines.append(f"arms {other} and {name} are the same; let one of them set what it is about")
+    return lines

@@ -1,0 +1,271 @@
+"""What a study file says: a question, arms that differ in what they declare, and the rule that answers it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from afterbert.base.budget import Budget
+from afterbert.base.config import build
+from afterbert.base.errors import UserError, did_you_mean
+from afterbert.base.plugins import names
+from afterbert.base.tree import Node, in_yaml, merge, read
+from afterbert.study.measures import Measure
+
+_FOLDER = "afterbert.study"
+_SAYS = re.compile(r"\s*([\w.+-]+)\s*(>=|>|=)\s*([\w.+-]+)\s*")
+_NAME = re.compile(r"[\w.+-]+")
+
+Relation = Literal[">", ">=", "="]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to do it. Everything that it does not declare is as in every other arm."""
+
+    set: dict[str, str] = field(default_factory=dict)
+    """Dotted path or short name of a setting -> its value, as YAML writes it."""
+    recipe: str | None = None
+    """Another recipe than the study's base."""
+    differs: tuple[str, ...] = ()
+    """Nodes that may differ as a whole, where an arm takes another recipe."""
+    budget: Annotated[float, Field(gt=0, le=100)] = 1.0
+    """Its share of the study's budget."""
+    is_pretrained: bool = True
+    """False: no pre-training at all; tasks are learned by random weights of the first arm's model."""
+    why: str = ""
+    """A remark for the reader."""
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """A claim about two arms, such as `word > piece`.
+
+    says: `>` is better; `=` is equal within the smallest effect of interest; `>=` is no worse by more than that.
+    claims: the article's claims that it speaks for; the study's where it names none.
+    """
+
+    says: str
+    claims: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not _SAYS.fullmatch(self.says):
+            raise UserError(f"says is '{self.says}'; write ARM > ARM, ARM >= ARM or ARM = ARM")
+
+    @property
+    def parts(self) -> tuple[str, Relation, str]:
+        """
+        >>> Expectation("word > piece").parts
+        ('word', '>', 'piece')
+        """
+        found = _SAYS.fullmatch(self.says)
+        assert found
+        return found[1], found[2], found[3]  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The rule. measure: the name of a measure, on which the verdict rests. smallest: the smallest effect of interest,
+    in the measure's own unit (0.01 of a share is one point)."""
+
+    measure: str
+    smallest: Annotated[float, Field(gt=0)]
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a paper reported, laid beside the study. rows: name -> values, aligned with the columns."""
+
+    paper: str
+    where: str
+    columns: tuple[str, ...]
+    rows: dict[str, tuple[float | None, ...]]
+    finding: str
+    setup: str = ""
+
+    def __post_init__(self) -> None:
+        for name, row in self.rows.items():
+            if len(row) != len(self.columns):
+                raise UserError(f"row '{name}' has {len(row)} values for {len(self.columns)} columns")
+
+
+@dataclass(frozen=True)
+class StudyScale:
+    """How large the runs are. The first four are settings of recipes or of fine-tuning, as `Arm.set`."""
+
+    about: str
+    budget: Budget
+    """Of the first arm, in tokens; what is held equal in the others follows from it."""
+    seeds: Annotated[int, Field(ge=1, le=1000)]
+    size: str | None = None
+    """One of the recipes' sizes."""
+    set: dict[str, str] = field(default_factory=dict)
+    finetune: dict[str, str] = field(default_factory=dict)
+    epochs: Annotated[float, Field(gt=0)] = 3.0
+    """Of fine-tuning on each labelled task."""
+
+    def __post_init__(self) -> None:
+        if self.budget.unit != "tokens":
+            raise UserError(f"budget is {self.budget}, must be in tokens; write 2Mtokens")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A study file, read."""
+
+    question: str
+    claims: tuple[int, ...] = ()
+    base: str = "laptop"
+    set: dict[str, str] = field(default_factory=dict)
+    """Settings that all arms share, on top of the base recipe."""
+    arms: dict[str, Arm]
+    """The first one is what the others are compared with."""
+    hold: Literal["tokens", "flops", "seconds"] = "tokens"
+    """What is equal in all arms; the other two are recorded."""
+    measures: tuple[str, ...] = ("missing_word", "masked_accuracy", "bits_per_byte", "word_order", "word_fit")
+    decision: Decision
+    expects: tuple[Expectation, ...] = ()
+    favours: dict[str, str] = field(default_factory=dict)
+    """Measure -> which arm it favours by construction, and why."""
+    search: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    """Factors of the learning rate that each arm tries before its runs, in a quarter of the budget; none: no search."""
+    needs_tasks: bool = False
+    """Whether labelled tasks are part of the question."""
+    needs_planes: tuple[str, ...] = ()
+    """Annotations that the store must hold, such as phrase."""
+    published: Published | None = None
+    notes: tuple[str, ...] = ()
+    scales: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Scale -> what this study sets otherwise there, on top of `set`."""
+
+    def __post_init__(self) -> None:
+        wrong = [name for name in self.arms if not _NAME.fullmatch(name)]
+        if wrong:
+            raise UserError(f"arm '{wrong[0]}': a name holds letters, digits and . + - _")
+        if len(self.arms) < 2:
+            raise UserError(f"has {len(self.arms)} arms; a comparison needs two or more")
+        if not next(iter(self.arms.values())).is_pretrained:
+            raise UserError("the first arm must be pre-trained: it says which model the others start from")
+        for expectation in self.expects:
+            for arm in (expectation.parts[0], expectation.parts[2]):
+                if arm not in self.arms:
+                    raise UserError(f"expects '{expectation.says}': {did_you_mean(arm, list(self.arms))}")
+        for measure in (*self.measures, self.decision.measure, *self.favours):
+            if measure not in names(Measure):
+                raise UserError(f"no measure is called '{measure}'; {did_you_mean(measure, names(Measure))}")
+        if self.decision.measure not in self.measures:
+            raise UserError(f"decides by {self.decision.measure}, which is not among its measures; add it")
+
+    @property
+    def reference(self) -> str:
+        """The arm that the others are compared with."""
+        return next(iter(self.arms))
+
+    @property
+    def expectations(self) -> tuple[Expectation, ...]:
+        """What is expected; where nothing is, that each arm differs from none."""
+        return tuple(Expectation(one.says, one.claims or self.claims) for one in self.expects) or tuple(
+            Expectation(f"{arm} > {self.reference}", self.claims)
+            for arm in self.arms
+            if arm != self.reference
+        )
+
+
+def known_studies() -> list[str]:
+    """The names of the studies that come along."""
+    found = (entry.name for entry in (resources.files(_FOLDER) / "studies").iterdir())
+    return sorted(name.removesuffix(".yaml") for name in found if name.endswith(".yaml"))
+
+
+def read_study(name: str) -> tuple[str, Study]:
+    """The name and content of a study that comes along, or of a YAML file. Raises UserError."""
+    if name.endswith((".yaml", ".yml")):
+        if not Path(name).is_file():
+            raise UserError(
+                f"study file {name} does not exist; check the path, or see `afterbert study list`"
+            )
+        return Path(name).stem, study_of(read(Path(name), label=name))
+    if name not in known_studies():
+        raise UserError(f"no study is called '{name}'; {did_you_mean(name, known_studies())}")
+    path = Path(str(resources.files(_FOLDER) / "studies" / f"{name}.yaml"))
+    return name, study_of(read(path, label=path.name))
+
+
+def study_of(tree: Node) -> Study:
+    """A study from its tree. Raises UserError with every mistake and its place."""
+    if not isinstance(tree.value, dict):
+        raise UserError(f"{tree.origin}: a study is a mapping; see docs/studies.md")
+    values = _settings_as_written(dict(tree.value))
+    arms = values.get("arms")
+    if arms is not None and isinstance(arms.value, dict):
+        written = {
+            name: Node(_settings_as_written(dict(arm.value)), arm.origin)
+            if isinstance(arm.value, dict)
+            else Node({}, arm.origin)
+            if arm.value is None
+            else arm
+            for name, arm in arms.value.items()
+        }
+        values["arms"] = Node(written, arms.origin)
+    expects = values.get("expects")
+    if expects is not None and isinstance(expects.value, list):
+        listed = [
+            one if isinstance(one.value, dict) else Node({"says": one}, one.origin) for one in expects.value
+        ]
+        values["expects"] = Node(listed, expects.origin)
+    scales = values.get("scales")
+    if scales is not None and isinstance(scales.value, dict):
+        values["scales"] = Node({name: _written(one) for name, one in scales.value.items()}, scales.origin)
+    return build(Study, Node(values, tree.origin), path="")
+
+
+def scales() -> Mapping[str, StudyScale]:
+    """The scales, from the smallest."""
+    path = Path(str(resources.files(_FOLDER) / "scales.yaml"))
+    tree = read(path, label=path.name)
+    return {name: _scale(node) for name, node in tree.value.items()}
+
+
+def scale_for(
+    study: Study, name: str, *, seeds: int | None = None, tokens: float | None = None
+) -> StudyScale:
+    """The scale called so, with what the study and the caller say of it. Raises UserError."""
+    path = Path(str(resources.files(_FOLDER) / "scales.yaml"))
+    tree = read(path, label=path.name)
+    if name not in tree.value:
+        raise UserError(f"no scale is called '{name}'; {did_you_mean(name, list(tree.value))}")
+    found: dict[str, Node] = {}
+    if seeds is not None:
+        found["seeds"] = Node(seeds, "--seeds")
+    if tokens is not None:
+        found["budget"] = Node(str(Budget(float(round(tokens)), "tokens")), "--budget")
+    own = study.scales.get(name, {})
+    if own:
+        found["set"] = Node({key: Node(value, "study") for key, value in own.items()}, "study")
+    return _scale(merge(tree.value[name], Node(found, "asked")))
+
+
+def _scale(node: Node) -> StudyScale:
+    return build(StudyScale, Node(_settings_as_written(dict(node.value)), node.origin))
+
+
+def _settings_as_written(values: dict[str, Node]) -> dict[str, Node]:
+    """Settings of recipes stay text here, for recipes read them themselves."""
+    for key in ("set", "finetune"):
+        if key in values and isinstance(values[key].value, dict):
+            values[key] = _written(values[key])
+    return values
+
+
+def _written(node: Node) -> Node:
+    if not isinstance(node.value, dict):
+        return node
+    return Node(
+        {key: Node(in_yaml(child.plain), child.origin) for key, child in node.value.items()}, node.origin
+    )

@@ -1,0 +1,16 @@
+"""How often a held-out sentence is likelier than itself with one word replaced, see `probes.broken_sentences`."""
+
+from __future__ import annotations
+
+from afterbert.study.made import FinishedRun, Measurement
+from afterbert.study.measures import Measure
+
+
+class WordFitScore(Measure):
+    """Reads the figure from `without_training` of evaluation.json."""
+
+    title = "sentence likelier than with one word replaced"
+
+    def __call__(self, run: FinishedRun) -> Measurement | None:
+        found = run.figure("like frequency")
+        return None if found is None else Measurement(found["value"])

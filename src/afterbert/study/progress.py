@@ -1,0 +1,62 @@
+"""How far the studies below a folder are, from what their runs say of themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from afterbert.base.runs import Metrics, RunFolder
+from afterbert.base.small_files import read_json_object
+from afterbert.study.running import is_finished
+
+
+@dataclass(frozen=True)
+class StudyProgress:
+    """A study's runs: how many there are, and are finished; the share of all steps that is done; the seconds of
+    training that are left at the speed so far, None where none has begun."""
+
+    name: str
+    scale: str
+    folder: Path
+    runs: int
+    finished: int
+    share: float
+    seconds_left: float | None
+    has_results: bool
+
+
+def progress_of(root: Path, name: str | None = None) -> list[StudyProgress]:
+    """The progress of the studies in `root/studies`, or of those called `name`. Raises UserError for a broken file."""
+    found = []
+    for path in sorted((root / "studies").glob("*/plan.json")):
+        told = read_json_object(path)
+        if name is None or told["study"] == name:
+            folders = [root / folder for folder in told["searches"]]
+            folders += [root / run["folder"] for run in told["runs"]]
+            found.append(_progress(told["study"], told["scale"], path.parent, folders))
+    return found
+
+
+def _progress(name: str, scale: str, folder: Path, runs: list[Path]) -> StudyProgress:
+    shares, seconds = [], 0.0
+    for run in runs:
+        status = RunFolder(run).status()
+        share = 1.0 if is_finished(run) else 0.0
+        if not share and status is not None and status.total_steps:
+            share = min(0.99, status.step / status.total_steps)
+        shares.append(share)
+        if share:
+            steps = [one for one in Metrics(run / "metrics.jsonl").read() if one["kind"] == "step"]
+            seconds += float(steps[-1]["seconds"]) if steps else 0.0
+    done = sum(shares)
+    left = seconds / done * (len(runs) - done) if done and seconds else None
+    return StudyProgress(
+        name,
+        scale,
+        folder,
+        len(runs),
+        sum(share == 1.0 for share in shares),
+        done / max(len(runs), 1),
+        left,
+        (folder / "results.json").is_file(),
+    )

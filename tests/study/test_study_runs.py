@@ -1,0 +1,139 @@
+"""Every study that comes along runs at scale smoke; nothing runs twice; a signal costs nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from invented import write_task, write_texts
+
+from afterbert.base.errors import UserError
+from afterbert.study import running
+from afterbert.study.design import known_studies, read_study
+from afterbert.study.plan import StudyRequest, planned
+from afterbert.study.progress import progress_of
+from afterbert.study.results import read_results
+from afterbert.study.running import run_study
+
+TWO = """\
+question: Is a rate of 40% better than one of 15%?
+claims: [11]
+arms:
+  low: {set: {masking.rate: 0.15}}
+  high: {set: {masking.rate: 0.4}}
+measures: [missing_word, masked_accuracy]
+decision: {measure: missing_word, smallest: 0.01}
+expects: [high > low]
+"""
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory) -> Path:
+    return write_texts(tmp_path_factory.mktemp("texts"))
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory) -> Path:
+    """Where runs of all tests here are made, so that they are shared."""
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture
+def two(tmp_path) -> str:
+    (tmp_path / "two.yaml").write_text(TWO)
+    return str(tmp_path / "two.yaml")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", known_studies())
+def test_each_study_runs_at_scale_smoke(name, texts, shared):
+    _, study = read_study(name)
+    tasks = (f"horses:{write_task(texts.parent)}",) if study.needs_tasks else ()
+    done = run_study(planned(StudyRequest(name, (str(texts),), scale="smoke", out=shared, tasks=tasks)))
+    found = read_results(done.folder / "results.json")
+    assert found == done.results
+    assert set(found.arms) == set(study.arms)
+    assert found.measure in found.measures, "the deciding measure was asked of no arm"
+    assert set(found.measures[found.measure].means) == set(study.arms)
+    assert len(found.judged) == len(study.expectations)
+
+
+@pytest.mark.slow
+def test_finished_runs_are_read_and_shared_with_other_studies(two, texts, tmp_path, monkeypatch):
+    request = StudyRequest(two, (str(texts),), scale="smoke", out=tmp_path / "runs")
+    first = run_study(planned(request))
+    monkeypatch.setattr(running, "pretrain", None)
+    again = run_study(planned(request))
+    assert again.results == first.results
+    (tmp_path / "other.yaml").write_text(TWO.replace("high > low", "low > high").replace("Is a", "Why is a"))
+    other = run_study(planned(replace(request, study=str(tmp_path / "other.yaml"))))
+    assert other.folder != first.folder
+    assert other.results.judged[0].difference.estimate == -first.results.judged[0].difference.estimate
+    (progress,) = progress_of(tmp_path / "runs", "two")
+    assert (progress.runs, progress.finished, progress.share, progress.has_results) == (4, 4, 1.0, True)
+
+
+@pytest.mark.slow
+def test_a_signal_stops_a_study_and_the_same_call_goes_on(two, texts, tmp_path, monkeypatch):
+    request = StudyRequest(two, (str(texts),), scale="smoke", out=tmp_path / "runs")
+    honest, calls = running.pretrain, []
+
+    def stops_at_the_third(*given, **more):
+        done = honest(*given, **more)
+        calls.append(done)
+        if len(calls) == 3:
+            return replace(done, outcome=replace(done.outcome, state="preempted", signal=15))
+        return done
+
+    monkeypatch.setattr(running, "pretrain", stops_at_the_third)
+    stopped = run_study(planned(request))
+    assert (stopped.results, stopped.exit_code) == (None, 143)
+    done = run_study(planned(request))
+    assert done.results is not None
+    assert len(calls) == 4
+
+
+@pytest.mark.slow
+def test_each_arm_finds_its_learning_rate(texts, tmp_path):
+    (tmp_path / "searched.yaml").write_text(TWO + "search: [0.01, 1]\n")
+    request = StudyRequest(
+        str(tmp_path / "searched.yaml"), (str(texts),), scale="smoke", out=tmp_path / "runs"
+    )
+    plan = planned(request)
+    assert len(plan.searches) == 4
+    done = run_study(plan)
+    rates = [arm.learning_rate for arm in done.results.arms.values()]
+    assert all(rate in (pytest.approx(3e-5), pytest.approx(3e-3)) for rate in rates)
+    assert done.results.searched
+
+
+@pytest.mark.slow
+def test_a_time_for_the_whole_study_sets_the_tokens(two, texts, tmp_path):
+    request = StudyRequest(two, (str(texts),), scale="smoke", out=tmp_path / "runs", budget="1h", seeds=1)
+    plan = planned(request)
+    assert plan.scale.budget.amount > 100_000
+    with pytest.raises(UserError, match="too short for 2 runs"):
+        planned(replace(request, budget="0.001s"))
+
+
+@pytest.mark.slow
+def test_what_holds_flops_equal_gives_a_larger_model_fewer_steps(texts, tmp_path):
+    text = TWO.replace(
+        "high: {set: {masking.rate: 0.4}}", "high: {set: {masking.rate: 0.15, model.num_hidden_layers: 4}}"
+    )
+    (tmp_path / "size.yaml").write_text(text + "hold: flops\nscales: {smoke: {model.num_hidden_layers: 2}}\n")
+    request = StudyRequest(
+        str(tmp_path / "size.yaml"), (str(texts),), scale="smoke", out=tmp_path / "runs", seeds=1
+    )
+    done = run_study(planned(request))
+    low, high = (done.results.arms[arm].cost for arm in ("low", "high"))
+    assert high.steps < low.steps
+    assert high.flops <= low.flops
+
+
+def test_a_study_of_tasks_asks_for_some(texts, tmp_path):
+    (tmp_path / "tasks.yaml").write_text(TWO + "needs_tasks: true\n")
+    with pytest.raises(UserError, match="name one or more: --task"):
+        planned(StudyRequest(str(tmp_path / "tasks.yaml"), (str(texts),), scale="smoke", out=tmp_path))
