@@ -230,13 +230,13 @@ def test_adafactor_moves_as_transformers_does():
 SMALL = {"hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 2, "intermediate_size": 12}
 
 
-def quintic(matrix):
-    """The iteration of Jordan's post in float64, from a matrix that is no taller than wide."""
-    x = matrix / np.linalg.norm(matrix)
-    for _ in range(5):
-        gram = x @ x.T
-        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
-    return x
+def orthogonalised(matrix):
+    """Three polynomials on singular values in float64, which begin with a sum of eighth powers of 1."""
+    left, sizes, right = np.linalg.svd(matrix, full_matrices=False)
+    sizes = sizes / (sizes**8).sum() ** (1 / 8)
+    for a, b, c in ((8.0934, -23.6204, 17.4462), (3.6366, -2.7219, 0.5365), (2.6613, -1.9772, 0.4526)):
+        sizes = a * sizes + b * sizes**3 + c * sizes**5
+    return left * sizes @ right
 
 
 def test_muon_is_the_papers_algorithm():
@@ -264,9 +264,7 @@ def test_muon_is_the_papers_algorithm():
                 means[name] = 0.9 * means[name] + 0.1 * gradient
                 update = []
                 for matrix in np.split(0.1 * gradient + 0.9 * means[name], parts[name]):
-                    is_tall = matrix.shape[0] > matrix.shape[1]
-                    found = quintic(matrix.T).T if is_tall else quintic(matrix)
-                    update.append(0.3 * max(matrix.shape) ** 0.5 * found)
+                    update.append(0.3 * max(matrix.shape) ** 0.5 * orthogonalised(matrix))
                 known[name] = known[name] * (1 - 0.01 * 0.1) - 0.01 * np.concatenate(update)
     for (name, mine), theirs in zip(module.named_parameters(), twin.parameters()):
         if name in hidden:
@@ -276,18 +274,20 @@ def test_muon_is_the_papers_algorithm():
 
 
 def test_muon_moves_a_plain_matrix_as_torch_does():
-    """In bfloat16, of which 8 bits are exact."""
+    """Whose singular values end elsewhere between 0.7 and 1.3, and which has 8 exact bits; a step is 0.012 in size."""
     torch.manual_seed(0)
     mine, theirs = nn.Linear(6, 9, bias=False), nn.Linear(6, 9, bias=False)
     theirs.load_state_dict(mine.state_dict())
-    holder = nn.Module()
+    start, holder = mine.weight.detach().clone(), nn.Module()
     holder.layer, holder.hidden_matrices = mine, {"layer": 1}
     optimizer = Muon(learning_rate=0.02, weight_decay=0.1).build(holder)
     other = torch.optim.Muon(theirs.parameters(), lr=0.02, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
     for step in range(4):
         learn(holder, optimizer, 1, seed=step)
         learn(theirs, other, 1, seed=step)
-    torch.testing.assert_close(mine.weight, theirs.weight, atol=2e-3, rtol=0)
+    moved, expected = (one.weight.detach() - start for one in (mine, theirs))
+    assert torch.cosine_similarity(moved.flatten(), expected.flatten(), dim=0) > 0.97
+    assert 0.8 < moved.norm() / expected.norm() < 1.25
 
 
 def test_orthogonal_keeps_directions_and_loses_sizes():
@@ -300,7 +300,7 @@ def test_orthogonal_keeps_directions_and_loses_sizes():
         left, _, right = torch.linalg.svd(matrix, full_matrices=False)
         sizes = left.T @ result @ right.T
         torch.testing.assert_close(sizes, torch.diag(sizes.diag()), atol=1e-4, rtol=0)
-        assert 0.6 < sizes.diag().min() < sizes.diag().max() < 1.3
+        assert 0.7 < sizes.diag().min() < sizes.diag().max() < 1.3
     assert not found[-1].any()
 
 
