@@ -30,6 +30,7 @@ from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
 from afterbert.training import clock
+from afterbert.training.averages.tail import Tail
 from afterbert.training.checkpoints.checkpoint import Checkpoints
 from afterbert.training.devices import default_device
 from afterbert.training.distribution.distributed import timeout_from
@@ -188,18 +189,29 @@ class TestTogether:
     @pytest.mark.usefixtures("socket_enabled")
     @pytest.mark.parametrize("optimizer", [Adafactor(), Lamb(), Muon()], ids=lambda one: type(one).__name__)
     def test_optimizers_that_look_at_whole_matrices(self, spawn, tmp_path, optimizer):
-        """In shards, resumed by replicas, as in one process."""
+        """In shards, resumed by replicas, as in one process; the average of their weights too."""
         path, alone = tmp_path / "run", tmp_path / "one"
-        settings = {**UNEVEN, "optimizer": optimizer}
-        run_toy(alone, toy_training(**settings), module=toy_module(**STILL))
+        settings = {**UNEVEN, "optimizer": optimizer, "average": Tail(share=0.6)}
+        run_toy(alone, toy_training(**settings), module=toy_module(**STILL), evaluate=measured)
         for parallel, codes in (("fsdp", 143), ("ddp", 143), ("fsdp", 0)):
             members = spawn(
-                path, settings={**settings, "parallel": parallel}, module=STILL, observers=[StopsTwice]
+                path,
+                settings={**settings, "parallel": parallel},
+                module=STILL,
+                evaluate=measured,
+                observers=[StopsTwice],
             )
             assert ended(members) == [codes] * 2
         assert_near(path, alone, 20, within=1e-4)
-        for name, tensor in toy_run.weights(path).items():
+        found = toy_run.weights(path)
+        assert {name for name in found if name.startswith("average.")}
+        for name, tensor in found.items():
             np.testing.assert_allclose(tensor, toy_run.weights(alone)[name], atol=1e-3, err_msg=name)
+        figures, expected = (
+            [tuple(r["figures"].values()) for r in RunFolder(run).metrics.read() if r["kind"] == "evaluation"]
+            for run in (path, alone)
+        )
+        np.testing.assert_allclose(figures, expected, rtol=1e-3)
 
     @pytest.mark.usefixtures("socket_enabled")
     @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])

@@ -200,7 +200,7 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
 
     saved, _ = Checkpoints(path / "checkpoints", keep=1).latest()
     assert saved is not None
-    files = {name: saved.tensors(name) for name in ("model", "optim", "carried")}
+    files = {name: saved.tensors(name) for name in ("model", "optim", "carried", "average")}
     return {f"{file}.{name}": tensor for file, tensors in files.items() for name, tensor in tensors.items()}
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
+from afterbert.training.averages import Average
 from afterbert.training.optimizers import Optimizer
 from afterbert.training.optimizers.adamw import AdamW
 from afterbert.training.schedules import Schedule
@@ -42,6 +43,8 @@ class Training:
     """How long; the schedule is laid over it. A time is turned into steps once, when the run begins."""
     optimizer: Optimizer = field(default_factory=AdamW)
     schedule: Schedule = field(default_factory=Linear)
+    average: Average | None = None
+    """Which average of the weights is evaluated and exported; None: the last weights."""
     batch_size: Count = 32
     """Rows an update is made from, over all processes."""
     micro_batch_size: Count | None = None

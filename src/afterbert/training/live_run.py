@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 
 import torch
 
 from afterbert.base.runs import RunFolder, State
 from afterbert.objectives import ObjectiveModule
+from afterbert.training.averaging import RunningAverage
 from afterbert.training.checkpoints import snapshot
 from afterbert.training.checkpoints.checkpointing import Checkpointing
 from afterbert.training.checkpoints.writing import SaveError
@@ -38,6 +39,7 @@ class LiveRun:
     run: RunFolder
     parallel: Parallel
     optimizer: torch.optim.Optimizer
+    average: RunningAverage
     feed: Feed
     training: Training
     checkpointing: Checkpointing
@@ -106,7 +108,7 @@ class LiveRun:
         self.status("evaluating")
         figures: dict[str, float] | None = None
         with self.clock.apart() as lap:
-            with suppress(Interrupted), snapshot.undisturbed(self.module, self.device), self._breaking():
+            with suppress(Interrupted), self._shown(), self._breaking():
                 found = self.evaluate(self.module, self.progress.step)
                 figures = {name: float(value) for name, value in found.items()}
             self.parallel.settle()
@@ -123,6 +125,12 @@ class LiveRun:
         self.progress.enough = next(filter(None, self.processes.gathered(enough)), "")
         if self.progress.enough:
             self.note(f"stopped early: {self.progress.enough}")
+
+    @contextmanager
+    def _shown(self) -> Iterator[None]:
+        """Inside, the module is as it is evaluated, and nothing that happens to it lasts."""
+        with snapshot.undisturbed(self.module, self.device), self.average.in_place():
+            yield
 
     def _breaking(self) -> AbstractContextManager:
         """Inside, a signal breaks work off, unless other processes would wait for this one in its midst."""

@@ -53,6 +53,7 @@ class Loop:
         Beginning(live).begin_or_resume(notes, allow_changes=allow_changes)
         if live.length is not None:  # else a signal came first
             stages = live.feed.lasts(live.length.total_steps)  # which also sets where they begin
+            stages += live.average.told(live.length.total_steps)
             for text in stages if live.progress.step == 0 else ():
                 live.note(text)
             self._train(live.length)
@@ -122,6 +123,7 @@ class Loop:
         else:
             snapshot.restore_carried(live.module, carried)
         live.optimizer.zero_grad(set_to_none=True)
+        live.average.follow(live.progress.step, length.total_steps)
         live.progress.step += 1
         live.progress.tokens += found.gradient.num_tokens
         live.progress.empty += not any(found.gradient.counts.values())
@@ -178,6 +180,7 @@ class Loop:
         finished = live.length is not None and not self._unfinished(live.length)
         state: Literal["finished", "preempted"] = "finished" if finished else "preempted"
         if finished:
+            live.average.put_in()
             live.processes.on_rank_zero(live.checkpointing.checkpoints.forget_start)
         live.status(state)
         signum = live.signal()

@@ -14,6 +14,7 @@ import torch
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
 from afterbert.objectives import ObjectiveModule
+from afterbert.training.averaging import RunningAverage
 from afterbert.training.checkpoints.checkpoint import Checkpoints
 from afterbert.training.checkpoints.checkpointing import Checkpointing
 from afterbert.training.checkpoints.identity import RunIdentity
@@ -58,7 +59,7 @@ def train(
 
     Several processes call it alike, with the same arguments and the same fresh weights; only process 0 writes,
     beside its share of a checkpoint, and calls observers. With `training.parallel` "fsdp" the module is left in
-    shards, see `snapshot.whole_weights`.
+    shards, see `snapshot.whole_weights`. A module whose run is finished has the weights that `training.average` names.
 
     Raises UserError (among them Diverged and SaveError) for what the user can mend; the status then says
     "failed".
@@ -78,16 +79,19 @@ def train(
             module.backbone.compile(dynamic=True)
         parallel = _parallel(module, training, device, processes)
         optimizer = training.optimizer.build(module)
+        average = RunningAverage(module, training.average)
         checkpoints = Checkpoints(run.checkpoints, keep=training.keep_checkpoints, processes=processes)
         live = LiveRun(
             run=run,
             optimizer=optimizer,
+            average=average,
             feed=feed,
             training=training,
             checkpointing=Checkpointing(
                 checkpoints,
                 module,
                 optimizer,
+                average,
                 feed,
                 identity,
                 seed=training.seed,

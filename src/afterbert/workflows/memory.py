@@ -43,7 +43,8 @@ def memory_need(recipe: Recipe, vocab_size: int, *, processes: int = 1) -> Memor
     parameters = model.num_parameters(vocab_size) + model.num_lm_head_parameters(vocab_size)
     slots = -(-training.batch_size // processes)  # each remembers the segment before
     carried = slots * getattr(model, "mem_len", 0) * model.num_hidden_layers * model.hidden_size * _FLOAT
-    fixed = carried + round(parameters * _FLOAT * (2 + training.optimizer.numbers_per_weight))
+    kept = 2 + training.optimizer.numbers_per_weight + (training.average is not None)
+    fixed = carried + round(parameters * _FLOAT * kept)
     stacks = 2 if isinstance(model, EncoderDecoder) else 1
     per_piece = 8 * model.hidden_size + 2 * getattr(model, "intermediate_size", 0)
     bytes_of = 2 if training.precision == "bf16" else _FLOAT

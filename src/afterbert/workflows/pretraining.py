@@ -369,7 +369,7 @@ def newest_checkpoint(path: Path) -> LoadedModel:
     saved, _ = Checkpoints(run.checkpoints, keep=1).latest()
     if saved is None:
         raise UserError(f"{path} has no checkpoint yet; wait for the first one")
-    restore_weights(module, saved.tensors("model"))
+    restore_weights(module, {**saved.tensors("model"), **saved.tensors("average")})
     weights = _states({"backbone": module.backbone, **module.saved_heads})
     notes = (f"the run has not finished; this is its checkpoint of step {saved.step}",)
     architecture = replace(cast(Any, model), vocab_size=model.table_size(vocabulary))

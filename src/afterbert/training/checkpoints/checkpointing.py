@@ -10,9 +10,11 @@ import torch
 
 import afterbert
 from afterbert.objectives import ObjectiveModule
+from afterbert.training.averaging import RunningAverage
 from afterbert.training.checkpoints import generators, snapshot
 from afterbert.training.checkpoints.checkpoint import Checkpoints, Saved
 from afterbert.training.checkpoints.identity import RunIdentity
+from afterbert.training.distribution.pieces import any_piece
 from afterbert.training.distribution.processes import Processes
 from afterbert.training.feed import Feed
 from afterbert.training.precision import Precision, name_of_device
@@ -27,6 +29,7 @@ class Checkpointing:
         checkpoints: Checkpoints,
         module: ObjectiveModule,
         optimizer: torch.optim.Optimizer,
+        average: RunningAverage,
         feed: Feed,
         identity: RunIdentity,
         *,
@@ -34,7 +37,7 @@ class Checkpointing:
         device: torch.device,
         processes: Processes,
     ):
-        self.checkpoints = checkpoints
+        self.checkpoints, self._average = checkpoints, average
         self._module, self._optimizer, self._feed, self._identity = module, optimizer, feed, identity
         self._seed, self._device, self._processes = seed, device, processes
 
@@ -62,6 +65,7 @@ class Checkpointing:
         """Puts weights, optimizer, generators and feed back and returns the progress of that moment."""
         state = saved.state()
         progress = Progress(**state["progress"])
+        self._average.load(saved.tensors("average", like=snapshot.placed(self._module)))
         has_generators = snapshot.restore(
             self._module,
             self._optimizer,
@@ -96,7 +100,13 @@ class Checkpointing:
     def _capture(self) -> tuple[dict, dict]:
         rank, size = self._processes.rank, self._processes.size
         slots = self._feed.slots(rank, size) if size > 1 else None
-        return snapshot.capture(self._module, self._optimizer, device=self._device, rank=rank, slots=slots)
+        files, scalars = snapshot.capture(
+            self._module, self._optimizer, device=self._device, rank=rank, slots=slots
+        )
+        average = self._average.tensors
+        if average and (rank == 0 or any_piece(average)):
+            files["average"] = average
+        return files, scalars
 
     def _state(self, progress: Progress, precision: Precision, scalars: dict) -> dict:
         row = progress.data_step * self._feed.batch_size

@@ -15,7 +15,7 @@ from afterbert.training.checkpoints.tensor_file import Digest
 
 FORMAT = 1
 MANIFEST, STATE = "MANIFEST.json", "state.json"
-_IN_SHARDS = {"model", "optim"}  # folders where several processes wrote in pieces
+_IN_SHARDS = {"model", "optim", "average"}  # folders where several processes wrote in pieces
 
 
 def why_bad(path: Path) -> str | None:
