@@ -56,7 +56,12 @@ def pictures(exhibits: list[Exhibit]) -> list[tuple[str, Picture]]:
 @pytest.mark.parametrize("language", TEXTS)
 def test_the_text_is_rebuilt_from_the_cells(exhibits, language):
     found = pictures(exhibits[language])
-    assert {recipe for recipe, _ in found} >= set(known()) - {"ernie"}
+    drawn = {
+        n
+        for n in known()
+        if any(not isinstance(task, str) for task in resolve(n).recipe.objective.pictured().values())
+    }
+    assert {recipe for recipe, _ in found} >= drawn - {"ernie"}
     for recipe, picture in found:
         assert picture.rebuilt() == [cell.text for cell in picture.before], recipe
         assert len(picture.may_attend) == sum(cell.is_read for cell in picture.shown), recipe

@@ -43,6 +43,8 @@ def test_a_tiny_run(name: str, tmp_path: Path) -> None:
         together, alone = module(batch), [module(asked(recipe, [row])) for row in ROWS]
     assert said.numel() and torch.equal(said, again), "read back"
     for part, score in together.items():
+        if module.compares_rows:
+            break
         apart = sum(scores.get(part, torch.zeros(())) for scores in alone)
         torch.testing.assert_close(score, apart, atol=1e-3, rtol=1e-4)
 

@@ -860,3 +860,10 @@ def test_a_second_run_in_one_folder_is_refused(tmp_path):
 
 def test_kernels_are_as_before_afterwards(unbroken):
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_rows_that_are_compared_with_each_other_are_not_divided(tmp_path):
+    module = toy_module()
+    module.compares_rows = True
+    with pytest.raises(UserError, match="compares the rows of a batch"):
+        run_toy(tmp_path / "run", toy_training(batch_size=8, micro_batch_size=4), module=module)

@@ -114,6 +114,10 @@ class ObjectiveModule(nn.Module, ABC):
 
     slot_axis: int | None = None
 
+    compares_rows: bool = False
+    """Whether the score of a row depends on the other rows of its batch, so that a step is one micro-batch of one
+    process."""
+
     def carried_state(self) -> Mapping[str, torch.Tensor]:
         """Gives what goes on from step to step and is neither parameter nor buffer (a segment memory); see
         `training.checkpoints.snapshot.Carries`."""
@@ -153,9 +157,9 @@ class Objective(ABC):
         as by a task with labels."""
         return {}
 
-    def pictured(self) -> Mapping[str, PretextTask]:
+    def pictured(self) -> Mapping[str, PretextTask | str]:
         """The tasks that a picture of it shows, by name: those it poses, and those that come of them only in training
-        (what ELECTRA's discriminator reads)."""
+        (what ELECTRA's discriminator reads). One that no picture of a row can show is a sentence."""
         return self.pretexts()
 
     @abstractmethod

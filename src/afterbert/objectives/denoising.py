@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from afterbert.base.errors import UserError
@@ -21,6 +22,7 @@ from afterbert.base.plugins import name_of
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture, Backbone
 from afterbert.nn.inputs import Inputs
+from afterbert.nn.stack import EncoderOutput
 from afterbert.objectives import Batch, ObjectiveModule
 from afterbert.objectives.parts.arrays import input_arrays, width_of
 from afterbert.objectives.parts.bias_start import BiasStart, start_bias
@@ -45,6 +47,9 @@ class Denoising(PretextObjective):
     layout: Literal["encoder_decoder", "behind"] = "encoder_decoder"
     decoder_places: Literal["counted", "original"] = "counted"
     decoder_bias_start: BiasStart = "zeros"
+    bottleneck: Literal["none", "mean", "first"] = "none"
+    """What of the encoder the decoder looks at: all states; or one vector alone, their mean or the first, which then
+    must hold the sentence (TSDAE 2104.06979, Section 3)."""
 
     def __post_init__(self) -> None:
         check_answers(self.pretext, "denoising", may=(WrittenText,), exactly_one=WrittenText)
@@ -102,9 +107,14 @@ class Denoising(PretextObjective):
     ) -> DenoisingModule:
         if self.decoder_places == "counted":
             vocabulary.need(self.decoder_start)
-        return DenoisingModule(architecture, backbone)
+        return DenoisingModule(architecture, backbone, self.bottleneck)
 
     def check(self, architecture: Architecture) -> None:
+        if self.bottleneck != "none" and (self.layout, self.decoder_places) != ("encoder_decoder", "counted"):
+            raise UserError(
+                "a bottleneck stands between an encoder and a decoder that counts its places; set "
+                "layout to encoder_decoder and decoder_places to counted"
+            )
         fits = (
             architecture.writes == "apart"
             if self.layout == "encoder_decoder"
@@ -128,15 +138,33 @@ class DenoisingModule(LanguageModelModule):
     part = "written"
     asks = "written pieces"
 
-    def __init__(self, architecture: Architecture, backbone: Backbone):
+    def __init__(
+        self, architecture: Architecture, backbone: Backbone, bottleneck: Literal["none", "mean", "first"]
+    ):
         super().__init__(architecture, backbone)
+        self.bottleneck = bottleneck
         self.loss_weights = {"written": 1.0}
 
     def states(self, arrays: Mapping[str, Tensor], places: Tensor) -> Tensor:
         if "decoder_input_ids" not in arrays:
             return super().states(arrays, places)
         written = arrays["decoder_input_ids"]
+        if self.bottleneck != "none":
+            states = self.backbone.decode(written, self._one_vector(arrays))
+            return states.flatten(0, 1)[places]
         return self.backbone.states(Inputs.of(arrays), decoder_input_ids=written, wanted=places)
+
+    def _one_vector(self, arrays: Mapping[str, Tensor]) -> EncoderOutput:
+        """The encoder's output as a text of one state [B, 1, D]."""
+        encoded = self.backbone.encode(Inputs.of(arrays))
+        if self.bottleneck == "first":
+            return EncoderOutput(encoded.hidden[:, :1], None)
+        rule, hidden = encoded.visibility, encoded.hidden
+        if rule is None or rule.lengths is None:
+            return EncoderOutput(hidden.mean(1, keepdim=True), None)
+        lengths = rule.lengths[:, None, None]
+        is_text = torch.arange(hidden.shape[1], device=hidden.device)[:, None] < lengths
+        return EncoderOutput((hidden * is_text).sum(1, keepdim=True) / lengths, None)
 
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {"written": self.score(arrays)}

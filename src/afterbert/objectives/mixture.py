@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal, TypeVar, cast
 
 import numpy as np
 import torch
@@ -29,6 +29,8 @@ from afterbert.objectives.parts.meaning import Meaning
 from afterbert.objectives.parts.posing import with_ponder_cost
 from afterbert.pretext.pairings import Plan
 from afterbert.text.token_store.store import Split
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -81,10 +83,10 @@ class Mixture(Objective):
     def pretexts(self) -> Mapping[str, PretextTask]:
         return self._of_members(lambda objective: objective.pretexts())
 
-    def pictured(self) -> Mapping[str, PretextTask]:
+    def pictured(self) -> Mapping[str, PretextTask | str]:
         return self._of_members(lambda objective: objective.pictured())
 
-    def _of_members(self, tasks: Callable[[Objective], Mapping[str, PretextTask]]) -> dict[str, PretextTask]:
+    def _of_members(self, tasks: Callable[[Objective], Mapping[str, T]]) -> dict[str, T]:
         return {
             ".".join(filter(None, (member.name, name))): task
             for member in self.members
@@ -199,6 +201,7 @@ class MixtureModule(ObjectiveModule):
             for member in members.values():
                 member.use_lm_head(heads[0])
         self.members = nn.ModuleDict(members)
+        self.compares_rows = any(member.compares_rows for member in members.values())
         self.loss_weights = {
             f"{name}.{part}": weight * config.shares[name]
             for name, member in members.items()

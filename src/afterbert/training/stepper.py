@@ -63,6 +63,11 @@ class Stepper:
                 raise UserError(
                     "memory runs out with a single row; take shorter rows or a smaller model, or free memory"
                 )
+            if self._module.compares_rows:
+                raise UserError(
+                    f"memory runs out with {size} rows, which are compared with each other and cannot be divided; take "
+                    "a smaller batch_size or shorter rows"
+                )
             size = (size + 1) // 2
             if self._processes.size > 1:
                 raise UserError(

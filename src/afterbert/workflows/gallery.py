@@ -67,6 +67,9 @@ def exhibits_of(resolved: Resolved, store: Store, *, seed: int = 0) -> list[Exhi
     """The recipe's tasks on the store's first row. Raises UserError where the store cannot pose them."""
     texts, found = piece_texts(store.tokenizer), []
     for name, task in resolved.recipe.objective.pictured().items():
+        if isinstance(task, str):
+            found.append(Exhibit(resolved.name, resolved.recipe.title, name, reason=task))
+            continue
         noise = Noise(seed)
         length, vocabulary = resolved.recipe.length, store.vocabulary
         plan = task.plan(store.split("train"), length=length, vocabulary=vocabulary, noise=noise)

@@ -50,7 +50,7 @@ class WrappingObjective(Objective, ABC):
     def pretexts(self) -> Mapping[str, PretextTask]:
         return self.inner.pretexts()
 
-    def pictured(self) -> Mapping[str, PretextTask]:
+    def pictured(self) -> Mapping[str, PretextTask | str]:
         return self.inner.pictured()
 
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
@@ -86,6 +86,7 @@ class WrappingModule(ObjectiveModule):
         self.inner = inner
         self.loss_weights = dict(inner.loss_weights)
         self.slot_axis = inner.slot_axis
+        self.compares_rows = inner.compares_rows
 
     def carried_state(self) -> Mapping[str, Tensor]:
         return self.inner.carried_state()

@@ -1,0 +1,183 @@
+"""Contrastive sentence vectors: two views of one text are to be nearer to each other than to any other text of the
+batch.
+
+Sources: SimCSE (2104.08821), Section 3: a text is read twice and only dropout differs; temperature 0.05; the loss is
+a softmax over the cosines with the second views of the batch. Two runs of sentences of one document as the two views:
+Contriever (2112.09118), Section 3.1, after the inverse cloze task (1906.00300). Deviation: no extra layer stands
+between the pooled states and the cosine, so what is trained is what is saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from afterbert.base.errors import UserError
+from afterbert.base.noise import Noise
+from afterbert.base.rows import Rows, starts_of
+from afterbert.base.visibility import Visibility
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.models import Architecture, Backbone
+from afterbert.nn.inputs import Inputs
+from afterbert.objectives import Batch, Objective, ObjectiveModule, PretextTask
+from afterbert.objectives.parts.arrays import input_arrays, width_of
+from afterbert.objectives.parts.meaning import Meaning
+from afterbert.objectives.parts.posing import with_ponder_cost
+from afterbert.objectives.parts.scores import summed_cross_entropy
+from afterbert.pretext.pairings import Pairing, Plan
+from afterbert.pretext.pairings.two_halves import TwoHalves
+from afterbert.pretext.posed import Posed
+from afterbert.text.token_store.store import Split
+
+
+@dataclass(frozen=True)
+class Contrastive(Objective):
+    """A text's vector is the mean of the states of its pieces, or the state of its first."""
+
+    pairing: Pairing = TwoHalves(single_rate=0.0, short_rate=0.0)
+    """Which texts stand in a row; for views `halves` a pairing whose rows hold two."""
+    views: Literal["halves", "dropout"] = "halves"
+    """The two texts of a row; or the row twice, under two draws of dropout."""
+    pooling: Literal["mean", "first"] = "mean"
+    temperature: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """Cosines are divided by it (SimCSE: 0.05)."""
+
+    def pictured(self) -> Mapping[str, PretextTask | str]:
+        twice = (
+            "the text is read twice, and only dropout differs"
+            if self.views == "dropout"
+            else ("two neighbouring texts of one document are read, each for itself")
+        )
+        return {"": f"{twice}; asked is which of the batch's second vectors belongs to which first one"}
+
+    def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
+        return self.pairing.plan(split, length=length, vocabulary=vocabulary, noise=noise)
+
+    def pose(
+        self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int
+    ) -> Batch:
+        rows = plan.rows(numbers)
+        views = _twice(rows) if self.views == "dropout" else _halves(rows, vocabulary)
+        posed = Posed(views, Visibility(), np.arange(views.num_pieces), views, ())
+        arrays = input_arrays(posed, vocabulary, width=width_of(views, length))
+        is_pair = np.all((views.lengths > 2).reshape(2, -1), axis=0)  # more than special pieces on both sides
+        arrays["is_pair"] = np.asarray(is_pair)
+        arrays["is_text"] = views.padded(
+            np.ones(views.num_pieces, dtype=bool), fill=False, length=arrays["input_ids"].shape[1]
+        )
+        counts = {"contrast": int(is_pair.sum()), "ponder": views.num_pieces}
+        return Batch(arrays, counts, views.num_pieces, rows.keys)
+
+    def build(self, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
+        return with_ponder_cost(self.build_on(architecture.build(vocabulary), architecture, vocabulary))
+
+    def build_on(
+        self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary
+    ) -> ContrastiveModule:
+        return ContrastiveModule(self, backbone)
+
+    def check(self, architecture: Architecture) -> None:
+        if architecture.writes == "apart" or architecture.reads == "by_order":
+            raise UserError(
+                "a contrastive objective needs a model that reads a text in one pass; set model.type to encoder or "
+                "decoder"
+            )
+        if self.views == "dropout" and getattr(architecture, "hidden_dropout_prob", 1.0) == 0.0:
+            raise UserError(
+                "views dropout differ by nothing where model.hidden_dropout_prob is 0; set it to 0.1, or take views "
+                "halves"
+            )
+
+
+class ContrastiveModule(ObjectiveModule):
+    """Its one part of the score is `contrast`."""
+
+    compares_rows = True
+
+    def __init__(self, config: Contrastive, backbone: Backbone):
+        super().__init__()
+        self.backbone = backbone
+        self.config = config
+        self.loss_weights = {"contrast": 1.0}
+
+    def vectors(self, arrays: Mapping[str, Tensor]) -> Tensor:
+        """Vectors [2 B, D] of length 1: first those of the first views, then those of the second."""
+        hidden = self.backbone.read(Inputs.of(arrays)).float()
+        if self.config.pooling == "first":
+            pooled = hidden[:, 0]
+        else:
+            is_text = arrays["is_text"][..., None]
+            pooled = (hidden * is_text).sum(1) / is_text.sum(1).clamp(min=1)
+        return nn.functional.normalize(pooled, dim=-1)
+
+    def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
+        """Logits [N, N] of the batch's N pairs: the cosine of each first view with every second one, divided by the
+        temperature."""
+        first, second = self.vectors(arrays).chunk(2)
+        is_pair = arrays["is_pair"]
+        return first[is_pair] @ second[is_pair].T / self.config.temperature
+
+    def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        logits = self.predict(arrays)
+        return {"contrast": summed_cross_entropy(logits, _own(logits))}
+
+    def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
+        logits = self.predict(arrays)
+        return {"contrast_accuracy": ((logits.argmax(-1) == _own(logits)).sum(), len(logits))}
+
+    def meanings(self) -> Mapping[str, Meaning]:
+        asks = "the other view among those of the batch"
+        return {
+            "contrast": Meaning(f"{asks}, loss", "nats per text"),
+            "contrast_accuracy": Meaning.share_right(asks),
+        }
+
+
+def _own(logits: Tensor) -> Tensor:
+    return torch.arange(len(logits), device=logits.device)
+
+
+def _twice(rows: Rows) -> Rows:
+    """All rows, and all once more."""
+    index = np.tile(np.arange(rows.num_pieces), 2)
+    return _renamed(rows.take(index, starts_of(np.tile(rows.lengths, 2))), rows)
+
+
+def _halves(rows: Rows, vocabulary: Vocabulary) -> Rows:
+    """The first texts of all rows, then the second ones, each with the special pieces that one text alone has."""
+    closes = vocabulary.sep if vocabulary.sep is not None else vocabulary.eos
+    sides = [_side(rows, side, vocabulary.cls, closes) for side in (0, 1)]
+    planes = {name: np.concatenate([side.planes[name] for side in sides]) for name in sides[0].planes}
+    lengths = np.concatenate([side.lengths for side in sides])
+    ids = np.concatenate([side.piece_ids for side in sides])
+    return _renamed(Rows(ids, starts_of(lengths), rows.keys, planes), rows)
+
+
+def _side(rows: Rows, side: int, opens: int | None, closes: int | None) -> Rows:
+    """The text of this segment of every row, between these special pieces where there are such."""
+    is_mine = (rows.planes["segment"] == side) & ~rows.planes["special"]
+    sizes = (
+        np.bincount(rows.row_of[is_mine], minlength=len(rows)) + (opens is not None) + (closes is not None)
+    )
+    begins = starts_of(sizes)
+    ids = np.empty(begins[-1], dtype=rows.piece_ids.dtype)
+    is_special = np.zeros(len(ids), dtype=bool)
+    for piece, places in ((opens, begins[:-1]), (closes, begins[1:] - 1)):
+        if piece is not None:
+            ids[places], is_special[places] = piece, True
+    ids[~is_special] = rows.piece_ids[is_mine]
+    planes = {"special": is_special}
+    if "language" in rows.planes:
+        first = rows.planes["language"][np.minimum(rows.row_starts[:-1], max(rows.num_pieces - 1, 0))]
+        planes["language"] = np.repeat(first, sizes)
+    return Rows(ids, begins, rows.keys, planes)
+
+
+def _renamed(views: Rows, rows: Rows) -> Rows:
+    return Rows(views.piece_ids, views.row_starts, np.tile(rows.keys, 2), views.planes)
