@@ -129,10 +129,10 @@ def test_a_row_is_the_stores_own(pairing, stores, tmp_path):
 def test_an_epoch_has_the_shares_of_the_law_and_batches_are_a_pure_function(law, share, stores, tmp_path):
     store = mixed(stores, law, tmp_path / "mix")
     feed = feed_of(recipe(), store, store.split("train"))
-    size = feed.rows_in_epoch(0)
+    size = feed.epochs.num_rows(0)
     drawn = Counter()
-    for part in feed.parts(range(size)):
-        drawn.update(feed.plan_of(part.epoch).sources(part.numbers).tolist())
+    for part in feed.epochs.parts(range(size)):
+        drawn.update(feed.epochs.plan(part.epoch).sources(part.numbers).tolist())
     assert drawn[1] / size == pytest.approx(share, abs=1 / size)
     again = feed_of(recipe(), open_store(tmp_path / "mix"), store.split("train"))
     for number in (3, 0, size // 8 + 1):
@@ -142,7 +142,7 @@ def test_an_epoch_has_the_shares_of_the_law_and_batches_are_a_pure_function(law,
 
 def test_a_proportional_mix_reads_every_row_once(stores, tmp_path):
     store = mixed(stores, Proportional(), tmp_path / "mix")
-    plan = feed_of(recipe(), store, store.split("train")).plan_of(0)
+    plan = feed_of(recipe(), store, store.split("train")).epochs.plan(0)
     assert plan.counts == {name: len(part) for name, part in plan.plans.items()}
 
 
@@ -151,7 +151,8 @@ def test_a_scheduled_mix_moves_with_the_epochs_and_needs_them(stores, tmp_path):
     store = mixed(stores, law, tmp_path / "mix")
     feed = feed_of(recipe(budget=Budget(2, "epochs"), views=None), store, store.split("train"))
     shares = [
-        plan.counts["small"] / len(plan) for plan in (feed.plan_of(0), feed.plan_of(1), feed.plan_of(2))
+        plan.counts["small"] / len(plan)
+        for plan in (feed.epochs.plan(0), feed.epochs.plan(1), feed.epochs.plan(2))
     ]
     assert shares == pytest.approx([0.5, 0.75, 1.0], abs=0.05)
     with pytest.raises(UserError, match="write --budget 3epochs and --training.views null"):

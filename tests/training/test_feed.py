@@ -130,7 +130,7 @@ def test_known_epochs_need_no_plan():
     assert sorted(set(planned)) == list(range(9))
     planned.clear()
     resumed = feed(plan=plan)
-    resumed.recall(source.known)
+    resumed.epochs.recall(source.epochs.known)
     assert keys(resumed.step(30)) == expected
     assert planned == [8]
 

@@ -6,38 +6,23 @@ gets the same batches. What is kept (plans, lengths of epochs) only saves time.
 
 from __future__ import annotations
 
-import threading
-from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
-from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.stages import Stages, moments
-from afterbert.objectives import Batch
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.objectives import Batch, Objective
+from afterbert.objectives.parts.blending import blended
 from afterbert.pretext.pairings import Plan
+from afterbert.text.token_store.store import Split
 from afterbert.training.config import Training
-
-_PLANS_KEPT = (
-    2  # a step sees at most the end of one view and the start of the next, unless the corpus is tiny
-)
-
-
-@dataclass(frozen=True)
-class EpochPart:
-    """Rows of one step that come from one epoch: their numbers in its plan [N], their places in the step
-    [N]."""
-
-    epoch: int
-    numbers: np.ndarray
-    slots: np.ndarray
-    is_idle: bool = False
-    """Whether they are read only because the other processes of the run wait for a pass: nothing is learned here."""
+from afterbert.training.epochs import EpochPart, Epochs
 
 
 class Feed:
@@ -72,13 +57,10 @@ class Feed:
         order: Literal["shuffled", "contiguous"] = "shuffled",
         course: Sequence[Stages] = (),
     ):
-        self._plan, self._pose, self._noise = plan, pose, noise
-        self.batch_size, self._views, self._order = batch_size, views, order
+        self.epochs = Epochs(plan, noise, batch_size=batch_size, views=views, order=order)
+        self.batch_size, self._pose, self._is_contiguous = batch_size, pose, order == "contiguous"
         self._course, self.moments = tuple(course), moments(course)
         self._total_steps: int | None = None
-        self._plans: dict[int, Plan] = {}
-        self._starts = [0]  # of epochs, in rows since the start of the run; as many as are known
-        self._lock = threading.RLock()
 
     @classmethod
     def of(
@@ -140,59 +122,19 @@ class Feed:
         """Tells which rows of every step a process reads; sizes differ by one where they do not divide evenly."""
         return range(self.batch_size * rank // world_size, self.batch_size * (rank + 1) // world_size)
 
-    def parts(self, rows: range) -> Iterator[EpochPart]:
-        """These rows, counted from the start of the run, by epoch; of plans that form their own batches, which must be
-        asked for whole, by batch."""
-        at = rows.start
-        while at < rows.stop:
-            epoch = self.epoch_of(at)
-            start, end = self._start(epoch), self._start(epoch + 1)
-            here = np.arange(at, min(end, rows.stop))
-            batches = self.plan_of(epoch).batches()
-            if batches is None:
-                yield EpochPart(epoch, self._numbers(epoch, here - start), here % self.batch_size)
-            else:
-                turns = (here[:: self.batch_size] - start) // self.batch_size
-                order = self._noise.of("order").seen_as(epoch).permutation(len(batches), turns)
-                for batch in order.tolist():
-                    yield EpochPart(epoch, batches[batch], np.arange(len(batches[batch])))
-            at += len(here)
-
     def _shares(self, number: int, rank: int, world_size: int) -> Iterator[EpochPart]:
         """What one process reads of a step."""
         slots, first = self.slots(rank, world_size), number * self.batch_size
-        if self.plan_of(self.epoch_of(first)).batches() is None:
-            yield from self.parts(range(first + slots.start, first + slots.stop))
+        if self.epochs.plan(self.epochs.of_row(first)).batches() is None:
+            yield from self.epochs.parts(range(first + slots.start, first + slots.stop))
             return
-        (whole,) = self.parts(range(first, first + self.batch_size))
+        (whole,) = self.epochs.parts(range(first, first + self.batch_size))
         size = len(whole.numbers)
         mine = slice(size * rank // world_size, size * (rank + 1) // world_size)
         if mine.start == mine.stop:
             yield replace(whole, numbers=whole.numbers[:1], slots=whole.slots[:1], is_idle=True)
         else:
             yield replace(whole, numbers=whole.numbers[mine], slots=whole.slots[mine])
-
-    def epoch_of(self, row: int) -> int:
-        """The epoch in which this row, counted from the start of the run, is read."""
-        while self._starts[-1] <= row:
-            self._start(len(self._starts))
-        return bisect_right(self._starts, row) - 1
-
-    def rows_in_epoch(self, epoch: int) -> int:
-        """How many rows an epoch has; it may differ from view to view."""
-        return self._start(epoch + 1) - self._start(epoch)
-
-    @property
-    def known(self) -> list[int]:
-        """The starts of the epochs known so far, for the checkpoint: `recall` saves planning all former
-        views again."""
-        return list(self._starts)
-
-    def recall(self, known: Sequence[int]) -> None:
-        """Takes over what another feed of the same recipe and data knew."""
-        with self._lock:
-            if len(known) > len(self._starts):
-                self._starts = list(known)
 
     def steps(
         self,
@@ -233,56 +175,32 @@ class Feed:
                 for future in waiting:
                     future.cancel()
 
-    def _view(self, epoch: int) -> int:
-        return epoch if self._views is None else epoch % self._views
-
-    def _start(self, epoch: int) -> int:
-        with self._lock:
-            while len(self._starts) <= epoch:
-                plan = self.plan_of(len(self._starts) - 1)
-                if len(plan) == 0:
-                    raise UserError(
-                        "the split has no rows to train on at this length; give it more text or shorter rows"
-                    )
-                self._starts.append(self._starts[-1] + self._rows_used(plan))
-            return self._starts[epoch]
-
-    def _rows_used(self, plan: Plan) -> int:
-        batches = plan.batches()
-        if batches is not None:
-            assert self._order == "shuffled", "a plan that forms its own batches has no contiguous order"
-            return len(batches) * self.batch_size
-        if self._order == "shuffled":
-            return len(plan)
-        return max(1, len(plan) // self.batch_size) * self.batch_size
-
-    def plan_of(self, epoch: int) -> Plan:
-        """All rows of an epoch; of the last few the plan is kept."""
-        view = self._view(epoch)
-        with self._lock:  # also while planning, so that two workers never plan the same view
-            if view not in self._plans:
-                while len(self._plans) >= _PLANS_KEPT:
-                    del self._plans[next(iter(self._plans))]
-                self._plans[view] = self._plan(self._noise.of("plan").seen_as(view))
-            return self._plans[view]
-
-    def _numbers(self, epoch: int, places: np.ndarray) -> np.ndarray:
-        """The rows [N] of the plan that stand at these places [N] of an epoch."""
-        length = len(self.plan_of(epoch))
-        order = self._noise.of("order").seen_as(epoch)
-        if self._order == "shuffled":
-            return order.permutation(length, places)
-        turn, slot = places // self.batch_size, places % self.batch_size
-        shift = order.integers(length, np.zeros(1, np.uint64))
-        return (slot * length // self.batch_size + turn + shift) % length
-
     def _batch(self, part: EpochPart, progress: float) -> Batch:
-        noise = self._noise.seen_as(self._view(part.epoch)).at(progress)
-        batch = self._pose(self.plan_of(part.epoch), part.numbers, noise)
+        noise = self.epochs.noise(part.epoch).at(progress)
+        batch = self._pose(self.epochs.plan(part.epoch), part.numbers, noise)
         if part.is_idle:
             return replace(
                 batch, counts=dict.fromkeys(batch.counts, 0), num_tokens=0, row_keys=batch.row_keys[:0]
             )
-        if self._order == "shuffled":
+        if not self._is_contiguous:
             return batch
         return replace(batch, arrays={**batch.arrays, "row_slots": part.slots})
+
+
+def feed_for(
+    objective: Objective, split: Split, training: Training, *, vocabulary: Vocabulary, length: int
+) -> Feed:
+    """The batches of a run that trains this objective on a split, in rows of at most `length` pieces; of a split of
+    several stores by their law."""
+    is_counted = training.budget.unit == "epochs" and training.views is None
+
+    def plan(noise: Noise) -> Plan:
+        def of(part: Split) -> Plan:
+            return objective.plan(part, length=length, vocabulary=vocabulary, noise=noise)
+
+        return blended(split, of, view=noise.view, epochs=training.budget.amount if is_counted else None)
+
+    def pose(rows: Plan, numbers: np.ndarray, noise: Noise) -> Batch:
+        return objective.pose(rows, numbers, noise, vocabulary=vocabulary, length=length)
+
+    return Feed.of(training, plan=plan, pose=pose, course=objective.course())

@@ -171,7 +171,7 @@ class Loop:
                 "tokens": live.progress.tokens,
                 "tokens_per_second": live.clock.speed(tokens=live.progress.tokens),
                 "seconds": live.clock.total,
-                "epoch": live.feed.epoch_of(live.progress.data_step * live.feed.batch_size - 1),
+                "epoch": live.feed.epochs.of_row(live.progress.data_step * live.feed.batch_size - 1),
             }
         )
 

@@ -134,7 +134,7 @@ def seconds_per_step(durations: Sequence[float]) -> float:
 
 def rates_of(feed: Feed, *, flops_per_step: float | None, timing: Timing | None) -> Rates:
     """Tokens are the mean of a few steps spread over the first epoch; epochs count the first one's rows."""
-    steps_per_epoch = feed.rows_in_epoch(0) / feed.batch_size
+    steps_per_epoch = feed.epochs.num_rows(0) / feed.batch_size
     spread = np.unique(np.linspace(0, max(0, steps_per_epoch - 1), _SAMPLED_STEPS).astype(int))
     tokens = [sum(batch.num_tokens for batch in feed.step(int(number))) for number in spread]
     return Rates(float(np.mean(tokens)), steps_per_epoch, flops_per_step, timing.step if timing else None)

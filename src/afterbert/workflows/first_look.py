@@ -55,7 +55,7 @@ def _questions(
 ) -> Iterator[tuple[Answer, Asked, int]]:
     """Each question of each pretext task, as it is asked of some rows, and how many these are."""
     for name, task in objective.pretexts().items():
-        plan = _own(feed.plan_of(0), name)
+        plan = _own(feed.epochs.plan(0), name)
         number = len(plan)
         numbers = np.arange(min(number, _MOST_ROWS)) * number // max(min(number, _MOST_ROWS), 1)
         posed = task.posed(plan, numbers, noise, vocabulary)

@@ -24,10 +24,8 @@ from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.own import Own
 from afterbert.interop.written_out import heads_left_out
 from afterbert.nn.recurrence import halting_statistics
-from afterbert.objectives import Batch, ObjectiveModule
-from afterbert.objectives.parts.blending import blended
+from afterbert.objectives import ObjectiveModule
 from afterbert.objectives.parts.meaning import meaning_of_loss, told
-from afterbert.pretext.pairings import Plan
 from afterbert.pretext.posed import Posed
 from afterbert.pretext.statistics import statistics_of
 from afterbert.probes.count_baselines import CountBaselines
@@ -42,7 +40,7 @@ from afterbert.training.checkpoints.checkpoint import Checkpoints
 from afterbert.training.checkpoints.identity import RunIdentity
 from afterbert.training.checkpoints.snapshot import restore_weights, whole_weights
 from afterbert.training.distribution.processes import Processes, SingleProcess
-from afterbert.training.feed import Feed
+from afterbert.training.feed import Feed, feed_for
 from afterbert.training.observers import Observer
 from afterbert.training.trainer import Outcome, train
 from afterbert.workflows.closing import Closing, closing_figures_without_training, shared_figure
@@ -174,25 +172,9 @@ def told_languages(recipe: Recipe, store: Store) -> Store:
 
 def feed_of(recipe: Recipe, store: Store, split: Split) -> Feed:
     """The training batches of a recipe."""
-
-    def plan(noise: Noise) -> Plan:
-        return plan_of(recipe, store, split, noise)
-
-    def pose(rows: Plan, numbers: np.ndarray, noise: Noise) -> Batch:
-        return recipe.objective.pose(rows, numbers, noise, vocabulary=store.vocabulary, length=recipe.length)
-
-    return Feed.of(recipe.training, plan=plan, pose=pose, course=recipe.objective.course())
-
-
-def plan_of(recipe: Recipe, store: Store, split: Split, noise: Noise) -> Plan:
-    """The rows of the view that the noise names; of several stores by their law."""
-    budget = recipe.training.budget
-    is_counted = budget.unit == "epochs" and recipe.training.views is None
-
-    def of(part: Split) -> Plan:
-        return recipe.objective.plan(part, length=recipe.length, vocabulary=store.vocabulary, noise=noise)
-
-    return blended(split, of, view=noise.view, epochs=budget.amount if is_counted else None)
+    return feed_for(
+        recipe.objective, split, recipe.training, vocabulary=store.vocabulary, length=recipe.length
+    )
 
 
 def flops_per_step(recipe: Recipe, store: Store) -> float:

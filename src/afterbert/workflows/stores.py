@@ -13,7 +13,6 @@ import numpy as np
 from afterbert.base.config import build, digest, to_plain
 from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.mixing import Mixing
-from afterbert.base.noise import Noise
 from afterbert.base.plugins import names
 from afterbert.base.tree import Node, located, override
 from afterbert.downstream.finetuning.mix import TaskMix
@@ -30,9 +29,8 @@ from afterbert.text.token_store.sections import LONG_DOCUMENT_BYTES
 from afterbert.text.token_store.store import SPLITS, Store
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
-from afterbert.training.feed import Feed
 from afterbert.workflows.observer import WorkObserver
-from afterbert.workflows.pretraining import plan_of
+from afterbert.workflows.pretraining import feed_of
 
 
 def store_of(
@@ -180,25 +178,16 @@ def stores_together(texts: Sequence[str], mixing: Mixing, root: Path) -> Store:
 def mix_of(recipe: Recipe, store: Store, steps: int | None = None) -> TaskMix:
     """Counts the rows of each store in the first `steps` of a run: of so many as its budget says, or of one epoch
     where that is not said in steps or epochs."""
-    training, split = recipe.training, store.split("train")
-    plans: dict[int, Plan] = {}
-
-    def plan(noise: Noise) -> Plan:
-        while len(plans) > 2:  # as many as the feed keeps
-            del plans[next(iter(plans))]
-        plans[noise.view] = plan_of(recipe, store, split, noise)
-        return plans[noise.view]
-
-    feed = Feed.of(training, plan=plan, pose=_nothing)
-    budget, per_epoch = training.budget, feed.rows_in_epoch(0) / training.batch_size
+    training, feed = recipe.training, feed_of(recipe, store, store.split("train"))
+    budget, per_epoch = training.budget, feed.epochs.num_rows(0) / training.batch_size
     if steps is None:
         amount = budget.amount * per_epoch if budget.unit == "epochs" else per_epoch
         steps = int(budget.amount) if budget.unit == "steps" else max(1, math.ceil(amount - 1e-9))
-    blend = _blend(plans[0])
+    blend = _blend(feed.epochs.plan(0))
     sizes = {name: len(own) for name, own in blend.plans.items()}
     drawn = np.zeros(len(sizes), dtype=np.int64)
-    for part in feed.parts(range(steps * training.batch_size)):
-        blend = _blend(plans[part.epoch % training.views if training.views else part.epoch])
+    for part in feed.epochs.parts(range(steps * training.batch_size)):
+        blend = _blend(feed.epochs.plan(part.epoch))
         drawn += np.bincount(blend.sources(part.numbers % len(blend)), minlength=len(sizes))
     return TaskMix(steps, sizes, dict(zip(sizes, drawn.tolist())))
 
@@ -207,7 +196,3 @@ def _blend(plan: Plan) -> Blend:
     own = next(iter(plan.plans.values())) if isinstance(plan, MixedPlan) else plan
     assert isinstance(own, Blend), "the store is a mixture"
     return own
-
-
-def _nothing(plan: Plan, numbers: np.ndarray, noise: Noise) -> Any:
-    raise AssertionError("rows are counted, not posed")

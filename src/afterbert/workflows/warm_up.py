@@ -6,19 +6,16 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from afterbert.base.budget import Budget
 from afterbert.base.config import to_plain
 from afterbert.base.errors import UserError
-from afterbert.base.noise import Noise
 from afterbert.base.runs import RunFolder
 from afterbert.interop.loaded import LoadedModel
-from afterbert.objectives import Batch, ObjectiveModule
+from afterbert.objectives import ObjectiveModule
 from afterbert.objectives.parts.wrapping import WrappingModule
-from afterbert.pretext.pairings import Plan
 from afterbert.recipes.recipe import resolve
 from afterbert.text.files.policy import Policy
 from afterbert.text.pieces.vocabulary_change import Change
@@ -28,7 +25,7 @@ from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 from afterbert.training.checkpoints.identity import RunIdentity
 from afterbert.training.config import Training
 from afterbert.training.devices import default_device
-from afterbert.training.feed import Feed
+from afterbert.training.feed import feed_for
 from afterbert.training.optimizers.adamw import AdamW
 from afterbert.training.schedules.constant import Constant
 from afterbert.training.trainer import train
@@ -89,15 +86,8 @@ def warm_up(
         recipe = PretrainedTokenizer(name=str(Path(scratch, "tokenizer")))
         store = prepare(sources, Path(scratch, "store"), tokenizer=recipe, policy=Policy(), processes=1)
         split, vocabulary = store.split("train"), store.vocabulary
-
-        def plan(noise: Noise) -> Plan:
-            return objective.plan(split, length=length, vocabulary=vocabulary, noise=noise)
-
-        def pose(rows: Plan, numbers: np.ndarray, noise: Noise) -> Batch:
-            return objective.pose(rows, numbers, noise, vocabulary=vocabulary, length=length)
-
-        feed = Feed.of(training, plan=plan, pose=pose, course=objective.course())
-        if not len(feed.plan_of(0)):
+        feed = feed_for(objective, split, training, vocabulary=vocabulary, length=length)
+        if not len(feed.epochs.plan(0)):
             raise UserError("the texts are too short for a warm-up; leave --warm-up out, or name more text")
         inner = objective.build(architecture, vocabulary)
         inner.start_from({name: part.state_dict() for name, part in parts.items()})

@@ -137,8 +137,8 @@ class TaskFeed:
         """Task -> training rows that the first steps of a run hold. A pure function, as the batches are: what
         a run will draw, and what a run of so many steps has drawn."""
         feed, found = self.feed(seed), Counter(dict.fromkeys(self.units, 0))
-        for part in feed.parts(range(num_steps * self.batch_size)):
-            plan = feed.plan_of(part.epoch)
+        for part in feed.epochs.parts(range(num_steps * self.batch_size)):
+            plan = feed.epochs.plan(part.epoch)
             assert isinstance(plan, TaskPlan)
             name, units = plan.units(part.numbers)
             found[name] += len(units)

@@ -77,7 +77,7 @@ class Checkpointing:
         )
         if not has_generators:  # there were fewer processes
             generators.seed(self._seed, rank=self._processes.rank, step=progress.step)
-        self._feed.recall(state["epoch_starts"])
+        self._feed.epochs.recall(state["epoch_starts"])
         return progress
 
     def compare(self, saved: Saved, *, allow_changes: bool) -> tuple[Precision, list[str]]:
@@ -112,10 +112,10 @@ class Checkpointing:
         row = progress.data_step * self._feed.batch_size
         return {
             "step": progress.step,
-            "epoch": self._feed.epoch_of(row),
+            "epoch": self._feed.epochs.of_row(row),
             "rows": row,
             "progress": progress.plain(),
-            "epoch_starts": self._feed.known,
+            "epoch_starts": self._feed.epochs.known,
             "precision": precision.name,
             "optimizer": scalars,
             "identity": self._identity.plain(),
