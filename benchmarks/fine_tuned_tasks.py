@@ -172,7 +172,7 @@ def run(
 ) -> tuple[Any, list[list[Any]]]:
     """The bench, and what each seed predicts for the labelled rows of the cell's split."""
     from afterbert.base.budget import Budget
-    from afterbert.downstream.finetuning.bench import Bench, readable
+    from afterbert.downstream.finetuning.bench import Bench
     from afterbert.downstream.finetuning.runs import predicted, tune
     from afterbert.downstream.finetuning.settings import FineTuning
     from afterbert.downstream.reading.data import read
@@ -199,7 +199,7 @@ def run(
     if done.outcome is not None:
         raise SystemExit(done.outcome.exit_code)
     (task,) = bench.tasks
-    is_labelled = [task.task.is_usable(example) for example in readable(task, cell.split)]
+    is_labelled = [task.task.is_usable(example) for example in task.readable(cell.split)]
     runs = []
     for seed in range(num_seeds):
         found, _ = predicted(bench, out, seed)

@@ -19,7 +19,7 @@ def run_tasks(path: Path, bench, *, processes: Processes | None = None) -> None:
     train(
         RunFolder.create(path.parent, path.name),
         bench.module(),
-        bench.feed().feed(0),
+        bench.feed(0),
         replace(bench.settings.training(0), log_every=1),
         identity=bench.identity(0),
         processes=processes,

@@ -124,7 +124,7 @@ def test_a_saved_model_predicts_the_same(tiny_model, tmp_path, data_of):
     loaded = load_finetuned(tmp_path / "seed-0")
     assert loaded.tasks["toy"] == data.task
     bench = Bench.of(loaded.model, [data], settings())
-    predicted = bench.predict(loaded.module, "toy", "dev", device=torch.device("cpu"))
+    predicted = bench.asked.predict(loaded.module, "toy", "dev", device=torch.device("cpu"))
     lines = (tmp_path / "seed-0" / "predictions" / "toy.dev.jsonl").read_text().splitlines()
     assert [list(tags) for tags in predicted] == [json.loads(line)["prediction"] for line in lines]
     with pytest.raises(UserError, match=r"has no fine-tuned head .*afterbert finetune --model"):
@@ -135,8 +135,12 @@ def test_a_saved_model_predicts_the_same(tiny_model, tmp_path, data_of):
 def test_a_batch_predicts_what_each_row_alone_does(name, tiny_model, data_of):
     bench = Bench.of(tiny_model, [data_of(find(Task, name)())], settings())
     torch.manual_seed(0)
-    module, head, prepared = bench.module().eval(), bench.heads["toy"], bench.prepared["toy"]["dev"]
-    common = {"name": "toy", "pad": bench.pad, "has_segments": True, "device": torch.device("cpu")}
+    module, head, prepared = (
+        bench.module().eval(),
+        bench.asked.heads["toy"],
+        bench.asked.prepared["toy"]["dev"],
+    )
+    common = {"name": "toy", "pad": bench.asked.pad, "has_segments": True, "device": torch.device("cpu")}
     together = outputs(module, head, prepared, **common, batch_size=64)
     alone = outputs(module, head, prepared, **common, batch_size=1)
     for left, right in zip(together, alone, strict=True):
@@ -156,10 +160,14 @@ def test_any_backbone_reads_a_row_the_same_alone_and_beside_longer_ones(kind, ta
     model = replace(tiny_model, architecture=architecture, weights={})
     bench = Bench.of(model, [data_of(task)], settings())
     torch.manual_seed(0)
-    module, head, prepared = bench.module().eval(), bench.heads["toy"], bench.prepared["toy"]["dev"]
+    module, head, prepared = (
+        bench.module().eval(),
+        bench.asked.heads["toy"],
+        bench.asked.prepared["toy"]["dev"],
+    )
     common = {
         "name": "toy",
-        "pad": bench.pad,
+        "pad": bench.asked.pad,
         "has_segments": model.architecture.has_segments,
         "device": torch.device("cpu"),
     }
@@ -175,10 +183,10 @@ def test_the_loss_of_a_batch_is_the_sum_over_its_units(name, tiny_model, data_of
     """So any cut into micro-batches gives the same gradient."""
     bench = Bench.of(tiny_model, [data_of(find(Task, name)())], settings())
     torch.manual_seed(0)
-    module, prepared = bench.module().eval(), bench.prepared["toy"]["train"]
+    module, prepared = bench.module().eval(), bench.asked.prepared["toy"]["train"]
 
     def score(units):
-        batch = prepared.batch(np.array(units), pad=bench.pad, has_segments=True, name="toy")
+        batch = prepared.batch(np.array(units), pad=bench.asked.pad, has_segments=True, name="toy")
         arrays = {key: torch.as_tensor(value) for key, value in batch.arrays.items()}
         return module(arrays)["toy"].item(), batch.counts["toy"]
 
@@ -245,7 +253,7 @@ def test_it_is_said_where_an_earlier_step_was_clearly_better(tiny_model, tmp_pat
         f"seed 0: dev was better after step {steps[1]}, 90.0% in place of 80.0% at the end"
     )
     assert lines(0.804, 0.8) == lines(0.8, 0.9) == []
-    chosen = replace(bench, settings=replace(config, keep="best"))
+    chosen = bench.with_settings(replace(config, keep="best"))
     assert lines(0.9, 0.8) and not better_before(chosen, tmp_path)
 
 
@@ -277,7 +285,7 @@ def test_rows_longer_than_the_model_are_cut_and_counted(tiny_model, data_of):
     bench = Bench.of(tiny_model, [data], settings(length=500))
     assert bench.notes[0] == "rows have 96 pieces, as many as the model reads, not 500"
     assert "toy: train: 1 of 8 rows are longer than 96 pieces and cut" in bench.notes
-    assert bench.prepared["toy"]["train"].rows.lengths.max() == 96
+    assert bench.asked.prepared["toy"]["train"].rows.lengths.max() == 96
 
 
 @pytest.mark.parametrize(
@@ -360,8 +368,8 @@ def test_the_threshold_for_no_answer_is_the_best_of_all_on_dev(tiny_model, tmp_p
 
     def f1(bias):
         heads = {"toy": replace(loaded.heads["toy"], null_bias=float(bias))}
-        predictions = replace(bench, heads=heads).predict(loaded.module, "toy", "dev", device=cpu)
-        return bench.scores(data, "dev", predictions)["answer_f1"]
+        predictions = replace(bench.asked, heads=heads).predict(loaded.module, "toy", "dev", device=cpu)
+        return data.scores("dev", predictions)["answer_f1"]
 
     tried = [f1(bias) for bias in np.linspace(-30, 30, 121)]
     assert f1(told["null_bias"]) == pytest.approx(told["with"]["answer_f1"])

@@ -98,18 +98,18 @@ def test_theirs_answer_what_ours_answer(name, task, tiny_tokenizer, data_of, tmp
     tiny_tokenizer.save(tmp_path / "tokenizer")
     data = data_of(find(Task, task)())
     bench, module = trained(model_of(name, tiny_tokenizer, tmp_path / "tokenizer"), data)
-    assert save_finetuned(tmp_path / "model", module, bench) == ()
+    assert save_finetuned(tmp_path / "model", module, bench.asked) == ()
 
     kind, auto = TASKS[task]
     theirs, report = getattr(transformers, auto).from_pretrained(tmp_path / "model", output_loading_info=True)
     missing = {key for key in report["missing_keys"] if "pooler" not in key}
     assert not missing and not report["unexpected_keys"] and not report["mismatched_keys"]
-    prepared = bench.prepared["toy"]["dev"]
-    ours = bench.outputs(module, "toy", "dev", device=torch.device("cpu"))
+    prepared = bench.asked.prepared["toy"]["dev"]
+    ours = bench.asked.outputs(module, "toy", "dev", device=torch.device("cpu"))
     for row, expected in enumerate(ours):
         piece = slice(prepared.rows.row_starts[row], prepared.rows.row_starts[row + 1])
         batch = {"input_ids": torch.as_tensor(prepared.rows.piece_ids[piece][None]).long()}
-        if bench.model.architecture.has_segments:
+        if bench.asked.model.architecture.has_segments:
             segments = torch.as_tensor(prepared.rows.planes["segment"][piece][None]).long()
             batch["token_type_ids"] = segments
         if kind == "choice":
@@ -132,8 +132,8 @@ def test_theirs_answer_what_ours_answer(name, task, tiny_tokenizer, data_of, tmp
         again.heads["toy"],
         prepared,
         name="toy",
-        pad=bench.pad,
-        has_segments=bench.model.architecture.has_segments,
+        pad=bench.asked.pad,
+        has_segments=bench.asked.model.architecture.has_segments,
         device=torch.device("cpu"),
     )
     assert all(torch.allclose(torch.as_tensor(a), torch.as_tensor(b), atol=1e-6) for a, b in zip(ours, found))
@@ -147,24 +147,26 @@ def test_a_pipeline_gives_our_predictions(name, tiny_tokenizer, data_of, tmp_pat
     model = model_of(name, tiny_tokenizer, tmp_path / "tokenizer")
     data = data_of(find(Task, "sentence_classification")())
     bench, module = trained(model, data)
-    save_finetuned(tmp_path / "class", module, bench)
+    save_finetuned(tmp_path / "class", module, bench.asked)
     classify = pipeline("text-classification", model=str(tmp_path / "class"))
     said = [found["label"] for found in classify([row.texts[0] for row in data.splits["dev"]])]
-    assert said == bench.predict(module, "toy", "dev", device=torch.device("cpu"))
+    assert said == bench.asked.predict(module, "toy", "dev", device=torch.device("cpu"))
     assert classify.tokenizer.model_max_length == 80
     assert len(set(said)) > 1 or len(said) > 0
 
     data = data_of(find(Task, "regression")())
     bench, module = trained(model, data)
-    save_finetuned(tmp_path / "number", module, bench)
+    save_finetuned(tmp_path / "number", module, bench.asked)
     rate = pipeline("text-classification", model=str(tmp_path / "number"))
     pairs = [{"text": row.texts[0], "text_pair": row.texts[1]} for row in data.splits["dev"]]
     said = [rate(pair)["score"] for pair in pairs]
-    assert said == pytest.approx(bench.predict(module, "toy", "dev", device=torch.device("cpu")), abs=1e-5)
+    assert said == pytest.approx(
+        bench.asked.predict(module, "toy", "dev", device=torch.device("cpu")), abs=1e-5
+    )
 
     data = data_of(find(Task, "multi_label")())
     bench, module = trained(model, data)
-    save_finetuned(tmp_path / "labels", module, bench)
+    save_finetuned(tmp_path / "labels", module, bench.asked)
     label = pipeline("text-classification", model=str(tmp_path / "labels"), top_k=None)
     texts = [row.texts for row in data.splits["dev"]]
     for found, one in zip(
@@ -176,10 +178,10 @@ def test_a_pipeline_gives_our_predictions(name, tiny_tokenizer, data_of, tmp_pat
 
     data = data_of(find(Task, "tagging")())
     bench, module = trained(model, data)
-    save_finetuned(tmp_path / "tags", module, bench)
+    save_finetuned(tmp_path / "tags", module, bench.asked)
     tag = pipeline("token-classification", model=str(tmp_path / "tags"), ignore_labels=[])
     for row, expected in zip(
-        data.splits["dev"], bench.predict(module, "toy", "dev", device=torch.device("cpu"))
+        data.splits["dev"], bench.asked.predict(module, "toy", "dev", device=torch.device("cpu"))
     ):
         text = " ".join(row.texts)
         by_start = {found["start"]: found["entity"] for found in tag(text)}
@@ -189,7 +191,7 @@ def test_a_pipeline_gives_our_predictions(name, tiny_tokenizer, data_of, tmp_pat
 
 def test_the_folder_says_its_labels_and_figures(tiny_model, data_of, tmp_path):
     bench, module = trained(tiny_model, data_of(find(Task, "sentence_classification")()))
-    save_finetuned(tmp_path, module, bench)
+    save_finetuned(tmp_path, module, bench.asked)
     config = json.loads((tmp_path / "config.json").read_text())
     assert config["architectures"] == ["BertForSequenceClassification"]
     assert config["id2label"] == {"0": "negative", "1": "positive"}
@@ -202,7 +204,7 @@ def test_the_folder_says_its_labels_and_figures(tiny_model, data_of, tmp_path):
 def test_what_no_class_holds_stays_in_our_layout_and_is_said(tiny_model, data_of, tmp_path):
     data = data_of(find(Task, "pair_classification")())
     bench, module = trained(tiny_model, data, head=San(turns=2))
-    (note,) = save_finetuned(tmp_path, module, bench)
+    (note,) = save_finetuned(tmp_path, module, bench.asked)
     assert note.startswith("no class of Hugging Face's holds the head san of toy")
     assert json.loads((tmp_path / "config.json").read_text())["architectures"] == ["BertModel"]
     assert note.split(";")[0] in (tmp_path / "README.md").read_text()
@@ -210,7 +212,7 @@ def test_what_no_class_holds_stays_in_our_layout_and_is_said(tiny_model, data_of
 
     two = replace(data, name="other")
     bench = Bench.of(tiny_model, [data, two], FineTuning(length=80))
-    assert save_finetuned(tmp_path / "two", bench.module().eval(), bench) == ()
+    assert save_finetuned(tmp_path / "two", bench.module().eval(), bench.asked) == ()
     assert json.loads((tmp_path / "two" / "config.json").read_text())["architectures"] == ["BertModel"]
     load_finetuned(tmp_path / "two").export(tmp_path / "one", "other")
     config = json.loads((tmp_path / "one" / "config.json").read_text())
@@ -239,12 +241,12 @@ def test_a_graph_answers_what_ours_answer(name, task, tiny_tokenizer, data_of, t
     tiny_tokenizer.save(tmp_path / "tokenizer")
     data = data_of(find(Task, task)())
     bench, module = trained(model_of(name, tiny_tokenizer, tmp_path / "tokenizer"), data)
-    save_finetuned(tmp_path / "model", module, bench)
+    save_finetuned(tmp_path / "model", module, bench.asked)
     (made,) = export_model_folder(tmp_path / "model", tmp_path / "graph", onnx=True)
     assert made.graph is not None and made.graph.largest_difference < 1e-4
     session = onnxruntime.InferenceSession(str(made.graph.path), providers=["CPUExecutionProvider"])
     tokenize = AutoTokenizer.from_pretrained(tmp_path / "graph")
-    ours = bench.outputs(module, "toy", "dev", device=torch.device("cpu"))
+    ours = bench.asked.outputs(module, "toy", "dev", device=torch.device("cpu"))
     if task != "sentence_classification":
         return
     texts = [row.texts[0] for row in data.splits["dev"]]
@@ -253,4 +255,4 @@ def test_a_graph_answers_what_ours_answer(name, task, tiny_tokenizer, data_of, t
     assert abs(logits - np.stack(ours)).max() < 1e-4
     labels = json.loads((tmp_path / "graph" / "config.json").read_text())["id2label"]
     said = [labels[str(number)] for number in logits.argmax(-1)]
-    assert said == bench.predict(module, "toy", "dev", device=torch.device("cpu"))
+    assert said == bench.asked.predict(module, "toy", "dev", device=torch.device("cpu"))

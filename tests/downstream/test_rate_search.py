@@ -70,7 +70,7 @@ def test_rates_that_are_shares_of_a_weight_are_higher(optimizer, highest, bench,
         return rate_search.Trial(number, rate, 5, figure=rate)
 
     monkeypatch.setattr(rate_search, "_try", no_run)
-    bench = replace(bench, settings=replace(bench.settings, optimizer=LayerDecay(optimizer, decay=0.9)))
+    bench = bench.with_settings(replace(bench.settings, optimizer=LayerDecay(optimizer, decay=0.9)))
     assert search(bench, Budget(240, "steps"), tmp_path).learning_rate == max(tried) == highest
 
 
@@ -82,7 +82,7 @@ def test_a_budget_that_decides_nothing_is_one_line(bench, tmp_path):
 def test_where_dev_was_held_out_already_other_rows_are_held_out_for_the_search(bench):
     rows = bench.tasks[0].splits["train"]
     without = replace(bench.tasks[0], splits={"train": rows})
-    tried = _on_held_out(Bench.of(bench.model, [without], bench.settings))
+    tried = _on_held_out(Bench.of(bench.asked.model, [without], bench.settings))
     dev = {row.key for row in without.with_dev(seed=bench.settings.seed).splits["dev"]}
     held = {row.key for row in tried.tasks[0].splits["dev"]}
     assert dev and held and not dev & (held | {row.key for row in tried.tasks[0].splits["train"]})

@@ -127,11 +127,11 @@ def replace_digest(tokenizer, digest):
 
 
 def test_running_text_has_a_size_of_its_own_in_the_mix(text, writer, tasks):
-    plain = Bench.of(writer, tasks, settings(40), texts=[text]).feed()
+    plain = Bench.of(writer, tasks, settings(40), texts=[text]).asked.batches
     rows = len(text.plan)
-    enlarged = Bench.of(writer, tasks, settings(40, virtual_sizes={"web": 24}), texts=[text]).feed()
+    enlarged = Bench.of(writer, tasks, settings(40, virtual_sizes={"web": 24}), texts=[text])
     assert plain.mixing.shares({"web": rows, "rest": 24})["web"] != 0.5
-    drawn = TaskMix.of(enlarged, seed=0, steps=sum(enlarged.sizes.values())).plain()["sources"]
+    drawn = TaskMix.of(enlarged, seed=0, steps=sum(enlarged.asked.batches.sizes.values())).plain()["sources"]
     assert drawn["web"]["share"] == pytest.approx(0.5, abs=0.1)
     with pytest.raises(UserError, match="virtual_sizes: nothing here is called 'webb'; did you mean 'web'"):
         Bench.of(writer, tasks, settings(4, virtual_sizes={"webb": 3}), texts=[text]).check_names()
@@ -166,8 +166,8 @@ def test_the_first_stage_knows_no_dev_row_and_nothing_of_the_group_left_out(text
     staging = StrategyRun.of(LeaveOneOut(), bench, groups={"food": "glue", "grades": "glue"})
     first = staging.first("food", seed=0)
     assert [data.name for data in first.tasks] == ["pairs"]
-    assert [text.name for text in first.texts] == ["web"]
-    assert set(first.prepared["pairs"]) == {"train"}
+    assert [text.name for text in first.asked.texts] == ["web"]
+    assert set(first.asked.prepared["pairs"]) == {"train"}
     assert staging.stage("food") == staging.stage("grades") == "first-without-glue"
     assert staging.stage("pairs") == "first-without-pairs"
     assert staging.strategy.steps(9) == (6, 3), "two thirds, as 2^19 of 2^19 + 2^18"
@@ -223,11 +223,11 @@ def test_a_head_goes_on_from_where_the_first_stage_left_it(tiny_model, tasks, tm
     follow(staging, tmp_path)
     left = tmp_path / "first" / "seed-0" / "model"
     second = staging.second("pairs", 0, staging.first("pairs", 0), left)
-    assert isinstance(second.heads["pairs"], San)
+    assert isinstance(second.asked.heads["pairs"], San)
     module = second.module()
     begun = module.heads["task:pairs"].state_dict()
     for name, tensor in begun.items():
-        torch.testing.assert_close(tensor, second.model.weights["head/pairs"][name])
+        torch.testing.assert_close(tensor, second.asked.model.weights["head/pairs"][name])
     trained = tiny_model.backbone().state_dict()
     assert any(
         not torch.equal(tensor, trained[name]) for name, tensor in module.backbone.state_dict().items()
@@ -240,7 +240,7 @@ def test_what_cannot_be_carried_out_is_one_line(tiny_model, tasks):
         StrategyRun.of(Unsupervised(), bench)
     with pytest.raises(UserError, match="leave_one_out has nothing to begin with when food counts"):
         StrategyRun.of(LeaveOneOut(), bench, groups=dict.fromkeys(("food", "pairs", "grades"), "glue"))
-    timed = replace(bench, settings=replace(bench.settings, budget=Budget(60, "seconds")))
+    timed = bench.with_settings(replace(bench.settings, budget=Budget(60, "seconds")))
     with pytest.raises(UserError, match="compared at equal steps, but the budget is 1min"):
         StrategyRun.of(MultiTask(), timed)
 

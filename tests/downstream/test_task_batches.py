@@ -68,7 +68,7 @@ def losses(path):
 
 
 def test_one_batch_of_32_equals_four_of_8(bench):
-    module, feed = bench.module().eval(), bench.feed().feed(0)
+    module, feed = bench.module().eval(), bench.feed(0)
     sizes = set()
     for step in range(6):
         (whole,), parts = feed.step(step), feed.step(step, micro_batch_size=8)
@@ -83,7 +83,7 @@ def test_one_batch_of_32_equals_four_of_8(bench):
 
 
 def test_each_process_reads_its_share_of_a_batch(bench):
-    feed = bench.feed().feed(0)
+    feed = bench.feed(0)
     for step in range(6):
         (whole,) = feed.step(step)
         shares = [batch for rank in range(3) for batch in feed.step(step, rank=rank, world_size=3)]
@@ -95,7 +95,7 @@ def test_each_process_reads_its_share_of_a_batch(bench):
 
 
 def test_a_batch_that_counts_nothing_leaves_no_trace(bench):
-    module, feed = bench.module().eval(), bench.feed().feed(0)
+    module, feed = bench.module().eval(), bench.feed(0)
     step = next(n for n in range(20) if sum(feed.step(n)[0].counts.values()) == 1)
     shares = [feed.step(step, rank=rank, world_size=2)[0] for rank in range(2)]
     assert sorted(sum(share.counts.values()) for share in shares) == [0, 1]
@@ -131,7 +131,7 @@ def test_memory_that_runs_out_halves_the_micro_batch(bench, tmp_path, monkeypatc
 @pytest.mark.timeout(120)
 @pytest.mark.usefixtures("socket_enabled")
 def test_two_processes_learn_as_one(bench, tmp_path):
-    bench = replace(bench, settings=replace(bench.settings, micro_batch_size=8))
+    bench = bench.with_settings(replace(bench.settings, micro_batch_size=8))
     task_run.run_tasks(tmp_path / "one", bench)
     server = multiprocessing.get_context("forkserver")
     with socket.socket() as free:

@@ -61,7 +61,7 @@ def test_rows_are_learned_by_heart_as_text(kind, tiny_model, tmp_path, data_of):
     loaded = load_finetuned(tmp_path / "seed-0")
     bench = Bench.of(loaded.model, tasks, settings())
     for data in tasks:
-        written = bench.predict(loaded.module, data.name, "dev", device=torch.device("cpu"))
+        written = bench.asked.predict(loaded.module, data.name, "dev", device=torch.device("cpu"))
         assert data.task.score(written, data.splits["dev"])[data.task.metrics[0].name] > 0.95
 
 
@@ -73,8 +73,12 @@ def test_a_row_is_written_the_same_alone_and_beside_longer_ones(kind, generation
     bench = Bench.of(
         model, [data_of(PairClassification())], settings(head=Text(target_length=5, generation=generation))
     )
-    module, head, prepared = bench.module().eval(), bench.heads["toy"], bench.prepared["toy"]["dev"]
-    common = {"name": "toy", "pad": bench.pad, "has_segments": False, "device": torch.device("cpu")}
+    module, head, prepared = (
+        bench.module().eval(),
+        bench.asked.heads["toy"],
+        bench.asked.prepared["toy"]["dev"],
+    )
+    common = {"name": "toy", "pad": bench.asked.pad, "has_segments": False, "device": torch.device("cpu")}
     together = outputs(module, head, prepared, **common, batch_size=8)
     alone = outputs(module, head, prepared, **common, batch_size=1)
     for left, right in zip(together, alone, strict=True):
@@ -85,10 +89,10 @@ def test_a_row_is_written_the_same_alone_and_beside_longer_ones(kind, generation
 def test_the_loss_is_that_of_the_target_alone_and_no_row_sees_another(kind, tiny_model, data_of):
     bench = Bench.of(model_of(kind, tiny_model), [data_of(TextToText())], settings())
     torch.manual_seed(0)
-    module, prepared = bench.module().eval(), bench.prepared["toy"]["train"]
+    module, prepared = bench.module().eval(), bench.asked.prepared["toy"]["train"]
 
     def score(units):
-        batch = prepared.batch(np.array(units), pad=bench.pad, has_segments=False, name="toy")
+        batch = prepared.batch(np.array(units), pad=bench.asked.pad, has_segments=False, name="toy")
         arrays = {key: torch.as_tensor(value) for key, value in batch.arrays.items()}
         return module(arrays)["toy"].item(), batch.counts["toy"]
 
@@ -102,8 +106,8 @@ def test_the_loss_is_that_of_the_target_alone_and_no_row_sees_another(kind, tiny
 def test_what_is_written_later_is_not_seen(kind, tiny_model, data_of):
     bench = Bench.of(model_of(kind, tiny_model), [data_of(TextToText())], settings())
     torch.manual_seed(0)
-    module, prepared = bench.module().eval(), bench.prepared["toy"]["train"]
-    batch = prepared.batch(np.arange(8), pad=bench.pad, has_segments=False, name="toy")
+    module, prepared = bench.module().eval(), bench.asked.prepared["toy"]["train"]
+    batch = prepared.batch(np.arange(8), pad=bench.asked.pad, has_segments=False, name="toy")
     arrays = {key: torch.as_tensor(value) for key, value in batch.arrays.items()}
     changed = arrays["decoder_input_ids"].clone()
     changed[:, 2:] = (changed[:, 2:] + 7) % 300
@@ -117,11 +121,11 @@ def test_what_is_written_later_is_not_seen(kind, tiny_model, data_of):
 def test_a_text_that_is_no_answer_is_wrong(tiny_model, data_of):
     data = data_of(SentenceClassification(), "food")
     bench = Bench.of(model_of(EncoderDecoder, tiny_model), [data], settings())
-    rows, prepared = data.splits["dev"][:3], bench.prepared["food"]["dev"]
+    rows, prepared = data.splits["dev"][:3], bench.asked.prepared["food"]["dev"]
     tokenizer = tiny_model.tokenizer
     texts = ["positive", "positive positive", "salad"]
     ids = [np.array([*tokenizer.encode(text), tokenizer.vocabulary.sep, -1]) for text in texts]
-    found = bench.heads["food"].predictions(data.task, rows, prepared, ids)
+    found = bench.asked.heads["food"].predictions(data.task, rows, prepared, ids)
     assert found[0] == "positive"
     assert not {found[1], found[2]} & set(data.task.labels)
 
@@ -154,17 +158,17 @@ def test_transformers_writes_the_same(generation, theirs, tiny_model, tmp_path, 
     torch.manual_seed(3)
     config = settings(head=Text(target_length=6, start="cls", generation=generation))
     bench = Bench.of(model_of(EncoderDecoder, tiny_model), [data_of(TextToText())], config)
-    module, prepared = bench.module().eval(), bench.prepared["toy"]["dev"]
+    module, prepared = bench.module().eval(), bench.asked.prepared["toy"]["dev"]
     # Fresh weights repeat the last piece (the table is tied); wilder ones write all sorts of things.
     with torch.no_grad():
         for weight in module.backbone.parameters():
             if weight.dim() > 1:
                 weight.normal_(0, 0.4)
-    save_finetuned(tmp_path / "model", module, bench)
-    batch = prepared.batch(np.arange(8), pad=bench.pad, has_segments=False, name="toy")
+    save_finetuned(tmp_path / "model", module, bench.asked)
+    batch = prepared.batch(np.arange(8), pad=bench.asked.pad, has_segments=False, name="toy")
     arrays = {key: torch.as_tensor(value) for key, value in batch.arrays.items()}
     with torch.inference_mode():
-        ours = module.predict(arrays)
+        ours = module.answer(arrays)
         model = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "model").eval()
         lengths = torch.as_tensor(prepared.rows.lengths)
         found = model.generate(
@@ -172,7 +176,7 @@ def test_transformers_writes_the_same(generation, theirs, tiny_model, tmp_path, 
             attention_mask=(torch.arange(arrays["input_ids"].shape[1]) < lengths[:, None]).long(),
             decoder_start_token_id=prepared.to_write.start,
             eos_token_id=prepared.to_write.end,
-            pad_token_id=bench.pad,
+            pad_token_id=bench.asked.pad,
             bos_token_id=None,
             forced_eos_token_id=None,
             forced_bos_token_id=None,
@@ -183,5 +187,5 @@ def test_transformers_writes_the_same(generation, theirs, tiny_model, tmp_path, 
     for mine, other in zip(ours.tolist(), found.tolist(), strict=True):
         written = [piece for piece in mine if piece >= 0]
         assert other[: len(written)] == written
-        assert set(other[len(written) :]) <= {bench.pad}
+        assert set(other[len(written) :]) <= {bench.asked.pad}
     assert len({tuple(row) for row in ours.tolist()}) > 1

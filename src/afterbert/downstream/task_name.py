@@ -29,6 +29,15 @@ def shortened(names: str) -> str:
     return names[:60].encode("utf-8", "surrogatepass")[:_LONGEST_BYTES].decode("utf-8", "ignore")
 
 
+def head_key(name: str) -> str:
+    """The name of a task's head among the heads of a model.
+
+    >>> head_key("reviews")
+    'head/reviews'
+    """
+    return f"head/{name}"
+
+
 def module_key(name: str) -> str:
     """The name under which torch holds what belongs to the task: without dots, and never that of a method.
 

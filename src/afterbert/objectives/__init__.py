@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from afterbert.base.config import to_plain
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.plugins import name_of
@@ -75,8 +77,13 @@ class ObjectiveModule(nn.Module, ABC):
 
     @abstractmethod
     def predict(self, arrays: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Computes what the heads say to this objective's own batch: logits [N, V] where pieces are named, [N] or
-        [N, K] where something else is asked; several answers one behind the other."""
+        """Computes what the heads say to this objective's own batch, with gradients: logits [N, V] where pieces are
+        named, [N] or [N, K] where something else is asked ([N, 1]: a number); several answers one behind the other."""
+
+    def answer(self, arrays: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Computes what predictions of labelled rows are read off, [B, ...] for every row of the batch: where a task is
+        answered with texts, these are written. Called in evaluation mode, without gradients."""
+        return self.predict(arrays)
 
     @property
     def language_model(self) -> LanguageModel | None:
@@ -101,7 +108,7 @@ class ObjectiveModule(nn.Module, ABC):
         return {}
 
     def start_from(self, weights: Mapping[str, Mapping[str, torch.Tensor]]) -> tuple[str, ...]:
-        """Puts these states in place of fresh ones: `backbone`, `lm_head` and other `SAVED_HEADS`, and those of
+        """Puts these states in place of fresh ones: `backbone`, the `saved_heads` such as `lm_head`, and those of
         models `beside` it, such as `generator.backbone`. Returns sentences for the user about what was not there."""
         notes = []
         for name, part in {"backbone": self.backbone, **self.saved_heads}.items():
@@ -144,7 +151,7 @@ class ObjectiveModule(nn.Module, ABC):
     @property
     def saved_heads(self) -> dict[str, nn.Module]:
         """Gives those of `SAVED_HEADS` that this objective has trained, by name: what `model/` may hold beside
-        `backbone`."""
+        `backbone`. The head of a labelled task is called `head/TASK`."""
         found = {name: getattr(self, name, None) for name in SAVED_HEADS}
         return {name: head for name, head in found.items() if isinstance(head, nn.Module)}
 
@@ -162,9 +169,14 @@ class Objective(ABC):
         (what ELECTRA's discriminator reads). One that no picture of a row can show is a sentence."""
         return self.pretexts()
 
+    def plain(self) -> Any:
+        """What it is, as plain dicts, lists and scalars: a part of what a run is known by."""
+        return to_plain(self)
+
     @abstractmethod
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
-        """The rows of one view of a split, so that the model reads at most `length` pieces a row."""
+        """The rows of one view of a split, so that the model reads at most `length` pieces a row. An objective that
+        brings rows of its own (a labelled task) is handed `NoText` and looks at neither of both."""
 
     @abstractmethod
     def pose(

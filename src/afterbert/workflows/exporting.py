@@ -75,7 +75,7 @@ def _written(
     chosen, notes = _seed_of(source)
     asked = any_family(family) if family else None
     if has_answers(chosen) and sentences is None:
-        return _export_tasks(load_finetuned(chosen), out, family=asked, onnx=onnx, notes=notes)
+        return _export_tasks(load_finetuned(chosen, device="cpu"), out, family=asked, onnx=onnx, notes=notes)
     loaded = load_model_or_checkpoint(chosen)
     backbone = loaded.backbone().eval()
     heads = {name: head.eval() for name, head in loaded.heads_on(backbone).items()}
@@ -110,7 +110,7 @@ def _export_tasks(
 ) -> list[Exported]:
     """Each task in its class; what no class holds in our layout, with a note; tasks that are answered by writing
     together, as the model that writes."""
-    if tuned.module.lm_head is not None or isinstance(family, Own):
+    if tuned.lm_head is not None or isinstance(family, Own):
         return [_export_whole(tuned, out, own=isinstance(family, Own), onnx=onnx, notes=notes)]
     made = []
     for name in tuned.tasks:
@@ -153,7 +153,7 @@ def _export_tasks(
 def _export_whole(tuned: Loaded, out: Path, *, own: bool, onnx: bool, notes: tuple[str, ...]) -> Exported:
     """A model that writes its answers, as what it is; or one in our own layout."""
     if onnx:
-        return _export_graph(tuned.model, tuned.module.backbone, tuned.module.lm_head, out, {}, notes)
+        return _export_graph(tuned.model, tuned.module.backbone, tuned.lm_head, out, {}, notes)
     said = tuned.save(out, own=own)
     return Exported(out, Own().model_type if own else tuned.model.family, "AutoModel", (*notes, *said))
 
@@ -188,7 +188,7 @@ def _seed_of(source: Path) -> tuple[Path, tuple[str, ...]]:
     seeds = sorted(path for path in source.glob("seed-*") if has_answers(path))
     if not seeds:
         return source, ()
-    figures = {seed: _on_dev(load_finetuned(seed)) for seed in seeds}
+    figures = {seed: _on_dev(load_finetuned(seed, device="cpu")) for seed in seeds}
     judged = [seed for seed in seeds if figures[seed] is not None]
     best = max(judged, key=lambda seed: figures[seed] or 0.0, default=seeds[0])
     if len(seeds) == 1:

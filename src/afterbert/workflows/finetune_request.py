@@ -16,7 +16,7 @@ from afterbert.base.runs import RunFolder
 from afterbert.base.small_files import read_json_object
 from afterbert.base.tree import Node, located, merge, override
 from afterbert.downstream.figures.results import TaskResult
-from afterbert.downstream.finetuning.bench import Bench
+from afterbert.downstream.finetuning.bench import Bench, Wrap, unwrapped
 from afterbert.downstream.finetuning.mix import TaskMix, planned_steps
 from afterbert.downstream.finetuning.rate_search import search
 from afterbert.downstream.finetuning.runs import better_before, thresholds, tune
@@ -72,6 +72,8 @@ class FinetuneRequest:
     """Settings by dotted path, with values as YAML writes them."""
     search: str | None = None
     """The budget of a search for the learning rate."""
+    wrap: Wrap = unwrapped
+    """Turns the objective of the tasks into the one that is trained (distillation, pruning while training)."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class FinetuneSetup:
         """What is fine-tuned on what, in words."""
         if self.plans:
             return f"Strategies: {', '.join(self.plans)}"
-        return f"{self.bench.model.name} on {', '.join(data.name for data in self.bench.tasks)}"
+        return f"{self.bench.asked.model.name} on {', '.join(data.name for data in self.bench.tasks)}"
 
 
 @dataclass(frozen=True)
@@ -115,11 +117,11 @@ def set_up(request: FinetuneRequest, observer: WorkObserver | None = None) -> Fi
     model = load_model_or_checkpoint(request.model)
     model = model.from_scratch() if request.from_scratch else model
     texts = many_tasks.texts_of(request.unlabelled, request.unlabelled_recipe, model, settings, observer)
-    bench = Bench.of(model, tasks, settings, texts=texts)
+    bench = Bench.of(model, tasks, settings, texts=texts, wrap=request.wrap)
     steps = many_tasks.steps_of_t5(bench, [key for key, _ in request.overrides])
     if request.recipe is None and steps is not None:
         settings = settings_of(request, usual=steps)
-        bench = replace(bench, settings=settings)
+        bench = bench.with_settings(settings)
         observer.on_line("steps: AdaFactor, as T5 is fine-tuned; --optimizer.type adamw takes others")
     bench.check_names()
     bench.check_choice()
@@ -150,7 +152,7 @@ def run_setup(
             return FinetuneOutcome(setup, (), {}, exit_code=130)
         observer.on_line(f"learning rate: {found.learning_rate:g}")
         settings = setup.bench.settings.with_learning_rate(found.learning_rate)
-        setup = replace(setup, bench=replace(setup.bench, settings=settings))
+        setup = replace(setup, bench=setup.bench.with_settings(settings))
     if setup.plans:
         return _compared(setup, observer, device)
     bench, out = setup.bench, setup.out
@@ -243,7 +245,7 @@ def _tell(
         observer.on_line(f"{data.name}: rows: {counts}{classes}{more}".replace("\n", " "))
     if plans:
         observer.on_value(plans, "strategies, at equal steps for each task")
-    steps = planned_steps(bench.settings.budget, bench.feed())
+    steps = planned_steps(bench)
     _tell_mix(bench, "the mix of all" if plans else "the mix to come", steps, observer)
 
 
@@ -251,11 +253,11 @@ def _tell_mix(
     bench: Bench, title: str, steps: int | None, observer: WorkObserver, *, seed: int | None = None
 ) -> None:
     """Of several sources: how many of the steps' rows come from each; of one round where a time is the budget."""
-    feed = bench.feed()
-    if len(feed.units) < 2:
+    batches = bench.asked.batches
+    if len(batches.units) < 2:
         return
-    seed, each = bench.settings.seed if seed is None else seed, sum(feed.sizes.values())
-    mix = TaskMix.of(feed, seed=seed, steps=steps or each)
+    seed, each = bench.settings.seed if seed is None else seed, sum(batches.sizes.values())
+    mix = TaskMix.of(bench, seed=seed, steps=steps or each)
     observer.on_value(mix, title if steps else f"{title}, each")
 
 
@@ -264,7 +266,7 @@ def _compared(setup: FinetuneSetup, observer: WorkObserver, device: torch.device
     arms: dict[str, Path] = {}
     for name, staging in setup.plans.items():
         observer.on_line(f"strategy {name}")
-        seeds = _Seeds(observer, staging.settings.num_seeds)
+        seeds = _Seeds(observer, staging.bench.settings.num_seeds)
         done = follow(staging, setup.out / name, device=device, observers=[seeds, observer])
         if done.outcome is not None:
             return FinetuneOutcome(setup, (), arms, done.outcome.exit_code, done.outcome.step)

@@ -74,8 +74,8 @@ def steps_of_t5(bench: Bench, given: Sequence[str]) -> Node | None:
     """T5's optimizer and schedule from its settings, where a model of its kind writes its answers and none of the
     dotted names that were `given` names an optimizer; else None. T5's weights are of such different sizes that
     AdamW learns little (docs/log.md)."""
-    writes = any(head.writes for head in bench.heads.values())
-    usual = usual_recipe(bench.model.architecture, bench.model.tokenizer.vocabulary)
+    writes = any(head.writes for head in bench.asked.heads.values())
+    usual = usual_recipe(bench.asked.model.architecture, bench.asked.model.tokenizer.vocabulary)
     if not writes or usual != "t5" or {"optimizer", "optimizer.type"} & {*given}:
         return None
     settings = paper("t5")

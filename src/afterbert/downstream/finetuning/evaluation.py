@@ -17,6 +17,7 @@ from afterbert.downstream.finetuning.prediction import answers
 from afterbert.downstream.finetuning.saving import Loaded
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.source import TaskSource
+from afterbert.training.devices import default_device
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Evaluated:
 
 
 def evaluate(
-    loaded: Loaded, source: TaskSource, *, task: str | None = None, device: torch.device | str = "cpu"
+    loaded: Loaded, source: TaskSource, *, task: str | None = None, device: torch.device | str | None = None
 ) -> Evaluated:
     """Predicts all splits of `source` (a training split too, if there is one) with the head of `task`, which
     may be left out where the model has one. Labels are the model's own: those it never saw count as wrong.
@@ -49,7 +50,7 @@ def evaluate(
     for split, rows in data.splits.items():
         readable = [example for example in rows if mine.has_text(example)]
         if readable:
-            found = answers(loaded, name, readable, device=torch.device(device))
+            found = answers(loaded, name, readable, device=torch.device(device or default_device()))
             predictions[split] = [one.value for one in found]
     if not predictions:
         raise UserError(f"{source.name}: no row has a text; check the columns")

@@ -14,6 +14,7 @@ from torch import nn
 
 from afterbert.base.runs import write_atomically
 from afterbert.base.small_files import read_json
+from afterbert.training.checkpoints.snapshot import restore_weights, weights
 from afterbert.training.observers import Enough, Observer
 
 
@@ -37,9 +38,8 @@ class Best:
         """Keeps the weights where `figure` is the highest so far."""
         so_far = self._read()
         if figure > so_far["figure"]:
-            save_file(
-                {name: tensor.contiguous() for name, tensor in module.state_dict().items()}, self._weights
-            )
+            kept = {name: tensor.contiguous() for name, tensor in weights(module).items()}
+            save_file(kept, self._weights)
             write_atomically(self._note, json.dumps({"step": step, "figure": figure, "worse": []}))
             return
         # A resumed run sees an evaluation again; steps are counted, not visits.
@@ -49,7 +49,7 @@ class Best:
     def restore(self, module: nn.Module) -> None:
         """Puts the best weights back, where any were kept."""
         if self._weights.exists():
-            module.load_state_dict(load_file(self._weights))
+            restore_weights(module, load_file(self._weights))
 
     def forget(self) -> None:
         """Removes the files."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from afterbert.base.budget import Budget
-from afterbert.downstream.finetuning.feed import TaskFeed
+from afterbert.downstream.finetuning.batches import TaskPlan
+from afterbert.downstream.finetuning.bench import Bench
 
 
 @dataclass(frozen=True)
@@ -20,11 +22,16 @@ class TaskMix:
     drawn: Mapping[str, int]
 
     @staticmethod
-    def of(feed: TaskFeed, *, seed: int, steps: int) -> TaskMix:
-        """Counts the rows of the first `steps` of a run. A pure function, as the batches are."""
-        return TaskMix(
-            steps, {name: len(units) for name, units in feed.units.items()}, feed.drawn(seed, steps)
-        )
+    def of(bench: Bench, *, seed: int, steps: int) -> TaskMix:
+        """Counts the training rows that the first `steps` of a run hold. A pure function, as the batches are: it tells
+        what a run will draw, and what it has drawn."""
+        units, epochs = bench.asked.batches.units, bench.feed(seed).epochs
+        drawn = Counter(dict.fromkeys(units, 0))
+        for part in epochs.parts(range(steps * bench.settings.batch_size)):
+            plan = epochs.plan(part.epoch)
+            assert isinstance(plan, TaskPlan)
+            drawn[plan.units(part.numbers)[0]] += len(part.numbers)
+        return TaskMix(steps, {name: len(rows) for name, rows in units.items()}, dict(drawn))
 
     def plain(self) -> dict[str, Any]:
         """For results.json: source -> rows, rows drawn, share of all that are drawn, epochs.
@@ -45,11 +52,12 @@ class TaskMix:
         return {"steps": self.steps, "sources": sources}
 
 
-def planned_steps(budget: Budget, feed: TaskFeed) -> int | None:
-    """Steps of a run, where they are known before it; an epoch of a feed is as many batches as all sources
-    have together."""
+def planned_steps(bench: Bench, budget: Budget | None = None) -> int | None:
+    """Steps of a run, where they are known before it; an epoch is as many batches as all sources have together.
+    budget: that of the settings where it is None."""
+    budget = budget or bench.settings.budget
     if budget.unit == "steps":
         return max(1, int(budget.amount))
     if budget.unit == "epochs":
-        return max(1, math.ceil(budget.amount * sum(feed.sizes.values()) - 1e-9))
+        return max(1, math.ceil(budget.amount * sum(bench.asked.batches.sizes.values()) - 1e-9))
     return None

@@ -1,21 +1,186 @@
-"""Fine-tuning as an objective: a backbone with one head for each task, one task in a batch."""
+"""Fine-tuning as an objective: labelled tasks, one or many, on a model that is there, with a head for each."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from afterbert.base import plugins
+from afterbert.base.config import to_plain
+from afterbert.base.errors import UserError
+from afterbert.base.noise import Noise
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.downstream.finetuning.batches import TaskBatches, TaskPlan
+from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.finetuning.unlabelled import Unlabelled
-from afterbert.downstream.heads import Head, HeadModule
+from afterbert.downstream.heads import Head, HeadModule, head_for
 from afterbert.downstream.posing.backbone import states
+from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.posing.prepared import Prepared, in_batches, unpadded
-from afterbert.downstream.task_name import module_key
+from afterbert.downstream.reading.data import TaskData
+from afterbert.downstream.task_name import head_key, module_key
+from afterbert.downstream.tasks import labels_of
 from afterbert.interop.loaded import LoadedModel
-from afterbert.objectives import ObjectiveModule
+from afterbert.models import Architecture
+from afterbert.objectives import Batch, Objective, ObjectiveModule
+from afterbert.pretext.pairings import Plan
+from afterbert.text.token_store.store import Split
 from afterbert.training.step import to_tensors
+
+
+@dataclass(frozen=True)
+class TaskObjective(Objective):
+    """Each step asks rows of one task. It brings its rows, its model and its vocabulary, so it looks at no split, and
+    what it builds goes on from the model's weights. An objective around it distils or prunes while it is learned."""
+
+    model: LoadedModel
+    tasks: tuple[TaskData, ...]
+    settings: FineTuning
+    heads: Mapping[str, Head]
+    """Task -> its head, with nothing left open."""
+    prepared: Mapping[str, Mapping[str, Prepared]]
+    """Task -> split -> its rows."""
+    texts: tuple[Unlabelled, ...] = ()
+    """Running text among the tasks."""
+
+    @staticmethod
+    def of(
+        model: LoadedModel,
+        tasks: Sequence[TaskData],
+        settings: FineTuning,
+        *,
+        texts: Sequence[Unlabelled] = (),
+    ) -> TaskObjective:
+        """Reads everything into rows. Raises UserError where model, task and head do not go together."""
+        names = [*(task.name for task in tasks), *(text.name for text in texts)]
+        if len(set(names)) < len(names):
+            raise UserError(f"two tasks are called the same ({', '.join(names)}); name them as name:PATH")
+        formatter = Formatter(model.tokenizer, min(settings.length, model.longest))
+        tasks = [_shared(task).with_dev(seed=settings.seed) for task in tasks]
+        heads = {
+            data.name: head_for(data.task, _asked_head(settings, data)).settled(model, data.name)
+            for data in tasks
+        }
+        if settings.frozen and any(head.writes for head in heads.values()):
+            raise UserError(
+                "head text has nothing of its own to learn on a frozen backbone; leave frozen out"
+            )
+        prepared = {
+            data.name: {
+                split: heads[data.name].prepare(data.task, data.readable(split), formatter)
+                for split in data.splits
+                if data.readable(split)
+            }
+            for data in tasks
+        }
+        for name, splits in prepared.items():
+            if "train" not in splits or not splits["train"].asked.any():
+                raise UserError(f"{name}: no training row has a text and a label that can be learned")
+        return TaskObjective(model, tuple(tasks), settings, heads, prepared, tuple(texts))
+
+    def plain(self) -> dict[str, Any]:
+        return {
+            "model": self.model.name,
+            "weights": self.model.digests,
+            "finetuning": to_plain(replace(self.settings, num_seeds=1, seed=0)),
+            "tasks": {data.name: to_plain(data.task) for data in self.tasks},
+            "texts": {
+                text.name: [text.split.fingerprint, text.length, text.objective.plain()]
+                for text in self.texts
+            },
+        }
+
+    @cached_property
+    def batches(self) -> TaskBatches:
+        """The updates, epoch by epoch."""
+        settings, budget = self.settings, self.settings.budget
+        labelled = {name: splits["train"] for name, splits in self.prepared.items()}
+        made = TaskBatches(
+            labelled | {text.name: text for text in self.texts},
+            batch_size=settings.batch_size,
+            mixing=settings.mixing,
+            epochs=budget.amount if budget.unit == "epochs" else 1.0,
+            virtual_sizes=settings.virtual_sizes,
+        )
+        if budget.unit != "steps":
+            return made
+        return replace(made, epochs=budget.amount / sum(made.sizes.values()))
+
+    def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
+        return self.batches.plan(noise)
+
+    def pose(
+        self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int
+    ) -> Batch:
+        """Rows [B] of one task, which one update of the plan holds together."""
+        assert isinstance(plan, TaskPlan)
+        name, units = plan.units(numbers)
+        source = plan.prepared[name]
+        if isinstance(source, Unlabelled):
+            return source.batch(units, noise)
+        return source.batch(units, pad=self.pad, has_segments=self.model.architecture.has_segments, name=name)
+
+    def build(self, architecture: Architecture, vocabulary: Vocabulary) -> TaskModule:
+        assert architecture == self.model.architecture, "heads were settled on this model"
+        summary = self.settings.summary or architecture.summary
+        heads = {
+            data.name: self.heads[data.name].build(
+                data.task, self.model, summary=summary, class_weights=_class_weights(self.settings, data)
+            )
+            for data in self.tasks
+        }
+        for name, head in heads.items():
+            # Learned before, in an earlier stage of training.
+            if head_key(name) in self.model.weights:
+                head.load_state_dict(self.model.weights[head_key(name)])
+        return TaskModule(self.model, heads, texts=self.texts, frozen=self.settings.frozen)
+
+    @property
+    def pad(self) -> int:
+        """The piece that fills rows up."""
+        return self.model.tokenizer.vocabulary.pad or 0
+
+    def predict(self, module: ObjectiveModule, name: str, split: str, *, device: torch.device) -> list[Any]:
+        """One prediction for each readable row of a split. The module, which may be one around that of `build`, is in
+        evaluation mode."""
+        data, found = self._data(name), self.outputs(module, name, split, device=device)
+        return self.heads[name].predictions(
+            data.task, data.readable(split), self.prepared[name][split], found
+        )
+
+    def outputs(
+        self, module: ObjectiveModule, name: str, split: str, *, device: torch.device
+    ) -> Sequence[np.ndarray]:
+        """The head's output for each row of a split."""
+        return outputs(
+            module,
+            self.heads[name],
+            self.prepared[name][split],
+            name=name,
+            pad=self.pad,
+            has_segments=self.model.architecture.has_segments,
+            device=device,
+        )
+
+    def calibrated(self, module: ObjectiveModule, *, device: torch.device) -> TaskObjective:
+        """Gives the same with what heads choose on dev rows."""
+        heads = dict(self.heads)
+        for data in self.tasks:
+            if "dev" in self.prepared[data.name] and heads[data.name].chooses(data.task):
+                found = self.outputs(module, data.name, "dev", device=device)
+                heads[data.name] = heads[data.name].calibrated(
+                    data.task, data.readable("dev"), self.prepared[data.name]["dev"], found
+                )
+        return replace(self, heads=heads)
+
+    def _data(self, name: str) -> TaskData:
+        return next(data for data in self.tasks if data.name == name)
 
 
 class TaskModule(ObjectiveModule):
@@ -28,7 +193,6 @@ class TaskModule(ObjectiveModule):
         heads: Mapping[str, HeadModule],
         *,
         texts: Sequence[Unlabelled] = (),
-        loss_weights: Mapping[str, float] | None = None,
         frozen: bool = False,
     ):
         super().__init__()
@@ -43,7 +207,8 @@ class TaskModule(ObjectiveModule):
         self.lm_head: nn.Module | None = lm_head
         # In a plain mapping, so that what they share is not taken for parts of theirs.
         self._texts = {text.name: self._posed(text) for text in texts}
-        self.loss_weights = dict.fromkeys([*heads, *self._texts], 1.0) | dict(loss_weights or {})
+        self._answered = tuple(heads)
+        self.loss_weights = dict.fromkeys([*heads, *self._texts], 1.0)
         self.backbone.requires_grad_(not frozen)
 
     def train(self, mode: bool = True) -> TaskModule:
@@ -67,8 +232,23 @@ class TaskModule(ObjectiveModule):
         return {name: self.head(name).score(self.hidden(arrays), arrays)}
 
     def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """What predictions of the batch's task are read from, as its head puts it."""
+        name = _task_of(arrays)
+        if name in self._texts:
+            return self._texts[name].predict(arrays)
+        return self.head(name).logits(self.hidden(arrays), arrays)
+
+    def answer(self, arrays: Mapping[str, Tensor]) -> Tensor:
         return self.head(_task_of(arrays)).output(self.hidden(arrays), arrays)
+
+    @property
+    def saved_heads(self) -> dict[str, nn.Module]:
+        return super().saved_heads | {head_key(name): self.head(name) for name in self._answered}
+
+    def head(self, name: str) -> HeadModule:
+        """The head of a task."""
+        head = self.heads[module_key(name)]
+        assert isinstance(head, HeadModule)
+        return head
 
     def _posed(self, text: Unlabelled) -> ObjectiveModule:
         """The objective of running text on this backbone and its language-model head."""
@@ -78,19 +258,35 @@ class TaskModule(ObjectiveModule):
         made.use_lm_head(self.lm_head)
         return made
 
-    def head(self, name: str) -> HeadModule:
-        """The head of a task."""
-        head = self.heads[module_key(name)]
-        assert isinstance(head, HeadModule)
-        return head
-
 
 def _task_of(arrays: Mapping[str, Tensor]) -> str:
     return next(key for key in arrays if key.startswith("task/")).removeprefix("task/")
 
 
+def _class_weights(settings: FineTuning, data: TaskData) -> np.ndarray | None:
+    """Inverse frequencies of the labels, with mean 1 over the training labels; None where classes weigh alike."""
+    labels = labels_of(data.task)
+    if settings.class_weights == "none" or not labels:
+        return None
+    found = [e.label for e in data.usable("train")]
+    flat = [one for label in found for one in (label if isinstance(label, tuple) else (label,))]
+    counts = np.array([flat.count(label) for label in labels], dtype=np.float64)
+    return counts.sum() / (np.maximum(counts, 1) * (counts > 0).sum())
+
+
+def _asked_head(settings: FineTuning, data: TaskData) -> Head | None:
+    """The task's own, that of its kind, or the one for all."""
+    return settings.heads.get(data.name, settings.heads.get(plugins.name_of(data.task), settings.head))
+
+
+def _shared(data: TaskData) -> TaskData:
+    if "train" not in data.splits:
+        raise UserError(f"{data.name}: has no training rows; name a file or folder with some")
+    return data
+
+
 def outputs(
-    module: TaskModule,
+    module: ObjectiveModule,
     head: Head,
     prepared: Prepared,
     *,
@@ -105,7 +301,7 @@ def outputs(
     for units, rows in _by_cost(prepared, batch_size):
         batch = prepared.batch(units, pad=pad, has_segments=has_segments, name=name)
         with torch.inference_mode():
-            values = module.predict(to_tensors(batch.arrays, device)).cpu().numpy()
+            values = module.answer(to_tensors(batch.arrays, device)).cpu().numpy()
         own = unpadded(values, prepared.rows.lengths[rows]) if head.is_by_piece else values
         for row, value in zip(rows, own):
             found[row] = value

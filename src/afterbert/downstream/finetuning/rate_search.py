@@ -19,8 +19,8 @@ from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder, write_atomically
 from afterbert.downstream.figures import results
-from afterbert.downstream.figures.results import Predictions
 from afterbert.downstream.finetuning.bench import Bench
+from afterbert.downstream.finetuning.judging import flat, main_figure
 from afterbert.downstream.finetuning.mix import planned_steps
 from afterbert.downstream.finetuning.runs import predicted
 from afterbert.training.guards import Diverged
@@ -57,7 +57,7 @@ def search(
     out: Path,
     *,
     rates: Sequence[float] | None = None,
-    device: torch.device | str = "cpu",
+    device: torch.device | str | None = None,
     observers: Sequence[Observer] = (),
 ) -> SearchOutcome:
     """Tries all rates briefly, the better half twice as long, and so on until one is left; all of it within about
@@ -123,11 +123,11 @@ def _on_held_out(bench: Bench) -> Bench:
         )
         for data in bench.tasks
     ]
-    return Bench.of(bench.model, tasks, settings, texts=bench.texts)
+    return bench.again(tasks, settings, texts=bench.asked.texts)
 
 
 def _steps(bench: Bench, span: Budget) -> int:
-    steps = planned_steps(span, bench.feed())
+    steps = planned_steps(bench, span)
     if steps is None or steps < _FEWEST_STEPS:
         raise UserError(
             f"a search in {span} for the shortest run is no comparison; give --search-learning-rate a budget of at "
@@ -143,11 +143,11 @@ def _try(
     out: Path,
     number: int,
     *,
-    device: torch.device | str,
+    device: torch.device | str | None,
     observers: Sequence[Observer],
 ) -> Trial | None:
     """One run; None where a signal stopped it."""
-    mine = replace(bench, settings=replace(bench.settings.with_learning_rate(rate), budget=span))
+    mine = bench.with_settings(replace(bench.settings.with_learning_rate(rate), budget=span))
     folder, seed = out / f"round-{number}-rate-{rate:g}", bench.settings.seed
     try:
         found, _ = predicted(mine, folder, seed, device=device, observers=observers)
@@ -160,15 +160,5 @@ def _try(
     run = RunFolder.open(folder / f"seed-{seed}")
     if run.model.exists():
         results.remove(run.model)
-    return Trial(
-        number, rate, RunLength.load(run.course).total_steps, mine.main_figure(_figures(mine, found))
-    )
-
-
-def _figures(bench: Bench, found: Predictions) -> dict[str, float]:
-    """`task/metric` on the held-out rows."""
-    return {
-        f"{data.name}/{metric}": value
-        for data in bench.tasks
-        for metric, value in bench.scores(data, "dev", found[data.name]["dev"]).items()
-    }
+    figures = flat({data.name: data.scores("dev", found[data.name]["dev"]) for data in mine.tasks})
+    return Trial(number, rate, RunLength.load(run.course).total_steps, main_figure(mine.tasks, figures))

@@ -15,17 +15,17 @@ from afterbert.base.config import to_plain
 from afterbert.base.runs import RunFolder
 from afterbert.downstream.figures import results
 from afterbert.downstream.figures.results import Predictions, TaskResult
-from afterbert.downstream.finetuning.bench import Bench, readable
+from afterbert.downstream.finetuning.bench import Bench, Wrap, unwrapped
+from afterbert.downstream.finetuning.judging import dev_figures, main_figure, split_figures, task_results
 from afterbert.downstream.finetuning.kept_weights import Best, Patience
 from afterbert.downstream.finetuning.mix import TaskMix, planned_steps
-from afterbert.downstream.finetuning.objective import TaskModule
 from afterbert.downstream.finetuning.saving import save_finetuned
 from afterbert.downstream.finetuning.settings import FineTuning
-from afterbert.downstream.finetuning.task_card import SplitFigures
 from afterbert.downstream.finetuning.thresholds import read_thresholds, write_thresholds
 from afterbert.downstream.reading.data import TaskData
 from afterbert.interop.loaded import LoadedModel
 from afterbert.objectives import ObjectiveModule
+from afterbert.training.devices import default_device
 from afterbert.training.observers import Observer
 from afterbert.training.trainer import Outcome, train
 
@@ -47,24 +47,26 @@ def finetune(
     out: Path,
     settings: FineTuning,
     *,
-    device: torch.device | str = "cpu",
+    wrap: Wrap = unwrapped,
+    device: torch.device | str | None = None,
     observers: Sequence[Observer] = (),
 ) -> FineTuned:
     """Trains `model` on the tasks' training rows, once for each seed, and scores it on every other split,
-    beside what guessing is worth.
+    beside what guessing is worth. wrap: turns the objective of the tasks into the one that is trained; device: the GPU
+    where there is one if it is None.
 
     Writes `out/seed-N/` (a run folder with `model/` and `predictions/`) and `out/results.json`. Called again,
     finished seeds are read and a broken one goes on. Raises UserError for whatever the user can mend, before
     the first step.
     """
-    return tune(Bench.of(model, tasks, settings), out, device=device, observers=observers)
+    return tune(Bench.of(model, tasks, settings, wrap=wrap), out, device=device, observers=observers)
 
 
 def tune(
-    bench: Bench, out: Path, *, device: torch.device | str = "cpu", observers: Sequence[Observer] = ()
+    bench: Bench, out: Path, *, device: torch.device | str | None = None, observers: Sequence[Observer] = ()
 ) -> FineTuned:
-    """The same for a bench that is set up already."""
-    model, settings = bench.model, bench.settings
+    """Does what `finetune` does with a bench that is ready."""
+    settings = bench.settings
     runs: list[Predictions] = []
     seconds: list[float] = []
     for seed in range(settings.seed, settings.seed + settings.num_seeds):
@@ -75,9 +77,9 @@ def tune(
         if outcome is not None:
             seconds.append(time.monotonic() - before)
         runs.append(found)
-    made = tuple(bench.summarized(task.name, [run[task.name] for run in runs]) for task in bench.tasks)
+    made = task_results(bench.asked, {data.name: [run[data.name] for run in runs] for data in bench.tasks})
     facts = {
-        "model": model.name,
+        "model": bench.asked.model.name,
         "settings": to_plain(settings),
         "seconds": seconds,
         "notes": list(bench.notes),
@@ -93,7 +95,7 @@ def predicted(
     out: Path,
     seed: int,
     *,
-    device: torch.device | str = "cpu",
+    device: torch.device | str | None = None,
     observers: Sequence[Observer] = (),
 ) -> tuple[Predictions | None, Outcome | None]:
     """What the run `out/seed-N` predicts: read where it has finished (then without an outcome), else trained or gone
@@ -102,7 +104,7 @@ def predicted(
     found = results.read_predictions(run.path, bench.tasks, identity=bench.identity(seed))
     if found is not None:
         return found, None
-    return one_seed(bench, run, seed, device=torch.device(device), observers=observers)
+    return one_seed(bench, run, seed, device=torch.device(device or default_device()), observers=observers)
 
 
 def thresholds(bench: Bench, out: Path) -> dict[str, Any]:
@@ -119,7 +121,7 @@ def better_before(bench: Bench, out: Path) -> list[str]:
     for seed in range(bench.settings.seed, bench.settings.seed + bench.settings.num_seeds):
         records = RunFolder.open(out / f"seed-{seed}").metrics.read()
         seen = {r["step"]: r["figures"] for r in records if r["kind"] == "evaluation" and r["figures"]}
-        figures = {step: bench.main_figure(found) for step, found in seen.items()}
+        figures = {step: main_figure(bench.tasks, found) for step, found in seen.items()}
         best = max(figures, key=lambda step: figures[step], default=None)
         if best is not None and figures[best] - figures[max(figures)] > _CLEARLY:
             lines.append(
@@ -133,59 +135,40 @@ def better_before(bench: Bench, out: Path) -> list[str]:
 def mixes(bench: Bench, out: Path, *, least: int = 2) -> dict[str, Any]:
     """`planned` (None where a time is the budget) and, by seed, `realised`; nothing for fewer sources than
     `least`."""
-    feed, settings = bench.feed(), bench.settings
-    if len(feed.units) < least:
+    settings = bench.settings
+    if len(bench.asked.batches.units) < least:
         return {}
-    steps = planned_steps(settings.budget, feed)
-    planned = None if steps is None else TaskMix.of(feed, seed=settings.seed, steps=steps).plain()
+    steps = planned_steps(bench)
+    planned = None if steps is None else TaskMix.of(bench, seed=settings.seed, steps=steps).plain()
     realised = {}
     for seed in range(settings.seed, settings.seed + settings.num_seeds):
         status = RunFolder.open(out / f"seed-{seed}").status()
         if status is not None and status.step:
-            realised[str(seed)] = TaskMix.of(feed, seed=seed, steps=status.step).plain()
+            realised[str(seed)] = TaskMix.of(bench, seed=seed, steps=status.step).plain()
     return {"planned": planned, "realised": realised}
-
-
-def figures_of(bench: Bench, found: Predictions) -> dict[str, dict[str, SplitFigures]]:
-    """Task -> labelled split -> its figures, from the predictions [split][rows] of one run."""
-    figures: dict[str, dict[str, SplitFigures]] = {}
-    for data in bench.tasks:
-        for split, predictions in found[data.name].items():
-            rows = [row for row in readable(data, split) if data.task.is_usable(row)]
-            if rows:
-                baseline = data.baseline(split)
-                figures.setdefault(data.name, {})[split] = SplitFigures(
-                    len(rows),
-                    bench.scores(data, split, predictions),
-                    baseline.name,
-                    data.task.score(baseline.predictions, rows),
-                )
-    return figures
 
 
 def one_seed(
     bench: Bench, run: RunFolder, seed: int, *, device: torch.device, observers: Sequence[Observer] = ()
 ) -> tuple[Predictions | None, Outcome | None]:
     """Trains and predicts once; no predictions where a signal came before the end."""
-    settings = bench.settings
+    settings, asked = bench.settings, bench.asked
     bench.check_choice()
     torch.manual_seed(seed)
     module = bench.module().to(device)
-    feed = bench.feed().feed(seed)
     best = Best(run.path)
     stops = [] if settings.patience is None else [Patience(best, settings.patience)]
 
     def evaluate(trained: ObjectiveModule, step: int) -> Mapping[str, float]:
-        assert isinstance(trained, TaskModule)
-        figures = bench.figures(trained, device=device)
+        figures = dev_figures(asked, trained, device=device)
         if settings.chooses and figures:
-            best.see(trained, step, bench.main_figure(figures))
+            best.see(trained, step, main_figure(bench.tasks, figures))
         return figures
 
     outcome = train(
         run,
         module,
-        feed,
+        bench.feed(seed),
         settings.training(seed),
         identity=bench.identity(seed),
         evaluate=evaluate,
@@ -199,18 +182,18 @@ def one_seed(
     if settings.chooses:
         best.restore(module)
     module.eval()
-    tuned = bench.calibrated(module, device=device)
+    tuned = asked.calibrated(module, device=device)
     found = {
-        data.name: {
-            split: (bench if split == "dev" else tuned).predict(module, data.name, split, device=device)
-            for split in bench.prepared[data.name]
+        name: {
+            split: (asked if split == "dev" else tuned).predict(module, name, split, device=device)
+            for split in splits
             if split != "train"
         }
-        for data in bench.tasks
+        for name, splits in asked.prepared.items()
     }
-    save_finetuned(run.model, module, tuned, figures_of(tuned, found))
-    write_thresholds(run.path, bench, tuned, module, found, device=device)
-    kept = {data.name: {s: readable(data, s) for s in found[data.name]} for data in bench.tasks}
+    save_finetuned(run.model, module, tuned, split_figures(asked.tasks, found))
+    write_thresholds(run.path, asked, tuned, module, found, device=device)
+    kept = {data.name: {split: data.readable(split) for split in found[data.name]} for data in asked.tasks}
     results.write_predictions(run.path, found, kept, identity=bench.identity(seed))
     best.forget()
     for checkpoint in run.checkpoints.iterdir():

@@ -19,12 +19,11 @@ from afterbert.base.plugins import name_of
 from afterbert.base.runs import write_atomically
 from afterbert.base.small_files import read_json_object
 from afterbert.base.tree import located
-from afterbert.downstream.finetuning.bench import Bench
-from afterbert.downstream.finetuning.objective import TaskModule
+from afterbert.downstream.finetuning.objective import TaskModule, TaskObjective
 from afterbert.downstream.finetuning.task_card import SplitFigures, task_card
-from afterbert.downstream.heads import Head
+from afterbert.downstream.heads import Head, HeadModule
 from afterbert.downstream.posing.backbone import Summary
-from afterbert.downstream.task_name import module_key
+from afterbert.downstream.task_name import head_key, module_key
 from afterbert.downstream.tasks import Task
 from afterbert.interop.families import Family
 from afterbert.interop.folder import export_folder
@@ -33,6 +32,8 @@ from afterbert.interop.loading import load_model
 from afterbert.interop.own import Own, any_family
 from afterbert.interop.task_class import Answering, TaskKind
 from afterbert.interop.weight_file import write_weights
+from afterbert.objectives import ObjectiveModule
+from afterbert.training.devices import default_device
 
 HEADS, _ANSWERS = "heads.safetensors", "heads.json"
 
@@ -43,7 +44,8 @@ class Loaded:
 
     model: LoadedModel
     """What it was fine-tuned from, or the folder that it was saved in: tokenizer and architecture."""
-    module: TaskModule
+    module: ObjectiveModule
+    """What answers: backbone and heads, in whatever they were trained in."""
     tasks: dict[str, Task]
     heads: dict[str, Head]
     length: int
@@ -53,10 +55,20 @@ class Loaded:
     figures: Mapping[str, Mapping[str, SplitFigures]] = field(default_factory=dict)
     """Task -> split -> how well it is answered."""
 
+    @property
+    def lm_head(self) -> nn.Module | None:
+        """The language-model head, where tasks are answered with texts."""
+        return self.module.saved_heads.get("lm_head")
+
+    def head(self, name: str) -> HeadModule:
+        """The trained head of a task."""
+        head = self.module.saved_heads[head_key(name)]
+        assert isinstance(head, HeadModule)
+        return head
+
     def answering(self, name: str) -> Answering | None:
         """The head of a task as one of Hugging Face's classes has it; None where none does."""
-        module = self.module.head(name)
-        return self.heads[name].answering(self.tasks[name], module)
+        return self.heads[name].answering(self.tasks[name], self.head(name))
 
     def save(self, folder: Path, *, own: bool = False) -> tuple[str, ...]:
         """Writes the folder that `load_finetuned` reads: of Hugging Face's class for the task where it answers one and
@@ -64,15 +76,14 @@ class Loaded:
         Returns sentences about heads that only the latter hold."""
         folder.mkdir(parents=True, exist_ok=True)
         notes: tuple[str, ...] = ()
-        is_class = len(self.tasks) == 1 and self.module.lm_head is None and not own
+        is_class = len(self.tasks) == 1 and self.lm_head is None and not own
         if is_class:
             try:
                 self._write_class(folder, next(iter(self.tasks)))
             except UserError as reason:
                 is_class, notes = False, (f"{reason}; {HEADS} holds the head, which afterbert reads",)
         if not is_class:
-            lm_head = self.module.lm_head
-            heads = {} if lm_head is None else {"lm_head": lm_head}
+            heads = {} if self.lm_head is None else {"lm_head": self.lm_head}
             self._export(folder, heads=heads, family=Own() if own else None, or_own=True)
             write_atomically(folder / "README.md", self._card(list(self.tasks), None, notes))
         self._write_heads(folder, list(self.tasks))
@@ -119,11 +130,10 @@ class Loaded:
 
     def _write_heads(self, folder: Path, names: Sequence[str]) -> None:
         """`heads.safetensors` and `heads.json`, by which `load_finetuned` knows the folder."""
-        beginnings = tuple(f"{module_key(name)}." for name in names)
         heads = {
-            name: tensor.contiguous().cpu()
-            for name, tensor in self.module.heads.state_dict().items()
-            if name.startswith(beginnings)
+            f"{module_key(name)}.{key}": tensor.contiguous().cpu()
+            for name in names
+            for key, tensor in self.head(name).state_dict().items()
         }
         write_weights(folder / HEADS, heads, {"format": "pt"})
         answers = {
@@ -142,15 +152,15 @@ class Loaded:
 
 def save_finetuned(
     folder: Path,
-    module: TaskModule,
-    bench: Bench,
+    module: ObjectiveModule,
+    asked: TaskObjective,
     figures: Mapping[str, Mapping[str, SplitFigures]] | None = None,
 ) -> tuple[str, ...]:
     """Writes what a fine-tuning run has trained; see `Loaded.save`."""
-    tasks = {data.name: data.task for data in bench.tasks}
-    settings = bench.settings
+    tasks = {data.name: data.task for data in asked.tasks}
+    settings = asked.settings
     trained = Loaded(
-        bench.model, module, tasks, dict(bench.heads), settings.length, settings.summary, figures or {}
+        asked.model, module, tasks, dict(asked.heads), settings.length, settings.summary, figures or {}
     )
     return trained.save(folder)
 
@@ -160,8 +170,9 @@ def has_answers(folder: Path) -> bool:
     return (folder / _ANSWERS).is_file() or (folder / "model" / _ANSWERS).is_file()
 
 
-def load_finetuned(name: str | Path, *, device: torch.device | str = "cpu") -> Loaded:
-    """From a fine-tuning run's folder, or its `model/`. Raises UserError where the folder has no heads."""
+def load_finetuned(name: str | Path, *, device: torch.device | str | None = None) -> Loaded:
+    """Reads a fine-tuned model from a run's folder, or its `model/`. device: the GPU where there is one if it is None.
+    Raises UserError where the folder has no heads."""
     path = Path(name)
     path = path / "model" if (path / "model" / _ANSWERS).is_file() else path
     seeds = sorted(path.glob(f"seed-*/model/{_ANSWERS}"))
@@ -188,7 +199,8 @@ def load_finetuned(name: str | Path, *, device: torch.device | str = "cpu") -> L
         name: {split: SplitFigures(**found) for split, found in splits.items()}
         for name, splits in answers.get("figures", {}).items()
     }
-    return Loaded(model, module.to(device).eval(), tasks, heads, answers["length"], summary, figures)
+    module.to(device or default_device()).eval()
+    return Loaded(model, module, tasks, heads, answers["length"], summary, figures)
 
 
 def _built(

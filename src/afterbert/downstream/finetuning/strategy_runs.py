@@ -19,14 +19,12 @@ from afterbert.base.plugins import name_of
 from afterbert.downstream.figures import results
 from afterbert.downstream.figures.results import Predictions
 from afterbert.downstream.finetuning.bench import Bench
+from afterbert.downstream.finetuning.judging import task_results
 from afterbert.downstream.finetuning.mix import planned_steps
 from afterbert.downstream.finetuning.runs import FineTuned, mixes, predicted
 from afterbert.downstream.finetuning.saving import HEADS
-from afterbert.downstream.finetuning.settings import FineTuning
-from afterbert.downstream.finetuning.unlabelled import Unlabelled
-from afterbert.downstream.reading.data import TaskData
 from afterbert.downstream.strategies import Strategy
-from afterbert.downstream.task_name import checked_name, module_key
+from afterbert.downstream.task_name import checked_name, head_key, module_key
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.loading import load_model
 from afterbert.training.observers import Observer
@@ -35,23 +33,22 @@ from afterbert.training.trainer import Outcome
 
 @dataclass(frozen=True)
 class StrategyRun:
-    """A strategy with all that its stages share. total: steps in both stages together, for each task. groups: task
-    -> the group that counts as one task where one is left out."""
+    """A strategy with all that its stages share."""
 
     strategy: Strategy
-    model: LoadedModel
-    tasks: tuple[TaskData, ...]
-    texts: tuple[Unlabelled, ...]
-    settings: FineTuning
+    bench: Bench
+    """The model, all sources and how they are trained."""
     total: int
+    """Steps in both stages together, for each task."""
     groups: Mapping[str, str] = field(default_factory=dict)
+    """Task -> the group that counts as one task where one is left out."""
 
     @staticmethod
     def of(strategy: Strategy, bench: Bench, *, groups: Mapping[str, str] | None = None) -> StrategyRun:
         """On the sources of a bench, in as many steps as its budget is there. Raises UserError where the strategy
         has nothing to train on, or steps cannot be held equal."""
         settings, name = bench.settings, name_of(strategy)
-        total = planned_steps(settings.budget, bench.feed())
+        total = planned_steps(bench)
         if total is None:
             raise UserError(
                 f"strategies are compared at equal steps, but the budget is {settings.budget}; write --budget "
@@ -59,14 +56,12 @@ class StrategyRun:
             )
         if total < 2 and strategy.has_second:
             raise UserError(f"strategy {name} has two stages, but there is {total} step; raise the budget")
-        if strategy.needs_texts and not bench.texts:
+        if strategy.needs_texts and not bench.asked.texts:
             instead = "alone" if name == "unsupervised" else "supervised"
             raise UserError(
                 f"strategy {name} needs running text; name some with --unlabelled, or take strategy {instead}"
             )
-        made = StrategyRun(
-            strategy, bench.model, bench.tasks, bench.texts, settings, total, dict(groups or {})
-        )
+        made = StrategyRun(strategy, bench, total, dict(groups or {}))
         for group in made.groups.values():
             checked_name(group)
         for data in bench.tasks:
@@ -81,65 +76,70 @@ class StrategyRun:
         """Names the sources that are mixed in the first stage when `target` is the task that counts."""
         return self.strategy.mixed(
             target,
-            tasks=[data.name for data in self.tasks],
-            texts=[text.name for text in self.texts],
+            tasks=[data.name for data in self.bench.tasks],
+            texts=[text.name for text in self.bench.asked.texts],
             groups=self.groups,
         )
 
     @property
     def has_first(self) -> bool:
         """Whether there is a first stage; so for all tasks, or for none."""
-        return any(self.sources(data.name) for data in self.tasks)
+        return any(self.sources(data.name) for data in self.bench.tasks)
 
     def stage(self, target: str) -> str:
         """The folder of the first stage; one for all tasks that have it in common."""
-        if len({self.sources(data.name) for data in self.tasks}) == 1:
+        if len({self.sources(data.name) for data in self.bench.tasks}) == 1:
             return "first"
         return f"first-without-{self.groups.get(target, target)}"
 
     def first(self, target: str, seed: int) -> Bench:
         """The first stage. Where another one follows, nothing is held against its dev rows."""
         steps, _ = self.strategy.steps(self.total)
-        settings = replace(self.settings, budget=Budget(steps, "steps"), seed=seed, num_seeds=1)
-        tasks = [data for data in self.tasks if data.name in self.sources(target)]
-        texts = [text for text in self.texts if text.name in self.sources(target)]
+        settings = replace(self.bench.settings, budget=Budget(steps, "steps"), seed=seed, num_seeds=1)
+        tasks = [data for data in self.bench.tasks if data.name in self.sources(target)]
+        texts = [text for text in self.bench.asked.texts if text.name in self.sources(target)]
         if self.strategy.has_second:
             settings = replace(settings, evaluate_every=None, keep="last", patience=None)
             tasks = [replace(data, splits={"train": data.splits["train"], "dev": ()}) for data in tasks]
-        return Bench.of(self.model, tasks, settings, texts=texts)
+        return self.bench.again(tasks, settings, texts=texts)
 
     def second(self, target: str, seed: int, before: Bench | None, left: Path) -> Bench:
         """The second stage, on the model that the first one left."""
         _, steps = self.strategy.steps(self.total, has_first=before is not None)
-        settings = replace(self.settings, budget=Budget(steps, "steps"), seed=seed, num_seeds=1)
-        model = self.model if before is None else _gone_on(self.model, before, left, seed)
-        return Bench.of(model, [data for data in self.tasks if data.name == target], settings)
+        settings = replace(self.bench.settings, budget=Budget(steps, "steps"), seed=seed, num_seeds=1)
+        model = None if before is None else _gone_on(self.bench.asked.model, before, left, seed)
+        tasks = [data for data in self.bench.tasks if data.name == target]
+        return self.bench.again(tasks, settings, model=model)
 
 
 def follow(
-    staging: StrategyRun, out: Path, *, device: torch.device | str = "cpu", observers: Sequence[Observer] = ()
+    staging: StrategyRun,
+    out: Path,
+    *,
+    device: torch.device | str | None = None,
+    observers: Sequence[Observer] = (),
 ) -> FineTuned:
     """Trains and scores every task by the strategy, once for each seed.
 
     Writes `out/first/seed-N/` and `out/tasks/TASK/seed-N/`, run folders all, and `out/results.json`. Called again,
     finished ones are read and a broken one goes on. No results where a signal stopped it.
     """
-    found: dict[str, list[Any]] = {data.name: [] for data in staging.tasks}
+    bench = staging.bench
+    found: dict[str, list[Any]] = {data.name: [] for data in bench.tasks}
     mix: dict[str, dict[str, Any]] = {}
     begin = time.monotonic()
-    settings = staging.settings
+    settings = bench.settings
     for seed in range(settings.seed, settings.seed + settings.num_seeds):
         done: dict[str, tuple[Bench, Predictions]] = {}
-        for data in staging.tasks:
+        for data in bench.tasks:
             run, outcome = _path(staging, data.name, seed, out, mix, done, device, observers)
             if run is None:
                 return FineTuned(out, (), outcome)
             found[data.name].append(run[data.name])
-    bench = Bench.of(staging.model, staging.tasks, settings, texts=staging.texts)
-    made = tuple(bench.summarized(name, runs) for name, runs in found.items())
+    made = task_results(bench.asked, found)
     first, second = staging.strategy.steps(staging.total, has_first=staging.has_first)
     facts = {
-        "model": staging.model.name,
+        "model": bench.asked.model.name,
         "strategy": to_plain(staging.strategy),
         "steps": {"first": first, "second": second},
         "groups": dict(staging.groups),
@@ -159,7 +159,7 @@ def _path(
     out: Path,
     mix: dict[str, dict[str, Any]],
     done: dict[str, tuple[Bench, Predictions]],
-    device: torch.device | str,
+    device: torch.device | str | None,
     observers: Sequence[Observer],
 ) -> tuple[Predictions | None, Outcome | None]:
     """Both stages of one task; `done` holds the first stages of this seed, `mix` the mixes of all seeds."""
@@ -195,6 +195,6 @@ def _gone_on(model: LoadedModel, before: Bench, left: Path, seed: int) -> Loaded
         key = f"{module_key(data.name)}."
         mine = {name.removeprefix(key): value for name, value in states.items() if name.startswith(key)}
         if mine:
-            weights[f"head/{data.name}"] = mine
+            weights[head_key(data.name)] = mine
     name = f"{model.name} after {digest(before.identity(seed).plain())}"
     return replace(trained, name=name, weights=weights, notes=())

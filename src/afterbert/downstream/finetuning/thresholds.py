@@ -17,26 +17,32 @@ import torch
 from afterbert.base.runs import write_atomically
 from afterbert.base.small_files import read_json
 from afterbert.downstream.figures.results import Predictions
-from afterbert.downstream.finetuning.bench import Bench
-from afterbert.downstream.finetuning.objective import TaskModule
+from afterbert.downstream.finetuning.objective import TaskObjective
+from afterbert.objectives import ObjectiveModule
 
 _FILE = Path("predictions", "thresholds.json")
 
 
 def write_thresholds(
-    run: Path, bench: Bench, tuned: Bench, module: TaskModule, found: Predictions, *, device: torch.device
+    run: Path,
+    asked: TaskObjective,
+    tuned: TaskObjective,
+    module: ObjectiveModule,
+    found: Predictions,
+    *,
+    device: torch.device,
 ) -> None:
     """Task -> what its head chose, in words (`said`) too, and the metrics on dev `without` it (`found`) and `with` it.
     No file where no head chose anything."""
     told = {}
-    for data in bench.tasks:
+    for data in asked.tasks:
         head = tuned.heads[data.name]
-        if head != bench.heads[data.name]:
+        if head != asked.heads[data.name]:
             guesses = tuned.predict(module, data.name, "dev", device=device)
             told[data.name] = {
                 **head.chosen(data.task),
-                "without": bench.scores(data, "dev", found[data.name]["dev"]),
-                "with": bench.scores(data, "dev", guesses),
+                "without": data.scores("dev", found[data.name]["dev"]),
+                "with": data.scores("dev", guesses),
             }
     if told:
         (run / _FILE.parent).mkdir(exist_ok=True)

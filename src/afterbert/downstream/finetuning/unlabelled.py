@@ -10,30 +10,34 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.plugins import name_of
 from afterbert.interop.loaded import LoadedModel
-from afterbert.objectives import Batch
-from afterbert.objectives.parts.posing import PretextObjective
+from afterbert.objectives import Batch, Objective
 from afterbert.pretext.pairings import Plan
 from afterbert.text.token_store.store import Split, Store
 
 
 @dataclass(frozen=True)
 class Unlabelled:
-    """name: its name in the mix. objective: what is asked of each row, with one part of a score, through the
-    model's own language-model head. length: pieces a row at most."""
+    """Rows of a split, asked by an objective that can share its backbone, through the model's own language-model
+    head."""
 
     name: str
+    """Its name in the mix."""
     split: Split
-    objective: PretextObjective
+    objective: Objective
+    part: str
+    """The one part of the objective's score."""
     model: LoadedModel
     length: int
+    """Pieces a row at most."""
 
     @staticmethod
-    def of(store: Store, objective: object, model: LoadedModel, *, length: int, name: str) -> Unlabelled:
+    def of(store: Store, objective: Objective, model: LoadedModel, *, length: int, name: str) -> Unlabelled:
         """The training split of a store. Raises UserError where store, objective and model do not go
         together."""
         store.check_made_with(
@@ -41,19 +45,16 @@ class Unlabelled:
             whose=f"the model {model.name}",
             remedy=f"prepare the texts anew with --tokenizer {model.folder}",
         )
-        if not isinstance(objective, PretextObjective):
-            raise UserError(
-                f"{name}: {name_of(objective)} cannot be one task among others; choose another recipe"
-            )
         objective.check(model.architecture)
-        made = Unlabelled(name, store.split("train"), objective, model, min(length, model.longest))
-        if not len(made.plan):
-            raise UserError(f"{store.folder} has no text to train on; name one that has")
-        parts = made.batch(np.arange(1), Noise(0), parts=True).counts
+        parts = _parts(objective, model, name)
         if len(parts) != 1:
             raise UserError(
                 f"{name}: the objective asks for {', '.join(parts)} at once; among other tasks it may ask for one"
             )
+        split, length = store.split("train"), min(length, model.longest)
+        made = Unlabelled(name, split, objective, parts[0], model, length)
+        if not len(made.plan):
+            raise UserError(f"{store.folder} has no text to train on; name one that has")
         return made
 
     @cached_property
@@ -74,13 +75,23 @@ class Unlabelled:
         """int64 [U]: rows are full, so all are alike."""
         return self.asked
 
-    def batch(self, units: np.ndarray, noise: Noise, *, parts: bool = False) -> Batch:
-        """The rows `units` [B] in the view that the noise names. parts: count as the objective does, in place of
-        under the task's own name."""
+    def batch(self, units: np.ndarray, noise: Noise) -> Batch:
+        """The rows `units` [B] in the view that the noise names, counted under the task's own name."""
         vocabulary = self.model.tokenizer.vocabulary
         batch = self.objective.pose(self.plan, units, noise, vocabulary=vocabulary, length=self.length)
-        counts = {part: count for part, count in batch.counts.items() if part != "ponder"}
-        if not parts:
-            counts = {self.name: sum(counts.values())}
         arrays = dict(batch.arrays) | {f"task/{self.name}": np.zeros(0, dtype=bool)}
-        return Batch(arrays, counts, batch.num_tokens, batch.row_keys)
+        return Batch(arrays, {self.name: batch.counts.get(self.part, 0)}, batch.num_tokens, batch.row_keys)
+
+
+def _parts(objective: Objective, model: LoadedModel, name: str) -> list[str]:
+    """The parts of the score that it has on a backbone which others use too. Raises UserError where it must have that
+    alone."""
+    vocabulary = model.tokenizer.vocabulary
+    with torch.device("meta"):  # nothing is computed
+        backbone = model.architecture.build(vocabulary)
+        try:
+            return list(objective.build_on(backbone, model.architecture, vocabulary).loss_weights)
+        except UserError as reason:
+            raise UserError(
+                f"{name}: {name_of(objective)} cannot be one task among others; choose another recipe"
+            ) from reason

@@ -43,6 +43,11 @@ class HeadModule(nn.Module, ABC):
     def output(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
         """Computes what predictions are read from, [B, ...] or [B, T, ...]."""
 
+    def logits(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
+        """Computes what it says to all that the batch asks: [N, K], of which a softmax over K makes shares, or [N, 1]
+        where a number is asked."""
+        return self.output(hidden, arrays)
+
 
 class Head(ABC):
     """A frozen config: posing (numpy), weights, and reading predictions off (numpy)."""

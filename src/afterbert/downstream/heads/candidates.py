@@ -100,10 +100,19 @@ class CandidatesModule(HeadModule):
 
     def score(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
         scores, unit_of = self.output(hidden, arrays), arrays["unit_of"]
-        table = scores.new_full((int(unit_of[-1]) + 1, len(scores)), float("-inf"))
-        table[unit_of, torch.arange(len(scores), device=scores.device)] = scores
-        log_shares = scores - torch.logsumexp(table, dim=1)[unit_of]
+        log_shares = scores - torch.logsumexp(_by_unit(scores, unit_of, float("-inf")), dim=1)[unit_of]
         return -(log_shares * arrays["is_right"]).sum()
+
+    def logits(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
+        """[U, B]: for each question its candidates' scores, very low for those of others."""
+        return _by_unit(self.output(hidden, arrays), arrays["unit_of"], -1e4)
+
+
+def _by_unit(scores: Tensor, unit_of: Tensor, elsewhere: float) -> Tensor:
+    """Scores [B] as a table [U, B]."""
+    table = scores.new_full((int(unit_of[-1]) + 1, len(scores)), elsewhere)
+    table[unit_of, torch.arange(len(scores), device=scores.device)] = scores
+    return table
 
 
 def _right_ones(example: Example) -> tuple[int, ...]:

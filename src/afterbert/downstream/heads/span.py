@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+import torch
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
@@ -173,6 +174,10 @@ class SpanModule(HeadModule):
         allowed = arrays["text"] == 2
         allowed[:, 0] = True
         return found.masked_fill(~allowed[..., None], -1e4)
+
+    def logits(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
+        """[2B, T]: all starts over the places, then all ends."""
+        return torch.cat(self.output(hidden, arrays).unbind(-1))
 
     def score(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
         start, end = self.output(hidden, arrays).unbind(-1)

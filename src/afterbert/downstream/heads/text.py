@@ -149,9 +149,12 @@ class TextModule(HeadModule):
         self._shared = (backbone, lm_head)
 
     def score(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
+        targets = arrays["target_ids"][arrays["target_ids"] >= 0]
+        return summed_cross_entropy(self.logits(hidden, arrays), targets)
+
+    def logits(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
         assert self._shared is not None
-        is_asked = arrays["target_ids"] >= 0
-        return summed_cross_entropy(self._shared[1](hidden[is_asked]), arrays["target_ids"][is_asked])
+        return self._shared[1](hidden[arrays["target_ids"] >= 0])
 
     def output(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
         """int64 [B, U]; the states, which know the target, are not looked at."""

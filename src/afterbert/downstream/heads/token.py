@@ -103,9 +103,11 @@ class TokenModule(HeadModule):
         return self.layers(hidden)
 
     def score(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
-        is_asked = arrays["tag"] >= 0
-        logits = self.output(hidden[is_asked], arrays)
-        return F.cross_entropy(logits, arrays["tag"][is_asked], weight=self.class_weights, reduction="sum")
+        tags = arrays["tag"][arrays["tag"] >= 0]
+        return F.cross_entropy(self.logits(hidden, arrays), tags, weight=self.class_weights, reduction="sum")
+
+    def logits(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
+        return self.layers(hidden[arrays["tag"] >= 0])
 
 
 def _first_piece_of_word(encoded: EncodedTexts, examples: Sequence[Example]) -> np.ndarray:

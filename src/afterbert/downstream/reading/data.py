@@ -43,6 +43,22 @@ class TaskData:
             )
         return found
 
+    def readable(self, split: str) -> tuple[Example, ...]:
+        """The rows of a split that have text; of the training split those that have a label too."""
+        fits = self.task.is_usable if split == "train" else self.task.has_text
+        return tuple(example for example in self.splits[split] if fits(example))
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether it has dev rows with labels."""
+        return any(self.task.is_usable(row) for row in self.splits.get("dev", ()))
+
+    def scores(self, split: str, predictions: Sequence[Any]) -> dict[str, float]:
+        """Metric -> value of predictions for the `readable` rows of a split."""
+        pairs = zip(self.readable(split), predictions, strict=True)
+        usable = [(example, guess) for example, guess in pairs if self.task.is_usable(example)]
+        return self.task.score([guess for _, guess in usable], [example for example, _ in usable])
+
     def baseline(self, split: str) -> Baseline:
         """Predicts by guessing from the training rows for the usable rows of a split."""
         return self.task.baseline(self.usable("train") if "train" in self.splits else (), self.usable(split))

@@ -1,5 +1,6 @@
 """An objective around another: it trains the same task in another way (distillation, pruning while training) and keeps
-everything that the task itself gives: rows, figures, samples, what is saved.
+everything that the task itself gives: rows, figures, samples, predictions, what is saved. The task may be one of
+pre-training or one with labels.
 
 Subclass both halves, and write only what differs.
 """
@@ -8,12 +9,15 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 
+from afterbert.base.config import to_plain
 from afterbert.base.noise import Noise
+from afterbert.base.plugins import name_of
 from afterbert.base.stages import Stages
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture, Backbone, LanguageModel
@@ -46,6 +50,10 @@ class WrappingObjective(Objective, ABC):
     def begin(self, module: ObjectiveModule, split: Split) -> None:
         assert isinstance(module, WrappingModule)
         self.inner.begin(module.inner, split)
+
+    def plain(self) -> Any:
+        own = {f.name: to_plain(getattr(self, f.name)) for f in fields(self) if f.init and f.name != "inner"}
+        return {"type": name_of(self), **own, "inner": self.inner.plain()}
 
     def pretexts(self) -> Mapping[str, PretextTask]:
         return self.inner.pretexts()
@@ -102,6 +110,9 @@ class WrappingModule(ObjectiveModule):
 
     def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
         return self.inner.predict(arrays)
+
+    def answer(self, arrays: Mapping[str, Tensor]) -> Tensor:
+        return self.inner.answer(arrays)
 
     def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
         return self.inner.measure(arrays)

@@ -116,6 +116,15 @@ class Split:
         return {name: value for name, value in vars(self).items() if not is_mapped(value)}
 
 
+class NoText(Split):
+    """A split without text, for objectives that bring rows of their own."""
+
+    def __init__(self) -> None:
+        self.name, self.fingerprint = "none", ""
+        self.num_pieces = self.num_documents = 0
+        self.plane_names, self.plane_widths = (), {}
+
+
 class Store:
     """A finished token store.
 

@@ -1,4 +1,4 @@
-"""Which units form a training step: one task a step, rows of like length together, tasks mixed by a law.
+"""Which rows form a training step: one task a step, rows of like length together, tasks mixed by a law.
 
 Grouping is drawn anew in each epoch: lengths are blurred by noise before sorting, so that the same rows do not meet
 again and again (as sortish sampling does).
@@ -7,7 +7,6 @@ again and again (as sortish sampling does).
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,9 +18,7 @@ from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows, starts_of
 from afterbert.downstream.finetuning.unlabelled import Unlabelled
 from afterbert.downstream.posing.prepared import Prepared, in_batches
-from afterbert.objectives import Batch
 from afterbert.pretext.pairings import Plan
-from afterbert.training.feed import Feed
 
 # So little that lengths in a batch differ by hardly a piece, and enough that among equals chance decides.
 _BLUR = 0.05
@@ -64,38 +61,22 @@ class TaskPlan(Plan):
 
 
 @dataclass(frozen=True)
-class TaskFeed:
-    """Training batches of one task or many. units: task -> those of its units that ask something.
-
-    epochs: how many are planned, over which a scheduled law moves. virtual_sizes: what tasks count as in the
-    mix, where that is not the number of their rows.
-    """
+class TaskBatches:
+    """The updates of one task or many, epoch by epoch."""
 
     prepared: Mapping[str, Prepared | Unlabelled]
-    units: Mapping[str, np.ndarray]
+    """Task -> its training rows."""
     batch_size: int
     mixing: Mixing
-    pad: int
-    has_segments: bool
     epochs: float = 1.0
+    """How many are planned, over which a scheduled law moves."""
     virtual_sizes: Mapping[str, int] = field(default_factory=dict)
+    """What tasks count as in the mix, where that is not the number of their rows."""
 
-    @staticmethod
-    def of(
-        prepared: Mapping[str, Prepared | Unlabelled],
-        *,
-        batch_size: int,
-        mixing: Mixing,
-        pad: int,
-        has_segments: bool,
-        epochs: float = 1.0,
-        virtual_sizes: Mapping[str, int] | None = None,
-    ) -> TaskFeed:
-        """All units that ask something."""
-        units = {name: np.flatnonzero(found.asked) for name, found in prepared.items()}
-        return TaskFeed(
-            prepared, units, batch_size, mixing, pad, has_segments, epochs, dict(virtual_sizes or {})
-        )
+    @cached_property
+    def units(self) -> dict[str, np.ndarray]:
+        """Task -> those of its units that ask something."""
+        return {name: np.flatnonzero(found.asked) for name, found in self.prepared.items()}
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -119,30 +100,6 @@ class TaskFeed:
                 round_number += 1
             groups += [(name, units) for units in mine[:count]]
         return TaskPlan(tuple(groups), self.prepared)
-
-    def pose(self, plan: Plan, numbers: np.ndarray, noise: Noise) -> Batch:
-        """Rows [B] of one group of the plan as a batch."""
-        assert isinstance(plan, TaskPlan)
-        name, units = plan.units(numbers)
-        source = self.prepared[name]
-        if isinstance(source, Unlabelled):
-            return source.batch(units, noise)
-        return source.batch(units, pad=self.pad, has_segments=self.has_segments, name=name)
-
-    def feed(self, seed: int) -> Feed:
-        """The batches of a run, for the trainer; a new view each epoch."""
-        return Feed(plan=self.plan, pose=self.pose, noise=Noise(seed), batch_size=self.batch_size)
-
-    def drawn(self, seed: int, num_steps: int) -> dict[str, int]:
-        """Task -> training rows that the first steps of a run hold. A pure function, as the batches are: what
-        a run will draw, and what a run of so many steps has drawn."""
-        feed, found = self.feed(seed), Counter(dict.fromkeys(self.units, 0))
-        for part in feed.epochs.parts(range(num_steps * self.batch_size)):
-            plan = feed.epochs.plan(part.epoch)
-            assert isinstance(plan, TaskPlan)
-            name, units = plan.units(part.numbers)
-            found[name] += len(units)
-        return dict(found)
 
     def _grouped(self, name: str, noise: Noise) -> list[np.ndarray]:
         """One round through a task's units, in batches of like length; the batches in an order by chance."""
