@@ -24,9 +24,12 @@ from afterbert.downstream.zero_shot.text_generation import TextGenerator
 from afterbert.interop.loaded import LoadedModel
 from afterbert.probes.frozen_features import FrozenFeatures, FrozenModel
 from afterbert.probes.masked_model import MaskedModel
+from afterbert.probes.sentence_encoder import SentenceEncoder
+from afterbert.text.from_paths import sources_for
 from afterbert.training.devices import default_device
 from afterbert.workflows.evaluation import evaluate_on_texts
 from afterbert.workflows.loading import load_model_or_checkpoint
+from afterbert.workflows.searching import Hit, SearchIndex
 
 
 @dataclass(frozen=True, repr=False)
@@ -78,6 +81,21 @@ class Model(ShowsItself):
         features = FrozenFeatures(layer=layer, pooling=pooling, length=length)
         return features.sentences(self._frozen, [(text,) for text in listed])
 
+    def search(
+        self,
+        texts: Paths,
+        question: str,
+        *,
+        top: int = 5,
+        by: Literal["meaning", "words", "both"] = "meaning",
+    ) -> list[Hit]:
+        """Finds the passages of texts that are nearest to a question, nearest first. The texts are read once; their
+        index is kept below `runs/indexes`."""
+        with Watch() as watch:
+            sources = sources_for([str(path) for path in paths_of(texts)])
+            index = SearchIndex.of(sources, self._sentences, root=Path("runs", "indexes"), observer=watch)
+        return index.search(question, top=top, by=by)
+
     def predict(self, rows: Sequence[Row], *, task: str | None = None) -> list[Prediction]:
         """Answers rows with the head that was fine-tuned. rows: a text each, or a tuple of the texts of a pair, or of a
         question and its context, or of the words of a sentence to be tagged. task: which head, of several."""
@@ -123,6 +141,10 @@ class Model(ShowsItself):
     @cached_property
     def _writer(self) -> TextGenerator:
         return TextGenerator.of(self.loaded, device=self.device)
+
+    @cached_property
+    def _sentences(self) -> SentenceEncoder:
+        return SentenceEncoder.of(self.loaded, device=self.device)
 
     @cached_property
     def _frozen(self) -> FrozenModel:

@@ -8,7 +8,7 @@ control (Zhang and Bowman 2018, 1809.10040): what stands above it was learned.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -50,7 +50,7 @@ class FrozenFeatures:
     on, drawn by chance where there are more."""
 
     layer: Annotated[int, Field(ge=0)] | None = None
-    pooling: Literal["mean", "first", "last"] = "mean"
+    pooling: Literal["mean", "first", "last", "max"] = "mean"
     strength: Annotated[float, Field(gt=0)] = 0.05
     most_rows: Annotated[int, Field(gt=0)] = 5_000
     length: Annotated[int, Field(ge=8)] = 128
@@ -58,7 +58,8 @@ class FrozenFeatures:
 
     def sentences(self, model: FrozenModel, texts: Sequence[tuple[str, ...]]) -> np.ndarray:
         """float32 [N, D], or [N, 4 D] for pairs of texts."""
-        encoded = [[model.tokenizer.plain.encode(text).ids for text in each] for each in zip(*texts)]
+        plain = model.tokenizer.plain
+        encoded = [[found.ids for found in plain.encode_batch(list(each))] for each in zip(*texts)]
         vectors = [self._pooled(model, rows) for rows in encoded]
         if len(vectors) == 1:
             return vectors[0]
@@ -116,38 +117,51 @@ class FrozenFeatures:
         return min(self.length, model.architecture.max_position_embeddings)
 
     def _pooled(self, model: FrozenModel, rows: Sequence[Sequence[int]]) -> np.ndarray:
+        """float32 [N, D]."""
         room = self._room(model)
-        states = self._states(model, [row[:room] for row in rows])
-        if self.pooling == "mean":
-            return np.stack([state.mean(axis=0) for state in states])
-        return np.stack([state[0 if self.pooling == "first" else -1] for state in states])
+        rows = [row[:room] for row in rows]
+        found = np.zeros((len(rows), model.architecture.hidden_size), dtype=np.float32)
+        for numbers, states, lengths in self._batches(model, rows):
+            is_piece = (torch.arange(states.shape[1], device=states.device) < lengths[:, None])[..., None]
+            if self.pooling == "mean":
+                pooled = (states * is_piece).sum(1) / lengths[:, None]
+            elif self.pooling == "max":
+                pooled = states.masked_fill(~is_piece, float("-inf")).amax(1)
+            else:
+                at = 0 * lengths if self.pooling == "first" else lengths - 1
+                pooled = states[torch.arange(len(states), device=states.device), at]
+            found[numbers] = pooled.cpu().numpy()
+        return found
 
     def _states(self, model: FrozenModel, rows: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """float32 [T, D] for each row, in batches of like length."""
+        """float32 [T, D] for each row; one of zeros for a row without pieces."""
+        found = [np.zeros((1, model.architecture.hidden_size), dtype=np.float32)] * len(rows)
+        for numbers, states, _ in self._batches(model, rows):
+            for number, state in zip(numbers, states.cpu().numpy()):
+                found[number] = state[: len(rows[number])]
+        return found
+
+    def _batches(
+        self, model: FrozenModel, rows: Sequence[Sequence[int]]
+    ) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+        """The numbers of rows of like length [B], their states float32 [B, T, D] and lengths [B], longest first; rows
+        without pieces are left out."""
         pad = model.tokenizer.vocabulary.pad or 0
         device = next(model.backbone.parameters()).device
-        empty = np.zeros((1, model.architecture.hidden_size), dtype=np.float32)
-        found = [empty] * len(rows)
         order = [
             int(number) for number in np.argsort([len(row) for row in rows], kind="stable") if rows[number]
         ]
         while order:
             width = len(rows[order[-1]])
-            some, order = (
-                order[-max(1, self.pieces_at_once // width) :],
-                order[: -max(1, self.pieces_at_once // width)],
-            )
+            many = max(1, self.pieces_at_once // width)
+            some, order = order[-many:], order[:-many]
             ids = np.full((len(some), width), pad, dtype=np.int64)
             for line, number in zip(ids, some):
                 line[: len(rows[number])] = rows[number]
             lengths = torch.tensor([len(rows[number]) for number in some], device=device)
             with torch.inference_mode():
-                states = (
-                    model.states(torch.as_tensor(ids, device=device), lengths, self.layer)
-                    .float()
-                    .cpu()
-                    .numpy()
+                yield (
+                    some,
+                    model.states(torch.as_tensor(ids, device=device), lengths, self.layer).float(),
+                    lengths,
                 )
-            for number, state in zip(some, states):
-                found[number] = state[: len(rows[number])]
-        return found

@@ -1,0 +1,105 @@
+"""How well a model's vectors hold meaning: grades of similarity, and search beside BM25.
+
+    python benchmarks/meaning.py MODEL [MODEL ...] --sts stsb/en.test.csv --texts held_out_texts/
+
+STS: Spearman's correlation of the cosine of two vectors with the grades people gave; a file `sentence1,sentence2,score`
+without a header. Search: a sentence is taken out of the middle of each passage, and asked for; counted is how often the
+passage it was taken from is among the first ten, by vectors, by words (BM25) and by both. Intervals are of 2,000
+bootstrap samples over pairs or passages, with seed 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from afterbert.probes.sentence_encoder import SentenceEncoder
+from afterbert.probes.word_index import WordIndex
+from afterbert.text.files.documents import Tally
+from afterbert.text.files.policy import Policy
+from afterbert.text.from_paths import sources_for
+from afterbert.text.passages import Passages
+from afterbert.workflows.loading import load_model_or_checkpoint
+
+_SENTENCE = re.compile(r"[^.!?]+[.!?]+[\"'”’]?\s*")
+_TOP = 10
+
+
+def interval(values: np.ndarray, figure: Callable[[np.ndarray], float]) -> str:
+    """The figure of rows [N, ...] and its 95% interval."""
+    draw = np.random.default_rng(0)
+    drawn = [figure(values[draw.integers(len(values), size=len(values))]) for _ in range(2000)]
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return f"{figure(values):6.3f}  ({low:.3f} to {high:.3f}) of {len(values):,}"
+
+
+def similarity(encoder: SentenceEncoder, path: Path) -> str:
+    """Spearman's correlation on a file of graded pairs."""
+    with open(path, encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.reader(file) if len(row) == 3]
+    first, second = encoder([row[0] for row in rows]), encoder([row[1] for row in rows])
+    values = np.stack([(first * second).sum(1), [float(row[2]) for row in rows]], axis=1)
+    return interval(values, lambda drawn: float(spearmanr(drawn[:, 0], drawn[:, 1]).statistic))
+
+
+def asked_of(texts: list[str], most: int) -> tuple[list[str], list[str]]:
+    """Passages without a sentence from their middle, and these sentences."""
+    draw = np.random.default_rng(0)
+    rests, sentences, seen = [], [], set()
+    for number in draw.permutation(len(texts)):
+        found = _SENTENCE.findall(texts[number])
+        if len(found) < 3 or texts[number] in seen:
+            continue
+        seen.add(texts[number])
+        at = len(found) // 2
+        sentences.append(found[at].strip())
+        rests.append("".join(found[:at] + found[at + 1 :]).strip())
+    return rests, sentences[:most]
+
+
+def recall(encoder: SentenceEncoder, texts: list[str], most: int) -> dict[str, str]:
+    """Recall at 10 by each way of searching."""
+    rests, sentences = asked_of(texts, most)
+    cosines = encoder(sentences) @ encoder(rests).T
+    index = WordIndex.of(rests)
+    words = np.stack([index.scores(sentence) for sentence in sentences])
+    ranks = {"vectors": _ranks(cosines), "words (BM25)": _ranks(words)}
+    ranks["both"] = _ranks(sum(1 / (61 + rank) for rank in ranks.values()))
+    own = np.arange(len(sentences))
+    found = {name: (rank[own, own] < _TOP).astype(float) for name, rank in ranks.items()}
+    return {name: interval(values, lambda drawn: float(drawn.mean())) for name, values in found.items()}
+
+
+def _ranks(scores: np.ndarray) -> np.ndarray:
+    return np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("models", nargs="+")
+    parser.add_argument("--sts", type=Path)
+    parser.add_argument("--texts")
+    parser.add_argument("--most", type=int, default=1000, help="sentences asked for")
+    chosen = parser.parse_args()
+    for name in chosen.models:
+        encoder = SentenceEncoder.of(load_model_or_checkpoint(name))
+        print(name)
+        if chosen.sts:
+            print(f"  STS, Spearman            {similarity(encoder, chosen.sts)}")
+        if chosen.texts:
+            tally, policy = Tally(), Policy()
+            parts = [part for source in sources_for([chosen.texts]) for part in source.parts(1 << 24)]
+            documents = (document for part in parts for document in part.documents(policy, tally))
+            texts = [passage.text for passage in Passages()(documents)]
+            for way, said in recall(encoder, texts, chosen.most).items():
+                print(f"  search, recall at {_TOP}, {way:13}{said}")
+
+
+if __name__ == "__main__":
+    main()

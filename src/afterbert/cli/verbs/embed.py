@@ -1,0 +1,52 @@
+"""`afterbert embed`: texts in, a vector for each out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from afterbert.cli.options import Documents, TextColumn, TextKey
+
+PLACE = 55
+
+
+def embed(
+    model: Annotated[str, typer.Argument(help="A run or model folder, or a hub name.")],
+    texts: Annotated[list[str], typer.Argument(help="Files or folders, or `-` for standard input.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")] = Path("vectors"),
+    passages: Annotated[
+        bool, typer.Option("--passages", help="Cut documents into passages, and make a vector of each.")
+    ] = False,
+    length: Annotated[int | None, typer.Option(min=8, help="Pieces of a text that are read.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="What files hold whose names do not tell: txt, jsonl, ...")
+    ] = None,
+    documents: Documents = None,
+    text_key: TextKey = None,
+    text_column: TextColumn = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Also where files of others stand.")] = False,
+) -> None:
+    """Turn each document into a vector of length 1, so that products of vectors are cosines.
+
+    Writes `vectors.npy` (float32, a row a text) and `passages.jsonl` (a line `[id, text]` for each row).
+
+    Example: `afterbert embed runs/laptop-sentences-tiny-1a2b3c4d sentences.txt --documents line --out vectors`
+    """
+    from afterbert.api.terminal import console
+    from afterbert.api.watch import Watch
+    from afterbert.base.destination import folder_written
+    from afterbert.probes.sentence_encoder import SentenceEncoder
+    from afterbert.text.from_paths import sources_for
+    from afterbert.text.passages import Passages
+    from afterbert.training.devices import default_device
+    from afterbert.workflows.loading import load_model_or_checkpoint
+    from afterbert.workflows.searching import embedded
+
+    options = {"documents": documents, "text_key": text_key, "text_column": text_column}
+    sources = sources_for(texts, kind=kind, **options)
+    encoder = SentenceEncoder.of(load_model_or_checkpoint(model), device=default_device(), length=length)
+    with Watch() as watch, folder_written(out, made_by="embed", overwrite=overwrite) as aside:
+        count = embedded(sources, encoder, aside, cut=Passages() if passages else None, observer=watch)
+    console.print(f"vectors: {out / 'vectors.npy'} ({count:,} texts, {encoder.width} wide)")

@@ -1,0 +1,77 @@
+"""`afterbert search`: the passages of a collection that answer a question."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from afterbert.cli.options import Documents, TextColumn, TextKey
+
+PLACE = 56
+
+
+def search(
+    model: Annotated[str, typer.Argument(help="A run or model folder, or a hub name.")],
+    texts: Annotated[
+        list[str], typer.Argument(help="Files or folders to search; the last word is the question.")
+    ],
+    top: Annotated[int, typer.Option(min=1, max=1000, help="How many passages.")] = 5,
+    by: Annotated[
+        str, typer.Option(help="meaning (vectors), words (BM25), or both (their ranks added).")
+    ] = "meaning",
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="The folder below which the index is kept.")
+    ] = Path("runs"),
+    length: Annotated[int | None, typer.Option(min=8, help="Pieces of a passage that are read.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="What files hold whose names do not tell: txt, jsonl, ...")
+    ] = None,
+    documents: Documents = None,
+    text_key: TextKey = None,
+    text_column: TextColumn = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the passages as JSON lines.")] = False,
+) -> None:
+    """Find the passages of texts that are nearest to a question.
+
+    The texts are cut into passages and turned into vectors once; the index is found again while texts and model are
+    the same. A model of the recipe laptop-sentences, or any from sentence-transformers, knows best what is near.
+
+    Example: `afterbert search runs/laptop-sentences-tiny-1a2b3c4d novels/ "a storm at sea"`
+    """
+    import json
+    from typing import cast
+
+    from afterbert.api.terminal import console, safe
+    from afterbert.api.watch import Watch
+    from afterbert.base.errors import UserError
+    from afterbert.probes.sentence_encoder import SentenceEncoder
+    from afterbert.text.from_paths import sources_for
+    from afterbert.training.devices import default_device
+    from afterbert.workflows.loading import load_model_or_checkpoint
+    from afterbert.workflows.searching import By, SearchIndex
+
+    *places, question = texts
+    if not places:
+        raise UserError('name the texts and then the question: afterbert search MODEL TEXTS "a question"')
+    if by not in ("meaning", "words", "both"):
+        raise UserError(f"--by {by} is not known; write meaning, words or both")
+    options = {"documents": documents, "text_key": text_key, "text_column": text_column}
+    sources = sources_for(places, kind=kind, **options)
+    encoder = SentenceEncoder.of(load_model_or_checkpoint(model), device=default_device(), length=length)
+    with Watch() as watch:
+        index = SearchIndex.of(sources, encoder, root=out / "indexes", observer=watch)
+    hits = index.search(question, top=top, by=cast(By, by))
+    if not hits:
+        console.print("no passage has a word of the question; try --by meaning")
+    for number, hit in enumerate(hits, start=1):
+        if as_json:
+            print(
+                json.dumps(
+                    {"id": hit.passage.id, "score": hit.score, "text": hit.passage.text}, ensure_ascii=False
+                )
+            )
+        else:
+            console.print(f"[bold]{number}.[/bold] {hit.score:.3f}  [dim]{safe(hit.passage.id)}[/dim]")
+            console.print(safe(hit.passage.text) + "\n")
