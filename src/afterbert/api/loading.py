@@ -17,9 +17,10 @@ from afterbert.api.run import spoken_figures
 from afterbert.api.shown import ShowsItself, SmallTable
 from afterbert.api.watch import Watch
 from afterbert.downstream.finetuning.evaluation import task_name
-from afterbert.downstream.finetuning.prediction import Prediction, Row, answers_to_rows
+from afterbert.downstream.finetuning.prediction import Answerer, Row
 from afterbert.downstream.finetuning.saving import Loaded, load_finetuned
 from afterbert.downstream.posing.generation import Generation
+from afterbert.downstream.prediction import Prediction
 from afterbert.downstream.zero_shot.text_generation import TextGenerator
 from afterbert.interop.loaded import LoadedModel
 from afterbert.probes.frozen_features import FrozenFeatures, FrozenModel
@@ -99,7 +100,8 @@ class Model(ShowsItself):
     def predict(self, rows: Sequence[Row], *, task: str | None = None) -> list[Prediction]:
         """Answers rows with the head that was fine-tuned. rows: a text each, or a tuple of the texts of a pair, or of a
         question and its context, or of the words of a sentence to be tagged. task: which head, of several."""
-        return answers_to_rows(self._finetuned, task_name(self._finetuned, task), rows, device=self.device)
+        name = task_name(self._finetuned, task)
+        return Answerer(self._finetuned, name, self.device).rows(rows)
 
     def evaluate(
         self, texts: Paths, *, rate: float = 0.15, length: int = 128, max_rows: int = 512

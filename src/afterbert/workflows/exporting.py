@@ -4,7 +4,7 @@ load."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from afterbert.interop.sentences import Sentences
 from afterbert.interop.task_class import Answering
 from afterbert.interop.written_out import export_notes, heads_left_out
 from afterbert.models import Backbone
-from afterbert.workflows.loading import load_model_or_checkpoint
+from afterbert.workflows.loading import finetuned_folder, load_model_or_checkpoint
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def export_model_folder(
 def _written(
     source: Path, out: Path, *, family: str | None, onnx: bool, sentences: Sentences | None
 ) -> list[Exported]:
-    chosen, notes = _seed_of(source)
+    chosen, notes = finetuned_folder(source)
     asked = any_family(family) if family else None
     if has_answers(chosen) and sentences is None:
         return _export_tasks(load_finetuned(chosen, device="cpu"), out, family=asked, onnx=onnx, notes=notes)
@@ -179,30 +179,3 @@ def _export_graph(
     if settings:
         write_atomically(out / "config.json", json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
     return Exported(out, "", "onnxruntime.InferenceSession", notes, graph)
-
-
-def _seed_of(source: Path) -> tuple[Path, tuple[str, ...]]:
-    """The folder to read of a fine-tuning run, and what to say of the others; any other source as it is."""
-    if has_answers(source) or (source / "model").is_dir():
-        return source, ()
-    seeds = sorted(path for path in source.glob("seed-*") if has_answers(path))
-    if not seeds:
-        return source, ()
-    figures = {seed: _on_dev(load_finetuned(seed, device="cpu")) for seed in seeds}
-    judged = [seed for seed in seeds if figures[seed] is not None]
-    best = max(judged, key=lambda seed: figures[seed] or 0.0, default=seeds[0])
-    if len(seeds) == 1:
-        return best, ()
-    why = "did best on dev" if judged else "is the first, for no row of dev has a label"
-    return best, (f"of {len(seeds)} seeds this is {best.name}, which {why}",)
-
-
-def _on_dev(tuned: Loaded) -> float | None:
-    """The mean of the tasks' main metrics, the higher the better; None where none was measured."""
-    found: Sequence[float] = [
-        metrics[main.name] * (1 if main.higher_is_better else -1)
-        for name, task in tuned.tasks.items()
-        for main in task.metrics[:1]
-        if (metrics := tuned.figures[name]["dev"].metrics if "dev" in tuned.figures.get(name, {}) else {})
-    ]
-    return sum(found) / len(found) if found else None

@@ -13,7 +13,7 @@ from afterbert.base import plugins
 from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.noise import Noise
 from afterbert.downstream.figures.results import TaskResult, summarize, write_results, write_split
-from afterbert.downstream.finetuning.prediction import answers
+from afterbert.downstream.finetuning.prediction import Answerer
 from afterbert.downstream.finetuning.saving import Loaded
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.source import TaskSource
@@ -46,12 +46,12 @@ def evaluate(
         )
     data = read(replace(source, task=mine), needs_training=False)
     head = loaded.heads[name]
+    answerer = Answerer(loaded, name, torch.device(device or default_device()))
     predictions: dict[str, Sequence[Any]] = {}
     for split, rows in data.splits.items():
         readable = [example for example in rows if mine.has_text(example)]
         if readable:
-            found = answers(loaded, name, readable, device=torch.device(device or default_device()))
-            predictions[split] = [one.value for one in found]
+            predictions[split] = [one.value for one in answerer(readable)]
     if not predictions:
         raise UserError(f"{source.name}: no row has a text; check the columns")
     noise, is_written = Noise(0).of("bootstrap"), head.writes

@@ -1,10 +1,10 @@
-"""A fine-tuned model's answers to rows, with the chance of each class where there are classes."""
+"""A fine-tuned model's answers to rows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 
@@ -13,64 +13,100 @@ from afterbert.downstream.example import Example
 from afterbert.downstream.finetuning.objective import outputs
 from afterbert.downstream.finetuning.saving import Loaded
 from afterbert.downstream.posing.formatting import Formatter
+from afterbert.downstream.prediction import FoundSpan, Prediction
+from afterbert.downstream.reading.words import FoundWords
+from afterbert.downstream.tasks import Task
 
 #: A row to be answered: a text, or several (a pair; a question and its context; the words of a sentence).
 Row = str | Sequence[str]
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """One answer."""
+class Answerer:
+    """Answers examples with one head of a fine-tuned model, as many calls as one likes."""
 
-    value: Any
-    """A class or several, a number, a text, or a tag for each word: in the terms of the task."""
-    probabilities: Mapping[str, float] = field(default_factory=dict)
-    """Label -> its chance, for tasks that choose one or several labels for a row; empty for others."""
+    loaded: Loaded
+    name: str
+    """The task whose head answers."""
+    device: torch.device
 
     @property
-    def confidence(self) -> float | None:
-        """The chance of the class that was chosen; None where there are no classes, or several may be chosen."""
-        return self.probabilities.get(str(self.value))
+    def task(self) -> Task:
+        return self.loaded.tasks[self.name]
+
+    @cached_property
+    def _formatter(self) -> Formatter:
+        return Formatter(self.loaded.model.tokenizer, min(self.loaded.length, self.loaded.model.longest))
+
+    def __call__(self, examples: Sequence[Example]) -> list[Prediction]:
+        """The answers to examples that have text, in their order."""
+        if not examples:
+            return []
+        head, model = self.loaded.heads[self.name], self.loaded.model
+        prepared = head.prepare(self.task, examples, self._formatter)
+        found = outputs(
+            self.loaded.module,
+            head,
+            prepared,
+            name=self.name,
+            pad=model.tokenizer.vocabulary.pad or 0,
+            has_segments=model.architecture.has_segments,
+            device=self.device,
+        )
+        return head.answered(self.task, examples, prepared, found)
+
+    def placed(self, examples: Sequence[Example], words: Sequence[FoundWords | None]) -> list[Prediction]:
+        """The same for examples whose words were found in running texts: entities are where they stand in these."""
+        found = self(examples)
+        return [
+            one if known is None else _placed(one, known) for one, known in zip(found, words, strict=True)
+        ]
+
+    def rows(self, rows: Sequence[Row]) -> list[Prediction]:
+        """The answers to rows as Python has them. Raises UserError for a row without a text, or with another number of
+        texts than the task reads."""
+        words = [
+            self.task.words_of(row) if self.reads_words and isinstance(row, str) else None for row in rows
+        ]
+        examples = []
+        for number, (row, found) in enumerate(zip(rows, words), start=1):
+            texts = found.words if found is not None else (row,) if isinstance(row, str) else tuple(row)
+            if not self.reads_words:
+                self._check_number(len(texts), number)
+            examples.append(Example(f"row:{number}", texts))
+            if not self.task.has_text(examples[-1]):
+                raise UserError(f"row {number} has no text; leave it out, or fill it in")
+        return self.placed(examples, words)
+
+    @property
+    def reads_words(self) -> bool:
+        """Whether a row is a sentence cut into words."""
+        return "words" in self.task.text_names
+
+    def _check_number(self, found: int, number: int) -> None:
+        names = self.task.text_names
+        if self.task.answer in ("choice", "order"):
+            wanted, fits = f"{names[0]} and two candidates or more", found > 2
+        else:
+            known = self.loaded.columns.get(self.name, {})
+            read = [part for part in known if part != self.task.label_part] or names
+            # A grade is for one text or for two; a model of an earlier version does not say.
+            fits = found == len(read) or (self.task.answer == "number" and not known and found in (1, 2))
+            wanted = f"{len(read)} ({', '.join(names[: len(read)])})"
+        if not fits:
+            raise UserError(f"row {number} has {found} texts; this task reads {wanted}")
 
 
-def answers(
-    loaded: Loaded, name: str, examples: Sequence[Example], *, device: torch.device
-) -> list[Prediction]:
-    """The answers of the head `name` to examples that have text, in their order."""
-    task, head, vocabulary = loaded.tasks[name], loaded.heads[name], loaded.model.tokenizer.vocabulary
-    prepared = head.prepare(
-        task, examples, Formatter(loaded.model.tokenizer, min(loaded.length, loaded.model.longest))
-    )
-    found = outputs(
-        loaded.module,
-        head,
-        prepared,
-        name=name,
-        pad=vocabulary.pad or 0,
-        has_segments=loaded.model.architecture.has_segments,
-        device=device,
-    )
-    values = head.predictions(task, examples, prepared, found)
-    return [Prediction(value, head.chances(task, one)) for value, one in zip(values, found, strict=True)]
-
-
-def answers_to_rows(
-    loaded: Loaded, name: str, rows: Sequence[Row], *, device: torch.device
-) -> list[Prediction]:
-    """The answers of the head `name` to rows as Python has them. Raises UserError for a row without a text, or with
-    another number of texts than the task reads."""
-    task = loaded.tasks[name]
-    wanted = 0 if "words" in task.text_names else len(task.text_names)
-    examples = []
-    for number, row in enumerate(rows, start=1):
-        texts = (row,) if isinstance(row, str) else tuple(row)
-        if not wanted:
-            texts = tuple(row.split()) if isinstance(row, str) else texts
-        elif len(texts) != wanted:
-            named = ", ".join(task.text_names)
-            raise UserError(f"row {number} has {len(texts)} texts; this task reads {wanted} ({named})")
-        example = Example(f"row:{number}", texts)
-        if not task.has_text(example):
-            raise UserError(f"row {number} has no text; leave it out, or fill it in")
-        examples.append(example)
-    return answers(loaded, name, examples, device=device) if examples else []
+def _placed(found: Prediction, words: FoundWords) -> Prediction:
+    """With entities at their places in the text that the words were found in."""
+    entities = found.entities
+    if entities is not None:
+        begins = {begin: number for number, begin in enumerate(words.joined_begins)}
+        ends = {begin + len(words.words[number]): number for begin, number in begins.items()}
+        placed = []
+        for one in entities:
+            start, last = words.begins[begins[one.start]], ends[one.end]
+            end = words.begins[last] + len(words.words[last])
+            placed.append(FoundSpan(words.text[start:end], start, end, one.label, one.confidence))
+        entities = tuple(placed)
+    return replace(found, entities=entities, words=words.words)

@@ -54,6 +54,8 @@ class Loaded:
     """The piece that speaks for a row, where it is not the one that the architecture says."""
     figures: Mapping[str, Mapping[str, SplitFigures]] = field(default_factory=dict)
     """Task -> split -> how well it is answered."""
+    columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Task -> part -> the column of the training file that played it."""
 
     @property
     def lm_head(self) -> nn.Module | None:
@@ -141,6 +143,7 @@ class Loaded:
             "summary": self.summary,
             "tasks": {name: config.to_plain(self.tasks[name]) for name in names},
             "heads": {name: config.to_plain(self.heads[name]) for name in names},
+            "columns": {name: dict(self.columns.get(name, {})) for name in names},
             "figures": {
                 name: {split: asdict(found) for split, found in self.figures[name].items()}
                 for name in names
@@ -160,7 +163,14 @@ def save_finetuned(
     tasks = {data.name: data.task for data in asked.tasks}
     settings = asked.settings
     trained = Loaded(
-        asked.model, module, tasks, dict(asked.heads), settings.length, settings.summary, figures or {}
+        asked.model,
+        module,
+        tasks,
+        dict(asked.heads),
+        settings.length,
+        settings.summary,
+        figures or {},
+        {data.name: data.columns for data in asked.tasks},
     )
     return trained.save(folder)
 
@@ -200,7 +210,8 @@ def load_finetuned(name: str | Path, *, device: torch.device | str | None = None
         for name, splits in answers.get("figures", {}).items()
     }
     module.to(device or default_device()).eval()
-    return Loaded(model, module, tasks, heads, answers["length"], summary, figures)
+    length, columns = answers["length"], answers.get("columns", {})
+    return Loaded(model, module, tasks, heads, length, summary, figures, columns)
 
 
 def _built(

@@ -34,7 +34,7 @@ def table_of(
             f"{path}: {len(rows) - len(fitting):,} of {len(rows):,} lines do not have {width} columns like "
             "the first ones; check the format (tsv, csv, delimiter)"
         )
-    has_header = _has_header([cells for _, cells in fitting[:_LOOKED_AT]]) if header is None else header
+    has_header = names_columns([cells for _, cells in fitting[:_LOOKED_AT]]) if header is None else header
     names = fitting[0][1] if has_header else [str(i + 1) for i in range(width)]
     if len(set(names)) < len(names):
         raise UserError(f"{path}:1: two columns have the same name; rename one, or say header: false")
@@ -51,16 +51,16 @@ def table_of(
     )
 
 
-def _has_header(rows: list[list[str]]) -> bool:
+def names_columns(rows: list[list[str]]) -> bool:
     """Whether the first line names the columns: no number over numbers, no value that comes again below, and
     a known name, a word over numbers or over running text, or a unique word over few values. A column of row numbers,
     as pandas writes it, may have no name.
 
-    >>> _has_header([["sentence", "label"], ["good", "1"]])
+    >>> names_columns([["sentence", "label"], ["good", "1"]])
     True
-    >>> _has_header([["good film", "1"], ["bad", "0"], ["so so", "1"]])
+    >>> names_columns([["good film", "1"], ["bad", "0"], ["so so", "1"]])
     False
-    >>> _has_header([["", "umsögn", "einkunn"], ["0", "Þetta er góð mynd.", "já"], ["1", "Og þetta er slæm.", "nei"]])
+    >>> names_columns([["", "umsögn", "einkunn"], ["0", "Þetta er góð mynd.", "já"], ["1", "Og þetta er slæm.", "nei"]])
     True
     """
     first, rest = rows[0], rows[1:]

@@ -40,7 +40,7 @@ class CsvFormat(Format):
         """Raises UserError where quotes do not pair up and cannot be plain characters either."""
         text = read_text(path)
         delimiter = self.delimiter or _delimiter(text)
-        quote = self.quote or _quote(text, delimiter)
+        quote = self.quote or quote_in(text, delimiter)
         try:
             rows = _rows(text, delimiter, quote, quoting=csv.QUOTE_MINIMAL)
         except csv.Error as error:
@@ -90,11 +90,11 @@ def _broken_line(text: str, delimiter: str, quote: str) -> int:
     return begins
 
 
-def _quote(text: str, delimiter: str) -> str:
+def quote_in(text: str, delimiter: str) -> str:
     """A single quote where the first lines have cells that begin and end with one, and more of them than with double
     quotes.
 
-    >>> _quote("Sport;'one; two'\\nArt;'it''s'", ";"), _quote("it's,1\\n'tis,0", ",")
+    >>> quote_in("Sport;'one; two'\\nArt;'it''s'", ";"), quote_in("it's,1\\n'tis,0", ",")
     ("'", '"')
     """
     head, mark = "\n" + "\n".join(text.split("\n")[:50]) + "\n", re.escape(delimiter)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.special import softmax
 from torch import Tensor, nn
 
 from afterbert.base import plugins
@@ -16,6 +15,7 @@ from afterbert.downstream.example import Example
 from afterbert.downstream.posing.backbone import Summary
 from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.posing.prepared import Prepared
+from afterbert.downstream.prediction import Prediction
 from afterbert.downstream.tasks import Task, labels_of
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.task_class import Answering
@@ -98,13 +98,6 @@ class Head(ABC):
         """Setting -> what `calibrated` chose for it, and the same as `said` in words; empty where it chose nothing."""
         return {}
 
-    def chances(self, task: Task, output: np.ndarray) -> dict[str, float]:
-        """Label -> its chance by the output of one row; empty where the output is not one logit a label."""
-        labels = labels_of(task)
-        if not labels or np.shape(output) != (len(labels),):
-            return {}
-        return dict(zip(labels, map(float, softmax(output))))
-
     def answering(self, task: Task, module: HeadModule) -> Answering | None:
         """Its trained layers as one of Hugging Face's classes has them; None where none does."""
         return None
@@ -114,6 +107,12 @@ class Head(ABC):
         self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
     ) -> list[Any]:
         """One prediction for each example, in the terms of its labels, from one output for each row [R]."""
+
+    def answered(
+        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
+    ) -> list[Prediction]:
+        """The predictions with whatever the outputs tell besides: probabilities, places, how sure they are."""
+        return [Prediction(value) for value in self.predictions(task, examples, prepared, outputs)]
 
 
 def head_for(task: Task, asked: Head | None) -> Head:

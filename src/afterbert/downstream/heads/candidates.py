@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import torch
 from pydantic import Field
+from scipy.special import softmax
 from torch import Tensor
 
 from afterbert.base.rows import starts_of
@@ -23,6 +24,7 @@ from afterbert.downstream.heads.pooled import text_rows
 from afterbert.downstream.posing.backbone import Summary, summarized, summary_places
 from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.posing.prepared import Prepared
+from afterbert.downstream.prediction import Prediction
 from afterbert.downstream.tasks import Task
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.task_class import Answering
@@ -66,11 +68,20 @@ class CandidatesHead(Head):
     def predictions(
         self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
     ) -> list[Any]:
+        return [one.value for one in self.answered(task, examples, prepared, outputs)]
+
+    def answered(
+        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
+    ) -> list[Prediction]:
         scores = np.array([float(output) for output in outputs])
-        found: list[Any] = []
+        found: list[Prediction] = []
         for begin, end in zip(prepared.unit_starts[:-1], prepared.unit_starts[1:]):
-            best_first = np.argsort(-scores[begin:end], kind="stable").tolist()
-            found.append(tuple(best_first) if task.answer == "order" else best_first[0])
+            own = scores[begin:end]
+            order, told = np.argsort(-own, kind="stable").tolist(), tuple(own.tolist())
+            if task.answer == "order":
+                found.append(Prediction(tuple(order), scores=told))
+            else:
+                found.append(Prediction(order[0], float(softmax(own).max()), scores=told))
         return found
 
     def answering(self, task: Task, module: HeadModule) -> Answering:

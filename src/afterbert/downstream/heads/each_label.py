@@ -23,6 +23,7 @@ from afterbert.downstream.heads.pooled import text_rows
 from afterbert.downstream.posing.backbone import Summary, summarized, summary_places
 from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.posing.prepared import Prepared, one_row_each
+from afterbert.downstream.prediction import Prediction
 from afterbert.downstream.tasks import Task, labels_of
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.task_class import Answering
@@ -92,8 +93,13 @@ class EachLabel(Head):
             "said": f"labels are given from these chances on: {shown}",
         }
 
-    def chances(self, task: Task, output: np.ndarray) -> dict[str, float]:
-        return dict(zip(labels_of(task), map(float, expit(output))))
+    def answered(
+        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
+    ) -> list[Prediction]:
+        """No chance of the whole answer: each label has its own."""
+        values = self.predictions(task, examples, prepared, outputs)
+        chances = (dict(zip(labels_of(task), expit(output).tolist())) for output in outputs)
+        return [Prediction(value, probabilities=one) for value, one in zip(values, chances)]
 
     def answering(self, task: Task, module: HeadModule) -> Answering:
         assert isinstance(module, EachLabelModule)

@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import torch
 from pydantic import Field
+from scipy.special import softmax
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -22,6 +23,7 @@ from afterbert.downstream.heads import Head, HeadModule, label_numbers
 from afterbert.downstream.posing.backbone import Summary, summarized, summary_places
 from afterbert.downstream.posing.formatting import Formatter, Stretches
 from afterbert.downstream.posing.prepared import Prepared, one_row_each
+from afterbert.downstream.prediction import Prediction
 from afterbert.downstream.tasks import Graded, Task, labels_of
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.task_class import Answering
@@ -67,6 +69,18 @@ class Pooled(Head):
             return [float(output[0]) for output in outputs]
         labels = labels_of(task)
         return [labels[int(output.argmax())] for output in outputs]
+
+    def answered(
+        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
+    ) -> list[Prediction]:
+        values, labels = self.predictions(task, examples, prepared, outputs), labels_of(task)
+        if task.answer == "number" or not values:
+            return [Prediction(value) for value in values]
+        chances = softmax(np.stack(outputs).astype(np.float64), axis=1)
+        return [
+            Prediction(value, float(row.max()), dict(zip(labels, row.tolist())))
+            for value, row in zip(values, chances)
+        ]
 
     def answering(self, task: Task, module: HeadModule) -> Answering:
         assert isinstance(module, PooledModule)

@@ -24,6 +24,7 @@ from afterbert.downstream.heads.pooled import Pooled
 from afterbert.downstream.posing.backbone import Summary
 from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.posing.prepared import Prepared
+from afterbert.downstream.prediction import Prediction
 from afterbert.downstream.tasks import Task, labels_of
 from afterbert.interop.loaded import LoadedModel
 from afterbert.nn.dropout import dropout
@@ -55,6 +56,11 @@ class San(Head):
         self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
     ) -> list[Any]:
         return Pooled().predictions(task, examples, prepared, outputs)
+
+    def answered(
+        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
+    ) -> list[Prediction]:
+        return Pooled().answered(task, examples, prepared, outputs)
 
 
 class SanModule(HeadModule):

@@ -7,12 +7,13 @@ Source: BERT (1810.04805), Sections 4.2 and 4.3: no answer is the row's first pi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
+from scipy.special import logsumexp
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -23,6 +24,7 @@ from afterbert.downstream.heads import Head, HeadModule
 from afterbert.downstream.posing.backbone import Summary
 from afterbert.downstream.posing.formatting import Formatter, Stretches
 from afterbert.downstream.posing.prepared import Prepared, one_row_each
+from afterbert.downstream.prediction import FoundSpan, Prediction
 from afterbert.downstream.tasks import Task
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.task_class import Answering
@@ -94,11 +96,20 @@ class Span(Head):
     def predictions(
         self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
     ) -> list[Any]:
-        may_be_none = _may_be_none(task)
-        return [
-            "" if may_be_none and guess.doubt + self.null_bias >= 0 else guess.text(example)
-            for example, guess in zip(examples, self._guesses(examples, prepared, outputs))
-        ]
+        return [one.value for one in self.answered(task, examples, prepared, outputs)]
+
+    def answered(
+        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
+    ) -> list[Prediction]:
+        """Answers with their places in the context; their chance is that of where they start times that of where they
+        end, over all pieces of all windows."""
+        may_be_none, found = _may_be_none(task), []
+        for example, guess in zip(examples, self._guesses(examples, prepared, outputs)):
+            is_none = may_be_none and guess.doubt + self.null_bias >= 0
+            chance = float(np.exp((guess.none if is_none else guess.score) - guess.totals.sum()))
+            span = None if is_none else guess.span(example)
+            found.append(Prediction(span.text if span else "", min(chance, 1.0), span=span))
+        return found
 
     def chooses(self, task: Task) -> bool:
         return _may_be_none(task) and self.threshold == "dev"
@@ -133,6 +144,7 @@ class Span(Head):
             here = slice(rows.row_starts[row], rows.row_starts[row + 1])
             guess = best[example]
             guess.none = min(guess.none, float(output[0].sum()))
+            guess.totals = np.logaddexp(guess.totals, logsumexp(output.astype(np.float64), axis=0))
             score, first, last = _best_span(output, rows.planes["text"][here] == 2, self.max_answer)
             if score > guess.score:
                 guess.score = score
@@ -197,6 +209,8 @@ class _Guess:
     none: float = np.inf
     begin: int = 0
     end: int = 0
+    totals: np.ndarray = field(default_factory=lambda: np.full(2, -np.inf))
+    """The logarithms of the sums by which chances of starts and of ends are divided."""
 
     @property
     def doubt(self) -> float:
@@ -205,6 +219,11 @@ class _Guess:
 
     def text(self, example: Example) -> str:
         return example.texts[1][self.begin : self.end].strip()
+
+    def span(self, example: Example) -> FoundSpan:
+        text, stretch = self.text(example), example.texts[1][self.begin : self.end]
+        start = self.begin + len(stretch) - len(stretch.lstrip())
+        return FoundSpan(text, start, start + len(text))
 
 
 def best_bias(doubts: np.ndarray, gains: np.ndarray) -> float:

@@ -13,16 +13,19 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import torch
 from pydantic import Field
+from scipy.special import softmax
 from torch import Tensor
 from torch.nn import functional as F
 
 from afterbert.base.rows import starts_of
 from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Head, HeadModule, label_numbers
+from afterbert.downstream.metrics.entity_f1 import entities
 from afterbert.downstream.posing.backbone import Summary
 from afterbert.downstream.posing.formatting import Formatter, Stretches
 from afterbert.downstream.posing.prepared import Prepared, one_row_each
-from afterbert.downstream.tasks import Task, labels_of
+from afterbert.downstream.prediction import FoundSpan, Prediction
+from afterbert.downstream.tasks import Labelled, Task, labels_of
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.task_class import Answering
 from afterbert.nn.task_head import TaskHead
@@ -71,14 +74,28 @@ class Token(Head):
     def predictions(
         self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
     ) -> list[Any]:
-        labels = labels_of(task)
-        rows, word = prepared.rows, prepared.rows.planes["word"]
+        return [one.value for one in self.answered(task, examples, prepared, outputs)]
+
+    def answered(
+        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
+    ) -> list[Prediction]:
+        """Tags, and where they mark entities these. An entity is as sure as its words are on average, which is what
+        transformers' pipeline says of it (aggregation strategy `first`)."""
+        labels, word = labels_of(task), prepared.rows.planes["word"]
         starts = starts_of(np.array([len(example.texts) for example in examples]))
         guesses = np.full(starts[-1], labels.index("O") if "O" in labels else 0)
+        sure = np.zeros(starts[-1])
         best = np.concatenate([output.argmax(-1) for output in outputs])
-        guesses[word[word >= 0]] = best[word >= 0]
-        assert len(best) == rows.num_pieces
-        return [tuple(labels[i] for i in guesses[a:b]) for a, b in pairwise(starts)]
+        chances = np.concatenate([_highest_chance(output) for output in outputs])
+        assert len(best) == prepared.rows.num_pieces
+        guesses[word[word >= 0]], sure[word[word >= 0]] = best[word >= 0], chances[word >= 0]
+        marks_entities = isinstance(task, Labelled) and task.marks_entities
+        found = []
+        for example, (a, b) in zip(examples, pairwise(starts)):
+            tags, by_word = tuple(labels[i] for i in guesses[a:b]), sure[a:b]
+            spans = _entities(example.texts, tags, by_word) if marks_entities else None
+            found.append(Prediction(tags, float(by_word.min(initial=1.0)), entities=spans))
+        return found
 
     def answering(self, task: Task, module: HeadModule) -> Answering:
         assert isinstance(module, TokenModule)
@@ -108,6 +125,21 @@ class TokenModule(HeadModule):
 
     def logits(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
         return self.layers(hidden[arrays["tag"] >= 0])
+
+
+def _highest_chance(output: np.ndarray) -> np.ndarray:
+    """float64 [T]: the probability of the likeliest of K tags, from logits [T, K]."""
+    return softmax(output.astype(np.float64), axis=-1).max(-1, initial=0.0)
+
+
+def _entities(words: Sequence[str], tags: Sequence[str], sure: np.ndarray) -> tuple[FoundSpan, ...]:
+    """The entities of a sentence with their places in its words joined by single spaces. sure: float [W]."""
+    text, begins = " ".join(words), starts_of(np.array([len(word) + 1 for word in words]))
+    found = []
+    for label, first, behind in entities(tags):
+        start, end = int(begins[first]), int(begins[behind]) - 1
+        found.append(FoundSpan(text[start:end], start, end, label, float(sure[first:behind].mean())))
+    return tuple(found)
 
 
 def _first_piece_of_word(encoded: EncodedTexts, examples: Sequence[Example]) -> np.ndarray:

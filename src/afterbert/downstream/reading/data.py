@@ -4,7 +4,7 @@ is worth."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ class TaskData:
     task: Task
     splits: Mapping[str, tuple[Example, ...]]
     notes: tuple[str, ...]
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Part -> column of the first file read, which is the training file where there is one."""
 
     def usable(self, split: str) -> tuple[Example, ...]:
         """The rows of a split that can be trained on and scored. Raises UserError where there are none."""
@@ -117,11 +119,13 @@ def read(source: TaskSource, *, needs_training: bool = True) -> TaskData:
     """
     splits: dict[str, tuple[Example, ...]] = {}
     notes: list[str] = []
+    first: dict[str, str] = {}
     reads = source.task
     for split, path in sorted(source.files.items(), key=lambda one: one[0] not in ("train", "all")):
         findings = Findings()
         table = source.format.read(path, findings)
         columns = _columns(source, table)
+        first = first or columns
         # A lone test.tsv is what there is to learn from.
         is_alone = split == "all" or (len(source.files) == 1 and split in ("dev", "test"))
         split = "train" if is_alone and needs_training else split
@@ -134,7 +138,7 @@ def read(source: TaskSource, *, needs_training: bool = True) -> TaskData:
     task = reads.settled(tuple(example for example in basis if reads.is_usable(example)))
     own = () if needs_training else labels_of(source.task)
     notes += [*_unseen_labels(task, splits, own), *_leaks(splits)]
-    return TaskData(source.name, task, splits, tuple(notes))
+    return TaskData(source.name, task, splits, tuple(notes), first)
 
 
 def _nothing_to_train_on(source: TaskSource) -> str:

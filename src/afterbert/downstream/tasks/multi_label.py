@@ -130,6 +130,12 @@ class MultiLabel(Labelled):
         names = {part.strip() for part in written.split(self._between)}
         return tuple(sorted(name if name in self.labels else NO_CLASS for name in names))
 
+    def as_written(self, prediction: Any) -> Any:
+        """With what stands between labels in the training rows, else as a list."""
+        if self.separator is None or self.separator == "[":
+            return list(prediction)
+        return self.separator.join(prediction)
+
     def is_answer(self, prediction: Any) -> bool:
         """Labels, and nothing else."""
         return set(prediction) <= set(self.labels)

@@ -142,6 +142,10 @@ class MultipleChoice(Task):
         """The choice of that number; a tokenizer may give its digits back with spaces between them."""
         return read_place("".join(written.split()))
 
+    def as_written(self, prediction: Any) -> Any:
+        """The number of the choice, from where this data begins to count."""
+        return prediction + (self.counts_from or 0)
+
     def is_answer(self, prediction: Any) -> bool:
         """A place; whether there is such a choice hangs on the row."""
         return prediction >= 0

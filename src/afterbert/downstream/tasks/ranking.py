@@ -89,6 +89,10 @@ class Ranking(Task):
             )
         return tuple(found)
 
+    def joins(self, record: Mapping[str, Any], before: Mapping[str, Any], columns: Mapping[str, str]) -> bool:
+        """A further candidate of the same query."""
+        return record.get(columns["query"]) == before.get(columns["query"])
+
     def is_usable(self, example: Example) -> bool:
         """Tells whether a row has a choice, and one of the candidates is relevant."""
         return super().is_usable(example) and bool(example.label) and len(example.texts) > 2

@@ -15,6 +15,7 @@ from afterbert.downstream.metrics import Metric
 from afterbert.downstream.metrics.entity_f1 import EntityF1
 from afterbert.downstream.metrics.tag_accuracy import TagAccuracy
 from afterbert.downstream.reading.columns import Held
+from afterbert.downstream.reading.words import FoundWords, words_between_spaces, words_in
 from afterbert.downstream.tasks import Labelled
 from afterbert.downstream.tasks._classes import label_names
 
@@ -60,6 +61,9 @@ class Tagging(Labelled):
 
     labels: tuple[str, ...] = ()
     scheme: Scheme | None = None
+    is_spaced: bool | None = None
+    """Whether the words stand in one text with spaces between them, rather than in a list or a line each; left out, the
+    first file read tells."""
     metrics: tuple[Metric, ...] = ()
 
     def offer(self, held: Held) -> dict[str, str]:
@@ -95,6 +99,22 @@ class Tagging(Labelled):
                 what = f"tags that break the {scheme.upper()} scheme (entities read as conlleval does)"
                 findings.add(what, example.key, broken)
         return found
+
+    def informed(self, table: Table, columns: Mapping[str, str]) -> Tagging:
+        """With how words are written."""
+        if self.is_spaced is not None:
+            return self
+        return replace(
+            self, is_spaced=any(isinstance(one, str) for one in table.column(columns["words"])[:9])
+        )
+
+    def words_of(self, text: str) -> FoundWords:
+        """As those of the training were: between spaces, or else found."""
+        return words_between_spaces(text) if self.is_spaced else words_in(text)
+
+    @property
+    def marks_entities(self) -> bool:
+        return self.scheme in ("bio", "bioes")
 
     def has_text(self, example: Example) -> bool:
         """Some word can be read; single words of nothing but spaces occur."""

@@ -1,0 +1,73 @@
+"""What `predict` prints: rows on standard output, remarks beside them, and the answer to a text as a small table."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+
+from rich.table import Table
+
+from afterbert.api.terminal import console, safe
+from afterbert.api.watch import Watch
+from afterbert.base.errors import UserError
+from afterbert.base.visible import visible_line
+from afterbert.downstream.example import Example
+from afterbert.downstream.prediction import Prediction
+from afterbert.downstream.tasks import Task
+from afterbert.workflows.prediction import PredictRequest, added, answerer_of, predict_file
+
+
+def predict_rows(request: PredictRequest) -> None:
+    """Rows go to standard output, or to a file with a bar meanwhile."""
+    if request.out is None:
+        done = predict_file(request, stream=sys.stdout)
+    else:
+        with Watch() as watch:
+            done = predict_file(request, stream=sys.stdout, observer=watch)
+    read = ", ".join(f"{part} = '{column}'" for part, column in done.columns.items())
+    lines = [f"note: {note}" for note in done.notes]
+    lines.append(f"{done.rows:,} rows answered; read: {read}; new: {', '.join(done.new)}")
+    for line in [*lines, *([f"written: {request.out}"] if request.out else [])]:
+        # Beside the rows, so that a pipe gets rows and nothing else.
+        print(visible_line(line), file=sys.stderr if request.out is None else sys.stdout)
+
+
+def predict_text(model: str, texts: Sequence[str], task: str | None, unheeded: Mapping[str, object]) -> None:
+    """The answer to one row, given as its texts. Raises UserError."""
+    for option, value in unheeded.items():
+        if value is not None:
+            raise UserError(f"{option} has an effect on files alone, and no file is called '{texts[0]}'")
+    answerer, notes = answerer_of(model, task)
+    (found,) = answerer.rows([texts[0] if len(texts) == 1 else tuple(texts)])
+    for note in notes:
+        console.print(f"note: {safe(note)}")
+    table = Table(box=None, show_header=False)
+    for row in _lines(answerer.task, tuple(texts), found):
+        table.add_row(*map(safe, row))
+    console.print(table)
+
+
+def _lines(task: Task, texts: tuple[str, ...], found: Prediction) -> list[tuple[str, ...]]:
+    """The rows of the table: classes or candidates with their chances, tags behind their words, entities, or whatever
+    else the answer is."""
+    if found.probabilities:
+        likeliest = sorted(found.probabilities.items(), key=lambda one: -one[1])
+        return [(name, f"{chance:6.1%}", "█" * round(30 * chance)) for name, chance in likeliest]
+    if task.answer == "order":
+        return [
+            (f"{place + 1}.", texts[1 + i], f"{found.scores[i]:.3f}") for place, i in enumerate(found.value)
+        ]
+    if found.entities is not None:
+        found_ones = found.entities
+        rows = [(one.label, one.text, f"{one.start}-{one.end}", _sure(one.confidence)) for one in found_ones]
+        return [*rows] or [("no entity",)]
+    if task.answer == "tags":
+        return list(zip(found.words or texts, found.value))
+    told = added(task, Example("", texts), found)
+    place = f"{told['start']}-{told['end']}" if told.get("start") is not None else ""
+    shown = str(told.get("answer", told["prediction"])) or "no answer"
+    return [(shown, place, _sure(found.confidence))]
+
+
+def _sure(confidence: float | None) -> str:
+    return "" if confidence is None else f"{confidence:.1%}"

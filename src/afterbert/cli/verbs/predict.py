@@ -1,0 +1,63 @@
+"""`afterbert predict`: what a fine-tuned model says of new rows, or of a text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from afterbert.cli.options import Overwrite
+
+PLACE = 105
+
+
+def predict(
+    model: Annotated[
+        str, typer.Argument(help="A folder that `finetune` made, of one seed or of all, or an exported one.")
+    ],
+    rows: Annotated[
+        list[str],
+        typer.Argument(
+            help="A file of rows, `-` for standard input, or a text (several texts where the task reads a pair).",
+            metavar="FILE_OR_TEXT...",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The file to write, .csv, .tsv or .jsonl; printed when not given."),
+    ] = None,
+    as_: Annotated[
+        str | None, typer.Option("--as", help="Which of the model's tasks, where it answers several.")
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(help="Which column is what, where the training's names are not there: text=review."),
+    ] = None,
+    format: Annotated[
+        Literal["csv", "tsv", "jsonl", "txt", "conll"] | None,
+        typer.Option(help="The file's layout, where the guess is wrong."),
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Answer the rows of a file, or a text, with a fine-tuned model.
+
+    The same rows come out in the same order, with the same columns and new ones behind them: the prediction, how sure
+    it is, the probability of each class, the place of an answer, the entities with their places. Files may be csv, tsv,
+    JSON lines, one text a line, or one word a line, as long as one likes; spreadsheets' exports are read as they are.
+
+    Examples:
+
+    `afterbert predict runs/finetune-reviews-1a2b3c4d "What a lovely day"`
+
+    `afterbert predict runs/finetune-reviews-1a2b3c4d new.csv --out answered.csv`
+
+    `zcat new.jsonl.gz | afterbert predict runs/finetune-reviews-1a2b3c4d - > answered.jsonl`
+    """
+    from afterbert.cli.predicting import predict_rows, predict_text
+    from afterbert.workflows.prediction import PredictRequest, names_file
+
+    if len(rows) == 1 and names_file(rows[0]):
+        predict_rows(PredictRequest(model, rows[0], out, overwrite, as_, columns, format))
+    else:
+        predict_text(model, rows, as_, {"--out": out, "--columns": columns, "--format": format})

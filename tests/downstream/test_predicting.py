@@ -1,0 +1,251 @@
+"""`predict`: the rows of a file, answered by a fine-tuned model in whatever folder it lies."""
+
+import io
+import json
+
+import pytest
+import torch
+
+from afterbert.base.errors import UserError
+from afterbert.cli.main import run
+from afterbert.downstream.finetuning.bench import Bench
+from afterbert.downstream.finetuning.prediction import Answerer
+from afterbert.downstream.finetuning.saving import load_finetuned, save_finetuned
+from afterbert.downstream.finetuning.settings import FineTuning
+from afterbert.downstream.reading.data import TaskData
+from afterbert.downstream.tasks.multiple_choice import MultipleChoice
+from afterbert.downstream.tasks.question_answering import QuestionAnswering
+from afterbert.downstream.tasks.ranking import Ranking
+from afterbert.downstream.tasks.regression import Regression
+from afterbert.downstream.tasks.sentence_classification import SentenceClassification
+from afterbert.downstream.tasks.tagging import Tagging
+from afterbert.workflows.exporting import export_model_folder
+from afterbert.workflows.prediction import PredictRequest, predict_file
+
+COLUMNS = {
+    "food": {"text": "review", "label": "mood"},
+    "names": {"words": "words", "tags": "tags"},
+    "alike": {"first": "sentence1", "second": "sentence2", "score": "score"},
+    "story": {"prompt": "prompt", "choices": "a+b+c", "right": "right"},
+    "search": {"query": "query", "candidate": "passage", "label": "label"},
+    "bridge": {"question": "question", "context": "context", "answers": "answers"},
+}
+TASKS = {
+    "food": SentenceClassification(),
+    "names": Tagging(),
+    "alike": Regression(),
+    "story": MultipleChoice(counts_from=1),
+    "search": Ranking(),
+    "bridge": QuestionAnswering(),
+}
+
+
+@pytest.fixture(scope="module")
+def models(tiny_model, tmp_path_factory):
+    """Task -> the folder of a model with heads of random weights, laid out as a run of one seed."""
+    root = tmp_path_factory.mktemp("models")
+    for name, task in TASKS.items():
+        rows = task.invented()
+        data = TaskData(name, task.settled(rows), {"train": rows, "dev": rows}, (), COLUMNS[name])
+        bench = Bench.of(tiny_model, [data], FineTuning(length=48))
+        torch.manual_seed(4)
+        module = bench.module()
+        with torch.no_grad():
+            for parameter in module.heads.parameters():
+                parameter.copy_(torch.randn_like(parameter) * 0.3)
+        save_finetuned(root / name / "seed-0" / "model", module.eval(), bench)
+    return root
+
+
+def answered(models, name, content, tmp_path, *, file="rows.csv", **how):
+    path = tmp_path / file
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    out = io.StringIO()
+    done = predict_file(PredictRequest(str(models / name), str(path), **how), stream=out)
+    return done, out.getvalue()
+
+
+def test_a_table_comes_back_with_label_and_probabilities(models, tmp_path):
+    content = "id;review\r\n1;we loved every dish\r\n2;\r\n3;cold bread\r\n"
+    done, text = answered(models, "food", content, tmp_path)
+    head, *rows = (line.split(";") for line in text.split("\r\n")[:-1])
+    assert head == [
+        "id",
+        "review",
+        "prediction",
+        "confidence",
+        "probability_negative",
+        "probability_positive",
+    ]
+    assert [row[0] for row in rows] == ["1", "2", "3"] and rows[1] == ["2", "", "", "", "", ""]
+    for row in (rows[0], rows[2]):
+        chances = dict(zip(("negative", "positive"), map(float, row[4:])))
+        assert chances[row[2]] == max(chances.values()) == float(row[3])
+        assert sum(chances.values()) == pytest.approx(1, abs=1e-5)
+    assert done.rows == 3 and done.columns == {"text": "review"}
+    assert done.notes == (
+        f"1 rows have no text (first: {tmp_path}/rows.csv:3): nothing is predicted for them",
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("a.csv", 'review\n"we loved every dish"\n'),
+        ("a.csv", "we loved every dish\n"),
+        ("a.tsv", "review\nwe loved every dish\n"),
+        ("a.txt", "we loved every dish\n"),
+        ("a.jsonl", '{"review": "we loved every dish"}\n'),
+        ("a.csv", "mood,REVIEW\n,we loved every dish\n"),
+        ("a.csv", "id,sentence\n1,we loved every dish\n"),
+        ("a.json", '[{"review": "we loved every dish"}]'),
+        ("a.csv", "\ufeffreview\tid\r\nwe loved every dish\t7\r\n".encode("utf-16-le")),
+    ],
+)
+def test_the_same_text_gets_the_same_answer_from_any_file(models, tmp_path, file, content):
+    expected = answered(models, "food", "review\nwe loved every dish\n", tmp_path)[1].splitlines()[1]
+    wanted = dict(zip(("prediction", "confidence"), expected.split(",")[1:]))
+    done, text = answered(models, "food", content, tmp_path, file=file)
+    assert wanted["confidence"] in text and wanted["prediction"] in text
+    assert done.rows == 1
+
+
+def test_columns_can_be_named_and_what_is_missing_is_said(models, tmp_path):
+    content = "id,opinion\nx,we loved every dish\n"
+    assert answered(models, "food", content, tmp_path, columns="text=2")[0].columns == {"text": "opinion"}
+    with pytest.raises(UserError, match=r"no column for text among id, opinion; say --columns text=\.\.\."):
+        answered(models, "food", content, tmp_path)
+    with pytest.raises(UserError, match="has no column 'opinon' for text; did you mean 'opinion'"):
+        answered(models, "food", content, tmp_path, columns="text=opinon")
+    with pytest.raises(UserError, match="did you mean 'text'"):
+        answered(models, "food", content, tmp_path, columns="txt=opinion")
+    with pytest.raises(UserError, match="no row has a text in opinion; check the columns"):
+        answered(models, "food", "id,opinion\nx,\n", tmp_path, columns="text=opinion")
+
+
+def test_every_kind_of_task_says_what_it_can(models, tmp_path):
+    _, text = answered(models, "alike", "sentence1,sentence2\na cat sleeps,it rains\n", tmp_path)
+    assert text.splitlines()[0] == "sentence1,sentence2,prediction" and float(
+        text.splitlines()[1].split(",")[2]
+    )
+    rows = [{"prompt": "It was dark , so they", "a": "were seven", "b": "lit a lamp", "c": "swam in bread"}]
+    _, text = answered(models, "story", json.dumps(rows[0]), tmp_path, file="a.jsonl")
+    told = json.loads(text)
+    assert told["answer"] == rows[0]["abc"[told["prediction"] - 1]] and 1 / 3 < told["confidence"] < 1
+    context = "The old bridge was built in 1880 by Anna Holm."
+    row = {"question": "Who built the bridge?", "context": context}
+    _, text = answered(models, "bridge", json.dumps(row), tmp_path, file="a.jsonl")
+    told = json.loads(text)
+    assert list(told) == ["question", "context", "prediction", "confidence", "start", "end"]
+    assert told["prediction"] == ("" if told["start"] is None else context[told["start"] : told["end"]])
+    assert 0 < told["confidence"] <= 1
+
+
+def test_candidates_of_one_query_are_ranked_together(models, tmp_path):
+    rows = [
+        "where is the key ?\tunder the mat",
+        "where is the key ?\ton tuesday",
+        "who wrote it ?\tmy sister",
+    ]
+    _, text = answered(models, "search", "query\tpassage\n" + "\n".join(rows) + "\n", tmp_path, file="a.tsv")
+    head, *told = (line.split("\t") for line in text.splitlines())
+    assert head == ["query", "passage", "score", "rank"]
+    first, second = float(told[0][2]), float(told[1][2])
+    assert [row[3] for row in told] == (["1", "2", "1"] if first > second else ["2", "1", "1"])
+
+
+def test_entities_stand_where_they_are_said_to_stand(models, tmp_path):
+    text = "In  Oslo, Ada Berg sings."
+    _, out = answered(models, "names", json.dumps({"words": text}), tmp_path, file="a.jsonl")
+    told = json.loads(out)
+    assert told["words"] == text and told["words_2"] == ["In", "Oslo", ",", "Ada", "Berg", "sings", "."]
+    assert len(told["prediction"]) == 7 and told["entities"]
+    for one in told["entities"]:
+        assert text[one["start"] : one["end"]] == one["text"] and 0 < one["confidence"] <= 1
+    _, out = answered(models, "names", "In\nOslo\n\nTom\n", tmp_path, file="words.txt")
+    assert [len(line.split()) for line in out.splitlines()] == [2, 2, 0, 2]
+
+
+def test_answers_equal_those_of_a_pipeline(models, tmp_path):
+    from transformers import pipeline
+
+    classify = pipeline("text-classification", model=str(models / "food" / "seed-0" / "model"), top_k=None)
+    texts = ["we loved every dish", "the worst pie in town", "fresh salad"]
+    _, text = answered(models, "food", "\n".join(texts), tmp_path, file="a.txt")
+    for line, theirs in zip(text.splitlines()[1:], classify(texts)):
+        ours = dict(zip(("negative", "positive"), map(float, line.split(",")[3:])))
+        assert ours == pytest.approx({one["label"]: one["score"] for one in theirs}, abs=1e-5)
+    tag = pipeline(
+        "token-classification", model=str(models / "names" / "seed-0" / "model"), aggregation_strategy="first"
+    )
+    sentences = [" ".join(row.texts) for row in Tagging().invented()]
+    answerer = Answerer(load_finetuned(models / "names" / "seed-0"), "names", torch.device("cpu"))
+    compared = 0
+    for sentence, ours in zip(sentences, answerer.rows(sentences)):
+        theirs = tag(sentence)
+        assert ours.entities is not None
+        # They join neighbours by other rules than conlleval's; what both see as one entity must be the same.
+        wanted = {(one["start"], one["end"]): (one["entity_group"], one["score"]) for one in theirs}
+        for one in ours.entities:
+            if (one.start, one.end) in wanted:
+                label, score = wanted[one.start, one.end]
+                assert one.label == label and one.confidence == pytest.approx(float(score), abs=1e-5)
+                compared += 1
+    assert compared > 5
+
+
+def test_run_seed_model_and_exported_folder_answer_alike(models, tmp_path):
+    (source,) = export_model_folder(models / "food", tmp_path / "out")
+    places = [
+        models / "food",
+        models / "food" / "seed-0",
+        models / "food" / "seed-0" / "model",
+        source.folder,
+    ]
+    (tmp_path / "a.txt").write_text("we loved every dish\n")
+    told = set()
+    for place in places:
+        out = io.StringIO()
+        predict_file(PredictRequest(str(place), str(tmp_path / "a.txt")), stream=out)
+        told.add(out.getvalue())
+    assert len(told) == 1
+
+
+def test_a_broken_row_leaves_nothing_behind(models, tmp_path, capsys, monkeypatch):
+    rows, out = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
+    rows.write_text('{"review": "we loved it"}\n' * 2000 + '{"review": "x"\n' + '{"text": "x"}\n')
+    asked = ["predict", str(models / "food"), str(rows)]
+    assert run([*asked, "--out", str(out)]) == 2
+    said = capsys.readouterr()
+    assert f"{rows}:2001: is not JSON" in said.err and f"{rows}:2002: has no 'review'" in said.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.jsonl"]
+    assert run(asked) == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_the_verb_writes_files_prints_rows_and_answers_texts(models, tmp_path, capsys, monkeypatch):
+    rows, out = tmp_path / "rows.csv", tmp_path / "out.csv"
+    rows.write_bytes("\ufeffreview\r\nwe loved every dish\r\n".encode())
+    asked = ["predict", str(models / "food"), str(rows)]
+    assert run([*asked, "--out", str(out)]) == 0
+    assert out.read_bytes().startswith(b"\xef\xbb\xbfreview,prediction,") and out.read_bytes().endswith(
+        b"\r\n"
+    )
+    assert "1 rows answered; read: text = 'review'" in capsys.readouterr().out
+    assert run([*asked, "--out", str(out)]) == 2
+    assert "is there already; name another file, or say --overwrite" in capsys.readouterr().err
+    assert run([*asked, "--out", str(out), "--overwrite"]) == 0
+    assert run([*asked, "--out", str(rows)]) == 2
+    assert "is the file that is read" in capsys.readouterr().err
+    assert run([*asked, "--out", str(tmp_path / "out.jsonl")]) == 0
+    assert json.loads((tmp_path / "out.jsonl").read_text("utf-8-sig"))["probability"]
+    capsys.readouterr()
+    assert run(asked) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[0].startswith("review,prediction") and "1 rows answered" in said.err
+    assert run(["predict", str(models / "food"), "we loved every dish"]) == 0
+    assert "positive" in capsys.readouterr().out
+    assert run(["predict", str(models / "food"), "new.csv"]) == 2
+    assert "new.csv: there is no such file" in capsys.readouterr().err
+    assert run(["predict", str(models / "alike"), "one text"]) == 2
+    assert "this task reads 2 (sentence1, sentence2)" in capsys.readouterr().err
