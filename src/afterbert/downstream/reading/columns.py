@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 from afterbert.base import plugins
 from afterbert.base.errors import UserError, did_you_mean
 from afterbert.downstream.formats import Table
+from afterbert.downstream.reading.words import FoundWords, words_in
 
 Profile = Literal["text", "class", "number", "list", "other"]
 
@@ -69,6 +70,18 @@ class ReadsColumns(ABC):
     def offer(self, held: Held) -> dict[str, str]:
         """Part -> column by what the columns hold, for as many parts as can be told so; by default none."""
         return {}
+
+    def joins(self, record: Mapping[str, Any], before: Mapping[str, Any], columns: Mapping[str, str]) -> bool:
+        """Whether a row of a file is one more part of the example that the row before belongs to."""
+        return False
+
+    def words_of(self, text: str) -> FoundWords:
+        """The words of a running text, for tasks that read words."""
+        return words_in(text)
+
+    def as_written(self, prediction: Any) -> Any:
+        """A prediction as files of this task write labels."""
+        return prediction
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from afterbert.downstream.example import Baseline, Example, Findings
 from afterbert.downstream.formats import Table
 from afterbert.downstream.metrics import Metric
 from afterbert.downstream.reading.columns import ReadsColumns
-from afterbert.downstream.reading.words import FoundWords, words_in
 
 
 class Task(ReadsColumns):
@@ -100,18 +99,6 @@ class Task(ReadsColumns):
         """Metric -> value, the main one first."""
         truths = [example.label for example in examples]
         return {metric.name: metric(predictions, truths) for metric in self.metrics}
-
-    def joins(self, record: Mapping[str, Any], before: Mapping[str, Any], columns: Mapping[str, str]) -> bool:
-        """Whether a row of a file is one more part of the example that the row before belongs to."""
-        return False
-
-    def words_of(self, text: str) -> FoundWords:
-        """The words of a running text, for tasks that read words."""
-        return words_in(text)
-
-    def as_written(self, prediction: Any) -> Any:
-        """A prediction as files of this task write labels."""
-        return prediction
 
     def source_text(self, example: Example, prefix: str) -> str:
         """The row as one text under its prefix, as T5 writes it (Raffel et al. 2020, Appendix D).
