@@ -53,7 +53,7 @@ def models(tiny_model, tmp_path_factory):
         with torch.no_grad():
             for parameter in module.heads.parameters():
                 parameter.copy_(torch.randn_like(parameter) * 0.3)
-        save_finetuned(root / name / "seed-0" / "model", module.eval(), bench)
+        save_finetuned(root / name / "seed-0" / "model", module.eval(), bench.asked)
     return root
 
 

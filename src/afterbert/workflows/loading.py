@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from afterbert.downstream.finetuning.saving import Loaded, has_answers, load_finetuned
+from afterbert.downstream.finetuning.saving import figure_on_dev, has_answers
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.loading import is_unfinished, load_model
 
@@ -29,21 +28,10 @@ def finetuned_folder(source: Path) -> tuple[Path, tuple[str, ...]]:
     seeds = sorted(path for path in source.glob("seed-*") if has_answers(path))
     if not seeds:
         return source, ()
-    figures = {seed: _on_dev(load_finetuned(seed)) for seed in seeds}
+    figures = {seed: figure_on_dev(seed) for seed in seeds}
     judged = [seed for seed in seeds if figures[seed] is not None]
     best = max(judged, key=lambda seed: figures[seed] or 0.0, default=seeds[0])
     if len(seeds) == 1:
         return best, ()
     why = "did best on dev" if judged else "is the first, for no row of dev has a label"
     return best, (f"of {len(seeds)} seeds this is {best.name}, which {why}",)
-
-
-def _on_dev(tuned: Loaded) -> float | None:
-    """The mean of the tasks' main metrics, the higher the better; None where none was measured."""
-    found: Sequence[float] = [
-        metrics[main.name] * (1 if main.higher_is_better else -1)
-        for name, task in tuned.tasks.items()
-        for main in task.metrics[:1]
-        if (metrics := tuned.figures[name]["dev"].metrics if "dev" in tuned.figures.get(name, {}) else {})
-    ]
-    return sum(found) / len(found) if found else None

@@ -90,7 +90,7 @@ def names_file(written: str) -> bool:
 def answerer_of(model: str, task: str | None = None) -> tuple[Answerer, tuple[str, ...]]:
     """The head of a fine-tuned model, and what to say of how it was found. Raises UserError."""
     folder, notes = finetuned_folder(Path(model))
-    loaded = load_finetuned(folder, device=default_device())
+    loaded = load_finetuned(folder)
     return Answerer(loaded, task_name(loaded, task), default_device()), notes
 
 

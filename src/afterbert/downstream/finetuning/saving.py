@@ -180,6 +180,20 @@ def has_answers(folder: Path) -> bool:
     return (folder / _ANSWERS).is_file() or (folder / "model" / _ANSWERS).is_file()
 
 
+def figure_on_dev(folder: Path) -> float | None:
+    """The mean of the tasks' main metrics on dev, the higher the better, of a fine-tuned model in a folder that
+    `has_answers`; None where none was measured."""
+    place = folder / "model" if (folder / "model" / _ANSWERS).is_file() else folder
+    answers = read_json_object(place / _ANSWERS)
+    found = []
+    for name, plain in answers["tasks"].items():
+        measured = answers.get("figures", {}).get(name, {}).get("dev", {}).get("metrics", {})
+        for main in config.build(Task, located(plain, str(place / _ANSWERS))).metrics[:1]:
+            if main.name in measured:
+                found.append(measured[main.name] * (1 if main.higher_is_better else -1))
+    return sum(found) / len(found) if found else None
+
+
 def load_finetuned(name: str | Path, *, device: torch.device | str | None = None) -> Loaded:
     """Reads a fine-tuned model from a run's folder, or its `model/`. device: the GPU where there is one if it is None.
     Raises UserError where the folder has no heads."""
