@@ -99,8 +99,8 @@ def test_a_loaded_model_fills_in_encodes_and_is_evaluated(trained, texts):
 
 
 def test_a_prepared_store_is_read_by_pretrain(texts, tmp_path):
-    store = ab.prepare(texts, tmp_path / "store", vocab_size=200, processes=1)
-    assert store.vocabulary.size <= 200
+    store = ab.prepare(texts, tmp_path / "store", vocab_size=400, processes=1)
+    assert store.vocabulary.size <= 400
     run = ab.pretrain(
         tmp_path / "store",
         size="tiny",

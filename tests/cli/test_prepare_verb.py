@@ -121,3 +121,73 @@ def test_the_slurm_script_asks_for_its_shard():
     assert done.stdout.split("\n")[0] == (
         "prepare my texts --tokenizer tokenizer --shard 3/64 --out shards/3-of-64 --processes 8"
     )
+
+
+def test_a_recipe_says_its_tokenizer_and_options_change_it(capsys):
+    one = ["--processes", "1"]
+    assert run(["prepare", "texts.txt", "--recipe", "t5", "--vocab-size", "400", "--out", "t5", *one]) == 0
+    made = Store.open(Path("t5"))
+    assert len(made.vocabulary.sentinels) == 100 and made.vocabulary.size <= 400
+    assert made.tokenizer.backend.encode("The miller").tokens[-1] == "</s>"
+    settings = ["--tokenizer.lowercase", "true", "--tokenizer.ends", "none"]
+    assert run(["prepare", "texts.txt", *settings, "--vocab-size", "400", "--out", "low", *one]) == 0
+    made = Store.open(Path("low"))
+    assert made.tokenizer.decode(made.tokenizer.encode("The MILLER")) == "the miller"
+    capsys.readouterr()
+    for arguments, message in [
+        (["--recipe", "t6"], "no recipe is called 't6'"),
+        (["--recipe", "ernie"], "the plane phrase needs a list; give --phrases FILE"),
+        (["--tokenizer.lower", "true"], "--tokenizer.lower"),
+        (["--policy.max_run_length", "2"], "--policy.max_run_length"),
+        (["--training.seed", "2"], "--training.seed is no setting of a store"),
+        (["--document", "line"], "there is no option --document"),
+        (["--tokenizer", "wordpeice"], "did you mean 'wordpiece'"),
+    ]:
+        assert run(["prepare", "texts.txt", "--out", "no", *arguments, *one]) == 2
+        assert message in capsys.readouterr().err.replace("\n", " ")
+    assert not Path("no").exists()
+
+
+def test_a_store_is_replaced_when_that_is_said(capsys):
+    arguments = ["prepare", "texts.txt", "--vocab-size", "400", "--processes", "1"]
+    assert run(arguments) == 0
+    first = fingerprint("store")
+    changed = [*arguments, "--documents", "line"]
+    assert run(changed) == 2
+    assert (
+        "made with other sources; name a new folder, or say --overwrite"
+        in capsys.readouterr().err.replace("\n", " ")
+    )
+    assert fingerprint("store") == first
+    assert run([*arguments, "--planes", "word_start", "--overwrite"]) == 0
+    assert fingerprint("store") != first
+    assert not Path("store/train/planes/sentence_start.bin").exists()
+    assert run([*arguments, "--overwrite"]) == 0
+    assert fingerprint("store") == first
+    pieces = Path("store/train/pieces.bin")
+    pieces.write_bytes(pieces.read_bytes()[:-2] + b"xx")
+    assert run(arguments) == 2
+    assert run([*arguments, "--overwrite"]) == 0
+    assert fingerprint("store") == first
+    Path("mine").mkdir()
+    Path("mine/thesis.txt").write_text("years of work")
+    assert run([*arguments, "--out", "mine"]) == 2
+    assert run([*arguments, "--out", "mine", "--overwrite"]) == 0
+    assert Path("mine/thesis.txt").read_text() == "years of work" and fingerprint("mine") == first
+
+
+def test_what_is_refused_leaves_nothing(capsys):
+    for arguments, message in [
+        (["short.txt"], "at least 128 are needed"),
+        (["texts.txt", "--tokenizer", "wordpiece", "--vocab-size", "44"], "does not know"),
+        (["broken.jsonl", "--errors", "skip-document"], "max_dropped_share"),
+        (["texts.txt", "--held-out", "2"], "held_out is 2"),
+    ]:
+        Path("short.txt").write_text("too short a text")
+        Path("broken.jsonl").write_text('{"text": "whole"}\n{"text": "tor\n')
+        assert run(["prepare", *arguments, "--processes", "1", "--out", "deep/below/store"]) == 2
+        assert message in capsys.readouterr().err.replace("\n", " ")
+        assert not Path("deep").exists()
+    wordpiece = ["prepare", "texts.txt", "--tokenizer", "wordpiece", "--vocab-size", "44", "--processes", "1"]
+    assert run([*wordpiece, "--max-unknown", "1"]) == 0
+    assert "pieces that the tokenizer does not know" in capsys.readouterr().out

@@ -80,6 +80,6 @@ def test_texts_that_the_tokenizer_does_not_know_are_counted_then_refused(tmp_pat
     tokenizer = WordPiece(vocab_size=200, min_frequency=1)
     store = prepare(sources_for([str(some)]), tmp_path / "a", tokenizer=tokenizer)
     assert store.tally.noticed == {"pieces that the tokenizer does not know": 1}
-    with pytest.raises(UserError, match="take one that knows every text: --tokenizer bpe"):
+    with pytest.raises(UserError, match="take a tokenizer that knows every text: --tokenizer bpe"):
         wanted = WordPiece(vocab_size=64, min_frequency=9)
         prepare(sources_for([str(most)]), tmp_path / "b", tokenizer=wanted, least_pieces=1)

@@ -26,7 +26,7 @@ from afterbert.text.token_store.sections import (
 from afterbert.text.tokenizers.bpe import BPE
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
 from afterbert.workflows.observer import WorkObserver
-from afterbert.workflows.stores import prepared
+from afterbert.workflows.stores import changed_by_tokenizer, prepared
 from invented_texts import documents
 
 
@@ -223,3 +223,15 @@ def test_one_file_without_blank_lines_and_small_files_in_a_folder_are_noticed(tm
         sides = [line.split()[-4:] for line in heard.said if line.startswith("pieces ")]
         assert [side[0] for side in sides] and sides[1][1].endswith("%,")
         assert 0 < float(sides[1][1].rstrip("%,")) < 10
+
+
+def test_what_the_tokenizer_changes_stands_in_the_store_and_its_table(tmp_path):
+    Path(tmp_path / "a.txt").write_text("\n\n".join(documents(40)))
+    source = Txt(str(tmp_path / "a.txt"))
+    low = prepare([source], tmp_path / "low", tokenizer=SMALL)
+    [(script, (changed, total))] = low.manifest["tokenizer"]["changes"].items()
+    letters = [c for text in documents(40) for c in text if c.isalpha()]
+    assert (script, changed, total) == ("Latin", sum(c.isupper() for c in letters), len(letters))
+    assert changed_by_tokenizer(low)[0][0] == "  changed by the tokenizer: Latin"
+    kept = prepare([source], tmp_path / "kept", tokenizer=BPE(vocab_size=400))
+    assert changed_by_tokenizer(kept) == []

@@ -237,7 +237,7 @@ def test_a_part_whose_report_was_changed_is_told(tmp_path, texts, tokenizer):
     folders = shards_of(texts, 2, tmp_path / "shards", tokenizer)
     report = next((folders[0] / "parts").glob("*/done.json"))
     done = json.loads(report.read_text())
-    done["report"][1]["kept"] += 1
+    done["report"][2]["kept"] += 1
     report.write_text(json.dumps(done))
     with pytest.raises(UserError, match=r"part-\d+ is damaged or incomplete; .* prepare shard 1/2 anew"):
         merge_shards(folders, tmp_path / "merged")

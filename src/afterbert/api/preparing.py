@@ -2,45 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from afterbert.api.asking import Paths, paths_of
 from afterbert.api.watch import Watch
-from afterbert.text.from_paths import sources_for
+from afterbert.text.planes import Plane
+from afterbert.text.token_store.prepare import PLANES
 from afterbert.text.token_store.store import Store
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.training.process_setup import set_up_process
-from afterbert.workflows.stores import prepared, tokenizer_named
+from afterbert.workflows.stores import prepared
+from afterbert.workflows.text_options import TextOptions
+from afterbert.workflows.tokenizer_choice import asked_by_recipe, tokenizer_named, tokenizer_settings
 
 
 def prepare(
     texts: Paths,
     out: str | Path = "store",
     *,
-    tokenizer: str | TokenizerRecipe = "wordpiece",
+    tokenizer: str | TokenizerRecipe | None = None,
     vocab_size: int | None = None,
-    processes: int | None = None,
-    **options: Any,
+    recipe: str | None = None,
+    planes: Sequence[Plane] = PLANES,
+    overwrite: bool = False,
+    **reading: Any,
 ) -> Store:
     """Turns texts into a token store: pieces and annotations, once, for any number of runs.
 
     - texts: files, folders or hub names, one or several. out: the folder to write.
-    - tokenizer: one to train, by its name or as an object, or the folder of one that exists.
+    - tokenizer: one to train, by its name or as an object, or the folder of one that exists; left out, `bpe`.
     - vocab_size: pieces to learn; left out, the amount of text decides.
-    - processes: one a core where nothing is said.
-    - options: those of `afterbert.text.token_store.prepare.prepare`, such as `held_out`.
+    - recipe: the name of the one whose tokenizer is made.
+    - planes: the annotations to find.
+    - overwrite: whether a store there that was made otherwise is replaced.
+    - reading: how texts are read, the fields of `afterbert.workflows.text_options.TextOptions`, such as
+      `documents="line"` or `held_out=0.05`.
 
     Raises UserError. Interrupted, the same call goes on where it was.
     """
     set_up_process()
-    recipe = tokenizer_named(tokenizer, vocab_size) if isinstance(tokenizer, str) else tokenizer
+    options = TextOptions(**reading)
+    made: TokenizerRecipe
+    if isinstance(tokenizer, TokenizerRecipe):
+        made = tokenizer
+    elif recipe is not None:
+        made, _ = asked_by_recipe(recipe, tokenizer_settings(tokenizer, vocab_size))
+    else:
+        made = tokenizer_named(tokenizer, vocab_size)
     with Watch() as watch:
         return prepared(
-            sources_for(list(paths_of(texts))),
+            options.sources(list(paths_of(texts))),
             Path(out),
-            tokenizer=recipe,
-            processes=processes,
+            tokenizer=made,
+            reading=options,
             observer=watch,
-            **options,
+            planes=planes,
+            overwrite=overwrite,
         )

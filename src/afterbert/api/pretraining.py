@@ -17,6 +17,7 @@ from afterbert.training.distribution.processes import Processes
 from afterbert.training.process_setup import set_up_process
 from afterbert.workflows.closing import Closing
 from afterbert.workflows.pretrain_request import PretrainRequest, run_request
+from afterbert.workflows.text_options import TextOptions
 
 
 def pretrain(
@@ -33,6 +34,7 @@ def pretrain(
     probes: Sequence[str] = (),
     out: str | Path = "runs",
     name: str | None = None,
+    **reading: Any,
 ) -> Run:
     """Pre-trains a small language model on texts, or goes on with the same call's unfinished run.
 
@@ -46,6 +48,8 @@ def pretrain(
     - mixing: the law between several stores, as a name or a mapping with `type`.
     - pairs, probes: labelled data for the closing figures.
     - out, name: where the run's folder is made, and what it is called.
+    - reading: how texts are read, the fields of `afterbert.workflows.text_options.TextOptions`, such as
+      `documents="line"`.
 
     Raises UserError, with a line for each mistake, before anything is computed.
     """
@@ -62,6 +66,7 @@ def pretrain(
         start=None if start is None else str(start),
         mixing=tuple(settings_of({"mixing": mixing} if mixing is not None else None)),
         closing=Closing(tuple(pairs), tuple(probes)),
+        reading=TextOptions(**reading),
     )
     return carry_out(request)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -33,10 +33,37 @@ Size = Annotated[
     str | None, typer.Option("--size", "-s", help="tiny, mini, small or base.", rich_help_panel="Recipe")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Also replace what afterbert did not make.")]
-# How files of text are read.
-Documents = Annotated[str | None, typer.Option(help="In plain text a document is: paragraphs, line or file.")]
-TextKey = Annotated[str | None, typer.Option(help="JSONL: the key that holds the text.")]
-TextColumn = Annotated[str | None, typer.Option(help="CSV, TSV, Parquet: the column that holds the text.")]
+# How files of text are read, by whichever verb makes a store of them.
+_TEXTS = "How texts are read"
+
+
+def _of_texts(kind: Any, said: str) -> Any:
+    return Annotated[kind, typer.Option(help=said, rich_help_panel=_TEXTS)]
+
+
+Documents = _of_texts(str | None, "In plain text a document is: paragraphs, line or file.")
+TextKey = _of_texts(str | None, "JSONL: the key that holds the text.")
+TextColumn = _of_texts(str | None, "CSV, TSV, Parquet: the column that holds the text.")
+TextKind = _of_texts(str | None, "What files hold whose names do not tell, such as txt or jsonl.")
+Language = _of_texts(
+    str | None,
+    "Language code of texts that do not say theirs; by-name: files are called after it (de.txt).",
+)
+Errors = _of_texts(str | None, "Broken text: fail (when not given), replace or skip-document.")
+Normalization = _of_texts(str | None, "NFC (when not given), NFKC or none.")
+MaxDroppedShare = _of_texts(
+    float | None,
+    "Stop when more of the documents than this were dropped, empty ones apart; 0.1 when not given.",
+)
+MaxUnknown = _of_texts(float, "Stop when more of the pieces than this are unknown to the tokenizer.")
+HeldOut = _of_texts(float, "Share of the text kept for evaluation.")
+ProcessCount = Annotated[int | None, typer.Option(min=1, help="Processes; one a core when not given.")]
+TokenizerName = _of_texts(
+    str | None,
+    "Trained: bpe, byte_level_bpe, unigram, wordpiece; or a folder or hub name to take. Its settings: "
+    "--tokenizer.lowercase true, --tokenizer.sentinels 100, --tokenizer.ends last.",
+)
+VocabSize = _of_texts(int | None, "Pieces to learn; chosen by the amount of text when not given.")
 
 
 def split_arguments(

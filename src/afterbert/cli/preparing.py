@@ -1,12 +1,15 @@
-"""Options that name a tokenizer, and other options that become objects."""
+"""Options of a verb that become objects."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from afterbert.base.config import build
-from afterbert.base.tree import Node
+from afterbert.base.tree import Node, override
+from afterbert.text.files.policy import Policy
+from afterbert.workflows.text_options import TextOptions
 
 
 def named(kind: Any, settings: Mapping[str, Any], option: str) -> Any:
@@ -14,3 +17,29 @@ def named(kind: Any, settings: Mapping[str, Any], option: str) -> Any:
     option."""
     tree = Node({key: Node(value, option) for key, value in settings.items()}, option)
     return build(kind, tree)
+
+
+def text_options(given: Mapping[str, Any], settings: Sequence[tuple[str, str]]) -> TextOptions:
+    """How texts are read, from a verb's options by name, and from settings such as `policy.max_run_length`. Raises
+    UserError that names the option."""
+    names = [field.name for field in fields(Policy)]
+    said = {name: given[name] for name in names if given.get(name) is not None}
+    tree = Node({name: Node(value, f"--{name.replace('_', '-')}") for name, value in said.items()}, "default")
+    tree = Node({"policy": tree}, "default")
+    for key, value in settings:
+        tree = override(tree, key, value)
+    others = [field.name for field in fields(TextOptions) if field.name in given]
+    return TextOptions(
+        policy=build(Policy, tree.value["policy"]),
+        **{name: given[name] for name in others if name != "policy"},
+    )
+
+
+def divided(settings: Sequence[tuple[str, str]], *heads: str) -> tuple[list[tuple[str, str]], ...]:
+    """Divides settings by what their dotted paths begin with: a list for each head, then the others.
+
+    >>> divided([("a.b", "1"), ("c", "2")], "a")
+    ([('a.b', '1')], [('c', '2')])
+    """
+    of_head = [[one for one in settings if one[0].partition(".")[0] == head] for head in heads]
+    return (*of_head, [one for one in settings if one[0].partition(".")[0] not in heads])

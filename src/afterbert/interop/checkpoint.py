@@ -11,19 +11,25 @@ from torch import Tensor
 from afterbert.base.destination import check_folder, folder_written
 from afterbert.base.errors import UserError
 from afterbert.interop.weight_file import write_weights
+from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 
-_BESIDE = ("config.json", "tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json")
+_BESIDE = ("config.json", "tokenizer*", "vocab*", "merges.txt", "*.model", "special_tokens_map.json")
 
 
 def convert_checkpoint(pickled: Path, out: Path, *, overwrite: bool = False) -> None:
-    """Writes the tensors of a checkpoint as model.safetensors, with the config and tokenizer that lie beside
-    it. overwrite: also where `out` holds what we did not make. Raises UserError."""
+    """Writes the tensors of a checkpoint as model.safetensors, with the config and tokenizer that lie beside it; a
+    tokenizer of older files is written as tokenizer.json. overwrite: also where `out` holds what we did not make.
+    Raises UserError."""
     check_folder(out, overwrite=overwrite)
     tensors = {name: tensor.contiguous().clone() for name, tensor in load_pickled(pickled).items()}
     beside = (path for pattern in _BESIDE for path in pickled.parent.glob(pattern) if path.is_file())
     with folder_written(out, made_by="import-checkpoint", overwrite=overwrite) as aside:
         for source in sorted(beside):
             shutil.copyfile(source, aside / source.name)
+        if not (aside / "tokenizer.json").exists() and any(
+            path.suffix in (".txt", ".model") for path in aside.iterdir()
+        ):
+            PretrainedTokenizer(str(aside)).make().save(aside)
         write_weights(aside / "model.safetensors", tensors, {"format": "pt"})
 
 

@@ -21,6 +21,7 @@ from afterbert.text.token_store.store import Split, Store
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 from afterbert.workflows.observer import WorkObserver
 from afterbert.workflows.stores import prepared
+from afterbert.workflows.text_options import TextOptions
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def _asked_of(
             sources_for(list(texts)),
             Path(scratch, "store"),
             tokenizer=PretrainedTokenizer(name=str(Path(scratch, "tokenizer"))),
-            held_out=0.0,
+            reading=TextOptions(held_out=0.0),
             least_pieces=1,
             observer=observer,
         )

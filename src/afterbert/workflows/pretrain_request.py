@@ -30,6 +30,8 @@ from afterbert.workflows.observer import WorkObserver
 from afterbert.workflows.pretraining import PretrainingResult, pretrain, told_languages
 from afterbert.workflows.run_folders import run_folder_for, store_of_run
 from afterbert.workflows.stores import mix_of, store_of
+from afterbert.workflows.text_options import TextOptions
+from afterbert.workflows.tokenizer_choice import check_tokenizer
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class PretrainRequest:
     """The law between several stores, as settings."""
     closing: Closing = Closing()
     """Labelled data for the closing figures."""
+    reading: TextOptions = TextOptions()
+    """How texts are read; has no effect on stores."""
 
 
 def run_request(
@@ -76,13 +80,14 @@ def run_request(
     """
     observer, processes = observer or WorkObserver(), processes or SingleProcess()
     device = device or default_device()
-    start = None
+    start, notes = None, []
     if request.resume is not None:
         run, resolved, store = _gone_on_with(request, request.resume)
     else:
         start = load_model(request.start) if request.start else None
         resolved = resolved_for(request, start, num_processes=processes.size)
         store = _shared_store(request, resolved, processes, observer)
+        notes = check_tokenizer(resolved, store)
         told_languages(resolved.recipe, store)  # refuses before there is a run folder
         if start is not None:
             store.check_made_with(
@@ -96,7 +101,7 @@ def run_request(
             for reason in reasons:
                 observer.on_line(reason)
         run = run_folder_for(request.out, resolved, store, name=request.name)
-    for note in start.notes if start else ():
+    for note in (*(start.notes if start else ()), *notes):
         observer.on_note(note)
     observer.on_line(f"run folder: {run.path}")
     if processes.leads:
@@ -124,6 +129,11 @@ def resolved_for(
 ) -> Resolved:
     """The recipe asked for, with architecture and tokenizer of the model to start from. Raises UserError, also where it
     does not fit into this machine's memory."""
+    if start is not None and any(path.partition(".")[0] == "tokenizer" for path, _ in request.overrides):
+        raise UserError(
+            f"the model {start.name} brings its own tokenizer; leave --tokenizer out, or fit the model to another one "
+            "by `afterbert adapt-vocabulary`"
+        )
     resolved = _resolved(request, start)
     vocab_size = getattr(resolved.recipe.tokenizer, "vocab_size", None) or 0  # that of a store is known later
     check_memory(resolved.recipe, vocab_size, processes=num_processes)
@@ -214,6 +224,7 @@ def _shared_store(
             out=request.out,
             sources=request.sources,
             mixing=request.mixing,
+            reading=request.reading,
             observer=observer,
             wait=False,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,14 @@ from typing import Any
 import numpy as np
 
 from afterbert.base.config import build, digest, to_plain
-from afterbert.base.errors import UserError, did_you_mean
+from afterbert.base.errors import UserError
 from afterbert.base.mixing import Mixing
-from afterbert.base.plugins import names
-from afterbert.base.tree import Node, located, override
+from afterbert.base.tree import Node, override
 from afterbert.downstream.finetuning.mix import TaskMix
 from afterbert.objectives.mixture import MixedPlan
 from afterbert.objectives.parts.blending import Blend
 from afterbert.pretext.pairings import Plan
 from afterbert.recipes.recipe import Recipe
-from afterbert.text.from_paths import sources_for
 from afterbert.text.sources import Source
 from afterbert.text.sources.txt import OF_LINES, OF_PARAGRAPHS
 from afterbert.text.token_store.mixture import MixtureStore, is_store, mix_stores, open_store
@@ -28,9 +25,9 @@ from afterbert.text.token_store.prepare import prepare
 from afterbert.text.token_store.sections import LONG_DOCUMENT_BYTES
 from afterbert.text.token_store.store import SPLITS, Store
 from afterbert.text.tokenizers import TokenizerRecipe
-from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 from afterbert.workflows.observer import WorkObserver
 from afterbert.workflows.pretraining import feed_of
+from afterbert.workflows.text_options import TextOptions
 
 
 def store_of(
@@ -40,17 +37,23 @@ def store_of(
     out: Path,
     sources: Sequence[Source] = (),
     mixing: Sequence[tuple[str, str]] = (),
+    reading: TextOptions | None = None,
     observer: WorkObserver | None = None,
     wait: bool = True,
 ) -> Store:
     """Opens the store named, puts several together, or prepares one from texts.
 
-    sources: in place of texts by name. mixing: the law between several stores, as settings (`mixing`,
-    `mixing.exponent`). A store that is prepared lies below `out`, named by what it is made from, so that it is found
-    again. wait: as for `open_store`. Raises UserError.
+    sources: in place of texts by name. reading: how texts are read. mixing: the law between several stores, as settings
+    (`mixing`, `mixing.exponent`). A store that is prepared lies below `out`, named by what it is made from, so that it
+    is found again. wait: as for `open_store`. Raises UserError.
     """
-    observer = observer or WorkObserver()
+    observer, reading = observer or WorkObserver(), reading or TextOptions()
     are_stores = [is_store(Path(text)) for text in texts]
+    if any(are_stores) and (stated := reading.stated()):
+        raise UserError(
+            f"--{min(stated).replace('_', '-')} says how texts are read, but {texts[are_stores.index(True)]} is a "
+            "store; leave it out, or name the texts"
+        )
     if len(are_stores) > 1 and all(are_stores):
         return stores_together(texts, mixing_of(mixing), out)
     if mixing:
@@ -63,17 +66,18 @@ def store_of(
         raise UserError(
             "stores and texts are named together; prepare the texts first, with the stores' tokenizer"
         )
-    sources = list(sources) or sources_for(list(texts))
+    sources = list(sources) or reading.sources(texts)
     if not sources:
         raise UserError(
             "no text is named; name files or folders (afterbert pretrain my_texts/), or try `afterbert demo`"
         )
     made_from = {"sources": [source.digest() for source in sources], "tokenizer": to_plain(tokenizer)}
+    made_from |= reading.stated()
     folder = out / "stores" / digest(made_from)
     if (folder / "store.json").is_file():
         observer.on_line(f"tokens: {folder} (prepared before)")
         return open_store(folder, wait=wait)
-    return prepared(sources, folder, tokenizer=tokenizer, observer=observer)
+    return prepared(sources, folder, tokenizer=tokenizer, reading=reading, observer=observer)
 
 
 def prepared(
@@ -81,32 +85,26 @@ def prepared(
     out: Path,
     *,
     tokenizer: TokenizerRecipe,
-    processes: int | None = None,
+    reading: TextOptions | None = None,
     observer: WorkObserver | None = None,
-    **options: Any,
+    **others: Any,
 ) -> Store:
     """Prepares a store in the folder `out`, telling how it goes and what was read, kept and dropped.
 
-    processes: one a core where it is None. options: those of `text.token_store.prepare`. Raises UserError.
+    reading: how texts are read. others: what else `text.token_store.prepare` takes, such as `planes`. Raises UserError.
     """
-    observer = observer or WorkObserver()
+    observer, reading = observer or WorkObserver(), reading or TextOptions()
     with observer.working("preparing") as advance:
-        store = prepare(
-            sources,
-            out,
-            tokenizer=tokenizer,
-            processes=processes or os.cpu_count() or 1,
-            progress=advance,
-            **options,
-        )
-    tell_store(store, observer)
+        options = reading.of_prepare() | others
+        store = prepare(sources, out, tokenizer=tokenizer, progress=advance, **options)
+    tell_store(store, observer, advises=reading.documents is None)
     return store
 
 
-def tell_store(store: Store, observer: WorkObserver) -> None:
+def tell_store(store: Store, observer: WorkObserver, *, advises: bool = True) -> None:
     """Tells what was read, kept and dropped of the texts, how large both sides of the split are, where the store lies,
-    and how the texts could be divided better."""
-    observer.on_line(store.tally.table(sides_of(store)))
+    and, where it `advises`, how the texts could be divided better."""
+    observer.on_line(store.tally.table([*changed_by_tokenizer(store), *sides_of(store)]))
     observer.on_line(f"tokens: {store.folder}")
     noticed, documents = store.tally.noticed, sum(store.split(name).num_documents for name in SPLITS)
     if documents > store.tally.kept:
@@ -114,16 +112,28 @@ def tell_store(store: Store, observer: WorkObserver) -> None:
             f"of documents longer than {LONG_DOCUMENT_BYTES:,} bytes single sections are held out, cut at ends of "
             "paragraphs, not whole documents"
         )
-    if files := noticed.get(OF_PARAGRAPHS):
+    if advises and (files := noticed.get(OF_PARAGRAPHS)):
         observer.on_note(
-            f"{files:,} text files with blank lines in them were taken as one document each; where blank lines divide "
-            "documents say --documents paragraphs, where these are books --documents file"
+            f"text files with blank lines in them were taken as one document each ({files:,}); where blank lines "
+            "divide documents say --documents paragraphs, where these are books --documents file"
         )
-    if files := noticed.get(OF_LINES):
+    if advises and (files := noticed.get(OF_LINES)):
         observer.on_note(
-            f"{files:,} text files have no blank line, so each is one document; where every line is one say "
+            f"text files without a blank line are one document each ({files:,}); where every line is a document say "
             "--documents line"
         )
+
+
+def changed_by_tokenizer(store: Store) -> list[tuple[str, int, str]]:
+    """Gives a row of label, count and remark for each script in whose letters the tokenizer changes something."""
+    return [
+        (
+            f"  changed by the tokenizer: {script}",
+            changed,
+            f"{changed / total:.1%} of these letters and marks",
+        )
+        for script, (changed, total) in store.manifest["tokenizer"].get("changes", {}).items()
+    ]
 
 
 def sides_of(store: Store) -> list[tuple[str, int, str]]:
@@ -142,24 +152,6 @@ def mixing_of(settings: Sequence[tuple[str, str]]) -> Mixing:
     for key, value in settings:
         tree = override(tree, key, value)
     return build(Mixing, tree.value["mixing"])
-
-
-def tokenizer_named(written: str, vocab_size: int | None = None) -> TokenizerRecipe:
-    """Finds a tokenizer to train by its name, or one that exists by its folder or hub name. vocab_size: pieces to
-    learn; None leaves it to the amount of text. Raises UserError."""
-    if written in names(TokenizerRecipe) and written != "pretrained":
-        settings = {"type": written} | ({"vocab_size": vocab_size} if vocab_size else {})
-        return build(TokenizerRecipe, located(settings, "--tokenizer"))
-    if vocab_size is not None:
-        raise UserError(
-            f"--vocab-size is for a tokenizer that is trained; '{written}' has its own vocabulary"
-        )
-    if not Path(written).is_dir() and "/" not in written:
-        trained = [name for name in names(TokenizerRecipe) if name != "pretrained"]
-        raise UserError(
-            f"'{written}' is neither a folder nor a tokenizer to train; {did_you_mean(written, trained)}"
-        )
-    return PretrainedTokenizer(name=written)
 
 
 def stores_together(texts: Sequence[str], mixing: Mixing, root: Path) -> Store:

@@ -49,7 +49,7 @@ def adapt_vocabulary(
     from afterbert.api.terminal import console, safe
     from afterbert.base.errors import UserError, did_you_mean
     from afterbert.text.from_paths import sources_for
-    from afterbert.workflows.stores import tokenizer_named
+    from afterbert.workflows.tokenizer_choice import tokenizer_named
     from afterbert.workflows.vocabulary_adaptation import How, Units, adapt
 
     if how not in get_args(How):

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from afterbert.cli.options import Documents, TextColumn, TextKey, given_options
+from afterbert.cli.options import (
+    Documents,
+    Errors,
+    HeldOut,
+    Language,
+    MaxDroppedShare,
+    MaxUnknown,
+    Normalization,
+    ProcessCount,
+    TextColumn,
+    TextKey,
+    TextKind,
+    TokenizerName,
+    VocabSize,
+    given_options,
+    own_options,
+    split_arguments,
+)
 
 PLACE = 20
+TAKES_RECIPE_OPTIONS = True
 
 
 def prepare(
@@ -28,15 +46,16 @@ def prepare(
             help="The folder to write to: store, shards/3-of-8 or tokenizer when not given.",
         ),
     ] = None,
-    tokenizer: Annotated[
+    recipe: Annotated[
         str | None,
         typer.Option(
-            help="Trained: bpe (when not given), byte_level_bpe, unigram, wordpiece; or a folder or hub name to take."
+            "--recipe",
+            "-r",
+            help="Make the tokenizer and the annotations that this recipe states (T5: sentinels).",
         ),
     ] = None,
-    vocab_size: Annotated[
-        int | None, typer.Option(help="Pieces to learn; chosen by the amount of text when not given.")
-    ] = None,
+    tokenizer: TokenizerName = None,
+    vocab_size: VocabSize = None,
     planes: Annotated[
         str, typer.Option(help="Annotations to find, separated by commas.")
     ] = "word_start,sentence_start,document_start",
@@ -67,28 +86,21 @@ def prepare(
         str | None,
         typer.Option(help="Whether case counts in these lists: ignored (phrases) or kept (entities)."),
     ] = None,
-    kind: Annotated[
-        str | None,
-        typer.Option(help="txt, jsonl, csv, tsv, parquet or datatrove, where file names do not tell."),
-    ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace a store there that was made of other texts or otherwise."),
+    ] = False,
+    kind: TextKind = None,
     documents: Documents = None,
     text_key: TextKey = None,
     text_column: TextColumn = None,
-    language: Annotated[
-        str | None,
-        typer.Option(
-            help="Language code of texts that do not say theirs; by-name: files are called after it (de.txt)."
-        ),
-    ] = None,
-    errors: Annotated[str, typer.Option(help="Broken text: fail, replace or skip-document.")] = "fail",
-    normalization: Annotated[str, typer.Option(help="NFC, NFKC or none.")] = "NFC",
-    max_dropped_share: Annotated[
-        float, typer.Option(help="Stop when more of the documents than this were dropped, empty ones apart.")
-    ] = 0.1,
-    held_out: Annotated[float, typer.Option(help="Share of documents kept for evaluation.")] = 0.02,
-    processes: Annotated[
-        int | None, typer.Option(min=1, help="Processes; one a core when not given.")
-    ] = None,
+    language: Language = None,
+    errors: Errors = None,
+    normalization: Normalization = None,
+    max_dropped_share: MaxDroppedShare = None,
+    max_unknown: MaxUnknown = 0.1,
+    held_out: HeldOut = 0.02,
+    processes: ProcessCount = None,
 ) -> None:
     """Turn texts into a token store: pieces and annotations, once, for any number of runs.
 
@@ -101,76 +113,96 @@ def prepare(
     On many machines: `--tokenizer-only` on one, `--shard 1/8 --tokenizer tokenizer` and so on on each of them,
     `--merge` on one again. The store is the same, byte for byte (docs/cluster.md).
 
+    A recipe asks for a tokenizer of its own: T5's has sentinels, ALBERT's is lower-case. `--recipe t5` makes it.
+    `afterbert pretrain` on texts does so by itself.
+
     Example: `afterbert prepare my_texts/ --out store --tokenizer unigram --vocab-size 16000`
     """
-    import os
-
     from afterbert.api.terminal import console
     from afterbert.api.watch import Watch
     from afterbert.base.errors import UserError
     from afterbert.base.plugins import name_of
     from afterbert.cli.listed import planes_named, print_beginning, print_coverage
-    from afterbert.cli.preparing import named
-    from afterbert.text.files.policy import Policy
-    from afterbert.text.from_paths import piece_recipe_of, sources_for
+    from afterbert.cli.preparing import divided, text_options
+    from afterbert.text.from_paths import piece_recipe_of
     from afterbert.text.token_store.joining import merge_shards
     from afterbert.text.token_store.prepare import add_plane as add_plane_to
     from afterbert.text.token_store.prepare import make_tokenizer
     from afterbert.text.token_store.shards import Shard, prepare_shard
-    from afterbert.workflows.stores import prepared, tell_store, tokenizer_named
+    from afterbert.workflows.stores import prepared, tell_store
+    from afterbert.workflows.tokenizer_choice import asked_by_recipe, tokenizer_named, tokenizer_settings
 
+    texts, settings = split_arguments([*texts, *context.args], own_options(context))
     if merge:
-        given = set(given_options(context)) - {"texts", "out", "merge"}
+        heeded = {"texts", "out", "merge", "overwrite", "max_unknown"}
+        given = [*(set(given_options(context)) - heeded), *(key for key, _ in settings)]
         if given:
             raise UserError(f"--{min(given).replace('_', '-')} has no effect with --merge: the shards say it")
         with Watch() as watch, watch.working("merging") as advance:
-            store = merge_shards([Path(folder) for folder in texts], out or Path("store"), progress=advance)
-        tell_store(store, watch)
+            store = merge_shards(
+                [Path(folder) for folder in texts],
+                out or Path("store"),
+                max_unknown=max_unknown,
+                overwrite=overwrite,
+                progress=advance,
+            )
+        tell_store(store, watch, advises=False)
         return
     if sum((tokenizer_only, shard is not None, add_plane is not None)) > 1:
         raise UserError(
             "--tokenizer-only, --shard and --add-plane are three different steps; name one of them"
         )
-    options = {"documents": documents, "text_key": text_key, "text_column": text_column, "language": language}
-    sources = sources_for(texts, kind=kind, tokenizer=tokenizer, **options)
+    of_tokenizer, of_policy, strange = divided(settings, "tokenizer", "policy")
+    if strange:
+        raise UserError(
+            f"--{strange[0][0]} is no setting of a store; those of the tokenizer are written --tokenizer.KEY, of the "
+            "policy --policy.KEY"
+        )
+    reading = text_options(context.params, of_policy)
+    sources = reading.sources(texts, tokenizer=tokenizer)
     lists = {"phrase": phrases, "entity": entities}
-    processes = processes or os.cpu_count() or 1
+    how = reading.of_prepare()
     if add_plane is not None:
         folder = out or Path("store")
         for plane in planes_named(add_plane, lists, list_case, "--add-plane"):
             with Watch() as watch, watch.working("adding a plane") as advance:
-                add_plane_to(folder, sources, plane, processes=processes, progress=advance)
+                add_plane_to(folder, sources, plane, processes=how["processes"], progress=advance)
             console.print(f"{folder} has the plane {name_of(plane)} now")
             print_coverage(folder, [plane])
         return
     of_pieces = piece_recipe_of(sources)
-    recipe = of_pieces or tokenizer_named(tokenizer or "bpe", vocab_size)
-    reading: dict[str, Any] = {
-        "tokenizer": recipe,
-        "policy": named(
-            Policy,
-            {"errors": errors, "normalization": normalization, "max_dropped_share": max_dropped_share},
-            "--policy",
-        ),
-        "held_out": held_out,
-        "processes": processes,
-    }
+    if recipe is not None:
+        asked, needed = asked_by_recipe(recipe, tokenizer_settings(tokenizer, vocab_size, of_tokenizer))
+        planes = ",".join([planes, *needed])
+    else:
+        asked = tokenizer_named(tokenizer, vocab_size, of_tokenizer)
+    how["tokenizer"] = of_pieces or asked
     if tokenizer_only:
         folder = out or Path("tokenizer")
+        how.pop("max_unknown")
         with Watch() as watch, watch.working("preparing") as advance:
-            make_tokenizer(sources, folder, progress=advance, **reading)
+            make_tokenizer(sources, folder, progress=advance, **how)
         console.print(f"tokenizer: {folder}")
         return
     wanted = planes_named(planes, lists, list_case, "--planes")
     if shard is not None:
         share = Shard.of(shard)
         folder = out or Path("shards", f"{share.number}-of-{share.total}")
+        how.pop("max_unknown")
         with Watch() as watch, watch.working("preparing") as advance:
-            prepare_shard(sources, folder, share, planes=wanted, progress=advance, **reading)
+            prepare_shard(sources, folder, share, planes=wanted, progress=advance, **how)
         console.print(f"shard {share}: {folder}")
         return
     with Watch() as watch:
-        prepared(sources, out or Path("store"), planes=wanted, observer=watch, **reading)
+        prepared(
+            sources,
+            out or Path("store"),
+            tokenizer=how["tokenizer"],
+            reading=reading,
+            observer=watch,
+            planes=wanted,
+            overwrite=overwrite,
+        )
     print_coverage(out or Path("store"), wanted)
     if of_pieces is not None:
         print_beginning(sources)

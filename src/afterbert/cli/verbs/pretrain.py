@@ -7,7 +7,26 @@ from typing import Annotated
 
 import typer
 
-from afterbert.cli.options import RecipeName, Size, own_options, plugins_in, split_arguments
+from afterbert.cli.options import (
+    Documents,
+    Errors,
+    HeldOut,
+    Language,
+    MaxDroppedShare,
+    MaxUnknown,
+    Normalization,
+    ProcessCount,
+    RecipeName,
+    Size,
+    TextColumn,
+    TextKey,
+    TextKind,
+    TokenizerName,
+    VocabSize,
+    own_options,
+    plugins_in,
+    split_arguments,
+)
 
 PLACE = 30
 TAKES_RECIPE_OPTIONS = True
@@ -55,6 +74,19 @@ def pretrain(
             rich_help_panel="Closing",
         ),
     ] = None,
+    tokenizer: TokenizerName = None,
+    vocab_size: VocabSize = None,
+    kind: TextKind = None,
+    documents: Documents = None,
+    text_key: TextKey = None,
+    text_column: TextColumn = None,
+    language: Language = None,
+    errors: Errors = None,
+    normalization: Normalization = None,
+    max_dropped_share: MaxDroppedShare = None,
+    max_unknown: MaxUnknown = 0.1,
+    held_out: HeldOut = 0.02,
+    processes: ProcessCount = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the resolved recipe with origins, and stop.")
     ] = False,
@@ -77,19 +109,21 @@ def pretrain(
     from afterbert.api.pretraining import carry_out
     from afterbert.base.visible import visible
     from afterbert.cli.figures import print_run
+    from afterbert.cli.preparing import divided, text_options
     from afterbert.cli.together import together
     from afterbert.interop.loading import load_model
     from afterbert.training.distribution.processes import Processes
     from afterbert.workflows.closing import Closing
     from afterbert.workflows.pretrain_request import PretrainRequest, resolved_for
+    from afterbert.workflows.tokenizer_choice import tokenizer_settings
 
     def request() -> PretrainRequest:
         plain, overrides = split_arguments([*(texts or ()), *context.args], own_options(context))
+        laws, of_policy, of_tokenizer, overrides = divided(overrides, "mixing", "policy", "tokenizer")
+        overrides += tokenizer_settings(tokenizer, vocab_size, of_tokenizer)
         overrides += [("training.budget", budget)] if budget else []
         overrides += [("training.seed", str(seed))] if seed is not None else []
-        laws = [("mixing", mixing)] if mixing else []
-        laws += [(key, value) for key, value in overrides if key.startswith("mixing.")]
-        overrides = [(key, value) for key, value in overrides if not key.startswith("mixing.")]
+        laws = [*([("mixing", mixing)] if mixing else []), *laws]
         return PretrainRequest(
             texts=tuple(plain),
             mixing=tuple(laws),
@@ -102,6 +136,7 @@ def pretrain(
             start=start,
             allow_changes=allow_changes,
             closing=Closing(tuple(pairs or ()), tuple(probe or ())),
+            reading=text_options(context.params, of_policy),
         )
 
     def work(processes: Processes, device: torch.device) -> int:

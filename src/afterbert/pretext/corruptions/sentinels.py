@@ -44,7 +44,7 @@ class Sentinels(Corruption):
         return size - fewest + min(spans, fewest)
 
     def check(self, vocabulary: Vocabulary, spans: int) -> None:
-        remedy = "prepare the text with a tokenizer that has more (its setting `sentinels`)"
+        remedy = "make the store by `afterbert prepare TEXTS --recipe t5`, or with --tokenizer.sentinels 100"
         if not vocabulary.sentinels:
             raise UserError(f"the tokenizer has no sentinels, which this task needs; {remedy}")
         if spans > len(vocabulary.sentinels):

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from afterbert.base import plugins
 from afterbert.base.config import to_plain
 from afterbert.base.errors import UserError
 from afterbert.base.sealed import digest_of, write_sealed
 from afterbert.text.files.policy import Policy
+from afterbert.text.pieces.changes import changes_of
 from afterbert.text.pieces.tokenizer import FILE as TOKENIZER_FILE
 from afterbert.text.pieces.tokenizer import SETTINGS_FILE, Tokenizer
+from afterbert.text.pieces.unknown import check_unknown
 from afterbert.text.planes import Plane
 from afterbert.text.token_store.array_files import record_of
 from afterbert.text.token_store.coverage import warn_of_nothing_found
@@ -29,9 +29,6 @@ from afterbert.text.tokenizers import TokenizerRecipe
 
 WITHOUT_PIECES = "nothing left by the tokenizer"
 UNKNOWN = "pieces that the tokenizer does not know"
-# A model of more unknown pieces learns little else, and looks good at it.
-_MOST_UNKNOWN = 0.1
-_BLOCK = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -52,31 +49,50 @@ class StoreContents:
     settings: Mapping[str, Any]
 
 
-def finish(out: Path, encoded: StoreContents, *, least_pieces: int, progress: Any) -> Store:
-    """Writes the store, removes what was done on the way, and opens it. Raises UserError."""
+def finish(
+    out: Path, encoded: StoreContents, *, least_pieces: int, max_unknown: float, progress: Any
+) -> Store:
+    """Writes the store in place of what stands there, removes what was done on the way, and opens it. Raises
+    UserError where too few pieces are to be trained on, or a larger share than max_unknown is unknown; then nothing
+    is written."""
     if encoded.pieces < least_pieces:
         raise UserError(
             f"the texts make only {encoded.pieces:,} pieces to train on, at least {least_pieces:,} are needed; add "
             "more text"
         )
-    write_sealed(out / FILE, _written(out, encoded, progress) | {"settings": encoded.settings})
+    unknown = _unknown(encoded, max_unknown)
+    (out / FILE).unlink(missing_ok=True)
+    for name in (*FATES, "tokenizer"):
+        shutil.rmtree(out / name, ignore_errors=True)
+    written = _written(out, encoded, unknown, progress)
+    write_sealed(out / FILE, written | {"settings": encoded.settings})
     shutil.rmtree(out / WORK, ignore_errors=True)
     store = Store.open(out)
     warn_of_nothing_found(store, encoded.planes)
     return store
 
 
-def finished_before(out: Path, settings: Mapping[str, Any]) -> Store | None:
-    """The store that lies there whole, None where there is none. Raises UserError when it was made otherwise."""
+def finished_before(out: Path, settings: Mapping[str, Any], *, overwrite: bool = False) -> Store | None:
+    """The store that lies there whole, None where there is none. Raises UserError when it is damaged or was made
+    otherwise; with `overwrite` there is then none."""
     if not (out / FILE).exists():
         return None
+    try:
+        return _made_alike(out, settings)
+    except UserError:
+        if not overwrite:
+            raise
+        return None
+
+
+def _made_alike(out: Path, settings: Mapping[str, Any]) -> Store:
     store = Store.open(out)
     before = store.manifest["settings"]
     changed = [name for name in settings if settings[name] != before.get(name) and name != "made_by"]
     if changed:
         raise UserError(
-            f"{out} holds a finished store that was made with other {', '.join(changed)}; name a new folder, or "
-            "delete that one"
+            f"{out} holds a finished store that was made with other {', '.join(changed)}; name a new folder, or say "
+            "--overwrite"
         )
     shutil.rmtree(out / WORK, ignore_errors=True)  # left where it was killed after its very last step
     return store
@@ -106,7 +122,7 @@ def described(planes: Mapping[str, Plane]) -> dict[str, Any]:
     }
 
 
-def _written(out: Path, encoded: StoreContents, progress: Any) -> dict[str, Any]:
+def _written(out: Path, encoded: StoreContents, unknown: int, progress: Any) -> dict[str, Any]:
     """Writes the files of the store; the manifest that tells of them."""
     tokenizer, found = encoded.tokenizer, encoded.found
     tokenizer.save(out / "tokenizer")
@@ -125,9 +141,14 @@ def _written(out: Path, encoded: StoreContents, progress: Any) -> dict[str, Any]
     if encoded.without_pieces:
         tally.dropped[WITHOUT_PIECES] = encoded.without_pieces
         tally.kept -= encoded.without_pieces
-    if unknown := _unknown(out, encoded, merged):
+    if unknown:
         tally.noticed[UNKNOWN] = unknown
-    about = {"digest": tokenizer.digest, "vocab_size": tokenizer.vocabulary.size, "kind": encoded.kind}
+    about = {
+        "digest": tokenizer.digest,
+        "vocab_size": tokenizer.vocabulary.size,
+        "kind": encoded.kind,
+        "changes": changes_of(tokenizer, found.characters),
+    }
     return {
         "format": FORMAT,
         "fingerprint": digest_of([record["fingerprint"] for record in merged.splits.values()]),
@@ -142,22 +163,14 @@ def _written(out: Path, encoded: StoreContents, progress: Any) -> dict[str, Any]
     }
 
 
-def _unknown(out: Path, encoded: StoreContents, merged: Merged) -> int:
-    """How many pieces of all splits are unknown. Raises UserError for more than a tenth of them."""
+def _unknown(encoded: StoreContents, most: float) -> int:
+    """How many pieces of all splits are unknown. Raises UserError for a larger share than `most`."""
     unk = encoded.tokenizer.vocabulary.unk
     if unk is None:
         return 0
     found = total = 0
     for split in FATES:
-        count = merged.splits[split]["pieces"]
-        total += count
-        if count:
-            pieces = np.memmap(out / split / "pieces.bin", dtype=encoded.dtype, mode="r", shape=(count,))
-            found += sum(int((pieces[at : at + _BLOCK] == unk).sum()) for at in range(0, count, _BLOCK))
-    if found > _MOST_UNKNOWN * total:
-        raise UserError(
-            f"the tokenizer does not know {found:,} of the {total:,} pieces of these texts ({found / total:.0%}), more "
-            f"than {_MOST_UNKNOWN:.0%} teach a model nothing; take one that knows every text: --tokenizer bpe or "
-            "--tokenizer byte_level_bpe"
-        )
+        for block in encoded.columns(split, "pieces"):
+            found, total = found + int((block == unk).sum()), total + len(block)
+    check_unknown(found, total, most)
     return found

@@ -26,7 +26,7 @@ from afterbert.text.token_store.shards import ALL, Shard, ShardPartReport, open_
 from afterbert.text.token_store.store import FILE, Store
 from afterbert.text.token_store.survey import PartSurvey, Survey, gathered
 from afterbert.text.token_store.workers import ended_by_sigterm
-from afterbert.text.token_store.workplace import locked, work_folder
+from afterbert.text.token_store.workplace import locked, refusing, work_folder
 
 _ADVICE = "prepare all shards from the same texts, with the same tokenizer, options and version"
 
@@ -46,22 +46,28 @@ class _Part(NamedTuple):
 
 
 def merge_shards(
-    folders: Sequence[Path], out: Path, *, least_pieces: int = 128, progress: Progress | None = None
+    folders: Sequence[Path],
+    out: Path,
+    *,
+    least_pieces: int = 128,
+    max_unknown: float = 0.1,
+    overwrite: bool = False,
+    progress: Progress | None = None,
 ) -> Store:
     """The store in the folder `out` of the shards in these folders, in whatever order they are named: byte for
     byte what `prepare` makes of all the texts with that tokenizer.
 
-    Memory: some 30 bytes a document. Raises UserError for shards that are missing, named twice, damaged or of
-    another store.
+    Memory: some 40 bytes for each document and each 4 kB of long ones. The other arguments are those of `prepare`.
+    Raises UserError for shards that are missing, named twice, damaged or of another store.
     """
     tell, out = progress or _silent, Path(out)
     shards = _complete([_Opened(Path(folder), open_shard(folder)) for folder in folders])
     first, digests = shards[0].manifest, _digests(shards)
     settings = {**first["settings"], "sources": [digest_of(digest) for digest in digests]}
     with ended_by_sigterm(), locked(out):
-        if (store := finished_before(out, settings)) is not None:
+        if (store := finished_before(out, settings, overwrite=overwrite)) is not None:
             return store
-        work_folder(out, settings, last_file=FILE)
+        work = work_folder(out, settings, last_file=FILE, overwrite=overwrite)
         tokenizer = _tokenizer_of(shards[0])
         parts = _checked(shards, tell)
         found = _surveyed(parts, Policy(**settings["policy"]), settings["held_out"])
@@ -78,7 +84,8 @@ def merge_shards(
             sources=described(digests, first["layout"]["sizes"], found),
             settings=settings,
         )
-        return finish(out, encoded, least_pieces=least_pieces, progress=tell)
+        with refusing(work):
+            return finish(out, encoded, least_pieces=least_pieces, max_unknown=max_unknown, progress=tell)
 
 
 @dataclass(frozen=True)
@@ -218,6 +225,7 @@ def _surveyed(parts: Sequence[_Part], policy: Policy, held_out: float) -> Survey
                 *(_whole(part.folder, name) for name in ("hashes", "documents", "section_hashes", "sizes"))
             ),
             frozenset(part.report.languages),
+            dict(part.report.characters),
             Tally.from_json(part.report.tally),
         )
         for part in parts

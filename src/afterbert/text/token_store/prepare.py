@@ -32,7 +32,7 @@ from afterbert.text.token_store.sections import FATES
 from afterbert.text.token_store.store import FILE, Store
 from afterbert.text.token_store.survey import Survey
 from afterbert.text.token_store.workers import ended_by_sigterm
-from afterbert.text.token_store.workplace import WORK, locked, work_folder
+from afterbert.text.token_store.workplace import WORK, locked, refusing, work_folder
 from afterbert.text.tokenizers import TokenizerRecipe
 
 PLANES: tuple[Plane, ...] = (WordStart(), SentenceStart(), DocumentStart())
@@ -48,13 +48,16 @@ def prepare(
     held_out: float = 0.02,
     processes: int = 1,
     least_pieces: int = 128,
+    max_unknown: float = 0.1,
+    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Store:
     """The token store of these sources, in the folder `out`. Called again after an interruption it goes on;
     called again when all is done it opens what is there.
 
-    held_out: the share of documents kept for evaluation, chosen by their content. least_pieces: fewer to
-    train on are an error. Raises UserError; SystemExit(143) on SIGTERM, after putting everything away.
+    held_out: the share of the text kept for evaluation, chosen by its content. least_pieces: fewer to train on are an
+    error, and so is a larger share of unknown pieces than max_unknown. overwrite: replaces a store that was made
+    otherwise, once the new one is encoded. Raises UserError; SystemExit(143) on SIGTERM, after putting everything away.
     """
     if not sources:
         raise UserError("no sources are given; name files or folders")
@@ -63,11 +66,12 @@ def prepare(
     settings = corpus.settings(tokenizer, named)
     out = Path(out)
     with ended_by_sigterm(), locked(out):
-        if (store := finished_before(out, settings)) is not None:
+        if (store := finished_before(out, settings, overwrite=overwrite)) is not None:
             return store
-        work = work_folder(out, settings, last_file=FILE)
-        made, found = _survey(corpus, tokenizer, work)
-        corpus.check_pieces(made)
+        work = work_folder(out, settings, last_file=FILE, overwrite=overwrite)
+        with refusing(work):
+            made, found = _survey(corpus, tokenizer, work)
+            corpus.check_pieces(made)
         parts = corpus.encode(made, named, found, work)
         encoded = StoreContents(
             columns=parts.column,
@@ -81,7 +85,10 @@ def prepare(
             sources=corpus.described(found),
             settings=settings,
         )
-        return finish(out, encoded, least_pieces=least_pieces, progress=corpus.progress)
+        with refusing(work):
+            return finish(
+                out, encoded, least_pieces=least_pieces, max_unknown=max_unknown, progress=corpus.progress
+            )
 
 
 def add_plane(

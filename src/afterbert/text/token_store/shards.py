@@ -25,6 +25,7 @@ from afterbert.base.sealed import digest_of, read_sealed, write_sealed
 from afterbert.text.files import streams
 from afterbert.text.files.documents import Document, Tally
 from afterbert.text.files.policy import Policy
+from afterbert.text.pieces.changes import CharacterCounts
 from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.planes import Plane
 from afterbert.text.sources import Source, SourcePart
@@ -83,9 +84,11 @@ class Shard(NamedTuple):
 
 
 class ShardPartReport(NamedTuple):
-    """languages: names of the codes in this part alone; tally: of the part, as JSON holds it."""
+    """languages: names of the codes in this part alone; characters: (code point, count); tally: of the part, as JSON
+    holds it."""
 
     languages: list[str]
+    characters: list[tuple[int, int]]
     tally: dict[str, Any]
     warnings: list[str]
 
@@ -162,12 +165,14 @@ class EncodeShardPart:
 
     def __call__(self, task: tuple[int, SourcePart]) -> ShardPartReport:
         number, part = task
-        tally, codes = Tally(), dict[str, int]()
+        tally, codes, characters = Tally(), dict[str, int](), CharacterCounts()
 
         def encode(writer: PartWriter) -> Sequence[Any]:
             for documents, _ in in_batches((one, None) for one in part.documents(self.policy, tally)):
+                for document in documents:
+                    characters.add(document.text)
                 self._write(documents, codes, writer)
-            return list(codes), vars(tally)
+            return list(codes), list(characters.total().items()), vars(tally)
 
         return ShardPartReport(*made_once(part_folder(self.folder, number), self.dtype, encode))
 

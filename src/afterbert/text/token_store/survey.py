@@ -7,7 +7,8 @@ Everything follows from the content of a document, never from its place or from 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +17,7 @@ import xxhash
 from afterbert.base.rows import starts_of
 from afterbert.text.files.documents import Tally
 from afterbert.text.files.policy import Policy
+from afterbert.text.pieces.changes import CharacterCounts
 from afterbert.text.sources import SourcePart
 from afterbert.text.token_store.sections import DROPPED, HELD_OUT, Contents, content_hash, sections_of
 from afterbert.text.token_store.workers import in_order
@@ -26,10 +28,11 @@ _SAMPLE_SEED = 1
 
 @dataclass(frozen=True)
 class PartSurvey:
-    """A survey of one part. languages: those named; sample: (key, text)."""
+    """A survey of one part. languages: those named; characters: code point -> count; sample: (key, text)."""
 
     contents: Contents
     languages: frozenset[str]
+    characters: Mapping[int, int]
     tally: Tally
     sample: list[tuple[int, str]] = field(default_factory=list)
 
@@ -38,13 +41,15 @@ class PartSurvey:
 class Survey:
     """A survey of all parts, in their order, with S sections in all. fates: uint8 [S], one of DROPPED, TRAIN,
     HELD_OUT; part_documents, part_sections: int64 [parts + 1], where the documents and sections of each part start;
-    corpus_bytes: of what is kept; sample: texts of the training split."""
+    characters: code point -> count, of all that was read; corpus_bytes: of what is kept; sample: texts of the training
+    split."""
 
     contents: Contents
     fates: np.ndarray
     part_documents: np.ndarray
     part_sections: np.ndarray
     languages: list[str]
+    characters: Mapping[int, int]
     tally: Tally
     sample: list[str] = field(default_factory=list)
 
@@ -97,6 +102,7 @@ def gathered(found: Sequence[PartSurvey], policy: Policy, *, held_out: float) ->
         starts_of(np.array([len(one.contents.hashes) for one in found])),
         starts_of(np.array([len(one.contents.section_hashes) for one in found])),
         sorted({name for one in found for name in one.languages}),
+        sum((Counter(one.characters) for one in found), Counter()),
         tally,
     )
 
@@ -111,17 +117,18 @@ class SurveyPart:
     def __call__(self, task: tuple[SourcePart, int]) -> PartSurvey:
         part, limit = task
         tally, sample = Tally(), Sample(self.sample_bytes, limit)
-        languages = set()
+        languages, characters = set(), CharacterCounts()
 
         def documents() -> Iterator[bytes]:
             for document in part.documents(self.policy, tally):
                 raw = document.text.encode()
                 languages.add(document.language or "")
+                characters.add(document.text)
                 sample.offer(xxhash.xxh3_64_intdigest(raw, _SAMPLE_SEED), document.text)
                 yield raw
 
         contents = Contents.of(documents())
-        return PartSurvey(contents, frozenset(languages), tally, sample.pairs())
+        return PartSurvey(contents, frozenset(languages), characters.total(), tally, sample.pairs())
 
 
 class Sample:

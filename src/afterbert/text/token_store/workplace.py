@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +15,41 @@ from afterbert.base.sealed import digest_of
 WORK = ".work"
 
 
-def locked(folder: Path) -> AbstractContextManager[Any]:
-    """Holds the folder, made where it is missing, for this process. Raises UserError."""
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds the folder for this process. It is made where it is missing, and gone again where nothing was put into it.
+    Raises UserError."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{folder} cannot be made: {error.strerror}; choose another place") from error
-    return RunFolder(folder, kind="store").locked()
+    try:
+        with RunFolder(folder, kind="store").locked():
+            yield
+    finally:
+        with suppress(OSError):  # of a folder that is not empty
+            for path in made:
+                path.rmdir()
 
 
-def work_folder(out: Path, settings: Mapping[str, Any], *, last_file: str) -> Path:
+@contextmanager
+def refusing(work: Path) -> Iterator[None]:
+    """Within, a UserError leaves nothing of what was done: the same request would be refused again."""
+    try:
+        yield
+    except UserError:
+        shutil.rmtree(work.parent, ignore_errors=True)
+        raise
+
+
+def work_folder(out: Path, settings: Mapping[str, Any], *, last_file: str, overwrite: bool = False) -> Path:
     """The folder for what is done so far; emptied when it was begun with other texts or settings. last_file:
-    what is written last of all. Raises UserError when the folder belongs to somebody else."""
+    what is written last of all. Raises UserError when the folder belongs to somebody else, unless `overwrite`."""
     work, key = out / WORK, digest_of(settings)
     others = {path.name for path in out.iterdir()} - {WORK, ".lock"}
-    if others and not work.exists() and last_file not in others:
-        raise UserError(f"{out} is not empty ({min(others)}, ...); name a new folder")
+    if others and not work.exists() and last_file not in others and not overwrite:
+        raise UserError(f"{out} is not empty ({min(others)}, ...); name a new folder, or say --overwrite")
     if not (work / key).exists():
         shutil.rmtree(work, ignore_errors=True)
         (work / key).mkdir(parents=True)

@@ -1,0 +1,65 @@
+"""What a user may say of texts that become a store, beside the tokenizer and the annotations."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from afterbert.base.config import to_plain
+from afterbert.text.files.policy import Policy
+from afterbert.text.from_paths import sources_for
+from afterbert.text.sources import Source
+
+_SOURCE_OPTIONS = ("documents", "text_key", "text_column", "language")
+# These decide how the work is done, or whether it ends well, and not what comes of it.
+_WITHOUT_TRACE = ("max_unknown", "processes")
+
+
+@dataclass(frozen=True)
+class TextOptions:
+    """How texts are read, checked and divided."""
+
+    kind: str | None = None
+    """The kind of all files (txt, jsonl, csv, ...), where their names do not tell."""
+    documents: str | None = None
+    """In plain text a document is what stands between blank lines (`paragraphs`), a `line` or a `file`."""
+    text_key: str | None = None
+    """Of JSONL: the key that holds the text."""
+    text_column: str | None = None
+    """Of tables: the column that holds the text."""
+    language: str | None = None
+    """The code of texts that do not say their language; `by-name` takes it from the file's name."""
+    policy: Policy = Policy()
+    """How strict to be with text."""
+    held_out: float = 0.02
+    """The share of the text kept for evaluation."""
+    max_unknown: float = 0.1
+    """More unknown pieces than this share are an error."""
+    processes: int | None = None
+    """How many work side by side; one a core where it is None."""
+
+    def sources(self, texts: Sequence[str], *, tokenizer: str | None = None) -> list[Source]:
+        """The sources of texts by name, read as these options say. tokenizer: of token files. Raises UserError."""
+        given = {name: getattr(self, name) for name in _SOURCE_OPTIONS}
+        return sources_for(texts, kind=self.kind, tokenizer=tokenizer, **given)
+
+    def of_prepare(self) -> dict[str, Any]:
+        """The options as `text.token_store.prepare` takes them."""
+        return {
+            "policy": self.policy,
+            "held_out": self.held_out,
+            "max_unknown": self.max_unknown,
+            "processes": self.processes or os.cpu_count() or 1,
+        }
+
+    def stated(self) -> dict[str, Any]:
+        """What differs from the defaults and decides what comes of the texts, as plain values."""
+        usual = TextOptions()
+        names = [field.name for field in fields(self) if field.name not in _WITHOUT_TRACE]
+        return {
+            name: to_plain(getattr(self, name))
+            for name in names
+            if getattr(self, name) != getattr(usual, name)
+        }
