@@ -34,6 +34,7 @@ def variants() -> list[Pairing]:
         found += [cls(bounds="keep"), cls(bounds="language")] if "bounds" in names else []
         found += [cls(opens="none", closes="eos", between="none")] if "between" in names else []
         found += [cls(random_rate=0.0)] if "random_rate" in names else []
+        found += [cls(reuse_share=0.5)] if "reuse_share" in names else []
     return found
 
 
@@ -60,7 +61,7 @@ def test_form(pairing: Pairing, split: FakeSplit, length: int) -> None:
     if not pairing.has_inner_specials:
         assert (per_row == pairing.num_specials).all()
     assert len(set(rows.keys.tolist())) == len(rows)
-    assert set(split.plane_names) | {"special", "segment", "document"} == set(rows.planes)
+    assert set(split.plane_names) | {"special", "segment", "document"} == set(rows.planes) - {"reused"}
     where = rows.piece_ids[~special] - 100  # invented ids count up through the store
     for name in split.plane_names:
         assert (rows.planes[name][~special] == split.plane(name, where)).all()

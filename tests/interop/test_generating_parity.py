@@ -18,7 +18,7 @@ from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import family_named
 from afterbert.interop.folder import export_folder
 from afterbert.interop.importing import import_folder
-from afterbert.models.permutation import PermutationModule
+from afterbert.models.permutation import Memory, PermutationModule
 from afterbert.nn.visibility import PaddedVisibility
 
 VOCABULARY = Vocabulary(size=37, pad=1, bos=2, eos=3, cls=2, sep=3)
@@ -114,7 +114,7 @@ def test_two_streams_segments_and_memory(
         token_type_ids=segments,
         visibility=PaddedVisibility(rank=question["rank"]),
         query_positions=question["places"],
-        memory=memory,
+        memory=None if memory is None else Memory.of(memory),
     )
     given = {"perm_mask": question["perm_mask"], "token_type_ids": segments, "mems": their_memory}
     queries = theirs(ids, target_mapping=target_mapping, use_mems=True, **given)
@@ -122,7 +122,8 @@ def test_two_streams_segments_and_memory(
     assert (found.query - queries.last_hidden_state).abs().max() < 1e-5
     assert (found.content - content.last_hidden_state).abs().max() < 1e-5
     kept = torch.stack([layer.transpose(0, 1) for layer in content.mems])
-    assert (found.memory - kept).abs().max() < 1e-5 and not found.memory.requires_grad
+    assert found.memory.sizes.tolist() == [kept.shape[2]] * 2 and not found.memory.states.requires_grad
+    assert (found.memory.states[:, :, -kept.shape[2] :] - kept).abs().max() < 1e-5
     ours.mem_len = 0
     assert ours(ids).memory is None
 

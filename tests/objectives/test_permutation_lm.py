@@ -30,8 +30,10 @@ TASK = Pretext(
 ROWS = [0, 1, 2, 3]
 
 
-def with_slots(batch: Batch, slots: list[int]) -> dict[str, torch.Tensor]:
-    return tensors(batch) | {"row_slots": torch.tensor(slots)}
+def with_slots(batch: Batch, slots: list[int], step: int = 0) -> dict[str, torch.Tensor]:
+    """The batch as the rows of these slots in a step, which go on behind those of the step before."""
+    steps = torch.full((len(slots),), step)
+    return tensors(batch) | {"row_slots": torch.tensor(slots), "row_steps": steps, "row_goes_on": steps > 0}
 
 
 def test_an_answer_sees_earlier_ranks_and_never_itself() -> None:
@@ -106,12 +108,12 @@ def test_each_slot_remembers_its_own_row() -> None:
     module = built(objective, architecture)
     assert isinstance(module, Carries) and not module.carried_state()
     module.predict(with_slots(posed(objective, [0, 1]), [0, 1]))
-    after = module.predict(with_slots(posed(objective, [4, 5]), [1, 0])).detach()
+    after = module.predict(with_slots(posed(objective, [4, 5]), [1, 0], 1)).detach()
     expected = []
     for first, second in ((1, 4), (0, 5)):
         alone = built(objective, architecture)
         alone.predict(with_slots(posed(objective, [first]), [0]))
-        expected.append(alone.predict(with_slots(posed(objective, [second]), [0])).detach())
+        expected.append(alone.predict(with_slots(posed(objective, [second]), [0], 1)).detach())
     torch.testing.assert_close(after, torch.cat(expected), atol=1e-9, rtol=1e-9)
     without = built(objective, TINY).predict(tensors(posed(objective, [4, 5]))).detach()
     assert (after - without).abs().max() > 1e-4, "what is remembered matters"
@@ -120,10 +122,10 @@ def test_each_slot_remembers_its_own_row() -> None:
 def test_micro_batches_do_not_change_what_is_remembered() -> None:
     objective, architecture = PermutationLM(TASK), replace(TINY, mem_len=LENGTH)
     one, many = built(objective, architecture), built(objective, architecture)
-    for step in ([0, 1, 2, 3], [4, 5, 6, 7]):
-        one.predict(with_slots(posed(objective, step), [0, 1, 2, 3]))
-        many.predict(with_slots(posed(objective, step[:1]), [0]))
-        many.predict(with_slots(posed(objective, step[1:]), [1, 2, 3]))
+    for step, rows in enumerate(([0, 1, 2, 3], [4, 5, 6, 7])):
+        one.predict(with_slots(posed(objective, rows), [0, 1, 2, 3], step))
+        many.predict(with_slots(posed(objective, rows[:1]), [0], step))
+        many.predict(with_slots(posed(objective, rows[1:]), [1, 2, 3], step))
     torch.testing.assert_close(
         one.carried_state()["memory"], many.carried_state()["memory"], atol=1e-9, rtol=1e-9
     )
@@ -135,11 +137,11 @@ def test_a_kept_state_is_never_changed_and_can_be_put_back() -> None:
     module.predict(with_slots(posed(objective, [0, 1]), [0, 1]))
     kept = dict(module.carried_state())
     copy = kept["memory"].clone()
-    first = module.predict(with_slots(posed(objective, [2, 3]), [0, 1])).detach()
+    first = module.predict(with_slots(posed(objective, [2, 3]), [0, 1], 1)).detach()
     assert torch.equal(kept["memory"], copy) and kept["memory"].shape == (2, 2, 16, 32)
     assert not kept["memory"].requires_grad
     module.load_carried_state(kept)
-    assert torch.equal(module.predict(with_slots(posed(objective, [2, 3]), [0, 1])).detach(), first)
+    assert torch.equal(module.predict(with_slots(posed(objective, [2, 3]), [0, 1], 1)).detach(), first)
 
 
 def test_held_out_rows_are_read_without_memory_and_leave_none() -> None:
@@ -160,3 +162,12 @@ def test_what_does_not_fit_is_refused() -> None:
         objective.check_feed(replace(TINY, mem_len=16), order="shuffled", views=None)
     with pytest.raises(UserError, match=r"set model\.type to permutation"):
         objective.check(Encoder())
+
+
+def test_a_step_that_was_left_out_leaves_nothing_to_remember() -> None:
+    """Its rows would be missing between what is remembered and what is read."""
+    objective = PermutationLM(TASK)
+    module, fresh = (built(objective, replace(TINY, mem_len=16)) for _ in range(2))
+    module.predict(with_slots(posed(objective, [0, 1]), [0, 1]))
+    after = module.predict(with_slots(posed(objective, [4, 5]), [0, 1], step=2)).detach()
+    assert torch.equal(after, fresh.predict(with_slots(posed(objective, [4, 5]), [0, 1])).detach())

@@ -341,6 +341,27 @@ def test_permutation_tail_as_in_xlnet() -> None:
         assert sorted(rank for _, rank in row) == list(range(1, 86))
 
 
+@pytest.mark.parametrize("unit", ["piece", "word"])
+@pytest.mark.parametrize("leads", [True, False])
+def test_a_reused_part_has_an_order_of_its_own_before_the_rest(unit: str, leads: bool) -> None:
+    rows = text_rows([510] * 60 + [7, 1, 0])
+    place = rows.position_in_row if leads else rows.lengths[rows.row_of] - 1 - rows.position_in_row
+    rows = rows.with_planes(reused=place < 256)
+    chosen = PermutationTail(unit=unit)(rows, noise())
+    assert chosen.rank is not None
+    is_reused = rows.planes["reused"]
+    for row in range(len(rows)):
+        here = rows.row_of == row
+        asked = np.isin(np.flatnonzero(here), chosen.positions)
+        rank, part = chosen.rank[here], is_reused[here]
+        assert rank[~part].min(initial=999) > rank[part].max(initial=0), "it sees nothing of the rest"
+        assert np.unique(rank[part & ~asked]).tolist() in ([0], [])
+        assert len(set(rank[~part & ~asked])) <= 1, "the rest sees all that is not asked"
+    if unit == "piece":
+        halves = [len(row) for row in by_row(rows, chosen.positions[is_reused[chosen.positions]])][:60]
+        assert set(halves) == {42} and {len(row) for row in by_row(rows, chosen.positions)[:60]} == {85}
+
+
 def test_every_factorization_order_is_equally_likely() -> None:
     rows = text_rows([4] * 12_000)
     chosen = PermutationTail(context=1.34, weights=(1,))(rows, noise())

@@ -195,3 +195,23 @@ class Rows:
             np.arange(first_key, first_key + len(texts), dtype=np.uint64),
             {name: np.array(plane, dtype=bool) for name, plane in planes.items()},
         )
+
+
+def in_order(found: list[Rows], order: np.ndarray) -> Rows:
+    """Joins batches of rows and takes the rows of all in the order `order` [B]; planes that some lack are left out."""
+    if len(found) == 1:
+        return found[0]
+    lengths = np.concatenate([rows.lengths for rows in found])
+    starts = starts_of(lengths)
+    index = ranges(starts[:-1][order], lengths[order])
+    names = set.intersection(*(set(rows.planes) for rows in found))
+    planes: dict[str, np.ndarray | Callable[[], np.ndarray]] = {
+        name: partial(_joined_plane, found, name, index) for name in names
+    }
+    ids = np.concatenate([rows.piece_ids for rows in found])[index]
+    keys = np.concatenate([rows.keys for rows in found])[order]
+    return Rows(ids, starts_of(lengths[order]), keys, Planes(planes))
+
+
+def _joined_plane(found: list[Rows], name: str, index: np.ndarray) -> np.ndarray:
+    return np.concatenate([rows.planes[name] for rows in found])[index]

@@ -33,19 +33,49 @@ from afterbert.nn.stack import Stack
 from afterbert.nn.visibility import PaddedVisibility, Visible, visible
 
 
+class Memory(NamedTuple):
+    """What the layers of a model read at the places before a row.
+
+    states: [L, B, M, D], the nearest place last; sizes: [B], how many of the last places hold something.
+    """
+
+    states: Tensor
+    sizes: Tensor
+
+    @staticmethod
+    def of(states: Tensor) -> Memory:
+        """A memory of which every place holds something."""
+        return Memory(states, torch.full(states.shape[1:2], states.shape[2], device=states.device))
+
+    @property
+    def is_there(self) -> Tensor:
+        """bool [B, M]."""
+        places = torch.arange(self.states.shape[2], 0, -1, device=self.sizes.device)
+        return places <= self.sizes[:, None]
+
+    def followed_by(self, states: Tensor, read: Tensor, size: int) -> Memory:
+        """The memory of `size` places once rows were read whose layers read `states` [L, B, T, D], of which the
+        first `read` [B] places of each row are kept."""
+        layers, rows, _, width = states.shape
+        before = nn.functional.pad(self.states, (0, 0, max(0, size - self.states.shape[2]), 0))
+        first = before.shape[2] - size + read[:, None] + torch.arange(size, device=read.device)
+        index = first[None, :, :, None].expand(layers, rows, size, width)
+        kept = torch.cat((before, states), dim=2).gather(2, index)
+        return Memory(kept, (self.sizes + read).clamp(max=size))
+
+
 class TwoStreams(NamedTuple):
-    """content: [B, T, D]; query: [B, Q, D], or None where no places were asked; memory: [L, B, M, D] for the
-    next segment, or None."""
+    """content: [B, T, D]; query: [B, Q, D], or None where no places were asked; memory: for the next segment, or
+    None."""
 
     content: Tensor
     query: Tensor | None
-    memory: Tensor | None
+    memory: Memory | None
 
 
 @dataclass(frozen=True)
 class Permutation(SingleStack):
-    """Defaults are XLNet's, in a tiny size. mem_len: how many positions of earlier segments are remembered, 0
-    for none."""
+    """Defaults are XLNet's, in a tiny size."""
 
     reads = "by_order"
     writes = "nothing"
@@ -59,6 +89,9 @@ class Permutation(SingleStack):
     )
     lm_head: LMHead = LMHead(has_transform=False)
     mem_len: Annotated[int, Field(ge=0)] = 0
+    """How many positions of earlier segments are remembered; 0: none."""
+    reuse_len: Annotated[int, Field(ge=0)] = 0
+    """How many of a row's first positions are remembered where the batch does not say; 0: all."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -99,7 +132,7 @@ class PermutationModule(Backbone):
         self.embeddings = config.embeddings.build(vocab_size, config.sizes, config.norm)
         self.stack = config.stack.build(config.sizes, config.norm)
         self.query_start = nn.Embedding(1, config.hidden_size)
-        self.mem_len = config.mem_len
+        self.mem_len, self.reuse_len = config.mem_len, config.reuse_len
         self.recording: Recording | None = None
 
     def forward(
@@ -110,17 +143,18 @@ class PermutationModule(Backbone):
         position_ids: Tensor | None = None,
         visibility: PaddedVisibility | None = None,
         query_positions: Tensor | None = None,
-        memory: Tensor | None = None,
+        memory: Memory | None = None,
+        reuse_lengths: Tensor | None = None,
     ) -> TwoStreams:
-        """Reads ids [B, T] after a `memory` [L, B, M, D] that everybody sees. query_positions [B, Q]: the
-        places in the rows that are asked (fill up with any); they need a `visibility` with ranks. Segments
-        that are not given say nothing. A row read backwards has falling position_ids.
+        """Reads ids [B, T] after a `memory` that everybody sees. query_positions [B, Q]: the places in the rows that
+        are asked (fill up with any); they need a `visibility` with ranks. Segments that are not given say nothing.
+        A row read backwards has falling position_ids. reuse_lengths [B]: how many of each row's first places go into
+        the memory that is returned.
         """
-        remembered = 0 if memory is None else memory.shape[2]
         scene = _Scene(
             self.stack.positions["full_attention"],
             Inputs(input_ids, token_type_ids, position_ids),
-            remembered,
+            memory,
         )
         content = self.embeddings(input_ids, position_ids=scene.places)
         around = scene.around(visible(visibility, input_ids.shape[1], content.device), None)
@@ -139,8 +173,8 @@ class PermutationModule(Backbone):
             zip(self.stack.plan.attention, self.stack.plan.feed_forward)
         ):
             attend, transform = self.stack.attention[attention], self.stack.feed_forward[feed_forward]
-            source = content if memory is None else torch.cat((memory[layer], content), dim=1)
-            states.append(source)
+            states.append(content.detach())
+            source = content if memory is None else torch.cat((memory.states[layer], content), dim=1)
             key_value = cast(SelfAttention, attend.inner).keys_and_values(source)
             content = transform(attend(content, around, key_value))
             if query is not None:
@@ -151,10 +185,21 @@ class PermutationModule(Backbone):
         query = None if query is None else self.stack.final_dropout(query)
         for one, state in zip(kept, (content, query)):
             one.last = state
-        memories = (
-            torch.stack([state[:, -self.mem_len :].detach() for state in states]) if self.mem_len else None
-        )
-        return TwoStreams(content, query, memories)
+        if not self.mem_len:
+            return TwoStreams(content, query, None)
+        if reuse_lengths is None:
+            reuse_lengths = self._usual_reuse(input_ids, visibility)
+        read = torch.stack(states)
+        before = memory or Memory.of(read[:, :, :0])
+        return TwoStreams(content, query, before.followed_by(read, reuse_lengths, self.mem_len))
+
+    def _usual_reuse(self, input_ids: Tensor, visibility: PaddedVisibility | None) -> Tensor:
+        """How many first places of each row [B] are remembered where the batch does not say."""
+        rows, length = input_ids.shape
+        lengths = torch.full((rows,), length, device=input_ids.device)
+        if visibility is not None and visibility.lengths is not None:
+            lengths = visibility.lengths
+        return lengths.clamp(max=self.reuse_len) if self.reuse_len else lengths
 
     def read(self, inputs: Inputs, *, wanted: Tensor | None = None) -> Tensor:
         return at_places(self._streams(inputs).content, wanted)
@@ -189,8 +234,9 @@ class PermutationModule(Backbone):
 class _Scene:
     """Positions and segments of one forward pass, with the memory in front."""
 
-    def __init__(self, positions: nn.Module, inputs: Inputs, remembered: int):
-        self.positions, self.segments, self.remembered = positions, inputs.token_type_ids, remembered
+    def __init__(self, positions: nn.Module, inputs: Inputs, memory: Memory | None):
+        self.positions, self.segments, self.memory = positions, inputs.token_type_ids, memory
+        self.remembered = remembered = 0 if memory is None else memory.states.shape[2]
         self.batch, self.places = len(inputs.input_ids), inputs.places
         # the memory goes on in the direction in which the row is read
         step = self.places[:, 1:2] - self.places[:, :1] if self.places.shape[1] > 1 else 1
@@ -199,7 +245,8 @@ class _Scene:
 
     def around(self, seen: Visible, query_positions: Tensor | None) -> Surroundings:
         """Gives what the queries at these places (None: at all) see and know of the keys."""
-        seen, places, segments = seen.with_memory(self.remembered), self.places, self.segments
+        seen = seen if self.memory is None else seen.with_memory(self.memory.is_there)
+        places, segments = self.places, self.segments
         if query_positions is not None:
             seen = seen.at(query_positions)
             places = places.expand(self.batch, -1).gather(1, query_positions)

@@ -90,13 +90,16 @@ class Visible:
             return self.may_attend
         return torch.ones(self.num_queries, self.num_keys, dtype=torch.bool, device=self.device).tril()
 
-    def with_memory(self, num_remembered: int) -> Visible:
-        """Puts so many keys in front that everybody sees."""
-        may_attend = self.as_booleans()
-        if may_attend is not None:
-            everybody = may_attend.new_ones(*may_attend.shape[:-1], num_remembered)
-            may_attend = torch.cat((everybody, may_attend), dim=-1)
-        num_keys = self.num_keys + num_remembered
+    def with_memory(self, is_remembered: Tensor) -> Visible:
+        """Puts keys in front, which all queries of a row see where `is_remembered` bool [B, M], and no others."""
+        rows, places = is_remembered.shape
+        own = self.as_booleans()
+        if own is None:
+            own = is_remembered.new_ones(1, self.num_keys)
+        own = own.expand(rows, 1, own.shape[-2], self.num_keys)
+        before = is_remembered[:, None, None].expand(rows, 1, own.shape[-2], places)
+        may_attend = torch.cat((before, own), dim=-1)
+        num_keys = self.num_keys + places
         return Visible(self.num_queries, num_keys, self.device, may_attend, may_be_blind=self.may_be_blind)
 
     def at(self, query_positions: Tensor) -> Visible:

@@ -27,6 +27,9 @@ class EpochPart:
     epoch: int
     numbers: np.ndarray
     slots: np.ndarray
+    step: int = 0
+    """The step that they belong to; with `begins`, the first of their epoch."""
+    begins: bool = False
     is_idle: bool = False
     """Whether they are read only because the other processes of the run wait for a pass: nothing is learned here."""
 
@@ -84,7 +87,8 @@ class Epochs:
             here = np.arange(at, min(end, rows.stop))
             batches = self.plan(epoch).batches()
             if batches is None:
-                yield EpochPart(epoch, self._numbers(epoch, here - start), here % self._batch_size)
+                numbers, slots = self._numbers(epoch, here - start), here % self._batch_size
+                yield EpochPart(epoch, numbers, slots, at // self._batch_size, at - start < self._batch_size)
             else:
                 turns = (here[:: self._batch_size] - start) // self._batch_size
                 order = self._noise.of("order").seen_as(epoch).permutation(len(batches), turns)

@@ -36,7 +36,8 @@ class Feed:
     order "shuffled": a new order of all rows each epoch. order "contiguous": row slot i of step n + 1
     continues slot i of step n within an epoch; each of the `batch_size` slots walks through its own stretch
     of the plan, the stretches begin at another place each epoch, and at most one row a slot is left out.
-    The slots stand in the array `row_slots` int64 [B].
+    The slots stand in the array `row_slots` int64 [B]; `row_goes_on` bool [B] says which rows go on directly behind
+    what their slot read in the step before, and which begin anew; `row_steps` int64 [B] which step this is.
 
     A plan that forms its own batches (`Plan.batches`) is read a batch a step, in a new order of the batches each epoch.
     One that has fewer rows counts as a full one, so epochs end where steps do. Each process reads a share of its rows;
@@ -177,14 +178,18 @@ class Feed:
 
     def _batch(self, part: EpochPart, progress: float) -> Batch:
         noise = self.epochs.noise(part.epoch).at(progress)
-        batch = self._pose(self.epochs.plan(part.epoch), part.numbers, noise)
+        plan = self.epochs.plan(part.epoch)
+        batch = self._pose(plan, part.numbers, noise)
         if part.is_idle:
             return replace(
                 batch, counts=dict.fromkeys(batch.counts, 0), num_tokens=0, row_keys=batch.row_keys[:0]
             )
         if not self._is_contiguous:
             return batch
-        return replace(batch, arrays={**batch.arrays, "row_slots": part.slots})
+        goes_on = plan.goes_on(part.numbers) & (not part.begins)
+        steps = np.full(len(part.numbers), part.step)
+        told = {"row_slots": part.slots, "row_steps": steps, "row_goes_on": goes_on}
+        return replace(batch, arrays={**batch.arrays, **told})
 
 
 def feed_for(

@@ -50,6 +50,7 @@ class Xlnet(Family):
             "layer_norm_eps": getattr(ours.norm, "eps", 1e-12),
             "dropout": ours.hidden_dropout_prob,
             "mem_len": ours.mem_len or None,
+            "reuse_len": ours.reuse_len or None,
             "clamp_len": getattr(ours.stack.attention.positions, "clamp_length", None) or -1,
             "use_mems_eval": ours.mem_len > 0,
             "tie_word_embeddings": True,
@@ -64,7 +65,6 @@ class Xlnet(Family):
             ("tie_word_embeddings", True),
         ):
             refuse_unless(config, key, allowed)
-        refuse_unless(config, "reuse_len", None, 0)
         clamp, rate = config.get("clamp_len", -1), config.get("dropout", 0.1)
         return Permutation(
             vocab_size=config.get("vocab_size", 32000),
@@ -88,6 +88,7 @@ class Xlnet(Family):
                 has_final_dropout=True,
             ),
             mem_len=config.get("mem_len") or 0,
+            reuse_len=config.get("reuse_len") or 0,
         )
 
     def normal_form(self, architecture: Architecture) -> Architecture:

@@ -2,7 +2,7 @@
 
 Source: XLNet (1906.08237), Section 2.6, "bidirectional data input pipeline". Rows are turned when they have been
 posed, so a word is still a word when pieces are chosen; places keep their numbers, so attention still knows left
-from right. Deviation: special pieces turn with the row, the release keeps them at the end of what is read.
+from right.
 """
 
 from __future__ import annotations
@@ -11,36 +11,41 @@ from dataclasses import replace
 
 import numpy as np
 
-from afterbert.base.rows import Rows
+from afterbert.base.rows import Rows, in_order
 from afterbert.pretext.pairings import Plan
 from afterbert.pretext.posed import AskedInPlace, Posed
 
 
 class BothWays(Plan):
-    """All rows of a plan and then, numbered on from the last row to the first, the same once more, to be read
-    backwards: the plane `backward` says it. Those have other keys, and so other noise."""
+    """All rows of a plan and then, numbered on, those of its mirrored plan, to be read backwards: the plane `backward`
+    says it. Those have other keys, and so other noise."""
 
     def __init__(self, plan: Plan):
-        self.plan = plan
+        self.plan, self.mirror = plan, plan.mirrored()
 
     def __len__(self) -> int:
-        return 2 * len(self.plan)
+        return len(self.plan) + len(self.mirror)
 
     def is_backward(self, numbers: np.ndarray) -> np.ndarray:
         """bool [B]."""
         return np.asarray(numbers) >= len(self.plan)
 
     def rows(self, numbers: np.ndarray) -> Rows:
-        rows, is_backward = self.plan.rows(self._forward(numbers)), self.is_backward(numbers)
-        rows = replace(rows, keys=np.where(is_backward, ~rows.keys, rows.keys))
+        is_backward = self.is_backward(numbers)
+        ahead, back = self.plan.rows(numbers[~is_backward]), self.mirror.rows(self._mirrored(numbers))
+        found = [replace(back, keys=~back.keys) if rows is back else rows for rows in (ahead, back)]
+        rows = in_order(found, np.argsort(np.argsort(is_backward, kind="stable")))
         return rows.with_planes(backward=np.repeat(is_backward, rows.lengths))
 
-    def labels(self, numbers: np.ndarray) -> np.ndarray | None:
-        return self.plan.labels(self._forward(numbers))
+    def goes_on(self, numbers: np.ndarray) -> np.ndarray:
+        is_backward, found = self.is_backward(numbers), np.zeros(len(numbers), dtype=bool)
+        found[~is_backward] = self.plan.goes_on(numbers[~is_backward])
+        found[is_backward] = self.mirror.goes_on(self._mirrored(numbers))
+        return found
 
-    def _forward(self, numbers: np.ndarray) -> np.ndarray:
-        numbers = np.asarray(numbers)
-        return np.where(self.is_backward(numbers), len(self) - 1 - numbers, numbers)
+    def _mirrored(self, numbers: np.ndarray) -> np.ndarray:
+        """int64: the numbers in the mirrored plan of those that are read backwards."""
+        return numbers[self.is_backward(numbers)] - len(self.plan)
 
 
 def turned(posed: Posed) -> tuple[Posed, np.ndarray]:

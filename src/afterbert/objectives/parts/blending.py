@@ -9,8 +9,6 @@ an order drawn for the view. (Where one view comes again and again, these are th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +16,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.mixing import allotted
 from afterbert.base.mixing.scheduled import Scheduled
 from afterbert.base.noise import mix
-from afterbert.base.rows import Planes, Rows, ranges, starts_of
+from afterbert.base.rows import Rows, in_order, starts_of
 from afterbert.objectives.mixture import MixedPlan
 from afterbert.pretext.pairings import Plan
 from afterbert.text.token_store.mixture import JoinedSplit
@@ -45,7 +43,13 @@ class Blend(Plan):
             rows = plan.rows(own)
             keys = np.where(turn > 0, mix(rows.keys ^ (turn.astype(np.uint64) << np.uint64(32))), rows.keys)
             found.append(Rows(rows.piece_ids, rows.row_starts, keys, rows.planes))
-        return _in_order(found, np.argsort(self._order(numbers), kind="stable"))
+        return in_order(found, np.argsort(self._order(numbers), kind="stable"))
+
+    def goes_on(self, numbers: np.ndarray) -> np.ndarray:
+        found = [plan.goes_on(own) for plan, own, _ in self._owned(numbers)]
+        return (
+            np.concatenate(found)[np.argsort(self._order(numbers), kind="stable")] if found else numbers > 0
+        )
 
     def labels(self, numbers: np.ndarray) -> np.ndarray | None:
         found = [plan.labels(own) for plan, own, _ in self._owned(numbers)]
@@ -102,21 +106,3 @@ def _blend(split: JoinedSplit, plans: Mapping[str, Plan], progress: float) -> Pl
     sizes = {name: len(plan) for name, plan in filled.items()}
     counts = allotted(split.mixing.shares(sizes, progress=progress), sum(sizes.values()))
     return Blend(filled, {name: counts[name] for name in filled})
-
-
-def _in_order(found: list[Rows], order: np.ndarray) -> Rows:
-    """The rows of all, one behind the other, in the order `order` [B]."""
-    if len(found) == 1:
-        return found[0]
-    lengths = np.concatenate([rows.lengths for rows in found])
-    starts = starts_of(lengths)
-    index = ranges(starts[:-1][order], lengths[order])
-    names = set.intersection(*(set(rows.planes) for rows in found))
-    planes: dict[str, Any] = {name: partial(_plane, found, name, index) for name in names}
-    ids = np.concatenate([rows.piece_ids for rows in found])[index]
-    keys = np.concatenate([rows.keys for rows in found])[order]
-    return Rows(ids, starts_of(lengths[order]), keys, Planes(planes))
-
-
-def _plane(found: list[Rows], name: str, index: np.ndarray) -> np.ndarray:
-    return np.concatenate([rows.planes[name] for rows in found])[index]

@@ -28,9 +28,20 @@ class Plan(ABC):
         """The rows with these numbers [B], in any order, specials in place, never longer than the plan's
         length. Planes: those of the store, and `special`, `segment` (uint8: 0 first text, 1 second),
         `document` (int32: number of the document within its row; a special piece belongs to the text before
-        it, an opening one to the first), and where the split tells languages `language` (uint8). A row's key
-        is a pure function of store and number.
+        it, an opening one to the first), where the split tells languages `language` (uint8), and where the next
+        row begins inside this one `reused` (bool: the pieces that lie before it). A row's key is a pure function
+        of store and number.
         """
+
+    def goes_on(self, numbers: np.ndarray) -> np.ndarray:
+        """Tells which of these rows [B] begin where the row numbered one less ends, or, where rows have a plane
+        `reused`, where its reused part ends: bool [B]. What a model remembers is the text directly before those."""
+        return np.zeros(len(numbers), dtype=bool)
+
+    def mirrored(self) -> Plan:
+        """The rows for reading the text from its end to its start: pieces and numbers of rows still stand as in the
+        text and its plan, only that row n + 1 lies before row n."""
+        return _LastFirst(self)
 
     def labels(self, numbers: np.ndarray) -> np.ndarray | None:
         """int64 [B], the pair label of these rows; None where the pairing asks no such question."""
@@ -40,6 +51,25 @@ class Plan(ABC):
         """The numbers of the rows [B] that form each update, every row in one of them, where the plan says so itself
         (rows of one task and of like length); None leaves it to the feed. Called often: keep the answer."""
         return None
+
+
+class _LastFirst(Plan):
+    """The rows of a plan, numbered from its last to its first."""
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+
+    def __len__(self) -> int:
+        return len(self.plan)
+
+    def rows(self, numbers: np.ndarray) -> Rows:
+        return self.plan.rows(len(self) - 1 - numbers)
+
+    def goes_on(self, numbers: np.ndarray) -> np.ndarray:
+        return (numbers > 0) & self.plan.goes_on((len(self) - numbers) % max(1, len(self)))
+
+    def labels(self, numbers: np.ndarray) -> np.ndarray | None:
+        return self.plan.labels(len(self) - 1 - numbers)
 
 
 class Pairing(ABC):
@@ -57,6 +87,11 @@ class Pairing(ABC):
     def has_inner_specials(self) -> bool:
         """Whether special pieces may also stand between pieces of text."""
         return True
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether rows go on where the row before ends, so that a model may remember that one (`Plan.goes_on`)."""
+        return False
 
     def expected_length(self, length: int) -> float:
         """How many pieces, special ones included, a row planned with `length` holds on average where documents are

@@ -71,7 +71,7 @@ class SentencePlan(Plan):
     """
 
     def __init__(self, split: Split, room: int, ends: Ends, *, crosses: bool, noise: Noise):
-        self.split, self.ends = split, ends
+        self.split, self.ends, self.crosses = split, ends, crosses
         documents = noise.of("documents").order(split.num_documents)
         of_document = document_sentences(split)
         counts = np.diff(of_document)[documents]
@@ -99,6 +99,9 @@ class SentencePlan(Plan):
 
     def __len__(self) -> int:
         return len(self.row_starts) - 1
+
+    def goes_on(self, numbers: np.ndarray) -> np.ndarray:
+        return (numbers > 0) & (self.crosses | ~self.is_first[self.row_starts[numbers]])
 
     def rows(self, numbers: np.ndarray) -> Rows:
         numbers = np.asarray(numbers, dtype=np.int64)

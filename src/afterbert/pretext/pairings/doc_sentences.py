@@ -30,6 +30,10 @@ class DocSentences(Pairing):
         return (self.opens != "none") + (self.closes != "none")
 
     @property
+    def goes_on(self) -> bool:
+        return True
+
+    @property
     def has_inner_specials(self) -> bool:
         return False
 

@@ -29,6 +29,10 @@ class FullSentences(Pairing):
         return (self.opens != "none") + (self.closes != "none")
 
     @property
+    def goes_on(self) -> bool:
+        return True
+
+    @property
     def has_inner_specials(self) -> bool:
         return self.between != "none"
 

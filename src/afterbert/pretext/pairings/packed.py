@@ -42,6 +42,10 @@ class Packed(Pairing):
         return (self.opens != "none") + (self.closes != "none")
 
     @property
+    def goes_on(self) -> bool:
+        return True
+
+    @property
     def has_inner_specials(self) -> bool:
         return self.bounds != "keep" and self.between != "none"
 
@@ -90,6 +94,10 @@ class _Crossed(Plan):
     def __len__(self) -> int:
         return -(-self.size // self.room)
 
+    def goes_on(self, numbers: np.ndarray) -> np.ndarray:
+        begins_stream = np.append(True, self.is_last[:-1])
+        return ~np.isin(numbers * self.room, self.slots[:-1][begins_stream])
+
     def rows(self, numbers: np.ndarray) -> Rows:
         numbers = np.asarray(numbers, dtype=np.int64)
         low = numbers * self.room
@@ -125,6 +133,9 @@ class _Kept(Plan):
 
     def __len__(self) -> int:
         return int(self.row_starts[-1])
+
+    def goes_on(self, numbers: np.ndarray) -> np.ndarray:
+        return ~np.isin(numbers, self.row_starts)
 
     def rows(self, numbers: np.ndarray) -> Rows:
         numbers = np.asarray(numbers, dtype=np.int64)
