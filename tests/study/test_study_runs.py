@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from invented import write_task, write_texts
+from invented import PLACES, write_task, write_texts
 
 from afterbert.base.errors import UserError
+from afterbert.cli.main import run as command
 from afterbert.study import running
 from afterbert.study.design import known_studies, read_study
 from afterbert.study.plan import StudyRequest, planned
@@ -45,13 +46,23 @@ def two(tmp_path) -> str:
     return str(tmp_path / "two.yaml")
 
 
+def with_phrases(texts: Path) -> Path:
+    """A store that knows some phrases."""
+    store, phrases = texts.parent / "with-phrases", texts.parent / "phrases.txt"
+    phrases.write_text("\n".join([*PLACES, "grey horse", "small boat"]) + "\n")
+    if not store.exists():
+        assert command(["prepare", str(texts), "--phrases", str(phrases), "--out", str(store)]) == 0
+    return store
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", known_studies())
 def test_each_study_runs_at_scale_smoke(name, texts, shared):
     _, study = read_study(name)
+    named = str(with_phrases(texts) if "phrase" in study.needs_planes else texts)
     tasks = (f"horses:{write_task(texts.parent)}",) if study.needs_tasks else ()
-    done = run_study(planned(StudyRequest(name, (str(texts),), scale="smoke", out=shared, tasks=tasks)))
+    done = run_study(planned(StudyRequest(name, (named,), scale="smoke", out=shared, tasks=tasks, seeds=1)))
     found = read_results(done.folder / "results.json")
     assert found == done.results
     assert set(found.arms) == set(study.arms)

@@ -198,6 +198,11 @@ class Objective(ABC):
             "the mixture"
         )
 
+    def flops_beside(self, architecture: Architecture, vocab_size: int, length: int) -> float:
+        """How many floating-point operations a forward pass spends, for each piece, on models beside the backbone
+        (ELECTRA's generator)."""
+        return 0.0
+
     def pieces_per_row(self, length: int) -> float:
         """How many pieces of text, special ones included, a row takes on average where documents are long, so that
         the model reads (or writes) at most `length` of them: T5's spans of 512 take 569."""

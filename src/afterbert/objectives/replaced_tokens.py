@@ -114,6 +114,9 @@ class ReplacedTokens(PretextObjective):
                 "set generator.size to 1 and generator.shares to none"
             )
 
+    def flops_beside(self, architecture: Architecture, vocab_size: int, length: int) -> float:
+        return self.generator.of(cast(Encoder, architecture)).flops_per_token(vocab_size, length)
+
     def pictured(self) -> Mapping[str, PretextTask]:
         """The generator's task, and what the discriminator then reads; in place of a trained generator's samples stand
         pieces of the row itself."""

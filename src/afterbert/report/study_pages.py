@@ -286,6 +286,13 @@ def _short(points: float) -> str:
 
 
 def _signed(value: float, measure: MeasureResult) -> str:
-    if measure.unit == "share":
-        return f"{100 * value:+.1f}".replace("-", "−")
-    return f"{value:+.3g}".replace("-", "−")
+    return signed_share(value) if measure.unit == "share" else f"{value:+.3g}".replace("-", "−")
+
+
+def signed_share(value: float) -> str:
+    """A difference of shares in points.
+
+    >>> signed_share(-0.0123), signed_share(0.2)
+    ('−1.2', '+20.0')
+    """
+    return f"{100 * value:+.1f}".replace("-", "−")

@@ -180,7 +180,9 @@ def feed_of(recipe: Recipe, store: Store, split: Split) -> Feed:
 def flops_per_step(recipe: Recipe, store: Store) -> float:
     """Forward and backward of one step of full rows, backward counted as twice forward (Kaplan et al. 2020,
     Section 2.1); heads, which run at chosen places only, are left out."""
-    per_token = recipe.model.flops_per_token(store.vocabulary.size, recipe.length)
+    size, length = store.vocabulary.size, recipe.length
+    per_token = recipe.model.flops_per_token(size, length)
+    per_token += recipe.objective.flops_beside(recipe.model, size, length)
     return 3.0 * per_token * recipe.training.batch_size * recipe.length
 
 

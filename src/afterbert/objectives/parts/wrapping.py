@@ -78,6 +78,9 @@ class WrappingObjective(Objective, ABC):
     def course(self) -> tuple[Stages, ...]:
         return self.inner.course()
 
+    def flops_beside(self, architecture: Architecture, vocab_size: int, length: int) -> float:
+        return self.inner.flops_beside(architecture, vocab_size, length)
+
     def pieces_per_row(self, length: int) -> float:
         return self.inner.pieces_per_row(length)
 
