@@ -13,7 +13,7 @@ WORKERS ?= 2
 # Some images forbid Python to keep compiled files; the tests would be compiled anew each time, a fifth of `make check`.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test check faults golden format
+.PHONY: demo test check faults fuzz golden format
 
 demo: $(VENV)/.user
 	$(BIN)/afterbert demo
@@ -30,6 +30,9 @@ check: $(VENV)/.dev
 
 faults: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m fault
+
+fuzz: $(VENV)/.dev
+	$(BIN)/python tests/fuzz/fuzz.py --seconds 600
 
 golden: $(VENV)/.dev
 	AFTERBERT_RENEW_GOLDEN=1 $(BIN)/python -m pytest tests/recipes -q -k golden

@@ -62,7 +62,8 @@ def test_all_mistakes_are_told_at_once_with_their_lines():
         ("width: .inf", "r.yaml:1: width is '.inf', must be a valid integer"),
         ("width: 2\nleaf: 3", "r.yaml:2: leaf is 3, must be a mapping of settings"),
         ("width: 2\nleaf: {rate: [1]}", "r.yaml:2: leaf.rate is [1], must be a single value"),
-        ("width: 2\nleaf: {names: a}", "r.yaml:2: leaf.names is 'a', must be a valid tuple"),
+        ("width: 2\nleaf: {names: a}", "r.yaml:2: leaf.names is 'a', must be a list of settings"),
+        ("width: 2\nleaf: {names: null}", "r.yaml:2: leaf.names is None, must be a list of settings"),
         ("width: -1", "r.yaml:1: width is -1, must be greater than 0"),
     ],
 )

@@ -104,6 +104,9 @@ def _make(kind: Any, node: Node, path: str, problems: list[str]) -> Any:
         return {
             key: _make(arguments[1], child, _join(path, key), problems) for key, child in node.value.items()
         }
+    if origin in (tuple, dict, Mapping):
+        form = "a list of settings" if origin is tuple else "a mapping of settings"
+        return _complain(problems, node, path, f"is {shown(node.plain)}, must be {form}")
     if inspect.isclass(kind) and hasattr(kind, "parse"):
         return _attempt(lambda: kind.parse(str(node.value)), node, path, problems)
     if plugins.is_interface(kind):
