@@ -117,3 +117,11 @@ def test_the_share_of_dropped_documents_is_judged_at_the_end() -> None:
         UserError, match=r"25\.0% of the documents were dropped \(broken 1\), max_dropped_share is 20%"
     ):
         Policy(max_dropped_share=0.2).check(Tally(documents=4, kept=3, dropped={"broken": 1}))
+
+
+def test_a_megabyte_of_combining_marks_is_valid_text() -> None:
+    for text in ("a" + "\u0301" * 500_000, "\u0301" * 500_000, "क" + "\u093f" * 400_000):
+        raw = text.encode()
+        pieces = list(Policy(max_document_bytes=100_000).pieces(raw))
+        assert "".join(piece.decode() for piece in pieces) == text
+        assert len(pieces) > 8 and all(len(piece) <= 100_000 for piece in pieces)

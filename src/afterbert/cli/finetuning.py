@@ -26,6 +26,8 @@ from afterbert.downstream.tasks.minimal_pairs import MinimalPairs
 from afterbert.interop.loaded import LoadedModel
 from afterbert.probes.minimal_pairs import MinimalPairsProbe, short_enough
 from afterbert.probes.readings import reading_of
+from afterbert.text.pieces.tokenizer import Tokenizer
+from afterbert.text.pieces.unknown import UnknownPieces
 from afterbert.training.devices import default_device
 from afterbert.workflows.finetune_request import FinetuneRequest, set_up
 from afterbert.workflows.loading import load_model_or_checkpoint
@@ -53,7 +55,9 @@ def fine_tune(request: FinetuneRequest, *, dry_run: bool) -> int:
     return 0
 
 
-def score_task(folder: str, spec: str, *, task: str | None, kind: str | None, columns: str | None) -> None:
+def score_task(
+    folder: str, spec: str, *, task: str | None, kind: str | None, columns: str | None, max_unknown: float
+) -> None:
     """A fine-tuned model's figures on the rows of a task file, as a table; its predictions, also for rows without
     labels, are saved."""
     loaded = load_finetuned(folder, device=default_device())
@@ -63,6 +67,7 @@ def score_task(folder: str, spec: str, *, task: str | None, kind: str | None, co
     source = _found(spec, asked, None, columns, needs_label=False)
     done = evaluate(loaded, source, task=task, device=default_device())
     _say_notes(done.data.notes)
+    say_unknown(done.data, loaded.model.tokenizer, max_unknown)
     if done.result.splits:
         console.print(drawn((done.result,)))
     else:
@@ -80,7 +85,9 @@ def score_task(folder: str, spec: str, *, task: str | None, kind: str | None, co
     console.print(f"figures:     {safe(str(out / 'results.json'))}")
 
 
-def score_pairs(name: str, spec: str, *, columns: str | None, max_pairs: int | None) -> None:
+def score_pairs(
+    name: str, spec: str, *, columns: str | None, max_pairs: int | None, max_unknown: float
+) -> None:
     """How often a model finds the better sentence of a pair likelier, overall and by group. Raises UserError."""
     source = _found(spec, "minimal_pairs", None, columns)
     data = read(source, needs_training=False)
@@ -88,6 +95,7 @@ def score_pairs(name: str, spec: str, *, columns: str | None, max_pairs: int | N
     language_model = loaded.language_model(device=default_device())
     predict = language_model.predict
     _say_notes([*loaded.notes, *filter(None, [language_model.note]), *data.notes])
+    say_unknown(data, loaded.tokenizer, max_unknown)
     question = MinimalPairsProbe(reading=reading_of(loaded.architecture))
     table = Table(box=None, header_style="bold", title_justify="left")
     for column in ("pairs of", "count", "right", "the shorter one"):
@@ -131,6 +139,15 @@ def _found(
     source = find_task(spec, kind=kind, format=format, columns=given, needs_label=needs_label)
     console.print(safe(source.why))
     return source
+
+
+def say_unknown(data: TaskData, tokenizer: Tokenizer, most: float) -> None:
+    """Prints how many pieces of the rows the tokenizer does not know, where it does not know some. Raises UserError for
+    a larger share than `most`."""
+    texts = [text for rows in data.splits.values() for row in rows for text in row.texts]
+    found = UnknownPieces.in_texts(texts, tokenizer)
+    remedy = "ask a model whose tokenizer knows this text"
+    _say_notes(found.check(most, whose=f"the rows of {data.name}", remedy=remedy))
 
 
 def _say_notes(notes: Sequence[str]) -> None:

@@ -55,6 +55,10 @@ MaxDroppedShare = _of_texts(
     float | None,
     "Stop when more of the documents than this were dropped, empty ones apart; 0.1 when not given.",
 )
+NearDuplicates = _of_texts(
+    float | None,
+    "Of documents that share this much of their runs of five words (0.8) keep the longest; needs the extra dedup.",
+)
 MaxUnknown = _of_texts(float, "Stop when more of the pieces than this are unknown to the tokenizer.")
 HeldOut = _of_texts(float, "Share of the text kept for evaluation.")
 ProcessCount = Annotated[int | None, typer.Option(min=1, help="Processes; one a core when not given.")]

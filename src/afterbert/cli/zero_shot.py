@@ -12,6 +12,7 @@ from afterbert.base import plugins
 from afterbert.base.config import build, digest, to_plain
 from afterbert.base.errors import UserError
 from afterbert.base.tree import Node, located, override
+from afterbert.cli.finetuning import say_unknown
 from afterbert.downstream.cues import Cue
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.find_task import find_task, parse_columns
@@ -32,12 +33,14 @@ def score_by_cue(
     kind: str | None,
     columns: str | None,
     max_rows: int | None,
+    max_unknown: float,
 ) -> None:
     """Figures beside guessing and beside the same model without the cue; predictions are saved. Raises UserError."""
     cue = _settled(plugins.find(Cue, cue_name)(), "cue", settings)
     data = _read(spec, kind, columns, needs_training=False)
     check_cue(data, cue)
     generator = TextGenerator.of(load_model_or_checkpoint(name), device=default_device())
+    say_unknown(data, generator.model.tokenizer, max_unknown)
     with bar(1.0, "asking") as progress:
         progress.to(0.0, f"{plugins.name_of(cue)}, with and without the cue")
         done = ask(generator, data, cue, max_rows=max_rows)
@@ -52,13 +55,20 @@ def score_by_cue(
 
 
 def score_by_probe(
-    name: str, spec: str, settings: Sequence[tuple[str, str]], *, kind: str | None, columns: str | None
+    name: str,
+    spec: str,
+    settings: Sequence[tuple[str, str]],
+    *,
+    kind: str | None,
+    columns: str | None,
+    max_unknown: float,
 ) -> None:
     """A linear probe beside random weights and guessing, as one line. Raises UserError."""
     probe = _settled(FrozenFeatures(), "probe", settings)
     data = _read(spec, kind, columns, needs_training=True)
     check_probe(data)
     model = load_model_or_checkpoint(name)
+    say_unknown(data, model.tokenizer, max_unknown)
     backbone = model.backbone().to(default_device()).eval()
     for figure in probe_figures(
         model.architecture, backbone, model.tokenizer, data, probe, device=default_device()

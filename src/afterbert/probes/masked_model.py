@@ -46,6 +46,15 @@ class MaskedModel:
         """The languages that it has vectors for."""
         return self.loaded.architecture.languages
 
+    def unmasked(self, text: str) -> str:
+        """The text without its masks."""
+        return self._with_masks(text, " ").replace(self.tokenizer.settings["mask_token"], " ")
+
+    @staticmethod
+    def _with_masks(text: str, mask: str) -> str:
+        """The text with this in place of a mask, however it is spelled."""
+        return text.replace("[MASK]", mask).replace("<mask>", mask)
+
     def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
         """Logits [N, V] at the chosen places of a batch."""
         return self.language_model.predict(arrays)
@@ -54,9 +63,7 @@ class MaskedModel:
         """For each mask in the text, the likeliest pieces with their probabilities. Raises UserError when
         there is no mask."""
         mask = self.tokenizer.settings["mask_token"]
-        written = text
-        for other in ("[MASK]", "<mask>"):
-            written = written.replace(other, mask)
+        written = self._with_masks(text, mask)
         ids = list(self.tokenizer.backend.encode(written).ids)
         if len(ids) > self.loaded.longest:
             raise UserError(

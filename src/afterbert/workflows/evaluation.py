@@ -16,11 +16,12 @@ from afterbert.probes.masked_model import MaskedModel
 from afterbert.probes.masked_prediction import MaskedPrediction
 from afterbert.text.from_paths import sources_for
 from afterbert.text.pieces.spelling import Spellings
+from afterbert.text.pieces.unknown import MOST_UNKNOWN
 from afterbert.text.token_store.mixture import is_store, open_store
 from afterbert.text.token_store.store import Split, Store
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 from afterbert.workflows.observer import WorkObserver
-from afterbert.workflows.stores import prepared
+from afterbert.workflows.stores import check_known, prepared
 from afterbert.workflows.text_options import TextOptions
 
 
@@ -40,6 +41,7 @@ def evaluate_on_texts(
     rate: float = 0.15,
     length: int = 128,
     max_rows: int = 512,
+    max_unknown: float = MOST_UNKNOWN,
     device: torch.device | str = "cpu",
     observer: WorkObserver | None = None,
 ) -> EvaluatedTexts:
@@ -47,9 +49,11 @@ def evaluate_on_texts(
 
     texts: files and folders that the model has not seen, which have no baselines; or one store made with the model's
     tokenizer, of which the held-out split is asked and the training split is counted for the baselines. rate: share
-    of pieces masked; length: pieces a row; max_rows: rows asked about. Raises UserError.
+    of pieces masked; length: pieces a row; max_rows: rows asked about; max_unknown: more unknown pieces than this
+    share are an error. Raises UserError.
     """
-    with _asked_of(model, texts, observer or WorkObserver()) as (store, split):
+    with _asked_of(model, texts, max_unknown, observer or WorkObserver()) as (store, split):
+        unknown = check_known(store, max_unknown)
         baselines = None
         if split.name == "held_out":
             baselines = CountBaselines.count(store.split("train"), store.vocabulary.size)
@@ -64,14 +68,14 @@ def evaluate_on_texts(
         )
         is_told_none = bool(model.languages) and store.split("train").told_languages is None
     said = "the texts do not say which of the model's languages they are in, so it is told none"
-    notes = (said if is_told_none else "", *model.loaded.notes, model.language_model.note)
+    notes = (*unknown, said if is_told_none else "", *model.loaded.notes, model.language_model.note)
     summary = {**measured.summary(), "asked": model.language_model.said}
     return EvaluatedTexts(summary, tuple(filter(None, notes)))
 
 
 @contextmanager
 def _asked_of(
-    model: MaskedModel, texts: Sequence[str], observer: WorkObserver
+    model: MaskedModel, texts: Sequence[str], max_unknown: float, observer: WorkObserver
 ) -> Iterator[tuple[Store, Split]]:
     """The store that the texts name, or that is made of them for this while, and its split that is asked about."""
     if len(texts) == 1 and is_store(Path(texts[0])):
@@ -88,7 +92,7 @@ def _asked_of(
             sources_for(list(texts)),
             Path(scratch, "store"),
             tokenizer=PretrainedTokenizer(name=str(Path(scratch, "tokenizer"))),
-            reading=TextOptions(held_out=0.0),
+            reading=TextOptions(held_out=0.0, max_unknown=max_unknown),
             least_pieces=1,
             observer=observer,
         )

@@ -27,6 +27,7 @@ from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.find_task import find_task, parse_columns
 from afterbert.downstream.task_name import shortened
 from afterbert.downstream.tasks import labels_of
+from afterbert.text.pieces.unknown import MOST_UNKNOWN, UnknownPieces
 from afterbert.training.devices import default_device
 from afterbert.training.observers import Observer
 from afterbert.workflows import many_tasks
@@ -72,6 +73,8 @@ class FinetuneRequest:
     """Settings by dotted path, with values as YAML writes them."""
     search: str | None = None
     """The budget of a search for the learning rate."""
+    max_unknown: float = MOST_UNKNOWN
+    """More unknown pieces in the rows of a task than this share are an error."""
     wrap: Wrap = unwrapped
     """Turns the objective of the tasks into the one that is trained (distillation, pruning while training)."""
 
@@ -233,7 +236,7 @@ def _tell(
     request: FinetuneRequest, bench: Bench, plans: Mapping[str, StrategyRun], observer: WorkObserver
 ) -> None:
     """What was found in the data, and what will be mixed."""
-    for note in bench.notes:
+    for note in (*bench.notes, *_unknown(bench, request.max_unknown)):
         observer.on_note(note)
     if not request.drop_leaked and any(data.leaked for data in bench.tasks):
         observer.on_line("--drop-leaked leaves rows that stand in another split out of train")
@@ -247,6 +250,26 @@ def _tell(
         observer.on_value(plans, "strategies, at equal steps for each task")
     steps = planned_steps(bench)
     _tell_mix(bench, "the mix of all" if plans else "the mix to come", steps, observer)
+
+
+def _unknown(bench: Bench, most: float) -> list[str]:
+    """A sentence for each task of whose rows, or texts to write, the tokenizer does not know some pieces. Raises
+    UserError for a larger share of the rows than `most`."""
+    said, vocabulary = [], bench.asked.model.tokenizer.vocabulary
+    for name, splits in bench.asked.prepared.items():
+        read, written = UnknownPieces(), UnknownPieces()
+        for rows in splits.values():
+            read += UnknownPieces.among(rows.rows.piece_ids, vocabulary)
+            if rows.to_write is not None:
+                written += UnknownPieces.among(rows.to_write.targets.piece_ids, vocabulary)
+        remedy = "start from a model whose tokenizer knows this text"
+        said += read.check(most, whose=f"the rows of {name}", remedy=remedy)
+        said += (
+            [f"{written.of(f'the answers of {name}')}; none with one counts as right"]
+            if written.unknown
+            else []
+        )
+    return said
 
 
 def _tell_mix(

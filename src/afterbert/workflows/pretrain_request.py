@@ -29,7 +29,7 @@ from afterbert.workflows.memory import check_memory
 from afterbert.workflows.observer import WorkObserver
 from afterbert.workflows.pretraining import PretrainingResult, pretrain, told_languages
 from afterbert.workflows.run_folders import run_folder_for, store_of_run
-from afterbert.workflows.stores import mix_of, store_of
+from afterbert.workflows.stores import check_known, mix_of, store_of
 from afterbert.workflows.text_options import TextOptions
 from afterbert.workflows.tokenizer_choice import check_tokenizer
 
@@ -87,7 +87,7 @@ def run_request(
         start = load_model(request.start) if request.start else None
         resolved = resolved_for(request, start, num_processes=processes.size)
         store = _shared_store(request, resolved, processes, observer)
-        notes = check_tokenizer(resolved, store)
+        notes = [*check_tokenizer(resolved, store), *check_known(store, request.reading.max_unknown)]
         told_languages(resolved.recipe, store)  # refuses before there is a run folder
         if start is not None:
             store.check_made_with(

@@ -18,6 +18,7 @@ from afterbert.objectives.mixture import MixedPlan
 from afterbert.objectives.parts.blending import Blend
 from afterbert.pretext.pairings import Plan
 from afterbert.recipes.recipe import Recipe
+from afterbert.text.pieces.unknown import UnknownPieces
 from afterbert.text.sources import Source
 from afterbert.text.sources.txt import OF_LINES, OF_PARAGRAPHS
 from afterbert.text.token_store.mixture import MixtureStore, is_store, mix_stores, open_store
@@ -122,6 +123,19 @@ def tell_store(store: Store, observer: WorkObserver, *, advises: bool = True) ->
             f"text files without a blank line are one document each ({files:,}); where every line is a document say "
             "--documents line"
         )
+
+
+def check_known(store: Store, most: float) -> list[str]:
+    """A sentence for the user where the tokenizer does not know some pieces of a store, also one that was prepared
+    before this was counted. Raises UserError for a larger share than `most`."""
+    if isinstance(store, MixtureStore):
+        return [said for one in store.stores.values() for said in check_known(one, most)]
+    total = sum(store.split(name).num_pieces for name in SPLITS)
+    unknown = store.manifest["tokenizer"].get("unknown")
+    if unknown is None:
+        unknown = sum(store.split(name).count(store.vocabulary.unk) for name in SPLITS)
+    remedy = "prepare the texts with a tokenizer that knows them (--tokenizer bpe)"
+    return UnknownPieces(unknown, total).check(most, whose=str(store.folder), remedy=remedy)
 
 
 def changed_by_tokenizer(store: Store) -> list[tuple[str, int, str]]:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from afterbert.cli.options import MaxUnknown
+
 PLACE = 40
 
 
@@ -18,6 +20,7 @@ def evaluate(
     rate: Annotated[float, typer.Option(help="Share of pieces masked.")] = 0.15,
     length: Annotated[int, typer.Option(help="Pieces a row.")] = 128,
     max_rows: Annotated[int, typer.Option(help="Rows asked about.")] = 512,
+    max_unknown: MaxUnknown = 0.1,
     json_: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Measure masked accuracy, loss and bits per byte on texts, beside what counting alone would guess.
@@ -46,6 +49,7 @@ def evaluate(
             rate=rate,
             length=length,
             max_rows=max_rows,
+            max_unknown=max_unknown,
             device=device,
             observer=WorkObserver() if json_ else watch,
         )

@@ -25,6 +25,7 @@ def fill(
 
     from afterbert.api.terminal import console, safe
     from afterbert.probes.masked_model import MaskedModel
+    from afterbert.text.pieces.unknown import UnknownPieces
     from afterbert.training.devices import default_device
     from afterbert.workflows.loading import load_model_or_checkpoint
     from afterbert.workflows.run_folders import newest_model
@@ -32,6 +33,10 @@ def fill(
     loaded = MaskedModel.of(load_model_or_checkpoint(model or newest_model()), device=default_device())
     for note in filter(None, (*loaded.loaded.notes, loaded.language_model.note)):
         console.print(f"note: {safe(note)}")
+    for said in UnknownPieces.in_texts([loaded.unmasked(text)], loaded.tokenizer).check(
+        1.0, whose="this text"
+    ):
+        console.print(f"note: {safe(said)}")
     for number, guesses in enumerate(loaded.fill(text, top=top), start=1):
         table = Table(title=f"mask {number}", title_justify="left", box=None, show_header=False)
         for piece, chance in guesses:

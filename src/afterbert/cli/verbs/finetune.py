@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from afterbert.cli.options import FORMATS, KINDS, Overwrite, plugins_in
+from afterbert.cli.options import FORMATS, KINDS, MaxUnknown, Overwrite, plugins_in
 
 PLACE = 100
 TAKES_RECIPE_OPTIONS = True
@@ -99,6 +99,7 @@ def finetune(
         str | None,
         typer.Option(help="Stop after so many evaluations without a better one.", rich_help_panel=_TRAINING),
     ] = None,
+    max_unknown: MaxUnknown = 0.1,
     from_scratch: Annotated[
         bool,
         typer.Option("--from-scratch", help="The same model from random weights.", rich_help_panel=_TRAINING),
@@ -192,5 +193,6 @@ def finetune(
         from_scratch=from_scratch,
         overrides=(*named, *settings_only(context)),
         search=search_learning_rate,
+        max_unknown=max_unknown,
     )
     return fine_tune(request, dry_run=dry_run)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from afterbert.cli.options import KINDS, plugins_in, settings_only
+from afterbert.cli.options import KINDS, MaxUnknown, plugins_in, settings_only
 
 PLACE = 110
 TAKES_RECIPE_OPTIONS = True
@@ -35,6 +35,7 @@ def score(
     probe: Annotated[
         bool, typer.Option("--probe", help="Ask the task by a linear classifier on frozen states.")
     ] = False,
+    max_unknown: MaxUnknown = 0.1,
     max_rows: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows (--cue).")] = None,
     max_pairs: Annotated[
         int | None, typer.Option(min=1, help="Only the first so many of a file (--pairs).")
@@ -74,12 +75,14 @@ def score(
         if value is not None and asked not in where:
             raise UserError(f"{option} has no effect where {asked} is asked; leave it out")
     if task is not None and cue is not None:
-        score_by_cue(model, task, cue, settings, kind=kind, columns=columns, max_rows=max_rows)
+        score_by_cue(
+            model, task, cue, settings, kind=kind, columns=columns, max_rows=max_rows, max_unknown=max_unknown
+        )
     elif task is not None and probe:
-        score_by_probe(model, task, settings, kind=kind, columns=columns)
+        score_by_probe(model, task, settings, kind=kind, columns=columns, max_unknown=max_unknown)
     elif settings:
         raise UserError(f"--{settings[0][0]} has no effect without --cue or --probe; leave it out")
     elif task is not None:
-        score_task(model, task, task=as_, kind=kind, columns=columns)
+        score_task(model, task, task=as_, kind=kind, columns=columns, max_unknown=max_unknown)
     elif pairs is not None:
-        score_pairs(model, pairs, columns=columns, max_pairs=max_pairs)
+        score_pairs(model, pairs, columns=columns, max_pairs=max_pairs, max_unknown=max_unknown)

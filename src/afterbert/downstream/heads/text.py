@@ -30,6 +30,7 @@ from afterbert.downstream.tasks import Task, labels_of
 from afterbert.interop.loaded import LoadedModel
 from afterbert.models import Backbone, Start
 from afterbert.objectives.parts.scores import summed_cross_entropy
+from afterbert.text.pieces.unknown import unknown_piece
 
 
 @dataclass(frozen=True)
@@ -116,10 +117,13 @@ class Text(Head):
         task, to_write = self._spelled(task), prepared.to_write
         texts = [to_write.text(ids) for ids in outputs]
         if task.answer == "class":
-            # A tokenizer may give a class name back in other letters or with other spaces.
-            tokenizer = to_write.tokenizer
-            written = {label: task.target_text(label) for label in labels_of(task)}
-            known = {tokenizer.decode(tokenizer.encode(text)).strip(): text for text in written.values()}
+            # A tokenizer may give a class name back in other letters or with other spaces; of a name with unknown
+            # pieces it does not give back enough to tell it from others.
+            known: dict[str, str] = {}
+            unknown = unknown_piece(to_write.tokenizer.vocabulary)
+            for text in (task.target_text(label) for label in labels_of(task)):
+                ids = np.array(to_write.tokenizer.encode(text), dtype=np.int64)
+                known |= {} if (ids == unknown).any() else {to_write.text(ids): text}
             texts = [known.get(text, text) for text in texts]
         return [task.read_answer(text) for text in texts]
 

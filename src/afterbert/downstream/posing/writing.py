@@ -19,6 +19,7 @@ from afterbert.nn.visibility import PaddedVisibility
 from afterbert.objectives.parts.written import shifted
 from afterbert.pretext.posed import WrittenText
 from afterbert.text.pieces.tokenizer import Tokenizer
+from afterbert.text.pieces.unknown import unknown_piece
 
 
 def end_of(vocabulary: Vocabulary) -> int:
@@ -50,8 +51,13 @@ class ToWrite:
         }
 
     def text(self, piece_ids: np.ndarray) -> str:
-        """Decodes what was written, without special pieces; -1 is nothing."""
-        return self.tokenizer.decode(piece_ids[piece_ids >= 0]).strip()
+        """Decodes what was written, without special pieces; -1 is nothing. An unknown piece stands as U+FFFD, so that
+        what is written with it is never taken for an answer."""
+        piece_ids = piece_ids[piece_ids >= 0]
+        unknown = unknown_piece(self.tokenizer.vocabulary)
+        places = np.flatnonzero(piece_ids == unknown) if unknown is not None else ()
+        parts = [part[part != unknown] for part in np.split(piece_ids, places)]
+        return "\ufffd".join(self.tokenizer.decode(part) for part in parts).strip()
 
 
 def writing_states(backbone: Backbone, arrays: Mapping[str, Tensor]) -> Tensor:

@@ -61,7 +61,8 @@ class Policy:
     the document and count it. normalization: the Unicode form of the text; NFKC also makes full-width
     letters and ligatures plain. max_document_bytes: longer documents are cut at the end of a sentence.
     max_run_length: longer runs of characters without white space get a space. max_dropped_share: more
-    dropped documents than this are an error at the end.
+    dropped documents than this are an error at the end. near_duplicates: of documents that share at least this much of
+    their runs of five words one is kept; None looks for none.
 
     >>> Policy().clean("cafe\\u0301\\x1b[1m").text
     'café [1m'
@@ -72,6 +73,7 @@ class Policy:
     max_document_bytes: Annotated[int, Field(ge=100)] = 1_000_000
     max_run_length: Annotated[int, Field(ge=10)] = 1_000
     max_dropped_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    near_duplicates: Annotated[float, Field(ge=0.3, le=1)] | None = None
 
     def is_plain(self, raw: bytes) -> bool:
         """Whether `clean` would change and notice nothing in any document within these bytes, if they are UTF-8 (line
@@ -179,7 +181,7 @@ def cut_point(raw: bytes, limit: int) -> int:
             continue
         if not _extends(raw[at : at + 4].decode(errors="ignore")[:1]):
             return at
-    return limit
+    return limit - next(back for back in range(4) if raw[limit - back] & 0xC0 != 0x80)
 
 
 def _extends(character: str) -> bool:

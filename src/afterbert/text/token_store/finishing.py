@@ -16,7 +16,7 @@ from afterbert.text.files.policy import Policy
 from afterbert.text.pieces.changes import changes_of
 from afterbert.text.pieces.tokenizer import FILE as TOKENIZER_FILE
 from afterbert.text.pieces.tokenizer import SETTINGS_FILE, Tokenizer
-from afterbert.text.pieces.unknown import check_unknown
+from afterbert.text.pieces.unknown import UnknownPieces
 from afterbert.text.planes import Plane
 from afterbert.text.token_store.array_files import record_of
 from afterbert.text.token_store.coverage import warn_of_nothing_found
@@ -148,6 +148,7 @@ def _written(out: Path, encoded: StoreContents, unknown: int, progress: Any) -> 
         "vocab_size": tokenizer.vocabulary.size,
         "kind": encoded.kind,
         "changes": changes_of(tokenizer, found.characters),
+        "unknown": unknown,
     }
     return {
         "format": FORMAT,
@@ -168,9 +169,9 @@ def _unknown(encoded: StoreContents, most: float) -> int:
     unk = encoded.tokenizer.vocabulary.unk
     if unk is None:
         return 0
-    found = total = 0
+    found = UnknownPieces()
     for split in FATES:
         for block in encoded.columns(split, "pieces"):
-            found, total = found + int((block == unk).sum()), total + len(block)
-    check_unknown(found, total, most)
-    return found
+            found += UnknownPieces(int((block == unk).sum()), len(block))
+    found.check(most)
+    return found.unknown

@@ -19,6 +19,7 @@ from afterbert.text.files.policy import Policy
 from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.token_store.corpus import Progress, check_languages, described
 from afterbert.text.token_store.finishing import StoreContents, finish, finished_before
+from afterbert.text.token_store.near_duplicates import PERMUTATIONS
 from afterbert.text.token_store.part_files import READ_VALUES, column_dtype, finished, part_folder
 from afterbert.text.token_store.parts import DOCUMENT_PLANE
 from afterbert.text.token_store.sections import FATES, Contents, SectionRuns
@@ -227,6 +228,7 @@ def _surveyed(parts: Sequence[_Part], policy: Policy, held_out: float) -> Survey
             frozenset(part.report.languages),
             dict(part.report.characters),
             Tally.from_json(part.report.tally),
+            _whole(part.folder, "sketches").reshape(-1, PERMUTATIONS),
         )
         for part in parts
     ]

@@ -20,13 +20,14 @@ from afterbert.base.runs import write_atomically
 from afterbert.base.sealed import sealed
 
 READ_VALUES = 1 << 22
-# Of documents: pieces or, in a shard, sections; hashes. Of sections: pieces, hashes, bytes.
+# Of documents: pieces or, in a shard, sections; hashes; sketches. Of sections: pieces, hashes, bytes.
 _BY_DOCUMENT = {
     "documents": "<i8",
     "hashes": "<u8",
     "sections": "<i8",
     "section_hashes": "<u8",
     "sizes": "<u4",
+    "sketches": "<u4",
 }
 
 

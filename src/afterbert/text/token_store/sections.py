@@ -87,12 +87,13 @@ class Contents:
         names = ("hashes", "counts", "section_hashes", "sizes")
         return Contents(*(np.concatenate([getattr(one, name) for one in some]) for name in names))
 
-    def fates(self, *, held_out: float) -> np.ndarray:
+    def fates(self, *, held_out: float, is_near: np.ndarray | None = None) -> np.ndarray:
         """uint8 [S]: what becomes of each section: one of DROPPED, TRAIN, HELD_OUT.
 
         Of equal documents the first is kept. The different sections of what is kept are put in an order that follows
         from their contents; the first of them are held out, as many as come nearest to the share of all bytes: at
-        least one of two, and no more than 10 MB. Equal sections are on one side.
+        least one of two, and no more than 10 MB. Equal sections are on one side. is_near: bool [D], documents that are
+        dropped for being nearly another.
 
         >>> contents = Contents.of([b"one", b"another", b"one"])
         >>> contents.fates(held_out=0.02).tolist()
@@ -100,6 +101,7 @@ class Contents:
         """
         fates = np.full(len(self.section_hashes), DROPPED, dtype=np.uint8)
         first = np.unique(self.hashes, return_index=True)[1]
+        first = first if is_near is None else first[~is_near[first]]
         kept = ranges(starts_of(self.counts)[first], self.counts[first])
         fates[kept] = TRAIN
         different, which = np.unique(self.section_hashes[kept], return_inverse=True)

@@ -31,6 +31,7 @@ from afterbert.text.planes import Plane
 from afterbert.text.sources import Source, SourcePart
 from afterbert.text.token_store.corpus import Corpus, Progress, check_languages, dtype_for
 from afterbert.text.token_store.finishing import by_name, described, settings_of
+from afterbert.text.token_store.near_duplicates import sketches_of
 from afterbert.text.token_store.part_files import PartWriter, made_once, part_folder
 from afterbert.text.token_store.parts import DOCUMENT_PLANE, DocumentEncoder, in_batches
 from afterbert.text.token_store.prepare import PLANES
@@ -191,6 +192,8 @@ class EncodeShardPart:
         contents = Contents.of(document.text.encode() for document in documents)
         for name in ("hashes", "section_hashes", "sizes"):
             writer.append(ALL, name, getattr(contents, name))
+        if self.policy.near_duplicates is not None:
+            writer.append(ALL, "sketches", sketches_of([document.text for document in documents]).reshape(-1))
         for name, plane in self.planes.items():
             if name != DOCUMENT_PLANE:
                 writer.append(ALL, name, plane(encoded))

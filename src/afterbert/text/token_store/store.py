@@ -30,6 +30,7 @@ from afterbert.text.token_store.verification import Verification
 FORMAT = 1
 SPLITS = ("train", "held_out")
 FILE = "store.json"
+_BLOCK = 1 << 24
 
 
 class Split:
@@ -91,6 +92,11 @@ class Split:
     def pieces(self, index: np.ndarray) -> np.ndarray:
         """int32 [N]: the ids at these offsets [N]."""
         return self._pieces[index].astype(np.int32)
+
+    def count(self, piece: int | None) -> int:
+        """How often a piece stands in it."""
+        blocks = range(0, self.num_pieces if piece is not None else 0, _BLOCK)
+        return sum(int((self._pieces[at : at + _BLOCK] == piece).sum()) for at in blocks)
 
     def plane(self, name: str, index: np.ndarray) -> np.ndarray:
         """bool [N], or uint8 [N] for a plane of several bits: its values at these offsets [N]. Raises

@@ -10,6 +10,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 
 import numpy as np
 import xxhash
@@ -19,7 +20,13 @@ from afterbert.text.files.documents import Tally
 from afterbert.text.files.policy import Policy
 from afterbert.text.pieces.changes import CharacterCounts
 from afterbert.text.sources import SourcePart
-from afterbert.text.token_store.sections import DROPPED, HELD_OUT, Contents, content_hash, sections_of
+from afterbert.text.token_store.near_duplicates import (
+    NEAR_DUPLICATE,
+    near_duplicates,
+    no_sketches,
+    sketches_of,
+)
+from afterbert.text.token_store.sections import DROPPED, TRAIN, Contents, content_hash, sections_of
 from afterbert.text.token_store.workers import in_order
 
 DUPLICATE = "exact duplicate"
@@ -28,12 +35,14 @@ _SAMPLE_SEED = 1
 
 @dataclass(frozen=True)
 class PartSurvey:
-    """A survey of one part. languages: those named; characters: code point -> count; sample: (key, text)."""
+    """A survey of one part. languages: those named; characters: code point -> count; sketches: uint32 [D, 128], of
+    documents where near duplicates are looked for; sample: (key, text)."""
 
     contents: Contents
     languages: frozenset[str]
     characters: Mapping[int, int]
     tally: Tally
+    sketches: np.ndarray | None = None
     sample: list[tuple[int, str]] = field(default_factory=list)
 
 
@@ -82,10 +91,11 @@ def survey(
         found.append(one)
         progress(part.num_bytes)
     together = gathered(found, policy, held_out=held_out)
-    kept_out = set(together.contents.section_hashes[together.fates == HELD_OUT].tolist())
+    trained = together.contents.section_hashes[together.fates == TRAIN]
     for text in sample.texts():
         sections = sections_of(text.encode())
-        seen = b"".join(section for section in sections if content_hash(section) not in kept_out)
+        hashes = np.array([content_hash(section) for section in sections], np.uint64)
+        seen = b"".join(compress(sections, np.isin(hashes, trained)))
         together.sample += [seen.decode()] if seen else []
     return together
 
@@ -95,10 +105,15 @@ def gathered(found: Sequence[PartSurvey], policy: Policy, *, held_out: float) ->
     tally = sum((one.tally for one in found), Tally())
     policy.check(tally)
     contents = Contents.joined([one.contents for one in found])
-    _count_duplicates(tally, len(contents.hashes) - len(np.unique(contents.hashes)))
+    _count_dropped(tally, DUPLICATE, len(contents.hashes) - len(np.unique(contents.hashes)))
+    is_near = None
+    if policy.near_duplicates is not None:
+        sketches = np.concatenate([one.sketches for one in found if one.sketches is not None])
+        is_near = near_duplicates(contents, sketches, policy.near_duplicates)
+        _count_dropped(tally, NEAR_DUPLICATE, int(is_near.sum()))
     return Survey(
         contents,
-        contents.fates(held_out=held_out),
+        contents.fates(held_out=held_out, is_near=is_near),
         starts_of(np.array([len(one.contents.hashes) for one in found])),
         starts_of(np.array([len(one.contents.section_hashes) for one in found])),
         sorted({name for one in found for name in one.languages}),
@@ -117,18 +132,22 @@ class SurveyPart:
     def __call__(self, task: tuple[SourcePart, int]) -> PartSurvey:
         part, limit = task
         tally, sample = Tally(), Sample(self.sample_bytes, limit)
-        languages, characters = set(), CharacterCounts()
+        languages, characters, sketches = set(), CharacterCounts(), list[np.ndarray]()
+        looks_for_near = self.policy.near_duplicates is not None
 
         def documents() -> Iterator[bytes]:
             for document in part.documents(self.policy, tally):
                 raw = document.text.encode()
                 languages.add(document.language or "")
                 characters.add(document.text)
+                if looks_for_near:
+                    sketches.append(sketches_of([document.text]))
                 sample.offer(xxhash.xxh3_64_intdigest(raw, _SAMPLE_SEED), document.text)
                 yield raw
 
         contents = Contents.of(documents())
-        return PartSurvey(contents, frozenset(languages), characters.total(), tally, sample.pairs())
+        together = np.concatenate([no_sketches(), *sketches]) if looks_for_near else None
+        return PartSurvey(contents, frozenset(languages), characters.total(), tally, together, sample.pairs())
 
 
 class Sample:
@@ -171,7 +190,7 @@ class Sample:
         return [text for _, text in self.pairs()]
 
 
-def _count_duplicates(tally: Tally, count: int) -> None:
+def _count_dropped(tally: Tally, why: str, count: int) -> None:
     if count:
-        tally.dropped[DUPLICATE] = tally.dropped.get(DUPLICATE, 0) + count
+        tally.dropped[why] = tally.dropped.get(why, 0) + count
         tally.kept -= count
