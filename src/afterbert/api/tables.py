@@ -15,6 +15,8 @@ from afterbert.downstream.figures.results import TaskResult
 from afterbert.downstream.finetuning.mix import TaskMix
 from afterbert.downstream.finetuning.rate_search import SearchOutcome
 from afterbert.downstream.metrics import in_print
+from afterbert.report import figures as written
+from afterbert.study.race import Racer, RaceResult
 
 
 @singledispatch
@@ -70,6 +72,51 @@ def _(found: SearchOutcome, title: str = "") -> RenderableType:
             f"[bold]{figure}[/bold]" if best else figure,
         )
     return table
+
+
+@drawn.register
+def _(result: RaceResult, title: str = "") -> RenderableType:
+    """What each recipe reached for the same budget, and how sure it is that it beats the first; times to a goal."""
+    by_loss, goal = result.request.by_loss, result.request.to
+    write = written.number if by_loss else written.percent
+    table = Table(box=None, header_style="bold", title=title, title_justify="left")
+    measure = "held-out loss" if by_loss else "masked accuracy"
+    columns = ["recipe", "tokens/s", "tokens", measure, "spread", "bits/byte", "against the first", "p"]
+    for column in [*columns, *([f"to {write(goal)}"] if goal is not None else [])]:
+        table.add_column(column, justify="left" if column == "recipe" else "right")
+    for one in result.racers or ():
+        found = one.against
+        gain = "" if found is None else f"{write(found.estimate)} ({write(found.low)} to {write(found.high)})"
+        bits = sum(one.bits_per_byte) / len(one.bits_per_byte) if one.bits_per_byte else None
+        table.add_row(
+            safe(one.name),
+            written.large(one.step.tokens / one.step.seconds),
+            written.large(one.tokens),
+            f"[bold]{write(one.mean)}[/bold]",
+            "" if one.deviation is None else write(one.deviation),
+            "" if bits is None else written.number(bits),
+            gain,
+            "" if found is None else written.number(found.p_equal),
+            *([_to_goal(one)] if goal is not None else []),
+        )
+    records = [safe(one.name) for one in result.racers or () if one.is_record]
+    said = f"a record, by three seeds and p < 0.01: {', '.join(records)}" if records else "no record"
+    return Group(table, said)
+
+
+def _to_goal(one: Racer) -> str:
+    """Time, with its interval over seeds, and tokens to the goal."""
+    found = one.share_to_goal
+    if found is None:
+        count = sum(share is not None for share in one.reached)
+        return "not reached" if not count else f"reached by {count} of {len(one.reached)}"
+    mean, low, high = found
+    sure = f" ({_span(low, one)} to {_span(high, one)})" if math.isfinite(high) else ""
+    return f"{_span(mean, one)}{sure}, {written.large(mean * one.tokens)} tokens"
+
+
+def _span(share: float, one: Racer) -> str:
+    return written.duration(share * one.seconds)
 
 
 @drawn.register

@@ -1,0 +1,88 @@
+"""`afterbert race`: which recipe learns most from your text in the same time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from afterbert.cli.options import Size, own_options, split_arguments
+
+PLACE = 86
+TAKES_RECIPE_OPTIONS = True
+
+
+def race(
+    context: typer.Context,
+    texts: Annotated[list[str], typer.Argument(help="Files, folders, or a store that `prepare` made.")],
+    recipes: Annotated[
+        str,
+        typer.Option(
+            "--recipes", "-r", help="Names or YAML files, the first of which the others are to beat."
+        ),
+    ],
+    span: Annotated[
+        str, typer.Option("--for", help="What each run gets: 10min of this machine, 20Mtokens, 500steps.")
+    ] = "10min",
+    to: Annotated[
+        str | None,
+        typer.Option(help="A goal whose reaching is timed: 35% of masked pieces, or a loss such as 3.5."),
+    ] = None,
+    by_loss: Annotated[
+        bool, typer.Option("--by-loss", help="Compare held-out losses, of recipes that ask the same.")
+    ] = False,
+    seeds: Annotated[int, typer.Option(min=1, help="How many runs of each recipe.")] = 3,
+    size: Size = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where runs are made and found.")] = Path("runs"),
+) -> int:
+    """Race recipes against each other on your text: equal time on this machine, several seeds, with intervals.
+
+    The time of a step is measured at the start, all recipes in turn; from then on only steps count, so a race may be
+    stopped, and the same command goes on. A goal is timed along runs whose schedule is laid over the whole of --for.
+
+    Examples:
+
+    `afterbert race my_texts/ --recipes laptop,mine.yaml --for 10min`
+
+    `afterbert race my_texts/ --recipes laptop,mine.yaml --to 35% --seeds 5 --training.batch_size 32`
+    """
+    from afterbert.api.tables import drawn
+    from afterbert.api.terminal import console
+    from afterbert.api.watch import Watch
+    from afterbert.base.budget import Budget
+    from afterbert.base.errors import UserError
+    from afterbert.study.race import RaceRequest, run_race
+    from afterbert.training.process_setup import set_up_process
+
+    goal = None
+    if to is not None:
+        is_share = to.strip().endswith("%")
+        try:
+            goal = float(to.strip().removesuffix("%")) / (100 if is_share else 1)
+        except ValueError:
+            raise UserError(
+                f"--to {to} is no goal; write a share such as 35%, or a loss such as 3.5"
+            ) from None
+        by_loss = by_loss or not is_share
+    plain, overrides = split_arguments([*texts, *context.args], own_options(context))
+    request = RaceRequest(
+        texts=tuple(plain),
+        recipes=tuple(name.strip() for name in recipes.split(",") if name.strip()),
+        budget=Budget.parse(span),
+        to=goal,
+        by_loss=by_loss,
+        seeds=seeds,
+        size=size,
+        overrides=tuple(overrides),
+        out=out,
+    )
+    set_up_process()
+    with Watch() as watch:
+        result = run_race(request, observer=watch)
+    if result.racers is None:
+        console.print("stopped, everything saved; the same command goes on")
+        return result.exit_code
+    console.print(drawn(result))
+    print(f"figures: {result.folder / 'race.json'}")
+    return 0

@@ -1,0 +1,83 @@
+"""How long an update of a recipe takes on this machine, measured in turns with others that it is compared with."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from afterbert.recipes.recipe import Resolved
+from afterbert.text.token_store.store import Store
+from afterbert.training.distribution.parallel import Single
+from afterbert.training.distribution.processes import SingleProcess
+from afterbert.training.precision import choose
+from afterbert.training.stepper import Stepper
+from afterbert.workflows.pretraining import feed_of, told_languages
+
+_TURNS, _STEPS, _WARM_STEPS = 7, 3, 2
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """seconds: the median of an update, from batch to moved weights; tokens: pieces that one reads."""
+
+    seconds: float
+    tokens: float
+
+
+def step_times(arms: Mapping[str, Resolved], store: Store, *, device: torch.device) -> dict[str, StepTime]:
+    """Times a few updates of each arm, all arms in turn, so that whatever else the machine does falls on all alike.
+
+    Batches are made within the time. Raises UserError where a single row does not fit into memory.
+    """
+    with torch.random.fork_rng(devices=[]):
+        tried = {name: _Tried(resolved, store, device) for name, resolved in arms.items()}
+        for one in tried.values():
+            one.run(_WARM_STEPS)
+            one.seconds.clear()
+        for _ in range(_TURNS):
+            for one in tried.values():
+                one.run(_STEPS)
+    return {
+        name: StepTime(statistics.median(one.seconds), statistics.fmean(one.tokens))
+        for name, one in tried.items()
+    }
+
+
+class _Tried:
+    """A fresh module that makes updates; what it learns is thrown away."""
+
+    def __init__(self, resolved: Resolved, store: Store, device: torch.device):
+        recipe, store = resolved.recipe, told_languages(resolved.recipe, store)
+        self.seconds: list[float] = []
+        self.tokens: list[int] = []
+        self._feed, self._device = feed_of(recipe, store, store.split("train")), device
+        self._size = min(
+            recipe.training.micro_batch_size or recipe.training.batch_size, recipe.training.batch_size
+        )
+        module = recipe.objective.build(recipe.model, store.vocabulary).to(device)
+        self._optimizer = recipe.training.optimizer.build(module)
+        self._stepper = Stepper(
+            Single(module),
+            self._optimizer,
+            self._feed,
+            recipe.training,
+            device=device,
+            precision=choose(recipe.training.precision, device),
+            processes=SingleProcess(),
+        )
+
+    def run(self, steps: int) -> None:
+        for number in range(len(self.seconds), len(self.seconds) + steps):
+            begun = time.perf_counter()
+            batches = self._feed.step(number, micro_batch_size=self._size)
+            found = self._stepper.gradient(batches, data_step=number, micro_batch_size=self._size)
+            self._stepper.update(found.gradient, 0.01)
+            self._optimizer.zero_grad(set_to_none=True)
+            if self._device.type == "cuda":
+                torch.cuda.synchronize(self._device)
+            self.seconds.append(time.perf_counter() - begun)
+            self.tokens.append(found.gradient.num_tokens)
