@@ -107,6 +107,7 @@ def text_rows(lengths: list[int], *, seed: int = 0, word_rate: float = 0.7, ends
         planes[f"{name}_start"] = inside & words & ~np.insert(inside[:-1], 0, False)[:total]
         planes[f"{name}_inside"] = inside & ~planes[f"{name}_start"]
     planes["document"] = np.zeros(total, dtype=np.int32)
+    planes["count"] = 1 + ids % 1000
     planes["segment"] = np.zeros(total, dtype=np.uint8)
     return Rows(ids, starts, np.arange(len(lengths), dtype=np.uint64), planes)
 

@@ -122,7 +122,7 @@ class OnlySpecials(Plan):
         ids = np.tile(np.array([VOCABULARY.cls, VOCABULARY.sep], dtype=np.int32), len(numbers))
         no = np.zeros(len(ids), dtype=bool)
         names = [f"{unit}_{kind}" for unit in ("word", "phrase", "entity") for kind in ("start", "inside")]
-        planes = dict.fromkeys([*names, "sentence_start"], no)
+        planes = dict.fromkeys([*names, "sentence_start", "count"], no)
         planes |= {"special": ~no, "segment": no.astype(np.uint8), "document": no.astype(np.int32)}
         return Rows(ids, np.arange(len(numbers) + 1) * 2, np.arange(len(numbers), dtype=np.uint64), planes)
 

@@ -61,7 +61,11 @@ def test_form(pairing: Pairing, split: FakeSplit, length: int) -> None:
     if not pairing.has_inner_specials:
         assert (per_row == pairing.num_specials).all()
     assert len(set(rows.keys.tolist())) == len(rows)
-    assert set(split.plane_names) | {"special", "segment", "document"} == set(rows.planes) - {"reused"}
+    assert set(split.plane_names) | {"special", "segment", "document", "count"} == set(rows.planes) - {
+        "reused"
+    }
+    counts = np.bincount(split.ids, minlength=VOCABULARY.size)
+    assert rows.planes["count"].tolist() == np.where(special, 0, counts[rows.piece_ids]).tolist()
     where = rows.piece_ids[~special] - 100  # invented ids count up through the store
     for name in split.plane_names:
         assert (rows.planes[name][~special] == split.plane(name, where)).all()

@@ -12,7 +12,9 @@ from torch.nn import functional as F
 from afterbert.base.errors import UserError
 from afterbert.models.encoder import Encoder
 from afterbert.nn.embeddings import Embeddings
+from afterbert.nn.visibility import PaddedVisibility
 from afterbert.objectives import Batch
+from afterbert.objectives.heads.adversary import Adversary
 from afterbert.objectives.heads.detection import GeneratedRows, WhichPieceOrThis
 from afterbert.objectives.parts.sampling import sampled
 from afterbert.objectives.replaced_tokens import Asks, Generator, ReplacedTokens
@@ -300,3 +302,71 @@ def test_a_generator_of_another_shape_is_refused() -> None:
     }
     with pytest.raises(UserError, match="another shape"):
         large.start_from(weights)
+
+
+def test_an_adversarial_generator_follows_reinforce() -> None:
+    """Its gradient is that of -sum (reward - forecast) log p(sample), written out by hand; the discriminator's is its
+    own loss alone."""
+    plain, objective = (
+        ReplacedTokens(TASK),
+        ReplacedTokens(TASK, Generator(shares="none", learns="to_deceive")),
+    )
+    module, arrays = built(objective, TINY), tensors(posed(objective, ROWS))
+    assert set(module.loss_weights) == {"adversary", "forecast", "replaced"}
+    assert posed(plain, ROWS).counts["generator"] == posed(objective, ROWS).counts["adversary"]
+    scores = module(arrays)
+    parameters = list(module.generator.parameters())
+    found = torch.autograd.grad(scores["adversary"], parameters, retain_graph=True)
+
+    hidden = module.generator(
+        arrays["input_ids"], visibility=PaddedVisibility.of(arrays), wanted=arrays["chosen"]
+    )
+    logits = module.generator_head(hidden).masked_fill(module.is_barred, float("-inf"))
+    original, shown = module.corrupted(arrays, module.generator_head(hidden))
+    states = module.backbone(shown, visibility=PaddedVisibility.of(arrays)).flatten(0, 1)[arrays["chosen"]]
+    said = module.detector.detection_head(states).sigmoid()
+    drawn = shown.flatten()[arrays["chosen"]]
+    is_replaced = drawn != original.flatten()[arrays["chosen"]]
+    reward = -torch.where(is_replaced, said, 1 - said).log()
+    forecast = -module.adversary.forecast(hidden).squeeze(-1).sigmoid().log()
+    shares = logits.softmax(-1)[torch.arange(len(drawn)), drawn]
+    expected = torch.autograd.grad(-((reward - forecast).detach() * shares.log()).sum(), parameters)
+    for one, other in zip(found, expected):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-4)
+    for part in ("adversary", "forecast"):
+        reached = torch.autograd.grad(
+            scores[part], list(module.backbone.parameters()), retain_graph=True, allow_unused=True
+        )
+        assert not any(gradient is not None and gradient.any() for gradient in reached)
+
+
+def test_reinforce_raises_the_share_of_pieces_that_deceive() -> None:
+    """A bandit: one place, a discriminator that errs for one piece only; the generator comes to draw that piece."""
+    adversary = Adversary(4)
+    logits = torch.zeros(1, 6, requires_grad=True)
+    hidden = torch.ones(64, 4)
+    optimizer = torch.optim.Adam([logits, *adversary.parameters()], lr=0.1)
+    draw = torch.Generator().manual_seed(0)
+    for _ in range(150):
+        shares = logits.log_softmax(-1).expand(64, -1)
+        drawn = torch.multinomial(shares.exp(), 1, generator=draw)
+        verdicts = torch.where(drawn.squeeze(-1) == 3, -2.0, 2.0)  # "original" of piece 3, wrongly
+        scores = adversary(
+            hidden,
+            shares.gather(1, drawn).squeeze(-1),
+            verdicts=verdicts,
+            is_replaced=torch.ones(64, dtype=torch.bool),
+        )
+        optimizer.zero_grad()
+        (sum(scores.values()) / 64).backward()
+        optimizer.step()
+    assert logits.softmax(-1)[0, 3] > 0.9
+    expected = F.binary_cross_entropy_with_logits(torch.tensor(-2.0), torch.tensor(1.0))
+    assert -F.logsigmoid(adversary.forecast(hidden[:1])).item() == pytest.approx(float(expected), rel=0.2)
+
+
+def test_a_deceiver_needs_a_discriminator_beside_it() -> None:
+    for settings in ({"asks": "pieces_everywhere"}, {"two_stage": 0.5}):
+        generator = Generator(size=1, shares="none", learns="to_deceive")
+        with pytest.raises(UserError, match="to_deceive"):
+            ReplacedTokens(TASK, generator, **settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import combinations, permutations
 
 import numpy as np
@@ -21,6 +22,7 @@ from afterbert.pretext.selections.one_fragment import OneFragment
 from afterbert.pretext.selections.permutation_tail import PermutationTail
 from afterbert.pretext.selections.poisson_spans import PoissonSpans
 from afterbert.pretext.selections.prefix import Prefix
+from afterbert.pretext.selections.rare_first import RareFirst
 from afterbert.pretext.selections.staged import Stage, Staged
 from afterbert.pretext.selections.suffix import Suffix
 from afterbert.pretext.selections.t5_partition import T5Partition
@@ -380,6 +382,25 @@ def test_spans_lie_in_contexts_of_their_size() -> None:
     for row in by_row(rows, chosen.positions[chosen.begins]):
         (first,), (second,) = row
         assert 1 <= first <= 46 and 51 <= second <= 96
+
+
+def test_rare_pieces_are_drawn_as_a_draw_without_replacement_says() -> None:
+    """Two of four pieces, weights 1/sqrt(count): the shares of all pairs, written out."""
+    counts = np.array([1, 4, 16, 64])
+    weights = counts**-0.5 / (counts**-0.5).sum()
+    expected = {
+        pair: sum(weights[a] * weights[b] / (1 - weights[a]) for a, b in permutations(pair))
+        for pair in combinations(range(4), 2)
+    }
+    draws = 20_000
+    rows = text_rows([4] * draws)
+    rows = rows.with_planes(count=np.tile(np.array([0, *counts, 0]), draws))
+    found = Counter(
+        tuple(place - 1 for (place,) in row)
+        for row in by_row(rows, RareFirst(rate=0.5)(rows, noise()).positions)
+    )
+    for pair, chance in expected.items():
+        assert abs(found[pair] - draws * chance) < 4.5 * np.sqrt(draws * chance * (1 - chance)), pair
 
 
 def test_half_entities_half_words() -> None:

@@ -2,9 +2,9 @@
 the model itself says which pieces are not the original ones.
 
 Source: ELECTRA (2003.10555), Sections 2 and 3; google-research/electra. Both are trained together; no gradient
-passes through the sampling, so the generator learns from its own masked-LM loss only. The saved backbone is
-the discriminator's. Deviations: special pieces are neither drawn nor asked about (the release asks about
-them too, always with the answer "original").
+passes through the sampling, so the generator learns from its own masked-LM loss only, or, as a variant, by
+reinforcement (`heads/adversary.py`). The saved backbone is the discriminator's. Deviations: special pieces are neither
+drawn nor asked about (the release asks about them too, always with the answer "original").
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from afterbert.models.encoder import Encoder
 from afterbert.nn.embeddings import EmbeddingsModule, table_of
 from afterbert.nn.inputs import Inputs
 from afterbert.objectives import Batch, ObjectiveModule, PretextTask
+from afterbert.objectives.heads.adversary import PARTS, Adversary
 from afterbert.objectives.heads.detection import (
     Detector,
     GeneratedRows,
@@ -65,6 +66,8 @@ class Generator:
     none."""
     temperature: Annotated[float, Field(gt=0)] = 1.0
     """Its logits are divided by it before a piece is drawn."""
+    learns: Literal["to_fill", "to_deceive"] = "to_fill"
+    """From its own masked-LM loss, or to make the discriminator err (Appendix F)."""
 
     def of(self, discriminator: Encoder) -> Encoder:
         """The generator's architecture.
@@ -113,6 +116,11 @@ class ReplacedTokens(PretextObjective):
                 "two_stage copies the generator's weights into the model, so both must be alike and apart; "
                 "set generator.size to 1 and generator.shares to none"
             )
+        if self.generator.learns == "to_deceive" and (self.two_stage or not self.asks.startswith("replaced")):
+            raise UserError(
+                "a generator that learns to_deceive needs a discriminator that is trained beside it and told what was "
+                "replaced; leave two_stage out and set asks to replaced_everywhere"
+            )
 
     def flops_beside(self, architecture: Architecture, vocab_size: int, length: int) -> float:
         return self.generator.of(cast(Encoder, architecture)).flops_per_token(vocab_size, length)
@@ -139,7 +147,9 @@ class ReplacedTokens(PretextObjective):
                 ordinary = np.flatnonzero(~posed.shown.planes["special"])
                 arrays["detected_at"] = posed.shown.flat_to_padded(ordinary, length=width)
             counts[_detector_of(self.asks).part] = len(arrays["detected_at"])
-            if self.two_stage is not None:
+            if self.generator.learns == "to_deceive":
+                counts |= dict.fromkeys(PARTS, counts["generator"])
+            if self.two_stage is not None or self.generator.learns == "to_deceive":
                 del counts["generator"]
         return Batch(arrays | asked, counts, posed.shown.num_pieces, posed.shown.keys)
 
@@ -199,7 +209,9 @@ class ReplacedTokensModule(ObjectiveModule):
         self.generator_head = guesser.lm_head.build(guesser.hidden_size, table, guesser.norm)
         guesser.initialization.apply(self.generator_head, guesser.num_hidden_layers)
         self.detector = _build_detector(config.asks, architecture, backbone)
-        self.loss_weights = {"generator": 1.0, self.detector.part: config.loss_weight}
+        self.adversary = Adversary(guesser.hidden_size) if config.generator.learns == "to_deceive" else None
+        of_generator = ("generator",) if self.adversary is None else PARTS
+        self.loss_weights = {**dict.fromkeys(of_generator, 1.0), self.detector.part: config.loss_weight}
         self.guesser_shares = config.generator.shares
         self.temperature, self.is_two_stage = config.generator.temperature, config.two_stage is not None
         barred = torch.ones(len(table_of(backbone).weight), dtype=torch.bool)
@@ -258,10 +270,13 @@ class ReplacedTokensModule(ObjectiveModule):
         return {
             "generator": Meaning.of_pieces(asks, size),
             "generator_accuracy": Meaning.share_right(asks),
+            **({} if self.adversary is None else self.adversary.meanings()),
             **self.detector.meanings(size),
         }
 
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        if self.adversary is not None:
+            return self._deceived(arrays, self.adversary)
         scores = {}
         if not self.is_two_stage or "detected_at" not in arrays:
             guesses = self._guesses(arrays)
@@ -300,10 +315,20 @@ class ReplacedTokensModule(ObjectiveModule):
         return original.view(shape), original.index_copy(0, arrays["chosen"], samples).view(shape)
 
     def _guesses(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        wanted = arrays["chosen"]
-        return self.generator_head(
-            self.generator(arrays["input_ids"], **Inputs.of(arrays).beside_ids(), wanted=wanted)
-        )
+        return self.generator_head(self.generator.asked(arrays))
+
+    def _deceived(self, arrays: Mapping[str, Tensor], adversary: Adversary) -> dict[str, Tensor]:
+        hidden = self.generator.asked(arrays)
+        guesses = self.generator_head(hidden)
+        verdicts, rows = self._detected(arrays, guesses)
+        at_chosen = torch.searchsorted(arrays["detected_at"], arrays["chosen"])
+        logits = (guesses.float() / self.temperature).masked_fill(self.is_barred, float("-inf"))
+        log_shares = logits.log_softmax(-1).gather(1, rows.shown_ids[at_chosen, None]).squeeze(-1)
+        judged = {"verdicts": verdicts[at_chosen], "is_replaced": rows.is_replaced[at_chosen]}
+        return {
+            **adversary(hidden, log_shares, **judged),
+            self.detector.part: self.detector.score(verdicts, rows),
+        }
 
     def _detected(self, arrays: Mapping[str, Tensor], guesses: Tensor) -> tuple[Tensor, GeneratedRows]:
         original, shown = self.corrupted(arrays, guesses)

@@ -27,10 +27,10 @@ class Plan(ABC):
     def rows(self, numbers: np.ndarray) -> Rows:
         """The rows with these numbers [B], in any order, specials in place, never longer than the plan's
         length. Planes: those of the store, and `special`, `segment` (uint8: 0 first text, 1 second),
-        `document` (int32: number of the document within its row; a special piece belongs to the text before
-        it, an opening one to the first), where the split tells languages `language` (uint8), and where the next
-        row begins inside this one `reused` (bool: the pieces that lie before it). A row's key is a pure function
-        of store and number.
+        `document` (int32: number of the document within its row; a special piece belongs to the text before it, an
+        opening one to the first), `count` (int64: how often the piece occurs in the split; 0 for special ones), where
+        the split tells languages `language` (uint8), and where the next row begins inside this one `reused` (bool: the
+        pieces that lie before it). A row's key is a pure function of store and number.
         """
 
     def goes_on(self, numbers: np.ndarray) -> np.ndarray:

@@ -62,6 +62,7 @@ def assemble(split: Split, parts: Parts, keys: np.ndarray) -> Rows:
         "special": is_special,
         "segment": partial(np.repeat, parts.segment.astype(np.uint8), sizes),
         "document": partial(np.repeat, parts.document.astype(np.int32), sizes),
+        "count": partial(_counts, split, ids, is_special),
     }
     if split.told_languages is not None:
         planes["language"] = partial(_languages, split, parts, sizes)
@@ -70,6 +71,11 @@ def assemble(split: Split, parts: Parts, keys: np.ndarray) -> Rows:
         planes |= {name: plane} if width == 1 else _taken_apart(name, cache(plane))
     row_starts = np.append(begins, total)[np.searchsorted(parts.row_of, np.arange(len(keys) + 1))]
     return Rows(ids, row_starts, keys, Planes(planes))
+
+
+def _counts(split: Split, ids: np.ndarray, is_special: np.ndarray) -> np.ndarray:
+    """How often each piece [T] occurs in the split; 0 for special ones, which stand in none."""
+    return np.where(is_special, 0, split.piece_counts[np.where(is_special, 0, ids)])
 
 
 def _laid_out(split: Split, name: str, source: np.ndarray, is_text: np.ndarray) -> np.ndarray:

@@ -89,6 +89,17 @@ class Split:
         document = np.searchsorted(self.document_starts, index, side="right") - 1
         return self.told_languages[self.languages[document]]
 
+    @cached_property
+    def piece_counts(self) -> np.ndarray:
+        """int64 [V]: how often each id up to the highest occurs; counted once, in one pass."""
+        counts = np.zeros(1, dtype=np.int64)
+        for start in range(0, self.num_pieces, _BLOCK):
+            ids = self.pieces(np.arange(start, min(start + _BLOCK, self.num_pieces)))
+            here = np.bincount(ids, minlength=len(counts))
+            here[: len(counts)] += counts
+            counts = here
+        return counts
+
     def pieces(self, index: np.ndarray) -> np.ndarray:
         """int32 [N]: the ids at these offsets [N]."""
         return self._pieces[index].astype(np.int32)
