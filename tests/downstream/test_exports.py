@@ -143,6 +143,8 @@ def test_nested_rows_and_fields_are_said(tmp_path):
         find_task(str(tmp_path / "a.json"))
     with pytest.raises(UserError, match="no list of rows stands there; lists of objects: users, data.items"):
         find_task(str(tmp_path / "a.json"), records="data")
+    with pytest.raises(UserError, match=r"by their path \(review.body, review.by\)"):
+        find_task(str(tmp_path / "a.json"), records="data.items")
     columns = {"text": "review.body", "label": "meta.0.mood"}
     _, data = told(tmp_path / "a.json", records="data.items", columns=columns)
     assert [(*row.texts, row.label) for row in data.splits["train"]] == TEXTS

@@ -77,7 +77,9 @@ def names_columns(rows: list[list[str]]) -> bool:
             if name in distinct:
                 return False
             speaks_for = True
-        elif all(is_decimal(cell) or is_missing(cell) for cell in below) or _names_texts(name, below):
+        elif all(is_decimal(cell) or is_missing(cell) for cell in below) or (
+            len(first) > 1 and _names_texts(name, below)
+        ):
             speaks_for = True
     return speaks_for
 

@@ -6,35 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from afterbert.downstream.example import Findings
-from afterbert.text.pieces.characters import APOSTROPHE, LETTER, MARK, SPACE, code_points, kinds_of
+from afterbert.downstream.reading.words import words_in
 
 _BEGINS = ("start", "start_offset", "begin", "from")
 _ENDS = ("end", "end_offset", "to")
 _NAMES = ("label", "labels", "entity", "tag", "type", "ner")
-
-
-def words_of(text: str) -> list[tuple[int, int]]:
-    """Where each word begins and ends: a run of letters, digits and their marks, with an apostrophe between them; a
-    letter of a script without spaces; any other visible sign.
-
-    >>> [("Ann's cat, 1st."[a:b]) for a, b in words_of("Ann's cat, 1st.")]
-    ["Ann's", 'cat', ',', '1st', '.']
-    >>> ["北京 हिन्दी"[a:b] for a, b in words_of("北京 हिन्दी")]
-    ['北', '京', 'हिन्दी']
-    """
-    kinds = [*kinds_of(code_points(text)).tolist(), SPACE]
-    found: list[tuple[int, int]] = []
-    runs_on = False
-    for place, kind in enumerate(kinds[:-1]):
-        touches = bool(found) and found[-1][1] == place
-        if kind == APOSTROPHE and touches and runs_on and kinds[place + 1] == LETTER:
-            kind = LETTER
-        if touches and (kind == MARK or (kind == LETTER and runs_on)):
-            found[-1] = (found[-1][0], place + 1)
-        elif kind != SPACE:
-            found.append((place, place + 1))
-            runs_on = kind == LETTER
-    return found
 
 
 def span_of(value: Any, text: str) -> tuple[int, int, str] | None:
@@ -74,7 +50,8 @@ def tagged(
     >>> tagged("Anna Berg, Oslo.", [(0, 9, "PER"), (11, 15, "LOC")], "row", Findings())
     (('Anna', 'Berg', ',', 'Oslo', '.'), ('B-PER', 'I-PER', 'O', 'B-LOC', 'O'))
     """
-    places = words_of(text)
+    found = words_in(text)
+    places = [(begin, begin + len(word)) for begin, word in zip(found.begins, found.words)]
     tags = ["O"] * len(places)
     for begin, end, name in sorted(spans, key=lambda span: (span[0], -span[1])):
         inside = [i for i, (first, last) in enumerate(places) if first < end and last > begin]
@@ -83,14 +60,13 @@ def tagged(
         elif any(tags[i] != "O" for i in inside):
             findings.add("marked stretches that overlap another (left out)", key)
         else:
-            stretch = text[places[inside[0]][0] : places[inside[-1]][1]]
-            if stretch != text[begin:end].strip():
+            if text[places[inside[0]][0] : places[inside[-1]][1]] != text[begin:end].strip():
                 findings.add(
                     "marked stretches that begin or end inside a word (the whole of it is taken)", key
                 )
             for i in inside:
                 tags[i] = f"{'B' if i == inside[0] else 'I'}-{name}"
-    return tuple(text[a:b] for a, b in places), tuple(tags)
+    return found.words, tuple(tags)
 
 
 def _first(value: Mapping[str, Any], names: Sequence[str]) -> Any:

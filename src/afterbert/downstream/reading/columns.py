@@ -103,7 +103,7 @@ class Held:
     numbers: list[str]
     """Grades."""
     lists: list[str]
-    """Lists and objects."""
+    """Lists of plain values."""
     flags: list[str]
     """Nothing but 0 and 1, true and false: whether a label is given. -1 stands for nobody knows."""
     several: list[str]
@@ -130,7 +130,7 @@ class Held:
             running=found["text"],
             label=_label_column(table, found["class"]),
             numbers=found["number"],
-            lists=found["list"],
+            lists=[c for c in found["list"] if _holds_flat_lists(table.column(c)[:looked_at])],
             flags=flags,
             several=several,
             whole=[c for c in found["class"] if _is_numeric(table.column(c)[:looked_at])],
@@ -332,6 +332,10 @@ def _label_column(table: Table, classes: list[str]) -> list[str]:
     numeric = [column for column in full if _is_numeric(table.column(column))]
     chosen = numeric or full
     return chosen if len(chosen) == 1 else []
+
+
+def _holds_flat_lists(values: Sequence[Any]) -> bool:
+    return all(isinstance(one, (list, tuple)) and is_flat(one) for one in values if not is_missing(one))
 
 
 def _is_numeric(values: Sequence[Any]) -> bool:
