@@ -21,7 +21,7 @@ LAYERS = [
     ["training"],
     ["recipes"],
     ["downstream", "probes"],
-    ["compress"],
+    ["compression"],
     ["workflows"],
     ["study"],
     ["report"],

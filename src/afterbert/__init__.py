@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from afterbert._registration import register_when_imported
 
 if TYPE_CHECKING:
+    from afterbert.api.compressing import compress
     from afterbert.api.finetuning import finetune
     from afterbert.api.loading import load
     from afterbert.api.preparing import prepare
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
     from afterbert.api.showing import show
 
 __version__ = "0.1.0"
-__all__ = ["finetune", "load", "prepare", "pretrain", "show"]
+__all__ = ["compress", "finetune", "load", "prepare", "pretrain", "show"]
 
 _MODULES = {
+    "compress": "compressing",
     "finetune": "finetuning",
     "load": "loading",
     "prepare": "preparing",
@@ -37,7 +39,7 @@ register_when_imported()
 
 
 def __getattr__(name: str) -> Any:
-    """One of the five names, imported now; the process is set up for training first, as the command line does."""
+    """One of the six names, imported now; the process is set up for training first, as the command line does."""
     if name not in _MODULES:
         raise AttributeError(f"module 'afterbert' has no attribute '{name}'")
     found = globals()[name] = getattr(import_module(f"afterbert.api.{_MODULES[name]}"), name)

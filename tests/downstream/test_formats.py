@@ -194,7 +194,10 @@ def test_trec(tmp_path):
     ("data", "said"),
     [
         (b"ok\t1\ncaf\xe9\t0\n", "rows.txt:2: is not UTF-8 at byte 8; save it as UTF-8"),
-        (b"abcd\0\0ef\n", "rows.txt: holds zero bytes, so it is no text; save it as UTF-8 text"),
+        (
+            "a\tb\n".encode("utf-16"),
+            "rows.txt: holds zero bytes, so it is UTF-16 or no text; save it as UTF-8 text",
+        ),
         (b" \n\n", "rows.txt: is empty; name a file with rows"),
     ],
 )

@@ -1,1 +1,1 @@
-"""What Python users call, and what the command line calls for them: five names, and results that show themselves."""
+"""What Python users call, and what the command line calls for them: six names, and results that show themselves."""

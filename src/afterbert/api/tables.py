@@ -11,11 +11,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from afterbert.api.terminal import safe
+from afterbert.compression.measuring import StepRow
 from afterbert.downstream.figures.results import TaskResult
 from afterbert.downstream.finetuning.mix import TaskMix
 from afterbert.downstream.finetuning.rate_search import SearchOutcome
 from afterbert.downstream.metrics import in_print
 from afterbert.report import figures as written
+from afterbert.report.compression_report import row_lines
 from afterbert.study.race import Racer, RaceResult
 
 
@@ -117,6 +119,12 @@ def _to_goal(one: Racer) -> str:
 
 def _span(share: float, one: Racer) -> str:
     return written.duration(share * one.seconds)
+
+
+@drawn.register
+def _(row: StepRow, title: str = "") -> RenderableType:
+    """One step of a compression in a line."""
+    return safe(f"{row.method or 'as it was'}: {'; '.join(row_lines(row))}")
 
 
 @drawn.register

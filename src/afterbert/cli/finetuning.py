@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 from rich.table import Table
@@ -20,10 +19,10 @@ from afterbert.downstream.example import Example
 from afterbert.downstream.finetuning.evaluation import evaluate, task_name, write_evaluated
 from afterbert.downstream.finetuning.saving import load_finetuned
 from afterbert.downstream.reading.data import TaskData, read
-from afterbert.downstream.reading.find_task import find_task, named_path, parse_columns, parse_header
+from afterbert.downstream.reading.find_task import find_task, named_path, parse_columns
 from afterbert.downstream.reading.source import TaskSource
 from afterbert.downstream.tasks import Task
-from afterbert.downstream.tasks.minimal_pairs import MinimalPairs, some_of_each
+from afterbert.downstream.tasks.minimal_pairs import MinimalPairs
 from afterbert.interop.loaded import LoadedModel
 from afterbert.probes.minimal_pairs import MinimalPairsProbe, short_enough
 from afterbert.probes.readings import reading_of
@@ -57,15 +56,7 @@ def fine_tune(request: FinetuneRequest, *, dry_run: bool) -> int:
 
 
 def score_task(
-    folder: str,
-    spec: str,
-    *,
-    task: str | None,
-    kind: str | None,
-    columns: str | None,
-    max_unknown: float,
-    header: str | None = None,
-    records: str | None = None,
+    folder: str, spec: str, *, task: str | None, kind: str | None, columns: str | None, max_unknown: float
 ) -> None:
     """A fine-tuned model's figures on the rows of a task file, as a table; its predictions, also for rows without
     labels, are saved."""
@@ -73,8 +64,7 @@ def score_task(
     asked: str | Task | None = kind
     if kind is None and named_path(spec)[1].suffix not in (".yaml", ".yml"):
         asked = loaded.tasks[task_name(loaded, task)]
-    how = {"header": parse_header(header), "records": records}
-    source = _found(spec, asked, None, columns, needs_label=False, **how)
+    source = _found(spec, asked, None, columns, needs_label=False)
     done = evaluate(loaded, source, task=task, device=default_device())
     _say_notes(done.data.notes)
     say_unknown(done.data, loaded.model.tokenizer, max_unknown)
@@ -88,7 +78,6 @@ def score_task(
         "as": task,
         "kind": kind,
         "columns": columns,
-        **{name: value for name, value in how.items() if value is not None},
     }
     out = Path("runs", f"score-{done.data.name}-{digest(made_of, length=8)}")
     write_evaluated(out, done, model=folder)
@@ -131,9 +120,9 @@ def score_pairs(
 
 
 def _readable_pairs(loaded: LoadedModel, data: TaskData, split: str, most: int | None) -> list[Example]:
-    """At most `most` pairs of a split, of all kinds alike, without those that are too long; how many that were is said.
-    Raises UserError where none is left."""
-    rows, longest = some_of_each(data.usable(split), most), loaded.longest
+    """The first `most` pairs of a split, without those that are too long; how many that were is said. Raises UserError
+    where none is left."""
+    rows, longest = data.usable(split)[:most], loaded.longest
     kept = short_enough([(row.texts[0], row.texts[1]) for row in rows], loaded.tokenizer, longest=longest)
     if len(kept) < len(rows):
         said = f"{split}: {len(rows) - len(kept):,} of {len(rows):,} pairs are longer than the {longest} pieces that"
@@ -144,10 +133,10 @@ def _readable_pairs(loaded: LoadedModel, data: TaskData, split: str, most: int |
 
 
 def _found(
-    spec: str, kind: str | Task | None, format: str | None, columns: str | None, **how: Any
+    spec: str, kind: str | Task | None, format: str | None, columns: str | None, *, needs_label: bool = True
 ) -> TaskSource:
     given = parse_columns(columns) if columns else None
-    source = find_task(spec, kind=kind, format=format, columns=given, **how)
+    source = find_task(spec, kind=kind, format=format, columns=given, needs_label=needs_label)
     console.print(safe(source.why))
     return source
 

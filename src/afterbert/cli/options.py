@@ -22,8 +22,6 @@ def plugins_in(folder: str) -> str:
 
 KINDS = f"The kind of task, where the guess is wrong: {plugins_in('downstream.tasks')}."
 FORMATS = f"The files' format, where the guess is wrong: {plugins_in('downstream.formats')}."
-HEADER = "Whether the first line names the columns, where the guess is wrong: yes or no."
-RECORDS = "Where the rows stand in a JSON file that is one object: data.items."
 
 RecipeName = Annotated[
     str,
@@ -124,3 +122,16 @@ def given_options(context: typer.Context) -> list[str]:
     """The names of a verb's parameters that stand on the command line."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
     return [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+
+
+def share_of(written: str, option: str) -> float:
+    """A share as people write it. Raises UserError.
+
+    >>> share_of("98%", "--at-least"), share_of("0.98", "--at-least")
+    (0.98, 0.98)
+    """
+    number, is_percent = written.strip().removesuffix("%"), written.strip().endswith("%")
+    try:
+        return float(number) / (100 if is_percent else 1)
+    except ValueError:
+        raise UserError(f"{option} is '{written}'; write a share such as 98%") from None

@@ -25,6 +25,12 @@ from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 
 State = Mapping[str, Tensor]
 
+#: What is said of a finished graph to whoever wants its weights.
+FINISHED = (
+    "a finished graph: it answers its task (`score`, `predict`), but its weights can be neither trained nor asked for "
+    "anything else; name the model that it was made from"
+)
+
 
 @dataclass(frozen=True)
 class LoadedModel:
@@ -46,6 +52,8 @@ class LoadedModel:
     """The models of `interop.heads.BESIDE` that its folder holds, by name."""
     family: str = ""
     """The family of Hugging Face's that the folder is of, as they spell it; empty for a model from elsewhere."""
+    is_graph: bool = False
+    """Whether it is a finished graph (`interop.graph_folder`), which has no weights to build anything from."""
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -79,7 +87,9 @@ class LoadedModel:
         return replace(self, name=f"{self.name} (random weights)", weights={}, beside={})
 
     def backbone(self) -> Backbone:
-        """The backbone with its weights, or freshly drawn ones."""
+        """The backbone with its weights, or freshly drawn ones. Raises UserError for a finished graph."""
+        if self.is_graph:
+            raise UserError(f"{self.name} is {FINISHED}")
         size = self.architecture.vocab_size or self.tokenizer.vocabulary.size
         built = self.architecture.build(Vocabulary(size=size))
         if "backbone" in self.weights:

@@ -8,7 +8,7 @@ from pathlib import Path
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
 from afterbert.interop.importing import import_folder
-from afterbert.interop.loaded import LoadedModel
+from afterbert.interop.loaded import FINISHED, LoadedModel
 
 
 def load_model(name: str | Path) -> LoadedModel:
@@ -27,6 +27,8 @@ def model_folder(name: str | Path) -> str | Path:
     """The folder to read, or the name itself where it is no folder here. Raises UserError for a run that has not
     finished, and for one whose seeds are runs of their own."""
     path = Path(name)
+    if (path / "graph.json").is_file():
+        raise UserError(f"{name} is {FINISHED}")
     inner = RunFolder(path).model
     if (inner / "config.json").is_file():
         return inner

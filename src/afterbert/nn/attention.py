@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from afterbert.nn.dropout import dropped
+from afterbert.nn.low_rank import project
 from afterbert.nn.places import RowPlaces, at_places
 from afterbert.nn.positions import Positions
 from afterbert.nn.positions.none import NoPositions
@@ -145,8 +146,7 @@ class SelfAttention(nn.Module):
     def _project(self, hidden: Tensor, first: int, end: int) -> tuple[Tensor, ...]:
         """Some of query, key and value only."""
         rows = slice(first * self.width, end * self.width)
-        bias = None if self.qkv.bias is None else self.qkv.bias[rows]
-        return self._heads(F.linear(hidden, self.qkv.weight[rows], bias), end - first)
+        return self._heads(project(self.qkv, hidden, rows), end - first)
 
     def _heads(self, packed: Tensor, parts: int) -> tuple[Tensor, ...]:
         shape = (*packed.shape[:2], parts, self.num_heads, self.head_size)

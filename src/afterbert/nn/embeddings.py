@@ -140,6 +140,12 @@ class EmbeddingsModule(nn.Module):
         """The table of pieces [V, E], whoever owns it."""
         return self._table[0]
 
+    def own(self, table: nn.Module) -> None:
+        """Takes another table of pieces in place of the one that it owns: from ids [B, T] to [B, T, E], with a `weight`
+        [V, E]."""
+        self.token = cast(nn.Embedding, table)
+        self._table = (self.token,)
+
     def of(self, inputs: Inputs) -> Tensor:
         """Embeds from the bundle that a backbone reads."""
         return self(

@@ -49,13 +49,15 @@ _LARGEST = 1e30  # differences of larger values overflow
 
 @dataclass(frozen=True)
 class Curve:
-    """A line through (xs [N], ys [N]), interrupted by NaN; with `has_dots` each point is marked."""
+    """A line through (xs [N], ys [N]), interrupted by NaN; with `has_dots` each point is marked. labels: what each
+    point is called, where it is no step."""
 
     name: str
     xs: np.ndarray
     ys: np.ndarray
     style: Style = "plain"
     has_dots: bool = False
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,7 @@ def draw(
     x_title: str = "optimizer step",
     write: Callable[[float], str] = figures.number,
     write_tick: Callable[[float], str] | None = None,
+    write_x: Callable[[float], str] | None = None,
     levels: Sequence[tuple[str, float]] = (),
     alarms: np.ndarray | None = None,
     starts_at_zero: bool = False,
@@ -176,7 +179,7 @@ def draw(
         width=width,
         height=height,
         x_title=x_title,
-        x_ticks=x.marks(5, figures.count if x_end < 100_000 else figures.large),
+        x_ticks=x.marks(5, write_x or (figures.count if x_end < 100_000 else figures.large)),
         y_ticks=y.marks(5, write_tick or write),
         traces=tuple(_trace(curve, x, y, write) for curve in curves),
         levels=_levels(levels, y, write),
@@ -258,9 +261,10 @@ def _y_range(low: float, high: float, levels: list[float], starts_at_zero: bool)
 
 def _trace(curve: Curve, x: Scale, y: Scale, write: Callable[[float], str]) -> Trace:
     at_x, at_y = x(curve.xs), y(np.clip(curve.ys, y.low, y.high))
+    names = curve.labels or [f"step {figures.count(step)}" for step in curve.xs]
     dots = tuple(
-        Dot(round(float(px), 1), round(float(py), 1), f"step {figures.count(step)}: {write(float(value))}")
-        for px, py, step, value in zip(at_x, at_y, curve.xs, curve.ys)
+        Dot(round(float(px), 1), round(float(py), 1), f"{name}: {write(float(value))}")
+        for px, py, name, value in zip(at_x, at_y, names, curve.ys)
         if curve.has_dots and math.isfinite(value)
     )
     return Trace(_path(at_x, at_y), curve.style, dots)

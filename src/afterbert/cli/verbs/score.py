@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from afterbert.cli.options import HEADER, KINDS, RECORDS, MaxUnknown, plugins_in, settings_only
+from afterbert.cli.options import KINDS, MaxUnknown, plugins_in, settings_only
 
 PLACE = 110
 TAKES_RECIPE_OPTIONS = True
@@ -28,8 +28,6 @@ def score(
     ] = None,
     kind: Annotated[str | None, typer.Option(help=KINDS)] = None,
     columns: Annotated[str | None, typer.Option(help="text=review,label=3")] = None,
-    header: Annotated[str | None, typer.Option(help=HEADER)] = None,
-    records: Annotated[str | None, typer.Option(help=RECORDS)] = None,
     cue: Annotated[
         str | None,
         typer.Option(help=f"Ask by a cue: {plugins_in('downstream.cues')}."),
@@ -40,7 +38,7 @@ def score(
     max_unknown: MaxUnknown = 0.1,
     max_rows: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows (--cue).")] = None,
     max_pairs: Annotated[
-        int | None, typer.Option(min=1, help="At most so many of a file, of all kinds alike (--pairs).")
+        int | None, typer.Option(min=1, help="Only the first so many of a file (--pairs).")
     ] = None,
 ) -> None:
     """Score a fine-tuned model on a task's rows; or any model without fine-tuning, by minimal pairs, a cue or a probe.
@@ -71,8 +69,6 @@ def score(
     for option, value, where in (
         ("--as", as_, ("a fine-tuned head",)),
         ("--kind", kind, ("a fine-tuned head", "--cue", "--probe")),
-        ("--header", header, ("a fine-tuned head",)),
-        ("--records", records, ("a fine-tuned head",)),
         ("--max-rows", max_rows, ("--cue",)),
         ("--max-pairs", max_pairs, ("--pairs",)),
     ):
@@ -87,7 +83,6 @@ def score(
     elif settings:
         raise UserError(f"--{settings[0][0]} has no effect without --cue or --probe; leave it out")
     elif task is not None:
-        said = {"kind": kind, "columns": columns, "header": header, "records": records}
-        score_task(model, task, task=as_, max_unknown=max_unknown, **said)
+        score_task(model, task, task=as_, kind=kind, columns=columns, max_unknown=max_unknown)
     elif pairs is not None:
         score_pairs(model, pairs, columns=columns, max_pairs=max_pairs, max_unknown=max_unknown)

@@ -19,6 +19,7 @@ from afterbert.base.plugins import name_of
 from afterbert.base.runs import write_atomically
 from afterbert.base.small_files import read_json_object
 from afterbert.base.tree import located
+from afterbert.downstream.finetuning.graph_answers import GraphModule
 from afterbert.downstream.finetuning.objective import TaskModule, TaskObjective
 from afterbert.downstream.finetuning.task_card import SplitFigures, task_card
 from afterbert.downstream.heads import Head, HeadModule
@@ -27,6 +28,7 @@ from afterbert.downstream.task_name import head_key, module_key
 from afterbert.downstream.tasks import Task
 from afterbert.interop.families import Family
 from afterbert.interop.folder import export_folder
+from afterbert.interop.graph_folder import is_graph, read_graph
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.loading import load_model
 from afterbert.interop.own import Own, any_family
@@ -138,6 +140,10 @@ class Loaded:
             for key, tensor in self.head(name).state_dict().items()
         }
         write_weights(folder / HEADS, heads, {"format": "pt"})
+        self.write_answers(folder, names)
+
+    def write_answers(self, folder: Path, names: Sequence[str]) -> None:
+        """`heads.json`: what each task asks, and how its answers are read off."""
         answers = {
             "length": self.length,
             "summary": self.summary,
@@ -208,7 +214,7 @@ def load_finetuned(name: str | Path, *, device: torch.device | str | None = None
         raise UserError(
             f"{name} has no fine-tuned head ({_ANSWERS}); fine-tune it first: afterbert finetune --model {name}"
         )
-    model = load_model(path)
+    model, graph = read_graph(path) if is_graph(path) else (load_model(path), None)
     answers = read_json_object(path / _ANSWERS)
     origin = str(path / _ANSWERS)
     tasks: dict[str, Task] = {}
@@ -217,8 +223,12 @@ def load_finetuned(name: str | Path, *, device: torch.device | str | None = None
         tasks[one] = config.build(Task, located(answers["tasks"][one], origin))
         heads[one] = config.build(Head, located(answers["heads"][one], origin))
     summary: Summary | None = answers["summary"]
-    module = TaskModule(model, _built(model, tasks, heads, summary))
-    module.heads.load_state_dict(load_file(path / HEADS))
+    module: ObjectiveModule
+    if graph is None:
+        module = TaskModule(model, _built(model, tasks, heads, summary))
+        module.heads.load_state_dict(load_file(path / HEADS))
+    else:
+        module, device = GraphModule(graph), "cpu"
     figures = {
         name: {split: SplitFigures(**found) for split, found in splits.items()}
         for name, splits in answers.get("figures", {}).items()

@@ -1,0 +1,62 @@
+"""Methods as the command line writes them: `layers:keep=4`, `low_rank:keep=0.5,weighted=true`, `quantize:dynamic`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from afterbert.base.config import build, to_plain
+from afterbert.base.errors import UserError
+from afterbert.base.plugins import find, name_of
+from afterbert.base.tree import Node, scalar
+from afterbert.compression.methods import Method
+from afterbert.compression.subject import Form
+
+
+def parse(written: str) -> Method:
+    """Reads one method: its name and, after a colon, its settings; a word alone is the first setting. Raises UserError.
+
+    >>> parse("layers:keep=4")
+    Layers(keep=4, drop='top')
+    >>> parse("layers:4,drop=symmetric") == parse("layers:keep=4,drop=symmetric")
+    True
+    """
+    name, _, rest = written.partition(":")
+    origin = f"--with {written}"
+    kind: Any = find(Method, name.strip().replace("-", "_"))
+    first = next((field.name for field in dataclasses.fields(kind)), "")
+    given: dict[str, Node] = {"type": Node(name.strip().replace("-", "_"), origin)}
+    for number, part in enumerate(filter(None, rest.split(","))):
+        key, equals, value = part.partition("=")
+        if not equals:
+            if number or not first:
+                raise UserError(f"{origin}: '{part}' is no setting; write key=value")
+            key, value = first, part
+        given[key.strip()] = Node(scalar(value.strip()), origin)
+    found: Method = build(Method, Node(given, origin))
+    return found
+
+
+def written(method: Method) -> str:
+    """The shortest way to write a method, which `parse` reads back.
+
+    >>> written(parse("layers:4,drop=top"))
+    'layers:keep=4'
+    """
+    plain, usual = to_plain(method), to_plain(type(method)())
+    said = [f"{key}={_said(value)}" for key, value in plain.items() if value != usual[key]]
+    name = name_of(method)
+    return f"{name}:{','.join(said)}" if said else name
+
+
+def check_all(form: Form, methods: Sequence[Method]) -> Form:
+    """What is left after all methods, as far as it can be told before any work. Raises UserError where one does not fit
+    what stands before it."""
+    for method in methods:
+        form = method.check(form)
+    return form
+
+
+def _said(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

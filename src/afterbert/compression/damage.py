@@ -1,0 +1,52 @@
+"""Where a smaller model goes another way: the states after each of its layers beside those of the model as it was."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from afterbert.compression.methods import Setting
+from afterbert.compression.subject import Subject
+from afterbert.nn.inputs import Inputs
+from afterbert.nn.recording import recorded
+
+
+@torch.no_grad()
+def damage(before: Subject, after: Subject, setting: Setting, *, most: int = 64) -> tuple[str, ...]:
+    """A line for each layer of the smaller model: the mean distance of its states to those at the same depth, as a
+    share of their length, on training rows of the task. Nothing for a graph, or where the two cut rows otherwise."""
+    if (
+        after.kind != "weights"
+        or before.tuned is None
+        or after.tuned is None
+        or not setting.rows.get("train")
+    ):
+        return ()
+    sums: list[Tensor] = []
+    count = 0
+    # the two may have tokenizers of their own, which cut these rows alike
+    for ours, theirs in zip(
+        setting.batches(after, most=most), setting.batches(before, most=most), strict=True
+    ):
+        mine = _states(after, ours)
+        old = _states(before, theirs)
+        if mine[0].shape[1] != old[0].shape[1]:
+            return ()
+        is_piece = torch.arange(mine[0].shape[1]) <= ours["last"][:, None]
+        depth = [round(layer * (len(old) - 1) / max(len(mine) - 1, 1)) for layer in range(len(mine))]
+        apart = [
+            ((one - old[at]).norm(dim=-1) / old[at].norm(dim=-1).clamp_min(1e-9))[is_piece].sum()
+            for one, at in zip(mine, depth)
+        ]
+        sums = apart if not sums else [a + b for a, b in zip(sums, apart)]
+        count += int(is_piece.sum())
+    names = ["embeddings", *(f"layer {number}" for number in range(len(sums) - 1))]
+    return tuple(f"states of {name}: {float(one) / count:.1%} away" for name, one in zip(names, sums))
+
+
+def _states(subject: Subject, arrays: dict[str, Tensor]) -> list[Tensor]:
+    assert subject.tuned is not None
+    backbone = subject.tuned.module.backbone
+    with recorded(backbone) as recording:
+        backbone.read(Inputs.of(arrays))
+    return recording.passes[0].hidden

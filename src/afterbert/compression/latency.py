@@ -1,0 +1,109 @@
+"""How long a model takes for rows, in turns with the model that it came from, so that whatever else the machine does
+befalls both alike."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from afterbert.base.noise import Noise
+
+Predict = Callable[[Mapping[str, Tensor]], Tensor]
+
+_SECONDS, _LEAST, _MOST = 3.0, 5, 60
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds a batch of rows of one length takes."""
+
+    batch_size: int
+    length: int
+    median: float
+    low: float
+    """The first quartile of the repetitions."""
+    high: float
+    """The third quartile."""
+    repetitions: int
+    speedup: float
+    """The median, over repetitions, of the uncompressed model's time by this one's, measured one after the other."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What latencies were measured on."""
+
+    processor: str
+    threads: int
+
+    @staticmethod
+    def here() -> Machine:
+        """This one."""
+        return Machine(_processor(), torch.get_num_threads())
+
+
+def in_turns(
+    ours: Predict, theirs: Predict, arrays: Mapping[str, Tensor], theirs_arrays: Mapping[str, Tensor]
+) -> tuple[list[float], list[float]]:
+    """Seconds of both for a batch, one after the other, after one pass of each that does not count."""
+    ours(arrays)
+    theirs(theirs_arrays)
+    found: tuple[list[float], list[float]] = ([], [])
+    begun = time.perf_counter()
+    while len(found[0]) < _LEAST or (len(found[0]) < _MOST and time.perf_counter() - begun < _SECONDS):
+        for predict, batch, seconds in ((ours, arrays, found[0]), (theirs, theirs_arrays, found[1])):
+            before = time.perf_counter()
+            predict(batch)
+            seconds.append(time.perf_counter() - before)
+    return found
+
+
+def latency(
+    ours: Predict,
+    theirs: Predict,
+    *,
+    batch_size: int,
+    length: int,
+    vocab_sizes: tuple[int, int],
+    others: Mapping[str, Tensor],
+) -> Latency:
+    """Times both on rows of pieces by chance, all of one length. vocab_sizes: of ours and theirs; others: further
+    arrays of the batch, such as the name of its task."""
+    batches = [_rows(batch_size, length, size) | dict(others) for size in vocab_sizes]
+    with torch.inference_mode():
+        mine, before = (np.array(one) for one in in_turns(ours, theirs, batches[0], batches[1]))
+    low, median, high = np.quantile(mine, (0.25, 0.5, 0.75)) * 1000
+    return Latency(
+        batch_size, length, float(median), float(low), float(high), len(mine), float(np.median(before / mine))
+    )
+
+
+def _rows(batch_size: int, length: int, vocab_size: int) -> dict[str, Tensor]:
+    drawn = (
+        Noise(0).of("latency").integers(vocab_size, np.arange(batch_size)[:, None], np.arange(length)[None])
+    )
+    last = torch.full((batch_size,), length - 1)
+    return {"input_ids": torch.from_numpy(drawn), "last": last, "unit_of": torch.arange(batch_size)}
+
+
+def _processor() -> str:
+    """The processor's name, as the system tells it."""
+    listed = Path("/proc/cpuinfo")
+    if listed.is_file():
+        for line in listed.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine() or f"{os.cpu_count()} processors"
+
+
+def median_speedup(found: Sequence[Latency]) -> float:
+    """The geometric mean of the speed-ups of all shapes."""
+    return float(np.exp(np.mean([np.log(one.speedup) for one in found]))) if found else float("nan")

@@ -1,0 +1,149 @@
+"""What a step of compression came to: one row of figures for it, beside the model as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+
+from afterbert.base.noise import Noise
+from afterbert.compression.latency import Latency, latency
+from afterbert.compression.subject import Subject
+from afterbert.downstream.example import Example
+from afterbert.downstream.figures.statistics import Interval, interval, paired_interval
+from afterbert.downstream.finetuning.prediction import Answerer
+
+SHAPES = tuple((batch_size, length) for batch_size in (1, 32) for length in (16, 64, 128))
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How well a task is answered."""
+
+    metric: str
+    rows: int
+    score: Interval
+    """The task's main metric, with its interval over rows."""
+    change: Interval
+    """Its difference to the uncompressed model, paired by rows."""
+    kept: float
+    """Its share of the uncompressed model's; of an error, the other way round."""
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """One step. Of the first, the model as it was, the method is empty."""
+
+    method: str
+    parameters: int
+    nonzero: int
+    bytes: int
+    """Of the weights on disk."""
+    sparse_bytes: int | None
+    """What they would take as float32 with a bit for each weight that tells whether it is 0; None where nearly none
+    is."""
+    flops: float
+    """Multiply-adds, times two, for each piece of a row of `flops_length`."""
+    flops_length: int
+    quality: Quality | None = None
+    control: Quality | None = None
+    """Of the method's control."""
+    latencies: tuple[Latency, ...] = ()
+    notes: tuple[str, ...] = ()
+    is_kept: bool = True
+    """Whether the model went on with this step."""
+    seconds: float = 0.0
+    """That the method took."""
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return asdict(self)
+
+    @staticmethod
+    def of(plain: Mapping[str, Any]) -> StepRow:
+        """Reads what `plain` gave."""
+
+        def quality(found: Mapping[str, Any] | None) -> Quality | None:
+            if found is None:
+                return None
+            intervals = {name: Interval(**found[name]) for name in ("score", "change")}
+            return Quality(**{**found, **intervals})
+
+        return StepRow(
+            **{
+                **plain,
+                "quality": quality(plain["quality"]),
+                "control": quality(plain["control"]),
+                "latencies": tuple(Latency(**one) for one in plain["latencies"]),
+                "notes": tuple(plain["notes"]),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Examination:
+    """The rows by which all steps are judged, and what the uncompressed model answers to them."""
+
+    task: str
+    rows: Sequence[Example]
+    before: Sequence[Any] = field(default_factory=list)
+    """The uncompressed model's answers; empty until it has been asked."""
+
+    def answers(self, subject: Subject) -> list[Any]:
+        """What a model answers to the rows."""
+        assert subject.tuned is not None
+        found = Answerer(subject.tuned, self.task, torch.device("cpu"))(self.rows)
+        return [one.value for one in found]
+
+    def quality(self, subject: Subject, given: Sequence[Any]) -> Quality:
+        """The figures of these answers."""
+        assert subject.tuned is not None
+        task = subject.tuned.tasks[self.task]
+        metric, truths, noise = task.metrics[0], [row.label for row in self.rows], Noise(0).of("bootstrap")
+        score = interval(metric, [given], truths, noise=noise)
+        change = paired_interval(metric, [given], [self.before or given], truths, noise=noise)
+        before = score.estimate - change.estimate
+        kept = score.estimate / before if metric.higher_is_better else before / score.estimate
+        return Quality(metric.name, len(self.rows), score, change, float(kept))
+
+
+def sizes(subject: Subject, method: str, bytes_on_disk: int, *, length: int = 128) -> StepRow:
+    """The figures of a model that need no task and no time."""
+    parameters, nonzero = subject.num_parameters(), subject.num_parameters(zeros=False)
+    is_sparse = subject.kind == "weights" and nonzero < 0.99 * parameters
+    length = min(length, subject.model.longest)
+    return StepRow(
+        method,
+        parameters,
+        nonzero,
+        bytes_on_disk,
+        4 * nonzero + parameters // 8 if is_sparse else None,
+        subject.flops_per_token(length),
+        length,
+    )
+
+
+def latencies(
+    subject: Subject, before: Subject, task: str | None, shapes: Sequence[tuple[int, int]] = SHAPES
+) -> tuple[Latency, ...]:
+    """Of each shape (rows, pieces a row) that both models read. task: whose head answers, its only one if it is None;
+    of a model without any, the hidden states are timed."""
+    longest = min(subject.model.longest, before.model.longest)
+    tasks = list(before.tuned.tasks) if before.tuned is not None else []
+    named = task or next(iter(tasks), None)
+    others = {} if named is None else {f"task/{named}": torch.zeros(0, dtype=torch.bool)}
+    tables = [one.model.architecture.table_size(one.model.tokenizer.vocabulary) for one in (subject, before)]
+    return tuple(
+        latency(
+            subject.predict,
+            before.predict,
+            batch_size=batch_size,
+            length=length,
+            vocab_sizes=(tables[0], tables[1]),
+            others=others,
+        )
+        for batch_size, length in shapes
+        if length <= longest
+    )

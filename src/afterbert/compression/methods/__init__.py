@@ -1,0 +1,111 @@
+"""Ways to make a model smaller. One file each; the file's name is what `--with` takes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from afterbert.base.errors import UserError
+from afterbert.base.noise import Noise
+from afterbert.compression.subject import Form, Subject
+from afterbert.downstream.example import Example
+from afterbert.downstream.posing.formatting import Formatter
+from afterbert.training.observers import Observer
+from afterbert.training.step import to_tensors
+
+#: What a method makes less of. nonzero: numbers that are not 0; bytes: of the weights on disk; flops: per token.
+Saving = Literal["parameters", "nonzero", "bytes", "flops"]
+EVERYTHING: frozenset[Saving] = frozenset(("parameters", "nonzero", "bytes", "flops"))
+
+_CALIBRATION_ROWS = 512
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a method may look at while it works."""
+
+    folder: Path
+    """An empty folder for whatever it must keep on disk."""
+    task: str | None = None
+    """The name of the task's head; None where no rows are at hand."""
+    rows: Mapping[str, Sequence[Example]] = field(default_factory=dict)
+    """The labelled rows by split; methods learn from `train` only."""
+    noise: Noise = field(default_factory=lambda: Noise(0))
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    teacher: Subject | None = None
+    """The model as it was before all methods."""
+    observers: Sequence[Observer] = ()
+    """Who is told how training goes."""
+
+    def texts(self) -> list[str]:
+        """The texts of the training rows. Raises UserError where there are none."""
+        found = [text for row in self.rows.get("train", ()) for text in row.texts]
+        if not found:
+            raise UserError(
+                "there are no training rows to learn from; name a folder that has some with --task"
+            )
+        return found
+
+    def batches(self, subject: Subject, *, most: int = _CALIBRATION_ROWS) -> Iterator[dict[str, Tensor]]:
+        """Training rows as batches of the task, at most so many, chosen by the noise. Raises UserError."""
+        if self.task is None or subject.tuned is None or not self.rows.get("train"):
+            raise UserError(
+                "there are no training rows to learn from; name a folder that has some with --task"
+            )
+        tuned, rows = subject.tuned, self.rows["train"]
+        order = self.noise.of("calibration").order(len(rows))[:most]
+        chosen = [rows[number] for number in sorted(order.tolist())]
+        vocabulary = tuned.model.tokenizer.vocabulary
+        formatter = Formatter(tuned.model.tokenizer, min(tuned.length, tuned.model.longest))
+        prepared = tuned.heads[self.task].prepare(tuned.tasks[self.task], chosen, formatter)
+        has_segments = tuned.model.architecture.has_segments
+        for units in torch.arange(len(prepared)).split(32):
+            batch = prepared.batch(
+                units.numpy(), pad=vocabulary.pad or 0, has_segments=has_segments, name=self.task
+            )
+            yield to_tensors(batch.arrays, self.device)
+
+
+class Method(ABC):
+    """A way to make a model smaller, as a frozen config. The model comes in and a new one goes out.
+
+    A contract test runs over all methods: what one says that it saves is less afterwards and the rest is not more; with
+    strength zero it changes nothing.
+    """
+
+    exact: ClassVar[bool] = False
+    """Whether answers on the training rows stay as they were."""
+    must_be_faster: ClassVar[bool] = False
+    """Whether it is kept only where it is faster on this machine than the model as it was."""
+    trains: ClassVar[bool] = False
+    """Whether it makes the model better again, not smaller."""
+
+    @property
+    @abstractmethod
+    def saves(self) -> frozenset[Saving]:
+        """What there is less of afterwards."""
+
+    @abstractmethod
+    def check(self, form: Form) -> Form:
+        """Gives what will be left of a model of this form, as far as it can be told before any work. Raises UserError
+        where the method does not fit."""
+
+    @abstractmethod
+    def __call__(self, subject: Subject, setting: Setting) -> Subject:
+        """Makes the smaller model."""
+
+    @classmethod
+    @abstractmethod
+    def at_zero(cls) -> Method | None:
+        """The method at strength zero; None for one that has no such setting."""
+
+    def control(self) -> Method | None:
+        """What tells whether the method earned its quality: as much taken away, but by chance; None where nothing was
+        chosen."""
+        return None

@@ -1,0 +1,57 @@
+"""Weights alone in eight or four bits, each block of neighbours with a scale of its own; sums are taken in float32.
+
+Source: the group-wise weights of Q-BERT (1909.05840), Section 3.2, without its choice of bits by layer; as ONNX
+Runtime's MatMulNBits and GatherBlockQuantized compute them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from afterbert.compression.methods import Method, Saving, Setting
+from afterbert.compression.parts.graphs import check_graph, graph_of, loaded, quiet_quantizer
+from afterbert.compression.subject import Form, Subject
+
+
+@dataclass(frozen=True)
+class Bits(Method):
+    bits: Literal[4, 8, 32] = 8
+    """Of each weight; 32 is the fused graph as it is."""
+    block: Literal[16, 32, 64, 128] = 32
+    """Neighbours that share a scale."""
+    table: bool = True
+    """Whether the table of pieces is stored so too."""
+
+    @property
+    def saves(self) -> frozenset[Saving]:
+        return frozenset(("bytes",))
+
+    def check(self, form: Form) -> Form:
+        return check_graph(form, "bits")
+
+    def __call__(self, subject: Subject, setting: Setting) -> Subject:
+        whole = graph_of(subject)
+        if self.bits == 32:
+            return subject.finished(whole)
+        from onnxruntime.quantization.matmul_nbits_quantizer import (
+            DefaultWeightOnlyQuantConfig,
+            MatMulNBitsQuantizer,
+        )
+
+        kinds = ("MatMul", "Gather") if self.table else ("MatMul",)
+        how = DefaultWeightOnlyQuantConfig(
+            block_size=self.block,
+            is_symmetric=True,
+            bits=self.bits,
+            op_types_to_quantize=kinds,
+            quant_axes=(("MatMul", 0), ("Gather", 1)),
+        )
+        with quiet_quantizer():
+            quantizer: Any = MatMulNBitsQuantizer(loaded(whole.content), bits=self.bits, algo_config=how)
+            quantizer.process()
+        return subject.finished(replace(whole, content=quantizer.model.model.SerializeToString()))
+
+    @classmethod
+    def at_zero(cls) -> Bits:
+        return cls(bits=32)

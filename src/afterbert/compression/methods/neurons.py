@@ -1,0 +1,97 @@
+"""Feed-forward neurons that matter least to the task are removed, weights and all.
+
+Source: first-order importance, Molchanov et al. (1611.06440), Equation 7, as Michel et al. (1905.10650) take it for
+heads. Each layer loses as many by default, so that a Hugging Face family still computes the model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal, cast
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from afterbert.base.errors import UserError
+from afterbert.compression.methods import EVERYTHING, Method, Saving, Setting
+from afterbert.compression.parts.importance import importance
+from afterbert.compression.parts.shapes import is_gated, plainest, reshaped, unshared_stack, without_neurons
+from afterbert.compression.subject import Form, Subject
+
+
+@dataclass(frozen=True)
+class Neurons(Method):
+    share: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    """Of the neurons, how many go."""
+    by: Literal["importance", "chance"] = "importance"
+    """How they are chosen; by chance is the control."""
+    within: Literal["layer", "model"] = "layer"
+    """Whether each layer loses its share, or those go that matter least anywhere, which leaves layers of their own
+    sizes."""
+
+    @property
+    def saves(self) -> frozenset[Saving]:
+        return EVERYTHING
+
+    def check(self, form: Form) -> Form:
+        before = unshared_stack(form, "neurons")
+        if self.by == "importance" and self.share:
+            form.need_task("neurons")
+        after = reshaped(before, "neurons")
+        for layer in range(after.num_hidden_layers):
+            have = after.shape(layer).intermediate_size or 0
+            if round(self.share * have) >= have:
+                raise UserError(f"neurons: a share of {self.share:g} leaves none of {have}; take less")
+        return replace(form, architecture=after)
+
+    def __call__(self, subject: Subject, setting: Setting) -> Subject:
+        architecture = reshaped(subject.model.architecture, "neurons")
+        layers = range(architecture.num_hidden_layers)
+        counts = [architecture.shape(layer).intermediate_size or 0 for layer in layers]
+        kept = self._kept(self._scores(subject, setting, counts)) if self.share else []
+        if all(len(one) == count for one, count in zip(kept, counts)):
+            return subject
+        state = dict(subject.backbone)
+        for layer in layers:
+            state = without_neurons(state, layer, kept[layer], is_gated=is_gated(architecture))
+        shapes = tuple(
+            replace(shape, intermediate_size=len(kept[layer]))
+            for layer, shape in enumerate(architecture.layers)
+        )
+        after = plainest(replace(architecture, layers=shapes))
+        is_familiar = not hasattr(after, "layers")
+        return subject.changed(after, state, family=subject.model.family if is_familiar else "")
+
+    def _kept(self, scores: list[Tensor]) -> list[Tensor]:
+        """The numbers of the neurons of each layer that stay."""
+        if self.within == "layer":
+            return [
+                one.argsort(descending=True)[: len(one) - round(self.share * len(one))].sort()[0]
+                for one in scores
+            ]
+        # the best of each layer stays whatever happens
+        safe = [one.index_fill(0, one.argmax(), torch.inf) for one in scores]
+        order = torch.cat(safe).argsort()
+        gone = torch.zeros(len(order), dtype=torch.bool)
+        gone[order[: round(self.share * len(order))]] = True
+        return [(~one).nonzero()[:, 0] for one in gone.split([len(one) for one in scores])]
+
+    def _scores(self, subject: Subject, setting: Setting, counts: list[int]) -> list[Tensor]:
+        """The importance [I] of the neurons of each layer."""
+        if self.by == "chance":
+            noise = setting.noise.of("neurons")
+            return [
+                torch.from_numpy(noise.of(str(layer)).uniform(np.arange(n))) for layer, n in enumerate(counts)
+            ]
+        assert subject.tuned is not None
+        stack = cast(Any, subject.tuned.module.backbone).stack
+        return importance(subject, setting, [part.inner.output for part in stack.feed_forward], width=1)
+
+    @classmethod
+    def at_zero(cls) -> Neurons:
+        return cls(share=0.0)
+
+    def control(self) -> Neurons | None:
+        return None if self.by == "chance" else replace(self, by="chance")

@@ -1,0 +1,48 @@
+"""Pieces that a text does not use lose their rows; what the text is cut into stays the same.
+
+Source: Abdaoui et al. (2010.05609), who cut multilingual BERT down to one language; here special pieces, single letters
+and bytes always stay, so that any text can still be written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from afterbert.compression.methods import Method, Saving, Setting
+from afterbert.compression.subject import Form, Subject
+from afterbert.interop.revocabulary import with_vocabulary
+from afterbert.text.from_paths import sources_for
+from afterbert.text.pieces.vocabulary_change import trimmed
+from afterbert.text.reading import read
+
+
+@dataclass(frozen=True)
+class TrimmedVocabulary(Method):
+    exact = True
+
+    text: str = ""
+    """A file or folder with the text that the model is to serve, besides the task's training rows; empty: these alone.
+    """
+
+    @property
+    def saves(self) -> frozenset[Saving]:
+        return frozenset(("parameters", "nonzero", "bytes"))
+
+    def check(self, form: Form) -> Form:
+        form.need_weights("vocabulary")
+        if self.text:
+            sources_for([self.text])
+        else:
+            form.need_task("vocabulary without a text")
+        return replace(form, architecture=replace(form.architecture, vocab_size=None))  # type: ignore[type-var]
+
+    def __call__(self, subject: Subject, setting: Setting) -> Subject:
+        texts = [document.text for document in read(sources_for([self.text]))] if self.text else []
+        texts += setting.texts() if setting.rows.get("train") or not texts else []
+        change = trimmed(subject.model.tokenizer, texts)
+        change.tokenizer.save(setting.folder)
+        return subject.with_model(replace(with_vocabulary(subject.model, change), folder=setting.folder))
+
+    @classmethod
+    def at_zero(cls) -> None:
+        return None

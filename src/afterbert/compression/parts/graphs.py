@@ -1,0 +1,69 @@
+"""From a model with weights to a graph, and from a graph to one of fewer bits."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import Any
+
+from afterbert.base.errors import UserError
+from afterbert.base.plugins import name_of
+from afterbert.compression.subject import Form, Subject
+from afterbert.interop.fused_graph import check_fusible, fused_graph
+from afterbert.interop.graph_folder import Graph
+
+_NEEDED = ("onnx", "onnxruntime")
+
+
+def check_graph(form: Form, method: str) -> Form:
+    """The form of the graph that a model becomes. Raises UserError where it has none, or where the extra is not
+    installed."""
+    form.need_weights(method)
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise UserError(
+            f"{method} needs {', '.join(missing)}; install the extra: pip install 'afterbert[onnx]'"
+        )
+    check_fusible(form.architecture)
+    return replace(form, kind="graph")
+
+
+def graph_of(subject: Subject) -> Graph:
+    """The fused graph in float32 of a model, with its task's head. Raises UserError for a head that has no graph."""
+    answering = None
+    backbone = (
+        subject.model.backbone().eval() if subject.tuned is None else subject.tuned.module.backbone.cpu()
+    )
+    if subject.tuned is not None:
+        name = next(iter(subject.tuned.tasks))
+        answering = subject.tuned.answering(name)
+        if answering is None:
+            raise UserError(f"the head {name_of(subject.tuned.heads[name])} of {name} has no graph here")
+    content = fused_graph(subject.model.architecture, backbone, answering)
+    return Graph(content, subject.num_parameters(), subject.num_parameters(zeros=False))
+
+
+@contextmanager
+def quiet_quantizer() -> Iterator[None]:
+    """Without ONNX Runtime's remarks on steps that these graphs do not need."""
+    root, ours = logging.getLogger(), logging.getLogger("onnxruntime")
+    before = root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+        assert ours is not root
+
+
+def loaded(content: bytes) -> Any:
+    """The graph as the onnx package holds it."""
+    import onnx
+
+    return onnx.load_from_string(content)

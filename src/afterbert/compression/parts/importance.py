@@ -1,0 +1,61 @@
+"""How much the loss of a task would change without a head or a neuron, told from one pass forward and back.
+
+Source: Michel et al. (1905.10650), Section 3.2: with a gate before each part that is 1, its importance is the mean over
+rows of |dL/dgate|, which is |part . dL/dpart|. Molchanov et al. (1611.06440), Equation 7, take the same for neurons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from afterbert.compression.methods import Setting
+from afterbert.compression.subject import Subject
+
+
+def importance(
+    subject: Subject, setting: Setting, layers: Sequence[nn.Module], *, width: int
+) -> list[Tensor]:
+    """The mean importance [parts] of what each of `layers` reads, in parts of `width` channels.
+
+    layers: linear layers of the subject's module. The loss is the task's, without dropout, on training rows.
+    """
+    assert subject.tuned is not None
+    module = subject.tuned.module.eval()
+    found = [torch.zeros(0)] * len(layers)
+    num_rows = 0
+    for arrays in setting.batches(subject):
+        with _inputs(layers) as read:
+            loss = torch.stack(list(module(arrays).values())).sum()
+        gradients = torch.autograd.grad(loss, read)
+        for number, (value, gradient) in enumerate(zip(read, gradients)):
+            product = (value.detach() * gradient).unflatten(-1, (-1, width)).sum(-1)
+            by_row = (
+                product.sum(1) if product.dim() == 3 else product
+            )  # some places of each row alone: [N, parts]
+            total = by_row.abs().sum(0)
+            found[number] = total if not len(found[number]) else found[number] + total
+        num_rows += len(arrays["input_ids"])
+    return [total.cpu() / num_rows for total in found]
+
+
+@contextmanager
+def _inputs(layers: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
+    """Inside the block, what each layer reads is kept, once a layer, so that its gradient can be asked for."""
+    read: list[Tensor] = []
+
+    def keep(_: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        hidden = given[0] if given[0].requires_grad else given[0].detach().requires_grad_()
+        read.append(hidden)
+        return (hidden, *given[1:])
+
+    hooks = [layer.register_forward_pre_hook(keep) for layer in layers]
+    try:
+        yield read
+    finally:
+        for hook in hooks:
+            hook.remove()

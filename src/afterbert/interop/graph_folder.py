@@ -1,0 +1,122 @@
+"""A finished ONNX graph as a folder: `model.onnx`, the tokenizer, and what is known of the model it was made from.
+
+Such a model answers its task and nothing else: it has no weights that could be read, asked for pieces or trained.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from afterbert.base.config import to_plain
+from afterbert.base.errors import UserError
+from afterbert.base.runs import write_atomically
+from afterbert.base.small_files import read_json_object
+from afterbert.interop.folder import write_tokenizer
+from afterbert.interop.loaded import LoadedModel
+from afterbert.interop.own import architecture_in
+
+GRAPH, TOLD = "model.onnx", "graph.json"
+_LARGEST = 2_000_000_000  # bytes that one file may hold
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A graph in memory, and what it was made from."""
+
+    content: bytes
+    """The file. Inputs: `input_ids`, `attention_mask`, perhaps `token_type_ids`, all [B, T]."""
+    parameters: int
+    """Numbers that the model consists of, however few bits each takes."""
+    nonzero: int
+    """Those of them that are not 0."""
+    flops: float | None = None
+    """Multiply-adds, times two, for each piece; None: those of the architecture."""
+
+    @cached_property
+    def session(self) -> Any:
+        """ONNX Runtime's session, on as many threads as PyTorch uses. Raises UserError where it is not installed."""
+        try:
+            import onnxruntime
+        except ImportError as missing:
+            raise UserError(
+                "a graph needs onnxruntime; install the extra: pip install 'afterbert[onnx]'"
+            ) from missing
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = torch.get_num_threads()
+        return onnxruntime.InferenceSession(self.content, options, providers=["CPUExecutionProvider"])
+
+    @cached_property
+    def _inputs(self) -> frozenset[str]:
+        return frozenset(one.name for one in self.session.get_inputs())
+
+    def feeds(self, arrays: Mapping[str, Tensor]) -> dict[str, Any]:
+        """A batch of a task as the graph reads it: `input_ids` [B, T] and `last` [B], the place of each row's last
+        piece."""
+        ids = arrays["input_ids"].cpu()
+        mask = torch.arange(ids.shape[1]) <= arrays["last"].cpu()[:, None]
+        found = {"input_ids": ids, "attention_mask": mask.long()}
+        if "token_type_ids" in self._inputs:
+            found["token_type_ids"] = arrays.get("token_type_ids", torch.zeros_like(ids)).cpu()
+        return {name: one.numpy() for name, one in found.items() if name in self._inputs}
+
+    def run(self, arrays: Mapping[str, Tensor]) -> Tensor:
+        """The graph's output for a batch."""
+        return torch.from_numpy(self.session.run(None, self.feeds(arrays))[0])
+
+
+def is_graph(folder: Path) -> bool:
+    """Whether a folder holds a finished graph."""
+    return (folder / TOLD).is_file() and (folder / GRAPH).is_file()
+
+
+def write_graph(
+    out: Path,
+    model: LoadedModel,
+    graph: Graph,
+    *,
+    longest: int | None = None,
+    labels: Mapping[str, Any] | None = None,
+) -> int:
+    """Writes the folder; returns the bytes of the graph. longest: pieces at which the tokenizer is told to cut. labels:
+    what config.json says of the answers. Raises UserError."""
+    assert model.folder is not None, "a loaded model has a tokenizer"
+    out.mkdir(parents=True, exist_ok=True)
+    names = ["input_ids", "attention_mask"] + ["token_type_ids"] * model.architecture.has_segments
+    said: dict[str, Any] = {"model_input_names": names}
+    if longest is not None:
+        said["model_max_length"] = min(longest, model.longest)
+    write_tokenizer(out, model.folder, model.architecture, model.tokenizer.vocabulary, said)
+    if labels:
+        write_atomically(out / "config.json", json.dumps(dict(labels), indent=2, ensure_ascii=False) + "\n")
+    plain = to_plain(replace(cast(Any, model.architecture), vocab_size=None))
+    told = {
+        "architecture": plain,
+        "vocab_size": model.architecture.table_size(model.tokenizer.vocabulary),
+        "parameters": graph.parameters,
+        "nonzero": graph.nonzero,
+        "flops": graph.flops,
+    }
+    write_atomically(out / TOLD, json.dumps(told, indent=1) + "\n")
+    (out / GRAPH).write_bytes(graph.content)
+    return len(graph.content)
+
+
+def read_graph(folder: Path) -> tuple[LoadedModel, Graph]:
+    """Reads what `write_graph` wrote. The model has an architecture and a tokenizer, and no weights. Raises
+    UserError."""
+    told = read_json_object(folder / TOLD, most=1 << 20)
+    found: Any = architecture_in(told.get("architecture"), str(folder / TOLD))
+    if (folder / GRAPH).stat().st_size > _LARGEST:
+        raise UserError(f"{folder / GRAPH} is larger than 2 GB, more than one file of this kind may hold")
+    graph = Graph((folder / GRAPH).read_bytes(), told["parameters"], told["nonzero"], told["flops"])
+    architecture = replace(found, vocab_size=told["vocab_size"])
+    return LoadedModel(str(folder), architecture, None, {}, folder, is_graph=True), graph

@@ -1,0 +1,195 @@
+"""A model made smaller: the table of its steps, and a picture of quality beside size and time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from afterbert.base.runs import write_atomically
+from afterbert.compression.latency import Latency, Machine
+from afterbert.compression.measuring import Quality, StepRow
+from afterbert.downstream.metrics import in_print
+from afterbert.report import figures
+from afterbert.report.chart import Chart, Curve, draw
+from afterbert.report.pages import render
+from afterbert.report.task_report import Grid
+
+_AS_IT_WAS = "as it was"
+
+
+def write_compression_report(out: Path, rows: Sequence[StepRow], *, machine: Machine, title: str) -> Path:
+    """`report.html` and `report.md` in `out`; the page."""
+    grids = [steps_grid(rows), *latency_grids(rows)]
+    threads = "one thread" if machine.threads == 1 else f"{machine.threads} threads"
+    notes = [
+        f"Latencies are medians in milliseconds, measured in turns with the model as it was, on {machine.processor} "
+        f"with {threads}; in brackets the middle half of the repetitions.",
+        *(f"{row.method}: {note}" for row in rows for note in row.notes),
+    ]
+    text = "\n\n".join([f"# {title}", *notes, *(grid.markdown() for grid in grids)])
+    write_atomically(out / "report.md", text + "\n")
+    pictures = [picture for picture in pareto(rows) if picture is not None]
+    page = render("compression.html.jinja", title=title, grids=grids, notes=notes, pictures=pictures)
+    write_atomically(out / "report.html", page)
+    return out / "report.html"
+
+
+def steps_grid(rows: Sequence[StepRow]) -> Grid:
+    """One row a step: sizes, cost and quality."""
+    has_quality = any(row.quality for row in rows)
+    metric = next((row.quality.metric for row in rows if row.quality), "")
+    head = ["step", "parameters", "on disk", "FLOPs a token", "speed"]
+    head += [figures.words(metric), "change", "kept", "control"] if has_quality else []
+    found = []
+    for row in rows:
+        sparse = f" (sparse {figures.size(row.sparse_bytes)})" if row.sparse_bytes else ""
+        speed = _speed(row.latencies)
+        cells = [
+            row.method or _AS_IT_WAS,
+            figures.large(row.parameters),
+            figures.size(row.bytes) + sparse,
+            figures.large(row.flops),
+            f"{speed:.2f}x" if row.method and speed else "–",
+        ]
+        cells += _quality_cells(row) if has_quality else []
+        found.append(tuple(cells))
+    return Grid("Steps", tuple(head), tuple(found))
+
+
+def latency_grids(rows: Sequence[StepRow]) -> list[Grid]:
+    """Steps in rows, shapes of batches in columns; none where nothing was timed."""
+    if not any(row.latencies for row in rows):
+        return []
+    shapes = [(one.batch_size, one.length) for one in rows[0].latencies]
+    head = ("step", *(f"{batch_size} x {length}" for batch_size, length in shapes))
+    found = []
+    for row in rows:
+        by_shape = {(one.batch_size, one.length): one for one in row.latencies}
+        cells = [_latency_cell(by_shape.get(shape), bool(row.method)) for shape in shapes]
+        found.append((row.method or _AS_IT_WAS, *cells))
+    return [Grid("Milliseconds a batch (rows x pieces)", head, tuple(found))]
+
+
+def row_lines(row: StepRow) -> list[str]:
+    """The figures of one step in words."""
+    lines = [f"{figures.large(row.parameters)} parameters", figures.size(row.bytes)]
+    if row.sparse_bytes:
+        lines.append(f"{figures.size(row.sparse_bytes)} if sparse")
+    lines.append(f"{figures.large(row.flops)}FLOP a token")
+    speed = _speed(row.latencies)
+    if speed and row.method:
+        lines.append(f"{speed:.2f}x as fast")
+    if row.quality is not None:
+        name, score = row.quality.metric, row.quality.score
+        said = f"{figures.words(name)} {in_print(name, score.estimate)} ({in_print(name, score.low)} to "
+        lines.append(f"{said}{in_print(name, score.high)}), {row.quality.kept:.1%} kept")
+    if row.control is not None:
+        lines.append(f"control {in_print(row.control.metric, row.control.score.estimate)}")
+    lines += row.notes
+    return lines
+
+
+def pareto(rows: Sequence[StepRow]) -> list[Chart | None]:
+    """Quality beside bytes on disk, and beside time: steps as dots, and a line through those that none beats."""
+    judged = [row for row in rows if row.quality is not None]
+    if not judged:
+        return []
+    charts = [_picture("Quality and size", judged, "megabytes on disk", lambda row: row.bytes / 1e6)]
+    if all(row.latencies for row in judged):
+        batch = judged[0].latencies[-1]
+        said = f"milliseconds for {batch.batch_size} x {batch.length} pieces"
+        charts.append(_picture("Quality and time", judged, said, lambda row: row.latencies[-1].median))
+    return charts
+
+
+def frontier(costs: Sequence[float], scores: Sequence[float]) -> list[int]:
+    """The numbers of the points that no other beats in both, by rising cost.
+
+    >>> frontier([3.0, 1.0, 2.0, 4.0], [0.9, 0.5, 0.4, 0.8])
+    [1, 0]
+    """
+    best, found = -np.inf, []
+    for number in sorted(range(len(costs)), key=lambda i: (costs[i], -scores[i])):
+        if scores[number] > best:
+            found.append(number)
+            best = scores[number]
+    return found
+
+
+def _picture(
+    title: str, rows: Sequence[StepRow], x_title: str, cost: Callable[[StepRow], float]
+) -> Chart | None:
+    costs = [cost(row) for row in rows]
+    scores = [100 * row.quality.kept for row in rows if row.quality is not None]
+    names = [row.method or _AS_IT_WAS for row in rows]
+    best = frontier(costs, scores)
+    beaten = [number for number in range(len(rows)) if number not in best]
+    curves = [
+        Curve(
+            "beaten",
+            np.array([costs[n]]),
+            np.array([scores[n]]),
+            "held-out",
+            has_dots=True,
+            labels=(names[n],),
+        )
+        for n in beaten
+    ]
+    line = Curve(
+        "none is better in both",
+        np.array(costs)[best],
+        np.array(scores)[best],
+        has_dots=True,
+        labels=tuple(names[number] for number in best),
+    )
+    drawn = draw(
+        title, [*curves, line], x_title=x_title, write=lambda value: f"{value:.1f}%", write_x=figures.number
+    )
+    if drawn is None:
+        return None
+    told = ", ".join(f"{names[n]} {scores[n]:.1f}% at {figures.number(costs[n])}" for n in best)
+    return replace(drawn, summary=f"{title}: {told}")
+
+
+def _quality_cells(row: StepRow) -> list[str]:
+    quality = row.quality
+    if quality is None:
+        return ["–"] * 4
+    name = quality.metric
+    score = (
+        f"{in_print(name, quality.score.estimate)} ({_range(name, quality.score.low, quality.score.high)})"
+    )
+    change = "–"
+    if row.method:
+        change = f"{in_print(name, quality.change.estimate)} ({_range(name, quality.change.low, quality.change.high)})"
+    return [score, change, f"{quality.kept:.1%}", _control(row.control)]
+
+
+def _control(control: Quality | None) -> str:
+    return "–" if control is None else in_print(control.metric, control.score.estimate)
+
+
+def _range(name: str, low: float, high: float) -> str:
+    return f"{in_print(name, low)} to {in_print(name, high)}"
+
+
+def _latency_cell(one: Latency | None, is_smaller: bool) -> str:
+    if one is None:
+        return "–"
+    times = f"{_ms(one.median)} ({_ms(one.low)} to {_ms(one.high)})"
+    return f"{times}, {one.speedup:.2f}x" if is_smaller else times
+
+
+def _ms(value: float) -> str:
+    """
+    >>> _ms(0.1234), _ms(12.34), _ms(1234.5)
+    ('0.123', '12.3', '1,234')
+    """
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def _speed(found: Sequence[Latency]) -> float | None:
+    return float(np.exp(np.mean([np.log(one.speedup) for one in found]))) if found else None

@@ -1,0 +1,319 @@
+"""What `compress` does: methods one after the other, each step measured against the model as it was, and the last one
+written if it is good enough."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from afterbert.base.config import digest, to_plain
+from afterbert.base.destination import check_folder, folder_written
+from afterbert.base.errors import UserError
+from afterbert.base.noise import Noise
+from afterbert.base.plugins import name_of
+from afterbert.base.runs import write_atomically
+from afterbert.base.small_files import read_json, read_json_object
+from afterbert.compression.chain import check_all, parse, written
+from afterbert.compression.damage import damage
+from afterbert.compression.ladder import Target
+from afterbert.compression.latency import Machine, median_speedup
+from afterbert.compression.measuring import Examination, StepRow, latencies, sizes
+from afterbert.compression.methods import Method, Setting
+from afterbert.compression.subject import Subject
+from afterbert.downstream.finetuning.evaluation import task_name
+from afterbert.downstream.reading.data import TaskData, read
+from afterbert.downstream.reading.find_task import find_task, named_path, parse_columns
+from afterbert.workflows.observer import WorkObserver
+
+
+@dataclass(frozen=True)
+class CompressRequest:
+    """What a user asks of compression."""
+
+    model: str
+    """A run or model folder, or a hub name; fine-tuned where a task is to judge."""
+    methods: tuple[str, ...]
+    """Methods in their order, as `layers:keep=4`."""
+    out: Path
+    """The folder to write."""
+    task: str | None = None
+    """Labelled rows: NAME:PATH, PATH, a task file or hub:NAME."""
+    answered_as: str | None = None
+    """Which of the model's tasks, where it answers several."""
+    columns: str | None = None
+    """Which column is what: `text=review,label=3`."""
+    split: str | None = None
+    """The rows by which models are judged; None: dev, else test."""
+    at_least: float | None = None
+    """The share of the uncompressed model's quality below which nothing is written."""
+    target: str | None = None
+    """What is to be reached by a ladder of combinations, in place of methods: 4x faster, 10MB, -1 point."""
+    minutes: float | None = None
+    """After which no further combination is begun; None: all are tried."""
+    controls: bool = True
+    """Whether each method is laid beside its control."""
+    timed: bool = True
+    """Whether latencies are measured."""
+    seed: int = 0
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class CompressSetup:
+    """A request, looked over: everything is read and checked, nothing is done."""
+
+    request: CompressRequest
+    before: Subject
+    methods: tuple[Method, ...]
+    examination: Examination | None
+    setting: Setting
+    notes: tuple[str, ...] = ()
+
+    @property
+    def identity(self) -> str:
+        """A name for all that decides the steps' figures."""
+        judged = None
+        if self.examination is not None:
+            judged = [[row.key, *row.texts, repr(row.label)] for row in self.examination.rows]
+        made_of = {
+            "weights": self.before.model.digests,
+            "model": self.before.model.name,
+            "task": self.setting.task,
+            "judged": judged,
+            "seed": self.request.seed,
+            "controls": self.request.controls,
+            "timed": self.request.timed,
+        }
+        return digest(made_of, length=12)
+
+    @property
+    def work(self) -> Path:
+        """The folder that keeps finished steps until all are done."""
+        out = self.request.out
+        return out.parent / f".compress-{out.name}-{self.identity}"
+
+
+@dataclass(frozen=True)
+class CompressOutcome:
+    """What a compression came to."""
+
+    setup: CompressSetup
+    rows: tuple[StepRow, ...]
+    """One for the model as it was, and one for each method."""
+    machine: Machine
+    model: Path | None
+    """The folder that was written; None where the model is not good enough."""
+    refusal: tuple[str, ...] = ()
+    """Why nothing was written, line by line."""
+
+
+def prepare_compression(request: CompressRequest, observer: WorkObserver | None = None) -> CompressSetup:
+    """Reads the model and the task, and checks every method against what stands before it. Raises UserError."""
+    observer = observer or WorkObserver()
+    if not request.methods and request.target is None:
+        raise UserError("there is no method; say --with, such as --with layers:keep=4, or --target")
+    if request.target is not None:
+        Target.parse(request.target)
+    methods = tuple(parse(one) for one in request.methods)
+    if request.at_least is not None and request.task is None:
+        raise UserError("--at-least needs rows to judge the model by; name them with --task")
+    if request.at_least is not None and not 0 < request.at_least <= 1:
+        raise UserError(f"--at-least is {request.at_least:.0%}; write a share from 1% to 100%")
+    check_folder(request.out, overwrite=request.overwrite)
+    if Path(request.model).is_dir() and Path(request.model).resolve() == request.out.resolve():
+        raise UserError(f"{request.out} is the folder the model is read from; name another one to write")
+    before = Subject.read(request.model)
+    examination, setting = _task_of(request, before, observer)
+    form = before.form if examination is not None else replace(before.form, task=None)
+    check_all(form, methods)
+    return CompressSetup(request, before, methods, examination, setting, before.model.notes)
+
+
+def run_compression(setup: CompressSetup, observer: WorkObserver | None = None) -> CompressOutcome:
+    """Carries the methods out, or goes on with what was begun of them. Raises UserError."""
+    observer = observer or WorkObserver()
+    for note in setup.notes:
+        observer.on_note(note)
+    rows, subject = steps(setup, observer)
+    machine = Machine.here()
+    refusal = _refusal(setup, rows, subject)
+    if not refusal:
+        _write(setup, rows, subject)
+    shutil.rmtree(setup.work, ignore_errors=True)
+    return CompressOutcome(setup, tuple(rows), machine, None if refusal else setup.request.out, refusal)
+
+
+def finish(setup: CompressSetup, rows: Sequence[StepRow], observer: WorkObserver) -> Path:
+    """Writes the model of methods that are all carried out, with these figures beside it."""
+    _, subject = steps(setup, observer)
+    _write(setup, rows, subject)
+    return setup.request.out
+
+
+def _write(setup: CompressSetup, rows: Sequence[StepRow], subject: Subject) -> None:
+    request = setup.request
+    with folder_written(request.out, made_by="compress", overwrite=request.overwrite) as aside:
+        subject.write(aside)
+        write_atomically(aside / "compression.json", told(setup, rows, Machine.here()))
+
+
+def told(setup: CompressSetup, rows: Sequence[StepRow], machine: Machine) -> str:
+    """The figures of all steps as JSON."""
+    found = {
+        "model": setup.before.model.name,
+        "task": setup.setting.task,
+        "methods": [to_plain(method) for method in setup.methods],
+        "machine": {"processor": machine.processor, "threads": machine.threads},
+        "rows": [row.plain() for row in rows],
+    }
+    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+
+
+def _task_of(
+    request: CompressRequest, before: Subject, observer: WorkObserver
+) -> tuple[Examination | None, Setting]:
+    """The rows that judge, and those that methods may learn from. Raises UserError."""
+    setting = Setting(request.out, noise=Noise(request.seed))
+    if request.task is None:
+        return None, setting
+    if before.tuned is None:
+        raise UserError(
+            f"{request.model} answers no task yet; fine-tune it first: afterbert finetune --model {request.model} "
+            f"--task {request.task}"
+        )
+    name = task_name(before.tuned, request.answered_as)
+    data = _read(request, before, name, observer)
+    found = {one: tuple(row for row in rows if data.task.is_usable(row)) for one, rows in data.splits.items()}
+    labelled = [one for one, rows in found.items() if rows and one != "train"]
+    split = request.split or next((one for one in ("dev", "test", *labelled) if one in labelled), "dev")
+    if split not in labelled:
+        there = ", ".join(labelled) or "none"
+        raise UserError(f"{request.task} has no labelled rows called {split} to judge by; there are: {there}")
+    observer.on_line(f"judged by: {len(found[split]):,} rows of {split}")
+    rows = {one: rows for one, rows in found.items() if one != split}
+    return Examination(name, found[split]), replace(setting, task=name, rows=rows)
+
+
+def _read(request: CompressRequest, before: Subject, name: str, observer: WorkObserver) -> TaskData:
+    assert before.tuned is not None and request.task is not None
+    mine = before.tuned.tasks[name]
+    kind = None if named_path(request.task)[1].suffix in (".yaml", ".yml") else name_of(mine)
+    columns = parse_columns(request.columns) if request.columns else None
+    source = find_task(request.task, kind=kind, columns=columns)
+    if type(source.task) is not type(mine):
+        raise UserError(f"{source.name} is {name_of(source.task)}, but the model answers {name_of(mine)}")
+    observer.on_line(source.why)
+    return read(replace(source, task=mine), needs_training=False)
+
+
+def steps(setup: CompressSetup, observer: WorkObserver) -> tuple[list[StepRow], Subject]:
+    """All rows, and the model after the last step. Finished steps are read again."""
+    before, folder = setup.before, setup.work / "0"
+    with observer.working("measuring the model as it is") as advance:
+        folder.mkdir(parents=True, exist_ok=True)
+        examination = setup.examination and _asked(setup.examination, before, folder / "answers.json")
+        if not (folder / "row.json").exists():
+            row = _measured(setup, examination, before, "", folder)
+            write_atomically(folder / "row.json", json.dumps(row.plain()))
+        rows = [StepRow.of(read_json_object(folder / "row.json"))]
+        advance(1, 1, "")
+    observer.on_value(rows[0])
+    subject = before
+    for number, method in enumerate(setup.methods, start=1):
+        said = "+".join(written(one) for one in setup.methods[:number])
+        folder = setup.work / f"{number}-{digest(said, length=8)}"
+        if (folder / "row.json").exists():
+            rows.append(StepRow.of(read_json_object(folder / "row.json")))
+            if rows[-1].is_kept and _is_wanted(setup, number):
+                subject = Subject.read(folder / "model")
+        else:
+            with observer.working(written(method)) as advance:
+                after, row = _step(setup, examination, method, subject, folder, observer)
+                advance(1, 1, "")
+            subject = after if row.is_kept else subject
+            rows.append(row)
+        observer.on_value(rows[-1])
+    return rows, subject
+
+
+def _asked(examination: Examination, before: Subject, file: Path) -> Examination:
+    """The examination with the uncompressed model's answers, which are asked once."""
+    if file.exists():
+        return replace(examination, before=[_tupled(one) for one in read_json(file)])
+    answers = examination.answers(before)
+    write_atomically(file, json.dumps(answers))
+    return replace(examination, before=answers)
+
+
+def _tupled(answer: Any) -> Any:
+    return tuple(_tupled(one) for one in answer) if isinstance(answer, list) else answer
+
+
+def _step(
+    setup: CompressSetup,
+    examination: Examination | None,
+    method: Method,
+    subject: Subject,
+    folder: Path,
+    observer: WorkObserver,
+) -> tuple[Subject, StepRow]:
+    """One method carried out and measured, beside its control."""
+    (folder / "scratch").mkdir(parents=True, exist_ok=True)  # a training that was stopped goes on in it
+    setting = replace(setup.setting, folder=folder / "scratch", teacher=setup.before, observers=(observer,))
+    begun = time.monotonic()
+    after = method(subject, setting)
+    row = replace(
+        _measured(setup, examination, after, written(method), folder / "model"),
+        seconds=time.monotonic() - begun,
+    )
+    control = method.control() if setup.request.controls else None
+    if control is not None and examination is not None:
+        (folder / "control").mkdir(exist_ok=True)
+        beside = control(subject, replace(setting, folder=folder / "control"))
+        row = replace(row, control=examination.quality(beside, examination.answers(beside)))
+    if method.must_be_faster and row.latencies and median_speedup(row.latencies) < 1:
+        note = (
+            f"not kept, for it is slower on this machine than the model as it was "
+            f"({median_speedup(row.latencies):.2f}x as fast)"
+        )
+        row = replace(row, is_kept=False, notes=(*row.notes, note))
+    write_atomically(folder / "row.json", json.dumps(row.plain()))
+    return after, row
+
+
+def _is_wanted(setup: CompressSetup, number: int) -> bool:
+    """Whether the model of a finished step must be read again: that of the last finished one only."""
+    following = "+".join(written(one) for one in setup.methods[: number + 1])
+    after = setup.work / f"{number + 1}-{digest(following, length=8)}" / "row.json"
+    return number == len(setup.methods) or not after.exists()
+
+
+def _measured(
+    setup: CompressSetup, examination: Examination | None, subject: Subject, label: str, folder: Path
+) -> StepRow:
+    """Everything about one model but its control; it is written into the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    row = sizes(subject, label, subject.write(folder))
+    if examination is not None:
+        answers = examination.before if subject is setup.before else examination.answers(subject)
+        row = replace(row, quality=examination.quality(subject, answers))
+    if setup.request.timed:
+        row = replace(row, latencies=latencies(subject, setup.before, setup.setting.task))
+    return row
+
+
+def _refusal(setup: CompressSetup, rows: Sequence[StepRow], subject: Subject) -> tuple[str, ...]:
+    """Why the last model is not written, and what it does to each layer; nothing where it is good enough."""
+    last = next(row for row in reversed(rows) if row.is_kept).quality
+    least = setup.request.at_least
+    if least is None or last is None or last.kept >= least:
+        return ()
+    metric = last.metric.replace("_", " ")
+    said = f"the model keeps {last.kept:.1%} of its {metric}, less than the {least:.1%} asked for"
+    each = [f"after {row.method}: {row.quality.kept:.1%}" for row in rows[1:] if row.quality is not None]
+    return (f"{said}; nothing is written", *each, *damage(setup.before, subject, setup.setting))

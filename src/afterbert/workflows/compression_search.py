@@ -1,0 +1,64 @@
+"""A target in place of methods: a ladder of combinations is tried, cheap ones first, and the best that reaches it is
+written."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from afterbert.base.errors import UserError
+from afterbert.compression.chain import written
+from afterbert.compression.ladder import Target, ladder
+from afterbert.compression.latency import Machine
+from afterbert.compression.measuring import StepRow
+from afterbert.compression.methods import Method
+from afterbert.workflows.compression import CompressOutcome, CompressSetup, finish, steps
+from afterbert.workflows.observer import WorkObserver
+
+
+def search(
+    setup: CompressSetup,
+    *,
+    chains: Sequence[tuple[Method, ...]] | None = None,
+    observer: WorkObserver | None = None,
+) -> CompressOutcome:
+    """Tries combinations until the request's minutes are over or all are tried, and writes the best that reaches its
+    target. The outcome has one row for each combination, named by its methods. chains: what is tried in place of the
+    usual ladder. A stopped search goes on. Raises UserError."""
+    observer, request = observer or WorkObserver(), setup.request
+    assert request.target is not None
+    target = Target.parse(request.target)
+    if setup.examination is None:
+        raise UserError("--target needs rows to judge models by; name them with --task")
+    if target.kind == "faster" and not request.timed:
+        raise UserError("--target asks for speed; leave --no-timing out")
+    tried = list(chains) if chains is not None else ladder(setup.before.form)
+    begun = time.monotonic()
+    rows: list[StepRow] = []
+    done: list[tuple[Method, ...]] = []
+    for chain in tried:
+        if done and request.minutes is not None and time.monotonic() - begun > 60 * request.minutes:
+            observer.on_note(
+                f"the time is over; {len(tried) - len(done)} of {len(tried)} combinations are not tried"
+            )
+            break
+        found, _ = steps(replace(setup, methods=chain), observer)
+        rows = rows or [found[0]]
+        rows.append(replace(found[-1], method=" + ".join(written(one) for one in chain)))
+        done.append(chain)
+    good = [number for number, row in enumerate(rows[1:]) if row.is_kept and _is_good(row, request.at_least)]
+    best = target.best([rows[1 + number] for number in good])
+    model = None
+    refusal: tuple[str, ...] = (f"no combination reaches {request.target}; nothing is written",)
+    if best is not None:
+        chosen = done[good[best]]
+        observer.on_line(f"taken: {' + '.join(written(one) for one in chosen)}")
+        model, refusal = finish(replace(setup, methods=chosen), rows, observer), ()
+    shutil.rmtree(setup.work, ignore_errors=True)
+    return CompressOutcome(setup, tuple(rows), Machine.here(), model, refusal)
+
+
+def _is_good(row: StepRow, least: float | None) -> bool:
+    return least is None or (row.quality is not None and row.quality.kept >= least)

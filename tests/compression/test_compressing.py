@@ -1,0 +1,199 @@
+"""`compress` from end to end: figures, the gate, refusals before any work, and a kill in the middle."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from small_models import answering, outputs, setting_for
+
+import afterbert as ab
+from afterbert.api.compressing import carry_out_compression
+from afterbert.base.errors import UserError
+from afterbert.cli.main import run
+from afterbert.compression.chain import parse
+from afterbert.compression.measuring import Examination, Quality
+from afterbert.compression.methods.magnitude import Magnitude
+from afterbert.compression.subject import Subject
+from afterbert.workflows.compression import CompressRequest, prepare_compression
+
+CHAINS = [(parse("layers:3"),), (parse("layers:2"), parse("magnitude")), (parse("layers:1"),)]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("compressing")
+    answering(folder)
+    return folder / "model"
+
+
+@pytest.fixture
+def rows(model: Path, tmp_path: Path) -> str:
+    """The task's invented rows as files."""
+    tuned = Subject.read(model).tuned
+    assert tuned is not None
+    (tmp_path / "rows").mkdir()
+    lines = [json.dumps({"text": row.texts[0], "label": row.label}) for row in tuned.tasks["toy"].invented()]
+    for split in ("train", "dev"):
+        (tmp_path / "rows" / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
+    return f"toy:{tmp_path / 'rows'}"
+
+
+def test_steps_are_measured_and_the_last_model_is_written(model: Path, rows: str, tmp_path: Path) -> None:
+    out = tmp_path / "ä smaller"
+    arguments = ["compress", str(model), "--with", "layers:keep=3", "--with", "heads:0.3", "--task", rows]
+    assert run([*arguments, "--out", str(out), "--no-timing"]) == 0
+    told = json.loads((out / "compression.json").read_text())
+    before, layers, heads = told["rows"]
+    assert (before["method"], layers["method"], heads["method"]) == ("", "layers:keep=3", "heads:share=0.3")
+    assert before["parameters"] > layers["parameters"] > heads["parameters"]
+    assert before["quality"]["kept"] == 1.0 and before["quality"]["change"]["estimate"] == 0.0
+    assert heads["control"]["rows"] == heads["quality"]["rows"] == before["quality"]["rows"]
+    assert "none is better" not in (out / "report.md").read_text()
+    assert "heads:share=0.3" in (out / "report.html").read_text()
+    assert not list(tmp_path.glob(".compress-*")), "what was kept for a kill is gone"
+    assert ab.load(out).predict(["good food"])[0].value in ("positive", "negative")
+
+
+def test_latencies_are_those_of_both_models(model: Path, tmp_path: Path) -> None:
+    done = ab.compress(model, "layers:1", out=tmp_path / "out")
+    assert [(one.batch_size, one.length) for one in done.rows[1].latencies] == [
+        (1, 16),
+        (1, 64),
+        (32, 16),
+        (32, 64),
+    ]
+    assert all(0 < one.low <= one.median <= one.high for row in done.rows for one in row.latencies)
+    assert all(one.speedup > 0 and one.repetitions >= 5 for one in done.rows[1].latencies)
+
+
+def test_the_gate_writes_nothing_below_it(
+    model: Path, rows: str, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, real = tmp_path / "out", Examination.quality
+
+    def worse(self: Examination, subject: Subject, given: list) -> Quality:
+        return replace(real(self, subject, given), kept=1.0 if given is self.before else 0.97)
+
+    monkeypatch.setattr(Examination, "quality", worse)
+    arguments = [
+        "compress",
+        str(model),
+        "-w",
+        "magnitude:0.9",
+        "--task",
+        rows,
+        "--out",
+        str(out),
+        "--no-timing",
+    ]
+    assert run([*arguments, "--at-least", "98%"]) == 1
+    assert not out.exists() and not list(tmp_path.glob(".compress-*"))
+    said = capsys.readouterr().out
+    assert "keeps 97.0% of its accuracy, less than the 98.0% asked for; nothing is written" in said
+    assert "states of embeddings:" in said and "states of layer 3:" in said
+    assert run([*arguments, "--at-least", "97%"]) == 0 and (out / "model.safetensors").is_file()
+
+
+def test_a_ladder_reaches_its_target_or_says_that_it_does_not(
+    model: Path, rows: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("afterbert.workflows.compression_search.ladder", lambda form: CHAINS)
+    before = ab.compress(model, "layers:4", task=rows, out=tmp_path / "whole", timed=False).rows[0].bytes
+    done = ab.compress(
+        model, task=rows, out=tmp_path / "out", target=f"{before * 0.6 / 1e3:g}kB", timed=False
+    )
+    assert [row.method for row in done.rows] == [
+        "",
+        "layers:keep=3",
+        "layers:keep=2 + magnitude",
+        "layers:keep=1",
+    ]
+    smallest = min(done.rows[2:], key=lambda row: (-(row.quality.kept if row.quality else 0), row.bytes))
+    assert Subject.read(tmp_path / "out").num_parameters() == smallest.parameters
+    assert (
+        run(
+            [
+                "compress",
+                str(model),
+                "--task",
+                rows,
+                "--target",
+                "1kB",
+                "-o",
+                str(tmp_path / "no"),
+                "--no-timing",
+            ]
+        )
+        == 1
+    )
+    assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"methods": ()}, "there is no method; say --with"),
+        ({"methods": ("layer:4",)}, "no method is called 'layer'; did you mean 'layers'"),
+        (
+            {"methods": ("layers:keep=4,drop=middle",)},
+            "--with layers:keep=4,drop=middle is 'middle', must be 'top', 'bottom'",
+        ),
+        ({"methods": ("layers:9",)}, "layers: keep is 9, but the model has 4 layers"),
+        ({"methods": ("layers:2", "layers:3")}, "layers: keep is 3, but the model has 2 layers"),
+        ({"methods": ("heads:0.9",)}, "leaves a layer without any"),
+        ({"methods": ("shared:1", "heads:0.3")}, "share their weights; put it first"),
+        ({"methods": ("shared:3",)}, "do not divide into 3 groups"),
+        ({"methods": ("heads:0.3",), "task": None}, "goes by the loss of a task"),
+        ({"at_least": 0.98, "task": None}, "--at-least needs rows"),
+        ({"at_least": 98.0}, "write a share from 1% to 100%"),
+        ({"split": "elsewhere"}, "no labelled rows called elsewhere to judge by; there are: dev"),
+        ({"methods": ("vocabulary:text=/no/such/file",)}, "/no/such/file"),
+    ],
+)
+def test_refusals_come_before_any_work(
+    model: Path, rows: str, tmp_path: Path, changes: dict, said: str
+) -> None:
+    request = CompressRequest(str(model), ("layers:2",), tmp_path / "out", task=rows)
+    with pytest.raises(UserError, match=said) as refused:
+        prepare_compression(replace(request, **changes))
+    assert len(refused.value.lines) == 1
+    assert not (tmp_path / "out").exists() and not list(tmp_path.glob(".compress-*"))
+
+
+def test_what_was_done_before_a_kill_is_not_done_again(
+    model: Path, rows: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = CompressRequest(
+        str(model), ("heads:0.3", "magnitude:0.5"), tmp_path / "out", task=rows, timed=False
+    )
+    whole = carry_out_compression(replace(request, out=tmp_path / "whole"))
+    monkeypatch.setattr(Magnitude, "__call__", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        carry_out_compression(request)
+    monkeypatch.undo()
+    monkeypatch.setattr(
+        "afterbert.compression.methods.heads.Heads.__call__", lambda *_: pytest.fail("done twice")
+    )
+    done = carry_out_compression(request)
+    plain = [replace(row, seconds=0.0).plain() for row in done.rows]
+    assert plain == [replace(row, seconds=0.0).plain() for row in whole.rows]
+    first, second = (Subject.read(tmp_path / name) for name in ("whole", "out"))
+    setting = setting_for(first, tmp_path / "scratch")
+    assert (outputs(first, setting) == outputs(second, setting)).all()
+
+
+def test_a_model_without_a_task_is_made_smaller_too(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("the food was good\n\nwe liked it")
+    (tmp_path / "plain").mkdir()
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / "plain" / name).write_bytes((model / name).read_bytes())
+    methods = [f"vocabulary:{tmp_path / 'text.txt'}", "layers:2", "low_rank:0.5"]
+    done = ab.compress(tmp_path / "plain", methods, out=tmp_path / "out", timed=False)
+    assert [row.quality for row in done.rows] == [None] * 4
+    assert (
+        done.rows[0].parameters > done.rows[1].parameters > done.rows[2].parameters > done.rows[3].parameters
+    )
+    assert ab.load(tmp_path / "out").encode("the food").shape == (1, 24)
