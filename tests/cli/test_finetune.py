@@ -211,6 +211,17 @@ def test_a_single_file_is_probed_on_rows_held_out(model, tmp_path, capsys):
     assert re.search(r"probe of many on the last layer, accuracy: \d+", capsys.readouterr().out)
 
 
+def test_a_probe_asks_the_test_rows_that_there_are(model, tmp_path, capsys):
+    (tmp_path / "food").mkdir()
+    for split, rows in (("train", FOOD), ("test", FOOD[:6])):
+        lines = (f"{row.texts[0]} {n}\t{row.label}\n" for n in range(3) for row in rows)
+        (tmp_path / "food" / f"{split}.tsv").write_text("".join(lines))
+    assert run(["score", str(model), "--task", str(tmp_path / "food"), "--probe"]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"probe of food test on the last layer, accuracy: \d+\.\d% of 18 ", said)
+    assert said.count("probe of") == 1 and "held out" not in said
+
+
 def test_scoring_needs_one_question(model, capsys):
     assert run(["score", str(model)]) == 2
     assert "either --task PATH or --pairs FILE" in capsys.readouterr().err

@@ -195,8 +195,8 @@ def test_trec(tmp_path):
     [
         (b"ok\t1\ncaf\xe9\t0\n", "rows.txt:2: is not UTF-8 at byte 8; save it as UTF-8"),
         (
-            "a\tb\n".encode("utf-16"),
-            "rows.txt: holds zero bytes, so it is UTF-16 or no text; save it as UTF-8 text",
+            b"\x89PNG\0\0\0\x01\x02\0\0",
+            "rows.txt: holds zero bytes, so it is no text; save it as UTF-8 text",
         ),
         (b" \n\n", "rows.txt: is empty; name a file with rows"),
     ],
@@ -228,12 +228,12 @@ def test_formats_are_told_apart(tmp_path, name, text, format):
 
 
 def test_running_text_is_no_format(tmp_path):
-    path = tmp_path / "book.txt"
+    path = tmp_path / "book"
     path.write_text("Call me Ishmael. Some years ago,\nnever mind how long precisely,\n")
     with pytest.raises(UserError, match=r"reads like none of the known formats; name one with --format"):
         guess_format(path)
     path.write_text("\n")
-    with pytest.raises(UserError, match=r"book.txt: is empty; name a file with rows"):
+    with pytest.raises(UserError, match=r"book: is empty; name a file with rows"):
         guess_format(path)
 
 

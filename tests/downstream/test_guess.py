@@ -121,7 +121,7 @@ def test_what_is_given_is_not_guessed(tmp_path):
             "no format is called 'xlsx'; known: conll, conllu, csv, jsonl, squad, trec, tsv",
         ),
         ({"format": "trec"}, "train.tsv:1: does not begin with COARSE:fine"),
-        ({"format": "csv"}, "no line holds a ','"),
+        ({"format": "csv"}, "no line holds a ',', but most hold tabs; read it as tsv"),
     ],
 )
 def test_refusals_are_one_line(tmp_path, options, said):

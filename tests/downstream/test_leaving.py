@@ -14,7 +14,7 @@ import torch
 from afterbert.base.plugins import find
 from afterbert.downstream.finetuning.bench import Bench
 from afterbert.downstream.finetuning.objective import outputs
-from afterbert.downstream.finetuning.prediction import answers_to_rows
+from afterbert.downstream.finetuning.prediction import Answerer
 from afterbert.downstream.finetuning.saving import load_finetuned, save_finetuned
 from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.heads.san import San
@@ -171,7 +171,7 @@ def test_a_pipeline_gives_our_predictions(name, tiny_tokenizer, data_of, tmp_pat
     texts = [row.texts for row in data.splits["dev"]]
     for found, one in zip(
         label([text for (text,) in texts]),
-        answers_to_rows(load_finetuned(tmp_path / "labels"), "toy", texts, device=torch.device("cpu")),
+        Answerer(load_finetuned(tmp_path / "labels"), "toy", torch.device("cpu")).rows(texts),
     ):
         assert {one["label"]: one["score"] for one in found} == pytest.approx(one.probabilities, abs=1e-5)
         assert one.value == tuple(name for name in data.task.labels if one.probabilities[name] >= 0.5)

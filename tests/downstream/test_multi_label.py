@@ -14,7 +14,7 @@ from sklearn.preprocessing import MultiLabelBinarizer
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
 from afterbert.base.plugins import name_of
-from afterbert.downstream.finetuning.prediction import answers_to_rows
+from afterbert.downstream.finetuning.prediction import Answerer
 from afterbert.downstream.finetuning.runs import finetune
 from afterbert.downstream.finetuning.saving import load_finetuned
 from afterbert.downstream.finetuning.settings import FineTuning
@@ -161,5 +161,5 @@ def test_it_learns_and_answers_with_its_thresholds(tiny_model, data_of, tmp_path
     assert json.loads((tmp_path / "seed-0" / "model" / "config.json").read_text())["problem_type"] == (
         "multi_label_classification"
     )
-    (one,) = answers_to_rows(loaded, "toy", ["a hard bed"], device=torch.device("cpu"))
+    (one,) = Answerer(loaded, "toy", torch.device("cpu")).rows(["a hard bed"])
     assert one.value == ("bed",) and set(one.probabilities) == {"bed", "noise", "price"}

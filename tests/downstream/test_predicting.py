@@ -249,3 +249,36 @@ def test_the_verb_writes_files_prints_rows_and_answers_texts(models, tmp_path, c
     assert "new.csv: there is no such file" in capsys.readouterr().err
     assert run(["predict", str(models / "alike"), "one text"]) == 2
     assert "this task reads 2 (sentence1, sentence2)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "content"),
+    [
+        ("food", "new.csv", 'review\n"we loved every dish"\n"cold, bread"\n'),
+        ("food", "new.csv", "we loved every dish\ncold bread\n"),
+        ("food", "new.tsv", "review\nwe loved every dish\ncold bread\n"),
+        ("food", "new.txt", "we loved every dish\ncold bread\n"),
+        ("food", "new.jsonl", '{"review": "we loved every dish"}\n{"review": "cold bread"}\n'),
+        ("food", "new.csv", "id,review,mood\n1,we loved every dish,\n2,cold bread,\n"),
+        ("names", "new.txt", "In\nOslo\n\nTom\n"),
+        ("names", "new.conll", "In\nOslo\n\nTom\n"),
+    ],
+)
+def test_new_rows_are_scored_from_any_file_that_is_predicted(
+    models, tmp_path, capsys, monkeypatch, name, file, content
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / file).write_text(content)
+    assert run(["score", str(models / name), "--task", file]) == 0
+    assert "no row has a label, so nothing can be scored" in capsys.readouterr().out
+    (found,) = tmp_path.glob("runs/score-new-*/predictions/new.all.jsonl")
+    assert len(found.read_text().splitlines()) == 2
+
+
+def test_what_score_advises_it_takes(models, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "new.xyz").write_text("we loved every dish\ncold bread\n")
+    asked = ["score", str(models / "food"), "--task", str(tmp_path / "new.xyz")]
+    assert run(asked) == 2
+    assert "name one with --format (" in capsys.readouterr().err
+    assert run([*asked, "--format", "txt"]) == 0

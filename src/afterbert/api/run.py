@@ -73,7 +73,8 @@ def spoken_figures(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
         for name, value in evaluation.get("baselines", {}).items():
             found.append((f"guessing by the {name.replace('_', ' ')}", f"{value:.1%}"))
         found.append(("bits per byte", f"{measures['bits_per_byte']:.3f}"))
-        found.append(("loss", f"{measures['loss']:.3f}"))
+        own = evaluation.get("objective", {}).get("loss")
+        found.append(("nats per masked piece" if own is None else "loss", f"{own or measures['loss']:.3f}"))
     else:
         for name, value in evaluation.get("objective", {}).items():
             found.append((f"held-out {name.replace('_', ' ')}", f"{value:.3f}"))

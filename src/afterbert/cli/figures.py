@@ -8,6 +8,8 @@ from typing import Any
 from afterbert.api.run import Run
 from afterbert.api.terminal import console, safe
 from afterbert.probes.figure import Figure
+from afterbert.report.run_record import read_run
+from afterbert.report.summary import headline_of
 
 
 def print_run(run: Run, *, processes: int = 1) -> None:
@@ -20,6 +22,9 @@ def print_run(run: Run, *, processes: int = 1) -> None:
         return
     if run.figures:
         print_figures(run.figures)
+    headline = headline_of(read_run(run.path))
+    if headline is not None and headline.verdict:
+        console.print(safe(headline.verdict))
     console.print(f"model:  {run.model}")
     console.print(f"report: {run.report}")
 
@@ -36,10 +41,19 @@ def print_figures(evaluation: Mapping[str, Any]) -> None:
         console.print(f"held-out masked accuracy{by}: [bold]{measures['masked_accuracy']:.1%}[/bold]")
         for name, value in baselines.items():
             console.print(f"  guessing by the {name.replace('_', ' ')}: {value:.1%}")
-        console.print(f"  bits per byte: {measures['bits_per_byte']:.3f}   loss: {measures['loss']:.3f}")
+        console.print(f"  bits per byte: {measures['bits_per_byte']:.3f}{_loss(evaluation)}")
     else:
         for line in evaluation.get("own", []):
             console.print(f"held out, {safe(line)}")
     shared = [evaluation["shared"]] if evaluation.get("shared") else []
     for figure in [*shared, *evaluation.get("without_training", [])]:
         console.print(safe(str(Figure(**figure))))
+
+
+def _loss(evaluation: Mapping[str, Any]) -> str:
+    """The held-out loss that training told step by step; of a model that is asked later, whose own question is not
+    known, what the fixed question costs."""
+    own = evaluation.get("objective", {}).get("loss")
+    if own is not None:
+        return f"   loss: {own:.3f}"
+    return f"   nats per masked piece: {evaluation['measures']['loss']:.3f}"

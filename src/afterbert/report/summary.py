@@ -22,7 +22,7 @@ _BASELINES = {
     "left_and_right_neighbour": "counting neighbours",
 }
 _MEASURES = {
-    "loss": "loss (nats per masked piece)",
+    "loss": "nats per masked piece",
     "bits_per_byte": "bits per byte",
     "masked_accuracy": "masked accuracy",
     "accuracy_one_piece_word": "word of a single piece",
@@ -194,15 +194,15 @@ def counts_in_words(counts: Mapping[str, float | None]) -> list[tuple[str, str]]
 
 def facts_of(record: RunRecord) -> tuple[Fact, ...]:
     """Gathers what the run took and what it gave, in a few figures; those that are known."""
-    metrics, measures, unit = record.metrics, record.measured.measures, "nats per masked piece"
-    if not measures and metrics.evaluations:
-        measures, unit = dict(metrics.evaluations[-1].measures), record.named.loss.unit
+    metrics, measures = record.metrics, record.measured.measures
+    last = dict(metrics.evaluations[-1].measures) if metrics.evaluations else {}
+    own = {**last, **record.measured.objective}.get("loss")
     known = [
         Fact(figures.duration(metrics.last("seconds")), "of training"),
         Fact(figures.large(metrics.last("tokens")), "tokens seen"),
         Fact(figures.large(_tokens_per_second(metrics)), "tokens per second, all in"),
-        Fact(figures.number(measures.get("loss")), f"held-out loss, {unit}"),
-        Fact(figures.number(measures.get("bits_per_byte")), "bits per byte"),
+        Fact(figures.number(own), f"held-out loss, {record.named.loss.unit}"),
+        Fact(figures.number((measures or last).get("bits_per_byte")), "bits per byte"),
     ]
     return tuple(fact for fact in known if fact.value != "–")
 

@@ -186,29 +186,40 @@ def probe_figures(
     *,
     device: torch.device | str = "cpu",
 ) -> list[Figure]:
-    """The task's main metric on its dev rows, beside the same probe on random weights and the task's own baseline."""
+    """The task's main metric on each labelled split besides its training rows, some of which are held out where there
+    is no other split; beside the same probe on random weights and the task's own baseline."""
     check_probe(data)
     if probe.layer is not None and probe.layer > architecture.num_hidden_layers:
         raise UserError(
             f"--layer {probe.layer}: the model has {architecture.num_hidden_layers} layers (0 for its embeddings)"
         )
-    data = data.with_dev()
-    train, dev = _some(data.usable("train"), probe.most_rows), data.usable("dev")
-    metric = data.task.metrics[0]
-    truths = [row.label for row in dev]
-
-    def value(model: Backbone) -> float:
-        frozen = FrozenModel(architecture, model, tokenizer)
-        return float(metric(_answers(frozen, probe, data.task, train, dev), truths))
-
-    baseline = data.baseline("dev")
-    beside = {
-        "random weights": value(_random(architecture, tokenizer.vocabulary, device)),
-        baseline.name: float(metric(baseline.predictions, truths)),
+    splits = [
+        split
+        for split in data.splits
+        if split != "train" and any(map(data.task.is_usable, data.splits[split]))
+    ]
+    if not splits:
+        data, splits = data.with_dev(), ["dev"]
+    train, metric = _some(data.usable("train"), probe.most_rows), data.task.metrics[0]
+    asked = [row for split in splits for row in data.usable(split)]
+    ends = np.cumsum([len(data.usable(split)) for split in splits])
+    models = {"": backbone, "random weights": _random(architecture, tokenizer.vocabulary, device)}
+    answers = {
+        name: _answers(FrozenModel(architecture, model, tokenizer), probe, data.task, train, asked)
+        for name, model in models.items()
     }
-    where = "the last layer" if probe.layer is None else f"layer {probe.layer}"
-    name = f"probe of {data.name} on {where}, {metric.name}"
-    return [Figure(name, value(backbone), beside, len(dev))]
+    where, figures = "the last layer" if probe.layer is None else f"layer {probe.layer}", []
+    for split, end in zip(splits, ends):
+        rows, baseline = data.usable(split), data.baseline(split)
+        here, truths = slice(int(end) - len(rows), int(end)), [row.label for row in rows]
+        beside = {
+            "random weights": float(metric(answers["random weights"][here], truths)),
+            baseline.name: float(metric(baseline.predictions, truths)),
+        }
+        of = data.name if split == "dev" else f"{data.name} {split}"
+        name = f"probe of {of} on {where}, {metric.name}"
+        figures.append(Figure(name, float(metric(answers[""][here], truths)), beside, len(rows)))
+    return figures
 
 
 def _some(rows: Sequence[Example], most: int) -> Sequence[Example]:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from afterbert.base.errors import UserError
-from afterbert.base.runs import RunFolder, write_atomically
+from afterbert.base.runs import RunFolder, check_name, write_atomically
 from afterbert.base.small_files import read_json_object
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.loading import load_model
@@ -81,6 +81,8 @@ def run_request(
     observer, processes = observer or WorkObserver(), processes or SingleProcess()
     device = device or default_device()
     start, notes = None, []
+    if request.name is not None:
+        check_name(request.name)  # before the texts are read, which may take an hour
     if request.resume is not None:
         run, resolved, store = _gone_on_with(request, request.resume)
     else:

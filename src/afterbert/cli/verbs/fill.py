@@ -30,7 +30,10 @@ def fill(
     from afterbert.workflows.loading import load_model_or_checkpoint
     from afterbert.workflows.run_folders import newest_model
 
-    loaded = MaskedModel.of(load_model_or_checkpoint(model or newest_model()), device=default_device())
+    taken = model or str(newest_model())
+    if model is None:
+        console.print(f"model: {safe(taken)} (the newest finished run; --model names another)")
+    loaded = MaskedModel.of(load_model_or_checkpoint(taken), device=default_device())
     for note in filter(None, (*loaded.loaded.notes, loaded.language_model.note)):
         console.print(f"note: {safe(note)}")
     for said in UnknownPieces.in_texts([loaded.unmasked(text)], loaded.tokenizer).check(

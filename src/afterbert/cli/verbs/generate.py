@@ -47,6 +47,7 @@ def generate(
     """
     import sys
 
+    from afterbert.api.terminal import console, safe
     from afterbert.base.config import build
     from afterbert.base.errors import UserError
     from afterbert.base.tree import Node
@@ -71,6 +72,7 @@ def generate(
     }
     generation = build(Generation, Node(tree, "generate"))
     text = sys.stdin.read() if prompt == "-" else prompt
-    print_texts(
-        str(model or newest_model()), text, generation, longest=longest, stop=[*(stop or ())], count=count
-    )
+    taken = model or str(newest_model())
+    if model is None:
+        console.print(f"model: {safe(taken)} (the newest finished run; --model names another)")
+    print_texts(taken, text, generation, longest=longest, stop=[*(stop or ())], count=count)

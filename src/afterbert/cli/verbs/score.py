@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from afterbert.cli.options import KINDS, MaxUnknown, plugins_in, settings_only
+from afterbert.cli.options import FORMATS, KINDS, MaxUnknown, plugins_in, settings_only
 
 PLACE = 110
 TAKES_RECIPE_OPTIONS = True
@@ -27,6 +27,7 @@ def score(
         str | None, typer.Option("--as", help="Which of the model's tasks, where it answers several.")
     ] = None,
     kind: Annotated[str | None, typer.Option(help=KINDS)] = None,
+    format_: Annotated[str | None, typer.Option("--format", help=FORMATS)] = None,
     columns: Annotated[str | None, typer.Option(help="text=review,label=3")] = None,
     cue: Annotated[
         str | None,
@@ -57,8 +58,8 @@ def score(
     `afterbert score runs/laptop-tiny-1a2b3c4d --task sst2:data/sst2 --probe --probe.layer 1`
     """
     from afterbert.base.errors import UserError
-    from afterbert.cli.finetuning import score_pairs, score_task
-    from afterbert.cli.zero_shot import score_by_cue, score_by_probe
+    from afterbert.cli.scoring import print_pairs, print_probed, print_scored
+    from afterbert.workflows.scoring import ScoreRequest
 
     settings = settings_only(context)
     if (task is None) == (pairs is None):
@@ -74,15 +75,22 @@ def score(
     ):
         if value is not None and asked not in where:
             raise UserError(f"{option} has no effect where {asked} is asked; leave it out")
-    if task is not None and cue is not None:
-        score_by_cue(
-            model, task, cue, settings, kind=kind, columns=columns, max_rows=max_rows, max_unknown=max_unknown
-        )
-    elif task is not None and probe:
-        score_by_probe(model, task, settings, kind=kind, columns=columns, max_unknown=max_unknown)
-    elif settings:
+    if settings and cue is None and not probe:
         raise UserError(f"--{settings[0][0]} has no effect without --cue or --probe; leave it out")
-    elif task is not None:
-        score_task(model, task, task=as_, kind=kind, columns=columns, max_unknown=max_unknown)
-    elif pairs is not None:
-        score_pairs(model, pairs, columns=columns, max_pairs=max_pairs, max_unknown=max_unknown)
+    request = ScoreRequest(
+        model=model,
+        rows=str(task or pairs),
+        task=as_,
+        kind=kind,
+        format=format_,
+        columns=columns,
+        settings=tuple(settings),
+        most=max_rows or max_pairs,
+        max_unknown=max_unknown,
+    )
+    if pairs is not None:
+        print_pairs(request)
+    elif probe:
+        print_probed(request)
+    else:
+        print_scored(request, cue=cue)

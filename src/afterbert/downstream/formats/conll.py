@@ -7,7 +7,6 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from afterbert.base.errors import UserError
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Format, Table
 from afterbert.downstream.formats._text import read_lines
@@ -32,6 +31,8 @@ class Conll(Format):
         filled = [line.split() for line in lines if line.strip() and not line.startswith("#")]
         if all(line.strip() for line in lines) or not filled:
             return 0
+        if all(len(cells) == 1 for cells in filled):
+            return 2  # sentences of words that are still to be tagged
         tagged = sum(len(cells) > 1 and bool(_TAG.fullmatch(cells[-1])) for cells in filled)
         return 3 if tagged > 0.9 * len(filled) else 0
 
@@ -40,8 +41,6 @@ class Conll(Format):
         lines = read_lines(path)
         separator = "\t" if sum("\t" in line.strip() for line in lines) > len(lines) / 4 else None
         width = _width(lines, separator)
-        if width < 2:
-            raise UserError(f"{path}: its lines hold one column, a word without a tag; check the format")
         sentences: list[tuple[int, list[list[str]]]] = []
         begins_new = True
         for number, line in enumerate(lines, 1):

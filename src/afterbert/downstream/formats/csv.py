@@ -56,10 +56,8 @@ class CsvFormat(Format):
                 f"{path.name}:{with_quotes[0]}",
                 len(with_quotes),
             )
-        if all(len(cells) == 1 for _, cells in rows):
-            raise UserError(
-                f"{path}: no line holds a '{delimiter}', so it has one column; check the delimiter"
-            )
+        if all(len(cells) == 1 for _, cells in rows) and 2 * text.count("\t") > text.count("\n"):
+            raise UserError(f"{path}: no line holds a '{delimiter}', but most hold tabs; read it as tsv")
         return table_of(path, "csv", rows, header=self.header, findings=findings)
 
 

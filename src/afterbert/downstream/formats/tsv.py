@@ -6,7 +6,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from afterbert.base.errors import UserError
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Format, Table
 from afterbert.downstream.formats._cells import table_of
@@ -24,7 +23,8 @@ class TsvFormat(Format):
         lines = [line for line in head.split("\n")[:50] if line]
         with_tab = sum("\t" in line for line in lines)
         if with_tab < 0.9 * max(1, len(lines)):
-            return 0
+            # New rows to be answered have one column.
+            return int(path.suffix == ".tsv" and not with_tab)
         return 2 if path.suffix == ".tsv" else 1
 
     def settled(self, table: Table) -> TsvFormat:
@@ -39,6 +39,4 @@ class TsvFormat(Format):
                 findings.add("lines with quotes, read as plain characters", f"{path.name}:{number}")
             if line.strip():
                 rows.append((number, line.split("\t")))
-        if all(len(cells) == 1 for _, cells in rows):
-            raise UserError(f"{path}: no line holds a tab, so it is not tsv; check the format")
         return table_of(path, "tsv", rows, header=self.header, findings=findings)

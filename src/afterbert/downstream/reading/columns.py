@@ -183,6 +183,13 @@ def check(table: Table, part: str, name: str) -> str:
     )
 
 
+def those_there(table: Table, usual: Mapping[str, str]) -> dict[str, str]:
+    """Part -> column of those that a table has; of columns without names only where it has all of them, since the same
+    number may be another column in another file."""
+    found = {part: column for part, column in usual.items() if set(column.split("+")) <= set(table.columns)}
+    return found if table.has_header or len(found) == len(usual) else {}
+
+
 def profile(values: Sequence[Any]) -> Profile:
     """Tells what a column holds from its values: few different words are classes, numbers with a fraction or many
     values are numbers.

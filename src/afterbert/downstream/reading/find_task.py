@@ -25,6 +25,7 @@ def find_task(
     kind: str | Task | None = None,
     format: str | None = None,
     columns: Mapping[str, str] | None = None,
+    usual: Mapping[str, str] | None = None,
     needs_label: bool = True,
     cache: Path | None = None,
 ) -> TaskSource:
@@ -32,8 +33,9 @@ def find_task(
 
     spec: a data file or folder, a YAML task file, each optionally after `name:`; or `hub:name` or
     `hub:name/config`, fetched through `datasets` into the folder `cache`. kind, format: plug-in names; a task in place
-    of a kind is one that was settled before, such as a model's. columns: part -> column. needs_label: False where a
-    model's own `kind` is asked about rows that may have none. Raises UserError.
+    of a kind is one that was settled before, such as a model's. columns: part -> column. usual: those to take if
+    the file has them. needs_label: False where a model's own `kind` is asked about rows that may have none. Raises
+    UserError.
     """
     name, path = named_path(spec)
     if spec.startswith("hub:"):
@@ -50,6 +52,7 @@ def find_task(
         task=plugins.find(Task, kind)() if isinstance(kind, str) else kind,
         format=plugins.find(Format, format)() if format else None,
         columns=columns,
+        usual=usual,
         needs_label=needs_label,
     )
 

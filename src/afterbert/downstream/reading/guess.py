@@ -24,19 +24,21 @@ def guess(
     task: Task | None = None,
     format: Format | None = None,
     columns: Mapping[str, str] | None = None,
+    usual: Mapping[str, str] | None = None,
     needs_label: bool = True,
 ) -> TaskSource:
     """Guesses what a data file, or a folder of train, dev and test files, asks for. What is given is not guessed.
 
-    columns: part -> column name, or its number from 1. needs_label: whether the rows of a given task must have a column
-    for the label. Raises UserError where no guess can be made, saying
-    what to name.
+    columns: part -> column name, or its number from 1. usual: those to take if the file has them. needs_label: whether
+    the rows of a given task must have a column for the label. Raises UserError where no guess can be made, saying what
+    to name.
     """
     files = split_files(path)
     first = files.get("train") or next(iter(files.values()))
     format = format or guess_format(first)
     table = format.read(first, Findings())
     given = {part: columns_of.check(table, part, column) for part, column in (columns or {}).items()}
+    given = given or columns_of.those_there(table, usual or {})
     bare = _without_label(table, task, given) if task is not None and not needs_label else None
     chosen, found, reason = bare or _choose(table, task, given)
     kind = plugins.name_of(chosen).replace("_", " ")
@@ -93,6 +95,10 @@ def _without_label(
     parts = [part for part in (*task.parts, *task.optional_parts) if part != task.label_part]
     named = {part: given.get(part) or task.find(part, table.columns) for part in parts}
     found = {part: column for part, column in named.items() if column is not None}
+    needed = [part for part in task.parts if part != task.label_part and part not in found]
+    free = [column for column in table.columns if column not in found.values()]
+    if len(needed) == len(free):  # as many as are read, so in the order in which they are read
+        found |= dict(zip(needed, free))
     if not set(task.parts) - {task.label_part} <= set(found):
         return None
     return task, found, "no labels, by column names"

@@ -1,0 +1,34 @@
+"""One text a line, as new rows to be answered often come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from afterbert.downstream.example import Findings
+from afterbert.downstream.formats import Format, Table
+from afterbert.downstream.formats._text import read_lines
+
+
+@dataclass(frozen=True)
+class TxtFormat(Format):
+    """Each line is a row with the column `text`, an empty one too."""
+
+    def claim(self, path: Path, head: str) -> int:
+        """By the ending, where neither tabs, objects nor empty lines say more."""
+        lines = [line for line in head.split("\n") if line]
+        says_more = head.lstrip().startswith(("{", "[")) or 2 * sum("\t" in line for line in lines) > len(
+            lines
+        )
+        return int(path.suffix == ".txt" and not says_more)
+
+    def read(self, path: Path, findings: Findings) -> Table:
+        """Lines as they are."""
+        lines = read_lines(path)
+        return Table(
+            path=path,
+            layout="one text a line",
+            columns=("text",),
+            records=tuple({"text": line} for line in lines),
+            keys=tuple(f"{path.name}:{number}" for number in range(1, len(lines) + 1)),
+        )

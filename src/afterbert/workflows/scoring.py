@@ -1,0 +1,219 @@
+"""A model asked about labelled rows: by its fine-tuned head, by a cue, by a linear probe, or by pairs of sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from afterbert.base import plugins
+from afterbert.base.config import build, digest, to_plain
+from afterbert.base.errors import UserError
+from afterbert.base.tree import Node, located, override
+from afterbert.downstream.cues import Cue
+from afterbert.downstream.example import Example
+from afterbert.downstream.figures.results import TaskResult
+from afterbert.downstream.finetuning.evaluation import evaluate, task_name, write_evaluated
+from afterbert.downstream.finetuning.saving import load_finetuned
+from afterbert.downstream.reading.data import TaskData, read
+from afterbert.downstream.reading.find_task import find_task, named_path, parse_columns
+from afterbert.downstream.tasks import Task
+from afterbert.downstream.tasks.minimal_pairs import MinimalPairs
+from afterbert.downstream.zero_shot.cue_scoring import ask, check_cue, write_cued
+from afterbert.downstream.zero_shot.text_generation import TextGenerator
+from afterbert.interop.loaded import LoadedModel
+from afterbert.probes.figure import Figure
+from afterbert.probes.frozen_features import FrozenFeatures
+from afterbert.probes.minimal_pairs import MinimalPairsProbe, short_enough
+from afterbert.probes.readings import reading_of
+from afterbert.text.pieces.tokenizer import Tokenizer
+from afterbert.text.pieces.unknown import UnknownPieces
+from afterbert.training.devices import default_device
+from afterbert.workflows.closing import check_probe, probe_figures
+from afterbert.workflows.loading import finetuned_folder, load_model_or_checkpoint
+from afterbert.workflows.observer import WorkObserver
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """What a user asks of a model that is trained already."""
+
+    model: str
+    """A folder that fine-tuning made; for cues, probes and pairs any model."""
+    rows: str
+    """NAME:PATH, PATH, a task file or hub:NAME."""
+    task: str | None = None
+    """Which of a fine-tuned model's tasks, of several."""
+    kind: str | None = None
+    """The kind of task; None takes that of the fine-tuned model, or is guessed."""
+    format: str | None = None
+    """The files' format; None is guessed."""
+    columns: str | None = None
+    """Which column is what: `text=review,label=3`; None takes those of the fine-tuning, or finds them by name."""
+    settings: tuple[tuple[str, str], ...] = ()
+    """Of a cue or a probe, by dotted path."""
+    most: int | None = None
+    """Rows or pairs of a file that are asked at most."""
+    max_unknown: float = 0.1
+    """The largest share of pieces that the tokenizer may not know."""
+
+    def plain(self) -> dict[str, Any]:
+        """All that decides what comes out, by which its folder is named."""
+        made_of = to_plain(self) | {"model": str(Path(self.model).resolve())}
+        return {name: value for name, value in made_of.items() if name != "max_unknown"}
+
+
+@dataclass(frozen=True)
+class ScoredRows:
+    """Figures and where they, and the predictions, lie. results: none where no row has a label."""
+
+    folder: Path
+    results: tuple[TaskResult, ...]
+
+
+@dataclass(frozen=True)
+class PairsFigure:
+    """How often the better sentence of a pair is likelier."""
+
+    name: str
+    count: int
+    right: float
+    shorter: float
+    """How often the better one is the shorter one."""
+
+
+def score_by_head(request: ScoreRequest, observer: WorkObserver) -> ScoredRows:
+    """The figures of a fine-tuned model; predictions are saved also for rows without labels. Raises UserError."""
+    folder, notes = finetuned_folder(Path(request.model))
+    loaded = load_finetuned(folder)
+    name = task_name(loaded, request.task)
+    kind: str | Task | None = request.kind
+    if kind is None and named_path(request.rows)[1].suffix not in (".yaml", ".yml"):
+        kind = loaded.tasks[name]
+    usual = loaded.columns.get(name, {}) if isinstance(kind, Task) else {}
+    source = find_task(
+        request.rows,
+        kind=kind,
+        format=request.format,
+        columns=parse_columns(request.columns) if request.columns else None,
+        usual=usual,
+        needs_label=False,
+    )
+    observer.on_line(source.why)
+    done = evaluate(loaded, source, task=request.task)
+    _tell([*notes, *done.data.notes], observer)
+    _tell_unknown(request, done.data, loaded.model.tokenizer, observer)
+    out = Path("runs", f"score-{done.data.name}-{digest(request.plain(), length=8)}")
+    write_evaluated(out, done, model=str(folder))
+    return ScoredRows(out, (done.result,) if done.result.splits else ())
+
+
+def score_by_cue(request: ScoreRequest, cue_name: str, observer: WorkObserver) -> ScoredRows:
+    """Figures of a model that was never trained on the task, beside guessing and the same model without the cue.
+    Raises UserError."""
+    cue = _settled(plugins.find(Cue, cue_name)(), "cue", request.settings)
+    data = _read(request, observer, needs_training=False)
+    check_cue(data, cue)
+    generator = TextGenerator.of(load_model_or_checkpoint(request.model), device=default_device())
+    _tell_unknown(request, data, generator.model.tokenizer, observer)
+    with observer.working("asking") as advance:
+        advance(0.0, 1.0, f"{plugins.name_of(cue)}, with and without the cue")
+        done = ask(generator, data, cue, max_rows=request.most)
+    if not done.result.splits:
+        raise UserError(f"{request.rows}: no row has a label, so nothing can be scored")
+    made_of = request.plain() | {"cue": to_plain(cue)}
+    out = Path("runs", f"cue-{data.name}-{plugins.name_of(cue)}-{digest(made_of, length=8)}")
+    write_cued(out, done, model=request.model, cue=cue)
+    return ScoredRows(out, (done.result, done.control))
+
+
+def score_by_probe(request: ScoreRequest, observer: WorkObserver) -> list[Figure]:
+    """A linear probe beside random weights and guessing, for each labelled split besides the training rows. Raises
+    UserError."""
+    probe = _settled(FrozenFeatures(), "probe", request.settings)
+    data = _read(request, observer, needs_training=True)
+    check_probe(data)
+    model = load_model_or_checkpoint(request.model)
+    _tell_unknown(request, data, model.tokenizer, observer)
+    backbone = model.backbone().to(default_device()).eval()
+    return probe_figures(model.architecture, backbone, model.tokenizer, data, probe, device=default_device())
+
+
+def score_pairs(request: ScoreRequest, observer: WorkObserver) -> list[PairsFigure]:
+    """How often a model finds the better sentence of a pair likelier, by group and overall, for each file. Raises
+    UserError."""
+    data = _read(request, observer, kind="minimal_pairs", needs_training=False)
+    loaded = load_model_or_checkpoint(request.model)
+    language_model = loaded.language_model(device=default_device())
+    _tell([*loaded.notes, *filter(None, [language_model.note])], observer)
+    _tell_unknown(request, data, loaded.tokenizer, observer)
+    question, figures = MinimalPairsProbe(reading=reading_of(loaded.architecture)), []
+    for split in data.splits:
+        rows = _readable_pairs(loaded, data, split, request.most, observer)
+        pairs, groups = [(row.texts[0], row.texts[1]) for row in rows], [row.group for row in rows]
+        found = question(language_model.predict, loaded.tokenizer, pairs, groups, device=default_device())
+        guesses = MinimalPairs().baseline((), rows).predictions
+        for group in [*filter(None, found.by_group), ""]:
+            mine = [guess for guess, one in zip(guesses, groups) if not group or one == group]
+            right = found.by_group[group] if group else found.accuracy
+            name = group or f"{data.name} {split}"
+            figures.append(PairsFigure(name, len(mine), right, mine.count(0) / len(mine)))
+    observer.on_line(f"read {question.reading.replace('_', ' ')}; likelihoods are sums over pieces")
+    return figures
+
+
+def _readable_pairs(
+    loaded: LoadedModel, data: TaskData, split: str, most: int | None, observer: WorkObserver
+) -> list[Example]:
+    """The first `most` pairs of a split, without those that are too long; how many that were is told. Raises UserError
+    where none is left."""
+    rows, longest = data.usable(split)[:most], loaded.longest
+    kept = short_enough([(row.texts[0], row.texts[1]) for row in rows], loaded.tokenizer, longest=longest)
+    if len(kept) < len(rows):
+        said = f"{split}: {len(rows) - len(kept):,} of {len(rows):,} pairs are longer than the {longest} pieces that"
+        if not kept:
+            raise UserError(f"{said} the model reads; nothing is left to ask")
+        observer.on_note(f"{said} the model reads, and left out")
+    return [rows[number] for number in kept]
+
+
+def _read(
+    request: ScoreRequest, observer: WorkObserver, *, needs_training: bool, kind: str | None = None
+) -> TaskData:
+    """The rows of a task that no head was trained for."""
+    source = find_task(
+        request.rows,
+        kind=kind or request.kind,
+        format=request.format,
+        columns=parse_columns(request.columns) if request.columns else None,
+    )
+    observer.on_line(source.why)
+    learns = needs_training or (kind is None and "train" in source.files)
+    data = read(source, needs_training=learns)
+    _tell(data.notes, observer)
+    return data
+
+
+def _tell_unknown(
+    request: ScoreRequest, data: TaskData, tokenizer: Tokenizer, observer: WorkObserver
+) -> None:
+    """How many pieces of the rows the tokenizer does not know, where there are any. Raises UserError for too many."""
+    texts = [text for rows in data.splits.values() for row in rows for text in row.texts]
+    remedy = "ask a model whose tokenizer knows this text"
+    found = UnknownPieces.in_texts(texts, tokenizer)
+    _tell(found.check(request.max_unknown, whose=f"the rows of {data.name}", remedy=remedy), observer)
+
+
+def _tell(notes: Sequence[str], observer: WorkObserver) -> None:
+    for note in notes:
+        observer.on_note(note)
+
+
+def _settled(defaults: Any, node: str, settings: Sequence[tuple[str, str]]) -> Any:
+    """The defaults with `--NODE.KEY VALUE` laid over them. Raises UserError."""
+    tree: Node = located(to_plain(defaults), "defaults")
+    for dotted, written in settings:
+        tree = override(tree, dotted.removeprefix(f"{node}."), written, f"--{dotted}")
+    kind = Cue if isinstance(defaults, Cue) else type(defaults)
+    return build(kind, tree)
