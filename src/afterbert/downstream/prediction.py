@@ -44,8 +44,7 @@ class Prediction:
 
     def plain(self) -> dict[str, Any]:
         """Name -> value as a file holds them; only what the kind of task has, the same names for each of its rows."""
-        value = round(self.value, 6) if isinstance(self.value, float) else self.value
-        found: dict[str, Any] = {"prediction": value}
+        found: dict[str, Any] = {"prediction": self.value}
         if self.confidence is not None:
             found["confidence"] = round(self.confidence, 6)
         if self.probabilities:

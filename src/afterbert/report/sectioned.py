@@ -9,9 +9,9 @@ from afterbert.base.errors import UserError
 from afterbert.base.runs import write_atomically
 from afterbert.report.chart import Chart
 from afterbert.report.dots import DotChart
+from afterbert.report.grid import Grid
 from afterbert.report.markdown_text import in_markdown
 from afterbert.report.pages import render
-from afterbert.report.task_report import Grid
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import numpy as np
 from afterbert.report import figures
 from afterbert.report.chart import SERIES, Chart, Curve, draw
 from afterbert.report.dots import draw_dots
+from afterbert.report.grid import Grid
 from afterbert.report.sectioned import Link, Section, SectionedPage
-from afterbert.report.task_report import Grid
 from afterbert.study.claims import claims
 from afterbert.study.results import Compared, JudgedResult, MeasureResult, StudyResults, read_results
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +12,11 @@ from afterbert.base.runs import write_atomically
 from afterbert.base.small_files import read_json
 from afterbert.downstream.metrics import in_print
 from afterbert.report import figures
-from afterbert.report.markdown_text import in_markdown
+from afterbert.report.grid import Grid
 from afterbert.report.pages import render
+from afterbert.report.task_details import detail_grids, remarks
 
 _GUESSING = "guessing"
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table, its cells as they are printed."""
-
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[Any, ...], ...]
-
-    def markdown(self) -> str:
-        """Title and table."""
-        return f"## {self.title}\n\n{self.table()}"
-
-    def table(self) -> str:
-        """The table alone, as Markdown."""
-        lines = [f"| {' | '.join(in_markdown(str(one)) for one in row)} |" for row in (self.head, *self.rows)]
-        return "\n".join([lines[0], "|" + " --- |" * len(self.head), *lines[1:]])
 
 
 def write_task_report(out: Path, arms: Mapping[str, Path], *, title: str) -> Path:
@@ -43,6 +25,10 @@ def write_task_report(out: Path, arms: Mapping[str, Path], *, title: str) -> Pat
     grids = [results_grid(read), *answers_grids(read), *mix_grids(read)]
     write_atomically(out / "comparison.json", json.dumps(compared(read), indent=1, ensure_ascii=False) + "\n")
     notes = steps_notes(read)
+    if len(read) == 1:
+        ((name, only),) = read.items()
+        grids += detail_grids(only, arms[name].parent)
+        notes += remarks(only)
     text = [f"# {title}", *notes, *(grid.markdown() for grid in grids)]
     write_atomically(out / "report.md", "\n\n".join(text) + "\n")
     page = out / "report.html"

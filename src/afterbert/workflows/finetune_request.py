@@ -19,10 +19,9 @@ from afterbert.downstream.figures.results import TaskResult
 from afterbert.downstream.finetuning.bench import Bench, Wrap, unwrapped
 from afterbert.downstream.finetuning.mix import TaskMix, planned_steps
 from afterbert.downstream.finetuning.rate_search import search
-from afterbert.downstream.finetuning.runs import better_before, thresholds, tune
+from afterbert.downstream.finetuning.runs import remarks, tune
 from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.finetuning.strategy_runs import StrategyRun, follow
-from afterbert.downstream.finetuning.thresholds import threshold_lines
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.find_task import find_task, parse_columns
 from afterbert.downstream.task_name import shortened
@@ -168,10 +167,7 @@ def run_setup(
         if status is not None:
             _tell_mix(bench, f"the mix as it was, seed {number}", status.step, observer, seed=number)
     observer.on_value(done.results)
-    for seed, told in thresholds(bench, out).items():
-        for line in threshold_lines(int(seed), told):
-            observer.on_note(line)
-    for line in better_before(bench, out):
+    for line in remarks(bench, out):
         observer.on_note(line)
     arm = "together" if len(bench.tasks) > 1 else bench.tasks[0].name
     return FinetuneOutcome(setup, done.results, {arm: out / "results.json"})

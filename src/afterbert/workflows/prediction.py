@@ -270,7 +270,8 @@ def added(task: Task, example: Example, found: Prediction, place: int = 0) -> di
     """Name -> value of what an answer adds to a row. place: of the row among those of its example."""
     if task.answer == "order":
         return {"score": round(found.scores[place], 6), "rank": found.value.index(place) + 1}
-    told = replace(found, value=task.as_written(found.value)).plain()
+    value = round(found.value, 6) if isinstance(found.value, float) else task.as_written(found.value)
+    told = replace(found, value=value).plain()
     if task.answer == "choice":
         told["answer"] = example.texts[1 + found.value]
     if task.answer == "span":

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from afterbert.base.noise import Noise
 from afterbert.base.runs import write_atomically
 from afterbert.base.small_files import read_json_object
 from afterbert.downstream.example import AnswerSpan, Example
+from afterbert.downstream.figures.by_class import ClassFigures, figures_by_class, taken_for
 from afterbert.downstream.figures.statistics import Interval, Spread, interval, over_seeds, paired_interval
 from afterbert.downstream.metrics import in_print
+from afterbert.downstream.prediction import Prediction
 from afterbert.downstream.reading.data import TaskData
 from afterbert.training.checkpoints.identity import RunIdentity
 
@@ -39,6 +41,10 @@ class SplitResult:
     gain: Interval
     groups: Mapping[str, float]
     no_answers: tuple[int, ...] = ()
+    by_class: Mapping[str, ClassFigures] = field(default_factory=dict)
+    """Class -> precision, recall, F1 and support; none for tasks without classes."""
+    taken_for: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """True class -> class given -> how often, over all seeds."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,8 @@ def _split(
         baseline=baseline.name,
         baseline_metrics=data.task.score(baseline.predictions, examples),
         gain=paired_interval(main, runs, [baseline.predictions], truths, noise=noise),
+        by_class=figures_by_class(data.task, runs, truths),
+        taken_for=taken_for(data.task, runs, truths),
         groups={
             group: main(
                 [p for p, e in zip(runs[0], examples) if e.group == group],
@@ -113,12 +121,12 @@ def write_results(path: Path, made: Sequence[TaskResult], facts: Mapping[str, An
 
 def write_predictions(
     folder: Path,
-    found: Predictions,
+    found: Mapping[str, Mapping[str, Sequence[Prediction]]],
     examples: Mapping[str, Mapping[str, Sequence[Example]]],
     *,
     identity: RunIdentity,
 ) -> None:
-    """`predictions/TASK.SPLIT.jsonl`, one line a row with key, prediction and label; and what they were made
+    """`predictions/TASK.SPLIT.jsonl`, one line a row as `write_split` has it; and what they were made
     from, written last."""
     (folder / "predictions").mkdir(exist_ok=True)
     for name, splits in found.items():
@@ -129,12 +137,15 @@ def write_predictions(
     )
 
 
-def write_split(path: Path, predictions: Sequence[Any], examples: Sequence[Example]) -> None:
-    """One line a row with key, prediction and label."""
-    lines = [
-        json.dumps({"key": e.key, "prediction": p, "label": _plain(e.label)}, ensure_ascii=False)
-        for e, p in zip(examples, predictions, strict=True)
-    ]
+def write_split(path: Path, predictions: Sequence[Prediction], examples: Sequence[Example]) -> None:
+    """One line a row: its key and text, the prediction with whatever is told of it (confidence, probabilities, places),
+    and its label."""
+    lines = []
+    for example, one in zip(examples, predictions, strict=True):
+        text = example.texts[0] if len(example.texts) == 1 else list(example.texts)
+        place = {"start": one.span.start, "end": one.span.end} if one.span is not None else {}
+        record = {"key": example.key, "text": text, **one.plain(), **place, "label": _plain(example.label)}
+        lines.append(json.dumps(record, ensure_ascii=False))
     write_atomically(path, "\n".join(lines) + "\n")
 
 

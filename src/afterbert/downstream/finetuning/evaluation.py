@@ -15,6 +15,7 @@ from afterbert.base.noise import Noise
 from afterbert.downstream.figures.results import TaskResult, summarize, write_results, write_split
 from afterbert.downstream.finetuning.prediction import Answerer
 from afterbert.downstream.finetuning.saving import Loaded
+from afterbert.downstream.prediction import Prediction
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.source import TaskSource
 from afterbert.training.devices import default_device
@@ -22,12 +23,19 @@ from afterbert.training.devices import default_device
 
 @dataclass(frozen=True)
 class Evaluated:
-    """data: what was read; predictions: split -> one for each readable row; result: figures of the labelled
-    splits."""
+    """A model's answers to rows, and how good they are."""
 
     data: TaskData
-    predictions: dict[str, Sequence[Any]]
+    """What was read."""
+    answered: dict[str, list[Prediction]]
+    """Split -> one for each row with text."""
     result: TaskResult
+    """Figures of the labelled splits."""
+
+    @property
+    def predictions(self) -> dict[str, Sequence[Any]]:
+        """The values of the answers."""
+        return {split: [one.value for one in told] for split, told in self.answered.items()}
 
 
 def evaluate(
@@ -47,22 +55,23 @@ def evaluate(
     data = read(replace(source, task=mine), needs_training=False)
     head = loaded.heads[name]
     answerer = Answerer(loaded, name, torch.device(device or default_device()))
-    predictions: dict[str, Sequence[Any]] = {}
+    answered: dict[str, list[Prediction]] = {}
     for split, rows in data.splits.items():
         readable = [example for example in rows if mine.has_text(example)]
         if readable:
-            predictions[split] = [one.value for one in answerer(readable)]
-    if not predictions:
+            answered[split] = answerer(readable)
+    if not answered:
         raise UserError(f"{source.name}: no row has a text; check the columns")
     noise, is_written = Noise(0).of("bootstrap"), head.writes
-    return Evaluated(data, predictions, summarize(data, [predictions], noise=noise, is_written=is_written))
+    predictions = {split: [one.value for one in told] for split, told in answered.items()}
+    return Evaluated(data, answered, summarize(data, [predictions], noise=noise, is_written=is_written))
 
 
 def write_evaluated(folder: Path, done: Evaluated, *, model: str) -> None:
     """`results.json` and `predictions/TASK.SPLIT.jsonl`."""
     folder.joinpath("predictions").mkdir(parents=True, exist_ok=True)
     write_results(folder / "results.json", [done.result], {"model": model, "notes": list(done.data.notes)})
-    for split, predictions in done.predictions.items():
+    for split, predictions in done.answered.items():
         rows = [row for row in done.data.splits[split] if done.data.task.has_text(row)]
         write_split(folder / "predictions" / f"{done.data.name}.{split}.jsonl", predictions, rows)
 

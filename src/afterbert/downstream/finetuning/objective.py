@@ -23,6 +23,7 @@ from afterbert.downstream.heads import Head, HeadModule, head_for
 from afterbert.downstream.posing.backbone import states
 from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.posing.prepared import Prepared, in_batches, unpadded
+from afterbert.downstream.prediction import Prediction
 from afterbert.downstream.reading.data import TaskData
 from afterbert.downstream.task_name import head_key, module_key
 from afterbert.downstream.tasks import labels_of
@@ -147,12 +148,16 @@ class TaskObjective(Objective):
         return self.model.tokenizer.vocabulary.pad or 0
 
     def predict(self, module: ObjectiveModule, name: str, split: str, *, device: torch.device) -> list[Any]:
+        """The values of what `answered` gives."""
+        return [one.value for one in self.answered(module, name, split, device=device)]
+
+    def answered(
+        self, module: ObjectiveModule, name: str, split: str, *, device: torch.device
+    ) -> list[Prediction]:
         """One prediction for each readable row of a split. The module, which may be one around that of `build`, is in
         evaluation mode."""
         data, found = self._data(name), self.outputs(module, name, split, device=device)
-        return self.heads[name].predictions(
-            data.task, data.readable(split), self.prepared[name][split], found
-        )
+        return self.heads[name].answered(data.task, data.readable(split), self.prepared[name][split], found)
 
     def outputs(
         self, module: ObjectiveModule, name: str, split: str, *, device: torch.device

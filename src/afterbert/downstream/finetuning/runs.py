@@ -21,7 +21,7 @@ from afterbert.downstream.finetuning.kept_weights import Best, Patience
 from afterbert.downstream.finetuning.mix import TaskMix, planned_steps
 from afterbert.downstream.finetuning.saving import save_finetuned
 from afterbert.downstream.finetuning.settings import FineTuning
-from afterbert.downstream.finetuning.thresholds import read_thresholds, write_thresholds
+from afterbert.downstream.finetuning.thresholds import read_thresholds, threshold_lines, write_thresholds
 from afterbert.downstream.reading.data import TaskData
 from afterbert.interop.loaded import LoadedModel
 from afterbert.objectives import ObjectiveModule
@@ -85,6 +85,7 @@ def tune(
         "notes": list(bench.notes),
         "mix": mixes(bench, out),
         "thresholds": thresholds(bench, out),
+        "remarks": remarks(bench, out),
     }
     results.write_results(out / "results.json", made, facts)
     return FineTuned(out, made, None)
@@ -111,6 +112,14 @@ def thresholds(bench: Bench, out: Path) -> dict[str, Any]:
     """By seed, what heads chose on dev rows; nothing where none chose."""
     seeds = range(bench.settings.seed, bench.settings.seed + bench.settings.num_seeds)
     return {str(seed): told for seed in seeds if (told := read_thresholds(out / f"seed-{seed}"))}
+
+
+def remarks(bench: Bench, out: Path) -> list[str]:
+    """What to say of the runs besides figures: what was chosen on dev, and where dev was better before the end."""
+    chosen = [
+        line for seed, told in thresholds(bench, out).items() for line in threshold_lines(int(seed), told)
+    ]
+    return [*chosen, *better_before(bench, out)]
 
 
 def better_before(bench: Bench, out: Path) -> list[str]:
@@ -183,18 +192,22 @@ def one_seed(
         best.restore(module)
     module.eval()
     tuned = asked.calibrated(module, device=device)
-    found = {
+    answered = {
         name: {
-            split: (asked if split == "dev" else tuned).predict(module, name, split, device=device)
+            split: (asked if split == "dev" else tuned).answered(module, name, split, device=device)
             for split in splits
             if split != "train"
         }
         for name, splits in asked.prepared.items()
     }
+    found = {
+        name: {split: [one.value for one in told] for split, told in splits.items()}
+        for name, splits in answered.items()
+    }
     save_finetuned(run.model, module, tuned, split_figures(asked.tasks, found))
     write_thresholds(run.path, asked, tuned, module, found, device=device)
     kept = {data.name: {split: data.readable(split) for split in found[data.name]} for data in asked.tasks}
-    results.write_predictions(run.path, found, kept, identity=bench.identity(seed))
+    results.write_predictions(run.path, answered, kept, identity=bench.identity(seed))
     best.forget()
     for checkpoint in run.checkpoints.iterdir():
         results.remove(checkpoint)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 from afterbert.downstream.example import Baseline, Example, Findings
 from afterbert.downstream.formats import Table
 from afterbert.downstream.metrics import Metric
-from afterbert.downstream.metrics.entity_f1 import EntityF1
+from afterbert.downstream.metrics.entity_f1 import EntityF1, entities
 from afterbert.downstream.metrics.tag_accuracy import TagAccuracy
 from afterbert.downstream.reading.columns import Held
 from afterbert.downstream.reading.words import FoundWords, words_between_spaces, words_in
@@ -115,6 +115,16 @@ class Tagging(Labelled):
     @property
     def marks_entities(self) -> bool:
         return self.scheme in ("bio", "bioes")
+
+    @property
+    def gives_one_class(self) -> bool:
+        return not self.marks_entities
+
+    def counted(self, label: Any) -> list[tuple[str, Any]]:
+        """Entities with their places where tags mark them, else each word's tag."""
+        if self.marks_entities:
+            return [(kind, (first, behind)) for kind, first, behind in entities(label)]
+        return [(tag, place) for place, tag in enumerate(label)]
 
     def has_text(self, example: Example) -> bool:
         """Some word can be read; single words of nothing but spaces occur."""

@@ -1,0 +1,26 @@
+"""A table of a report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from afterbert.report.markdown_text import in_markdown
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table, its cells as they are printed."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+    def markdown(self) -> str:
+        """Title and table."""
+        return f"## {in_markdown(self.title)}\n\n{self.table()}"
+
+    def table(self) -> str:
+        """The table alone, as Markdown."""
+        lines = [f"| {' | '.join(in_markdown(str(one)) for one in row)} |" for row in (self.head, *self.rows)]
+        return "\n".join([lines[0], "|" + " --- |" * len(self.head), *lines[1:]])
