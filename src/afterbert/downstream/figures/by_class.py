@@ -61,7 +61,7 @@ def taken_for(task: Task, runs: Sequence[Sequence[Any]], truths: Sequence[Any]) 
     """True class -> class that was given -> how often, over all seeds, for tasks that give each thing one class; else
     nothing."""
     counts: dict[str, Counter[str]] = {}
-    if not isinstance(task, Labelled) or not task.gives_one_class:
+    if not isinstance(task, Labelled) or task.answer not in ("class", "tags") or task.marks_entities:
         return {}
     for run in runs:
         for guess, truth in zip(run, truths, strict=True):

@@ -121,11 +121,6 @@ class Labelled(Task):
 
     labels: tuple[str, ...]
 
-    @property
-    def gives_one_class(self) -> bool:
-        """Whether each thing asked about (a row, a word) is given one class, so that one is taken for another."""
-        return True
-
     def counted(self, label: Any) -> list[tuple[str, Any]]:
         """What a label says: (class, which thing has it), for figures by class."""
         return [(str(label), None)]

@@ -130,10 +130,6 @@ class MultiLabel(Labelled):
         names = {part.strip() for part in written.split(self._between)}
         return tuple(sorted(name if name in self.labels else NO_CLASS for name in names))
 
-    @property
-    def gives_one_class(self) -> bool:
-        return False
-
     def counted(self, label: Any) -> list[tuple[str, Any]]:
         return [(name, None) for name in label]
 

@@ -116,10 +116,6 @@ class Tagging(Labelled):
     def marks_entities(self) -> bool:
         return self.scheme in ("bio", "bioes")
 
-    @property
-    def gives_one_class(self) -> bool:
-        return not self.marks_entities
-
     def counted(self, label: Any) -> list[tuple[str, Any]]:
         """Entities with their places where tags mark them, else each word's tag."""
         if self.marks_entities:
