@@ -93,7 +93,7 @@ def test_a_loaded_model_fills_in_encodes_and_is_evaluated(trained, texts):
     assert vectors.shape == (2, 128) and np.isfinite(vectors).all()
     assert np.allclose(model.encode("the cat")[0], vectors[0], atol=1e-5)  # fp32
     figures = model.evaluate(texts, max_rows=8, length=32)
-    assert 0 <= figures["masked_accuracy"] <= 1 and "loss" in repr(figures)
+    assert 0 <= figures["masked_accuracy"] <= 1 and "nats per masked piece" in repr(figures)
     with pytest.raises(UserError, match="does not write texts"):
         model.generate("the")
 
