@@ -1,13 +1,17 @@
 """Tasks written as T5 writes them: its examples letter for letter, answers read back, anything else wrong."""
 
+from pathlib import Path
+
 import pytest
 
-from afterbert.downstream.example import AnswerSpan, Example
+from afterbert.downstream.example import AnswerSpan, Example, Findings
+from afterbert.downstream.formats import Table
 from afterbert.downstream.heads._t5_formats import FORMATS, format_of
 from afterbert.downstream.tasks.pair_classification import PairClassification
 from afterbert.downstream.tasks.question_answering import QuestionAnswering
 from afterbert.downstream.tasks.regression import Regression
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification
+from afterbert.downstream.tasks.text_to_text import TextToText
 
 GRADES = Regression(low=0.0, high=5.0)
 
@@ -93,3 +97,93 @@ def test_what_is_no_grade_is_no_rows_truth(written):
 def test_a_grade_is_read():
     assert GRADES.read_answer(" 2.6") == 2.6
     assert all(GRADES.is_answer(GRADES.read_answer(GRADES.target_text(n / 5))) for n in range(26))
+
+
+# Rows that Appendix D of the paper and the release's docstrings show, in the forms of the release.
+SUPERGLUE = [
+    (
+        "wic",
+        {
+            "word": "deliberation",
+            "sentence1": "It was the deliberation of his act that was insulting .",
+            "sentence2": "The deliberations of the jury .",
+            "label": 0,
+        },
+        "wic sentence1: It was the deliberation of his act that was insulting . "
+        "sentence2: The deliberations of the jury . word: deliberation",
+        ("False",),
+    ),
+    (
+        "copa",
+        {
+            "premise": "Political violence broke out in the nation.",
+            "choice1": "Many citizens relocated to the capitol.",
+            "choice2": "Many citizens took refuge in other territories.",
+            "question": "effect",
+            "label": 1,
+        },
+        "copa choice1: Many citizens relocated to the capitol. "
+        "choice2: Many citizens took refuge in other territories. "
+        "premise: Political violence broke out in the nation. question: effect",
+        ("choice2",),
+    ),
+    (
+        "multirc",
+        {
+            "paragraph": "<b>Sent 1: </b>Once upon a time, there was a squirrel named Joey.<br>"
+            "<b>Sent 2: </b>Joey loved to go.",
+            "question": "Why was Joey surprised the morning he woke up for breakfast?",
+            "answer": "There was only pie to eat",
+            "label": 1,
+        },
+        "multirc question: Why was Joey surprised the morning he woke up for breakfast? "
+        "answer: There was only pie to eat "
+        "paragraph: Sent 1: Once upon a time, there was a squirrel named Joey. Sent 2: Joey loved to go.",
+        ("True",),
+    ),
+    (
+        "wsc",
+        {
+            "text": "The stable was very roomy, with four good stalls; a large swinging window opened into the yard , "
+            "which made it pleasant and airy.",
+            "span1_text": "stable",
+            "span2_text": "it",
+            "span2_index": 20,
+            "label": 1,
+        },
+        "wsc: The stable was very roomy, with four good stalls; a large swinging window opened into the yard , "
+        "which made *it* pleasant and airy.",
+        ("stable",),
+    ),
+    (
+        "record",
+        {
+            "passage": "This is the passage.\n@highlight\nAnd more\n@highlight\nThe end",
+            "query": "A @placeholder is a bird.",
+            "entities": ["penguin", "potato", "pigeon"],
+            "answers": ["penguin", "pigeon"],
+        },
+        "record query: A @placeholder is a bird. entities: penguin, potato, pigeon "
+        "passage: This is the passage. And more. The end",
+        ("penguin", "pigeon"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "record", "read", "written"), SUPERGLUE, ids=[row[0] for row in SUPERGLUE])
+def test_rows_of_superglue_are_written_as_in_the_paper(name, record, read, written):
+    task = TextToText()
+    columns = task.match(Table(Path(name), "jsonl", tuple(record), (record,), (name,)), {})
+    assert columns is not None
+    example = task.example(record, columns, f"{name}:1", Findings())
+    form = FORMATS[format_of(name)]
+    assert form.source(example, form.prefix) == read
+    assert example.label == written
+    unlabelled = task.example({**record, "label": -1, "answers": []}, columns, f"{name}:1", Findings())
+    assert unlabelled.label is None and unlabelled.texts == example.texts
+
+
+def test_a_noun_that_the_pronoun_does_not_mean_is_nothing_to_write():
+    record = {**SUPERGLUE[3][1], "label": 0}
+    columns = TextToText().match(Table(Path("wsc"), "jsonl", tuple(record), (record,), ("wsc",)), {})
+    assert TextToText().example(record, columns, "wsc:1", Findings()).label is None

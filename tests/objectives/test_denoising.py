@@ -32,6 +32,7 @@ from afterbert.pretext.selections.poisson_spans import PoissonSpans
 from afterbert.pretext.selections.suffix import Suffix
 from afterbert.pretext.selections.t5_partition import T5Partition
 from afterbert.pretext.task import Pretext
+from afterbert.recipes import resolve
 from toy_corpus import LENGTH, NOISE, VOCABULARY, built, gradients, posed, tensors, toy_split
 
 BOTH = EncoderDecoder(hidden_size=32, intermediate_size=48, max_position_embeddings=64)
@@ -154,3 +155,20 @@ def test_what_does_not_fit_is_refused() -> None:
     bare = replace(VOCABULARY, eos=None)
     with pytest.raises(UserError, match="no eos token"):
         Denoising(TASKS["bart"]).build(BOTH, bare)
+
+
+def test_dropout_ends_with_its_share_of_the_run() -> None:
+    """The last tenth of a run computes what evaluation computes, from the batch alone: nothing is remembered, so a
+    resumed run does the same."""
+    recipe = resolve("bart", size="tiny").recipe
+    objective = recipe.objective
+    torch.manual_seed(0)
+    module = objective.build(recipe.model, VOCABULARY)
+    early, late = (tensors(posed(objective, [0, 1], noise=NOISE.at(progress))) for progress in (0.89, 0.9))
+    expected = module.eval()(late)["written"]
+    module.train()
+    assert torch.equal(module(late)["written"], expected)
+    assert not torch.equal(module(early)["written"], module(early)["written"]), "dropout draws anew"
+    assert torch.equal(module(late)["written"], expected)
+    assert not module.eval().backbone.training
+    assert "undropped" not in posed(replace(objective, dropout_share=1.0), [0], noise=NOISE.at(1.0)).arrays

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from afterbert.base.errors import UserError
@@ -50,6 +51,8 @@ class Denoising(PretextObjective):
     bottleneck: Literal["none", "mean", "first"] = "none"
     """What of the encoder the decoder looks at: all states; or one vector alone, their mean or the first, which then
     must hold the sentence (TSDAE 2104.06979, Section 3)."""
+    dropout_share: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Dropout works in this first share of the run's steps (BART 1910.13461, Section 5: not in the last tenth)."""
 
     def __post_init__(self) -> None:
         check_answers(self.pretext, "denoising", may=(WrittenText,), exactly_one=WrittenText)
@@ -99,6 +102,8 @@ class Denoising(PretextObjective):
             written = written.padded(rows, width)
             pad = vocabulary.pad if vocabulary.pad is not None else 0
             arrays["decoder_input_ids"] = rows.padded(rows.piece_ids, fill=pad, length=width).astype(np.int64)
+        if noise.progress + 1e-9 >= self.dropout_share and self.dropout_share < 1:
+            arrays["undropped"] = np.zeros(0, dtype=bool)  # its presence says it
         arrays |= {"chosen": written.positions, "target_ids": written.target_ids.astype(np.int64)}
         return Batch(arrays, {"written": len(written.positions)}, num_tokens, posed.shown.keys)
 
@@ -167,6 +172,8 @@ class DenoisingModule(LanguageModelModule):
         return EncoderOutput((hidden * is_text).sum(1, keepdim=True) / lengths, None)
 
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        if self.training:
+            self.backbone.train("undropped" not in arrays)  # nothing but dropout tells the two modes apart
         return {"written": self.score(arrays)}
 
     def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:

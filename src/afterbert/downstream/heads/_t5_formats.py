@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from afterbert.downstream.example import Example
+from afterbert.downstream.reading.t5_records import FORMS
 from afterbert.downstream.tasks import Task
 from afterbert.downstream.tasks.pair_classification import PairClassification
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification
@@ -19,7 +20,8 @@ from afterbert.downstream.tasks.sentence_classification import SentenceClassific
 @dataclass(frozen=True)
 class TaskFormat:
     """prefix: before the texts. names: in the order in which they are written; order: which of the row's texts each
-    is. words: label as data sets number it -> its word; data that has the words already keeps them."""
+    is; without names a row is one text, written as it is. words: label as data sets number it -> its word; data that
+    has the words already keeps them."""
 
     prefix: str
     names: tuple[str, ...]
@@ -28,6 +30,8 @@ class TaskFormat:
 
     def source(self, example: Example, prefix: str) -> str:
         """A row as one text."""
+        if not self.names:
+            return example.texts[0]
         named = [f"{name}: {example.texts[place]}" for name, place in zip(self.names, self.order)]
         return " ".join([prefix, *named] if prefix else named)
 
@@ -64,6 +68,8 @@ FORMATS = {
     ),
     "boolq": TaskFormat("boolq", ("passage", "question"), (1, 0), _FACTS),
     "squad": TaskFormat("", ("question", "context"), (0, 1)),
+    # rows that come as one text already, see `reading/t5_records.py`
+    **{form.name: TaskFormat("", (), (0,)) for form in FORMS},
 }
 
 

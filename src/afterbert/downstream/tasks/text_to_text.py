@@ -10,10 +10,14 @@ import numpy as np
 
 from afterbert.base.errors import UserError
 from afterbert.downstream.example import Baseline, Example, Findings
+from afterbert.downstream.formats import Table
 from afterbert.downstream.metrics import Metric
+from afterbert.downstream.metrics.answer_f1 import AnswerF1
 from afterbert.downstream.metrics.chrf import ChrF
+from afterbert.downstream.metrics.exact_match import ExactMatch
 from afterbert.downstream.metrics.rouge import Rouge
 from afterbert.downstream.reading.columns import Held
+from afterbert.downstream.reading.t5_records import form_among, form_of, read_as_t5
 from afterbert.downstream.tasks import Task
 
 
@@ -54,6 +58,19 @@ class TextToText(Task):
 
     metrics: tuple[Metric, ...] = ()
 
+    def find(self, part: str, columns: Sequence[str]) -> str | None:
+        """By its name; of data sets that T5 writes in a way of its own, all columns that it reads."""
+        found, form = super().find(part, columns), form_among(columns)
+        if found is not None or form is None:
+            return found
+        return form.source if part == "source" else form.label
+
+    def informed(self, table: Table, columns: Mapping[str, str]) -> TextToText:
+        """The task with the measures of answers, where T5 writes them as words."""
+        if self.metrics or form_of(columns["source"]) is None:
+            return self
+        return replace(self, metrics=(ExactMatch(), AnswerF1()))
+
     def offer(self, held: Held) -> dict[str, str]:
         """The first two columns of running text."""
         return dict(zip(self.parts, held.running[:2]))
@@ -62,6 +79,9 @@ class TextToText(Task):
         self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings
     ) -> Example:
         """Source and targets; empty targets count as none."""
+        form = form_of(columns["source"])
+        if form is not None:
+            return Example(key, (read_as_t5(form, record),), form.written(record) or None)
         source = record.get(columns["source"])
         target = record.get(columns["target"]) if "target" in columns else None
         text = " ".join(map(str, source)) if isinstance(source, (list, tuple)) else str(source or "")
