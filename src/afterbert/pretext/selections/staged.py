@@ -40,6 +40,9 @@ class Staged(Selection):
     >>> stages = Staged((Stage(FixedCount("piece"), share=2), Stage(FixedCount("word"))))
     >>> [stages.at(progress).unit for progress in (0.0, 0.6, 0.7, 1.0)]
     ['piece', 'piece', 'word', 'word']
+    >>> falling = Staged((Stage(FixedCount(rate=0.4), share=3), Stage(FixedCount(rate=0.15))))
+    >>> falling.course.names
+    ('fixed_count of piece at 40%', 'fixed_count of piece at 15%')
     """
 
     stages: tuple[Stage, ...] = _ERNIE
@@ -51,10 +54,8 @@ class Staged(Selection):
     @property
     def course(self) -> Stages:
         laws = [stage.selection for stage in self.stages]
-        names = tuple(
-            f"{name_of(law)} of {unit}" if (unit := getattr(law, "unit", "")) else name_of(law)
-            for law in laws
-        )
+        tell_rates = len({getattr(law, "rate", None) for law in laws}) > 1
+        names = tuple(_named(law, tell_rates) for law in laws)
         return Stages("selection staged", names, tuple(stage.share for stage in self.stages))
 
     def at(self, progress: float) -> Selection:
@@ -95,3 +96,10 @@ class Staged(Selection):
 
     def __call__(self, rows: Rows, noise: Noise) -> Chosen:
         return self.at(noise.progress)(rows, noise)
+
+
+def _named(law: Selection, tells_rate: bool) -> str:
+    """A law as a user knows it, its rate where that is what stages differ in."""
+    unit, rate = getattr(law, "unit", ""), getattr(law, "rate", None)
+    of = f" of {unit}" if unit else ""
+    return f"{name_of(law)}{of}" + (f" at {100 * rate:g}%" if tells_rate and rate is not None else "")
