@@ -17,7 +17,7 @@ from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.models.permutation import Permutation
 from afterbert.pretext.pairings.packed import Packed
 from afterbert.probes.figure import Figure
-from afterbert.probes.missing_word import MissingWord, _discriminant, _Gaps, _interval, _WordCounts
+from afterbert.probes.missing_word import MissingWord, _by_row, _discriminant, _Gaps, _interval, _WordCounts
 from invented_rows import FakeSplit
 from toy_corpus import VOCABULARY, undropped
 
@@ -98,6 +98,14 @@ def test_the_discriminant_tells_two_clouds_apart_and_knows_the_larger_one() -> N
 
 def test_the_interval_is_wider_where_rows_answer_alike() -> None:
     right = np.tile([True, True, False, False], 50)
-    apart, alike = _interval(right, np.arange(200)), _interval(right, np.repeat(np.arange(100), 2))
+    apart, alike = (
+        _interval(_by_row(right, rows)) for rows in (np.arange(200), np.repeat(np.arange(100), 2))
+    )
     assert alike[1] - alike[0] > 1.3 * (apart[1] - apart[0])
     assert abs(sum(apart) / 2 - 0.5) < 1e-9
+
+
+def test_the_rows_of_a_figure_add_up_to_it() -> None:
+    found = figure(Encoder(**SIZES), chained=False)
+    right, count = np.array(found.rows).sum(axis=0)
+    assert (count, right / count) == (found.count, found.value)

@@ -59,6 +59,22 @@ class MissingWord:
     """So many layers are tried, evenly spaced, the last always among them."""
     batch_size: Annotated[int, Field(gt=0)] = 32
 
+    @staticmethod
+    def of_length(length: int) -> MissingWord:
+        """The question on rows of this length: of shorter ones so many more that as many words are asked.
+
+        >>> MissingWord.of_length(16).rows_to_ask, MissingWord.of_length(128) == MissingWord()
+        (1536, True)
+        """
+        usual = MissingWord()
+        more = max(1, usual.length // length)
+        return MissingWord(
+            length=length,
+            rows_to_learn=usual.rows_to_learn * more,
+            rows_to_ask=usual.rows_to_ask * more,
+            batch_size=usual.batch_size * more,
+        )
+
     def __call__(
         self,
         backbone: Backbone,

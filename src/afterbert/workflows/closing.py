@@ -106,7 +106,7 @@ def shared_figure(
     if store.split("held_out").num_pieces == 0:
         return None
     control = _random(architecture, store.vocabulary, device)
-    return MissingWord(length=length)(
+    return MissingWord.of_length(length)(
         backbone, control, store.split("train"), store.split("held_out"), store.vocabulary, device=device
     )
 
