@@ -8,6 +8,7 @@ import pytest
 
 from afterbert.base.errors import UserError
 from afterbert.downstream.example import AnswerSpan
+from afterbert.downstream.metrics._answers import rule_for
 from afterbert.downstream.reading.data import read
 from afterbert.downstream.reading.find_task import find_task, named_path
 from afterbert.downstream.reading.guess import guess
@@ -40,8 +41,8 @@ def test_leaks_and_repeats_are_counted_and_named(tmp_path):
 def test_unlabelled_and_empty_rows_are_counted_not_fatal(tmp_path):
     data = read(find_task(folder(tmp_path, train=[("a b", "x"), ("c d", "-"), ("", "y"), ("e f", "y")])))
     assert data.notes == (
-        "train: 1 rows without a label (first: train.tsv:3)",
         "train: 1 rows with an empty text (first: train.tsv:4)",
+        "train: 1 rows labelled '-', read as rows without a label (first: train.tsv:3)",
     )
     assert [row.texts[0] for row in data.usable("train")] == ["a b", "e f"]
 
@@ -276,9 +277,11 @@ def test_the_defects_of_real_data_are_counted():
     counts = [int(note.split()[1]) for note in data.notes if "do not stand" in note]
     # As many as the data's own description says.
     assert sum(counts) == 200
-    assert data.task.style == "cmrc"
+    assert {rule_for([row.label for row in rows], data.task.style) for rows in data.splits.values()} == {
+        "cmrc"
+    }
     snli = read(guess(REAL / "snli"), needs_training=False)
-    assert snli.notes[0].startswith("dev: 16 rows without a label")
+    assert snli.notes[0].startswith("dev: 16 rows labelled '-', read as rows without a label")
 
 
 def test_tags_beside_entities_that_fit_no_scheme_are_counted(tmp_path):
@@ -296,7 +299,10 @@ def test_labels_that_are_lists_are_none(tmp_path):
     )
     data = read(find_task(str(tmp_path), kind="sentence_classification"))
     assert data.task.labels == ("x", "y")
-    assert data.notes == ("train: 1 rows without a label (first: train.jsonl:2)",)
+    assert data.notes == (
+        "train: 1 rows with several labels, which --kind multi_label takes (first: train.jsonl:2)",
+        "train: 1 rows without a label (first: train.jsonl:2)",
+    )
 
 
 def test_pairs_to_compare_are_nothing_to_train_on(tmp_path):

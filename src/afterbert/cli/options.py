@@ -22,6 +22,8 @@ def plugins_in(folder: str) -> str:
 
 KINDS = f"The kind of task, where the guess is wrong: {plugins_in('downstream.tasks')}."
 FORMATS = f"The files' format, where the guess is wrong: {plugins_in('downstream.formats')}."
+HEADER = "Whether the first line names the columns, where the guess is wrong: yes or no."
+RECORDS = "Where the rows stand in a JSON file that is one object: data.items."
 
 RecipeName = Annotated[
     str,

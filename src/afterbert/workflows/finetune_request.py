@@ -23,7 +23,7 @@ from afterbert.downstream.finetuning.runs import remarks, tune
 from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.finetuning.strategy_runs import StrategyRun, follow
 from afterbert.downstream.reading.data import TaskData, read
-from afterbert.downstream.reading.find_task import find_task, parse_columns
+from afterbert.downstream.reading.find_task import find_task, parse_columns, parse_header, parse_splits
 from afterbert.downstream.task_name import shortened
 from afterbert.downstream.tasks import labels_of
 from afterbert.text.pieces.unknown import MOST_UNKNOWN, UnknownPieces
@@ -52,6 +52,12 @@ class FinetuneRequest:
     """The files' format, where it is not to be guessed."""
     columns: str | None = None
     """Which column is what: `text=review,label=3`."""
+    header: str | None = None
+    """Whether a table's first line names its columns, yes or no, where that is not to be guessed."""
+    records: str | None = None
+    """Where the list of rows stands in a file that is one JSON object."""
+    splits: tuple[str, ...] = ()
+    """Files beside the task's own: `test=FILE`."""
     drop_leaked: bool = False
     """Whether training rows that another split holds are left out."""
     epochs: float | None = None
@@ -222,7 +228,19 @@ def _check_heeded(request: FinetuneRequest) -> None:
 
 def _read(request: FinetuneRequest, spec: str, observer: WorkObserver) -> TaskData:
     columns = parse_columns(request.columns) if request.columns else None
-    source = find_task(spec, kind=request.kind, format=request.format, columns=columns)
+    if request.splits and len(request.tasks) > 1:
+        raise UserError(
+            "--split names files of one task, but several are given; name their files in task files"
+        )
+    source = find_task(
+        spec,
+        kind=request.kind,
+        format=request.format,
+        columns=columns,
+        header=parse_header(request.header),
+        records=request.records,
+        splits=parse_splits(request.splits),
+    )
     observer.on_line(source.why)
     data = read(source)
     return data.without_leaks() if request.drop_leaked else data

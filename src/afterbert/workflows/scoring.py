@@ -17,9 +17,9 @@ from afterbert.downstream.figures.results import TaskResult
 from afterbert.downstream.finetuning.evaluation import evaluate, task_name, write_evaluated
 from afterbert.downstream.finetuning.saving import load_finetuned
 from afterbert.downstream.reading.data import TaskData, read
-from afterbert.downstream.reading.find_task import find_task, named_path, parse_columns
+from afterbert.downstream.reading.find_task import find_task, named_path, parse_columns, parse_header
 from afterbert.downstream.tasks import Task
-from afterbert.downstream.tasks.minimal_pairs import MinimalPairs
+from afterbert.downstream.tasks.minimal_pairs import MinimalPairs, some_of_each
 from afterbert.downstream.zero_shot.cue_scoring import ask, check_cue, write_cued
 from afterbert.downstream.zero_shot.text_generation import TextGenerator
 from afterbert.interop.loaded import LoadedModel
@@ -51,6 +51,10 @@ class ScoreRequest:
     """The files' format; None is guessed."""
     columns: str | None = None
     """Which column is what: `text=review,label=3`; None takes those of the fine-tuning, or finds them by name."""
+    header: str | None = None
+    """Whether a table's first line names its columns, yes or no; None is guessed."""
+    records: str | None = None
+    """Where the list of rows stands in a file that is one JSON object."""
     settings: tuple[tuple[str, str], ...] = ()
     """Of a cue or a probe, by dotted path."""
     most: int | None = None
@@ -97,6 +101,8 @@ def score_by_head(request: ScoreRequest, observer: WorkObserver) -> ScoredRows:
         kind=kind,
         format=request.format,
         columns=parse_columns(request.columns) if request.columns else None,
+        header=parse_header(request.header),
+        records=request.records,
         usual=usual,
         needs_label=False,
     )
@@ -166,9 +172,9 @@ def score_pairs(request: ScoreRequest, observer: WorkObserver) -> list[PairsFigu
 def _readable_pairs(
     loaded: LoadedModel, data: TaskData, split: str, most: int | None, observer: WorkObserver
 ) -> list[Example]:
-    """The first `most` pairs of a split, without those that are too long; how many that were is told. Raises UserError
-    where none is left."""
-    rows, longest = data.usable(split)[:most], loaded.longest
+    """At most `most` pairs of a split, of all kinds alike, without those that are too long; how many that were is told.
+    Raises UserError where none is left."""
+    rows, longest = some_of_each(data.usable(split), most), loaded.longest
     kept = short_enough([(row.texts[0], row.texts[1]) for row in rows], loaded.tokenizer, longest=longest)
     if len(kept) < len(rows):
         said = f"{split}: {len(rows) - len(kept):,} of {len(rows):,} pairs are longer than the {longest} pieces that"
@@ -187,6 +193,8 @@ def _read(
         kind=kind or request.kind,
         format=request.format,
         columns=parse_columns(request.columns) if request.columns else None,
+        header=parse_header(request.header),
+        records=request.records,
     )
     observer.on_line(source.why)
     learns = needs_training or (kind is None and "train" in source.files)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from afterbert.cli.options import FORMATS, KINDS, MaxUnknown, Overwrite, plugins_in
+from afterbert.cli.options import FORMATS, HEADER, KINDS, RECORDS, MaxUnknown, Overwrite, plugins_in
 
 PLACE = 100
 TAKES_RECIPE_OPTIONS = True
@@ -33,6 +33,12 @@ def finetune(
         typer.Option(
             help="Which column is what, by name or number: text=review,label=3.", rich_help_panel=_DATA
         ),
+    ] = None,
+    header: Annotated[str | None, typer.Option(help=HEADER, rich_help_panel=_DATA)] = None,
+    records: Annotated[str | None, typer.Option(help=RECORDS, rich_help_panel=_DATA)] = None,
+    split: Annotated[
+        list[str] | None,
+        typer.Option("--split", help="test=FILE: a file beside the task's own.", rich_help_panel=_DATA),
     ] = None,
     drop_leaked: Annotated[
         bool,
@@ -183,6 +189,9 @@ def finetune(
         kind=kind,
         format=format_,
         columns=columns,
+        header=header,
+        records=records,
+        splits=tuple(split or ()),
         drop_leaked=drop_leaked,
         epochs=epochs,
         recipe=recipe,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from afterbert.cli.options import FORMATS, KINDS, MaxUnknown, plugins_in, settings_only
+from afterbert.cli.options import FORMATS, HEADER, KINDS, RECORDS, MaxUnknown, plugins_in, settings_only
 
 PLACE = 110
 TAKES_RECIPE_OPTIONS = True
@@ -29,6 +29,8 @@ def score(
     kind: Annotated[str | None, typer.Option(help=KINDS)] = None,
     format_: Annotated[str | None, typer.Option("--format", help=FORMATS)] = None,
     columns: Annotated[str | None, typer.Option(help="text=review,label=3")] = None,
+    header: Annotated[str | None, typer.Option(help=HEADER)] = None,
+    records: Annotated[str | None, typer.Option(help=RECORDS)] = None,
     cue: Annotated[
         str | None,
         typer.Option(help=f"Ask by a cue: {plugins_in('downstream.cues')}."),
@@ -39,7 +41,7 @@ def score(
     max_unknown: MaxUnknown = 0.1,
     max_rows: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows (--cue).")] = None,
     max_pairs: Annotated[
-        int | None, typer.Option(min=1, help="Only the first so many of a file (--pairs).")
+        int | None, typer.Option(min=1, help="At most so many of a file, of all kinds alike (--pairs).")
     ] = None,
 ) -> None:
     """Score a fine-tuned model on a task's rows; or any model without fine-tuning, by minimal pairs, a cue or a probe.
@@ -84,6 +86,8 @@ def score(
         kind=kind,
         format=format_,
         columns=columns,
+        header=header,
+        records=records,
         settings=tuple(settings),
         most=max_rows or max_pairs,
         max_unknown=max_unknown,

@@ -10,7 +10,7 @@ from pathlib import Path
 from afterbert.base.errors import UserError
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Table
-from afterbert.downstream.reading.columns import is_number, known_names
+from afterbert.downstream.reading.columns import is_decimal, is_missing, known_names
 
 _LOOKED_AT = 2000
 
@@ -70,14 +70,16 @@ def names_columns(rows: list[list[str]]) -> bool:
         return speaks_for and bool(rest)
     for number, name in list(enumerate(first))[is_index:]:
         below = [row[number] for row in rest]
-        if is_number(name):
+        if is_decimal(name):
             return False
         distinct = set(below)
         if len(distinct) <= max(2, len(below) // 10) and len(distinct) < len(below):
             if name in distinct:
                 return False
             speaks_for = True
-        elif all(is_number(cell) for cell in below) or _names_texts(name, below):
+        elif all(is_decimal(cell) or is_missing(cell) for cell in below) or (
+            len(first) > 1 and _names_texts(name, below)
+        ):
             speaks_for = True
     return speaks_for
 

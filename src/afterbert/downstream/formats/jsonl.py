@@ -1,9 +1,10 @@
-"""One JSON object a line; also a file that is one JSON list of objects."""
+"""One JSON object a line; also a file that is one JSON value: a list of objects, what pandas writes, or an object that
+holds such a list somewhere."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,21 +14,30 @@ from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Format, Table
 from afterbert.downstream.formats._text import read_text
 
+_LINES = (".jsonl", ".ndjson")
+# Where a list of rows is looked for: this deep in objects, as answers of an interface nest it.
+_DEPTH = 4
+
 
 @dataclass(frozen=True)
 class JsonlFormat(Format):
-    """id: the key that names a row; left out, rows are named by file and line."""
+    """Rows are objects, their keys are the columns."""
 
     id: str | None = None
+    """The key that names a row; None: rows are named by file and line."""
+    records: str | None = None
+    """Where the list of rows stands in a file that is one object, as `data.items`; None: looked for."""
+    fields: tuple[str, ...] = ()
+    """Columns that stand deeper in a row, as `review.body`."""
 
     def claim(self, path: Path, head: str) -> int:
-        """A first line that is a whole object, or a list of objects."""
+        """A first line that is a whole object, a list of objects, or an object over several lines in a .json file."""
         first = head.lstrip().split("\n", 1)[0]
         if head.lstrip().startswith("["):
-            return 2 if path.suffix in (".json", ".jsonl") else 1
+            return 2 if path.suffix in (".json", *_LINES) else 1
         if not first.startswith("{"):
             return 0
-        if path.suffix in (".jsonl", ".ndjson"):
+        if path.suffix in (".json", *_LINES):
             return 2
         return 1 if first.rstrip().endswith("}") else 0
 
@@ -35,18 +45,102 @@ class JsonlFormat(Format):
         """Values as JSON gives them. Raises UserError at a line that is no object."""
         records, keys = [], []
         columns: dict[str, None] = {}
-        for place, record in _objects(path, read_text(path)):
+        layout, found = self._rows(path, read_text(path))
+        for place, record in found:
+            deeper = {field: _within(record, field) for field in self.fields if field not in record}
+            record |= {field: value for field, value in deeper.items() if value is not None}
             records.append(record)
             keys.append(str(record[self.id]) if self.id and self.id in record else place)
             columns.update(dict.fromkeys(record))
-        return Table(path, "jsonl", tuple(columns), tuple(records), tuple(keys))
+        return Table(path, layout, tuple(columns), tuple(records), tuple(keys))
+
+    def _rows(self, path: Path, text: str) -> tuple[str, Iterator[tuple[str, dict[str, Any]]]]:
+        """The layout in words, and each row with its place."""
+        whole = _whole(path, text)
+        if whole is None:
+            if self.records:
+                raise UserError(f"{path}: has one object a line, so --records has no effect; leave it out")
+            return "jsonl", _lines(path, text)
+        layout, rows = ("jsonl", whole) if isinstance(whole, list) else _rows_in(path, whole, self.records)
+        places = ((f"{path.name}[{number}]", number, row) for number, row in enumerate(rows))
+        return layout, ((key, _checked(row, f"{path}, item {number}")) for key, number, row in places)
 
 
-def _objects(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    if text.lstrip().startswith("["):
-        for number, record in enumerate(_parsed(text, str(path))):
-            yield f"{path.name}[{number}]", _checked(record, f"{path}, item {number}")
-        return
+def _whole(path: Path, text: str) -> Any:
+    """The one value that a file holds; None where it has one object a line."""
+    text = text.strip()
+    place = str(path) if "\n" in text else f"{path}:1"
+    if text.startswith("["):
+        return _parsed(text, str(path))
+    if path.suffix in _LINES:
+        return None
+    try:
+        _, end = json.JSONDecoder().raw_decode(text)
+    except (json.JSONDecodeError, RecursionError):
+        # Of a file of lines, the line that is wrong is named.
+        return None if text.split("\n", 1)[0].rstrip().endswith("}") else _parsed(text, place)
+    return None if text[end:].strip() else _parsed(text, place)
+
+
+def _rows_in(path: Path, tree: dict[str, Any], records: str | None) -> tuple[str, Sequence[Any]]:
+    """The rows of a file that is one object, and how they stand there. Raises UserError where that is not told."""
+    if records is not None:
+        rows = _within(tree, records)
+        if not isinstance(rows, list):
+            known = ", ".join(_lists(tree)) or "none"
+            raise UserError(
+                f"{path}: --records {records}: no list of rows stands there; lists of objects: {known}"
+            )
+        return f"json, rows in {records}", rows
+    values = list(tree.values())
+    if isinstance(tree.get("columns"), list) and isinstance(tree.get("data"), list):
+        return "json as pandas splits it", [dict(zip(tree["columns"], row)) for row in tree["data"]]
+    if len(values) > 1 and all(isinstance(one, dict) and one.keys() == values[0].keys() for one in values):
+        if len(values[0]) > len(values) or all(key.isdigit() for key in values[0]):
+            return "json by columns", [
+                {name: cells[row] for name, cells in tree.items()} for row in values[0]
+            ]
+        return "json by index", values
+    if len(values) > 1 and all(isinstance(one, list) and len(one) == len(values[0]) for one in values):
+        return "json by columns", [dict(zip(tree, row)) for row in zip(*values)]
+    lists = _lists(tree)
+    if len(lists) > 1:
+        named = ", ".join(f"{name} ({count:,})" for name, count in lists.items())
+        raise UserError(f"{path}: rows may stand in {named}; say --records {next(iter(lists))}")
+    (place,) = lists or ("",)
+    return (f"json, rows in {place}", _within(tree, place)) if place else ("jsonl", [tree])
+
+
+def _lists(tree: dict[str, Any], depth: int = _DEPTH) -> dict[str, int]:
+    """Path -> length of each list of objects.
+
+    >>> _lists({"page": 1, "data": {"items": [{"a": 1}], "pages": [1]}})
+    {'data.items': 1}
+    """
+    found: dict[str, int] = {}
+    for key, value in tree.items():
+        if isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+            found[key] = len(value)
+        elif isinstance(value, dict) and depth > 1:
+            found |= {f"{key}.{inner}": count for inner, count in _lists(value, depth - 1).items()}
+    return found
+
+
+def _within(value: Any, dotted: str) -> Any:
+    """What stands at a path through objects, and lists by number; None where nothing does.
+
+    >>> _within({"a": {"b": [3, 4]}}, "a.b.1"), _within({"a": 1}, "a.b")
+    (4, None)
+    """
+    for key in dotted.split("."):
+        if isinstance(value, list) and key.isdigit() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _lines(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             place = f"{path}:{number}"
@@ -55,7 +149,10 @@ def _objects(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _parsed(text: str, place: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=lambda pairs: _unique(pairs, place))
+        # NaN, which pandas and Python write and JSON does not know, is nothing.
+        return json.loads(
+            text, object_pairs_hook=lambda pairs: _unique(pairs, place), parse_constant=lambda name: None
+        )
     except json.JSONDecodeError as error:
         raise UserError(
             f"{place}: is not JSON ({error.msg} at column {error.colno}); mend or remove it"

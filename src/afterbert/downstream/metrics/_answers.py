@@ -23,21 +23,31 @@ _HAN = re.compile(r"[\u4e00-\u9fa5]")
 _CMRC_SEGMENT = re.compile(r"[\u4e00-\u9fa5]|[^\W\u4e00-\u9fa5]+|[^\w\s]")
 
 
-def comparison(prediction: str, answers: Sequence[Any], style: Style) -> tuple[Rule, list[str]]:
-    """How a prediction is compared (`auto`: by character where any text holds a Han character), and with
-    which texts.
+def rule_for(truths: Sequence[Sequence[Any]], style: Style) -> Rule:
+    """How the answers of a set are compared. `auto`: by character where most questions that have an answer have one
+    with a Han character, else by SQuAD's rules for all.
 
-    answers: `Answer`s or texts. Without any the empty text is right; as in evaluate-v2.0.py, answers of which
-    the normalization leaves nothing are not asked for.
-
-    >>> comparison("1998", ("1998年",), "auto"), comparison("x", ("Paris", "the"), "auto"), comparison("x", (), "cmrc")
-    (('cmrc', ['1998年']), ('squad', ['Paris']), ('cmrc', ['']))
+    >>> rule_for([("1998年",), ("巴黎", "Paris"), ()], "auto"), rule_for([("Paris",), ("the 巴黎 road",)], "auto")
+    ('cmrc', 'squad')
     """
-    texts = [getattr(answer, "text", answer) for answer in answers]
-    rule: Rule = "squad"
-    if style == "cmrc" or (style == "auto" and any(_HAN.search(text) for text in (prediction, *texts))):
-        rule = "cmrc"
-    return rule, [text for text in texts if normalized(text, rule)] or [""]
+    if style != "auto":
+        return style
+    is_han = [any(_HAN.search(text) for text in _texts(answers)) for answers in truths if answers]
+    return "cmrc" if 2 * sum(is_han) > len(is_han) else "squad"
+
+
+def asked_for(answers: Sequence[Any], rule: Rule) -> list[str]:
+    """The texts of `Answer`s, or texts, with which a prediction is compared. Without any the empty text is right; as in
+    evaluate-v2.0.py, answers of which the normalization leaves nothing are not asked for.
+
+    >>> asked_for(("Paris", "the"), "squad"), asked_for((), "cmrc")
+    (['Paris'], [''])
+    """
+    return [text for text in _texts(answers) if normalized(text, rule)] or [""]
+
+
+def _texts(answers: Sequence[Any]) -> list[str]:
+    return [getattr(answer, "text", answer) for answer in answers]
 
 
 def normalized(text: str, rule: Rule) -> str:

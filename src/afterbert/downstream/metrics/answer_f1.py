@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from afterbert.downstream.metrics import Metric
-from afterbert.downstream.metrics._answers import Style, comparison, overlap_f1
+from afterbert.downstream.metrics._answers import Style, asked_for, overlap_f1, rule_for
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class AnswerF1(Metric):
 
     def statistics(self, predictions: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
         """[N, 2]: best overlap, 1."""
-        out = np.ones((len(truths), 2))
+        out, rule = np.ones((len(truths), 2)), rule_for(truths, self.style)
         for row, (prediction, answers) in enumerate(zip(predictions, truths, strict=True)):
-            rule, texts = comparison(prediction, answers, self.style)
+            texts = asked_for(answers, rule)
             out[row, 0] = max(overlap_f1(prediction, text, rule) for text in texts)
         return out
 

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from afterbert.downstream.metrics import Metric
-from afterbert.downstream.metrics._answers import Style, comparison, normalized
+from afterbert.downstream.metrics._answers import Style, asked_for, normalized, rule_for
 
 
 @dataclass(frozen=True)
 class ExactMatch(Metric):
-    """A question without answers is right when the prediction is empty (SQuAD 2.0). style: `squad` or `cmrc`
-    (Chinese).
+    """A question without answers is right when the prediction is empty (SQuAD 2.0). style: `squad`, `cmrc` (Chinese),
+    or `auto`, which takes the latter where most true answers of the set are Chinese.
 
     A truth is a tuple of `Answer`s or texts; a prediction is a text.
 
@@ -31,9 +31,9 @@ class ExactMatch(Metric):
 
     def statistics(self, predictions: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
         """[N, 2]: right or not, 1."""
-        out = np.ones((len(truths), 2))
+        out, rule = np.ones((len(truths), 2)), rule_for(truths, self.style)
         for row, (prediction, answers) in enumerate(zip(predictions, truths, strict=True)):
-            rule, texts = comparison(prediction, answers, self.style)
+            texts = asked_for(answers, rule)
             out[row, 0] = normalized(prediction, rule) in {normalized(text, rule) for text in texts}
         return out
 

@@ -6,7 +6,7 @@ from abc import ABC
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from afterbert.base import plugins
 from afterbert.base.errors import UserError, did_you_mean
@@ -67,6 +67,11 @@ class ReadsColumns(ABC):
         """Whether the values of these columns (part -> column) are of this kind, where the kind is guessed."""
         return True
 
+    def recognized(self, table: Table) -> tuple[Self, dict[str, str], str] | None:
+        """Where a table is a well-known data set of this kind that names no columns: the task as that set is scored,
+        part -> column, and the set in words; else None."""
+        return None
+
     def offer(self, held: Held) -> dict[str, str]:
         """Part -> column by what the columns hold, for as many parts as can be told so; by default none."""
         return {}
@@ -98,14 +103,18 @@ class Held:
     numbers: list[str]
     """Grades."""
     lists: list[str]
-    """Lists and objects."""
+    """Lists of plain values."""
     flags: list[str]
     """Nothing but 0 and 1, true and false: whether a label is given. -1 stands for nobody knows."""
     several: list[str]
     """Several labels a row, as lists or between separators."""
+    whole: list[str]
+    """Few different whole numbers: classes, or grades where these are asked for."""
+    is_asked: bool = False
+    """Whether the kind of task was asked for, not guessed."""
 
     @staticmethod
-    def of(table: Table, *, looked_at: int = 2000) -> Held:
+    def of(table: Table, *, is_asked: bool = False, looked_at: int = 2000) -> Held:
         """From the first rows of a table."""
         found: dict[Profile, list[str]] = {"text": [], "class": [], "number": [], "list": [], "other": []}
         flags, several = [], []
@@ -121,9 +130,11 @@ class Held:
             running=found["text"],
             label=_label_column(table, found["class"]),
             numbers=found["number"],
-            lists=found["list"],
+            lists=[c for c in found["list"] if _holds_flat_lists(table.column(c)[:looked_at])],
             flags=flags,
             several=several,
+            whole=[c for c in found["class"] if _is_numeric(table.column(c)[:looked_at])],
+            is_asked=is_asked,
         )
 
 
@@ -197,14 +208,14 @@ def profile(values: Sequence[Any]) -> Profile:
     >>> profile(["1", "0", "1", "1"]), profile(["2.5", "3", "0.4", "1"]), profile(["a b", "c d", "e f"])
     ('class', 'number', 'text')
     """
-    filled = [value for value in values if value is not None and value != ""]
+    filled = [value for value in values if not is_missing(value)]
     if any(isinstance(value, (list, tuple, dict)) for value in filled):
         return "list"
     texts = [str(value) for value in filled]
     distinct = set(texts)
     if not texts:
         return "other"
-    numeric = all(is_number(text) for text in distinct)
+    numeric = all(is_decimal(text) for text in distinct)
     if numeric and is_graded(texts):
         return "number"
     short = sum(map(len, texts)) <= 60 * len(texts)
@@ -275,6 +286,24 @@ def is_decimal(text: str) -> bool:
     return is_number(text) or (text.count(",") == 1 and "." not in text and is_number(text.replace(",", ".")))
 
 
+def number_of(text: str) -> float:
+    """The number that a text with a point or a comma before its fraction stands for; see `is_decimal`.
+
+    >>> number_of("0,5"), number_of("2")
+    (0.5, 2.0)
+    """
+    return float(text if is_number(text) else text.replace(",", "."))
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell says that it holds nothing: empty, or as pandas and databases write it.
+
+    >>> is_missing(None), is_missing(" "), is_missing(float("nan")), is_missing("None")
+    (True, True, True, False)
+    """
+    return value is None or str(value).strip().lower() in ("", "nan", "null", "<na>", "#n/a")
+
+
 def is_number(text: str) -> bool:
     """Whether it reads as a finite number.
 
@@ -294,7 +323,7 @@ def is_graded(texts: Sequence[str]) -> bool:
     >>> is_graded(["0", "1", "1.5"]), is_graded(["0", "1", "2"]), is_graded([str(n) for n in range(99)])
     (True, False, False)
     """
-    distinct = {float(text) for text in texts}
+    distinct = {number_of(text) for text in texts}
     if any(value != int(value) for value in distinct):
         return True
     return 20 < len(distinct) < len(texts)
@@ -307,6 +336,14 @@ def _label_column(table: Table, classes: list[str]) -> list[str]:
         values = [str(value) for value in table.column(column)]
         if all(values) and len(set(values)) > 1:
             full.append(column)
-    numeric = [c for c in full if all(is_number(str(v)) for v in set(table.column(c)))]
+    numeric = [column for column in full if _is_numeric(table.column(column))]
     chosen = numeric or full
     return chosen if len(chosen) == 1 else []
+
+
+def _holds_flat_lists(values: Sequence[Any]) -> bool:
+    return all(isinstance(one, (list, tuple)) and is_flat(one) for one in values if not is_missing(one))
+
+
+def _is_numeric(values: Sequence[Any]) -> bool:
+    return all(is_decimal(str(value)) for value in values if not is_missing(value))

@@ -78,7 +78,8 @@ class TaskData:
             raise UserError(
                 f"{self.name}: {len(train)} training rows are too few to hold some out; name a dev file"
             )
-        held = tuple(example for example, held in zip(train, is_dev) if held)
+        drawn = [example for example, held in zip(train, is_dev) if held]
+        held = self.task.finished(drawn, Findings(), is_scored=True)
         kept = tuple(example for example, held in zip(train, is_dev) if not held)
         note = f"no dev split: {len(held):,} of {len(train):,} training rows are held out as one"
         return replace(self, splits={**self.splits, "train": kept, "dev": held}, notes=(*self.notes, note))
@@ -136,6 +137,10 @@ def read(source: TaskSource, *, needs_training: bool = True) -> TaskData:
         raise UserError(_nothing_to_train_on(source))
     basis = splits.get("train") or tuple(example for examples in splits.values() for example in examples)
     task = reads.settled(tuple(example for example in basis if reads.is_usable(example)))
+    for split, rows in splits.items():
+        findings = Findings()
+        splits[split] = task.finished(rows, findings, is_scored=split != "train")
+        notes += [f"{split}: {line}" for line in findings.lines()]
     own = () if needs_training else labels_of(source.task)
     notes += [*_unseen_labels(task, splits, own), *_leaks(splits)]
     return TaskData(source.name, task, splits, tuple(notes), first)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from afterbert.downstream.reading import hub
 from afterbert.downstream.reading.guess import guess
 from afterbert.downstream.reading.source import TaskSource
 from afterbert.downstream.reading.task_file import read_task_file
+from afterbert.downstream.task_name import checked_name
 from afterbert.downstream.tasks import Task
 
 _NAMED = re.compile(r"(\w[^/\\:]*):(.+)")
@@ -26,6 +27,9 @@ def find_task(
     format: str | None = None,
     columns: Mapping[str, str] | None = None,
     usual: Mapping[str, str] | None = None,
+    header: bool | None = None,
+    records: str | None = None,
+    splits: Mapping[str, Path] | None = None,
     needs_label: bool = True,
     cache: Path | None = None,
 ) -> TaskSource:
@@ -33,17 +37,20 @@ def find_task(
 
     spec: a data file or folder, a YAML task file, each optionally after `name:`; or `hub:name` or
     `hub:name/config`, fetched through `datasets` into the folder `cache`. kind, format: plug-in names; a task in place
-    of a kind is one that was settled before, such as a model's. columns: part -> column. usual: those to take if
-    the file has them. needs_label: False where a model's own `kind` is asked about rows that may have none. Raises
-    UserError.
+    of a kind is one that was settled before, such as a model's. columns: part -> column; usual: those to take if the
+    file has them. header: whether a table's first line names its columns. records: where the list of rows stands in
+    JSON. splits: split -> its file. needs_label: False where a model's own `kind` is asked about rows that may have
+    none. Raises UserError.
     """
     name, path = named_path(spec)
     if spec.startswith("hub:"):
         path = hub.fetch(spec.removeprefix("hub:"), cache or Path("downloads"))
         name = path.name
     if path.suffix in (".yaml", ".yml"):
-        if kind or format or columns:
-            raise UserError(f"{path}: a task file says kind, format and columns itself; put them there")
+        if kind or format or columns or splits or records or header is not None:
+            raise UserError(
+                f"{path}: a task file says kind, format, columns and files itself; put them there"
+            )
         source = read_task_file(path)
         return replace(source, name=name, why=f"{name}: as {path.name} says") if name else source
     return guess(
@@ -54,6 +61,8 @@ def find_task(
         columns=columns,
         usual=usual,
         needs_label=needs_label,
+        settings={"header": header, "records": records},
+        splits=splits,
     )
 
 
@@ -70,6 +79,30 @@ def parse_columns(written: str) -> dict[str, str]:
             raise UserError(f"--columns {written}: '{one}' is no part=column; write text=sentence,label=2")
         found[part.strip()] = column.strip()
     return found
+
+
+def parse_splits(written: Sequence[str]) -> dict[str, Path]:
+    """Split -> file from `test=FILE`, each. Raises UserError.
+
+    >>> {split: path.name for split, path in parse_splits(["test=a.csv"]).items()}
+    {'test': 'a.csv'}
+    """
+    pairs = [one.partition("=") for one in written]
+    for one, (split, equals, path) in zip(written, pairs):
+        if not (split.strip() and equals and path.strip()):
+            raise UserError(f"--split {one} is no split=FILE; write --split test=FILE")
+    return {checked_name(split.strip()): Path(path) for split, _, path in pairs}
+
+
+def parse_header(written: str | None) -> bool | None:
+    """Whether there is a header, from yes or no; None where nothing is said. Raises UserError.
+
+    >>> parse_header("yes"), parse_header("no"), parse_header(None)
+    (True, False, None)
+    """
+    if written not in ("yes", "no", None):
+        raise UserError(f"--header {written}: write yes or no")
+    return None if written is None else written == "yes"
 
 
 def named_path(spec: str) -> tuple[str | None, Path]:

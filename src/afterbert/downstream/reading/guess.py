@@ -3,14 +3,17 @@ in words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 from afterbert.base import plugins
 from afterbert.base.errors import UserError, did_you_mean
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Format, Table
 from afterbert.downstream.formats._text import read_head
+from afterbert.downstream.formats.class_folders import ClassFolders, holds_classes
 from afterbert.downstream.reading import columns as columns_of
 from afterbert.downstream.reading.columns import Held
 from afterbert.downstream.reading.source import TaskSource, split_files
@@ -26,16 +29,22 @@ def guess(
     columns: Mapping[str, str] | None = None,
     usual: Mapping[str, str] | None = None,
     needs_label: bool = True,
+    settings: Mapping[str, Any] | None = None,
+    splits: Mapping[str, Path] | None = None,
 ) -> TaskSource:
     """Guesses what a data file, or a folder of train, dev and test files, asks for. What is given is not guessed.
 
-    columns: part -> column name, or its number from 1. usual: those to take if the file has them. needs_label: whether
-    the rows of a given task must have a column for the label. Raises UserError where no guess can be made, saying what
-    to name.
+    columns: part -> column name, or its number from 1; a path with dots in nested JSON. usual: those to take if the
+    file has them. needs_label: whether the rows of a given task must have a column for the label. settings: of the
+    format, by name. splits: split -> file, beside what the names of files tell. Raises UserError where no guess can be
+    made, saying what to name.
     """
-    files = split_files(path)
+    files = _with_splits(split_files(path), splits or {})
     first = files.get("train") or next(iter(files.values()))
-    format = format or guess_format(first)
+    if format is None and path.is_dir() and first.parent == path and _are_classes(path, files):
+        files, first = {"all": path}, path
+    dotted = tuple(column for column in (columns or {}).values() if "." in column)
+    format = _set(format or guess_format(first), {**(settings or {}), "fields": dotted or None})
     table = format.read(first, Findings())
     given = {part: columns_of.check(table, part, column) for part, column in (columns or {}).items()}
     given = given or columns_of.those_there(table, usual or {})
@@ -55,8 +64,43 @@ def guess(
     )
 
 
+def _with_splits(files: Mapping[str, Path], said: Mapping[str, Path]) -> dict[str, Path]:
+    """Files by split with those that were said; a lone file beside them is what there is to train on."""
+    for split, path in said.items():
+        if not path.exists():
+            raise UserError(f"--split {split}={path}: does not exist; check the path")
+    if said and len(files) == 1 and "train" not in said:
+        files = {"train": next(iter(files.values()))}
+    return {**files, **said}
+
+
+def _are_classes(path: Path, files: Mapping[str, Path]) -> bool:
+    """Whether the files of a folder hold a class each, with a text in each line: plain texts, none of which says a
+    split or reads like any format."""
+    if len(files) < 2 or {"train", "dev", "test"} & set(files) or not holds_classes(path):
+        return False
+    formats = [plugins.find(Format, known)() for known in plugins.names(Format)]
+    heads = {file: read_head(file) for file in files.values()}
+    return not any(one.claim(file, head) for file, head in heads.items() for one in formats)
+
+
+def _set(format: Format, settings: Mapping[str, Any]) -> Format:
+    """The format with settings of these names. Raises UserError for one that it does not have."""
+    made: Any = format
+    known = {field.name for field in fields(made)}
+    for name, value in settings.items():
+        if value is not None and name in known:
+            made = replace(made, **{name: value})
+        elif value is not None and name != "fields":
+            raise UserError(f"--{name} has no effect on {plugins.name_of(format)} files; leave it out")
+    return made
+
+
 def guess_format(path: Path) -> Format:
-    """The format that claims the file most surely. Raises UserError where none does."""
+    """The format that claims the file most surely; a folder holds one for each class. Raises UserError where none
+    does."""
+    if path.is_dir():
+        return ClassFolders()
     head = read_head(path)
     if not head.strip():
         raise UserError(f"{path}: is empty; name a file with rows")
@@ -113,7 +157,7 @@ def _choose_by_values(
     table: Table, task: Task | None, given: Mapping[str, str]
 ) -> tuple[Task, Mapping[str, str], str]:
     """By what the columns hold, where their names say too little."""
-    held, known = Held.of(table), _known_tasks()
+    held, known = Held.of(table, is_asked=task is not None), _known_tasks()
     if task is None and not given:
         for one in known:
             if recognized := one.recognized(table):
@@ -140,7 +184,14 @@ def _helpless(table: Table, task: Task | None, given: Mapping[str, str]) -> str:
         kind = plugins.name_of(task).replace("_", " ")
         wanted = " ".join(f"{part}=..." for part in missing)
         return f"{table.path}: which column is what for {kind} cannot be told from {held}; say --columns {wanted}"
+    nested = [f"{name}.{key}" for name in table.columns for key in _keys_within(table.column(name))]
+    deeper = f", fields that stand deeper by their path ({', '.join(nested[:3])})" if nested else ""
     return (
         f"{table.path}: the task cannot be told from its columns {held}; name it with --kind "
-        f"({', '.join(plugins.names(Task))}) and the columns with --columns part=column"
+        f"({', '.join(plugins.names(Task))}) and the columns with --columns part=column{deeper}"
     )
+
+
+def _keys_within(values: Sequence[Any]) -> list[str]:
+    """The keys of the first object among the values."""
+    return list(next((value for value in values if isinstance(value, dict)), {}))

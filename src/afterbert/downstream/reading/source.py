@@ -10,6 +10,7 @@ from pathlib import Path
 
 from afterbert.base.errors import UserError
 from afterbert.downstream.formats import Format
+from afterbert.downstream.formats.class_folders import holds_classes
 from afterbert.downstream.task_name import checked_name
 from afterbert.downstream.tasks import Task
 
@@ -48,8 +49,8 @@ class TaskSource:
 def split_files(path: Path) -> dict[str, Path]:
     """Split -> file of a data file or a folder of them. Raises UserError where there is none.
 
-    Files that share the training file's name but for the word `train` are its `dev` and `test`; others keep
-    their whole name.
+    Files that share the training file's name but for the word `train` are its `dev` and `test`; others keep their whole
+    name. A folder with a folder or a plain text for each class counts as one file.
     """
     if path.is_file():
         return {_split_word(path)[0] or "all": path}
@@ -57,7 +58,14 @@ def split_files(path: Path) -> dict[str, Path]:
         raise UserError(
             f"{path}: does not exist; name a data file or a folder with train, dev and test files"
         )
+    folders = {
+        _split_word(one)[0]: one for one in sorted(path.iterdir()) if one.is_dir() and holds_classes(one)
+    }
+    if any(folders):
+        return {split: folders[split] for split in _WORDS if split in folders}
     files = sorted(file for file in path.iterdir() if file.is_file() and _may_be_data(file))
+    if not files and holds_classes(path):
+        return {"all": path}
     if not files:
         raise UserError(f"{path}: holds no data file; put train and dev files there, or name one file")
     named = {file: _split_word(file) for file in files}

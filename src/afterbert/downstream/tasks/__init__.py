@@ -66,6 +66,13 @@ class Task(ReadsColumns):
         written, so that all files are read alike."""
         return self
 
+    def finished(
+        self, examples: Sequence[Example], findings: Findings, *, is_scored: bool
+    ) -> tuple[Example, ...]:
+        """Gives the rows of a split, read before the task was settled, in the terms of the settled one. is_scored:
+        whether it is a split other than train, where several rows may be one item."""
+        return tuple(examples)
+
     def examples(self, table: Table, columns: Mapping[str, str], findings: Findings) -> tuple[Example, ...]:
         """All rows of a table; empty texts and missing labels are counted."""
         found = []
@@ -77,11 +84,6 @@ class Task(ReadsColumns):
                 findings.add("rows without a label", key)
             found.append(example)
         return tuple(found)
-
-    def recognized(self, table: Table) -> tuple[Task, dict[str, str], str] | None:
-        """Where a table is a well-known data set of this kind that names no columns: the task as that set is scored,
-        part -> column, and the set in words; else None."""
-        return None
 
     def has_text(self, example: Example) -> bool:
         """Whether there is something to read in every text."""

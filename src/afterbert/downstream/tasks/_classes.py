@@ -14,11 +14,9 @@ from afterbert.downstream.metrics import Metric
 from afterbert.downstream.metrics.accuracy import Accuracy
 from afterbert.downstream.metrics.f1 import F1
 from afterbert.downstream.metrics.matthews import Matthews
-from afterbert.downstream.reading.columns import is_number, profile
+from afterbert.downstream.reading.columns import is_missing, is_number, profile
 from afterbert.downstream.tasks import Labelled
-
-# How data sets write "nobody knows": empty, SNLI's `-`, CoNLL's `_`.
-_NO_LABEL = ("", "-", "_", "None", "null")
+from afterbert.downstream.tasks._spelling import DOUBTFUL, one_spelling, spelled, without_meaning
 
 # What known data sets call a column of texts, and one of class names.
 _TEXT = "text sentence review content comment utterance tweet message document question title"
@@ -31,8 +29,7 @@ NO_CLASS = "<none of the labels>"
 
 @dataclass(frozen=True)
 class Classification(Labelled):
-    """label and prediction: a class name. label_words: class -> the word a text-to-text model writes for it. Its texts
-    are its parts but the label, in order."""
+    """Label and prediction are a class name. The texts are the parts but the label, in order."""
 
     label_part: ClassVar[str | None] = "label"
     answer: ClassVar[str] = "class"
@@ -42,6 +39,9 @@ class Classification(Labelled):
     labels: tuple[str, ...] = ()
     metrics: tuple[Metric, ...] = ()
     label_words: dict[str, str] = field(default_factory=dict)
+    """Class -> the word a text-to-text model writes for it."""
+    no_label: tuple[str, ...] | None = None
+    """What is written where nobody knows the class, besides nothing and NaN; None: looked at in the training rows."""
 
     def example(
         self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings
@@ -49,6 +49,8 @@ class Classification(Labelled):
         """The texts and the class name."""
         texts = tuple(str(record.get(columns[part]) or "") for part in self.parts if part != "label")
         label = record.get(columns["label"]) if "label" in columns else None
+        if isinstance(label, (list, tuple)) and len(label) > 1:
+            findings.add("rows with several labels, which --kind multi_label takes", key)
         return Example(key, texts, class_label(label))
 
     def fits(self, table: Table, columns: Mapping[str, str]) -> bool:
@@ -56,9 +58,36 @@ class Classification(Labelled):
         return profile(table.column(columns["label"])) != "number"
 
     def settled(self, examples: Sequence[Example]) -> Self:
-        """Labels from the examples, metrics from the labels."""
-        labels = self.labels or label_names(examples)
-        return replace(self, labels=labels, metrics=self.metrics or class_metrics(labels))
+        """Labels from the examples, each in its most frequent spelling; metrics from the labels."""
+        counts = Counter(example.label for example in examples if example.label is not None)
+        no_label = without_meaning(counts) if self.no_label is None else self.no_label
+        written = one_spelling({name: count for name, count in counts.items() if name not in no_label})
+        labels = self.labels or label_names([replace(e, label=written.get(e.label)) for e in examples])
+        metrics = self.metrics or class_metrics(labels)
+        return replace(self, labels=labels, no_label=no_label, metrics=metrics)
+
+    def finished(
+        self, examples: Sequence[Example], findings: Findings, *, is_scored: bool
+    ) -> tuple[Example, ...]:
+        """With labels as the task spells them; what stands for none is told."""
+        return tuple(self._aligned(example, findings) for example in examples)
+
+    def _aligned(self, example: Example, findings: Findings) -> Example:
+        label = example.label
+        if label in (self.no_label or ()) or (label in DOUBTFUL and label not in self.labels):
+            findings.add(f"rows labelled '{label}', read as rows without a label", example.key)
+            return replace(example, label=None)
+        if label in DOUBTFUL:
+            findings.add(
+                f"rows labelled '{label}', a class like others (no_label in a task file leaves them out)",
+                example.key,
+            )
+        if label is None or label in self.labels:
+            return example
+        found = spelled(label, self.labels)
+        if found != label:
+            findings.add(f"labels '{label}' read as '{found}'", example.key)
+        return replace(example, label=found)
 
     def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
         """The most frequent class."""
@@ -80,19 +109,16 @@ class Classification(Labelled):
 def class_label(value: Any) -> str | None:
     """A cell as a class name; None where it holds none.
 
-    >>> class_label(" yes "), class_label("-"), class_label(True), class_label(3)
+    >>> class_label(" yes "), class_label("NaN"), class_label(True), class_label(3)
     ('yes', None, 'true', '3')
     >>> class_label(["a"]), class_label([1, 2])
     ('a', None)
     """
     if isinstance(value, (list, tuple)) and len(value) == 1:
         (value,) = value
-    if isinstance(value, (dict, list, tuple)):
+    if isinstance(value, (dict, list, tuple)) or is_missing(value):
         return None
-    if isinstance(value, bool):
-        return str(value).lower()
-    written = "" if value is None else str(value).strip()
-    return None if written in _NO_LABEL else written
+    return str(value).lower() if isinstance(value, bool) else str(value).strip()
 
 
 def label_names(examples: Sequence[Example]) -> tuple[str, ...]:

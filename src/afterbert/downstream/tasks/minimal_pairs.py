@@ -86,6 +86,16 @@ class MinimalPairs(Task):
         return tuple(Example(f"invented:{i}", (a, b), 0, group) for i, (a, b, group) in enumerate(rows))
 
 
+def some_of_each(examples: Sequence[Example], most: int | None) -> list[Example]:
+    """At most `most` pairs (None: all), in file order: of each group as many as of any other, while it has them."""
+    rank: dict[str, int] = {}
+    turn = []
+    for number, example in enumerate(examples):
+        rank[example.group] = rank.get(example.group, -1) + 1
+        turn.append((rank[example.group], number))
+    return [examples[number] for number in sorted(number for _, number in sorted(turn)[:most])]
+
+
 def _shorter(good: str, bad: str) -> int:
     if len(good) != len(bad):
         return int(len(bad) < len(good))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -18,7 +17,6 @@ from afterbert.downstream.tasks import Task
 
 _MOVED = "answers that do not stand at their answer_start (moved to the nearest place where they do)"
 _ABSENT = "answers that do not stand in their context (scored, but not trained on)"
-_HAN = re.compile(r"[\u4e00-\u9fff]")
 _SENTENCE = re.compile(r"[^.!?。！？]+[.!?。！？]*")
 
 
@@ -27,8 +25,8 @@ class QuestionAnswering(Task):
     """texts: question and context. label: a tuple of `AnswerSpan`, empty where there is none. prediction: a text,
     empty for none.
 
-    style: how answers are compared, `squad` by words or `cmrc` by characters; left out: by characters where
-    contexts are mostly Chinese. may_be_unanswerable: whether a model may answer with nothing; left out:
+    style: how answers are compared, `squad` by words or `cmrc` by characters; left out: by characters in a set whose
+    answers are mostly Chinese. may_be_unanswerable: whether a model may answer with nothing; left out:
     whether any training question has no answer.
     """
 
@@ -85,16 +83,12 @@ class QuestionAnswering(Task):
         return example.texts[1:]
 
     def settled(self, examples: Sequence[Example]) -> QuestionAnswering:
-        """Style and whether questions may have no answer, from the examples."""
-        is_han = Counter(len(_HAN.findall(e.texts[1])) * 3 > len(e.texts[1]) for e in examples)
-        is_chinese = self.style == "auto" and is_han[True] > is_han[False]
-        style: Style = "cmrc" if is_chinese else self.style
+        """Whether questions may have no answer, from the examples."""
         empty = any(example.label == () for example in examples)
         return replace(
             self,
-            style=style,
             may_be_unanswerable=empty if self.may_be_unanswerable is None else self.may_be_unanswerable,
-            metrics=self.metrics or (AnswerF1(style), ExactMatch(style)),
+            metrics=self.metrics or (AnswerF1(self.style), ExactMatch(self.style)),
         )
 
     def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:

@@ -16,7 +16,17 @@ from afterbert.downstream.metrics import Metric
 from afterbert.downstream.metrics.pearson import Pearson
 from afterbert.downstream.metrics.spearman import Spearman
 from afterbert.downstream.metrics.squared_error import SquaredError
-from afterbert.downstream.reading.columns import PAIRS, Held, first_named, is_number, pair_named, profile
+from afterbert.downstream.reading.columns import (
+    PAIRS,
+    Held,
+    first_named,
+    is_decimal,
+    is_missing,
+    is_number,
+    number_of,
+    pair_named,
+    profile,
+)
 from afterbert.downstream.tasks import Graded
 from afterbert.downstream.tasks._classes import TEXT_NAMES
 
@@ -65,11 +75,13 @@ class Regression(Graded):
         if profile(values) == "number":
             return True
         is_score = columns["score"].lower() in _SCORE_NAMES
-        return is_score and all(is_number(str(value)) for value in values)
+        return is_score and all(is_decimal(str(value)) for value in values if not is_missing(value))
 
     def offer(self, held: Held) -> dict[str, str]:
-        """One text or two, and the last of the grades."""
-        return dict(zip(("first", "second"), held.texts[:2])) | dict(zip(("score",), held.numbers[-1:]))
+        """One text or two, and the column of grades where there is one; whole numbers where grades are asked for."""
+        grades = held.numbers or (held.whole if held.is_asked else [])
+        found = dict(zip(("first", "second"), held.texts[:2]))
+        return found | ({"score": grades[0]} if len(grades) == 1 else {})
 
     def example(
         self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings
@@ -77,11 +89,14 @@ class Regression(Graded):
         """Texts and number; what is no number counts as no label."""
         texts = tuple(str(record.get(columns[part]) or "") for part in ("first", "second") if part in columns)
         written = record.get(columns["score"]) if "score" in columns else None
-        if written is None or not is_number(str(written)):
-            if str(written or "").strip():
-                findings.add("scores that are no numbers", key)
+        if is_missing(written):
             return Example(key, texts, None)
-        return Example(key, texts, float(written))
+        if not is_decimal(str(written)):
+            findings.add("scores that are no numbers", key)
+            return Example(key, texts, None)
+        if not is_number(str(written)):
+            findings.add("scores with a comma before their fraction, read as with a point", key)
+        return Example(key, texts, number_of(str(written)))
 
     def settled(self, examples: Sequence[Example]) -> Regression:
         """The range from the examples. Raises UserError where all have the same score."""

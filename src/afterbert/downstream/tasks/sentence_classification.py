@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 from afterbert.downstream.example import Example
 from afterbert.downstream.formats import Table
 from afterbert.downstream.metrics.accuracy import Accuracy
 from afterbert.downstream.metrics.matthews import Matthews
 from afterbert.downstream.reading.columns import Held
-from afterbert.downstream.tasks import Task
 from afterbert.downstream.tasks._classes import LABEL_NAMES, TEXT_NAMES, Classification
 
 
@@ -35,14 +34,14 @@ class SentenceClassification(Classification):
             return {}
         return dict(zip(("text",), held.texts)) | dict(zip(("label",), held.label))
 
-    def recognized(self, table: Table) -> tuple[Task, dict[str, str], str] | None:
+    def recognized(self, table: Table) -> tuple[Self, dict[str, str], str] | None:
         """CoLA: `source<TAB>label<TAB>mark<TAB>sentence`, where the mark is empty or a sign like `*` or `??`."""
         if table.has_header or len(table.columns) != 4:
             return None
         marks = set(table.column("3"))
         if "" not in marks or not set("".join(marks)) <= set("*?#%") or set(table.column("2")) != {"0", "1"}:
             return None
-        task = SentenceClassification(metrics=(Matthews(), Accuracy()))
+        task = replace(self, metrics=(Matthews(), Accuracy()))
         return task, {"text": "4", "label": "2"}, "CoLA's four columns"
 
     def invented(self) -> tuple[Example, ...]:

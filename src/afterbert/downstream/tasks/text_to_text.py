@@ -23,9 +23,9 @@ from afterbert.downstream.tasks import Task
 
 @dataclass(frozen=True)
 class TextToText(Task):
-    """texts: the source. label: a tuple of one or more target texts. prediction: a text. A cell that is a
-    list of texts is joined by spaces as a source, and as a target gives several texts, of which the best
-    counts.
+    """The source is the only one of `texts`, the label a tuple of one or more target texts, the prediction a text. A
+    cell that is a list of texts is joined by spaces as a source, and as a target gives several texts, of which the best
+    counts; so do several columns of targets, and outside training several rows of one source.
 
     metrics, left out: ROUGE where targets are less than half as long as sources, else chrF.
     """
@@ -83,10 +83,30 @@ class TextToText(Task):
         if form is not None:
             return Example(key, (read_as_t5(form, record),), form.written(record) or None)
         source = record.get(columns["source"])
-        target = record.get(columns["target"]) if "target" in columns else None
+        column = columns.get("target", "")
+        joined = [record.get(name) for name in column.split("+")] if column not in record else record[column]
+        target = joined if "target" in columns else None
         text = " ".join(map(str, source)) if isinstance(source, (list, tuple)) else str(source or "")
-        targets = tuple(map(str, target)) if isinstance(target, (list, tuple)) else (str(target or ""),)
+        target = target if isinstance(target, (list, tuple)) else [target]
+        targets = tuple(str(one) for one in target if one is not None)
         return Example(key, (text,), tuple(one for one in targets if one.strip()) or None)
+
+    def finished(
+        self, examples: Sequence[Example], findings: Findings, *, is_scored: bool
+    ) -> tuple[Example, ...]:
+        """Where they are scored, one item for each source, with the targets of all its rows."""
+        if not is_scored:
+            return tuple(examples)
+        found: dict[tuple[str, ...], Example] = {}
+        for example in examples:
+            first = found.setdefault(example.texts, example)
+            if first is not example:
+                findings.add(
+                    "rows that give one more target for a source, joined with its first", example.key
+                )
+                both = (*(first.label or ()), *(example.label or ()))
+                found[example.texts] = replace(first, label=tuple(dict.fromkeys(both)) or None)
+        return tuple(found.values())
 
     def settled(self, examples: Sequence[Example]) -> TextToText:
         """Metrics by the lengths of sources and targets. Raises UserError where no row has a target."""
