@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from afterbert.downstream.example import Findings
 
@@ -35,6 +35,9 @@ class Table:
 class Format(ABC):
     """A frozen config. Damage to the file's structure raises UserError with file and line; oddities of
     single rows are counted."""
+
+    is_bare_text: ClassVar[bool] = False
+    """Whether its rows are texts and nothing else, so that a label must stand elsewhere."""
 
     @abstractmethod
     def claim(self, path: Path, head: str) -> int:

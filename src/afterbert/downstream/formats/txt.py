@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Format, Table
@@ -13,6 +14,8 @@ from afterbert.downstream.formats._text import read_lines
 @dataclass(frozen=True)
 class TxtFormat(Format):
     """Each line is a row with the column `text`, an empty one too."""
+
+    is_bare_text: ClassVar[bool] = True
 
     def claim(self, path: Path, head: str) -> int:
         """By the ending, where neither tabs, objects nor empty lines say more."""

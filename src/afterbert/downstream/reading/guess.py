@@ -81,7 +81,8 @@ def _are_classes(path: Path, files: Mapping[str, Path]) -> bool:
         return False
     formats = [plugins.find(Format, known)() for known in plugins.names(Format)]
     heads = {file: read_head(file) for file in files.values()}
-    return not any(one.claim(file, head) for file, head in heads.items() for one in formats)
+    tables = [one for one in formats if not one.is_bare_text]
+    return not any(one.claim(file, head) for file, head in heads.items() for one in tables)
 
 
 def _set(format: Format, settings: Mapping[str, Any]) -> Format:
