@@ -35,3 +35,15 @@ def test_a_name_from_the_command_line_is_quoted_safely(name, capsys):
     assert run(["pretrain", name, "--dry-run", "--recipe", name]) == 2
     told = capsys.readouterr().err
     assert "\x1b" not in told and len(told.splitlines()) == 1
+
+
+def test_a_warning_of_ours_is_a_note_without_code(capsys):
+    import warnings
+
+    from afterbert.cli import main
+
+    main._noted("say\x1b it", UserWarning, main.__file__, 1)
+    main._noted("old", DeprecationWarning, main.__file__, 1)
+    ours, theirs = capsys.readouterr().err.split("\n", 1)
+    assert ours.startswith("note: say") and "\x1b" not in ours and "DeprecationWarning: old" in theirs
+    assert warnings.showwarning is not main._noted

@@ -10,6 +10,9 @@ import os
 import pkgutil
 import signal
 import sys
+import warnings
+from pathlib import Path
+from typing import TextIO
 
 import typer
 
@@ -66,6 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs the command line and exits: 0 done, 1 a bug (with traceback), 2 a user's error (one line each)."""
     if arguments is None:
         leave_old_encodings()
+    warnings.showwarning = _noted
     sys.exit(run(arguments))
 
 
@@ -103,6 +107,21 @@ def run(arguments: list[str] | None = None) -> int:
     for line in lines:
         print(f"error: {visible_line(line)}", file=sys.stderr)
     return 2
+
+
+def _noted(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Shows a warning of ours as a note, without the line of code that gave it; others as Python does."""
+    if category is UserWarning and Path(filename).is_relative_to(Path(__file__).parents[1]):
+        print(f"note: {visible_line(str(message))}", file=sys.stderr)
+        return
+    (file or sys.stderr).write(warnings.formatwarning(message, category, filename, lineno, line))
 
 
 def leave_old_encodings() -> None:
