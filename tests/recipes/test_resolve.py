@@ -5,6 +5,7 @@ import yaml
 
 from afterbert.base.config import to_plain
 from afterbert.base.errors import UserError
+from afterbert.base.plugins import name_of
 from afterbert.recipes import known, resolve
 from afterbert.recipes.recipe import says_its_size
 
@@ -321,3 +322,10 @@ def test_numbers_out_of_range_are_one_short_line(path, written, tmp_path):
         resolve(str(file))
     (line,) = error.value.lines
     assert line.startswith(f"{file}:2") and len(line) < 350 + len(str(file))
+
+
+def test_albert_trains_with_lamb_where_it_has_the_papers_batch():
+    """LAMB's rate belongs to 4,096 rows; with a few rows and steps it learns next to nothing (docs/methods-check.md)."""
+    base, small = (resolve("albert-sop", size=size).recipe.training.optimizer for size in ("base", "small"))
+    assert (name_of(base), base.learning_rate, base.weight_decay) == ("lamb", 1.76e-3, 0.01)
+    assert name_of(small) == "adamw"
