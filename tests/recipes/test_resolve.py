@@ -325,7 +325,7 @@ def test_numbers_out_of_range_are_one_short_line(path, written, tmp_path):
 
 
 def test_albert_trains_with_lamb_where_it_has_the_papers_batch():
-    """LAMB's rate belongs to 4,096 rows; with a few rows and steps it learns next to nothing (docs/methods-check.md)."""
+    """The rate of LAMB belongs to 4,096 rows; with few it learns next to nothing (docs/methods-check.md)."""
     base, small = (resolve("albert-sop", size=size).recipe.training.optimizer for size in ("base", "small"))
     assert (name_of(base), base.learning_rate, base.weight_decay) == ("lamb", 1.76e-3, 0.01)
     assert name_of(small) == "adamw"
