@@ -124,7 +124,7 @@ def test_a_saved_model_predicts_the_same(tiny_model, tmp_path, data_of):
     loaded = load_finetuned(tmp_path / "seed-0")
     assert loaded.tasks["toy"] == data.task
     bench = Bench.of(loaded.model, [data], settings())
-    predicted = bench.asked.predict(loaded.module, "toy", "dev", device=torch.device("cpu"))
+    predicted = bench.asked.predict(loaded.module, "toy", "dev")
     lines = (tmp_path / "seed-0" / "predictions" / "toy.dev.jsonl").read_text().splitlines()
     assert [list(tags) for tags in predicted] == [json.loads(line)["prediction"] for line in lines]
     with pytest.raises(UserError, match=r"has no fine-tuned head .*afterbert finetune --model"):
@@ -140,7 +140,7 @@ def test_a_batch_predicts_what_each_row_alone_does(name, tiny_model, data_of):
         bench.asked.heads["toy"],
         bench.asked.prepared["toy"]["dev"],
     )
-    common = {"name": "toy", "pad": bench.asked.pad, "has_segments": True, "device": torch.device("cpu")}
+    common = {"name": "toy", "pad": bench.asked.pad, "has_segments": True}
     together = outputs(module, head, prepared, **common, batch_size=64)
     alone = outputs(module, head, prepared, **common, batch_size=1)
     for left, right in zip(together, alone, strict=True):
@@ -169,7 +169,6 @@ def test_any_backbone_reads_a_row_the_same_alone_and_beside_longer_ones(kind, ta
         "name": "toy",
         "pad": bench.asked.pad,
         "has_segments": model.architecture.has_segments,
-        "device": torch.device("cpu"),
     }
     together = outputs(module, head, prepared, **common, batch_size=64)
     alone = outputs(module, head, prepared, **common, batch_size=1)
@@ -364,11 +363,11 @@ def test_the_threshold_for_no_answer_is_the_best_of_all_on_dev(tiny_model, tmp_p
     assert {name: dev[name]["mean"] for name in dev} == pytest.approx(told["without"])
 
     bench = Bench.of(loaded.model, [data_of(QuestionAnswering())], settings())
-    data, cpu = bench.tasks[0], torch.device("cpu")
+    data = bench.tasks[0]
 
     def f1(bias):
         heads = {"toy": replace(loaded.heads["toy"], null_bias=float(bias))}
-        predictions = replace(bench.asked, heads=heads).predict(loaded.module, "toy", "dev", device=cpu)
+        predictions = replace(bench.asked, heads=heads).predict(loaded.module, "toy", "dev")
         return data.scores("dev", predictions)["answer_f1"]
 
     tried = [f1(bias) for bias in np.linspace(-30, 30, 121)]

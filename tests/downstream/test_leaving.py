@@ -105,7 +105,7 @@ def test_theirs_answer_what_ours_answer(name, task, tiny_tokenizer, data_of, tmp
     missing = {key for key in report["missing_keys"] if "pooler" not in key}
     assert not missing and not report["unexpected_keys"] and not report["mismatched_keys"]
     prepared = bench.asked.prepared["toy"]["dev"]
-    ours = bench.asked.outputs(module, "toy", "dev", device=torch.device("cpu"))
+    ours = bench.asked.outputs(module, "toy", "dev")
     for row, expected in enumerate(ours):
         piece = slice(prepared.rows.row_starts[row], prepared.rows.row_starts[row + 1])
         batch = {"input_ids": torch.as_tensor(prepared.rows.piece_ids[piece][None]).long()}
@@ -134,7 +134,6 @@ def test_theirs_answer_what_ours_answer(name, task, tiny_tokenizer, data_of, tmp
         name="toy",
         pad=bench.asked.pad,
         has_segments=bench.asked.model.architecture.has_segments,
-        device=torch.device("cpu"),
     )
     assert all(torch.allclose(torch.as_tensor(a), torch.as_tensor(b), atol=1e-6) for a, b in zip(ours, found))
 
@@ -150,7 +149,7 @@ def test_a_pipeline_gives_our_predictions(name, tiny_tokenizer, data_of, tmp_pat
     save_finetuned(tmp_path / "class", module, bench.asked)
     classify = pipeline("text-classification", model=str(tmp_path / "class"))
     said = [found["label"] for found in classify([row.texts[0] for row in data.splits["dev"]])]
-    assert said == bench.asked.predict(module, "toy", "dev", device=torch.device("cpu"))
+    assert said == bench.asked.predict(module, "toy", "dev")
     assert classify.tokenizer.model_max_length == 80
     assert len(set(said)) > 1 or len(said) > 0
 
@@ -160,9 +159,7 @@ def test_a_pipeline_gives_our_predictions(name, tiny_tokenizer, data_of, tmp_pat
     rate = pipeline("text-classification", model=str(tmp_path / "number"))
     pairs = [{"text": row.texts[0], "text_pair": row.texts[1]} for row in data.splits["dev"]]
     said = [rate(pair)["score"] for pair in pairs]
-    assert said == pytest.approx(
-        bench.asked.predict(module, "toy", "dev", device=torch.device("cpu")), abs=1e-5
-    )
+    assert said == pytest.approx(bench.asked.predict(module, "toy", "dev"), abs=1e-5)
 
     data = data_of(find(Task, "multi_label")())
     bench, module = trained(model, data)
@@ -171,7 +168,7 @@ def test_a_pipeline_gives_our_predictions(name, tiny_tokenizer, data_of, tmp_pat
     texts = [row.texts for row in data.splits["dev"]]
     for found, one in zip(
         label([text for (text,) in texts]),
-        Answerer(load_finetuned(tmp_path / "labels"), "toy", torch.device("cpu")).rows(texts),
+        Answerer(load_finetuned(tmp_path / "labels"), "toy").rows(texts),
     ):
         assert {one["label"]: one["score"] for one in found} == pytest.approx(one.probabilities, abs=1e-5)
         assert one.value == tuple(name for name in data.task.labels if one.probabilities[name] >= 0.5)
@@ -180,9 +177,7 @@ def test_a_pipeline_gives_our_predictions(name, tiny_tokenizer, data_of, tmp_pat
     bench, module = trained(model, data)
     save_finetuned(tmp_path / "tags", module, bench.asked)
     tag = pipeline("token-classification", model=str(tmp_path / "tags"), ignore_labels=[])
-    for row, expected in zip(
-        data.splits["dev"], bench.asked.predict(module, "toy", "dev", device=torch.device("cpu"))
-    ):
+    for row, expected in zip(data.splits["dev"], bench.asked.predict(module, "toy", "dev")):
         text = " ".join(row.texts)
         by_start = {found["start"]: found["entity"] for found in tag(text)}
         begins = [len(" ".join(row.texts[:i])) + (i > 0) for i in range(len(row.texts))]
@@ -246,7 +241,7 @@ def test_a_graph_answers_what_ours_answer(name, task, tiny_tokenizer, data_of, t
     assert made.graph is not None and made.graph.largest_difference < 1e-4
     session = onnxruntime.InferenceSession(str(made.graph.path), providers=["CPUExecutionProvider"])
     tokenize = AutoTokenizer.from_pretrained(tmp_path / "graph")
-    ours = bench.asked.outputs(module, "toy", "dev", device=torch.device("cpu"))
+    ours = bench.asked.outputs(module, "toy", "dev")
     if task != "sentence_classification":
         return
     texts = [row.texts[0] for row in data.splits["dev"]]
@@ -255,4 +250,4 @@ def test_a_graph_answers_what_ours_answer(name, task, tiny_tokenizer, data_of, t
     assert abs(logits - np.stack(ours)).max() < 1e-4
     labels = json.loads((tmp_path / "graph" / "config.json").read_text())["id2label"]
     said = [labels[str(number)] for number in logits.argmax(-1)]
-    assert said == bench.asked.predict(module, "toy", "dev", device=torch.device("cpu"))
+    assert said == bench.asked.predict(module, "toy", "dev")

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
@@ -161,5 +160,5 @@ def test_it_learns_and_answers_with_its_thresholds(tiny_model, data_of, tmp_path
     assert json.loads((tmp_path / "seed-0" / "model" / "config.json").read_text())["problem_type"] == (
         "multi_label_classification"
     )
-    (one,) = Answerer(loaded, "toy", torch.device("cpu")).rows(["a hard bed"])
+    (one,) = Answerer(loaded, "toy").rows(["a hard bed"])
     assert one.value == ("bed",) and set(one.probabilities) == {"bed", "noise", "price"}

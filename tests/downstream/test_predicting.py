@@ -179,7 +179,7 @@ def test_answers_equal_those_of_a_pipeline(models, tmp_path):
         "token-classification", model=str(models / "names" / "seed-0" / "model"), aggregation_strategy="first"
     )
     sentences = [" ".join(row.texts) for row in Tagging().invented()]
-    answerer = Answerer(load_finetuned(models / "names" / "seed-0"), "names", torch.device("cpu"))
+    answerer = Answerer(load_finetuned(models / "names" / "seed-0"), "names")
     compared = 0
     for sentence, ours in zip(sentences, answerer.rows(sentences)):
         theirs = tag(sentence)

@@ -40,7 +40,7 @@ def model_of(kind, tiny_model):
 
 def settings(**changed):
     defaults = {
-        "budget": Budget(150, "epochs"),
+        "budget": Budget(250, "epochs"),
         "batch_size": 8,
         "length": 64,
         "optimizer": AdamW(learning_rate=3e-3),
@@ -61,7 +61,7 @@ def test_rows_are_learned_by_heart_as_text(kind, tiny_model, tmp_path, data_of):
     loaded = load_finetuned(tmp_path / "seed-0")
     bench = Bench.of(loaded.model, tasks, settings())
     for data in tasks:
-        written = bench.asked.predict(loaded.module, data.name, "dev", device=torch.device("cpu"))
+        written = bench.asked.predict(loaded.module, data.name, "dev")
         assert data.task.score(written, data.splits["dev"])[data.task.metrics[0].name] > 0.95
 
 
@@ -78,7 +78,7 @@ def test_a_row_is_written_the_same_alone_and_beside_longer_ones(kind, generation
         bench.asked.heads["toy"],
         bench.asked.prepared["toy"]["dev"],
     )
-    common = {"name": "toy", "pad": bench.asked.pad, "has_segments": False, "device": torch.device("cpu")}
+    common = {"name": "toy", "pad": bench.asked.pad, "has_segments": False}
     together = outputs(module, head, prepared, **common, batch_size=8)
     alone = outputs(module, head, prepared, **common, batch_size=1)
     for left, right in zip(together, alone, strict=True):

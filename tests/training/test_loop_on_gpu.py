@@ -51,7 +51,7 @@ def test_a_resumed_run_is_the_unbroken_one(tmp_path: Path, changes: dict) -> Non
 
     def run(name: str, **options) -> None:
         module = toy_module(carries=True).to(GPU)
-        run_toy(tmp_path / name, training, module=module, device=GPU, evaluate=toy_evaluate, **options)
+        run_toy(tmp_path / name, training, module=module, evaluate=toy_evaluate, **options)
 
     run("whole")
     for stop in (3, 7, 12):
@@ -91,7 +91,7 @@ def test_memory_that_really_runs_out(tmp_path: Path) -> None:
                 torch.empty(1 << 50, dtype=torch.uint8, device=GPU)
             return super().forward(arrays)
 
-    outcome = run_toy(tmp_path / "run", module=Greedy().to(GPU), device=GPU)
+    outcome = run_toy(tmp_path / "run", module=Greedy().to(GPU))
     assert outcome.state == "finished"
     notes = [record["text"] for record in RunFolder(tmp_path / "run").metrics.read() if "text" in record]
     assert "memory ran out with micro-batches of 8 rows; going on with 4" in notes

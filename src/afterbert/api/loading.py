@@ -102,7 +102,7 @@ class Model(ShowsItself):
         """Answers rows with the head that was fine-tuned. rows: a text each, or a tuple of the texts of a pair, or of a
         question and its context, or of the words of a sentence to be tagged. task: which head, of several."""
         name = task_name(self._finetuned, task)
-        return Answerer(self._finetuned, name, self.device).rows(rows)
+        return Answerer(self._finetuned, name).rows(rows)
 
     def evaluate(
         self, texts: Paths, *, rate: float = 0.15, length: int = 128, max_rows: int = 512
@@ -116,7 +116,6 @@ class Model(ShowsItself):
                 rate=rate,
                 length=length,
                 max_rows=max_rows,
-                device=self.device,
                 observer=watch,
             )
         return Figures(self.loaded.name, done.summary, done.notes)

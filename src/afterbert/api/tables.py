@@ -50,7 +50,7 @@ def _(plans: dict, title: str = "") -> RenderableType:
         first, second = staging.strategy.steps(staging.total, has_first=staging.has_first)
         mixed = dict.fromkeys(
             f"{staging.stage(data.name)}: {', '.join(staging.sources(data.name)) or 'nothing'}"
-            for data in staging.tasks
+            for data in staging.bench.tasks
         )
         table.add_row(name, f"{first:,}", f"{second:,}", safe("; ".join(mixed)))
     return table

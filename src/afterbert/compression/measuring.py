@@ -94,7 +94,7 @@ class Examination:
     def answers(self, subject: Subject) -> list[Any]:
         """What a model answers to the rows."""
         assert subject.tuned is not None
-        found = Answerer(subject.tuned, self.task, torch.device("cpu"))(self.rows)
+        found = Answerer(subject.tuned, self.task)(self.rows)
         return [one.value for one in found]
 
     def quality(self, subject: Subject, given: Sequence[Any]) -> Quality:

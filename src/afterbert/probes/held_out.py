@@ -13,6 +13,7 @@ from afterbert.base.stages import moments
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.objectives import Objective, ObjectiveModule
 from afterbert.text.token_store.store import Split
+from afterbert.training.devices import device_of
 
 _SEED = 20_190_811
 
@@ -26,7 +27,6 @@ def held_out_score(
     length: int,
     max_rows: int = 256,
     batch_size: int = 32,
-    device: torch.device | str = "cpu",
 ) -> dict[str, float]:
     """`loss` (weighted sum of the parts' means), `loss_<part>` where there are several, and the module's own
     measures.
@@ -42,7 +42,7 @@ def held_out_score(
     sums: dict[str, float] = defaultdict(float)
     counts: dict[str, int] = defaultdict(int)
     measured: dict[str, tuple[float, int]] = defaultdict(lambda: (0.0, 0))
-    was_training = module.training
+    was_training, device = module.training, device_of(module)
     module.eval()
     try:
         with torch.inference_mode():

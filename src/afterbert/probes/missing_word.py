@@ -32,6 +32,7 @@ from afterbert.pretext.pairings.packed import Packed
 from afterbert.probes.count_baselines import CountBaselines
 from afterbert.probes.figure import Figure
 from afterbert.text.token_store.store import Split
+from afterbert.training.devices import device_of
 
 # One seed for all evaluations for ever: changing it makes figures incomparable.
 _SEED = 20_190_515
@@ -82,8 +83,6 @@ class MissingWord:
         train: Split,
         held_out: Split,
         vocabulary: Vocabulary,
-        *,
-        device: torch.device | str = "cpu",
     ) -> Figure | None:
         """The share of right answers with its 95% interval, beside the same probe on `control` (random weights), the
         most frequent word, and what counting guesses from both neighbours. None where there are too few gaps.
@@ -99,8 +98,8 @@ class MissingWord:
         # a fifth of the rows is kept back, so there must be five
         if len(counts.answers) < 2 or len(np.unique(learned.row)) < 5 or not len(asked.answer):
             return None
-        right = self._probe(backbone, learned, asked, vocabulary, device) == asked.answer
-        by_chance = self._probe(control, learned, asked, vocabulary, device) == asked.answer
+        right = self._probe(backbone, learned, asked, vocabulary) == asked.answer
+        by_chance = self._probe(control, learned, asked, vocabulary) == asked.answer
         counted = counts.baselines.guess(asked.left_ids, asked.right_ids)
         beside = {
             "random weights": float(by_chance.mean()),
@@ -121,10 +120,9 @@ class MissingWord:
         learned: _Gaps,
         asked: _Gaps,
         vocabulary: Vocabulary,
-        device: torch.device | str,
     ) -> np.ndarray:
         """The answer [N] to each asked gap, from the layer that serves best on rows that were kept back."""
-        known, new = (self._features(backbone, gaps, vocabulary, device) for gaps in (learned, asked))
+        known, new = (self._features(backbone, gaps, vocabulary) for gaps in (learned, asked))
         answer, kept = torch.from_numpy(learned.answer), torch.from_numpy(learned.row % 5 == 0)
         best: tuple[float, int, float] = (-1.0, 0, 0.0)
         for layer, states in enumerate(known):
@@ -135,12 +133,10 @@ class MissingWord:
         _, layer, shrinkage = best
         return _discriminant(known[layer], answer, new[layer], shrinkage).numpy()
 
-    def _features(
-        self, backbone: Backbone, gaps: _Gaps, vocabulary: Vocabulary, device: torch.device | str
-    ) -> list[Tensor]:
+    def _features(self, backbone: Backbone, gaps: _Gaps, vocabulary: Vocabulary) -> list[Tensor]:
         """For each layer that is tried the states of both neighbours, float32 [N, 2 D]."""
         found: list[list[Tensor]] = []
-        for inputs, left in gaps.batches(self.batch_size, vocabulary, device):
+        for inputs, left in gaps.batches(self.batch_size, vocabulary, device_of(backbone)):
             with torch.inference_mode():
                 kept = backbone.layers(inputs)
                 assert kept.last is not None

@@ -1,8 +1,10 @@
-"""The one rule by which work finds its device."""
+"""The one rule by which work finds its device: who makes or loads a model puts it where it is told to, or else on the
+GPU where there is one; who is handed a model works where that is."""
 
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from afterbert.base.errors import UserError
 
@@ -20,3 +22,8 @@ def default_device(local_rank: int = 0) -> torch.device:
         )
     torch.cuda.set_device(local_rank)
     return torch.device("cuda", local_rank)
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Tells where a module's weights are."""
+    return next(module.parameters()).device

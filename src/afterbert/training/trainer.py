@@ -19,6 +19,7 @@ from afterbert.training.checkpoints.checkpoint import Checkpoints
 from afterbert.training.checkpoints.checkpointing import Checkpointing
 from afterbert.training.checkpoints.identity import RunIdentity
 from afterbert.training.config import Training
+from afterbert.training.devices import device_of
 from afterbert.training.distribution.parallel import Parallel, Replicas, Single
 from afterbert.training.distribution.processes import Processes, ProcessLost, SingleProcess
 from afterbert.training.feed import Feed
@@ -39,13 +40,12 @@ def train(
     evaluate: Evaluate | None = None,
     observers: Sequence[Observer] = (),
     flops_per_step: float | None = None,
-    device: torch.device | str = "cpu",
     allow_changes: bool = False,
     processes: Processes | None = None,
     notes: Sequence[str] = (),
     check_data: Callable[[], None] | None = None,
 ) -> Outcome:
-    """Trains `module`, which is on `device` already, until its budget is spent; from the newest checkpoint of
+    """Trains `module` where it is until its budget is spent; from the newest checkpoint of
     `run` if there is one.
 
     evaluate: (module in eval mode, step) -> figures. It is called without gradients and cannot disturb the
@@ -64,7 +64,7 @@ def train(
     Raises UserError (among them Diverged and SaveError) for what the user can mend; the status then says
     "failed".
     """
-    device, processes = torch.device(device), processes or SingleProcess()
+    device, processes = device_of(module), processes or SingleProcess()
     if processes.size > training.batch_size:
         raise UserError(
             f"batch_size {training.batch_size} is less than one row for each of {processes.size} processes; "

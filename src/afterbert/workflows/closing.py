@@ -36,6 +36,7 @@ from afterbert.text.pieces.frame import Frame
 from afterbert.text.pieces.spelling import piece_texts
 from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.token_store.store import Store
+from afterbert.training.devices import device_of
 
 _SENTENCES = (SentenceClassification, PairClassification, Regression)
 
@@ -75,21 +76,19 @@ def closing_figures_without_training(
     language_model: LanguageModel | None,
     store: Store,
     closing: Closing = Closing(),
-    *,
-    device: torch.device | str = "cpu",
 ) -> list[Figure]:
     """language_model: what was trained to name pieces, None for nothing, of which no pairs are asked; the probes look
     at the backbone."""
     pairs, probes = closing.read()
     figures: list[Figure] = []
     if language_model is not None:
-        asked = broken_figures(language_model, store, device=device)
+        asked = broken_figures(language_model, store)
         for data in pairs:
-            asked += pair_figures(language_model, store.tokenizer, data, device=device)
+            asked += pair_figures(language_model, store.tokenizer, data)
         by = f" (by {language_model.said})" if language_model.said else ""
         figures += [replace(figure, name=figure.name + by) for figure in asked]
     for data in probes:
-        figures += probe_figures(architecture, backbone, store.tokenizer, data, device=device)
+        figures += probe_figures(architecture, backbone, store.tokenizer, data)
     return figures
 
 
@@ -99,21 +98,18 @@ def shared_figure(
     store: Store,
     *,
     length: int,
-    device: torch.device | str = "cpu",
 ) -> Figure | None:
     """The figure that runs of all objectives share, see `probes.missing_word`; None where nothing is held out or too
     little was asked."""
     if store.split("held_out").num_pieces == 0:
         return None
-    control = _random(architecture, store.vocabulary, device)
+    control = _random(architecture, store.vocabulary, device_of(backbone))
     return MissingWord.of_length(length)(
-        backbone, control, store.split("train"), store.split("held_out"), store.vocabulary, device=device
+        backbone, control, store.split("train"), store.split("held_out"), store.vocabulary
     )
 
 
-def broken_figures(
-    language_model: LanguageModel, store: Store, *, device: torch.device | str = "cpu"
-) -> list[Figure]:
+def broken_figures(language_model: LanguageModel, store: Store) -> list[Figure]:
     """Held-out sentences against themselves with something broken; none where nothing is held out, or where the store
     does not know sentences and words, the vocabulary has no mark for what is hidden, or the model reads both ways and
     never learned what a mask hides."""
@@ -135,7 +131,7 @@ def broken_figures(
         vocabulary,
         Frame.of(store.tokenizer),
         is_word=is_word,
-        device=device,
+        device=device_of(language_model.backbone),
     )
 
 
@@ -143,8 +139,6 @@ def pair_figures(
     language_model: LanguageModel,
     tokenizer: Tokenizer,
     data: TaskData,
-    *,
-    device: torch.device | str = "cpu",
 ) -> list[Figure]:
     """One figure for each file of pairs, of those that are not too long for the model."""
     architecture, figures = language_model.architecture, []
@@ -159,7 +153,7 @@ def pair_figures(
             language_model.predict,
             tokenizer,
             pairs,
-            device=device,
+            device=device_of(language_model.backbone),
         )
         shorter = MinimalPairs().baseline((), rows).predictions
         beside = {"chance": 0.5, "the shorter one": shorter.count(0) / len(shorter)}
@@ -183,8 +177,6 @@ def probe_figures(
     tokenizer: Tokenizer,
     data: TaskData,
     probe: FrozenFeatures = FrozenFeatures(),  # noqa: B008 - it is frozen
-    *,
-    device: torch.device | str = "cpu",
 ) -> list[Figure]:
     """The task's main metric on each labelled split besides its training rows, some of which are held out where there
     is no other split; beside the same probe on random weights and the task's own baseline."""
@@ -203,7 +195,10 @@ def probe_figures(
     train, metric = _some(data.usable("train"), probe.most_rows), data.task.metrics[0]
     asked = [row for split in splits for row in data.usable(split)]
     ends = np.cumsum([len(data.usable(split)) for split in splits])
-    models = {"": backbone, "random weights": _random(architecture, tokenizer.vocabulary, device)}
+    models = {
+        "": backbone,
+        "random weights": _random(architecture, tokenizer.vocabulary, device_of(backbone)),
+    }
     answers = {
         name: _answers(FrozenModel(architecture, model, tokenizer), probe, data.task, train, asked)
         for name, model in models.items()
@@ -246,7 +241,7 @@ def _answers(
     return probe.classify(learned_rows, labels, asked_rows)
 
 
-def _random(architecture: Architecture, vocabulary: Vocabulary, device: torch.device | str) -> Backbone:
+def _random(architecture: Architecture, vocabulary: Vocabulary, device: torch.device) -> Backbone:
     """The same architecture, as it is before training. Leaves torch's generator untouched."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

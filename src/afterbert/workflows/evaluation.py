@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from afterbert.probes.count_baselines import CountBaselines
 from afterbert.probes.masked_model import MaskedModel
 from afterbert.probes.masked_prediction import MaskedPrediction
@@ -20,6 +18,7 @@ from afterbert.text.pieces.unknown import MOST_UNKNOWN
 from afterbert.text.token_store.mixture import is_store, open_store
 from afterbert.text.token_store.store import Split, Store
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
+from afterbert.training.devices import device_of
 from afterbert.workflows.observer import WorkObserver
 from afterbert.workflows.stores import check_known, prepared
 from afterbert.workflows.text_options import TextOptions
@@ -42,7 +41,6 @@ def evaluate_on_texts(
     length: int = 128,
     max_rows: int = 512,
     max_unknown: float = MOST_UNKNOWN,
-    device: torch.device | str = "cpu",
     observer: WorkObserver | None = None,
 ) -> EvaluatedTexts:
     """Masked accuracy, loss and bits per byte of a model on texts, at the fixed question that every model is asked.
@@ -64,7 +62,7 @@ def evaluate_on_texts(
             store.vocabulary,
             piece_bytes=Spellings.of(store.tokenizer).sizes,
             baselines=baselines,
-            device=device,
+            device=device_of(model.language_model.backbone),
         )
         is_told_none = bool(model.languages) and store.split("train").told_languages is None
     said = "the texts do not say which of the model's languages they are in, so it is told none"

@@ -25,7 +25,6 @@ from afterbert.downstream.row_files.row_file import FileRow, Kind, RowFile, path
 from afterbert.downstream.row_files.row_writer import RowWriter
 from afterbert.downstream.row_files.text_file import TextFile
 from afterbert.downstream.tasks import Task
-from afterbert.training.devices import default_device
 from afterbert.workflows.loading import finetuned_folder
 from afterbert.workflows.observer import WorkObserver
 
@@ -91,7 +90,7 @@ def answerer_of(model: str, task: str | None = None) -> tuple[Answerer, tuple[st
     """The head of a fine-tuned model, and what to say of how it was found. Raises UserError."""
     folder, notes = finetuned_folder(Path(model))
     loaded = load_finetuned(folder)
-    return Answerer(loaded, task_name(loaded, task), default_device()), notes
+    return Answerer(loaded, task_name(loaded, task)), notes
 
 
 def predict_file(

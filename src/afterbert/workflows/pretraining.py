@@ -39,6 +39,7 @@ from afterbert.text.token_store.store import Split, Store
 from afterbert.training.checkpoints.checkpoint import Checkpoints
 from afterbert.training.checkpoints.identity import RunIdentity
 from afterbert.training.checkpoints.snapshot import restore_weights, whole_weights
+from afterbert.training.devices import default_device, device_of
 from afterbert.training.distribution.processes import Processes, SingleProcess
 from afterbert.training.feed import Feed, feed_for
 from afterbert.training.observers import Observer
@@ -68,7 +69,7 @@ def pretrain(
     *,
     observers: Sequence[Observer] = (),
     weights: Mapping[str, Mapping[str, Tensor]] | None = None,
-    device: torch.device | str = "cpu",
+    device: torch.device | str | None = None,
     allow_changes: bool = False,
     processes: Processes | None = None,
     closing: Closing | None = None,
@@ -77,8 +78,8 @@ def pretrain(
     process 0 writes what it comes to.
 
     weights: states to start from in place of fresh ones, see `ObjectiveModule.start_from`. closing: labelled data for
-    the closing figures, besides the text itself; a run that is gone on with remembers its own. Raises UserError for
-    whatever the user can mend, before the first step.
+    the closing figures, besides the text itself; a run that is gone on with remembers its own. device: the GPU where
+    there is one if it is None. Raises UserError for whatever the user can mend, before the first step.
     """
     with store.verification.explains():
         return _pretrained(
@@ -87,7 +88,7 @@ def pretrain(
             run,
             observers=observers,
             weights=weights,
-            device=device,
+            device=torch.device(device or default_device()),
             allow_changes=allow_changes,
             processes=processes or SingleProcess(),
             closing=closing or Closing(),
@@ -101,7 +102,7 @@ def _pretrained(
     *,
     observers: Sequence[Observer],
     weights: Mapping[str, Mapping[str, Tensor]] | None,
-    device: torch.device | str,
+    device: torch.device,
     allow_changes: bool,
     processes: Processes,
     closing: Closing,
@@ -113,7 +114,7 @@ def _pretrained(
     vocabulary, train_split = store.vocabulary, store.split("train")
     for task in recipe.objective.pretexts().values():
         task.pretext.check(vocabulary, task.pretext.row_length(recipe.length))
-    check_memory(recipe, vocabulary.size, device=torch.device(device), processes=processes.size)
+    check_memory(recipe, vocabulary.size, device=device, processes=processes.size)
     torch.manual_seed(recipe.training.seed)
     module = recipe.objective.build(recipe.model, vocabulary).to(device)
     recipe.objective.begin(module, train_split)
@@ -133,10 +134,9 @@ def _pretrained(
         feed,
         recipe.training,
         identity=RunIdentity(to_plain(recipe), store.fingerprint, store.tokenizer.digest),
-        evaluate=lambda trained, _: evaluate_held_out(trained, recipe, store, device=device),
+        evaluate=lambda trained, _: evaluate_held_out(trained, recipe, store),
         observers=observers,
         flops_per_step=flops_per_step(recipe, store),
-        device=torch.device(device),
         allow_changes=allow_changes,
         processes=processes,
         notes=notes,
@@ -148,7 +148,7 @@ def _pretrained(
         module = recipe.objective.build(recipe.model, vocabulary).to(device)
         restore_weights(module, state)
     if outcome.state == "finished" and processes.leads:
-        evaluation = finish(run, module, recipe, store, closing=closing, device=device)
+        evaluation = finish(run, module, recipe, store, closing=closing)
     return PretrainingResult(run, outcome, module, evaluation)
 
 
@@ -186,18 +186,14 @@ def flops_per_step(recipe: Recipe, store: Store) -> float:
     return 3.0 * per_token * recipe.training.batch_size * recipe.length
 
 
-def evaluate_held_out(
-    module: ObjectiveModule, recipe: Recipe, store: Store, *, device: torch.device | str = "cpu"
-) -> dict[str, float]:
+def evaluate_held_out(module: ObjectiveModule, recipe: Recipe, store: Store) -> dict[str, float]:
     """The objective's own score on held-out rows; for a masked language model also `masked_accuracy` at the
     fixed question that every one is asked, whatever it was trained on. Nothing where the store holds no text
     out."""
     split = store.split("held_out")
     if split.num_pieces == 0:
         return {}
-    figures = held_out_score(
-        module, recipe.objective, split, store.vocabulary, length=recipe.length, device=device
-    )
+    figures = held_out_score(module, recipe.objective, split, store.vocabulary, length=recipe.length)
     figures |= halting_statistics(module.backbone)
     if fills_masks(module, store):
         was_training = module.training
@@ -207,7 +203,7 @@ def evaluate_held_out(
             split,
             store.vocabulary,
             piece_bytes=Spellings.of(store.tokenizer).sizes,
-            device=device,
+            device=device_of(module),
         )
         module.train(was_training)
         figures["masked_accuracy"] = measured.summary()["measures"]["masked_accuracy"]
@@ -236,29 +232,26 @@ def finish(
     store: Store,
     *,
     closing: Closing | None = None,
-    device: torch.device | str = "cpu",
 ) -> dict[str, Any]:
     """Writes what a finished run leaves for others: `model/`, the closing figures, samples and statistics
     for the report."""
     module.eval()
     family = export_model(run.model, module, recipe, store.vocabulary, store.folder / "tokenizer")
-    evaluation: dict[str, Any] = {"objective": evaluate_held_out(module, recipe, store, device=device)}
+    evaluation: dict[str, Any] = {"objective": evaluate_held_out(module, recipe, store)}
     known = module.meanings()
     evaluation["own"] = told(known, meaning_of_loss(module.loss_weights, known), evaluation["objective"])
     samples: dict[str, Any] = {"corrupted": [], "filled": []}
     texts = piece_texts(store.tokenizer)
     split = store.split("held_out") if store.split("held_out").num_pieces else store.split("train")
     if fills_masks(module, store) and split.name == "held_out":
-        evaluation |= closing_figures(module, recipe, store, split, device=device)
+        evaluation |= closing_figures(module, recipe, store, split)
         samples["filled"] = filled_sentences(
-            module.name_pieces, split, store.vocabulary, texts, device=device
+            module.name_pieces, split, store.vocabulary, texts, device=device_of(module)
         )
     figures = closing_figures_without_training(
-        recipe.model, module.backbone, module.language_model, store, closing or Closing(), device=device
+        recipe.model, module.backbone, module.language_model, store, closing or Closing()
     )
-    shared = shared_figure(
-        recipe.model, module.backbone, store, length=min(recipe.length, 128), device=device
-    )
+    shared = shared_figure(recipe.model, module.backbone, store, length=min(recipe.length, 128))
     if shared is not None:
         evaluation["shared"] = asdict(shared)
     evaluation["without_training"] = [asdict(figure) for figure in figures]
@@ -295,8 +288,6 @@ def closing_figures(
     recipe: Recipe,
     store: Store,
     split: Split,
-    *,
-    device: torch.device | str = "cpu",
 ) -> dict[str, Any]:
     """`measures`, `baselines` and `counts` of the fixed question that every masked language model is asked; `asked`:
     whose head answers, where it is not the saved model's."""
@@ -308,7 +299,7 @@ def closing_figures(
         store.vocabulary,
         piece_bytes=Spellings.of(store.tokenizer).sizes,
         baselines=baselines,
-        device=device,
+        device=device_of(module),
     )
     found = module.language_model
     return {**measured.summary(), "asked": found.said if found is not None else ""}

@@ -143,7 +143,7 @@ def score_by_probe(request: ScoreRequest, observer: WorkObserver) -> list[Figure
     model = load_model_or_checkpoint(request.model)
     _tell_unknown(request, data, model.tokenizer, observer)
     backbone = model.backbone().to(default_device()).eval()
-    return probe_figures(model.architecture, backbone, model.tokenizer, data, probe, device=default_device())
+    return probe_figures(model.architecture, backbone, model.tokenizer, data, probe)
 
 
 def score_pairs(request: ScoreRequest, observer: WorkObserver) -> list[PairsFigure]:

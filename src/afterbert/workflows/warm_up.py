@@ -100,7 +100,6 @@ def warm_up(
             feed,
             training,
             identity=RunIdentity(to_plain(objective), store.fingerprint, tokenizer.digest),
-            device=device,
         )
     if outcome.state == "preempted":
         raise KeyboardInterrupt

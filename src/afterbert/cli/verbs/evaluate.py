@@ -41,16 +41,14 @@ def evaluate(
     from afterbert.workflows.loading import load_model_or_checkpoint
     from afterbert.workflows.observer import WorkObserver
 
-    device = default_device()
     with Watch() as watch:
         done = evaluate_on_texts(
-            MaskedModel.of(load_model_or_checkpoint(model), device=device),
+            MaskedModel.of(load_model_or_checkpoint(model), device=default_device()),
             texts,
             rate=rate,
             length=length,
             max_rows=max_rows,
             max_unknown=max_unknown,
-            device=device,
             observer=WorkObserver() if json_ else watch,
         )
     if json_:

@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from afterbert.base import plugins
 from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.noise import Noise
@@ -18,7 +16,6 @@ from afterbert.downstream.finetuning.saving import Loaded
 from afterbert.downstream.prediction import Prediction
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.source import TaskSource
-from afterbert.training.devices import default_device
 
 
 @dataclass(frozen=True)
@@ -38,9 +35,7 @@ class Evaluated:
         return {split: [one.value for one in told] for split, told in self.answered.items()}
 
 
-def evaluate(
-    loaded: Loaded, source: TaskSource, *, task: str | None = None, device: torch.device | str | None = None
-) -> Evaluated:
+def evaluate(loaded: Loaded, source: TaskSource, *, task: str | None = None) -> Evaluated:
     """Predicts all splits of `source` (a training split too, if there is one) with the head of `task`, which
     may be left out where the model has one. Labels are the model's own: those it never saw count as wrong.
     Raises UserError where kinds do not match.
@@ -54,7 +49,7 @@ def evaluate(
         )
     data = read(replace(source, task=mine), needs_training=False)
     head = loaded.heads[name]
-    answerer = Answerer(loaded, name, torch.device(device or default_device()))
+    answerer = Answerer(loaded, name)
     answered: dict[str, list[Prediction]] = {}
     for split, rows in data.splits.items():
         readable = [example for example in rows if mine.has_text(example)]

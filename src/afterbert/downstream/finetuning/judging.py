@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from afterbert.base.noise import Noise
 from afterbert.downstream.figures.results import Predictions, TaskResult, summarize
@@ -16,11 +15,11 @@ from afterbert.downstream.reading.data import TaskData
 from afterbert.objectives import ObjectiveModule
 
 
-def dev_figures(asked: TaskObjective, module: ObjectiveModule, *, device: torch.device) -> dict[str, float]:
+def dev_figures(asked: TaskObjective, module: ObjectiveModule) -> dict[str, float]:
     """`task/metric` of what the module answers on the dev splits."""
     return flat(
         {
-            data.name: data.scores("dev", asked.predict(module, data.name, "dev", device=device))
+            data.name: data.scores("dev", asked.predict(module, data.name, "dev"))
             for data in asked.tasks
             if data.is_judged
         }

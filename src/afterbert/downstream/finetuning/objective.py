@@ -32,6 +32,7 @@ from afterbert.models import Architecture
 from afterbert.objectives import Batch, Objective, ObjectiveModule
 from afterbert.pretext.pairings import Plan
 from afterbert.text.token_store.store import Split
+from afterbert.training.devices import device_of
 from afterbert.training.step import to_tensors
 
 
@@ -147,21 +148,17 @@ class TaskObjective(Objective):
         """The piece that fills rows up."""
         return self.model.tokenizer.vocabulary.pad or 0
 
-    def predict(self, module: ObjectiveModule, name: str, split: str, *, device: torch.device) -> list[Any]:
+    def predict(self, module: ObjectiveModule, name: str, split: str) -> list[Any]:
         """The values of what `answered` gives."""
-        return [one.value for one in self.answered(module, name, split, device=device)]
+        return [one.value for one in self.answered(module, name, split)]
 
-    def answered(
-        self, module: ObjectiveModule, name: str, split: str, *, device: torch.device
-    ) -> list[Prediction]:
+    def answered(self, module: ObjectiveModule, name: str, split: str) -> list[Prediction]:
         """One prediction for each readable row of a split. The module, which may be one around that of `build`, is in
         evaluation mode."""
-        data, found = self._data(name), self.outputs(module, name, split, device=device)
+        data, found = self._data(name), self.outputs(module, name, split)
         return self.heads[name].answered(data.task, data.readable(split), self.prepared[name][split], found)
 
-    def outputs(
-        self, module: ObjectiveModule, name: str, split: str, *, device: torch.device
-    ) -> Sequence[np.ndarray]:
+    def outputs(self, module: ObjectiveModule, name: str, split: str) -> Sequence[np.ndarray]:
         """The head's output for each row of a split."""
         return outputs(
             module,
@@ -170,15 +167,14 @@ class TaskObjective(Objective):
             name=name,
             pad=self.pad,
             has_segments=self.model.architecture.has_segments,
-            device=device,
         )
 
-    def calibrated(self, module: ObjectiveModule, *, device: torch.device) -> TaskObjective:
+    def calibrated(self, module: ObjectiveModule) -> TaskObjective:
         """Gives the same with what heads choose on dev rows."""
         heads = dict(self.heads)
         for data in self.tasks:
             if "dev" in self.prepared[data.name] and heads[data.name].chooses(data.task):
-                found = self.outputs(module, data.name, "dev", device=device)
+                found = self.outputs(module, data.name, "dev")
                 heads[data.name] = heads[data.name].calibrated(
                     data.task, data.readable("dev"), self.prepared[data.name]["dev"], found
                 )
@@ -298,7 +294,6 @@ def outputs(
     name: str,
     pad: int,
     has_segments: bool,
-    device: torch.device,
     batch_size: int = 64,
 ) -> Sequence[np.ndarray]:
     """The head's output for each row [R] in order, without padding. The module must be in evaluation mode."""
@@ -306,7 +301,7 @@ def outputs(
     for units, rows in _by_cost(prepared, batch_size):
         batch = prepared.batch(units, pad=pad, has_segments=has_segments, name=name)
         with torch.inference_mode():
-            values = module.answer(to_tensors(batch.arrays, device)).cpu().numpy()
+            values = module.answer(to_tensors(batch.arrays, device_of(module))).cpu().numpy()
         own = unpadded(values, prepared.rows.lengths[rows]) if head.is_by_piece else values
         for row, value in zip(rows, own):
             found[row] = value

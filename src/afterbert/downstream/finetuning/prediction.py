@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import torch
-
 from afterbert.base.errors import UserError
 from afterbert.downstream.example import Example
 from afterbert.downstream.finetuning.objective import outputs
@@ -28,7 +26,6 @@ class Answerer:
     loaded: Loaded
     name: str
     """The task whose head answers."""
-    device: torch.device
 
     @property
     def task(self) -> Task:
@@ -51,7 +48,6 @@ class Answerer:
             name=self.name,
             pad=model.tokenizer.vocabulary.pad or 0,
             has_segments=model.architecture.has_segments,
-            device=self.device,
         )
         return head.answered(self.task, examples, prepared, found)
 

@@ -169,7 +169,7 @@ def one_seed(
     stops = [] if settings.patience is None else [Patience(best, settings.patience)]
 
     def evaluate(trained: ObjectiveModule, step: int) -> Mapping[str, float]:
-        figures = dev_figures(asked, trained, device=device)
+        figures = dev_figures(asked, trained)
         if settings.chooses and figures:
             best.see(trained, step, main_figure(bench.tasks, figures))
         return figures
@@ -182,7 +182,6 @@ def one_seed(
         identity=bench.identity(seed),
         evaluate=evaluate,
         observers=[*observers, *stops],
-        device=device,
     )
     if outcome.state == "preempted":
         return None, outcome
@@ -191,10 +190,10 @@ def one_seed(
     if settings.chooses:
         best.restore(module)
     module.eval()
-    tuned = asked.calibrated(module, device=device)
+    tuned = asked.calibrated(module)
     answered = {
         name: {
-            split: (asked if split == "dev" else tuned).answered(module, name, split, device=device)
+            split: (asked if split == "dev" else tuned).answered(module, name, split)
             for split in splits
             if split != "train"
         }
@@ -205,7 +204,7 @@ def one_seed(
         for name, splits in answered.items()
     }
     save_finetuned(run.model, module, tuned, split_figures(asked.tasks, found))
-    write_thresholds(run.path, asked, tuned, module, found, device=device)
+    write_thresholds(run.path, asked, tuned, module, found)
     kept = {data.name: {split: data.readable(split) for split in found[data.name]} for data in asked.tasks}
     results.write_predictions(run.path, answered, kept, identity=bench.identity(seed))
     best.forget()

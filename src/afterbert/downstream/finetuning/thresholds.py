@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from afterbert.base.runs import write_atomically
 from afterbert.base.small_files import read_json
 from afterbert.downstream.figures.results import Predictions
@@ -29,8 +27,6 @@ def write_thresholds(
     tuned: TaskObjective,
     module: ObjectiveModule,
     found: Predictions,
-    *,
-    device: torch.device,
 ) -> None:
     """Task -> what its head chose, in words (`said`) too, and the metrics on dev `without` it (`found`) and `with` it.
     No file where no head chose anything."""
@@ -38,7 +34,7 @@ def write_thresholds(
     for data in asked.tasks:
         head = tuned.heads[data.name]
         if head != asked.heads[data.name]:
-            guesses = tuned.predict(module, data.name, "dev", device=device)
+            guesses = tuned.predict(module, data.name, "dev")
             told[data.name] = {
                 **head.chosen(data.task),
                 "without": data.scores("dev", found[data.name]["dev"]),
