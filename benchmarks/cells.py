@@ -10,13 +10,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def parser_of_parts(
-    name: str, description: str | None, parts: list[str], *, seeds: int
-) -> argparse.ArgumentParser:
+def parser_of_parts(name: str, description: str | None, parts: list[str], *, seeds: int) -> argparse.ArgumentParser:
     """name: of the folder with its runs and the file with its results; `parts` are all run when none is named."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", nargs="+", choices=[*parts, "table"], default=parts)
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / name, help="the runs")
     results = ROOT / "benchmarks" / "results" / f"{name}.json"

@@ -65,9 +65,7 @@ WORTH = (
 def parse() -> argparse.Namespace:
     parser = parser_of_parts("fine_tuned_tasks", __doc__, ["trainer", "minilm", "worth"], seeds=3)
     parser.add_argument("--tasks", type=Path, default=ROOT.parent / "shared" / "data" / "tasks")
-    parser.add_argument(
-        "--model", help="for worth: a finished run of `afterbert pretrain`, or its model folder"
-    )
+    parser.add_argument("--model", help="for worth: a finished run of `afterbert pretrain`, or its model folder")
     return parser.parse_args()
 
 
@@ -127,12 +125,7 @@ def minilm(options: argparse.Namespace, known: dict[str, Any]) -> None:
             bench, _ = run(options, model, cell, "minilm", num_seeds=1)
             result = json.loads((options.work / "minilm" / slug(cell) / "results.json").read_text())
             figures = result["tasks"][bench.tasks[0].name]["splits"][cell.split]
-            keep(
-                options.results,
-                known,
-                name,
-                {**asdict(cell), "seconds": time.perf_counter() - begun, **figures},
-            )
+            keep(options.results, known, name, {**asdict(cell), "seconds": time.perf_counter() - begun, **figures})
 
 
 def worth(options: argparse.Namespace, known: dict[str, Any]) -> None:
@@ -181,8 +174,7 @@ def run(
 
     data = read(find_task(str(options.tasks / cell.spec)))
     data = replace(
-        data,
-        splits={split: data.splits[split] for split in ("train", "dev", cell.split) if split in data.splits},
+        data, splits={split: data.splits[split] for split in ("train", "dev", cell.split) if split in data.splits}
     )
     if cell.share * options.scale < 1:
         data = data.part_of_train(cell.share * options.scale, seed=0)
@@ -297,9 +289,7 @@ def span(interval: dict[str, float]) -> str:
 
 
 def signed(interval: dict[str, float]) -> str:
-    return (
-        f"{100 * interval['estimate']:+.1f} ({100 * interval['low']:+.1f} to {100 * interval['high']:+.1f})"
-    )
+    return f"{100 * interval['estimate']:+.1f} ({100 * interval['low']:+.1f} to {100 * interval['high']:+.1f})"
 
 
 if __name__ == "__main__":

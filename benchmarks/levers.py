@@ -21,17 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from cells import write_between
-from pretrain_speed import (
-    HERE,
-    PAGE,
-    in_child,
-    middle,
-    ours,
-    parser_of_speeds,
-    prepared,
-    read,
-    write,
-)
+from pretrain_speed import HERE, PAGE, in_child, middle, ours, parser_of_speeds, prepared, read, write
 
 RESULTS = HERE / "results" / "levers.json"
 
@@ -172,9 +162,7 @@ def torchs_cross_entropy() -> None:
 
     def score(self: Any, hidden: Any, targets: Any) -> Any:
         hidden = self._before_table(hidden)
-        return F.linear_cross_entropy(
-            hidden, self._table, targets, linear_bias=self.bias, reduction="sum"
-        ).float()
+        return F.linear_cross_entropy(hidden, self._table, targets, linear_bias=self.bias, reduction="sum").float()
 
     LMHeadModule.score = score  # type: ignore[method-assign]
 

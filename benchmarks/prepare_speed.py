@@ -27,11 +27,7 @@ from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
 from afterbert.text.tokenizers.unigram import Unigram
 from afterbert.text.tokenizers.wordpiece import WordPiece
 
-KINDS: dict[str, type[TokenizerRecipe]] = {
-    "wordpiece": WordPiece,
-    "byte_level_bpe": ByteLevelBPE,
-    "unigram": Unigram,
-}
+KINDS: dict[str, type[TokenizerRecipe]] = {"wordpiece": WordPiece, "byte_level_bpe": ByteLevelBPE, "unigram": Unigram}
 
 
 class Clock:
@@ -47,9 +43,7 @@ class Clock:
         self._phase, self._since = phase, now
 
 
-def ours(
-    sources: Sequence[Source], folder: Path, recipe: TokenizerRecipe, processes: int
-) -> tuple[Store, Clock]:
+def ours(sources: Sequence[Source], folder: Path, recipe: TokenizerRecipe, processes: int) -> tuple[Store, Clock]:
     """A store, and how long each phase took."""
     clock = Clock()
     store = prepare(sources, folder, tokenizer=recipe, processes=processes, progress=clock)

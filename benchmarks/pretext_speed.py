@@ -77,10 +77,7 @@ class InventedSplit(Split):
     def __init__(self, num_pieces: int):
         draw = np.random.default_rng(0)
         self.ids = (SPECIAL + draw.zipf(1.2, num_pieces) % (VOCAB_SIZE - SPECIAL)).astype(np.uint16)
-        begins = {
-            name: draw.random(num_pieces) < rate
-            for name, rate in (("document", 1 / 400), ("sentence", 1 / 20))
-        }
+        begins = {name: draw.random(num_pieces) < rate for name, rate in (("document", 1 / 400), ("sentence", 1 / 20))}
         begins["document"][0] = True
         begins["sentence"] |= begins["document"]
         begins["word"] = begins["sentence"] | (draw.random(num_pieces) < 0.75)
@@ -91,9 +88,7 @@ class InventedSplit(Split):
         self.name, self.fingerprint, self.plane_names = "train", "invented", tuple(self._planes)
         self.plane_widths = dict.fromkeys(self._planes, 1)
         self.num_pieces, self.num_documents = num_pieces, int(begins["document"].sum())
-        starts = {
-            name: np.append(np.flatnonzero(begins[name]), num_pieces) for name in ("document", "sentence")
-        }
+        starts = {name: np.append(np.flatnonzero(begins[name]), num_pieces) for name in ("document", "sentence")}
         vars(self).update({f"{name}_starts": values for name, values in starts.items()})
 
     def pieces(self, index: np.ndarray) -> np.ndarray:
@@ -141,9 +136,7 @@ def padded(posed: Posed, length: int) -> list[np.ndarray]:
 
 def batches(pretext: Pretext, split: Split, vocabulary: Vocabulary, rows: int, length: int) -> Ours:
     """Both ways to a batch of this task."""
-    plan = pretext.pairing.plan(
-        split, length=pretext.row_length(length), vocabulary=vocabulary, noise=Noise(0)
-    )
+    plan = pretext.pairing.plan(split, length=pretext.row_length(length), vocabulary=vocabulary, noise=Noise(0))
     noise = Noise(0, "task")
 
     def numbers(batch: int) -> np.ndarray:
@@ -179,9 +172,7 @@ def t5_spans(examples: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
 def t5_noise_mask(length: int, density: float = 0.15, mean_span: float = 3.0) -> np.ndarray:
     num_noise = min(max(round(length * density), 1), length - 1)
     num_spans = max(round(num_noise / mean_span), 1)
-    lengths = np.stack(
-        [t5_segments(length - num_noise, num_spans), t5_segments(num_noise, num_spans)], axis=1
-    )
+    lengths = np.stack([t5_segments(length - num_noise, num_spans), t5_segments(num_noise, num_spans)], axis=1)
     span_starts = np.cumsum(lengths.ravel())[:-1]
     is_start = np.zeros(length, dtype=np.int64)
     is_start[span_starts] = 1
@@ -215,9 +206,7 @@ def as_examples(rows: Rows) -> list[dict[str, Any]]:
     ask for.
     """
     word = np.cumsum(rows.planes["word_start"] | rows.planes["special"])
-    offsets = np.stack(
-        [word * 10 + np.arange(rows.num_pieces), word * 10 + np.arange(rows.num_pieces) + 1], axis=1
-    )
+    offsets = np.stack([word * 10 + np.arange(rows.num_pieces), word * 10 + np.arange(rows.num_pieces) + 1], axis=1)
     return [
         {
             "input_ids": rows.piece_ids[low:high].tolist(),
@@ -238,22 +227,16 @@ def contests(split: Split, vocabulary: Vocabulary, rows: int, length: int) -> li
     packed, t5_rows = Packed(), Packed(opens="none", closes="eos", between="none")
     permuted = Sight(("permutation",))
 
-    def ours(
-        selection: Selection, corruption: Corruption, answer: Answer, **more: Any
-    ) -> Callable[[int], Any]:
+    def ours(selection: Selection, corruption: Corruption, answer: Answer, **more: Any) -> Callable[[int], Any]:
         pretext = Pretext(more.pop("pairing", packed), (Edit(selection, corruption),), (answer,), **more)
         return batches(pretext, split, vocabulary, rows, length)
 
     plan = packed.plan(split, length=length, vocabulary=vocabulary, noise=Noise(0))
     examples = [as_examples(plan.rows(np.arange(n * rows, (n + 1) * rows) % len(plan))) for n in range(4)]
     for_tokens = [without(batch, "offset_mapping") for batch in examples]
-    for_permutation = [
-        without(batch, "offset_mapping", "special_tokens_mask", "attention_mask") for batch in examples
-    ]
+    for_permutation = [without(batch, "offset_mapping", "special_tokens_mask", "attention_mask") for batch in examples]
     raw = T5Partition(roll=False).raw_length(length)
-    lines = [
-        split.pieces(np.arange(n * rows * raw, (n + 1) * rows * raw)).reshape(rows, raw) for n in range(4)
-    ]
+    lines = [split.pieces(np.arange(n * rows * raw, (n + 1) * rows * raw)).reshape(rows, raw) for n in range(4)]
     tokenizer = hugging_face_tokenizer()
     tokens = DataCollatorForLanguageModeling(tokenizer)
     with warnings.catch_warnings():
@@ -276,9 +259,7 @@ def contests(split: Split, vocabulary: Vocabulary, rows: int, length: int) -> li
     ]
 
 
-def measure(
-    sides: dict[str, Callable[[int], Any]], tokens: int, repeats: int, seconds: float
-) -> dict[str, float]:
+def measure(sides: dict[str, Callable[[int], Any]], tokens: int, repeats: int, seconds: float) -> dict[str, float]:
     """Tokens a second of each side, in turn, as medians; a turn lasts about `seconds`."""
     calls = {}
     for name, call in sides.items():
@@ -313,9 +294,7 @@ def tiny_model_speed(split: Split, vocabulary: Vocabulary, repeats: int, seconds
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--store", type=Path, help="a token store; invented pieces if not given")
     parser.add_argument("--rows", type=int, default=128)
     parser.add_argument("--length", type=int, default=512)
@@ -335,9 +314,7 @@ def main() -> None:
     if options.store:
         store = Store.open(options.store)
         split, vocabulary = store.split("train"), store.vocabulary
-    print(
-        f"{options.rows} rows of {options.length}, one core, million tokens a second, medians of {options.repeats}\n"
-    )
+    print(f"{options.rows} rows of {options.length}, one core, million tokens a second, medians of {options.repeats}\n")
     print(f"{'':14}{'task':>8}{'all':>8}{'theirs':>9}{'task':>8}{'all':>8}{'goal':>9}")
     for contest in contests(split, vocabulary, options.rows, options.length):
         sides = {"task": contest.ours.task, "all": contest.ours.all}

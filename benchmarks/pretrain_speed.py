@@ -71,9 +71,7 @@ def parse() -> argparse.Namespace:
 
 def parser_of_speeds(description: str | None) -> argparse.ArgumentParser:
     """With the options of every benchmark that measures our pre-training in children."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--steps", type=int, default=14)
     parser.add_argument("--repeats", type=int, default=3)
@@ -108,14 +106,7 @@ def cells(options: argparse.Namespace) -> list[tuple[str, str, int, int, str]]:
         if not options.all:
             kept = (kept[0], ["mini"], [8000], [128], ["stock", "tuned"])
         grid = [part if part is not None else default for part, default in zip(asked, kept)]
-        return [
-            (t, s, v, n, r)
-            for t in grid[0]
-            for v in grid[2]
-            for n in grid[3]
-            for s in grid[1]
-            for r in grid[4]
-        ]
+        return [(t, s, v, n, r) for t in grid[0] for v in grid[2] for n in grid[3] for s in grid[1] for r in grid[4]]
     return [cell for cell in CORE if options.tasks is None or cell[0] in options.tasks]
 
 
@@ -416,10 +407,7 @@ def their_electra(recipe: Any, vocabulary: Any, dropout: float) -> Any:
             self.discriminator = ElectraForPreTraining(ElectraConfig(embedding_size=width, **sizes[0]))
             self.generator = ElectraForMaskedLM(ElectraConfig(embedding_size=width, **sizes[1]))
             mine, theirs = self.discriminator.electra.embeddings, self.generator.electra.embeddings
-            theirs.word_embeddings, theirs.position_embeddings = (
-                mine.word_embeddings,
-                mine.position_embeddings,
-            )
+            theirs.word_embeddings, theirs.position_embeddings = (mine.word_embeddings, mine.position_embeddings)
             theirs.token_type_embeddings, theirs.LayerNorm = mine.token_type_embeddings, mine.LayerNorm
             self.generator.generator_lm_head.weight = mine.word_embeddings.weight
 
@@ -430,10 +418,7 @@ def their_electra(recipe: Any, vocabulary: Any, dropout: float) -> Any:
                 drawn = torch.distributions.Categorical(logits=guessed.logits[is_asked].float()).sample()
                 shown = input_ids.masked_scatter(is_asked, drawn)
                 is_replaced = is_asked & (shown != labels)
-            return {
-                "loss": guessed.loss
-                + 50.0 * self.discriminator(input_ids=shown, labels=is_replaced.long()).loss
-            }
+            return {"loss": guessed.loss + 50.0 * self.discriminator(input_ids=shown, labels=is_replaced.long()).loss}
 
     return Electra()
 

@@ -41,12 +41,7 @@ POINTS: dict[str, dict[str, list[int]]] = {
     "batch": {"quick": [8, 16, 32], "full": [4, 8, 16, 32, 64, 128]},
     "processes": {"quick": [1, 2], "full": [1, 2]},
 }
-UNITS = {
-    "prepare": "MB of text",
-    "start": "MB of text in the store",
-    "hidden": "hidden size",
-    "layers": "layers",
-}
+UNITS = {"prepare": "MB of text", "start": "MB of text in the store", "hidden": "hidden size", "layers": "layers"}
 UNITS |= {"length": "pieces a row", "batch": "rows a step", "processes": "processes"}
 WARM_STEPS, STEPS = 4, 16
 WHO = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
@@ -55,9 +50,7 @@ Figures = dict[str, float]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few and small points")
     parser.add_argument("--only", nargs="*", choices=POINTS, help="which questions; all when not given")
     parser.add_argument("--text", nargs="+", help="files or folders; the documentation that Python carries")
@@ -196,9 +189,7 @@ def prepared_by_child(settings: dict[str, Any]) -> Figures:
     megabytes = store.tally.bytes / 1e6
     return {
         "seconds": seconds,
-        "cpu_seconds": sum(
-            resource.getrusage(who).ru_utime + resource.getrusage(who).ru_stime for who in WHO
-        ),
+        "cpu_seconds": sum(resource.getrusage(who).ru_utime + resource.getrusage(who).ru_stime for who in WHO),
         "mb_per_second": megabytes / seconds,
         "mb_per_second_encoding": megabytes / phases["encoding"],
         "largest_worker_mb": workers,
@@ -276,9 +267,7 @@ def trained_by_child(settings: dict[str, Any]) -> Figures:
     context = nullcontext() if launch is None else joined(launch, device=torch.device("cpu"), timeout=120.0)
     with context as processes:
         train(
-            RunFolder.create(
-                Path(settings["store"]).parent, f"run-{os.environ.get('MASTER_PORT', os.getpid())}"
-            ),
+            RunFolder.create(Path(settings["store"]).parent, f"run-{os.environ.get('MASTER_PORT', os.getpid())}"),
             module,
             feed,
             recipe.training,
@@ -293,11 +282,7 @@ def trained_by_child(settings: dict[str, Any]) -> Figures:
     forward = recipe.model.flops_per_token(store.vocabulary.size, settings["length"])
     chosen = round(0.15 * settings["length"]) / settings["length"]
     flops = 3 * (forward + chosen * recipe.model.lm_head_flops(store.vocabulary.size))
-    return {
-        "tokens_per_second": pieces / spent,
-        "flops_per_token": flops,
-        "gigaflops": pieces / spent * flops / 1e9,
-    }
+    return {"tokens_per_second": pieces / spent, "flops_per_token": flops, "gigaflops": pieces / spent * flops / 1e9}
 
 
 def peak_megabytes() -> float:

@@ -60,9 +60,7 @@ def main() -> None:
                 seconds[label].append(taken)
     print("| command | processor time, s (median) | least to most |\n|---|---|---|")
     for label, taken_all in seconds.items():
-        print(
-            f"| `{label}` | {statistics.median(taken_all):.2f} | {min(taken_all):.2f} to {max(taken_all):.2f} |"
-        )
+        print(f"| `{label}` | {statistics.median(taken_all):.2f} | {min(taken_all):.2f} to {max(taken_all):.2f} |")
 
 
 if __name__ == "__main__":

@@ -41,9 +41,7 @@ def write_labelled(path: Path, count: int) -> Path:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="hardly any training, to see the steps")
     parser.add_argument("--out", type=Path, default=Path("tour"), help="where everything is written")
     asked = parser.parse_args()
@@ -64,12 +62,7 @@ def main() -> None:
 
     # 4. One setting changed makes another run; the two differ in nothing else.
     more = ab.pretrain(
-        store,
-        recipe="laptop",
-        size="tiny",
-        budget=budget,
-        overrides={"masking.rate": 0.15},
-        out=asked.out / "runs",
+        store, recipe="laptop", size="tiny", budget=budget, overrides={"masking.rate": 0.15}, out=asked.out / "runs"
     )
     for name, one in (("30% masked", run), ("15% masked", more)):
         print(f"{name}: {one.figures['measures']['masked_accuracy']:.1%} of hidden pieces found")

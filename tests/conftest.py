@@ -46,9 +46,7 @@ def no_gpu() -> Iterator[Callable[[], int] | None]:
 
 
 @pytest.fixture(autouse=True)
-def gpus(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, no_gpu: Callable[[], int] | None
-) -> None:
+def gpus(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, no_gpu: Callable[[], int] | None) -> None:
     """Lets tests that are about GPUs find them again."""
     if request.node.get_closest_marker("gpu"):
         monkeypatch.setattr(sys.modules["torch"].cuda, "device_count", no_gpu)

@@ -32,12 +32,7 @@ class FakeSplit(Split):
     sentence."""
 
     def __init__(
-        self,
-        sizes: Sequence[Sequence[int] | np.ndarray],
-        ids: np.ndarray,
-        begins_word: np.ndarray,
-        *,
-        label: str,
+        self, sizes: Sequence[Sequence[int] | np.ndarray], ids: np.ndarray, begins_word: np.ndarray, *, label: str
     ):
         sentences = np.array([size for document in sizes for size in document], dtype=np.int64)
         self.name, self.fingerprint, self.ids = "train", label, ids.astype(np.int32)
@@ -74,9 +69,7 @@ def invented(documents: int = 20, sentences: int = 8, pieces: int = 12, seed: in
     order.
     """
     draw = np.random.default_rng(seed)
-    lengths = [
-        draw.integers(1, pieces + 1, size=draw.integers(1, sentences + 1)).tolist() for _ in range(documents)
-    ]
+    lengths = [draw.integers(1, pieces + 1, size=draw.integers(1, sentences + 1)).tolist() for _ in range(documents)]
     ids = iter(range(FIRST_ORDINARY, FIRST_ORDINARY + documents * sentences * pieces))
     return split_of([[[next(ids) for _ in range(n)] for n in document] for document in lengths])
 

@@ -23,9 +23,7 @@ def sentences(count, seed):
     import random
 
     draw = random.Random(seed)
-    return " ".join(
-        " ".join(draw.choices(WORDS, k=draw.randint(5, 12))).capitalize() + "." for _ in range(count)
-    )
+    return " ".join(" ".join(draw.choices(WORDS, k=draw.randint(5, 12))).capitalize() + "." for _ in range(count))
 
 
 @pytest.fixture(scope="module")

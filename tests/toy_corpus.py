@@ -19,9 +19,7 @@ from invented_rows import FakeSplit
 torch.set_num_threads(1)  # toys are so small that a second thread only costs
 
 SENTINELS = tuple(range(39, 7, -1))
-VOCABULARY = replace(
-    invented_rows.VOCABULARY, size=120, sentinels=SENTINELS, special_ids=(*range(8), *SENTINELS)
-)
+VOCABULARY = replace(invented_rows.VOCABULARY, size=120, sentinels=SENTINELS, special_ids=(*range(8), *SENTINELS))
 LENGTH = 32
 NOISE = Noise(0)
 

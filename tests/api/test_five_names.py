@@ -34,11 +34,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(texts: Path, tmp_path_factory: pytest.TempPathFactory):
     out = tmp_path_factory.mktemp("runs")
     return ab.pretrain(
-        texts,
-        size="tiny",
-        budget="6steps",
-        out=out,
-        overrides={"masking.rate": 0.4, "training.precision": "fp32"},
+        texts, size="tiny", budget="6steps", out=out, overrides={"masking.rate": 0.4, "training.precision": "fp32"}
     )
 
 
@@ -102,11 +98,7 @@ def test_a_prepared_store_is_read_by_pretrain(texts, tmp_path):
     store = ab.prepare(texts, tmp_path / "store", vocab_size=400, processes=1)
     assert store.vocabulary.size <= 400
     run = ab.pretrain(
-        tmp_path / "store",
-        size="tiny",
-        budget="2steps",
-        out=tmp_path,
-        overrides={"training.precision": "fp32"},
+        tmp_path / "store", size="tiny", budget="2steps", out=tmp_path, overrides={"training.precision": "fp32"}
     )
     assert run.is_finished
 

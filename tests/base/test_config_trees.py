@@ -72,9 +72,7 @@ def test_one_mistake_one_line(text, line):
 
 
 def test_values_arrive_with_their_types():
-    made = build(
-        Tree, parse("width: 2\nleaf: {rate: 1, names: [a, b], limit: null}\nbudget: 10min", label="r")
-    )
+    made = build(Tree, parse("width: 2\nleaf: {rate: 1, names: [a, b], limit: null}\nbudget: 10min", label="r"))
     assert made == Tree(2, Leaf(rate=1.0, names=("a", "b")), Budget(600, "seconds"))
     assert isinstance(made.leaf.rate, float)
 
@@ -93,14 +91,8 @@ def test_digest_tells_configs_apart():
 
 
 def test_differences_name_each_item_of_a_list_by_its_number():
-    before = {
-        "edits": [{"selection": {"rate": 0.15, "unit": "piece"}}, {"corruption": "mask"}],
-        "kinds": ["a"],
-    }
-    after = {
-        "edits": [{"selection": {"rate": 0.4, "unit": "word"}}, {"corruption": "mask"}],
-        "kinds": ["a", "b"],
-    }
+    before = {"edits": [{"selection": {"rate": 0.15, "unit": "piece"}}, {"corruption": "mask"}], "kinds": ["a"]}
+    after = {"edits": [{"selection": {"rate": 0.4, "unit": "word"}}, {"corruption": "mask"}], "kinds": ["a", "b"]}
     assert differences(before, after) == {
         "edits.0.selection.rate": (0.15, 0.4),
         "edits.0.selection.unit": ("piece", "word"),

@@ -59,11 +59,7 @@ def test_the_lock_may_be_nested_and_is_let_go_after_an_error(tmp_path):
 
 def test_a_second_writer_in_the_same_process_is_refused(tmp_path):
     run = RunFolder.create(tmp_path, "run")
-    with (
-        run.locked(),
-        pytest.raises(UserError, match=f"process {os.getpid()} on"),
-        RunFolder(run.path).locked(),
-    ):
+    with run.locked(), pytest.raises(UserError, match=f"process {os.getpid()} on"), RunFolder(run.path).locked():
         pass
 
 

@@ -97,9 +97,7 @@ def test_a_limit_of_the_batch_system_is_no_fault_of_the_tokenizer(tmp_path):
     """Under `ulimit -v` below our own limit, setting ours failed, and the tokenizer was called bad."""
     from afterbert.text.tokenizers.wordpiece import WordPiece
 
-    WordPiece(vocab_size=60, min_frequency=1, lowercase=True).make(["a b c"] * 9, corpus_bytes=45).save(
-        tmp_path
-    )
+    WordPiece(vocab_size=60, min_frequency=1, lowercase=True).make(["a b c"] * 9, corpus_bytes=45).save(tmp_path)
     code = (
         "import resource, sys\n"
         "resource.setrlimit(resource.RLIMIT_AS, (5 << 30, 5 << 30))\n"

@@ -32,9 +32,7 @@ def test_thirds_are_thirds():
     stages = Stages("it", ("a", "b", "c"), (1.0, 1.0, 1.0))
     assert stages.first_steps(3) == [0, 1, 2]
     assert stages.first_steps(300_000) == [0, 100_000, 200_000]
-    with pytest.raises(
-        UserError, match=r"it has 3 stages \(a, b, c\), of which one would not come in a run of 2"
-    ):
+    with pytest.raises(UserError, match=r"it has 3 stages \(a, b, c\), of which one would not come in a run of 2"):
         stages.first_steps(2)
 
 

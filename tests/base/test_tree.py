@@ -10,17 +10,11 @@ from afterbert.base.tree import merge, override, parse, read, scalar
     ("text", "message"),
     [
         ("a: 1\na: 2\n", "r.yaml:2: 'a' is written twice (first at r.yaml:1); keep one"),
-        (
-            "a:\n\tb: 1\n",
-            "r.yaml:2: found character '\\t' that cannot start any token; indent with spaces, not tabs",
-        ),
+        ("a:\n\tb: 1\n", "r.yaml:2: found character '\\t' that cannot start any token; indent with spaces, not tabs"),
         ("a: &x 1\nb: *x\n", "r.yaml:1: an alias (*name) is not allowed; write the value out"),
         ("a: 1\n---\nb: 2\n", "r.yaml:3: a second document begins; keep one per file"),
         ("a: !!python/object:os.system {}\n", None),
-        (
-            "a: !!binary aGk=\n",
-            "r.yaml:1: the tag 'tag:yaml.org,2002:binary' is not allowed; write a plain value",
-        ),
+        ("a: !!binary aGk=\n", "r.yaml:1: the tag 'tag:yaml.org,2002:binary' is not allowed; write a plain value"),
         ("a: [1, 2\n", None),
     ],
 )
@@ -70,9 +64,7 @@ def test_a_new_type_replaces_the_node_and_a_same_type_merges():
 
 
 def test_overrides_reach_into_lists_and_bare_names():
-    base = parse(
-        "edits: [{selection: fixed_count}, {selection: all}]\nmodel: {type: encoder, width: 3}", label="b"
-    )
+    base = parse("edits: [{selection: fixed_count}, {selection: all}]\nmodel: {type: encoder, width: 3}", label="b")
     assert override(base, "edits.0.selection.rate", "0.3").plain["edits"][0] == {
         "selection": {"type": "fixed_count", "rate": 0.3}
     }

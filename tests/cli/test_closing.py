@@ -17,10 +17,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     stories = (f"The {n}th miller sings by the river. He ends well, {n} times." for n in range(60))
     Path("stories.txt").write_text("\n\n\n".join(stories))
-    pairs = (
-        {"sentence_good": GOOD.format(n=n), "sentence_bad": BAD.format(n=n), "UID": "agreement"}
-        for n in range(6)
-    )
+    pairs = ({"sentence_good": GOOD.format(n=n), "sentence_bad": BAD.format(n=n), "UID": "agreement"} for n in range(6))
     Path("pairs.jsonl").write_text("\n".join(map(json.dumps, pairs)))
     rows = (f"{'good' if n % 2 else 'bad'} mill number {n},{'yes' if n % 2 else 'no'}" for n in range(40))
     Path("mills.csv").write_text("text,label\n" + "\n".join(rows))

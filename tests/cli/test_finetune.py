@@ -22,9 +22,7 @@ PAIRS = [("the cats are warm", "the cats is warm"), ("we loved every dish", "we 
 def model(tmp_path_factory):
     """The folder of an encoder of one layer with fixed random weights."""
     folder = tmp_path_factory.mktemp("model")
-    texts = [text for row in (*FOOD, *NAMES) for text in row.texts] + [
-        text for pair in PAIRS for text in pair
-    ]
+    texts = [text for row in (*FOOD, *NAMES) for text in row.texts] + [text for pair in PAIRS for text in pair]
     tokenizer = WordPiece(vocab_size=300, min_frequency=1, lowercase=True).make(texts * 3, corpus_bytes=9999)
     tokenizer.save(folder / "tokenizer")
     architecture = Encoder(
@@ -106,22 +104,8 @@ def test_two_seeds_of_a_task_end_in_a_table_and_can_be_scored(model, food, tmp_p
 
 
 def test_a_mix_is_said_before_and_after(model, food, names, tmp_path, capsys):
-    asked = [
-        "finetune",
-        "--model",
-        str(model),
-        "-t",
-        food,
-        "-t",
-        names,
-        "--out",
-        str(tmp_path / "out"),
-        *QUICK,
-    ]
-    assert (
-        run([*asked, "--budget", "6steps", "--mixing", "fixed", "--mixing.weights", "{food: 1, names: 3}"])
-        == 0
-    )
+    asked = ["finetune", "--model", str(model), "-t", food, "-t", names, "--out", str(tmp_path / "out"), *QUICK]
+    assert run([*asked, "--budget", "6steps", "--mixing", "fixed", "--mixing.weights", "{food: 1, names: 3}"]) == 0
     said = capsys.readouterr().out
     before, after = said.split("the mix as it was, seed 0: 6 steps")
     tables = [re.search(r"^ *names +(\d+) +(\d+) +", part, re.MULTILINE).groups() for part in (before, after)]
@@ -177,9 +161,7 @@ def test_pairs_are_scored_with_any_model(model, tmp_path, capsys):
 
 def test_pairs_that_are_too_long_are_left_out_and_any_columns_will_do(model, tmp_path, capsys):
     path = tmp_path / "agreement.jsonl"
-    lines = [{"a": good, "b": bad, "UID": ""} for good, bad in PAIRS] + [
-        {"a": "cats " * 90, "b": "x", "UID": "long"}
-    ]
+    lines = [{"a": good, "b": bad, "UID": ""} for good, bad in PAIRS] + [{"a": "cats " * 90, "b": "x", "UID": "long"}]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     asked = ["score", str(model), "--pairs", str(path), "--columns", "good=a,bad=b"]
     assert run(asked) == 0

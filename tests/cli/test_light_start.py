@@ -27,16 +27,11 @@ sys.exit(status)
         (["--help"], "Usage:"),
         (["--version"], "afterbert "),
         (["recipes"], "spanbert"),
-        *(
-            [[verb, "--help"], "Usage:"]
-            for verb in ("pretrain", "finetune", "fill", "show", "score", "doctor")
-        ),
+        *([[verb, "--help"], "Usage:"] for verb in ("pretrain", "finetune", "fill", "show", "score", "doctor")),
     ],
 )
 def test_nothing_heavy_is_imported(arguments: list[str], says: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", TOLD, *arguments], capture_output=True, text=True, encoding="utf-8"
-    )
+    done = subprocess.run([sys.executable, "-c", TOLD, *arguments], capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 0 and says in done.stdout, done.stderr
     (imported,) = done.stderr.splitlines()  # nothing else is told there
     assert not HEAVY & set(imported.split())

@@ -37,20 +37,13 @@ def save_model(place, kind, *, sentinels=0):
     )
     words = place.with_name(f"{place.name}-tokenizer")
     tokenizer.save(words)
-    sizes = {
-        "hidden_size": 32,
-        "num_hidden_layers": 1,
-        "intermediate_size": 64,
-        "max_position_embeddings": 64,
-    }
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "intermediate_size": 64, "max_position_embeddings": 64}
     architecture = kind(vocab_size=tokenizer.vocabulary.size, **sizes)
     with torch.random.fork_rng():
         torch.manual_seed(1)
         backbone = architecture.build(tokenizer.vocabulary)
         head = architecture.build_lm_head(backbone)
-    export_folder(
-        place, architecture, backbone, {"lm_head": head}, vocabulary=tokenizer.vocabulary, tokenizer=words
-    )
+    export_folder(place, architecture, backbone, {"lm_head": head}, vocabulary=tokenizer.vocabulary, tokenizer=words)
 
 
 @pytest.fixture
@@ -67,32 +60,12 @@ def folder(tmp_path):
 
 def asked(folder, *more):
     tasks = [word for name in ("food", "pairs") for word in ("-t", f"{name}:{folder / name}")]
-    return [
-        "finetune",
-        "-m",
-        str(folder / "model"),
-        *tasks,
-        "--out",
-        str(folder / "out"),
-        "--length",
-        "32",
-        *more,
-    ]
+    return ["finetune", "-m", str(folder / "model"), *tasks, "--out", str(folder / "out"), "--length", "32", *more]
 
 
 @pytest.mark.slow
 def test_strategies_are_said_carried_out_and_laid_side_by_side(folder, capsys):
-    words = [
-        "--recipe",
-        "mt-dnn",
-        "--budget",
-        "6steps",
-        "--batch-size",
-        "4",
-        "--strategy",
-        "multi-task",
-        "--strategy",
-    ]
+    words = ["--recipe", "mt-dnn", "--budget", "6steps", "--batch-size", "4", "--strategy", "multi-task", "--strategy"]
     assert run(asked(folder, *words, "supervised")) == 0
     said = capsys.readouterr().out
     assert "strategies, at equal steps for each task" in said
@@ -117,22 +90,12 @@ def test_a_t5_that_writes_its_answers_moves_as_t5_does(folder, capsys):
         assert run([*asked(folder, "--dry-run", *words), "-m", str(folder / model)]) == 0
         said = capsys.readouterr().out
         settings = yaml.safe_load(said[said.index("budget:") :])
-        assert ("steps: AdaFactor" in said) == (
-            settings["optimizer"]["type"] == "adafactor" and "-r" not in words
-        )
-        return (
-            settings["optimizer"]["type"],
-            settings["optimizer"]["learning_rate"],
-            settings["schedule"]["type"],
-        )
+        assert ("steps: AdaFactor" in said) == (settings["optimizer"]["type"] == "adafactor" and "-r" not in words)
+        return (settings["optimizer"]["type"], settings["optimizer"]["learning_rate"], settings["schedule"]["type"])
 
     text = ("--head", "text")
     assert optimizer("t5", *text) == ("adafactor", 1e-3, "constant")
-    assert optimizer("t5", *text, "--lr", "1e-2", "--schedule.type", "linear") == (
-        "adafactor",
-        1e-2,
-        "linear",
-    )
+    assert optimizer("t5", *text, "--lr", "1e-2", "--schedule.type", "linear") == ("adafactor", 1e-2, "linear")
     assert optimizer("t5", *text, "--optimizer.type", "adamw", "--lr", "1e-4") == ("adamw", 1e-4, "linear")
     assert optimizer("t5", "-r", "t5", "--budget", "6steps") == ("adafactor", 1e-3, "constant")
     assert optimizer("t5") == optimizer("bart", *text) == ("adamw", 5e-5, "linear")
@@ -159,13 +122,9 @@ def test_settings_of_ones_own_and_their_mistakes(tmp_path):
     path.write_text("batch_size: 7\nmixing: equal\n")
     assert settings_of(FinetuneRequest("m", ("t",), recipe=str(path))).batch_size == 7
     path.write_text("batch_size: 7\nmixing: equall\n")
-    with pytest.raises(
-        UserError, match="mine.yaml:2: mixing: no mixing is called 'equall'; did you mean 'equal'"
-    ):
+    with pytest.raises(UserError, match="mine.yaml:2: mixing: no mixing is called 'equall'; did you mean 'equal'"):
         settings_of(FinetuneRequest("m", ("t",), recipe=str(path)))
-    with pytest.raises(
-        UserError, match="no settings for fine-tuning are called 'mtdnn'; did you mean 'mt-dnn'"
-    ):
+    with pytest.raises(UserError, match="no settings for fine-tuning are called 'mtdnn'; did you mean 'mt-dnn'"):
         settings_of(FinetuneRequest("m", ("t",), recipe="mtdnn"))
 
 
@@ -193,15 +152,9 @@ def test_groups_name_tasks(written, said):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (
-            ["--strategy", "unsupervised"],
-            "needs running text; name some with --unlabelled, or take strategy alone",
-        ),
+        (["--strategy", "unsupervised"], "needs running text; name some with --unlabelled, or take strategy alone"),
         (["--strategy", "supervised", "--budget", "5min"], "compared at equal steps"),
-        (
-            ["--finetuning.virtual_sizes", "{fod: 3}"],
-            "nothing here is called 'fod'; did you mean 'food'",
-        ),
+        (["--finetuning.virtual_sizes", "{fod: 3}"], "nothing here is called 'fod'; did you mean 'food'"),
     ],
 )
 def test_a_mistake_is_one_line(words, said, folder, capsys):

@@ -12,16 +12,7 @@ from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 from afterbert.text.tokenizers.wordpiece import WordPiece
 
 TINY = ["--model.num_hidden_layers", "1", "--model.hidden_size", "32", "--model.num_attention_heads", "2"]
-TINY += [
-    "--model.intermediate_size",
-    "32",
-    "--length",
-    "32",
-    "--training.batch_size",
-    "4",
-    "--training.workers",
-    "0",
-]
+TINY += ["--model.intermediate_size", "32", "--length", "32", "--training.batch_size", "4", "--training.workers", "0"]
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +20,7 @@ def stores(tmp_path_factory):
     root = tmp_path_factory.mktemp("stores")
     for name, documents in (("large", 40), ("small", 14)):
         texts = (
-            f"The {n}th story of the old {name} mill by the river. It ends well, {n} times."
-            for n in range(documents)
+            f"The {n}th story of the old {name} mill by the river. It ends well, {n} times." for n in range(documents)
         )
         (root / f"{name}.txt").write_text("\n\n\n".join(texts))
         first = name == "large"
@@ -39,32 +29,14 @@ def stores(tmp_path_factory):
             if first
             else PretrainedTokenizer(name=str(root / "large/tokenizer"))
         )
-        prepare(
-            [Txt(path=str(root / f"{name}.txt"))],
-            root / name,
-            tokenizer=tokenizer,
-            least_pieces=8,
-            held_out=0.2,
-        )
+        prepare([Txt(path=str(root / f"{name}.txt"))], root / name, tokenizer=tokenizer, least_pieces=8, held_out=0.2)
     return root
 
 
 @pytest.mark.slow
 def test_two_stores_are_mixed_by_a_law(stores, tmp_path, capsys):
-    asked = [
-        "pretrain",
-        str(stores / "large"),
-        str(stores / "small"),
-        "--out",
-        str(tmp_path),
-        "--name",
-        "both",
-        *TINY,
-    ]
-    assert (
-        run([*asked, "--mixing", "fixed", "--mixing.weights", "{large: 1, small: 3}", "--budget", "2epochs"])
-        == 0
-    )
+    asked = ["pretrain", str(stores / "large"), str(stores / "small"), "--out", str(tmp_path), "--name", "both", *TINY]
+    assert run([*asked, "--mixing", "fixed", "--mixing.weights", "{large: 1, small: 3}", "--budget", "2epochs"]) == 0
     before, after = capsys.readouterr().out.split("the mix as it was")
     shares = [re.search(r"^ *small .* (\d+\.\d)% ", part, re.MULTILINE)[1] for part in (before, after)]
     assert shares[0] == shares[1]
@@ -90,10 +62,7 @@ def test_two_stores_are_mixed_by_a_law(stores, tmp_path, capsys):
         (["large", "small", "--mixing", "equall"], "no mixing is called 'equall'; did you mean 'equal'"),
         (["large", "--mixing", "equal"], "--mixing is a law between several stores"),
         (["large", "small.txt"], "stores and texts are named together"),
-        (
-            ["large", "small", "--mixing", "fixed", "--mixing.weights", "{large: 1}"],
-            "gives no weight to 'small'",
-        ),
+        (["large", "small", "--mixing", "fixed", "--mixing.weights", "{large: 1}"], "gives no weight to 'small'"),
     ],
 )
 def test_a_mistake_is_one_line(words, said, stores, tmp_path, capsys):

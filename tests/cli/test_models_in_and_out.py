@@ -60,9 +60,7 @@ def test_a_folder_is_written_for_every_reader(folder: Path, capsys: pytest.Captu
     assert "import afterbert" in capsys.readouterr().out
     assert run(["export", str(folder / "model"), str(folder / "st"), "--sentences", "first"]) == 0
     assert (folder / "st" / "modules.json").is_file()
-    before, own, sentences = (
-        import_folder(folder / name).weights["backbone"] for name in ("model", "own", "st")
-    )
+    before, own, sentences = (import_folder(folder / name).weights["backbone"] for name in ("model", "own", "st"))
     assert all(torch.equal(own[name], tensor) for name, tensor in before.items())
     assert all(torch.equal(sentences[name], tensor) for name, tensor in before.items())
 
@@ -70,10 +68,7 @@ def test_a_folder_is_written_for_every_reader(folder: Path, capsys: pytest.Captu
 @pytest.mark.parametrize("how", ["extend", "trim", "train"])
 def test_a_vocabulary_is_adapted(how: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["adapt-vocabulary", str(folder / "model"), str(folder / "text.txt"), "--how", how]
-    assert (
-        run([*arguments, "--out", str(folder / how), "--vocab-size" if how == "train" else "--pieces", "60"])
-        == 0
-    )
+    assert run([*arguments, "--out", str(folder / how), "--vocab-size" if how == "train" else "--pieces", "60"]) == 0
     shown = capsys.readouterr().out
     assert "pieces a word in this text" in shown and ("same pieces" in shown) == (how == "trim")
     adapted = import_folder(folder / how)

@@ -13,10 +13,7 @@ from afterbert.downstream.finetuning.settings import FineTuning
 @pytest.mark.parametrize(
     ("option", "default"),
     [
-        (
-            "epochs",
-            lambda settings: f"{settings.budget.amount:g}" if settings.budget == Budget(3, "epochs") else "",
-        ),
+        ("epochs", lambda settings: f"{settings.budget.amount:g}" if settings.budget == Budget(3, "epochs") else ""),
         ("learning_rate", lambda settings: f"{settings.optimizer.learning_rate:.0e}".replace("e-0", "e-")),
         ("batch_size", lambda settings: settings.batch_size),
         ("length", lambda settings: settings.length),

@@ -122,11 +122,7 @@ def own_plugins(tmp_path, monkeypatch):
         for cached in (plugins.names, plugins.find, known_names):
             cached.cache_clear()
 
-    for package, name, source in (
-        (metrics, "near", METRIC),
-        (heads, "gauge", HEAD),
-        (tasks, "emotion_strength", TASK),
-    ):
+    for package, name, source in ((metrics, "near", METRIC), (heads, "gauge", HEAD), (tasks, "emotion_strength", TASK)):
         folder = tmp_path / package.__name__.rsplit(".", 1)[-1]
         folder.mkdir()
         (folder / f"{name}.py").write_text(textwrap.dedent(source).strip() + "\n")
@@ -143,18 +139,11 @@ def own_plugins(tmp_path, monkeypatch):
 def model(tmp_path):
     tokenizer = WordPiece(vocab_size=120, min_frequency=1).make(TEXTS * 3, corpus_bytes=9999)
     tokenizer.save(tmp_path / "tokenizer")
-    sizes = {
-        "hidden_size": 32,
-        "num_hidden_layers": 1,
-        "intermediate_size": 64,
-        "max_position_embeddings": 64,
-    }
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "intermediate_size": 64, "max_position_embeddings": 64}
     architecture = Encoder(vocab_size=tokenizer.vocabulary.size, **sizes)
     backbone = architecture.build(tokenizer.vocabulary)
     out = tmp_path / "model"
-    export_folder(
-        out, architecture, backbone, {}, vocabulary=tokenizer.vocabulary, tokenizer=tmp_path / "tokenizer"
-    )
+    export_folder(out, architecture, backbone, {}, vocabulary=tokenizer.vocabulary, tokenizer=tmp_path / "tokenizer")
     return out
 
 

@@ -44,10 +44,7 @@ def test_shards_are_prepared_and_merged(capsys):
     for arguments, message in [
         (["prepare", "texts.txt", "--shard", "1/2"], "a shard needs a tokenizer that is there already"),
         (["prepare", "texts.txt", "--shard", "3/2", "--tokenizer", "tokenizer"], "--shard is '3/2', must be"),
-        (
-            ["prepare", "shards/1-of-2", "--merge", "--held-out", "0.1"],
-            "--held-out has no effect with --merge",
-        ),
+        (["prepare", "shards/1-of-2", "--merge", "--held-out", "0.1"], "--held-out has no effect with --merge"),
         (["prepare", "texts.txt", "--shard", "1/2", "--tokenizer-only"], "three different steps"),
         (["prepare", "shards/1-of-2", "--merge", "--out", "other"], "missing of 2 shards: 2"),
     ]:
@@ -55,9 +52,7 @@ def test_shards_are_prepared_and_merged(capsys):
         assert message in capsys.readouterr().err.replace("\n", " ")
 
 
-@pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)  # files that the error left open
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # files that the error left open
 @pytest.mark.parametrize(("part", "code"), [(PartWriter, errno.ENOSPC), (ArrayFile, errno.EFBIG)])
 def test_a_full_disk_is_one_line_and_later_it_goes_on(monkeypatch, capsys, part, code):
     """In the midst of encoding, and of writing the store."""
@@ -154,9 +149,8 @@ def test_a_store_is_replaced_when_that_is_said(capsys):
     first = fingerprint("store")
     changed = [*arguments, "--documents", "line"]
     assert run(changed) == 2
-    assert (
-        "made with other sources; name a new folder, or say --overwrite"
-        in capsys.readouterr().err.replace("\n", " ")
+    assert "made with other sources; name a new folder, or say --overwrite" in capsys.readouterr().err.replace(
+        "\n", " "
     )
     assert fingerprint("store") == first
     assert run([*arguments, "--planes", "word_start", "--overwrite"]) == 0

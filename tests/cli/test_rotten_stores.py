@@ -37,9 +37,7 @@ def test_nothing_is_learned_from_it(store, tmp_path, capsys, split):
     rot(store, split)
     assert run(asked(store, tmp_path, 3)) == 2
     assert f"{split}/pieces.bin was changed" in capsys.readouterr().err
-    assert not [
-        path for path in tmp_path.glob("runs/one/checkpoints/step-*") if not path.name.endswith("-000000")
-    ]
+    assert not [path for path in tmp_path.glob("runs/one/checkpoints/step-*") if not path.name.endswith("-000000")]
     assert not (tmp_path / "runs/one/model").exists()
 
 
@@ -49,10 +47,7 @@ def test_a_run_does_not_go_on_with_it(store, tmp_path, capsys):
     checkpoints = sorted(path.name for path in (tmp_path / "runs/one/checkpoints").iterdir())
     rot(store)
     capsys.readouterr()
-    assert (
-        run(["pretrain", "--resume", str(tmp_path / "runs/one"), "--budget", "6steps", "--allow-changes"])
-        == 2
-    )
+    assert run(["pretrain", "--resume", str(tmp_path / "runs/one"), "--budget", "6steps", "--allow-changes"]) == 2
     assert "pieces.bin was changed" in capsys.readouterr().err
     assert sorted(path.name for path in (tmp_path / "runs/one/checkpoints").iterdir()) == checkpoints
     assert run(["evaluate", str(tmp_path / "runs/one/model"), str(store)]) == 2

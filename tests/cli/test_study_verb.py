@@ -23,15 +23,7 @@ def test_every_study_is_listed(capsys):
 
 def test_a_study_of_ones_own_is_written_from_two_recipes_and_can_be_read(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    words = [
-        "study",
-        "new",
-        "mine",
-        "bert-mlm",
-        "roberta",
-        "--question",
-        "Does RoBERTa's recipe serve my text?",
-    ]
+    words = ["study", "new", "mine", "bert-mlm", "roberta", "--question", "Does RoBERTa's recipe serve my text?"]
     assert run(words) == 0
     name, study = read_study("mine.yaml")
     assert (name, list(study.arms), study.reference) == ("mine", ["bert-mlm", "roberta"], "bert-mlm")
@@ -49,9 +41,7 @@ def test_status_tells_how_far_a_study_is(tmp_path, capsys):
     folder = tmp_path / "studies" / "one-minutes-1"
     folder.mkdir(parents=True)
     runs = [{"arm": "a", "seed": seed, "folder": f"run-{seed}"} for seed in (0, 1)]
-    (folder / "plan.json").write_text(
-        json.dumps({"study": "one", "scale": "minutes", "searches": [], "runs": runs})
-    )
+    (folder / "plan.json").write_text(json.dumps({"study": "one", "scale": "minutes", "searches": [], "runs": runs}))
     half = tmp_path / "run-0"
     half.mkdir()
     (half / "status.json").write_text(json.dumps({"state": "training", "step": 50, "total_steps": 100}))

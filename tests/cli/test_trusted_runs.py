@@ -29,19 +29,10 @@ def made(tmp_path_factory):
     """The folder of two stores, each with a tokenizer of its own, and of a run on the first."""
     root = tmp_path_factory.mktemp("made")
     for name, size in (("one", 150), ("other", 120)):
-        texts = [
-            f"The {n}th story of the {name} old mill by the river. It ends well, {n} times."
-            for n in range(40)
-        ]
+        texts = [f"The {n}th story of the {name} old mill by the river. It ends well, {n} times." for n in range(40)]
         (root / f"{name}.txt").write_text("\n\n\n".join(texts))
         tokenizer = WordPiece(vocab_size=size, min_frequency=1)
-        prepare(
-            [Txt(path=str(root / f"{name}.txt"))],
-            root / name,
-            tokenizer=tokenizer,
-            least_pieces=8,
-            held_out=0.2,
-        )
+        prepare([Txt(path=str(root / f"{name}.txt"))], root / name, tokenizer=tokenizer, least_pieces=8, held_out=0.2)
     assert pretrain(root / "one", "--out", root / "runs", "--name", "r") == 0
     return root
 

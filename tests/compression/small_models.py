@@ -48,9 +48,7 @@ def like_the_laptop_recipe() -> Encoder:
     return replace(BERT, stack=stack, embeddings=embeddings)
 
 
-def answering(
-    folder: Path, architecture: Architecture = BERT, *, kind: str = "sentence_classification"
-) -> Subject:
+def answering(folder: Path, architecture: Architecture = BERT, *, kind: str = "sentence_classification") -> Subject:
     """A model of this architecture with a head for the task, as it is read from disk. Weights are large enough that
     answers differ."""
     task = find(Task, kind)()

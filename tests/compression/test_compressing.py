@@ -59,12 +59,7 @@ def test_steps_are_measured_and_the_last_model_is_written(model: Path, rows: str
 
 def test_latencies_are_those_of_both_models(model: Path, tmp_path: Path) -> None:
     done = ab.compress(model, "layers:1", out=tmp_path / "out")
-    assert [(one.batch_size, one.length) for one in done.rows[1].latencies] == [
-        (1, 16),
-        (1, 64),
-        (32, 16),
-        (32, 64),
-    ]
+    assert [(one.batch_size, one.length) for one in done.rows[1].latencies] == [(1, 16), (1, 64), (32, 16), (32, 64)]
     assert all(0 < one.low <= one.median <= one.high for row in done.rows for one in row.latencies)
     assert all(one.speedup > 0 and one.repetitions >= 5 for one in done.rows[1].latencies)
 
@@ -78,17 +73,7 @@ def test_the_gate_writes_nothing_below_it(
         return replace(real(self, subject, given), kept=1.0 if given is self.before else 0.97)
 
     monkeypatch.setattr(Examination, "quality", worse)
-    arguments = [
-        "compress",
-        str(model),
-        "-w",
-        "magnitude:0.9",
-        "--task",
-        rows,
-        "--out",
-        str(out),
-        "--no-timing",
-    ]
+    arguments = ["compress", str(model), "-w", "magnitude:0.9", "--task", rows, "--out", str(out), "--no-timing"]
     assert run([*arguments, "--at-least", "98%"]) == 1
     assert not out.exists() and not list(tmp_path.glob(".compress-*"))
     said = capsys.readouterr().out
@@ -102,32 +87,12 @@ def test_a_ladder_reaches_its_target_or_says_that_it_does_not(
 ) -> None:
     monkeypatch.setattr("afterbert.workflows.compression_search.ladder", lambda form: CHAINS)
     before = ab.compress(model, "layers:4", task=rows, out=tmp_path / "whole", timed=False).rows[0].bytes
-    done = ab.compress(
-        model, task=rows, out=tmp_path / "out", target=f"{before * 0.6 / 1e3:g}kB", timed=False
-    )
-    assert [row.method for row in done.rows] == [
-        "",
-        "layers:keep=3",
-        "layers:keep=2 + magnitude",
-        "layers:keep=1",
-    ]
+    done = ab.compress(model, task=rows, out=tmp_path / "out", target=f"{before * 0.6 / 1e3:g}kB", timed=False)
+    assert [row.method for row in done.rows] == ["", "layers:keep=3", "layers:keep=2 + magnitude", "layers:keep=1"]
     smallest = min(done.rows[2:], key=lambda row: (-(row.quality.kept if row.quality else 0), row.bytes))
     assert Subject.read(tmp_path / "out").num_parameters() == smallest.parameters
     assert (
-        run(
-            [
-                "compress",
-                str(model),
-                "--task",
-                rows,
-                "--target",
-                "1kB",
-                "-o",
-                str(tmp_path / "no"),
-                "--no-timing",
-            ]
-        )
-        == 1
+        run(["compress", str(model), "--task", rows, "--target", "1kB", "-o", str(tmp_path / "no"), "--no-timing"]) == 1
     )
     assert not (tmp_path / "no").exists()
 
@@ -153,9 +118,7 @@ def test_a_ladder_reaches_its_target_or_says_that_it_does_not(
         ({"methods": ("vocabulary:text=/no/such/file",)}, "/no/such/file"),
     ],
 )
-def test_refusals_come_before_any_work(
-    model: Path, rows: str, tmp_path: Path, changes: dict, said: str
-) -> None:
+def test_refusals_come_before_any_work(model: Path, rows: str, tmp_path: Path, changes: dict, said: str) -> None:
     request = CompressRequest(str(model), ("layers:2",), tmp_path / "out", task=rows)
     with pytest.raises(UserError, match=said) as refused:
         prepare_compression(replace(request, **changes))
@@ -166,17 +129,13 @@ def test_refusals_come_before_any_work(
 def test_what_was_done_before_a_kill_is_not_done_again(
     model: Path, rows: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request = CompressRequest(
-        str(model), ("heads:0.3", "magnitude:0.5"), tmp_path / "out", task=rows, timed=False
-    )
+    request = CompressRequest(str(model), ("heads:0.3", "magnitude:0.5"), tmp_path / "out", task=rows, timed=False)
     whole = carry_out_compression(replace(request, out=tmp_path / "whole"))
     monkeypatch.setattr(Magnitude, "__call__", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         carry_out_compression(request)
     monkeypatch.undo()
-    monkeypatch.setattr(
-        "afterbert.compression.methods.heads.Heads.__call__", lambda *_: pytest.fail("done twice")
-    )
+    monkeypatch.setattr("afterbert.compression.methods.heads.Heads.__call__", lambda *_: pytest.fail("done twice"))
     done = carry_out_compression(request)
     plain = [replace(row, seconds=0.0).plain() for row in done.rows]
     assert plain == [replace(row, seconds=0.0).plain() for row in whole.rows]
@@ -193,7 +152,5 @@ def test_a_model_without_a_task_is_made_smaller_too(model: Path, tmp_path: Path)
     methods = [f"vocabulary:{tmp_path / 'text.txt'}", "layers:2", "low_rank:0.5"]
     done = ab.compress(tmp_path / "plain", methods, out=tmp_path / "out", timed=False)
     assert [row.quality for row in done.rows] == [None] * 4
-    assert (
-        done.rows[0].parameters > done.rows[1].parameters > done.rows[2].parameters > done.rows[3].parameters
-    )
+    assert done.rows[0].parameters > done.rows[1].parameters > done.rows[2].parameters > done.rows[3].parameters
     assert ab.load(tmp_path / "out").encode("the food").shape == (1, 24)

@@ -58,12 +58,7 @@ def answers() -> list[Answer]:
     for name in plugins.names(Answer):
         cls = plugins.find(Answer, name)
         found.append(cls())
-        found += [
-            cls(closing=closing)
-            for f in fields(cls)
-            if f.name == "closing"
-            for closing in ("sentinel", "both")
-        ]
+        found += [cls(closing=closing) for f in fields(cls) if f.name == "closing" for closing in ("sentinel", "both")]
     return found
 
 

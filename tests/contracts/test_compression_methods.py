@@ -58,16 +58,12 @@ def row_of(subject: Subject, folder: Path) -> StepRow:
 
 
 @each_variant
-def test_it_saves_what_it_declares_and_makes_nothing_larger(
-    said: str, subject: Subject, tmp_path: Path
-) -> None:
+def test_it_saves_what_it_declares_and_makes_nothing_larger(said: str, subject: Subject, tmp_path: Path) -> None:
     method = parse(said)
     after, _ = carried_out(method, subject, tmp_path)
     before, now = row_of(subject, tmp_path / "before"), row_of(after, tmp_path / "after")
     assert bool(method.saves) != method.trains, "a method makes something smaller, or the model better again"
-    for what in (
-        ("parameters", "bytes", "flops") if method.trains else ("parameters", "nonzero", "bytes", "flops")
-    ):
+    for what in ("parameters", "bytes", "flops") if method.trains else ("parameters", "nonzero", "bytes", "flops"):
         old, new = getattr(before, what), getattr(now, what)
         slack = 1.02 if what in ("bytes", "flops") else 1.0  # config and names; the narrow table's widening
         assert new < old if what in method.saves else new <= old * slack, (what, old, new)
@@ -108,9 +104,7 @@ def test_what_is_written_is_read_back_as_the_same_model(said: str, subject: Subj
 
 
 @each_variant
-def test_an_exact_method_leaves_answers_on_the_training_rows(
-    said: str, subject: Subject, tmp_path: Path
-) -> None:
+def test_an_exact_method_leaves_answers_on_the_training_rows(said: str, subject: Subject, tmp_path: Path) -> None:
     method = parse(said)
     if not method.exact:
         pytest.skip("it is not exact, and does not say so")
@@ -143,9 +137,7 @@ def test_a_control_takes_as_much_away(subject: Subject, tmp_path: Path) -> None:
             assert abs(a.num_parameters() / b.num_parameters() - 1) < 0.02, said
 
 
-def test_every_pair_of_methods_composes_or_is_refused_before_any_work(
-    subject: Subject, tmp_path: Path
-) -> None:
+def test_every_pair_of_methods_composes_or_is_refused_before_any_work(subject: Subject, tmp_path: Path) -> None:
     firsts = [STRENGTHS.get(name, (name,))[0] for name in plugins.names(Method)]
     for first in firsts:
         for second in firsts:

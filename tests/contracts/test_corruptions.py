@@ -55,9 +55,7 @@ def test_form(corruption: Corruption, law: Selection, ends: bool) -> None:
     rows = text_rows(LENGTHS, ends=ends)
     _, shown = edited(corruption, law, rows)
     after, origin = shown.rows, shown.origin
-    assert after.keys.tolist() == rows.keys.tolist() and after.row_starts[-1] == after.num_pieces == len(
-        origin
-    )
+    assert after.keys.tolist() == rows.keys.tolist() and after.row_starts[-1] == after.num_pieces == len(origin)
     assert set(rows.planes) <= set(after.planes)
     assert all(len(plane) == after.num_pieces for plane in after.planes.values())
     assert (np.diff(after.row_starts) >= 0).all()

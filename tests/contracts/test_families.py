@@ -90,9 +90,7 @@ def test_every_size_of_a_config_is_bounded(family: Family) -> None:
         if not is_number or key in family.sizes or key in ("type_vocab_size", "pad_token_id"):
             continue
         grown = {**config, key: 2 * value}
-        assert family.architecture_of(grown).num_parameters(41) == before, (
-            f"{key} is a size that nobody bounds"
-        )
+        assert family.architecture_of(grown).num_parameters(41) == before, f"{key} is a size that nobody bounds"
     for key in family.sizes:
         with pytest.raises(UserError, match=f"has {key} 0; must be a whole number from 1"):
             check_sizes({key: 0}, "config.json", family.sizes)

@@ -42,9 +42,7 @@ def test_the_laws_meet_where_they_should():
     assert Exponent(exponent=0.0).shares(SIZES) == pytest.approx(Equal().shares(SIZES))
     assert Proportional(limit=10).shares(SIZES) == pytest.approx(Equal().shares(SIZES))
     # S = 0.7 of the multilingual release is a temperature of 1 / 0.7.
-    assert Temperature(temperature=1 / 0.7).shares(SIZES) == pytest.approx(
-        Exponent(exponent=0.7).shares(SIZES)
-    )
+    assert Temperature(temperature=1 / 0.7).shares(SIZES) == pytest.approx(Exponent(exponent=0.7).shares(SIZES))
 
 
 @pytest.mark.parametrize(

@@ -39,9 +39,7 @@ def test_predicted_parameters_are_the_real_ones(architecture: Architecture) -> N
     assert architecture.num_lm_head_parameters(29) == sum(p.numel() for p in head.parameters())
 
 
-def test_any_sharing_factorization_and_residual_applies_to_any_architecture(
-    architecture: Architecture,
-) -> None:
+def test_any_sharing_factorization_and_residual_applies_to_any_architecture(architecture: Architecture) -> None:
     """Refused is only what the architecture says it cannot be (a permutation model before-norm)."""
     base: Any = architecture
     for sharing in (ShareAll(), ShareAttention(), ShareFeedForward(), ShareGroups(2)):

@@ -87,9 +87,7 @@ def test_every_recipe_poses_pure_batches(name: str) -> None:
     alone = [posed(objective, ROWS[row : row + 1]) for row in range(len(ROWS))]
     for part, count in batch.counts.items():
         assert type(count) is int and count >= 0
-        assert count == sum(each.counts.get(part, 0) for each in alone), (
-            f"{part}: rows do not ask of each other"
-        )
+        assert count == sum(each.counts.get(part, 0) for each in alone), f"{part}: rows do not ask of each other"
     assert batch.num_tokens == sum(each.num_tokens for each in alone)
     keys = np.concatenate([each.row_keys for each in alone])
     assert batch.row_keys.dtype == np.uint64 and sorted(batch.row_keys) == sorted(keys)

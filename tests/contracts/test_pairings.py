@@ -61,9 +61,7 @@ def test_form(pairing: Pairing, split: FakeSplit, length: int) -> None:
     if not pairing.has_inner_specials:
         assert (per_row == pairing.num_specials).all()
     assert len(set(rows.keys.tolist())) == len(rows)
-    assert set(split.plane_names) | {"special", "segment", "document", "count"} == set(rows.planes) - {
-        "reused"
-    }
+    assert set(split.plane_names) | {"special", "segment", "document", "count"} == set(rows.planes) - {"reused"}
     counts = np.bincount(split.ids, minlength=VOCABULARY.size)
     assert rows.planes["count"].tolist() == np.where(special, 0, counts[rows.piece_ids]).tolist()
     where = rows.piece_ids[~special] - 100  # invented ids count up through the store
@@ -80,14 +78,10 @@ def test_form(pairing: Pairing, split: FakeSplit, length: int) -> None:
 def test_rows_do_not_depend_on_how_they_are_taken(pairing: Pairing, split: FakeSplit) -> None:
     plan = planned(pairing, split)
     rows = plan.rows(np.arange(len(plan)))
-    whole = by_row(
-        rows, np.arange(rows.num_pieces), rows.piece_ids, rows.planes["segment"], rows.planes["document"]
-    )
+    whole = by_row(rows, np.arange(rows.num_pieces), rows.piece_ids, rows.planes["segment"], rows.planes["document"])
     order = np.random.default_rng(0).permutation(len(plan))[:7]
     some = plan.rows(order)
-    found = by_row(
-        some, np.arange(some.num_pieces), some.piece_ids, some.planes["segment"], some.planes["document"]
-    )
+    found = by_row(some, np.arange(some.num_pieces), some.piece_ids, some.planes["segment"], some.planes["document"])
     assert found == [whole[number] for number in order]
     assert some.keys.tolist() == rows.keys[order].tolist()
     empty = plan.rows(np.zeros(0, dtype=np.int64))

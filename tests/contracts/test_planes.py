@@ -18,9 +18,7 @@ def plane(request, tmp_path):
     if request.param not in LISTED:
         return plugins.find(Plane, request.param)()
     path = tmp_path / "list.tsv"
-    path.write_text(
-        "well-known\tA\nthe gulls' keepers\n北京大学\tB\nラーメン\tC\n👍🏽\tD\n", encoding="utf-8"
-    )
+    path.write_text("well-known\tA\nthe gulls' keepers\n北京大学\tB\nラーメン\tC\n👍🏽\tD\n", encoding="utf-8")
     return plugins.find(Plane, request.param)(str(path))
 
 

@@ -54,9 +54,7 @@ def test_form(law: Selection, ends: bool) -> None:
     steps = np.diff(chosen.spans, prepend=-1)
     assert np.isin(steps, (0, 1)).all() and (len(steps) == 0 or steps[0] == 1)
     inside = np.flatnonzero(steps == 0)
-    assert (chosen.positions[inside] == chosen.positions[inside - 1] + 1).all(), (
-        "a span's pieces are neighbours"
-    )
+    assert (chosen.positions[inside] == chosen.positions[inside - 1] + 1).all(), "a span's pieces are neighbours"
     assert (rows.row_of[chosen.positions[inside]] == rows.row_of[chosen.positions[inside - 1]]).all()
     assert law.has_gaps or not len(chosen.gaps)
     assert (np.diff(chosen.gaps) >= 0).all() and (chosen.gaps < rows.num_pieces).all()
@@ -118,9 +116,7 @@ def test_no_dependence_on_the_batch(law: Selection) -> None:
         assert by_row(few, np.arange(few.num_pieces), part.rank) == [everywhere[number] for number in order]
 
 
-DRAWN = [
-    law for law in VARIANTS if not isinstance(law, All | Prefix | Suffix) and getattr(law, "rate", 0) == 0.15
-]
+DRAWN = [law for law in VARIANTS if not isinstance(law, All | Prefix | Suffix) and getattr(law, "rate", 0) == 0.15]
 
 
 @pytest.mark.parametrize("law", [*DRAWN, Prefix(), Suffix(), PermutationTail()], ids=str)

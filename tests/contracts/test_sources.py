@@ -49,9 +49,7 @@ def _tsv(_: pytest.MonkeyPatch) -> Any:
 
 def _parquet(_: pytest.MonkeyPatch) -> Any:
     pa = pytest.importorskip("pyarrow")
-    pytest.importorskip("pyarrow.parquet").write_table(
-        pa.table({"text": TEXTS}), "a.parquet", row_group_size=7
-    )
+    pytest.importorskip("pyarrow.parquet").write_table(pa.table({"text": TEXTS}), "a.parquet", row_group_size=7)
     return {"path": "a.parquet"}
 
 

@@ -74,9 +74,7 @@ def test_a_constant_guess_without_training_rows_says_what_it_was_counted_on(task
     if task.answer not in ("number", "labels"):
         flat = [one for row in some for one in (row.label if isinstance(row.label, tuple) else (row.label,))]
         best = Counter(flat).most_common(1)[0][1]
-        guesses = {
-            one for guess in blind.predictions for one in (guess if isinstance(guess, tuple) else (guess,))
-        }
+        guesses = {one for guess in blind.predictions for one in (guess if isinstance(guess, tuple) else (guess,))}
         assert [flat.count(one) for one in guesses] == [best]
 
 

@@ -18,9 +18,7 @@ from afterbert.text.tokenizers._trained import TrainedRecipe
 from invented_texts import ALL, RECIPES, tokenizer_called
 
 TRAINED = [
-    name
-    for name in plugins.names(TokenizerRecipe)
-    if issubclass(plugins.find(TokenizerRecipe, name), TrainedRecipe)
+    name for name in plugins.names(TokenizerRecipe) if issubclass(plugins.find(TokenizerRecipe, name), TrainedRecipe)
 ]
 REAL = Path(__file__).parents[3] / "shared" / "data" / "pretrain_en"
 
@@ -43,12 +41,7 @@ def test_same_bytes_whatever_the_hash_seed():
         "print([hashlib.sha256(r.make(ALL * 3, corpus_bytes=9).file.encode()).hexdigest() for r in RECIPES.values()])"
     )
     folder = Path(__file__).parents[1]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(folder),
-        "TOKENIZERS_PARALLELISM": "true",
-        "RAYON_NUM_THREADS": "4",
-    }
+    environment = {**os.environ, "PYTHONPATH": str(folder), "TOKENIZERS_PARALLELISM": "true", "RAYON_NUM_THREADS": "4"}
     said = {
         subprocess.run(
             [sys.executable, "-c", code],

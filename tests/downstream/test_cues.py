@@ -96,9 +96,7 @@ def test_every_cue_answers_in_the_terms_of_its_task(name, kind, tmp_path):
 
 def test_a_cue_for_another_kind_of_task_is_one_line():
     data = fitting_task(CandidatesCue())
-    with pytest.raises(
-        UserError, match="toy is sentence classification, but the cue summary poses text to text"
-    ):
+    with pytest.raises(UserError, match="toy is sentence classification, but the cue summary poses text to text"):
         ask(generator(), data, Summary())
     with pytest.raises(UserError, match="--cue.words names 1 words, but there are"):
         ask(generator(), data, CandidatesCue(words=("one",)))

@@ -57,10 +57,7 @@ def test_labels_that_training_lacks_count_as_wrong_and_are_named(tmp_path):
     ("files", "said"),
     [
         ({"train": [("a b", "x"), ("c d", "x")]}, "of 2 training rows all have the label 'x'"),
-        (
-            {"train": [("a b", "x"), ("c d", "y")], "dev": [("e f", "1")]},
-            "dev: none of its labels (1) occurs in train",
-        ),
+        ({"train": [("a b", "x"), ("c d", "y")], "dev": [("e f", "1")]}, "dev: none of its labels (1) occurs in train"),
         (
             {"dev": [("a b", "x"), ("c d", "y")], "test": [("e f", "x"), ("g h", "y")]},
             "has no training rows among dev.tsv (dev, by its name)",
@@ -79,9 +76,7 @@ def test_a_label_asked_for_that_no_row_has_is_named(tmp_path):
     (tmp_path / "t.yaml").write_text(
         "task: {type: sentence_classification, labels: [x, y, z]}\nfiles: {train: train.tsv}\n"
     )
-    assert read(find_task(str(tmp_path / "t.yaml"))).notes == (
-        "train: no row has the label 'z'; it is never learned",
-    )
+    assert read(find_task(str(tmp_path / "t.yaml"))).notes == ("train: no row has the label 'z'; it is never learned",)
 
 
 def test_holding_out_keeps_equal_texts_together_and_repeats_itself(tmp_path):
@@ -148,16 +143,11 @@ def test_answers_are_found_or_counted(tmp_path):
     "answers", [[{"answer_start": 3}], [{"text": "Ann", "answer_start": "0"}], {"answer_start": 0}]
 )
 def test_answers_written_in_no_known_way_are_counted(tmp_path, answers):
-    qas = [
-        {"id": "1", "question": "q?", "answers": answers},
-        {"id": "2", "question": "r?", "answers": ["Bo"]},
-    ]
+    qas = [{"id": "1", "question": "q?", "answers": answers}, {"id": "2", "question": "r?", "answers": ["Bo"]}]
     tree = {"data": [{"paragraphs": [{"context": "Ann and Ann met Bo.", "qas": qas}]}]}
     (tmp_path / "train.json").write_text(json.dumps(tree))
     data = read(find_task(str(tmp_path / "train.json")))
-    assert (
-        "train: 1 answers that are not written as text and answer_start (left out) (first: 1)" in data.notes
-    )
+    assert "train: 1 answers that are not written as text and answer_start (left out) (first: 1)" in data.notes
     assert [row.label for row in data.splits["train"]] == [None, (AnswerSpan("Bo", 16),)]
 
 
@@ -199,10 +189,7 @@ def test_right_choices_are_written_in_many_ways(tmp_path, rows, labels):
 
 def test_the_training_file_says_for_all_files_where_numbers_begin(tmp_path):
     def write(split, *labels):
-        rows = [
-            {"prompt": f"{split} {n}", "choices": ["c", "d"], "label": label}
-            for n, label in enumerate(labels)
-        ]
+        rows = [{"prompt": f"{split} {n}", "choices": ["c", "d"], "label": label} for n, label in enumerate(labels)]
         (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
     write("train", 0, 1, 1)
@@ -225,9 +212,7 @@ def test_choices_that_are_none_are_one_line(tmp_path, choices):
 
 def test_candidates_of_one_query_make_one_example(tmp_path):
     rows = [("q1", "p1", "no"), ("q2", "p2", "entailment"), ("q1", "p3", "entailment"), ("q3", "p4", "no")]
-    (tmp_path / "train.tsv").write_text(
-        "question\tsentence\tlabel\n" + "".join("\t".join(r) + "\n" for r in rows)
-    )
+    (tmp_path / "train.tsv").write_text("question\tsentence\tlabel\n" + "".join("\t".join(r) + "\n" for r in rows))
     data = read(guess(tmp_path / "train.tsv", task=Ranking()))
     assert [(row.texts, row.label) for row in data.splits["train"]] == [
         (("q1", "p1", "p3"), (1,)),
@@ -236,8 +221,7 @@ def test_candidates_of_one_query_make_one_example(tmp_path):
     ]
     assert len(data.usable("train")) == 1
     assert (
-        "train: 2 queries with a single candidate (left out of training and score) (first: train.tsv:3)"
-        in data.notes
+        "train: 2 queries with a single candidate (left out of training and score) (first: train.tsv:3)" in data.notes
     )
 
 
@@ -277,9 +261,7 @@ def test_the_defects_of_real_data_are_counted():
     counts = [int(note.split()[1]) for note in data.notes if "do not stand" in note]
     # As many as the data's own description says.
     assert sum(counts) == 200
-    assert {rule_for([row.label for row in rows], data.task.style) for rows in data.splits.values()} == {
-        "cmrc"
-    }
+    assert {rule_for([row.label for row in rows], data.task.style) for rows in data.splits.values()} == {"cmrc"}
     snli = read(guess(REAL / "snli"), needs_training=False)
     assert snli.notes[0].startswith("dev: 16 rows labelled '-', read as rows without a label")
 
@@ -306,17 +288,11 @@ def test_labels_that_are_lists_are_none(tmp_path):
 
 
 def test_pairs_to_compare_are_nothing_to_train_on(tmp_path):
-    (tmp_path / "sample.jsonl").write_text(
-        '{"sentence_good": "a b", "sentence_bad": "b a", "UID": "order"}\n'
-    )
-    with pytest.raises(
-        UserError, match="holds pairs to compare, and nothing to train on; score a model with --pairs"
-    ):
+    (tmp_path / "sample.jsonl").write_text('{"sentence_good": "a b", "sentence_bad": "b a", "UID": "order"}\n')
+    with pytest.raises(UserError, match="holds pairs to compare, and nothing to train on; score a model with --pairs"):
         read(find_task(str(tmp_path)))
 
 
-@pytest.mark.parametrize(
-    ("spec", "name"), [("s:some/rows", "s"), ("sst2:some/rows", "sst2"), ("C:\\rows", None)]
-)
+@pytest.mark.parametrize(("spec", "name"), [("s:some/rows", "s"), ("sst2:some/rows", "sst2"), ("C:\\rows", None)])
 def test_a_name_may_be_one_letter_but_a_drive_is_none(spec, name):
     assert named_path(spec)[0] == name

@@ -21,11 +21,7 @@ def tuned(tiny_model, data_of, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tuned")
     tasks = [data_of(SentenceClassification(), "food"), data_of(Tagging(), "names")]
     config = FineTuning(
-        budget=Budget(40, "epochs"),
-        batch_size=8,
-        length=64,
-        optimizer=AdamW(learning_rate=3e-3),
-        evaluate_every=None,
+        budget=Budget(40, "epochs"), batch_size=8, length=64, optimizer=AdamW(learning_rate=3e-3), evaluate_every=None
     )
     finetune(tiny_model, tasks, folder, config)
     return load_finetuned(folder / "seed-0")
@@ -39,9 +35,7 @@ def rows(tmp_path, *pairs):
 
 def test_later_rows_are_scored_with_the_model_s_own_labels(tuned, tmp_path):
     pairs = [("we loved every dish", "positive"), ("cold bread and a rude waiter", "negative")]
-    done = evaluate(
-        tuned, rows(tmp_path, *pairs, ("friendly people and fresh salad", "neutral")), task="food"
-    )
+    done = evaluate(tuned, rows(tmp_path, *pairs, ("friendly people and fresh salad", "neutral")), task="food")
     assert done.predictions["all"] == ["positive", "negative", "positive"]
     assert done.result.splits["all"].metrics["accuracy"].mean == pytest.approx(2 / 3)
     assert done.data.task.labels == ("negative", "positive")

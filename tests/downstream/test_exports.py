@@ -13,9 +13,7 @@ from afterbert.downstream.reading.data import read
 from afterbert.downstream.reading.find_task import find_task
 
 PEOPLE = [("Anna", "PER"), ("Osló", "LOC"), ("王芳", "PER")] * 8
-TEXTS = [
-    (f"góð mynd númer {i}", "jákvætt") if i % 2 else (f"vond mynd númer {i}", "neikvætt") for i in range(20)
-]
+TEXTS = [(f"góð mynd númer {i}", "jákvætt") if i % 2 else (f"vond mynd númer {i}", "neikvætt") for i in range(20)]
 
 
 def told(path, **said):
@@ -25,10 +23,7 @@ def told(path, **said):
 
 def marked(how):
     """One JSON object a text, with its first word marked."""
-    return [
-        {"id": i, "text": f"{name} hittir bakarann.", **how(name, kind)}
-        for i, (name, kind) in enumerate(PEOPLE)
-    ]
+    return [{"id": i, "text": f"{name} hittir bakarann.", **how(name, kind)} for i, (name, kind) in enumerate(PEOPLE)]
 
 
 @pytest.mark.parametrize(
@@ -64,11 +59,7 @@ def test_stretches_that_overlap_or_cut_a_word_are_counted(tmp_path):
     ] * 5
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
     _, data = told(tmp_path / "a.jsonl")
-    assert [row.label for row in data.splits["train"][:3]] == [
-        ("B-PER", "I-PER", "B-ACT", "O"),
-        ("O", "O", "O"),
-        None,
-    ]
+    assert [row.label for row in data.splits["train"][:3]] == [("B-PER", "I-PER", "B-ACT", "O"), ("O", "O", "O"), None]
     said = "\n".join(data.notes)
     assert "5 marked stretches that overlap another (left out)" in said
     assert "5 marked stretches that begin or end inside a word" in said
@@ -80,9 +71,7 @@ def studio(text, results, **more):
 
 def test_label_studio_choices_and_stretches(tmp_path):
     rows = [
-        studio(
-            text, [{"from_name": "mood", "to_name": "text", "type": "choices", "value": {"choices": [label]}}]
-        )
+        studio(text, [{"from_name": "mood", "to_name": "text", "type": "choices", "value": {"choices": [label]}}])
         for text, label in TEXTS
     ]
     (tmp_path / "choices.json").write_text(json.dumps([*rows, studio("óviss", [], was_cancelled=True)]))
@@ -150,9 +139,7 @@ def test_nested_rows_and_fields_are_said(tmp_path):
     assert [(*row.texts, row.label) for row in data.splits["train"]] == TEXTS
     with pytest.raises(UserError, match="has no column 'review.bdy' for text"):
         find_task(
-            str(tmp_path / "a.json"),
-            records="data.items",
-            columns={"text": "review.bdy", "label": "meta.0.mood"},
+            str(tmp_path / "a.json"), records="data.items", columns={"text": "review.bdy", "label": "meta.0.mood"}
         )
 
 
@@ -196,18 +183,12 @@ def table(path, rows, header="text,label"):
 def test_files_of_splits_and_headers_are_said(tmp_path):
     (tmp_path / "other").mkdir()
     table(tmp_path / "a.csv", TEXTS)
-    splits = {
-        "test": table(tmp_path / "other" / "b.csv", TEXTS[:4]),
-        "dev": table(tmp_path / "c.csv", TEXTS[4:8]),
-    }
+    splits = {"test": table(tmp_path / "other" / "b.csv", TEXTS[:4]), "dev": table(tmp_path / "c.csv", TEXTS[4:8])}
     _, data = told(tmp_path / "a.csv", splits=splits)
     assert {split: len(rows) for split, rows in data.splits.items()} == {"train": 20, "test": 4, "dev": 4}
     with pytest.raises(UserError, match=r"--split test=.*: does not exist"):
         find_task(str(tmp_path / "a.csv"), splits={"test": tmp_path / "none.csv"})
-    assert (
-        len(told(tmp_path / "a.csv", header=False, columns={"text": "1", "label": "2"})[1].splits["train"])
-        == 21
-    )
+    assert len(told(tmp_path / "a.csv", header=False, columns={"text": "1", "label": "2"})[1].splits["train"]) == 21
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, ROWS)))
     with pytest.raises(UserError, match="--header has no effect on jsonl files"):
         find_task(str(tmp_path / "a.jsonl"), header=True)

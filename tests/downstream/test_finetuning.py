@@ -50,8 +50,7 @@ FAST = {"question_answering", "regression", "sentence_classification", "tagging"
 
 
 @pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[] if name in FAST else [pytest.mark.slow], id=name) for name in TRAINED],
+    "name", [pytest.param(name, marks=[] if name in FAST else [pytest.mark.slow], id=name) for name in TRAINED]
 )
 def test_every_task_learns_its_invented_rows_by_heart(name, tiny_model, tmp_path, data_of):
     task = find(Task, name)()
@@ -135,11 +134,7 @@ def test_a_saved_model_predicts_the_same(tiny_model, tmp_path, data_of):
 def test_a_batch_predicts_what_each_row_alone_does(name, tiny_model, data_of):
     bench = Bench.of(tiny_model, [data_of(find(Task, name)())], settings())
     torch.manual_seed(0)
-    module, head, prepared = (
-        bench.module().eval(),
-        bench.asked.heads["toy"],
-        bench.asked.prepared["toy"]["dev"],
-    )
+    module, head, prepared = (bench.module().eval(), bench.asked.heads["toy"], bench.asked.prepared["toy"]["dev"])
     common = {"name": "toy", "pad": bench.asked.pad, "has_segments": True}
     together = outputs(module, head, prepared, **common, batch_size=64)
     alone = outputs(module, head, prepared, **common, batch_size=1)
@@ -150,26 +145,13 @@ def test_a_batch_predicts_what_each_row_alone_does(name, tiny_model, data_of):
 @pytest.mark.parametrize("kind", [Decoder, EncoderDecoder, Permutation])
 @pytest.mark.parametrize("task", [SentenceClassification(), PairClassification(), Tagging()], ids=name_of)
 def test_any_backbone_reads_a_row_the_same_alone_and_beside_longer_ones(kind, task, tiny_model, data_of):
-    sizes = {
-        "hidden_size": 32,
-        "num_attention_heads": 2,
-        "intermediate_size": 64,
-        "max_position_embeddings": 96,
-    }
+    sizes = {"hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 96}
     architecture = kind(vocab_size=tiny_model.architecture.vocab_size, **sizes)
     model = replace(tiny_model, architecture=architecture, weights={})
     bench = Bench.of(model, [data_of(task)], settings())
     torch.manual_seed(0)
-    module, head, prepared = (
-        bench.module().eval(),
-        bench.asked.heads["toy"],
-        bench.asked.prepared["toy"]["dev"],
-    )
-    common = {
-        "name": "toy",
-        "pad": bench.asked.pad,
-        "has_segments": model.architecture.has_segments,
-    }
+    module, head, prepared = (bench.module().eval(), bench.asked.heads["toy"], bench.asked.prepared["toy"]["dev"])
+    common = {"name": "toy", "pad": bench.asked.pad, "has_segments": model.architecture.has_segments}
     together = outputs(module, head, prepared, **common, batch_size=64)
     alone = outputs(module, head, prepared, **common, batch_size=1)
     for left, right in zip(together, alone, strict=True):
@@ -216,9 +198,7 @@ def test_a_frozen_backbone_does_not_move(tiny_model, tmp_path, data_of):
 
 def test_patience_ends_a_run_and_the_best_weights_are_kept(tiny_model, tmp_path, data_of):
     """With a wild learning rate the first evaluations are as good as it gets."""
-    config = settings(
-        epochs=50, patience=2, evaluate_every=Budget(1, "epochs"), optimizer=AdamW(learning_rate=0.5)
-    )
+    config = settings(epochs=50, patience=2, evaluate_every=Budget(1, "epochs"), optimizer=AdamW(learning_rate=0.5))
     done = finetune(tiny_model, [data_of(SentenceClassification())], tmp_path, config)
     run = RunFolder.open(tmp_path / "seed-0")
     records = [r for r in run.metrics.read() if r["kind"] == "evaluation"]
@@ -248,9 +228,7 @@ def test_it_is_said_where_an_earlier_step_was_clearly_better(tiny_model, tmp_pat
         return better_before(bench, tmp_path)
 
     (line,) = lines(0.9, 0.8)
-    assert line.startswith(
-        f"seed 0: dev was better after step {steps[1]}, 90.0% in place of 80.0% at the end"
-    )
+    assert line.startswith(f"seed 0: dev was better after step {steps[1]}, 90.0% in place of 80.0% at the end")
     assert lines(0.804, 0.8) == lines(0.8, 0.9) == []
     chosen = bench.with_settings(replace(config, keep="best"))
     assert lines(0.9, 0.8) and not better_before(chosen, tmp_path)
@@ -295,17 +273,9 @@ def test_rows_longer_than_the_model_are_cut_and_counted(tiny_model, data_of):
             {"head": San()},
             "head san compares two texts, but the task has one; choose head pooled",
         ),
-        (
-            "tagging",
-            {"head": Pooled()},
-            "head pooled cannot answer tagging; leave it out, or choose: text, token",
-        ),
+        ("tagging", {"head": Pooled()}, "head pooled cannot answer tagging; leave it out, or choose: text, token"),
         ("minimal_pairs", {}, "minimal pairs is not answered by a head"),
-        (
-            "text_to_text",
-            {},
-            "toy: texts are written by an encoder-decoder or a decoder, but tiny is encoder",
-        ),
+        ("text_to_text", {}, "toy: texts are written by an encoder-decoder or a decoder, but tiny is encoder"),
     ],
 )
 def test_impossible_wishes_are_one_line(task, changed, said, tiny_model, data_of):
@@ -334,18 +304,14 @@ class StumbleAfterwards(Observer):
 
 
 def test_a_run_that_ended_early_stays_ended(tiny_model, tmp_path, data_of):
-    config = settings(
-        epochs=50, patience=2, evaluate_every=Budget(1, "epochs"), optimizer=AdamW(learning_rate=0.5)
-    )
+    config = settings(epochs=50, patience=2, evaluate_every=Budget(1, "epochs"), optimizer=AdamW(learning_rate=0.5))
     data = data_of(SentenceClassification())
     whole = finetune(tiny_model, [data], tmp_path / "whole", config)
     with pytest.raises(RuntimeError, match="stumbled"):
         finetune(tiny_model, [data], tmp_path / "broken", config, observers=[StumbleAfterwards()])
     again = finetune(tiny_model, [data], tmp_path / "broken", config)
     assert again.results == whole.results
-    heads = [
-        (tmp_path / n / "seed-0" / "model" / "heads.safetensors").read_bytes() for n in ("whole", "broken")
-    ]
+    heads = [(tmp_path / n / "seed-0" / "model" / "heads.safetensors").read_bytes() for n in ("whole", "broken")]
     assert heads[0] == heads[1]
     steps = [RunFolder.open(tmp_path / n / "seed-0").status().step for n in ("whole", "broken")]
     assert steps[0] == steps[1] < 50

@@ -103,13 +103,8 @@ def test_csv_with_an_unclosed_quote_is_refused_with_its_line(tmp_path):
 
 def test_jsonl_names_the_broken_line(tmp_path):
     assert refusal(JsonlFormat(), tmp_path, '{"a": 1}\n{"a": \n').startswith("rows.txt:2: is not JSON (")
-    assert (
-        refusal(JsonlFormat(), tmp_path, '{"a": 1}\n[1]\n') == "rows.txt:2: is list, must be an object {...}"
-    )
-    assert (
-        refusal(JsonlFormat(), tmp_path, '{"a": 1, "a": 2}\n')
-        == "rows.txt:1: a key is written twice; keep one"
-    )
+    assert refusal(JsonlFormat(), tmp_path, '{"a": 1}\n[1]\n') == "rows.txt:2: is list, must be an object {...}"
+    assert refusal(JsonlFormat(), tmp_path, '{"a": 1, "a": 2}\n') == "rows.txt:1: a key is written twice; keep one"
     assert "nested too deeply" in refusal(JsonlFormat(), tmp_path, '{"a": ' + "[" * 100_000 + "\n")
 
 
@@ -148,9 +143,7 @@ def test_conllu_takes_words_not_ranges_or_empty_nodes(tmp_path):
     assert table.column("form") == [("de", "le"), ("fin",)]
     assert table.column("upos") == [("ADP", "DET"), ("NOUN",)]
     assert table.keys == ("s1", "rows.txt:7")
-    assert refusal(Conllu(), tmp_path, "1\tonly\tthree\n").startswith(
-        "rows.txt:1: has 3 columns, CoNLL-U has 10"
-    )
+    assert refusal(Conllu(), tmp_path, "1\tonly\tthree\n").startswith("rows.txt:1: has 3 columns, CoNLL-U has 10")
 
 
 SQUAD = {

@@ -44,9 +44,7 @@ def test_wide_beams_find_the_best_of_all_texts(seed, penalty):
     inner = [piece for piece in range(SIZE) if piece != END]
     texts = [(*body, END) for size in range(4) for body in itertools.product(inner, repeat=size)]
     for row in (0, 1):
-        scores = {
-            text: log_chance(next_piece, row, text) / ((5 + len(text)) / 6) ** penalty for text in texts
-        }
+        scores = {text: log_chance(next_piece, row, text) / ((5 + len(text)) / 6) ** penalty for text in texts}
         best = max(scores, key=scores.get)
         assert tuple(piece for piece in found[row].tolist() if piece >= 0) == best
 

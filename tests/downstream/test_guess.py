@@ -43,34 +43,19 @@ def test_a_guess_says_what_and_why(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "kind", "columns"),
     [
-        (
-            [{"premise": "a b", "hypothesis": "c d", "label": i % 3} for i in range(9)],
-            "pair_classification",
-            None,
-        ),
+        ([{"premise": "a b", "hypothesis": "c d", "label": i % 3} for i in range(9)], "pair_classification", None),
         ([{"sentence1": "a b", "sentence2": "c", "label": i / 2} for i in range(9)], "regression", None),
         ([{"sentence1": "a b", "sentence2": "c", "score": i % 5} for i in range(9)], "regression", None),
-        (
-            [{"text": "a b", "score": i / 2} for i in range(9)],
-            "regression",
-            {"first": "text", "score": "score"},
-        ),
+        ([{"text": "a b", "score": i / 2} for i in range(9)], "regression", {"first": "text", "score": "score"}),
         ([{"tokens": ["a", "b"], "ner_tags": [0, 1]}] * 4, "tagging", None),
         ([{"ctx": "a b", "endings": ["c", "d"], "label": "1"}] * 4, "multiple_choice", None),
         (
-            [
-                {"sent1": "a b", "ending0": "c", "ending1": "d", "ending2": "e", "label": i % 3}
-                for i in range(4)
-            ],
+            [{"sent1": "a b", "ending0": "c", "ending1": "d", "ending2": "e", "label": i % 3} for i in range(4)],
             "multiple_choice",
             {"prompt": "sent1", "choices": "ending0+ending1+ending2", "right": "label"},
         ),
         ([{"document": "a b c", "summary": "a", "id": str(i)} for i in range(4)], "text_to_text", None),
-        (
-            [{"question": "a?", "context": "b", "answers": {"text": [], "answer_start": []}}],
-            "question_answering",
-            None,
-        ),
+        ([{"question": "a?", "context": "b", "answers": {"text": [], "answer_start": []}}], "question_answering", None),
         ([{"utterance": "a b", "intent": "x"}], "sentence_classification", None),
     ],
 )
@@ -135,9 +120,7 @@ def test_refusals_are_one_line(tmp_path, options, said):
 
 def test_no_guess_names_the_columns_and_the_way_out(tmp_path):
     path = put(tmp_path / "train.tsv", [(f"id{i}", f"x{i}") for i in range(50)])
-    with pytest.raises(
-        UserError, match=r"cannot be told from its columns column 1 \(other\), .* --kind .*--columns"
-    ):
+    with pytest.raises(UserError, match=r"cannot be told from its columns column 1 \(other\), .* --kind .*--columns"):
         find_task(str(path))
 
 
@@ -152,24 +135,11 @@ def test_missing_paths(tmp_path):
 
 
 def test_folders_are_split_by_file_names(tmp_path):
-    names = [
-        "en-train.csv",
-        "en-dev.csv",
-        "en-test.csv",
-        "de-test.csv",
-        "LICENSE.txt",
-        ".hidden",
-        "README.md",
-    ]
+    names = ["en-train.csv", "en-dev.csv", "en-test.csv", "de-test.csv", "LICENSE.txt", ".hidden", "README.md"]
     for name in names:
         (tmp_path / name).write_text("a,b\n")
     found = {split: path.name for split, path in split_files(tmp_path).items()}
-    assert found == {
-        "train": "en-train.csv",
-        "dev": "en-dev.csv",
-        "test": "en-test.csv",
-        "de-test": "de-test.csv",
-    }
+    assert found == {"train": "en-train.csv", "dev": "en-dev.csv", "test": "en-test.csv", "de-test": "de-test.csv"}
     assert list(split_files(tmp_path / "en-dev.csv")) == ["dev"]
 
 
@@ -203,9 +173,7 @@ def test_hub_splits_become_plain_files(tmp_path):
     features = datasets.Features(
         {"sentence": datasets.Value("string"), "label": datasets.ClassLabel(names=["no", "yes"])}
     )
-    rows = datasets.Dataset.from_dict(
-        {"sentence": ["a b", "c d", "e f"], "label": [1, 0, -1]}, features=features
-    )
+    rows = datasets.Dataset.from_dict({"sentence": ["a b", "c d", "e f"], "label": [1, 0, -1]}, features=features)
     (tmp_path / "sst2").mkdir()
     write(rows, tmp_path / "sst2" / "train.jsonl")
     data = read(find_task("hub:sst2", cache=tmp_path))
@@ -220,9 +188,7 @@ def test_a_fetch_that_was_broken_off_does_not_pass_for_a_whole_one(tmp_path, mon
         def __iter__(self):
             raise ConnectionError("gone")
 
-    loads = iter(
-        [{"train": Rows([{"sentence": "a b"}]), "validation": Broken()}, {"train": Rows([{"sentence": "c"}])}]
-    )
+    loads = iter([{"train": Rows([{"sentence": "a b"}]), "validation": Broken()}, {"train": Rows([{"sentence": "c"}])}])
     monkeypatch.setattr("afterbert.downstream.reading.hub._load", lambda name: next(loads))
     with pytest.raises(ConnectionError):
         fetch("sst2", tmp_path)
@@ -238,8 +204,6 @@ def test_the_hub_out_of_reach_is_one_line(tmp_path, monkeypatch):
         raise ConnectionError("Couldn't reach 'glue' on the Hub\nTraceback")
 
     monkeypatch.setattr(datasets, "load_dataset", unreachable)
-    with pytest.raises(
-        UserError, match=r"^hub:glue/sst2 cannot be fetched \(Couldn't reach 'glue' on the Hub\)"
-    ):
+    with pytest.raises(UserError, match=r"^hub:glue/sst2 cannot be fetched \(Couldn't reach 'glue' on the Hub\)"):
         fetch("glue/sst2", tmp_path)
     assert list(tmp_path.iterdir()) == []

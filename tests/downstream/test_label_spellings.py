@@ -130,9 +130,7 @@ def test_one_han_character_does_not_change_the_rules_of_a_set():
     english = [(AnswerSpan("the big tower", 0),), (AnswerSpan("Mount 泰山", 0),), (AnswerSpan("a dog", 0),)]
     # By character, an article would count.
     assert ExactMatch()(["big tower", "mount 泰山", "dog"], english) == 1.0
-    assert ExactMatch()(["the mount 泰山", "x", "x"], [english[1], english[0], english[2]]) == pytest.approx(
-        1 / 3
-    )
+    assert ExactMatch()(["the mount 泰山", "x", "x"], [english[1], english[0], english[2]]) == pytest.approx(1 / 3)
 
 
 def test_some_of_each_kind():

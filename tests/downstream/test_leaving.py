@@ -52,11 +52,7 @@ def model_of(name: str, tokenizer, folder: Path) -> LoadedModel:
     """A model of the family with random weights, its pooler too where the family has one."""
     family = family_named(name)
     extra = {"roberta": 1, "xlm-roberta": 1}.get(name, 0)
-    config = {
-        "vocab_size": tokenizer.vocabulary.size,
-        "pad_token_id": 0,
-        **CONFIGS.get(name, {**SIZES, **ROW}),
-    }
+    config = {"vocab_size": tokenizer.vocabulary.size, "pad_token_id": 0, **CONFIGS.get(name, {**SIZES, **ROW})}
     if extra:
         config["max_position_embeddings"] = 96 + extra
     if name == "modernbert":
@@ -67,9 +63,7 @@ def model_of(name: str, tokenizer, folder: Path) -> LoadedModel:
     with torch.no_grad():
         for parameter in backbone.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.1)
-    return LoadedModel(
-        "toy", architecture, tokenizer, {"backbone": backbone.state_dict()}, folder, family=name
-    )
+    return LoadedModel("toy", architecture, tokenizer, {"backbone": backbone.state_dict()}, folder, family=name)
 
 
 def trained(model: LoadedModel, data, **settings) -> tuple[Bench, torch.nn.Module]:
@@ -167,8 +161,7 @@ def test_a_pipeline_gives_our_predictions(name, tiny_tokenizer, data_of, tmp_pat
     label = pipeline("text-classification", model=str(tmp_path / "labels"), top_k=None)
     texts = [row.texts for row in data.splits["dev"]]
     for found, one in zip(
-        label([text for (text,) in texts]),
-        Answerer(load_finetuned(tmp_path / "labels"), "toy").rows(texts),
+        label([text for (text,) in texts]), Answerer(load_finetuned(tmp_path / "labels"), "toy").rows(texts)
     ):
         assert {one["label"]: one["score"] for one in found} == pytest.approx(one.probabilities, abs=1e-5)
         assert one.value == tuple(name for name in data.task.labels if one.probabilities[name] >= 0.5)

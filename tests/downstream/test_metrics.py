@@ -61,9 +61,7 @@ def test_correlations_agree_with_scipy(pairs):
         return
     assert Pearson()(predicted, true) == pytest.approx(scipy.stats.pearsonr(predicted, true)[0], abs=1e-9)
     assert Spearman()(predicted, true) == pytest.approx(scipy.stats.spearmanr(predicted, true)[0], abs=1e-9)
-    assert SquaredError()(predicted, true) == pytest.approx(
-        sklearn.metrics.mean_squared_error(true, predicted)
-    )
+    assert SquaredError()(predicted, true) == pytest.approx(sklearn.metrics.mean_squared_error(true, predicted))
 
 
 def test_a_constant_guess_correlates_with_nothing():
@@ -139,9 +137,7 @@ def test_answers_are_scored_as_squad_s_script_does(prediction, truths):
     kept = [t for t in truths if official_squad(t, "")[0] == 0.0] or [""]
     answers = tuple(AnswerSpan(text, None) for text in truths)
     assert ExactMatch()([prediction], [answers]) == max(official_squad(prediction, t)[0] for t in kept)
-    assert AnswerF1()([prediction], [answers]) == pytest.approx(
-        max(official_squad(prediction, t)[1] for t in kept)
-    )
+    assert AnswerF1()([prediction], [answers]) == pytest.approx(max(official_squad(prediction, t)[1] for t in kept))
 
 
 @pytest.mark.parametrize(
@@ -180,9 +176,7 @@ def test_rouge_by_hand():
     assert Rouge("L")(["the gunman kill police"], [reference]) == 0.5
 
 
-@pytest.mark.parametrize(
-    "text", ["Кошка спит дома", "我爱北京", "ねこがいる", "แมวนอน", "बिल्ली सोती है", "החתול ישן"]
-)
+@pytest.mark.parametrize("text", ["Кошка спит дома", "我爱北京", "ねこがいる", "แมวนอน", "बिल्ली सोती है", "החתול ישן"])
 def test_rouge_reads_other_scripts(text):
     assert Rouge("1")([text], [text]) == 1.0
     assert Rouge("L")([text], ["plain English"]) == 0.0

@@ -66,9 +66,7 @@ def test_batches_hold_rows_of_like_length_and_change_from_epoch_to_epoch(tiny_mo
     rows = SentenceClassification().invented()
     long = [type(row)(row.key, (row.texts[0] * 4,), row.label) for row in rows]
     bench = Bench.of(
-        tiny_model,
-        [data_of(SentenceClassification(), rows=[*rows, *long] * 2)],
-        FineTuning(length=64, batch_size=4),
+        tiny_model, [data_of(SentenceClassification(), rows=[*rows, *long] * 2)], FineTuning(length=64, batch_size=4)
     )
     batches, prepared = bench.asked.batches, bench.asked.prepared["toy"]["train"]
     plans = [batches.plan(Noise(0).seen_as(epoch)) for epoch in (0, 0, 1)]
@@ -89,7 +87,4 @@ def test_what_a_run_draws_is_what_its_batches_hold(tiny_model, data_of):
             for batch in steps.step(step):
                 (name,) = batch.counts
                 held[name] += len(batch.row_keys)
-        assert TaskMix.of(bench, seed=5, steps=num_steps).drawn == {
-            "large": held["large"],
-            "small": held["small"],
-        }
+        assert TaskMix.of(bench, seed=5, steps=num_steps).drawn == {"large": held["large"], "small": held["small"]}

@@ -75,10 +75,7 @@ def test_numbers_of_labels_are_no_decimals(tmp_path):
 
 @pytest.mark.parametrize(
     ("header", "cells"),
-    [
-        ("text,country,mood", ["is,good", "is,bad", "no,good", "no,bad"]),
-        ("text,a,b", ["1,5", "2,6", "3,5", "1,6"]),
-    ],
+    [("text,country,mood", ["is,good", "is,bad", "no,good", "no,bad"]), ("text,a,b", ["1,5", "2,6", "3,5", "1,6"])],
 )
 def test_of_several_columns_of_classes_none_is_taken_in_silence(tmp_path, header, cells):
     lines = [f"a text of number {number},{cell}" for number, cell in enumerate(cells * 6)]
@@ -91,9 +88,7 @@ def test_of_several_columns_of_classes_none_is_taken_in_silence(tmp_path, header
 
 def test_lists_of_one_are_classes(tmp_path):
     """doccano's export of a classification."""
-    lines = [
-        json.dumps({"id": i, "text": f"a text {i}", "label": [["pos"], ["neg"]][i % 2]}) for i in range(20)
-    ]
+    lines = [json.dumps({"id": i, "text": f"a text {i}", "label": [["pos"], ["neg"]][i % 2]}) for i in range(20)]
     (tmp_path / "a.jsonl").write_text("\n".join(lines))
     data = read(find_task(str(tmp_path / "a.jsonl")))
     assert (name_of(data.task), data.task.labels) == ("sentence_classification", ("neg", "pos"))
@@ -107,9 +102,7 @@ def test_a_place_is_not_a_separator(tmp_path):
 
 def test_a_test_set_without_its_labels_and_unknown_flags(tmp_path):
     (tmp_path / "train.csv").write_text(FILES["flags.csv"])
-    (tmp_path / "dev.csv").write_text(
-        f"text;{';'.join(NAMES)}\n" + "annar texti;-1;-1;-1\nþriðji texti;1;0;1\n" * 3
-    )
+    (tmp_path / "dev.csv").write_text(f"text;{';'.join(NAMES)}\n" + "annar texti;-1;-1;-1\nþriðji texti;1;0;1\n" * 3)
     (tmp_path / "test.csv").write_text("id;text\n" + "1;enn einn texti\n2;og annar texti\n")
     data = read(find_task(str(tmp_path)))
     assert [row.label for row in data.splits["dev"][:2]] == [None, ("gleði", "ótti")]
@@ -119,9 +112,7 @@ def test_a_test_set_without_its_labels_and_unknown_flags(tmp_path):
 def test_f1_and_accuracy_are_scikit_learns():
     chance = np.random.default_rng(0)
     names = [f"l{i}" for i in range(7)]
-    truths, guesses = (
-        [tuple(name for name in names if chance.random() < 0.3) for _ in range(60)] for _ in range(2)
-    )
+    truths, guesses = ([tuple(name for name in names if chance.random() < 0.3) for _ in range(60)] for _ in range(2))
     binarizer = MultiLabelBinarizer(classes=names)
     true, guessed = binarizer.fit_transform(truths), binarizer.transform(guesses)
     for average in ("micro", "macro"):
@@ -135,9 +126,7 @@ def test_a_threshold_is_the_best_of_all():
     for _ in range(4):
         chances, is_true = chance.random(30).round(1), chance.random(30) < 0.3
         found = best_threshold(chances, is_true)
-        scores = [
-            f1_score(is_true, chances >= cut, zero_division=0) for cut in [found, *np.linspace(0.05, 1, 20)]
-        ]
+        scores = [f1_score(is_true, chances >= cut, zero_division=0) for cut in [found, *np.linspace(0.05, 1, 20)]]
         assert scores[0] == max(scores) or not is_true.any()
 
 
@@ -153,10 +142,7 @@ def test_it_learns_and_answers_with_its_thresholds(tiny_model, data_of, tmp_path
     loaded = load_finetuned(tmp_path / "seed-0")
     told = json.loads((tmp_path / "seed-0" / "predictions" / "thresholds.json").read_text())["toy"]
     assert list(loaded.heads["toy"].thresholds) == told["thresholds"]
-    assert (
-        "labels are given from these chances on: bed 0."
-        in (tmp_path / "seed-0" / "model" / "README.md").read_text()
-    )
+    assert "labels are given from these chances on: bed 0." in (tmp_path / "seed-0" / "model" / "README.md").read_text()
     assert json.loads((tmp_path / "seed-0" / "model" / "config.json").read_text())["problem_type"] == (
         "multi_label_classification"
     )

@@ -69,23 +69,14 @@ def test_a_table_comes_back_with_label_and_probabilities(models, tmp_path):
     content = "id;review\r\n1;we loved every dish\r\n2;\r\n3;cold bread\r\n"
     done, text = answered(models, "food", content, tmp_path)
     head, *rows = (line.split(";") for line in text.split("\r\n")[:-1])
-    assert head == [
-        "id",
-        "review",
-        "prediction",
-        "confidence",
-        "probability_negative",
-        "probability_positive",
-    ]
+    assert head == ["id", "review", "prediction", "confidence", "probability_negative", "probability_positive"]
     assert [row[0] for row in rows] == ["1", "2", "3"] and rows[1] == ["2", "", "", "", "", ""]
     for row in (rows[0], rows[2]):
         chances = dict(zip(("negative", "positive"), map(float, row[4:])))
         assert chances[row[2]] == max(chances.values()) == float(row[3])
         assert sum(chances.values()) == pytest.approx(1, abs=1e-5)
     assert done.rows == 3 and done.columns == {"text": "review"}
-    assert done.notes == (
-        f"1 rows have no text (first: {tmp_path}/rows.csv:3): nothing is predicted for them",
-    )
+    assert done.notes == (f"1 rows have no text (first: {tmp_path}/rows.csv:3): nothing is predicted for them",)
 
 
 @pytest.mark.parametrize(
@@ -125,9 +116,7 @@ def test_columns_can_be_named_and_what_is_missing_is_said(models, tmp_path):
 
 def test_every_kind_of_task_says_what_it_can(models, tmp_path):
     _, text = answered(models, "alike", "sentence1,sentence2\na cat sleeps,it rains\n", tmp_path)
-    assert text.splitlines()[0] == "sentence1,sentence2,prediction" and float(
-        text.splitlines()[1].split(",")[2]
-    )
+    assert text.splitlines()[0] == "sentence1,sentence2,prediction" and float(text.splitlines()[1].split(",")[2])
     rows = [{"prompt": "It was dark , so they", "a": "were seven", "b": "lit a lamp", "c": "swam in bread"}]
     _, text = answered(models, "story", json.dumps(rows[0]), tmp_path, file="a.jsonl")
     told = json.loads(text)
@@ -142,11 +131,7 @@ def test_every_kind_of_task_says_what_it_can(models, tmp_path):
 
 
 def test_candidates_of_one_query_are_ranked_together(models, tmp_path):
-    rows = [
-        "where is the key ?\tunder the mat",
-        "where is the key ?\ton tuesday",
-        "who wrote it ?\tmy sister",
-    ]
+    rows = ["where is the key ?\tunder the mat", "where is the key ?\ton tuesday", "who wrote it ?\tmy sister"]
     _, text = answered(models, "search", "query\tpassage\n" + "\n".join(rows) + "\n", tmp_path, file="a.tsv")
     head, *told = (line.split("\t") for line in text.splitlines())
     assert head == ["query", "passage", "score", "rank"]
@@ -196,12 +181,7 @@ def test_answers_equal_those_of_a_pipeline(models, tmp_path):
 
 def test_run_seed_model_and_exported_folder_answer_alike(models, tmp_path):
     (source,) = export_model_folder(models / "food", tmp_path / "out")
-    places = [
-        models / "food",
-        models / "food" / "seed-0",
-        models / "food" / "seed-0" / "model",
-        source.folder,
-    ]
+    places = [models / "food", models / "food" / "seed-0", models / "food" / "seed-0" / "model", source.folder]
     (tmp_path / "a.txt").write_text("we loved every dish\n")
     told = set()
     for place in places:
@@ -228,9 +208,7 @@ def test_the_verb_writes_files_prints_rows_and_answers_texts(models, tmp_path, c
     rows.write_bytes("\ufeffreview\r\nwe loved every dish\r\n".encode())
     asked = ["predict", str(models / "food"), str(rows)]
     assert run([*asked, "--out", str(out)]) == 0
-    assert out.read_bytes().startswith(b"\xef\xbb\xbfreview,prediction,") and out.read_bytes().endswith(
-        b"\r\n"
-    )
+    assert out.read_bytes().startswith(b"\xef\xbb\xbfreview,prediction,") and out.read_bytes().endswith(b"\r\n")
     assert "1 rows answered; read: text = 'review'" in capsys.readouterr().out
     assert run([*asked, "--out", str(out)]) == 2
     assert "is there already; name another file, or say --overwrite" in capsys.readouterr().err

@@ -23,12 +23,8 @@ from afterbert.workflows.finetune_request import _folder_for
 @pytest.fixture
 def bench(tiny_model, data_of):
     rows = SentenceClassification().invented()
-    many = [
-        replace(row, key=f"{row.key}/{n}", texts=(f"{row.texts[0]} {n}",)) for n in range(12) for row in rows
-    ]
-    return Bench.of(
-        tiny_model, [data_of(SentenceClassification(), rows=many)], FineTuning(batch_size=8, length=64)
-    )
+    many = [replace(row, key=f"{row.key}/{n}", texts=(f"{row.texts[0]} {n}",)) for n in range(12) for row in rows]
+    return Bench.of(tiny_model, [data_of(SentenceClassification(), rows=many)], FineTuning(batch_size=8, length=64))
 
 
 class Stumble(Observer):

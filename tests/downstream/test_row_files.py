@@ -109,14 +109,7 @@ def test_words_between_tabs_with_a_word_of_space_and_universal_dependencies(tmp_
     assert row.record["form"] == ("de", "le", "Pont")
     out = io.StringIO()
     RowWriter(rows, out).write(row, {"prediction": ["X", "Y", "Z"]}, {})
-    assert [line.split("\t")[10:] for line in out.getvalue().splitlines()] == [
-        [],
-        [],
-        ["X"],
-        ["Y"],
-        ["Z"],
-        [],
-    ]
+    assert [line.split("\t")[10:] for line in out.getvalue().splitlines()] == [[], [], ["X"], ["Y"], ["Z"], []]
 
 
 @pytest.mark.parametrize(
@@ -136,9 +129,7 @@ def test_a_broken_row_says_its_line(tmp_path, name, content, line, said):
 
 
 def test_what_cannot_be_read_on_from_is_one_line(tmp_path):
-    with pytest.raises(
-        UserError, match=r"a.csv:3: the row that begins here cannot be read .* quote is not closed"
-    ):
+    with pytest.raises(UserError, match=r"a.csv:3: the row that begins here cannot be read .* quote is not closed"):
         list(opened(tmp_path, 'id,text\n1,a\n2,"b\n3,c\n', "a.csv", known=("id",)).rows())
     with pytest.raises(UserError, match=r"a.txt:2: is not UTF-8"):
         list(opened(tmp_path, b"fine\n\xff\n", "a.txt").rows())

@@ -49,9 +49,7 @@ def test_rows_are_framed_as_the_tokenizer_frames_them(tokenizer):
             assert rows.planes["text"][here].tolist() == text
 
 
-@given(
-    st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=8), st.integers(8, 30)
-)
+@given(st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=8), st.integers(8, 30))
 def test_the_longer_text_loses_its_end_until_both_fit(lengths, length):
     formatter = Formatter.__new__(Formatter)
     object.__setattr__(formatter, "length", length)
@@ -66,9 +64,7 @@ def test_the_longer_text_loses_its_end_until_both_fit(lengths, length):
 
 
 def test_a_length_without_room_is_refused(tiny_tokenizer):
-    with pytest.raises(
-        UserError, match="length 4 leaves no room for text beside special pieces; raise --length"
-    ):
+    with pytest.raises(UserError, match="length 4 leaves no room for text beside special pieces; raise --length"):
         Formatter(tiny_tokenizer, 4).room(Formatter(tiny_tokenizer, 4).two)
 
 
@@ -95,9 +91,7 @@ def test_each_word_s_tag_stands_at_its_first_piece(tokenizer, sentences):
         firsts = {}
         for begin, end in encoding.offsets:
             visible = (
-                begin
-                + len(" ".join(example.texts)[begin:end])
-                - len(" ".join(example.texts)[begin:end].lstrip(" "))
+                begin + len(" ".join(example.texts)[begin:end]) - len(" ".join(example.texts)[begin:end].lstrip(" "))
             )
             word = int(np.searchsorted(places, visible, side="right")) - 1
             if visible < end:
@@ -110,9 +104,7 @@ def test_each_word_s_tag_stands_at_its_first_piece(tokenizer, sentences):
         assert all(tag == truth or truth == "Y" for tag, truth in zip(tags, example.label))
 
 
-CONTEXT = (
-    "Ada Berg wrote a song in Oslo. Snow fell on the naïve apple-trees of 北京, ok. Tom's soup was cold. " * 3
-)
+CONTEXT = "Ada Berg wrote a song in Oslo. Snow fell on the naïve apple-trees of 北京, ok. Tom's soup was cold. " * 3
 
 
 @pytest.mark.parametrize("length", [36, 48, 64])
@@ -129,11 +121,7 @@ def test_answers_are_found_again_in_every_window_that_holds_them(tokenizer, leng
         at = rows.row_starts[row]
         if start >= 0:
             begin = rows.planes["first_character"][at + start]
-            assert CONTEXT[begin : rows.planes["last_character"][at + end]].strip() in (
-                text,
-                text + "'s",
-                "Tom's",
-            )
+            assert CONTEXT[begin : rows.planes["last_character"][at + end]].strip() in (text, text + "'s", "Tom's")
             found.add(int(example))
         assert rows.lengths[row] <= length
     assert found == set(range(len(examples)))
@@ -146,8 +134,7 @@ def test_windows_cover_the_context_and_overlap(tokenizer):
     rows = prepared.rows
     in_context = rows.planes["text"] == 2
     sources = [
-        rows.planes["source"][(rows.row_of == row) & in_context]
-        for row in np.flatnonzero(prepared.example_of == 0)
+        rows.planes["source"][(rows.row_of == row) & in_context] for row in np.flatnonzero(prepared.example_of == 0)
     ]
     together = np.unique(np.concatenate(sources))
     assert len(together) == len(formatter.encode([CONTEXT]).piece_ids)
@@ -157,8 +144,7 @@ def test_windows_cover_the_context_and_overlap(tokenizer):
 
 
 @given(
-    st.lists(st.tuples(st.floats(-5, 5), st.floats(-5, 5), st.booleans()), min_size=1, max_size=12),
-    st.integers(1, 5),
+    st.lists(st.tuples(st.floats(-5, 5), st.floats(-5, 5), st.booleans()), min_size=1, max_size=12), st.integers(1, 5)
 )
 def test_the_best_span_is_the_best_of_all(pieces, longest):
     output = np.array([[start, end] for start, end, _ in pieces])

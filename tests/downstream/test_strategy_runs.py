@@ -84,9 +84,7 @@ def settings(steps, **changed):
     return FineTuning(**(defaults | changed))
 
 
-@pytest.mark.parametrize(
-    ("kind", "recipe"), [(EncoderDecoder, "bart"), (Decoder, "gpt2"), (Encoder, "bert-mlm")]
-)
+@pytest.mark.parametrize(("kind", "recipe"), [(EncoderDecoder, "bart"), (Decoder, "gpt2"), (Encoder, "bert-mlm")])
 def test_running_text_is_scored_as_its_objective_scores_it(kind, recipe, store, writer, tasks):
     architecture = kind(vocab_size=writer.architecture.vocab_size, num_hidden_layers=1, **SIZES)
     model = replace(writer, architecture=architecture)
@@ -138,8 +136,7 @@ def test_running_text_has_a_size_of_its_own_in_the_mix(text, writer, tasks):
 
 
 @pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=[] if n == "leave_one_out" else [pytest.mark.slow]) for n in names(Strategy)],
+    "name", [pytest.param(n, marks=[] if n == "leave_one_out" else [pytest.mark.slow]) for n in names(Strategy)]
 )
 def test_every_strategy_takes_the_same_steps_for_each_task(name, text, writer, tasks, tmp_path):
     bench = Bench.of(writer, tasks[:2], settings(3), texts=[text])
@@ -207,10 +204,7 @@ def test_a_strategy_that_was_broken_off_goes_on_to_the_same_end(text, writer, ta
             follow(staging, tmp_path / "broken", observers=[Break(at)])
     done = follow(staging, tmp_path / "broken")
     for place in ("first/seed-1", "tasks/food/seed-0", "tasks/pairs/seed-1"):
-        weights = [
-            (tmp_path / way / place / "model" / "model.safetensors").read_bytes()
-            for way in ("whole", "broken")
-        ]
+        weights = [(tmp_path / way / place / "model" / "model.safetensors").read_bytes() for way in ("whole", "broken")]
         assert weights[0] == weights[1], place
     assert len(done.results[0].splits["dev"].metrics["accuracy"].values) == 2
 
@@ -229,9 +223,7 @@ def test_a_head_goes_on_from_where_the_first_stage_left_it(tiny_model, tasks, tm
     for name, tensor in begun.items():
         torch.testing.assert_close(tensor, second.asked.model.weights["head/pairs"][name])
     trained = tiny_model.backbone().state_dict()
-    assert any(
-        not torch.equal(tensor, trained[name]) for name, tensor in module.backbone.state_dict().items()
-    )
+    assert any(not torch.equal(tensor, trained[name]) for name, tensor in module.backbone.state_dict().items())
 
 
 def test_what_cannot_be_carried_out_is_one_line(tiny_model, tasks):

@@ -26,9 +26,7 @@ def test_a_summary_is_that_of_the_row(kind, summary, tiny_model, data_of):
     backbone = bench.module().eval().backbone
     prepared = bench.asked.prepared["toy"]["train"]
     units = prepared.costs.argsort()[[0, -1, 3]]
-    batch = prepared.batch(
-        units, pad=bench.asked.pad, has_segments=model.architecture.has_segments, name="toy"
-    )
+    batch = prepared.batch(units, pad=bench.asked.pad, has_segments=model.architecture.has_segments, name="toy")
     arrays = {key: torch.as_tensor(value) for key, value in batch.arrays.items()}
     with torch.inference_mode():
         alone = states(backbone, arrays, wanted=summary_places(arrays, summary))

@@ -20,10 +20,7 @@ WRITTEN = [
     ("cola", ("John made Bill master of himself.",), "cola sentence: John made Bill master of himself."),
     (
         "stsb",
-        (
-            "Representatives for Puretunes could not immediately be reached.",
-            "Puretunes could not be reached.",
-        ),
+        ("Representatives for Puretunes could not immediately be reached.", "Puretunes could not be reached."),
         "stsb sentence1: Representatives for Puretunes could not immediately be reached. "
         "sentence2: Puretunes could not be reached.",
     ),

@@ -56,9 +56,7 @@ def bench(tiny_model, data_of):
 
 def gradients(module, batches):
     module.zero_grad()
-    found = gradient(
-        Single(module), batches, device=CPU, precision=Precision("fp32", ""), processes=SingleProcess()
-    )
+    found = gradient(Single(module), batches, device=CPU, precision=Precision("fp32", ""), processes=SingleProcess())
     return found, {name: p.grad.clone() for name, p in module.named_parameters() if p.grad is not None}
 
 

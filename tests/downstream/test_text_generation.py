@@ -17,17 +17,13 @@ SIZES = {"hidden_size": 32, "intermediate_size": 64, "max_position_embeddings": 
 
 
 def generator(kind, **tokenizer_settings):
-    tokenizer = ByteLevelBPE(vocab_size=310, min_frequency=1, **tokenizer_settings).make(
-        TEXTS * 4, corpus_bytes=400
-    )
+    tokenizer = ByteLevelBPE(vocab_size=310, min_frequency=1, **tokenizer_settings).make(TEXTS * 4, corpus_bytes=400)
     torch.manual_seed(0)
     made = TextGenerator.of(LoadedModel("toy", kind(**SIZES), tokenizer, {}, None))
     with torch.no_grad():
         for parameter in made.backbone.parameters():
             parameter.mul_(6)  # so that texts differ
-        made.backbone.embeddings.token.weight[made.end] = (
-            0  # else a BART, which begins with it, only repeats it
-        )
+        made.backbone.embeddings.token.weight[made.end] = 0  # else a BART, which begins with it, only repeats it
     return made
 
 

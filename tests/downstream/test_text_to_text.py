@@ -73,11 +73,7 @@ def test_a_row_is_written_the_same_alone_and_beside_longer_ones(kind, generation
     bench = Bench.of(
         model, [data_of(PairClassification())], settings(head=Text(target_length=5, generation=generation))
     )
-    module, head, prepared = (
-        bench.module().eval(),
-        bench.asked.heads["toy"],
-        bench.asked.prepared["toy"]["dev"],
-    )
+    module, head, prepared = (bench.module().eval(), bench.asked.heads["toy"], bench.asked.prepared["toy"]["dev"])
     common = {"name": "toy", "pad": bench.asked.pad, "has_segments": False}
     together = outputs(module, head, prepared, **common, batch_size=8)
     alone = outputs(module, head, prepared, **common, batch_size=1)
@@ -131,9 +127,7 @@ def test_a_text_that_is_no_answer_is_wrong(tiny_model, data_of):
 
 
 def test_an_encoder_or_too_short_a_row_is_one_line(tiny_model, data_of):
-    with pytest.raises(
-        UserError, match="toy: texts are written by an encoder-decoder or a decoder, but tiny is"
-    ):
+    with pytest.raises(UserError, match="toy: texts are written by an encoder-decoder or a decoder, but tiny is"):
         Bench.of(tiny_model, [data_of(TextToText())], settings(head=None))
     with pytest.raises(UserError, match="length 16 leaves no room to read beside 12 pieces to write"):
         Bench.of(model_of(Decoder, tiny_model), [data_of(TextToText())], settings(length=16))

@@ -98,9 +98,7 @@ def test_what_adds_nothing_changes_nothing(kind, tiny_model, data_of, tmp_path):
         tasks.append(data_of(Tagging(), "names"))
     if kind == "text":
         sizes = {"hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
-        architecture = EncoderDecoder(
-            vocab_size=model.architecture.vocab_size, max_position_embeddings=96, **sizes
-        )
+        architecture = EncoderDecoder(vocab_size=model.architecture.vocab_size, max_position_embeddings=96, **sizes)
         model = replace(model, architecture=architecture, weights={})
         config = settings(head=Text(target_length=6))
     plain = finetune(model, tasks, tmp_path / "plain", config, device="cpu")
@@ -168,9 +166,7 @@ def test_every_stage_is_wrapped_and_another_objective_is_another_run(tiny_model,
 def test_running_text_is_asked_what_it_can_share_and_not_which_class_it_is(tiny_model, tmp_path):
     (tmp_path / "a.txt").write_text("the old man paints a small boat and sells it near the river\n\n" * 20)
     tokenizer = PretrainedTokenizer(name=str(tiny_model.folder))
-    store = prepare(
-        [Txt(path=str(tmp_path / "a.txt"))], tmp_path / "store", tokenizer=tokenizer, least_pieces=8
-    )
+    store = prepare([Txt(path=str(tmp_path / "a.txt"))], tmp_path / "store", tokenizer=tokenizer, least_pieces=8)
     masked = resolve("bert-mlm").recipe.objective
     text = Unlabelled.of(store, Around(masked), tiny_model, length=32, name="web")
     assert text.part == "masked" and len(text.plan)

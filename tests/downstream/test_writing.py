@@ -91,16 +91,12 @@ def test_a_row_is_written_alike_alone_and_in_a_batch(name, method):
     backbone, head = built(MODELS[name])
     arrays = batch()
     with torch.inference_mode():
-        together = Generation(method)(
-            Writer(backbone, head, arrays), torch.arange(3), start=1, end=2, longest=12
-        )
+        together = Generation(method)(Writer(backbone, head, arrays), torch.arange(3), start=1, end=2, longest=12)
         for row in range(3):
             length = int(arrays["visible_lengths"][row])
             one = {key: array[row : row + 1] for key, array in arrays.items()}
             one["input_ids"] = one["input_ids"][:, :length]
-            alone = Generation(method)(
-                Writer(backbone, head, one), torch.tensor([row]), start=1, end=2, longest=12
-            )
+            alone = Generation(method)(Writer(backbone, head, one), torch.tensor([row]), start=1, end=2, longest=12)
             mine = [piece for piece in together[row].tolist() if piece >= 0]
             assert mine == [piece for piece in alone[0].tolist() if piece >= 0]
 
@@ -116,10 +112,7 @@ def their_models():
     )
 
     ends = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
-    yield (
-        "gpt2",
-        GPT2LMHeadModel(GPT2Config(vocab_size=40, n_positions=64, n_embd=32, n_layer=2, n_head=2, **ends)),
-    )
+    yield ("gpt2", GPT2LMHeadModel(GPT2Config(vocab_size=40, n_positions=64, n_embd=32, n_layer=2, n_head=2, **ends)))
     sides = {f"{side}_{what}": n for side in ("encoder", "decoder") for what, n in
              (("layers", 2), ("attention_heads", 2), ("ffn_dim", 64))}  # fmt: skip
     yield "bart", BartForConditionalGeneration(

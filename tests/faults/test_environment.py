@@ -71,9 +71,7 @@ def test_a_clock_that_jumps_back_does_not_silence_the_status(tmp_path: Path, mon
     assert status is not None and status.step == 2
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from afterbert.cli.main import run
 
     (tmp_path / "texts.txt").write_text("the cat sat.\n\n" * 80)

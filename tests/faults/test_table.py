@@ -11,9 +11,7 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 PAGE = (TESTS.parent / "docs" / "reliability.md").read_text(encoding="utf-8")
-ROWS = [
-    line for line in PAGE.splitlines() if line.startswith("|") and not line.startswith(("|---", "| what "))
-]
+ROWS = [line for line in PAGE.splitlines() if line.startswith("|") and not line.startswith(("|---", "| what "))]
 
 
 @cache

@@ -32,9 +32,7 @@ from afterbert.cli.main import run
 _SECONDS = 60  # after which an answer counts as a hang; a command on these files takes one or two
 _EXAMPLES = 25  # a round
 TINY = "--model.num_hidden_layers 1 --model.hidden_size 32 --model.num_attention_heads 2 --model.intermediate_size 32"
-TINY += (
-    " --length 32 --training.batch_size 4 --training.workers 0 --training.checkpoint_every 2steps --name run"
-)
+TINY += " --length 32 --training.batch_size 4 --training.workers 0 --training.checkpoint_every 2steps --name run"
 
 
 class Hang(Exception):
@@ -52,11 +50,7 @@ def said_by(command: list[str]) -> tuple[int, str]:
     signal.signal(signal.SIGALRM, ring)
     signal.alarm(_SECONDS)
     try:
-        with (
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(errors),
-            warnings.catch_warnings(),
-        ):
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(errors), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return run(command), errors.getvalue()
     finally:

@@ -62,9 +62,7 @@ class Bytes:
         if self.how == "repeat":
             return whole[:place] + whole[place : place + 40] * 3 + whole[place:]
         return (
-            whole[:place] + bytes([whole[place] ^ (1 << self.odd % 8)]) + whole[place + 1 :]
-            if whole[place:]
-            else b""
+            whole[:place] + bytes([whole[place] ^ (1 << self.odd % 8)]) + whole[place + 1 :] if whole[place:] else b""
         )
 
 
@@ -96,9 +94,7 @@ class Leaf:
 
 
 def changes_of_trees() -> st.SearchStrategy[Leaf]:
-    return st.builds(
-        Leaf, st.integers(0, 400), st.sampled_from(["set", "set", "set", "drop", "rename"]), VALUES
-    )
+    return st.builds(Leaf, st.integers(0, 400), st.sampled_from(["set", "set", "set", "drop", "rename"]), VALUES)
 
 
 def _places(tree):
@@ -113,13 +109,10 @@ def _places(tree):
 WORDS = "the old mill stood by a river and rain fell on every wheel of it while we slept".split()  # noqa: SIM905
 TEXT = "\n\n".join(" ".join(WORDS[(n * k) % 17] for k in range(3, 14)) + f" {n}." for n in range(90))
 LABELLED = {
-    "a.csv": "text,label\n"
-    + "".join(f'"It was {WORDS[n % 17]}, {n}",{"yes" if n % 2 else "no"}\n' for n in range(24)),
+    "a.csv": "text,label\n" + "".join(f'"It was {WORDS[n % 17]}, {n}",{"yes" if n % 2 else "no"}\n' for n in range(24)),
     "b.tsv": "".join(f"{WORDS[n % 17]} rain fell\t{n % 3}\n" for n in range(24)),
     "c.jsonl": "".join(json.dumps({"text": f"{w} fell", "label": w < "n"}) + "\n" for w in WORDS * 2),
-    "d.conll": "".join(
-        f"{w} {'B-X' if n % 5 == 0 else 'O'}\n" + "\n" * (n % 4 == 3) for n, w in enumerate(WORDS * 4)
-    ),
+    "d.conll": "".join(f"{w} {'B-X' if n % 5 == 0 else 'O'}\n" + "\n" * (n % 4 == 3) for n, w in enumerate(WORDS * 4)),
     "e.json": json.dumps(
         {
             "data": [
@@ -129,11 +122,7 @@ LABELLED = {
                         {
                             "context": TEXT[:200],
                             "qas": [
-                                {
-                                    "id": str(n),
-                                    "question": "what?",
-                                    "answers": [{"text": TEXT[:7], "answer_start": 0}],
-                                }
+                                {"id": str(n), "question": "what?", "answers": [{"text": TEXT[:7], "answer_start": 0}]}
                                 for n in range(9)
                             ],
                         }
@@ -157,16 +146,7 @@ def break_text(scratch: Path, base: Path, draw) -> list[str]:
         content = change(content)
     (scratch / name).write_bytes(content)
     tokenizer = str(base / "store" / "tokenizer")
-    return [
-        "prepare",
-        str(scratch / name),
-        "--out",
-        str(scratch / "out"),
-        "--tokenizer",
-        tokenizer,
-        "--processes",
-        "1",
-    ]
+    return ["prepare", str(scratch / name), "--out", str(scratch / "out"), "--tokenizer", tokenizer, "--processes", "1"]
 
 
 def break_labelled(scratch: Path, base: Path, draw) -> list[str]:
@@ -209,11 +189,7 @@ def break_recipe(scratch: Path, base: Path, draw) -> list[str]:
 def break_model(scratch: Path, base: Path, draw) -> list[str]:
     shutil.copytree(base / "run" / "model", scratch / "model")
     if draw(st.booleans()):
-        path = (
-            scratch
-            / "model"
-            / draw(st.sampled_from(["config.json", "tokenizer_config.json", "tokenizer.json"]))
-        )
+        path = scratch / "model" / draw(st.sampled_from(["config.json", "tokenizer_config.json", "tokenizer.json"]))
         tree = json.loads(path.read_text(encoding="utf-8"))
         for change in draw(st.lists(changes_of_trees(), min_size=1, max_size=2)):
             tree = change(tree)
@@ -226,9 +202,7 @@ def break_model(scratch: Path, base: Path, draw) -> list[str]:
 
 def break_run(scratch: Path, base: Path, draw) -> list[str]:
     shutil.copytree(base / "run", scratch / "run")
-    small = [
-        file for file in (scratch / "run").rglob("*.json*") if file.is_file() and "model" not in file.parts
-    ]
+    small = [file for file in (scratch / "run").rglob("*.json*") if file.is_file() and "model" not in file.parts]
     path = draw(st.sampled_from(sorted(small)))
     path.write_bytes(draw(changes_of_bytes())(path.read_bytes()))
     verb = draw(st.sampled_from(["report", "resume"]))

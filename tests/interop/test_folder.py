@@ -55,9 +55,7 @@ def tokenizer(tmp_path: Path) -> Path:
 
     made = Tokenizer(WordLevel({piece: number for number, piece in enumerate(PIECES)}, unk_token="[UNK]"))
     made.pre_tokenizer = Whitespace()
-    made.post_processor = TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
+    made.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
     made.add_special_tokens(PIECES[:5])
     folder = tmp_path / "tokenizer"
     folder.mkdir()
@@ -73,9 +71,7 @@ def test_a_folder_works_without_code_of_ours(name: str, tokenizer: Path, tmp_pat
     backbone = architecture.build(VOCABULARY).eval()
     head = architecture.build_lm_head(backbone)
     head.start_at(torch.randn(16))
-    family = export_folder(
-        out, architecture, backbone, {"lm_head": head}, vocabulary=VOCABULARY, tokenizer=tokenizer
-    )
+    family = export_folder(out, architecture, backbone, {"lm_head": head}, vocabulary=VOCABULARY, tokenizer=tokenizer)
     assert type(family).__name__.lower() == name
 
     theirs, report = AutoModelForMaskedLM.from_pretrained(out, output_loading_info=True)
@@ -95,9 +91,7 @@ def test_a_folder_works_without_code_of_ours(name: str, tokenizer: Path, tmp_pat
 
 def test_the_ids_in_the_config_are_the_tokenizers(tmp_path: Path) -> None:
     backbone = LAPTOP.build(VOCABULARY)
-    export_folder(
-        tmp_path, LAPTOP, backbone, {"lm_head": LAPTOP.build_lm_head(backbone)}, vocabulary=VOCABULARY
-    )
+    export_folder(tmp_path, LAPTOP, backbone, {"lm_head": LAPTOP.build_lm_head(backbone)}, vocabulary=VOCABULARY)
     config = json.loads((tmp_path / "config.json").read_text())
     ids = {key: config[f"{key}_token_id"] for key in ("pad", "bos", "eos", "cls", "sep")}
     assert ids == {"pad": 0, "bos": 2, "eos": 3, "cls": 2, "sep": 3}
@@ -111,11 +105,7 @@ def test_pooler_and_pair_head_travel_with_bert(tmp_path: Path) -> None:
     backbone = BERT.build(VOCABULARY).eval()
     head, pooler, pair = BERT.build_lm_head(backbone), Pooler().build(16), torch.nn.Linear(16, 2)
     export_folder(
-        tmp_path,
-        BERT,
-        backbone,
-        {"lm_head": head, "pooler": pooler, "pair_head": pair},
-        vocabulary=VOCABULARY,
+        tmp_path, BERT, backbone, {"lm_head": head, "pooler": pooler, "pair_head": pair}, vocabulary=VOCABULARY
     )
     theirs, report = AutoModelForPreTraining.from_pretrained(tmp_path, output_loading_info=True)
     assert not any(report.values()), report
@@ -123,9 +113,7 @@ def test_pooler_and_pair_head_travel_with_bert(tmp_path: Path) -> None:
     expected = theirs.eval()(ids).seq_relationship_logits
     assert (pair(pooler(backbone(ids))) - expected).abs().max() < 1e-5
     again = import_folder(tmp_path)
-    assert "pooler" in again.weights and torch.equal(
-        again.weights["pooler"]["dense.weight"], pooler.dense.weight
-    )
+    assert "pooler" in again.weights and torch.equal(again.weights["pooler"]["dense.weight"], pooler.dense.weight)
     assert "pair_head" in again.weights and torch.equal(again.weights["pair_head"]["weight"], pair.weight)
 
 
@@ -134,18 +122,12 @@ def test_a_recipes_own_values_survive_the_round_trip(tmp_path: Path) -> None:
         backbone = architecture.build(VOCABULARY)
         folder = tmp_path / name
         export_folder(
-            folder,
-            architecture,
-            backbone,
-            {"lm_head": architecture.build_lm_head(backbone)},
-            vocabulary=VOCABULARY,
+            folder, architecture, backbone, {"lm_head": architecture.build_lm_head(backbone)}, vocabulary=VOCABULARY
         )
         again = import_folder(folder)
         same = replace(again.architecture, vocab_size=None, initialization=architecture.initialization)
         assert same == architecture
-        assert all(
-            torch.equal(again.weights["backbone"][key], value) for key, value in backbone.state_dict().items()
-        )
+        assert all(torch.equal(again.weights["backbone"][key], value) for key, value in backbone.state_dict().items())
 
 
 REFUSED = {
@@ -171,9 +153,7 @@ def test_what_has_no_exact_form_is_refused_with_the_node(node: str) -> None:
 
 
 def test_windows_are_compared_as_layers_not_as_patterns() -> None:
-    pattern = Windows(
-        layer_types=("full_attention", "sliding_attention", "full_attention", "sliding_attention")
-    )
+    pattern = Windows(layer_types=("full_attention", "sliding_attention", "full_attention", "sliding_attention"))
     for windows in (pattern, Windows(), Windows(layer_types=("full_attention",))):
         config = replace(LAPTOP, stack=replace(LAPTOP.stack, windows=windows), num_hidden_layers=3)
         assert type(family_for(config, VOCABULARY)).__name__ == "Modernbert"
@@ -184,12 +164,7 @@ def test_a_tokenizer_larger_than_the_table_is_refused(tokenizer: Path, tmp_path:
     backbone = BERT.build(small)
     with pytest.raises(UserError, match="has 16 pieces, but the model's table only 9"):
         export_folder(
-            tmp_path,
-            BERT,
-            backbone,
-            {"lm_head": BERT.build_lm_head(backbone)},
-            vocabulary=small,
-            tokenizer=tokenizer,
+            tmp_path, BERT, backbone, {"lm_head": BERT.build_lm_head(backbone)}, vocabulary=small, tokenizer=tokenizer
         )
 
 
@@ -197,12 +172,7 @@ def test_a_tokenizer_of_another_model_of_the_same_size_is_refused(tokenizer: Pat
     backbone = BERT.build(VOCABULARY)
     out = tmp_path / "out"
     export_folder(
-        out,
-        BERT,
-        backbone,
-        {"lm_head": BERT.build_lm_head(backbone)},
-        vocabulary=VOCABULARY,
-        tokenizer=tokenizer,
+        out, BERT, backbone, {"lm_head": BERT.build_lm_head(backbone)}, vocabulary=VOCABULARY, tokenizer=tokenizer
     )
     file = out / "tokenizer.json"
     content = json.loads(file.read_text())
@@ -219,9 +189,7 @@ def test_a_tokenizer_of_another_model_of_the_same_size_is_refused(tokenizer: Pat
 @pytest.mark.parametrize("name", ["mask", "pad", "cls"])
 def test_a_special_piece_that_is_missing_is_named(name: str, tmp_path: Path) -> None:
     without = replace(VOCABULARY, **{name: None})
-    with pytest.raises(
-        UserError, match=f"the tokenizer has no {name} token, which this task needs"
-    ) as refusal:
+    with pytest.raises(UserError, match=f"the tokenizer has no {name} token, which this task needs") as refusal:
         without.need(name)
     assert len(refusal.value.lines) == 1
     if name == "pad":

@@ -128,9 +128,7 @@ def test_two_streams_segments_and_memory(
     assert ours(ids).memory is None
 
 
-def test_a_query_never_sees_its_own_piece_nor_later_ones(
-    xlnet: tuple[nn.Module, PermutationModule, int],
-) -> None:
+def test_a_query_never_sees_its_own_piece_nor_later_ones(xlnet: tuple[nn.Module, PermutationModule, int]) -> None:
     _, ours, _ = xlnet
     question = asked()
     ids = torch.randint(6, 37, (2, 10))
@@ -141,20 +139,14 @@ def test_a_query_never_sees_its_own_piece_nor_later_ones(
     for row in range(2):
         for number, place in enumerate(question["places"][row]):
             rank = question["rank"][row]
-            (gradient,) = torch.autograd.grad(
-                found.query[row, number].square().sum(), vectors, retain_graph=True
-            )
+            (gradient,) = torch.autograd.grad(found.query[row, number].square().sum(), vectors, retain_graph=True)
             felt = gradient[row].abs().sum(-1) > 0
             assert felt.tolist() == (rank < rank[place]).tolist()
-            (gradient,) = torch.autograd.grad(
-                found.content[row, place].square().sum(), vectors, retain_graph=True
-            )
+            (gradient,) = torch.autograd.grad(found.content[row, place].square().sum(), vectors, retain_graph=True)
             assert (gradient[row].abs().sum(-1) > 0).tolist() == (rank <= rank[place]).tolist()
 
 
-def test_a_query_that_may_see_nothing_gets_nothing_of_the_row(
-    xlnet: tuple[nn.Module, PermutationModule, int],
-) -> None:
+def test_a_query_that_may_see_nothing_gets_nothing_of_the_row(xlnet: tuple[nn.Module, PermutationModule, int]) -> None:
     _, ours, _ = xlnet
     rank = torch.arange(10)[None]
     first = torch.tensor([[0]])
@@ -204,9 +196,7 @@ def test_a_t5_with_a_table_of_its_own_for_the_logits(tmp_path: Path) -> None:
     imported = import_folder(folder)
     backbone, head = (part.eval() for part in imported.build())
     assert (our_logits(backbone, head, "t5", ids, mask) - expected).abs().max() < 1e-5
-    export_folder(
-        tmp_path / "ours", imported.architecture, backbone, {"lm_head": head}, vocabulary=VOCABULARY
-    )
+    export_folder(tmp_path / "ours", imported.architecture, backbone, {"lm_head": head}, vocabulary=VOCABULARY)
     again = T5ForConditionalGeneration.from_pretrained(tmp_path / "ours", attn_implementation="eager").eval()
     assert (their_logits(again, "t5", ids, mask) - expected).abs().max() < 1e-5
 

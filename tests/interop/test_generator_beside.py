@@ -35,9 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer.save(folder / "tokenizer")
     architecture = Encoder(hidden_size=32, intermediate_size=48, max_position_embeddings=48)
     torch.manual_seed(0)
-    module = (
-        ReplacedTokens(TASK, generator=Generator(size=0.5)).build(architecture, tokenizer.vocabulary).eval()
-    )
+    module = ReplacedTokens(TASK, generator=Generator(size=0.5)).build(architecture, tokenizer.vocabulary).eval()
     family = export_folder(
         folder / "model",
         architecture,

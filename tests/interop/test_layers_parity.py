@@ -72,13 +72,7 @@ def test_one_stack(family: str, tmp_path: Path) -> None:
         "modernbert": (
             ModernBertModel,
             ModernBertConfig(
-                **SIZES,
-                **BERT,
-                cls_token_id=2,
-                sep_token_id=3,
-                bos_token_id=2,
-                eos_token_id=3,
-                local_attention=4,
+                **SIZES, **BERT, cls_token_id=2, sep_token_id=3, bos_token_id=2, eos_token_id=3, local_attention=4
             ),
         ),
     }
@@ -116,11 +110,7 @@ def test_two_stacks(tmp_path: Path) -> None:
     written = IDS.flip(0)[:, :5]
     with torch.inference_mode():
         expected = their(
-            IDS,
-            attention_mask=MASK,
-            decoder_input_ids=written,
-            output_hidden_states=True,
-            output_attentions=True,
+            IDS, attention_mask=MASK, decoder_input_ids=written, output_hidden_states=True, output_attentions=True
         )
         with recorded(backbone, attention=True) as recording:
             inputs = Inputs(IDS, visibility=PaddedVisibility.from_attention_mask(MASK))

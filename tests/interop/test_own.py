@@ -109,9 +109,7 @@ def test_any_order_of_imports_will_do(lines: str, tmp_path: Path) -> None:
 
 
 def test_importing_afterbert_imports_neither_torch_nor_transformers() -> None:
-    program = (
-        "import sys, afterbert; print([name for name in ('torch', 'transformers') if name in sys.modules])"
-    )
+    program = "import sys, afterbert; print([name for name in ('torch', 'transformers') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -120,14 +118,8 @@ def test_importing_afterbert_imports_neither_torch_nor_transformers() -> None:
     ("change", "said"),
     [
         ({"architecture": 3}, "has no architecture tree"),
-        (
-            {"architecture": {"type": "encoder", "hidden_size": 1 << 30}},
-            "must be a whole number from 1 to 65,536",
-        ),
-        (
-            {"architecture": {"type": "encoder", "num_hidden_layers": 10**9}},
-            "must be a whole number from 1 to 512",
-        ),
+        ({"architecture": {"type": "encoder", "hidden_size": 1 << 30}}, "must be a whole number from 1 to 65,536"),
+        ({"architecture": {"type": "encoder", "num_hidden_layers": 10**9}}, "must be a whole number from 1 to 512"),
         ({"architecture": {"type": "eval"}}, "eval"),
         ({"architecture": {"type": "encoder", "code": "x"}}, "code"),
     ],

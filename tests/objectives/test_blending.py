@@ -27,29 +27,12 @@ from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 from afterbert.text.tokenizers.wordpiece import WordPiece
 from afterbert.workflows.pretraining import feed_of
 
-WORDS = (
-    "the",
-    "miller",
-    "sat",
-    "by",
-    "an",
-    "old",
-    "river",
-    "and",
-    "watched",
-    "seven",
-    "grey",
-    "gulls",
-    "quiet",
-)
+WORDS = ("the", "miller", "sat", "by", "an", "old", "river", "and", "watched", "seven", "grey", "gulls", "quiet")
 
 
 def story(documents, seed):
     draw = np.random.default_rng(seed)
-    texts = [
-        ". ".join(" ".join(draw.choice(WORDS, 7)).capitalize() for _ in range(4)) + "."
-        for _ in range(documents)
-    ]
+    texts = [". ".join(" ".join(draw.choice(WORDS, 7)).capitalize() for _ in range(4)) + "." for _ in range(documents)]
     return "\n\n\n".join(texts)
 
 
@@ -62,9 +45,7 @@ def stores(tmp_path_factory):
         (root / f"{name}.txt").write_text(story(documents, documents + len(name)))
         source = Txt(path=str(root / f"{name}.txt"))
         recipe = (
-            tokenizer
-            if name in ("large", "strange")
-            else PretrainedTokenizer(name=str(root / "large" / "tokenizer"))
+            tokenizer if name in ("large", "strange") else PretrainedTokenizer(name=str(root / "large" / "tokenizer"))
         )
         recipe = WordPiece(vocab_size=90, min_frequency=1, lowercase=True) if name == "strange" else recipe
         made[name] = prepare([source], root / name, tokenizer=recipe, least_pieces=8, held_out=0.2)
@@ -76,9 +57,7 @@ def mixed(stores, law, out):
 
 
 def recipe(**training):
-    found = resolve(
-        "bert-mlm", size="tiny", overrides=[("length", "32"), ("training.batch_size", "8")]
-    ).recipe
+    found = resolve("bert-mlm", size="tiny", overrides=[("length", "32"), ("training.batch_size", "8")]).recipe
     return replace(found, training=replace(found.training, **training))
 
 
@@ -93,9 +72,7 @@ def test_the_stores_stand_one_behind_the_other(stores, tmp_path):
     planes = np.concatenate([part.plane("word_start", np.arange(part.num_pieces)) for part in parts])
     np.testing.assert_array_equal(joined.plane("word_start", shuffled), planes[shuffled])
     texts = [
-        part.pieces(np.arange(a, b))
-        for part in parts
-        for a, b in zip(part.document_starts, part.document_starts[1:])
+        part.pieces(np.arange(a, b)) for part in parts for a, b in zip(part.document_starts, part.document_starts[1:])
     ]
     for text, a, b in zip(texts, joined.document_starts[:-1], joined.document_starts[1:], strict=True):
         np.testing.assert_array_equal(joined.pieces(np.arange(a, b)), text)
@@ -151,8 +128,7 @@ def test_a_scheduled_mix_moves_with_the_epochs_and_needs_them(stores, tmp_path):
     store = mixed(stores, law, tmp_path / "mix")
     feed = feed_of(recipe(budget=Budget(2, "epochs"), views=None), store, store.split("train"))
     shares = [
-        plan.counts["small"] / len(plan)
-        for plan in (feed.epochs.plan(0), feed.epochs.plan(1), feed.epochs.plan(2))
+        plan.counts["small"] / len(plan) for plan in (feed.epochs.plan(0), feed.epochs.plan(1), feed.epochs.plan(2))
     ]
     assert shares == pytest.approx([0.5, 0.75, 1.0], abs=0.05)
     with pytest.raises(UserError, match="write --budget 3epochs and --training.views null"):
@@ -160,9 +136,7 @@ def test_a_scheduled_mix_moves_with_the_epochs_and_needs_them(stores, tmp_path):
 
 
 def test_what_cannot_be_mixed_is_one_line(stores, tmp_path):
-    with pytest.raises(
-        UserError, match="strange was made with another tokenizer than .*large .*; prepare one"
-    ):
+    with pytest.raises(UserError, match="strange was made with another tokenizer than .*large .*; prepare one"):
         mix_stores({name: stores[name] for name in ("large", "strange")}, Equal(), tmp_path / "mix")
     with pytest.raises(UserError, match="gives no weight to 'small'"):
         mixed(stores, Fixed({"large": 1.0}), tmp_path / "mix")
@@ -195,7 +169,5 @@ def test_a_mixture_is_found_again_after_it_was_moved_with_its_stores(stores, tmp
 
 
 def test_the_law_is_part_of_what_a_run_is_made_from(stores, tmp_path):
-    prints = {
-        mixed(stores, law, tmp_path / f"{n}").fingerprint for n, law in enumerate((Equal(), Proportional()))
-    }
+    prints = {mixed(stores, law, tmp_path / f"{n}").fingerprint for n, law in enumerate((Equal(), Proportional()))}
     assert len(prints) == 2

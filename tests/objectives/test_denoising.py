@@ -76,10 +76,7 @@ def test_every_task_is_posed_to_both_architectures_within_its_length(name: str, 
 @pytest.mark.parametrize("layout", ["encoder_decoder", "behind"])
 def test_a_target_is_read_one_piece_later_and_never_seen_before_it_is_written(layout: str) -> None:
     objective = Denoising(TASKS["t5-spans"], layout=layout)  # type: ignore[arg-type]
-    module, batch = (
-        built(objective, BOTH if layout == "encoder_decoder" else ONE).eval(),
-        posed(objective, [0]),
-    )
+    module, batch = (built(objective, BOTH if layout == "encoder_decoder" else ONE).eval(), posed(objective, [0]))
     arrays = tensors(batch)
     key = "decoder_input_ids" if layout == "encoder_decoder" else "input_ids"
     places, targets = arrays["chosen"], arrays["target_ids"]

@@ -56,9 +56,7 @@ def test_a_row_is_answered_alike_alone_and_in_a_batch(name: str) -> None:
     alone = [module.answers(tensors(posed(objective(name), [row])))[name] for row in ROWS]
     if whole.ndim == 2:
         alone = [logits[:, : whole.shape[1]] for logits in alone]
-        whole = torch.cat(
-            [w[:, : a.shape[1]].flatten() for w, a in zip(whole.split([len(a) for a in alone]), alone)]
-        )
+        whole = torch.cat([w[:, : a.shape[1]].flatten() for w, a in zip(whole.split([len(a) for a in alone]), alone)])
         alone = [logits.flatten() for logits in alone]
     torch.testing.assert_close(whole, torch.cat(alone), atol=1e-6, rtol=1e-6)
 
@@ -92,9 +90,7 @@ def test_the_baseline_always_says_no(name: str) -> None:
     module, batch = built(objective(name), TINY), posed(objective(name), ROWS)
     labels = batch.arrays[f"{name}_labels"]
     said_no, count = module.measure(tensors(batch))[f"{name}_baseline"]
-    assert (int(said_no), count) == ((labels == 0).sum(), batch.counts[name]) and 0 < labels.sum() < len(
-        labels
-    )
+    assert (int(said_no), count) == ((labels == 0).sum(), batch.counts[name]) and 0 < labels.sum() < len(labels)
     head = module.places[name]
     torch.nn.init.zeros_(head.decision.weight)
     torch.nn.init.constant_(head.decision.bias, -1.0)

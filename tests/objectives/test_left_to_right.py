@@ -52,9 +52,7 @@ def test_each_answer_depends_on_nothing_that_it_may_not_see(
 
 
 @pytest.mark.parametrize(("objective", "architecture"), CASES, ids=NAMES)
-def test_each_target_is_the_piece_that_follows(
-    objective: PretextObjective, architecture: Decoder | Encoder
-) -> None:
+def test_each_target_is_the_piece_that_follows(objective: PretextObjective, architecture: Decoder | Encoder) -> None:
     arrays = posed(objective, ROWS).arrays
     ids = arrays["input_ids"].flatten()
     assert np.array_equal(ids[arrays["chosen"] + 1], arrays["target_ids"])

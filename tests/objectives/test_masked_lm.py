@@ -31,9 +31,7 @@ TINY = Encoder(hidden_size=32, intermediate_size=48, max_position_embeddings=48)
 
 
 def task(rate: float = 0.3, sight: Sight | None = None) -> Pretext:
-    return Pretext(
-        Packed(bounds="keep"), (Edit(FixedCount(rate=rate), Mask()),), (InPlace(),), sight or Sight()
-    )
+    return Pretext(Packed(bounds="keep"), (Edit(FixedCount(rate=rate), Mask()),), (InPlace(),), sight or Sight())
 
 
 def test_the_head_at_chosen_places_equals_the_head_everywhere_with_the_rest_ignored() -> None:
@@ -69,9 +67,7 @@ def test_one_large_batch_and_many_small_ones_give_the_same_gradient() -> None:
 def test_the_boundary_sees_only_the_two_neighbours_of_its_span() -> None:
     rows = Rows.of("[CLS] a b c d e [SEP]", "[CLS] a b c [SEP]")
     arrays = Boundary(max_targets=2).arrays(rows, np.array([0, 2, 3, 4, 8, 10, 11]), width=8)
-    assert arrays["boundary_asked"].tolist() == [1, 2, 4], (
-        "row ends and the third piece of a span ask nothing"
-    )
+    assert arrays["boundary_asked"].tolist() == [1, 2, 4], "row ends and the third piece of a span ask nothing"
     assert arrays["boundary_left"].tolist() == [1, 1, 8]
     assert arrays["boundary_right"].tolist() == [5, 5, 10]
     assert arrays["boundary_place"].tolist() == [0, 1, 0]
@@ -88,9 +84,7 @@ def test_the_boundary_head_follows_the_paper() -> None:
     expected = y @ module.backbone.embeddings.token.weight.T + head.bias
     torch.testing.assert_close(logits[0], expected, atol=1e-9, rtol=1e-9)
     score = head.score(flat[[1]], flat[[4]], torch.tensor([2]), torch.tensor([7]))
-    torch.testing.assert_close(
-        score.double(), F.cross_entropy(expected[None], torch.tensor([7])), rtol=1e-6, atol=0
-    )
+    torch.testing.assert_close(score.double(), F.cross_entropy(expected[None], torch.tensor([7])), rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize("kind", ["causal", "reverse", "prefix"])
@@ -106,11 +100,7 @@ def test_nothing_leaks_from_where_a_row_may_not_look(kind: str) -> None:
         (found,) = torch.autograd.grad(hidden[at].square().sum(), vectors, retain_graph=True)
         seen = found[0, :length].abs().sum(-1) > 0
         place = torch.arange(length)
-        allowed = {
-            "causal": place <= at,
-            "reverse": place >= at,
-            "prefix": (place < length // 2) | (place <= at),
-        }
+        allowed = {"causal": place <= at, "reverse": place >= at, "prefix": (place < length // 2) | (place <= at)}
         assert torch.equal(seen, allowed[kind]), (kind, at)
 
 
@@ -134,10 +124,7 @@ def test_segments_by_sight_need_six_kinds() -> None:
 def test_the_decoder_bias_may_start_at_log_frequencies() -> None:
     split = toy_split()
     counts = np.bincount(split.ids, minlength=VOCABULARY.size) + 1
-    for start, expected in (
-        ("zeros", np.zeros(VOCABULARY.size)),
-        ("log_frequencies", np.log(counts / counts.sum())),
-    ):
+    for start, expected in (("zeros", np.zeros(VOCABULARY.size)), ("log_frequencies", np.log(counts / counts.sum()))):
         objective = MaskedLM(task(), decoder_bias_start=start)
         module = built(objective, TINY)
         objective.begin(module, split)

@@ -44,12 +44,7 @@ ROWS = [0, 1, 2, 3, 4, 5]
 
 
 def mixture(how: str, **weights: float) -> Mixture:
-    objectives: dict[str, Objective] = {
-        "masked": MASKED,
-        "causal": CAUSAL,
-        "deleted": DELETED,
-        "replaced": REPLACED,
-    }
+    objectives: dict[str, Objective] = {"masked": MASKED, "causal": CAUSAL, "deleted": DELETED, "replaced": REPLACED}
     members = tuple(Member(name, objectives[name], weight=weight) for name, weight in weights.items())
     return Mixture(members, how=how)  # type: ignore[arg-type]
 
@@ -82,9 +77,7 @@ def test_a_member_asks_its_rows_as_it_would_alone() -> None:
     objective = mixture("drawn_by_row", masked=1, causal=1)
     batch = posed(objective, ROWS)
     mine = objective._drawn(
-        objective.plan(toy_split(), length=LENGTH, vocabulary=VOCABULARY, noise=NOISE.of("plan")),
-        np.array(ROWS),
-        NOISE,
+        objective.plan(toy_split(), length=LENGTH, vocabulary=VOCABULARY, noise=NOISE.of("plan")), np.array(ROWS), NOISE
     )[0]
     alone = posed(MASKED, np.array(ROWS)[mine].tolist())
     assert 0 < mine.sum() < len(ROWS)
@@ -98,8 +91,7 @@ def test_summed_asks_every_row_everything() -> None:
     module, batch = built(objective, TINY), posed(objective, ROWS)
     own = {name: posed(each, ROWS) for name, each in (("masked", MASKED), ("deleted", DELETED))}
     expected = sum(
-        weight * loss_of(module.members[name], [own[name]])
-        for name, weight in (("masked", 1), ("deleted", 2.5))
+        weight * loss_of(module.members[name], [own[name]]) for name, weight in (("masked", 1), ("deleted", 2.5))
     )
     torch.testing.assert_close(loss_of(module, [batch]), expected)
     assert set(module.measure(tensors(batch))) == {
@@ -111,11 +103,7 @@ def test_summed_asks_every_row_everything() -> None:
 
 def test_drawn_losses_weigh_as_much_as_their_rows() -> None:
     module = built(mixture("drawn_by_row", masked=3, replaced=1), TINY)
-    assert module.loss_weights == {
-        "masked.masked": 0.75,
-        "replaced.generator": 0.25,
-        "replaced.replaced": 0.25 * 50,
-    }
+    assert module.loss_weights == {"masked.masked": 0.75, "replaced.generator": 0.25, "replaced.replaced": 0.25 * 50}
 
 
 def test_members_take_turns_in_the_course_of_the_run() -> None:
@@ -125,13 +113,7 @@ def test_members_take_turns_in_the_course_of_the_run() -> None:
         "stages of a mixture in_turn: masked (steps 1 to 4), causal (steps 5 to 6), deleted (steps 7 to 8)"
     ]
     module = built(objective, TINY)
-    for progress, name in (
-        (0.0, "masked"),
-        (0.49, "masked"),
-        (0.5, "causal"),
-        (0.75, "deleted"),
-        (1.0, "deleted"),
-    ):
+    for progress, name in ((0.0, "masked"), (0.49, "masked"), (0.5, "causal"), (0.75, "deleted"), (1.0, "deleted")):
         noise = NOISE.at(progress)
         plan = objective.plan(toy_split(), length=LENGTH, vocabulary=VOCABULARY, noise=noise)
         batch = objective.pose(plan, np.array(ROWS), noise, vocabulary=VOCABULARY, length=LENGTH)
@@ -174,9 +156,7 @@ def test_what_does_not_fit_is_refused() -> None:
 
 
 def test_thinking_longer_costs_every_member_its_share() -> None:
-    halting = replace(
-        TINY, stack=Stack(sharing=ShareAll(), recurrence=Recurrence(halting=Halting(ponder_weight=0.5)))
-    )
+    halting = replace(TINY, stack=Stack(sharing=ShareAll(), recurrence=Recurrence(halting=Halting(ponder_weight=0.5))))
     objective = mixture("drawn_by_row", masked=3, deleted=1)
     module, batch = built(objective, halting), posed(objective, ROWS)
     scores = module(tensors(batch))

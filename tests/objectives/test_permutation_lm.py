@@ -24,9 +24,7 @@ from afterbert.training.checkpoints.snapshot import Carries
 from toy_corpus import LENGTH, NOISE, VOCABULARY, built, gradients, posed, tensors, toy_split
 
 TINY = Permutation(hidden_size=32, intermediate_size=48, max_position_embeddings=64)
-TASK = Pretext(
-    Packed(), (Edit(PermutationTail(context=4), Keep()),), (InPlace(),), Sight(kinds=("permutation",))
-)
+TASK = Pretext(Packed(), (Edit(PermutationTail(context=4), Keep()),), (InPlace(),), Sight(kinds=("permutation",)))
 ROWS = [0, 1, 2, 3]
 
 
@@ -126,9 +124,7 @@ def test_micro_batches_do_not_change_what_is_remembered() -> None:
         one.predict(with_slots(posed(objective, rows), [0, 1, 2, 3], step))
         many.predict(with_slots(posed(objective, rows[:1]), [0], step))
         many.predict(with_slots(posed(objective, rows[1:]), [1, 2, 3], step))
-    torch.testing.assert_close(
-        one.carried_state()["memory"], many.carried_state()["memory"], atol=1e-9, rtol=1e-9
-    )
+    torch.testing.assert_close(one.carried_state()["memory"], many.carried_state()["memory"], atol=1e-9, rtol=1e-9)
 
 
 def test_a_kept_state_is_never_changed_and_can_be_put_back() -> None:

@@ -28,12 +28,7 @@ from toy_corpus import NOISE, VOCABULARY, built, gradients, loss_of, posed, tens
 
 TINY = Encoder(hidden_size=32, intermediate_size=48, max_position_embeddings=48)
 TASK = Pretext(Packed(), (Edit(FixedCount(rate=0.3), Mask(masked=0.85, random=0.0)),), (InPlace(),))
-ASKS: tuple[Asks, ...] = (
-    "replaced_everywhere",
-    "replaced_where_chosen",
-    "pieces_where_chosen",
-    "pieces_everywhere",
-)
+ASKS: tuple[Asks, ...] = ("replaced_everywhere", "replaced_where_chosen", "pieces_where_chosen", "pieces_everywhere")
 ROWS = [0, 1, 2, 3]
 BARRED = torch.from_numpy(VOCABULARY.is_special)
 
@@ -102,9 +97,7 @@ def test_a_sample_equal_to_the_original_is_original() -> None:
     module, batch = built(objective, TINY).eval(), posed(objective, ROWS)
     arrays = tensors(batch)
     sure = F.one_hot(arrays["target_ids"], VOCABULARY.size) * 1e4
-    sure[0] = (
-        F.one_hot(arrays["target_ids"][0] % 60 + 59, VOCABULARY.size) * 1e4
-    )  # one sample is another piece
+    sure[0] = F.one_hot(arrays["target_ids"][0] % 60 + 59, VOCABULARY.size) * 1e4  # one sample is another piece
     original, shown = module.corrupted(arrays, sure)
     assert (original != shown).flatten().nonzero().flatten().tolist() == [int(arrays["chosen"][0])]
     assert original.flatten().tolist() == originals(batch).tolist()
@@ -153,10 +146,7 @@ def test_shared_tables_learn_from_both_and_have_one_name() -> None:
     arrays = tensors(posed(objective, ROWS))
     for name in ("token", "position", "segment", "norm"):
         weight = getattr(module.backbone.embeddings, name).weight
-        hidden = (
-            module.generator(arrays["input_ids"]).sum(),
-            module.backbone(arrays["input_ids"]).square().sum(),
-        )
+        hidden = (module.generator(arrays["input_ids"]).sum(), module.backbone(arrays["input_ids"]).square().sum())
         assert all(torch.autograd.grad(each, weight)[0].any() for each in hidden), name
     scores, table = module(arrays), module.backbone.embeddings.token.weight
     assert all(torch.autograd.grad(score, table, retain_graph=True)[0].any() for score in scores.values())
@@ -207,9 +197,7 @@ def test_micro_batches_do_not_change_the_step(asks: Asks) -> None:
 def test_nothing_chosen_is_zero_and_finite(asks: Asks) -> None:
     objective = ReplacedTokens(TASK, asks=asks)
     module, batch = built(objective, TINY), posed(objective, [0])
-    none = {
-        name: batch.arrays[name][:0] for name in ("chosen", "target_ids", "sampling_noise", "detected_at")
-    }
+    none = {name: batch.arrays[name][:0] for name in ("chosen", "target_ids", "sampling_noise", "detected_at")}
     empty = Batch({**batch.arrays, **none}, dict.fromkeys(batch.counts, 0), 1, batch.row_keys)
     assert all(float(score.detach()) == 0 for score in module(tensors(empty)).values())
     assert all(gradient.isfinite().all() for gradient in gradients(module, [empty]).values())
@@ -227,9 +215,7 @@ def test_the_copy_gate_mixes_the_shown_piece_with_the_vocabulary() -> None:
     expected = gate * shown + (1 - gate) * detector.lm_head(hidden).softmax(-1)
     torch.testing.assert_close(found.exp().double(), expected, atol=1e-6, rtol=1e-5)
     picked = expected[torch.arange(2), corrupted.original_ids]
-    torch.testing.assert_close(
-        detector.score(found, corrupted).double(), -picked.log().sum(), atol=1e-5, rtol=1e-5
-    )
+    torch.testing.assert_close(detector.score(found, corrupted).double(), -picked.log().sum(), atol=1e-5, rtol=1e-5)
 
 
 def test_two_stages_train_one_and_then_the_other_from_its_weights() -> None:
@@ -297,9 +283,7 @@ def test_a_start_from_a_discriminator_alone_says_what_becomes_of_the_generator()
 def test_a_generator_of_another_shape_is_refused() -> None:
     small = built(ReplacedTokens(TASK, generator=Generator(size=0.5)), TINY)
     large = built(ReplacedTokens(TASK, generator=Generator(size=1.0)), TINY)
-    weights = {
-        f"generator.{part}": one.state_dict() for part, one in small.beside()["generator"].parts().items()
-    }
+    weights = {f"generator.{part}": one.state_dict() for part, one in small.beside()["generator"].parts().items()}
     with pytest.raises(UserError, match="another shape"):
         large.start_from(weights)
 
@@ -307,10 +291,7 @@ def test_a_generator_of_another_shape_is_refused() -> None:
 def test_an_adversarial_generator_follows_reinforce() -> None:
     """Its gradient is that of -sum (reward - forecast) log p(sample), written out by hand; the discriminator's is its
     own loss alone."""
-    plain, objective = (
-        ReplacedTokens(TASK),
-        ReplacedTokens(TASK, Generator(shares="none", learns="to_deceive")),
-    )
+    plain, objective = (ReplacedTokens(TASK), ReplacedTokens(TASK, Generator(shares="none", learns="to_deceive")))
     module, arrays = built(objective, TINY), tensors(posed(objective, ROWS))
     assert set(module.loss_weights) == {"adversary", "forecast", "replaced"}
     assert posed(plain, ROWS).counts["generator"] == posed(objective, ROWS).counts["adversary"]
@@ -318,9 +299,7 @@ def test_an_adversarial_generator_follows_reinforce() -> None:
     parameters = list(module.generator.parameters())
     found = torch.autograd.grad(scores["adversary"], parameters, retain_graph=True)
 
-    hidden = module.generator(
-        arrays["input_ids"], visibility=PaddedVisibility.of(arrays), wanted=arrays["chosen"]
-    )
+    hidden = module.generator(arrays["input_ids"], visibility=PaddedVisibility.of(arrays), wanted=arrays["chosen"])
     logits = module.generator_head(hidden).masked_fill(module.is_barred, float("-inf"))
     original, shown = module.corrupted(arrays, module.generator_head(hidden))
     states = module.backbone(shown, visibility=PaddedVisibility.of(arrays)).flatten(0, 1)[arrays["chosen"]]
@@ -352,10 +331,7 @@ def test_reinforce_raises_the_share_of_pieces_that_deceive() -> None:
         drawn = torch.multinomial(shares.exp(), 1, generator=draw)
         verdicts = torch.where(drawn.squeeze(-1) == 3, -2.0, 2.0)  # "original" of piece 3, wrongly
         scores = adversary(
-            hidden,
-            shares.gather(1, drawn).squeeze(-1),
-            verdicts=verdicts,
-            is_replaced=torch.ones(64, dtype=torch.bool),
+            hidden, shares.gather(1, drawn).squeeze(-1), verdicts=verdicts, is_replaced=torch.ones(64, dtype=torch.bool)
         )
         optimizer.zero_grad()
         (sum(scores.values()) / 64).backward()

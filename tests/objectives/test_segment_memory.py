@@ -31,9 +31,7 @@ from invented_rows import FIRST_ORDINARY, VOCABULARY, FakeSplit, invented, noise
 from toy_corpus import tensors, undropped
 
 LENGTH, SLOTS = 32, 4
-MODEL = Permutation(
-    hidden_size=16, num_attention_heads=2, intermediate_size=24, max_position_embeddings=64, mem_len=24
-)
+MODEL = Permutation(hidden_size=16, num_attention_heads=2, intermediate_size=24, max_position_embeddings=64, mem_len=24)
 
 
 def objective(pairing: Pairing, *, both: bool = True) -> PermutationLM:
@@ -141,9 +139,7 @@ def test_what_is_remembered_does_not_depend_on_what_comes_after_the_reused_part(
     changed[:, LENGTH // 2 :] = changed[:, LENGTH // 2 :].flip(1)
     rule = Inputs.of(arrays).beside_ids() | {"reuse_lengths": arrays["reuse_lengths"]}
     first, second = module.backbone(arrays["input_ids"], **rule), module.backbone(changed, **rule)
-    assert torch.equal(first.memory.states, second.memory.states) and not torch.equal(
-        first.content, second.content
-    )
+    assert torch.equal(first.memory.states, second.memory.states) and not torch.equal(first.content, second.content)
 
 
 def test_the_recipe_has_the_releases_shares() -> None:

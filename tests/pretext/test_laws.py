@@ -61,10 +61,7 @@ def test_a_word_cut_by_the_row_or_a_special_piece_is_a_unit() -> None:
     layered = units_of(
         rows.with_planes(none_start=rows.planes["special"], none_inside=rows.planes["special"]), "none|word"
     )
-    assert (
-        layered.starts.tolist() == units.starts.tolist()
-        and layered.lengths.tolist() == units.lengths.tolist()
-    )
+    assert layered.starts.tolist() == units.starts.tolist() and layered.lengths.tolist() == units.lengths.tolist()
 
 
 def test_walk_skips_what_no_longer_fits() -> None:
@@ -115,9 +112,7 @@ def test_whole_words_as_in_bert(rate: float) -> None:
         assert [at for (at,) in found[row]] == sorted(taken)
 
 
-@pytest.mark.parametrize(
-    "law", [GeometricSpans(), GeometricSpans(rate=0.6), GeometricSpans(rate=0.9, start="unit")]
-)
+@pytest.mark.parametrize("law", [GeometricSpans(), GeometricSpans(rate=0.6), GeometricSpans(rate=0.9, start="unit")])
 def test_geometric_spans_as_in_spanbert(law: GeometricSpans) -> None:
     """Anchors that are already masked are skipped, the others widened to their word, words added to the
     right, the last span cut where the budget ends.
@@ -223,9 +218,7 @@ def test_t5_partition_as_in_t5(roll: bool) -> None:
     for noise_lengths in partitions(3, 2):
         for other_lengths in partitions(7, 2):
             mask = [
-                part % 2
-                for part, n in enumerate(np.ravel(list(zip(other_lengths, noise_lengths))))
-                for _ in range(n)
+                part % 2 for part, n in enumerate(np.ravel(list(zip(other_lengths, noise_lengths)))) for _ in range(n)
             ]
             turns = range(10) if roll else [0]
             possible += [tuple(np.flatnonzero(np.roll(mask, turn)).tolist()) for turn in turns]
@@ -301,9 +294,7 @@ def test_poisson_gaps_lie_anywhere_in_the_text() -> None:
     rows = text_rows([20] * 6000)
     chosen = PoissonSpans(rate=0.3, mean=1.0)(rows, noise())
     places = np.bincount(rows.position_in_row[chosen.gaps], minlength=22)
-    assert places[0] == 0 and places[1:].min() > 0.5 * places[1:].max(), (
-        "from before the first piece to before [SEP]"
-    )
+    assert places[0] == 0 and places[1:].min() > 0.5 * places[1:].max(), "from before the first piece to before [SEP]"
     bare = text_rows([20] * 2000, ends=False)
     places = np.bincount(bare.position_in_row[PoissonSpans(mean=1.0)(bare, noise()).gaps], minlength=20)
     assert places.min() > 0
@@ -368,9 +359,7 @@ def test_every_factorization_order_is_equally_likely() -> None:
     rows = text_rows([4] * 12_000)
     chosen = PermutationTail(context=1.34, weights=(1,))(rows, noise())
     assert chosen.rank is not None
-    orders = [
-        tuple(r for _, r in row) for row in by_row(rows, chosen.positions, chosen.rank[chosen.positions])
-    ]
+    orders = [tuple(r for _, r in row) for row in by_row(rows, chosen.positions, chosen.rank[chosen.positions])]
     assert worst_deviation(orders, list(permutations((1, 2, 3)))) < 4.5
 
 
@@ -396,8 +385,7 @@ def test_rare_pieces_are_drawn_as_a_draw_without_replacement_says() -> None:
     rows = text_rows([4] * draws)
     rows = rows.with_planes(count=np.tile(np.array([0, *counts, 0]), draws))
     found = Counter(
-        tuple(place - 1 for (place,) in row)
-        for row in by_row(rows, RareFirst(rate=0.5)(rows, noise()).positions)
+        tuple(place - 1 for (place,) in row) for row in by_row(rows, RareFirst(rate=0.5)(rows, noise()).positions)
     )
     for pair, chance in expected.items():
         assert abs(found[pair] - draws * chance) < 4.5 * np.sqrt(draws * chance * (1 - chance)), pair
@@ -443,9 +431,7 @@ def test_units_that_cover_a_part() -> None:
     assert both.lengths.sum() == 400 and np.isin(phrases.starts, both.starts).all()
     chosen = FixedCount("entity", rate=0.9)(rows, noise())
     entity = rows.planes["entity_start"] | rows.planes["entity_inside"]
-    assert entity[chosen.positions].all() and len(chosen.positions) == entity.sum(), (
-        "all there are, fewer than asked"
-    )
+    assert entity[chosen.positions].all() and len(chosen.positions) == entity.sum(), "all there are, fewer than asked"
 
 
 def test_a_missing_plane_is_a_users_error() -> None:

@@ -48,9 +48,7 @@ from invented_rows import SENTINELS, VOCABULARY, by_row, invented, noise, taken,
 T5_ROWS = Packed(opens="none", closes="eos", between="none")
 
 
-def task(
-    selection: Selection, corruption: Corruption, *answers: object, sight: Sight | None = None
-) -> Pretext:
+def task(selection: Selection, corruption: Corruption, *answers: object, sight: Sight | None = None) -> Pretext:
     return Pretext(Packed(), (Edit(selection, corruption),), answers, sight or Sight())  # type: ignore[arg-type]
 
 
@@ -178,17 +176,13 @@ def test_too_few_sentinels_are_known_before_the_first_row() -> None:
         t5.pose(text_rows([9]), noise(), replace(VOCABULARY, sentinels=()))
     t5.check(VOCABULARY, 569)
     with pytest.raises(UserError, match="up to 86 spans, the tokenizer 40 sentinels"):
-        Pretext(T5_ROWS, (Edit(T5Partition(rate=0.5), Sentinels()),), (MissingSpans(),)).check(
-            VOCABULARY, 512
-        )
+        Pretext(T5_ROWS, (Edit(T5Partition(rate=0.5), Sentinels()),), (MissingSpans(),)).check(VOCABULARY, 512)
     with pytest.raises(UserError, match="no mask token"):
         task(FixedCount(), Mask(), InPlace()).check(replace(VOCABULARY, mask=None), 100)
     task(FixedCount(), Mask(masked=0.0), InPlace()).check(replace(VOCABULARY, mask=None), 100)
 
 
-@pytest.mark.parametrize(
-    "law", [GeometricSpans(rate=0.2), FixedCount("word", rate=0.2), Ngrams(rate=0.2)], ids=str
-)
+@pytest.mark.parametrize("law", [GeometricSpans(rate=0.2), FixedCount("word", rate=0.2), Ngrams(rate=0.2)], ids=str)
 def test_whole_words_keep_the_budget(law: Selection) -> None:
     rows = text_rows([50] * 200, word_rate=0.25)
     counts = np.array([len(row) for row in by_row(rows, law(rows, noise()).positions)])
@@ -203,10 +197,7 @@ def test_sentences_come_from_the_plane() -> None:
         posed(pretext, bare)
     result = posed(pretext, rows)
     starts = rows.planes["sentence_start"]
-    before = [
-        tuple(run.tolist())
-        for run in np.split(rows.piece_ids, np.flatnonzero(starts | rows.planes["special"]))
-    ]
+    before = [tuple(run.tolist()) for run in np.split(rows.piece_ids, np.flatnonzero(starts | rows.planes["special"]))]
     after_starts = result.shown.planes["sentence_start"] | result.shown.planes["special"]
     after = [tuple(run.tolist()) for run in np.split(result.shown.piece_ids, np.flatnonzero(after_starts))]
     assert sorted(before) == sorted(after) and before != after

@@ -52,9 +52,7 @@ def lists(rows: Rows) -> list[list[int]]:
     return [rows.piece_ids[a:b].tolist() for a, b in zip(rows.row_starts, rows.row_starts[1:])]
 
 
-@pytest.mark.parametrize(
-    "law", [T5Partition(rate=0.4), Independent(rate=0.4), PoissonSpans(rate=0.4)], ids=str
-)
+@pytest.mark.parametrize("law", [T5Partition(rate=0.4), Independent(rate=0.4), PoissonSpans(rate=0.4)], ids=str)
 @pytest.mark.parametrize("closing", ["end", "sentinel", "both"])
 def test_the_way_back_by_sentinels_alone(law: T5Partition, closing: str) -> None:
     """Input and target, read as T5 reads them, without any map."""
@@ -65,9 +63,7 @@ def test_the_way_back_by_sentinels_alone(law: T5Partition, closing: str) -> None
     for original, shown, target in zip(lists(rows), lists(result.shown), lists(asked.target)):
         marks = [i for i in shown if i in SENTINELS]
         assert marks == list(SENTINELS[: len(marks)]), "in falling order"
-        ends = {"end": [EOS], "sentinel": [SENTINELS[len(marks)]], "both": [SENTINELS[len(marks)], EOS]}[
-            closing
-        ]
+        ends = {"end": [EOS], "sentinel": [SENTINELS[len(marks)]], "both": [SENTINELS[len(marks)], EOS]}[closing]
         assert target[-len(ends) :] == ends
         runs: dict[int, list[int]] = {}
         for piece in target[: -len(ends)]:
@@ -105,10 +101,7 @@ def test_true_start_by_the_pointer_alone() -> None:
     rows = text_rows([0, 1, 2, 30])
     result = pose(rows, Edit(All(), Rotate()), answers=(TrueStart(),))
     (asked,) = result.asked
-    assert isinstance(asked, Pointers) and asked.positions.tolist() == [
-        rows.row_starts[2] + 1,
-        rows.row_starts[3] + 1,
-    ]
+    assert isinstance(asked, Pointers) and asked.positions.tolist() == [rows.row_starts[2] + 1, rows.row_starts[3] + 1]
     for position, target, row in zip(asked.positions, asked.targets, (2, 3)):
         shown = result.shown.piece_ids[position : rows.row_starts[row + 1] - 1].tolist()
         turn = int(target - position)
@@ -126,9 +119,7 @@ def test_rotation_starts_anywhere() -> None:
 def test_every_order_of_sentences_occurs() -> None:
     rows = Rows.of(*["[CLS] a . b . c . [SEP]"] * 1200)
     result = pose(rows, Edit(All(), PermuteSentences()))
-    orders, counts = np.unique(
-        result.shown.piece_ids.reshape(-1, 8)[:, [1, 3, 5]], axis=0, return_counts=True
-    )
+    orders, counts = np.unique(result.shown.piece_ids.reshape(-1, 8)[:, [1, 3, 5]], axis=0, return_counts=True)
     assert len(orders) == 6 and counts.min() > 140
 
 
@@ -151,10 +142,7 @@ def test_deleted_places() -> None:
     (asked,) = result.asked
     assert isinstance(asked, Places)
     for row, labelled in enumerate(by_row(result.shown, asked.positions, asked.labels)):
-        kept = (
-            result.origin[result.shown.row_starts[row] : result.shown.row_starts[row + 1]]
-            - rows.row_starts[row]
-        )
+        kept = result.origin[result.shown.row_starts[row] : result.shown.row_starts[row + 1]] - rows.row_starts[row]
         expected = [(at, int(kept[at] - kept[at - 1] > 1)) for at in range(1, len(kept))]
         assert labelled == expected, "one question a gap, the last before [SEP]"
     assert 0.5 < trivial_accuracy(asked, result.shown) < 0.8
@@ -176,9 +164,7 @@ def test_next_asks_for_the_end_too() -> None:
         result = pose(rows, Edit(All(), Keep()), answers=(Next(ends=ends),), sight=Sight(("causal",)))
         (asked,) = result.asked
         assert isinstance(asked, AskedInPlace) and asked.ahead == 1
-        assert asked.target_ids.tolist() == expected and asked.positions.tolist() == list(
-            range(len(expected))
-        )
+        assert asked.target_ids.tolist() == expected and asked.positions.tolist() == list(range(len(expected)))
 
 
 def test_mass_predicts_the_fragment_at_its_place() -> None:
@@ -286,21 +272,14 @@ def test_statistics() -> None:
     assert both["edit_1_permute_sentences"]["actions"]["moved"] > 0.8
     infilled = both["edit_2_one_mask_per_span"]
     assert infilled["actions"] == {"removed": 1.0} and int(infilled["span_lengths"]["0"]) > 20
-    assert (
-        statistics_of(pose(text_rows([]), Edit(FixedCount(), Mask()), answers=(InPlace(),)))["chosen_share"]
-        == 0
-    )
+    assert statistics_of(pose(text_rows([]), Edit(FixedCount(), Mask()), answers=(InPlace(),)))["chosen_share"] == 0
 
 
 def test_trivial_baselines() -> None:
     rows = Rows.of("a b c d")
     ids, places = np.array([1, 1, 1, 2]), np.arange(4)
     assert trivial_accuracy(AskedInPlace(places, ids, places), rows) == 0.75
-    assert trivial_accuracy(RowLabels("next_sentence", np.array([0, 1, 1, -1]), 2), rows) == pytest.approx(
-        2 / 3
-    )
-    assert (
-        trivial_accuracy(Pointers("true_start", np.array([0]), np.array([1]), np.ones(4, bool)), rows) == 0.25
-    )
+    assert trivial_accuracy(RowLabels("next_sentence", np.array([0, 1, 1, -1]), 2), rows) == pytest.approx(2 / 3)
+    assert trivial_accuracy(Pointers("true_start", np.array([0]), np.array([1]), np.ones(4, bool)), rows) == 0.25
     assert trivial_accuracy(WrittenText(rows), rows) == 0.25
     assert np.isnan(trivial_accuracy(AskedInPlace(places[:0], ids[:0], places[:0]), rows))

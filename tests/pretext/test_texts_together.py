@@ -72,8 +72,7 @@ def test_one_separator_between_documents() -> None:
     inside, _ = rows_of(FullSentences(), split, length=10_000)
     assert len(inside) == 1 and (inside.piece_ids == SEP).sum() == split.num_documents
     assert (
-        inside.planes["document"].tolist()
-        == np.cumsum(np.insert(inside.piece_ids[:-1] == SEP, 0, False)).tolist()
+        inside.planes["document"].tolist() == np.cumsum(np.insert(inside.piece_ids[:-1] == SEP, 0, False)).tolist()
     ), "a separator belongs to the document before it"
 
 
@@ -110,9 +109,7 @@ def test_a_sentence_longer_than_a_row_is_cut() -> None:
     assert [len(run) for (run,) in runs] == [30, 30, 17]
 
 
-def release_loop(
-    split: FakeSplit, room: int, pairing: SegmentPairNsp
-) -> list[tuple[list[int], list[int], int]]:
+def release_loop(split: FakeSplit, room: int, pairing: SegmentPairNsp) -> list[tuple[list[int], list[int], int]]:
     """`create_instances_from_document` as the loop it is, with this project's draws in place of a random
     generator's: sentence i of the split draws for the chunk that begins there (also its target length, which the
     release draws once a document), and the truncation is left to the caller.
@@ -208,9 +205,7 @@ def test_sentence_pairs_are_two_single_sentences() -> None:
     rows, labels = rows_of(SentencePairNsp(), split, 64)
     assert labels is not None
     sentences = {tuple(sentence) for document in documents(split) for sentence in document}
-    following = {
-        (tuple(a), tuple(b)) for document in documents(split) for a, b in itertools.pairwise(document)
-    }
+    following = {(tuple(a), tuple(b)) for document in documents(split) for a, b in itertools.pairwise(document)}
     for (a, b), label in zip(texts(rows), labels):
         assert tuple(a) in sentences and tuple(b) in sentences
         assert ((tuple(a), tuple(b)) in following) == (label == 0)
@@ -224,9 +219,7 @@ def test_sop_swaps_neighbours_and_never_asks_of_one_segment() -> None:
     counts = Counter(labels.tolist())
     assert counts[0] == pytest.approx(counts[1], rel=0.25) and counts[-1] > 0
     for runs, label in zip(texts(rows), labels):
-        documents_of = {
-            int(np.searchsorted(split.document_starts, run[0] - 100, side="right")) for run in runs
-        }
+        documents_of = {int(np.searchsorted(split.document_starts, run[0] - 100, side="right")) for run in runs}
         assert len(documents_of) == 1, "never a text from elsewhere"
         assert len(runs) == (1 if label == -1 else 2)
         if label >= 0:
@@ -336,9 +329,7 @@ def test_streams_of_one_language_each() -> None:
     assert inner.sum() == split.num_documents - 3, "a mark between two documents, none after the last"
 
 
-@pytest.mark.parametrize(
-    "pairing", [Packed(), Packed(bounds="keep"), FullSentences(), DocSentences(), Sop()], ids=str
-)
+@pytest.mark.parametrize("pairing", [Packed(), Packed(bounds="keep"), FullSentences(), DocSentences(), Sop()], ids=str)
 def test_every_pairing_tells_languages(pairing: Pairing) -> None:
     split = invented(40)
     split.told_languages = np.array([7, 1, 4], dtype=np.uint8)

@@ -17,13 +17,7 @@ from afterbert.probes.readings import reading_of
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
 from afterbert.text.tokenizers.wordpiece import WordPiece
 
-SENTENCES = [
-    "the dogs bark .",
-    "the dogs barks .",
-    "she unbelievably sang",
-    "a",
-    "he sang the song of the dogs .",
-]
+SENTENCES = ["the dogs bark .", "the dogs barks .", "she unbelievably sang", "a", "he sang the song of the dogs ."]
 
 
 KINDS = {
@@ -52,9 +46,7 @@ def made(path, name):
     size = 60 if recipe is WordPiece else 290
     tokenizer = recipe(vocab_size=size, min_frequency=1, **settings).make(SENTENCES * 4, corpus_bytes=400)
     tokenizer.save(path / "tokenizer")
-    architecture = kind(
-        hidden_size=32, num_attention_heads=2, intermediate_size=64, max_position_embeddings=64
-    )
+    architecture = kind(hidden_size=32, num_attention_heads=2, intermediate_size=64, max_position_embeddings=64)
     torch.manual_seed(0)
     backbone = architecture.build(tokenizer.vocabulary)
     head = architecture.build_lm_head(backbone)
@@ -101,8 +93,7 @@ def _causal(reader, sentence):
     known = reader.tokenizer.vocabulary
     row = [known.bos or known.cls, *reader.tokenizer.encode(sentence)]
     return sum(
-        chance(reader, reader.backbone(torch.tensor([row[: i + 1]]))[0, i], row[i + 1])
-        for i in range(len(row) - 1)
+        chance(reader, reader.backbone(torch.tensor([row[: i + 1]]))[0, i], row[i + 1]) for i in range(len(row) - 1)
     )
 
 
@@ -136,11 +127,7 @@ def _written(reader, sentence, reading):
     words = [0] * len(encoding.ids) if reading == "written_whole" else encoding.word_ids
     for place, piece in enumerate(encoding.ids):
         same = [i for i, word in enumerate(words) if word == words[place]]
-        before, word, behind = (
-            encoding.ids[: same[0]],
-            encoding.ids[same[0] : place],
-            encoding.ids[same[-1] + 1 :],
-        )
+        before, word, behind = (encoding.ids[: same[0]], encoding.ids[same[0] : place], encoding.ids[same[-1] + 1 :])
         if known.sentinels:
             read = [*before, known.sentinels[0], *behind, known.sep or known.eos]
             written = [known.pad, known.sentinels[0], *word]
@@ -233,7 +220,6 @@ def test_a_folder_without_a_head_is_one_line(tmp_path):
     kept = {name: tensor for name, tensor in weights.items() if not name.startswith("cls.")}
     save_file(kept, tmp_path / "model" / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(
-        UserError,
-        match="has no language-model head, so it cannot fill in, write, or say how likely a sentence is",
+        UserError, match="has no language-model head, so it cannot fill in, write, or say how likely a sentence is"
     ):
         load_model(tmp_path).language_model()

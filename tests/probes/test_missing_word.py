@@ -41,11 +41,7 @@ def figure(architecture: Architecture, *, chained: bool) -> Figure:
         torch.manual_seed(seed)
         built.append(undropped(architecture).build(VOCABULARY).eval())
     found = QUESTION(
-        built[0],
-        built[1],
-        split_of(chained=chained, seed=0),
-        split_of(chained=chained, seed=1),
-        VOCABULARY,
+        built[0], built[1], split_of(chained=chained, seed=0), split_of(chained=chained, seed=1), VOCABULARY
     )
     assert found is not None and found.interval is not None
     assert found.interval[0] <= found.value <= found.interval[1]
@@ -98,9 +94,7 @@ def test_the_discriminant_tells_two_clouds_apart_and_knows_the_larger_one() -> N
 
 def test_the_interval_is_wider_where_rows_answer_alike() -> None:
     right = np.tile([True, True, False, False], 50)
-    apart, alike = (
-        _interval(_by_row(right, rows)) for rows in (np.arange(200), np.repeat(np.arange(100), 2))
-    )
+    apart, alike = (_interval(_by_row(right, rows)) for rows in (np.arange(200), np.repeat(np.arange(100), 2)))
     assert alike[1] - alike[0] > 1.3 * (apart[1] - apart[0])
     assert abs(sum(apart) / 2 - 0.5) < 1e-9
 

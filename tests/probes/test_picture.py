@@ -57,9 +57,7 @@ def pictures(exhibits: list[Exhibit]) -> list[tuple[str, Picture]]:
 def test_the_text_is_rebuilt_from_the_cells(exhibits, language):
     found = pictures(exhibits[language])
     drawn = {
-        n
-        for n in known()
-        if any(not isinstance(task, str) for task in resolve(n).recipe.objective.pictured().values())
+        n for n in known() if any(not isinstance(task, str) for task in resolve(n).recipe.objective.pictured().values())
     }
     assert {recipe for recipe, _ in found} >= drawn - {"ernie"}
     for recipe, picture in found:
@@ -101,9 +99,7 @@ def test_several_rows_are_drawn_each_from_its_own_start(tokenizer):
     pretext = resolved.recipe.objective.pretext  # type: ignore[attr-defined]
     with store_of_text(TEXTS["english"] * 3, tokenizer) as store:
         noise = Noise(3)
-        plan = resolved.recipe.objective.plan(
-            store.split("train"), length=16, vocabulary=store.vocabulary, noise=noise
-        )
+        plan = resolved.recipe.objective.plan(store.split("train"), length=16, vocabulary=store.vocabulary, noise=noise)
         assert len(plan) > 3
         posed = pretext.pose(plan.rows([0, 1, 2]), noise, store.vocabulary, plan.labels([0, 1, 2]))
         texts = [str(i) for i in range(store.vocabulary.size)]

@@ -78,10 +78,7 @@ def test_no_golden_file_outlives_its_recipe() -> None:
         for file in FOLDER.glob("*.yaml"):
             if file.stem not in known():
                 file.unlink()
-        kept = {
-            version: {name: losses[name] for name in known() if name in losses}
-            for version, losses in kept.items()
-        }
+        kept = {version: {name: losses[name] for name in known() if name in losses} for version, losses in kept.items()}
         LOSSES.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
     assert {file.stem for file in FOLDER.glob("*.yaml")} == set(known())
     assert all(set(losses) <= set(known()) for losses in kept.values())

@@ -82,9 +82,7 @@ def test_a_recipe_that_extends_itself(tmp_path):
 
 
 def test_unknown_size_and_missing_file():
-    with pytest.raises(
-        UserError, match="recipe 'laptop' has no size 'huge'; known: tiny, mini, small, base$"
-    ):
+    with pytest.raises(UserError, match="recipe 'laptop' has no size 'huge'; known: tiny, mini, small, base$"):
         resolve("laptop", size="huge")
     with pytest.raises(UserError, match="recipe file absent.yaml does not exist"):
         resolve("absent.yaml")
@@ -118,11 +116,7 @@ def test_a_short_name_is_inherited_and_says_the_same_as_the_long_one():
 
 
 def test_one_short_name_may_stand_for_several_settings():
-    stages = (
-        resolve("ernie", overrides=[("masking.rate", "0.2")])
-        .recipe.objective.pretext.edits[0]
-        .selection.stages
-    )
+    stages = resolve("ernie", overrides=[("masking.rate", "0.2")]).recipe.objective.pretext.edits[0].selection.stages
     assert [stage.selection.rate for stage in stages] == [0.2, 0.2, 0.2]
 
 
@@ -133,10 +127,7 @@ def test_one_short_name_may_stand_for_several_settings():
             [("masking.rat", "0.4")],
             "--masking.rat is neither a setting nor a short name of this recipe; did you mean 'masking.rate'",
         ),
-        (
-            [("masking.rate", "2")],
-            "--masking.rate (objective.pretext.edits.0.selection.rate) is 2, must be less than",
-        ),
+        ([("masking.rate", "2")], "--masking.rate (objective.pretext.edits.0.selection.rate) is 2, must be less than"),
         ([("pairs.swap_rate", "0.4")], "--pairs.swap_rate is neither"),  # ALBERT's, not BERT's
         ([("modle.hidden_size", "64")], "--modle.hidden_size is neither a setting nor a short name"),
     ],
@@ -150,10 +141,7 @@ def test_mistakes_in_overrides(overrides, line):
 
 def test_a_part_is_set_after_its_node_in_whatever_order_they_are_written():
     overrides = [("masking.rate", "0.25"), ("masking.unit", "word"), ("masking.law", "ngrams")]
-    assert (
-        resolve("bert-mlm", overrides=overrides).recipe
-        == resolve("bert-mlm", overrides=overrides[::-1]).recipe
-    )
+    assert resolve("bert-mlm", overrides=overrides).recipe == resolve("bert-mlm", overrides=overrides[::-1]).recipe
     selection = resolve("bert-mlm", overrides=overrides).recipe.objective.pretext.edits[0].selection
     assert (type(selection).__name__, selection.rate, selection.unit) == ("Ngrams", 0.25, "word")
 

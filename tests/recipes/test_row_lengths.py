@@ -69,9 +69,7 @@ def test_what_is_read_or_written_fills_the_length_and_never_exceeds_it(name: str
     rows = plan.rows(numbers := some_of(len(plan)))
     posed = objective.pretext.pose(rows, NOISE, VOCABULARY, plan.labels(numbers))
     read = posed.shown.lengths
-    written = next(
-        (asked.target.lengths for asked in posed.asked if isinstance(asked, WrittenText)), 0 * read
-    )
+    written = next((asked.target.lengths for asked in posed.asked if isinstance(asked, WrittenText)), 0 * read)
     assert read.max() <= length
     assert written.max() <= length
     share = objective.pretext.pairing.expected_length(length) / length
@@ -105,8 +103,7 @@ def test_a_target_longer_than_the_row_loses_its_end() -> None:
     recipe = recipe_of("t5-baseline", 64)
     plan = recipe.objective.plan(SPLIT, length=64, vocabulary=VOCABULARY, noise=NOISE.of("plan"))
     whole, cut = (
-        recipe.objective.pose(plan, np.arange(64), NOISE, vocabulary=VOCABULARY, length=length)
-        for length in (64, 20)
+        recipe.objective.pose(plan, np.arange(64), NOISE, vocabulary=VOCABULARY, length=length) for length in (64, 20)
     )
     assert whole.arrays["decoder_input_ids"].shape[1] > 20 == cut.arrays["decoder_input_ids"].shape[1]
     assert (whole.arrays["decoder_input_ids"][:, :20] == cut.arrays["decoder_input_ids"]).all()

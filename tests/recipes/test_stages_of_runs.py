@@ -64,9 +64,7 @@ def test_the_shortest_electra_in_two_stages_trains_its_discriminator(tmp_path: P
 
 @pytest.mark.parametrize("steps", [1, 2])
 def test_a_run_too_short_for_its_stages_is_refused_when_it_is_read(steps: int) -> None:
-    with pytest.raises(
-        UserError, match=rf"which one would not come in a run of {steps} steps?; train for at least 3"
-    ):
+    with pytest.raises(UserError, match=rf"which one would not come in a run of {steps} steps?; train for at least 3"):
         resolve("ernie", overrides=[("training.budget", f"{steps}steps")])
     assert resolve("ernie", overrides=[("training.budget", "3steps")])
 

@@ -54,7 +54,5 @@ def test_segment_memory_goes_through_the_checkpoint(tmp_path: Path) -> None:
     recipe = tiny_recipe("xlnet", steps=2)
     module, _ = trained(recipe, tmp_path)
     kept = checkpoint(tmp_path).tensors("carried")
-    assert kept["memory"].shape == (2, 4, 16, 128) and kept["memory"].any(), (
-        "layers, row slots, pieces, width"
-    )
+    assert kept["memory"].shape == (2, 4, 16, 128) and kept["memory"].any(), "layers, row slots, pieces, width"
     assert torch.equal(kept["memory"], module.carried_state()["memory"])

@@ -73,9 +73,7 @@ def fresh(recipe: Recipe) -> ObjectiveModule:
 
 def feed_of(recipe: Recipe, *, views: int | None = None) -> Feed:
     def plan(noise):
-        return recipe.objective.plan(
-            split_for(recipe), length=recipe.length, vocabulary=VOCABULARY, noise=noise
-        )
+        return recipe.objective.plan(split_for(recipe), length=recipe.length, vocabulary=VOCABULARY, noise=noise)
 
     def pose(rows, numbers, noise):
         return recipe.objective.pose(rows, numbers, noise, vocabulary=VOCABULARY, length=recipe.length)
@@ -137,8 +135,6 @@ def reloaded(recipe: Recipe, folder: Path) -> ObjectiveModule:
 def asked(recipe: Recipe, numbers: list[int]) -> dict[str, Tensor]:
     """The arrays of these rows."""
     noise = Noise(recipe.training.seed)
-    plan = recipe.objective.plan(
-        split_for(recipe), length=recipe.length, vocabulary=VOCABULARY, noise=noise.of("plan")
-    )
+    plan = recipe.objective.plan(split_for(recipe), length=recipe.length, vocabulary=VOCABULARY, noise=noise.of("plan"))
     batch = recipe.objective.pose(plan, np.array(numbers), noise, vocabulary=VOCABULARY, length=recipe.length)
     return {name: torch.as_tensor(array) for name, array in batch.arrays.items()}

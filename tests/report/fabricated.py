@@ -108,10 +108,7 @@ def write_metrics(folder: Path, steps: int) -> None:
 def _data() -> dict[str, Any]:
     return {
         "store": "stores/novels-8k",
-        "splits": {
-            "train": {"documents": 4102, "pieces": 6912034},
-            "held_out": {"documents": 84, "pieces": 141209},
-        },
+        "splits": {"train": {"documents": 4102, "pieces": 6912034}, "held_out": {"documents": 84, "pieces": 141209}},
         "tally": {
             "read": 4321,
             "kept": 4186,
@@ -168,11 +165,7 @@ def corrupted(text: str) -> dict[str, Any]:
         shown[i] |= {"action": action, "text": text, "asked": pieces[i].strip()}
     for end in (0, -1):
         shown[end]["action"] = "special"
-    return {
-        "before": [{"text": piece} for piece in pieces],
-        "shown": shown,
-        "sight": ["1" * len(pieces)] * len(pieces),
-    }
+    return {"before": [{"text": piece} for piece in pieces], "shown": shown, "sight": ["1" * len(pieces)] * len(pieces)}
 
 
 def filled(text: str) -> dict[str, Any]:
@@ -189,7 +182,5 @@ def filled(text: str) -> dict[str, Any]:
 def _write_model(folder: Path) -> None:
     folder.mkdir()
     write(folder, "config.json", {"architectures": ["ModernBertForMaskedLM"], "model_type": "modernbert"})
-    header = json.dumps(
-        {"decoder.bias": {"dtype": "F32", "shape": [8192], "data_offsets": [0, 32768]}}
-    ).encode()
+    header = json.dumps({"decoder.bias": {"dtype": "F32", "shape": [8192], "data_offsets": [0, 32768]}}).encode()
     (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(32768))

@@ -41,9 +41,7 @@ def test_an_outlier_does_not_flatten_the_rest():
 
 
 def test_level_names_do_not_collide():
-    chart = draw(
-        "a", [Curve("a", np.arange(3.0), np.arange(3.0))], levels=[("x", 1.0), ("y", 1.001), ("z", 1.002)]
-    )
+    chart = draw("a", [Curve("a", np.arange(3.0), np.arange(3.0))], levels=[("x", 1.0), ("y", 1.001), ("z", 1.002)])
     assert chart is not None
     heights = [level.label_at for level in chart.levels]
     assert np.diff(heights).max() <= -14

@@ -29,10 +29,5 @@ def test_without_origins_every_value_is_still_there(tmp_path):
     path = tmp_path / "recipe.yaml"
     path.write_text("a: {b: 1, c: [x, y]}\nd: null\n")
     values = read_recipe(path)
-    assert [(v.path, v.value) for v in values if v.is_leaf] == [
-        ("a.b", 1),
-        ("a.c.0", "x"),
-        ("a.c.1", "y"),
-        ("d", None),
-    ]
+    assert [(v.path, v.value) for v in values if v.is_leaf] == [("a.b", 1), ("a.c.0", "x"), ("a.c.1", "y"), ("d", None)]
     assert {v.origin for v in values} == {""}

@@ -16,10 +16,7 @@ from afterbert.report.thinned_lines import thinned_lines
 
 def step(number: int, **facts) -> str:
     return (
-        json.dumps(
-            {"kind": "step", "step": number, "loss": 3.0, "learning_rate": 1e-3, "tokens": 100 * number}
-            | facts
-        )
+        json.dumps({"kind": "step", "step": number, "loss": 3.0, "learning_rate": 1e-3, "tokens": 100 * number} | facts)
         + "\n"
     )
 
@@ -28,9 +25,7 @@ def test_columns_evaluations_and_notes(tmp_path):
     path = tmp_path / "metrics.jsonl"
     evaluation = json.dumps({"kind": "evaluation", "step": 2, "figures": {"loss": 2.5}}) + "\n"
     note = json.dumps({"kind": "spike", "step": 2, "text": "it jumped"}) + "\n"
-    path.write_text(
-        step(1, parts={"a": 1.0}) + step(2, grad_norm=0.5) + evaluation + note + '{"kind": "step", "st'
-    )
+    path.write_text(step(1, parts={"a": 1.0}) + step(2, grad_norm=0.5) + evaluation + note + '{"kind": "step", "st')
     found = read_metrics(path)
     assert found.columns["step"].tolist() == [1, 2]
     assert found.columns["tokens"].tolist() == [100, 200]
@@ -95,9 +90,7 @@ def test_a_million_lines_take_under_two_seconds(tmp_path, loss):
     )
     with (run / "metrics.jsonl").open("w") as file:
         file.writelines(f"{head}{i}{tail}" for i in range(1, 1_000_001))
-        file.write(
-            json.dumps({"kind": "evaluation", "step": 1_000_000, "figures": {"masked_accuracy": 0.3}}) + "\n"
-        )
+        file.write(json.dumps({"kind": "evaluation", "step": 1_000_000, "figures": {"masked_accuracy": 0.3}}) + "\n")
     begun = time.process_time()
     page = write_report(run)
     assert time.process_time() - begun < 2.0

@@ -16,9 +16,7 @@ from fabricated import fabricate, filled, write
 from afterbert.base.errors import UserError
 from afterbert.report import write_report
 
-HOSTILE = (
-    "</script><script>alert(1)</script>\"><img src=x onerror='alert(2)'> `a` | b\u202e\x1b[31m{{ 7*7 }} &lt;"
-)
+HOSTILE = "</script><script>alert(1)</script>\"><img src=x onerror='alert(2)'> `a` | b\u202e\x1b[31m{{ 7*7 }} &lt;"
 SECTIONS = {"filled", "corrupted", "statistics", "curves", "data", "recipe", "use"}
 PARTS = """html head meta title style body main footer header section nav a h1 h2 h3 p ul li b i small strong span
 div figure figcaption svg rect line path circle text details summary table tr th td pre code"""
@@ -101,11 +99,7 @@ def test_policy_forbids_everything_but_inline_styles(run):
 
 def test_the_waffle_is_filled_as_far_as_the_share_goes(run):
     page = page_of(run)
-    widths = [
-        float(found["width"] or 0)
-        for tag, found in page.elements
-        if found.get("class") in ("learned", "shared")
-    ]
+    widths = [float(found["width"] or 0) for tag, found in page.elements if found.get("class") in ("learned", "shared")]
     assert sum(widths) / 10 == pytest.approx(32.8, abs=0.05)
     assert sum(found.get("class") == "shared" for _, found in page.elements) == 16
 
@@ -139,11 +133,7 @@ def hostile(run: Path) -> None:
     for part in evaluation.values():
         part[f"accuracy_{HOSTILE}"] = 0.1
     write(run, "evaluation.json", evaluation)
-    write(
-        run,
-        "statistics.json",
-        {HOSTILE: HOSTILE, "spans": {HOSTILE: 3}, f"deep {HOSTILE}": {"a": {HOSTILE: 1}}},
-    )
+    write(run, "statistics.json", {HOSTILE: HOSTILE, "spans": {HOSTILE: 3}, f"deep {HOSTILE}": {"a": {HOSTILE: 1}}})
     cell = {"text": HOSTILE, "action": HOSTILE, "asked": HOSTILE, "places": [-1, 0, 10**9]}
     sample = {"before": [cell] * 2, "shown": [cell, cell | {"action": "mask"}], "labels": [HOSTILE]}
     gap = {"text": HOSTILE, "masked": True, "truth": HOSTILE, "guesses": [[HOSTILE, 0.5], ["x", 0.1]]}
@@ -182,9 +172,7 @@ def test_no_hidden_character_in_either_file(run):
     hostile(run)
     page = write_report(run)
     for path in (page, page.with_suffix(".md")):
-        hidden = {
-            c for c in path.read_text(encoding="utf-8") if unicodedata.category(c) in ("Cc", "Cf", "Cs")
-        }
+        hidden = {c for c in path.read_text(encoding="utf-8") if unicodedata.category(c) in ("Cc", "Cf", "Cs")}
         assert hidden <= {"\n", "\t"}
 
 
@@ -193,11 +181,7 @@ def test_no_hidden_character_in_either_file(run):
 def test_a_browser_finds_nothing_to_run_or_refuse(run, tmp_path):
     hostile(run)
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-component-update"]
-    options += [
-        "--disable-background-networking",
-        "--disable-sync",
-        f"--user-data-dir={tmp_path / 'browser'}",
-    ]
+    options += ["--disable-background-networking", "--disable-sync", f"--user-data-dir={tmp_path / 'browser'}"]
     options += ["--enable-logging=stderr", "--dump-dom", write_report(run).resolve().as_uri()]
     found = subprocess.run(["chromium", *options], capture_output=True, text=True, timeout=60, check=True)
     assert "CONSOLE" not in found.stderr
@@ -218,8 +202,7 @@ def test_unfinished_run_says_so(run):
 
 
 @pytest.mark.parametrize(
-    ("accuracy", "said"),
-    [(0.1, "7.0 points below counting neighbours"), (0.174, "Level with counting neighbours")],
+    ("accuracy", "said"), [(0.1, "7.0 points below counting neighbours"), (0.174, "Level with counting neighbours")]
 )
 def test_a_model_that_is_not_worth_it_is_told(run, accuracy, said):
     measures, baselines = {"masked_accuracy": accuracy}, {"left_and_right_neighbour": 0.17}
@@ -237,9 +220,7 @@ def test_each_part_of_a_loss_has_its_curve(run):
     assert before == 5
 
 
-@pytest.mark.parametrize(
-    "name", ["recipe.yaml", "status.json", "metrics.jsonl", "data.json", "evaluation.json"]
-)
+@pytest.mark.parametrize("name", ["recipe.yaml", "status.json", "metrics.jsonl", "data.json", "evaluation.json"])
 def test_any_single_file_is_enough(tmp_path, run, name):
     alone = tmp_path / "alone"
     alone.mkdir()
@@ -349,11 +330,7 @@ def test_a_sum_of_several_losses_is_called_one_and_has_its_own_uniform_guess(run
         run,
         "figures.json",
         {
-            "loss": {
-                "title": "weighted sum: generator + 50 replaced",
-                "unit": "nats, weighted",
-                "uniform": 43.6,
-            },
+            "loss": {"title": "weighted sum: generator + 50 replaced", "unit": "nats, weighted", "uniform": 43.6},
             "others": {"replaced": {"title": "replaced or original, loss", "unit": "nats per piece"}},
         },
     )

@@ -48,9 +48,7 @@ SHARE = MeasureResult(
     against_first={"word": GAP},
     rows=192,
 )
-BITS = dataclasses.replace(
-    SHARE, title="bits", unit="number", higher_is_better=False, favours="the arm piece"
-)
+BITS = dataclasses.replace(SHARE, title="bits", unit="number", higher_is_better=False, favours="the arm piece")
 SPEED = dataclasses.replace(SHARE, title="speed", unit="number", is_cost=True, rows=0)
 
 
@@ -219,15 +217,9 @@ def test_a_browser_draws_the_page_at_the_width_of_a_phone_and_of_a_desk(tmp_path
     page_of(results(), tmp_path / "study")
     picture = tmp_path / "picture.png"
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr"]
-    options += [
-        f"--user-data-dir={tmp_path / 'browser'}",
-        f"--window-size={width},2000",
-        f"--screenshot={picture}",
-    ]
+    options += [f"--user-data-dir={tmp_path / 'browser'}", f"--window-size={width},2000", f"--screenshot={picture}"]
     address = (tmp_path / "study" / "report.html").resolve().as_uri()
-    found = subprocess.run(
-        ["chromium", *options, address], capture_output=True, text=True, timeout=100, check=True
-    )
+    found = subprocess.run(["chromium", *options, address], capture_output=True, text=True, timeout=100, check=True)
     assert "CONSOLE" not in found.stderr
     assert width_and_height(picture)[0] == width
     assert picture.stat().st_size > 20_000, "an empty page is smaller"

@@ -59,9 +59,7 @@ def test_a_report_lists_the_mistakes_that_the_model_was_surest_of(tmp_path):
     split = SPLIT | {"by_class": by_class, "taken_for": {"a": {"a": 1, "b": 1}, "b": {"a": 1, "b": 1}}}
     grids = detail_grids({"tasks": {"food": {"splits": {"dev": split}}}}, tmp_path)
     metrics, classes, confusion, mistakes = grids
-    assert metrics.rows == (
-        ("food dev", "4", "accuracy", "50.0", "50.0", "", "25.0 to 75.0", "0.0 (-50.0 to 50.0)"),
-    )
+    assert metrics.rows == (("food dev", "4", "accuracy", "50.0", "50.0", "", "25.0 to 75.0", "0.0 (-50.0 to 50.0)"),)
     assert classes.rows == (("a", "50.0", "50.0", "50.0", "2"),)
     assert (confusion.head, confusion.rows[0]) == (("", "a", "b"), ("a", "1", "1"))
     assert [row[0] for row in mistakes.rows] == ["r", "q"] and mistakes.rows[0][3] == "80.0%"
@@ -78,8 +76,4 @@ def test_a_line_of_predictions_says_text_and_place(tmp_path):
     rows = [Example("1", ("who?", "it was Ada"), ())]
     write_split(tmp_path / "a.jsonl", [Prediction("Ada", 0.5, span=FoundSpan("Ada", 7, 10))], rows)
     told = json.loads((tmp_path / "a.jsonl").read_text())
-    assert told["text"] == ["who?", "it was Ada"] and (told["start"], told["end"], told["confidence"]) == (
-        7,
-        10,
-        0.5,
-    )
+    assert told["text"] == ["who?", "it was Ada"] and (told["start"], told["end"], told["confidence"]) == (7, 10, 0.5)

@@ -5,14 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-SUBJECTS = [
-    "the old miller",
-    "a young farmer",
-    "the quiet judge",
-    "her brother",
-    "the tall captain",
-    "my neighbour",
-]
+SUBJECTS = ["the old miller", "a young farmer", "the quiet judge", "her brother", "the tall captain", "my neighbour"]
 VERBS = ["saw", "bought", "lost", "painted", "carried", "forgot", "repaired", "admired", "sold", "found"]
 OBJECTS = [
     "a grey horse",
@@ -22,14 +15,7 @@ OBJECTS = [
     "the wooden bridge",
     "a small boat",
 ]
-PLACES = [
-    "near the river",
-    "in the market",
-    "before the storm",
-    "behind the church",
-    "at midnight",
-    "on the hill",
-]
+PLACES = ["near the river", "in the market", "before the storm", "behind the church", "at midnight", "on the hill"]
 
 
 def sentence(draw: random.Random) -> str:
@@ -45,8 +31,7 @@ def write_texts(folder: Path, *, documents: int = 60) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "texts.jsonl"
     lines = [
-        json.dumps({"text": " ".join(sentence(draw) for _ in range(draw.randint(6, 14)))})
-        for _ in range(documents)
+        json.dumps({"text": " ".join(sentence(draw) for _ in range(draw.randint(6, 14)))}) for _ in range(documents)
     ]
     path.write_text("\n".join(lines) + "\n")
     return path

@@ -39,9 +39,7 @@ def test_a_setting_that_a_new_kind_brings_along_is_declared_with_it():
 
 def test_a_rate_that_goes_back_to_its_default_unsaid_is_refused():
     """`type: geometric_spans` alone takes the base's rate of 30% away: its own default is 15%."""
-    with pytest.raises(
-        UserError, match=r"arm b: objective.pretext.edits.0.selection.rate is 0.15, in a it is 0.3"
-    ):
+    with pytest.raises(UserError, match=r"arm b: objective.pretext.edits.0.selection.rate is 0.15, in a it is 0.3"):
         arms_of("arms: {a: {}, b: {set: {masking.law: geometric_spans, masking.unit: piece}}}")
 
 

@@ -35,9 +35,7 @@ def request_(tmp_path, monkeypatch) -> RaceRequest:
     """Two recipes on a small text, whose steps take a tenth and two tenths of a second by the measured time."""
     (tmp_path / "mine.yaml").write_text(MUON)
     monkeypatch.setattr(
-        race,
-        "step_times",
-        lambda arms, store, device: dict(zip(arms, (StepTime(0.1, 120.0), StepTime(0.2, 120.0)))),
+        race, "step_times", lambda arms, store, device: dict(zip(arms, (StepTime(0.1, 120.0), StepTime(0.2, 120.0))))
     )
     return RaceRequest(
         texts=(str(write_texts(tmp_path / "texts")),),

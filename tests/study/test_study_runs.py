@@ -109,9 +109,7 @@ def test_a_signal_stops_a_study_and_the_same_call_goes_on(two, texts, tmp_path, 
 @pytest.mark.slow
 def test_each_arm_finds_its_learning_rate(texts, tmp_path):
     (tmp_path / "searched.yaml").write_text(TWO + "search: [0.01, 1]\n")
-    request = StudyRequest(
-        str(tmp_path / "searched.yaml"), (str(texts),), scale="smoke", out=tmp_path / "runs"
-    )
+    request = StudyRequest(str(tmp_path / "searched.yaml"), (str(texts),), scale="smoke", out=tmp_path / "runs")
     plan = planned(request)
     assert len(plan.searches) == 4
     done = run_study(plan)
@@ -135,9 +133,7 @@ def test_what_holds_flops_equal_gives_a_larger_model_fewer_steps(texts, tmp_path
         "high: {set: {masking.rate: 0.4}}", "high: {set: {masking.rate: 0.15, model.num_hidden_layers: 4}}"
     )
     (tmp_path / "size.yaml").write_text(text + "hold: flops\nscales: {smoke: {model.num_hidden_layers: 2}}\n")
-    request = StudyRequest(
-        str(tmp_path / "size.yaml"), (str(texts),), scale="smoke", out=tmp_path / "runs", seeds=1
-    )
+    request = StudyRequest(str(tmp_path / "size.yaml"), (str(texts),), scale="smoke", out=tmp_path / "runs", seeds=1)
     done = run_study(planned(request))
     low, high = (done.results.arms[arm].cost for arm in ("low", "high"))
     assert high.steps < low.steps

@@ -96,10 +96,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(seeds, rows):
             noise = 0.0 if seeds == 1 else 0.01  # a single seed knows of rows alone
             ours, theirs = drawn(rng, seeds=seeds, rows=rows, effect=effect, seed_noise=noise)
         else:
-            ours, theirs = (
-                plain(0.4 + effect + rng.normal(0, 0.01, seeds)),
-                plain(0.4 + rng.normal(0, 0.01, seeds)),
-            )
+            ours, theirs = (plain(0.4 + effect + rng.normal(0, 0.01, seeds)), plain(0.4 + rng.normal(0, 0.01, seeds)))
         found = difference(ours, theirs, smallest=0.01)
         covered += found.low <= effect <= found.high
     # 1,500 draws move by half a percent either way; an interval may be wide, but not short.

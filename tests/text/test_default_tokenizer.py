@@ -42,10 +42,7 @@ def test_letters_marks_and_case_stay(text, tmp_path):
     assert tokenizer.vocabulary.unk not in tokenizer.encode(text)
     assert tokenizer.decode(tokenizer.encode(text)) == text
     loaded = tokenizer.hugging_face(tmp_path)
-    assert (
-        loaded.decode(loaded(unicodedata.normalize("NFD", text))["input_ids"], skip_special_tokens=True)
-        == text
-    )
+    assert loaded.decode(loaded(unicodedata.normalize("NFD", text))["input_ids"], skip_special_tokens=True) == text
 
 
 def test_hindi_words_are_not_cut_at_their_vowel_signs():
@@ -66,9 +63,7 @@ def test_unknown_pieces_are_never_asked():
 def test_texts_of_all_scripts_come_back():
     tokenizer = tokenizer_called("characters")
     for text in ALL:
-        assert tokenizer.decode(tokenizer.encode(text)) == " ".join(
-            unicodedata.normalize("NFC", text).split()
-        )
+        assert tokenizer.decode(tokenizer.encode(text)) == " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def test_texts_that_the_tokenizer_does_not_know_are_counted_then_refused(tmp_path):

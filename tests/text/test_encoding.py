@@ -16,22 +16,7 @@ from invented_texts import ALL, RECIPES, documents, tokenizer_called
 
 WHITE = st.sampled_from([" ", "  ", "\n", "\t ", " \n", "\u00a0", "\u3000", "\u2028", "\x85", "\v"])
 WORDS = st.sampled_from(
-    [
-        "mill",
-        "don't",
-        "the",
-        "3.14",
-        "é",
-        "ﬁ",
-        "¨",
-        "我们",
-        "!",
-        "'s",
-        "\u0301",
-        "\u200d",
-        "ß",
-        "ก็",
-    ]
+    ["mill", "don't", "the", "3.14", "é", "ﬁ", "¨", "我们", "!", "'s", "\u0301", "\u200d", "ß", "ก็"]
 )
 TEXTS = st.lists(st.one_of(WHITE, WORDS, st.text(max_size=3)), max_size=30).map("".join)
 

@@ -25,9 +25,7 @@ def documents(texts):
 def invented(count, *, seed=0):
     """Documents of words and marks between spaces."""
     draw = random.Random(seed)
-    return [
-        " ".join(draw.choices([*"aabbcdef", "-", ".", *BREAKS], k=draw.randint(3, 40))) for _ in range(count)
-    ]
+    return [" ".join(draw.choices([*"aabbcdef", "-", ".", *BREAKS], k=draw.randint(3, 40))) for _ in range(count)]
 
 
 def by_hand(texts, *, max_words):
@@ -80,9 +78,7 @@ def test_thresholds_leave_out_just_what_falls_below():
     texts = documents(invented(150))
     everything = ALL(texts)
     some = Mining(min_count=4, min_cohesion=0.3, min_freedom=1.0)(texts)
-    assert some == [
-        one for one in everything if one.count >= 4 and one.cohesion >= 0.3 and one.freedom >= 1.0
-    ]
+    assert some == [one for one in everything if one.count >= 4 and one.cohesion >= 0.3 and one.freedom >= 1.0]
     assert 0 < len(some) < len(everything)
     assert Mining(min_count=2, min_cohesion=-99.0, min_freedom=0.0, most=5)(texts) == everything[:5]
 
@@ -137,16 +133,9 @@ def test_marks_tie_words_or_part_them():
 def test_chinese_by_characters_and_thai():
     draw = random.Random(2)
     filler = "一二三四五六七八九十"
-    texts = [
-        "".join(draw.choices(filler, k=9)) + "北京大学" + "".join(draw.choices(filler, k=9))
-        for _ in range(60)
-    ]
-    assert [one.text for one in Mining(chinese="characters", min_cohesion=4.0)(documents(texts))] == [
-        "北京大学"
-    ]
-    texts = [
-        "".join(draw.choices("กขคงจ", k=9)) + "น้ำ" + "".join(draw.choices("กขคงจ", k=9)) for _ in range(60)
-    ]
+    texts = ["".join(draw.choices(filler, k=9)) + "北京大学" + "".join(draw.choices(filler, k=9)) for _ in range(60)]
+    assert [one.text for one in Mining(chinese="characters", min_cohesion=4.0)(documents(texts))] == ["北京大学"]
+    texts = ["".join(draw.choices("กขคงจ", k=9)) + "น้ำ" + "".join(draw.choices("กขคงจ", k=9)) for _ in range(60)]
     assert "น้ำ" in {one.text for one in Mining(min_cohesion=2.0)(documents(texts))}
 
 
@@ -154,10 +143,7 @@ def test_chinese_by_jieba():
     pytest.importorskip("rjieba")
     draw = random.Random(3)
     filler = ["今天", "天气", "学习", "我们", "电脑", "喜欢", "朋友", "城市"]
-    texts = [
-        "".join(draw.choices(filler, k=6)) + "人工智能" + "".join(draw.choices(filler, k=6))
-        for _ in range(90)
-    ]
+    texts = ["".join(draw.choices(filler, k=6)) + "人工智能" + "".join(draw.choices(filler, k=6)) for _ in range(90)]
     names = {one.text for one in Mining(chinese="characters", min_cohesion=2.0)(documents(texts))}
     assert "天气" in names
     # Jieba knows both as one word, and a phrase has at least two.

@@ -46,9 +46,7 @@ def test_near_duplicates_go_and_the_longest_stays(tmp_path):
     store = prepare([source(tmp_path, texts)], tmp_path / "a", tokenizer=SMALL, policy=POLICY)
     assert store.tally.dropped == {"near duplicate": 8} and store.tally.kept == 34
     assert sum("reprinted with permission" in text for text in kept(store)) == 3
-    turned = prepare(
-        [source(tmp_path, texts[::-1], "b.jsonl")], tmp_path / "b", tokenizer=SMALL, policy=POLICY
-    )
+    turned = prepare([source(tmp_path, texts[::-1], "b.jsonl")], tmp_path / "b", tokenizer=SMALL, policy=POLICY)
     assert kept(turned) == kept(store)
     all_of_them = prepare([source(tmp_path, texts)], tmp_path / "c", tokenizer=SMALL)
     assert all_of_them.tally.kept == len(texts)

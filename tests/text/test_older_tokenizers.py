@@ -92,9 +92,7 @@ def test_a_sentencepiece_model_alone_is_read(model):
 
 
 def test_t5s_own_class_brings_its_sentinels(model):
-    (model / "tokenizer_config.json").write_text(
-        json.dumps({"tokenizer_class": "T5Tokenizer", "extra_ids": 3})
-    )
+    (model / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "T5Tokenizer", "extra_ids": 3}))
     known = PretrainedTokenizer(str(model)).make().vocabulary
     assert known.sentinels == (15, 14, 13)
 

@@ -43,20 +43,7 @@ ENTRIES = {
     "👩‍👩‍👧 3": "W",
 }
 FRAGMENTS = st.sampled_from(
-    [
-        *"aAbé3.-'’ \n\t",
-        " ",
-        "  ",
-        "\n\n",
-        "don’t",
-        "B",
-        "well-known",
-        "我们",
-        "ไทย",
-        "👩‍👩‍👧",
-        "e\u0301",
-        "\u0301",
-    ]
+    [*"aAbé3.-'’ \n\t", " ", "  ", "\n\n", "don’t", "B", "well-known", "我们", "ไทย", "👩‍👩‍👧", "e\u0301", "\u0301"]
 )
 TEXTS = st.lists(FRAGMENTS, max_size=30).map("".join)
 
@@ -147,18 +134,8 @@ def test_the_longest_from_left_to_right_over_lines_but_not_paragraphs(tmp_path):
     path = tmp_path / "list.txt"
     path.write_text("new york\nnew york city\ncity hall\nyork city hall in\n")
     texts = ["a new york city hall", "York city hall in new\n york", "new\n\nyork city hall", "new", "york"]
-    assert units(Phrase(str(path)), texts) == [
-        "new york city",
-        "York city hall in",
-        "new\n york",
-        "city hall",
-    ]
-    assert units(Phrase(str(path), case="kept"), texts) == [
-        "new york city",
-        "city hall",
-        "new\n york",
-        "city hall",
-    ]
+    assert units(Phrase(str(path)), texts) == ["new york city", "York city hall in", "new\n york", "city hall"]
+    assert units(Phrase(str(path), case="kept"), texts) == ["new york city", "city hall", "new\n york", "city hall"]
 
 
 def test_phrases_over_each_other_without_end(tmp_path):
@@ -264,8 +241,7 @@ def test_what_a_store_keeps_of_a_list(store):
     assert store.planes["phrase"]["width"] == 2
     found = coverage_of(store, "entity")
     values = [
-        store.split(name).plane("entity", np.arange(store.split(name).num_pieces))
-        for name in ("train", "held_out")
+        store.split(name).plane("entity", np.arange(store.split(name).num_pieces)) for name in ("train", "held_out")
     ]
     values = np.concatenate(values)
     assert found.units == (values & 1).sum() and found.share == pytest.approx((values > 0).mean())
@@ -368,16 +344,7 @@ def test_half_of_the_draws_are_entities(rows):
 def test_the_command_adds_planes_from_lists(tmp_path, capsys):
     source = corpus(tmp_path)
     (tmp_path / "houses.txt").write_text(HOUSES)
-    made = [
-        "prepare",
-        source.path,
-        "--out",
-        str(tmp_path / "store"),
-        "--vocab-size",
-        "300",
-        "--processes",
-        "1",
-    ]
+    made = ["prepare", source.path, "--out", str(tmp_path / "store"), "--vocab-size", "300", "--processes", "1"]
     assert afterbert([*made, "--planes", "word_start", "--phrases", str(tmp_path / "houses.txt")]) == 0
     assert "phrase: " in capsys.readouterr().out
     added = [*made[:4], "--processes", "1", "--add-plane", "entity"]

@@ -104,10 +104,7 @@ def test_without_the_segmenter_chinese_falls_to_characters_with_a_word(monkeypat
 def test_sentences_as_the_oracle_finds_them(name):
     encoder = PieceEncoder(tokenizer_called(name))
     wanted = np.concatenate(
-        [
-            expected(lambda t, code=code: sentence_numbers(t, code), [text], name)
-            for text, code in zip(ALL, LANGUAGES)
-        ]
+        [expected(lambda t, code=code: sentence_numbers(t, code), [text], name) for text, code in zip(ALL, LANGUAGES)]
     )
     found = SentenceStart()(encoder(ALL, LANGUAGES))
     assert np.array_equal(found, wanted)
@@ -121,9 +118,7 @@ def test_sentences_of_any_text_as_the_oracle_finds_them(text):
 
 
 def test_lines_end_sentences_when_asked():
-    encoded = PieceEncoder(tokenizer_called("wordpiece"))(
-        ["A title\nThe rivers were long\nforgotten. Nobody knew"]
-    )
+    encoded = PieceEncoder(tokenizer_called("wordpiece"))(["A title\nThe rivers were long\nforgotten. Nobody knew"])
     assert SentenceStart()(encoded).sum() == 2
     assert SentenceStart(lines_end_sentences=True)(encoded).sum() == 4
 

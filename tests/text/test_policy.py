@@ -51,10 +51,7 @@ def test_incomplete_character_at_the_end_is_still_plain() -> None:
 
 
 @settings(deadline=None)
-@given(
-    text=st.text(st.sampled_from("ab.,，。 \n\t\u3000\u0301\u200d中ก็"), max_size=120),
-    limit=st.integers(10, 30),
-)
+@given(text=st.text(st.sampled_from("ab.,，。 \n\t\u3000\u0301\u200d中ก็"), max_size=120), limit=st.integers(10, 30))
 def test_broken_runs_are_short_and_nothing_else_changes(text: str, limit: int) -> None:
     broken, count = Policy(max_run_length=limit).break_runs(text)
     assert max(map(len, broken.split()), default=0) <= limit
@@ -113,9 +110,7 @@ def test_documents_are_cut_at_sentences_words_or_characters(text: str, piece: st
 
 def test_the_share_of_dropped_documents_is_judged_at_the_end() -> None:
     Policy(max_dropped_share=0.25).check(Tally(documents=4, kept=3, dropped={"broken": 1}))
-    with pytest.raises(
-        UserError, match=r"25\.0% of the documents were dropped \(broken 1\), max_dropped_share is 20%"
-    ):
+    with pytest.raises(UserError, match=r"25\.0% of the documents were dropped \(broken 1\), max_dropped_share is 20%"):
         Policy(max_dropped_share=0.2).check(Tally(documents=4, kept=3, dropped={"broken": 1}))
 
 

@@ -143,11 +143,7 @@ def test_called_again_it_opens_what_is_there(tmp_path):
     before = prepare([source], tmp_path / "store", tokenizer=SMALL)
     again = prepare([source], tmp_path / "store", tokenizer=SMALL, progress=_never)
     assert again.fingerprint == before.fingerprint
-    for changed in (
-        {"held_out": 0.1},
-        {"policy": Policy(normalization="NFKC")},
-        {"planes": [DocumentStart()]},
-    ):
+    for changed in ({"held_out": 0.1}, {"policy": Policy(normalization="NFKC")}, {"planes": [DocumentStart()]}):
         with pytest.raises(UserError, match=f"made with other {next(iter(changed))}"):
             prepare([source], tmp_path / "store", tokenizer=SMALL, **changed)
     corpus(tmp_path, 61)
@@ -167,9 +163,7 @@ def test_fingerprints_follow_the_content(tmp_path):
     others = [
         prepare([source], tmp_path / "a", tokenizer=SMALL, held_out=0.3),
         prepare([source], tmp_path / "b", tokenizer=SMALL, planes=[WordStart(hyphens="inside")]),
-        prepare(
-            [source], tmp_path / "c", tokenizer=WordPiece(vocab_size=290, min_frequency=1, lowercase=True)
-        ),
+        prepare([source], tmp_path / "c", tokenizer=WordPiece(vocab_size=290, min_frequency=1, lowercase=True)),
         prepare([corpus(tmp_path, 61, name="more.jsonl")], tmp_path / "d", tokenizer=SMALL),
     ]
     assert len({base.fingerprint, *(store.fingerprint for store in others)}) == 5
@@ -289,17 +283,13 @@ def test_a_plane_is_added_without_new_ids(tmp_path, small_parts):
     without = prepare([source], tmp_path / "store", tokenizer=SMALL, planes=[SentenceStart()], held_out=0.2)
     pieces = (tmp_path / "store" / "train" / "pieces.bin").stat().st_mtime_ns
     added = add_plane(tmp_path / "store", [source], WordStart())
-    whole = prepare(
-        [source], tmp_path / "whole", tokenizer=SMALL, planes=[SentenceStart(), WordStart()], held_out=0.2
-    )
+    whole = prepare([source], tmp_path / "whole", tokenizer=SMALL, planes=[SentenceStart(), WordStart()], held_out=0.2)
     assert (tmp_path / "store" / "train" / "pieces.bin").stat().st_mtime_ns == pieces
     assert added.fingerprint == without.fingerprint
     for name in ("train", "held_out"):
         index = np.arange(whole.split(name).num_pieces)
         for plane in ("word_start", "sentence_start"):
-            assert np.array_equal(
-                added.split(name).plane(plane, index), whole.split(name).plane(plane, index)
-            )
+            assert np.array_equal(added.split(name).plane(plane, index), whole.split(name).plane(plane, index))
     Store.open(tmp_path / "store")
     assert not (tmp_path / "store" / ".work").exists()
 
@@ -381,9 +371,7 @@ def test_planes_of_units_with_types_come_back(tmp_path, small_parts):
 
 def test_too_many_languages_are_refused(tmp_path):
     path = tmp_path / "many.jsonl"
-    path.write_text(
-        "".join(json.dumps({"text": f"text {n}", "language": f"x{n:03}"}) + "\n" for n in range(257))
-    )
+    path.write_text("".join(json.dumps({"text": f"text {n}", "language": f"x{n:03}"}) + "\n" for n in range(257)))
     with pytest.raises(UserError, match="name 257 languages, a store holds 256; check that 'x256'"):
         prepare([Jsonl(path=str(path), language_key="language")], tmp_path / "store", tokenizer=SMALL)
 

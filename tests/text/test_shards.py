@@ -153,9 +153,7 @@ def test_shards_of_other_stores_are_told(tmp_path, texts, tokenizer):
     one, two = shards_of(texts, 2, tmp_path / "shards", tokenizer)
     other = shards_of(texts, 3, tmp_path / "three", tokenizer)[1]
     strange = tmp_path / "strange"
-    prepare(texts, tmp_path / "store", tokenizer=type(SMALL)(vocab_size=250, min_frequency=1)).tokenizer.save(
-        strange
-    )
+    prepare(texts, tmp_path / "store", tokenizer=type(SMALL)(vocab_size=250, min_frequency=1)).tokenizer.save(strange)
     for number, (how, what) in enumerate(
         [
             ({"held_out": 0.3}, "held_out"),
@@ -290,8 +288,5 @@ def test_shards_can_be_moved(tmp_path, texts, tokenizer):
 
 
 def test_two_processes_at_one_store_are_told(tmp_path, texts, tokenizer):
-    with (
-        locked(tmp_path / "shard"),
-        pytest.raises(UserError, match=r"^store .*shard is being written by process"),
-    ):
+    with locked(tmp_path / "shard"), pytest.raises(UserError, match=r"^store .*shard is being written by process"):
         prepare_shard(texts, tmp_path / "shard", Shard(1, 1), tokenizer=tokenizer)

@@ -80,14 +80,8 @@ def test_parquet_that_does_not_fit_is_one_line() -> None:
     write_parquet("a.parquet", body=["x"], number=[1])
     for source, message in [
         (Parquet("a.parquet"), "a.parquet: no column is called 'text'; known: body, number"),
-        (
-            Parquet("a.parquet", text_column="bodi"),
-            "a.parquet: no column is called 'bodi'; did you mean 'body'?",
-        ),
-        (
-            Parquet("a.parquet", text_column="number"),
-            "a.parquet: column 'number' holds int64, strings are needed",
-        ),
+        (Parquet("a.parquet", text_column="bodi"), "a.parquet: no column is called 'bodi'; did you mean 'body'?"),
+        (Parquet("a.parquet", text_column="number"), "a.parquet: column 'number' holds int64, strings are needed"),
     ]:
         with pytest.raises(UserError) as caught:
             source.parts(1)
@@ -95,9 +89,7 @@ def test_parquet_that_does_not_fit_is_one_line() -> None:
     raw = Path("a.parquet").read_bytes()
     for damaged in (raw[:-6], b"no parquet at all", b""):
         Path("b.parquet").write_bytes(damaged)
-        with pytest.raises(
-            UserError, match=r"^b.parquet is not a sound Parquet file \(.*\); fetch it again$"
-        ):
+        with pytest.raises(UserError, match=r"^b.parquet is not a sound Parquet file \(.*\); fetch it again$"):
             Parquet("b.parquet", text_column="body").parts(1)
     invalid = pa.array([b"ok", b"\xff"], pa.binary())
     write_parquet("c.parquet", text=pa.Array.from_buffers(pa.string(), 2, invalid.buffers()))
@@ -136,9 +128,7 @@ def test_a_hub_data_set_is_pinned_and_streamed(monkeypatch: pytest.MonkeyPatch) 
     tally = Tally()
     documents = list(read([source], Policy(max_dropped_share=0.5), tally))
     assert [tuple(d)[:3] for d in documents] == [("a", "one", "fr"), ("hub:owner/name@2", "café", "fr")]
-    assert asked == [
-        {"path": "owner/name", "name": "plain", "split": "test", "revision": COMMIT, "streaming": True}
-    ]
+    assert asked == [{"path": "owner/name", "name": "plain", "split": "test", "revision": COMMIT, "streaming": True}]
     assert source.digest() == {"hub:owner/name": f"{COMMIT} config=plain split=test language=fr"}
     assert tally.files == {"hub": 1} and tally.dropped == {"empty": 1}
     with pytest.raises(UserError, match="hub:owner/name has no column 'body'; known: text, id"):

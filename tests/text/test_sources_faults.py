@@ -48,13 +48,7 @@ def read_in_child(
     ("name", "unit", "size", "options", "expected"),
     [
         ("words.txt", "forty megabytes of words on a line, ", 40, {}, {"documents": 1, "pieces": 41}),
-        (
-            "words.txt",
-            "forty megabytes of words on a line. ",
-            40,
-            {"documents": "line"},
-            {"pieces": 41},
-        ),
+        ("words.txt", "forty megabytes of words on a line. ", 40, {"documents": "line"}, {"pieces": 41}),
         ("run.txt", "x", 40, {"documents": "file"}, {"longest": 1000}),
         ("chinese.txt", "没有空格的文字，", 40, {}, {"longest": 1000}),
         ("words.jsonl", "words on a line. ", 40, {}, {"documents": 1, "pieces": 41}),
@@ -63,13 +57,7 @@ def read_in_child(
         ("newlines.jsonl", "\n", 40, {}, {"documents": 1, "pieces": 0}),
         ("newlines.tsv", "\n", 40, {"text_column": 1}, {"documents": 1, "pieces": 0}),
         ("newlines.csv", "\n", 2, {"text_column": 1}, {"documents": 1, "pieces": 0}),
-        (
-            "returns.txt",
-            "\r",
-            20,
-            {},
-            {"documents": 1, "lone carriage returns made line ends": 20 * MEGABYTE},
-        ),
+        ("returns.txt", "\r", 20, {}, {"documents": 1, "lone carriage returns made line ends": 20 * MEGABYTE}),
     ],
 )
 def test_huge_lines_need_little_memory_and_time(
@@ -126,20 +114,11 @@ def test_locale_and_time_zone_change_nothing(tmp_path: Path) -> None:
     outputs = []
     for extra in (
         {"LC_ALL": "C.UTF-8"},
-        {
-            "LC_ALL": "C",
-            "PYTHONCOERCECLOCALE": "0",
-            "PYTHONUTF8": "0",
-            "TZ": "Pacific/Apia",
-            "PYTHONHASHSEED": "1",
-        },
+        {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "TZ": "Pacific/Apia", "PYTHONHASHSEED": "1"},
         {"LC_ALL": "POSIX", "PYTHONHASHSEED": "2"},
     ):
         result = subprocess.run(
-            [sys.executable, "-c", PRINT, os.fsencode(folder)],
-            capture_output=True,
-            env={**plain, **extra},
-            timeout=60,
+            [sys.executable, "-c", PRINT, os.fsencode(folder)], capture_output=True, env={**plain, **extra}, timeout=60
         )
         assert result.returncode == 0, result.stderr
         assert result.stderr.count(b"\n") == 1 and b"cannot be read" in result.stderr
@@ -156,7 +135,5 @@ def test_standard_input_from_a_pipe_is_put_aside_and_removed(tmp_path: Path) -> 
         env={**os.environ, "TMPDIR": str(tmp_path)},
         timeout=60,
     )
-    assert b"'stdin@0', 'one'" in result.stdout and "'stdin@5', 'two ü'".encode() in result.stdout, (
-        result.stderr
-    )
+    assert b"'stdin@0', 'one'" in result.stdout and "'stdin@5', 'two ü'".encode() in result.stdout, result.stderr
     assert list(tmp_path.iterdir()) == []

@@ -89,18 +89,13 @@ def test_kinds_are_guessed_from_extensions() -> None:
         for s in sources_for(["a.txt", "b.ndjson.gz", "c.TSV", "wiki.train.tokens", "e", "-", "hub:x/y"])
     ]
     assert names == ["Txt", "Jsonl", "Tsv", "Txt", "Folder", "Stdin", "Hub"]
-    assert sources_for(["a.txt"], kind="jsonl", text_key="body") == [
-        Jsonl("a.txt", name="a.txt", text_key="body")
-    ]
+    assert sources_for(["a.txt"], kind="jsonl", text_key="body") == [Jsonl("a.txt", name="a.txt", text_key="body")]
     assert sources_for([]) == []
 
 
 def test_files_that_are_called_alike_keep_apart() -> None:
     write({"a/x.txt": "a", "b/x.txt": "b"})
-    assert [document.id for document in read(sources_for(["a/x.txt", "b/x.txt"]))] == [
-        "a/x.txt@0",
-        "b/x.txt@0",
-    ]
+    assert [document.id for document in read(sources_for(["a/x.txt", "b/x.txt"]))] == ["a/x.txt@0", "b/x.txt@0"]
 
 
 @pytest.mark.parametrize(
@@ -124,9 +119,7 @@ def test_files_that_are_called_alike_keep_apart() -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_one_line(path: str, options: dict[str, str], message: str) -> None:
-    write(
-        dict.fromkeys(["a.foo", "a.tar.gz", "a.zip", "a.txt", "pdfs/x.csv"], "x") | {"pdfs/x.pdf": "%PDF-1.4"}
-    )
+    write(dict.fromkeys(["a.foo", "a.tar.gz", "a.zip", "a.txt", "pdfs/x.csv"], "x") | {"pdfs/x.pdf": "%PDF-1.4"})
     Path("empty").mkdir()
     os.mkfifo("pipe")
     with pytest.raises(UserError) as caught:
@@ -146,14 +139,7 @@ def test_packed_files_give_what_the_plain_ones_give() -> None:
     zstandard = pytest.importorskip("zstandard")
     raw = "Zeile eins\r\n\r\nZwei \u00fc\n\n".encode() * 5000
     two_frames = zstandard.compress(raw[:30]) + zstandard.compress(raw[30:])
-    write(
-        {
-            "a.txt": raw,
-            "b.txt.gz": gzip.compress(raw),
-            "c.txt.zst": zstandard.compress(raw),
-            "d.txt.zst": two_frames,
-        }
-    )
+    write({"a.txt": raw, "b.txt.gz": gzip.compress(raw), "c.txt.zst": zstandard.compress(raw), "d.txt.zst": two_frames})
     write({"e.txt.gz": gzip.compress(raw[:30]) + gzip.compress(raw[30:])})
     expected = [document.text for document in read([Txt("a.txt")])]
     assert len(expected) == 10_000
@@ -171,11 +157,7 @@ def test_places_in_packed_files_are_those_of_the_content() -> None:
 @pytest.mark.parametrize(
     ("name", "damage", "message"),
     [
-        (
-            "a.txt.gz",
-            lambda packed: packed[:-10],
-            r"a.txt.gz is not sound gzip data \(Compressed file ended before",
-        ),
+        ("a.txt.gz", lambda packed: packed[:-10], r"a.txt.gz is not sound gzip data \(Compressed file ended before"),
         ("a.txt.gz", lambda packed: packed[:20] + b"xx" + packed[22:], r"a.txt.gz is not sound gzip data"),
         ("a.txt.gz", lambda packed: b"plain text", r"a.txt.gz is not sound gzip data \(Not a gzipped file"),
         ("a.txt.zst", lambda packed: packed[:-10], r"a.txt.zst is not sound zstd data \(it ends early\)"),
@@ -248,11 +230,7 @@ def test_names_with_spaces_emoji_and_bytes_that_are_no_text() -> None:
     except OSError:
         pytest.skip("this file system takes only UTF-8 names")
     documents = list(read(sources_for(["d"])))
-    assert [document.id for document in documents] == [
-        "d/caf\\xe9.txt@0",
-        "d/with space.txt@0",
-        "d/\U0001f600.txt@0",
-    ]
+    assert [document.id for document in documents] == ["d/caf\\xe9.txt@0", "d/with space.txt@0", "d/\U0001f600.txt@0"]
     "".join(document.id for document in documents).encode()
 
 
@@ -263,7 +241,4 @@ def test_the_digest_follows_the_content() -> None:
     write({"a.txt": "two"})
     assert Txt("a.txt").digest()["a.txt"] != first
     write({"a.txt": "one"})
-    assert (
-        Txt("a.txt", documents="file", language="is").digest()["a.txt"]
-        == f"{first} language=is documents=file"
-    )
+    assert Txt("a.txt", documents="file", language="is").digest()["a.txt"] == f"{first} language=is documents=file"

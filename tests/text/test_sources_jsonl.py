@@ -141,7 +141,4 @@ def test_a_line_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("a.jsonl").write_bytes(GOOD + b'{"text": "' + b"x" * 3_000_000 + b'"}\n')
     with pytest.raises(UserError) as caught:
         list(read([Jsonl("a.jsonl")]))
-    assert (
-        str(caught.value)
-        == "a.jsonl:2 (byte 28): a line is longer than 1 MB; give each document a line of its own"
-    )
+    assert str(caught.value) == "a.jsonl:2 (byte 28): a line is longer than 1 MB; give each document a line of its own"

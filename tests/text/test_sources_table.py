@@ -80,9 +80,7 @@ def test_tsv_has_no_quotes_unless_told() -> None:
          "or skip-document"),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_is_refused_in_one_line(
-    raw: bytes, options: dict[str, object], message: str
-) -> None:
+def test_what_does_not_fit_is_refused_in_one_line(raw: bytes, options: dict[str, object], message: str) -> None:
     Path("a.csv").write_bytes(raw)
     with pytest.raises(UserError) as caught:
         texts(Csv("a.csv", **options))  # type: ignore[arg-type]
@@ -111,9 +109,7 @@ _CELL = st.text(st.sampled_from('ab ,;"\n\t\réx中'), max_size=8)
 
 @settings(deadline=None)
 @given(
-    rows=st.lists(st.tuples(_CELL, _CELL), max_size=12),
-    chunk_bytes=st.integers(1, 40),
-    target_bytes=st.integers(1, 60),
+    rows=st.lists(st.tuples(_CELL, _CELL), max_size=12), chunk_bytes=st.integers(1, 40), target_bytes=st.integers(1, 60)
 )
 def test_what_the_csv_module_wrote_comes_back_from_any_parts(
     rows: list[tuple[str, str]], chunk_bytes: int, target_bytes: int
@@ -130,17 +126,13 @@ def test_what_the_csv_module_wrote_comes_back_from_any_parts(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(streams, "CHUNK_BYTES", chunk_bytes)
         patch.setattr(streams, "HEAD_BYTES", 3)
-        found = [
-            document for part in source.parts(target_bytes) for document in part.documents(policy, tally)
-        ]
+        found = [document for part in source.parts(target_bytes) for document in part.documents(policy, tally)]
     assert found == expected and tally == whole
 
 
 @settings(deadline=None)
 @given(
-    rows=st.lists(st.tuples(_CELL, _CELL), max_size=12),
-    chunk_bytes=st.integers(1, 40),
-    target_bytes=st.integers(1, 60),
+    rows=st.lists(st.tuples(_CELL, _CELL), max_size=12), chunk_bytes=st.integers(1, 40), target_bytes=st.integers(1, 60)
 )
 def test_tsv_is_lines_and_tabs(rows: list[tuple[str, str]], chunk_bytes: int, target_bytes: int) -> None:
     rows = [tuple(cell.translate({9: " ", 10: " ", 13: " "}) for cell in row) for row in rows]  # type: ignore[misc]

@@ -150,9 +150,7 @@ def test_too_much_dropped_or_nothing_kept() -> None:
     )
     assert found_in(b"ok\n\n\xc2\xa0\n\n", Policy())[0] == ["ok"]
     for raw in (b"", b"\n \n\t\n", b"\xef\xbb\xbf"):
-        with pytest.raises(
-            UserError, match=r"no text was found in \d+ files of \d bytes in all; check the paths"
-        ):
+        with pytest.raises(UserError, match=r"no text was found in \d+ files of \d bytes in all; check the paths"):
             found_in(raw)
     with pytest.raises(UserError, match=r"all 1 documents were dropped \(empty 1\)"):
         found_in(b"", documents="file")
@@ -198,17 +196,13 @@ def _reference(text: str) -> list[str]:
         else:
             documents.append([])
     texts = ["\n".join(lines).strip(" \t\r\n\f\v") for lines in documents]
-    texts = [
-        unicodedata.normalize("NFC", re.sub("[\x00-\x08\x0b-\x1f\x7f-\x9f]", " ", text)) for text in texts
-    ]
+    texts = [unicodedata.normalize("NFC", re.sub("[\x00-\x08\x0b-\x1f\x7f-\x9f]", " ", text)) for text in texts]
     return [text for text in texts if text.strip()]
 
 
 @settings(max_examples=settings.default.max_examples * 3 // 2)
 @given(
-    text=st.lists(_PIECES, max_size=60).map("".join),
-    chunk_bytes=st.integers(1, 40),
-    target_bytes=st.integers(1, 60),
+    text=st.lists(_PIECES, max_size=60).map("".join), chunk_bytes=st.integers(1, 40), target_bytes=st.integers(1, 60)
 )
 def test_documents_are_those_of_the_reference_whatever_the_chunks_and_parts(
     text: str, chunk_bytes: int, target_bytes: int

@@ -103,9 +103,7 @@ def test_counts_and_summary(made):
     count = len(texts_of(source))
     splits = summary["splits"]
     assert splits["train"]["documents"] + splits["held_out"]["documents"] == count
-    assert summary["sources"] == [
-        {"name": "texts.jsonl", "bytes": summary["tally"]["bytes"], "documents": count}
-    ]
+    assert summary["sources"] == [{"name": "texts.jsonl", "bytes": summary["tally"]["bytes"], "documents": count}]
     assert summary["tokenizer"]["kind"] == "wordpiece"
     assert splits["train"]["pieces"] == store.split("train").num_pieces
     by_language = [split["languages"].values() for split in splits.values()]
@@ -181,9 +179,7 @@ def test_every_flipped_bit_is_found(copy):
             flipped = bytearray(whole)
             flipped[draw.integers(len(whole))] ^= 1 << draw.integers(8)
             path.write_bytes(flipped)
-            with pytest.raises(
-                UserError, match=path.name if path.parent.name != "tokenizer" else "tokenizer"
-            ):
+            with pytest.raises(UserError, match=path.name if path.parent.name != "tokenizer" else "tokenizer"):
                 opened = Store.open(copy)
                 _ = opened.vocabulary
             path.write_bytes(whole)

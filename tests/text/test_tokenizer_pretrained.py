@@ -92,14 +92,7 @@ def test_large_files_are_not_read(tmp_path, content, monkeypatch):
 @pytest.mark.parametrize(
     "changed",
     [
-        {
-            "pre_tokenizer": {
-                "type": "Split",
-                "pattern": {"Regex": "(a+)+$"},
-                "behavior": "Isolated",
-                "invert": False,
-            }
-        },
+        {"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}},
         {"model": {"type": "Unigram", "unk_id": 99, "vocab": [["a", -1.0]]}},
         {"model": {"type": "WordPiece", "vocab": {"a": 99999999999}}},
     ],
@@ -126,9 +119,7 @@ def test_older_files_are_converted(tmp_path):
     tokenizer = tokenizer_called("wordpiece")
     pieces = sorted(tokenizer.backend.get_vocab().items(), key=lambda item: item[1])
     (tmp_path / "vocab.txt").write_text("".join(f"{piece}\n" for piece, _ in pieces), encoding="utf-8")
-    written(
-        tmp_path, {"tokenizer_class": "BertTokenizer", "do_lower_case": True}, name="tokenizer_config.json"
-    )
+    written(tmp_path, {"tokenizer_class": "BertTokenizer", "do_lower_case": True}, name="tokenizer_config.json")
     made = PretrainedTokenizer(str(tmp_path)).make()
     assert isinstance(made, Tokenizer)
     assert made.vocabulary.mask == tokenizer.vocabulary.mask

@@ -29,9 +29,7 @@ def cuts(word):
     """Every way to cut a word into pieces, as lists."""
     if not word:
         return [[]]
-    return [
-        [word[:n], *rest] for n in range(1, len(word) + 1) if word[:n] in SCORES for rest in cuts(word[n:])
-    ]
+    return [[word[:n], *rest] for n in range(1, len(word) + 1) if word[:n] in SCORES for rest in cuts(word[n:])]
 
 
 @pytest.fixture
@@ -41,9 +39,7 @@ def lattice():
     order = np.argsort(keys)
     names = np.array(list(SCORES))[order]
     lengths = np.array([len(name) for name in names])
-    pieces = CandidatePieces(
-        keys[order], np.zeros(len(names), int), lengths, np.array([SCORES[n] for n in names])
-    )
+    pieces = CandidatePieces(keys[order], np.zeros(len(names), int), lengths, np.array([SCORES[n] for n in names]))
     counts = np.array([3.0, 1.0, 7.0, 2.0])
     return words, counts, names.tolist(), pieces, Lattice.of(WordCounts.of(words, counts), pieces)
 
@@ -104,12 +100,7 @@ def test_as_good_as_the_librarys_trainer():
     theirs.pre_tokenizer = pre_tokenizers.Metaspace()
     theirs.train_from_iterator(
         texts[:30],
-        trainers.UnigramTrainer(
-            vocab_size=2000, unk_token="<unk>", special_tokens=["<unk>"], show_progress=False
-        ),
+        trainers.UnigramTrainer(vocab_size=2000, unk_token="<unk>", special_tokens=["<unk>"], show_progress=False),
     )
-    sizes = [
-        sum(len(one.encode(text, add_special_tokens=False).ids) for text in texts[30:])
-        for one in (ours, theirs)
-    ]
+    sizes = [sum(len(one.encode(text, add_special_tokens=False).ids) for text in texts[30:]) for one in (ours, theirs)]
     assert sizes[0] < 1.02 * sizes[1]

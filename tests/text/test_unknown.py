@@ -48,12 +48,8 @@ def test_a_store_from_before_is_counted_again(tmp_path):
 
 def test_an_answer_with_an_unknown_piece_is_never_right():
     tokenizer = tokenizer_called("wordpiece")
-    to_write = ToWrite(
-        Rows(np.zeros(0, np.int32), np.zeros(1, np.int64), np.zeros(0, np.uint64)), 0, 1, tokenizer
-    )
-    assert to_write.text(np.array(tokenizer.encode("3.14 miles"))) == tokenizer.decode(
-        tokenizer.encode("3.14 miles")
-    )
+    to_write = ToWrite(Rows(np.zeros(0, np.int32), np.zeros(1, np.int64), np.zeros(0, np.uint64)), 0, 1, tokenizer)
+    assert to_write.text(np.array(tokenizer.encode("3.14 miles"))) == tokenizer.decode(tokenizer.encode("3.14 miles"))
     assert "\ufffd" in to_write.text(np.array(tokenizer.encode("miles Ж")))
     assert to_write.text(np.array([tokenizer.vocabulary.unk, -1])) == "\ufffd"
 
@@ -65,16 +61,12 @@ def test_every_verb_that_makes_pieces_tells_and_refuses(tmp_path, monkeypatch, c
     monkeypatch.chdir(tmp_path)
     Path("en.txt").write_text("\n\n".join(documents(150)))
     few = ["--size", "tiny", "--budget", "2steps", "--training.precision", "fp32", "--out", "runs"]
-    assert (
-        run(["pretrain", "en.txt", "--recipe", "bert-mlm", "--vocab-size", "200", *few, "--name", "r"]) == 0
-    )
+    assert run(["pretrain", "en.txt", "--recipe", "bert-mlm", "--vocab-size", "200", *few, "--name", "r"]) == 0
     rows = [(text, "Жж" if number % 9 == 0 else "", number % 2) for number, text in enumerate(documents(60))]
     Path("some.csv").write_text("text,label\n" + "".join(f"{a} {b},{label}\n" for a, b, label in rows))
     Path("most.csv").write_text("text,label\n" + "".join(f"Ж{n} Жж ж,{n % 2}\n" for n in range(60)))
     Path("ru.txt").write_text("\n\n".join(f"Жж {n} Жж ж" for n in range(99)))
-    Path("pairs.jsonl").write_text(
-        json.dumps({"sentence_good": "the miller Ж", "sentence_bad": "miller the Ж"}) + "\n"
-    )
+    Path("pairs.jsonl").write_text(json.dumps({"sentence_good": "the miller Ж", "sentence_bad": "miller the Ж"}) + "\n")
     capsys.readouterr()
     assert run(["fill", "the [MASK] Жж", "-m", "runs/r"]) == 0
     tune = ["finetune", "-m", "runs/r", "--budget", "1steps", "--dry-run"]

@@ -45,9 +45,7 @@ def test_frequent_words_become_one_piece_and_old_pieces_keep_their_numbers(token
     assert len(ids) == 2 and tokenizer.vocabulary.unk not in ids
     assert fertility(change.tokenizer, MINE) < fertility(tokenizer, MINE)
     for text in MINE if tokenizer.vocabulary.unk not in tokenizer.encode(MINE[0]) else []:
-        assert change.tokenizer.decode(change.tokenizer.encode(text)) == tokenizer.decode(
-            tokenizer.encode(text)
-        )
+        assert change.tokenizer.decode(change.tokenizer.encode(text)) == tokenizer.decode(tokenizer.encode(text))
 
 
 def test_texts_without_the_new_words_keep_their_pieces(tokenizer: Tokenizer) -> None:
@@ -99,9 +97,7 @@ def test_sentinels_behind_a_unigram_models_pieces_keep_their_numbers() -> None:
 def test_no_more_than_asked(tokenizer: Tokenizer) -> None:
     change = extended(tokenizer, MINE, more=1, units="words")
     assert change.tokenizer.vocabulary.size <= tokenizer.vocabulary.size + 1
-    assert change.parents[: tokenizer.vocabulary.size] == tuple(
-        (i,) for i in range(tokenizer.vocabulary.size)
-    )
+    assert change.parents[: tokenizer.vocabulary.size] == tuple((i,) for i in range(tokenizer.vocabulary.size))
 
 
 def test_trimming_keeps_the_pieces_of_its_texts_and_all_special_ones(tokenizer: Tokenizer) -> None:

@@ -77,9 +77,7 @@ def test_training_does_not_feel_it_and_the_run_ends_with_it(tmp_path, config):
     expected = {}
     for step, seen in enumerate(watch.seen):
         share = config.share_of_new(step, 12)
-        expected = (
-            {n: share * w + (1 - share) * expected.get(n, w) for n, w in seen.items()} if share else expected
-        )
+        expected = {n: share * w + (1 - share) * expected.get(n, w) for n, w in seen.items()} if share else expected
     for name, parameter in module.named_parameters():
         torch.testing.assert_close(parameter.detach(), expected[name], msg=name)
         assert torch.equal(weights(tmp_path / "run")[f"model.{name}"], watch.seen[-1][name])
@@ -97,8 +95,6 @@ def test_a_resume_keeps_it(tmp_path, step):
         run_toy(tmp_path / "run", training, observers=[StopAt(step)])
     for module in (resumed, again):
         run_toy(tmp_path / "run", training, module=module)
-    for (name, mine), theirs, third in zip(
-        unbroken.named_parameters(), resumed.parameters(), again.parameters()
-    ):
+    for (name, mine), theirs, third in zip(unbroken.named_parameters(), resumed.parameters(), again.parameters()):
         assert torch.equal(mine, theirs), name
         assert torch.equal(mine, third), name

@@ -25,10 +25,7 @@ FILES = ("model.safetensors", "optim.safetensors", "state.json", "MANIFEST.json"
 
 def files(step):
     torch.manual_seed(step)
-    return {
-        "model": {"w": torch.randn(4, 3), "b": torch.randn(3)},
-        "optim": {"w.step": torch.tensor(1.0 * step)},
-    }
+    return {"model": {"w": torch.randn(4, 3), "b": torch.randn(3)}, "optim": {"w.step": torch.tensor(1.0 * step)}}
 
 
 def checkpoints(folder, *, keep=3, steps=(5, 10)):

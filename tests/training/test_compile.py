@@ -9,17 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from toy_run import (
-    TWELVE,
-    StopAt,
-    Stopped,
-    assert_same_weights,
-    losses,
-    run_toy,
-    toy_feed,
-    toy_module,
-    toy_training,
-)
+from toy_run import TWELVE, StopAt, Stopped, assert_same_weights, losses, run_toy, toy_feed, toy_module, toy_training
 
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
@@ -60,9 +50,7 @@ def test_a_resumed_run_compiles_for_the_shapes_that_the_unbroken_one_met_first(
     for name, stops in (("whole", []), ("broken", [7, 7, None])):
         for stop in stops or [None]:
             module, read = toy_module(carries=True), []
-            module.backbone.register_forward_pre_hook(
-                lambda part, given, to=read: to.append(given[0].tolist())
-            )
+            module.backbone.register_forward_pre_hook(lambda part, given, to=read: to.append(given[0].tolist()))
             with pytest.raises(Stopped) if stop else nullcontext():
                 run_toy(tmp_path / name, training, module=module, observers=[StopAt(stop or 99)])
             first.append(read[0])

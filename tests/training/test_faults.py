@@ -122,9 +122,7 @@ def test_kill_inside_a_save(spawn, unbroken, tmp_path, point, number, keep):
         pytest.skip("a rehearsal is not renamed")
     settings = {**SETTINGS, "keep_checkpoints": keep}
     environment = {"AFTERBERT_TEST_CRASH_AT": f"save:{number}:{point}"}
-    crashed = ended(
-        spawn(tmp_path / "run", settings=settings, environment=environment, evaluate=toy_evaluate)
-    )
+    crashed = ended(spawn(tmp_path / "run", settings=settings, environment=environment, evaluate=toy_evaluate))
     assert crashed == -signal.SIGKILL
     saved, notes = Checkpoints(tmp_path / "run" / "checkpoints", keep=keep).latest()
     assert notes == []
@@ -200,11 +198,7 @@ def small_disk(path, settings):
     training = toy_training(**settings)
     try:
         run_toy(
-            toy_run.Path(path),
-            training,
-            module=toy_module(carries=True),
-            observers=[Limits()],
-            evaluate=toy_evaluate,
+            toy_run.Path(path), training, module=toy_module(carries=True), observers=[Limits()], evaluate=toy_evaluate
         )
     except UserError as error:
         (toy_run.Path(path) / "said").write_text(str(error))
@@ -247,9 +241,7 @@ def little_memory(path, settings):
 
     class Hungry(toy_run.ToyModule):
         def forward(self, arrays):
-            wide = (
-                self.backbone.embedding(arrays["piece_ids"][:, :1]).repeat(1, 500_000, 1).sin()
-            )  # 32 MB a row
+            wide = self.backbone.embedding(arrays["piece_ids"][:, :1]).repeat(1, 500_000, 1).sin()  # 32 MB a row
             scores = super().forward(arrays)
             return {**scores, "masked": scores["masked"] + 0 * wide.sum()}
 

@@ -63,9 +63,7 @@ def test_order_differs_from_epoch_to_epoch_and_seed_to_seed():
     assert all(sorted(order) == list(range(30)) for order in orders)
 
 
-@pytest.mark.parametrize(
-    ("views", "same_masks"), [(1, {(0, 1), (0, 2), (1, 2)}), (2, {(0, 2)}), (None, set())]
-)
+@pytest.mark.parametrize(("views", "same_masks"), [(1, {(0, 1), (0, 2), (1, 2)}), (2, {(0, 2)}), (None, set())])
 def test_views(views, same_masks):
     """The masks of a row are those of its view: epoch mod views."""
     source = feed(batch_size=27, views=views, plan=lambda noise: ToyPlan(27, Noise(1)))

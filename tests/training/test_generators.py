@@ -17,10 +17,7 @@ def draws():
         torch.randn(2).tolist(),
         np.random.rand(2).tolist(),
         np.random.randn(3).tolist(),
-        (
-            random.random(),
-            random.gauss(0, 1),
-        ),
+        (random.random(), random.gauss(0, 1)),
     )
 
 

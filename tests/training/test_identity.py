@@ -37,10 +37,7 @@ def test_other_differences_are_listed_and_refused_unless_allowed():
     now = changed(log_every=5, optimizer={"learning_rate": 0.2}, new=1)
     with pytest.raises(UserError) as raised:
         now.check(saved(changed()), allow_changes=False)
-    assert raised.value.lines[1:] == (
-        "training.optimizer.learning_rate: 0.1 became 0.2",
-        "training.new: None became 1",
-    )
+    assert raised.value.lines[1:] == ("training.optimizer.learning_rate: 0.1 became 0.2", "training.new: None became 1")
     assert len(now.check(saved(changed()), allow_changes=True)) == 3
 
 
@@ -57,9 +54,7 @@ def test_two_changes_inside_a_list_are_two_lines():
 @pytest.mark.parametrize("allow", [True, False])
 def test_other_data_or_tokenizer_are_always_refused(allow):
     before = saved(changed())
-    with pytest.raises(
-        UserError, match="the token store is cccccccccccc, the run was begun with aaaaaaaaaaaa"
-    ):
+    with pytest.raises(UserError, match="the token store is cccccccccccc, the run was begun with aaaaaaaaaaaa"):
         RunIdentity(RECIPE, "c" * 64, "b" * 64).check(before, allow_changes=allow)
     with pytest.raises(UserError, match="the tokenizer is cccccccccccc"):
         RunIdentity(RECIPE, "a" * 64, "c" * 64).check(before, allow_changes=allow)

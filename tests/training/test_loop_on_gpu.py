@@ -43,10 +43,7 @@ GPU = torch.device("cuda")
 def test_a_resumed_run_is_the_unbroken_one(tmp_path: Path, changes: dict) -> None:
     """Dropout, memory, fused AdamW, evaluations that draw numbers: every bit of every loss and weight."""
     training = toy_training(
-        deterministic=True,
-        checkpoint_every=Budget(5, "steps"),
-        evaluate_every=Budget(4, "steps"),
-        **changes,
+        deterministic=True, checkpoint_every=Budget(5, "steps"), evaluate_every=Budget(4, "steps"), **changes
     )
 
     def run(name: str, **options) -> None:

@@ -159,10 +159,7 @@ def test_lamb_is_the_papers_algorithm():
     with torch.no_grad():
         module[1].weight.zero_()
     weights = [parameter.detach().double().numpy().copy() for parameter in module.parameters()]
-    means, squares = (
-        [np.zeros_like(weight) for weight in weights],
-        [np.zeros_like(weight) for weight in weights],
-    )
+    means, squares = ([np.zeros_like(weight) for weight in weights], [np.zeros_like(weight) for weight in weights])
     for step in range(1, 6):
         for parameter in module.parameters():
             parameter.grad = torch.randn_like(parameter)
@@ -171,9 +168,7 @@ def test_lamb_is_the_papers_algorithm():
             g, weight = parameter.grad.double().numpy(), weights[number]
             means[number] = beta1 * means[number] + (1 - beta1) * g
             squares[number] = beta2 * squares[number] + (1 - beta2) * g**2
-            update = (means[number] / (1 - beta1**step)) / (
-                np.sqrt(squares[number] / (1 - beta2**step)) + eps
-            )
+            update = (means[number] / (1 - beta1**step)) / (np.sqrt(squares[number] / (1 - beta2**step)) + eps)
             length = np.linalg.norm(weight)
             if weight.ndim > 1:
                 update = update + decay * weight
@@ -246,14 +241,10 @@ def test_muon_is_the_papers_algorithm():
     twin = copy.deepcopy(module)
     optimizer = Muon(learning_rate=0.01, momentum=0.9, weight_decay=0.1, update_size=0.3).build(module)
     other = AdamW(learning_rate=0.01, weight_decay=0.1).build(twin)
-    parts = {
-        name: 3 if "qkv" in name else 2 if "input" in name else 1 for name, _ in module.named_parameters()
-    }
+    parts = {name: 3 if "qkv" in name else 2 if "input" in name else 1 for name, _ in module.named_parameters()}
     hidden = {name for name in parts if "stack" in name and name.endswith("weight") and "norm" not in name}
     assert len(hidden) == 8
-    known = {
-        name: p.detach().double().numpy().copy() for name, p in module.named_parameters() if name in hidden
-    }
+    known = {name: p.detach().double().numpy().copy() for name, p in module.named_parameters() if name in hidden}
     means = {name: np.zeros_like(weight) for name, weight in known.items()}
     for step in range(3):
         learn(module, optimizer, 1, seed=step)

@@ -15,16 +15,7 @@ import numpy as np
 import pytest
 import torch
 import toy_run
-from toy_run import (
-    ROUNDING,
-    assert_same_weights,
-    losses,
-    run_toy,
-    toy_evaluate,
-    toy_feed,
-    toy_module,
-    toy_training,
-)
+from toy_run import ROUNDING, assert_same_weights, losses, run_toy, toy_evaluate, toy_feed, toy_module, toy_training
 
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
@@ -278,9 +269,7 @@ class TestTogether:
         assert "part 'masked' of the loss is nan (in process 1 of 2)" in said(path, 0)
         assert said(path, 1) == ""  # one of them speaks
         folder = path / "diagnosis" / "step-000005"
-        seen = {
-            rank: json.loads((folder / f"process-{rank}" / "diagnosis.json").read_text()) for rank in (0, 1)
-        }
+        seen = {rank: json.loads((folder / f"process-{rank}" / "diagnosis.json").read_text()) for rank in (0, 1)}
         assert "nan" in seen[1]["batches"][0]["sums"].values()
         assert "nan" not in seen[0]["batches"][0]["sums"].values()
         assert list(losses(path)) == [1, 2, 3, 4]
@@ -311,11 +300,7 @@ class Slow(Observer):
 def poisoned_member(path, settings, *, rank, **options):
     """One that meets a NaN in step 5, where it is process 1."""
     real = toy_run.pose
-    bad = set(
-        toy_feed(toy_training(**settings))
-        .step(4, micro_batch_size=3, rank=1, world_size=2)[0]
-        .row_keys.tolist()
-    )
+    bad = set(toy_feed(toy_training(**settings)).step(4, micro_batch_size=3, rank=1, world_size=2)[0].row_keys.tolist())
 
     class Poisoned(toy_run.ToyModule):
         def forward(self, arrays):
@@ -359,9 +344,7 @@ def test_all_processes_together_read_what_one_reads(batch_size, size, order):
     for step in range(12):
         alone = feed.step(step, micro_batch_size=1)
         others = [
-            batch
-            for rank in range(size)
-            for batch in feed.step(step, micro_batch_size=1, rank=rank, world_size=size)
+            batch for rank in range(size) for batch in feed.step(step, micro_batch_size=1, rank=rank, world_size=size)
         ]
         assert len(alone) == len(others) == batch_size
         for mine, theirs in zip(alone, others):

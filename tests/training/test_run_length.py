@@ -62,10 +62,7 @@ def test_a_time_is_shared_with_evaluations_and_checkpoints():
 
 def test_a_time_too_short_for_a_step_still_makes_one():
     timing = Timing(step=5.0, evaluation=4.0, checkpoint=1.0, spent=3.0)
-    assert (
-        courses.lay_out(toy_training(Budget(1, "seconds")), Rates(50.0, 2.5, None, 5.0), timing).total_steps
-        == 1
-    )
+    assert courses.lay_out(toy_training(Budget(1, "seconds")), Rates(50.0, 2.5, None, 5.0), timing).total_steps == 1
 
 
 def test_a_time_that_other_things_eat_is_told():

@@ -71,12 +71,6 @@ def test_same_as_transformers(ours, build):
 def test_one_cycle_same_as_torch():
     found = [OneCycle(warmup=15, start=0.04, final=0.04 / 1e4)(step, 51) for step in range(51)]
     build = lambda o: torch.optim.lr_scheduler.OneCycleLR(  # noqa: E731
-        o,
-        max_lr=1.0,
-        total_steps=51,
-        pct_start=16 / 51,
-        div_factor=25,
-        final_div_factor=1e4,
-        cycle_momentum=False,
+        o, max_lr=1.0, total_steps=51, pct_start=16 / 51, div_factor=25, final_div_factor=1e4, cycle_momentum=False
     )
     assert found == pytest.approx(theirs(build, 51), abs=1e-12)

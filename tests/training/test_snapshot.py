@@ -57,9 +57,7 @@ def test_optimizer_state_of_a_parameter_that_is_not_trained_here():
     module = toy_module()
     optimizer = AdamW().build(module)
     with pytest.raises(UserError, match="parameter 'strange'"):
-        snapshot.restore_optimizer(
-            optimizer, module, snapshot.OptimizerState({"strange.exp_avg": torch.zeros(1)}, {})
-        )
+        snapshot.restore_optimizer(optimizer, module, snapshot.OptimizerState({"strange.exp_avg": torch.zeros(1)}, {}))
 
 
 def test_scalars_of_an_optimizer_go_to_json():

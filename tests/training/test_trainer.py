@@ -276,9 +276,7 @@ def test_a_longer_budget_where_changes_are_allowed(tmp_path):
 def test_a_finished_run_is_finished(unbroken, tmp_path):
     path = shutil.copytree(unbroken, tmp_path / "run")
     module = carrying()
-    outcome = run_toy(
-        path, toy_training(**EVERY_5), module=module, evaluate=lambda *_: pytest.fail("evaluated")
-    )
+    outcome = run_toy(path, toy_training(**EVERY_5), module=module, evaluate=lambda *_: pytest.fail("evaluated"))
     assert (outcome.state, outcome.step) == ("finished", 12)
     assert outcome.evaluation == records(unbroken, "evaluation")[-1]["figures"]
     assert torch.equal(module.pair.weight, weights(unbroken)["model.pair.weight"])
@@ -547,14 +545,10 @@ def test_not_finite_steps_are_left_out(tmp_path, how):
             states[step] = weights(tmp_path / "run")
 
     training = toy_training(checkpoint_every=Budget(1, "steps"), non_finite="skip")
-    run_toy(
-        tmp_path / "run", training, module=Bad(how), feed=toy_feed(training, pose=marked), observers=[Watch()]
-    )
+    run_toy(tmp_path / "run", training, module=Bad(how), feed=toy_feed(training, pose=marked), observers=[Watch()])
     for step in range(1, 13):
         same = (
-            all(torch.equal(tensor, states[step - 1][name]) for name, tensor in states[step].items())
-            if step > 1
-            else 0
+            all(torch.equal(tensor, states[step - 1][name]) for name, tensor in states[step].items()) if step > 1 else 0
         )
         assert bool(same) == (step in bad), step
     assert [record["step"] for record in records(tmp_path / "run", "non_finite")] == bad
@@ -593,9 +587,7 @@ def test_rewind_passes_over_the_data(tmp_path):
 
     training = toy_training(**changes)
     for stop in (back + 1, 9):
-        break_off(
-            tmp_path / "broken", training, stop, module=Bad("nan"), feed=toy_feed(training, pose=marked)
-        )
+        break_off(tmp_path / "broken", training, stop, module=Bad("nan"), feed=toy_feed(training, pose=marked))
     bad_run(tmp_path / "broken", "nan", **changes)
     assert losses(tmp_path / "broken") == losses(tmp_path / "run")
     assert_same_weights(tmp_path / "broken", tmp_path / "run")
@@ -604,9 +596,7 @@ def test_rewind_passes_over_the_data(tmp_path):
 def test_rewinds_have_a_limit(tmp_path):
     def always(plan, numbers, noise):
         batch = pose(plan, numbers, noise)
-        return type(batch)(
-            {**batch.arrays, "is_bad": np.array(True)}, batch.counts, batch.num_tokens, batch.row_keys
-        )
+        return type(batch)({**batch.arrays, "is_bad": np.array(True)}, batch.counts, batch.num_tokens, batch.row_keys)
 
     training = toy_training(non_finite="rewind", non_finite_limit=3)
     with pytest.raises(Diverged, match=r"time 4, 3 are allowed"):
@@ -615,9 +605,7 @@ def test_rewinds_have_a_limit(tmp_path):
 
 def test_a_rewind_evaluates_no_step_twice(tmp_path):
     every = Budget(1, "steps")
-    training = toy_training(
-        non_finite="rewind", non_finite_limit=100, checkpoint_every=every, evaluate_every=every
-    )
+    training = toy_training(non_finite="rewind", non_finite_limit=100, checkpoint_every=every, evaluate_every=every)
     feed = toy_feed(training, pose=marked)
     outcome = run_toy(tmp_path / "run", training, module=Bad("nan"), feed=feed, evaluate=toy_evaluate)
     assert len(records(tmp_path / "run", "rewind")) >= 2
@@ -657,9 +645,7 @@ class Jumps(ToyModule):
         return {**scores, "masked": scores["masked"] * (1e4 if self.calls == 141 + 1 else 1)}
 
 
-@pytest.mark.parametrize(
-    ("policy", "moves"), [pytest.param("warn", True, marks=pytest.mark.slow), ("skip", False)]
-)
+@pytest.mark.parametrize(("policy", "moves"), [pytest.param("warn", True, marks=pytest.mark.slow), ("skip", False)])
 def test_a_spike(tmp_path, policy, moves):
     # Whole epochs of one batch, so that a step is one pass.
     training = toy_training(Budget(141, "steps"), batch_size=4, spikes=policy, views=1)
@@ -762,11 +748,7 @@ def test_out_of_memory_while_time_is_measured(tmp_path, monkeypatch):
     assert note["text"] == "memory ran out with micro-batches of 8 rows; going on with 4"
     feed = toy_feed(toy_training())
     whole = [batch.arrays["piece_ids"].tolist() for batch in feed.step(0)]
-    halves = [
-        batch.arrays["piece_ids"].tolist()
-        for step in range(3)
-        for batch in feed.step(step, micro_batch_size=4)
-    ]
+    halves = [batch.arrays["piece_ids"].tolist() for step in range(3) for batch in feed.step(step, micro_batch_size=4)]
     assert seen[: 1 + len(halves)] == whole + halves
 
 
@@ -788,9 +770,7 @@ def test_out_of_memory_in_the_middle(tmp_path):
     training = toy_training(checkpoint_every=Budget(10, "steps"))
     run_toy(tmp_path / "whole", training, module=Later(0, MemoryError()))
     break_off(tmp_path / "run", training, 11, module=Later(0, MemoryError()))
-    run_toy(
-        tmp_path / "run", training, module=Later(0, MemoryError())
-    )  # here the whole batch would fit at first
+    run_toy(tmp_path / "run", training, module=Later(0, MemoryError()))  # here the whole batch would fit at first
     assert list(losses(tmp_path / "run")) == list(range(1, 13))
     assert micro_batch_size() == 4
     assert losses(tmp_path / "run") == losses(tmp_path / "whole")

@@ -111,13 +111,9 @@ class ToyModule(ObjectiveModule):
             hidden = hidden + memory
             self.memory = 0.9 * memory + 0.1 * hidden.detach().float().mean((0, 1))
         chosen = hidden.reshape(-1, HIDDEN)[arrays["positions"]]
-        masked = nn.functional.cross_entropy(
-            self.decoder(chosen).float(), arrays["target_ids"], reduction="sum"
-        )
+        masked = nn.functional.cross_entropy(self.decoder(chosen).float(), arrays["target_ids"], reduction="sum")
         long = nn.functional.cross_entropy(
-            self.pair(hidden.sum(1)[arrays["asked_rows"]] / LENGTH).float(),
-            arrays["is_long"],
-            reduction="sum",
+            self.pair(hidden.sum(1)[arrays["asked_rows"]] / LENGTH).float(), arrays["is_long"], reduction="sum"
         )
         return {"masked": masked, "long": long}
 
@@ -142,13 +138,7 @@ TWELVE = Budget(12, "steps")
 
 
 def toy_training(budget: Budget = TWELVE, **changes) -> Training:
-    settings = {
-        "batch_size": 8,
-        "log_every": 1,
-        "optimizer": AdamW(learning_rate=0.01),
-        "views": None,
-        "workers": 0,
-    }
+    settings = {"batch_size": 8, "log_every": 1, "optimizer": AdamW(learning_rate=0.01), "views": None, "workers": 0}
     return Training(budget=budget, **{**settings, **changes})
 
 
@@ -255,22 +245,16 @@ class Slowly(Observer):
         time.sleep(self.seconds)
 
 
-def child(
-    path: str, settings: dict, *, environment: dict | None = None, slow: float = 0.0, **options
-) -> None:
+def child(path: str, settings: dict, *, environment: dict | None = None, slow: float = 0.0, **options) -> None:
     """The body of a child process: one run, its outcome as the exit code."""
     os.environ.update(environment or {})
     torch.set_num_threads(1)
     training = toy_training(**settings)
-    outcome = run_toy(
-        Path(path), training, module=toy_module(carries=True), observers=[Slowly(slow)], **options
-    )
+    outcome = run_toy(Path(path), training, module=toy_module(carries=True), observers=[Slowly(slow)], **options)
     raise SystemExit(outcome.exit_code)
 
 
-def member(
-    path: str, settings: dict, *, rank: int, size: int, port: int, timeout: float = 20.0, **options
-) -> None:
+def member(path: str, settings: dict, *, rank: int, size: int, port: int, timeout: float = 20.0, **options) -> None:
     """The body of one of several processes of a run; what is printed about an error stands beside the run."""
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     torch.set_num_threads(1)
@@ -280,9 +264,7 @@ def member(
     observers = [observer() for observer in options.pop("observers", ())]
     try:
         with joined(launch, device=torch.device("cpu"), timeout=timeout) as processes:
-            outcome = run_toy(
-                Path(path), training, module=module, observers=observers, processes=processes, **options
-            )
+            outcome = run_toy(Path(path), training, module=module, observers=observers, processes=processes, **options)
     except UserError as error:
         Path(f"{path}-said-{rank}").write_text("\n".join(error.lines))
         raise SystemExit(2) from None

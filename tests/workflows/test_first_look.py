@@ -18,24 +18,17 @@ ORDINARY = VOCABULARY.ordinary_ids
 
 def one_sentence_a_document(documents: int = 40) -> FakeSplit:
     """Each document is a sentence of 12 pieces."""
-    return split_of(
-        [[[int(ORDINARY[(7 * d + n) % len(ORDINARY)]) for n in range(12)]] for d in range(documents)]
-    )
+    return split_of([[[int(ORDINARY[(7 * d + n) % len(ORDINARY)]) for n in range(12)]] for d in range(documents)])
 
 
 def looked(name: str, split: FakeSplit, *, length: int = 32, **overrides: str) -> list[str]:
-    settings = [
-        ("length", str(length)),
-        *((key.replace("__", "."), value) for key, value in overrides.items()),
-    ]
+    settings = [("length", str(length)), *((key.replace("__", "."), value) for key, value in overrides.items())]
     recipe = resolve(name, overrides=settings).recipe
     objective = recipe.objective
     feed = Feed.of(
         replace(recipe.training, batch_size=4),
         plan=lambda noise: objective.plan(split, length=length, vocabulary=VOCABULARY, noise=noise),
-        pose=lambda plan, some, noise: objective.pose(
-            plan, some, noise, vocabulary=VOCABULARY, length=length
-        ),
+        pose=lambda plan, some, noise: objective.pose(plan, some, noise, vocabulary=VOCABULARY, length=length),
         course=objective.course(),
     )
     return first_look(objective, feed, VOCABULARY, seed=0)
@@ -51,9 +44,7 @@ def test_nothing_is_told_of_a_text_that_serves(name: str) -> None:
 @pytest.mark.parametrize("name", ["bert", "bert-wwm", "unilm"])
 def test_no_next_sentence(name: str) -> None:
     (told,) = looked(name, one_sentence_a_document())
-    assert told.startswith(
-        "next_sentence has the same answer in all of the 40 rows looked at, so nothing is learned"
-    )
+    assert told.startswith("next_sentence has the same answer in all of the 40 rows looked at, so nothing is learned")
     assert "--documents paragraphs or file" in told and "recipe bert-mlm" in told
 
 
@@ -63,9 +54,7 @@ def test_no_order_of_segments() -> None:
 
 
 def test_a_task_that_asks_nothing_is_refused() -> None:
-    with pytest.raises(
-        UserError, match="the task asks nothing of these texts: sentence_order asks nothing in any"
-    ):
+    with pytest.raises(UserError, match="the task asks nothing of these texts: sentence_order asks nothing in any"):
         looked("find-sentence-order", one_sentence_a_document())
 
 
@@ -73,9 +62,7 @@ def test_a_unit_that_the_text_does_not_have_is_refused() -> None:
     split = toy_split()
     for plane in ("entity_start", "entity_inside"):
         split.planes[plane] = 0 * split.planes[plane]
-    with pytest.raises(
-        UserError, match="in_place asks nothing in any of the .* choose a unit that the texts have"
-    ):
+    with pytest.raises(UserError, match="in_place asks nothing in any of the .* choose a unit that the texts have"):
         looked("bert-mlm", split, masking__unit="entity")
 
 

@@ -27,25 +27,19 @@ TEXT = "the cat sat on the mat . the hedgehog looked at the cat for a while . " 
         (PretrainRequest(overrides=(("training.budget", "2h"), ("training.batch_size", "8"))), True),
     ],
 )
-def test_the_size_is_ours_to_choose_only_where_nothing_is_said(
-    request_: PretrainRequest, is_left_to_us: bool
-) -> None:
+def test_the_size_is_ours_to_choose_only_where_nothing_is_said(request_: PretrainRequest, is_left_to_us: bool) -> None:
     assert is_to_be_fitted(request_, resolve("laptop", overrides=request_.overrides)) == is_left_to_us
 
 
 @pytest.mark.slow
-def test_what_was_fitted_is_said_kept_and_below_what_the_user_says(
-    tmp_path: Path,
-) -> None:
+def test_what_was_fitted_is_said_kept_and_below_what_the_user_says(tmp_path: Path) -> None:
     WordPiece(vocab_size=60, min_frequency=1, lowercase=True).make([TEXT], corpus_bytes=len(TEXT)).save(
         tmp_path / "tokenizer"
     )
     found, said = [], []
     with store_of_text(TEXT, tmp_path / "tokenizer") as store:
         for overrides in ((), (), (("training.batch_size", "8"),)):
-            request = PretrainRequest(
-                overrides=(("training.budget", "20h"), *overrides), out=tmp_path / "runs"
-            )
+            request = PretrainRequest(overrides=(("training.budget", "20h"), *overrides), out=tmp_path / "runs")
             resolved = resolve("laptop", overrides=request.overrides)
             fitted, reasons = fitted_to_budget(
                 request, resolved, store, processes=SingleProcess(), device=torch.device("cpu")

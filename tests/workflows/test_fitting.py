@@ -24,12 +24,7 @@ def split(pieces: int = 10_000_000, documents: int = 10_000) -> SimpleNamespace:
 
 def fitted(seconds: float, **text: int):
     return fit(
-        list(SIZES),
-        lambda name: Choice(name, *SIZES[name]),
-        split(**text),
-        seconds=seconds,
-        length=128,
-        batch=16,
+        list(SIZES), lambda name: Choice(name, *SIZES[name]), split(**text), seconds=seconds, length=128, batch=16
     )
 
 
@@ -60,9 +55,7 @@ def test_the_batch_keeps_the_number_of_steps_in_bounds(hours: float) -> None:
     assert batch == 16 or steps > MOST_STEPS / 2
 
 
-@pytest.mark.parametrize(
-    ("documents", "length"), [(10_000_000 // 40, "64"), (10_000_000 // 90, None), (5, None)]
-)
+@pytest.mark.parametrize(("documents", "length"), [(10_000_000 // 40, "64"), (10_000_000 // 90, None), (5, None)])
 def test_rows_are_no_longer_than_documents(documents: int, length: str | None) -> None:
     assert dict(fitted(60, documents=documents).settings).get("length") == length
 
@@ -104,9 +97,7 @@ def test_the_sizes_of_recipes_rise() -> None:
 def test_a_size_is_measured_once(tmp_path: Path) -> None:
     text = "the cat sat on the mat . " * 40
     tokenizer, kept = tmp_path / "tokenizer", tmp_path / "runs" / "speed.json"
-    WordPiece(vocab_size=60, min_frequency=1, lowercase=True).make([text], corpus_bytes=len(text)).save(
-        tokenizer
-    )
+    WordPiece(vocab_size=60, min_frequency=1, lowercase=True).make([text], corpus_bytes=len(text)).save(tokenizer)
     resolved = resolve("laptop", size="tiny")
     with store_of_text(text, tokenizer) as store:
         before = torch.random.get_rng_state()
@@ -118,9 +109,7 @@ def test_a_size_is_measured_once(tmp_path: Path) -> None:
     assert first.parameters == sum(parameter.numel() for parameter in module.parameters())
 
 
-def test_memory_that_runs_out_is_no_speed_and_not_remembered(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_memory_that_runs_out_is_no_speed_and_not_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "the cat sat on the mat . " * 40
     WordPiece(vocab_size=60, min_frequency=1, lowercase=True).make([text], corpus_bytes=len(text)).save(
         tmp_path / "tokenizer"

@@ -19,9 +19,9 @@ TEXT = "The cat sat on the mat in New York. It was not amused by <that>. Then it
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tokenizer")
-    WordPiece(vocab_size=120, min_frequency=1, sentinels=8, lowercase=True).make(
-        [TEXT] * 9, corpus_bytes=900
-    ).save(folder)
+    WordPiece(vocab_size=120, min_frequency=1, sentinels=8, lowercase=True).make([TEXT] * 9, corpus_bytes=900).save(
+        folder
+    )
     return folder
 
 

@@ -33,27 +33,14 @@ WORDS = [
     "some",
     "time",
 ]
-TEXT = "\n\n".join(
-    " ".join(WORDS[(7 * n + 3 * m * m) % 17] for m in range(12)) + f" {n} ." for n in range(120)
-)
+TEXT = "\n\n".join(" ".join(WORDS[(7 * n + 3 * m * m) % 17] for m in range(12)) + f" {n} ." for n in range(120))
 
 
 @pytest.mark.slow
-def test_a_run_without_a_model_yet_gives_its_newest_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_without_a_model_yet_gives_its_newest_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("text.txt").write_text(TEXT)
-    words = [
-        "--size",
-        "tiny",
-        "--name",
-        "mine",
-        "--training.precision",
-        "fp32",
-        "--tokenizer.vocab_size",
-        "300",
-    ]
+    words = ["--size", "tiny", "--name", "mine", "--training.precision", "fp32", "--tokenizer.vocab_size", "300"]
     assert run(["pretrain", "text.txt", "--budget", "3steps", *words]) == 0
     finished = load_model("runs/mine")
     assert load_model_or_checkpoint("runs/mine").notes == finished.notes == ()

@@ -17,9 +17,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("name", known())
-def test_every_recipe_fits_into_a_laptop_in_its_usual_size(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_recipe_fits_into_a_laptop_in_its_usual_size(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "machine_memory", lambda device: 4_000_000_000)
     check_memory(resolve(name).recipe, 8000, device=CPU)
 
@@ -28,9 +26,7 @@ def test_what_is_reckoned_is_really_taken() -> None:
     """A lower bound, and no more than a third below the tensors that are there after a step of one row."""
     from afterbert.base.vocabulary import Vocabulary
 
-    recipe = resolve(
-        "bert-mlm", size="mini", overrides=[("training.precision", "fp32"), ("length", "256")]
-    ).recipe
+    recipe = resolve("bert-mlm", size="mini", overrides=[("training.precision", "fp32"), ("length", "256")]).recipe
     size = 2000
     kept: dict[int, int] = {}
 
@@ -51,10 +47,7 @@ def test_what_is_reckoned_is_really_taken() -> None:
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (
-            [("model.hidden_size", "100000"), ("model.num_attention_heads", "10")],
-            "take a smaller --size, or shorter",
-        ),
+        ([("model.hidden_size", "100000"), ("model.num_attention_heads", "10")], "take a smaller --size, or shorter"),
         ([("model.num_hidden_layers", "1000000")], "take a smaller --size"),
         ([("tokenizer.vocab_size", "10000000"), ("model.hidden_size", "4096")], "take a smaller --size"),
         ([("training.batch_size", "1000000")], r"--training\.micro_batch_size \d+ gives the same updates"),

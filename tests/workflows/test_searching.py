@@ -17,18 +17,14 @@ from afterbert.text.passages import Passages
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
 from afterbert.workflows.searching import SearchIndex, embedded
 
-PARAGRAPHS = [
-    f"The {n}th story of the old mill by the river, in which {'rain ' * (n % 7)}fell." for n in range(40)
-]
+PARAGRAPHS = [f"The {n}th story of the old mill by the river, in which {'rain ' * (n % 7)}fell." for n in range(40)]
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A folder with texts, and an encoder with random weights."""
     root = tmp_path_factory.mktemp("search")
-    (root / "texts.txt").write_text(
-        "\n".join([*PARAGRAPHS, "Í storminum á sjónum sökk skipið."]), encoding="utf-8"
-    )
+    (root / "texts.txt").write_text("\n".join([*PARAGRAPHS, "Í storminum á sjónum sökk skipið."]), encoding="utf-8")
     tokenizer = ByteLevelBPE(vocab_size=300).make(PARAGRAPHS, corpus_bytes=4000)
     architecture = Encoder(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=48)
     architecture = replace(architecture, vocab_size=tokenizer.vocabulary.size)

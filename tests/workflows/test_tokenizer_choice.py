@@ -72,6 +72,4 @@ def test_pretrain_reads_texts_as_prepare_does(lines, store, capsys):
         assert run(["pretrain", *arguments, *FEW]) == 2
         assert message in capsys.readouterr().err.replace("\n", " ")
     assert run(["pretrain", "store", *FEW, "--name", "c"]) == 0
-    assert "note: recipe laptop states of its tokenizer type: bpe" in capsys.readouterr().out.replace(
-        "\n", " "
-    )
+    assert "note: recipe laptop states of its tokenizer type: bpe" in capsys.readouterr().out.replace("\n", " ")

@@ -35,9 +35,7 @@ def settings_of(overrides: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for key, value in (overrides or {}).items():
         if not isinstance(key, str) or not key:
-            raise UserError(
-                f"overrides: {key!r} is no name of a setting; write a dotted path or a short name"
-            )
+            raise UserError(f"overrides: {key!r} is no name of a setting; write a dotted path or a short name")
         plain = to_plain(value)
         if isinstance(plain, dict) and plain:
             found += [(f"{key}.{inner}", written) for inner, written in settings_of(plain)]

@@ -13,12 +13,7 @@ from afterbert.api.watch import Watch
 from afterbert.compression.measuring import StepRow
 from afterbert.report.compression_report import row_lines, write_compression_report
 from afterbert.training.process_setup import set_up_process
-from afterbert.workflows.compression import (
-    CompressOutcome,
-    CompressRequest,
-    prepare_compression,
-    run_compression,
-)
+from afterbert.workflows.compression import CompressOutcome, CompressRequest, prepare_compression, run_compression
 from afterbert.workflows.compression_search import search
 
 

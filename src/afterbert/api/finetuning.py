@@ -57,9 +57,7 @@ class FinetunedRun(ShowsItself):
             for split, figures in result.splits.items():
                 for name, spread in figures.metrics.items():
                     guess = figures.baseline_metrics[name]
-                    rows.append(
-                        (f"{result.name} {split}: {name}", f"{spread.mean:.3f} (guessing {guess:.3f})")
-                    )
+                    rows.append((f"{result.name} {split}: {name}", f"{spread.mean:.3f} (guessing {guess:.3f})"))
         rows += [("model", str(self.model))] if self.model else []
         return SmallTable(self.title, [*rows, ("report", str(self.report))])
 

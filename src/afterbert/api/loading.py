@@ -84,12 +84,7 @@ class Model(ShowsItself):
         return features.sentences(self._frozen, [(text,) for text in listed])
 
     def search(
-        self,
-        texts: Paths,
-        question: str,
-        *,
-        top: int = 5,
-        by: Literal["meaning", "words", "both"] = "meaning",
+        self, texts: Paths, question: str, *, top: int = 5, by: Literal["meaning", "words", "both"] = "meaning"
     ) -> list[Hit]:
         """Finds the passages of texts that are nearest to a question, nearest first. The texts are read once; their
         index is kept below `runs/indexes`."""
@@ -104,19 +99,12 @@ class Model(ShowsItself):
         name = task_name(self._finetuned, task)
         return Answerer(self._finetuned, name).rows(rows)
 
-    def evaluate(
-        self, texts: Paths, *, rate: float = 0.15, length: int = 128, max_rows: int = 512
-    ) -> Figures:
+    def evaluate(self, texts: Paths, *, rate: float = 0.15, length: int = 128, max_rows: int = 512) -> Figures:
         """Measures how well the model fills in texts that it has not seen. texts: files, folders, or one store. rate:
         share of pieces masked; length: pieces a row; max_rows: rows asked about."""
         with Watch() as watch:
             done = evaluate_on_texts(
-                self._masked,
-                paths_of(texts),
-                rate=rate,
-                length=length,
-                max_rows=max_rows,
-                observer=watch,
+                self._masked, paths_of(texts), rate=rate, length=length, max_rows=max_rows, observer=watch
             )
         return Figures(self.loaded.name, done.summary, done.notes)
 
@@ -128,9 +116,7 @@ class Model(ShowsItself):
             ("pieces a row", f"{self.loaded.longest:,}"),
             ("device", str(self.device)),
         ]
-        return SmallTable(
-            f"model {self.loaded.name}", [*rows, *(("note", note) for note in self.loaded.notes)]
-        )
+        return SmallTable(f"model {self.loaded.name}", [*rows, *(("note", note) for note in self.loaded.notes)])
 
     @cached_property
     def _finetuned(self) -> Loaded:
@@ -195,9 +181,7 @@ class Figures(ShowsItself, Mapping[str, float]):
         return len(self.summary["measures"])
 
     def table(self) -> SmallTable:
-        return SmallTable(
-            self.name, [*spoken_figures(self.summary), *(("note", note) for note in self.notes)]
-        )
+        return SmallTable(self.name, [*spoken_figures(self.summary), *(("note", note) for note in self.notes)])
 
 
 def load(name: str | Path | os.PathLike[str], *, device: torch.device | str | None = None) -> Model:

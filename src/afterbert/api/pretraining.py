@@ -82,8 +82,5 @@ def carry_out(
     if leads and result.outcome.state == "finished":
         write_report(result.run.path)
     return Run(
-        result.run.path,
-        state=result.outcome.state,
-        step=result.outcome.step,
-        exit_code=result.outcome.exit_code,
+        result.run.path, state=result.outcome.state, step=result.outcome.step, exit_code=result.outcome.exit_code
     )

@@ -120,18 +120,11 @@ class ProgressBar:
     """How far a piece of work has come."""
 
     def __init__(
-        self,
-        total: float,
-        description: str,
-        *,
-        progress: Progress | None = None,
-        lines: ProgressLines | None = None,
+        self, total: float, description: str, *, progress: Progress | None = None, lines: ProgressLines | None = None
     ):
         self.total, self.description = total, visible_line(description)  # a live bar passes no hook
         self._progress, self._lines = progress, lines
-        self._task: TaskID | None = (
-            progress.add_task(self.description, total=total, note="") if progress else None
-        )
+        self._task: TaskID | None = progress.add_task(self.description, total=total, note="") if progress else None
 
     def to(self, done: float, note: str = "", *, total: float | None = None) -> None:
         """Moves to `done` of `total`, with a short note beside the bar."""

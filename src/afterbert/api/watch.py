@@ -55,13 +55,9 @@ class Watch(WorkObserver):
             self._lines(f"step {step} of {self._total}  {note}", now=step >= self._total)
 
     def on_evaluation(self, record: Mapping[str, Any]) -> None:
-        figures = {
-            name: value for name, value in record["figures"].items() if isinstance(value, (int, float))
-        }
+        figures = {name: value for name, value in record["figures"].items() if isinstance(value, (int, float))}
         if figures:
-            said = "  ".join(
-                f"{name.replace('_', ' ')} {_figure(name, value)}" for name, value in figures.items()
-            )
+            said = "  ".join(f"{name.replace('_', ' ')} {_figure(name, value)}" for name, value in figures.items())
             self._say(f"held out, step {record['step']}:  {said}")
 
     def on_checkpoint(self, *, step: int, path: Path) -> None:

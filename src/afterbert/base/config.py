@@ -97,13 +97,9 @@ def _make(kind: Any, node: Node, path: str, problems: list[str]) -> Any:
         kinds = [inner] * len(node.value) if inner is not None else list(arguments)
         if len(kinds) != len(node.value):
             return _complain(problems, node, path, f"has {len(node.value)} items, needs {len(kinds)}")
-        return tuple(
-            _make(k, child, f"{path}.{i}", problems) for i, (k, child) in enumerate(zip(kinds, node.value))
-        )
+        return tuple(_make(k, child, f"{path}.{i}", problems) for i, (k, child) in enumerate(zip(kinds, node.value)))
     if origin in (dict, Mapping) and isinstance(node.value, dict):
-        return {
-            key: _make(arguments[1], child, _join(path, key), problems) for key, child in node.value.items()
-        }
+        return {key: _make(arguments[1], child, _join(path, key), problems) for key, child in node.value.items()}
     if origin in (tuple, dict, Mapping):
         form = "a list of settings" if origin is tuple else "a mapping of settings"
         return _complain(problems, node, path, f"is {shown(node.plain)}, must be {form}")
@@ -155,9 +151,7 @@ def _make_dataclass(cls: type, found: dict[str, Node], node: Node, path: str, pr
         if key in fields:
             values[key] = _make(hints[key], child, _join(path, key), problems)
         else:
-            _complain(
-                problems, child, _join(path, key), f"is not a setting; {did_you_mean(key, list(fields))}"
-            )
+            _complain(problems, child, _join(path, key), f"is not a setting; {did_you_mean(key, list(fields))}")
     for name, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in found:
@@ -171,9 +165,7 @@ def _make_leaf(kind: Any, node: Node, path: str, problems: list[str]) -> Any:
     if isinstance(node.value, (dict, list)):
         return _complain(problems, node, path, f"is {shown(node.plain)}, must be a single value")
     if isinstance(node.value, (int, float)) and abs(node.value) > _LARGEST:
-        return _complain(
-            problems, node, path, f"is {shown(node.value)}, must be at most {_LARGEST:.0e} in size"
-        )
+        return _complain(problems, node, path, f"is {shown(node.value)}, must be at most {_LARGEST:.0e} in size")
     if kind is bool and isinstance(node.value, str) and node.value.lower() in ("yes", "no", "on", "off"):
         return _complain(problems, node, path, f"is the word '{node.value}'; write true or false")
     if isinstance(node.value, bool) and kind is not bool and bool not in typing.get_args(kind):

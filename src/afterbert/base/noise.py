@@ -100,9 +100,7 @@ class Noise:
         bits >>= _S11
         return bits * 2.0**-53
 
-    def integers(
-        self, high: np.ndarray | int, keys: np.ndarray, positions: np.ndarray | None = None
-    ) -> np.ndarray:
+    def integers(self, high: np.ndarray | int, keys: np.ndarray, positions: np.ndarray | None = None) -> np.ndarray:
         """int64 uniform in [0, high), shaped as `bits`; `high` broadcasts. Bias below high / 2**53."""
         drawn = self.uniform(keys, positions)
         drawn *= high

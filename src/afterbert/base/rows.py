@@ -162,9 +162,7 @@ class Rows:
     def flat_to_padded(self, positions: np.ndarray, *, length: int) -> np.ndarray:
         """Flat positions [N] in these rows as flat positions in the padded matrix [B * length]."""
         is_sorted = bool((positions[1:] >= positions[:-1]).all())
-        row = (
-            self.rows_of(positions) if is_sorted else np.searchsorted(self.row_starts, positions, "right") - 1
-        )
+        row = self.rows_of(positions) if is_sorted else np.searchsorted(self.row_starts, positions, "right") - 1
         return positions + (np.arange(len(self)) * length - self.row_starts[:-1])[row]
 
     @staticmethod

@@ -19,9 +19,7 @@ from typing import Any, Literal
 
 from afterbert.base.errors import UserError
 
-State = Literal[
-    "starting", "measuring", "training", "evaluating", "saving", "finished", "preempted", "failed"
-]
+State = Literal["starting", "measuring", "training", "evaluating", "saving", "finished", "preempted", "failed"]
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _STATUS_EVERY = 0.5  # seconds between two writes of the same state
@@ -139,16 +137,12 @@ class RunFolder:
         leads out of `root`."""
         path = Path(root) / check_name(name)
         if path.resolve().parent != Path(root).resolve():
-            raise UserError(
-                f"run folder {path} is a link that leads out of {root}; remove it or choose another name"
-            )
+            raise UserError(f"run folder {path} is a link that leads out of {root}; remove it or choose another name")
         run = cls(path)
         try:
             run.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(
-                f"run folder {path} cannot be made: {error.strerror}; choose another place"
-            ) from error
+            raise UserError(f"run folder {path} cannot be made: {error.strerror}; choose another place") from error
         return run
 
     @classmethod
@@ -228,9 +222,7 @@ class RunFolder:
 
         Raises OSError when the folder is gone or can no longer be written: a run without its folder must end.
         """
-        before = self._reported or replace(
-            self.status() or Status(), pid=os.getpid(), host=socket.gethostname()
-        )
+        before = self._reported or replace(self.status() or Status(), pid=os.getpid(), host=socket.gethostname())
         now = replace(before, updated=time.time(), **changed)
         moved = replace(now, step=0, updated=0.0) != replace(before, step=0, updated=0.0)
         since = now.updated - before.updated  # negative where the clock was set back

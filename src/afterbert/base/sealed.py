@@ -43,9 +43,7 @@ def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
 def check_sealed(path: Path, content: Mapping[str, Any], *, remedy: str) -> None:
     """Raises UserError where the content of this file is not the one that its digest was made of."""
     if sealed(content) != content:
-        raise UserError(
-            f"{path} was changed after it was written (its digest is of another content); {remedy}"
-        )
+        raise UserError(f"{path} was changed after it was written (its digest is of another content); {remedy}")
 
 
 def read_sealed(path: Path, *, remedy: str) -> dict[str, Any]:

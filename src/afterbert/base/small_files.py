@@ -48,9 +48,7 @@ def read_bytes(path: Path | str, *, most: int = MOST_BYTES, remedy: str = "check
         raise UserError(f"{path} cannot be read ({error}); {remedy}") from error
     if len(data) > most:
         size = os.stat(path).st_size
-        raise UserError(
-            f"{path} has {size:,} bytes, more than the {most:,} that are read; is it the right file?"
-        )
+        raise UserError(f"{path} has {size:,} bytes, more than the {most:,} that are read; is it the right file?")
     return data
 
 
@@ -66,11 +64,7 @@ def read_text(path: Path | str, *, most: int = MOST_BYTES, remedy: str = "check 
 
 
 def read_json(
-    path: Path | str,
-    *,
-    most: int = MOST_BYTES,
-    remedy: str = "make the file again",
-    allows_nan: bool = False,
+    path: Path | str, *, most: int = MOST_BYTES, remedy: str = "make the file again", allows_nan: bool = False
 ) -> Any:
     """Reads a small JSON file. allows_nan: NaN and infinities are read, which a run that diverged writes.
     Raises UserError with file and line, also for nesting and figures beyond what Python reads."""

@@ -96,9 +96,7 @@ def parse(text: str, *, label: str, loader: Any = yaml.SafeLoader) -> Node:
     except RecursionError:
         raise UserError(_too_deep(label)) from None
     if len(documents) > 1:
-        raise UserError(
-            f"{label}:{documents[1].start_mark.line + 1}: a second document begins; keep one per file"
-        )
+        raise UserError(f"{label}:{documents[1].start_mark.line + 1}: a second document begins; keep one per file")
     if not documents or documents[0] is None:
         return Node({}, f"{label}:1")
     problems: list[str] = []
@@ -163,9 +161,7 @@ def in_yaml(value: Any) -> str:
     """
     if isinstance(value, str):
         return value
-    text = yaml.safe_dump(
-        value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=1_000_000
-    )
+    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=1_000_000)
     return text.removesuffix("\n").removesuffix("...").strip()
 
 
@@ -217,17 +213,11 @@ def _relabel(node: Node, origin: str) -> Node:
 
 def _lay(base: Node, over: Node) -> Node:
     """Like `merge`, and a list's item can be named by its number (`edits.0.selection.rate`)."""
-    if (
-        isinstance(base.value, list)
-        and isinstance(over.value, dict)
-        and all(key.isdigit() for key in over.value)
-    ):
+    if isinstance(base.value, list) and isinstance(over.value, dict) and all(key.isdigit() for key in over.value):
         items = list(base.value)
         for key, node in over.value.items():
             if int(key) >= len(items):
-                raise UserError(
-                    f"{over.origin}: there is no item {key}; the list has {len(items)}, numbered from 0"
-                )
+                raise UserError(f"{over.origin}: there is no item {key}; the list has {len(items)}, numbered from 0")
             items[int(key)] = _lay(items[int(key)], node)
         return Node(items, over.origin)
     if isinstance(base.value, dict) and isinstance(over.value, dict):

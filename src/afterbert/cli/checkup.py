@@ -18,10 +18,7 @@ from afterbert import __version__
 from afterbert.training.devices import default_device
 from afterbert.training.precision import choose
 
-_EXTRAS = {
-    "data": ("pyarrow", "zstandard", "datasets"),
-    "zh": ("rjieba",),
-}
+_EXTRAS = {"data": ("pyarrow", "zstandard", "datasets"), "zh": ("rjieba",)}
 _GIGABYTE = 1e9
 
 
@@ -54,9 +51,7 @@ def findings() -> Iterator[Finding]:
     yield Finding("disk here", f"{free:.1f} GB free", free > 2)
     for extra, packages in _EXTRAS.items():
         missing = [name for name in packages if importlib.util.find_spec(name) is None]
-        said = (
-            "installed" if not missing else f'{", ".join(missing)} missing; pip install "afterbert[{extra}]"'
-        )
+        said = "installed" if not missing else f'{", ".join(missing)} missing; pip install "afterbert[{extra}]"'
         yield Finding(f"extra {extra}", said, not missing)
 
 

@@ -33,9 +33,7 @@ def print_figures(evaluation: Mapping[str, Any]) -> None:
     """The closing figures, with what counting alone would reach beside them."""
     measures, baselines = evaluation.get("measures", {}), evaluation.get("baselines", {})
     if not measures and not evaluation.get("objective"):
-        console.print(
-            "no held-out figures: the texts left no document to hold out; give more or shorter documents"
-        )
+        console.print("no held-out figures: the texts left no document to hold out; give more or shorter documents")
     if "masked_accuracy" in measures:
         by = f", by {evaluation['asked']}" if evaluation.get("asked") else ""
         console.print(f"held-out masked accuracy{by}: [bold]{measures['masked_accuracy']:.1%}[/bold]")

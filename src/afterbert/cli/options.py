@@ -26,14 +26,9 @@ HEADER = "Whether the first line names the columns, where the guess is wrong: ye
 RECORDS = "Where the rows stand in a JSON file that is one object: data.items."
 
 RecipeName = Annotated[
-    str,
-    typer.Option(
-        "--recipe", "-r", help="A recipe's name, or a path to a YAML file.", rich_help_panel="Recipe"
-    ),
+    str, typer.Option("--recipe", "-r", help="A recipe's name, or a path to a YAML file.", rich_help_panel="Recipe")
 ]
-Size = Annotated[
-    str | None, typer.Option("--size", "-s", help="tiny, mini, small or base.", rich_help_panel="Recipe")
-]
+Size = Annotated[str | None, typer.Option("--size", "-s", help="tiny, mini, small or base.", rich_help_panel="Recipe")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Also replace what afterbert did not make.")]
 # How files of text are read, by whichever verb makes a store of them.
 _TEXTS = "How texts are read"
@@ -48,14 +43,12 @@ TextKey = _of_texts(str | None, "JSONL: the key that holds the text.")
 TextColumn = _of_texts(str | None, "CSV, TSV, Parquet: the column that holds the text.")
 TextKind = _of_texts(str | None, "What files hold whose names do not tell, such as txt or jsonl.")
 Language = _of_texts(
-    str | None,
-    "Language code of texts that do not say theirs; by-name: files are called after it (de.txt).",
+    str | None, "Language code of texts that do not say theirs; by-name: files are called after it (de.txt)."
 )
 Errors = _of_texts(str | None, "Broken text: fail (when not given), replace or skip-document.")
 Normalization = _of_texts(str | None, "NFC (when not given), NFKC or none.")
 MaxDroppedShare = _of_texts(
-    float | None,
-    "Stop when more of the documents than this were dropped, empty ones apart; 0.1 when not given.",
+    float | None, "Stop when more of the documents than this were dropped, empty ones apart; 0.1 when not given."
 )
 NearDuplicates = _of_texts(
     float | None,
@@ -72,9 +65,7 @@ TokenizerName = _of_texts(
 VocabSize = _of_texts(int | None, "Pieces to learn; chosen by the amount of text when not given.")
 
 
-def split_arguments(
-    words: Sequence[str], options: Sequence[str] = ()
-) -> tuple[list[str], list[tuple[str, str]]]:
+def split_arguments(words: Sequence[str], options: Sequence[str] = ()) -> tuple[list[str], list[tuple[str, str]]]:
     """Splits what a verb's parser left over into plain arguments and recipe settings: `--model.num_hidden_layers 4`,
     `--length=64`.
 

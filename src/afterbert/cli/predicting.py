@@ -54,9 +54,7 @@ def _lines(task: Task, texts: tuple[str, ...], found: Prediction) -> list[tuple[
         likeliest = sorted(found.probabilities.items(), key=lambda one: -one[1])
         return [(name, f"{chance:6.1%}", "█" * round(30 * chance)) for name, chance in likeliest]
     if task.answer == "order":
-        return [
-            (f"{place + 1}.", texts[1 + i], f"{found.scores[i]:.3f}") for place, i in enumerate(found.value)
-        ]
+        return [(f"{place + 1}.", texts[1 + i], f"{found.scores[i]:.3f}") for place, i in enumerate(found.value)]
     if found.entities is not None:
         found_ones = found.entities
         rows = [(one.label, one.text, f"{one.start}-{one.end}", _sure(one.confidence)) for one in found_ones]

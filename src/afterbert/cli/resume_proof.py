@@ -105,6 +105,4 @@ def _print(verdict: ResumeVerdict) -> None:
     if verdict.holds:
         console.print(f"[green]proven[/green]: every bit of {counted} is that of the uninterrupted run")
     elif verdict.difference is None:
-        console.print(
-            f"[yellow]not proven[/yellow]: every bit of {counted} agrees, but see the interruptions above"
-        )
+        console.print(f"[yellow]not proven[/yellow]: every bit of {counted} agrees, but see the interruptions above")

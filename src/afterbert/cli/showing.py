@@ -55,9 +55,7 @@ def print_picture(picture: Picture) -> None:
     ]
     if hides:
         console.print(Text("  hides  ").append("   ".join(hides)))
-    asked = [
-        f"{cell.text.strip()} ← {cell.asked}" for cell in picture.shown if cell.asked and cell.asked != "·"
-    ]
+    asked = [f"{cell.text.strip()} ← {cell.asked}" for cell in picture.shown if cell.asked and cell.asked != "·"]
     if asked:
         console.print(Text("  asked  ").append("   ".join(asked)))
     if picture.written:

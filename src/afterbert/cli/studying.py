@@ -38,18 +38,12 @@ def show_status(root: Path, name: str | None) -> int:
     found = progress_of(root, name)
     if not found:
         which = f"of {name} " if name else ""
-        raise UserError(
-            f"no study {which}was begun below {root}; start one: afterbert study NAME --text MINE"
-        )
+        raise UserError(f"no study {which}was begun below {root}; start one: afterbert study NAME --text MINE")
     for one in found:
         left = (
-            ""
-            if one.seconds_left is None or one.has_results
-            else f", about {figures.duration(one.seconds_left)} left"
+            "" if one.seconds_left is None or one.has_results else f", about {figures.duration(one.seconds_left)} left"
         )
-        state = (
-            f"finished, {one.folder / 'report.html'}" if one.has_results else f"{one.share:.0%} done{left}"
-        )
+        state = f"finished, {one.folder / 'report.html'}" if one.has_results else f"{one.share:.0%} done{left}"
         console.print(safe(f"{one.name} ({one.scale}): {one.finished} of {one.runs} runs, {state}"))
     return 0
 
@@ -108,12 +102,8 @@ def carry_out(name: str, more: Sequence[str], *, dry_run: bool, texts: Sequence[
 def _tell(plan: StudyPlan) -> None:
     console.print(safe(plan.study.question))
     for name, arm in plan.arms.items():
-        changed = "; ".join(
-            f"{path}: {before} -> {after}" for path, (before, after) in arm.differences.items()
-        )
+        changed = "; ".join(f"{path}: {before} -> {after}" for path, (before, after) in arm.differences.items())
         console.print(safe(f"  {name}: {changed or 'the base'}"))
     console.print(
-        safe(
-            f"scale {plan.request.scale}: {listed_runs(plan.runs)}, {plan.budgets[plan.study.reference]} each"
-        )
+        safe(f"scale {plan.request.scale}: {listed_runs(plan.runs)}, {plan.budgets[plan.study.reference]} each")
     )

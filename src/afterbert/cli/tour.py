@@ -17,9 +17,7 @@ def print_samples(run: RunFolder, *, count: int = 6) -> None:
     samples = read_json_object(run.path / "samples.json")["filled"]
     if not samples:
         return
-    console.print(
-        "\nheld-out sentences, masked words filled in (green: right; red: the model's guess, then the truth)"
-    )
+    console.print("\nheld-out sentences, masked words filled in (green: right; red: the model's guess, then the truth)")
     for sample in samples[:count]:
         console.print(Text("  ").append_text(_sentence(sample["pieces"])))
 
@@ -45,8 +43,6 @@ def _printable(text: str) -> str:
 def print_next_steps(run: RunFolder) -> None:
     """Three commands for one's own text."""
     console.print("\nnext, with your own text:")
-    console.print(
-        "  afterbert pretrain my_texts/ --budget 10min        a folder of .txt, .jsonl, .csv, .parquet"
-    )
+    console.print("  afterbert pretrain my_texts/ --budget 10min        a folder of .txt, .jsonl, .csv, .parquet")
     console.print(f'  afterbert fill "A list of [MASK]." --model {run.path}', markup=False)
     console.print('  afterbert show "What does the task do to this sentence?" --recipe bert-mlm')

@@ -18,9 +18,7 @@ def print_texts(
 ) -> None:
     """`count` texts, each behind the prompt where the model goes on with it. Raises UserError."""
     if count > 1 and generation.method != "sample":
-        raise UserError(
-            f"method {generation.method} writes the same text each time; leave --count out, or draw"
-        )
+        raise UserError(f"method {generation.method} writes the same text each time; leave --count out, or draw")
     generator = TextGenerator.of(load_model_or_checkpoint(name), device=default_device())
     for note in generator.model.notes:
         console.print(f"note: {safe(note)}")

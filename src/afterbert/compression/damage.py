@@ -15,19 +15,12 @@ from afterbert.nn.recording import recorded
 def damage(before: Subject, after: Subject, setting: Setting, *, most: int = 64) -> tuple[str, ...]:
     """A line for each layer of the smaller model: the mean distance of its states to those at the same depth, as a
     share of their length, on training rows of the task. Nothing for a graph, or where the two cut rows otherwise."""
-    if (
-        after.kind != "weights"
-        or before.tuned is None
-        or after.tuned is None
-        or not setting.rows.get("train")
-    ):
+    if after.kind != "weights" or before.tuned is None or after.tuned is None or not setting.rows.get("train"):
         return ()
     sums: list[Tensor] = []
     count = 0
     # the two may have tokenizers of their own, which cut these rows alike
-    for ours, theirs in zip(
-        setting.batches(after, most=most), setting.batches(before, most=most), strict=True
-    ):
+    for ours, theirs in zip(setting.batches(after, most=most), setting.batches(before, most=most), strict=True):
         mine = _states(after, ours)
         old = _states(before, theirs)
         if mine[0].shape[1] != old[0].shape[1]:

@@ -65,9 +65,7 @@ class Losses:
 
     def parts(self) -> dict[str, float]:
         """Part -> weight, of those that are computed."""
-        found = {
-            one.name: float(getattr(self, one.name)) for one in fields(self) if one.name != "temperature"
-        }
+        found = {one.name: float(getattr(self, one.name)) for one in fields(self) if one.name != "temperature"}
         return {name: weight for name, weight in found.items() if weight}
 
 
@@ -83,21 +81,12 @@ class Distillation(WrappingObjective):
 
     def plain(self) -> dict[str, Any]:
         said = {one.name: getattr(self.losses, one.name) for one in fields(self.losses)}
-        return {
-            "type": name_of(self),
-            "teacher": self.teacher_name,
-            "losses": said,
-            "inner": self.inner.plain(),
-        }
+        return {"type": name_of(self), "teacher": self.teacher_name, "losses": said, "inner": self.inner.plain()}
 
-    def wrap(
-        self, inner: ObjectiveModule, architecture: Architecture, vocabulary: Vocabulary
-    ) -> DistillationModule:
+    def wrap(self, inner: ObjectiveModule, architecture: Architecture, vocabulary: Vocabulary) -> DistillationModule:
         return DistillationModule(inner, self.teacher, self.losses)
 
-    def pose(
-        self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int
-    ) -> Batch:
+    def pose(self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
         batch = self.inner.pose(plan, numbers, noise, vocabulary=vocabulary, length=length)
         asked = sum(batch.counts.values())
         mine = {name: batch.num_tokens if name in _BY_PIECE else asked for name in self.losses.parts()}
@@ -133,11 +122,7 @@ class DistillationModule(WrappingModule):
             with torch.no_grad():
                 their_logits = teacher.predict(arrays)
             logits = self.inner.predict(arrays)
-        found = (
-            self.inner(arrays)
-            if self.has_own_loss
-            else dict.fromkeys(self.inner.loss_weights, logits.sum() * 0)
-        )
+        found = self.inner(arrays) if self.has_own_loss else dict.fromkeys(self.inner.loss_weights, logits.sum() * 0)
         if "soft" in self.wants:
             found["teacher/soft"] = self._soft(logits, their_logits)
         if states:
@@ -162,10 +147,7 @@ class DistillationModule(WrappingModule):
 
     def _hidden(self, mine: Pass, theirs: Pass, is_piece: Tensor) -> Tensor:
         pairs = _matched(len(mine.hidden) - 1, len(theirs.hidden) - 1, from_embeddings=True)
-        apart = [
-            (self.widen(mine.hidden[i]) - theirs.hidden[j]).square().mean(-1)[is_piece].sum()
-            for i, j in pairs
-        ]
+        apart = [(self.widen(mine.hidden[i]) - theirs.hidden[j]).square().mean(-1)[is_piece].sum() for i, j in pairs]
         return torch.stack(apart).sum()
 
     def _attention(self, mine: Pass, theirs: Pass, is_piece: Tensor) -> Tensor:
@@ -187,9 +169,7 @@ class DistillationModule(WrappingModule):
 
     def _patient(self, mine: Pass, theirs: Pass, is_piece: Tensor) -> Tensor:
         pairs = _matched(len(mine.hidden) - 1, len(theirs.hidden) - 1)[:-1]
-        first = [
-            (F.normalize(self.widen(mine.hidden[i][:, 0]), dim=-1), theirs.hidden[j][:, 0]) for i, j in pairs
-        ]
+        first = [(F.normalize(self.widen(mine.hidden[i][:, 0]), dim=-1), theirs.hidden[j][:, 0]) for i, j in pairs]
         apart = [(one - F.normalize(other, dim=-1)).square().sum() for one, other in first]
         return torch.stack(apart).sum() if apart else mine.hidden[0].sum() * 0
 
@@ -206,9 +186,7 @@ def _matched(mine: int, theirs: int, *, from_embeddings: bool = False) -> list[t
 def _width(module: ObjectiveModule) -> int:
     backbone = cast(Any, module.backbone)
     widen = backbone.embeddings.widen
-    return int(
-        widen.out_features if isinstance(widen, nn.Linear) else backbone.embeddings.table.weight.shape[1]
-    )
+    return int(widen.out_features if isinstance(widen, nn.Linear) else backbone.embeddings.table.weight.shape[1])
 
 
 def _is_piece(arrays: Mapping[str, Tensor]) -> Tensor:

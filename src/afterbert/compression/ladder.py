@@ -71,9 +71,7 @@ def ladder(form: Form) -> list[tuple[Method, ...]]:
     """The combinations that are tried: those that need no training first, then fewer and fewer layers. Those that do
     not fit the model are left out."""
     layers = form.architecture.num_hidden_layers
-    fewer = sorted(
-        {max(1, round(layers * share)) for share in (2 / 3, 1 / 2, 1 / 3, 1 / 6)} - {layers}, reverse=True
-    )
+    fewer = sorted({max(1, round(layers * share)) for share in (2 / 3, 1 / 2, 1 / 3, 1 / 6)} - {layers}, reverse=True)
     written = [["quantize"], ["vocabulary", "quantize"]]
     written += [["vocabulary", f"layers:{keep}", "quantize"] for keep in fewer[:1]]
     written += [["vocabulary", f"layers:{keep}", "distil:2", "quantize"] for keep in fewer]

@@ -87,9 +87,7 @@ def latency(
 
 
 def _rows(batch_size: int, length: int, vocab_size: int) -> dict[str, Tensor]:
-    drawn = (
-        Noise(0).of("latency").integers(vocab_size, np.arange(batch_size)[:, None], np.arange(length)[None])
-    )
+    drawn = Noise(0).of("latency").integers(vocab_size, np.arange(batch_size)[:, None], np.arange(length)[None])
     last = torch.full((batch_size,), length - 1)
     return {"input_ids": torch.from_numpy(drawn), "last": last, "unit_of": torch.arange(batch_size)}
 

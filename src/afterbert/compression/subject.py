@@ -40,16 +40,12 @@ class Form:
     def need_weights(self, method: str) -> None:
         """Raises UserError where nothing is left that a method could change or train."""
         if self.kind != "weights":
-            raise UserError(
-                f"{method} needs weights, but what stands before it leaves a finished graph; put it first"
-            )
+            raise UserError(f"{method} needs weights, but what stands before it leaves a finished graph; put it first")
 
     def need_task(self, method: str) -> None:
         """Raises UserError where no task says which parts of the model matter."""
         if self.task is None:
-            raise UserError(
-                f"{method} goes by the loss of a task; fine-tune the model, and name its rows with --task"
-            )
+            raise UserError(f"{method} goes by the loss of a task; fine-tune the model, and name its rows with --task")
 
 
 @dataclass(frozen=True)

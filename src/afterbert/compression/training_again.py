@@ -63,13 +63,7 @@ def trained(
         return KeptZeros(objective, zeros) if zeros else objective
 
     done = finetune(
-        start,
-        [data],
-        setting.folder / "run",
-        settings,
-        wrap=wrap,
-        device=setting.device,
-        observers=setting.observers,
+        start, [data], setting.folder / "run", settings, wrap=wrap, device=setting.device, observers=setting.observers
     )
     if done.outcome is not None:
         raise KeyboardInterrupt
@@ -103,9 +97,7 @@ class KeptZeros(WrappingObjective):
         counts = {name: int(one.sum()) for name, one in self.kept.items()}
         return {"type": "kept_zeros", "kept": counts, "inner": self.inner.plain()}
 
-    def wrap(
-        self, inner: ObjectiveModule, architecture: Architecture, vocabulary: Vocabulary
-    ) -> KeptZerosModule:
+    def wrap(self, inner: ObjectiveModule, architecture: Architecture, vocabulary: Vocabulary) -> KeptZerosModule:
         return KeptZerosModule(inner, self.kept)
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from afterbert.base.errors import UserError
 
-_LONGEST_BYTES = (
-    160  # of a file name's 255, since others are made from it: NAME.train-b.jsonl, finetune-NAME-1a2b3c4d
-)
+_LONGEST_BYTES = 160  # of a file name's 255, since others are made from it: NAME.train-b.jsonl, finetune-NAME-1a2b3c4d
 
 
 def checked_name(name: str) -> str:

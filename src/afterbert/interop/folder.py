@@ -25,13 +25,7 @@ from afterbert.models import Architecture, LanguageModel
 
 # What a tokenizer may consist of besides tokenizer.json and its config.
 _TOKENIZER_FILES = ("vocab.txt", "vocab.json", "merges.txt", "special_tokens_map.json", "spiece.model")
-_SPECIAL = {
-    "pad": "pad_token",
-    "unk": "unk_token",
-    "cls": "cls_token",
-    "sep": "sep_token",
-    "mask": "mask_token",
-}
+_SPECIAL = {"pad": "pad_token", "unk": "unk_token", "cls": "cls_token", "sep": "sep_token", "mask": "mask_token"}
 _SPECIAL |= {"bos": "bos_token", "eos": "eos_token"}
 
 
@@ -177,11 +171,7 @@ def _dtype_of(tensors: Mapping[str, Tensor]) -> str:
 
 
 def write_tokenizer(
-    out: Path,
-    tokenizer: Path,
-    architecture: Architecture,
-    vocabulary: Vocabulary,
-    settings: Mapping[str, Any],
+    out: Path, tokenizer: Path, architecture: Architecture, vocabulary: Vocabulary, settings: Mapping[str, Any]
 ) -> None:
     """Copies the tokenizer's files and makes its config say what the model takes and which pieces are
     special. settings: `model_input_names`, and what else of its config the model decides. Raises UserError when it has
@@ -189,19 +179,13 @@ def write_tokenizer(
     file = tokenizer if tokenizer.is_file() else tokenizer / "tokenizer.json"
     size, rows = tokenizer_size(file), architecture.table_size(vocabulary)
     if size > rows:
-        raise UserError(
-            f"{file} has {size} pieces, but the model's table only {rows}; they do not belong together"
-        )
+        raise UserError(f"{file} has {size} pieces, but the model's table only {rows}; they do not belong together")
     for name in ("tokenizer.json", *_TOKENIZER_FILES):
         source = file if name == "tokenizer.json" else file.parent / name
         if source.exists() and source.resolve() != (out / name).resolve():
             copy_whole(source, out / name)
     given = file.parent / "tokenizer_config.json"
-    config = (
-        read_json_object(given, most=1 << 20)
-        if given.exists()
-        else {"tokenizer_class": "PreTrainedTokenizerFast"}
-    )
+    config = read_json_object(given, most=1 << 20) if given.exists() else {"tokenizer_class": "PreTrainedTokenizerFast"}
     config.pop("auto_map", None)
     config |= {
         "model_max_length": architecture.max_position_embeddings,

@@ -72,15 +72,11 @@ class _Operators:
         self.nodes: list[Any] = []
         self.tensors: dict[str, Tensor] = {}
 
-    def op(
-        self, kind: str, inputs: Sequence[str], *, name: str = "", domain: str = "", **attributes: Any
-    ) -> str:
+    def op(self, kind: str, inputs: Sequence[str], *, name: str = "", domain: str = "", **attributes: Any) -> str:
         from onnx import helper
 
         name = name or f"{kind}_{len(self.nodes)}"
-        self.nodes.append(
-            helper.make_node(kind, list(inputs), [name], name=name, domain=domain, **attributes)
-        )
+        self.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, domain=domain, **attributes))
         return name
 
     def held(self, name: str, tensor: Tensor | np.ndarray | list[int]) -> str:
@@ -96,9 +92,7 @@ class _Operators:
         weights += [] if norm.bias is None else [self.held(f"{name}.norm.bias", norm.bias)]
         return self.op("LayerNormalization", [hidden, *weights], epsilon=norm.eps)
 
-    def linear(
-        self, layer: Any, name: str, hidden: str, rows: slice = slice(None), *, biased: bool = True
-    ) -> str:
+    def linear(self, layer: Any, name: str, hidden: str, rows: slice = slice(None), *, biased: bool = True) -> str:
         """A linear layer, full or thin; some of its outputs only. biased: False leaves the bias to who comes next."""
         span = "" if rows == slice(None) else f".{rows.start}"
         if hasattr(layer, "up"):
@@ -151,15 +145,9 @@ class _Writer:
             hidden, name, width = self._answered(hidden), "logits", self.answering.num_outputs
         self.lay.op("Identity", [hidden], name=name)
         rows: list[Any] = ["batch"] if self.by_row else ["batch", "length"]
-        ids = [
-            helper.make_tensor_value_info(one, TensorProto.INT64, ["batch", "length"])
-            for one in self._inputs()
-        ]
+        ids = [helper.make_tensor_value_info(one, TensorProto.INT64, ["batch", "length"]) for one in self._inputs()]
         out = helper.make_tensor_value_info(name, TensorProto.FLOAT, [*rows, width])
-        held = [
-            numpy_helper.from_array(one.detach().cpu().numpy(), name)
-            for name, one in self.lay.tensors.items()
-        ]
+        held = [numpy_helper.from_array(one.detach().cpu().numpy(), name) for name, one in self.lay.tensors.items()]
         graph = helper.make_graph(self.lay.nodes, "afterbert", ids, [out], held)
         opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(_OURS, 1)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=_FORMAT, producer_name="afterbert")
@@ -262,11 +250,7 @@ class _Writer:
         tables = [self.lay.held("cos", angles.cos()), self.lay.held("sin", angles.sin())]
         start = self.lay.held("zero", [0])
         return self.lay.op(
-            "RotaryEmbedding",
-            [vectors, start, *tables],
-            domain=_OURS,
-            num_heads=inner.num_heads,
-            interleaved=0,
+            "RotaryEmbedding", [vectors, start, *tables], domain=_OURS, num_heads=inner.num_heads, interleaved=0
         )
 
     def _transformed(self, part: Any, name: str, hidden: str) -> str:
@@ -307,9 +291,7 @@ class _Writer:
         if self.by_row:
             hidden = self._row_states(hidden)
         if head.config.has_dense:
-            hidden = self.lay.activated(
-                self.lay.linear(head.dense, "head.dense", hidden), head.config.activation
-            )
+            hidden = self.lay.activated(self.lay.linear(head.dense, "head.dense", hidden), head.config.activation)
             hidden = self.lay.norm(head.norm, "head", hidden)
         return self.lay.linear(head.last, "head.last", hidden)
 

@@ -46,9 +46,7 @@ class Graph:
         try:
             import onnxruntime
         except ImportError as missing:
-            raise UserError(
-                "a graph needs onnxruntime; install the extra: pip install 'afterbert[onnx]'"
-            ) from missing
+            raise UserError("a graph needs onnxruntime; install the extra: pip install 'afterbert[onnx]'") from missing
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = torch.get_num_threads()
@@ -79,12 +77,7 @@ def is_graph(folder: Path) -> bool:
 
 
 def write_graph(
-    out: Path,
-    model: LoadedModel,
-    graph: Graph,
-    *,
-    longest: int | None = None,
-    labels: Mapping[str, Any] | None = None,
+    out: Path, model: LoadedModel, graph: Graph, *, longest: int | None = None, labels: Mapping[str, Any] | None = None
 ) -> int:
     """Writes the folder; returns the bytes of the graph. longest: pieces at which the tokenizer is told to cut. labels:
     what config.json says of the answers. Raises UserError."""

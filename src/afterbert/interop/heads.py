@@ -35,10 +35,7 @@ def shapes_of(architecture: Architecture) -> dict[str, tuple[int, ...]]:
     Allocates nothing."""
     with torch.device("meta"):
         backbone = architecture.build(Vocabulary(size=architecture.vocab_size or 1))
-        parts = {
-            "backbone": backbone,
-            **{name: build(architecture, backbone) for name, build in HEADS.items()},
-        }
+        parts = {"backbone": backbone, **{name: build(architecture, backbone) for name, build in HEADS.items()}}
     return {
         f"{part}.{name}": tuple(tensor.shape)
         for part, module in parts.items()

@@ -30,9 +30,7 @@ def locate(name: str | Path, *, revision: str | None = None) -> Path:
         return folder
     is_path = len(folder.parts) > 1 and Path(folder.parts[0]).is_dir()
     if is_path or not _HUB_NAME.fullmatch(said):
-        raise UserError(
-            f"there is no folder {name}; {_nearest(folder) or 'name a run, or the folder of a model'}"
-        )
+        raise UserError(f"there is no folder {name}; {_nearest(folder) or 'name a run, or the folder of a model'}")
     return _fetch(said, revision)
 
 

@@ -43,14 +43,10 @@ def import_folder(name: str | Path, *, revision: str | None = None) -> LoadedMod
     tokenizer, size = _tokenizer(folder, architecture)
     known = _task_layers(config, family, architecture)
     parts, notes = _parts(table, found, files, family, known)
-    if _names_lm_head(config, family) and not architecture.num_lm_head_parameters(
-        architecture.vocab_size or 0
-    ):
+    if _names_lm_head(config, family) and not architecture.num_lm_head_parameters(architecture.vocab_size or 0):
         parts["lm_head"] = {}
     if size is not None and architecture.vocab_size is not None and size < architecture.vocab_size:
-        notes.append(
-            f"the table has {architecture.vocab_size - size} rows that no piece of the tokenizer uses"
-        )
+        notes.append(f"the table has {architecture.vocab_size - size} rows that no piece of the tokenizer uses")
     return LoadedModel(
         str(name),
         architecture,
@@ -72,9 +68,7 @@ def _family_of(config: Config, folder: Path) -> Family:
     model_type = config.get("model_type")
     if model_type not in (*model_types(), Own().model_type):
         known = ", ".join([*model_types(), Own().model_type])
-        raise UserError(
-            f"{folder / 'config.json'} has model_type {model_type!r}; families that can be read: {known}"
-        )
+        raise UserError(f"{folder / 'config.json'} has model_type {model_type!r}; families that can be read: {known}")
     return any_family(str(model_type))
 
 
@@ -85,9 +79,7 @@ def _found(table: list[Weight], files: TensorFiles, family: Family) -> dict[str,
     for name in {name for line in table for name in line.theirs}:
         bare = name.removeprefix(family.prefix)
         for candidate in (name, bare):
-            older = candidate.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
-                "LayerNorm.bias", "LayerNorm.beta"
-            )
+            older = candidate.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
             for spelled in (candidate, older):
                 if spelled in files.shapes:
                     found.setdefault(name, spelled)
@@ -95,11 +87,7 @@ def _found(table: list[Weight], files: TensorFiles, family: Family) -> dict[str,
 
 
 def _check(
-    table: list[Weight],
-    found: Mapping[str, str],
-    files: TensorFiles,
-    architecture: Architecture,
-    folder: Path,
+    table: list[Weight], found: Mapping[str, str], files: TensorFiles, architecture: Architecture, folder: Path
 ) -> None:
     """Every weight of the backbone is there, and every tensor that will be loaded has the shape the config
     promises."""
@@ -109,9 +97,7 @@ def _check(
         for name in line.theirs:
             if name not in found:
                 if (line.ours or "").startswith("backbone."):
-                    raise UserError(
-                        f"{folder} lacks the weight {name}; the folder is not whole, or of another family"
-                    )
+                    raise UserError(f"{folder} lacks the weight {name}; the folder is not whole, or of another family")
                 continue
             shape = files.shapes[found[name]]
             if shape != expected:
@@ -136,11 +122,7 @@ def _tokenizer(folder: Path, architecture: Architecture) -> tuple[Path | None, i
 
 
 def _parts(
-    table: list[Weight],
-    found: Mapping[str, str],
-    files: TensorFiles,
-    family: Family,
-    task_layers: tuple[str, ...],
+    table: list[Weight], found: Mapping[str, str], files: TensorFiles, family: Family, task_layers: tuple[str, ...]
 ) -> tuple[dict[str, State], list[str]]:
     """Weights of ours by part, and what to tell. A part of which something is missing is left out, and of a folder of a
     class for a task (task_layers: how the names of its layers begin) the language-model head, which it has not."""
@@ -162,9 +144,7 @@ def _parts(
         incomplete.discard("lm_head")
         parts.pop("lm_head", None)
     for part in sorted(incomplete & parts.keys()):
-        notes.append(
-            f"the folder holds only some tensors of its {part.replace('_', ' ')}, which was left out"
-        )
+        notes.append(f"the folder holds only some tensors of its {part.replace('_', ' ')}, which was left out")
     unused = [name for name in _unused(found, files, family) if not name.startswith(task_layers or ("\0",))]
     if unused:
         notes.append(f"{len(unused)} tensors have no place here and were left out: {', '.join(unused[:5])}")
@@ -188,9 +168,7 @@ def _names_lm_head(config: Config, family: Family) -> bool:
 def _refuse_unless_zero(tensors: Mapping[str, Tensor]) -> None:
     for name, tensor in tensors.items():
         if tensor.any():
-            raise UserError(
-                f"the folder's {name} is not zero, and has no place here; it cannot be read exactly"
-            )
+            raise UserError(f"the folder's {name} is not zero, and has no place here; it cannot be read exactly")
 
 
 def _unused(found: Mapping[str, str], files: TensorFiles, family: Family) -> list[str]:

@@ -131,9 +131,7 @@ class LoadedModel:
     def weights_to_start_from(self) -> dict[str, State]:
         """All weights by part; those of a model beside this one as `generator.backbone` and so on."""
         inner = {
-            f"{name}.{part}": state
-            for name, model in self.beside.items()
-            for part, state in model.weights.items()
+            f"{name}.{part}": state for name, model in self.beside.items() for part, state in model.weights.items()
         }
         return {**self.weights, **inner}
 

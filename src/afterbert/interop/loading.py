@@ -41,9 +41,7 @@ def model_folder(name: str | Path) -> str | Path:
         )
     seeds = sorted(path.glob("seed-*/model/config.json"))
     if seeds:
-        raise UserError(
-            f"{name} holds runs of {len(seeds)} seeds; name one of them, such as {seeds[0].parents[1]}"
-        )
+        raise UserError(f"{name} holds runs of {len(seeds)} seeds; name one of them, such as {seeds[0].parents[1]}")
     return name
 
 

@@ -51,9 +51,7 @@ def export_onnx(
     """
     _check_installed()
     if architecture.reads == "by_order":
-        raise UserError(
-            "a permutation model has no ONNX export here (its two streams); export it as a folder"
-        )
+        raise UserError("a permutation model has no ONNX export here (its two streams); export it as a folder")
     reader = _Reader(backbone, head, architecture).eval()
     dimensions = reader.dimensions()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -158,9 +156,7 @@ class _Reader(nn.Module):
 def _check_installed() -> None:
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        raise UserError(
-            f"ONNX export needs {', '.join(missing)}; install the extra: pip install 'afterbert[onnx]'"
-        )
+        raise UserError(f"ONNX export needs {', '.join(missing)}; install the extra: pip install 'afterbert[onnx]'")
 
 
 def _largest_difference(path: Path, reader: _Reader) -> float:

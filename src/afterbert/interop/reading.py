@@ -48,11 +48,7 @@ class Packing:
         return states if self.places is None else states.gather(1, self.places[..., None].expand_as(states))
 
     def inputs(
-        self,
-        input_ids: Tensor,
-        *,
-        token_type_ids: Tensor | None = None,
-        language_ids: Tensor | None = None,
+        self, input_ids: Tensor, *, token_type_ids: Tensor | None = None, language_ids: Tensor | None = None
     ) -> Inputs:
         """Bundles the caller's ids, each [B, T], for a backbone."""
         return Inputs(

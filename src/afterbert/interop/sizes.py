@@ -8,15 +8,7 @@ from typing import Any
 
 from afterbert.base.errors import UserError
 
-LAYERS, HEADS, WIDTH, INNER, PLACES, PIECES, LANGUAGES = (
-    512,
-    1 << 10,
-    1 << 16,
-    1 << 18,
-    1 << 22,
-    1 << 23,
-    1 << 12,
-)
+LAYERS, HEADS, WIDTH, INNER, PLACES, PIECES, LANGUAGES = (512, 1 << 10, 1 << 16, 1 << 18, 1 << 22, 1 << 23, 1 << 12)
 
 #: The keys that most families have, and the largest number that each may be.
 USUAL: Mapping[str, int] = {
@@ -43,6 +35,4 @@ def check_sizes(config: Mapping[str, Any], origin: str, largest: Mapping[str, in
         elif key in largest and value is not None:
             is_whole = isinstance(value, int) and not isinstance(value, bool)
             if not is_whole or not 1 <= value <= largest[key]:
-                raise UserError(
-                    f"{origin} has {key} {value!r}; must be a whole number from 1 to {largest[key]:,}"
-                )
+                raise UserError(f"{origin} has {key} {value!r}; must be a whole number from 1 to {largest[key]:,}")

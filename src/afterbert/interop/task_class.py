@@ -50,9 +50,7 @@ class TaskClass:
 
     def fits(self, head: TaskHead) -> bool:
         """Whether it computes exactly what a head of this form does."""
-        same = replace(
-            head, last_bias=self.head.last_bias or head.last_bias, starts_from=self.head.starts_from
-        )
+        same = replace(head, last_bias=self.head.last_bias or head.last_bias, starts_from=self.head.starts_from)
         return same == self.head
 
     @property

@@ -92,9 +92,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     chooses code dropped. A null is taken for a key left out. Raises UserError."""
     path = folder / "config.json"
     read = read_json_object(path, most=_CONFIG_BYTES, remedy=_MISSING)
-    config = {
-        key: value for key, value in read.items() if value is not None and not _CHOOSES_CODE.fullmatch(key)
-    }
+    config = {key: value for key, value in read.items() if value is not None and not _CHOOSES_CODE.fullmatch(key)}
     for key, value in config.items():
         for keys, is_right, said in _RULES:
             if re.fullmatch(keys, key) and not is_right(value):
@@ -193,9 +191,7 @@ def _tensor_paths(folder: Path) -> list[Path]:
         return [folder / "model.safetensors"]
     if index.exists():
         return _parts(index)
-    pickles = sorted(
-        path.name for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt") for path in folder.glob(pattern)
-    )
+    pickles = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt") for path in folder.glob(pattern))
     if pickles:
         raise UserError(
             f"{folder} holds its weights only as a pickle ({pickles[0]}), which can run code when read; "
@@ -224,9 +220,7 @@ def _header(path: Path) -> dict[str, tuple[int, ...]]:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  (no mapping: it has only keys())
             for name, part in slices.items():
                 if part.get_dtype() not in _TYPES and not name.endswith("position_ids"):
-                    raise UserError(
-                        f"{path} holds {name} as {part.get_dtype()}; only unquantized floats can be read"
-                    )
+                    raise UserError(f"{path} holds {name} as {part.get_dtype()}; only unquantized floats can be read")
             return {name: tuple(part.get_shape()) for name, part in slices.items()}
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path} is no whole safetensors file ({error}); download or copy it again") from None

@@ -67,10 +67,6 @@ def lines(ours: str, theirs: str | tuple[str, ...], *endings: str, transposed: b
     """
     names = (theirs,) if isinstance(theirs, str) else theirs
     return [
-        Weight(
-            f"{ours}.{end}",
-            tuple(f"{name}.{end}" for name in names),
-            transposed=transposed and end == "weight",
-        )
+        Weight(f"{ours}.{end}", tuple(f"{name}.{end}" for name in names), transposed=transposed and end == "weight")
         for end in endings
     ]

@@ -31,9 +31,7 @@ def without_factorization(architecture: Architecture) -> Architecture | None:
     is_linear = isinstance(embeddings.positions, (Learned, NoPositionEmbedding)) and not embeddings.is_scaled
     if embeddings.embedding_size is None or embeddings.has_norm or head.has_transform or not is_linear:
         return None
-    changed: Architecture = replace(
-        cast(Any, architecture), embeddings=replace(embeddings, embedding_size=None)
-    )
+    changed: Architecture = replace(cast(Any, architecture), embeddings=replace(embeddings, embedding_size=None))
     return changed
 
 
@@ -48,9 +46,7 @@ def multiply_out(ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def export_notes(
-    architecture: Architecture, family: Family, vocabulary: Vocabulary, folder: Path
-) -> tuple[str, ...]:
+def export_notes(architecture: Architecture, family: Family, vocabulary: Vocabulary, folder: Path) -> tuple[str, ...]:
     """Sentences for the user: what stands in the exported folder at full length, and how large that is."""
     notes = []
     size = (folder / "model.safetensors").stat().st_size

@@ -66,9 +66,7 @@ class EncoderDecoder(Assembled):
     def writing_start(self, vocabulary: Vocabulary) -> Start:
         """BART begins with eos; T5, whose tokenizer has no piece for beginnings, with pad."""
         has_beginning = vocabulary.bos is not None or vocabulary.cls is not None
-        return (
-            "pad" if not has_beginning and vocabulary.pad is not None else super().writing_start(vocabulary)
-        )
+        return "pad" if not has_beginning and vocabulary.pad is not None else super().writing_start(vocabulary)
 
     def module(self, vocab_size: int) -> EncoderDecoderModule:
         return EncoderDecoderModule(self, vocab_size)
@@ -104,9 +102,7 @@ class EncoderDecoderModule(Backbone):
             config.norm,
             widen=self.embeddings.widen if config.embeddings.embedding_size else None,
         )
-        self.decoder_stack = config.stack.build(
-            config.decoder_sizes, config.norm, is_causal=True, looks_across=True
-        )
+        self.decoder_stack = config.stack.build(config.decoder_sizes, config.norm, is_causal=True, looks_across=True)
 
     def forward(
         self,

@@ -84,8 +84,7 @@ class Permutation(SingleStack):
 
     embeddings: Embeddings = Embeddings(positions=NoPositionEmbedding(), type_vocab_size=0, has_norm=False)
     stack: Stack = Stack(
-        attention=Attention(bias=False, positions=TransformerXL(), has_relative_segments=True),
-        has_final_dropout=True,
+        attention=Attention(bias=False, positions=TransformerXL(), has_relative_segments=True), has_final_dropout=True
     )
     lm_head: LMHead = LMHead(has_transform=False)
     mem_len: Annotated[int, Field(ge=0)] = 0
@@ -102,9 +101,7 @@ class Permutation(SingleStack):
                 "stack.windows"
             )
         if self.stack.recurrence is not None:
-            raise UserError(
-                "a permutation model's two streams have no recurrence in depth; leave stack.recurrence out"
-            )
+            raise UserError("a permutation model's two streams have no recurrence in depth; leave stack.recurrence out")
 
     @property
     def has_segments(self) -> bool:
@@ -151,27 +148,19 @@ class PermutationModule(Backbone):
         A row read backwards has falling position_ids. reuse_lengths [B]: how many of each row's first places go into
         the memory that is returned.
         """
-        scene = _Scene(
-            self.stack.positions["full_attention"],
-            Inputs(input_ids, token_type_ids, position_ids),
-            memory,
-        )
+        scene = _Scene(self.stack.positions["full_attention"], Inputs(input_ids, token_type_ids, position_ids), memory)
         content = self.embeddings(input_ids, position_ids=scene.places)
         around = scene.around(visible(visibility, input_ids.shape[1], content.device), None)
         query, around_query = None, None
         if query_positions is not None:
-            assert visibility is not None and visibility.rank is not None, (
-                "a query without ranks would see itself"
-            )
+            assert visibility is not None and visibility.rank is not None, "a query without ranks would see itself"
             strictly = visible(visibility, input_ids.shape[1], content.device, strictly=True)
             around_query = scene.around(strictly, query_positions)
             start = self.embeddings.dropout(self.query_start.weight)
             query = start.expand(*query_positions.shape, -1)
         kept = self._recorded(content, query)
         (around, around_query), states = self._heard(kept, around, around_query), []
-        for layer, (attention, feed_forward) in enumerate(
-            zip(self.stack.plan.attention, self.stack.plan.feed_forward)
-        ):
+        for layer, (attention, feed_forward) in enumerate(zip(self.stack.plan.attention, self.stack.plan.feed_forward)):
             attend, transform = self.stack.attention[attention], self.stack.feed_forward[feed_forward]
             states.append(content.detach())
             source = content if memory is None else torch.cat((memory.states[layer], content), dim=1)

@@ -65,9 +65,7 @@ class ReshapedEncoder(SingleStack):
                 f"layers has {len(self.layers)} shapes for {distinct} layers with weights of their own; give each one"
             )
         positions = self.stack.attention.positions
-        if any(shape.num_attention_heads for shape in self.layers) and not isinstance(
-            positions, (NoPositions, Rotary)
-        ):
+        if any(shape.num_attention_heads for shape in self.layers) and not isinstance(positions, (NoPositions, Rotary)):
             raise UserError("heads share their knowledge of positions in this model, so none can be removed")
         if self.table_rank is not None and self.embeddings.embedding_size is not None:
             raise UserError("the table of pieces is narrow already; leave table_rank out")
@@ -101,9 +99,7 @@ class ReshapedEncoder(SingleStack):
         assert shape.num_attention_heads is not None and shape.intermediate_size is not None
         if given.num_attention_heads is not None:
             attention = replace(self.stack.attention, head_size=self.head_size)
-            attends.inner = attention.build(
-                replace(self.sizes, num_attention_heads=shape.num_attention_heads)
-            )
+            attends.inner = attention.build(replace(self.sizes, num_attention_heads=shape.num_attention_heads))
         if given.intermediate_size is not None:
             built = self.stack.feed_forward.build(self.hidden_size, shape.intermediate_size)
             transforms.inner = built
@@ -117,9 +113,7 @@ class ReshapedEncoder(SingleStack):
                 full = getattr(inner, name)
                 assert isinstance(full, nn.Linear)
                 has_bias = full.bias is not None
-                setattr(
-                    inner, name, LowRankLinear(full.in_features, full.out_features, rank=rank, bias=has_bias)
-                )
+                setattr(inner, name, LowRankLinear(full.in_features, full.out_features, rank=rank, bias=has_bias))
 
     def num_parameters(self, vocab_size: int) -> int:
         found = super().num_parameters(vocab_size)

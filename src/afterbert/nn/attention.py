@@ -82,12 +82,7 @@ class Attention:
         head_size = sizes.head_size(self.head_size)
         biases = self.bias * (3 * self.width(sizes) + sizes.hidden_size)
         segments = self.has_relative_segments * RelativeSegments.num_parameters(sizes, head_size)
-        return (
-            self.num_weights(sizes)
-            + biases
-            + segments
-            + self.positions.num_layer_parameters(sizes, head_size)
-        )
+        return self.num_weights(sizes) + biases + segments + self.positions.num_layer_parameters(sizes, head_size)
 
     def flops_per_token(self, sizes: Sizes, length: int) -> float:
         """Projections, two products of `length` x K a head, and what the positions add."""
@@ -109,9 +104,7 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(sizes.hidden_size, 3 * self.width, bias=config.bias)
         self.output = nn.Linear(self.width, sizes.hidden_size, bias=config.bias)
         self.positions = config.positions.build_layer(sizes, self.head_size, self.scale)
-        self.segments = (
-            RelativeSegments(sizes, self.head_size, self.scale) if config.has_relative_segments else None
-        )
+        self.segments = RelativeSegments(sizes, self.head_size, self.scale) if config.has_relative_segments else None
         self.dropout_rate = sizes.attention_probs_dropout_prob
 
     def forward(self, hidden: Tensor, around: Surroundings, key_value: KeyValue | None = None) -> Tensor:
@@ -133,9 +126,7 @@ class SelfAttention(nn.Module):
         if segments is not None:
             bias = segments if bias is None else bias + segments
         rate = self.dropout_rate if self.training else 0.0
-        mixed = attend(
-            query, key, value, visible=around.visible, bias=bias, dropout_rate=rate, keep=around.keep
-        )
+        mixed = attend(query, key, value, visible=around.visible, bias=bias, dropout_rate=rate, keep=around.keep)
         return self.output(at_places(mixed.transpose(1, 2).flatten(2), kept))
 
     def keys_and_values(self, hidden: Tensor) -> KeyValue:

@@ -53,13 +53,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 def _score(
-    hidden: Tensor,
-    table: Tensor,
-    bias: Tensor | None,
-    targets: Tensor,
-    dtype: torch.dtype,
-    *,
-    wants_gradients: bool,
+    hidden: Tensor, table: Tensor, bias: Tensor | None, targets: Tensor, dtype: torch.dtype, *, wants_gradients: bool
 ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor | None] | None]:
     """The sum, and its gradients by hidden, table and bias."""
     wide = torch.promote_types(dtype, torch.float32)

@@ -58,9 +58,7 @@ class LMHead:
 class LMHeadModule(nn.Module):
     """From hidden [N, D] to logits [N, V]."""
 
-    def __init__(
-        self, config: LMHead, hidden_size: int, token: nn.Embedding, norm: Norm, widen: nn.Module | None
-    ):
+    def __init__(self, config: LMHead, hidden_size: int, token: nn.Embedding, norm: Norm, widen: nn.Module | None):
         super().__init__()
         vocab_size, width = token.weight.shape
         narrows = config.is_tied and not config.has_transform and width != hidden_size
@@ -69,9 +67,7 @@ class LMHeadModule(nn.Module):
                 f"a head without transform cannot reach a table of width {width} from states of width {hidden_size}; "
                 "set lm_head.has_transform"
             )
-        self.transform = (
-            _Transform(config, hidden_size, width, norm) if config.has_transform else nn.Identity()
-        )
+        self.transform = _Transform(config, hidden_size, width, norm) if config.has_transform else nn.Identity()
         self.bias = nn.Parameter(torch.zeros(vocab_size)) if config.decoder_bias else None
         own_width = width if config.has_transform else hidden_size
         self.decoder = None if config.is_tied else nn.Linear(own_width, vocab_size, bias=False)

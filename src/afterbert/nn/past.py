@@ -46,22 +46,13 @@ class Past:
         if window is not None:
             may_attend = may_attend & (behind <= window)
         # A padded piece before the first one of its row sees nothing.
-        return Visible(
-            position_ids.shape[1],
-            self.length,
-            position_ids.device,
-            may_attend[:, None],
-            may_be_blind=True,
-        )
+        return Visible(position_ids.shape[1], self.length, position_ids.device, may_attend[:, None], may_be_blind=True)
 
     def extended(self, layer: int, key_value: KeyValue) -> KeyValue:
         """Keys and values of all pieces at a layer, those of the new ones added."""
         if layer in self._own:
             before = self._own[layer]
-            key_value = (
-                torch.cat((before[0], key_value[0]), dim=2),
-                torch.cat((before[1], key_value[1]), dim=2),
-            )
+            key_value = (torch.cat((before[0], key_value[0]), dim=2), torch.cat((before[1], key_value[1]), dim=2))
         self._own[layer] = key_value
         return key_value
 

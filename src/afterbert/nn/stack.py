@@ -51,9 +51,7 @@ class Windows:
 
     def __post_init__(self) -> None:
         if not self.layer_types:
-            raise UserError(
-                "windows.layer_types is empty; name at least one of full_attention, sliding_attention"
-            )
+            raise UserError("windows.layer_types is empty; name at least one of full_attention, sliding_attention")
 
 
 @dataclass(frozen=True)
@@ -84,9 +82,7 @@ class Stack:
         if self.recurrence is not None:
             self.recurrence.check(sizes.hidden_size)
 
-    def build(
-        self, sizes: Sizes, norm: Norm, *, is_causal: bool = False, looks_across: bool = False
-    ) -> StackModule:
+    def build(self, sizes: Sizes, norm: Norm, *, is_causal: bool = False, looks_across: bool = False) -> StackModule:
         """is_causal: no piece ever looks ahead; looks_across: each layer also attends to an encoder."""
         return StackModule(self, sizes, norm, is_causal=is_causal, looks_across=looks_across)
 
@@ -213,9 +209,7 @@ class StackModule(nn.Module):
             around = {kind: replace(one, keep=kept.attention.append) for kind, one in around.items()}
             across = None if across is None else replace(across, keep=kept.across.append)
         for step, kind in enumerate(self.layer_types):
-            read = (
-                hidden if self.recurrence is None else self.recurrence.signalled(hidden, position_ids, step)
-            )
+            read = hidden if self.recurrence is None else self.recurrence.signalled(hidden, position_ids, step)
             is_last = step == len(self.layer_types) - 1
             here = around[kind]
             if is_last and wanted is not None:

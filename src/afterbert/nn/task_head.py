@@ -34,9 +34,7 @@ class TaskHead:
     starts_from: Literal["pooler", "lm_head"] | None = "pooler"
     """The pre-trained head whose dense layer and norm it starts from, where the model has it; None: fresh weights."""
 
-    def build(
-        self, hidden_size: int, num_outputs: int, *, rate: Annotated[float, Field(ge=0, lt=1)]
-    ) -> TaskHeadModule:
+    def build(self, hidden_size: int, num_outputs: int, *, rate: Annotated[float, Field(ge=0, lt=1)]) -> TaskHeadModule:
         """rate: of the dropout before the last layer."""
         return TaskHeadModule(self, hidden_size, num_outputs, rate)
 

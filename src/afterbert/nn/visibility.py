@@ -58,9 +58,7 @@ def _intervals(visibility: Visibility, rows: Rows) -> tuple[np.ndarray, np.ndarr
     """For each piece [T] the first place in its row that it may attend to, and the one after the last."""
     here, lengths = rows.position_in_row, rows.lengths[rows.row_of]
     kinds = np.broadcast_to(np.array(visibility.kind), (len(rows),))[rows.row_of]
-    assert np.isin(kinds, ("full", "causal", "reverse", "prefix")).all(), (
-        "rows of other kinds cannot be mixed"
-    )
+    assert np.isin(kinds, ("full", "causal", "reverse", "prefix")).all(), "rows of other kinds cannot be mixed"
     first = np.where(kinds == "reverse", here, 0)
     end = np.where(kinds == "causal", here + 1, lengths)
     if visibility.prefix_lengths is not None:
@@ -109,17 +107,11 @@ class Visible:
             full = may_attend.expand(len(query_positions), 1, self.num_queries, self.num_keys)
             index = query_positions[:, None, :, None].expand(-1, 1, -1, self.num_keys)
             may_attend = full.gather(2, index)
-        return Visible(
-            query_positions.shape[1], self.num_keys, self.device, may_attend, may_be_blind=self.may_be_blind
-        )
+        return Visible(query_positions.shape[1], self.num_keys, self.device, may_attend, may_be_blind=self.may_be_blind)
 
     def sighted(self) -> Tensor | None:
         """bool [B, 1, U, 1]: the queries that see anything; None where all do."""
-        return (
-            self.may_attend.any(-1, keepdim=True)
-            if self.may_be_blind and self.may_attend is not None
-            else None
-        )
+        return self.may_attend.any(-1, keepdim=True) if self.may_be_blind and self.may_attend is not None else None
 
     def as_added(self, dtype: torch.dtype) -> Tensor | None:
         """Gives the rule as 0 or the most negative number, to be added to scores; made once for all layers.

@@ -179,18 +179,14 @@ class Objective(ABC):
         brings rows of its own (a labelled task) is handed `NoText` and looks at neither of both."""
 
     @abstractmethod
-    def pose(
-        self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int
-    ) -> Batch:
+    def pose(self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
         """Rows `numbers` [B] of the plan as a batch; a pure function of its arguments."""
 
     @abstractmethod
     def build(self, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
         """Backbone and heads with fresh weights. Raises UserError when tokenizer and task do not fit."""
 
-    def build_on(
-        self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary
-    ) -> ObjectiveModule:
+    def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
         """Fresh heads on a backbone that is there already and may serve other objectives too. Raises
         UserError from an objective that must have it alone."""
         raise UserError(

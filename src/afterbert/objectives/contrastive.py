@@ -59,9 +59,7 @@ class Contrastive(Objective):
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         return self.pairing.plan(split, length=length, vocabulary=vocabulary, noise=noise)
 
-    def pose(
-        self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int
-    ) -> Batch:
+    def pose(self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
         rows = plan.rows(numbers)
         views = _twice(rows) if self.views == "dropout" else _halves(rows, vocabulary)
         posed = Posed(views, Visibility(), np.arange(views.num_pieces), views, ())
@@ -77,9 +75,7 @@ class Contrastive(Objective):
     def build(self, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
         return with_ponder_cost(self.build_on(architecture.build(vocabulary), architecture, vocabulary))
 
-    def build_on(
-        self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary
-    ) -> ContrastiveModule:
+    def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> ContrastiveModule:
         return ContrastiveModule(self, backbone)
 
     def check(self, architecture: Architecture) -> None:
@@ -133,10 +129,7 @@ class ContrastiveModule(ObjectiveModule):
 
     def meanings(self) -> Mapping[str, Meaning]:
         asks = "the other view among those of the batch"
-        return {
-            "contrast": Meaning(f"{asks}, loss", "nats per text"),
-            "contrast_accuracy": Meaning.share_right(asks),
-        }
+        return {"contrast": Meaning(f"{asks}, loss", "nats per text"), "contrast_accuracy": Meaning.share_right(asks)}
 
 
 def _own(logits: Tensor) -> Tensor:
@@ -162,9 +155,7 @@ def _halves(rows: Rows, vocabulary: Vocabulary) -> Rows:
 def _side(rows: Rows, side: int, opens: int | None, closes: int | None) -> Rows:
     """The text of this segment of every row, between these special pieces where there are such."""
     is_mine = (rows.planes["segment"] == side) & ~rows.planes["special"]
-    sizes = (
-        np.bincount(rows.row_of[is_mine], minlength=len(rows)) + (opens is not None) + (closes is not None)
-    )
+    sizes = np.bincount(rows.row_of[is_mine], minlength=len(rows)) + (opens is not None) + (closes is not None)
     begins = starts_of(sizes)
     ids = np.empty(begins[-1], dtype=rows.piece_ids.dtype)
     is_special = np.zeros(len(ids), dtype=bool)

@@ -70,9 +70,7 @@ class Denoising(PretextObjective):
         while row > shortest and not self._fits(row, length):
             row -= 1
         if row < shortest or not self._fits(row, length):
-            raise UserError(
-                f"length {length} leaves no room for a text to read and one to write; choose more"
-            )
+            raise UserError(f"length {length} leaves no room for a text to read and one to write; choose more")
         return row
 
     def _fits(self, row: int, length: int) -> bool:
@@ -107,9 +105,7 @@ class Denoising(PretextObjective):
         arrays |= {"chosen": written.positions, "target_ids": written.target_ids.astype(np.int64)}
         return Batch(arrays, {"written": len(written.positions)}, num_tokens, posed.shown.keys)
 
-    def build_on(
-        self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary
-    ) -> DenoisingModule:
+    def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> DenoisingModule:
         if self.decoder_places == "counted":
             vocabulary.need(self.decoder_start)
         return DenoisingModule(architecture, backbone, self.bottleneck)
@@ -120,11 +116,7 @@ class Denoising(PretextObjective):
                 "a bottleneck stands between an encoder and a decoder that counts its places; set "
                 "layout to encoder_decoder and decoder_places to counted"
             )
-        fits = (
-            architecture.writes == "apart"
-            if self.layout == "encoder_decoder"
-            else architecture.obeys_visibility
-        )
+        fits = architecture.writes == "apart" if self.layout == "encoder_decoder" else architecture.obeys_visibility
         if not fits:
             wanted = "encoder_decoder" if self.layout == "encoder_decoder" else "decoder"
             raise UserError(
@@ -143,9 +135,7 @@ class DenoisingModule(LanguageModelModule):
     part = "written"
     asks = "written pieces"
 
-    def __init__(
-        self, architecture: Architecture, backbone: Backbone, bottleneck: Literal["none", "mean", "first"]
-    ):
+    def __init__(self, architecture: Architecture, backbone: Backbone, bottleneck: Literal["none", "mean", "first"]):
         super().__init__(architecture, backbone)
         self.bottleneck = bottleneck
         self.loss_weights = {"written": 1.0}

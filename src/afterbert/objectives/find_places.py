@@ -45,9 +45,7 @@ class FindPlaces(PretextObjective):
         arrays = input_arrays(posed, vocabulary, width=width) | asked
         return Batch(arrays, counts, posed.shown.num_pieces, posed.shown.keys)
 
-    def build_on(
-        self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary
-    ) -> FindPlacesModule:
+    def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> FindPlacesModule:
         return FindPlacesModule(self, architecture, backbone)
 
     def check(self, architecture: Architecture) -> None:
@@ -65,9 +63,7 @@ class FindPlacesModule(ObjectiveModule):
         self.backbone = backbone
         size = architecture.hidden_size
         self.places = nn.ModuleDict({name: DetectionHead(size) for name in names_of(config.pretext, Places)})
-        self.pointers = nn.ModuleDict(
-            {name: PointerHead(size) for name in names_of(config.pretext, Pointers)}
-        )
+        self.pointers = nn.ModuleDict({name: PointerHead(size) for name in names_of(config.pretext, Pointers)})
         for heads in (self.places, self.pointers):
             architecture.initialization.apply(heads, architecture.num_hidden_layers)
         self.loss_weights = dict.fromkeys([*self.places, *self.pointers], 1.0)
@@ -77,16 +73,10 @@ class FindPlacesModule(ObjectiveModule):
         for name in self.loss_weights:
             asks = name.replace("_", " ")
             is_place = name in self.places
-            loss = (
-                Meaning.of_choice(asks, 2, "piece")
-                if is_place
-                else Meaning(f"{asks}, loss", "nats per pointer")
-            )
+            loss = Meaning.of_choice(asks, 2, "piece") if is_place else Meaning(f"{asks}, loss", "nats per pointer")
             found[name] = loss
             found[f"{name}_accuracy"] = Meaning.share_right(asks, beside=f"{name}_baseline")
-            found[f"{name}_baseline"] = Meaning(
-                f"{asks}, {'always no' if is_place else 'a blind choice'}", SHARE
-            )
+            found[f"{name}_baseline"] = Meaning(f"{asks}, {'always no' if is_place else 'a blind choice'}", SHARE)
         return found
 
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:

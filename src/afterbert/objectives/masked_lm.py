@@ -68,9 +68,7 @@ class MaskedLM(PretextObjective):
             counts["boundary"] = len(arrays["boundary_asked"])
         return Batch(arrays, counts, posed.shown.num_pieces, posed.shown.keys)
 
-    def build_on(
-        self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary
-    ) -> MaskedLMModule:
+    def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> MaskedLMModule:
         return MaskedLMModule(self, architecture, backbone)
 
     def check(self, architecture: Architecture) -> None:

@@ -107,9 +107,7 @@ class Mixture(Objective):
             }
         )
 
-    def pose(
-        self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int
-    ) -> Batch:
+    def pose(self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
         assert isinstance(plan, MixedPlan)
         arrays: dict[str, np.ndarray] = {}
         counts: dict[str, int] = {}
@@ -193,9 +191,7 @@ class MixtureModule(ObjectiveModule):
     def __init__(self, config: Mixture, backbone: Backbone, members: dict[str, ObjectiveModule]):
         super().__init__()
         self.backbone = backbone
-        heads = [
-            member.saved_heads["lm_head"] for member in members.values() if "lm_head" in member.saved_heads
-        ]
+        heads = [member.saved_heads["lm_head"] for member in members.values() if "lm_head" in member.saved_heads]
         if heads:
             self.lm_head = heads[0]
             for member in members.values():
@@ -210,9 +206,7 @@ class MixtureModule(ObjectiveModule):
 
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {
-            f"{name}.{part}": score
-            for name, member, own in self._asked(arrays)
-            for part, score in member(own).items()
+            f"{name}.{part}": score for name, member, own in self._asked(arrays) for part, score in member(own).items()
         }
 
     def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
@@ -228,9 +222,7 @@ class MixtureModule(ObjectiveModule):
 
     def meanings(self) -> Mapping[str, Meaning]:
         return {
-            f"{name}.{key}": replace(
-                one, title=f"{name}: {one.title}", beside=one.beside and f"{name}.{one.beside}"
-            )
+            f"{name}.{key}": replace(one, title=f"{name}: {one.title}", beside=one.beside and f"{name}.{one.beside}")
             for name, member in self.members.items()
             for key, one in cast(ObjectiveModule, member).meanings().items()
         }
@@ -265,11 +257,7 @@ class MixtureModule(ObjectiveModule):
         """The members this batch asks, each with its own arrays."""
         found = []
         for name, member in self.members.items():
-            own = {
-                key.removeprefix(f"{name}/"): array
-                for key, array in arrays.items()
-                if key.startswith(f"{name}/")
-            }
+            own = {key.removeprefix(f"{name}/"): array for key, array in arrays.items() if key.startswith(f"{name}/")}
             if own:
                 assert isinstance(member, ObjectiveModule)
                 found.append((name, member, own))

@@ -37,8 +37,7 @@ from afterbert.pretext.posed import AskedInPlace, Posed
 from afterbert.text.token_store.store import Split
 
 _NEEDS_ORDER = (
-    "model.mem_len needs rows that go on from batch to batch; set training.order to contiguous, or "
-    "mem_len to 0"
+    "model.mem_len needs rows that go on from batch to batch; set training.order to contiguous, or mem_len to 0"
 )
 
 
@@ -89,9 +88,7 @@ class PermutationLM(PretextObjective):
         }
         return Batch(arrays, {"permuted": len(row)}, posed.shown.num_pieces, posed.shown.keys)
 
-    def build_on(
-        self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary
-    ) -> PermutationLMModule:
+    def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> PermutationLMModule:
         return PermutationLMModule(architecture, backbone)
 
     def check(self, architecture: Architecture) -> None:
@@ -129,15 +126,9 @@ class PermutationLMModule(LanguageModelModule):
     def __init__(self, architecture: Architecture, backbone: Backbone):
         super().__init__(architecture, backbone)
         self.loss_weights = {"permuted": 1.0}
-        self.memory_shape = (
-            architecture.num_hidden_layers,
-            architecture.num_remembered,
-            architecture.hidden_size,
-        )
+        self.memory_shape = (architecture.num_hidden_layers, architecture.num_remembered, architecture.hidden_size)
         self._memory: Memory | None = None  # a row of it for each slot
-        self._next: Tensor | None = (
-            None  # [slots], the step whose rows lie directly behind what is remembered
-        )
+        self._next: Tensor | None = None  # [slots], the step whose rows lie directly behind what is remembered
 
     def carried_state(self) -> Mapping[str, Tensor]:
         if self._memory is None or self._next is None:
@@ -192,8 +183,7 @@ class PermutationLMModule(LanguageModelModule):
         known = self._memory or Memory(states, slots.new_zeros(0))
         missing = max(0, int(slots.max()) + 1 - len(known.sizes))
         self._memory = Memory(
-            nn.functional.pad(known.states, (0, 0, 0, 0, 0, missing)),
-            nn.functional.pad(known.sizes, (0, missing)),
+            nn.functional.pad(known.states, (0, 0, 0, 0, 0, missing)), nn.functional.pad(known.sizes, (0, missing))
         )
         self._next = nn.functional.pad(slots.new_zeros(0) if self._next is None else self._next, (0, missing))
         goes_on = goes_on & (self._next[slots] == steps)

@@ -28,13 +28,7 @@ from afterbert.nn.embeddings import EmbeddingsModule, table_of
 from afterbert.nn.inputs import Inputs
 from afterbert.objectives import Batch, ObjectiveModule, PretextTask
 from afterbert.objectives.heads.adversary import PARTS, Adversary
-from afterbert.objectives.heads.detection import (
-    Detector,
-    GeneratedRows,
-    IsReplaced,
-    WhichPiece,
-    WhichPieceOrThis,
-)
+from afterbert.objectives.heads.detection import Detector, GeneratedRows, IsReplaced, WhichPiece, WhichPieceOrThis
 from afterbert.objectives.parts.arrays import asked_arrays, input_arrays, width_of
 from afterbert.objectives.parts.bias_start import BiasStart, start_bias
 from afterbert.objectives.parts.meaning import Meaning
@@ -87,9 +81,7 @@ class Generator:
             discriminator,
             hidden_size=hidden_size,
             num_attention_heads=heads,
-            intermediate_size=max(
-                1, discriminator.intermediate_size * hidden_size // discriminator.hidden_size
-            ),
+            intermediate_size=max(1, discriminator.intermediate_size * hidden_size // discriminator.hidden_size),
             num_hidden_layers=self.num_hidden_layers or discriminator.num_hidden_layers,
             embeddings=embeddings if self.shares != "none" else discriminator.embeddings,
         )
@@ -153,9 +145,7 @@ class ReplacedTokens(PretextObjective):
                 del counts["generator"]
         return Batch(arrays | asked, counts, posed.shown.num_pieces, posed.shown.keys)
 
-    def build_on(
-        self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary
-    ) -> ReplacedTokensModule:
+    def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> ReplacedTokensModule:
         return ReplacedTokensModule(self, cast(Encoder, architecture), backbone, vocabulary)
 
     def check(self, architecture: Architecture) -> None:
@@ -196,9 +186,7 @@ class ReplacedTokensModule(ObjectiveModule):
     is_barred: Tensor
     is_handed_over: Tensor
 
-    def __init__(
-        self, config: ReplacedTokens, architecture: Encoder, backbone: Backbone, vocabulary: Vocabulary
-    ):
+    def __init__(self, config: ReplacedTokens, architecture: Encoder, backbone: Backbone, vocabulary: Vocabulary):
         super().__init__()
         self.backbone = backbone
         self.guesser = guesser = config.generator.of(architecture)
@@ -227,9 +215,7 @@ class ReplacedTokensModule(ObjectiveModule):
     @property
     def language_model(self) -> LanguageModel:
         """The generator: it alone has learned what a mask stands for."""
-        return LanguageModel(
-            self.guesser, self.generator, self.generator_head, fills_masks=True, said="the generator"
-        )
+        return LanguageModel(self.guesser, self.generator, self.generator_head, fills_masks=True, said="the generator")
 
     def beside(self) -> Mapping[str, LanguageModel]:
         """The generator by itself, with a table of pieces of its own."""
@@ -256,9 +242,7 @@ class ReplacedTokensModule(ObjectiveModule):
             self.generator.load_state_dict({name: theirs[name] for name in own})
             self.generator_head.load_state_dict(weights["generator.lm_head"])
         else:
-            shared = (
-                ", with the table of pieces that it shares" if self.guesser_shares == "embeddings" else ""
-            )
+            shared = ", with the table of pieces that it shares" if self.guesser_shares == "embeddings" else ""
             notes = (
                 f"the generator is not among the weights to start from, so it starts fresh{shared}; until it has "
                 "learned, it replaces pieces by chance",
@@ -307,9 +291,7 @@ class ReplacedTokensModule(ObjectiveModule):
 
     def corrupted(self, arrays: Mapping[str, Tensor], guesses: Tensor) -> tuple[Tensor, Tensor]:
         """Ids [B, T] as they were, and with a sample from the guesses [N, V] at every chosen place."""
-        samples = sampled(
-            guesses, arrays["sampling_noise"], temperature=self.temperature, is_barred=self.is_barred
-        )
+        samples = sampled(guesses, arrays["sampling_noise"], temperature=self.temperature, is_barred=self.is_barred)
         shape = arrays["input_ids"].shape
         original = arrays["input_ids"].flatten().index_copy(0, arrays["chosen"], arrays["target_ids"])
         return original.view(shape), original.index_copy(0, arrays["chosen"], samples).view(shape)
@@ -325,10 +307,7 @@ class ReplacedTokensModule(ObjectiveModule):
         logits = (guesses.float() / self.temperature).masked_fill(self.is_barred, float("-inf"))
         log_shares = logits.log_softmax(-1).gather(1, rows.shown_ids[at_chosen, None]).squeeze(-1)
         judged = {"verdicts": verdicts[at_chosen], "is_replaced": rows.is_replaced[at_chosen]}
-        return {
-            **adversary(hidden, log_shares, **judged),
-            self.detector.part: self.detector.score(verdicts, rows),
-        }
+        return {**adversary(hidden, log_shares, **judged), self.detector.part: self.detector.score(verdicts, rows)}
 
     def _detected(self, arrays: Mapping[str, Tensor], guesses: Tensor) -> tuple[Tensor, GeneratedRows]:
         original, shown = self.corrupted(arrays, guesses)
@@ -356,10 +335,7 @@ def _borrowed(guesser: Encoder, backbone: Backbone) -> EmbeddingsModule:
 
 
 def _detector_of(asks: Asks) -> type[Detector]:
-    kinds: dict[Asks, type[Detector]] = {
-        "pieces_where_chosen": WhichPiece,
-        "pieces_everywhere": WhichPieceOrThis,
-    }
+    kinds: dict[Asks, type[Detector]] = {"pieces_where_chosen": WhichPiece, "pieces_everywhere": WhichPieceOrThis}
     return kinds.get(asks, IsReplaced)
 
 

@@ -60,9 +60,7 @@ def _wide(noise: Noise, keys: np.ndarray, sizes: np.ndarray, width: int, kept: i
     return np.argsort(lines, axis=1, kind="stable")[:, :kept]
 
 
-def subset(
-    noise: Noise, keys: np.ndarray, sizes: np.ndarray, counts: np.ndarray, starts: np.ndarray
-) -> np.ndarray:
+def subset(noise: Noise, keys: np.ndarray, sizes: np.ndarray, counts: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """int64 [N], sorted: `counts` [B] different members of range(sizes[b]) for each row, each subset equally
     likely, moved by `starts` [B] (where the row's members begin in a flat array).
 

@@ -32,9 +32,7 @@ class Sight:
 
     def __post_init__(self) -> None:
         if not self.kinds:
-            raise UserError(
-                "visibility names no kind; choose among full, causal, reverse, prefix, permutation"
-            )
+            raise UserError("visibility names no kind; choose among full, causal, reverse, prefix, permutation")
 
     def of(self, posed: Posed, noise: Noise) -> Visibility:
         """The visibility of these shown rows."""
@@ -70,9 +68,7 @@ def _first_in_rows(positions: np.ndarray, rows: Rows) -> np.ndarray:
 
 
 def _rank(posed: Posed) -> np.ndarray:
-    ranked = [
-        (number, step.chosen.rank) for number, step in enumerate(posed.steps) if step.chosen.rank is not None
-    ]
+    ranked = [(number, step.chosen.rank) for number, step in enumerate(posed.steps) if step.chosen.rank is not None]
     assert ranked, "checked when the pretext was built"
     number, rank = ranked[-1]
     shown = np.zeros(posed.shown.num_pieces, dtype=np.int64)

@@ -36,13 +36,9 @@ class Pretext:
 
     def __post_init__(self) -> None:
         if not self.answers:
-            raise UserError(
-                "a pretext task without answers asks nothing; name at least one, such as in_place"
-            )
+            raise UserError("a pretext task without answers asks nothing; name at least one, such as in_place")
         if "permutation" in self.visibility.kinds and not any(edit.selection.has_rank for edit in self.edits):
-            raise UserError(
-                "visibility permutation needs a selection that draws an order; use permutation_tail"
-            )
+            raise UserError("visibility permutation needs a selection that draws an order; use permutation_tail")
         for answer in self.answers:
             answer.check(self.pairing, self.edits, self.visibility)
 
@@ -87,9 +83,7 @@ class Pretext:
     def _shown(self, row_length: int, extents: Extents) -> int:
         size = max(0, row_length - self.pairing.num_specials)
         for edit, extent in extents:
-            size = edit.corruption.length_after(
-                size, fewest=extent.fewest, most=extent.most, spans=extent.spans
-            )
+            size = edit.corruption.length_after(size, fewest=extent.fewest, most=extent.most, spans=extent.spans)
         return size + self.pairing.num_specials
 
     def _written(self, row_length: int, extents: Extents) -> int | None:
@@ -107,14 +101,10 @@ class Pretext:
                 exactly = getattr(extent, at)
                 extent = replace(extent, fewest=exactly, most=exactly, likely=exactly)
             found.append((edit, extent))
-            size = edit.corruption.length_after(
-                size, fewest=extent.fewest, most=extent.most, spans=extent.spans
-            )
+            size = edit.corruption.length_after(size, fewest=extent.fewest, most=extent.most, spans=extent.spans)
         return tuple(found)
 
-    def pose(
-        self, rows: Rows, noise: Noise, vocabulary: Vocabulary, labels: np.ndarray | None = None
-    ) -> Posed:
+    def pose(self, rows: Rows, noise: Noise, vocabulary: Vocabulary, labels: np.ndarray | None = None) -> Posed:
         """The task on these rows; `labels` int64 [B] are the plan's. A pure function of row, key, noise and
         vocabulary, row by row. Unknown pieces are shown, but no law chooses them: what they stand for is lost.
         """

@@ -102,11 +102,7 @@ def units_of(rows: Rows, unit: str) -> Units:
     if unit == "piece":
         starts = np.flatnonzero(is_ordinary(rows))
         return Units(
-            starts,
-            np.broadcast_to(np.int64(1), len(starts)),
-            np.searchsorted(starts, rows.row_starts),
-            True,
-            True,
+            starts, np.broadcast_to(np.int64(1), len(starts)), np.searchsorted(starts, rows.row_starts), True, True
         )
     if "|" not in unit and f"{unit}_inside" not in rows.planes:
         return _covering(rows, needed_plane(rows, f"{unit}_start"))

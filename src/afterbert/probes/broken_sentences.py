@@ -154,9 +154,7 @@ class _Neighbours:
         """A word of a single piece (not the first) replaced by one a few ranks away."""
         ids = sentence.pieces.ids
         fitting = [
-            int(places[0])
-            for places in sentence.stretches()[1:]
-            if len(places) == 1 and self.rank[ids[places[0]]] >= 0
+            int(places[0]) for places in sentence.stretches()[1:] if len(places) == 1 and self.rank[ids[places[0]]] >= 0
         ]
         if not fitting or len(self.ordered) < 2:
             return None

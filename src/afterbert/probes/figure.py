@@ -30,6 +30,4 @@ class Figure:
         """
         low_high = "" if self.interval is None else f" ({self.interval[0]:.1%} to {self.interval[1]:.1%})"
         others = ", ".join(f"{name} {value:.1%}" for name, value in self.beside.items())
-        return f"{self.name}: {self.value:.1%}{low_high} of {self.count:,}" + (
-            f" ({others})" if others else ""
-        )
+        return f"{self.name}: {self.value:.1%}{low_high} of {self.count:,}" + (f" ({others})" if others else "")

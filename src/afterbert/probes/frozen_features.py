@@ -141,16 +141,12 @@ class FrozenFeatures:
                 found[number] = state[: len(rows[number])]
         return found
 
-    def _batches(
-        self, model: FrozenModel, rows: Sequence[Sequence[int]]
-    ) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+    def _batches(self, model: FrozenModel, rows: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], Tensor, Tensor]]:
         """The numbers of rows of like length [B], their states float32 [B, T, D] and lengths [B], longest first; rows
         without pieces are left out."""
         pad = model.tokenizer.vocabulary.pad or 0
         device = next(model.backbone.parameters()).device
-        order = [
-            int(number) for number in np.argsort([len(row) for row in rows], kind="stable") if rows[number]
-        ]
+        order = [int(number) for number in np.argsort([len(row) for row in rows], kind="stable") if rows[number]]
         while order:
             width = len(rows[order[-1]])
             many = max(1, self.pieces_at_once // width)
@@ -160,8 +156,4 @@ class FrozenFeatures:
                 line[: len(rows[number])] = rows[number]
             lengths = torch.tensor([len(rows[number]) for number in some], device=device)
             with torch.inference_mode():
-                yield (
-                    some,
-                    model.states(torch.as_tensor(ids, device=device), lengths, self.layer).float(),
-                    lengths,
-                )
+                yield (some, model.states(torch.as_tensor(ids, device=device), lengths, self.layer).float(), lengths)

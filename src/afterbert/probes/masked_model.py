@@ -32,9 +32,7 @@ class MaskedModel:
                 "`afterbert score --pairs` asks which sentences it finds likely"
             )
         if loaded.tokenizer.vocabulary.mask is None:
-            raise UserError(
-                f"the tokenizer of {loaded.name} has no mask token; choose a masked language model"
-            )
+            raise UserError(f"the tokenizer of {loaded.name} has no mask token; choose a masked language model")
         return MaskedModel(loaded, loaded.language_model(device=device))
 
     @property
@@ -74,10 +72,7 @@ class MaskedModel:
             raise UserError(f"the text has no mask; write {mask} where a word is missing")
         with torch.inference_mode():
             device = next(self.language_model.backbone.parameters()).device
-            asked = {
-                "input_ids": torch.tensor([ids], device=device),
-                "chosen": torch.tensor(places, device=device),
-            }
+            asked = {"input_ids": torch.tensor([ids], device=device), "chosen": torch.tensor(places, device=device)}
             logits = self.predict(asked)
             chances, pieces = logits.float().softmax(-1).topk(top)
         backend = self.tokenizer.backend

@@ -75,9 +75,7 @@ class MaskedPrediction:
                 chosen,
                 surprise=surprise.double().cpu().numpy(),
                 right=right,
-                neighbour_right=_neighbour_guess(posed, chosen, baselines) == chosen.target_ids
-                if baselines
-                else None,
+                neighbour_right=_neighbour_guess(posed, chosen, baselines) == chosen.target_ids if baselines else None,
                 frequent_right=chosen.target_ids == baselines.most_frequent if baselines else None,
                 piece_bytes=piece_bytes,
             )

@@ -67,12 +67,7 @@ class MinimalPairsProbe:
         return Preferences.of(margins, groups or ())
 
     def log_likelihoods(
-        self,
-        predict: Predict,
-        tokenizer: Tokenizer,
-        sentences: Sequence[str],
-        *,
-        device: torch.device | str = "cpu",
+        self, predict: Predict, tokenizer: Tokenizer, sentences: Sequence[str], *, device: torch.device | str = "cpu"
     ) -> np.ndarray:
         """float64 [N], natural logarithm: of each sentence, or its pseudo-likelihood."""
         texts = [TextPieces.of(sentence, tokenizer) for sentence in sentences]
@@ -90,11 +85,7 @@ class MinimalPairsProbe:
         """Asks about texts that are cut into pieces already."""
         questions = [question(text, self.reading, frame, vocabulary) for text in texts]
         return log_likelihoods(
-            predict,
-            questions,
-            pad=vocabulary.pad or 0,
-            pieces_at_once=self.pieces_at_once,
-            device=device,
+            predict, questions, pad=vocabulary.pad or 0, pieces_at_once=self.pieces_at_once, device=device
         )
 
 

@@ -77,12 +77,7 @@ class MissingWord:
         )
 
     def __call__(
-        self,
-        backbone: Backbone,
-        control: Backbone,
-        train: Split,
-        held_out: Split,
-        vocabulary: Vocabulary,
+        self, backbone: Backbone, control: Backbone, train: Split, held_out: Split, vocabulary: Vocabulary
     ) -> Figure | None:
         """The share of right answers with its 95% interval, beside the same probe on `control` (random weights), the
         most frequent word, and what counting guesses from both neighbours. None where there are too few gaps.
@@ -114,13 +109,7 @@ class MissingWord:
         count = min(count, len(plan))
         return plan.rows(np.arange(count) * len(plan) // max(count, 1))
 
-    def _probe(
-        self,
-        backbone: Backbone,
-        learned: _Gaps,
-        asked: _Gaps,
-        vocabulary: Vocabulary,
-    ) -> np.ndarray:
+    def _probe(self, backbone: Backbone, learned: _Gaps, asked: _Gaps, vocabulary: Vocabulary) -> np.ndarray:
         """The answer [N] to each asked gap, from the layer that serves best on rows that were kept back."""
         known, new = (self._features(backbone, gaps, vocabulary) for gaps in (learned, asked))
         answer, kept = torch.from_numpy(learned.answer), torch.from_numpy(learned.row % 5 == 0)
@@ -159,9 +148,7 @@ class _WordCounts:
     def of(split: Split, vocabulary: Vocabulary, most: int) -> _WordCounts:
         index = np.arange(min(_MOST_COUNTED, split.num_pieces))
         pieces = split.pieces(index).astype(np.int64)
-        alone = (
-            _is_word(split.plane("word_start", index)) if "word_start" in split.plane_names else pieces >= 0
-        )
+        alone = _is_word(split.plane("word_start", index)) if "word_start" in split.plane_names else pieces >= 0
         alone = alone & ~vocabulary.is_special[pieces]
         counts = np.bincount(pieces[alone], minlength=vocabulary.size)
         answers = np.lexsort((np.arange(len(counts)), -counts))[:most]
@@ -208,9 +195,7 @@ class _Gaps:
         ids = rows.piece_ids.astype(np.int64)
         return _Gaps(left, row, now, number[ids[gone]], ids[gone - 1], ids[gone + 1])
 
-    def batches(
-        self, size: int, vocabulary: Vocabulary, device: torch.device | str
-    ) -> Iterator[tuple[Inputs, Tensor]]:
+    def batches(self, size: int, vocabulary: Vocabulary, device: torch.device | str) -> Iterator[tuple[Inputs, Tensor]]:
         """The rows in batches, each with the flat places of the gaps' left neighbours in it, in the gaps' order."""
         for first in range(0, len(self.rows), size):
             last = min(first + size, len(self.rows))

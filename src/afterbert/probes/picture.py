@@ -191,9 +191,7 @@ def _actions(posed: Posed) -> np.ndarray:
             now = posed.places_now(number, step.chosen.positions)
             now = now[now >= 0]
             same = shown.piece_ids[now] == posed.original.piece_ids[np.maximum(origin[now], 0)]
-            actions[now] = np.where(
-                hidden[now], "mask", np.where(same & (origin[now] >= 0), "keep", "random")
-            )
+            actions[now] = np.where(hidden[now], "mask", np.where(same & (origin[now] >= 0), "keep", "random"))
     actions[special & (actions != "mask")] = "special"
     return actions
 

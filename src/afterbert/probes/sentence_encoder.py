@@ -25,9 +25,7 @@ class SentenceEncoder:
     """A name for what it computes: of weights, tokenizer, pooling and length."""
 
     @staticmethod
-    def of(
-        loaded: LoadedModel, *, device: torch.device | str = "cpu", length: int | None = None
-    ) -> SentenceEncoder:
+    def of(loaded: LoadedModel, *, device: torch.device | str = "cpu", length: int | None = None) -> SentenceEncoder:
         """length: pieces of a text that are read; what the folder says, or 256, where it is None. Raises UserError."""
         told = Sentences()
         if loaded.folder is not None and (loaded.folder / "modules.json").is_file():
@@ -36,9 +34,7 @@ class SentenceEncoder:
         longest = min(length or told.max_length or 256, loaded.longest)
         frozen = FrozenModel(loaded.architecture, loaded.backbone().to(device).eval(), loaded.tokenizer)
         made_of = [loaded.digests.get("backbone", "random"), loaded.tokenizer.digest, pooling, longest]
-        return SentenceEncoder(
-            frozen, FrozenFeatures(pooling=pooling, length=longest), "/".join(map(str, made_of))
-        )
+        return SentenceEncoder(frozen, FrozenFeatures(pooling=pooling, length=longest), "/".join(map(str, made_of)))
 
     @property
     def width(self) -> int:

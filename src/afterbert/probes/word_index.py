@@ -59,9 +59,7 @@ class WordIndex:
                 counts.append(count)
             ends.append(len(columns))
         shape = (len(ends) - 1, len(vocabulary))
-        raw = sparse.csr_array(
-            (np.array(counts, np.float32), np.array(columns, np.int64), np.array(ends)), shape
-        )
+        raw = sparse.csr_array((np.array(counts, np.float32), np.array(columns, np.int64), np.array(ends)), shape)
         lengths = raw.sum(axis=1)
         mean = float(lengths.mean()) if shape[0] else 0.0
         norms = _K1 * (1 - _B + _B * lengths / max(mean, 1e-9))

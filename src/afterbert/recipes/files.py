@@ -36,9 +36,7 @@ class Heading:
 def known() -> list[str]:
     """The names of the recipes that come along."""
     return sorted(
-        entry.name.removesuffix(".yaml")
-        for entry in resources.files(_FOLDER).iterdir()
-        if entry.name.endswith(".yaml")
+        entry.name.removesuffix(".yaml") for entry in resources.files(_FOLDER).iterdir() if entry.name.endswith(".yaml")
     )
 
 
@@ -59,15 +57,11 @@ def layers_of(name: str, chain: tuple[str, ...] = ()) -> list[Layer]:
     """What the file of the recipe called `name` (or at a path) says, and before it what the files say that it extends,
     the farthest first. `chain` holds the names that led here. Raises UserError."""
     if name in chain:
-        raise UserError(
-            f"recipe '{name}' extends itself ({' > '.join((*chain, name))}); remove one `extends`"
-        )
+        raise UserError(f"recipe '{name}' extends itself ({' > '.join((*chain, name))}); remove one `extends`")
     if name.endswith((".yaml", ".yml")):
         path, label, reader = Path(name), name, read
         if not path.is_file():
-            raise UserError(
-                f"recipe file {name} does not exist; check the path, or name one of: {', '.join(known())}"
-            )
+            raise UserError(f"recipe file {name} does not exist; check the path, or name one of: {', '.join(known())}")
     else:
         if name not in known():
             raise UserError(f"no recipe is called '{name}'; {did_you_mean(name, known())}")

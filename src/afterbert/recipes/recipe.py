@@ -160,9 +160,7 @@ def of_objects(recipe: Recipe, *, overrides: Sequence[tuple[str, str]] = ()) -> 
     return Resolved(_evaluated(config.build(Recipe, tree)), tree, name)
 
 
-def _sized(
-    layers: Sequence[Layer], size: str | None, *, asked: str | None, fitted: str | None, name: str
-) -> Node:
+def _sized(layers: Sequence[Layer], size: str | None, *, asked: str | None, fitted: str | None, name: str) -> Node:
     """All layers with the entries of a size: over everything where it was asked for, else each below what the files
     that extend its own state themselves. One that was fitted to a budget is compared with others on equal rows, so
     it brings none of its own."""
@@ -197,8 +195,7 @@ def _without(entry: Node, stated: Node) -> Node | None:
     if type_before is not None and type_now is not None and type_before.value != type_now.value:
         return None
     left = {
-        key: _without(child, stated.value[key]) if key in stated.value else child
-        for key, child in entry.value.items()
+        key: _without(child, stated.value[key]) if key in stated.value else child for key, child in entry.value.items()
     }
     kept = {key: child for key, child in left.items() if child is not None}
     return Node(kept, entry.origin) if kept else None
@@ -280,11 +277,7 @@ def _origins(node: Node, path: str) -> list[tuple[str, str]]:
     if isinstance(node.value, (dict, list)) and not node.value:
         return [(path, node.origin)]
     if isinstance(node.value, dict):
-        return [
-            pair
-            for key, child in node.value.items()
-            for pair in _origins(child, f"{path}.{key}" if path else key)
-        ]
+        return [pair for key, child in node.value.items() for pair in _origins(child, f"{path}.{key}" if path else key)]
     if isinstance(node.value, list):
         return [pair for i, child in enumerate(node.value) for pair in _origins(child, f"{path}.{i}")]
     return [(path, node.origin)]

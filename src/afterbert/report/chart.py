@@ -137,8 +137,7 @@ class Scale:
 
     def marks(self, most: int, write: Callable[[float], str]) -> tuple[Mark, ...]:
         return tuple(
-            Mark(round(float(self(np.array(value))), 1), write(value))
-            for value in ticks(self.low, self.high, most)
+            Mark(round(float(self(np.array(value))), 1), write(value)) for value in ticks(self.low, self.high, most)
         )
 
 
@@ -183,9 +182,7 @@ def draw(
         y_ticks=y.marks(5, write_tick or write),
         traces=tuple(_trace(curve, x, y, write) for curve in curves),
         levels=_levels(levels, y, write),
-        alarms=tuple(np.round(x(np.unique(alarms)), 1).tolist())
-        if alarms is not None and len(alarms)
-        else (),
+        alarms=tuple(np.round(x(np.unique(alarms)), 1).tolist()) if alarms is not None and len(alarms) else (),
         summary=_summary(title, curves[-1], write),
         note=" ".join(part for part in (cut, note) if part),
     )
@@ -211,9 +208,7 @@ def thin(xs: np.ndarray, ys: np.ndarray, most: int = 240) -> tuple[np.ndarray, n
     if len(xs) <= 2 * most:
         return xs, ys
     stretches = np.array_split(np.arange(len(xs)), most)
-    kept = np.unique(
-        [_extreme(ys, stretch, best) for stretch in stretches for best in (np.argmin, np.argmax)]
-    )
+    kept = np.unique([_extreme(ys, stretch, best) for stretch in stretches for best in (np.argmin, np.argmax)])
     return xs[kept], ys[kept]
 
 

@@ -68,14 +68,10 @@ def _has_figures(record: RunRecord) -> bool:
 
 def _figures(runs: Mapping[str, FinishedRun]) -> dict[str, dict[str, Measurement]]:
     """Measure -> run -> its measurement, the shared one first."""
-    order = sorted(
-        names(Measure), key=lambda name: (name != "missing_word", find(Measure, name).is_cost, name)
-    )
+    order = sorted(names(Measure), key=lambda name: (name != "missing_word", find(Measure, name).is_cost, name))
     found = {}
     for name in order:
-        asked = {
-            run: one for run, folder in runs.items() if (one := find(Measure, name)()(folder)) is not None
-        }
+        asked = {run: one for run, folder in runs.items() if (one := find(Measure, name)()(folder)) is not None}
         if asked:
             found[name] = {run: one for run, one in asked.items() if math.isfinite(one.value)}
     return found
@@ -152,20 +148,13 @@ def _differing(records: Mapping[str, RunRecord], first: str) -> Section:
 
 
 def _value(value: Any) -> str:
-    return (
-        json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else figures.setting(value)
-    )
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else figures.setting(value)
 
 
 def _curves(records: Mapping[str, RunRecord]) -> tuple[Chart | None, ...]:
     """Masked accuracy of those that are asked it; the loss of those that share its meaning, else of each by itself."""
     charts = [
-        draw(
-            "held-out masked accuracy",
-            _held_out(records, summary.HEADLINE),
-            write=figures.percent,
-            x_title="step",
-        )
+        draw("held-out masked accuracy", _held_out(records, summary.HEADLINE), write=figures.percent, x_title="step")
     ]
     kinds: dict[tuple[str, str], dict[str, RunRecord]] = {}
     for name, one in records.items():
@@ -176,9 +165,7 @@ def _curves(records: Mapping[str, RunRecord]) -> tuple[Chart | None, ...]:
     return tuple(charts)
 
 
-def _held_out(
-    records: Mapping[str, RunRecord], key: str, numbers: Mapping[str, int] | None = None
-) -> list[Curve]:
+def _held_out(records: Mapping[str, RunRecord], key: str, numbers: Mapping[str, int] | None = None) -> list[Curve]:
     curves = []
     for place, (name, one) in enumerate(records.items()):
         points = [(e.step, e.measures[key]) for e in one.metrics.evaluations if key in e.measures]

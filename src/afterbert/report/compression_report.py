@@ -119,23 +119,14 @@ def frontier(costs: Sequence[float], scores: Sequence[float]) -> list[int]:
     return found
 
 
-def _picture(
-    title: str, rows: Sequence[StepRow], x_title: str, cost: Callable[[StepRow], float]
-) -> Chart | None:
+def _picture(title: str, rows: Sequence[StepRow], x_title: str, cost: Callable[[StepRow], float]) -> Chart | None:
     costs = [cost(row) for row in rows]
     scores = [100 * row.quality.kept for row in rows if row.quality is not None]
     names = [row.method or _AS_IT_WAS for row in rows]
     best = frontier(costs, scores)
     beaten = [number for number in range(len(rows)) if number not in best]
     curves = [
-        Curve(
-            "beaten",
-            np.array([costs[n]]),
-            np.array([scores[n]]),
-            "held-out",
-            has_dots=True,
-            labels=(names[n],),
-        )
+        Curve("beaten", np.array([costs[n]]), np.array([scores[n]]), "held-out", has_dots=True, labels=(names[n],))
         for n in beaten
     ]
     line = Curve(
@@ -145,9 +136,7 @@ def _picture(
         has_dots=True,
         labels=tuple(names[number] for number in best),
     )
-    drawn = draw(
-        title, [*curves, line], x_title=x_title, write=lambda value: f"{value:.1f}%", write_x=figures.number
-    )
+    drawn = draw(title, [*curves, line], x_title=x_title, write=lambda value: f"{value:.1f}%", write_x=figures.number)
     if drawn is None:
         return None
     told = ", ".join(f"{names[n]} {scores[n]:.1f}% at {figures.number(costs[n])}" for n in best)
@@ -159,9 +148,7 @@ def _quality_cells(row: StepRow) -> list[str]:
     if quality is None:
         return ["–"] * 4
     name = quality.metric
-    score = (
-        f"{in_print(name, quality.score.estimate)} ({_range(name, quality.score.low, quality.score.high)})"
-    )
+    score = f"{in_print(name, quality.score.estimate)} ({_range(name, quality.score.low, quality.score.high)})"
     change = "–"
     if row.method:
         change = f"{in_print(name, quality.change.estimate)} ({_range(name, quality.change.low, quality.change.high)})"

@@ -50,9 +50,7 @@ def curves_of(record: RunRecord) -> Curves:
     ]
     if len(metrics.parts) > 1:
         steps = metrics.columns["step"]
-        small += [
-            _line(_part_title(record, name), steps, ys, figures.number) for name, ys in metrics.parts.items()
-        ]
+        small += [_line(_part_title(record, name), steps, ys, figures.number) for name, ys in metrics.parts.items()]
     return Curves(
         large=tuple(chart for chart in large if chart),
         small=tuple(chart for chart in small if chart),

@@ -38,9 +38,7 @@ class DotChart:
     summary: str
 
 
-def draw_dots(
-    title: str, values: Mapping[str, Sequence[float]], *, write: Callable[[float], str]
-) -> DotChart:
+def draw_dots(title: str, values: Mapping[str, Sequence[float]], *, write: Callable[[float], str]) -> DotChart:
     """The chart of some arms: name -> a value each seed."""
     every = np.array([value for one in values.values() for value in one])
     room = 0.08 * float(np.ptp(every)) or 0.05 * abs(float(every[0])) or 0.5
@@ -54,9 +52,7 @@ def draw_dots(
             for seed, value in enumerate(own)
         )
         mean = float(np.mean(own))
-        rows.append(
-            DotRow(f"{name}  {write(mean)}", y, round(float(x(np.array(mean))), 1), dots, number % 8 + 1)
-        )
+        rows.append(DotRow(f"{name}  {write(mean)}", y, round(float(x(np.array(mean))), 1), dots, number % 8 + 1))
     means = ", ".join(f"{name} {write(float(np.mean(own)))}" for name, own in values.items())
     return DotChart(
         title, _WIDTH, height, _SIDE, _WIDTH - _SIDE, height - _BOTTOM, x.marks(5, write), tuple(rows),

@@ -26,9 +26,7 @@ class Entry:
 def entries_of(folder: Path) -> tuple[Entry, ...]:
     """The visible files and folders, a folder with the size of all in it. Links are not followed."""
     with os.scandir(folder) as found:
-        entries = sorted(
-            (e for e in found if not e.name.startswith(".") and e.name not in _OURS), key=lambda e: e.name
-        )
+        entries = sorted((e for e in found if not e.name.startswith(".") and e.name not in _OURS), key=lambda e: e.name)
     return tuple(
         Entry(
             entry.name + ("/" if entry.is_dir(follow_symlinks=False) else ""),

@@ -39,9 +39,7 @@ def read_recipe(path: Path) -> tuple[Value, ...]:
     if not isinstance(tree.value, dict):
         raise UserError(f"{path}: is no mapping of settings; restore the recipe.yaml this run was made by")
     lines = path.read_text(encoding="utf-8-sig").split("\n")
-    settings = {
-        key: node for key, node in tree.value.items() if key != "names"
-    }  # how to say them, no settings
+    settings = {key: node for key, node in tree.value.items() if key != "names"}  # how to say them, no settings
     return tuple(_values(Node(settings, tree.origin), "", 0, lines))
 
 

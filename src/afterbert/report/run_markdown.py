@@ -30,9 +30,7 @@ def _held_out(record: RunRecord) -> str:
     rows = [(f"{headline.measure}{when}", figures.percent(headline.model.value))]
     rows += [(f"baseline: {share.name}", figures.percent(share.value)) for share in headline.baselines]
     if headline.measure != "masked accuracy":
-        return _table(
-            "Held-out text", ("measure", "value"), [*rows, *summary.own_in_words(record), *answered[1:]]
-        )
+        return _table("Held-out text", ("measure", "value"), [*rows, *summary.own_in_words(record), *answered[1:]])
     others = {key: value for key, value in record.measured.measures.items() if key != summary.HEADLINE}
     rows += [*summary.in_words(others), *answered]
     return _table("Held-out text", ("measure", "value"), rows)
@@ -43,18 +41,13 @@ def _training(record: RunRecord) -> str:
     rows = [(fact.name, fact.value) for fact in summary.facts_of(record)]
     rows += [("last loss", figures.number(metrics.last("loss")))] if metrics.last("loss") is not None else []
     if len(metrics.not_finite):
-        rows += [
-            ("steps whose loss or gradient was no finite number", figures.count(len(metrics.not_finite)))
-        ]
+        rows += [("steps whose loss or gradient was no finite number", figures.count(len(metrics.not_finite)))]
     return _table("Training", ("figure", "value"), rows)
 
 
 def _masking(record: RunRecord) -> str:
     statistics = statistics_of(record)
-    rows = [
-        *statistics.singles,
-        *((f"{g.name}: {b.name}", b.value) for g in statistics.groups for b in g.bars),
-    ]
+    rows = [*statistics.singles, *((f"{g.name}: {b.name}", b.value) for g in statistics.groups for b in g.bars)]
     return _table("Masking", ("statistic", "value"), rows)
 
 
@@ -78,9 +71,7 @@ def _mix(record: RunRecord) -> str:
 
 
 def _settings(record: RunRecord) -> str:
-    rows = [
-        (v.path, figures.setting(v.value), v.origin) for v in record.recipe if v.chooser == "command line"
-    ]
+    rows = [(v.path, figures.setting(v.value), v.origin) for v in record.recipe if v.chooser == "command line"]
     return _table("Settings from the command line", ("setting", "value", "origin"), rows)
 
 

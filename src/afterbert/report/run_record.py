@@ -227,9 +227,7 @@ def read_run(folder: Path) -> RunRecord:
         what = "is a file, not a run folder" if folder.is_file() else "does not exist"
         raise UserError(f"{folder} {what}; name the folder a run was written to")
     if not is_run(folder):
-        raise UserError(
-            f"{folder} is no run folder (it holds none of {', '.join(telling())}); name one that is"
-        )
+        raise UserError(f"{folder} is no run folder (it holds none of {', '.join(telling())}); name one that is")
     samples = _read(folder / "samples.json", Samples)
     return RunRecord(
         folder=folder,

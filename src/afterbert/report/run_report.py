@@ -41,9 +41,7 @@ def write_report(run_folder: Path, out: Path | None = None, *, overwrite: bool =
         write_atomically(twin, markdown)
         write_atomically(out, run_html(record))
     except OSError as error:
-        raise UserError(
-            f"{out} cannot be written ({error.strerror}); name another place with --out"
-        ) from error
+        raise UserError(f"{out} cannot be written ({error.strerror}); name another place with --out") from error
     return out
 
 

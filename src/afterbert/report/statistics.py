@@ -53,15 +53,8 @@ def statistics_of(record: RunRecord) -> Statistics:
 
 def _groups(name: str, found: Mapping[str, Any]) -> list[Group]:
     """The group of a dict's numbers, and of each dict in it."""
-    numbers = {
-        k: float(v) for k, v in found.items() if isinstance(v, (int, float)) and not isinstance(v, bool)
-    }
-    inner = [
-        g
-        for k, v in found.items()
-        if isinstance(v, Mapping)
-        for g in _groups(f"{name}, {figures.words(k)}", v)
-    ]
+    numbers = {k: float(v) for k, v in found.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
+    inner = [g for k, v in found.items() if isinstance(v, Mapping) for g in _groups(f"{name}, {figures.words(k)}", v)]
     return ([_group(name, numbers)] if numbers else []) + inner
 
 

@@ -64,31 +64,17 @@ def index_page(studies: Sequence[tuple[str, StudyResults]]) -> SectionedPage:
     rows: list[tuple[Any, ...]] = []
     open_claims = 0
     for number, claim in claims().items():
-        mine = [
-            (link, one, judged) for link, one in studies for judged in one.judged if number in judged.claims
-        ]
+        mine = [(link, one, judged) for link, one in studies for judged in one.judged if number in judged.claims]
         for link, one, judged in mine:
             measure = one.measures[one.measure]
             effect = _effect(judged.difference, measure)
-            rows.append(
-                (
-                    str(number),
-                    claim.says,
-                    judged.says,
-                    judged.verdict,
-                    effect,
-                    one.scale,
-                    Link(one.name, link),
-                )
-            )
+            rows.append((str(number), claim.says, judged.says, judged.verdict, effect, one.scale, Link(one.name, link)))
         if not mine:
             open_claims += claim.is_testable
             why = "no study yet" if claim.is_testable else claim.why_not
             rows.append((str(number), claim.says, "–", why, "–", "–", "–"))
     head = ("claim", "what it says", "expected here", "verdict", "effect and 95% interval", "scale", "study")
-    listed = [
-        (Link(one.name, link), one.question, one.verdict, one.scale, str(one.seeds)) for link, one in studies
-    ]
+    listed = [(Link(one.name, link), one.question, one.verdict, one.scale, str(one.seeds)) for link, one in studies]
     return SectionedPage(
         kicker="Studies",
         title="The claims of the article, tested",
@@ -98,10 +84,7 @@ def index_page(studies: Sequence[tuple[str, StudyResults]]) -> SectionedPage:
         ),
         sections=(
             Section("Claim by claim", grid=Grid("", head, tuple(rows))),
-            Section(
-                "All studies",
-                grid=Grid("", ("study", "question", "verdict", "scale", "seeds"), tuple(listed)),
-            ),
+            Section("All studies", grid=Grid("", ("study", "question", "verdict", "scale", "seeds"), tuple(listed))),
         ),
     )
 
@@ -113,23 +96,9 @@ def _answer(found: StudyResults, deciding: MeasureResult | None) -> Section:
     for one in found.judged:
         seen = "–" if one.difference.seen is None else _amount(one.difference.seen, deciding)
         rows.append(
-            (
-                one.says,
-                one.verdict,
-                _effect(one.difference, deciding),
-                f"{one.p_equal:.3f}",
-                f"{one.p_large:.3f}",
-                seen,
-            )
+            (one.says, one.verdict, _effect(one.difference, deciding), f"{one.p_equal:.3f}", f"{one.p_large:.3f}", seen)
         )
-    head = (
-        "expected",
-        "verdict",
-        "effect and 95% interval",
-        "p of no difference",
-        "p of one that matters",
-        "seen",
-    )
+    head = ("expected", "verdict", "effect and 95% interval", "p of no difference", "p of one that matters", "seen")
     where = ("seeds and held-out rows", "other seeds and other rows of this text")
     where = where if deciding.rows else ("seeds", "other seeds on the same rows")
     words = (
@@ -165,9 +134,7 @@ def _differences(found: StudyResults) -> Section:
         if found.searched
         else "The learning rate was not searched for each arm.",
     )
-    return Section(
-        "What differs", words, Grid("", ("arm", "what it is", "changed", "learning rate"), tuple(rows))
-    )
+    return Section("What differs", words, Grid("", ("arm", "what it is", "changed", "learning rate"), tuple(rows)))
 
 
 def _measures(found: StudyResults) -> Section:
@@ -203,9 +170,7 @@ def _cell(arm: str, one: MeasureResult, first: str) -> str:
 def _published(found: StudyResults) -> Section:
     there = found.published
     assert there is not None
-    rows = tuple(
-        (name, *("–" if value is None else f"{value:g}" for value in row)) for name, row in there.rows.items()
-    )
+    rows = tuple((name, *("–" if value is None else f"{value:g}" for value in row)) for name, row in there.rows.items())
     words = (f"{there.paper}, {there.where}{f': {there.setup}' if there.setup else ''}.", there.finding)
     return Section("What was published", words, Grid("", ("", *there.columns), rows))
 
@@ -276,9 +241,7 @@ def _value(value: float | None, measure: MeasureResult) -> str:
 
 def _amount(value: float, measure: MeasureResult) -> str:
     """A difference without its sign: points of a share."""
-    return (
-        f"{_short(100 * value)} points" if measure.unit == "share" else _value(float(f"{value:.2g}"), measure)
-    )
+    return f"{_short(100 * value)} points" if measure.unit == "share" else _value(float(f"{value:.2g}"), measure)
 
 
 def _short(points: float) -> str:

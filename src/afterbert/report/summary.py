@@ -17,10 +17,7 @@ from afterbert.report.run_record import Answered, RunRecord
 HEADLINE = "masked_accuracy"
 
 _LONGEST_HEADER = 100_000_000
-_BASELINES = {
-    "most_frequent_piece": "most frequent piece",
-    "left_and_right_neighbour": "counting neighbours",
-}
+_BASELINES = {"most_frequent_piece": "most frequent piece", "left_and_right_neighbour": "counting neighbours"}
 _MEASURES = {
     "loss": "nats per masked piece",
     "bits_per_byte": "bits per byte",

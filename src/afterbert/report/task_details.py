@@ -31,9 +31,7 @@ def detail_grids(results: Mapping[str, Any], folder: Path) -> list[Grid]:
 
 def remarks(results: Mapping[str, Any]) -> list[str]:
     """What the terminal remarked: how was guessed, what is odd about the data, what was chosen on dev."""
-    guesses = dict.fromkeys(
-        f"Guessing for {task}: {found['baseline']}." for task, _, found in _splits(results)
-    )
+    guesses = dict.fromkeys(f"Guessing for {task}: {found['baseline']}." for task, _, found in _splits(results))
     notes = [f"Note: {note}." for note in (*results.get("notes", ()), *results.get("remarks", ()))]
     return [*guesses, *notes]
 
@@ -70,9 +68,7 @@ def _confusion(of: str, found: Mapping[str, Mapping[str, int]]) -> Grid:
     if len(given) <= _MOST_CLASSES:
         rows = tuple((name, *(f"{row.get(one, 0):,}" for one in given)) for name, row in found.items())
         return Grid(f"{of}: true classes in rows, those given in columns", ("", *given), rows)
-    pairs = [
-        (count, wanted, one) for wanted, row in found.items() for one, count in row.items() if one != wanted
-    ]
+    pairs = [(count, wanted, one) for wanted, row in found.items() for one, count in row.items() if one != wanted]
     likeliest = sorted(pairs, key=lambda pair: (-pair[0], pair[1], pair[2]))[:_MOST_CLASSES]
     rows = tuple((wanted, one, f"{count:,}") for count, wanted, one in likeliest)
     return Grid(f"{of}: what is taken for what most often", ("true class", "given", "times"), rows)
@@ -81,9 +77,7 @@ def _confusion(of: str, found: Mapping[str, Mapping[str, int]]) -> Grid:
 def _mistakes(of: str, files: list[Path]) -> list[Grid]:
     """The wrong answers that the model was surest of; none where it says nothing of how sure it is."""
     rows = []
-    for record in (
-        json.loads(line) for path in files for line in path.read_text("utf-8").splitlines() if line
-    ):
+    for record in (json.loads(line) for path in files for line in path.read_text("utf-8").splitlines() if line):
         answer, label = record["prediction"], record.get("label")
         right = [one["text"] for one in label] if _are_spans(label) else [label]
         is_wrong = label is not None and answer not in right and not (label == [] and answer == "")
@@ -93,13 +87,7 @@ def _mistakes(of: str, files: list[Path]) -> list[Grid]:
     if not rows:
         return []
     cells = tuple(
-        (
-            _shown(one["text"]),
-            _shown(one["label"]),
-            _shown(one["prediction"]),
-            f"{100 * sure:.1f}%",
-            one["key"],
-        )
+        (_shown(one["text"]), _shown(one["label"]), _shown(one["prediction"]), f"{100 * sure:.1f}%", one["key"])
         for sure, one in rows[:_MISTAKES]
     )
     head = ("text", "label", "prediction", "confidence", "row")

@@ -79,14 +79,9 @@ def answers_grids(arms: Mapping[str, Any]) -> list[Grid]:
     }
     columns = list(dict.fromkeys(key for _, key in found))
     rows = tuple(
-        (name, *(found.get((name, key), "–") for key in columns))
-        for name in dict.fromkeys(n for n, _ in found)
+        (name, *(found.get((name, key), "–") for key in columns)) for name in dict.fromkeys(n for n, _ in found)
     )
-    return (
-        [Grid("Written answers that are no answer (counted as wrong)", ("trained", *columns), rows)]
-        if rows
-        else []
-    )
+    return [Grid("Written answers that are no answer (counted as wrong)", ("trained", *columns), rows)] if rows else []
 
 
 def mix_grids(arms: Mapping[str, Any]) -> list[Grid]:
@@ -100,10 +95,7 @@ def mix_grids(arms: Mapping[str, Any]) -> list[Grid]:
             shown = (told["planned"] or realised or {"sources": {}})["sources"]
             for source, before in shown.items():
                 after = realised["sources"][source] if realised else None
-                cells = [
-                    f"{100 * one['share']:.1f}%, {one['epochs']:.2f}" if one else "–"
-                    for one in (before, after)
-                ]
+                cells = [f"{100 * one['share']:.1f}%, {one['epochs']:.2f}" if one else "–" for one in (before, after)]
                 rows.append((" ".join((name, stage)).strip(), source, f"{before['rows']:,}", *cells))
     head = ("trained", "source", "rows", "planned: share, epochs", "realised: share, epochs")
     return [Grid("The mix of sources", head, tuple(rows))] if rows else []
@@ -125,11 +117,7 @@ def steps_notes(arms: Mapping[str, Any]) -> list[str]:
 
 
 def _splits(arm: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
-    return [
-        (task, split, result)
-        for task, found in arm["tasks"].items()
-        for split, result in found["splits"].items()
-    ]
+    return [(task, split, result) for task, found in arm["tasks"].items() for split, result in found["splits"].items()]
 
 
 def _counted(columns: Sequence[str]) -> list[str]:

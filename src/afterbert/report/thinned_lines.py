@@ -31,9 +31,7 @@ def thinned_lines(path: Path, marks: tuple[bytes, ...], *, most: int = 10_000) -
     with path.open("rb") as file:
         if size <= _SHORT_BYTES:
             return ThinnedLines(file.read(_SHORT_BYTES).split(b"\n"))
-        starts = np.concatenate(
-            [_spread(file, size, most), _marked(file, size, marks, most), _last(file, size)]
-        )
+        starts = np.concatenate([_spread(file, size, most), _marked(file, size, marks, most), _last(file, size)])
         lines = [_line(file, start) for start in np.unique(starts).tolist()]
     mean_length = sum(map(len, lines)) / len(lines)
     return ThinnedLines(lines, every=max(1, round(size / mean_length / most)))

@@ -88,9 +88,7 @@ def _undeclared(arm: ResolvedArm, first: ResolvedArm) -> list[str]:
     ]
 
 
-def _is_declared(
-    path: str, found: Mapping[str, tuple[Any, Any]], nodes: list[str], stated: list[str]
-) -> bool:
+def _is_declared(path: str, found: Mapping[str, tuple[Any, Any]], nodes: list[str], stated: list[str]) -> bool:
     """A difference is declared where it is stated, where a whole node may differ, and where a setting is there at
     all only because a declared `type` brings it along."""
     if is_under(path, nodes) or any(path in (leaf, f"{leaf}.type") for leaf in stated):
@@ -128,9 +126,7 @@ def _leaves(path: str, value: Any) -> list[str]:
         value = dict(enumerate(value))
     if isinstance(value, dict) and value:
         return [leaf for key, child in value.items() for leaf in _leaves(f"{path}.{key}", child)]
-    return (
-        [path, *(f"{path}.{number}" for number in range(len(value)))] if isinstance(value, list) else [path]
-    )
+    return [path, *(f"{path}.{number}" for number in range(len(value)))] if isinstance(value, list) else [path]
 
 
 def _alike(arms: Mapping[str, ResolvedArm]) -> list[str]:

@@ -171,9 +171,7 @@ class Study:
     def expectations(self) -> tuple[Expectation, ...]:
         """What is expected; where nothing is, that each arm differs from none."""
         return tuple(Expectation(one.says, one.claims or self.claims) for one in self.expects) or tuple(
-            Expectation(f"{arm} > {self.reference}", self.claims)
-            for arm in self.arms
-            if arm != self.reference
+            Expectation(f"{arm} > {self.reference}", self.claims) for arm in self.arms if arm != self.reference
         )
 
 
@@ -187,9 +185,7 @@ def read_study(name: str) -> tuple[str, Study]:
     """The name and content of a study that comes along, or of a YAML file. Raises UserError."""
     if name.endswith((".yaml", ".yml")):
         if not Path(name).is_file():
-            raise UserError(
-                f"study file {name} does not exist; check the path, or see `afterbert study list`"
-            )
+            raise UserError(f"study file {name} does not exist; check the path, or see `afterbert study list`")
         return Path(name).stem, study_of(read(Path(name), label=name))
     if name not in known_studies():
         raise UserError(f"no study is called '{name}'; {did_you_mean(name, known_studies())}")
@@ -215,9 +211,7 @@ def study_of(tree: Node) -> Study:
         values["arms"] = Node(written, arms.origin)
     expects = values.get("expects")
     if expects is not None and isinstance(expects.value, list):
-        listed = [
-            one if isinstance(one.value, dict) else Node({"says": one}, one.origin) for one in expects.value
-        ]
+        listed = [one if isinstance(one.value, dict) else Node({"says": one}, one.origin) for one in expects.value]
         values["expects"] = Node(listed, expects.origin)
     scales = values.get("scales")
     if scales is not None and isinstance(scales.value, dict):
@@ -232,9 +226,7 @@ def scales() -> Mapping[str, StudyScale]:
     return {name: _scale(node) for name, node in tree.value.items()}
 
 
-def scale_for(
-    study: Study, name: str, *, seeds: int | None = None, tokens: float | None = None
-) -> StudyScale:
+def scale_for(study: Study, name: str, *, seeds: int | None = None, tokens: float | None = None) -> StudyScale:
     """The scale called so, with what the study and the caller say of it. Raises UserError."""
     path = Path(str(resources.files(_FOLDER) / "scales.yaml"))
     tree = read(path, label=path.name)
@@ -266,6 +258,4 @@ def _settings_as_written(values: dict[str, Node]) -> dict[str, Node]:
 def _written(node: Node) -> Node:
     if not isinstance(node.value, dict):
         return node
-    return Node(
-        {key: Node(in_yaml(child.plain), child.origin) for key, child in node.value.items()}, node.origin
-    )
+    return Node({key: Node(in_yaml(child.plain), child.origin) for key, child in node.value.items()}, node.origin)

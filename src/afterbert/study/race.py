@@ -64,9 +64,7 @@ class RaceRequest:
         if len(set(self.recipes)) < 2:
             raise UserError("a race needs two recipes at least; write --recipes laptop,mine.yaml")
         if self.budget.unit not in ("seconds", "tokens", "steps"):
-            raise UserError(
-                f"a race is for a time, tokens or steps, not for {self.budget}; write --for 10min"
-            )
+            raise UserError(f"a race is for a time, tokens or steps, not for {self.budget}; write --for 10min")
 
 
 @dataclass(frozen=True)
@@ -226,11 +224,7 @@ def _course(run: FinishedRun, key: str, name: str) -> list[tuple[int, float]]:
     if not found:
         raise UserError(
             f"{name} has no held-out {key.replace('_', ' ')}; "
-            + (
-                "give the race more text"
-                if key == "loss"
-                else "race such recipes by their loss: --to 3.5 or --by-loss"
-            )
+            + ("give the race more text" if key == "loss" else "race such recipes by their loss: --to 3.5 or --by-loss")
         )
     return found
 

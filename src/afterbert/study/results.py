@@ -196,9 +196,7 @@ def collected(plan: StudyPlan, made: Mapping[str, Sequence[FinishedRun]]) -> Stu
             )
             for one in judgements
         ],
-        verdict=together([one.verdict for one in judgements])
-        if judgements
-        else "not separable at this scale",
+        verdict=together([one.verdict for one in judgements]) if judgements else "not separable at this scale",
         notes=list(study.notes),
         published=study.published,
         command=_command(plan),
@@ -242,9 +240,7 @@ def _measure(plan: StudyPlan, name: str, by_arm: Mapping[str, list[Measurement]]
     against = {}
     if first in by_arm:
         against = {
-            arm: _compared(
-                difference(values, by_arm[first], smallest=study.decision.smallest, sign=_sign(name))
-            )
+            arm: _compared(difference(values, by_arm[first], smallest=study.decision.smallest, sign=_sign(name)))
             for arm, values in by_arm.items()
             if arm != first
         }

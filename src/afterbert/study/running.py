@@ -83,9 +83,7 @@ def _carried_out(plan: StudyPlan, observer: WorkObserver) -> dict[str, list[Fini
     waiting = [run for run in runs if not is_finished(run.folder(plan.request.out).path)]
     observer.on_line(f"{listed_runs(runs)}, {len(runs) - len(waiting)} of them finished before")
     if len(waiting) > 1 and plan.scale.budget.amount > 100_000:
-        observer.on_line(
-            f"about {seconds_needed(plan) * len(waiting) / len(runs) / 60:.0f} minutes of training here"
-        )
+        observer.on_line(f"about {seconds_needed(plan) * len(waiting) / len(runs) / 60:.0f} minutes of training here")
     made: dict[str, list[FinishedRun]] = {}
     for number, run in enumerate(runs, start=1):
         observer.on_line(f"run {number} of {len(runs)}: {run.arm}, seed {run.seed}")

@@ -97,9 +97,7 @@ def _row_variance(ours: Sequence[Measurement], theirs: Sequence[Measurement]) ->
     """The variance of the mean difference over other rows, and its degrees of freedom; None where rows are not known or
     not the same."""
     counts = np.array(ours[0].counts)
-    same = all(
-        len(one.counts) == len(counts) and np.array_equal(one.counts, counts) for one in (*ours, *theirs)
-    )
+    same = all(len(one.counts) == len(counts) and np.array_equal(one.counts, counts) for one in (*ours, *theirs))
     if len(counts) < 2 or not same:
         return None
     gains = np.mean([np.subtract(a.scores, b.scores) for a, b in zip(ours, theirs)], axis=0)
@@ -121,9 +119,7 @@ def _summary(
 
     def above(value: float) -> float:
         """p that the true difference is at most `value`."""
-        return (
-            float(stats.t.sf((estimate - value) / error, freedom)) if error > 0 else float(estimate <= value)
-        )
+        return float(stats.t.sf((estimate - value) / error, freedom)) if error > 0 else float(estimate <= value)
 
     return ArmDifference(
         estimate=estimate,

@@ -28,17 +28,10 @@ class Judgement:
 
 def judged(expectations: Sequence[Expectation], found: Sequence[ArmDifference]) -> list[Judgement]:
     """All expectations of a study, judged together, so that many questions do not find something by chance."""
-    equal, large, worse = (
-        holm([getattr(one, name) for one in found]) for name in ("p_equal", "p_large", "p_worse")
-    )
+    equal, large, worse = (holm([getattr(one, name) for one in found]) for name in ("p_equal", "p_large", "p_worse"))
     return [
         Judgement(
-            expectation,
-            one,
-            equal[i],
-            large[i],
-            worse[i],
-            verdict_of(expectation, one, equal[i], large[i], worse[i]),
+            expectation, one, equal[i], large[i], worse[i], verdict_of(expectation, one, equal[i], large[i], worse[i])
         )
         for i, (expectation, one) in enumerate(zip(expectations, found, strict=True))
     ]

@@ -22,18 +22,14 @@ def new_study(name: str, sources: Sequence[str], *, question: str, smallest: flo
     """The text of a study file. sources: two or more recipes, by name or as YAML files, or run folders; the first is
     what the others are compared with. Raises UserError where they do not differ."""
     if len(sources) < 2:
-        raise UserError(
-            "a study compares two or more; name them: afterbert study new NAME RECIPE_OR_RUN RECIPE_OR_RUN"
-        )
+        raise UserError("a study compares two or more; name them: afterbert study new NAME RECIPE_OR_RUN RECIPE_OR_RUN")
     resolved = [recipe_of(source) for source in sources]
     names = _names(sources)
     arms: dict[str, object] = {names[0]: {"recipe": _recipe(sources[0])}}
     for arm, source, one in zip(names[1:], sources[1:], resolved[1:]):
         found = recipe_differences(resolved[0], one)
         if not found:
-            raise UserError(
-                f"{sources[0]} and {source} have the same recipe; compare the runs by `afterbert compare`"
-            )
+            raise UserError(f"{sources[0]} and {source} have the same recipe; compare the runs by `afterbert compare`")
         arms[arm] = {"recipe": _recipe(source), "differs": _nodes(found)}
     study = {
         "question": question,
@@ -60,9 +56,7 @@ def _recipe(source: str) -> str:
 def _names(sources: Sequence[str]) -> list[str]:
     """A name for each arm: the end of its path, numbered where two are alike."""
     short = [Path(source).name.removesuffix(".yaml") for source in sources]
-    return [
-        name if short.count(name) == 1 else f"{name}-{number}" for number, name in enumerate(short, start=1)
-    ]
+    return [name if short.count(name) == 1 else f"{name}-{number}" for number, name in enumerate(short, start=1)]
 
 
 def _nodes(found: dict[str, tuple[object, object]]) -> list[str]:

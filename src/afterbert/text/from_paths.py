@@ -32,9 +32,7 @@ def sources_for(
         raise UserError(f"no kind of file is called '{kind}'; {did_you_mean(kind, known)}")
     paths = list(paths)
     found = [_source(path, kind, asked, name=_title(path, paths)) for path in paths]
-    used = {
-        option for source in found for file in _files(source) for option in options_of(plugins.name_of(file))
-    }
+    used = {option for source in found for file in _files(source) for option in options_of(plugins.name_of(file))}
     for option in given:
         if option not in used:
             warnings.warn(f"the option '{option}' has no effect: no source here takes it", stacklevel=2)

@@ -63,9 +63,7 @@ class Passages:
         begin = 0
         while len(paragraph) - begin > self.most:
             stretch = paragraph[begin : begin + self.most]
-            ends = [
-                found.end() for found in _SENTENCE_END.finditer(stretch) if found.end() >= self.least // 2
-            ]
+            ends = [found.end() for found in _SENTENCE_END.finditer(stretch) if found.end() >= self.least // 2]
             ends = ends or [found.end() for found in _SPACE.finditer(stretch)] or [len(stretch)]
             yield stretch[: ends[-1]].strip()
             begin += ends[-1]

@@ -11,9 +11,7 @@ from afterbert.text.sources import Source
 _PART_BYTES = 64_000_000
 
 
-def read(
-    sources: Iterable[Source], policy: Policy | None = None, tally: Tally | None = None
-) -> Iterator[Document]:
+def read(sources: Iterable[Source], policy: Policy | None = None, tally: Tally | None = None) -> Iterator[Document]:
     """All documents of these sources, in order, in this process; at the end the policy looks at the tally.
     Raises UserError."""
     policy = Policy() if policy is None else policy

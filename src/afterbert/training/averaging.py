@@ -38,8 +38,7 @@ class RunningAverage:
     def load(self, saved: Mapping[str, Tensor]) -> None:
         """Takes over what `tensors` were when a checkpoint was made."""
         self.tensors = {
-            name: like(tensor, self._own[name]).to(self._own[name].device).clone()
-            for name, tensor in saved.items()
+            name: like(tensor, self._own[name]).to(self._own[name].device).clone() for name, tensor in saved.items()
         }
 
     @contextmanager

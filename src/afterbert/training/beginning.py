@@ -115,18 +115,13 @@ class Beginning:
         live = self.live
         comes_again = ["rewind"] + ["evaluation"] * live.progress.evaluation_due
         live.run.metrics.trim(step, without=tuple(comes_again))
-        evaluations = [
-            record["figures"] for record in live.run.metrics.read() if record["kind"] == "evaluation"
-        ]
+        evaluations = [record["figures"] for record in live.run.metrics.read() if record["kind"] == "evaluation"]
         return evaluations[-1] if evaluations else None
 
     @property
     def _asked_micro_batch_size(self) -> int:
         live = self.live
-        return min(
-            live.training.micro_batch_size or live.training.batch_size,
-            live.training.batch_size,
-        )
+        return min(live.training.micro_batch_size or live.training.batch_size, live.training.batch_size)
 
     def fix_length(self) -> None:
         """Turns the budget into steps, after everything was tried once. Leaves the run as it was at step 0;

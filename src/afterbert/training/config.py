@@ -89,6 +89,4 @@ class Training:
 
     def __post_init__(self) -> None:
         if self.compile and self.parallel == "fsdp":
-            raise UserError(
-                "compile has not been tried with parallel fsdp; leave one of them out, or take ddp"
-            )
+            raise UserError("compile has not been tried with parallel fsdp; leave one of them out, or take ddp")

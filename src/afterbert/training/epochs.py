@@ -14,9 +14,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.pretext.pairings import Plan
 
-_PLANS_KEPT = (
-    2  # a step sees at most the end of one view and the start of the next, unless the corpus is tiny
-)
+_PLANS_KEPT = 2  # a step sees at most the end of one view and the start of the next, unless the corpus is tiny
 
 
 @dataclass(frozen=True)

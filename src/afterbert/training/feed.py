@@ -108,11 +108,7 @@ class Feed:
         progress = self.progress_at(number)
         return [
             self._batch(
-                replace(
-                    part,
-                    numbers=part.numbers[start : start + size],
-                    slots=part.slots[start : start + size],
-                ),
+                replace(part, numbers=part.numbers[start : start + size], slots=part.slots[start : start + size]),
                 progress,
             )
             for part in self._shares(number, rank, world_size)
@@ -181,9 +177,7 @@ class Feed:
         plan = self.epochs.plan(part.epoch)
         batch = self._pose(plan, part.numbers, noise)
         if part.is_idle:
-            return replace(
-                batch, counts=dict.fromkeys(batch.counts, 0), num_tokens=0, row_keys=batch.row_keys[:0]
-            )
+            return replace(batch, counts=dict.fromkeys(batch.counts, 0), num_tokens=0, row_keys=batch.row_keys[:0])
         if not self._is_contiguous:
             return batch
         goes_on = plan.goes_on(part.numbers) & (not part.begins)
@@ -192,9 +186,7 @@ class Feed:
         return replace(batch, arrays={**batch.arrays, **told})
 
 
-def feed_for(
-    objective: Objective, split: Split, training: Training, *, vocabulary: Vocabulary, length: int
-) -> Feed:
+def feed_for(objective: Objective, split: Split, training: Training, *, vocabulary: Vocabulary, length: int) -> Feed:
     """The batches of a run that trains this objective on a split, in rows of at most `length` pieces; of a split of
     several stores by their law."""
     is_counted = training.budget.unit == "epochs" and training.views is None

@@ -55,13 +55,7 @@ class StepVerdict:
 
 
 def judge(
-    found: Fitted,
-    progress: Progress,
-    training: Training,
-    module: nn.Module,
-    folder: Path,
-    *,
-    processes: Processes,
+    found: Fitted, progress: Progress, training: Training, module: nn.Module, folder: Path, *, processes: Processes
 ) -> StepVerdict:
     """Decides what the figures of a step lead to, in all processes alike; counts it in `progress`. A NaN or
     infinity never leads to an update.
@@ -81,9 +75,7 @@ def judge(
     progress.non_finite += 1
     part = first_bad_part(found.gradient.losses)
     what = (
-        f"part '{part}' of the loss is {found.gradient.losses[part]}"
-        if part
-        else "the gradient is not finite"
+        f"part '{part}' of the loss is {found.gradient.losses[part]}" if part else "the gradient is not finite"
     ) + _where(found, processes)
     limit = training.non_finite_limit
     if training.non_finite != "stop" and progress.non_finite <= limit:

@@ -14,9 +14,7 @@ from types import FrameType
 from typing import Any
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_SAME_WISH = (
-    0.5  # seconds in which a launcher passes on, as its own kind of signal, what the terminal has sent
-)
+_SAME_WISH = 0.5  # seconds in which a launcher passes on, as its own kind of signal, what the terminal has sent
 
 
 class Interrupted(BaseException):

@@ -82,9 +82,7 @@ class LiveRun:
         found = self.stepper.gradient(ahead.batches(step, before), data_step=step, micro_batch_size=before)
         self.progress.micro_batch_size = found.micro_batch_size
         if found.micro_batch_size != before:
-            self.note(
-                f"memory ran out with micro-batches of {before} rows; going on with {found.micro_batch_size}"
-            )
+            self.note(f"memory ran out with micro-batches of {before} rows; going on with {found.micro_batch_size}")
         return found
 
     def factor(self, total_steps: int) -> float:

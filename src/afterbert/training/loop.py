@@ -88,9 +88,7 @@ class Loop:
         signum = live.signal()
         if signum is not None and self._unfinished(length):
             name, took = signal.Signals(signum).name, live.clock.last_save.seconds
-            live.note(
-                f"{name}: saving step {live.progress.step}, which last took {took:.1f} s; once more ends at once"
-            )
+            live.note(f"{name}: saving step {live.progress.step}, which last took {took:.1f} s; once more ends at once")
         live.save()
 
     def _unfinished(self, length: RunLength) -> bool:
@@ -104,14 +102,7 @@ class Loop:
         live = self.live
         carried = snapshot.carried(live.module)
         found = live.gradient(ahead, step=live.progress.data_step)
-        verdict = judge(
-            found,
-            live.progress,
-            live.training,
-            live.module,
-            live.run.diagnosis,
-            processes=live.processes,
-        )
+        verdict = judge(found, live.progress, live.training, live.module, live.run.diagnosis, processes=live.processes)
         if verdict.why:
             live.note(verdict.why, kind=verdict.kind, step=live.progress.step + 1, loss=found.gradient.total)
         if verdict.do == "rewind":
@@ -139,10 +130,7 @@ class Loop:
         live.optimizer.zero_grad(set_to_none=True)
         live.progress = live.checkpointing.restore(saved)
         live.progress.batches_passed_over = bad.data_step + 1 - saved.step
-        live.progress.non_finite, live.progress.micro_batch_size = (
-            bad.non_finite,
-            bad.micro_batch_size,
-        )
+        live.progress.non_finite, live.progress.micro_batch_size = (bad.non_finite, bad.micro_batch_size)
         live.progress.evaluation_due = False  # it was made before any step from here
         live.saved_step = saved.step
         live.processes.on_rank_zero(lambda: live.run.metrics.trim(saved.step))
@@ -150,8 +138,7 @@ class Loop:
         for text in damaged:
             live.note(text)
         live.note(
-            f"step {bad.step + 1} was not finite; back to step {saved.step}, passing over its data",
-            kind="rewind",
+            f"step {bad.step + 1} was not finite; back to step {saved.step}, passing over its data", kind="rewind"
         )
 
     def _log(self, norm: float, length: RunLength) -> None:

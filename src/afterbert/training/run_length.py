@@ -51,11 +51,9 @@ class Rates:
             return budget.amount
         if budget.unit == "epochs":
             return budget.amount * self.steps_per_epoch
-        rate = {
-            "tokens": self.tokens_per_step,
-            "flops": self.flops_per_step,
-            "seconds": self.seconds_per_step,
-        }[budget.unit]
+        rate = {"tokens": self.tokens_per_step, "flops": self.flops_per_step, "seconds": self.seconds_per_step}[
+            budget.unit
+        ]
         if not rate:
             raise UserError(f"{budget} cannot be turned into steps here; write it in steps, tokens or epochs")
         return budget.amount / rate
@@ -172,10 +170,7 @@ def _steps_in(seconds: float, training: Training, rates: Rates, timing: Timing) 
     """Steps that fit into a time, with the evaluations and checkpoints that will be made in it."""
     free = seconds - timing.spent - timing.evaluation - timing.checkpoint
     per_step = timing.step
-    for every, cost in (
-        (training.evaluate_every, timing.evaluation),
-        (training.checkpoint_every, timing.checkpoint),
-    ):
+    for every, cost in ((training.evaluate_every, timing.evaluation), (training.checkpoint_every, timing.checkpoint)):
         if every is None:
             continue
         if every.unit == "seconds":

@@ -40,12 +40,7 @@ class Gradient:
 
 
 def gradient(
-    parallel: Parallel,
-    batches: Sequence[Batch],
-    *,
-    device: torch.device,
-    precision: Precision,
-    processes: Processes,
+    parallel: Parallel, batches: Sequence[Batch], *, device: torch.device, precision: Precision, processes: Processes
 ) -> Gradient:
     """Runs forward and backward over all micro-batches; gradients are added to the parameters' `.grad`.
 
@@ -84,9 +79,7 @@ def gradient(
     )
 
 
-def total_counts(
-    batches: Sequence[Batch], parts: Collection[str], processes: Processes
-) -> tuple[dict[str, int], int]:
+def total_counts(batches: Sequence[Batch], parts: Collection[str], processes: Processes) -> tuple[dict[str, int], int]:
     """Part -> how many things the whole step asks, over all micro-batches and processes, for those `parts` that
     any batch counts; and how many tokens it reads.
     """
@@ -148,12 +141,7 @@ def _pass(
 
 
 def _pass_idly(
-    parallel: Parallel,
-    batch: Batch,
-    times: int,
-    counts: Mapping[str, int],
-    device: torch.device,
-    precision: Precision,
+    parallel: Parallel, batch: Batch, times: int, counts: Mapping[str, int], device: torch.device, precision: Precision
 ) -> None:
     """Passes that change nothing, because other processes have more micro-batches and wait at each."""
     carried = snapshot.carried(parallel.module)

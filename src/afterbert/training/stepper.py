@@ -103,11 +103,7 @@ class Stepper:
         """The gradient; None when memory ran out. What the failed pass held is free once this returns."""
         try:
             return gradient(
-                self._parallel,
-                batches,
-                device=self._device,
-                precision=self._precision,
-                processes=self._processes,
+                self._parallel, batches, device=self._device, precision=self._precision, processes=self._processes
             )
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):

@@ -129,9 +129,7 @@ def train(
             ) from error
 
 
-def _parallel(
-    module: ObjectiveModule, training: Training, device: torch.device, processes: Processes
-) -> Parallel:
+def _parallel(module: ObjectiveModule, training: Training, device: torch.device, processes: Processes) -> Parallel:
     if processes.size == 1:
         return Single(module)
     if training.parallel == "ddp":

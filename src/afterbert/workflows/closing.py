@@ -92,13 +92,7 @@ def closing_figures_without_training(
     return figures
 
 
-def shared_figure(
-    architecture: Architecture,
-    backbone: Backbone,
-    store: Store,
-    *,
-    length: int,
-) -> Figure | None:
+def shared_figure(architecture: Architecture, backbone: Backbone, store: Store, *, length: int) -> Figure | None:
     """The figure that runs of all objectives share, see `probes.missing_word`; None where nothing is held out or too
     little was asked."""
     if store.split("held_out").num_pieces == 0:
@@ -135,11 +129,7 @@ def broken_figures(language_model: LanguageModel, store: Store) -> list[Figure]:
     )
 
 
-def pair_figures(
-    language_model: LanguageModel,
-    tokenizer: Tokenizer,
-    data: TaskData,
-) -> list[Figure]:
+def pair_figures(language_model: LanguageModel, tokenizer: Tokenizer, data: TaskData) -> list[Figure]:
     """One figure for each file of pairs, of those that are not too long for the model."""
     architecture, figures = language_model.architecture, []
     for split in data.splits:
@@ -150,10 +140,7 @@ def pair_figures(
         if not pairs:
             continue
         found = MinimalPairsProbe(reading=reading_of(architecture))(
-            language_model.predict,
-            tokenizer,
-            pairs,
-            device=device_of(language_model.backbone),
+            language_model.predict, tokenizer, pairs, device=device_of(language_model.backbone)
         )
         shorter = MinimalPairs().baseline((), rows).predictions
         beside = {"chance": 0.5, "the shorter one": shorter.count(0) / len(shorter)}
@@ -185,20 +172,13 @@ def probe_figures(
         raise UserError(
             f"--layer {probe.layer}: the model has {architecture.num_hidden_layers} layers (0 for its embeddings)"
         )
-    splits = [
-        split
-        for split in data.splits
-        if split != "train" and any(map(data.task.is_usable, data.splits[split]))
-    ]
+    splits = [split for split in data.splits if split != "train" and any(map(data.task.is_usable, data.splits[split]))]
     if not splits:
         data, splits = data.with_dev(), ["dev"]
     train, metric = _some(data.usable("train"), probe.most_rows), data.task.metrics[0]
     asked = [row for split in splits for row in data.usable(split)]
     ends = np.cumsum([len(data.usable(split)) for split in splits])
-    models = {
-        "": backbone,
-        "random weights": _random(architecture, tokenizer.vocabulary, device_of(backbone)),
-    }
+    models = {"": backbone, "random weights": _random(architecture, tokenizer.vocabulary, device_of(backbone))}
     answers = {
         name: _answers(FrozenModel(architecture, model, tokenizer), probe, data.task, train, asked)
         for name, model in models.items()

@@ -174,9 +174,7 @@ def told(setup: CompressSetup, rows: Sequence[StepRow], machine: Machine) -> str
     return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
 
 
-def _task_of(
-    request: CompressRequest, before: Subject, observer: WorkObserver
-) -> tuple[Examination | None, Setting]:
+def _task_of(request: CompressRequest, before: Subject, observer: WorkObserver) -> tuple[Examination | None, Setting]:
     """The rows that judge, and those that methods may learn from. Raises UserError."""
     setting = Setting(request.out, noise=Noise(request.seed))
     if request.task is None:
@@ -268,8 +266,7 @@ def _step(
     begun = time.monotonic()
     after = method(subject, setting)
     row = replace(
-        _measured(setup, examination, after, written(method), folder / "model"),
-        seconds=time.monotonic() - begun,
+        _measured(setup, examination, after, written(method), folder / "model"), seconds=time.monotonic() - begun
     )
     control = method.control() if setup.request.controls else None
     if control is not None and examination is not None:

@@ -19,10 +19,7 @@ from afterbert.workflows.observer import WorkObserver
 
 
 def search(
-    setup: CompressSetup,
-    *,
-    chains: Sequence[tuple[Method, ...]] | None = None,
-    observer: WorkObserver | None = None,
+    setup: CompressSetup, *, chains: Sequence[tuple[Method, ...]] | None = None, observer: WorkObserver | None = None
 ) -> CompressOutcome:
     """Tries combinations until the request's minutes are over or all are tried, and writes the best that reaches its
     target. The outcome has one row for each combination, named by its methods. chains: what is tried in place of the
@@ -40,9 +37,7 @@ def search(
     done: list[tuple[Method, ...]] = []
     for chain in tried:
         if done and request.minutes is not None and time.monotonic() - begun > 60 * request.minutes:
-            observer.on_note(
-                f"the time is over; {len(tried) - len(done)} of {len(tried)} combinations are not tried"
-            )
+            observer.on_note(f"the time is over; {len(tried) - len(done)} of {len(tried)} combinations are not tried")
             break
         found, _ = steps(replace(setup, methods=chain), observer)
         rows = rows or [found[0]]

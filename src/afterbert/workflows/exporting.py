@@ -69,9 +69,7 @@ def export_model_folder(
     return [one.moved(aside, out) for one in made]
 
 
-def _written(
-    source: Path, out: Path, *, family: str | None, onnx: bool, sentences: Sentences | None
-) -> list[Exported]:
+def _written(source: Path, out: Path, *, family: str | None, onnx: bool, sentences: Sentences | None) -> list[Exported]:
     chosen, notes = finetuned_folder(source)
     asked = any_family(family) if family else None
     if has_answers(chosen) and sentences is None:
@@ -97,9 +95,7 @@ def _written(
     return [Exported(out, written.model_type, "AutoModel", notes)]
 
 
-def _written_notes(
-    loaded: LoadedModel, written: Family, heads: Mapping[str, nn.Module], out: Path
-) -> tuple[str, ...]:
+def _written_notes(loaded: LoadedModel, written: Family, heads: Mapping[str, nn.Module], out: Path) -> tuple[str, ...]:
     vocabulary = loaded.tokenizer.vocabulary
     full_length = export_notes(loaded.architecture, written, vocabulary, out)
     return (*full_length, *heads_left_out(written, tuple(heads), out))
@@ -122,13 +118,7 @@ def _export_tasks(
             settings = answering.settings()
             made.append(
                 _export_graph(
-                    tuned.model,
-                    tuned.module.backbone,
-                    answering,
-                    folder,
-                    settings,
-                    notes,
-                    longest=tuned.length,
+                    tuned.model, tuned.module.backbone, answering, folder, settings, notes, longest=tuned.length
                 )
             )
             continue
@@ -138,14 +128,10 @@ def _export_tasks(
             if family is not None:
                 raise
             said = tuned.only(name).save(folder)
-            made.append(
-                Exported(folder, tuned.model.family, "load_finetuned", (*notes, *(said or (str(reason),))))
-            )
+            made.append(Exported(folder, tuned.model.family, "load_finetuned", (*notes, *(said or (str(reason),)))))
             continue
         their_class = json.loads((folder / "config.json").read_text(encoding="utf-8"))["architectures"][0]
-        full_length = export_notes(
-            tuned.model.architecture, written, tuned.model.tokenizer.vocabulary, folder
-        )
+        full_length = export_notes(tuned.model.architecture, written, tuned.model.tokenizer.vocabulary, folder)
         made.append(Exported(folder, written.model_type, their_class, (*notes, *full_length)))
     return made
 

@@ -185,9 +185,7 @@ def settings_of(request: FinetuneRequest, *, usual: Node | None = None) -> FineT
     given = dict(request.overrides)
     if request.epochs is not None:
         if "budget" in given:
-            raise UserError(
-                f"--epochs {request.epochs:g} and --budget {given['budget']} say two lengths; keep one"
-            )
+            raise UserError(f"--epochs {request.epochs:g} and --budget {given['budget']} say two lengths; keep one")
         given["budget"] = f"{request.epochs:g}epochs"
     tree = located(to_plain(FineTuning()), "defaults")
     if usual is not None:
@@ -219,9 +217,7 @@ def _check_heeded(request: FinetuneRequest) -> None:
     """Raises UserError for an option that another one would have to give an effect."""
     strategies = [word.replace("-", "_") for word in request.strategies]
     if request.groups and not any("leave_one_out" in word or word == "all" for word in strategies):
-        raise UserError(
-            "--group has an effect with --strategy leave_one_out alone; leave it out, or name that"
-        )
+        raise UserError("--group has an effect with --strategy leave_one_out alone; leave it out, or name that")
     if request.unlabelled_recipe is not None and not request.unlabelled:
         raise UserError("--unlabelled-recipe says what --unlabelled texts ask, but none are named; name some")
 
@@ -229,9 +225,7 @@ def _check_heeded(request: FinetuneRequest) -> None:
 def _read(request: FinetuneRequest, spec: str, observer: WorkObserver) -> TaskData:
     columns = parse_columns(request.columns) if request.columns else None
     if request.splits and len(request.tasks) > 1:
-        raise UserError(
-            "--split names files of one task, but several are given; name their files in task files"
-        )
+        raise UserError("--split names files of one task, but several are given; name their files in task files")
     source = find_task(
         spec,
         kind=request.kind,
@@ -246,9 +240,7 @@ def _read(request: FinetuneRequest, spec: str, observer: WorkObserver) -> TaskDa
     return data.without_leaks() if request.drop_leaked else data
 
 
-def _tell(
-    request: FinetuneRequest, bench: Bench, plans: Mapping[str, StrategyRun], observer: WorkObserver
-) -> None:
+def _tell(request: FinetuneRequest, bench: Bench, plans: Mapping[str, StrategyRun], observer: WorkObserver) -> None:
     """What was found in the data, and what will be mixed."""
     for note in (*bench.notes, *_unknown(bench, request.max_unknown)):
         observer.on_note(note)
@@ -278,17 +270,11 @@ def _unknown(bench: Bench, most: float) -> list[str]:
                 written += UnknownPieces.among(rows.to_write.targets.piece_ids, vocabulary)
         remedy = "start from a model whose tokenizer knows this text"
         said += read.check(most, whose=f"the rows of {name}", remedy=remedy)
-        said += (
-            [f"{written.of(f'the answers of {name}')}; none with one counts as right"]
-            if written.unknown
-            else []
-        )
+        said += [f"{written.of(f'the answers of {name}')}; none with one counts as right"] if written.unknown else []
     return said
 
 
-def _tell_mix(
-    bench: Bench, title: str, steps: int | None, observer: WorkObserver, *, seed: int | None = None
-) -> None:
+def _tell_mix(bench: Bench, title: str, steps: int | None, observer: WorkObserver, *, seed: int | None = None) -> None:
     """Of several sources: how many of the steps' rows come from each; of one round where a time is the budget."""
     batches = bench.asked.batches
     if len(batches.units) < 2:

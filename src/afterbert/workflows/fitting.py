@@ -151,9 +151,7 @@ def _pieces_per_second(resolved: Resolved, store: Store, device: torch.device) -
 
 def _timed(resolved: Resolved, store: Store, device: torch.device) -> float:
     recipe, vocabulary = resolved.recipe, store.vocabulary
-    plan = recipe.objective.plan(
-        store.split("train"), length=recipe.length, vocabulary=vocabulary, noise=Noise(0)
-    )
+    plan = recipe.objective.plan(store.split("train"), length=recipe.length, vocabulary=vocabulary, noise=Noise(0))
     numbers = np.arange(min(recipe.training.batch_size, len(plan)))
     batch = recipe.objective.pose(plan, numbers, Noise(0), vocabulary=vocabulary, length=recipe.length)
     with torch.random.fork_rng(devices=[]):

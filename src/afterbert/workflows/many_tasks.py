@@ -33,9 +33,7 @@ def paper(name: str) -> Node:
     """A paper's settings for fine-tuning, by its name or from a YAML file. Raises UserError."""
     if name.endswith((".yaml", ".yml")):
         if not Path(name).is_file():
-            raise UserError(
-                f"settings {name} do not exist; check the path, or name one of: {', '.join(papers())}"
-            )
+            raise UserError(f"settings {name} do not exist; check the path, or name one of: {', '.join(papers())}")
         return read(Path(name), label=name)
     if name not in papers():
         raise UserError(f"no settings for fine-tuning are called '{name}'; {did_you_mean(name, papers())}")
@@ -49,11 +47,7 @@ def papers() -> list[str]:
 
 
 def texts_of(
-    specs: Sequence[str],
-    recipe: str | None,
-    model: LoadedModel,
-    settings: FineTuning,
-    observer: WorkObserver,
+    specs: Sequence[str], recipe: str | None, model: LoadedModel, settings: FineTuning, observer: WorkObserver
 ) -> list[Unlabelled]:
     """Makes tasks of running text: of stores, or of texts that are cut with the model's own tokenizer. Raises
     UserError."""
@@ -96,9 +90,7 @@ def groups_of(written: Sequence[str], tasks: Sequence[str]) -> dict[str, str]:
             raise UserError(f"--group {one} is no NAME=TASK,TASK; write --group glue=sst2,stsb")
         for name in members:
             if name not in tasks:
-                raise UserError(
-                    f"--group {one}: no task is called '{name}'; {did_you_mean(name, list(tasks))}"
-                )
+                raise UserError(f"--group {one}: no task is called '{name}'; {did_you_mean(name, list(tasks))}")
             found[name] = group
     return found
 
@@ -127,8 +119,6 @@ def strategies_of(written: Sequence[str]) -> dict[str, Strategy]:
     return found
 
 
-def staged(
-    strategies: Mapping[str, Strategy], bench: Bench, groups: Mapping[str, str]
-) -> dict[str, StrategyRun]:
+def staged(strategies: Mapping[str, Strategy], bench: Bench, groups: Mapping[str, str]) -> dict[str, StrategyRun]:
     """Each strategy, ready to be carried out. Raises UserError for the first that cannot be."""
     return {name: StrategyRun.of(strategy, bench, groups=groups) for name, strategy in strategies.items()}

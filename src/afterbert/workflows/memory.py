@@ -48,9 +48,7 @@ def memory_need(recipe: Recipe, vocab_size: int, *, processes: int = 1) -> Memor
     stacks = 2 if isinstance(model, EncoderDecoder) else 1
     per_piece = 8 * model.hidden_size + 2 * getattr(model, "intermediate_size", 0)
     bytes_of = 2 if training.precision == "bf16" else _FLOAT
-    return MemoryNeed(
-        parameters, fixed, stacks * model.num_hidden_layers * recipe.length * per_piece * bytes_of
-    )
+    return MemoryNeed(parameters, fixed, stacks * model.num_hidden_layers * recipe.length * per_piece * bytes_of)
 
 
 def machine_memory(device: torch.device) -> int:
@@ -70,9 +68,7 @@ def machine_memory(device: torch.device) -> int:
     return min([*limits, *([soft] if soft != resource.RLIM_INFINITY else [])])
 
 
-def check_memory(
-    recipe: Recipe, vocab_size: int, *, device: torch.device | None = None, processes: int = 1
-) -> None:
+def check_memory(recipe: Recipe, vocab_size: int, *, device: torch.device | None = None, processes: int = 1) -> None:
     """Raises UserError with the figures where the recipe does not fit into this machine.
 
     processes: how many share the rows, and the model where `training.parallel` is fsdp. Rows that do not fit are

@@ -15,20 +15,12 @@ from afterbert.text.token_store.store import Store
 
 
 def model_card(
-    recipe: Recipe,
-    store: Store,
-    evaluation: Mapping[str, Any],
-    *,
-    notes: Sequence[str] = (),
-    imports: str = "",
+    recipe: Recipe, store: Store, evaluation: Mapping[str, Any], *, notes: Sequence[str] = (), imports: str = ""
 ) -> str:
     """Markdown with a YAML head, as Hugging Face reads it. Texts from elsewhere are escaped; a YAML dumper
     writes the head. notes: what else to know of the folder; imports: what its code must import first."""
     languages = sorted(name for name in store.languages if name)
-    head = {
-        "library_name": "transformers",
-        "tags": ["afterbert", "fill-mask"] if _fills(evaluation) else ["afterbert"],
-    }
+    head = {"library_name": "transformers", "tags": ["afterbert", "fill-mask"] if _fills(evaluation) else ["afterbert"]}
     head |= {"language": languages} if languages else {}
     summary = store.summary()
     lines = [
@@ -67,14 +59,7 @@ def _figures(evaluation: Mapping[str, Any]) -> list[str]:
         return [*(["Held-out figures of its own task:", "", *own, ""] if own else []), *shared]
     asked = evaluation.get("counts", {}).get("asked", 0)
     by = f", named by {evaluation['asked']}" if evaluation.get("asked") else ""
-    lines = [
-        f"On {asked:,.0f} masked pieces of held-out text (15%, fixed noise){by}:",
-        "",
-        "| | |",
-        "|---|---|",
-    ]
+    lines = [f"On {asked:,.0f} masked pieces of held-out text (15%, fixed noise){by}:", "", "| | |", "|---|---|"]
     lines += [f"| {escaped(name.replace('_', ' '))} | {value:.4g} |" for name, value in measures.items()]
-    lines += [
-        f"| guessing by the {escaped(n.replace('_', ' '))} | {value:.4g} |" for n, value in baselines.items()
-    ]
+    lines += [f"| guessing by the {escaped(n.replace('_', ' '))} | {value:.4g} |" for n, value in baselines.items()]
     return [*lines, "", *shared]

@@ -78,9 +78,7 @@ def names_file(written: str) -> bool:
             return True
     except (OSError, ValueError):  # a text is no path
         return False
-    looks_so = not any(sign.isspace() for sign in written) and (
-        path_kind(path) or path.suffix in (".txt", ".json")
-    )
+    looks_so = not any(sign.isspace() for sign in written) and (path_kind(path) or path.suffix in (".txt", ".json"))
     if looks_so:
         raise UserError(f"{written}: there is no such file; check the path")
     return False
@@ -93,9 +91,7 @@ def answerer_of(model: str, task: str | None = None) -> tuple[Answerer, tuple[st
     return Answerer(loaded, task_name(loaded, task)), notes
 
 
-def predict_file(
-    request: PredictRequest, *, stream: TextIO, observer: WorkObserver | None = None
-) -> Predicted:
+def predict_file(request: PredictRequest, *, stream: TextIO, observer: WorkObserver | None = None) -> Predicted:
     """Answers every row and writes it with new columns. The whole file is looked over before the first row is answered,
     and `out` is there whole or not at all; memory does not grow with the file. stream: where rows go without `out`.
     Raises UserError that names the lines of broken rows."""
@@ -124,9 +120,7 @@ def predict_file(
     return Predicted(count, columns, tuple(writer.names or ()), notes)
 
 
-def columns_read(
-    task: Task, rows: RowFile, given: Mapping[str, str], remembered: Mapping[str, str]
-) -> dict[str, str]:
+def columns_read(task: Task, rows: RowFile, given: Mapping[str, str], remembered: Mapping[str, str]) -> dict[str, str]:
     """Part -> column: those `given`, those of the training, those known by name; where a file has no more columns than
     the task reads texts, these in order. Raises UserError."""
     names, label = list(rows.columns), task.label_part
@@ -144,9 +138,7 @@ def columns_read(
             continue
         kept = remembered.get(part, "")
         whole = "+".join(lowered.get(one.lower(), "") for one in kept.split("+"))
-        by_name = (
-            task.find(part, names) if rows.has_header or rows.kind in ("jsonl", "conll", "txt") else None
-        )
+        by_name = task.find(part, names) if rows.has_header or rows.kind in ("jsonl", "conll", "txt") else None
         if kept and all(whole.split("+")):
             found[part] = whole
         elif by_name is not None:
@@ -190,9 +182,7 @@ class _Asked:
         if not count:
             raise UserError(f"{said}: holds no row; name a file with rows")
         if empty["rows have no text"] == count:
-            raise UserError(
-                f"{said}: no row has a text in {', '.join(self.columns.values())}; check the columns"
-            )
+            raise UserError(f"{said}: no row has a text in {', '.join(self.columns.values())}; check the columns")
         return count, empty
 
     def answered(self) -> Iterator[tuple[FileRow, Mapping[str, Any], Mapping[str, Any]]]:
@@ -211,9 +201,7 @@ class _Asked:
         """Rows by the thousand; never cut between rows of one example."""
         chunk: list[FileRow] = []
         for row in self.source.rows():
-            if len(chunk) >= _CHUNK and not self.answerer.task.joins(
-                row.record, chunk[-1].record, self.columns
-            ):
+            if len(chunk) >= _CHUNK and not self.answerer.task.joins(row.record, chunk[-1].record, self.columns):
                 yield chunk
                 chunk = []
             chunk.append(row)
@@ -245,14 +233,10 @@ class _Asked:
 
     def _lacks(self, row: FileRow) -> str:
         """What an object lacks; cells were counted already."""
-        lacking = [
-            one for column in self.columns.values() for one in column.split("+") if one not in row.record
-        ]
+        lacking = [one for column in self.columns.values() for one in column.split("+") if one not in row.record]
         return f"has no '{lacking[0]}'" if lacking and len(lacking) == len(self.columns) else ""
 
-    def _example(
-        self, rows: Sequence[FileRow], *, finds_words: bool = True
-    ) -> tuple[Example, FoundWords | None]:
+    def _example(self, rows: Sequence[FileRow], *, finds_words: bool = True) -> tuple[Example, FoundWords | None]:
         """The example that rows make, and where its words were found, if they were in a running text."""
         task, key = self.answerer.task, f"line:{rows[0].line}"
         if self.answerer.reads_words:

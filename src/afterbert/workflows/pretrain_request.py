@@ -126,9 +126,7 @@ def run_request(
     return result
 
 
-def resolved_for(
-    request: PretrainRequest, start: LoadedModel | None = None, *, num_processes: int = 1
-) -> Resolved:
+def resolved_for(request: PretrainRequest, start: LoadedModel | None = None, *, num_processes: int = 1) -> Resolved:
     """The recipe asked for, with architecture and tokenizer of the model to start from. Raises UserError, also where it
     does not fit into this machine's memory."""
     if start is not None and any(path.partition(".")[0] == "tokenizer" for path, _ in request.overrides):
@@ -145,9 +143,7 @@ def resolved_for(
 def _resolved(request: PretrainRequest, start: LoadedModel | None) -> Resolved:
     if isinstance(request.recipe, Recipe):
         if request.size is not None:
-            raise UserError(
-                f"size {request.size} is for a recipe by name; a recipe made of objects says its own"
-            )
+            raise UserError(f"size {request.size} is for a recipe by name; a recipe made of objects says its own")
         resolved = of_objects(request.recipe, overrides=request.overrides)
     else:
         resolved = resolve(request.recipe, size=request.size, overrides=request.overrides)
@@ -200,9 +196,7 @@ def fitted_to_budget(
     return fitted, made["reasons"]
 
 
-def tell_mix(
-    run: RunFolder, recipe: Recipe, store: Store, observer: WorkObserver, *, steps: int | None = None
-) -> None:
+def tell_mix(run: RunFolder, recipe: Recipe, store: Store, observer: WorkObserver, *, steps: int | None = None) -> None:
     """Tells, of a mixture of stores, the mix, planned or after so many steps, and keeps it in the run's folder."""
     if not isinstance(store, MixtureStore):
         return
@@ -214,9 +208,7 @@ def tell_mix(
     write_atomically(path, json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
 
 
-def _shared_store(
-    request: PretrainRequest, resolved: Resolved, processes: Processes, observer: WorkObserver
-) -> Store:
+def _shared_store(request: PretrainRequest, resolved: Resolved, processes: Processes, observer: WorkObserver) -> Store:
     """The store, which one process makes and all open."""
 
     def made() -> str:

@@ -172,9 +172,7 @@ def told_languages(recipe: Recipe, store: Store) -> Store:
 
 def feed_of(recipe: Recipe, store: Store, split: Split) -> Feed:
     """The training batches of a recipe."""
-    return feed_for(
-        recipe.objective, split, recipe.training, vocabulary=store.vocabulary, length=recipe.length
-    )
+    return feed_for(recipe.objective, split, recipe.training, vocabulary=store.vocabulary, length=recipe.length)
 
 
 def flops_per_step(recipe: Recipe, store: Store) -> float:
@@ -226,12 +224,7 @@ def named_figures(module: ObjectiveModule) -> dict[str, Any]:
 
 
 def finish(
-    run: RunFolder,
-    module: ObjectiveModule,
-    recipe: Recipe,
-    store: Store,
-    *,
-    closing: Closing | None = None,
+    run: RunFolder, module: ObjectiveModule, recipe: Recipe, store: Store, *, closing: Closing | None = None
 ) -> dict[str, Any]:
     """Writes what a finished run leaves for others: `model/`, the closing figures, samples and statistics
     for the report."""
@@ -283,12 +276,7 @@ def every_task(store: Store, split: Split) -> dict[str, Any]:
     return {"text": text, "exhibits": plain(exhibits)}
 
 
-def closing_figures(
-    module: ObjectiveModule,
-    recipe: Recipe,
-    store: Store,
-    split: Split,
-) -> dict[str, Any]:
+def closing_figures(module: ObjectiveModule, recipe: Recipe, store: Store, split: Split) -> dict[str, Any]:
     """`measures`, `baselines` and `counts` of the fixed question that every masked language model is asked; `asked`:
     whose head answers, where it is not the saved model's."""
     baselines = CountBaselines.count(store.split("train"), store.vocabulary.size)
@@ -314,19 +302,11 @@ def first_batches(recipe: Recipe, store: Store, split: Split, *, rows: int = 64)
     return found
 
 
-def export_model(
-    out: Path, module: ObjectiveModule, recipe: Recipe, vocabulary: Vocabulary, tokenizer: Path
-) -> Family:
+def export_model(out: Path, module: ObjectiveModule, recipe: Recipe, vocabulary: Vocabulary, tokenizer: Path) -> Family:
     """Writes the trained backbone with its heads as a Hugging Face folder, in our own layout where no family
     computes exactly this, and in folders inside it what was trained beside it. Returns the family."""
     family = export_folder(
-        out,
-        recipe.model,
-        module.backbone,
-        module.saved_heads,
-        vocabulary=vocabulary,
-        tokenizer=tokenizer,
-        or_own=True,
+        out, recipe.model, module.backbone, module.saved_heads, vocabulary=vocabulary, tokenizer=tokenizer, or_own=True
     )
     for name, model in module.beside().items():
         export_beside(out / name, model, vocabulary, tokenizer, like=family)
@@ -350,14 +330,10 @@ def newest_checkpoint(path: Path) -> LoadedModel:
     architecture = replace(cast(Any, model), vocab_size=model.table_size(vocabulary))
     tokenizer = store.folder / "tokenizer"
     beside = {
-        name: LoadedModel(
-            f"{path} ({name})", found.architecture, store.tokenizer, _states(found.parts()), tokenizer
-        )
+        name: LoadedModel(f"{path} ({name})", found.architecture, store.tokenizer, _states(found.parts()), tokenizer)
         for name, found in module.beside().items()
     }
-    return LoadedModel(
-        str(path), architecture, store.tokenizer, weights, tokenizer, notes=notes, beside=beside
-    )
+    return LoadedModel(str(path), architecture, store.tokenizer, weights, tokenizer, notes=notes, beside=beside)
 
 
 def _states(parts: Mapping[str, nn.Module]) -> dict[str, dict[str, Tensor]]:

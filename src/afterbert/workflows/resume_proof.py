@@ -76,10 +76,7 @@ def interruptions(kills: int, *, every: int, seed: int) -> list[Interruption]:
     steps between checkpoints; a kill strikes before or after the process's first one, never after a second."""
     draw = random.Random(seed)
     outside = [*["SIGKILL"] * kills, "SIGTERM"]
-    found = [
-        Interruption(kind, steps=draw.randint(1, max(1, 2 * every - 2)), moment=draw.random())
-        for kind in outside
-    ]
+    found = [Interruption(kind, steps=draw.randint(1, max(1, 2 * every - 2)), moment=draw.random()) for kind in outside]
     found += [Interruption("save", point=point) for point in SAVE_POINTS]
     draw.shuffle(found)
     return found
@@ -213,9 +210,7 @@ def _wait_for_step(child: subprocess.Popen, run: RunFolder, step: int) -> None:
             if (reached, status.state) != news:
                 news, since = (reached, status.state), time.monotonic()
         if time.monotonic() - since > _PATIENCE:
-            raise UserError(
-                f"the run says nothing new for {_PATIENCE:.0f} s; look at {run.path} and its log beside"
-            )
+            raise UserError(f"the run says nothing new for {_PATIENCE:.0f} s; look at {run.path} and its log beside")
         time.sleep(0.005)
 
 

@@ -42,9 +42,7 @@ def store_of_run(run: RunFolder, *, wait: bool = True) -> Store:
         places = where(data["place"], by=run.path)
     else:  # a run of version 0.1 knows its store as the user named it
         places = [Path(data["store"])]
-    return find_store(
-        [*places, *sorted((run.path.parent / "stores").glob("*"))], data["fingerprint"], wait=wait
-    )
+    return find_store([*places, *sorted((run.path.parent / "stores").glob("*"))], data["fingerprint"], wait=wait)
 
 
 def newest_model(*roots: Path) -> Path:

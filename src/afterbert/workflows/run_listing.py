@@ -101,15 +101,11 @@ def _check_run(run: Path) -> None:
     if run.is_symlink():
         raise UserError(f"{run} is a link to {os.readlink(run)}; name the run itself")
     if not kind_of(run):
-        raise UserError(
-            f"{run} is no run that afterbert made, so it is left alone; `afterbert runs` lists them"
-        )
+        raise UserError(f"{run} is no run that afterbert made, so it is left alone; `afterbert runs` lists them")
 
 
 def _listed(folder: Path, kind: str) -> ListedRun:
-    states = (
-        [_state(one) for one in sorted(folder.glob("seed-*"))] if kind == "fine-tuning" else [_state(folder)]
-    )
+    states = [_state(one) for one in sorted(folder.glob("seed-*"))] if kind == "fine-tuning" else [_state(folder)]
     finished = sum(state.startswith("finished") for state in states)
     state = states[0] if len(states) == 1 else f"{finished} of {len(states)} seeds finished"
     return ListedRun(folder, kind, state, _figure(folder), disk_use(folder), folder.stat().st_mtime)
@@ -129,15 +125,8 @@ def _figure(folder: Path) -> str:
             return _main_metric(read_json_object(folder / "results.json"))
         if (folder / "evaluation.json").is_file():
             measures = read_json_object(folder / "evaluation.json").get("measures", {})
-            return (
-                f"masked accuracy {measures['masked_accuracy']:.1%}" if "masked_accuracy" in measures else ""
-            )
-    except (
-        UserError,
-        KeyError,
-        TypeError,
-        AttributeError,
-    ):  # damaged, or of another version
+            return f"masked accuracy {measures['masked_accuracy']:.1%}" if "masked_accuracy" in measures else ""
+    except (UserError, KeyError, TypeError, AttributeError):  # damaged, or of another version
         return "unreadable"
     return ""
 

@@ -184,9 +184,7 @@ def _readable_pairs(
     return [rows[number] for number in kept]
 
 
-def _read(
-    request: ScoreRequest, observer: WorkObserver, *, needs_training: bool, kind: str | None = None
-) -> TaskData:
+def _read(request: ScoreRequest, observer: WorkObserver, *, needs_training: bool, kind: str | None = None) -> TaskData:
     """The rows of a task that no head was trained for."""
     source = find_task(
         request.rows,
@@ -203,9 +201,7 @@ def _read(
     return data
 
 
-def _tell_unknown(
-    request: ScoreRequest, data: TaskData, tokenizer: Tokenizer, observer: WorkObserver
-) -> None:
+def _tell_unknown(request: ScoreRequest, data: TaskData, tokenizer: Tokenizer, observer: WorkObserver) -> None:
     """How many pieces of the rows the tokenizer does not know, where there are any. Raises UserError for too many."""
     texts = [text for rows in data.splits.values() for row in rows for text in row.texts]
     remedy = "ask a model whose tokenizer knows this text"

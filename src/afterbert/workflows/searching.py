@@ -151,9 +151,7 @@ class SearchIndex:
         scores = self.scores(query, by)
         best = np.argpartition(-scores, min(top, len(scores)) - 1)[:top]
         best = best[np.lexsort((best, -scores[best]))]
-        return [
-            Hit(self.passage(int(at)), float(scores[at])) for at in best if by != "words" or scores[at] > 0
-        ]
+        return [Hit(self.passage(int(at)), float(scores[at])) for at in best if by != "words" or scores[at] > 0]
 
     def scores(self, query: str, by: By = "meaning") -> np.ndarray:
         """float32 [N]: of every passage."""

@@ -41,10 +41,7 @@ def step_times(arms: Mapping[str, Resolved], store: Store, *, device: torch.devi
         for _ in range(_TURNS):
             for one in tried.values():
                 one.run(_STEPS)
-    return {
-        name: StepTime(statistics.median(one.seconds), statistics.fmean(one.tokens))
-        for name, one in tried.items()
-    }
+    return {name: StepTime(statistics.median(one.seconds), statistics.fmean(one.tokens)) for name, one in tried.items()}
 
 
 class _Tried:
@@ -55,9 +52,7 @@ class _Tried:
         self.seconds: list[float] = []
         self.tokens: list[int] = []
         self._feed, self._device = feed_of(recipe, store, store.split("train")), device
-        self._size = min(
-            recipe.training.micro_batch_size or recipe.training.batch_size, recipe.training.batch_size
-        )
+        self._size = min(recipe.training.micro_batch_size or recipe.training.batch_size, recipe.training.batch_size)
         module = recipe.objective.build(recipe.model, store.vocabulary).to(device)
         self._optimizer = recipe.training.optimizer.build(module)
         self._stepper = Stepper(

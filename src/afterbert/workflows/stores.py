@@ -58,15 +58,11 @@ def store_of(
     if len(are_stores) > 1 and all(are_stores):
         return stores_together(texts, mixing_of(mixing), out)
     if mixing:
-        raise UserError(
-            "--mixing is a law between several stores; name them, each made by `afterbert prepare`"
-        )
+        raise UserError("--mixing is a law between several stores; name them, each made by `afterbert prepare`")
     if are_stores == [True]:
         return open_store(Path(texts[0]), wait=wait)
     if any(are_stores):
-        raise UserError(
-            "stores and texts are named together; prepare the texts first, with the stores' tokenizer"
-        )
+        raise UserError("stores and texts are named together; prepare the texts first, with the stores' tokenizer")
     sources = list(sources) or reading.sources(texts)
     if not sources:
         raise UserError(
@@ -141,11 +137,7 @@ def check_known(store: Store, most: float) -> list[str]:
 def changed_by_tokenizer(store: Store) -> list[tuple[str, int, str]]:
     """Gives a row of label, count and remark for each script in whose letters the tokenizer changes something."""
     return [
-        (
-            f"  changed by the tokenizer: {script}",
-            changed,
-            f"{changed / total:.1%} of these letters and marks",
-        )
+        (f"  changed by the tokenizer: {script}", changed, f"{changed / total:.1%} of these letters and marks")
         for script, (changed, total) in store.manifest["tokenizer"].get("changes", {}).items()
     ]
 

@@ -58,8 +58,4 @@ class TextOptions:
         """What differs from the defaults and decides what comes of the texts, as plain values."""
         usual = TextOptions()
         names = [field.name for field in fields(self) if field.name not in _WITHOUT_TRACE]
-        return {
-            name: to_plain(getattr(self, name))
-            for name in names
-            if getattr(self, name) != getattr(usual, name)
-        }
+        return {name: to_plain(getattr(self, name)) for name in names if getattr(self, name) != getattr(usual, name)}

@@ -29,13 +29,9 @@ def tokenizer_settings(
     trained = [name for name in names(TokenizerRecipe) if name != _PRETRAINED]
     is_there = written is not None and written not in trained and not written.startswith("{")
     if is_there and vocab_size is not None:
-        raise UserError(
-            f"--vocab-size is for a tokenizer that is trained; '{written}' has its own vocabulary"
-        )
+        raise UserError(f"--vocab-size is for a tokenizer that is trained; '{written}' has its own vocabulary")
     if is_there and written is not None and not Path(written).exists() and "/" not in written:
-        raise UserError(
-            f"'{written}' is neither a folder nor a tokenizer to train; {did_you_mean(written, trained)}"
-        )
+        raise UserError(f"'{written}' is neither a folder nor a tokenizer to train; {did_you_mean(written, trained)}")
     asked = {"type": _PRETRAINED, "name": written} if is_there else {"type": written}
     settings = [("tokenizer", written if written and written.startswith("{") else json.dumps(asked))]
     settings = settings if written is not None else []
@@ -62,9 +58,7 @@ def asked_by_recipe(name: str, settings: Sequence[tuple[str, str]] = ()) -> tupl
 
 def listed_planes(recipe: Recipe) -> list[str]:
     """The names of the planes that a recipe's units name: those that a list makes, in their order."""
-    units = dict.fromkeys(
-        unit for written in _units(to_plain(recipe.objective)) for unit in written.split("|")
-    )
+    units = dict.fromkeys(unit for written in _units(to_plain(recipe.objective)) for unit in written.split("|"))
     return [unit for unit in units if unit in names(Plane)]
 
 
@@ -84,9 +78,7 @@ def check_tokenizer(resolved: Resolved, store: Store) -> list[str]:
     differs = [key for key in stated if key in made and made[key] != asked[key]]
     if not differs:
         return []
-    said = ", ".join(
-        f"{key}: {_written(asked[key])} (the store's has {_written(made[key])})" for key in differs
-    )
+    said = ", ".join(f"{key}: {_written(asked[key])} (the store's has {_written(made[key])})" for key in differs)
     if loud := [key for key in differs if stated[key].startswith("--")]:
         raise UserError(
             f"{stated[loud[0]]} has no effect: {store.folder} was made with another tokenizer; prepare the texts "

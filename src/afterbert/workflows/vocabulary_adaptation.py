@@ -112,12 +112,7 @@ def _divided(texts: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _change(
-    tokenizer: Tokenizer,
-    texts: list[str],
-    how: How,
-    pieces: int | None,
-    units: Units,
-    recipe: TokenizerRecipe | None,
+    tokenizer: Tokenizer, texts: list[str], how: How, pieces: int | None, units: Units, recipe: TokenizerRecipe | None
 ) -> Change:
     if how == "trim":
         return trimmed(tokenizer, texts)

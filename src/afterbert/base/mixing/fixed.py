@@ -31,9 +31,7 @@ def check_weights(weights: Mapping[str, float], sizes: Mapping[str, int]) -> Non
             raise UserError(f"mixing gives no weight to '{name}'; {did_you_mean(name, list(weights))}")
     for name, weight in weights.items():
         if name not in sizes:
-            raise UserError(
-                f"mixing gives a weight to '{name}', which is no source; {did_you_mean(name, list(sizes))}"
-            )
+            raise UserError(f"mixing gives a weight to '{name}', which is no source; {did_you_mean(name, list(sizes))}")
         if weight < 0:
             raise UserError(f"mixing gives '{name}' the weight {weight:g}; weights are at least 0")
     if not any(weights.values()):

@@ -18,23 +18,15 @@ def adapt_vocabulary(
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")] = Path("adapted"),
     how: Annotated[
         str,
-        typer.Option(
-            help="extend: more pieces for what is frequent; trim: only pieces the text uses; train: anew."
-        ),
+        typer.Option(help="extend: more pieces for what is frequent; trim: only pieces the text uses; train: anew."),
     ] = "extend",
     pieces: Annotated[int, typer.Option(min=1, help="extend: how many pieces more, at most.")] = 1000,
-    units: Annotated[
-        str, typer.Option(help="extend: whole words, or pieces that many words may share.")
-    ] = "pieces",
-    tokenizer: Annotated[
-        str, typer.Option(help="train: wordpiece, byte_level_bpe or unigram.")
-    ] = "wordpiece",
+    units: Annotated[str, typer.Option(help="extend: whole words, or pieces that many words may share.")] = "pieces",
+    tokenizer: Annotated[str, typer.Option(help="train: wordpiece, byte_level_bpe or unigram.")] = "wordpiece",
     vocab_size: Annotated[
         int | None, typer.Option(help="train: pieces to learn; chosen by the amount of text when not given.")
     ] = None,
-    warm_up: Annotated[
-        int, typer.Option(min=0, help="Steps that train the new rows alone, the body frozen.")
-    ] = 0,
+    warm_up: Annotated[int, typer.Option(min=0, help="Steps that train the new rows alone, the body frozen.")] = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """Give a model another vocabulary: more pieces, fewer, or a tokenizer of its own.

@@ -14,9 +14,7 @@ PLACE = 88
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Folders of two runs or more, of any objectives.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The HTML file to write.")] = Path(
-        "comparison.html"
-    ),
+    out: Annotated[Path, typer.Option("--out", "-o", help="The HTML file to write.")] = Path("comparison.html"),
     overwrite: Overwrite = False,
 ) -> None:
     """Lay runs side by side: what differs in their recipes, figures with intervals, curves, cost.
@@ -34,8 +32,6 @@ def compare(
         raise UserError(f"{out}: a comparison is an .html file; name one, or leave it out")
     page = comparison_of(runs)
     check_file(out, mark=PAGE_MARK, overwrite=overwrite)
-    check_file(
-        out.with_suffix(".md"), mark=page.markdown().partition("\n")[0], overwrite=overwrite or out.exists()
-    )
+    check_file(out.with_suffix(".md"), mark=page.markdown().partition("\n")[0], overwrite=overwrite or out.exists())
     console.print(safe(page.lead[0]))
     print(page.write(out))

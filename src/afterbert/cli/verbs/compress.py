@@ -13,9 +13,7 @@ PLACE = 125
 
 
 def compress(
-    model: Annotated[
-        str, typer.Argument(help="A run or model folder; fine-tuned, where a task is to judge.")
-    ],
+    model: Annotated[str, typer.Argument(help="A run or model folder; fine-tuned, where a task is to judge.")],
     with_: Annotated[
         list[str] | None,
         typer.Option(
@@ -23,23 +21,17 @@ def compress(
         ),
     ] = None,
     task: Annotated[
-        str | None,
-        typer.Option("--task", "-t", help="Labelled rows: NAME:PATH, PATH, a task file or hub:NAME."),
+        str | None, typer.Option("--task", "-t", help="Labelled rows: NAME:PATH, PATH, a task file or hub:NAME.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")] = Path("smaller"),
-    at_least: Annotated[
-        str | None, typer.Option(help="Write nothing that keeps less of the quality: 98%.")
-    ] = None,
+    at_least: Annotated[str | None, typer.Option(help="Write nothing that keeps less of the quality: 98%.")] = None,
     target: Annotated[
-        str | None,
-        typer.Option(help="In place of --with, what a ladder is to reach: 4x faster, 10MB, -1 point."),
+        str | None, typer.Option(help="In place of --with, what a ladder is to reach: 4x faster, 10MB, -1 point.")
     ] = None,
     minutes: Annotated[
         float | None, typer.Option(min=0, help="--target: after which no further combination is begun.")
     ] = None,
-    as_: Annotated[
-        str | None, typer.Option("--as", help="Which of the model's tasks, where it has several.")
-    ] = None,
+    as_: Annotated[str | None, typer.Option("--as", help="Which of the model's tasks, where it has several.")] = None,
     columns: Annotated[str | None, typer.Option(help="Which column is what: text=review,label=3.")] = None,
     split: Annotated[str | None, typer.Option(help="The rows that judge; dev, else test.")] = None,
     no_controls: Annotated[

@@ -16,9 +16,7 @@ TAKES_RECIPE_OPTIONS = True
 def demo(
     context: typer.Context,
     budget: Annotated[str, typer.Option("--budget", "-b", help="How long to train.")] = "3.75min",
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where the demo's run folder is made.")] = Path(
-        "demo"
-    ),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the demo's run folder is made.")] = Path("demo"),
 ) -> int:
     """Train a small masked language model on the documentation that every Python carries.
 
@@ -38,20 +36,12 @@ def demo(
     from afterbert.text.sources.python_docs import PythonDocs
     from afterbert.workflows.pretrain_request import PretrainRequest
 
-    console.print(
-        "[bold]afterbert demo[/bold]: a masked language model from the documentation this Python carries"
-    )
+    console.print("[bold]afterbert demo[/bold]: a masked language model from the documentation this Python carries")
     amount = Budget.parse(budget)
     rarely = replace(amount, amount=amount.amount / 4)  # evaluations cost training time
-    overrides = [
-        ("training.evaluate_every", str(rarely)),
-        ("training.budget", budget),
-        *settings_only(context),
-    ]
+    overrides = [("training.evaluate_every", str(rarely)), ("training.budget", budget), *settings_only(context)]
     size = resolve("laptop").size  # said, so that it is the same model on every machine
-    request = PretrainRequest(
-        recipe="laptop", size=size, overrides=tuple(overrides), out=out, sources=(PythonDocs(),)
-    )
+    request = PretrainRequest(recipe="laptop", size=size, overrides=tuple(overrides), out=out, sources=(PythonDocs(),))
     run = carry_out(request)
     print_run(run)
     if run.is_finished:

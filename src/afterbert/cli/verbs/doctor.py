@@ -31,9 +31,7 @@ def doctor(
         int, typer.Option(min=0, help="For the proof: SIGKILLs at random, beside those inside a save.")
     ] = 5,
     seed: Annotated[int, typer.Option(help="For the proof: chooses the moments of the kills.")] = 0,
-    out: Annotated[Path, typer.Option("--out", "-o", help="For the proof: the disk it is made on.")] = Path(
-        "runs"
-    ),
+    out: Annotated[Path, typer.Option("--out", "-o", help="For the proof: the disk it is made on.")] = Path("runs"),
 ) -> int:
     """Check this machine and this installation, and say what to mend.
 
@@ -51,14 +49,7 @@ def doctor(
     from afterbert.cli.resume_proof import prove_and_print
 
     return prove_and_print(
-        prove_resume,
-        store=store,
-        size=size,
-        steps=steps,
-        kills=kills,
-        seed=seed,
-        out=out,
-        overrides=settings,
+        prove_resume, store=store, size=size, steps=steps, kills=kills, seed=seed, out=out, overrides=settings
     )
 
 

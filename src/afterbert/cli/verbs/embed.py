@@ -20,9 +20,7 @@ def embed(
         bool, typer.Option("--passages", help="Cut documents into passages, and make a vector of each.")
     ] = False,
     length: Annotated[int | None, typer.Option(min=8, help="Pieces of a text that are read.")] = None,
-    kind: Annotated[
-        str | None, typer.Option(help="What files hold whose names do not tell: txt, jsonl, ...")
-    ] = None,
+    kind: Annotated[str | None, typer.Option(help="What files hold whose names do not tell: txt, jsonl, ...")] = None,
     documents: Documents = None,
     text_key: TextKey = None,
     text_column: TextColumn = None,

@@ -14,8 +14,7 @@ PLACE = 40
 def evaluate(
     model: Annotated[str, typer.Argument(help="A run folder, a model folder, or a hub name.")],
     texts: Annotated[
-        list[str],
-        typer.Argument(help="Files or folders the model has not seen; or a store that `prepare` made."),
+        list[str], typer.Argument(help="Files or folders the model has not seen; or a store that `prepare` made.")
     ],
     rate: Annotated[float, typer.Option(help="Share of pieces masked.")] = 0.15,
     length: Annotated[int, typer.Option(help="Pieces a row.")] = 128,

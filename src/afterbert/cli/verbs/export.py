@@ -13,24 +13,17 @@ PLACE = 120
 
 
 def export(
-    source: Annotated[
-        Path,
-        typer.Argument(help="A run folder, finished or not, or a model folder."),
-    ],
+    source: Annotated[Path, typer.Argument(help="A run folder, finished or not, or a model folder.")],
     out: Annotated[Path, typer.Argument(help="The folder to write.")],
     family: Annotated[
-        str | None,
-        typer.Option(help="A family of Hugging Face's; the one that computes exactly this when not given."),
+        str | None, typer.Option(help="A family of Hugging Face's; the one that computes exactly this when not given.")
     ] = None,
-    own: Annotated[
-        bool, typer.Option("--own", help="Our own layout, for models that no family computes.")
-    ] = False,
+    own: Annotated[bool, typer.Option("--own", help="Our own layout, for models that no family computes.")] = False,
     onnx: Annotated[
         bool, typer.Option("--onnx", help="Only model.onnx and the tokenizer (needs the extra onnx).")
     ] = False,
     sentences: Annotated[
-        str | None,
-        typer.Option(help="Also for SentenceTransformer(OUT): mean, first, max or last piece's state."),
+        str | None, typer.Option(help="Also for SentenceTransformer(OUT): mean, first, max or last piece's state.")
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -54,12 +47,7 @@ def export(
         raise UserError("--onnx, --own and --family each say how to write the model; give one of them")
     pooling = named(Sentences, {"pooling": sentences}, "--sentences") if sentences else None
     made = export_model_folder(
-        source,
-        out,
-        family="afterbert" if own else family,
-        onnx=onnx,
-        sentences=pooling,
-        overwrite=overwrite,
+        source, out, family="afterbert" if own else family, onnx=onnx, sentences=pooling, overwrite=overwrite
     )
     for one in made:
         if one.graph is not None:

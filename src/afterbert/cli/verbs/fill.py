@@ -12,8 +12,7 @@ PLACE = 50
 def fill(
     text: Annotated[str, typer.Argument(help="A text with [MASK] where a word is missing.")],
     model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", help="A run or model folder; the newest finished run when not given."),
+        str | None, typer.Option("--model", "-m", help="A run or model folder; the newest finished run when not given.")
     ] = None,
     top: Annotated[int, typer.Option(min=1, max=100, help="How many guesses.")] = 5,
 ) -> None:
@@ -36,9 +35,7 @@ def fill(
     loaded = MaskedModel.of(load_model_or_checkpoint(taken), device=default_device())
     for note in filter(None, (*loaded.loaded.notes, loaded.language_model.note)):
         console.print(f"note: {safe(note)}")
-    for said in UnknownPieces.in_texts([loaded.unmasked(text)], loaded.tokenizer).check(
-        1.0, whose="this text"
-    ):
+    for said in UnknownPieces.in_texts([loaded.unmasked(text)], loaded.tokenizer).check(1.0, whose="this text"):
         console.print(f"note: {safe(said)}")
     for number, guesses in enumerate(loaded.fill(text, top=top), start=1):
         table = Table(title=f"mask {number}", title_justify="left", box=None, show_header=False)

@@ -19,20 +19,15 @@ def finetune(
     context: typer.Context,
     model: Annotated[str, typer.Option("--model", "-m", help="A run or model folder, or a hub name.")],
     task: Annotated[
-        list[str],
-        typer.Option("--task", "-t", help="NAME:PATH, PATH, a task file or hub:NAME; once for each task."),
+        list[str], typer.Option("--task", "-t", help="NAME:PATH, PATH, a task file or hub:NAME; once for each task.")
     ],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Where to write; default: below runs/.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Where to write; default: below runs/.")] = None,
     overwrite: Overwrite = False,
     kind: Annotated[str | None, typer.Option(help=KINDS, rich_help_panel=_DATA)] = None,
     format_: Annotated[str | None, typer.Option("--format", help=FORMATS, rich_help_panel=_DATA)] = None,
     columns: Annotated[
         str | None,
-        typer.Option(
-            help="Which column is what, by name or number: text=review,label=3.", rich_help_panel=_DATA
-        ),
+        typer.Option(help="Which column is what, by name or number: text=review,label=3.", rich_help_panel=_DATA),
     ] = None,
     header: Annotated[str | None, typer.Option(help=HEADER, rich_help_panel=_DATA)] = None,
     records: Annotated[str | None, typer.Option(help=RECORDS, rich_help_panel=_DATA)] = None,
@@ -42,22 +37,17 @@ def finetune(
     ] = None,
     drop_leaked: Annotated[
         bool,
-        typer.Option(
-            "--drop-leaked", help="Leave out training rows that other splits hold.", rich_help_panel=_DATA
-        ),
+        typer.Option("--drop-leaked", help="Leave out training rows that other splits hold.", rich_help_panel=_DATA),
     ] = False,
     epochs: Annotated[
         float | None, typer.Option(help="Rounds through the training rows; 3.", rich_help_panel=_TRAINING)
     ] = None,
     budget: Annotated[
         str | None,
-        typer.Option(
-            "--budget", "-b", help="In place of --epochs: 5min, 500steps, ...", rich_help_panel=_TRAINING
-        ),
+        typer.Option("--budget", "-b", help="In place of --epochs: 5min, 500steps, ...", rich_help_panel=_TRAINING),
     ] = None,
     learning_rate: Annotated[
-        str | None,
-        typer.Option("--learning-rate", "--lr", help="The highest; 5e-5.", rich_help_panel=_TRAINING),
+        str | None, typer.Option("--learning-rate", "--lr", help="The highest; 5e-5.", rich_help_panel=_TRAINING)
     ] = None,
     search_learning_rate: Annotated[
         str | None,
@@ -67,26 +57,16 @@ def finetune(
             rich_help_panel=_TRAINING,
         ),
     ] = None,
-    batch_size: Annotated[
-        str | None, typer.Option(help="Rows a step; 32.", rich_help_panel=_TRAINING)
-    ] = None,
-    length: Annotated[
-        str | None, typer.Option(help="Pieces a row at most; 128.", rich_help_panel=_TRAINING)
-    ] = None,
+    batch_size: Annotated[str | None, typer.Option(help="Rows a step; 32.", rich_help_panel=_TRAINING)] = None,
+    length: Annotated[str | None, typer.Option(help="Pieces a row at most; 128.", rich_help_panel=_TRAINING)] = None,
     seeds: Annotated[
         str | None, typer.Option(help="How many runs, for mean and spread; 1.", rich_help_panel=_TRAINING)
     ] = None,
-    seed: Annotated[
-        str | None, typer.Option(help="The first one's seed; 0.", rich_help_panel=_TRAINING)
-    ] = None,
-    frozen: Annotated[
-        bool, typer.Option("--frozen", help="Only the heads learn.", rich_help_panel=_TRAINING)
-    ] = False,
+    seed: Annotated[str | None, typer.Option(help="The first one's seed; 0.", rich_help_panel=_TRAINING)] = None,
+    frozen: Annotated[bool, typer.Option("--frozen", help="Only the heads learn.", rich_help_panel=_TRAINING)] = False,
     layer_decay: Annotated[
         str | None,
-        typer.Option(
-            help="A layer's learning rate by that of the one above; 1.0.", rich_help_panel=_TRAINING
-        ),
+        typer.Option(help="A layer's learning rate by that of the one above; 1.0.", rich_help_panel=_TRAINING),
     ] = None,
     class_weights: Annotated[
         str | None, typer.Option(help="none, or balanced; none.", rich_help_panel=_TRAINING)
@@ -102,43 +82,32 @@ def finetune(
         str | None, typer.Option(help="Which weights: last, or best on dev; last.", rich_help_panel=_TRAINING)
     ] = None,
     patience: Annotated[
-        str | None,
-        typer.Option(help="Stop after so many evaluations without a better one.", rich_help_panel=_TRAINING),
+        str | None, typer.Option(help="Stop after so many evaluations without a better one.", rich_help_panel=_TRAINING)
     ] = None,
     max_unknown: MaxUnknown = 0.1,
     from_scratch: Annotated[
-        bool,
-        typer.Option("--from-scratch", help="The same model from random weights.", rich_help_panel=_TRAINING),
+        bool, typer.Option("--from-scratch", help="The same model from random weights.", rich_help_panel=_TRAINING)
     ] = False,
     mixing: Annotated[
-        str | None,
-        typer.Option(
-            help=f"{plugins_in('base.mixing')}; proportional.",
-            rich_help_panel=_MANY,
-        ),
+        str | None, typer.Option(help=f"{plugins_in('base.mixing')}; proportional.", rich_help_panel=_MANY)
     ] = None,
     strategy: Annotated[
         list[str] | None,
         typer.Option(
-            "--strategy",
-            help=f"{plugins_in('downstream.strategies')}; or all; once for each.",
-            rich_help_panel=_MANY,
+            "--strategy", help=f"{plugins_in('downstream.strategies')}; or all; once for each.", rich_help_panel=_MANY
         ),
     ] = None,
     group: Annotated[
-        list[str] | None,
-        typer.Option("--group", help="glue=sst2,stsb: left out together.", rich_help_panel=_MANY),
+        list[str] | None, typer.Option("--group", help="glue=sst2,stsb: left out together.", rich_help_panel=_MANY)
     ] = None,
     unlabelled: Annotated[
-        list[str] | None,
-        typer.Option("--unlabelled", help="Running text as one of the tasks.", rich_help_panel=_MANY),
+        list[str] | None, typer.Option("--unlabelled", help="Running text as one of the tasks.", rich_help_panel=_MANY)
     ] = None,
     unlabelled_recipe: Annotated[
         str | None, typer.Option(help="What it asks; default: by the model.", rich_help_panel=_MANY)
     ] = None,
     recipe: Annotated[
-        str | None,
-        typer.Option("--recipe", "-r", help="mt-dnn, t5, or a YAML file.", rich_help_panel=_TRAINING),
+        str | None, typer.Option("--recipe", "-r", help="mt-dnn, t5, or a YAML file.", rich_help_panel=_TRAINING)
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what was found in the data and what would be done.")

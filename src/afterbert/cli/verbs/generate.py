@@ -10,31 +10,20 @@ PLACE = 60
 
 
 def generate(
-    prompt: Annotated[
-        str, typer.Argument(help="The beginning of a text; `-` reads it from standard input.")
-    ] = "",
+    prompt: Annotated[str, typer.Argument(help="The beginning of a text; `-` reads it from standard input.")] = "",
     model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", help="A run or model folder; the newest finished run when not given."),
+        str | None, typer.Option("--model", "-m", help="A run or model folder; the newest finished run when not given.")
     ] = None,
     longest: Annotated[int, typer.Option("--longest", "-n", min=1, help="Pieces to write at most.")] = 60,
-    method: Annotated[
-        Literal["sample", "greedy", "beam"], typer.Option(help="How each piece is chosen.")
-    ] = "sample",
+    method: Annotated[Literal["sample", "greedy", "beam"], typer.Option(help="How each piece is chosen.")] = "sample",
     temperature: Annotated[
         float | None, typer.Option(help="Of draws: below 1 keeps to what is likely, above 1 dares more.")
     ] = None,
     top_k: Annotated[int | None, typer.Option(help="Draw from so many likeliest pieces.")] = None,
-    top_p: Annotated[
-        float | None, typer.Option(help="Draw from the likeliest pieces that hold this share.")
-    ] = None,
+    top_p: Annotated[float | None, typer.Option(help="Draw from the likeliest pieces that hold this share.")] = None,
     num_beams: Annotated[int | None, typer.Option(help="Texts kept side by side (method beam).")] = None,
-    length_penalty: Annotated[
-        float | None, typer.Option(help="Higher favours longer texts (method beam).")
-    ] = None,
-    stop: Annotated[
-        list[str] | None, typer.Option(help="End before this text; may be given several times.")
-    ] = None,
+    length_penalty: Annotated[float | None, typer.Option(help="Higher favours longer texts (method beam).")] = None,
+    stop: Annotated[list[str] | None, typer.Option(help="End before this text; may be given several times.")] = None,
     count: Annotated[int, typer.Option(min=1, help="How many texts.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
 ) -> None:
@@ -67,9 +56,7 @@ def generate(
         "seed": seed,
         "method": method,
     }
-    tree = {
-        key: Node(value, f"--{key.replace('_', '-')}") for key, value in given.items() if value is not None
-    }
+    tree = {key: Node(value, f"--{key.replace('_', '-')}") for key, value in given.items() if value is not None}
     generation = build(Generation, Node(tree, "generate"))
     text = sys.stdin.read() if prompt == "-" else prompt
     taken = model or str(newest_model())

@@ -13,9 +13,7 @@ PLACE = 140
 
 
 def import_checkpoint(
-    checkpoint: Annotated[
-        Path, typer.Argument(help="pytorch_model.bin or the like, with its config beside it.")
-    ],
+    checkpoint: Annotated[Path, typer.Argument(help="pytorch_model.bin or the like, with its config beside it.")],
     out: Annotated[Path, typer.Argument(help="The folder to write.")],
     overwrite: Overwrite = False,
 ) -> None:

@@ -13,9 +13,7 @@ PLACE = 150
 
 
 def mine_phrases(
-    texts: Annotated[
-        list[str], typer.Argument(help="Files, folders, `hub:NAME`, or `-` for standard input.")
-    ],
+    texts: Annotated[list[str], typer.Argument(help="Files, folders, `hub:NAME`, or `-` for standard input.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The table to write.")] = Path("phrases.tsv"),
     max_words: Annotated[int, typer.Option(help="Words of the longest phrase, marks within counted.")] = 4,
     min_count: Annotated[int, typer.Option(help="A phrase occurs at least so often.")] = 5,
@@ -33,9 +31,7 @@ def mine_phrases(
     documents: Documents = None,
     text_key: TextKey = None,
     text_column: TextColumn = None,
-    language: Annotated[
-        str | None, typer.Option(help="Language code of texts that do not say theirs.")
-    ] = None,
+    language: Annotated[str | None, typer.Option(help="Language code of texts that do not say theirs.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Find the runs of words that belong together, in any language, and write them as a list for `prepare`.

@@ -31,8 +31,7 @@ def predict(
         str | None, typer.Option("--as", help="Which of the model's tasks, where it answers several.")
     ] = None,
     columns: Annotated[
-        str | None,
-        typer.Option(help="Which column is what, where the training's names are not there: text=review."),
+        str | None, typer.Option(help="Which column is what, where the training's names are not there: text=review.")
     ] = None,
     format: Annotated[
         Literal["csv", "tsv", "jsonl", "txt", "conll"] | None,

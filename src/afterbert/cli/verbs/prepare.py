@@ -35,24 +35,16 @@ def prepare(
     context: typer.Context,
     texts: Annotated[
         list[str],
-        typer.Argument(
-            help="Files, folders, `hub:NAME`, or `-` for standard input; with --merge, folders of shards."
-        ),
+        typer.Argument(help="Files, folders, `hub:NAME`, or `-` for standard input; with --merge, folders of shards."),
     ],
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            help="The folder to write to: store, shards/3-of-8 or tokenizer when not given.",
-        ),
+        typer.Option("--out", "-o", help="The folder to write to: store, shards/3-of-8 or tokenizer when not given."),
     ] = None,
     recipe: Annotated[
         str | None,
         typer.Option(
-            "--recipe",
-            "-r",
-            help="Make the tokenizer and the annotations that this recipe states (T5: sentinels).",
+            "--recipe", "-r", help="Make the tokenizer and the annotations that this recipe states (T5: sentinels)."
         ),
     ] = None,
     tokenizer: TokenizerName = None,
@@ -62,9 +54,7 @@ def prepare(
     ] = "word_start,sentence_start,document_start",
     add_plane: Annotated[
         str | None,
-        typer.Option(
-            "--add-plane", help="Add this annotation to the finished store, made from the same texts."
-        ),
+        typer.Option("--add-plane", help="Add this annotation to the finished store, made from the same texts."),
     ] = None,
     tokenizer_only: Annotated[
         bool, typer.Option("--tokenizer-only", help="Only make the tokenizer, for shards to come.")
@@ -84,12 +74,10 @@ def prepare(
     ] = None,
     entities: Annotated[str | None, typer.Option(help="The same for the plane entity.")] = None,
     list_case: Annotated[
-        str | None,
-        typer.Option(help="Whether case counts in these lists: ignored (phrases) or kept (entities)."),
+        str | None, typer.Option(help="Whether case counts in these lists: ignored (phrases) or kept (entities).")
     ] = None,
     overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite", help="Replace a store there that was made of other texts or otherwise."),
+        bool, typer.Option("--overwrite", help="Replace a store there that was made of other texts or otherwise.")
     ] = False,
     kind: TextKind = None,
     documents: Documents = None,
@@ -151,9 +139,7 @@ def prepare(
         tell_store(store, watch, advises=False)
         return
     if sum((tokenizer_only, shard is not None, add_plane is not None)) > 1:
-        raise UserError(
-            "--tokenizer-only, --shard and --add-plane are three different steps; name one of them"
-        )
+        raise UserError("--tokenizer-only, --shard and --add-plane are three different steps; name one of them")
     of_tokenizer, of_policy, strange = divided(settings, "tokenizer", "policy")
     if strange:
         raise UserError(

@@ -37,42 +37,29 @@ def pretrain(
     context: typer.Context,
     texts: Annotated[
         list[str] | None,
-        typer.Argument(
-            help="Files, folders, `hub:NAME`, `-` for standard input; or stores that `prepare` made."
-        ),
+        typer.Argument(help="Files, folders, `hub:NAME`, `-` for standard input; or stores that `prepare` made."),
     ] = None,
     recipe: RecipeName = "laptop",
     size: Size = None,
     budget: Annotated[
-        str | None,
-        typer.Option("--budget", "-b", help="How long: 10min, 500steps, 20Mtokens, 3epochs, 1e15flops."),
+        str | None, typer.Option("--budget", "-b", help="How long: 10min, 500steps, 20Mtokens, 3epochs, 1e15flops.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Where run folders are made.")] = Path("runs"),
-    name: Annotated[
-        str | None, typer.Option(help="The run's name; made from recipe and data when not given.")
-    ] = None,
+    name: Annotated[str | None, typer.Option(help="The run's name; made from recipe and data when not given.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run folder.")] = None,
     start: Annotated[
-        str | None,
-        typer.Option("--from", help="Start from this Hugging Face folder's weights and tokenizer."),
+        str | None, typer.Option("--from", help="Start from this Hugging Face folder's weights and tokenizer.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="The seed of order, masks and fresh weights.")] = None,
-    mixing: Annotated[
-        str | None,
-        typer.Option(help=f"Of several stores: {plugins_in('base.mixing')}."),
-    ] = None,
+    mixing: Annotated[str | None, typer.Option(help=f"Of several stores: {plugins_in('base.mixing')}.")] = None,
     pairs: Annotated[
         list[str] | None,
-        typer.Option(
-            "--pairs", help="Minimal pairs (BLiMP's layout) to ask at the end.", rich_help_panel="Closing"
-        ),
+        typer.Option("--pairs", help="Minimal pairs (BLiMP's layout) to ask at the end.", rich_help_panel="Closing"),
     ] = None,
     probe: Annotated[
         list[str] | None,
         typer.Option(
-            "--probe",
-            help="Labelled rows for a linear probe at the end: NAME:PATH.",
-            rich_help_panel="Closing",
+            "--probe", help="Labelled rows for a linear probe at the end: NAME:PATH.", rich_help_panel="Closing"
         ),
     ] = None,
     tokenizer: TokenizerName = None,
@@ -92,9 +79,7 @@ def pretrain(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the resolved recipe with origins, and stop.")
     ] = False,
-    allow_changes: Annotated[
-        bool, typer.Option("--allow-changes", help="Resume although the recipe changed.")
-    ] = False,
+    allow_changes: Annotated[bool, typer.Option("--allow-changes", help="Resume although the recipe changed.")] = False,
 ) -> int:
     """Pre-train a small language model on your text.
 

@@ -17,17 +17,13 @@ def race(
     context: typer.Context,
     texts: Annotated[list[str], typer.Argument(help="Files, folders, or a store that `prepare` made.")],
     recipes: Annotated[
-        str,
-        typer.Option(
-            "--recipes", "-r", help="Names or YAML files, the first of which the others are to beat."
-        ),
+        str, typer.Option("--recipes", "-r", help="Names or YAML files, the first of which the others are to beat.")
     ],
     span: Annotated[
         str, typer.Option("--for", help="What each run gets: 10min of this machine, 20Mtokens, 500steps.")
     ] = "10min",
     to: Annotated[
-        str | None,
-        typer.Option(help="A goal whose reaching is timed: 35% of masked pieces, or a loss such as 3.5."),
+        str | None, typer.Option(help="A goal whose reaching is timed: 35% of masked pieces, or a loss such as 3.5.")
     ] = None,
     by_loss: Annotated[
         bool, typer.Option("--by-loss", help="Compare held-out losses, of recipes that ask the same.")
@@ -61,9 +57,7 @@ def race(
         try:
             goal = float(to.strip().removesuffix("%")) / (100 if is_share else 1)
         except ValueError:
-            raise UserError(
-                f"--to {to} is no goal; write a share such as 35%, or a loss such as 3.5"
-            ) from None
+            raise UserError(f"--to {to} is no goal; write a share such as 35%, or a loss such as 3.5") from None
         by_loss = by_loss or not is_share
     plain, overrides = split_arguments([*texts, *context.args], own_options(context))
     request = RaceRequest(

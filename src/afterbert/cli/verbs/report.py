@@ -15,8 +15,7 @@ PLACE = 90
 def report(
     run: Annotated[Path, typer.Argument(help="The folder of a run, finished or not.")],
     out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="Where to write it; default: report.html in the run folder."),
+        Path | None, typer.Option("--out", "-o", help="Where to write it; default: report.html in the run folder.")
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Show it in the web browser.")] = False,
     overwrite: Overwrite = False,

@@ -15,8 +15,7 @@ def runs(
         list[Path] | None, typer.Argument(help="Folders with runs; runs/ and demo/ when not given.")
     ] = None,
     rename: Annotated[
-        tuple[Path, str] | None,
-        typer.Option("--rename", help="A run, and the name it gets.", metavar="RUN NAME"),
+        tuple[Path, str] | None, typer.Option("--rename", help="A run, and the name it gets.", metavar="RUN NAME")
     ] = None,
     remove: Annotated[
         list[Path] | None, typer.Option("--remove", help="A run to remove; may be given several times.")

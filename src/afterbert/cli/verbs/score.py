@@ -31,10 +31,7 @@ def score(
     columns: Annotated[str | None, typer.Option(help="text=review,label=3")] = None,
     header: Annotated[str | None, typer.Option(help=HEADER)] = None,
     records: Annotated[str | None, typer.Option(help=RECORDS)] = None,
-    cue: Annotated[
-        str | None,
-        typer.Option(help=f"Ask by a cue: {plugins_in('downstream.cues')}."),
-    ] = None,
+    cue: Annotated[str | None, typer.Option(help=f"Ask by a cue: {plugins_in('downstream.cues')}.")] = None,
     probe: Annotated[
         bool, typer.Option("--probe", help="Ask the task by a linear classifier on frozen states.")
     ] = False,

@@ -14,20 +14,12 @@ PLACE = 56
 
 def search(
     model: Annotated[str, typer.Argument(help="A run or model folder, or a hub name.")],
-    texts: Annotated[
-        list[str], typer.Argument(help="Files or folders to search; the last word is the question.")
-    ],
+    texts: Annotated[list[str], typer.Argument(help="Files or folders to search; the last word is the question.")],
     top: Annotated[int, typer.Option(min=1, max=1000, help="How many passages.")] = 5,
-    by: Annotated[
-        str, typer.Option(help="meaning (vectors), words (BM25), or both (their ranks added).")
-    ] = "meaning",
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="The folder below which the index is kept.")
-    ] = Path("runs"),
+    by: Annotated[str, typer.Option(help="meaning (vectors), words (BM25), or both (their ranks added).")] = "meaning",
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder below which the index is kept.")] = Path("runs"),
     length: Annotated[int | None, typer.Option(min=8, help="Pieces of a passage that are read.")] = None,
-    kind: Annotated[
-        str | None, typer.Option(help="What files hold whose names do not tell: txt, jsonl, ...")
-    ] = None,
+    kind: Annotated[str | None, typer.Option(help="What files hold whose names do not tell: txt, jsonl, ...")] = None,
     documents: Documents = None,
     text_key: TextKey = None,
     text_column: TextColumn = None,
@@ -67,11 +59,7 @@ def search(
         console.print("no passage has a word of the question; try --by meaning")
     for number, hit in enumerate(hits, start=1):
         if as_json:
-            print(
-                json.dumps(
-                    {"id": hit.passage.id, "score": hit.score, "text": hit.passage.text}, ensure_ascii=False
-                )
-            )
+            print(json.dumps({"id": hit.passage.id, "score": hit.score, "text": hit.passage.text}, ensure_ascii=False))
         else:
             console.print(f"[bold]{number}.[/bold] {hit.score:.3f}  [dim]{safe(hit.passage.id)}[/dim]")
             console.print(safe(hit.passage.text) + "\n")

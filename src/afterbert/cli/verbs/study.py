@@ -12,28 +12,24 @@ PLACE = 85
 
 def study(
     words: Annotated[
-        list[str],
-        typer.Argument(help="NAME or FILE.yaml; or: list | status [NAME] | new NAME A B | report [FOLDER]"),
+        list[str], typer.Argument(help="NAME or FILE.yaml; or: list | status [NAME] | new NAME A B | report [FOLDER]")
     ],
     text: Annotated[
         list[str] | None, typer.Option("--text", "-x", help="Files, folders, or a store that `prepare` made.")
     ] = None,
     scale: Annotated[str, typer.Option(help="smoke, minutes, hours or days.")] = "minutes",
     task: Annotated[
-        list[str] | None,
-        typer.Option("--task", "-t", help="Labelled rows that each run is fine-tuned on: NAME:PATH."),
+        list[str] | None, typer.Option("--task", "-t", help="Labelled rows that each run is fine-tuned on: NAME:PATH.")
     ] = None,
     pairs: Annotated[list[str] | None, typer.Option("--pairs", help="Minimal pairs, BLiMP's layout.")] = None,
     seeds: Annotated[int | None, typer.Option(help="How many; the scale's where not given.", min=1)] = None,
     budget: Annotated[
-        str | None,
-        typer.Option("--budget", "-b", help="A time for the whole study (2h): its runs are fitted to it."),
+        str | None, typer.Option("--budget", "-b", help="A time for the whole study (2h): its runs are fitted to it.")
     ] = None,
     question: Annotated[str, typer.Option(help="Of `new`: the question in a sentence.")] = "",
     out: Annotated[Path, typer.Option("--out", "-o", help="Where runs are made and found.")] = Path("runs"),
     dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Check the arms against each other, say what would be run, and stop."),
+        bool, typer.Option("--dry-run", help="Check the arms against each other, say what would be run, and stop.")
     ] = False,
 ) -> int:
     """Test an idea under control: arms that differ in what they declare alone, several seeds, a verdict by a rule.

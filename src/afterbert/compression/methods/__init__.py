@@ -47,17 +47,13 @@ class Setting:
         """The texts of the training rows. Raises UserError where there are none."""
         found = [text for row in self.rows.get("train", ()) for text in row.texts]
         if not found:
-            raise UserError(
-                "there are no training rows to learn from; name a folder that has some with --task"
-            )
+            raise UserError("there are no training rows to learn from; name a folder that has some with --task")
         return found
 
     def batches(self, subject: Subject, *, most: int = _CALIBRATION_ROWS) -> Iterator[dict[str, Tensor]]:
         """Training rows as batches of the task, at most so many, chosen by the noise. Raises UserError."""
         if self.task is None or subject.tuned is None or not self.rows.get("train"):
-            raise UserError(
-                "there are no training rows to learn from; name a folder that has some with --task"
-            )
+            raise UserError("there are no training rows to learn from; name a folder that has some with --task")
         tuned, rows = subject.tuned, self.rows["train"]
         order = self.noise.of("calibration").order(len(rows))[:most]
         chosen = [rows[number] for number in sorted(order.tolist())]
@@ -66,9 +62,7 @@ class Setting:
         prepared = tuned.heads[self.task].prepare(tuned.tasks[self.task], chosen, formatter)
         has_segments = tuned.model.architecture.has_segments
         for units in torch.arange(len(prepared)).split(32):
-            batch = prepared.batch(
-                units.numpy(), pad=vocabulary.pad or 0, has_segments=has_segments, name=self.task
-            )
+            batch = prepared.batch(units.numpy(), pad=vocabulary.pad or 0, has_segments=has_segments, name=self.task)
             yield to_tensors(batch.arrays, self.device)
 
 

@@ -34,10 +34,7 @@ class Bits(Method):
         whole = graph_of(subject)
         if self.bits == 32:
             return subject.finished(whole)
-        from onnxruntime.quantization.matmul_nbits_quantizer import (
-            DefaultWeightOnlyQuantConfig,
-            MatMulNBitsQuantizer,
-        )
+        from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
         kinds = ("MatMul", "Gather") if self.table else ("MatMul",)
         how = DefaultWeightOnlyQuantConfig(

@@ -61,8 +61,7 @@ class Heads(Method):
             if len(kept[layer]) < counts[layer]:
                 state = without_heads(state, layer, kept[layer], architecture.head_size)
         shapes = tuple(
-            replace(shape, num_attention_heads=len(kept[layer]))
-            for layer, shape in enumerate(architecture.layers)
+            replace(shape, num_attention_heads=len(kept[layer])) for layer, shape in enumerate(architecture.layers)
         )
         return subject.changed(replace(architecture, layers=shapes), state, family="")
 
@@ -70,9 +69,7 @@ class Heads(Method):
         """The importance [H] of the heads of each layer."""
         if self.by == "chance":
             noise = setting.noise.of("heads")
-            return [
-                torch.from_numpy(noise.of(str(layer)).uniform(np.arange(n))) for layer, n in enumerate(counts)
-            ]
+            return [torch.from_numpy(noise.of(str(layer)).uniform(np.arange(n))) for layer, n in enumerate(counts)]
         assert subject.tuned is not None
         stack = cast(Any, subject.tuned.module.backbone).stack
         found = importance(subject, setting, [part.inner.output for part in stack.attention], width=head_size)
@@ -100,6 +97,4 @@ def _kept(scores: list[Tensor], num_removed: int) -> list[list[int]]:
         if (layer, head) not in safe
     )
     gone = {(layer, head) for _, layer, head in order[:num_removed]}
-    return [
-        [head for head in range(len(one)) if (layer, head) not in gone] for layer, one in enumerate(scores)
-    ]
+    return [[head for head in range(len(one)) if (layer, head) not in gone] for layer, one in enumerate(scores)]

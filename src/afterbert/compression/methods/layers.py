@@ -58,9 +58,7 @@ class Layers(Method):
     def check(self, form: Form) -> Form:
         before = unshared_stack(form, "layers")
         if self.keep is not None and self.keep > before.num_hidden_layers:
-            raise UserError(
-                f"layers: keep is {self.keep}, but the model has {before.num_hidden_layers} layers"
-            )
+            raise UserError(f"layers: keep is {self.keep}, but the model has {before.num_hidden_layers} layers")
         return replace(form, architecture=self._architecture(before))
 
     def _architecture(self, before: SingleStack) -> SingleStack:

@@ -56,9 +56,7 @@ class LowRank(Method):
             before = reshaped(unshared_stack(form, "low_rank"), "low_rank")
             if any(getattr(shape, name) for shape in before.layers for name in _MATRICES):
                 raise UserError("low_rank: the matrices are thin already; say it once")
-            after = replace(
-                before, layers=tuple(self._thin(before, layer) for layer in range(len(before.layers)))
-            )
+            after = replace(before, layers=tuple(self._thin(before, layer) for layer in range(len(before.layers))))
             smallest = min(before.hidden_size, before.intermediate_size)
         else:
             before = reshaped(form.architecture, "low_rank")
@@ -67,25 +65,20 @@ class LowRank(Method):
             smallest = before.hidden_size
             after = replace(before, table_rank=max(1, int(self.keep * smallest)))
         if not self.rank(smallest, smallest):
-            raise UserError(
-                f"low_rank: keep {self.keep:g} leaves nothing of a matrix of {smallest}; take more"
-            )
+            raise UserError(f"low_rank: keep {self.keep:g} leaves nothing of a matrix of {smallest}; take more")
         return form if self.keep == 1 else replace(form, architecture=after)
 
     def _thin(self, architecture: ReshapedEncoder, layer: int) -> LayerShape:
         """The shape of a layer with the ranks of its matrices, at least 1."""
         ranks = {
-            name: max(1, self.rank(rows, columns))
-            for name, (rows, columns) in architecture.matrices(layer).items()
+            name: max(1, self.rank(rows, columns)) for name, (rows, columns) in architecture.matrices(layer).items()
         }
         return replace(architecture.layers[layer], **ranks)
 
     def __call__(self, subject: Subject, setting: Setting) -> Subject:
         if self.keep == 1:
             return subject
-        return (
-            self._thin_table(subject, setting) if self.of == "table" else self._thin_layers(subject, setting)
-        )
+        return self._thin_table(subject, setting) if self.of == "table" else self._thin_layers(subject, setting)
 
     def _thin_table(self, subject: Subject, setting: Setting) -> Subject:
         before = reshaped(subject.model.architecture, "low_rank")
@@ -94,9 +87,7 @@ class LowRank(Method):
         counts = _occurrences(subject, setting, len(table)) if self.weighted else torch.ones(len(table))
         scale = counts.double().sqrt()[:, None]
         directions = torch.linalg.svd(table * scale, full_matrices=False).Vh[:rank]
-        state = {
-            name: tensor for name, tensor in subject.backbone.items() if name != "embeddings.token.weight"
-        }
+        state = {name: tensor for name, tensor in subject.backbone.items() if name != "embeddings.token.weight"}
         state["embeddings.token.narrow.weight"] = (table @ directions.T).float()
         state["embeddings.token.widen.weight"] = directions.T.float().contiguous()
         after = replace(before, table_rank=rank)

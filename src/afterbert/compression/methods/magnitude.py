@@ -33,8 +33,7 @@ class Magnitude(Method):
         if not self.sparsity:
             return subject
         state = {
-            name: self._pruned(tensor) if tensor.dim() == 2 else tensor
-            for name, tensor in subject.backbone.items()
+            name: self._pruned(tensor) if tensor.dim() == 2 else tensor for name, tensor in subject.backbone.items()
         }
         return subject.changed(subject.model.architecture, state)
 

@@ -57,8 +57,7 @@ class Neurons(Method):
         for layer in layers:
             state = without_neurons(state, layer, kept[layer], is_gated=is_gated(architecture))
         shapes = tuple(
-            replace(shape, intermediate_size=len(kept[layer]))
-            for layer, shape in enumerate(architecture.layers)
+            replace(shape, intermediate_size=len(kept[layer])) for layer, shape in enumerate(architecture.layers)
         )
         after = plainest(replace(architecture, layers=shapes))
         is_familiar = not hasattr(after, "layers")
@@ -67,10 +66,7 @@ class Neurons(Method):
     def _kept(self, scores: list[Tensor]) -> list[Tensor]:
         """The numbers of the neurons of each layer that stay."""
         if self.within == "layer":
-            return [
-                one.argsort(descending=True)[: len(one) - round(self.share * len(one))].sort()[0]
-                for one in scores
-            ]
+            return [one.argsort(descending=True)[: len(one) - round(self.share * len(one))].sort()[0] for one in scores]
         # the best of each layer stays whatever happens
         safe = [one.index_fill(0, one.argmax(), torch.inf) for one in scores]
         order = torch.cat(safe).argsort()
@@ -82,9 +78,7 @@ class Neurons(Method):
         """The importance [I] of the neurons of each layer."""
         if self.by == "chance":
             noise = setting.noise.of("neurons")
-            return [
-                torch.from_numpy(noise.of(str(layer)).uniform(np.arange(n))) for layer, n in enumerate(counts)
-            ]
+            return [torch.from_numpy(noise.of(str(layer)).uniform(np.arange(n))) for layer, n in enumerate(counts)]
         assert subject.tuned is not None
         stack = cast(Any, subject.tuned.module.backbone).stack
         return importance(subject, setting, [part.inner.output for part in stack.feed_forward], width=1)

@@ -44,9 +44,7 @@ class Quantize(Method):
             form.need_task("quantize with mode=static or leave")
         most = 2 * form.architecture.num_hidden_layers
         if self.leave >= most:
-            raise UserError(
-                f"quantize: leave is {self.leave} of {most} parts of layers, so nothing is left; take less"
-            )
+            raise UserError(f"quantize: leave is {self.leave} of {most} parts of layers, so nothing is left; take less")
         return check_graph(form, "quantize")
 
     def __call__(self, subject: Subject, setting: Setting) -> Subject:
@@ -56,9 +54,7 @@ class Quantize(Method):
         skipped = self._most_harmed(subject, setting, whole) if self.leave else []
         return subject.finished(self._quantized(whole, setting, subject, skipped, "model"))
 
-    def _quantized(
-        self, graph: Graph, setting: Setting, subject: Subject, skipped: Sequence[str], name: str
-    ) -> Graph:
+    def _quantized(self, graph: Graph, setting: Setting, subject: Subject, skipped: Sequence[str], name: str) -> Graph:
         from onnxruntime import quantization
 
         model = loaded(graph.content)
@@ -109,9 +105,7 @@ class _Calibration:
     """Training rows as ONNX Runtime's calibration asks for them."""
 
     def __init__(self, graph: Graph, setting: Setting, subject: Subject):
-        self._feeds: Iterator[dict[str, Any]] = (
-            graph.feeds(one) for one in setting.batches(subject, most=128)
-        )
+        self._feeds: Iterator[dict[str, Any]] = (graph.feeds(one) for one in setting.batches(subject, most=128))
 
     def get_next(self) -> dict[str, Any] | None:
         return next(self._feeds, None)

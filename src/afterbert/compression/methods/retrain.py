@@ -40,9 +40,7 @@ class Retrain(Method):
         if not self.epochs and self.steps is None:
             return subject
         budget = Budget(self.epochs, "epochs") if self.steps is None else Budget(self.steps, "steps")
-        return trained(
-            subject, setting, budget=budget, learning_rate=self.learning_rate, batch_size=self.batch_size
-        )
+        return trained(subject, setting, budget=budget, learning_rate=self.learning_rate, batch_size=self.batch_size)
 
     @classmethod
     def at_zero(cls) -> Retrain:

@@ -38,9 +38,7 @@ class Shared(Method):
         if isinstance(before, ReshapedEncoder):
             raise UserError("shared does not fit layers of different shapes; put it first")
         if isinstance(before.stack.residual, PreNorm) and not before.stack.residual.has_first_norm:
-            raise UserError(
-                "shared does not fit this model, whose first layer has one norm fewer than the others"
-            )
+            raise UserError("shared does not fit this model, whose first layer has one norm fewer than the others")
         if self.groups and before.num_hidden_layers % self.groups:
             raise UserError(
                 f"shared: {before.num_hidden_layers} layers do not divide into {self.groups} groups; take a divisor"
@@ -48,9 +46,7 @@ class Shared(Method):
         return replace(form, architecture=self._architecture(before))
 
     def _architecture(self, before: SingleStack) -> SingleStack:
-        sharing = ShareGroups(
-            layers_per_group=before.num_hidden_layers // (self.groups or before.num_hidden_layers)
-        )
+        sharing = ShareGroups(layers_per_group=before.num_hidden_layers // (self.groups or before.num_hidden_layers))
         return replace(before, stack=replace(before.stack, sharing=sharing))
 
     def __call__(self, subject: Subject, setting: Setting) -> Subject:

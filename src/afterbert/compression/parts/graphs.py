@@ -25,9 +25,7 @@ def check_graph(form: Form, method: str) -> Form:
     form.need_weights(method)
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
-        raise UserError(
-            f"{method} needs {', '.join(missing)}; install the extra: pip install 'afterbert[onnx]'"
-        )
+        raise UserError(f"{method} needs {', '.join(missing)}; install the extra: pip install 'afterbert[onnx]'")
     check_fusible(form.architecture)
     return replace(form, kind="graph")
 
@@ -35,9 +33,7 @@ def check_graph(form: Form, method: str) -> Form:
 def graph_of(subject: Subject) -> Graph:
     """The fused graph in float32 of a model, with its task's head. Raises UserError for a head that has no graph."""
     answering = None
-    backbone = (
-        subject.model.backbone().eval() if subject.tuned is None else subject.tuned.module.backbone.cpu()
-    )
+    backbone = subject.model.backbone().eval() if subject.tuned is None else subject.tuned.module.backbone.cpu()
     if subject.tuned is not None:
         name = next(iter(subject.tuned.tasks))
         answering = subject.tuned.answering(name)

@@ -17,9 +17,7 @@ from afterbert.compression.methods import Setting
 from afterbert.compression.subject import Subject
 
 
-def importance(
-    subject: Subject, setting: Setting, layers: Sequence[nn.Module], *, width: int
-) -> list[Tensor]:
+def importance(subject: Subject, setting: Setting, layers: Sequence[nn.Module], *, width: int) -> list[Tensor]:
     """The mean importance [parts] of what each of `layers` reads, in parts of `width` channels.
 
     layers: linear layers of the subject's module. The loss is the task's, without dropout, on training rows.
@@ -34,9 +32,7 @@ def importance(
         gradients = torch.autograd.grad(loss, read)
         for number, (value, gradient) in enumerate(zip(read, gradients)):
             product = (value.detach() * gradient).unflatten(-1, (-1, width)).sum(-1)
-            by_row = (
-                product.sum(1) if product.dim() == 3 else product
-            )  # some places of each row alone: [N, parts]
+            by_row = product.sum(1) if product.dim() == 3 else product  # some places of each row alone: [N, parts]
             total = by_row.abs().sum(0)
             found[number] = total if not len(found[number]) else found[number] + total
         num_rows += len(arrays["input_ids"])

@@ -26,9 +26,7 @@ def unshared_stack(form: Form, method: str) -> SingleStack:
     form.need_weights(method)
     found = form.architecture
     if not isinstance(found, SingleStack):
-        raise UserError(
-            f"{method} does not fit a model of type {name_of(found)}; it takes an encoder or a decoder"
-        )
+        raise UserError(f"{method} does not fit a model of type {name_of(found)}; it takes an encoder or a decoder")
     plan = found.stack.sharing.plan(found.num_hidden_layers)
     every = tuple(range(found.num_hidden_layers))
     if plan.attention != every or plan.feed_forward != every:

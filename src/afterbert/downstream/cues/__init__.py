@@ -24,13 +24,7 @@ class Cue(ABC):
 
     @abstractmethod
     def answers(
-        self,
-        generator: TextGenerator,
-        task: Task,
-        rows: Sequence[Example],
-        shots: Sequence[Example],
-        *,
-        cued: bool,
+        self, generator: TextGenerator, task: Task, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
     ) -> list[Any]:
         """A prediction for each row, in the terms of the task's labels. cued: False for the control."""
 

@@ -36,13 +36,7 @@ class CandidatesCue(Cue):
     num_shots: Annotated[int, Field(ge=0)] = 0
 
     def answers(
-        self,
-        generator: TextGenerator,
-        task: Task,
-        rows: Sequence[Example],
-        shots: Sequence[Example],
-        *,
-        cued: bool,
+        self, generator: TextGenerator, task: Task, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
     ) -> list[Any]:
         labels = labels_of(task)
         if self.words and len(self.words) != len(labels):

@@ -37,13 +37,7 @@ class LastWord(Cue):
     num_shots: Annotated[int, Field(ge=0, le=0)] = 0
 
     def answers(
-        self,
-        generator: TextGenerator,
-        task: Task,
-        rows: Sequence[Example],
-        shots: Sequence[Example],
-        *,
-        cued: bool,
+        self, generator: TextGenerator, task: Task, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
     ) -> list[Any]:
         from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS  # takes two seconds
 
@@ -55,9 +49,7 @@ class LastWord(Cue):
         found = []
         for prompt, texts in zip(prompts, zip(*written)):
             words = list(dict.fromkeys(word for text in texts if (word := _first_word(text))))
-            kept = [
-                word for word in words if not self.filters or word.lower() not in ENGLISH_STOP_WORDS
-            ] or words
+            kept = [word for word in words if not self.filters or word.lower() not in ENGLISH_STOP_WORDS] or words
             chances = log_chances(generator, [(prompt, f" {word}") for word in kept]) if kept else np.zeros(1)
             found.append(kept[int(np.argmax(chances))] if kept else "")
         return found

@@ -34,13 +34,7 @@ class Reading(Cue):
     num_shots: Annotated[int, Field(ge=0)] = 3
 
     def answers(
-        self,
-        generator: TextGenerator,
-        task: Task,
-        rows: Sequence[Example],
-        shots: Sequence[Example],
-        *,
-        cued: bool,
+        self, generator: TextGenerator, task: Task, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
     ) -> list[Any]:
         answered = [shot for shot in shots if shot.label]
         lead = "".join(f"{self.question} {s.texts[0]}\n{self.answer} {s.label[0].text}\n" for s in answered)
@@ -49,7 +43,5 @@ class Reading(Cue):
             context = f"{row.texts[1]}\n" if self.has_context else ""
             asked = f"{lead}{self.question} {row.texts[0]}\n{self.answer}" if cued else f"{row.texts[0]}\n"
             prompts.append(context + asked)
-        texts = generator.write(
-            prompts, self.generation, longest=self.longest, stop=("\n",), cuts_prompts=True
-        )
+        texts = generator.write(prompts, self.generation, longest=self.longest, stop=("\n",), cuts_prompts=True)
         return [sentences(text, 1).rstrip(".") for text in texts]

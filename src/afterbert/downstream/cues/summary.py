@@ -33,20 +33,10 @@ class Summary(Cue):
     num_shots: Annotated[int, Field(ge=0)] = 0
 
     def answers(
-        self,
-        generator: TextGenerator,
-        task: Task,
-        rows: Sequence[Example],
-        shots: Sequence[Example],
-        *,
-        cued: bool,
+        self, generator: TextGenerator, task: Task, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
     ) -> list[Any]:
         cue = self.cue if cued else ""
-        lead = (
-            "".join(f"{shot.texts[0]}{cue} {task.target_text(shot.label)}\n\n" for shot in shots)
-            if cued
-            else ""
-        )
+        lead = "".join(f"{shot.texts[0]}{cue} {task.target_text(shot.label)}\n\n" for shot in shots) if cued else ""
         prompts = [f"{lead}{row.texts[0]}{cue}" for row in rows]
         texts = generator.write(prompts, self.generation, longest=self.longest, cuts_prompts=True)
         return [sentences(text, self.num_sentences) for text in texts]

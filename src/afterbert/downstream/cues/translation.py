@@ -31,13 +31,7 @@ class Translation(Cue):
     num_shots: Annotated[int, Field(ge=0)] = 5
 
     def answers(
-        self,
-        generator: TextGenerator,
-        task: Task,
-        rows: Sequence[Example],
-        shots: Sequence[Example],
-        *,
-        cued: bool,
+        self, generator: TextGenerator, task: Task, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
     ) -> list[Any]:
         lead = "".join(f"{s.texts[0]}{self.between} {task.target_text(s.label)}\n" for s in shots)
         prompts = [f"{lead}{row.texts[0]}{self.between}" if cued else row.texts[0] for row in rows]

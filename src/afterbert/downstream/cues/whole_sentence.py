@@ -34,13 +34,7 @@ class WholeSentence(Cue):
     num_shots: Annotated[int, Field(ge=0, le=0)] = 0
 
     def answers(
-        self,
-        generator: TextGenerator,
-        task: Task,
-        rows: Sequence[Example],
-        shots: Sequence[Example],
-        *,
-        cued: bool,
+        self, generator: TextGenerator, task: Task, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
     ) -> list[Any]:
         owners = [number for number, row in enumerate(rows) for _ in row.texts[1:]]
         pairs = [self._pair(row.texts[0], choice, cued) for row in rows for choice in row.texts[1:]]

@@ -24,9 +24,7 @@ class ClassFigures:
     """How many things have it, in one seed: rows, or words, or entities."""
 
 
-def figures_by_class(
-    task: Task, runs: Sequence[Sequence[Any]], truths: Sequence[Any]
-) -> dict[str, ClassFigures]:
+def figures_by_class(task: Task, runs: Sequence[Sequence[Any]], truths: Sequence[Any]) -> dict[str, ClassFigures]:
     """Class -> its figures, from predictions [seeds][rows] and labels [rows]; none for tasks without classes.
 
     >>> from afterbert.downstream.tasks.sentence_classification import SentenceClassification

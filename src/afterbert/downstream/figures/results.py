@@ -63,9 +63,7 @@ class TaskResult:
                 f"{name} {_percent(spread, name)} ({in_print(name, result.baseline_metrics[name])})"
                 for name, spread in result.metrics.items()
             )
-            found.append(
-                f"{self.name} {split} ({result.rows:,} rows): {shown}; in brackets: {result.baseline}"
-            )
+            found.append(f"{self.name} {split} ({result.rows:,} rows): {shown}; in brackets: {result.baseline}")
         return found
 
 
@@ -132,9 +130,7 @@ def write_predictions(
     for name, splits in found.items():
         for split, predictions in splits.items():
             write_split(folder / "predictions" / f"{name}.{split}.jsonl", predictions, examples[name][split])
-    write_atomically(
-        folder / "predictions" / "identity.json", json.dumps(identity.plain(), ensure_ascii=False)
-    )
+    write_atomically(folder / "predictions" / "identity.json", json.dumps(identity.plain(), ensure_ascii=False))
 
 
 def write_split(path: Path, predictions: Sequence[Prediction], examples: Sequence[Example]) -> None:

@@ -102,18 +102,14 @@ class Bench:
         if self.settings.chooses and not any(data.is_judged for data in self.tasks):
             wish = "patience" if self.settings.patience is not None else "keep: best"
             names = ", ".join(data.name for data in self.tasks)
-            raise UserError(
-                f"{wish} goes by dev rows, but none of {names} has a label; leave it out, or label some"
-            )
+            raise UserError(f"{wish} goes by dev rows, but none of {names} has a label; leave it out, or label some")
 
     def check_names(self) -> None:
         """Raises UserError where `virtual_sizes` names something that is not trained on, so has no effect."""
         known = list(self.asked.batches.prepared)
         for name in self.settings.virtual_sizes:
             if name not in known:
-                raise UserError(
-                    f"virtual_sizes: nothing here is called '{name}'; {did_you_mean(name, known)}"
-                )
+                raise UserError(f"virtual_sizes: nothing here is called '{name}'; {did_you_mean(name, known)}")
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -139,9 +135,7 @@ class Bench:
                 "the budget in steps or epochs"
             )
         if settings.chooses:
-            notes.append(
-                "weights are chosen on dev, so figures of dev flatter them; those of other splits do not"
-            )
+            notes.append("weights are chosen on dev, so figures of dev flatter them; those of other splits do not")
         return tuple(notes)
 
 

@@ -51,8 +51,7 @@ def task_results(
     """The figures of each task from its predictions, task -> [seeds][split][rows]."""
     noise = Noise(0).of("bootstrap")
     return tuple(
-        summarize(data, runs[data.name], noise=noise, is_written=asked.heads[data.name].writes)
-        for data in asked.tasks
+        summarize(data, runs[data.name], noise=noise, is_written=asked.heads[data.name].writes) for data in asked.tasks
     )
 
 

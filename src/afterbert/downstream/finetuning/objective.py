@@ -53,11 +53,7 @@ class TaskObjective(Objective):
 
     @staticmethod
     def of(
-        model: LoadedModel,
-        tasks: Sequence[TaskData],
-        settings: FineTuning,
-        *,
-        texts: Sequence[Unlabelled] = (),
+        model: LoadedModel, tasks: Sequence[TaskData], settings: FineTuning, *, texts: Sequence[Unlabelled] = ()
     ) -> TaskObjective:
         """Reads everything into rows. Raises UserError where model, task and head do not go together."""
         names = [*(task.name for task in tasks), *(text.name for text in texts)]
@@ -66,13 +62,10 @@ class TaskObjective(Objective):
         formatter = Formatter(model.tokenizer, min(settings.length, model.longest))
         tasks = [_shared(task).with_dev(seed=settings.seed) for task in tasks]
         heads = {
-            data.name: head_for(data.task, _asked_head(settings, data)).settled(model, data.name)
-            for data in tasks
+            data.name: head_for(data.task, _asked_head(settings, data)).settled(model, data.name) for data in tasks
         }
         if settings.frozen and any(head.writes for head in heads.values()):
-            raise UserError(
-                "head text has nothing of its own to learn on a frozen backbone; leave frozen out"
-            )
+            raise UserError("head text has nothing of its own to learn on a frozen backbone; leave frozen out")
         prepared = {
             data.name: {
                 split: heads[data.name].prepare(data.task, data.readable(split), formatter)
@@ -92,10 +85,7 @@ class TaskObjective(Objective):
             "weights": self.model.digests,
             "finetuning": to_plain(replace(self.settings, num_seeds=1, seed=0)),
             "tasks": {data.name: to_plain(data.task) for data in self.tasks},
-            "texts": {
-                text.name: [text.split.fingerprint, text.length, text.objective.plain()]
-                for text in self.texts
-            },
+            "texts": {text.name: [text.split.fingerprint, text.length, text.objective.plain()] for text in self.texts},
         }
 
     @cached_property
@@ -117,9 +107,7 @@ class TaskObjective(Objective):
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         return self.batches.plan(noise)
 
-    def pose(
-        self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int
-    ) -> Batch:
+    def pose(self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
         """Rows [B] of one task, which one update of the plan holds together."""
         assert isinstance(plan, TaskPlan)
         name, units = plan.units(numbers)

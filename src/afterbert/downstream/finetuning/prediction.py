@@ -54,16 +54,12 @@ class Answerer:
     def placed(self, examples: Sequence[Example], words: Sequence[FoundWords | None]) -> list[Prediction]:
         """The same for examples whose words were found in running texts: entities are where they stand in these."""
         found = self(examples)
-        return [
-            one if known is None else _placed(one, known) for one, known in zip(found, words, strict=True)
-        ]
+        return [one if known is None else _placed(one, known) for one, known in zip(found, words, strict=True)]
 
     def rows(self, rows: Sequence[Row]) -> list[Prediction]:
         """The answers to rows as Python has them. Raises UserError for a row without a text, or with another number of
         texts than the task reads."""
-        words = [
-            self.task.words_of(row) if self.reads_words and isinstance(row, str) else None for row in rows
-        ]
+        words = [self.task.words_of(row) if self.reads_words and isinstance(row, str) else None for row in rows]
         examples = []
         for number, (row, found) in enumerate(zip(rows, words), start=1):
             texts = found.words if found is not None else (row,) if isinstance(row, str) else tuple(row)

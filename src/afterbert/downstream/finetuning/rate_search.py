@@ -85,14 +85,10 @@ def search(
             steps = steps or trial.steps
             mine.append(trial)
         trials += mine
-        left = [
-            trial.learning_rate for trial in sorted(mine, key=lambda one: (-one.figure, one.learning_rate))
-        ]
+        left = [trial.learning_rate for trial in sorted(mine, key=lambda one: (-one.figure, one.learning_rate))]
         left = sorted(left[: rounds[number][0]] if number < len(rounds) else left[:1])
     if all(math.isinf(trial.figure) for trial in mine):
-        raise UserError(
-            f"no rate from {min(rates):g} on keeps the loss a number; check the model and its weights"
-        )
+        raise UserError(f"no rate from {min(rates):g} on keeps the loss a number; check the model and its weights")
     found = SearchOutcome(tuple(trials), left[0])
     plain = asdict(found)
     for trial in plain["trials"]:
@@ -118,9 +114,7 @@ def _on_held_out(bench: Bench) -> Bench:
     """The same tasks with a tenth of their training rows for dev, and no other rows."""
     settings = replace(bench.settings, num_seeds=1, keep="last", patience=None, evaluate_every=None)
     tasks = [
-        replace(data, splits={"train": data.splits["train"]}, notes=()).with_dev(
-            seed=settings.seed, draw="search"
-        )
+        replace(data, splits={"train": data.splits["train"]}, notes=()).with_dev(seed=settings.seed, draw="search")
         for data in bench.tasks
     ]
     return bench.again(tasks, settings, texts=bench.asked.texts)

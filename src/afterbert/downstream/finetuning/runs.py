@@ -92,12 +92,7 @@ def tune(
 
 
 def predicted(
-    bench: Bench,
-    out: Path,
-    seed: int,
-    *,
-    device: torch.device | str | None = None,
-    observers: Sequence[Observer] = (),
+    bench: Bench, out: Path, seed: int, *, device: torch.device | str | None = None, observers: Sequence[Observer] = ()
 ) -> tuple[Predictions | None, Outcome | None]:
     """What the run `out/seed-N` predicts: read where it has finished (then without an outcome), else trained or gone
     on with."""
@@ -116,9 +111,7 @@ def thresholds(bench: Bench, out: Path) -> dict[str, Any]:
 
 def remarks(bench: Bench, out: Path) -> list[str]:
     """What to say of the runs besides figures: what was chosen on dev, and where dev was better before the end."""
-    chosen = [
-        line for seed, told in thresholds(bench, out).items() for line in threshold_lines(int(seed), told)
-    ]
+    chosen = [line for seed, told in thresholds(bench, out).items() for line in threshold_lines(int(seed), told)]
     return [*chosen, *better_before(bench, out)]
 
 

@@ -207,9 +207,7 @@ def load_finetuned(name: str | Path, *, device: torch.device | str | None = None
     path = path / "model" if (path / "model" / _ANSWERS).is_file() else path
     seeds = sorted(path.glob(f"seed-*/model/{_ANSWERS}"))
     if seeds and not (path / _ANSWERS).is_file():
-        raise UserError(
-            f"{name} holds runs of {len(seeds)} seeds; name one of them, such as {seeds[0].parents[1]}"
-        )
+        raise UserError(f"{name} holds runs of {len(seeds)} seeds; name one of them, such as {seeds[0].parents[1]}")
     if not (path / _ANSWERS).is_file():
         raise UserError(
             f"{name} has no fine-tuned head ({_ANSWERS}); fine-tune it first: afterbert finetune --model {name}"
@@ -238,12 +236,9 @@ def load_finetuned(name: str | Path, *, device: torch.device | str | None = None
     return Loaded(model, module, tasks, heads, length, summary, figures, columns)
 
 
-def _built(
-    model: LoadedModel, tasks: dict[str, Task], heads: dict[str, Head], summary: Summary | None
-) -> dict:
+def _built(model: LoadedModel, tasks: dict[str, Task], heads: dict[str, Head], summary: Summary | None) -> dict:
     speaks = summary or model.architecture.summary
     made: dict[str, nn.Module] = {
-        name: heads[name].build(task, model, summary=speaks, class_weights=None)
-        for name, task in tasks.items()
+        name: heads[name].build(task, model, summary=speaks, class_weights=None) for name, task in tasks.items()
     }
     return made

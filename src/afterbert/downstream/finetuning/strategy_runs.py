@@ -113,11 +113,7 @@ class StrategyRun:
 
 
 def follow(
-    staging: StrategyRun,
-    out: Path,
-    *,
-    device: torch.device | str | None = None,
-    observers: Sequence[Observer] = (),
+    staging: StrategyRun, out: Path, *, device: torch.device | str | None = None, observers: Sequence[Observer] = ()
 ) -> FineTuned:
     """Trains and scores every task by the strategy, once for each seed.
 

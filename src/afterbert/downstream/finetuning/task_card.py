@@ -68,9 +68,7 @@ def task_card(
     for name, task in tasks.items():
         lines += _task_lines(name, task, figures.get(name, {}))
     lines += [line for note in notes for line in (f"Note: {escaped(note)}.", "")]
-    lines.append(
-        "The rows it learned from decide what it knows; it was not checked for bias or for private facts."
-    )
+    lines.append("The rows it learned from decide what it knows; it was not checked for bias or for private facts.")
     return "\n".join(lines) + "\n"
 
 
@@ -90,10 +88,7 @@ def _task_lines(name: str, task: Task, figures: Mapping[str, SplitFigures]) -> l
 
 def _call(kind: TaskKind | None) -> list[str]:
     if kind is None:
-        return [
-            "from afterbert.downstream.finetuning.saving import load_finetuned",
-            'model = load_finetuned(".")',
-        ]
+        return ["from afterbert.downstream.finetuning.saving import load_finetuned", 'model = load_finetuned(".")']
     tag, auto = _CALLED[kind]
     if kind in _PIPELINES:
         return ["from transformers import pipeline", f'answer = pipeline("{tag}", model=".")']

@@ -22,11 +22,7 @@ _FILE = Path("predictions", "thresholds.json")
 
 
 def write_thresholds(
-    run: Path,
-    asked: TaskObjective,
-    tuned: TaskObjective,
-    module: ObjectiveModule,
-    found: Predictions,
+    run: Path, asked: TaskObjective, tuned: TaskObjective, module: ObjectiveModule, found: Predictions
 ) -> None:
     """Task -> what its head chose, in words (`said`) too, and the metrics on dev `without` it (`found`) and `with` it.
     No file where no head chose anything."""

@@ -61,9 +61,7 @@ class Unlabelled:
     def plan(self) -> Plan:
         """All rows; cut once, since an epoch of the mix may hold only a part of them."""
         vocabulary = self.model.tokenizer.vocabulary
-        return self.objective.plan(
-            self.split, length=self.length, vocabulary=vocabulary, noise=Noise(0).of("plan")
-        )
+        return self.objective.plan(self.split, length=self.length, vocabulary=vocabulary, noise=Noise(0).of("plan"))
 
     @cached_property
     def asked(self) -> np.ndarray:

@@ -16,12 +16,7 @@ _LOOKED_AT = 2000
 
 
 def table_of(
-    path: Path,
-    kind: str,
-    rows: Sequence[tuple[int, list[str]]],
-    *,
-    header: bool | None,
-    findings: Findings,
+    path: Path, kind: str, rows: Sequence[tuple[int, list[str]]], *, header: bool | None, findings: Findings
 ) -> Table:
     """A table from (line number, cells). header: None looks for one."""
     width = Counter(len(cells) for _, cells in rows[:_LOOKED_AT]).most_common(1)[0][0]

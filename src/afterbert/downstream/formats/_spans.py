@@ -61,9 +61,7 @@ def tagged(
             findings.add("marked stretches that overlap another (left out)", key)
         else:
             if text[places[inside[0]][0] : places[inside[-1]][1]] != text[begin:end].strip():
-                findings.add(
-                    "marked stretches that begin or end inside a word (the whole of it is taken)", key
-                )
+                findings.add("marked stretches that begin or end inside a word (the whole of it is taken)", key)
             for i in inside:
                 tags[i] = f"{'B' if i == inside[0] else 'I'}-{name}"
     return found.words, tuple(tags)

@@ -48,9 +48,7 @@ class Conllu(Format):
             elif _WORD.match(line):
                 cells = line.split("\t")
                 if len(cells) != 10:
-                    raise UserError(
-                        f"{path}:{number}: has {len(cells)} columns, CoNLL-U has 10; mend the line"
-                    )
+                    raise UserError(f"{path}:{number}: has {len(cells)} columns, CoNLL-U has 10; mend the line")
                 words.append(cells[1:])
             elif not _NO_WORD.match(line):
                 raise UserError(f"{path}:{number}: does not begin with a word number; is the file CoNLL-U?")

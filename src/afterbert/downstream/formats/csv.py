@@ -52,9 +52,7 @@ class CsvFormat(Format):
                 ) from error
             with_quotes = [line for line, cells in rows if any(quote in cell for cell in cells)]
             findings.add(
-                "lines with quotes, read as plain characters",
-                f"{path.name}:{with_quotes[0]}",
-                len(with_quotes),
+                "lines with quotes, read as plain characters", f"{path.name}:{with_quotes[0]}", len(with_quotes)
             )
         if all(len(cells) == 1 for _, cells in rows) and 2 * text.count("\t") > text.count("\n"):
             raise UserError(f"{path}: no line holds a '{delimiter}', but most hold tabs; read it as tsv")
@@ -97,9 +95,7 @@ def quote_in(text: str, delimiter: str) -> str:
     """
     head, mark = "\n" + "\n".join(text.split("\n")[:50]) + "\n", re.escape(delimiter)
     counts = {
-        quote: len(
-            re.findall(rf"(?<=[\n{mark}]){quote}(?:[^{quote}]|{quote}{quote})*{quote}(?=[\n{mark}])", head)
-        )
+        quote: len(re.findall(rf"(?<=[\n{mark}]){quote}(?:[^{quote}]|{quote}{quote})*{quote}(?=[\n{mark}])", head))
         for quote in ("'", '"')
     }
     return "'" if counts["'"] > max(counts['"'], 0) else '"'

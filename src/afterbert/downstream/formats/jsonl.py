@@ -88,18 +88,14 @@ def _rows_in(path: Path, tree: dict[str, Any], records: str | None) -> tuple[str
         rows = _within(tree, records)
         if not isinstance(rows, list):
             known = ", ".join(_lists(tree)) or "none"
-            raise UserError(
-                f"{path}: --records {records}: no list of rows stands there; lists of objects: {known}"
-            )
+            raise UserError(f"{path}: --records {records}: no list of rows stands there; lists of objects: {known}")
         return f"json, rows in {records}", rows
     values = list(tree.values())
     if isinstance(tree.get("columns"), list) and isinstance(tree.get("data"), list):
         return "json as pandas splits it", [dict(zip(tree["columns"], row)) for row in tree["data"]]
     if len(values) > 1 and all(isinstance(one, dict) and one.keys() == values[0].keys() for one in values):
         if len(values[0]) > len(values) or all(key.isdigit() for key in values[0]):
-            return "json by columns", [
-                {name: cells[row] for name, cells in tree.items()} for row in values[0]
-            ]
+            return "json by columns", [{name: cells[row] for name, cells in tree.items()} for row in values[0]]
         return "json by index", values
     if len(values) > 1 and all(isinstance(one, list) and len(one) == len(values[0]) for one in values):
         return "json by columns", [dict(zip(tree, row)) for row in zip(*values)]
@@ -150,13 +146,9 @@ def _lines(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
 def _parsed(text: str, place: str) -> Any:
     try:
         # NaN, which pandas and Python write and JSON does not know, is nothing.
-        return json.loads(
-            text, object_pairs_hook=lambda pairs: _unique(pairs, place), parse_constant=lambda name: None
-        )
+        return json.loads(text, object_pairs_hook=lambda pairs: _unique(pairs, place), parse_constant=lambda name: None)
     except json.JSONDecodeError as error:
-        raise UserError(
-            f"{place}: is not JSON ({error.msg} at column {error.colno}); mend or remove it"
-        ) from error
+        raise UserError(f"{place}: is not JSON ({error.msg} at column {error.colno}); mend or remove it") from error
     except RecursionError as error:
         raise UserError(f"{place}: is nested too deeply; mend or remove it") from error
 

@@ -51,16 +51,10 @@ class LabelStudio(Format):
 def _results(task: Mapping[str, Any]) -> list[dict[str, Any]] | None:
     """What was answered about a task; None where nobody did."""
     done = [one["result"] for one in task.get("annotations") or () if not one.get("was_cancelled")]
-    return (
-        [one for one in done[0] if isinstance(one.get("value"), dict) and "from_name" in one]
-        if done
-        else None
-    )
+    return [one for one in done[0] if isinstance(one.get("value"), dict) and "from_name" in one] if done else None
 
 
-def _tagged(
-    data: Mapping[str, Any], results: list[dict[str, Any]], key: str, findings: Findings
-) -> dict[str, Any]:
+def _tagged(data: Mapping[str, Any], results: list[dict[str, Any]], key: str, findings: Findings) -> dict[str, Any]:
     """A task's data with its longest text as words and tags."""
     name = max((name for name in data if isinstance(data[name], str)), key=lambda name: len(data[name]))
     spans = [span_of(one["value"], data[name]) for one in results if "labels" in one["value"]]

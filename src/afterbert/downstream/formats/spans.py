@@ -36,9 +36,7 @@ class Spans(Format):
         texts = [name for name in (*_TEXTS, *table.columns) if isinstance(_any(table, name), str)]
         marked = [name for name in table.columns if _is_marked(table, name)]
         if not texts or not marked:
-            raise UserError(
-                f"{path}: no column holds a text, or none marks stretches of it; check the format"
-            )
+            raise UserError(f"{path}: no column holds a text, or none marks stretches of it; check the format")
         text, stretches = texts[0], marked[0]
         others = tuple(name for name in table.columns if name not in (text, *marked))
         records = []
@@ -50,9 +48,7 @@ class Spans(Format):
             words, tags = tagged(whole, [one for one in spans if one is not None], key, findings)
             kept = {name: record.get(name) for name in others}
             records.append({"words": words, "tags": None if written is None else tags, **kept})
-        return Table(
-            path, "json with marked stretches", ("words", "tags", *others), tuple(records), table.keys
-        )
+        return Table(path, "json with marked stretches", ("words", "tags", *others), tuple(records), table.keys)
 
 
 def _any(table: Table, name: str) -> Any:

@@ -40,9 +40,7 @@ class Squad(Format):
                 for question in paragraph["qas"]
             ]
         except (KeyError, TypeError, IndexError, AttributeError) as error:
-            raise UserError(
-                f"{path}: is not SQuAD's JSON ({error!r} where data / paragraphs / qas stand)"
-            ) from error
+            raise UserError(f"{path}: is not SQuAD's JSON ({error!r} where data / paragraphs / qas stand)") from error
         if not rows:
             raise UserError(f"{path}: holds no question; name a file with rows")
         seen: set[str] = set()

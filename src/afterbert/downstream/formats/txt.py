@@ -20,9 +20,7 @@ class TxtFormat(Format):
     def claim(self, path: Path, head: str) -> int:
         """By the ending, where neither tabs, objects nor empty lines say more."""
         lines = [line for line in head.split("\n") if line]
-        says_more = head.lstrip().startswith(("{", "[")) or 2 * sum("\t" in line for line in lines) > len(
-            lines
-        )
+        says_more = head.lstrip().startswith(("{", "[")) or 2 * sum("\t" in line for line in lines) > len(lines)
         return int(path.suffix == ".txt" and not says_more)
 
     def read(self, path: Path, findings: Findings) -> Table:

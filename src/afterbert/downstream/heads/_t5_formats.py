@@ -63,9 +63,7 @@ FORMATS = {
     "qnli": TaskFormat("qnli", ("question", "sentence"), (0, 1), _ENTAILED),
     "rte": TaskFormat("rte", _TWO, (0, 1), _ENTAILED),
     "wnli": TaskFormat("wnli", _TWO, (0, 1), _words("not_entailment", "entailment")),
-    "cb": TaskFormat(
-        "cb", ("hypothesis", "premise"), (1, 0), _words("entailment", "contradiction", "neutral")
-    ),
+    "cb": TaskFormat("cb", ("hypothesis", "premise"), (1, 0), _words("entailment", "contradiction", "neutral")),
     "boolq": TaskFormat("boolq", ("passage", "question"), (1, 0), _FACTS),
     "squad": TaskFormat("", ("question", "context"), (0, 1)),
     # rows that come as one text already, see `reading/t5_records.py`

@@ -88,10 +88,7 @@ class EachLabel(Head):
             return {}
         pairs = [f"{name} {least:.2f}" for name, least in zip(labels_of(task), self.thresholds)]
         shown = ", ".join(pairs[:12]) + (", ..." if len(pairs) > 12 else "")
-        return {
-            "thresholds": list(self.thresholds),
-            "said": f"labels are given from these chances on: {shown}",
-        }
+        return {"thresholds": list(self.thresholds), "said": f"labels are given from these chances on: {shown}"}
 
     def answered(
         self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
@@ -128,9 +125,7 @@ class EachLabelModule(HeadModule):
     def score(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
         found, labels = self.output(hidden, arrays), arrays["labels"]
         is_asked = ~labels.isnan()
-        losses = F.binary_cross_entropy_with_logits(
-            found, torch.where(is_asked, labels, 0.0), reduction="none"
-        )
+        losses = F.binary_cross_entropy_with_logits(found, torch.where(is_asked, labels, 0.0), reduction="none")
         return (losses * is_asked).mean(-1).sum()
 
 

@@ -78,8 +78,7 @@ class Pooled(Head):
             return [Prediction(value) for value in values]
         chances = softmax(np.stack(outputs).astype(np.float64), axis=1)
         return [
-            Prediction(value, float(row.max()), dict(zip(labels, row.tolist())))
-            for value, row in zip(values, chances)
+            Prediction(value, float(row.max()), dict(zip(labels, row.tolist()))) for value, row in zip(values, chances)
         ]
 
     def answering(self, task: Task, module: HeadModule) -> Answering:
@@ -95,13 +94,7 @@ class PooledModule(HeadModule):
     class_weights: Tensor | None
 
     def __init__(
-        self,
-        config: Pooled,
-        task: Task,
-        model: LoadedModel,
-        *,
-        summary: Summary,
-        class_weights: np.ndarray | None,
+        self, config: Pooled, task: Task, model: LoadedModel, *, summary: Summary, class_weights: np.ndarray | None
     ):
         super().__init__()
         self.is_regression = task.answer == "number"
@@ -113,12 +106,7 @@ class PooledModule(HeadModule):
         if summary == "first":
             self.layers.start(model.weights)
         last_bias = self.layers.last.bias
-        if (
-            isinstance(task, Graded)
-            and task.low is not None
-            and task.high is not None
-            and last_bias is not None
-        ):
+        if isinstance(task, Graded) and task.low is not None and task.high is not None and last_bias is not None:
             # The middle of the range as the first guess; else the first steps only learn where the numbers
             # lie.
             nn.init.constant_(last_bias, (task.low + task.high) / 2)
@@ -142,9 +130,7 @@ class PooledModule(HeadModule):
 def text_rows(examples: Sequence[Example], formatter: Formatter) -> tuple[Any, int]:
     """Rows of one or two texts each, cut to fit, and how many lost pieces."""
     is_pair = len(examples[0].texts) > 1
-    assert all(len(example.texts) == 1 + is_pair for example in examples), (
-        "one text in all rows, or two in all"
-    )
+    assert all(len(example.texts) == 1 + is_pair for example in examples), "one text in all rows, or two in all"
     encoded = formatter.encode([text for example in examples for text in example.texts])
     whole = Stretches.whole(encoded)
     every = np.arange(len(examples)) * (1 + is_pair)

@@ -47,9 +47,7 @@ class San(Head):
             raise UserError("head san compares two texts, but the task has one; choose head pooled")
         return Pooled().prepare(task, examples, formatter)
 
-    def build(
-        self, task: Task, model: LoadedModel, *, summary: Summary, class_weights: np.ndarray | None
-    ) -> SanModule:
+    def build(self, task: Task, model: LoadedModel, *, summary: Summary, class_weights: np.ndarray | None) -> SanModule:
         return SanModule(self, task, model, class_weights=class_weights)
 
     def predictions(
@@ -96,9 +94,7 @@ class SanModule(HeadModule):
 
     def score(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
         log_shares = self.output(hidden, arrays)
-        return F.nll_loss(
-            log_shares, arrays["labels"], weight=self.class_weights, reduction="sum", ignore_index=-1
-        )
+        return F.nll_loss(log_shares, arrays["labels"], weight=self.class_weights, reduction="sum", ignore_index=-1)
 
     def _averaged(self, shares: Tensor) -> Tensor:
         """The mean over turns [turns, B, K]; in training over those that are kept, one at least."""

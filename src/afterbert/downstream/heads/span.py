@@ -88,9 +88,7 @@ class Span(Head):
         self, task: Task, model: LoadedModel, *, summary: Summary, class_weights: np.ndarray | None
     ) -> SpanModule:
         if not model.tokenizer.vocabulary.special_ids:
-            raise UserError(
-                "answers as spans need a model with special pieces around its texts; choose an encoder"
-            )
+            raise UserError("answers as spans need a model with special pieces around its texts; choose an encoder")
         return SpanModule(self.layers or model.task_head("span"), model)
 
     def predictions(
@@ -134,9 +132,7 @@ class Span(Head):
             return {}
         return {"null_bias": self.null_bias, "said": f"no answer from a margin of {-self.null_bias:.2f} on"}
 
-    def _guesses(
-        self, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
-    ) -> list[_Guess]:
+    def _guesses(self, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]) -> list[_Guess]:
         """The best stretch of each example, over all of its windows."""
         best = [_Guess() for _ in examples]
         rows = prepared.rows
@@ -152,9 +148,7 @@ class Span(Head):
                 guess.end = int(rows.planes["last_character"][here][last])
         return best
 
-    def _windows(
-        self, question: Stretches, context: Stretches, formatter: Formatter
-    ) -> tuple[np.ndarray, Stretches]:
+    def _windows(self, question: Stretches, context: Stretches, formatter: Formatter) -> tuple[np.ndarray, Stretches]:
         """The example of each window [R], and its stretch of context."""
         room = formatter.room(formatter.two) - question.lengths
         stride = np.minimum(self.stride or room, np.maximum(room // 2, 1))

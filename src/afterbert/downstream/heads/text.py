@@ -63,9 +63,7 @@ class Text(Head):
             )
         known_as = format_of(name) if self.known_as is None else self.known_as
         if known_as and known_as not in FORMATS:
-            raise UserError(
-                f"{name}: T5 writes no task called '{known_as}'; {did_you_mean(known_as, list(FORMATS))}"
-            )
+            raise UserError(f"{name}: T5 writes no task called '{known_as}'; {did_you_mean(known_as, list(FORMATS))}")
         usual = FORMATS[known_as].prefix if known_as else name
         return replace(
             self,
@@ -164,13 +162,7 @@ class TextModule(HeadModule):
         """int64 [B, U]; the states, which know the target, are not looked at."""
         assert self._shared is not None
         start, end, longest = (int(arrays[f"written_{name}"][0]) for name in ("from", "to", "at_most"))
-        return self.generation(
-            Writer(*self._shared, arrays),
-            arrays["number"],
-            start=start,
-            end=end,
-            longest=longest,
-        )
+        return self.generation(Writer(*self._shared, arrays), arrays["number"], start=start, end=end, longest=longest)
 
 
 def _cut_rows(texts: Sequence[str], formatter: Formatter, longest: int) -> tuple[Rows, np.ndarray]:
@@ -178,9 +170,7 @@ def _cut_rows(texts: Sequence[str], formatter: Formatter, longest: int) -> tuple
     encoded = formatter.encode(texts)
     whole = Stretches.whole(encoded)
     room = longest - formatter.one.num_specials
-    return formatter.rows(
-        encoded, Stretches(whole.starts, np.minimum(whole.lengths, room))
-    ), whole.lengths > room
+    return formatter.rows(encoded, Stretches(whole.starts, np.minimum(whole.lengths, room))), whole.lengths > room
 
 
 def _closed(rows: Rows, end: int) -> Rows:

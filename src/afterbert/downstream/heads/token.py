@@ -62,9 +62,7 @@ class Token(Head):
         tag = np.where(word >= 0, np.append(numbers, _NO_TAG)[word], _NO_TAG)
         rows = rows.with_planes(word=word, tag=tag)
         asked = np.bincount(rows.row_of[tag >= 0], minlength=len(examples))
-        return one_row_each(
-            rows, asked=asked, planes={"tag": _NO_TAG}, cut=int((kept.lengths < whole.lengths).sum())
-        )
+        return one_row_each(rows, asked=asked, planes={"tag": _NO_TAG}, cut=int((kept.lengths < whole.lengths).sum()))
 
     def build(
         self, task: Task, model: LoadedModel, *, summary: Summary, class_weights: np.ndarray | None

@@ -62,9 +62,7 @@ def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     >>> ratio(np.array([1.0, 1.0]), np.array([2.0, 0.0])).tolist()
     [0.5, 0.0]
     """
-    return np.divide(
-        above, below, out=np.zeros(np.broadcast(above, below).shape), where=np.asarray(below) != 0
-    )
+    return np.divide(above, below, out=np.zeros(np.broadcast(above, below).shape), where=np.asarray(below) != 0)
 
 
 def confusion(predictions: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
@@ -74,9 +72,7 @@ def confusion(predictions: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
     >>> confusion([("a", "b"), ()], [("a",), ("b",)]).tolist()
     [[1.0, 0.0, 1.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0, 1.0]]
     """
-    guessed, wanted = (
-        [one if isinstance(one, tuple) else (one,) for one in a] for a in (predictions, truths)
-    )
+    guessed, wanted = ([one if isinstance(one, tuple) else (one,) for one in a] for a in (predictions, truths))
     classes = sorted({name for one in (*guessed, *wanted) for name in one}, key=str)
     column = {name: i for i, name in enumerate(classes)}
     predicted, true = (np.zeros((len(wanted), len(classes))) for _ in range(2))

@@ -39,8 +39,7 @@ class Bleu(Metric):
         compute = _sacrebleu().BLEU.compute_bleu
         flat = sums.reshape(-1, 10).astype(int).tolist()
         scores = [
-            compute(correct=s[:4], total=s[4:8], sys_len=s[8], ref_len=s[9], smooth_method="exp").score
-            for s in flat
+            compute(correct=s[:4], total=s[4:8], sys_len=s[8], ref_len=s[9], smooth_method="exp").score for s in flat
         ]
         return np.array(scores).reshape(sums.shape[:-1]) / 100
 

@@ -26,9 +26,7 @@ class Pearson(Metric):
         """[N, 6]: 1, p, t, p p, t t, p t, with both sides shifted and scaled over the whole set (which
         changes nothing but rounding)."""
         predicted, true = _standard(predictions), _standard(truths)
-        return np.stack(
-            [np.ones(len(true)), predicted, true, predicted**2, true**2, predicted * true], axis=1
-        )
+        return np.stack([np.ones(len(true)), predicted, true, predicted**2, true**2, predicted * true], axis=1)
 
     def value(self, sums: np.ndarray) -> np.ndarray:
         """Covariance over the product of the spreads."""

@@ -36,8 +36,6 @@ def _ranks(numbers: Sequence[Any]) -> np.ndarray:
     >>> _ranks([5, 1, 5]).tolist()
     [2.5, 1.0, 2.5]
     """
-    _, where, counts = np.unique(
-        np.asarray(numbers, dtype=np.float64), return_inverse=True, return_counts=True
-    )
+    _, where, counts = np.unique(np.asarray(numbers, dtype=np.float64), return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     return (last - (counts - 1) / 2)[where]

@@ -67,9 +67,7 @@ class Formatter:
         """Pieces of text that a row has room for. Raises UserError where it has none."""
         room = self.length - frame.num_specials
         if room < 2:
-            raise UserError(
-                f"length {self.length} leaves no room for text beside special pieces; raise --length"
-            )
+            raise UserError(f"length {self.length} leaves no room for text beside special pieces; raise --length")
         return room
 
     def fit(self, first: Stretches, second: Stretches | None = None) -> tuple[Stretches, Stretches | None]:
@@ -80,9 +78,7 @@ class Formatter:
             return Stretches(first.starts, np.minimum(first.lengths, room)), None
         room = self.room(self.two)
         kept = np.minimum(first.lengths, np.maximum((room + 1) // 2, room - second.lengths))
-        return Stretches(first.starts, kept), Stretches(
-            second.starts, np.minimum(second.lengths, room - kept)
-        )
+        return Stretches(first.starts, kept), Stretches(second.starts, np.minimum(second.lengths, room - kept))
 
     def rows(self, encoded: EncodedTexts, first: Stretches, second: Stretches | None = None) -> Rows:
         """Framed rows of stretches of `encoded`, which must fit.

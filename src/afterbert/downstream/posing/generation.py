@@ -65,9 +65,7 @@ class Generation:
         then -1. numbers [B]: stable names of the rows, on which draws hang. start: the piece with which writing
         begins, or one for each row [B]. watch: called after each piece; beams, which are no text yet, ask it
         nothing."""
-        written = torch.zeros_like(numbers)[:, None] + torch.as_tensor(start, device=numbers.device).view(
-            -1, 1
-        )
+        written = torch.zeros_like(numbers)[:, None] + torch.as_tensor(start, device=numbers.device).view(-1, 1)
         if self.method == "beam":
             return self._beams(next_piece, written, end, longest)
         rows = torch.arange(len(numbers), device=numbers.device)

@@ -185,9 +185,7 @@ def check(table: Table, part: str, name: str) -> str:
     if name.isdigit() and 1 <= int(name) <= len(table.columns):
         return table.columns[int(name) - 1]
     if table.has_header:
-        raise UserError(
-            f"{table.path}: has no column '{name}' for {part}; {did_you_mean(name, list(table.columns))}"
-        )
+        raise UserError(f"{table.path}: has no column '{name}' for {part}; {did_you_mean(name, list(table.columns))}")
     raise UserError(
         f"{table.path}: has no column '{name}' for {part}; it has {len(table.columns)} columns without names, "
         "numbered from 1"
@@ -243,9 +241,7 @@ def holds_several(values: Sequence[Any]) -> bool:
     >>> holds_several([["a"], ["a", "b"], []]), holds_several(["a|b", "a", "b"]), holds_several(["Oslo, NO", "Rom, IT"])
     (True, True, False)
     """
-    lists = [
-        tuple(map(str, value)) for value in values if isinstance(value, (list, tuple)) and is_flat(value)
-    ]
+    lists = [tuple(map(str, value)) for value in values if isinstance(value, (list, tuple)) and is_flat(value)]
     if lists and len(lists) == sum(value is not None for value in values):
         distinct = set(lists)
         return max(map(len, distinct)) > 1 and len({one for row in distinct for one in row}) < len(distinct)

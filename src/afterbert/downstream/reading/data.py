@@ -40,9 +40,7 @@ class TaskData:
             raise UserError(f"{self.name}: has no split '{split}'; it has {', '.join(self.splits)}")
         found = tuple(example for example in self.splits[split] if self.task.is_usable(example))
         if not found:
-            raise UserError(
-                f"{self.name}: no row of {split} has text and a label; is it a test set without labels?"
-            )
+            raise UserError(f"{self.name}: no row of {split} has text and a label; is it a test set without labels?")
         return found
 
     def readable(self, split: str) -> tuple[Example, ...]:
@@ -75,9 +73,7 @@ class TaskData:
         keys = np.array([content_key(self.task.kept_together(row)) for row in train], dtype=np.uint64)
         is_dev = Noise(seed).of(draw).uniform(keys) < share
         if not is_dev.any() or is_dev.all():
-            raise UserError(
-                f"{self.name}: {len(train)} training rows are too few to hold some out; name a dev file"
-            )
+            raise UserError(f"{self.name}: {len(train)} training rows are too few to hold some out; name a dev file")
         drawn = [example for example, held in zip(train, is_dev) if held]
         held = self.task.finished(drawn, Findings(), is_scored=True)
         kept = tuple(example for example, held in zip(train, is_dev) if not held)
@@ -88,9 +84,7 @@ class TaskData:
     def leaked(self) -> frozenset[tuple[str, ...]]:
         """Texts of training rows that stand in another split too."""
         elsewhere = {e.texts for split, examples in self.splits.items() if split != "train" for e in examples}
-        return frozenset(
-            example.texts for example in self.splits.get("train", ()) if example.texts in elsewhere
-        )
+        return frozenset(example.texts for example in self.splits.get("train", ()) if example.texts in elsewhere)
 
     def without_leaks(self) -> TaskData:
         """Leaves out training rows whose texts stand in another split."""
@@ -194,9 +188,7 @@ def _unseen_labels(task: Task, splits: Mapping[str, Sequence[Example]], own: Seq
         return []
     trained = set(own) or {label for example in splits["train"] for label in _labels_of(example)}
     empty = [label for label in labels if label not in trained]
-    notes = (
-        [f"train: no row has the label {', '.join(map(repr, empty))}; it is never learned"] if empty else []
-    )
+    notes = [f"train: no row has the label {', '.join(map(repr, empty))}; it is never learned"] if empty else []
     for split, examples in splits.items():
         found = [label for example in examples for label in _labels_of(example) if label is not None]
         unseen = [label for label in found if label not in trained]
@@ -207,9 +199,7 @@ def _unseen_labels(task: Task, splits: Mapping[str, Sequence[Example]], own: Seq
             )
         if unseen:
             names = ", ".join(sorted(map(str, set(unseen)))[:5])
-            notes.append(
-                f"{split}: labels that {knower} does not have ({names}) count as wrong: {len(unseen):,}"
-            )
+            notes.append(f"{split}: labels that {knower} does not have ({names}) count as wrong: {len(unseen):,}")
     return notes
 
 

@@ -48,9 +48,7 @@ def find_task(
         name = path.name
     if path.suffix in (".yaml", ".yml"):
         if kind or format or columns or splits or records or header is not None:
-            raise UserError(
-                f"{path}: a task file says kind, format, columns and files itself; put them there"
-            )
+            raise UserError(f"{path}: a task file says kind, format, columns and files itself; put them there")
         source = read_task_file(path)
         return replace(source, name=name, why=f"{name}: as {path.name} says") if name else source
     return guess(

@@ -130,9 +130,7 @@ def _choose(table: Table, task: Task | None, given: Mapping[str, str]) -> tuple[
     return _choose_by_values(table, task, given)
 
 
-def _without_label(
-    table: Table, task: Task, given: Mapping[str, str]
-) -> tuple[Task, Mapping[str, str], str] | None:
+def _without_label(table: Table, task: Task, given: Mapping[str, str]) -> tuple[Task, Mapping[str, str], str] | None:
     """The same where all columns but that of the label are found by name; None where they are not, or it is there
     too."""
     if task.label_part in given or task.match(table, given) is not None:
@@ -154,9 +152,7 @@ def _known_tasks() -> list[Task]:
     return sorted((task for task in tasks if task.precedence), key=lambda task: -task.precedence)
 
 
-def _choose_by_values(
-    table: Table, task: Task | None, given: Mapping[str, str]
-) -> tuple[Task, Mapping[str, str], str]:
+def _choose_by_values(table: Table, task: Task | None, given: Mapping[str, str]) -> tuple[Task, Mapping[str, str], str]:
     """By what the columns hold, where their names say too little."""
     held, known = Held.of(table, is_asked=task is not None), _known_tasks()
     if task is None and not given:
@@ -176,8 +172,7 @@ def _shown(table: Table, column: str) -> str:
 
 def _helpless(table: Table, task: Task | None, given: Mapping[str, str]) -> str:
     held = ", ".join(
-        f"{_shown(table, column)} ({columns_of.profile(table.column(column)[:2000])})"
-        for column in table.columns
+        f"{_shown(table, column)} ({columns_of.profile(table.column(column)[:2000])})" for column in table.columns
     )
     if task is not None:
         rest = [column for column in table.columns if column not in given.values()]

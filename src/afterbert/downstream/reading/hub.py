@@ -83,6 +83,4 @@ def _load(name: str) -> Mapping[str, Any]:
         # version.
         except Exception as error:
             reason = str(error).split("\n")[0][:200] or type(error).__name__
-    raise UserError(
-        f"hub:{name} cannot be fetched ({reason}); check the name and the network, or name a file"
-    )
+    raise UserError(f"hub:{name} cannot be fetched ({reason}); check the name and the network, or name a file")

@@ -55,12 +55,8 @@ def split_files(path: Path) -> dict[str, Path]:
     if path.is_file():
         return {_split_word(path)[0] or "all": path}
     if not path.is_dir():
-        raise UserError(
-            f"{path}: does not exist; name a data file or a folder with train, dev and test files"
-        )
-    folders = {
-        _split_word(one)[0]: one for one in sorted(path.iterdir()) if one.is_dir() and holds_classes(one)
-    }
+        raise UserError(f"{path}: does not exist; name a data file or a folder with train, dev and test files")
+    folders = {_split_word(one)[0]: one for one in sorted(path.iterdir()) if one.is_dir() and holds_classes(one)}
     if any(folders):
         return {split: folders[split] for split in _WORDS if split in folders}
     files = sorted(file for file in path.iterdir() if file.is_file() and _may_be_data(file))

@@ -70,9 +70,7 @@ def _pronoun_marked(record: Record) -> str:
     words, place = str(record["text"]).split(), int(record["span2_index"])
     pronoun, marked = str(record["span2_text"]), f"*{record['span2_text']}*"
     if 0 <= place < len(words) and pronoun.lower() in words[place].lower():
-        words[place] = re.sub(
-            re.escape(pronoun), marked.replace("\\", r"\\"), words[place], count=1, flags=re.I
-        )
+        words[place] = re.sub(re.escape(pronoun), marked.replace("\\", r"\\"), words[place], count=1, flags=re.I)
         return " ".join(words)
     return re.sub(rf"\b{re.escape(pronoun)}\b", marked.replace("\\", r"\\"), " ".join(words), count=1)
 
@@ -99,9 +97,7 @@ def _record(record: Record) -> str:
 
 _TRUTH = _one_of("False", "True")
 FORMS = (
-    RecordForm(
-        "wsc", ("text", "span1_text", "span2_text", "span2_index"), "label", _pronoun_marked, _referent
-    ),
+    RecordForm("wsc", ("text", "span1_text", "span2_text", "span2_index"), "label", _pronoun_marked, _referent),
     RecordForm(
         "copa",
         ("choice1", "choice2", "premise", "question"),
@@ -109,9 +105,7 @@ FORMS = (
         _named("choice1", "choice2", "premise", "question"),
         _one_of("choice1", "choice2"),
     ),
-    RecordForm(
-        "wic", ("sentence1", "sentence2", "word"), "label", _named("sentence1", "sentence2", "word"), _TRUTH
-    ),
+    RecordForm("wic", ("sentence1", "sentence2", "word"), "label", _named("sentence1", "sentence2", "word"), _TRUTH),
     RecordForm("multirc", ("question", "answer", "paragraph"), "label", _multirc, _TRUTH),
     RecordForm(
         "record",

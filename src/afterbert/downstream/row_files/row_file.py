@@ -243,11 +243,7 @@ def _kind_of(file: TextFile, known: Sequence[str], reads_words: bool) -> Kind:
         return named
     first = file.head[0].lstrip()
     if first.startswith(("{", "[")):
-        return (
-            "jsonl"
-            if first.startswith("{") and first.rstrip().endswith("}") and len(file.head) > 1
-            else "json"
-        )
+        return "jsonl" if first.startswith("{") and first.rstrip().endswith("}") and len(file.head) > 1 else "json"
     filled = [line for line in file.head if line.strip()]
     if reads_words and ("" in file.head[:-1] or sum(len(line.split()) == 1 for line in filled) > 1):
         return "conll"

@@ -72,6 +72,4 @@ class TextFile:
         except UnicodeDecodeError as error:
             if self.encoding == "utf-8-sig":
                 raise UserError(f"{self.said}:{number}: is not UTF-8; save the file as UTF-8") from error
-            raise UserError(
-                f"{self.said}: is broken UTF-16 behind line {number}; save it as UTF-8"
-            ) from error
+            raise UserError(f"{self.said}: is broken UTF-16 behind line {number}; save it as UTF-8") from error

@@ -28,9 +28,7 @@ class Task(ReadsColumns):
     """How guesses are scored, the main metric first."""
 
     @abstractmethod
-    def example(
-        self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings
-    ) -> Example:
+    def example(self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings) -> Example:
         """One row; columns: part -> column. What is odd about it is counted, and its label None where it has
         none that can be used."""
 
@@ -66,9 +64,7 @@ class Task(ReadsColumns):
         written, so that all files are read alike."""
         return self
 
-    def finished(
-        self, examples: Sequence[Example], findings: Findings, *, is_scored: bool
-    ) -> tuple[Example, ...]:
+    def finished(self, examples: Sequence[Example], findings: Findings, *, is_scored: bool) -> tuple[Example, ...]:
         """Gives the rows of a split, read before the task was settled, in the terms of the settled one. is_scored:
         whether it is a split other than train, where several rows may be one item."""
         return tuple(examples)

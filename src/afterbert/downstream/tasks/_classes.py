@@ -43,9 +43,7 @@ class Classification(Labelled):
     no_label: tuple[str, ...] | None = None
     """What is written where nobody knows the class, besides nothing and NaN; None: looked at in the training rows."""
 
-    def example(
-        self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings
-    ) -> Example:
+    def example(self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings) -> Example:
         """The texts and the class name."""
         texts = tuple(str(record.get(columns[part]) or "") for part in self.parts if part != "label")
         label = record.get(columns["label"]) if "label" in columns else None
@@ -66,9 +64,7 @@ class Classification(Labelled):
         metrics = self.metrics or class_metrics(labels)
         return replace(self, labels=labels, no_label=no_label, metrics=metrics)
 
-    def finished(
-        self, examples: Sequence[Example], findings: Findings, *, is_scored: bool
-    ) -> tuple[Example, ...]:
+    def finished(self, examples: Sequence[Example], findings: Findings, *, is_scored: bool) -> tuple[Example, ...]:
         """With labels as the task spells them; what stands for none is told."""
         return tuple(self._aligned(example, findings) for example in examples)
 
@@ -79,8 +75,7 @@ class Classification(Labelled):
             return replace(example, label=None)
         if label in DOUBTFUL:
             findings.add(
-                f"rows labelled '{label}', a class like others (no_label in a task file leaves them out)",
-                example.key,
+                f"rows labelled '{label}', a class like others (no_label in a task file leaves them out)", example.key
             )
         if label is None or label in self.labels:
             return example
@@ -134,9 +129,7 @@ def label_names(examples: Sequence[Example]) -> tuple[str, ...]:
             "right one?"
         )
     numeric = all(is_number(name) for name in counts)
-    return tuple(
-        sorted(counts, key=(lambda name: (float(name), name)) if numeric else lambda name: (0.0, name))
-    )
+    return tuple(sorted(counts, key=(lambda name: (float(name), name)) if numeric else lambda name: (0.0, name)))
 
 
 def class_metrics(labels: Sequence[str]) -> tuple[Metric, ...]:

@@ -30,11 +30,7 @@ class MinimalPairs(Task):
     column_names: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "good": ("sentence_good",),
         "bad": ("sentence_bad",),
-        "group": (
-            "uid",
-            "phenomenon",
-            "group",
-        ),
+        "group": ("uid", "phenomenon", "group"),
     }
     precedence: ClassVar[int] = 7
     text_names: ClassVar[tuple[str, ...]] = ("sentence1", "sentence2")
@@ -45,9 +41,7 @@ class MinimalPairs(Task):
         """The first two texts."""
         return dict(zip(self.parts, held.texts[:2]))
 
-    def example(
-        self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings
-    ) -> Example:
+    def example(self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings) -> Example:
         """Both sentences."""
         texts = tuple(str(record.get(columns[part]) or "") for part in ("good", "bad"))
         if texts[0] == texts[1]:

@@ -31,10 +31,7 @@ class MultiLabel(Labelled):
     label_part: ClassVar[str | None] = "labels"
     answer: ClassVar[str] = "labels"
     usual_head: ClassVar[str | None] = "each_label"
-    column_names: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "text": TEXT_NAMES,
-        "labels": (*_SEVERAL, *LABEL_NAMES),
-    }
+    column_names: ClassVar[Mapping[str, tuple[str, ...]]] = {"text": TEXT_NAMES, "labels": (*_SEVERAL, *LABEL_NAMES)}
     precedence: ClassVar[int] = 4
     is_told_by_values: ClassVar[bool] = True
     text_names: ClassVar[tuple[str, ...]] = ("sentence",)
@@ -84,9 +81,7 @@ class MultiLabel(Labelled):
             columns = {part: name for part, name in columns.items() if part != "labels"}
         return super().examples(table, columns, findings)
 
-    def example(
-        self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings
-    ) -> Example:
+    def example(self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings) -> Example:
         """The text and its labels."""
         column, found = columns.get("labels"), None
         if column is not None and _is_joined(column, tuple(record)):

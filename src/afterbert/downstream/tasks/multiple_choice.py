@@ -34,29 +34,9 @@ class MultipleChoice(Task):
     answer: ClassVar[str] = "choice"
     usual_head: ClassVar[str | None] = "candidates"
     column_names: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "prompt": (
-            "prompt",
-            "ctx",
-            "question",
-            "premise",
-            "sent1",
-            "goal",
-            "context",
-            "stem",
-            "sentence",
-        ),
-        "choices": (
-            "choices",
-            "options",
-            "endings",
-        ),
-        "right": (
-            "answerkey",
-            "label",
-            "answer",
-            "gold",
-            "correct",
-        ),
+        "prompt": ("prompt", "ctx", "question", "premise", "sent1", "goal", "context", "stem", "sentence"),
+        "choices": ("choices", "options", "endings"),
+        "right": ("answerkey", "label", "answer", "gold", "correct"),
     }
     precedence: ClassVar[int] = 4
     text_names: ClassVar[tuple[str, ...]] = ("prompt",)
@@ -85,9 +65,7 @@ class MultipleChoice(Task):
             return found
         lowered = {column.lower(): column for column in columns}
         for stem in _CHOICE_STEMS:
-            rest = {
-                name.removeprefix(stem): column for name, column in lowered.items() if name.startswith(stem)
-            }
+            rest = {name.removeprefix(stem): column for name, column in lowered.items() if name.startswith(stem)}
             ends = [end for end in sorted(rest) if end.isdigit() or (len(end) == 1 and end.isalpha())]
             if len(ends) > 1:
                 return "+".join(rest[end] for end in ends)
@@ -97,9 +75,7 @@ class MultipleChoice(Task):
         """The first text and the classes; choices are not told by what they hold."""
         return dict(zip(("prompt", "right"), [*held.texts[:1], *held.label]))
 
-    def example(
-        self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings
-    ) -> Example:
+    def example(self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings) -> Example:
         """Prompt and choices; the label is a number from 0, or still a text of digits where the whole file
         must be seen."""
         choices, names = _choices(record, columns["choices"])
@@ -167,9 +143,7 @@ class MultipleChoice(Task):
             ("The baby cried , so he", ("held her", "counted to rain", "closed the sea"), 0),
             ("The door was locked , so I", ("drank it", "looked for the key", "was a spoon"), 1),
         ]
-        return tuple(
-            Example(f"invented:{i}", (p, *choices), right) for i, (p, choices, right) in enumerate(rows)
-        )
+        return tuple(Example(f"invented:{i}", (p, *choices), right) for i, (p, choices, right) in enumerate(rows))
 
 
 def _choices(record: Mapping[str, Any], column: str) -> tuple[tuple[str, ...], list[str]]:

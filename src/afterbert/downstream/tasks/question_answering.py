@@ -36,15 +36,8 @@ class QuestionAnswering(Task):
     usual_head: ClassVar[str | None] = "span"
     column_names: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "question": ("question",),
-        "context": (
-            "context",
-            "passage",
-            "paragraph",
-        ),
-        "answers": (
-            "answers",
-            "answer",
-        ),
+        "context": ("context", "passage", "paragraph"),
+        "answers": ("answers", "answer"),
     }
     precedence: ClassVar[int] = 6
     text_names: ClassVar[tuple[str, ...]] = ("question", "context")
@@ -57,9 +50,7 @@ class QuestionAnswering(Task):
         """The first three texts."""
         return dict(zip(self.parts, held.texts[:3]))
 
-    def example(
-        self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings
-    ) -> Example:
+    def example(self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings) -> Example:
         """Question, context and answers; answers are looked for where they do not stand at their start."""
         texts = (str(record.get(columns["question"]) or ""), str(record.get(columns["context"]) or ""))
         written = record.get(columns["answers"]) if "answers" in columns else None
@@ -148,8 +139,7 @@ def _written_answers(value: Any) -> list[tuple[str, int | None]] | None:
             pairs = [(texts, starts)]
     elif isinstance(value, (list, tuple)):
         pairs = [
-            (one.get("text"), one.get("answer_start")) if isinstance(one, Mapping) else (one, None)
-            for one in value
+            (one.get("text"), one.get("answer_start")) if isinstance(one, Mapping) else (one, None) for one in value
         ]
     else:
         pairs = [(str(value), None)] if str(value) else []
@@ -177,6 +167,4 @@ def likest_sentence(question: str, context: str) -> str:
     first of equals."""
     wanted = {question[i : i + 3].lower() for i in range(len(question) - 2)}
     sentences = [found.strip() for found in _SENTENCE.findall(context)] or [context]
-    return max(
-        sentences, key=lambda text: len(wanted & {text[i : i + 3].lower() for i in range(len(text) - 2)})
-    )
+    return max(sentences, key=lambda text: len(wanted & {text[i : i + 3].lower() for i in range(len(text) - 2)}))

@@ -36,16 +36,8 @@ class Ranking(Task):
     answer: ClassVar[str] = "order"
     usual_head: ClassVar[str | None] = "candidates"
     column_names: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "query": (
-            "query",
-            "question",
-        ),
-        "candidate": (
-            "candidate",
-            "passage",
-            "sentence",
-            "document",
-        ),
+        "query": ("query", "question"),
+        "candidate": ("candidate", "passage", "sentence", "document"),
         "label": LABEL_NAMES,
     }
     precedence: ClassVar[int] = 0
@@ -58,9 +50,7 @@ class Ranking(Task):
         """The first two texts and the classes."""
         return dict(zip(self.parts, [*held.texts[:2], *held.label]))
 
-    def example(
-        self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings
-    ) -> Example:
+    def example(self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings) -> Example:
         """One candidate with its query."""
         texts = tuple(str(record.get(columns[part]) or "") for part in ("query", "candidate"))
         label = class_label(record.get(columns["label"])) if "label" in columns else None
@@ -79,13 +69,9 @@ class Ranking(Task):
             if len(group) == 1:
                 findings.add("queries with a single candidate (left out of training and score)", group[0].key)
             elif is_labelled and not relevant:
-                findings.add(
-                    "queries without a relevant candidate (left out of training and score)", group[0].key
-                )
+                findings.add("queries without a relevant candidate (left out of training and score)", group[0].key)
             found.append(
-                Example(
-                    group[0].key, (query, *(row.texts[1] for row in group)), relevant if is_labelled else None
-                )
+                Example(group[0].key, (query, *(row.texts[1] for row in group)), relevant if is_labelled else None)
             )
         return tuple(found)
 
@@ -108,9 +94,7 @@ class Ranking(Task):
 
     def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
         """An order by chance, the same in every run."""
-        orders = (
-            sorted(range(len(example.texts) - 1), key=partial(_chance, example)) for example in examples
-        )
+        orders = (sorted(range(len(example.texts) - 1), key=partial(_chance, example)) for example in examples)
         return Baseline("an order by chance", tuple(map(tuple, orders)))
 
     def target_text(self, label: Any) -> str:

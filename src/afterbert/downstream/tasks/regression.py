@@ -83,9 +83,7 @@ class Regression(Graded):
         found = dict(zip(("first", "second"), held.texts[:2]))
         return found | ({"score": grades[0]} if len(grades) == 1 else {})
 
-    def example(
-        self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings
-    ) -> Example:
+    def example(self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings) -> Example:
         """Texts and number; what is no number counts as no label."""
         texts = tuple(str(record.get(columns[part]) or "") for part in ("first", "second") if part in columns)
         written = record.get(columns["score"]) if "score" in columns else None

@@ -39,21 +39,8 @@ class Tagging(Labelled):
     answer: ClassVar[str] = "tags"
     usual_head: ClassVar[str | None] = "token"
     column_names: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "words": (
-            "words",
-            "tokens",
-            "form",
-            "token",
-        ),
-        "tags": (
-            "tags",
-            "ner_tags",
-            "pos_tags",
-            "upos",
-            "xpos",
-            "labels",
-            "tag",
-        ),
+        "words": ("words", "tokens", "form", "token"),
+        "tags": ("tags", "ner_tags", "pos_tags", "upos", "xpos", "labels", "tag"),
     }
     precedence: ClassVar[int] = 5
     is_told_by_values: ClassVar[bool] = True
@@ -70,9 +57,7 @@ class Tagging(Labelled):
         """The first column of lists and the last, where there are two."""
         return {"words": held.lists[0], "tags": held.lists[-1]} if len(held.lists) > 1 else {}
 
-    def example(
-        self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings
-    ) -> Example:
+    def example(self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings) -> Example:
         """Words and tags; a row whose words and tags differ in number has no label."""
         words = _cells(record.get(columns["words"]))
         tags = _cells(record.get(columns["tags"])) if "tags" in columns else ()
@@ -90,9 +75,7 @@ class Tagging(Labelled):
         if scheme == "none" and self.scheme is None and any(map(_entities, found)):
             for example in found:
                 others = sum(not _IN_SCHEME.fullmatch(tag) for tag in example.label or ())
-                findings.add(
-                    "tags of no scheme among B- and I- tags, so no entities are scored", example.key, others
-                )
+                findings.add("tags of no scheme among B- and I- tags, so no entities are scored", example.key, others)
         if scheme != "none":
             for example in found:
                 broken = breaks(example.label or (), scheme)
@@ -104,9 +87,7 @@ class Tagging(Labelled):
         """With how words are written."""
         if self.is_spaced is not None:
             return self
-        return replace(
-            self, is_spaced=any(isinstance(one, str) for one in table.column(columns["words"])[:9])
-        )
+        return replace(self, is_spaced=any(isinstance(one, str) for one in table.column(columns["words"])[:9]))
 
     def words_of(self, text: str) -> FoundWords:
         """As those of the training were: between spaces, or else found."""
@@ -149,9 +130,7 @@ class Tagging(Labelled):
         best = {word: max(sorted(tags), key=lambda tag: tags[tag]) for word, tags in by_word.items()}
         guesses = (tuple(best.get(word, most) for word in example.texts) for example in examples)
         name = f"each word's most frequent tag, '{most}' for unseen words"
-        return Baseline(
-            name if train else f"always '{most}', the most frequent tag of these rows", tuple(guesses)
-        )
+        return Baseline(name if train else f"always '{most}', the most frequent tag of these rows", tuple(guesses))
 
     def target_text(self, label: Any) -> str:
         """The tags with spaces between them."""
@@ -177,9 +156,7 @@ class Tagging(Labelled):
             ("It rains on Tom .", "O O O B-PER O"),
             ("Ada sings in Oslo .", "B-PER O O B-LOC O"),
         ]
-        return tuple(
-            Example(f"invented:{i}", tuple(w.split()), tuple(t.split())) for i, (w, t) in enumerate(rows)
-        )
+        return tuple(Example(f"invented:{i}", tuple(w.split()), tuple(t.split())) for i, (w, t) in enumerate(rows))
 
 
 def _entities(example: Example) -> int:

@@ -35,22 +35,8 @@ class TextToText(Task):
     answer: ClassVar[str] = "text"
     usual_head: ClassVar[str | None] = "text"
     column_names: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "source": (
-            "source",
-            "src",
-            "input",
-            "document",
-            "article",
-            "dialogue",
-        ),
-        "target": (
-            "target",
-            "tgt",
-            "output",
-            "summary",
-            "highlights",
-            "translation",
-        ),
+        "source": ("source", "src", "input", "document", "article", "dialogue"),
+        "target": ("target", "tgt", "output", "summary", "highlights", "translation"),
     }
     precedence: ClassVar[int] = 2
     is_told_by_values: ClassVar[bool] = True
@@ -75,9 +61,7 @@ class TextToText(Task):
         """The first two columns of running text."""
         return dict(zip(self.parts, held.running[:2]))
 
-    def example(
-        self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings
-    ) -> Example:
+    def example(self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings) -> Example:
         """Source and targets; empty targets count as none."""
         form = form_of(columns["source"])
         if form is not None:
@@ -91,9 +75,7 @@ class TextToText(Task):
         targets = tuple(str(one) for one in target if one is not None)
         return Example(key, (text,), tuple(one for one in targets if one.strip()) or None)
 
-    def finished(
-        self, examples: Sequence[Example], findings: Findings, *, is_scored: bool
-    ) -> tuple[Example, ...]:
+    def finished(self, examples: Sequence[Example], findings: Findings, *, is_scored: bool) -> tuple[Example, ...]:
         """Where they are scored, one item for each source, with the targets of all its rows."""
         if not is_scored:
             return tuple(examples)
@@ -101,9 +83,7 @@ class TextToText(Task):
         for example in examples:
             first = found.setdefault(example.texts, example)
             if first is not example:
-                findings.add(
-                    "rows that give one more target for a source, joined with its first", example.key
-                )
+                findings.add("rows that give one more target for a source, joined with its first", example.key)
                 both = (*(first.label or ()), *(example.label or ()))
                 found[example.texts] = replace(first, label=tuple(dict.fromkeys(both)) or None)
         return tuple(found.values())
@@ -150,9 +130,7 @@ class TextToText(Task):
             ("1 1", "one one"),
             ("2 2", "two two"),
         ]
-        return tuple(
-            Example(f"invented:{i}", (source,), (target,)) for i, (source, target) in enumerate(rows)
-        )
+        return tuple(Example(f"invented:{i}", (source,), (target,)) for i, (source, target) in enumerate(rows))
 
 
 def _mean_target(examples: Sequence[Example]) -> float:

@@ -34,9 +34,7 @@ class Cued:
     control: TaskResult
 
 
-def ask(
-    generator: TextGenerator, data: TaskData, cue: Cue, *, max_rows: int | None = None, seed: int = 0
-) -> Cued:
+def ask(generator: TextGenerator, data: TaskData, cue: Cue, *, max_rows: int | None = None, seed: int = 0) -> Cued:
     """Every split but the training rows (those too, where there is nothing else), the first `max_rows` of each.
     Examples for the cue are drawn from the training rows. Raises UserError where cue and task do not fit."""
     check_cue(data, cue)
@@ -53,12 +51,7 @@ def ask(
         for cued in (True, False)
     ]
     control = summarize(data, [found[1]], noise=noise)
-    return Cued(
-        data,
-        found[0],
-        summarize(data, [found[0]], noise=noise),
-        replace(control, name=f"{data.name}, no cue"),
-    )
+    return Cued(data, found[0], summarize(data, [found[0]], noise=noise), replace(control, name=f"{data.name}, no cue"))
 
 
 def check_cue(data: TaskData, cue: Cue) -> None:
@@ -104,13 +97,7 @@ def _shots(data: TaskData, cue: Cue, seed: int) -> list[Example]:
 
 
 def _answers(
-    generator: TextGenerator,
-    data: TaskData,
-    cue: Cue,
-    rows: Sequence[Example],
-    shots: Sequence[Example],
-    *,
-    cued: bool,
+    generator: TextGenerator, data: TaskData, cue: Cue, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
 ) -> list[Any]:
     """In portions of rows of like length."""
     order = sorted(range(len(rows)), key=lambda i: sum(map(len, rows[i].texts)))

@@ -46,13 +46,7 @@ class TextGenerator:
         named = model.language_model(device=device)
         known = model.tokenizer.vocabulary
         has_end = known.eos is not None or known.sep is not None
-        return TextGenerator(
-            model,
-            named.backbone,
-            named.lm_head,
-            known.beginning,
-            end_of(known) if has_end else -1,
-        )
+        return TextGenerator(model, named.backbone, named.lm_head, known.beginning, end_of(known) if has_end else -1)
 
     @property
     def reads_apart(self) -> bool:
@@ -75,9 +69,7 @@ class TextGenerator:
             return prompt
         marks = known.sentinels or (known.mask or 0,) * count
         if count > len(marks):
-            raise UserError(
-                f"the text has {count} masks, but the model only {len(marks)} sentinels; use fewer"
-            )
+            raise UserError(f"the text has {count} masks, but the model only {len(marks)} sentinels; use fewer")
         own = [*(backend.id_to_token(mark) or "" for mark in marks[:count]), ""]
         return "".join(part + mark for part, mark in zip(parts, own))
 
@@ -113,9 +105,7 @@ class TextGenerator:
         """Decodes what was written; -1 is nothing. Sentinels are shown, since they say which gap comes next."""
         known, backend = self.model.tokenizer.vocabulary, self.model.tokenizer.backend
         hidden = set(known.special_ids) - set(known.sentinels) | {-1}
-        return str(
-            backend.decode([int(i) for i in piece_ids if int(i) not in hidden], skip_special_tokens=False)
-        )
+        return str(backend.decode([int(i) for i in piece_ids if int(i) not in hidden], skip_special_tokens=False))
 
     def _fitted(self, ids: list[int], longest: int, cuts: bool) -> list[int]:
         room = self.model.longest - (0 if self.reads_apart else longest)
@@ -139,9 +129,7 @@ class TextGenerator:
             begins = [known.need(self.model.architecture.writing_start(known))] * len(rows)
         else:
             if not all(rows):
-                raise UserError(
-                    "the prompt is empty, and the tokenizer has no piece to begin with; write a word"
-                )
+                raise UserError("the prompt is empty, and the tokenizer has no piece to begin with; write a word")
             begins = [row[-1] for row in rows]
             rows = [row[:-1] for row in rows]
         width = max(map(len, rows))

@@ -100,9 +100,7 @@ class Family(ABC):
             if not any(part in path for part in _TRAINING_ONLY)
         }
         if found:
-            told = "; ".join(
-                f"{path} is {_say(ours)} ({_say(theirs)} there)" for path, (ours, theirs) in found.items()
-            )
+            told = "; ".join(f"{path} is {_say(ours)} ({_say(theirs)} there)" for path, (ours, theirs) in found.items())
             raise UserError(f"Hugging Face's {self.model_type} has no exact form of this model: {told}")
         return config
 

@@ -29,9 +29,7 @@ def activation(config: Mapping[str, Any], key: str, default: str) -> Activation:
     name = config.get(key, default)
     ours = _SYNONYMS.get(name, name)
     if ours not in ACTIVATIONS:
-        raise UserError(
-            f"config.json has {key} '{name}', which is not known here; known: {', '.join(ACTIVATIONS)}"
-        )
+        raise UserError(f"config.json has {key} '{name}', which is not known here; known: {', '.join(ACTIVATIONS)}")
     return cast(Activation, ours)
 
 
@@ -87,10 +85,7 @@ def bert_layers(prefix: str, architecture: Encoder) -> list[Weight]:
     plan = architecture.stack.sharing.plan(architecture.num_hidden_layers)
     for i, (attends, transforms) in enumerate(zip(plan.attention, plan.feed_forward)):
         theirs = f"{prefix}encoder.layer.{i}"
-        attention, feed_forward = (
-            f"backbone.stack.attention.{attends}",
-            f"backbone.stack.feed_forward.{transforms}",
-        )
+        attention, feed_forward = (f"backbone.stack.attention.{attends}", f"backbone.stack.feed_forward.{transforms}")
         packed = tuple(f"{theirs}.attention.self.{part}" for part in ("query", "key", "value"))
         for ours, name in (
             (f"{attention}.inner.qkv", packed),
@@ -104,9 +99,7 @@ def bert_layers(prefix: str, architecture: Encoder) -> list[Weight]:
     return table
 
 
-def bert_embeddings(
-    prefix: str, architecture: Encoder, *, rows_before: int, empty_segments: int
-) -> list[Weight]:
+def bert_embeddings(prefix: str, architecture: Encoder, *, rows_before: int, empty_segments: int) -> list[Weight]:
     """BERT's embeddings; `empty_segments` rows of zeros stand there for a model that knows no segments."""
     table = [
         *lines("backbone.embeddings.token", f"{prefix}embeddings.word_embeddings", "weight"),

@@ -84,9 +84,7 @@ class Albert(Family):
             *lines("backbone.embeddings.token", f"{embeddings}.word_embeddings", "weight"),
             *lines("backbone.embeddings.position", f"{embeddings}.position_embeddings", "weight"),
             *lines("backbone.embeddings.norm", f"{embeddings}.LayerNorm", "weight", "bias"),
-            *lines(
-                "backbone.embeddings.widen", "albert.encoder.embedding_hidden_mapping_in", "weight", "bias"
-            ),
+            *lines("backbone.embeddings.widen", "albert.encoder.embedding_hidden_mapping_in", "weight", "bias"),
             *lines("lm_head.transform.dense", "predictions.dense", "weight", "bias"),
             *lines("lm_head.transform.norm", "predictions.LayerNorm", "weight", "bias"),
             Weight("lm_head.bias", ("predictions.bias",)),
@@ -124,7 +122,5 @@ def _groups(layers: int, groups: int) -> Sharing:
     if groups == 1:
         return ShareAll()
     if layers % groups:
-        raise UserError(
-            f"config.json has {layers} layers in {groups} groups; only groups of one size can be read here"
-        )
+        raise UserError(f"config.json has {layers} layers in {groups} groups; only groups of one size can be read here")
     return ShareGroups(layers_per_group=layers // groups)

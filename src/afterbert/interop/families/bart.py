@@ -73,9 +73,7 @@ class Bart(Family):
             ("encoder_attention_heads", "decoder_attention_heads", 16),
         ):
             if config.get(encoder, default) != config.get(decoder, default):
-                raise UserError(
-                    f"config.json has unlike {encoder} and {decoder}; only like ones can be read here"
-                )
+                raise UserError(f"config.json has unlike {encoder} and {decoder}; only like ones can be read here")
         layers, decoder_layers = config.get("encoder_layers", 12), config.get("decoder_layers", 12)
         return EncoderDecoder(
             vocab_size=config.get("vocab_size", 50265),
@@ -116,9 +114,7 @@ class Bart(Family):
             table += lines(f"backbone.{embeddings}.norm", norm, "weight", "bias")
             plan = ours.stack.sharing.plan(sizes.num_hidden_layers)
             for i, (attends, transforms) in enumerate(zip(plan.attention, plan.feed_forward)):
-                table += _layer(
-                    f"model.{side}.layers.{i}", f"backbone.{stack}", attends, transforms, side == "decoder"
-                )
+                table += _layer(f"model.{side}.layers.{i}", f"backbone.{stack}", attends, transforms, side == "decoder")
         return table
 
 

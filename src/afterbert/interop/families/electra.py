@@ -13,13 +13,7 @@ from typing import Any, cast
 
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family
-from afterbert.interop.families._names import (
-    as_encoder,
-    bert_embeddings,
-    bert_layers,
-    bert_task_class,
-    unshared,
-)
+from afterbert.interop.families._names import as_encoder, bert_embeddings, bert_layers, bert_task_class, unshared
 from afterbert.interop.families.bert import Bert
 from afterbert.interop.task_class import TaskClass, TaskKind
 from afterbert.interop.weights import Weight, lines

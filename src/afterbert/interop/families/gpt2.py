@@ -68,8 +68,7 @@ class Gpt2(Family):
             attention_probs_dropout_prob=config.get("attn_pdrop", 0.1),
             norm=LayerNorm(eps=config.get("layer_norm_epsilon", 1e-5)),
             stack=Stack(
-                feed_forward=Plain(activation=activation(config, "activation_function", "gelu_new")),
-                residual=PreNorm(),
+                feed_forward=Plain(activation=activation(config, "activation_function", "gelu_new")), residual=PreNorm()
             ),
         )
 

@@ -124,9 +124,7 @@ class Modernbert(Family):
         if ours.stack.windows is None:
             return ours
         windows = replace(ours.stack.windows, layer_types=shortest_pattern(kinds))
-        return replace(
-            ours, stack=replace(ours.stack, windows=windows if "sliding_attention" in kinds else None)
-        )
+        return replace(ours, stack=replace(ours.stack, windows=windows if "sliding_attention" in kinds else None))
 
     def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass:
         ours = as_encoder(architecture, "modernbert")

@@ -13,13 +13,7 @@ from typing import Any, cast
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family
-from afterbert.interop.families._names import (
-    as_encoder,
-    bert_embeddings,
-    bert_layers,
-    bert_task_class,
-    unshared,
-)
+from afterbert.interop.families._names import as_encoder, bert_embeddings, bert_layers, bert_task_class, unshared
 from afterbert.interop.families.bert import Bert
 from afterbert.interop.task_class import TaskClass, TaskKind
 from afterbert.interop.weights import Weight, lines
@@ -51,9 +45,7 @@ class Roberta(Family):
                 "padding id; this leaves no position"
             )
         if config.get("hidden_act", "gelu") != "gelu":
-            raise UserError(
-                f"config.json has hidden_act '{config['hidden_act']}'; RoBERTa's head is always gelu"
-            )
+            raise UserError(f"config.json has hidden_act '{config['hidden_act']}'; RoBERTa's head is always gelu")
         return Bert().architecture_of({**config, "max_position_embeddings": positions})
 
     def normal_form(self, architecture: Architecture) -> Architecture:

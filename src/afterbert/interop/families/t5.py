@@ -104,9 +104,7 @@ class T5(Family):
             norm=RMSNorm(eps=config.get("layer_norm_epsilon", 1e-6)),
             embeddings=Embeddings(positions=NoPositionEmbedding(), type_vocab_size=0, has_norm=False),
             stack=Stack(
-                attention=Attention(
-                    bias=False, head_size=config.get("d_kv", 64), is_scaled=False, positions=buckets
-                ),
+                attention=Attention(bias=False, head_size=config.get("d_kv", 64), is_scaled=False, positions=buckets),
                 feed_forward=_feed_forward(config, rate),
                 residual=PreNorm(),
                 has_final_dropout=True,
@@ -130,10 +128,7 @@ class T5(Family):
         table = lines("backbone.embeddings.token", "shared", "weight")
         if not ours.lm_head.is_tied:
             table += lines("lm_head.decoder", "lm_head", "weight")
-        for side, stack, sizes in (
-            ("encoder", "stack", ours.sizes),
-            ("decoder", "decoder_stack", ours.decoder_sizes),
-        ):
+        for side, stack, sizes in (("encoder", "stack", ours.sizes), ("decoder", "decoder_stack", ours.decoder_sizes)):
             bias = f"{side}.block.0.layer.0.SelfAttention.relative_attention_bias"
             table += lines(f"backbone.{stack}.positions.full_attention.table", bias, "weight")
             table += lines(f"backbone.{stack}.final_norm", f"{side}.final_layer_norm", "weight")
@@ -144,9 +139,7 @@ class T5(Family):
                 parts += [(f"cross_attention.{attends}", "EncDecAttention")] * (side == "decoder")
                 parts += [(f"feed_forward.{transforms}", "DenseReluDense")]
                 for place, (part, name) in enumerate(parts):
-                    table += _part(
-                        f"{side}.block.{i}.layer.{place}", f"backbone.{stack}.{part}", name, is_gated
-                    )
+                    table += _part(f"{side}.block.{i}.layer.{place}", f"backbone.{stack}.{part}", name, is_gated)
         return table
 
 
@@ -154,9 +147,7 @@ def _part(theirs: str, ours: str, name: str, is_gated: bool) -> list[Weight]:
     table = lines(f"{ours}.norm", f"{theirs}.layer_norm", "weight")
     if name == "DenseReluDense":
         entries = ("wi_0", "wi_1") if is_gated else ("wi",)
-        table += lines(
-            f"{ours}.inner.input", tuple(f"{theirs}.{name}.{entry}" for entry in entries), "weight"
-        )
+        table += lines(f"{ours}.inner.input", tuple(f"{theirs}.{name}.{entry}" for entry in entries), "weight")
         return table + lines(f"{ours}.inner.output", f"{theirs}.{name}.wo", "weight")
     table += lines(f"{ours}.inner.qkv", tuple(f"{theirs}.{name}.{letter}" for letter in "qkv"), "weight")
     return table + lines(f"{ours}.inner.output", f"{theirs}.{name}.o", "weight")

@@ -58,12 +58,7 @@ class Xlm(Family):
         }
 
     def architecture_of(self, config: Config) -> Encoder:
-        for key, allowed in (
-            ("causal", False),
-            ("asm", False),
-            ("is_encoder", True),
-            ("tie_word_embeddings", True),
-        ):
+        for key, allowed in (("causal", False), ("asm", False), ("is_encoder", True), ("tie_word_embeddings", True)):
             refuse_unless(config, key, allowed)
         width, rate = config.get("emb_dim", 2048), config.get("dropout", 0.1)
         return Encoder(
@@ -77,9 +72,7 @@ class Xlm(Family):
             attention_probs_dropout_prob=config.get("attention_dropout", 0.1),
             norm=LayerNorm(eps=config.get("layer_norm_eps", 1e-12)),
             embeddings=Embeddings(type_vocab_size=0, languages=_languages(config)),
-            stack=Stack(
-                feed_forward=Plain(activation="gelu" if config.get("gelu_activation", True) else "relu")
-            ),
+            stack=Stack(feed_forward=Plain(activation="gelu" if config.get("gelu_activation", True) else "relu")),
             lm_head=LMHead(has_transform=False),
         )
 

@@ -82,9 +82,7 @@ class Xlnet(Family):
                     positions=TransformerXL(clamp_length=clamp if clamp > 0 else None),
                     has_relative_segments=True,
                 ),
-                feed_forward=Plain(
-                    activation=activation(config, "ff_activation", "gelu"), inner_dropout=rate
-                ),
+                feed_forward=Plain(activation=activation(config, "ff_activation", "gelu"), inner_dropout=rate),
                 has_final_dropout=True,
             ),
             mem_len=config.get("mem_len") or 0,
@@ -125,9 +123,7 @@ class Xlnet(Family):
             table += [
                 Weight(f"{inner}.qkv.weight", packed, transposed=True, shape=by_head),
                 Weight(f"{inner}.output.weight", (f"{theirs}.o",), shape=by_head),
-                Weight(
-                    f"{inner}.positions.relative.weight", (f"{theirs}.r",), transposed=True, shape=by_head
-                ),
+                Weight(f"{inner}.positions.relative.weight", (f"{theirs}.r",), transposed=True, shape=by_head),
                 Weight(f"{inner}.positions.content_bias", (f"{theirs}.r_w_bias",)),
                 Weight(f"{inner}.positions.distance_bias", (f"{theirs}.r_r_bias",)),
                 Weight(f"{inner}.segments.bias", (f"{theirs}.r_s_bias",)),

@@ -69,9 +69,7 @@ class Assembled(Architecture):
         return head
 
     def num_lm_head_parameters(self, vocab_size: int) -> int:
-        return self.lm_head.num_parameters(
-            vocab_size, self.hidden_size, self.embeddings.width(self.sizes), self.norm
-        )
+        return self.lm_head.num_parameters(vocab_size, self.hidden_size, self.embeddings.width(self.sizes), self.norm)
 
     def lm_head_flops(self, vocab_size: int) -> float:
         return self.lm_head.flops_per_piece(vocab_size, self.hidden_size, self.embeddings.width(self.sizes))

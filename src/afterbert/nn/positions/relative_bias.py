@@ -55,9 +55,7 @@ class BucketBias(nn.Module):
 
     def forward(self, query_positions: Tensor, key_positions: Tensor) -> Tensor:
         ahead = key_positions[:, None, :] - query_positions[:, :, None]
-        found = buckets(
-            ahead, self.config.num_buckets, self.config.max_distance, looks_both_ways=not self.is_causal
-        )
+        found = buckets(ahead, self.config.num_buckets, self.config.max_distance, looks_both_ways=not self.is_causal)
         return self.table(found).permute(0, 3, 1, 2)
 
 
@@ -80,8 +78,6 @@ def buckets(ahead: Tensor, num_buckets: int, max_distance: int, *, looks_both_wa
     distance = ahead.abs() if looks_both_ways else (-ahead).clamp(min=0)
     exact = side // 2
     # the logarithm of 0 is only ever computed where it is not used
-    widening = (
-        torch.log(distance.clamp(min=1).float() / exact) / math.log(max_distance / exact) * (side - exact)
-    )
+    widening = torch.log(distance.clamp(min=1).float() / exact) / math.log(max_distance / exact) * (side - exact)
     far = (exact + widening.long()).clamp(max=side - 1)
     return beginning + torch.where(distance < exact, distance, far)

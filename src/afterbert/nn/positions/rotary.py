@@ -49,9 +49,7 @@ class _Angles(nn.Module):
         return query_turn, query_turn if key_positions is query_positions else self._turn(key_positions)
 
     def _turn(self, positions: Tensor) -> Turn:
-        exponents = (
-            torch.arange(0, self.head_size, 2, device=positions.device, dtype=torch.float32) / self.head_size
-        )
+        exponents = torch.arange(0, self.head_size, 2, device=positions.device, dtype=torch.float32) / self.head_size
         # float32 whatever the model's type: half precision cannot tell neighbouring positions beyond a few
         # hundred
         angles = positions[:, None, :, None].float() * (1.0 / self.theta**exponents)

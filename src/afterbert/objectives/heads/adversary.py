@@ -47,8 +47,6 @@ class Adversary(nn.Module):
     def meanings(self) -> Mapping[str, Meaning]:
         """Tells what its parts are called; the first is no loss that falls when all goes well."""
         return {
-            "adversary": Meaning(
-                "the generator's gain over its forecast, times nats", "nats squared per piece"
-            ),
+            "adversary": Meaning("the generator's gain over its forecast, times nats", "nats squared per piece"),
             "forecast": Meaning("forecast of the discriminator's loss", "nats per piece"),
         }

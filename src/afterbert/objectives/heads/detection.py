@@ -108,10 +108,7 @@ class WhichPiece(Detector):
 
     def meanings(self, vocab_size: int) -> Mapping[str, Meaning]:
         asks = "pieces behind the replaced ones"
-        return {
-            "pieces": Meaning.of_pieces(asks, vocab_size),
-            "pieces_accuracy": Meaning.share_right(asks),
-        }
+        return {"pieces": Meaning.of_pieces(asks, vocab_size), "pieces_accuracy": Meaning.share_right(asks)}
 
     def measure(self, predictions: Tensor, corrupted: GeneratedRows) -> Measured:
         return {"pieces_accuracy": right(predictions, corrupted.original_ids)}

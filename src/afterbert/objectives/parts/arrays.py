@@ -35,9 +35,7 @@ def input_arrays(posed: Posed, vocabulary: Vocabulary, *, width: int) -> dict[st
     return arrays | padded_visibility(posed.visibility, rows, length=width)
 
 
-def asked_arrays(
-    posed: Posed, *, width: int, in_place: str = "masked"
-) -> tuple[dict[str, np.ndarray], dict[str, int]]:
+def asked_arrays(posed: Posed, *, width: int, in_place: str = "masked") -> tuple[dict[str, np.ndarray], dict[str, int]]:
     """The arrays of each question but written texts, and how many things each asks.
 
     Positions are flat into the padded batch [B * width]. `in_place`: what the pieces asked in place count for.
@@ -56,9 +54,7 @@ def asked_arrays(
         elif isinstance(asked, Pointers):
             arrays[f"{asked.name}_from"] = posed.shown.flat_to_padded(asked.positions, length=width)
             arrays[f"{asked.name}_to"] = posed.shown.position_in_row[asked.targets]
-            arrays[f"{asked.name}_candidates"] = posed.shown.padded(
-                asked.candidates, fill=False, length=width
-            )
+            arrays[f"{asked.name}_candidates"] = posed.shown.padded(asked.candidates, fill=False, length=width)
             counts[asked.name] = len(asked.positions)
         elif isinstance(asked, RowLabels):
             arrays[f"{asked.name}_labels"] = asked.labels.astype(np.int64)

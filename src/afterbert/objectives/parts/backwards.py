@@ -71,10 +71,7 @@ def turned(posed: Posed) -> tuple[Posed, np.ndarray]:
         order = np.argsort(places)
         asked.append(
             replace(
-                question,
-                positions=places[order],
-                target_ids=question.target_ids[order],
-                spans=question.spans[order],
+                question, positions=places[order], target_ids=question.target_ids[order], spans=question.spans[order]
             )
         )
     shown = rows.take(index, rows.row_starts)

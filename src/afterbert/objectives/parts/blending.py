@@ -47,17 +47,13 @@ class Blend(Plan):
 
     def goes_on(self, numbers: np.ndarray) -> np.ndarray:
         found = [plan.goes_on(own) for plan, own, _ in self._owned(numbers)]
-        return (
-            np.concatenate(found)[np.argsort(self._order(numbers), kind="stable")] if found else numbers > 0
-        )
+        return np.concatenate(found)[np.argsort(self._order(numbers), kind="stable")] if found else numbers > 0
 
     def labels(self, numbers: np.ndarray) -> np.ndarray | None:
         found = [plan.labels(own) for plan, own, _ in self._owned(numbers)]
         if any(labels is None for labels in found):
             return None
-        return np.concatenate([labels for labels in found if labels is not None])[
-            np.argsort(self._order(numbers))
-        ]
+        return np.concatenate([labels for labels in found if labels is not None])[np.argsort(self._order(numbers))]
 
     def _order(self, numbers: np.ndarray) -> np.ndarray:
         """The rows' places, store by store."""
@@ -100,9 +96,7 @@ def _blend(split: JoinedSplit, plans: Mapping[str, Plan], progress: float) -> Pl
         return MixedPlan({member: _blend(split, own, progress) for member, own in members.items()})
     filled = {name: plan for name, plan in plans.items() if len(plan)}
     for name in plans.keys() - filled.keys():
-        raise UserError(
-            f"store {name} has no rows to train on at this length; leave it out, or shorten the rows"
-        )
+        raise UserError(f"store {name} has no rows to train on at this length; leave it out, or shorten the rows")
     sizes = {name: len(plan) for name, plan in filled.items()}
     counts = allotted(split.mixing.shares(sizes, progress=progress), sum(sizes.values()))
     return Blend(filled, {name: counts[name] for name in filled})

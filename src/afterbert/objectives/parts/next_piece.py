@@ -33,9 +33,7 @@ class NextPieceObjective(PretextObjective, ABC):
         arrays = input_arrays(posed, vocabulary, width=width) | asked
         return Batch(arrays, counts, posed.shown.num_pieces, posed.shown.keys)
 
-    def build_on(
-        self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary
-    ) -> NextPieceModule:
+    def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> NextPieceModule:
         return NextPieceModule(architecture, backbone)
 
     def begin(self, module: ObjectiveModule, split: Split) -> None:

@@ -33,9 +33,7 @@ class PretextObjective(Objective):
         return {"": PretextTask(self.pretext, self.plan)}
 
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
-        return self.pretext.pairing.plan(
-            split, length=self.row_length(length), vocabulary=vocabulary, noise=noise
-        )
+        return self.pretext.pairing.plan(split, length=self.row_length(length), vocabulary=vocabulary, noise=noise)
 
     def row_length(self, length: int) -> int:
         """How long to plan the rows, special pieces included, so that the model reads at most `length` of each.
@@ -45,9 +43,7 @@ class PretextObjective(Objective):
     def pieces_per_row(self, length: int) -> float:
         return self.pretext.pairing.expected_length(self.row_length(length))
 
-    def pose(
-        self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int
-    ) -> Batch:
+    def pose(self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
         posed = self.pretext.pose(plan.rows(numbers), noise, vocabulary, plan.labels(numbers))
         batch = self.batch(posed, noise, vocabulary=vocabulary, length=length)
         return replace(batch, counts={**batch.counts, "ponder": batch.num_tokens})
@@ -64,9 +60,7 @@ class PretextObjective(Objective):
         return with_ponder_cost(self.build_on(architecture.build(vocabulary), architecture, vocabulary))
 
     @abstractmethod
-    def build_on(
-        self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary
-    ) -> ObjectiveModule:
+    def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
         """Fresh heads on this backbone."""
 
 
@@ -82,8 +76,6 @@ def with_ponder_cost(module: ObjectiveModule) -> ObjectiveModule:
     return module
 
 
-def _add_ponder_cost(
-    module: nn.Module, arrays: tuple, scores: dict[str, torch.Tensor]
-) -> dict[str, torch.Tensor]:
+def _add_ponder_cost(module: nn.Module, arrays: tuple, scores: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     assert isinstance(module, ObjectiveModule)
     return scores | {name: total for name, (total, _) in extra_scores(module.backbone).items()}

@@ -22,9 +22,7 @@ def names_of(pretext: Pretext, kind: type) -> list[str]:
     return [name_of(answer) for answer in pretext.answers if kind_of(type(answer)) is kind]
 
 
-def check_answers(
-    pretext: Pretext, objective: str, *, may: tuple[type, ...], exactly_one: type | None = None
-) -> None:
+def check_answers(pretext: Pretext, objective: str, *, may: tuple[type, ...], exactly_one: type | None = None) -> None:
     """Raises UserError when the pretext asks something that `may` not be asked by this objective, or when not
     `exactly_one` answer is of that kind.
     """
@@ -35,6 +33,4 @@ def check_answers(
         )
     if exactly_one is not None and len(names_of(pretext, exactly_one)) != 1:
         found = ", ".join(name_of(answer) for answer in pretext.answers)
-        raise UserError(
-            f"objective {objective} asks one question of its kind, found {found}; see `afterbert show`"
-        )
+        raise UserError(f"objective {objective} asks one question of its kind, found {found}; see `afterbert show`")

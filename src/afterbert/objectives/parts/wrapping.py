@@ -33,18 +33,14 @@ class WrappingObjective(Objective, ABC):
 
     inner: Objective
 
-    def wrap(
-        self, inner: ObjectiveModule, architecture: Architecture, vocabulary: Vocabulary
-    ) -> WrappingModule:
+    def wrap(self, inner: ObjectiveModule, architecture: Architecture, vocabulary: Vocabulary) -> WrappingModule:
         """Builds what is trained, around the module of `inner`."""
         return WrappingModule(inner)
 
     def build(self, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
         return self.wrap(self.inner.build(architecture, vocabulary), architecture, vocabulary)
 
-    def build_on(
-        self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary
-    ) -> ObjectiveModule:
+    def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
         return self.wrap(self.inner.build_on(backbone, architecture, vocabulary), architecture, vocabulary)
 
     def begin(self, module: ObjectiveModule, split: Split) -> None:
@@ -64,9 +60,7 @@ class WrappingObjective(Objective, ABC):
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         return self.inner.plan(split, length=length, vocabulary=vocabulary, noise=noise)
 
-    def pose(
-        self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int
-    ) -> Batch:
+    def pose(self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
         return self.inner.pose(plan, numbers, noise, vocabulary=vocabulary, length=length)
 
     def check(self, architecture: Architecture) -> None:

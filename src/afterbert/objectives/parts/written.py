@@ -39,9 +39,7 @@ def cut_to(text: WrittenText, most: np.ndarray) -> WrittenText:
         return text
     kept = rows.position_in_row < most[rows.row_of]
     lengths = np.minimum(rows.lengths, np.maximum(most, 0))
-    target = Rows(
-        rows.piece_ids[kept], starts_of(lengths), rows.keys, {n: p[kept] for n, p in rows.planes.items()}
-    )
+    target = Rows(rows.piece_ids[kept], starts_of(lengths), rows.keys, {n: p[kept] for n, p in rows.planes.items()})
     asked, places = (None if each is None else each[kept] for each in (text.asked, text.places))
     return WrittenText(target, asked, places)
 

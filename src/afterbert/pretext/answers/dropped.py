@@ -30,9 +30,7 @@ class Dropped(Answer):
             raise UserError("answer dropped needs a corruption that takes pieces away; use delete, or mask")
 
     def target_length(self, row_length: int, extents: Extents) -> int:
-        return 1 + min(
-            row_length, sum(extent.likely for edit, extent in extents if hides_text(edit.corruption))
-        )
+        return 1 + min(row_length, sum(extent.likely for edit, extent in extents if hides_text(edit.corruption)))
 
     def __call__(self, posed: Posed, vocabulary: Vocabulary) -> WrittenText:
         hiding = [number for number, step in enumerate(posed.steps) if hides_text(step.corruption)]

@@ -40,9 +40,7 @@ class MissingSpans(Answer):
 
     def target_length(self, row_length: int, extents: Extents) -> int:
         edit, extent = next((edit, extent) for edit, extent in extents if is_marking(edit.corruption))
-        written = extent.likely + (
-            extent.spans if edit.selection.has_gaps else min(extent.spans, extent.likely)
-        )
+        written = extent.likely + (extent.spans if edit.selection.has_gaps else min(extent.spans, extent.likely))
         if edit.corruption.merges and not edit.selection.has_gaps:
             written = min(written, extent.size + 1)  # between two marks at least one piece is left
         return written + (2 if self.closing == "both" else 1)

@@ -29,9 +29,7 @@ class Next(Answer):
 
     def check(self, pairing: Pairing, edits: tuple[Edit, ...], sight: Sight) -> None:
         if not edits or not all(edit.corruption.keeps_places for edit in edits):
-            raise UserError(
-                "answer next needs a selection and a corruption that moves no piece; use all and keep"
-            )
+            raise UserError("answer next needs a selection and a corruption that moves no piece; use all and keep")
         if not set(sight.kinds) <= {"causal", "prefix"}:
             raise UserError(
                 f"answer next would be read off under visibility {', '.join(sight.kinds)}; use causal or prefix"

@@ -26,16 +26,12 @@ class Replaced(Answer):
     """Asked at every piece that is not special."""
 
     def check(self, pairing: Pairing, edits: tuple[Edit, ...], sight: Sight) -> None:
-        if not any(edit.corruption.hides for edit in edits) or not all(
-            e.corruption.keeps_places for e in edits
-        ):
+        if not any(edit.corruption.hides for edit in edits) or not all(e.corruption.keeps_places for e in edits):
             raise UserError(
                 "answer replaced needs corruptions that put other pieces in the same places; use replace, or shuffle"
             )
         if any(isinstance(edit.corruption, Mask) and edit.corruption.masked > 0 for edit in edits):
-            raise UserError(
-                "answer replaced is read off where [MASK] stands; use replace, or mask with masked: 0"
-            )
+            raise UserError("answer replaced is read off where [MASK] stands; use replace, or mask with masked: 0")
 
     def __call__(self, posed: Posed, vocabulary: Vocabulary) -> Places:
         asked = np.flatnonzero(~posed.shown.planes["special"])

@@ -27,9 +27,7 @@ def random_pieces(bits: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
     """int32 [N]: an ordinary piece for the upper 32 of these random bits [N]."""
     ordinary = vocabulary.ordinary_ids
     if not len(ordinary):
-        raise UserError(
-            "the vocabulary holds special pieces only, so none can be drawn at random; set random to 0"
-        )
+        raise UserError("the vocabulary holds special pieces only, so none can be drawn at random; set random to 0")
     return ordinary[((bits >> _S32) * np.uint64(len(ordinary))) >> _S32]
 
 

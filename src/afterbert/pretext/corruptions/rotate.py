@@ -30,20 +30,13 @@ class Rotate(Corruption):
     def __call__(self, rows: Rows, chosen: Chosen, noise: Noise, vocabulary: Vocabulary) -> Shown:
         stretches = stretches_of(rows)
         ends = stretches.starts + stretches.lengths
-        low, high = (
-            np.searchsorted(chosen.positions, stretches.starts),
-            np.searchsorted(chosen.positions, ends),
-        )
+        low, high = (np.searchsorted(chosen.positions, stretches.starts), np.searchsorted(chosen.positions, ends))
         drawn = (bits_at(rows, stretches.starts, noise) >> np.uint64(11)) * 2.0**-53
         pick = np.where(high > low, low + (drawn * (high - low)).astype(np.int64), -1)
         first = np.append(chosen.positions, 0)[pick]
         turn = np.where(pick >= 0, first - stretches.starts, 0)
-        within = np.arange(stretches.lengths.sum()) - np.repeat(
-            starts_of(stretches.lengths)[:-1], stretches.lengths
-        )
-        turned = (within + np.repeat(turn, stretches.lengths)) % np.repeat(
-            stretches.lengths, stretches.lengths
-        )
+        within = np.arange(stretches.lengths.sum()) - np.repeat(starts_of(stretches.lengths)[:-1], stretches.lengths)
+        turned = (within + np.repeat(turn, stretches.lengths)) % np.repeat(stretches.lengths, stretches.lengths)
         index = np.arange(rows.num_pieces)
         index[~rows.planes["special"]] = np.repeat(stretches.starts, stretches.lengths) + turned
         return Shown(rows.take(index, rows.row_starts), index)

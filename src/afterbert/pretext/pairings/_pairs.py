@@ -180,11 +180,7 @@ def next_sentence_plan(
 
 
 def truncated(
-    a: tuple[np.ndarray, np.ndarray],
-    b: tuple[np.ndarray, np.ndarray],
-    room: int,
-    keys: np.ndarray,
-    noise: Noise,
+    a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray], room: int, keys: np.ndarray, noise: Noise
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Both texts (starts, lengths) cut so that together they have at most `room` pieces: always from the
     longer one (B when equal), piece by piece from its front or its end by the throw of a coin.
@@ -193,10 +189,7 @@ def truncated(
     is_evened = is_over & (2 * shorter > room)
     a_kept = np.where(is_evened, room - room // 2, np.where(is_over & (a[1] > b[1]), room - b[1], a[1]))
     b_kept = np.where(is_evened, room // 2, np.where(is_over & (a[1] <= b[1]), room - a[1], b[1]))
-    first = (
-        _heads(a[1] - a_kept, keys, noise.of("front_of_a")),
-        _heads(b[1] - b_kept, keys, noise.of("front_of_b")),
-    )
+    first = (_heads(a[1] - a_kept, keys, noise.of("front_of_a")), _heads(b[1] - b_kept, keys, noise.of("front_of_b")))
     return (a[0] + first[0], a_kept), (b[0] + first[1], b_kept)
 
 
@@ -204,6 +197,4 @@ def _heads(throws: np.ndarray, keys: np.ndarray, noise: Noise) -> np.ndarray:
     """int64 [R]: heads among so many `throws` [R] of a coin."""
     number = np.arange(throws.sum()) - np.repeat(np.cumsum(throws) - throws, throws)
     heads = noise.bits(np.repeat(keys, throws), number) >> np.uint64(63) if len(number) else number
-    return np.bincount(np.repeat(np.arange(len(throws)), throws), heads, minlength=len(throws)).astype(
-        np.int64
-    )
+    return np.bincount(np.repeat(np.arange(len(throws)), throws), heads, minlength=len(throws)).astype(np.int64)

@@ -28,9 +28,7 @@ def end_id(end: End, vocabulary: Vocabulary) -> int:
 def room_for(length: int, specials: int, least: int = 1) -> int:
     """Pieces of text in a row of `length` beside its special ones. Raises UserError when fewer than `least` fit."""
     if length - specials < least:
-        raise UserError(
-            f"rows of length {length} have no room for text beside {specials} special pieces; choose more"
-        )
+        raise UserError(f"rows of length {length} have no room for text beside {specials} special pieces; choose more")
     return length - specials
 
 
@@ -88,9 +86,7 @@ class SentencePlan(Plan):
     def _following(self, room: int, crosses: bool) -> np.ndarray:
         """For a row that begins with each sentence: the first one that no longer fits."""
         cost = starts_of(self.lengths + self.is_first * (self.ends.between != NONE))
-        own = cost[:-1] + self.is_first * (
-            self.ends.between != NONE
-        )  # no separator before a row's first sentence
+        own = cost[:-1] + self.is_first * (self.ends.between != NONE)  # no separator before a row's first sentence
         following = np.searchsorted(cost, own + room, side="right") - 1
         if crosses:
             return following
@@ -108,9 +104,7 @@ class SentencePlan(Plan):
         low, count = self.row_starts[numbers], np.diff(self.row_starts)[numbers]
         row, sentence = np.repeat(np.arange(len(numbers)), count), ranges(low, count)
         opens_row = np.diff(row, prepend=-1) > 0
-        begins = np.flatnonzero(
-            opens_row | self.is_first[sentence]
-        )  # each run of one document's sentences is a part
+        begins = np.flatnonzero(opens_row | self.is_first[sentence])  # each run of one document's sentences is a part
         lengths = np.add.reduceat(self.lengths[sentence], begins) if len(begins) else begins
         part_row = row[begins]
         is_last = np.append(part_row[1:] != part_row[:-1], True)[: len(begins)]

@@ -70,14 +70,7 @@ class _Crossed(Plan):
     """
 
     def __init__(
-        self,
-        split: Split,
-        documents: np.ndarray,
-        streams: np.ndarray,
-        room: int,
-        opens: int,
-        closes: int,
-        between: int,
+        self, split: Split, documents: np.ndarray, streams: np.ndarray, room: int, opens: int, closes: int, between: int
     ):
         self.split, self.room, self.opens, self.closes, self.between = split, room, opens, closes, between
         self.text_starts = split.document_starts[:-1][documents]

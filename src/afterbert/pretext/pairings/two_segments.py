@@ -103,10 +103,7 @@ class _Draws:
         block, within = divmod(row, 4096)
         if block != self.block:
             keys = np.arange(block * 4096, (block + 1) * 4096, dtype=np.uint64)
-            self.block, self.numbers = (
-                block,
-                self.noise.uniform(keys[:, None], np.arange(3)[None, :]).tolist(),
-            )
+            self.block, self.numbers = (block, self.noise.uniform(keys[:, None], np.arange(3)[None, :]).tolist())
         return self.numbers[within]
 
 
@@ -139,18 +136,10 @@ class _TwoSegmentPlan(Plan):
         cls, sep = self.vocabulary.need("cls"), self.vocabulary.need("sep")
         # each part: where its text lies, the special pieces around it, segment and document
         parts = [(a_start, a_length, NONE, sep, NONE, 0, 0), (b_start, b_length, NONE, sep, cls, 1, 1)]
-        if (
-            self.backward
-        ):  # the special pieces that end a row are a part without text, where B ends when it is read
+        if self.backward:  # the special pieces that end a row are a part without text, where B ends when it is read
             ends = (b_start + b_length, 0 * b_length, cls, sep, NONE, 1, 0)
-            parts = [
-                ends,
-                (b_start, b_length, NONE, NONE, NONE, 1, 0),
-                (a_start, a_length, sep, NONE, NONE, 0, 1),
-            ]
-        columns = [
-            np.stack(np.broadcast_arrays(numbers, *column)[1:], axis=1).ravel() for column in zip(*parts)
-        ]
+            parts = [ends, (b_start, b_length, NONE, NONE, NONE, 1, 0), (a_start, a_length, sep, NONE, NONE, 0, 1)]
+        columns = [np.stack(np.broadcast_arrays(numbers, *column)[1:], axis=1).ravel() for column in zip(*parts)]
         row_of = np.repeat(np.arange(len(numbers)), len(parts))
         rows = assemble(self.cut.split, Parts(row_of, *columns), row_keys(self.cut.split, numbers))
         rows.planes["segment"][rows.row_starts[:-1] if self.backward else rows.row_starts[1:] - 1] = 2

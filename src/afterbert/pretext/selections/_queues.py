@@ -140,9 +140,7 @@ class Served:
     ran_out: np.ndarray
 
 
-def served(
-    units: Units, starts: np.ndarray, lengths: np.ndarray, budgets: np.ndarray, *, shortens: bool
-) -> Served:
+def served(units: Units, starts: np.ndarray, lengths: np.ndarray, budgets: np.ndarray, *, shortens: bool) -> Served:
     """Runs of units, in each line [B, M] in order of arrival (length 0: nobody), taken whole unless one of
     their units is, up to the first that overshoots the row's budget of pieces. That one is shortened to the
     units that still fit, or turned away whole.

@@ -55,9 +55,7 @@ def strewn(units: Units, rows: Rows, noise: Noise, lengths: np.ndarray, counts: 
     """
     offsets, before = starts_of(counts), starts_of(lengths)
     taken = before[offsets[1:]] - before[offsets[:-1]]
-    slots = subset(
-        noise, rows.keys, units.counts - taken + counts, counts, offsets[:-1] + units.row_starts[:-1]
-    )
+    slots = subset(noise, rows.keys, units.counts - taken + counts, counts, offsets[:-1] + units.row_starts[:-1])
     row = np.repeat(np.arange(len(rows)), counts)
     starts = slots - np.arange(len(slots))  # without the spans before ...
     starts += before[:-1] - before[offsets[row]]  # ... but with their units
@@ -71,9 +69,7 @@ def strewn(units: Units, rows: Rows, noise: Noise, lengths: np.ndarray, counts: 
     return replace(chosen, gaps=_gaps(units, rows, noise, chosen, starts[is_gap], row[is_gap]))
 
 
-def _gaps(
-    units: Units, rows: Rows, noise: Noise, chosen: Chosen, before: np.ndarray, row: np.ndarray
-) -> np.ndarray:
+def _gaps(units: Units, rows: Rows, noise: Noise, chosen: Chosen, before: np.ndarray, row: np.ndarray) -> np.ndarray:
     """The flat positions of empty spans just before these units [M] of these rows; after a row's last unit,
     of the piece that follows, or of that unit if none does. No row keeps more of them than its other spans
     save in length.
@@ -92,9 +88,7 @@ def _gaps(
     return gaps[np.sort(kept)]
 
 
-def cut_last(
-    lengths: np.ndarray, budgets: np.ndarray, rows: Rows, noise: Noise
-) -> tuple[np.ndarray, np.ndarray]:
+def cut_last(lengths: np.ndarray, budgets: np.ndarray, rows: Rows, noise: Noise) -> tuple[np.ndarray, np.ndarray]:
     """Each line of drawn `lengths` [B, W] up to where its sum reaches the budget [B], the last one cut to
     meet it exactly and moved to a random place in the line, so that the end of the row is not where the cut
     ones gather.

@@ -43,9 +43,7 @@ class Independent(Selection):
         if self.unit != "piece":
             return size
         deviation = (self.rate * (1 - self.rate) * size) ** 0.5
-        return min(
-            size, math.ceil(self.rate * size + 5 * deviation + 3)
-        )  # 3: where a binomial law is far from normal
+        return min(size, math.ceil(self.rate * size + 5 * deviation + 3))  # 3: where a binomial law is far from normal
 
     def __call__(self, rows: Rows, noise: Noise) -> Chosen:
         units = units_of(rows, self.unit)

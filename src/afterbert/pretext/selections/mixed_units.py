@@ -33,9 +33,7 @@ class MixedUnits(Selection):
 
     def __post_init__(self) -> None:
         if len(self.units) != len(self.shares) or not self.units or min(self.shares) <= 0:
-            raise UserError(
-                f"units {self.units} and shares {self.shares} do not match; give each unit a share above 0"
-            )
+            raise UserError(f"units {self.units} and shares {self.shares} do not match; give each unit a share above 0")
 
     @property
     def promise(self) -> Promise:
@@ -53,9 +51,7 @@ class MixedUnits(Selection):
         starts, lengths = (np.take_along_axis(grid, order, axis=1) for grid in (starts, lengths))
         return topped_up(base, rows, noise.of("rest"), served(base, starts, lengths, budgets, shortens=False))
 
-    def _queue(
-        self, number: int, base: Units, rows: Rows, noise: Noise
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _queue(self, number: int, base: Units, rows: Rows, noise: Noise) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One kind's units in random order [B, W], as runs of base units, and when each arrives. Arrivals at
         random intervals of mean 1 / share mix the kinds as a coin of those shares thrown at every draw would.
         """

@@ -38,9 +38,7 @@ class Ngrams(Selection):
 
     def __post_init__(self) -> None:
         if not self.weights or min(self.weights) < 0 or sum(self.weights) <= 0:
-            raise UserError(
-                f"weights {self.weights} draw no n-gram; give one number of 0 or more for each n from 1 up"
-            )
+            raise UserError(f"weights {self.weights} draw no n-gram; give one number of 0 or more for each n from 1 up")
 
     @property
     def promise(self) -> Promise:

@@ -84,17 +84,13 @@ class PermutationTail(Selection):
         found[first ^ 1] = total - found[first]
         return found
 
-    def _spans(
-        self, units: Units, rows: Rows, budgets: np.ndarray, noise: Noise
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _spans(self, units: Units, rows: Rows, budgets: np.ndarray, noise: Noise) -> tuple[np.ndarray, np.ndarray]:
         """The chosen units, sorted, and whether a span begins with each."""
         bits = noise.of("lengths").words(rows.keys, int(budgets.max(initial=0)))  # each span has at least one
         lengths, counts = cut_last(1 + drawn(bits, self.weights), budgets, rows, noise)
         row = np.repeat(np.arange(len(rows)), counts)
         before = starts_of(lengths)
-        in_row = before - np.append(
-            before[starts_of(counts)[row]], 0
-        )  # units of the spans before, row by row
+        in_row = before - np.append(before[starts_of(counts)[row]], 0)  # units of the spans before, row by row
         low = in_row[:-1] * units.counts[row] // budgets[row]
         high = (in_row[:-1] + lengths) * units.counts[row] // budgets[row]
         nth = np.arange(len(lengths)) - starts_of(counts)[row]

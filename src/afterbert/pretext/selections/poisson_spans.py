@@ -65,10 +65,6 @@ class PoissonSpans(Selection):
     def _weights(self) -> np.ndarray:
         """P(shortest), P(shortest + 1), ... as far as they exceed 1e-7 (fairseq's limit)."""
         lengths = np.arange(self.shortest, 200)
-        logs = (
-            lengths * np.log(self.mean)
-            - self.mean
-            - np.cumsum(np.log(np.maximum(np.arange(200), 1)))[lengths]
-        )
+        logs = lengths * np.log(self.mean) - self.mean - np.cumsum(np.log(np.maximum(np.arange(200), 1)))[lengths]
         weights = np.exp(logs)
         return weights[: np.flatnonzero(weights > 1e-7)[-1] + 1]

@@ -12,8 +12,6 @@ class MinimalPairsScore(Measure):
     title = "minimal pairs right"
 
     def __call__(self, run: FinishedRun) -> Measurement | None:
-        found = [
-            one for one in run.evaluation.get("without_training", ()) if one["name"].startswith("pairs of ")
-        ]
+        found = [one for one in run.evaluation.get("without_training", ()) if one["name"].startswith("pairs of ")]
         asked = sum(one["count"] for one in found)
         return Measurement(sum(one["value"] * one["count"] for one in found) / asked) if asked else None

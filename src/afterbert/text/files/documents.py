@@ -65,9 +65,7 @@ class Tally:
     @property
     def dropped_share(self) -> float:
         """Dropped documents (or pieces) among all; an empty one loses nothing and is not counted."""
-        return sum(count for why, count in self.dropped.items() if why != EMPTY) / max(
-            1, self.documents + self.pieces
-        )
+        return sum(count for why, count in self.dropped.items() if why != EMPTY) / max(1, self.documents + self.pieces)
 
     def __add__(self, other: Tally) -> Tally:
         """
@@ -116,11 +114,7 @@ class Tally:
         rows = [
             ("files read", sum(self.files.values()), kinds),
             *(
-                (
-                    f"  passed over: {shown(why)}",
-                    count,
-                    "--kind txt or jsonl reads them" if why == _UNNAMED else "",
-                )
+                (f"  passed over: {shown(why)}", count, "--kind txt or jsonl reads them" if why == _UNNAMED else "")
                 for why, count in sorted(self.passed_over.items())
             ),
             ("bytes read", self.bytes, ""),

@@ -27,14 +27,7 @@ class Intake:
     through `lose` once."""
 
     def __init__(
-        self,
-        policy: Policy,
-        tally: Tally,
-        *,
-        path: str,
-        name: str,
-        language: str | None = None,
-        unit: str = "byte",
+        self, policy: Policy, tally: Tally, *, path: str, name: str, language: str | None = None, unit: str = "byte"
     ):
         self.policy, self.tally = policy, tally
         self.path, self.name, self.language, self.unit = path, name, language, unit
@@ -103,9 +96,7 @@ class Intake:
             is_plain = self.policy.is_plain(raw)
             yield from self.piece(raw.decode(), offset, id=piece_id, language=language, is_plain=is_plain)
 
-    def piece(
-        self, text: str, offset: int, *, id: str, language: str | None, is_plain: bool
-    ) -> tuple[Document, ...]:
+    def piece(self, text: str, offset: int, *, id: str, language: str | None, is_plain: bool) -> tuple[Document, ...]:
         """The document made of a text that is short enough, if anything is left of it. is_plain: what `Policy.is_plain`
         says of it, or of more text around it."""
         if not is_plain:

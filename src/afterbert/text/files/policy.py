@@ -152,9 +152,7 @@ class Policy:
         reasons = ", ".join(f"{why} {count:,}" for why, count in sorted(tally.dropped.items()))
         if not tally.kept:
             found = f"all {tally.documents:,} documents were dropped ({reasons})"
-            nothing = (
-                f"no text was found in {sum(tally.files.values()):,} files of {tally.bytes:,} bytes in all"
-            )
+            nothing = f"no text was found in {sum(tally.files.values()):,} files of {tally.bytes:,} bytes in all"
             raise UserError(f"{found if reasons else nothing}; check the paths and the kind of file")
         if tally.dropped_share > self.max_dropped_share:
             raise UserError(

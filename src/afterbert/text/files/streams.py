@@ -290,9 +290,7 @@ def refuse_binary(path: str, head: bytes) -> None:
     if b"\x00" in head:
         if wide := _unmarked_wide(head):
             raise _wide(path, wide)
-        raise UserError(
-            f"{shown(path)} looks like binary data (a NUL at byte {head.index(0)}), not text; leave it out"
-        )
+        raise UserError(f"{shown(path)} looks like binary data (a NUL at byte {head.index(0)}), not text; leave it out")
 
 
 def _wide(path: str, name: str) -> UserError:
@@ -303,12 +301,7 @@ def _unmarked_wide(head: bytes) -> str | None:
     """Western text in UTF-16 or UTF-32 without a mark has its NULs at every second, or at three of four
     bytes."""
     nuls = [head[lane::4].count(0) / max(1, len(head[lane::4])) for lane in range(4)]
-    patterns = {
-        "UTF-32LE": (0, 1, 1, 1),
-        "UTF-32BE": (1, 1, 1, 0),
-        "UTF-16LE": (0, 1, 0, 1),
-        "UTF-16BE": (1, 0, 1, 0),
-    }
+    patterns = {"UTF-32LE": (0, 1, 1, 1), "UTF-32BE": (1, 1, 1, 0), "UTF-16LE": (0, 1, 0, 1), "UTF-16BE": (1, 0, 1, 0)}
     for name, pattern in patterns.items():
         if all(abs(share - expected) < 0.3 for share, expected in zip(nuls, pattern)):
             return name

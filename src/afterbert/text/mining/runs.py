@@ -75,9 +75,7 @@ def freedom(runs: Runs, is_wanted: np.ndarray, stream: WordStream) -> np.ndarray
     return np.where(is_wanted, np.minimum(left, right), 0.0)
 
 
-def _entropy(
-    counts: np.ndarray, numbers: np.ndarray, neighbours: np.ndarray, is_known: np.ndarray
-) -> np.ndarray:
+def _entropy(counts: np.ndarray, numbers: np.ndarray, neighbours: np.ndarray, is_known: np.ndarray) -> np.ndarray:
     """float64 [R]: entropy of the neighbours [N] of the runs with these numbers [N]; one that is not known is
     like no other."""
     pairs = numbers[is_known].astype(np.int64) << 32 | neighbours[is_known]

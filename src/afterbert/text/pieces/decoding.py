@@ -59,9 +59,7 @@ class PieceDecoder:
         text, broken = _HALF.subn("\ufffd", raw.decode(errors="surrogateescape"))
         return text[self._leads(text) :], broken
 
-    def __call__(
-        self, documents: Sequence[np.ndarray], languages: Sequence[str | None] | None = None
-    ) -> EncodedTexts:
+    def __call__(self, documents: Sequence[np.ndarray], languages: Sequence[str | None] | None = None) -> EncodedTexts:
         """These documents, each given by its piece ids, none of them special."""
         found = [self._places(piece_ids) for piece_ids in documents]
         texts = tuple(text for text, _, _ in found)

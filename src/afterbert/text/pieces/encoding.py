@@ -25,9 +25,7 @@ from afterbert.text.pieces.tokenizer import Tokenizer
 _WHITE = "\t\n\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 # From a space behind a visible character (or the beginning) to the next such space; white space at the end
 # goes along.
-_CHUNK = re.compile(
-    rf"[{_WHITE}]*[^{_WHITE}]+(?:(?! )[{_WHITE}]+[^{_WHITE}]+)*(?:[{_WHITE}]+\Z)?|[{_WHITE}]+\Z"
-)
+_CHUNK = re.compile(rf"[{_WHITE}]*[^{_WHITE}]+(?:(?! )[{_WHITE}]+[^{_WHITE}]+)*(?:[{_WHITE}]+\Z)?|[{_WHITE}]+\Z")
 _FIRST = "a"
 # What is known is forgotten when it grows beyond this: memory stays bounded for any text.
 _MOST_CHUNKS, _MOST_CHARACTERS = 300_000, 10_000_000
@@ -93,20 +91,11 @@ class EncodedTexts:
         return np.maximum.accumulate(marks_before[np.maximum(self.ends, first_end)])
 
     @classmethod
-    def without_pieces(
-        cls, texts: Sequence[str], languages: Sequence[str | None] | None = None
-    ) -> EncodedTexts:
+    def without_pieces(cls, texts: Sequence[str], languages: Sequence[str | None] | None = None) -> EncodedTexts:
         """Texts of which only the characters matter."""
         nothing = np.zeros(0, np.int64)
         codes = tuple(languages) if languages is not None else (None,) * len(texts)
-        return cls(
-            tuple(texts),
-            codes,
-            nothing.astype(np.int32),
-            nothing,
-            np.zeros(len(texts) + 1, np.int64),
-            nothing,
-        )
+        return cls(tuple(texts), codes, nothing.astype(np.int32), nothing, np.zeros(len(texts) + 1, np.int64), nothing)
 
 
 class _Pieces(NamedTuple):
@@ -232,17 +221,13 @@ class _Known:
         opens = np.array([chunk[0] != " " for chunk in chunks])
         closes = np.array([chunk[-1].isspace() for chunk in chunks]) & ~opens
         order = np.argsort(opens * 2 + closes, kind="stable")
-        inner, last, first = (
-            [chunks[i] for i in np.flatnonzero(flags)] for flags in (~opens & ~closes, closes, opens)
-        )
+        inner, last, first = ([chunks[i] for i in np.flatnonzero(flags)] for flags in (~opens & ~closes, closes, opens))
         found = self._encode([_FIRST + "".join(inner), *(_FIRST + chunk for chunk in last), *first])
         stretches = [_FIRST, *inner, *chain.from_iterable((_FIRST, chunk) for chunk in last), *first]
         is_ours = np.zeros(len(stretches), dtype=bool)
         is_ours[[0, *range(1 + len(inner), 1 + len(inner) + 2 * len(last), 2)]] = True
         starts = starts_of(np.fromiter(map(len, stretches), np.int64, len(stretches)))
-        opening = np.concatenate(
-            (np.flatnonzero(is_ours), np.arange(len(stretches) - len(first), len(stretches)))
-        )
+        opening = np.concatenate((np.flatnonzero(is_ours), np.arange(len(stretches) - len(first), len(stretches))))
         opening = np.repeat(opening, found.counts)
         ends = found.ends + starts[opening]
         stretch = np.maximum(np.searchsorted(starts, ends, side="left") - 1, opening)

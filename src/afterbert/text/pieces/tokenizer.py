@@ -47,9 +47,7 @@ class Tokenizer:
         UserError."""
         found = {}
         for name in (FILE, SETTINGS_FILE):
-            found[name] = read_text(
-                Path(folder) / name, most=128 << 20, remedy="name a folder with a tokenizer in it"
-            )
+            found[name] = read_text(Path(folder) / name, most=128 << 20, remedy="name a folder with a tokenizer in it")
         try:
             tokenizer = cls(found[FILE], json.loads(found[SETTINGS_FILE]))
             tokenizer.backend  # noqa: B018 - a damaged file shows here, not later
@@ -129,9 +127,7 @@ def vocabulary_of(tokenizer: Tokenizer) -> Vocabulary:
             continue
         found = backend.token_to_id(token)
         if found is None:
-            raise UserError(
-                f"{name}_token is '{token}', which the tokenizer does not hold; mend {SETTINGS_FILE}"
-            )
+            raise UserError(f"{name}_token is '{token}', which the tokenizer does not hold; mend {SETTINGS_FILE}")
         named[name] = found
     special = {i: token.content for i, token in backend.get_added_tokens_decoder().items() if token.special}
     sentinels = {int(m[1]): i for i, content in special.items() if (m := _SENTINEL.fullmatch(content))}

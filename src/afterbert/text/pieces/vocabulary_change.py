@@ -43,9 +43,7 @@ class Change:
     def new_rows(self) -> tuple[int, ...]:
         """The pieces whose row is no old piece's own: a mean of several, or a copy that other pieces begin with too."""
         shared = Counter(self.parents)
-        return tuple(
-            row for row, parents in enumerate(self.parents) if len(parents) > 1 or shared[parents] > 1
-        )
+        return tuple(row for row, parents in enumerate(self.parents) if len(parents) > 1 or shared[parents] > 1)
 
 
 def fertility(tokenizer: Tokenizer, texts: Iterable[str]) -> float:
@@ -94,9 +92,7 @@ def replaced(old: Tokenizer, new: Tokenizer) -> Change:
     """A quite other tokenizer: a piece that the old one has keeps its row, special pieces go by their role,
     any other is the mean of the pieces that its text had."""
     have = old.backend.get_vocab(with_added_tokens=True)
-    roles = {
-        new.settings.get(f"{name}_token"): have.get(str(old.settings.get(f"{name}_token"))) for name in NAMED
-    }
+    roles = {new.settings.get(f"{name}_token"): have.get(str(old.settings.get(f"{name}_token"))) for name in NAMED}
     unknown = old.vocabulary.unk
     fallback = tuple(range(old.vocabulary.size)) if unknown is None else (unknown,)
     pieces = {number: piece for piece, number in new.backend.get_vocab(with_added_tokens=True).items()}
@@ -171,16 +167,11 @@ def _grown_pieces(
         parts = [token.value for token in backend.model.tokenize(word)]
         if len(parts) > 1 and known.issuperset(parts):
             segmented.append((parts, count))
-    letters = {
-        part: chr(_FIRST_LETTER + i) for i, part in enumerate(sorted({p for w, _ in segmented for p in w}))
-    }
+    letters = {part: chr(_FIRST_LETTER + i) for i, part in enumerate(sorted({p for w, _ in segmented for p in w}))}
     learner = tokenizers.Tokenizer(tokenizers.models.BPE())
     learner.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
     trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=len(letters) + more,
-        min_frequency=2,
-        special_tokens=list(letters.values()),
-        show_progress=False,
+        vocab_size=len(letters) + more, min_frequency=2, special_tokens=list(letters.values()), show_progress=False
     )
     spelled = ("".join(letters[part] for part in parts) for parts, _ in segmented)
     repeated = (" ".join([word] * count) for word, (_, count) in zip(spelled, segmented))

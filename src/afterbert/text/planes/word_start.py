@@ -27,17 +27,7 @@ import numpy as np
 
 from afterbert.base.errors import UserError
 from afterbert.base.rows import starts_of
-from afterbert.text.pieces.characters import (
-    APOSTROPHE,
-    HAN,
-    HYPHEN,
-    JOINER,
-    LETTER,
-    MARK,
-    OTHER,
-    SPACE,
-    before_space,
-)
+from afterbert.text.pieces.characters import APOSTROPHE, HAN, HYPHEN, JOINER, LETTER, MARK, OTHER, SPACE, before_space
 from afterbert.text.pieces.encoding import EncodedTexts
 from afterbert.text.planes import Plane
 
@@ -96,9 +86,7 @@ class WordStart(Plane):
 
     def _wants_jieba(self) -> bool:
         if self.chinese is None and not _has_jieba():
-            warnings.warn(
-                f"Chinese text, but no segmenter: each character counts as a word; {_INSTALL}", stacklevel=2
-            )
+            warnings.warn(f"Chinese text, but no segmenter: each character counts as a word; {_INSTALL}", stacklevel=2)
             return False
         return self.chinese != "characters"
 

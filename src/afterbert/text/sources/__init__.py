@@ -53,11 +53,7 @@ class Source(ABC):
         """The options that decide which texts come out and are not the defaults, as `name=value`."""
         options = [option for option in fields(cast(Any, self)) if option.name not in _NO_CONTENT]
         values = {option.name: getattr(self, option.name) for option in options}
-        return [
-            f"{option.name}={values[option.name]}"
-            for option in options
-            if values[option.name] != option.default
-        ]
+        return [f"{option.name}={values[option.name]}" for option in options if values[option.name] != option.default]
 
     @property
     def piece_recipe(self) -> TokenizerRecipe | None:

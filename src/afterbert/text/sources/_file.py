@@ -108,9 +108,7 @@ def lines(
             size += len(open_line[-1])
             if size > MAX_RECORD_BYTES:
                 place, limit = streams.located(intake.place(begin)), f"{MAX_RECORD_BYTES >> 20} MB"
-                raise UserError(
-                    f"{place}: a line is longer than {limit}; give each document a line of its own"
-                )
+                raise UserError(f"{place}: a line is longer than {limit}; give each document a line of its own")
             if not at:
                 continue
             yield begin, b"".join(open_line)

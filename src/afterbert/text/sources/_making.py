@@ -62,16 +62,12 @@ def kind_of(path: str) -> str:
     """The kind of source that a file's name means. Raises UserError."""
     extension = streams.extension_of(path)
     if extension in streams.ARCHIVES:
-        raise UserError(
-            f"{streams.shown(path)} is an archive, which is not opened; unpack it and name the folder"
-        )
+        raise UserError(f"{streams.shown(path)} is an archive, which is not opened; unpack it and name the folder")
     found = kinds_by_extension().get(extension)
     if found is None:
         known = ", ".join(sorted(kinds_by_extension()))
         what = f"the extension '{extension}'" if extension else "no extension"
-        raise UserError(
-            f"{streams.shown(path)} has {what}, known are {known} (and .gz, .zst behind); or say its kind"
-        )
+        raise UserError(f"{streams.shown(path)} has {what}, known are {known} (and .gz, .zst behind); or say its kind")
     return found
 
 

@@ -63,9 +63,7 @@ class TableFile(FileSource):
                 at = row.offset + target_bytes
         return starts
 
-    def _documents(
-        self, part: SourcePart, intake: Intake, chunks: Iterator[tuple[int, bytes]]
-    ) -> Iterator[Document]:
+    def _documents(self, part: SourcePart, intake: Intake, chunks: Iterator[tuple[int, bytes]]) -> Iterator[Document]:
         layout = self._layout()
         for row in self._rows(chunks, intake):
             if row.offset == layout.header_offset:
@@ -99,9 +97,7 @@ class TableFile(FileSource):
             except StopIteration:
                 return
             except csv.Error as error:
-                intake.broken(
-                    feed.begin, f"not a row of quoted cells: {error}", 'is a " left open, or not doubled?'
-                )
+                intake.broken(feed.begin, f"not a row of quoted cells: {error}", 'is a " left open, or not doubled?')
                 feed.take([])
             else:
                 yield feed.take(cells)
@@ -128,9 +124,7 @@ class TableFile(FileSource):
         place = streams.located(intake.place(first.offset))
         known = [streams.shown(name)[:40] for name in names[:20]]
         remedy = did_you_mean(wanted, known)
-        raise UserError(
-            f"{place}: no column is called '{wanted}', {remedy}; or give its number, counted from 1"
-        )
+        raise UserError(f"{place}: no column is called '{wanted}', {remedy}; or give its number, counted from 1")
 
     def _lenient_intake(self) -> Intake:
         """For looking around without counting or stopping."""

@@ -77,9 +77,7 @@ class Datatrove(Source):
         return [SourcePart(self, a, b, int(size)) for a, b, size in zip(starts, stops, np.diff(begins))]
 
     def read(self, part: SourcePart, policy: Policy, tally: Tally) -> Iterator[Document]:
-        intake = Intake(
-            policy, tally, path=self.path, name=self.title, language=self.language, unit="document"
-        )
+        intake = Intake(policy, tally, path=self.path, name=self.title, language=self.language, unit="document")
         if part.start == 0:
             tally.files[".ds"] = tally.files.get(".ds", 0) + 1
         decoder, ends = _decoder(self.piece_recipe), self._ends()

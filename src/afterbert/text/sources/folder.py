@@ -65,16 +65,10 @@ class Folder(Source):
             sources.append(make(kind, path, self._options_for(kind, path), name=f"{title}/{relative}"))
         if not sources:
             counted = ", ".join(f"{streams.shown(why)} {count}" for why, count in sorted(passed_over.items()))
-            known = ", ".join(
-                e for e, kind in sorted(kinds_by_extension().items()) if self.kind in (None, kind)
-            )
+            known = ", ".join(e for e, kind in sorted(kinds_by_extension().items()) if self.kind in (None, kind))
             raise UserError(
                 f"{streams.shown(self.path)} holds no file to read (found: {counted or 'nothing'}); known are {known}"
-                + (
-                    ""
-                    if self.kind or not passed_over
-                    else "; --kind txt or --kind jsonl says what other names hold"
-                )
+                + ("" if self.kind or not passed_over else "; --kind txt or --kind jsonl says what other names hold")
             )
         return sources, passed_over
 

@@ -91,9 +91,7 @@ class Hub(Source):
             import datasets
             from huggingface_hub.errors import HfHubHTTPError, HFValidationError
         except ImportError:
-            raise UserError(
-                f"{self.title} needs the datasets library: pip install 'afterbert[data]'"
-            ) from None
+            raise UserError(f"{self.title} needs the datasets library: pip install 'afterbert[data]'") from None
         # Failed connections derive from the HTTP library's own base class, whichever library the hub client uses.
         failures = (OSError, HFValidationError, datasets.exceptions.DatasetsError, *HfHubHTTPError.__bases__)
         try:

@@ -33,9 +33,7 @@ class Jsonl(FileSource):
     id_key: str = "id"
     language_key: str | None = None
 
-    def _documents(
-        self, part: SourcePart, intake: Intake, chunks: Iterator[tuple[int, bytes]]
-    ) -> Iterator[Document]:
+    def _documents(self, part: SourcePart, intake: Intake, chunks: Iterator[tuple[int, bytes]]) -> Iterator[Document]:
         decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_constant)
         for offset, raw in lines(chunks, intake):
             offset += len(raw) - len(raw.lstrip())

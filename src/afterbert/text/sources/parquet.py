@@ -76,9 +76,7 @@ class Parquet(Source):
             for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, row_groups=groups, columns=columns):
                 values = {name: _cells(batch.column(name)) for name in columns}
                 for at in range(batch.num_rows):
-                    yield from self._row(
-                        {name: cells[at] for name, cells in values.items()}, row + at, intake
-                    )
+                    yield from self._row({name: cells[at] for name, cells in values.items()}, row + at, intake)
                 row += batch.num_rows
 
     def _row(self, record: dict[str, Any], row: int, intake: Intake) -> Iterator[Document]:
@@ -103,9 +101,7 @@ class Parquet(Source):
                 raise UserError(f"{streams.shown(self.path)}: no column is called '{key}'; {found}")
         kind = schema.field(self.text_column).type
         if not _is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):
-            raise UserError(
-                f"{streams.shown(self.path)}: column '{self.text_column}' holds {kind}, strings are needed"
-            )
+            raise UserError(f"{streams.shown(self.path)}: column '{self.text_column}' holds {kind}, strings are needed")
         wanted = (self.text_column, self.id_column, self.language_column)
         return [name for name in dict.fromkeys(wanted) if name is not None and name in schema.names]
 

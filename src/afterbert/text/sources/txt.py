@@ -40,9 +40,7 @@ class Txt(FileSource):
     def _inner_starts(self, size: int, target_bytes: int) -> list[int]:
         return [] if self.documents == "file" else super()._inner_starts(size, target_bytes)
 
-    def _documents(
-        self, part: SourcePart, intake: Intake, chunks: Iterator[tuple[int, bytes]]
-    ) -> Iterator[Document]:
+    def _documents(self, part: SourcePart, intake: Intake, chunks: Iterator[tuple[int, bytes]]) -> Iterator[Document]:
         """Holds at most one chunk and twice `max_document_bytes`, whatever the file is like."""
         straddling, held, end = _Open(intake), b"", part.start
         has_blank_line, lines = False, 0
@@ -83,9 +81,7 @@ def _whole(raw: bytes, offset: int, is_plain: bool, intake: Intake) -> Iterable[
     if text is None:
         return ()
     intake.tally.documents += 1
-    return intake.piece(
-        text, offset, id=f"{intake.name}@{offset}", language=intake.language, is_plain=is_plain
-    )
+    return intake.piece(text, offset, id=f"{intake.name}@{offset}", language=intake.language, is_plain=is_plain)
 
 
 class _Open:
@@ -139,6 +135,4 @@ class _Open:
             else:
                 self.intake.tally.pieces += 1
                 id += f".{self.pieces}"
-            yield from self.intake.piece(
-                text, offset, id=id, language=self.intake.language, is_plain=is_plain
-            )
+            yield from self.intake.piece(text, offset, id=id, language=self.intake.language, is_plain=is_plain)

@@ -107,9 +107,7 @@ class Corpus:
             progress=self._counting("reading", self.parts),
         )
 
-    def encode(
-        self, tokenizer: Tokenizer, planes: Mapping[str, Plane], found: Survey, work: Path
-    ) -> EncodedParts:
+    def encode(self, tokenizer: Tokenizer, planes: Mapping[str, Plane], found: Survey, work: Path) -> EncodedParts:
         """Every part, encoded below `work`; what the workers warned of is said once here."""
         check_languages(found.languages)
         dtype = dtype_for(tokenizer)
@@ -161,9 +159,7 @@ class Corpus:
                 found.part_documents[[number, number + 1]],
                 found.part_sections[[number, number + 1]],
             )
-            yield PartTask(
-                number, part, found.contents.hashes[slice(*documents)], found.fates[slice(*sections)]
-            )
+            yield PartTask(number, part, found.contents.hashes[slice(*documents)], found.fates[slice(*sections)])
 
     def _counting(self, phase: str, parts: Sequence[SourcePart]) -> Callable[[int], None]:
         done, total = 0, max(1, sum(part.num_bytes for part in parts))

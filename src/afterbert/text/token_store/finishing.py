@@ -49,9 +49,7 @@ class StoreContents:
     settings: Mapping[str, Any]
 
 
-def finish(
-    out: Path, encoded: StoreContents, *, least_pieces: int, max_unknown: float, progress: Any
-) -> Store:
+def finish(out: Path, encoded: StoreContents, *, least_pieces: int, max_unknown: float, progress: Any) -> Store:
     """Writes the store in place of what stands there, removes what was done on the way, and opens it. Raises
     UserError where too few pieces are to be trained on, or a larger share than max_unknown is unknown; then nothing
     is written."""
@@ -117,9 +115,7 @@ def by_name(planes: Sequence[Plane]) -> dict[str, Plane]:
 
 def described(planes: Mapping[str, Plane]) -> dict[str, Any]:
     """The planes as the manifest tells of them."""
-    return {
-        name: {"width": plane.width, "settings": to_plain(plane.settled())} for name, plane in planes.items()
-    }
+    return {name: {"width": plane.width, "settings": to_plain(plane.settled())} for name, plane in planes.items()}
 
 
 def _written(out: Path, encoded: StoreContents, unknown: int, progress: Any) -> dict[str, Any]:

@@ -168,9 +168,7 @@ def _differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     changed += ["texts"] if one["layout"] != other["layout"] else []
     # Where the tokenizer lay may differ from machine to machine: its digest decides.
     changed += [
-        name
-        for name, value in one["settings"].items()
-        if name != "tokenizer" and value != other["settings"][name]
+        name for name, value in one["settings"].items() if name != "tokenizer" and value != other["settings"][name]
     ]
     return changed
 
@@ -222,9 +220,7 @@ def _checked(shards: Sequence[_Opened], tell: Progress) -> list[_Part]:
 def _surveyed(parts: Sequence[_Part], policy: Policy, held_out: float) -> Survey:
     found = [
         PartSurvey(
-            Contents(
-                *(_whole(part.folder, name) for name in ("hashes", "documents", "section_hashes", "sizes"))
-            ),
+            Contents(*(_whole(part.folder, name) for name in ("hashes", "documents", "section_hashes", "sizes"))),
             frozenset(part.report.languages),
             dict(part.report.characters),
             Tally.from_json(part.report.tally),
@@ -243,9 +239,7 @@ def _whole(folder: Path, name: str) -> np.ndarray:
     return np.fromfile(path, kind) if path.exists() else np.zeros(0, kind)
 
 
-def _pieces_of(
-    folder: Path, name: str, dtype: str, lengths: np.ndarray, wanted: np.ndarray
-) -> Iterator[np.ndarray]:
+def _pieces_of(folder: Path, name: str, dtype: str, lengths: np.ndarray, wanted: np.ndarray) -> Iterator[np.ndarray]:
     """A column of pieces for the sections [S] that are wanted, some megabytes at a time."""
     kind, starts = np.dtype(column_dtype(name, dtype)), starts_of(lengths)
     cuts = np.searchsorted(starts, np.arange(0, starts[-1], READ_VALUES))

@@ -82,9 +82,7 @@ class Merge:
         merged.files[f"{split}/languages.bin"] = codes.close()
         record["documents"], record["pieces"] = int(documents.sum()), total
         record["languages"] = {
-            name: {"documents": int(d), "pieces": int(p)}
-            for name, d, p in zip(self.languages, documents, pieces)
-            if d
+            name: {"documents": int(d), "pieces": int(p)} for name, d, p in zip(self.languages, documents, pieces) if d
         }
 
     def _sentences(self, split: str, pieces: int, merged: Merged) -> int:

@@ -55,9 +55,7 @@ def mix_stores(stores: Mapping[str, Store], mixing: Mixing, out: Path) -> Mixtur
             whose=str(first.folder),
             remedy=f"prepare one of them anew with --tokenizer {first.folder / 'tokenizer'}",
         )
-        if {name: _width(store, name) for name in store.planes} != {
-            n: _width(first, n) for n in first.planes
-        }:
+        if {name: _width(store, name) for name in store.planes} != {n: _width(first, n) for n in first.planes}:
             raise UserError(
                 f"{store.folder} has the planes {', '.join(store.planes)}, but {first.folder} has "
                 f"{', '.join(first.planes)}; prepare them alike"
@@ -102,11 +100,7 @@ class MixtureStore(Store):
     """stores: name -> store; mixing: the law between them. All else as one store has it."""
 
     def __init__(
-        self,
-        folder: Path,
-        stores: Mapping[str, Store],
-        mixing: Mixing,
-        files: Mapping[str, Mapping[str, Any]],
+        self, folder: Path, stores: Mapping[str, Store], mixing: Mixing, files: Mapping[str, Mapping[str, Any]]
     ):
         self.folder, self.stores, self.mixing = folder, dict(stores), mixing
         first = next(iter(stores.values()))
@@ -218,17 +212,13 @@ class JoinedSplit(Split):
 
     def plane(self, name: str, index: np.ndarray) -> np.ndarray:
         width = self.plane_widths.get(name, 1)
-        return self._gathered(
-            index, np.bool_ if width == 1 else np.uint8, lambda part, own: part.plane(name, own)
-        )
+        return self._gathered(index, np.bool_ if width == 1 else np.uint8, lambda part, own: part.plane(name, own))
 
     def _shifted(self, starts: Sequence[np.ndarray]) -> np.ndarray:
         moved = [own[:-1] + offset for own, offset in zip(starts, self._starts)]
         return np.concatenate([*moved, self._starts[-1:]])
 
-    def _gathered(
-        self, index: np.ndarray, dtype: type, read: Callable[[Split, np.ndarray], np.ndarray]
-    ) -> np.ndarray:
+    def _gathered(self, index: np.ndarray, dtype: type, read: Callable[[Split, np.ndarray], np.ndarray]) -> np.ndarray:
         """What each part says of the offsets [N] that fall into it."""
         index = np.asarray(index)
         part_of = np.searchsorted(self._starts, index, side="right") - 1

@@ -44,9 +44,7 @@ def made_once(done: Path, dtype: str, make: Callable[[PartWriter], Sequence[Any]
         with PartWriter(beside, dtype) as writer:
             report = [*make(writer)]
     report.append(sorted({str(one.message) for one in said}))
-    write_atomically(
-        beside / "done.json", json.dumps(sealed({"report": report, "digests": writer.digests()}))
-    )
+    write_atomically(beside / "done.json", json.dumps(sealed({"report": report, "digests": writer.digests()})))
     beside.rename(done)
     return report
 

@@ -82,9 +82,7 @@ class EncodePart:
                 yield document, fates
             seen, sections = seen + 1, sections + len(fates)
         if seen != len(task.hashes):
-            raise UserError(
-                "the texts hold fewer documents than a moment ago; prepare again when nothing writes them"
-            )
+            raise UserError("the texts hold fewer documents than a moment ago; prepare again when nothing writes them")
 
     def _write(self, documents: list[Document], fates: np.ndarray, writer: PartWriter) -> None:
         encoded, counts = self._encoder(documents)

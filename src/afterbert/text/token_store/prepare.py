@@ -86,18 +86,11 @@ def prepare(
             settings=settings,
         )
         with refusing(work):
-            return finish(
-                out, encoded, least_pieces=least_pieces, max_unknown=max_unknown, progress=corpus.progress
-            )
+            return finish(out, encoded, least_pieces=least_pieces, max_unknown=max_unknown, progress=corpus.progress)
 
 
 def add_plane(
-    folder: Path,
-    sources: Sequence[Source],
-    plane: Plane,
-    *,
-    processes: int = 1,
-    progress: Progress | None = None,
+    folder: Path, sources: Sequence[Source], plane: Plane, *, processes: int = 1, progress: Progress | None = None
 ) -> Store:
     """A store with one more plane: its sources are read and encoded again, the ids stay. Raises UserError
     when the texts, or what is made of them, are not those of the store."""
@@ -105,9 +98,7 @@ def add_plane(
     settings = store.manifest["settings"]
     if name in store.planes:
         raise UserError(f"store {folder} has a plane '{name}' already; prepare a new store to make it anew")
-    corpus = Corpus(
-        tuple(sources), Policy(**settings["policy"]), settings["held_out"], processes, progress or _silent
-    )
+    corpus = Corpus(tuple(sources), Policy(**settings["policy"]), settings["held_out"], processes, progress or _silent)
     if [digest_of(digest) for digest in corpus.digests] != settings["sources"]:
         raise UserError(f"store {folder} was not made from these texts as they are now; prepare a new store")
     with ended_by_sigterm(), locked(store.folder):

@@ -63,9 +63,7 @@ class Shard(NamedTuple):
         """
         found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", written.strip())
         if found is None or not 1 <= int(found[1]) <= int(found[2]):
-            raise UserError(
-                f"--shard is '{written}', must be NUMBER/COUNT with NUMBER from 1 to COUNT, such as 3/8"
-            )
+            raise UserError(f"--shard is '{written}', must be NUMBER/COUNT with NUMBER from 1 to COUNT, such as 3/8")
         return cls(int(found[1]), int(found[2]))
 
     def __str__(self) -> str:
@@ -119,9 +117,7 @@ def prepare_shard(
     if not sources:
         raise UserError("no sources are given; name files or folders")
     corpus = Corpus(tuple(sources), policy or Policy(), held_out, processes, progress or _silent)
-    mine = [
-        (number, corpus.parts[number]) for number in shard.parts([part.num_bytes for part in corpus.parts])
-    ]
+    mine = [(number, corpus.parts[number]) for number in shard.parts([part.num_bytes for part in corpus.parts])]
     named, made, out = by_name(planes), tokenizer.make([], corpus_bytes=0), Path(out)
     corpus.check_pieces(made)
     stamps = _stamps(mine)
@@ -132,10 +128,7 @@ def prepare_shard(
         "dtype": dtype_for(made),
         "tokenizer": {"digest": made.digest, "kind": plugins.name_of(tokenizer)},
         "planes": described(named),
-        "settings": {
-            "made_by": f"afterbert {__version__}",
-            **settings_of(tokenizer, named, corpus.policy, held_out),
-        },
+        "settings": {"made_by": f"afterbert {__version__}", **settings_of(tokenizer, named, corpus.policy, held_out)},
         "files": _file_digests(corpus, mine),
         "parts": [number for number, _ in mine],
     }
@@ -226,10 +219,7 @@ def _layout(corpus: Corpus) -> dict[str, Any]:
         for number, parts in enumerate(corpus.parts_of)
         for part in parts
     ]
-    return {
-        "digest": digest_of(seen),
-        "sizes": [[part.num_bytes for part in parts] for parts in corpus.parts_of],
-    }
+    return {"digest": digest_of(seen), "sizes": [[part.num_bytes for part in parts] for parts in corpus.parts_of]}
 
 
 def _file_digests(corpus: Corpus, mine: Iterable[tuple[int, SourcePart]]) -> list[dict[str, str]]:

@@ -51,12 +51,7 @@ class Split:
     told_languages: np.ndarray | None = None
 
     def __init__(
-        self,
-        folder: Path,
-        name: str,
-        manifest: Mapping[str, Any],
-        *,
-        told_languages: np.ndarray | None = None,
+        self, folder: Path, name: str, manifest: Mapping[str, Any], *, told_languages: np.ndarray | None = None
     ):
         record = manifest["splits"][name]
         self._folder, self._dtype = Path(folder) / name, manifest["dtype"]

@@ -20,12 +20,7 @@ from afterbert.text.files.documents import Tally
 from afterbert.text.files.policy import Policy
 from afterbert.text.pieces.changes import CharacterCounts
 from afterbert.text.sources import SourcePart
-from afterbert.text.token_store.near_duplicates import (
-    NEAR_DUPLICATE,
-    near_duplicates,
-    no_sketches,
-    sketches_of,
-)
+from afterbert.text.token_store.near_duplicates import NEAR_DUPLICATE, near_duplicates, no_sketches, sketches_of
 from afterbert.text.token_store.sections import DROPPED, TRAIN, Contents, content_hash, sections_of
 from afterbert.text.token_store.workers import in_order
 

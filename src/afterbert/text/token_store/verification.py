@@ -18,9 +18,7 @@ class Verification:
     """Compares the files of a store, each with its record, once. Ids and planes are read by a thread, which runs at
     the speed of disk or memory beside the first steps."""
 
-    def __init__(
-        self, folder: Path, files: Mapping[str, Mapping[str, Any]], *, others: Sequence[Verification] = ()
-    ):
+    def __init__(self, folder: Path, files: Mapping[str, Mapping[str, Any]], *, others: Sequence[Verification] = ()):
         self._folder, self._files, self._others = folder, files, others
         self._thread: threading.Thread | None = None
         self._damage: UserError | None = None

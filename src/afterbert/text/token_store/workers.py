@@ -122,12 +122,8 @@ class _Worker:
     def _explain(self) -> None:
         self._process.join(timeout=5)
         code = self._process.exitcode
-        said = (
-            explain_exit(code).removesuffix("; try a smaller batch or model") if code is not None else "ended"
-        )
-        raise UserError(
-            f"a worker process was {said}; start again, it goes on from here, or use 1 process"
-        ) from None
+        said = explain_exit(code).removesuffix("; try a smaller batch or model") if code is not None else "ended"
+        raise UserError(f"a worker process was {said}; start again, it goes on from here, or use 1 process") from None
 
 
 def _serve(connection: Connection, work: Callable[[Any], Any]) -> None:

@@ -66,23 +66,12 @@ def _try_out(path: Path) -> None:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest in _WORKED:
         return
-    command = [
-        sys.executable,
-        "-m",
-        "afterbert.text.tokenizers._trial",
-        str(path),
-        str(_MEMORY_BYTES),
-        str(_SECONDS),
-    ]
+    command = [sys.executable, "-m", "afterbert.text.tokenizers._trial", str(path), str(_MEMORY_BYTES), str(_SECONDS)]
     try:
         done = subprocess.run(command, capture_output=True, timeout=2 * _SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
-        raise UserError(
-            f"{path} was tried out for {2 * _SECONDS} seconds and did not end; it is not used"
-        ) from error
+        raise UserError(f"{path} was tried out for {2 * _SECONDS} seconds and did not end; it is not used") from error
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit status {done.returncode}"]
-        raise UserError(
-            f"{path} does not work with the tokenizers library ({said[-1][:200]}); download it again"
-        )
+        raise UserError(f"{path} does not work with the tokenizers library ({said[-1][:200]}); download it again")
     _WORKED.add(digest)

@@ -100,26 +100,14 @@ class Lattice:
 
     @staticmethod
     def _sorted(
-        piece: np.ndarray,
-        source: np.ndarray,
-        target: np.ndarray,
-        first: np.ndarray,
-        last: np.ndarray,
-        word: np.ndarray,
+        piece: np.ndarray, source: np.ndarray, target: np.ndarray, first: np.ndarray, last: np.ndarray, word: np.ndarray
     ) -> Lattice:
         depth, source_depth = target - first[word], source - first[word]
         order = np.lexsort((source, target, depth))
         piece, source, target = piece[order], source[order], target[order]
         depth, source_depth = depth[order], source_depth[order]
         return Lattice(
-            piece,
-            source,
-            target,
-            depth,
-            np.lexsort((target, source, -source_depth)),
-            source_depth,
-            first,
-            last,
+            piece, source, target, depth, np.lexsort((target, source, -source_depth)), source_depth, first, last
         )
 
     def restricted(self, keep: np.ndarray) -> Lattice:

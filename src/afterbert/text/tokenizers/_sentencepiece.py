@@ -43,9 +43,7 @@ class SentencePieceModel:
         try:
             return _model(raw)
         except (ValueError, IndexError, struct.error) as error:
-            raise UserError(
-                f"{path} is no SentencePiece model, or a damaged one ({error}); copy it again"
-            ) from error
+            raise UserError(f"{path} is no SentencePiece model, or a damaged one ({error}); copy it again") from error
 
     def backend(self, *, sentinels: int = 0, before: Sequence[Any] = ()) -> tokenizers.Tokenizer:
         """The tokenizer of the library `tokenizers` that cuts text alike. sentinels: how many `<extra_id_i>` get the
@@ -62,9 +60,7 @@ class SentencePieceModel:
             made.decoder = decoders.Sequence([replaced, decoders.ByteFallback(), decoders.Fuse(), strip])
         special = [text for text, _, kind in self.pieces if kind in (_UNKNOWN, _CONTROL)]
         special += [f"<extra_id_{number}>" for number in reversed(range(sentinels))]
-        made.add_special_tokens(
-            [tokenizers.AddedToken(text, special=True, normalized=False) for text in special]
-        )
+        made.add_special_tokens([tokenizers.AddedToken(text, special=True, normalized=False) for text in special])
         user = [text for text, _, kind in self.pieces if kind == _USER and text not in special]
         made.add_tokens([tokenizers.AddedToken(text, normalized=False) for text in user])
         self._set_ends(made, special)
@@ -83,11 +79,7 @@ class SentencePieceModel:
         ids = {text: number for number, (text, _, _) in enumerate(self.pieces)}
         unk_token = None if unknown is None else self.pieces[unknown][0]
         return models.BPE(
-            vocab=ids,
-            merges=_merges(ids, self.pieces),
-            unk_token=unk_token,
-            fuse_unk=True,
-            byte_fallback=has_bytes,
+            vocab=ids, merges=_merges(ids, self.pieces), unk_token=unk_token, fuse_unk=True, byte_fallback=has_bytes
         )
 
     def _normalizing(self) -> list[Any]:
@@ -122,9 +114,7 @@ def _merges(ids: dict[str, int], pieces: tuple[tuple[str, float, int], ...]) -> 
     found = []
     for number in made:
         text = pieces[number][0]
-        pairs = [
-            (text[:at], text[at:]) for at in range(1, len(text)) if text[:at] in ids and text[at:] in ids
-        ]
+        pairs = [(text[:at], text[at:]) for at in range(1, len(text)) if text[:at] in ids and text[at:] in ids]
         found += sorted(pairs, key=lambda pair: (ids[pair[0]], ids[pair[1]]))
     return found
 

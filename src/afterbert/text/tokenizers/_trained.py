@@ -58,9 +58,7 @@ class TrainedRecipe(TokenizerRecipe):
     def __post_init__(self) -> None:
         least = len(self._reserved()) + self.least_ordinary
         if self.vocab_size is not None and self.vocab_size < least:
-            raise UserError(
-                f"vocab_size is {self.vocab_size}, letters and special pieces alone need {least}; raise it"
-            )
+            raise UserError(f"vocab_size is {self.vocab_size}, letters and special pieces alone need {least}; raise it")
 
     def sample_bytes(self, corpus_bytes: int) -> int:
         pieces = self.vocab_size or automatic_vocab_size(corpus_bytes)
@@ -120,9 +118,7 @@ def without_long_runs(sample: Sequence[str]) -> Iterator[str]:
     return (_LONG_RUN.sub(r"\1 ", text) for text in sample)
 
 
-def alphabet_of(
-    sample: Sequence[str], *, normalize: Callable[[str], str], limit: int, min_frequency: int
-) -> list[str]:
+def alphabet_of(sample: Sequence[str], *, normalize: Callable[[str], str], limit: int, min_frequency: int) -> list[str]:
     """The characters to know, sorted: those seen often enough, the `limit` most frequent at most.
 
     `normalize` is applied to one character at a time; ties go to the lower code point, so the answer is

@@ -86,9 +86,7 @@ def _substrings(
         yield length, begins, keys
 
 
-def _improved(
-    pieces: CandidatePieces, lattice: Lattice, counts: np.ndarray
-) -> tuple[CandidatePieces, Lattice]:
+def _improved(pieces: CandidatePieces, lattice: Lattice, counts: np.ndarray) -> tuple[CandidatePieces, Lattice]:
     """One step of EM, with the digamma of a sparse prior as in SentencePiece; pieces that are hardly expected
     go."""
     expected = lattice.expected(pieces.scores, counts)
@@ -117,9 +115,7 @@ def _worth_keeping(words: WordCounts, pieces: CandidatePieces, lattice: Lattice,
 def _loss(words: WordCounts, pieces: CandidatePieces, frequency: np.ndarray) -> np.ndarray:
     """float64 [P]: the likelihood lost when each piece is cut into its best other pieces."""
     own = WordCounts(
-        words.codes[ranges(pieces.begins, pieces.lengths)],
-        starts_of(pieces.lengths),
-        np.ones(len(pieces.keys)),
+        words.codes[ranges(pieces.begins, pieces.lengths)], starts_of(pieces.lengths), np.ones(len(pieces.keys))
     )
     inner = Lattice.of(own, pieces)
     is_whole = (inner.source_depth == 0) & np.isin(inner.target, inner.last) & (inner.depth > 1)

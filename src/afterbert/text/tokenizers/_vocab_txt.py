@@ -37,9 +37,7 @@ def word_pieces(path: Path, said: Mapping[str, Any]) -> tokenizers.Tokenizer:
             "tokenizer.json"
         )
     lowercase, strip_accents = _case(path, ids, said)
-    made = tokenizers.Tokenizer(
-        models.WordPiece(vocab=ids, unk_token="[UNK]", continuing_subword_prefix=_CONTINUES)
-    )
+    made = tokenizers.Tokenizer(models.WordPiece(vocab=ids, unk_token="[UNK]", continuing_subword_prefix=_CONTINUES))
     made.normalizer = normalizers.BertNormalizer(
         clean_text=True,
         handle_chinese_chars=said.get("tokenize_chinese_chars") is not False,
@@ -49,9 +47,7 @@ def word_pieces(path: Path, said: Mapping[str, Any]) -> tokenizers.Tokenizer:
     made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     made.decoder = decoders.WordPiece(prefix=_CONTINUES)
     special = [piece for piece in _SPECIAL if piece in ids]
-    made.add_special_tokens(
-        [tokenizers.AddedToken(piece, special=True, normalized=False) for piece in special]
-    )
+    made.add_special_tokens([tokenizers.AddedToken(piece, special=True, normalized=False) for piece in special])
     made.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
@@ -70,9 +66,7 @@ def _case(path: Path, ids: Mapping[str, int], said: Mapping[str, Any]) -> tuple[
     has_capitals = any(piece != piece.lower() for piece in pieces)
     if accents is None and any(_has_marks(piece) for piece in pieces):
         accents = False
-    keeps = (
-        "capital letters, so case is kept" if has_capitals else "no capital letters, so text is lower-cased"
-    )
+    keeps = "capital letters, so case is kept" if has_capitals else "no capital letters, so text is lower-cased"
     marks = "" if has_capitals or accents is not False else ", and accented ones, so accents are kept"
     warnings.warn(
         f"{path} does not say whether it is of lower case: its pieces have {keeps}{marks}; do_lower_case in a "

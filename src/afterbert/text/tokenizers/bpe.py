@@ -53,10 +53,7 @@ class BPE(TrainedRecipe):
         learner = self._backend(models.BPE())
         room = size - len(self._reserved()) - len(_BYTES)
         letters = alphabet_of(
-            sample,
-            normalize=learner.normalizer.normalize_str,
-            limit=room // 2,
-            min_frequency=self.min_frequency,
+            sample, normalize=learner.normalizer.normalize_str, limit=room // 2, min_frequency=self.min_frequency
         )
         letters = sorted({_SPACE, *letters})
         first = [*self._first(), *_BYTES, *letters]

@@ -23,15 +23,7 @@ from afterbert.text.tokenizers._guard import read_untrusted
 from afterbert.text.tokenizers._sentencepiece import SentencePieceModel
 from afterbert.text.tokenizers._vocab_txt import word_pieces
 
-_HUB_FILES = [
-    FILE,
-    SETTINGS_FILE,
-    "special_tokens_map.json",
-    "vocab.*",
-    "merges.txt",
-    "*.model",
-    "config.json",
-]
+_HUB_FILES = [FILE, SETTINGS_FILE, "special_tokens_map.json", "vocab.*", "merges.txt", "*.model", "config.json"]
 _MOST_SETTINGS_BYTES = 8 << 20
 # How special pieces are spelled where no file says which is which: older folders leave that to code.
 _SPELLED = {
@@ -84,9 +76,7 @@ class PretrainedTokenizer(TokenizerRecipe):
         import huggingface_hub
 
         try:
-            found = huggingface_hub.snapshot_download(
-                self.name, revision=self.revision, allow_patterns=_HUB_FILES
-            )
+            found = huggingface_hub.snapshot_download(self.name, revision=self.revision, allow_patterns=_HUB_FILES)
         except Exception as error:  # the hub's client lets through whatever its transport raises
             raise UserError(
                 f"tokenizer '{self.name}' is neither a folder nor could it be fetched from the hub "
@@ -127,9 +117,7 @@ def _converted(folder: Path, named: str | None) -> Tokenizer:
         backend = word_pieces(vocabulary, said)
     elif spoken and spoken[0].suffix == ".model" and family in (None, *_SENTENCEPIECE):
         if len(spoken) > 1:
-            raise UserError(
-                f"{folder} holds {len(spoken)} models ({spoken[0].name}, ...); name one of the files"
-            )
+            raise UserError(f"{folder} holds {len(spoken)} models ({spoken[0].name}, ...); name one of the files")
         sentinels = said.get("extra_ids", _T5_SENTINELS) if family == "t5" else 0
         before = _before_sentencepiece(family, said)
         backend = SentencePieceModel.read(spoken[0]).backend(sentinels=int(sentinels), before=before)
@@ -141,9 +129,7 @@ def _converted(folder: Path, named: str | None) -> Tokenizer:
 
 def _family(folder: Path) -> str | None:
     """Whose tokenizer it is, by the files that say it; None where none does."""
-    kind = _read(folder / SETTINGS_FILE).get("tokenizer_class") or _read(folder / "config.json").get(
-        "model_type"
-    )
+    kind = _read(folder / SETTINGS_FILE).get("tokenizer_class") or _read(folder / "config.json").get("model_type")
     if not isinstance(kind, str):
         return None
     return kind.removesuffix("Fast").removesuffix("Tokenizer").lower().replace("-", "").replace("_", "")

@@ -64,18 +64,14 @@ class Unigram(TrainedRecipe):
         words = _words(_normalized(seen, normalizer))
         pieces = learn(words, alphabet, size=room, min_frequency=max(2, self.min_frequency))
         vocabulary = [(token, _NEVER) for token in self._first()] + [(p.piece, p.score) for p in pieces]
-        backend = tokenizers.Tokenizer(
-            models.Unigram(vocabulary, unk_id=self._first().index(self.specials["unk"]))
-        )
+        backend = tokenizers.Tokenizer(models.Unigram(vocabulary, unk_id=self._first().index(self.specials["unk"])))
         backend.normalizer = normalizer
         backend.pre_tokenizer = pre_tokenizers.Metaspace(replacement=_SPACE, prepend_scheme="always")
         backend.decoder = decoders.Metaspace(replacement=_SPACE, prepend_scheme="always")
         return backend
 
     def _alphabet(self, sample: Sequence[str], normalizer: normalizers.Normalizer, limit: int) -> list[str]:
-        found = alphabet_of(
-            sample, normalize=normalizer.normalize_str, limit=limit, min_frequency=self.min_frequency
-        )
+        found = alphabet_of(sample, normalize=normalizer.normalize_str, limit=limit, min_frequency=self.min_frequency)
         return sorted({_SPACE, *found, *"".join(self._first())})
 
 
@@ -114,9 +110,7 @@ def _cut(words: list[str], counts: list[int]) -> Iterator[tuple[str, int]]:
     is_start = is_word_start | (np.append(True, groups[1:] != groups[:-1]) & ~after_space)
     starts = np.flatnonzero(is_start)
     word_of = np.cumsum(is_word_start) - 1
-    for begin, end, word in zip(
-        starts.tolist(), np.append(starts[1:], len(codes)).tolist(), word_of[starts].tolist()
-    ):
+    for begin, end, word in zip(starts.tolist(), np.append(starts[1:], len(codes)).tolist(), word_of[starts].tolist()):
         for at in range(begin, end, _LONGEST_WORD):
             yield flat[at : min(end, at + _LONGEST_WORD)], counts[word]
 

@@ -87,10 +87,7 @@ class WordPiece(TrainedRecipe):
     def _backend(self, model: models.WordPiece) -> tokenizers.Tokenizer:
         backend = tokenizers.Tokenizer(model)
         backend.normalizer = normalizers.BertNormalizer(
-            clean_text=True,
-            handle_chinese_chars=True,
-            strip_accents=self.strip_accents,
-            lowercase=self.lowercase,
+            clean_text=True, handle_chinese_chars=True, strip_accents=self.strip_accents, lowercase=self.lowercase
         )
         backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         return backend

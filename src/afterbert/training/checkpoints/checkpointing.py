@@ -100,9 +100,7 @@ class Checkpointing:
     def _capture(self) -> tuple[dict, dict]:
         rank, size = self._processes.rank, self._processes.size
         slots = self._feed.slots(rank, size) if size > 1 else None
-        files, scalars = snapshot.capture(
-            self._module, self._optimizer, device=self._device, rank=rank, slots=slots
-        )
+        files, scalars = snapshot.capture(self._module, self._optimizer, device=self._device, rank=rank, slots=slots)
         average = self._average.tensors
         if average and (rank == 0 or any_piece(average)):
             files["average"] = average
@@ -124,11 +122,7 @@ class Checkpointing:
 
     def _made_with(self) -> dict[str, str | int]:
         """On what the last bits depend, besides the recipe."""
-        return {
-            **_versions(),
-            "device": name_of_device(self._device),
-            "processes": self._processes.size,
-        }
+        return {**_versions(), "device": name_of_device(self._device), "processes": self._processes.size}
 
 
 def _versions() -> dict[str, str]:

@@ -76,9 +76,7 @@ def restore(
     generators for process `rank`. Raises UserError when they do not fit the module.
     """
     restore_weights(module, tensors("model"))
-    of_optimizer = OptimizerState(
-        dict(tensors("optim")), {name: dict(value) for name, value in scalars.items()}
-    )
+    of_optimizer = OptimizerState(dict(tensors("optim")), {name: dict(value) for name, value in scalars.items()})
     restore_optimizer(optimizer, module, of_optimizer)
     memory = tensors("carried") or _joined(module, [tensors(f"carried-{other}") for other in range(size)])
     restore_carried(module, {name: tensor.to(device) for name, tensor in memory.items()})
@@ -203,8 +201,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, module: nn.Module, saved
     own = dict(module.named_parameters())
     state = {
         named[name]: {
-            key: like(value, own[name]) if isinstance(value, torch.Tensor) else value
-            for key, value in entries.items()
+            key: like(value, own[name]) if isinstance(value, torch.Tensor) else value for key, value in entries.items()
         }
         for name, entries in by_name.items()
     }

@@ -49,9 +49,7 @@ def size_of(tensors: Mapping[str, torch.Tensor]) -> int:
     return len(_header(tensors)) + sum(tensor.nbytes for tensor in tensors.values())
 
 
-def write(
-    path: Path, tensors: Mapping[str, torch.Tensor], *, midway: Callable[[], None] | None = None
-) -> Digest:
+def write(path: Path, tensors: Mapping[str, torch.Tensor], *, midway: Callable[[], None] | None = None) -> Digest:
     """Writes and syncs the file; the digest is taken from memory, so reading the file back proves the disk.
     Raises OSError.
 
@@ -100,9 +98,7 @@ def read(path: Path) -> dict[str, torch.Tensor]:
         with safe_open(path, framework="pt", device="cpu") as file:
             return {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise UserError(
-            f"{path} is no safetensors file ({error}); it was not written by afterbert"
-        ) from error
+        raise UserError(f"{path} is no safetensors file ({error}); it was not written by afterbert") from error
 
 
 def _order(tensors: Mapping[str, torch.Tensor]) -> list[str]:

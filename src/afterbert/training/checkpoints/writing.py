@@ -55,9 +55,7 @@ class CheckpointWriter:
             shutil.rmtree(beside, ignore_errors=True)
             raise
         self._agree(failed, beside, needed)
-        all_digests = {
-            n: Digest(**d) for own in self._processes.gathered(_plain(digests)) for n, d in own.items()
-        }
+        all_digests = {n: Digest(**d) for own in self._processes.gathered(_plain(digests)) for n, d in own.items()}
         self._processes.on_rank_zero(lambda: self._seal(beside, all_digests, state, needed))
         return beside
 
@@ -88,9 +86,7 @@ class CheckpointWriter:
 
     def _agree(self, failed: OSError | None, beside: Path, needed: int) -> None:
         """Raises in all processes what failed in any."""
-        whys = [
-            why for why in self._processes.gathered(None if failed is None else list(failed.args[:2])) if why
-        ]
+        whys = [why for why in self._processes.gathered(None if failed is None else list(failed.args[:2])) if why]
         if not whys:
             return
         if self._processes.leads:

@@ -44,9 +44,7 @@ def decay_groups(module: nn.Module, *, weight_decay: float, embeddings: bool) ->
     its release spares them (zihangdai/xlnet `model_utils.py`). `is_spared` of a group says which it is; empty ones
     are left out.
     """
-    tables = {
-        id(part.weight) for part in module.modules() if isinstance(part, (nn.Embedding, nn.EmbeddingBag))
-    }
+    tables = {id(part.weight) for part in module.modules() if isinstance(part, (nn.Embedding, nn.EmbeddingBag))}
     decayed: list[nn.Parameter] = []
     kept: list[nn.Parameter] = []
     for name, parameter in module.named_parameters():

@@ -26,9 +26,7 @@ class AdamKind(Optimizer):
 
     def __post_init__(self) -> None:
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
-            raise UserError(
-                f"beta1 is {self.beta1} and beta2 is {self.beta2}; both must be at least 0 and below 1"
-            )
+            raise UserError(f"beta1 is {self.beta1} and beta2 is {self.beta2}; both must be at least 0 and below 1")
 
     def groups(self, module: nn.Module) -> list[dict]:
         """Its parameters as torch takes them, at the peak of the learning rate."""

@@ -29,6 +29,4 @@ class Adamax(AdamKind):
 
     def build(self, module: nn.Module) -> torch.optim.Adamax:
         betas = (self.beta1, self.beta2)
-        return torch.optim.Adamax(
-            self.groups(module), lr=self.learning_rate, betas=betas, eps=self.eps, foreach=True
-        )
+        return torch.optim.Adamax(self.groups(module), lr=self.learning_rate, betas=betas, eps=self.eps, foreach=True)

@@ -47,9 +47,7 @@ class Muon(AdamKind):
     momentum: float = 0.95
     """How much of the running mean of a hidden matrix's gradients a step keeps."""
 
-    numbers_per_weight: ClassVar[float] = (
-        1  # the momentum; two for the rest, but memory is reckoned as a lower bound
-    )
+    numbers_per_weight: ClassVar[float] = 1  # the momentum; two for the rest, but memory is reckoned as a lower bound
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -91,9 +89,7 @@ class _Muon(torch.optim.Optimizer):
         others = [group for group in groups if not group["is_hidden"]]
         self._adamw = adamw(others, config) if others else None
         hidden = [group for group in groups if group["is_hidden"]]
-        super().__init__(
-            [*hidden, *(self._adamw.param_groups if self._adamw else ())], {"lr": config.learning_rate}
-        )
+        super().__init__([*hidden, *(self._adamw.param_groups if self._adamw else ())], {"lr": config.learning_rate})
         self._config, self._parts = config, parts
 
     @torch.no_grad()
@@ -111,11 +107,7 @@ class _Muon(torch.optim.Optimizer):
     def _move(self, some: Sequence[tuple[nn.Parameter, dict]]) -> None:
         """Moves these weights, with as few batched products as their shapes allow."""
         whole = [in_one(self._with_momentum(weight)) for weight, _ in some]
-        pieces = [
-            piece
-            for (weight, _), update in zip(some, whole)
-            for piece in update.chunk(self._parts[id(weight)])
-        ]
+        pieces = [piece for (weight, _), update in zip(some, whole) for piece in update.chunk(self._parts[id(weight)])]
         found = iter(orthogonal(pieces))
         for weight, group in some:
             mine = [next(found) for _ in range(self._parts[id(weight)])]
