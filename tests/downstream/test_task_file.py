@@ -67,7 +67,7 @@ def test_mistakes_are_named_with_their_lines(tmp_path, change, line):
 
 
 def test_options_beside_a_task_file_are_refused(tmp_path):
-    with pytest.raises(UserError, match="a task file says kind, format and columns itself"):
+    with pytest.raises(UserError, match="a task file says kind, format, columns and files itself"):
         find_task(str(put(tmp_path, GOOD)), kind="tagging")
 
 

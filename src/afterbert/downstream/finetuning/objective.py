@@ -202,6 +202,8 @@ class TaskModule(ObjectiveModule):
 
     def train(self, mode: bool = True) -> TaskModule:
         super().train(mode)
+        for text in self._texts.values():  # no parts of this module, and some ask in which mode they are
+            text.train(mode)
         if self.frozen:
             self.backbone.eval()
         return self
