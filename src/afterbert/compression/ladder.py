@@ -41,7 +41,8 @@ class Target:
             found = pattern.fullmatch(written.strip())
             if found is not None:
                 amount = float(found[1]) * _UNITS.get(found[2], 1.0) if kind == "bytes" else float(found[1])
-                return Target(kind, amount / 100 if kind == "points" else amount)  # type: ignore[arg-type]
+                amount = amount / 100 if kind == "points" else amount
+                return Target(kind, amount)  # type: ignore[arg-type]  # the keys of _WRITTEN are its kinds
         raise UserError(f"--target '{written}' is not known; write 4x faster, 10MB or -1 point")
 
     def is_met(self, row: StepRow) -> bool:

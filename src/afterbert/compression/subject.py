@@ -132,7 +132,9 @@ class Subject:
         if self.tuned is not None:
             tensors = list(self.tuned.module.parameters())
         else:
-            tensors = [tensor for state in self.model.weights.values() for tensor in state.values()]  # type: ignore[misc]
+            states = self.model.weights.values()
+            # to mypy it is a list of Parameters, from the branch above
+            tensors = [tensor for state in states for tensor in state.values()]  # type: ignore[misc]
         return sum(tensor.numel() if zeros else int(tensor.count_nonzero()) for tensor in tensors)
 
     def flops_per_token(self, length: int) -> float:

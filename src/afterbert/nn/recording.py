@@ -80,4 +80,4 @@ def recorded(backbone: nn.Module, *, attention: bool = False) -> Iterator[Record
         yield recording
     finally:
         for part in listeners:
-            part.recording = None  # type: ignore[assignment]
+            part.recording = None  # type: ignore[assignment]  # mypy takes an attribute of a module for a Tensor

@@ -34,7 +34,8 @@ class TrimmedVocabulary(Method):
             sources_for([self.text])
         else:
             form.need_task("vocabulary without a text")
-        return replace(form, architecture=replace(form.architecture, vocab_size=None))  # type: ignore[type-var]
+        architecture = replace(form.architecture, vocab_size=None)  # type: ignore[type-var]  # each is a dataclass
+        return replace(form, architecture=architecture)
 
     def __call__(self, subject: Subject, setting: Setting) -> Subject:
         texts = [document.text for document in read(sources_for([self.text]))] if self.text else []
