@@ -1,7 +1,5 @@
 """From what Python users write, paths and mappings, to what workflows take."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Compression as one call: a model and methods in, a smaller model and its figures out."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Fine-tuning as one call: a model and labelled rows in, figures and a model out."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

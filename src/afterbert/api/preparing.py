@@ -1,7 +1,5 @@
 """`ab.prepare`: texts in, a token store out."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Pre-training as one call: text in, a run out."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """A pre-training run as Python holds it: its folder, its figures, its model."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,7 +1,5 @@
 """`ab.show`: what a pre-training task does to a sentence."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

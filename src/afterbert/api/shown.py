@@ -1,7 +1,5 @@
 """Results that show themselves: a small table in a notebook, the same in text elsewhere."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass

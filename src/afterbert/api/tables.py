@@ -1,7 +1,5 @@
 """What a person sees of a value that has a form of its own: a table on a terminal."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from functools import partial, singledispatch

@@ -1,7 +1,5 @@
 """The checks of `afterbert doctor`."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import importlib.util
 import os

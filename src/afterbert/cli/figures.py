@@ -1,7 +1,5 @@
 """What a run came to, as a terminal shows it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What `finetune` prints."""
 
-from __future__ import annotations
-
 import yaml
 
 from afterbert.api.finetuning import carry_out

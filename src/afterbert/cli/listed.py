@@ -1,7 +1,5 @@
 """Planes by name, with the lists that some of them need."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 

@@ -1,8 +1,6 @@
 """The command line: finds the verbs, and turns every error a user can mend into one line and exit status
 2."""
 
-from __future__ import annotations
-
 import errno
 import importlib
 import math

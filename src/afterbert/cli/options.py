@@ -1,7 +1,5 @@
 """Options that several verbs share: a recipe, its size, how texts are read; dotted overrides."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Annotated, Any
 

@@ -1,7 +1,5 @@
 """What `predict` prints: rows on standard output, remarks beside them, and the answer to a text as a small table."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping, Sequence
 

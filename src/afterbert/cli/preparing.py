@@ -1,7 +1,5 @@
 """Options of a verb that become objects."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
@@ -13,8 +11,7 @@ from afterbert.workflows.text_options import TextOptions
 
 
 def named(kind: Any, settings: Mapping[str, Any], option: str) -> Any:
-    """An instance of a config or plug-in from the values of an option. Raises UserError that names the
-    option."""
+    """An instance of a config or plug-in from the values of an option. Raises UserError that names the option."""
     tree = Node({key: Node(value, option) for key, value in settings.items()}, option)
     return build(kind, tree)
 

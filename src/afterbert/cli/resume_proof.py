@@ -1,7 +1,5 @@
 """`doctor --prove-resume`: sets the proof up, shows how it goes, and prints what came out."""
 
-from __future__ import annotations
-
 import shutil
 import signal
 import sys
@@ -33,8 +31,7 @@ def prove_and_print(
     out: Path,
     overrides: Sequence[tuple[str, str]],
 ) -> int:
-    """The exit status: 0 when every bit agrees, else 1, and then the two runs stay for a look. Raises
-    UserError."""
+    """The exit status: 0 when every bit agrees, else 1, and then the two runs stay for a look. Raises UserError."""
     resolved, every = proof_recipe(recipe, size=size, steps=steps, kills=kills, overrides=overrides)
     if store is not None:
         open_store(store)

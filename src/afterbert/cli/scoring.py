@@ -1,7 +1,5 @@
 """What `score` prints: figures as a table, and where predictions lie."""
 
-from __future__ import annotations
-
 from rich.table import Table
 
 from afterbert.api.tables import drawn

@@ -1,7 +1,5 @@
 """What `study` and `compare` print."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

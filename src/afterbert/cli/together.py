@@ -1,7 +1,5 @@
 """One command in several processes: under torchrun or Slurm they train together, and one of them speaks."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -1,7 +1,5 @@
 """What the demo shows at its end: filled sentences, and where to go next."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from rich.text import Text

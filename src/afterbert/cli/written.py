@@ -1,7 +1,5 @@
 """What `generate` does: a prompt and what a model makes of it, on a terminal piece by piece."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

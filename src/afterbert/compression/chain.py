@@ -1,7 +1,5 @@
 """Methods as the command line writes them: `layers:keep=4`, `low_rank:keep=0.5,weighted=true`, `quantize:dynamic`."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 from typing import Any

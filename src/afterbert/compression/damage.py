@@ -1,7 +1,5 @@
 """Where a smaller model goes another way: the states after each of its layers beside those of the model as it was."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """What every task reads its files into, and the tally of what was odd about them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What a model answers to one row, and how sure it is."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any

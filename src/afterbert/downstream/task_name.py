@@ -1,7 +1,5 @@
 """The name of a task. It is taken from a file, so it may be anything that a file may be called."""
 
-from __future__ import annotations
-
 from afterbert.base.errors import UserError
 
 _LONGEST_BYTES = 160  # of a file name's 255, since others are made from it: NAME.train-b.jsonl, finetune-NAME-1a2b3c4d

@@ -1,8 +1,6 @@
 """What `compress` does: methods one after the other, each step measured against the model as it was, and the last one
 written if it is good enough."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import time

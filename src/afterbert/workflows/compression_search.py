@@ -1,8 +1,6 @@
 """A target in place of methods: a ladder of combinations is tried, cheap ones first, and the best that reaches it is
 written."""
 
-from __future__ import annotations
-
 import shutil
 import time
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """How well a model fills in text that it has not seen: a model, texts or a store, figures."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

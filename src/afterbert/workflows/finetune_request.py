@@ -1,7 +1,5 @@
 """From what a user asks of fine-tuning to figures: tasks found and read, settings, strategies; then the runs."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -4,8 +4,6 @@ Some texts leave a question nothing to ask, or one answer only: documents of one
 run would go to its end with a loss of 0, so it is told here, with what helps.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -5,8 +5,6 @@ The rule: of a recipe's sizes, the largest whose time still reads twenty pieces 
 until the run has at most twenty thousand steps. Rows are no longer than the documents are.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import statistics

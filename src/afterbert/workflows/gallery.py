@@ -1,7 +1,5 @@
 """Every task on one text: what each recipe reads, asks and lets see, as pictures that a terminal or a page draws."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Any model by its name, that of a run which has not finished too."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from afterbert.downstream.finetuning.saving import figure_on_dev, has_answers

@@ -1,7 +1,5 @@
 """Many tasks in one fine-tuning: running text among them, groups, strategies beside each other, papers' settings."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import resources

@@ -1,7 +1,5 @@
 """Whether a recipe fits into the memory of this machine, reckoned from its numbers before anything is allocated."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path

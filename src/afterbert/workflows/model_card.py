@@ -1,7 +1,5 @@
 """The model card: what a stranger must know who finds the model folder alone."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

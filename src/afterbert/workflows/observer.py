@@ -1,7 +1,5 @@
 """Who is told how a piece of work goes: a terminal, a notebook, a log, or nobody."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 

@@ -1,7 +1,5 @@
 """A fine-tuned model asked about a file of rows, row by row, or about a text."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys

@@ -1,7 +1,5 @@
 """From what a user asks of pre-training to a run: recipe, store, size, folder; then the run itself."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

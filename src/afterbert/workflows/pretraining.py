@@ -1,7 +1,4 @@
-"""Pre-training from end to end: a recipe and a store become a run folder with a model that others can
-load."""
-
-from __future__ import annotations
+"""Pre-training from end to end: a recipe and a store become a run folder with a model that others can load."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -185,9 +182,8 @@ def flops_per_step(recipe: Recipe, store: Store) -> float:
 
 
 def evaluate_held_out(module: ObjectiveModule, recipe: Recipe, store: Store) -> dict[str, float]:
-    """The objective's own score on held-out rows; for a masked language model also `masked_accuracy` at the
-    fixed question that every one is asked, whatever it was trained on. Nothing where the store holds no text
-    out."""
+    """The objective's own score on held-out rows; for a masked language model also `masked_accuracy` at the fixed
+    question that every one is asked, whatever it was trained on. Nothing where the store holds no text out."""
     split = store.split("held_out")
     if split.num_pieces == 0:
         return {}

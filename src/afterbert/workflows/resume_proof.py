@@ -4,8 +4,6 @@ The command line itself is run in child processes, once to its end without distu
 interruptions; then every logged number and every tensor file is compared bit for bit.
 """
 
-from __future__ import annotations
-
 import os
 import random
 import signal

@@ -1,7 +1,5 @@
 """Finding runs and models on disk."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from afterbert.base.config import digest, to_plain
@@ -46,8 +44,7 @@ def store_of_run(run: RunFolder, *, wait: bool = True) -> Store:
 
 
 def newest_model(*roots: Path) -> Path:
-    """The folder of the run that finished last below `runs/` or `demo/`. Raises UserError when there is
-    none."""
+    """The folder of the run that finished last below `runs/` or `demo/`. Raises UserError when there is none."""
     roots = roots or (Path("runs"), Path("demo"))
     found = [path.parent for root in roots for path in root.glob("*/model/config.json")]
     if not found:

@@ -1,7 +1,5 @@
 """The runs that lie on disk: what each one is, how far it came, what it takes; under another name, or gone."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """A model asked about labelled rows: by its fine-tuned head, by a cue, by a linear probe, or by pairs of sentences."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

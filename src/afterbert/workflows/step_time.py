@@ -1,7 +1,5 @@
 """How long an update of a recipe takes on this machine, measured in turns with others that it is compared with."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from collections.abc import Mapping

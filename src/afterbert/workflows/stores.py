@@ -1,7 +1,5 @@
 """From what a user names, texts or stores, to one store."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from pathlib import Path

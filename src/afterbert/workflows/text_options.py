@@ -1,7 +1,5 @@
 """What a user may say of texts that become a store, beside the tokenizer and the annotations."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields

@@ -1,7 +1,5 @@
 """The tokenizer a user asks for, and whether a store has what a recipe states."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What running text usually asks of a kind of model."""
 
-from __future__ import annotations
-
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture
 

@@ -1,7 +1,5 @@
 """What `adapt-vocabulary` does: another tokenizer for a model folder, and the rows that go with it."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass

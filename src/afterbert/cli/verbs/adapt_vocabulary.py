@@ -1,7 +1,5 @@
 """`afterbert adapt-vocabulary`: a model under a vocabulary that suits one's text."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`afterbert compress`: a trained model made smaller, every step measured."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

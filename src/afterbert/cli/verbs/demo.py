@@ -1,7 +1,5 @@
 """`afterbert demo`: the main job on text that is already there."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

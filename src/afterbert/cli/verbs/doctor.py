@@ -1,7 +1,5 @@
 """`afterbert doctor`: what this machine can do, and whether everything is in place."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`afterbert embed`: texts in, a vector for each out."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

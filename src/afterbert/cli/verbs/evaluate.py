@@ -1,7 +1,5 @@
 """`afterbert evaluate`: how well a model fills in held-out text."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """`afterbert export`: a run's newest checkpoint, or any model folder, as others load it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`afterbert fill`: what a model puts in place of a mask."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

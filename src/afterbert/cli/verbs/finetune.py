@@ -1,7 +1,5 @@
 """`afterbert finetune`: a model and labelled rows in, predictions and figures out."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

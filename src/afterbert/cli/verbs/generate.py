@@ -1,7 +1,5 @@
 """`afterbert generate`: what a model writes."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 import typer

@@ -1,7 +1,5 @@
 """`afterbert import-checkpoint`: a pickled checkpoint of others, once, as a folder without pickles."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`afterbert mine-phrases`: a list of phrases from the texts themselves."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`afterbert predict`: what a fine-tuned model says of new rows, or of a text."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Literal
 

@@ -1,7 +1,5 @@
 """`afterbert prepare`: texts in, a token store out."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

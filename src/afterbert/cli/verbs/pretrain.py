@@ -1,7 +1,5 @@
 """`afterbert pretrain`: text in, a run folder with a model and a report out."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`afterbert race`: which recipe learns most from your text in the same time."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

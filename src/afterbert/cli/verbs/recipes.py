@@ -1,7 +1,5 @@
 """`afterbert recipes`: what comes along."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

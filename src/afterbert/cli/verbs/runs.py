@@ -1,7 +1,5 @@
 """`afterbert runs`: which runs there are; another name for one, or its end."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`afterbert score`: a fine-tuned model on other rows; any language model on minimal pairs, cues and probes."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -1,7 +1,5 @@
 """`afterbert search`: the passages of a collection that answer a question."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

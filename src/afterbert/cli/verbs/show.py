@@ -1,7 +1,5 @@
 """`afterbert show`: what a task does to a sentence, or what a model is made of."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """`afterbert study`: an idea tested under control on your own text."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

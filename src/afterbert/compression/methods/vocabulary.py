@@ -4,8 +4,6 @@ Source: Abdaoui et al. (2010.05609), who cut multilingual BERT down to one langu
 and bytes always stay, so that any text can still be written.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from afterbert.compression.methods import Method, Saving, Setting

@@ -1,7 +1,5 @@
 """From a model with weights to a graph, and from a graph to one of fewer bits."""
 
-from __future__ import annotations
-
 import logging
 import warnings
 from collections.abc import Iterator

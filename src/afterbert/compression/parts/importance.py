@@ -4,8 +4,6 @@ Source: Michel et al. (1905.10650), Section 3.2: with a gate before each part th
 rows of |dL/dgate|, which is |part . dL/dpart|. Molchanov et al. (1611.06440), Equation 7, take the same for neurons.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any

@@ -1,7 +1,5 @@
 """Taking rows, columns and layers out of a backbone's tensors, and the architecture that is left."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import cast

@@ -4,8 +4,6 @@ Source: GPT-2 (Radford et al. 2019), Section 3. Each can be asked without its cu
 then, the cue is not needed for.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar

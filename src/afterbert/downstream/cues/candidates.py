@@ -5,8 +5,6 @@ the word behind the cue alone is taken off): Holtzman et al. 2021 (2104.08315), 
 follow the text directly.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar

@@ -6,8 +6,6 @@ that is no stop word is taken among the greedy one and a few draws. Without the 
 are shown.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar

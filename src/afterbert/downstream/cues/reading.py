@@ -4,8 +4,6 @@ Source: GPT-2 (Radford et al. 2019), Sections 3.5 (reading: the text and `A:`) a
 pairs first), greedy. Without the cue neither `Q:` nor `A:` stands there.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar

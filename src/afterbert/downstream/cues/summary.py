@@ -4,8 +4,6 @@ Source: GPT-2 (Radford et al. 2019), Section 3.6: 100 pieces, drawn from the 2 l
 nothing says that a summary is wanted.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar

@@ -3,8 +3,6 @@
 Source: GPT-2 (Radford et al. 2019), Section 3.7, greedy. Without the cue the source stands alone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar

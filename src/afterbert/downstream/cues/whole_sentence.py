@@ -6,8 +6,6 @@ likelihood of all of it, `partial` only of what follows the choice, so that freq
 prompt without a gap gets the choice as its ending. Without the cue nothing but the choice is asked.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal

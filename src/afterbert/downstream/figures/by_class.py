@@ -1,7 +1,5 @@
 """How well each class is answered, and which is taken for which."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,4 @@
-"""Predictions and figures of finished seeds: written, read again, and summed up beside what guessing is
-worth."""
-
-from __future__ import annotations
+"""Predictions and figures of finished seeds: written, read again, and summed up beside what guessing is worth."""
 
 import json
 import shutil
@@ -28,10 +25,9 @@ Predictions = Mapping[str, Mapping[str, Sequence[Any]]]
 
 @dataclass(frozen=True)
 class SplitResult:
-    """One split over all seeds. metrics: name -> spread, the main one first; interval: of the main one over
-    examples and seeds; baseline: what guessing scores, and `gain`, the main metric's difference to it,
-    paired. no_answers: of each seed, written texts that are no answer of the task, which count as wrong; empty
-    where nothing was written."""
+    """One split over all seeds. metrics: name -> spread, the main one first; interval: of the main one over examples
+    and seeds; baseline: what guessing scores, and `gain`, the main metric's difference to it, paired. no_answers: of
+    each seed, written texts that are no answer of the task, which count as wrong; empty where nothing was written."""
 
     rows: int
     metrics: Mapping[str, Spread]

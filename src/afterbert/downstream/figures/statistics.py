@@ -1,10 +1,7 @@
 """How sure a figure is: mean and spread over seeds, and bootstrap intervals over examples (and seeds).
 
-Source: Efron (1979); paired resampling of test examples as in Koehn (2004) and Berg-Kirkpatrick et al.
-(2012).
+Source: Efron (1979); paired resampling of test examples as in Koehn (2004) and Berg-Kirkpatrick et al. (2012).
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -65,8 +62,7 @@ def interval(
     num_resamples: int = 1000,
     level: float = 0.95,
 ) -> Interval:
-    """The metric's mean over the seeds' predictions `runs` [seeds][N], and its interval over examples and
-    seeds."""
+    """The metric's mean over the seeds' predictions `runs` [seeds][N], and its interval over examples and seeds."""
     stacked = _stacked(metric, runs, truths)
     scores = _resampled(metric, [stacked], noise, num_resamples)[0]
     return _summary(metric.value(stacked.sum(axis=1)).mean(), scores, level)
@@ -82,9 +78,8 @@ def paired_interval(
     num_resamples: int = 1000,
     level: float = 0.95,
 ) -> Interval:
-    """`ours` minus `theirs` (predictions [seeds][N] of the same examples): every resample draws one set of
-    examples for both sides, and seeds on each side for itself. Positive means that the metric is higher for
-    ours.
+    """`ours` minus `theirs` (predictions [seeds][N] of the same examples): every resample draws one set of examples for
+    both sides, and seeds on each side for itself. Positive means that the metric is higher for ours.
 
     >>> from afterbert.downstream.metrics.accuracy import Accuracy
     >>> truths = ["a", "b"] * 50
@@ -121,8 +116,7 @@ def _resampled(metric: Metric, sides: list[np.ndarray], noise: Noise, num_resamp
 
 
 def _weights(noise: Noise, num_resamples: int, num_examples: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Numbers of resamples [r] and how often each holds each example [r, N], in portions of bounded
-    memory."""
+    """Numbers of resamples [r] and how often each holds each example [r, N], in portions of bounded memory."""
     portion = max(1, _CELLS_AT_ONCE // num_examples)
     for begin in range(0, num_resamples, portion):
         chosen = np.arange(begin, min(begin + portion, num_resamples))

@@ -4,8 +4,6 @@ Grouping is drawn anew in each epoch: lengths are blurred by noise before sortin
 again and again (as sortish sampling does).
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

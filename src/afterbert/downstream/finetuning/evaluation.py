@@ -1,7 +1,5 @@
 """A fine-tuned model asked about other rows: a test set that came later, another language, another domain."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

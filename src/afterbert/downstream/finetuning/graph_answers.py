@@ -1,7 +1,5 @@
 """A finished graph in the place of a backbone and its head: it answers batches of its task, and learns nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from torch import Tensor

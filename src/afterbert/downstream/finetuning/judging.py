@@ -1,7 +1,5 @@
 """How well tasks are answered: figures while a model is trained, of one run, and of all seeds."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,8 +1,6 @@
 """The weights that did best on dev, kept on disk, so that a resumed run still has them; and stopping when
 nothing improves."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping

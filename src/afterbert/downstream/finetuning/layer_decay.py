@@ -4,8 +4,6 @@ Source: ULMFiT (1801.06146), Section 3.2, "discriminative fine-tuning"; ELECTRA 
 0.9 to 0.65 a layer.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
 from typing import Annotated

@@ -173,8 +173,7 @@ class TaskObjective(Objective):
 
 
 class TaskModule(ObjectiveModule):
-    """Parts of the score: one for each task, by name. frozen: the backbone learns nothing and runs without
-    dropout."""
+    """Parts of the score: one for each task, by name. frozen: the backbone learns nothing and runs without dropout."""
 
     def __init__(
         self,

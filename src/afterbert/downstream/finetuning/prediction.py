@@ -1,7 +1,5 @@
 """A fine-tuned model's answers to rows."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property

@@ -5,8 +5,6 @@ going on, because the schedule is laid over the length of a run. And what is com
 the training rows, so that the dev rows stay unseen.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Sequence

@@ -1,8 +1,6 @@
 """Fine-tuning from end to end: a model and one task or many become predictions, figures with their
 uncertainty, and a model."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -55,9 +53,8 @@ def finetune(
     beside what guessing is worth. wrap: turns the objective of the tasks into the one that is trained; device: the GPU
     where there is one if it is None.
 
-    Writes `out/seed-N/` (a run folder with `model/` and `predictions/`) and `out/results.json`. Called again,
-    finished seeds are read and a broken one goes on. Raises UserError for whatever the user can mend, before
-    the first step.
+    Writes `out/seed-N/` (a run folder with `model/` and `predictions/`) and `out/results.json`. Called again, finished
+    seeds are read and a broken one goes on. Raises UserError for whatever the user can mend, before the first step.
     """
     return tune(Bench.of(model, tasks, settings, wrap=wrap), out, device=device, observers=observers)
 
@@ -135,8 +132,7 @@ def better_before(bench: Bench, out: Path) -> list[str]:
 
 
 def mixes(bench: Bench, out: Path, *, least: int = 2) -> dict[str, Any]:
-    """`planned` (None where a time is the budget) and, by seed, `realised`; nothing for fewer sources than
-    `least`."""
+    """`planned` (None where a time is the budget) and, by seed, `realised`; nothing for fewer sources than `least`."""
     settings = bench.settings
     if len(bench.asked.batches.units) < least:
         return {}

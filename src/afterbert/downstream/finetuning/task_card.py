@@ -1,7 +1,5 @@
 """The model card of a fine-tuned model: which task it answers, how well, and how it is called."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any

@@ -5,8 +5,6 @@ Figures of dev stay those without them, since they are chosen on these very rows
 model is asked later, are answered with them. Source: SQuAD 2.0 (1806.03822), evaluate-v2.0.py.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -38,8 +38,7 @@ class Unlabelled:
 
     @staticmethod
     def of(store: Store, objective: Objective, model: LoadedModel, *, length: int, name: str) -> Unlabelled:
-        """The training split of a store. Raises UserError where store, objective and model do not go
-        together."""
+        """The training split of a store. Raises UserError where store, objective and model do not go together."""
         store.check_made_with(
             model.tokenizer,
             whose=f"the model {model.name}",

@@ -1,7 +1,5 @@
 """From lines of cells to a table: is the first line a header, and which lines do not fit?"""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Sequence

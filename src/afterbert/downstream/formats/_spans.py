@@ -1,7 +1,5 @@
 """From a text with marked stretches to words with tags."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

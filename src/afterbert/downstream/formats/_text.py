@@ -1,7 +1,5 @@
 """Reading a file as text: UTF-8, UTF-16 of spreadsheets, or a line that says where it is neither."""
 
-from __future__ import annotations
-
 import codecs
 from pathlib import Path
 

@@ -1,8 +1,6 @@
 """A folder for each class with a text in each file (`pos/0_9.txt`), or a file for each class with a text in each
 line."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

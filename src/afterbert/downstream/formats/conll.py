@@ -1,7 +1,5 @@
 """CoNLL: one word a line with its tags behind it, an empty line between sentences."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """CoNLL-U, the format of Universal Dependencies (universaldependencies.org/format.html)."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +16,8 @@ _NO_WORD = re.compile(r"[0-9]+[-.][0-9]+\t")
 
 @dataclass(frozen=True)
 class Conllu(Format):
-    """One row a sentence with the columns that hold anything. Syntactic words are the words: ranges like
-    `3-4` (the written form of two words) and empty nodes like `3.1` are left out. A row is named by its
-    `sent_id`.
+    """One row a sentence with the columns that hold anything. Syntactic words are the words: ranges like `3-4` (the
+    written form of two words) and empty nodes like `3.1` are left out. A row is named by its `sent_id`.
     """
 
     def claim(self, path: Path, head: str) -> int:

@@ -1,8 +1,6 @@
 """One JSON object a line; also a file that is one JSON value: a list of objects, what pandas writes, or an object that
 holds such a list somewhere."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Label Studio's full JSON export: choices for a text, and marked stretches of it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

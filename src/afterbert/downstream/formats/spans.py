@@ -1,7 +1,5 @@
 """Texts with marked stretches as JSON: doccano's export, spaCy's and Prodigy's, Label Studio's short one."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

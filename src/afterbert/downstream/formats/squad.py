@@ -1,7 +1,5 @@
 """SQuAD's JSON, versions 1.1 and 2.0 (also XQuAD, MLQA, CMRC 2018's SQuAD-style files)."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The TREC question types of Li and Roth (2002): `COARSE:fine question`."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path

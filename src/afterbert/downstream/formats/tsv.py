@@ -1,5 +1,4 @@
-"""Tab-separated lines without quoting, as GLUE and most research data sets have them: a `"` is a
-character."""
+"""Tab-separated lines without quoting, as GLUE and most research data sets have them: a `"` is a character."""
 
 from __future__ import annotations
 

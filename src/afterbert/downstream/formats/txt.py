@@ -1,7 +1,5 @@
 """One text a line, as new rows to be answered often come."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar

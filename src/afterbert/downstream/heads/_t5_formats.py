@@ -4,8 +4,6 @@ Source: T5 (1910.10683), Appendix D; its release, `t5/data/preprocessors.py`, wr
 by the alphabet.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

@@ -39,9 +39,8 @@ class Span(Head):
 
     max_answer: pieces of an answer. null_bias: added to the score of no answer. threshold: whether rows other than dev,
     and later ones, take the null_bias that scores best on dev, as find_best_thresh_v2 of evaluate-v2.0.py finds it
-    ("dev"), or the one given ("given"). Deviation: where questions
-    always have an answer, windows without it are left out of training, instead of being taught the first
-    piece.
+    ("dev"), or the one given ("given"). Deviation: where questions always have an answer, windows without it are left
+    out of training, instead of being taught the first piece.
     """
 
     answers: ClassVar[tuple[str, ...]] = ("span",)
@@ -196,8 +195,7 @@ class SpanModule(HeadModule):
 
 @dataclass
 class _Guess:
-    """The best stretch so far of an example, and the worst score of no answer (every window must see
-    none)."""
+    """The best stretch so far of an example, and the worst score of no answer (every window must see none)."""
 
     score: float = -np.inf
     none: float = np.inf
@@ -221,9 +219,8 @@ class _Guess:
 
 
 def best_bias(doubts: np.ndarray, gains: np.ndarray) -> float:
-    """Finds what to add to doubts [N], so that answering where the sum is below 0 gains most. gains [N]: what
-    answering is worth over saying nothing. In the middle between the last doubt answered and the first that is
-    not.
+    """Finds what to add to doubts [N], so that answering where the sum is below 0 gains most. gains [N]: what answering
+    is worth over saying nothing. In the middle between the last doubt answered and the first that is not.
 
     >>> best_bias(np.array([1.0, -3.0, 0.0]), np.array([-1.0, 1.0, 1.0]))
     -0.5

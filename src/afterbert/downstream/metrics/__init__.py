@@ -1,8 +1,6 @@
 """Measures of predictions against truths. Each adds up over examples, which is what makes its bootstrap one
 matrix product."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -13,8 +11,7 @@ from afterbert.base import plugins
 
 
 class Metric(ABC):
-    """A frozen config in two halves: what one example contributes, and what the sums of the contributions are
-    worth.
+    """A frozen config in two halves: what one example contributes, and what the sums of the contributions are worth.
 
     Shares are fractions (0.91, not 91), also where a field is used to percent. Nothing raises on a degenerate
     sample: 0/0 is 0.

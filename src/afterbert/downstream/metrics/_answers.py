@@ -1,7 +1,4 @@
-"""How answers are compared: as SQuAD's official script does, and as CMRC 2018's does for text without
-spaces."""
-
-from __future__ import annotations
+"""How answers are compared: as SQuAD's official script does, and as CMRC 2018's does for text without spaces."""
 
 import re
 import string

@@ -1,7 +1,5 @@
 """Text as comparable words in any script: no list of languages, no dictionary."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from functools import cache

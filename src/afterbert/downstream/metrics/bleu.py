@@ -1,7 +1,5 @@
 """BLEU, computed by sacrebleu (extra `mt`), since only its tokenization makes figures comparable."""
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,8 +22,7 @@ class Bleu(Metric):
     tokenize: Literal["13a", "zh", "char", "intl", "none"] = "13a"
 
     def statistics(self, predictions: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
-        """[N, 10]: matching and possible n-grams of each order, lengths of prediction and nearest
-        reference."""
+        """[N, 10]: matching and possible n-grams of each order, lengths of prediction and nearest reference."""
         scorer = _sacrebleu().BLEU(tokenize=self.tokenize, effective_order=True)
         out = np.zeros((len(truths), 10))
         for row, (prediction, references) in enumerate(zip(predictions, truths, strict=True)):

@@ -4,8 +4,6 @@ Source: Popović (2015), as sacrebleu computes chrF2 by default: spaces left out
 references the one that scores best for the sentence.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,8 +35,7 @@ class ChrF(Metric):
         return out
 
     def value(self, sums: np.ndarray) -> np.ndarray:
-        """The F-score of mean precision and mean recall, over the orders for which both sides have
-        n-grams."""
+        """The F-score of mean precision and mean recall, over the orders for which both sides have n-grams."""
         common, found, wanted = np.split(sums, 3, axis=-1)
         occurs = (found > 0) & (wanted > 0)
         orders = occurs.sum(axis=-1)

@@ -4,8 +4,6 @@ Source: conlleval (CoNLL-2000 and 2003 shared tasks), as seqeval computes it by 
 read as conlleval does, so an `I-` after `O`, or of another type than its neighbour, begins an entity.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

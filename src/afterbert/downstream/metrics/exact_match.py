@@ -1,10 +1,7 @@
-"""Exact match of answers: share of questions whose predicted text equals one of the true ones, after
-normalization.
+"""Exact match of answers: share of questions whose predicted text equals one of the true ones, after normalization.
 
 Source: SQuAD's evaluate-v1.1.py and evaluate-v2.0.py; for text without spaces cmrc2018_evaluate.py.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass

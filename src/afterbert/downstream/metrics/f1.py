@@ -1,7 +1,5 @@
 """F1 of classes: harmonic mean of precision and recall, of one class or averaged over classes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal

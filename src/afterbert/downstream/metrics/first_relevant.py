@@ -1,7 +1,5 @@
 """Share of queries whose best-ranked candidate is relevant (precision at 1)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

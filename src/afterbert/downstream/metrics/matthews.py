@@ -1,7 +1,4 @@
-"""Matthews correlation: a correlation of predicted and true classes, 0 for any constant guess (CoLA's
-measure)."""
-
-from __future__ import annotations
+"""Matthews correlation: a correlation of predicted and true classes, 0 for any constant guess (CoLA's measure)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

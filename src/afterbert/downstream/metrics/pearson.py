@@ -1,7 +1,5 @@
 """Pearson correlation of predicted and true numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Mean reciprocal rank of the first relevant candidate."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,12 +1,8 @@
-"""ROUGE: how much of a reference text a summary repeats, as F1 of n-grams or of the longest common
-subsequence.
+"""ROUGE: how much of a reference text a summary repeats, as F1 of n-grams or of the longest common subsequence.
 
-Source: Lin (2004). No stemming, and words in any script (rouge_score keeps only a-z and 0-9, so that it
-scores 0 for Chinese or Russian); on plain English text the figures equal rouge_score's with
-`use_stemmer=False`.
+Source: Lin (2004). No stemming, and words in any script (rouge_score keeps only a-z and 0-9, so that it scores 0 for
+Chinese or Russian); on plain English text the figures equal rouge_score's with `use_stemmer=False`.
 """
-
-from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence

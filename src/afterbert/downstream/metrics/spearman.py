@@ -1,7 +1,5 @@
 """Spearman correlation: Pearson's of the ranks."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

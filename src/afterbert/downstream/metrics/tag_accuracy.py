@@ -1,7 +1,5 @@
 """Share of words with the right tag."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """A backbone of any kind, read as states of a row."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Literal
 

@@ -1,5 +1,4 @@
-"""Texts of a task as rows of pieces, framed by special pieces exactly as the model's own tokenizer frames
-them."""
+"""Texts of a task as rows of pieces, framed by special pieces exactly as the model's own tokenizer frames them."""
 
 from __future__ import annotations
 

@@ -5,8 +5,6 @@ Sources: beams with length penalty: Wu et al. 2016 (1609.08144), Section 7, Equa
 the likeliest that hold a share p: Holtzman et al. 2019 (1904.09751).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -61,10 +59,9 @@ class Generation:
         longest: int,
         watch: Watch | None = None,
     ) -> Tensor:
-        """int64 [B, U <= longest]: the pieces written for each source row, `end` included where it was reached,
-        then -1. numbers [B]: stable names of the rows, on which draws hang. start: the piece with which writing
-        begins, or one for each row [B]. watch: called after each piece; beams, which are no text yet, ask it
-        nothing."""
+        """int64 [B, U <= longest]: the pieces written for each source row, `end` included where it was reached, then
+        -1. numbers [B]: stable names of the rows, on which draws hang. start: the piece with which writing begins, or
+        one for each row [B]. watch: called after each piece; beams, which are no text yet, ask it nothing."""
         written = torch.zeros_like(numbers)[:, None] + torch.as_tensor(start, device=numbers.device).view(-1, 1)
         if self.method == "beam":
             return self._beams(next_piece, written, end, longest)

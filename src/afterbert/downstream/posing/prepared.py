@@ -1,7 +1,5 @@
 """A split as rows with labels, and any selection of it as a padded batch."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property

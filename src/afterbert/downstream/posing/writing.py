@@ -1,7 +1,5 @@
 """What is to be written for each row of a split, and how a backbone reads a row while it writes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

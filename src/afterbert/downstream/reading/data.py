@@ -21,8 +21,7 @@ from afterbert.downstream.tasks import Task, labels_of
 
 @dataclass(frozen=True)
 class TaskData:
-    """task: settled by the training rows. splits: all rows that were read; `usable` ones have text and a
-    label.
+    """task: settled by the training rows. splits: all rows that were read; `usable` ones have text and a label.
 
     notes: one line each on what is odd about the data.
     """

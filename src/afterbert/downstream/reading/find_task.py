@@ -1,7 +1,5 @@
 """A task as the command line names it: `NAME:PATH`, `PATH`, a task file, `hub:NAME`."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -1,8 +1,6 @@
 """Guessing what a data file asks for: its format, the kind of task, and which column is what, with the reason
 in words."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path

@@ -1,8 +1,6 @@
 """Data sets of the Hugging Face hub, through `datasets` (extra `data`): fetched once into plain files, then
 read like any others."""
 
-from __future__ import annotations
-
 import importlib
 import json
 import shutil

@@ -1,7 +1,4 @@
-"""Where a task's rows come from: settled once, by a guess or a task file, before anything is read as a
-whole."""
-
-from __future__ import annotations
+"""Where a task's rows come from: settled once, by a guess or a task file, before anything is read as a whole."""
 
 import re
 from collections.abc import Mapping

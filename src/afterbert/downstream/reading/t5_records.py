@@ -6,8 +6,6 @@ Answers that T5 trains on one by one are one row with several texts here, of whi
 counts; a noun that WSC's pronoun does not mean is no row to learn from or to score.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A task written down as YAML, for whatever a guess would get wrong."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The words of a running text, for tasks that tag words: the same words that whole word masking hides."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from itertools import accumulate

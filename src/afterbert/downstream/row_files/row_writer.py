@@ -1,7 +1,5 @@
 """Rows written as they were read, with new columns behind their own."""
 
-from __future__ import annotations
-
 import csv
 import json
 from collections.abc import Mapping

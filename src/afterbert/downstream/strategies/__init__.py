@@ -4,8 +4,6 @@ file.
 Source: T5 (1910.10683), Section 3.5.3, Table 12. All take the same number of steps for each task.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar

@@ -1,8 +1,6 @@
 """Each task for itself from the model as it is: the control, which sees nothing before. Source: MT-DNN (1901.11504),
 Section 4.4, ST-DNN."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@
 All tasks of the target's group are left out with it; T5's code counts all of GLUE as one task, and all of SuperGLUE.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """All tasks and running text together, and nothing after it. Source: T5 (1910.10683), Section 3.5.2."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar

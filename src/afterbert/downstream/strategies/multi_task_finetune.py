@@ -1,7 +1,5 @@
 """All tasks and running text together, then fine-tuned on each task. Source: T5 (1910.10683), Section 3.5.3."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,8 +1,6 @@
 """All tasks together without running text, then fine-tuned on each task. Source: T5 (1910.10683), Section 3.5.3,
 "supervised multi-task pre-training"; MT-DNN (1901.11504), Section 3.2, does the same from BERT."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Running text alone, then fine-tuned: the usual way. Source: T5 (1910.10683), Section 3.5.3, first row of Table 12."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,5 +1,4 @@
-"""Downstream tasks: what their rows are, how a guess is scored, and what guessing without a model is
-worth."""
+"""Downstream tasks: what their rows are, how a guess is scored, and what guessing without a model is worth."""
 
 from __future__ import annotations
 

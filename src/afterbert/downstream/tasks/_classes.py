@@ -1,7 +1,5 @@
 """What classification of one text and of two have in common."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace

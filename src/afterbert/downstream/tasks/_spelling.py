@@ -1,7 +1,5 @@
 """Labels as people write them: one class in several spellings, and signs for "nobody knows"."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache

@@ -1,5 +1,4 @@
-"""Which of two almost equal sentences is grammatical, by likelihood, without training (BLiMP: Warstadt et al.
-2020)."""
+"""Which of two almost equal sentences is grammatical, by likelihood, without training (BLiMP: Warstadt et al. 2020)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
 """Two texts, one of several classes: entailment, paraphrase, whether a sentence answers a question (SNLI,
 MRPC, QNLI)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar

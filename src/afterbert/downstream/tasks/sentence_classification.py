@@ -1,7 +1,5 @@
 """One text, one of several classes (SST-2, CoLA, TREC, intents)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self

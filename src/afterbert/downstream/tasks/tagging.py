@@ -1,5 +1,4 @@
-"""A tag for each word: entities in BIO or BIOES, parts of speech (WNUT-17, CoNLL-2003, Universal
-Dependencies)."""
+"""A tag for each word: entities in BIO or BIOES, parts of speech (WNUT-17, CoNLL-2003, Universal Dependencies)."""
 
 from __future__ import annotations
 
@@ -27,9 +26,8 @@ _NO_TAG = ("", "_")
 
 @dataclass(frozen=True)
 class Tagging(Labelled):
-    """texts: the words. label and prediction: a tuple of tags. labels: the tags. scheme: what the tags mean;
-    left out, it is looked at: entities are scored where every tag is `O`, `B-`, `I-`, `E-` or `S-` something,
-    else single tags.
+    """texts: the words. label and prediction: a tuple of tags. labels: the tags. scheme: what the tags mean; left out,
+    it is looked at: entities are scored where every tag is `O`, `B-`, `I-`, `E-` or `S-` something, else single tags.
 
     A broken scheme is not mended; entities are read from it as conlleval does.
     """

@@ -1,7 +1,5 @@
 """A task asked by a cue: predictions, figures beside guessing, and the same without the cue."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

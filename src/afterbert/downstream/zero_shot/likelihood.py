@@ -1,7 +1,5 @@
 """How likely a model finds a text behind another."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
