@@ -6,8 +6,6 @@ dataclass is a mapping; the abstract class of a plug-in folder is a mapping with
 name); a class with `parse` reads a string.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import inspect

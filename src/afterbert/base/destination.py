@@ -4,8 +4,6 @@ A folder that we made holds `.afterbert.json` with the names of what was written
 later is not taken for ours. A file that we made says so in its first bytes.
 """
 
-from __future__ import annotations
-
 import glob
 import json
 import os

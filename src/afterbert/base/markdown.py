@@ -1,7 +1,5 @@
 """Text that may hold anything inside a model card."""
 
-from __future__ import annotations
-
 
 def escaped(text: str) -> str:
     """The text, harmless in Markdown.

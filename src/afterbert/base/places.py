@@ -1,7 +1,5 @@
 """Where a folder or file lies that another one needs, so that it is found again from anywhere and after a move."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from pathlib import Path

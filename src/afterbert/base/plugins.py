@@ -5,8 +5,6 @@ one public final subclass, and the module's name is the plug-in's name in recipe
 inside the folder hold what several plug-ins share.
 """
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 import inspect

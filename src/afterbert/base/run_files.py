@@ -1,7 +1,5 @@
 """What lies in a run folder: one table, by which runs are recognised, reported and described."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -3,8 +3,6 @@
 The digest protects against accident (a flipped bit, half a copy), not against somebody who can write it anew.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

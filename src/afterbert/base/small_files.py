@@ -3,8 +3,6 @@
 A folder from elsewhere may hold a link to a device or a pipe in place of config.json: reading that would never end.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import stat

@@ -1,7 +1,5 @@
 """Stages of a run: what follows what, each for its share of the steps."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -6,8 +6,6 @@ number, which PyYAML reads as a string), `yes` and `no` are words, a key written
 refused.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path

@@ -3,8 +3,6 @@
 A pretext task states it, the attention brick turns it into whatever its kernel wants.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

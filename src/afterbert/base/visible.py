@@ -1,7 +1,5 @@
 """Text from strangers, so that nothing in it acts: control and direction characters are shown as signs."""
 
-from __future__ import annotations
-
 import unicodedata
 
 # Zero-width joiner and non-joiner are part of spelling (Persian, Indic scripts, emoji).

@@ -1,8 +1,6 @@
 """What a pretext task must know of a tokenizer: its size and its special pieces. Nothing else travels below
 `text`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from functools import cached_property
 

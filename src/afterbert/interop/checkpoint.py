@@ -1,7 +1,5 @@
 """PyTorch checkpoints of others: pickles, read by one explicit command and nowhere else."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Our model as a Hugging Face folder that transformers loads without any code of ours."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path

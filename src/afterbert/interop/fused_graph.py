@@ -6,8 +6,6 @@ weights that layers share stand in the file once, and where one piece speaks for
 piece alone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -3,8 +3,6 @@
 Such a model answers its task and nothing else: it has no weights that could be read, asked for pieces or trained.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

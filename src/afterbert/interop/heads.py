@@ -4,8 +4,6 @@ A family gives each a place in its table of weights (`NAME.dense.weight`, ...) a
 any; shapes are those of what is built here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 import torch

@@ -1,7 +1,5 @@
 """Where is the model someone named? A folder here, or a name on the Hugging Face hub."""
 
-from __future__ import annotations
-
 import re
 from difflib import get_close_matches
 from pathlib import Path

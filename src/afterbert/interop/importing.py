@@ -1,7 +1,5 @@
 """A Hugging Face folder of anyone's as one of our architectures with its weights."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """How likely a language model finds pieces where they stand, whoever asks and whatever kind of model it is."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 

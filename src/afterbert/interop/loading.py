@@ -1,7 +1,5 @@
 """The one rule by which a model is found: what a name on the command line or in Python stands for."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A model as an ONNX graph: any batch, any length, compared with ours before it is handed over."""
 
-from __future__ import annotations
-
 import importlib.util
 import logging
 import os

@@ -4,8 +4,6 @@ the architecture's tree, and whose tensors have our names.
 `import afterbert` is enough for AutoModel to load it (see `_registration`); nothing in the folder names code.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, cast

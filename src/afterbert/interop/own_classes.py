@@ -4,8 +4,6 @@ Forward passes without a cache: `generate` reads everything again for each piece
 `afterbert generate` remembers.
 """
 
-from __future__ import annotations
-
 from typing import Any, cast
 
 from torch import Tensor

@@ -1,8 +1,6 @@
 """The config of our own folder layout, as transformers wants it: `model_type` afterbert, the architecture as
 a tree."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from transformers import AutoConfig, PretrainedConfig

@@ -1,8 +1,6 @@
 """A model folder under another vocabulary: every tensor with a row for each piece is made anew from the old
 rows; the body stays as it is."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast

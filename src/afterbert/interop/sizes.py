@@ -1,8 +1,6 @@
 """How large the sizes in a stranger's config.json may be: far above any text model, far below what makes building a
 skeleton of modules slow. Which of their keys are sizes, each family says itself."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A family's class that answers a task with labels, and our trained head as such a class's folder."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """A model's weight file, the same bytes for the same model."""
 
-from __future__ import annotations
-
 import json
 import os
 import stat

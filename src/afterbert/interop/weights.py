@@ -1,8 +1,6 @@
 """One line of a family's table of weights: a tensor of ours and the tensors of theirs that together are
 it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

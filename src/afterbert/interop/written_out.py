@@ -1,8 +1,6 @@
 """What an export must write out at full length: shared layers one by one, a factorized embedding as one
 table."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace

@@ -4,8 +4,6 @@ Source: GPT-2 (Radford et al. 2019), Section 2.3. A rule of visibility that is g
 so the same weights can read a prefix both ways (UniLM, T5's prefix language model).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from afterbert.models.parts.single_stack import SingleStack, SingleStackModule

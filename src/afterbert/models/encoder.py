@@ -4,8 +4,6 @@ ModernBERT.
 Sources: BERT (1810.04805), RoBERTa (1907.11692), ALBERT (1909.11942), ModernBERT (2412.13663).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from afterbert.models.parts.single_stack import SingleStack, SingleStackModule

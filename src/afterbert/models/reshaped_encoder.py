@@ -5,8 +5,6 @@ No family of Hugging Face's has such layers, so a model of this kind is saved in
 Sources: Michel et al. (1905.10650) for heads; for thin matrices see `nn.low_rank`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from torch import nn

@@ -1,7 +1,5 @@
 """Activation functions under their Hugging Face names."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Literal
 

@@ -5,8 +5,6 @@ two blocks of them instead of three copies of [N, V], and the backward pass is a
 Axes: N rows, D width, V vocabulary.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

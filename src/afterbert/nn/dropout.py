@@ -4,8 +4,6 @@ PyTorch draws a Bernoulli number for each element there, which took a tenth of a
 from plain random bits, 16 for each element.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F

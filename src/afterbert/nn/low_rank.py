@@ -4,8 +4,6 @@ Source: truncated singular value decomposition; a table factorized so is ALBERT'
 Section 3.1), but without a norm between, so that a trained table can be brought into this form.
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 

@@ -5,8 +5,6 @@ so one memory serves every kind of position, at the price of turning or looking 
 anywhere; who sees whom follows from positions alone.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Chosen places of a padded batch: the rows of hidden states there, and the same places row by row."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -6,8 +6,6 @@ takes hidden states and scores; MiniLM 2002.10957 weights and values), pruning w
 1905.10650). They are taken from the passes that run anyway, so whoever wraps an objective need not read the rows twice.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field

@@ -5,8 +5,6 @@ Source: XLNet (1906.08237), Section 2.5 (relative segment encodings). It works f
 says nothing of which is which.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -1,7 +1,5 @@
 """The numbers that several bricks of one model must agree on."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from afterbert.base.errors import UserError

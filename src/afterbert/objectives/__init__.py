@@ -1,7 +1,5 @@
 """Objectives: a pretext (numpy) with its heads and score (torch). The trainer knows only this interface."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Source: GPT-2 (Radford et al. 2019), Section 2. On a decoder, or on an encoder t
 arm of BERT, 1810.04805, Table 5).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from afterbert.base.errors import UserError

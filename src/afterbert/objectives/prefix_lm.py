@@ -4,8 +4,6 @@ Source: T5 (1910.10683), Sections 3.2.1 and 3.2.3; Liu et al. (1801.10198). One 
 encoder-decoder that does so is objective `denoising` with selection `suffix`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from afterbert.base.errors import UserError

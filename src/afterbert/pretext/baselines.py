@@ -1,7 +1,5 @@
 """How far one gets without reading: the trivial baseline of each question."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from afterbert.base.rows import Rows

@@ -5,8 +5,6 @@ the lines puts in a uniformly random order. The sort is numpy's vectorized one, 
 the noise itself.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from afterbert.base.noise import Noise

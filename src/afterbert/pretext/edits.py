@@ -1,7 +1,5 @@
 """An edit: which pieces are chosen, and what is shown in their place. Edits follow one another."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What a pretext task hands to an objective: the rows shown, who may see whom, and what is asked."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

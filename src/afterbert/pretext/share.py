@@ -1,7 +1,5 @@
 """How many pieces a rate means: the one rounding rule of every budget."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

@@ -2,8 +2,6 @@
 batch.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """What a pretext task really did to a batch, in numbers for a report."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A pretext task: the four questions answered, as one frozen configuration."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """The way back: the original text from what is shown, where each shown piece came from, and the answers."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from afterbert.pretext.posed import AskedInPlace, Places, Posed, WrittenText

@@ -1,7 +1,5 @@
 """A figure that needs no training, beside what guessing is worth."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

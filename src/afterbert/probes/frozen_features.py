@@ -5,8 +5,6 @@ Sources: probes on frozen sentence vectors, and for pairs [u, v, |u - v|, u v]: 
 control (Zhang and Bowman 2018, 1809.10040): what stands above it was learned.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The objective's own score on held-out rows, with noise that is the same for every evaluation of a run."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from itertools import product
 

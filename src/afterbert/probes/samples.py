@@ -1,7 +1,5 @@
 """What a person looks at: held-out sentences with words masked, and the model's guesses."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 

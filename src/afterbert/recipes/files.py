@@ -1,7 +1,5 @@
 """Recipe files as they are written: which come along, what each says, and what it extends. Nothing is built."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache

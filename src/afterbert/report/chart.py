@@ -4,8 +4,6 @@ Nothing here is a picture library: the lines take their colours from the page, s
 dark scheme.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Two or more runs side by side, of whatever objectives: what differs, figures with intervals, curves, cost."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping, Sequence

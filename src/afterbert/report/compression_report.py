@@ -1,7 +1,5 @@
 """A model made smaller: the table of its steps, and a picture of quality beside size and time."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The curves of a run, as charts."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Every seed of every arm as a dot, with the arm's mean: plain geometry that `chart.html.jinja` draws."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 

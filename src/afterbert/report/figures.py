@@ -1,7 +1,5 @@
 """How numbers are written for people: with their unit, and no more digits than they are worth."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What lies in a run folder, and how its model is loaded."""
 
-from __future__ import annotations
-
 import json
 import os
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What every task does to one text, drawn: pieces with their marks, and a square of who sees whom."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby

@@ -3,8 +3,6 @@
 HTML's own signs are escaped by Jinja2 (autoescape, never switched off); this is what autoescape does not do.
 """
 
-from __future__ import annotations
-
 import re
 
 from afterbert.base.visible import visible

@@ -3,8 +3,6 @@
 A long file is thinned, but for lines that hold an evaluation, a note or a value that is no finite number.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import dataclass, field

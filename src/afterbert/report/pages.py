@@ -1,7 +1,5 @@
 """Templates to HTML: one place where escaping is decided, for reports of every kind."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any
 

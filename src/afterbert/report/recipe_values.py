@@ -1,7 +1,5 @@
 """A resolved recipe as a list of values, each with its origin: what recipe.yaml holds, ready to be shown."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path

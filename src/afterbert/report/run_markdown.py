@@ -1,7 +1,5 @@
 """The Markdown twin of a run's report: numbers only, for a note or a diff."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from afterbert.report import figures, summary

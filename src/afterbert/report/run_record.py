@@ -3,8 +3,6 @@
 A file that is absent is empty here; a file that is there but wrong is a UserError that names it.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The report of one pre-training run: report.html to look at, report.md with the numbers."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from afterbert.base.destination import PAGE_MARK, check_file

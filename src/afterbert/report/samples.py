@@ -3,8 +3,6 @@
 A piece is what it adds to a text: its leading space included where it begins a word (`text.pieces.spelling`).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A page of sections, each with words, charts and a table: one form, written as HTML and as Markdown."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Free-form statistics of a run, as groups of figures and of bars."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The page of a study, a pure function of its results, and the index over all studies: a row for each claim."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path

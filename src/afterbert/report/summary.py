@@ -1,7 +1,5 @@
 """The first screen: what was trained on what, how long, and how well beside counting."""
 
-from __future__ import annotations
-
 import json
 import math
 import struct

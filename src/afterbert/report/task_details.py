@@ -1,7 +1,5 @@
 """One fine-tuning in detail: every figure that the terminal told, class by class, and its most confident mistakes."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path

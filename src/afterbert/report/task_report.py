@@ -1,8 +1,6 @@
 """Fine-tunings side by side: ways to train in rows, tasks in columns, mean and spread over seeds, beside what guessing
 scores; and how the tasks were mixed. As JSON, Markdown and HTML."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path

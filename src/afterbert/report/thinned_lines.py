@@ -1,7 +1,5 @@
 """ThinnedLines of a long log, thinned: bounded in time and memory, and what must not be missed is not missed."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO

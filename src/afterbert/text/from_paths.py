@@ -1,7 +1,5 @@
 """From paths and loose options, as a user writes them, to sources."""
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """Documents cut into passages: stretches long enough to say something and short enough to be read at once."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """All documents of some sources, in one process."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 
 from afterbert.text.files.documents import Document, Tally

@@ -1,7 +1,5 @@
 """The average of a module's weights beside the weights that are trained."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 

@@ -1,7 +1,5 @@
 """How a run begins: anew or from a checkpoint, and with its budget turned into a number of steps, once."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass

@@ -1,7 +1,5 @@
 """What the time of a run goes to. Logs, limits and a budget in time read it; nothing that touches the weights does."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Everything about a training run that is not the objective, the model or the data: one frozen tree."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 

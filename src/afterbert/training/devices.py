@@ -1,8 +1,6 @@
 """The one rule by which work finds its device: who makes or loads a model puts it where it is told to, or else on the
 GPU where there is one; who is handed a model works where that is."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

@@ -1,7 +1,5 @@
 """Which rows form each step of a run, epoch by epoch. Plans and lengths are kept only to save time."""
 
-from __future__ import annotations
-
 import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence

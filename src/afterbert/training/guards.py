@@ -1,7 +1,5 @@
 """What watches the losses: spikes, and the record of a step that gave no finite number."""
 
-from __future__ import annotations
-
 import json
 import math
 import shutil

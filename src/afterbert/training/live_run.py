@@ -1,7 +1,5 @@
 """A run in progress: its parts, where it stands, and what is done from several places of it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """What a run tells the world: metrics, status and observers, always the same to each."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -4,8 +4,6 @@ Nothing that touches the weights reads the clock, except once: a budget in time 
 the run begins.
 """
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Mapping
 from contextlib import closing

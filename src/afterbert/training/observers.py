@@ -1,7 +1,5 @@
 """Who watches a run: progress bars, trackers, tests."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Which number format the matrix products take; weights, gradients and scores stay in fp32."""
 
-from __future__ import annotations
-
 import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass

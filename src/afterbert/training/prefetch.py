@@ -1,7 +1,5 @@
 """The micro-batches of one step after another, prepared ahead, whichever steps and sizes are asked for."""
 
-from __future__ import annotations
-
 from collections.abc import Generator
 
 from afterbert.objectives import Batch

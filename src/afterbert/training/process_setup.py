@@ -1,7 +1,5 @@
 """Settings of this process that make training fast, for the command line, for Python and for benchmarks alike."""
 
-from __future__ import annotations
-
 import os
 import sys
 

@@ -1,7 +1,5 @@
 """Where a run stands: all that a resumed loop must know besides weights, optimizer and generators."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any

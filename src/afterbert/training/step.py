@@ -1,7 +1,5 @@
 """The gradient of one step, from any number of micro-batches: 1 x 32 rows and 4 x 8 rows give the same."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext

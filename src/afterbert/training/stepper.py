@@ -1,7 +1,5 @@
 """One update: the gradient in micro-batches that fit into memory, and the move."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,8 +1,6 @@
 """Mixing laws: how often each of several sources is drawn, given how large they are: tasks, corpora, languages.
 One law a file."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 

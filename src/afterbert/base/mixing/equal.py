@@ -1,7 +1,5 @@
 """All sources alike. Source: T5 (1910.10683), Section 3.5.2, equal mixing."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

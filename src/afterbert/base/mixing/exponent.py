@@ -1,8 +1,6 @@
 """Shares to the power S, which lifts small languages. Source: multilingual BERT's release note, S = 0.7; XLM
 (1901.07291), Section 3.1, 0.5."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated

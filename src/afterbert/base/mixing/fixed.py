@@ -1,7 +1,5 @@
 """Shares as they are written."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

@@ -1,8 +1,6 @@
 """Each source by its size, up to a limit K. Source: T5 (1910.10683), Section 3.5.2, examples-proportional
 mixing."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated

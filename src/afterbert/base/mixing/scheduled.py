@@ -1,7 +1,5 @@
 """Shares that move over the run, from one set of weights to another along a straight line."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """Proportional shares to the power 1/T. Source: T5 (1910.10683), Section 3.5.2, temperature-scaled mixing."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated

@@ -1,8 +1,6 @@
 """Families of Hugging Face models that we can be exactly. One file each; its name is their `model_type`
 (with `_` for `-`)."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """What several families share: their words for activations, their words for BERT's layers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar, cast

@@ -4,8 +4,6 @@ Names: transformers, models/albert/modeling_albert.py. Sharing of only one kind 
 such a model is written as BERT, each layer with its copy, when its tables are not narrow.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any, cast
 

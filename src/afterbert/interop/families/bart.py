@@ -4,8 +4,6 @@ Names: transformers, models/bart/modeling_bart.py. Their position tables begin w
 read. Both sides must have the same heads and widths.
 """
 
-from __future__ import annotations
-
 from typing import Any, cast
 
 from afterbert.base.errors import UserError

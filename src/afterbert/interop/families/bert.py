@@ -4,8 +4,6 @@ Names: transformers, models/bert/modeling_bert.py. A model of ours without segme
 zeros, which is the same.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any, cast
 

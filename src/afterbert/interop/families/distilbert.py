@@ -4,8 +4,6 @@ Source: Sanh et al. (1910.01108). Names: transformers, models/distilbert/modelin
 sinusoids is stored there like a learned one, and is read as one.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any, cast
 

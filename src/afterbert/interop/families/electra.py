@@ -5,8 +5,6 @@ Names: transformers, models/electra/modeling_electra.py. Their discriminator's c
 head and their generator's has no detection head, so a folder holds one of the two.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, cast

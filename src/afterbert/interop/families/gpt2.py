@@ -3,8 +3,6 @@
 Names: transformers, models/gpt2/modeling_gpt2.py. Its matrices stand the other way round.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any, cast
 

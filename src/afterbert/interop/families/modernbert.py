@@ -5,8 +5,6 @@ their attention and gate are packed as ours are. Dropout stands at other places 
 could tell.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any, cast
 

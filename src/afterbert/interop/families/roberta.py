@@ -5,8 +5,6 @@ never reach a visible piece: they are left out here and written as zeros. A mode
 gets one segment row of zeros, which is the same.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any, cast
 

@@ -7,8 +7,6 @@ and whether hidden states are scaled first in `scale_decoder_outputs` or, in old
 `tie_word_embeddings`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, cast

@@ -5,8 +5,6 @@ is four times the hidden one. Without `langs` their code adds no language, like 
 sinusoids is stored there like a learned one, and is read as one.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any, cast
 

@@ -3,8 +3,6 @@
 Names: transformers, models/xlm_roberta/modeling_xlm_roberta.py.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from afterbert.base.vocabulary import Vocabulary

@@ -4,8 +4,6 @@ Names: transformers, models/xlnet/modeling_xlnet.py. Heads have an axis of their
 longest row: an import says 512.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any, cast
 

@@ -1,7 +1,5 @@
 """What all architectures have in common that are assembled from embeddings, stacks and a head."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """What architectures of one stack have in common: the config's fields, their predictions, and the module."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from torch import Tensor

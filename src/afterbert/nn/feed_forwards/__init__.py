@@ -1,7 +1,5 @@
 """The layer's transition: what happens to each piece on its own."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 
 from torch import nn

@@ -3,8 +3,6 @@
 Source: Shazeer (2002.05202); the packing [a | g] is ModernBERT's (2412.13663).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Two linear layers around an activation. Source: Vaswani et al. (1706.03762), Section 3.3."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

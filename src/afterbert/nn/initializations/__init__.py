@@ -1,7 +1,5 @@
 """Fresh weights."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 
 from torch import nn

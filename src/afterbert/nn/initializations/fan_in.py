@@ -4,8 +4,6 @@ Source: T5's code (mesh_tensorflow `transformer_layers.py`, transformers `T5PreT
 Section 3.1.1 of 1910.10683 only says that the scale of attention went into the initialisation.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

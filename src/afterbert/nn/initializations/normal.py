@@ -5,8 +5,6 @@ does not cut. ModernBERT cuts, and draws what is added to the residual stream 1/
 does.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

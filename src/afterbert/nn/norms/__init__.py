@@ -1,7 +1,5 @@
 """Normalisation of hidden states over their width."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 
 from torch import nn

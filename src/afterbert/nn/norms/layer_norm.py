@@ -1,7 +1,5 @@
 """Layer normalisation, with or without a bias. Source: Ba, Kiros, Hinton (1607.06450)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

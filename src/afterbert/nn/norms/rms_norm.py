@@ -1,8 +1,6 @@
 """Division by the root mean square, no mean taken off, no bias. Source: Zhang, Sennrich (1910.07467); T5's
 code."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

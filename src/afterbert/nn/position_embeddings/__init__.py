@@ -1,7 +1,5 @@
 """Positions that are added to the token embeddings."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 
 from torch import nn

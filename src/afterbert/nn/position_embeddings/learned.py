@@ -1,8 +1,6 @@
 """One learned vector for each position. Source: Gehring et al. (1705.03122), Section 3.1; BERT, GPT-2,
 BART."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import nn

@@ -1,7 +1,5 @@
 """No positions at the embeddings: attention knows them, or nobody does."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor, nn

@@ -4,8 +4,6 @@ Sines fill the first half of the vector and cosines the second, as in tensor2ten
 them, which differs by a fixed reordering.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """How attention knows where a piece stands (beside, or in place of, positions added to the embeddings)."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 
 from torch import nn

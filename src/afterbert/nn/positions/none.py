@@ -1,7 +1,5 @@
 """Attention that knows no positions."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor, nn

@@ -5,8 +5,6 @@ buckets that widen with the logarithm of the distance, up to `max_distance`, bey
 last.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Annotated

@@ -5,8 +5,6 @@ Source: Su et al. (2104.09864), Section 3.2. Pairs are (i, i + K/2), the "half-s
 and ModernBERT; the paper pairs neighbours, which differs by a fixed reordering of the weights' rows.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

@@ -5,8 +5,6 @@ Source: Transformer-XL (1901.02860), Section 3.3; XLNet (1906.08237), Section 2.
 distance, u and v are learned for each head.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

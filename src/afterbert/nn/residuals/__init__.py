@@ -1,7 +1,5 @@
 """How a part of a layer, its norm and the residual stream are joined."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 
 from torch import nn

@@ -1,8 +1,6 @@
 """Normalise after adding: `norm(x + part(x))`. Source: Vaswani et al. (1706.03762), Section 3.1; BERT,
 RoBERTa, BART."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

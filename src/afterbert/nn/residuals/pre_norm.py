@@ -3,8 +3,6 @@
 Source: Xiong et al. (2002.04745); GPT-2, T5, ModernBERT.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Which layers of a stack use the same weights?"""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 

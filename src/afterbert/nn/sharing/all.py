@@ -1,7 +1,5 @@
 """All layers are one layer, applied again and again. Source: ALBERT (1909.11942), Section 3.1."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from afterbert.nn.sharing import Sharing, SharingPlan

@@ -1,7 +1,5 @@
 """All layers share their attention. Source: ALBERT (1909.11942), Section 4.5 and Table 4."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from afterbert.nn.sharing import Sharing, SharingPlan

@@ -1,8 +1,6 @@
 """Neighbouring layers in groups of M are one layer each. Source: ALBERT (1909.11942), Section 4.5; the
 release's `num_hidden_groups` is L / M."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Every layer has its own weights."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from afterbert.nn.sharing import Sharing, SharingPlan

@@ -6,8 +6,6 @@ the reward, and only what exceeds the forecast moves the generator. The generato
 the forecast's own loss does not reach the generator's layers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

@@ -6,8 +6,6 @@ at most `max_targets` pieces of a span are asked, as in the release. The logits 
 bias of their own.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

@@ -4,8 +4,6 @@ Source: ELECTRA (2003.10555), Section 2 for replaced pieces; Section 3.5 for `EL
 `All-Tokens MLM`. Each is a head over the backbone's hidden states at the asked places.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass

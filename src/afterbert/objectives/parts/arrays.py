@@ -1,7 +1,5 @@
 """From a posed task to the padded arrays a model takes. What every objective needs of it is here once."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from afterbert.base.rows import Rows

@@ -5,8 +5,6 @@ posed, so a word is still a word when pieces are chosen; places keep their numbe
 from right.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Where the output bias of a language-model head begins."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

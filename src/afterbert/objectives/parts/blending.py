@@ -6,8 +6,6 @@ again, with other noise; of one that is asked for less, the first rows of the vi
 an order drawn for the view. (Where one view comes again and again, these are the same each time.)
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What objectives share that name a piece at each asked place, through the head of the model's own family."""
 
-from __future__ import annotations
-
 from abc import ABC
 from collections.abc import Mapping
 

@@ -1,8 +1,6 @@
 """What objectives that pose one pretext task have in common: rows are planned, the task is posed on them, and only then
 do they differ."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Which questions a pretext asks, known before any batch: what an answer's call returns says what heads it needs."""
 
-from __future__ import annotations
-
 import typing
 from functools import cache
 

@@ -1,7 +1,5 @@
 """Drawing pieces from a model's logits with noise that came with the batch: the same row, the same sample."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor

@@ -1,7 +1,5 @@
 """Summed scores that several objectives use."""
 
-from __future__ import annotations
-
 from torch import Tensor
 from torch.nn import functional as F
 

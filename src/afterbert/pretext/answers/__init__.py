@@ -1,7 +1,5 @@
 """What is asked?"""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """What answers share: which edits hide or remove text, and target texts put together."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

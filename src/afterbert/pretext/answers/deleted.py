@@ -4,8 +4,6 @@ Source: BART (1910.13461) Section 2.2 deletes so that the model must find where;
 is the article's "delete tokens, predict where", a form no paper reports.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

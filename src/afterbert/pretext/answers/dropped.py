@@ -5,8 +5,6 @@ mask: MASS (1905.02450 Section 3.1), whose decoder predicts the fragment only, a
 (`places`).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

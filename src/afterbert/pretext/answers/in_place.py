@@ -4,8 +4,6 @@ Source: BERT (1810.04805) Section 3.1; the chosen positions travel here from the
 unchanged are asked too.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -3,8 +3,6 @@
 Source: the article's "insert tokens, predict where"; no paper reports this exact form.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

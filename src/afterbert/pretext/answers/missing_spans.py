@@ -5,8 +5,6 @@ piece, the paper's figure with one more sentinel. Deviation: a span always follo
 which inverts its mask, pairs them wrongly when a row begins with a span.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -4,8 +4,6 @@ Source: GPT-2 (technical report 2019) Section 2; prefix language models (T5, 191
 after the prefix only.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

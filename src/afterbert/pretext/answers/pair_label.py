@@ -4,8 +4,6 @@ Source: BERT (1810.04805) Section 3.1, next sentence prediction; ALBERT (1909.11
 order prediction.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -5,8 +5,6 @@ replacements come from the corruption (random pieces, an easy control); with a g
 objective asks the same question.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -4,8 +4,6 @@ Source: the article's "shuffle sentences, predict the order"; no paper reports t
 piece each sentence points to the first piece of its true successor; the last of a document points to itself.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

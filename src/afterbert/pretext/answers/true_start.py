@@ -5,8 +5,6 @@ itself is the article's "move everything from a random token to the front, predi
 paper reports.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -3,8 +3,6 @@
 Source: BART (1910.13461) Section 2.2; T5's BERT-style, deshuffling and MASS-style arms (1910.10683 Section 3.3.1).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from afterbert.base.errors import UserError

@@ -1,7 +1,5 @@
 """What is shown in place of the chosen pieces?"""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal

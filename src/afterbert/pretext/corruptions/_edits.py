@@ -1,7 +1,5 @@
 """What corruptions share: random pieces, rows cut anew, spans replaced by marks."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import partial
 

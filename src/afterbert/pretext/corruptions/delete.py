@@ -3,8 +3,6 @@
 Source: BART (1910.13461) Section 2.2, token deletion; T5 (1910.10683) Section 3.3.1, "drop corrupted tokens".
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -4,8 +4,6 @@ Source: the list of tasks in the article that this project follows ("insert toke
 reports this exact form.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """Keep: nothing changes. For tasks that hide by visibility alone: left to right (GPT-2), permutation (XLNet)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -5,8 +5,6 @@ a span, each of its pieces with its own random piece. Deviation: random pieces c
 the vocabulary, BERT's release draws special ones too.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, Literal
 

@@ -4,8 +4,6 @@ Source: BART (1910.13461) Section 2.2, sentence permutation (all of them: select
 from the plane `sentence_start`, found on raw text, where the paper splits on full stops.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

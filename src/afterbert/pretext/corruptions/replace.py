@@ -4,8 +4,6 @@ Source: the easy control of ELECTRA (2003.10555 Section 2), whose generator draw
 may equal the original, as there; the answer `replaced` then says no.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -3,8 +3,6 @@
 Source: BART (1910.13461) Section 2.2, document rotation (any token: selection `all`).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

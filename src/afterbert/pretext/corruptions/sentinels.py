@@ -6,8 +6,6 @@ there. A row with more spans than there are sentinels keeps the spans beyond the
 and not asked (T5's function runs into other ids).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import ClassVar
 

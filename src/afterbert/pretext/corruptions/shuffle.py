@@ -3,8 +3,6 @@
 Source: T5 (1910.10683) Section 3.3.1, deshuffling, with selection `all`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -6,8 +6,6 @@ a chunk would be if it began at a given sentence is computed for all sentences a
 left jumps from chunk to chunk.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Rows put together from parts: runs of the store's text with special pieces around them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial

@@ -1,7 +1,5 @@
 """Rows made of whole sentences: as many as fit, one row after another."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

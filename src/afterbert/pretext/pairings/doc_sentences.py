@@ -4,8 +4,6 @@ Source: RoBERTa (1907.11692) Section 4.2, DOC-SENTENCES, which raises the batch 
 setting of the training loop here).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from afterbert.base.noise import Noise

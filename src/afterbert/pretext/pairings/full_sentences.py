@@ -3,8 +3,6 @@
 Source: RoBERTa (1907.11692) Section 4.2, FULL-SENTENCES, its final choice; one separator between documents.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from afterbert.base.noise import Noise

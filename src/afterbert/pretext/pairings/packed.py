@@ -5,8 +5,6 @@ pieces rather than at sentences (`full_sentences` cuts as the paper does). GPT-2
 same way.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

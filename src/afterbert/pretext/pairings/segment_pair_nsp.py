@@ -8,8 +8,6 @@ random ends. Deviation: the release draws the target length once a document (see
 SEGMENT-PAIR+NSP (1907.11692 Section 4.2) is the same. Without the loss: leave the answer `pair_label` out.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -4,8 +4,6 @@ Source: RoBERTa (1907.11692) Section 4.2, SENTENCE-PAIR+NSP, drawn as BERT draws
 to make up for the short rows (a setting of the training loop here).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

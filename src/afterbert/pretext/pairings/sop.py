@@ -5,8 +5,6 @@ sentence stands alone and is not asked; the release falls back to a random secon
 on short documents.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

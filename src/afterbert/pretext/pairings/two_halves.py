@@ -7,8 +7,6 @@ evenly. What hangs over the end is cut off and lost. Deviations: sentences are t
 takes lines; B never holds a sentence from before the end of A, where a short one may slip back into A in the release.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

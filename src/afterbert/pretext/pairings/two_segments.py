@@ -11,8 +11,6 @@ before the next row, wherever B came from. Read from its end to its start, the t
 release. Without it the stream goes on after the last text that is not from elsewhere.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import Annotated

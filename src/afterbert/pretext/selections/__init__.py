@@ -1,7 +1,5 @@
 """Which pieces are chosen? A unit (a plane), a law, a rate."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property

@@ -1,7 +1,5 @@
 """What `prefix` and `suffix` share: a row is split in two, and one side is chosen."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from dataclasses import dataclass
 

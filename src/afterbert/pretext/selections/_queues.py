@@ -1,7 +1,5 @@
 """What laws of choice share: units and runs of units in random order, taken until a budget of pieces is spent."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What laws of choice share: from units to positions with spans, and spans strewn over a row."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -2,8 +2,6 @@
 report 2019, Section 2), shuffling, rotation, sentence order.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

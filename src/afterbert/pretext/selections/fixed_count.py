@@ -5,8 +5,6 @@ note of May 2019): take shuffled words whole, skip one that would overshoot. Dev
 pieces only, the release counts [CLS] and [SEP] too.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

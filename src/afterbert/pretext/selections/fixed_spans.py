@@ -5,8 +5,6 @@ Source: none of the papers fixes lengths exactly; this is the control for laws t
 mean 2, 3, 5, 10 are `t5_partition`).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

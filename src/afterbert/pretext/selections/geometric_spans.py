@@ -8,8 +8,6 @@ until one is free equals walking through the pieces in random order and skipping
 is what happens here, for all rows at once.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, Literal
 

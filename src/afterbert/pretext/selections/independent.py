@@ -4,8 +4,6 @@ Source: T5's i.i.d. noise (1910.10683 Section 3.3.1), `iid_noise_mask`; transfor
 the same. Rows may come out with nothing chosen.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ Source: SpanBERT (1907.10529) Section 6.1, the arms "named entities" and "noun p
 are entities (phrases), half are whole words. What a draw would overshoot, or finds taken, it skips.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -7,8 +7,6 @@ after the shortened one the rest of the budget goes to single words; the release
 nearly all of which it shortens to one.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -4,8 +4,6 @@ Source: MASS (1905.02450) Section 3.2, half of the sentence; BART (1910.13461) S
 "masked seq2seq", one span of 50%.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

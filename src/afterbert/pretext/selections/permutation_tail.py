@@ -10,8 +10,6 @@ L, then fills up with single pieces; special pieces are ranked like pieces that 
 join the order.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Annotated
 

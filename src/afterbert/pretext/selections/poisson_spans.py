@@ -6,8 +6,6 @@ the budget is met and cuts the last. Deviation: fairseq places spans independent
 fall short of the budget.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

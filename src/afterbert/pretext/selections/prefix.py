@@ -4,8 +4,6 @@ Source: the mirror image of `suffix`: T5's `random_prefix_noise_mask` (1910.1068
 side as noise.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

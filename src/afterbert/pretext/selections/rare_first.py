@@ -5,8 +5,6 @@ inverse frequency (word2vec's way); facebookresearch/XLM, `--sample_alpha`: piec
 replacement, with weights count^-power. Deviation: the draw is made row by row, the release makes it over a batch.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

@@ -4,8 +4,6 @@ Source: ERNIE 1.0 (1904.09223) Section 3.2: basic masking first, then phrases, t
 rate. The paper does not say how long a stage lasts.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

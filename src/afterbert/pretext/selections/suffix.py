@@ -5,8 +5,6 @@ Source: T5 (1910.10683) Section 3.3.1, prefix language modelling, split uniform 
 (1910.13461 Section 4.1).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -8,8 +8,6 @@ last always is, as in the release; with it the whole pattern is turned by a rand
 where the release fails.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Where the texts of one file pass the policy and enter the tally."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 

@@ -6,8 +6,6 @@ cut only where a tokenizer or the memory would suffer (Training BPE on one run o
 over a minute).
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterator

@@ -6,8 +6,6 @@ matters. Line ends are ``\\n`` and ``\\r\\n``; a carriage return on its own (old
 into ``\\n`` and counted.
 """
 
-from __future__ import annotations
-
 import gzip
 import os
 import re

@@ -14,8 +14,6 @@ c, and N words in all, for a run of words g:
 A neighbour beyond a punctuation mark, a line end or the end of a text counts as one that occurs only once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal

@@ -1,7 +1,5 @@
 """Runs of words that occur often: how often, how firmly their parts hang together, how free they stand."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The words of many texts in one line, as numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """What a tokenizer changes in a text before it makes pieces: case, marks, forms of letters, by script."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping

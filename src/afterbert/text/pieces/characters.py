@@ -5,8 +5,6 @@ Everything that cuts text into words works on these kinds. They come from the Un
 Python.
 """
 
-from __future__ import annotations
-
 import sys
 import unicodedata
 from functools import cache

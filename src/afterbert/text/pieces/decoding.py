@@ -2,8 +2,6 @@
 without tokenizing again. No Python loop over pieces.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

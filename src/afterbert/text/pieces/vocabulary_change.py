@@ -6,8 +6,6 @@ pieces as means of the old pieces' rows, Hewitt (2021, "Initializing New Word Em
 Models") and FOCUS (2305.14481), Section 2, for pieces that both vocabularies have.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """A list of phrases from a file: one a line, or a table whose second column is a type."""
 
-from __future__ import annotations
-
 import hashlib
 import unicodedata
 from collections import Counter

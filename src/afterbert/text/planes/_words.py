@@ -1,8 +1,6 @@
 """The words of texts as numbers, so that lists of phrases can be found, and phrases counted, by array
 arithmetic."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from functools import cache
 

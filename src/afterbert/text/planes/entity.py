@@ -4,8 +4,6 @@ Source: the third stage of ERNIE 1.0 (1904.09223, Section 3.2.3) and the named e
 (1907.10529, Section 6.1), both from a tagger that looks at every sentence; here a list decides.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from afterbert.text.planes._listed import Case, ListedUnits

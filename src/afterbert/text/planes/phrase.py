@@ -5,8 +5,6 @@ Source: the second stage of ERNIE 1.0 (1904.09223, Section 3.2.2) and the noun p
 it a chunker's, a dictionary, or one mined from the corpus (which knows nothing of nouns).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from afterbert.text.planes._listed import Case, ListedUnits

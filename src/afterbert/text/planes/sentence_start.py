@@ -1,7 +1,5 @@
 """Where sentences begin, by sentencex, which knows the abbreviations and marks of some 300 languages."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What sources that read one text file share."""
 
-from __future__ import annotations
-
 import os
 import re
 from abc import abstractmethod

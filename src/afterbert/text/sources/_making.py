@@ -1,7 +1,5 @@
 """From a file's name and loose options to the kind of source that reads it."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import re

@@ -1,8 +1,6 @@
 """Comma-separated values, quoted as in RFC 4180: "..." around a cell, "" for a quotation mark, line ends
 within."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

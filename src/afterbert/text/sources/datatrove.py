@@ -5,8 +5,6 @@ document in pieces (uint64); `NAME.ds.metadata`, where it is there, names the to
 `|` the bytes of a piece). Source: datatrove, `pipeline/tokens/tokenizer.py`, class TokenizedFile.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A folder with everything below it, in an order that is the same on every system."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace

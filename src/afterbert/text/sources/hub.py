@@ -1,7 +1,5 @@
 """A data set on the Hugging Face hub, streamed. Needs the extra `data`, and the network."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """JSON lines: one object a line, the text under one of its keys."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Parquet files, read by row groups. Needs the extra `data`."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -4,8 +4,6 @@ Nothing is imported or run: docstrings are read from the source files by `ast`. 
 any file of one's own.
 """
 
-from __future__ import annotations
-
 import ast
 import importlib.util
 import os

@@ -1,8 +1,6 @@
 """Standard input, put aside in a temporary file first, so that it can be read in parts and again like any
 other file."""
 
-from __future__ import annotations
-
 import atexit
 import os
 import shutil

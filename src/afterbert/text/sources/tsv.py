@@ -1,7 +1,5 @@
 """Tab-separated values without quoting: a quotation mark is a character, a line is a row."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

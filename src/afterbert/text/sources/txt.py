@@ -1,7 +1,5 @@
 """Plain text: documents separated by blank lines, one a line, or one a file."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 """The files of a store: flat little-endian arrays, values of few bits packed, each with a record of its size
 and digests."""
 
-from __future__ import annotations
-
 import hashlib
 import mmap
 import os

@@ -1,7 +1,5 @@
 """A corpus: the parts of all sources, and the two passes over them."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

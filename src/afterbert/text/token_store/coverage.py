@@ -1,7 +1,5 @@
 """How much of a store's text lies in units that do not cover it: phrases, entities."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The last step to a store, whoever encoded its parts: the files, then the manifest that tells of them."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

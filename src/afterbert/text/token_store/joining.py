@@ -1,7 +1,5 @@
 """Shards of a store, each encoded on a machine of its own, become the store that one machine would have made."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,7 +1,5 @@
 """From the folders of finished parts to the files of a store."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field

@@ -5,8 +5,6 @@ Source: MinHash, Broder 1997 ("On the resemblance and containment of documents")
 contents alone: the longest, then the one with the smallest hash.
 """
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Sequence

@@ -5,8 +5,6 @@ however often it was interrupted. While it works, `.work` in the store's folder 
 store.json is written last.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Sequence
 from copy import deepcopy

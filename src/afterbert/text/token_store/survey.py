@@ -4,8 +4,6 @@ twice, and a sample to learn a tokenizer from.
 Everything follows from the content of a document, never from its place or from the number of processes.
 """
 
-from __future__ import annotations
-
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence

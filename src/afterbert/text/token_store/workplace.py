@@ -1,7 +1,5 @@
 """The folder that something is prepared in: held by one process, with a place for what is done so far."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress

@@ -1,7 +1,5 @@
 """How text is cut into pieces: one module for each way to get a tokenizer."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 

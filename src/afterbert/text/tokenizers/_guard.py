@@ -5,8 +5,6 @@ The library that runs it is Rust with regular expressions of the file's choice: 
 exception that is no `Exception`), eat the memory, or backtrack for ever.
 """
 
-from __future__ import annotations
-
 import hashlib
 import subprocess
 import sys

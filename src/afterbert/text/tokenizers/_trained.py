@@ -1,7 +1,5 @@
 """What all tokenizers that are trained share: settings, size, special pieces, and the two ends of a text."""
 
-from __future__ import annotations
-
 import re
 from abc import abstractmethod
 from collections import Counter

@@ -4,8 +4,6 @@ limits.
     python -m afterbert.text.tokenizers._trial FILE MEMORY_BYTES SECONDS
 """
 
-from __future__ import annotations
-
 import resource
 import sys
 

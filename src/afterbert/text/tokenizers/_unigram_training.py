@@ -6,8 +6,6 @@ in the order of a hash table with a random seed (docs/decisions/unigram-trainer.
 frequent substrings, not only those of a suffix tree; fewer of them, and fewer rounds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 

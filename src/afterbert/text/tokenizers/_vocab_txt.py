@@ -6,8 +6,6 @@ capital letter, case is kept; where one has an accented letter or a loose mark, 
 case and no accents, would make an unknown piece of every word that such a vocabulary holds.
 """
 
-from __future__ import annotations
-
 import unicodedata
 import warnings
 from collections.abc import Mapping

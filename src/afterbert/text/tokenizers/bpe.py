@@ -6,8 +6,6 @@ bytes for what is rare as in LLaMA (Touvron et al. 2023, 2302.13971, Section 2.1
 with digits or signs, and a letter stays with its marks, so that the vowel signs of Hindi do not cut its words.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass

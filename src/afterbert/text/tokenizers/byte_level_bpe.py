@@ -5,8 +5,6 @@ Source: Radford et al. 2019, Section 2.2 (and its pattern for words); Liu et al.
 4.4.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar

@@ -5,8 +5,6 @@ converted: a vocab.txt of WordPiece and a SentencePiece model by ourselves, with
 (vocab.json and merges.txt) by transformers.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass

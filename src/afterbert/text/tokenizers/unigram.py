@@ -6,8 +6,6 @@ spaces, as theirs. Pieces never join letters with digits or punctuation (Sentenc
 split_by_unicode_script and split_by_number).
 """
 
-from __future__ import annotations
-
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence

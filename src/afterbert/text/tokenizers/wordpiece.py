@@ -6,8 +6,6 @@ merging pairs, as Hugging Face does, since Google's own training was never relea
 alone; a word of more than 100 characters, or with an unknown character, becomes `[UNK]`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,7 +1,5 @@
 """Which average of the weights along a run is evaluated and exported in place of the last ones. One average a file."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 
 

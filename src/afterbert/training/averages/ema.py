@@ -4,8 +4,6 @@ Source: Polyak and Juditsky 1992 for averaging at all; Tarvainen and Valpola 201
 exponential kind. The first weights are a plain mean, until the memory is full: fresh weights are soon forgotten.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

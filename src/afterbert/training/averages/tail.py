@@ -4,8 +4,6 @@ Source: Izmailov et al. 2018 (1803.05407), Section 3, at every step; Sanyal et a
 for language models.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

@@ -7,8 +7,6 @@ leaves whole checkpoints and rubbish with a dot. The digests protect against acc
 who can rewrite the manifest too.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """Saves all of a run's state as checkpoints and puts it back."""
 
-from __future__ import annotations
-
 import platform
 from functools import partial
 

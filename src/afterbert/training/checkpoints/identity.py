@@ -1,7 +1,5 @@
 """What a run was made from, and whether a resume is made from the same."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

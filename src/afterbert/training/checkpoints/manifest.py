@@ -1,7 +1,5 @@
 """What makes a folder of files a checkpoint: a manifest with the digest of each, and of itself."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

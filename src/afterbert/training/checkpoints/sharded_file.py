@@ -4,8 +4,6 @@ torch's distributed checkpoint writes and reads them ("HuggingFaceStorageWriter"
 number of processes can read what any other number wrote; no pickle is involved.
 """
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections.abc import Callable, Mapping

@@ -1,8 +1,6 @@
 """What must be remembered of a module, its optimizer and the generators, as named tensors and JSON; and
 back."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field

@@ -5,8 +5,6 @@ would not fit beside its model. The format is a length, a JSON header and the by
 "Format"); reading is left to the library.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Writing a checkpoint beside the others: several processes each their files, one what makes them whole."""
 
-from __future__ import annotations
-
 import errno
 import json
 import os

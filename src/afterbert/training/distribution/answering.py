@@ -5,8 +5,6 @@ PyTorch's TCPStore gives up on a connection that breaks, but waits without end f
 and answers nothing (SIGSTOP, a machine that swaps).
 """
 
-from __future__ import annotations
-
 import queue
 import threading
 import time

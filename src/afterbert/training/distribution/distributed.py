@@ -5,8 +5,6 @@ met. Who waits at the store may wait for hours (while process 0 prepares text, s
 gives signs of life; who waits for numbers gives up after the timeout.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import time

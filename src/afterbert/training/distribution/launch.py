@@ -4,8 +4,6 @@ torchrun: "Environment Variables" of torch's elastic launcher. Slurm: srun(1), "
 a job step has SLURM_STEP_NUM_TASKS: a batch script also has the numbers of its job, but is one process.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Mapping

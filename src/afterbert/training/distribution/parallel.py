@@ -1,7 +1,5 @@
 """How the copies of a module in several processes learn as one: whole copies whose gradients are averaged (DDP)."""
 
-from __future__ import annotations
-
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping

@@ -2,8 +2,6 @@
 they need.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What the loop asks of the other processes of a run. One process is the case in which nobody answers."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar

@@ -2,8 +2,6 @@
 `fully_shard`; the idea is ZeRO's, 1910.02054, Section 5).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 

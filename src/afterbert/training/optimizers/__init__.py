@@ -1,7 +1,5 @@
 """How weights move, given their gradients. One optimizer a file."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """What Adam and its kin have in common: two running means of the gradient, and which weights decay."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

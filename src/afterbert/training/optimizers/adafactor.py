@@ -4,8 +4,6 @@ Source: Shazeer and Stern 2018 (1804.04235), Algorithms 4 and 5, without its sch
 (1910.10683), Section 3.1.2, pre-trains and fine-tunes with it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar

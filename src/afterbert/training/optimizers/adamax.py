@@ -4,8 +4,6 @@ Source: Kingma and Ba 2015 (1412.6980), Algorithm 2; torch's own kernel, whose `
 MT-DNN (1901.11504), Section 4.2, fine-tunes with it at 5e-5.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

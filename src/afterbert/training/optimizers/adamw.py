@@ -4,8 +4,6 @@ Source: Loshchilov and Hutter 2019 (1711.05101), Algorithm 2; torch's own kernel
 Adam's bias correction; torch has it, which only matters in the first steps, during warm-up.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

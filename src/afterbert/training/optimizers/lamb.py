@@ -5,8 +5,6 @@ Source: LAMB (You et al. 2019, 1904.00962), Algorithm 2, with the bias correctio
 or a step of length 0 is not scaled. The paper's phi, which may bound the length of a weight, is the identity here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any

@@ -7,8 +7,6 @@ best polynomial for each step. `torch.optim.Muon` takes five steps of one polyno
 by matrix in bfloat16, and takes neither packed matrices nor pieces.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar

@@ -1,7 +1,5 @@
 """How the learning rate moves over a run. One curve a file."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 
 

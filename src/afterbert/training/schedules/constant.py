@@ -1,7 +1,5 @@
 """Straight up, then level."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

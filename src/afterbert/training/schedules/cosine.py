@@ -4,8 +4,6 @@ Source: Loshchilov and Hutter 2017 (1608.03983), equation 5, without restarts; w
 relatives.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Annotated

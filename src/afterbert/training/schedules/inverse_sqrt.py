@@ -4,8 +4,6 @@ Source: Vaswani et al. 2017 (1706.03762), Section 5.3; T5 (1910.10683 Section 3.
 rising, which is `rises: false`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

@@ -3,8 +3,6 @@
 Source: BERT (1810.04805 Appendix A.2).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

@@ -5,8 +5,6 @@ torch's versions. The momentum stays where it is: with Adam, whose step it only 
 of the idea out.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from typing import Annotated

@@ -4,8 +4,6 @@ Sources: Zhai et al. 2022 (2106.04560), Section 3.5; MiniCPM (2404.06395), Secti
 2024 (2405.18392), Section 3, for the decay by a square root.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
