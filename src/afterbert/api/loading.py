@@ -29,6 +29,7 @@ from afterbert.probes.masked_model import MaskedModel
 from afterbert.probes.sentence_encoder import SentenceEncoder
 from afterbert.text.from_paths import sources_for
 from afterbert.training.devices import default_device
+from afterbert.workflows.alignment import Alignment, align_models
 from afterbert.workflows.evaluation import evaluate_on_texts
 from afterbert.workflows.loading import load_model_or_checkpoint
 from afterbert.workflows.searching import Hit, SearchIndex
@@ -107,6 +108,24 @@ class Model(ShowsItself):
                 self._masked, paths_of(texts), rate=rate, length=length, max_rows=max_rows, observer=watch
             )
         return Figures(self.loaded.name, done.summary, done.notes)
+
+    def align(
+        self,
+        pairs: Sequence[tuple[str, str]],
+        *,
+        other: Model | None = None,
+        dictionary: Sequence[tuple[str, str]] | None = None,
+        languages: tuple[str, str] | None = None,
+        length: int = 128,
+    ) -> Alignment:
+        """Looks for translations by the states of every layer. pairs: texts that translate each other; other: the model
+        of the second language; dictionary: pairs of words, counted in the texts where it is None; languages: codes, for
+        a model that is told them; length: pieces of a text that are read."""
+        models = [self.loaded] if other is None else [self.loaded, other.loaded]
+        with Watch() as watch:
+            return align_models(
+                models, pairs, languages=languages, dictionary=dictionary, length=length, observer=watch
+            )
 
     def table(self) -> SmallTable:
         heads = [name.replace("_", " ") for name in self.loaded.weights if name != "backbone"]

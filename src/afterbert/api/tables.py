@@ -15,8 +15,11 @@ from afterbert.downstream.finetuning.mix import TaskMix
 from afterbert.downstream.finetuning.rate_search import SearchOutcome
 from afterbert.downstream.metrics import in_print
 from afterbert.report import figures as written
+from afterbert.report.alignment_report import alignment_grid
 from afterbert.report.compression_report import row_lines
+from afterbert.report.grid import Grid
 from afterbert.study.race import Racer, RaceResult
+from afterbert.workflows.alignment import Alignment
 
 
 @singledispatch
@@ -117,6 +120,23 @@ def _to_goal(one: Racer) -> str:
 
 def _span(share: float, one: Racer) -> str:
     return written.duration(share * one.seconds)
+
+
+@drawn.register
+def _(grid: Grid, title: str = "") -> RenderableType:
+    """A report's table."""
+    table = Table(box=None, header_style="bold", title=title or grid.title, title_justify="left")
+    for number, column in enumerate(grid.head):
+        table.add_column(safe(str(column)), justify="right" if number else "left")
+    for row in grid.rows:
+        table.add_row(*(safe(str(cell)) for cell in row))
+    return table
+
+
+@drawn.register
+def _(found: Alignment, title: str = "") -> RenderableType:
+    """What is found at each layer."""
+    return drawn(alignment_grid(found), title)
 
 
 @drawn.register

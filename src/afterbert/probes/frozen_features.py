@@ -28,6 +28,8 @@ class FrozenModel:
     architecture: Architecture
     backbone: Backbone
     tokenizer: Tokenizer
+    language: int | None = None
+    """The number of the language that it is told, of a model that asks for it."""
 
     @property
     def num_layers(self) -> int:
@@ -37,8 +39,36 @@ class FrozenModel:
     def states(self, ids: Tensor, lengths: Tensor, layer: int | None) -> Tensor:
         """Hidden states [B, T, D] of ids [B, T]; of an encoder-decoder those of the encoder. layer: None for the
         last, the final norm included."""
-        inputs = Inputs(ids, visibility=PaddedVisibility(lengths=lengths))
+        inputs = self._inputs(ids, lengths)
         return self.backbone.read(inputs) if layer is None else self.backbone.layers(inputs).hidden[layer]
+
+    def all_states(self, ids: Tensor, lengths: Tensor) -> list[Tensor]:
+        """The states [B, T, D] of the embeddings and of every layer from one pass, the last with its final norm."""
+        found = self.backbone.layers(self._inputs(ids, lengths))
+        assert found.last is not None
+        return [*found.hidden[:-1], found.last]
+
+    def batches(
+        self, rows: Sequence[Sequence[int]], *, pieces_at_once: int = 16_384
+    ) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+        """The numbers of rows of like length [B], their ids [B, T] and lengths [B] on the device, longest first; rows
+        without pieces are left out."""
+        pad = self.tokenizer.vocabulary.pad or 0
+        device = next(self.backbone.parameters()).device
+        order = [int(number) for number in np.argsort([len(row) for row in rows], kind="stable") if rows[number]]
+        while order:
+            width = len(rows[order[-1]])
+            many = max(1, pieces_at_once // width)
+            some, order = order[-many:], order[:-many]
+            ids = np.full((len(some), width), pad, dtype=np.int64)
+            for line, number in zip(ids, some):
+                line[: len(rows[number])] = rows[number]
+            lengths = torch.tensor([len(rows[number]) for number in some], device=device)
+            yield some, torch.as_tensor(ids, device=device), lengths
+
+    def _inputs(self, ids: Tensor, lengths: Tensor) -> Inputs:
+        told = None if self.language is None else torch.full_like(ids, self.language)
+        return Inputs(ids, language_ids=told, visibility=PaddedVisibility(lengths=lengths))
 
 
 @dataclass(frozen=True)
@@ -142,16 +172,6 @@ class FrozenFeatures:
     def _batches(self, model: FrozenModel, rows: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], Tensor, Tensor]]:
         """The numbers of rows of like length [B], their states float32 [B, T, D] and lengths [B], longest first; rows
         without pieces are left out."""
-        pad = model.tokenizer.vocabulary.pad or 0
-        device = next(model.backbone.parameters()).device
-        order = [int(number) for number in np.argsort([len(row) for row in rows], kind="stable") if rows[number]]
-        while order:
-            width = len(rows[order[-1]])
-            many = max(1, self.pieces_at_once // width)
-            some, order = order[-many:], order[:-many]
-            ids = np.full((len(some), width), pad, dtype=np.int64)
-            for line, number in zip(ids, some):
-                line[: len(rows[number])] = rows[number]
-            lengths = torch.tensor([len(rows[number]) for number in some], device=device)
+        for some, ids, lengths in model.batches(rows, pieces_at_once=self.pieces_at_once):
             with torch.inference_mode():
-                yield (some, model.states(torch.as_tensor(ids, device=device), lengths, self.layer).float(), lengths)
+                yield some, model.states(ids, lengths, self.layer).float(), lengths

@@ -30,12 +30,22 @@ def words_of(text: str) -> list[str]:
     >>> words_of("The Mill's wheel"), words_of("हिन्दी में"), words_of("北京大学")
     (['the', "mill's", 'wheel'], ['हिन्दी', 'में'], ['北京', '京大', '大学'])
     """
+    return [word for word, _, _ in word_places(text.lower())]
+
+
+def word_places(text: str) -> list[tuple[str, int, int]]:
+    """The same words in small letters, each with where it begins and ends in the text.
+
+    >>> word_places("The Mill")
+    [('the', 0, 3), ('mill', 4, 8)]
+    """
     found = []
-    for word in _WORD.findall(text.lower()):
+    for match in _WORD.finditer(text):
+        word, begin, end = match[0].lower(), match.start(), match.end()
         if _IS_UNSPACED.match(word) and len(word) > 1:
-            found += [word[at : at + 2] for at in range(len(word) - 1)]
+            found += [(word[at : at + 2], begin + at, begin + at + 2) for at in range(len(word) - 1)]
         else:
-            found.append(word)
+            found.append((word, begin, end))
     return found
 
 

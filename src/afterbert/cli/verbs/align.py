@@ -1,0 +1,69 @@
+"""`afterbert align`: do two languages lie in the same place?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+PLACE = 57
+
+
+def align(
+    model: Annotated[str, typer.Argument(help="A run or model folder, or a hub name.")],
+    texts: Annotated[
+        list[str], typer.Argument(help="A table of translations with a tab between, or two files line by line.")
+    ],
+    other: Annotated[
+        str | None, typer.Option("--with", help="Another model for the second language, of the same size.")
+    ] = None,
+    words: Annotated[
+        str | None, typer.Option(help="A dictionary: a word, a tab, its translation; else counted in the texts.")
+    ] = None,
+    languages: Annotated[
+        str | None, typer.Option(help="Codes of both, as en,de, for a model that is told them.")
+    ] = None,
+    layer: Annotated[int | None, typer.Option(min=0, help="One layer alone; 0 for the embeddings.")] = None,
+    most: Annotated[int, typer.Option(min=20, max=20_000, help="Pairs of texts that are read.")] = 1000,
+    length: Annotated[int, typer.Option(min=8, help="Pieces of a text that are read.")] = 128,
+    html: Annotated[Path | None, typer.Option("--html", help="Draw it on a page of its own.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Look for translations by the states of a model, layer by layer: of sentences, of words, and of words in context.
+
+    Beside each figure stands what random weights of the same model find. Two models that read one language each are
+    compared after a rotation, which is learned on half of the pairs.
+
+    Examples:
+
+    `afterbert align runs/xlm-r-tiny-1a2b3c4d bible.en-de.tsv --html alignment.html`
+
+    `afterbert align runs/ENGLISH texts.en texts.de --with runs/GERMAN --json`
+    """
+    import json
+    from dataclasses import asdict
+
+    from afterbert.api.terminal import console
+    from afterbert.api.watch import Watch
+    from afterbert.base.errors import UserError
+    from afterbert.report.alignment_report import write_alignment
+    from afterbert.workflows.alignment import AlignmentRequest, aligned
+    from afterbert.workflows.observer import WorkObserver
+
+    codes = tuple(languages.split(",")) if languages else None
+    if codes is not None and len(codes) != 2:
+        raise UserError(f"--languages {languages}: write two codes, as en,de")
+    request = AlignmentRequest(model, tuple(texts), other, words, codes, most, length, layer)
+    with Watch() as watch:
+        found = aligned(request, WorkObserver() if json_ else watch)
+        if json_:
+            print(json.dumps(asdict(found), indent=1, ensure_ascii=False))
+        else:
+            watch.on_value(found)
+            for note in found.notes:
+                watch.on_line(note)
+    if html is not None:
+        page = write_alignment(found, html)
+        if not json_:
+            console.print(f"page: {page}")

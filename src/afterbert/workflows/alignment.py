@@ -1,0 +1,278 @@
+"""How far a model, or two, put texts and words that translate each other in the same place, layer by layer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from afterbert.base.errors import UserError, did_you_mean
+from afterbert.base.noise import Noise
+from afterbert.interop.loaded import LoadedModel
+from afterbert.probes.alignment import Measure, found_both_ways, linear_cka, normalized, rotation
+from afterbert.probes.figure import Figure
+from afterbert.probes.frozen_features import FrozenModel
+from afterbert.probes.layer_means import Grouped, ReadTexts, layer_means
+from afterbert.probes.translations import read_dictionary, translations
+from afterbert.training.devices import default_device
+from afterbert.workflows.loading import load_model_or_checkpoint
+from afterbert.workflows.observer import WorkObserver
+
+#: What is compared -> in words.
+LEVELS = {"sentences": "sentences (mean of their pieces)", "words": "words (mean wherever they stand)"}
+LEVELS["in context"] = "words where they stand, in pairs of sentences"
+_SHARE_LEARNED, _FEWEST = 0.5, 20
+
+
+@dataclass(frozen=True)
+class AlignmentRequest:
+    """What to compare."""
+
+    model: str
+    """A run or model folder, or a hub name."""
+    texts: tuple[str, ...]
+    """One table of pairs, a tab between, or two files that belong together line by line; one file without tabs is its
+    own translation, for a model of mirrored languages."""
+    other: str | None = None
+    """The model that reads the second language; the same one where it is None."""
+    words: str | None = None
+    """A dictionary; None counts one in the texts."""
+    languages: tuple[str, str] | None = None
+    """Codes of both, for a model that is told languages; None takes them from a file name like `x.en-de.tsv`."""
+    most: int = 1000
+    length: int = 128
+    layer: int | None = None
+    """One layer alone, 0 for the embeddings; None for all."""
+
+
+@dataclass(frozen=True)
+class LayerAlignment:
+    """Of one level at one layer: how many are found forth and back, by cosine and by CSLS; linear CKA, which has no
+    interval. Beside each stands chance, and what random weights reach."""
+
+    level: str
+    layer: int
+    cosine: tuple[Figure, Figure]
+    csls: tuple[Figure, Figure]
+    cka: Figure
+
+    @property
+    def both_ways(self) -> float:
+        """The mean of forth and back by CSLS."""
+        return (self.csls[0].value + self.csls[1].value) / 2
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """rotated: whether a rotation was learned on half of the pairs, as between two models it is."""
+
+    title: str
+    languages: tuple[str, str]
+    rotated: bool
+    layers: tuple[LayerAlignment, ...]
+    notes: tuple[str, ...] = ()
+
+    def best(self, level: str = "sentences") -> LayerAlignment:
+        """The layer at which most is found."""
+        return max((one for one in self.layers if one.level == level), key=lambda one: one.both_ways)
+
+
+def aligned(request: AlignmentRequest, observer: WorkObserver | None = None) -> Alignment:
+    """Measures it. Raises UserError for models and texts that cannot be compared."""
+    observer = observer or WorkObserver()
+    pairs, named = read_pairs(request.texts, request.most)
+    models = [load_model_or_checkpoint(name) for name in filter(None, (request.model, request.other))]
+    asked = read_dictionary(Path(request.words)) if request.words else None
+    found = align_models(
+        models, pairs, languages=request.languages or named, dictionary=asked, length=request.length, observer=observer
+    )
+    depth = models[0].architecture.num_hidden_layers
+    if request.layer is None:
+        return found
+    if not 0 <= request.layer <= depth:
+        raise UserError(f"--layer {request.layer}: the model has {depth} layers (0 for its embeddings)")
+    return replace(found, layers=tuple(one for one in found.layers if one.layer == request.layer))
+
+
+def read_pairs(texts: Sequence[str], most: int) -> tuple[list[tuple[str, str]], tuple[str, str] | None]:
+    """At most so many pairs, drawn by chance, and the languages that a file's name tells. Raises UserError."""
+    if len(texts) not in (1, 2):
+        raise UserError(f"{len(texts)} files of texts are named; name one table of pairs, or two files line by line")
+    lines = [_lines(Path(name)) for name in texts]
+    if len(texts) == 2 and len(lines[0]) != len(lines[1]):
+        raise UserError(
+            f"{texts[0]} has {len(lines[0]):,} lines and {texts[1]} {len(lines[1]):,}, so they do not belong together "
+            "line by line; name files of the same length"
+        )
+    if len(texts) == 2:
+        pairs = list(zip(*lines))
+    else:
+        cells = [line.split("\t") for line in lines[0]]
+        is_single = all(len(row) == 1 for row in cells)
+        wrong = next((number for number, row in enumerate(cells, 1) if len(row) < 2 and not is_single), None)
+        if wrong is not None:
+            raise UserError(f"{texts[0]}:{wrong}: has no tab, so no second text; write both texts of a pair in a line")
+        pairs = [(row[0], row[0 if is_single else 1]) for row in cells]
+    pairs = list(dict.fromkeys(pair for pair in pairs if pair[0].strip() and pair[1].strip()))
+    if len(pairs) < _FEWEST:
+        raise UserError(
+            f"{texts[0]} holds {len(pairs)} pairs of texts, too few to look for one among others; give more"
+        )
+    drawn = Noise(0).of("pairs").permutation(len(pairs), np.arange(min(most, len(pairs))))
+    codes = re.search(r"\b([a-z]{2,3})-([a-z]{2,3})\b", Path(texts[0]).name) if len(texts) == 1 else None
+    return [pairs[int(number)] for number in np.sort(drawn)], (codes[1], codes[2]) if codes else None
+
+
+def align_models(
+    models: Sequence[LoadedModel],
+    pairs: Sequence[tuple[str, str]],
+    *,
+    languages: tuple[str, str] | None = None,
+    dictionary: Sequence[tuple[str, str]] | None = None,
+    length: int = 128,
+    observer: WorkObserver | None = None,
+) -> Alignment:
+    """Compares the first texts under the first model with the second ones under the last. dictionary: None counts one.
+    Raises UserError."""
+    observer = observer or WorkObserver()
+    sides, is_two = (models[0], models[-1]), len(models) > 1
+    _check(sides, languages)
+    same = all(a == b for a, b in pairs)
+    if same and not (languages and languages[0] != languages[1]) and not is_two:
+        raise UserError("the texts have no translation beside them, so there is nothing to find; name pairs of texts")
+    texts = [[pair[side] for pair in pairs] for side in (0, 1)]
+    longest = min(length, *(model.longest for model in sides))
+    codes = languages or ("first", "second")
+    told = [model.architecture.languages.index(code) if model.architecture.languages else None
+            for model, code in zip(sides, codes)]  # fmt: skip
+    frozen = [_frozen(model, number) for model, number in zip(sides, told)]
+    readings = [ReadTexts.of(some, model, length=longest) for some, model in zip(texts, frozen)]
+    counted = translations(*texts) if dictionary is None else dictionary
+    groups, sizes = _groups(readings, counted)
+    vectors = []
+    with observer.working("reading texts") as advance:
+        for random in (False, True):
+            for side, model in enumerate(sides):
+                reader = _frozen(model.from_scratch(), told[side]) if random else frozen[side]
+                vectors.append(layer_means(reader, readings[side], groups[side]))
+                advance(len(vectors), 4, "")
+    layers = tuple(
+        _compared(level, layer, [found[level][layer] for found in vectors], codes, rotates=is_two)
+        for level in LEVELS
+        if level in groups[0]
+        for layer in range(frozen[0].num_layers + 1)
+    )
+    notes = [f"{len(pairs):,} pairs of texts; " + ", ".join(f"{count:,} {name}" for name, count in sizes.items())]
+    notes += ["a rotation was learned on half of them, and the other half is asked"] if is_two else []
+    notes += ["too few words translate each other to compare them"] if len(groups[0]) == 1 else []
+    return Alignment(" and ".join(model.name for model in models), codes, is_two, layers, tuple(notes))
+
+
+def _check(sides: tuple[LoadedModel, LoadedModel], languages: tuple[str, str] | None) -> None:
+    """Raises UserError where two models, or a model and the languages, do not go together."""
+    one, other = (model.architecture for model in sides)
+    for what, here, there in (
+        ("numbers wide", one.hidden_size, other.hidden_size),
+        ("layers deep", one.num_hidden_layers, other.num_hidden_layers),
+    ):
+        if here != there:
+            raise UserError(
+                f"{sides[0].name} is {here} {what} and {sides[1].name} {there}, so no layer can be turned into the "
+                "other's; name two models of one size"
+            )
+    for model, code in zip(sides, languages or ("", "")):
+        known = model.architecture.languages
+        if known and code not in known:
+            said = f"does not know the language '{code}'" if code else "must be told the language of its texts"
+            raise UserError(f"{model.name} {said}; say --languages {did_you_mean(code, list(known))}")
+
+
+def _frozen(model: LoadedModel, language: int | None) -> FrozenModel:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # of random weights
+        return FrozenModel(model.architecture, model.backbone().to(default_device()).eval(), model.tokenizer, language)
+
+
+def _groups(
+    readings: Sequence[ReadTexts], dictionary: Sequence[tuple[str, str]]
+) -> tuple[list[dict[str, Grouped]], dict[str, int]]:
+    """For each side level -> its groups, matched by number; and how many there are of each."""
+    seen = [[{word for word, _ in row} for row in reading.words] for reading in readings]
+    anywhere = [set().union(*side) for side in seen]
+    pairs, taken = [], [set[str](), set[str]()]
+    for pair in dictionary:  # each word once, with its likeliest translation
+        if all(word in known and word not in used for word, known, used in zip(pair, anywhere, taken)):
+            pairs.append(pair)
+            for word, used in zip(pair, taken):
+                used.add(word)
+    groups = [{"sentences": reading.sentences} for reading in readings]
+    if len(pairs) >= _FEWEST:
+        partner = dict(pairs)
+        rows = [
+            (number, word, partner[word])
+            for number, (here, there) in enumerate(zip(*seen))
+            for word in sorted(here & partner.keys())
+            if partner[word] in there
+        ]
+        some = np.sort(Noise(0).of("words").permutation(len(rows), np.arange(min(len(rows), len(seen[0])))))
+        for side, (reading, group) in enumerate(zip(readings, groups)):
+            group["words"] = reading.types({pair[side]: number for number, pair in enumerate(pairs)})
+            if len(rows) >= _FEWEST:
+                group["in context"] = reading.occurrences([(rows[at][0], rows[at][1 + side]) for at in some])
+    sizes = {level: one.count for level, one in groups[0].items() if level != "sentences"}
+    return groups, sizes
+
+
+def _compared(
+    level: str, layer: int, vectors: Sequence[np.ndarray], codes: tuple[str, str], *, rotates: bool
+) -> LayerAlignment:
+    """vectors: [G, D] each, of both sides under the models, then under random weights."""
+    (x, y), (x_random, y_random) = (_ready(vectors[at], vectors[at + 1], rotates=rotates) for at in (0, 2))
+    where = f"{level}, layer {layer}"
+    made: dict[Measure, tuple[Figure, Figure]] = {}
+    measures: tuple[Measure, ...] = ("cosine", "csls")
+    for measure in measures:
+        floor = found_both_ways(x_random, y_random, measure)
+        one, other = (
+            _figure(
+                f"{where}, {measure}, {here} to {there}", hits, {"chance": 1 / len(x), "random weights": below.mean()}
+            )
+            for hits, below, here, there in zip(found_both_ways(x, y, measure), floor, codes, codes[::-1])
+        )
+        made[measure] = (one, other)
+    cka, floor_cka = (linear_cka(vectors[at], vectors[at + 1]) for at in (0, 2))
+    figure = Figure(f"{where}, linear CKA", cka, {"random weights": floor_cka}, len(vectors[0]))
+    return LayerAlignment(level, layer, made["cosine"], made["csls"], figure)
+
+
+def _ready(x: np.ndarray, y: np.ndarray, *, rotates: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Both as they are compared: where a rotation is learned, the half that it was not learned on."""
+    if not rotates:
+        return x, y
+    order = Noise(0).of("halves").permutation(len(x), np.arange(len(x)))
+    learned, asked = np.split(order, [round(_SHARE_LEARNED * len(x))])
+    x, y = normalized(x), normalized(y)
+    return x[asked] @ rotation(x[learned], y[learned]), y[asked]
+
+
+def _figure(name: str, hits: np.ndarray, beside: dict[str, float]) -> Figure:
+    """A share with Wilson's interval."""
+    from scipy.stats import binomtest  # takes a while to import
+
+    found = binomtest(int(hits.sum()), len(hits)).proportion_ci(method="wilson")
+    interval = (float(found.low), float(found.high))
+    return Figure(name, float(hits.mean()), {key: float(value) for key, value in beside.items()}, len(hits), interval)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        text = path.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 (byte {error.start}); convert it") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); check the path") from error
+    return text.removesuffix("\n").split("\n")
