@@ -19,8 +19,7 @@ _HINT = "write 10min, 2h, 500steps, 20Mtokens, 3epochs or 1e15flops"
 
 @dataclass(frozen=True)
 class Budget:
-    """An amount with its unit: optimizer steps, tokens seen by the model, seconds, floating-point
-    operations, epochs.
+    """An amount with its unit: optimizer steps, tokens seen by the model, seconds, floating-point operations, epochs.
 
     >>> Budget.parse("10min")
     Budget(amount=600.0, unit='seconds')

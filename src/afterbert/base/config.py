@@ -38,8 +38,7 @@ def build(kind: type[T], tree: Node, *, path: str = "") -> T:
 
 
 def to_plain(thing: Any) -> Any:
-    """The inverse of `build` as plain dicts, lists and scalars; defaults written out; plug-ins with their
-    `type`.
+    """The inverse of `build` as plain dicts, lists and scalars; defaults written out; plug-ins with their `type`.
 
     >>> to_plain({"a": (1, 2)})
     {'a': [1, 2]}

@@ -121,10 +121,9 @@ class Noise:
     def permutation(self, size: int, index: np.ndarray) -> np.ndarray:
         """Tells where each `index` [N] goes under this source's permutation of range(size); int64 [N].
 
-        Up to 4096 by sorting random numbers. Beyond, a Feistel network of four rounds on the smallest even
-        number of bits that holds `size`, walking the cycle until the result falls inside (Black and Rogaway
-        2002): no table, so the order of a billion rows costs nothing. (On a few bits such a network favours
-        some orders.)
+        Up to 4096 by sorting random numbers. Beyond, a Feistel network of four rounds on the smallest even number of
+        bits that holds `size`, walking the cycle until the result falls inside (Black and Rogaway 2002): no table, so
+        the order of a billion rows costs nothing. (On a few bits such a network favours some orders.)
 
         >>> sorted(Noise(1).permutation(10, np.arange(10)).tolist())
         [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]

@@ -1,8 +1,7 @@
 """A ragged batch of training rows: flat arrays and where each row starts. Every pretext task works on this.
 
 Planes are the annotations that masking needs and that the ids have lost (`word_start`, `sentence_start`,
-`document_start`, `special`, `segment`, ...): one value per piece, found once on raw text and carried beside
-the ids.
+`document_start`, `special`, `segment`, ...): one value per piece, found once on raw text and carried beside the ids.
 """
 
 from __future__ import annotations
@@ -39,13 +38,12 @@ def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 
 
 class Planes(Mapping[str, np.ndarray]):
-    """Planes by name. One given as a function is made when it is first looked at, so nobody pays for planes
-    that no task of the batch reads.
+    """Planes by name. One given as a function is made when it is first looked at, so nobody pays for planes that no
+    task of the batch reads.
 
     >>> planes = Planes({"ready": np.zeros(1), "later": lambda: np.ones(1)})
     >>> sorted(planes), planes["later"]
     (['later', 'ready'], array([1.]))
-
     """
 
     def __init__(self, made: Mapping[str, np.ndarray | Callable[[], np.ndarray]]):
@@ -142,15 +140,12 @@ class Rows:
         return Rows(piece_ids, self.row_starts, self.keys, self.planes.replaced(planes))
 
     def take(self, index: np.ndarray, row_starts: np.ndarray) -> Rows:
-        """Rows cut anew from the flat positions `index` [U] (planes follow), with new row starts and the same
-        keys.
-        """
+        """Rows cut anew from the flat positions `index` [U] (planes follow), with new row starts and the same keys."""
         assert isinstance(self.planes, Planes)
         return Rows(self.piece_ids[index], row_starts, self.keys, self.planes.taken(index))
 
     def padded(self, values: np.ndarray, *, fill: float, length: int) -> np.ndarray:
-        """Any flat array [T] as a matrix [B, length], filled up on the right. Rows longer than `length` are
-        a bug."""
+        """Any flat array [T] as a matrix [B, length], filled up on the right. Rows longer than `length` are a bug."""
         assert self.lengths.max(initial=0) <= length
         out = np.full((len(self), length), fill, dtype=values.dtype)
         if self.lengths.min(initial=length) == length:

@@ -34,8 +34,6 @@ def check_name(name: str) -> str:
     Traceback (most recent call last):
     afterbert.base.errors.UserError: run name '../bert' may hold only letters, digits, '.', '_' and '-', and not
     begin with '.' or '-'
-
-
     """
     if not _NAME.fullmatch(name):
         raise UserError(
@@ -291,8 +289,7 @@ class Metrics:
                 os.fsync(file.fileno())
 
     def read(self) -> list[dict[str, Any]]:
-        """All whole records; a torn last line is left out. Raises UserError for a broken line before the
-        last."""
+        """All whole records; a torn last line is left out. Raises UserError for a broken line before the last."""
         if not self.path.exists():
             return []
         *lines, torn = self.path.read_bytes().split(b"\n")
@@ -309,8 +306,7 @@ class Metrics:
         return records
 
     def trim(self, step: int, *, without: tuple[str, ...] = ()) -> int:
-        """Forgets every record after `step`, those of the kinds `without` also at `step`, and a torn last
-        line.
+        """Forgets every record after `step`, those of the kinds `without` also at `step`, and a torn last line.
 
         So a resumed run has no record twice. Returns how many whole records were dropped.
         """

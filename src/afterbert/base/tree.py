@@ -1,9 +1,7 @@
-"""YAML as a tree that remembers where each value was written, so that every later complaint can name file
-and line.
+"""YAML as a tree that remembers where each value was written, so that every later complaint can name file and line.
 
-Only the plain part of YAML is read: mappings, lists, scalars. Numbers follow what people mean (`3e-4` is a
-number, which PyYAML reads as a string), `yes` and `no` are words, a key written twice, an alias or a tag is
-refused.
+Only the plain part of YAML is read: mappings, lists, scalars. Numbers follow what people mean (`3e-4` is a number,
+which PyYAML reads as a string), `yes` and `no` are words, a key written twice, an alias or a tag is refused.
 """
 
 import re
@@ -77,8 +75,7 @@ def read(path: Path, *, label: str | None = None, ours: bool = False) -> Node:
 
 
 def parse(text: str, *, label: str, loader: Any = yaml.SafeLoader) -> Node:
-    """The tree of YAML text; `label` stands for the file in origins. Raises UserError with all that is wrong
-    at once.
+    """The tree of YAML text; `label` stands for the file in origins. Raises UserError with all that is wrong at once.
 
     >>> parse("a: {b: 3e-4}", label="x.yaml").value["a"].value["b"]
     Node(value=0.0003, origin='x.yaml:1')

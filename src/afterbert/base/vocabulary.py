@@ -1,5 +1,4 @@
-"""What a pretext task must know of a tokenizer: its size and its special pieces. Nothing else travels below
-`text`."""
+"""What a pretext task must know of a tokenizer: its size and its special pieces. Nothing else travels below `text`."""
 
 from dataclasses import dataclass, field
 from functools import cached_property

@@ -87,8 +87,7 @@ def _found(table: list[Weight], files: TensorFiles, family: Family) -> dict[str,
 def _check(
     table: list[Weight], found: Mapping[str, str], files: TensorFiles, architecture: Architecture, folder: Path
 ) -> None:
-    """Every weight of the backbone is there, and every tensor that will be loaded has the shape the config
-    promises."""
+    """Every weight of the backbone is there, and every tensor that will be loaded has the shape the config promises."""
     shapes = shapes_of(architecture)
     for line in table:
         expected = line.shape_of_theirs(shapes[line.ours] if line.ours else ())

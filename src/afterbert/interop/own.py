@@ -64,8 +64,7 @@ def any_family(model_type: str) -> Family:
 
 
 def architecture_in(plain: Any, origin: str) -> Architecture:
-    """The architecture of a tree as it stands in config.json. Raises UserError, also for sizes beyond all
-    reason."""
+    """The architecture of a tree as it stands in config.json. Raises UserError, also for sizes beyond all reason."""
     if not isinstance(plain, Mapping):
         raise UserError(f"{origin} has no architecture tree; it was not written by afterbert")
     check_sizes(plain, origin, Own.sizes)

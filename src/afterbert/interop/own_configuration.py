@@ -1,5 +1,4 @@
-"""The config of our own folder layout, as transformers wants it: `model_type` afterbert, the architecture as
-a tree."""
+"""The config of our own folder layout, as transformers wants it: `model_type` afterbert, the architecture as a tree."""
 
 from typing import Any
 

@@ -1,8 +1,7 @@
-"""One vector for a text: the side files that make a folder a sentence-transformers model, and the same
-computed here.
+"""One vector for a text: the side files that make a folder a sentence-transformers model, and the same computed here.
 
-Source: Reimers, Gurevych (1908.10084), Section 3 (mean of the pieces' states is their default). The files are
-those of sentence-transformers' second version, which all later ones read.
+Source: Reimers, Gurevych (1908.10084), Section 3 (mean of the pieces' states is their default). The files are those of
+sentence-transformers' second version, which all later ones read.
 """
 
 from __future__ import annotations

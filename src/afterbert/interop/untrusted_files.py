@@ -151,8 +151,7 @@ def digests_as_metadata(tensors: Mapping[str, Tensor], tokenizer: Path | None) -
 
 
 def check_pieces(weights: Path, tokenizer: Path) -> None:
-    """Raises UserError when a weight file of ours was saved with other pieces than this tokenizer.json
-    has."""
+    """Raises UserError when a weight file of ours was saved with other pieces than this tokenizer.json has."""
     if not weights.is_file():
         return
     with safe_open(str(weights), framework="pt") as file:

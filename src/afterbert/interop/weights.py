@@ -1,5 +1,4 @@
-"""One line of a family's table of weights: a tensor of ours and the tensors of theirs that together are
-it."""
+"""One line of a family's table of weights: a tensor of ours and the tensors of theirs that together are it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

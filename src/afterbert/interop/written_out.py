@@ -1,5 +1,4 @@
-"""What an export must write out at full length: shared layers one by one, a factorized embedding as one
-table."""
+"""What an export must write out at full length: shared layers one by one, a factorized embedding as one table."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping

@@ -26,8 +26,7 @@ Start = Literal["pad", "bos", "eos", "cls", "sep"]
 
 class Backbone(nn.Module, ABC):
     """A model without heads. Every kind is asked in the same words, so that whoever evaluates, probes, exports or
-    distils a model need not know which kind it is.
-    """
+    distils a model need not know which kind it is."""
 
     embeddings: EmbeddingsModule
     writes_apart: ClassVar[bool] = False
@@ -148,8 +147,7 @@ class Architecture(ABC):
 
     @abstractmethod
     def build_lm_head(self, backbone: Backbone) -> LMHeadModule:
-        """A fresh head from hidden [N, D] to logits [N, V], tied to the table of `backbone` without owning
-        it."""
+        """A fresh head from hidden [N, D] to logits [N, V], tied to the table of `backbone` without owning it."""
 
     @abstractmethod
     def num_parameters(self, vocab_size: int) -> int:

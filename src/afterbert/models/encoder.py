@@ -1,5 +1,4 @@
-"""An encoder: every piece may see every piece. By its nodes it is exactly BERT, RoBERTa, ALBERT or
-ModernBERT.
+"""An encoder: every piece may see every piece. By its nodes it is exactly BERT, RoBERTa, ALBERT or ModernBERT.
 
 Sources: BERT (1810.04805), RoBERTa (1907.11692), ALBERT (1909.11942), ModernBERT (2412.13663).
 """

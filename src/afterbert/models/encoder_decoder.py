@@ -30,9 +30,8 @@ from afterbert.nn.visibility import PaddedVisibility
 
 @dataclass(frozen=True)
 class EncoderDecoder(Assembled):
-    """Defaults are BART's, in a tiny size. Both sides share the table of pieces (and its widening) and are
-    built from the same nodes; num_decoder_layers None: as many as the encoder has. num_hidden_layers counts the
-    encoder's."""
+    """Defaults are BART's, in a tiny size. Both sides share the table of pieces (and its widening) and are built from
+    the same nodes; num_decoder_layers None: as many as the encoder has. num_hidden_layers counts the encoder's."""
 
     reads = "both_ways"
     writes = "apart"

@@ -1,9 +1,8 @@
-"""A model of all factorization orders: two streams over the same weights, and a memory of the segment before.
-Exactly XLNet by its nodes.
+"""A model of all factorization orders: two streams over the same weights, and a memory of the segment before. Exactly
+XLNet by its nodes.
 
-Source: XLNet (1906.08237), Sections 2.2 to 2.5. The content stream sees a piece and what comes before it in
-the order; the query stream sees the place of a piece but only the content of what comes before, and runs at
-the asked places only.
+Source: XLNet (1906.08237), Sections 2.2 to 2.5. The content stream sees a piece and what comes before it in the order;
+the query stream sees the place of a piece but only the content of what comes before, and runs at the asked places only.
 """
 
 from __future__ import annotations
@@ -144,10 +143,9 @@ class PermutationModule(Backbone):
         reuse_lengths: Tensor | None = None,
     ) -> TwoStreams:
         """Reads ids [B, T] after a `memory` that everybody sees. query_positions [B, Q]: the places in the rows that
-        are asked (fill up with any); they need a `visibility` with ranks. Segments that are not given say nothing.
-        A row read backwards has falling position_ids. reuse_lengths [B]: how many of each row's first places go into
-        the memory that is returned.
-        """
+        are asked (fill up with any); they need a `visibility` with ranks. Segments that are not given say nothing. A
+        row read backwards has falling position_ids. reuse_lengths [B]: how many of each row's first places go into the
+        memory that is returned."""
         scene = _Scene(self.stack.positions["full_attention"], Inputs(input_ids, token_type_ids, position_ids), memory)
         content = self.embeddings(input_ids, position_ids=scene.places)
         around = scene.around(visible(visibility, input_ids.shape[1], content.device), None)

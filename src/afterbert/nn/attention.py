@@ -91,9 +91,8 @@ class Attention:
 
 
 class SelfAttention(nn.Module):
-    """From hidden [B, U, D] and Surroundings to [B, U, D], or [N, D] where only some places are wanted. Keys
-    and values are of the same pieces, or those handed in: of an encoder, or of a memory and the content
-    stream."""
+    """From hidden [B, U, D] and Surroundings to [B, U, D], or [N, D] where only some places are wanted. Keys and values
+    are of the same pieces, or those handed in: of an encoder, or of a memory and the content stream."""
 
     def __init__(self, config: Attention, sizes: Sizes):
         super().__init__()

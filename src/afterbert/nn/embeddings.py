@@ -1,8 +1,7 @@
-"""From piece ids to the first hidden states: token, position, segment and language vectors, added,
-normalised.
+"""From piece ids to the first hidden states: token, position, segment and language vectors, added, normalised.
 
-Sources: BERT (1810.04805), Figure 2; factorization: ALBERT (1909.11942), Section 3.1; languages: XLM
-(1901.07291), Section 3.
+Sources: BERT (1810.04805), Figure 2; factorization: ALBERT (1909.11942), Section 3.1; languages: XLM (1901.07291),
+Section 3.
 """
 
 from __future__ import annotations
@@ -27,10 +26,9 @@ from afterbert.nn.sizes import Sizes
 @dataclass(frozen=True)
 class Embeddings:
     """type_vocab_size: kinds of segments, 0 for none; languages: those with a vector, in the order of the rows;
-    embedding_size: width of the tables where it is not hidden_size (a linear layer then widens the sum; it
-    has a bias after a norm only, so that without norm the product of both is one table, which heads tie to);
-    is_scaled: token vectors times the root of their width (Transformer, BART option).
-    """
+    embedding_size: width of the tables where it is not hidden_size (a linear layer then widens the sum; it has a bias
+    after a norm only, so that without norm the product of both is one table, which heads tie to); is_scaled: token
+    vectors times the root of their width (Transformer, BART option)."""
 
     positions: PositionEmbedding = Learned()
     type_vocab_size: Annotated[int, Field(ge=0)] = 2

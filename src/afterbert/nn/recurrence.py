@@ -1,11 +1,10 @@
-"""Recurrence in depth: each application of a layer is a step that knows its number, and a piece may stop
-early.
+"""Recurrence in depth: each application of a layer is a step that knows its number, and a piece may stop early.
 
-Sources: Universal Transformer (1807.03819), Section 2 and Appendix C; adaptive computation time: Graves
-(1603.08983), Sections 2.1 and 3. With `sharing: all` this is the paper's model; without halting and signal it
-would be tied depth. Constants: Graves has epsilon 0.01 and starts the halting bias at 1; the weight of the
-ponder cost is a matter of the task there (1e-4 to 1e-1), 0.01 is tensor2tensor's. Deviation: the output is
-Graves' mean of states weighted by halting probabilities; the paper's listing interpolates step by step.
+Sources: Universal Transformer (1807.03819), Section 2 and Appendix C; adaptive computation time: Graves (1603.08983),
+Sections 2.1 and 3. With `sharing: all` this is the paper's model; without halting and signal it would be tied depth.
+Constants: Graves has epsilon 0.01 and starts the halting bias at 1; the weight of the ponder cost is a matter of the
+task there (1e-4 to 1e-1), 0.01 is tensor2tensor's. Deviation: the output is Graves' mean of states weighted by halting
+probabilities; the paper's listing interpolates step by step.
 """
 
 from __future__ import annotations
@@ -107,9 +106,8 @@ class HaltingProgress:
         self.is_running = torch.ones_like(self.spent, dtype=torch.bool)
 
     def step(self, before: Tensor, read: Tensor, after: Tensor, *, is_last: bool) -> Tensor:
-        """States [B, T, D] after a step: of pieces that were running the new ones, of the others those
-        `before` it. read: what the step began from, with its signal; it decides how likely the piece halts.
-        """
+        """States [B, T, D] after a step: of pieces that were running the new ones, of the others those `before` it.
+        read: what the step began from, with its signal; it decides how likely the piece halts."""
         logits = self.module.unit(read).squeeze(-1) + self.module.unit_bias
         chance = torch.sigmoid(logits.float())
         halts = self.is_running & ((self.spent + chance > self.threshold) | is_last)
@@ -140,8 +138,7 @@ class Halted:
     is_piece: Tensor | None
 
     def ponder(self) -> Tensor:
-        """Summed over pieces: steps plus remainder (Graves, equations 11 and 12). Only remainders have a
-        gradient."""
+        """Summed over pieces: steps plus remainder (Graves, equations 11 and 12). Only remainders have a gradient."""
         cost = self.steps + self.remainder
         return cost.sum() if self.is_piece is None else (cost * self.is_piece).sum()
 

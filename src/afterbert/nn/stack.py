@@ -105,9 +105,8 @@ class Stack:
         )
 
     def flops_per_token(self, sizes: Sizes, length: int, *, looks_across: bool = False) -> float:
-        """Counts the cost of one forward pass. Windows are counted as full attention, because no kernel here skips
-        the hidden part; attention to an encoder as if its rows were as long; pieces that may halt as if none
-        did."""
+        """Counts the cost of one forward pass. Windows are counted as full attention, because no kernel here skips the
+        hidden part; attention to an encoder as if its rows were as long; pieces that may halt as if none did."""
         attention = self.attention.flops_per_token(sizes, length)
         across = self.attention.across().flops_per_token(sizes, length) if looks_across else 0.0
         feed_forward = 2.0 * self.feed_forward.num_weights(sizes.hidden_size, sizes.intermediate_size)

@@ -1,9 +1,8 @@
 """From the symbolic rule of who may attend to whom to what an attention kernel wants.
 
-Two steps. In numpy, when a batch is made, `padded_visibility` lays the rule of ragged rows over the padded
-matrix: a few arrays of [B] or [B, T], none at all where everybody sees everybody. On the device
-`PaddedVisibility.of` picks them up, and `visible` turns them, once a forward pass, into nothing, `is_causal`,
-or booleans [B, 1, T, T].
+Two steps. In numpy, when a batch is made, `padded_visibility` lays the rule of ragged rows over the padded matrix: a
+few arrays of [B] or [B, T], none at all where everybody sees everybody. On the device `PaddedVisibility.of` picks them
+up, and `visible` turns them, once a forward pass, into nothing, `is_causal`, or booleans [B, 1, T, T].
 """
 
 from __future__ import annotations

@@ -31,9 +31,8 @@ SAVED_HEADS = tuple(HEADS)
 class Batch:
     """One micro-batch, ready for a model: named arrays, and what the trainer must know before any forward pass.
 
-    arrays: name -> array, moved to the device as they are. counts: part of the score -> how many things it sums
-    over. num_tokens: pieces the model reads, padding excluded. row_keys: uint64 [B], to name the rows in a
-    diagnosis.
+    arrays: name -> array, moved to the device as they are. counts: part of the score -> how many things it sums over.
+    num_tokens: pieces the model reads, padding excluded. row_keys: uint64 [B], to name the rows in a diagnosis.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -70,8 +69,7 @@ class ObjectiveModule(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, arrays: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Part -> summed score, for every part of `loss_weights` that the batch counts; 0 where nothing is
-        asked."""
+        """Part -> summed score, for every part of `loss_weights` that the batch counts; 0 where nothing is asked."""
 
     @abstractmethod
     def predict(self, arrays: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -142,8 +140,7 @@ class ObjectiveModule(nn.Module, ABC):
         for what must happen in all of them at once, whatever each one's own batches ask."""
 
     def measure(self, arrays: Mapping[str, torch.Tensor]) -> dict[str, tuple[torch.Tensor, int]]:
-        """Measure -> (sum, count), such as right guesses and guesses; called without gradients on held-out
-        rows."""
+        """Measure -> (sum, count), such as right guesses and guesses; called without gradients on held-out rows."""
         return {}
 
     @property

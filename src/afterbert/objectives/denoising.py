@@ -38,11 +38,9 @@ from afterbert.text.token_store.store import Split
 
 @dataclass(frozen=True)
 class Denoising(PretextObjective):
-    """decoder_start: the special piece with which writing begins (BART: eos, T5: pad). layout: read by an
-    encoder and written by a decoder, or written behind what is read, in one stack. decoder_places: the
-    decoder's rows hold just the target, or the target at its own places in a row of masks (MASS; no
-    decoder_start then).
-    """
+    """decoder_start: the special piece with which writing begins (BART: eos, T5: pad). layout: read by an encoder and
+    written by a decoder, or written behind what is read, in one stack. decoder_places: the decoder's rows hold just the
+    target, or the target at its own places in a row of masks (MASS; no decoder_start then)."""
 
     decoder_start: Literal["pad", "bos", "eos", "cls", "sep"] = "eos"
     layout: Literal["encoder_decoder", "behind"] = "encoder_decoder"

@@ -32,9 +32,8 @@ from afterbert.pretext.posed import Places, Pointers, Posed
 
 @dataclass(frozen=True)
 class FindPlaces(PretextObjective):
-    """pretext: its answers are places (deleted, inserted, replaced) or pointers (sentence_order, true_start);
-    each is one part of the score, all of weight 1.
-    """
+    """pretext: its answers are places (deleted, inserted, replaced) or pointers (sentence_order, true_start); each is
+    one part of the score, all of weight 1."""
 
     def __post_init__(self) -> None:
         check_answers(self.pretext, "find_places", may=(Places, Pointers))

@@ -1,9 +1,8 @@
-"""Masked language model: which piece belongs at each chosen place? With the pair question where the pretext
-asks one.
+"""Masked language model: which piece belongs at each chosen place? With the pair question where the pretext asks one.
 
-Source: BERT (1810.04805), Section 3.1, Tasks 1 and 2. The head runs at the chosen places only; the score is
-the same as running it everywhere and ignoring the rest. The two losses are each a mean and are added, as in
-the paper. With a mixture of visibilities it is UniLM's cloze task (1905.03197, Sections 2.3 and 2.4).
+Source: BERT (1810.04805), Section 3.1, Tasks 1 and 2. The head runs at the chosen places only; the score is the same as
+running it everywhere and ignoring the rest. The two losses are each a mean and are added, as in the paper. With a
+mixture of visibilities it is UniLM's cloze task (1905.03197, Sections 2.3 and 2.4).
 """
 
 from __future__ import annotations

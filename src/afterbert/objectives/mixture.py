@@ -1,10 +1,9 @@
-"""Several objectives for one model: each row draws one of them by weight, or every row is asked all of them,
-or they follow one another in the course of the run.
+"""Several objectives for one model: each row draws one of them by weight, or every row is asked all of them, or they
+follow one another in the course of the run.
 
-Sources: the mixtures of pre-training tasks of UniLM (1905.03197, Section 2.4) and XLM (1901.07291, Section
-3.3), of unsupervised and supervised tasks of T5 (1910.10683, Section 3.5). Those draw one task for a whole
-batch; here each row draws its own, which has the same expectation, less variance, and does not depend on how
-rows fall into batches.
+Sources: the mixtures of pre-training tasks of UniLM (1905.03197, Section 2.4) and XLM (1901.07291, Section 3.3), of
+unsupervised and supervised tasks of T5 (1910.10683, Section 3.5). Those draw one task for a whole batch; here each row
+draws its own, which has the same expectation, less variance, and does not depend on how rows fall into batches.
 """
 
 from __future__ import annotations

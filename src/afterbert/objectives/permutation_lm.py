@@ -43,9 +43,8 @@ _NEEDS_ORDER = (
 
 @dataclass(frozen=True)
 class PermutationLM(PretextObjective):
-    """reads_both_ways: the text comes twice in an epoch, once from its end to its start, so that in contiguous
-    order half of each batch is read backwards (Section 2.6); matters to the memory only.
-    """
+    """reads_both_ways: the text comes twice in an epoch, once from its end to its start, so that in contiguous order
+    half of each batch is read backwards (Section 2.6); matters to the memory only."""
 
     reads_both_ways: bool = False
     decoder_bias_start: BiasStart = "zeros"
@@ -116,8 +115,7 @@ class PermutationLM(PretextObjective):
 
 class PermutationLMModule(LanguageModelModule):
     """The only part of the score: `permuted`. What each row slot remembers goes from step to step through
-    `carried_state`; held-out rows are read without memory.
-    """
+    `carried_state`; held-out rows are read without memory."""
 
     part = "permuted"
     asks = "pieces in a drawn order"
@@ -176,8 +174,7 @@ class PermutationLMModule(LanguageModelModule):
 
     def _recalled(self, slots: Tensor, steps: Tensor, goes_on: Tensor) -> Memory:
         """What these slots [B] remember; nothing where the row does not go on [B], or where the slot did not read the
-        step before (its update was left out). The release shows zeros there.
-        """
+        step before (its update was left out). The release shows zeros there."""
         layers, length, width = self.memory_shape
         states = slots.new_zeros(layers, 0, length, width, dtype=next(self.parameters()).dtype)
         known = self._memory or Memory(states, slots.new_zeros(0))

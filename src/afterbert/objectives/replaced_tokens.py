@@ -89,11 +89,10 @@ class Generator:
 
 @dataclass(frozen=True)
 class ReplacedTokens(PretextObjective):
-    """asks: about every piece, or only where pieces were chosen; whether it was replaced, or which it was.
-    (ELECTRA; ELECTRA 15%; Replace MLM; All-Tokens MLM, which may copy the shown piece through a gate.)
-    loss_weight: of that question; the generator's is 1. two_stage: the generator alone for this share of the run,
-    then the discriminator from its weights, the generator frozen (Section 3.2); None: together.
-    """
+    """asks: about every piece, or only where pieces were chosen; whether it was replaced, or which it was. (ELECTRA;
+    ELECTRA 15%; Replace MLM; All-Tokens MLM, which may copy the shown piece through a gate.) loss_weight: of that
+    question; the generator's is 1. two_stage: the generator alone for this share of the run, then the discriminator
+    from its weights, the generator frozen (Section 3.2); None: together."""
 
     generator: Generator = Generator()
     asks: Asks = "replaced_everywhere"

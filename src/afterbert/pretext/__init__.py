@@ -1,3 +1,1 @@
-"""Pretext tasks: which texts stand together, which pieces are chosen, what is shown, what is asked. No torch
-here.
-"""
+"""Pretext tasks: which texts stand together, which pieces are chosen, what is shown, what is asked. No torch here."""

@@ -7,12 +7,11 @@ from afterbert.pretext.posed import Asked, AskedInPlace, Places, Pointers, RowLa
 
 
 def trivial_accuracy(asked: Asked, shown: Rows) -> float:
-    """The expected accuracy of the best answer that looks at nothing: the commonest piece or label
-    throughout, or a blind choice among a row's candidates. nan where nothing is asked.
+    """The expected accuracy of the best answer that looks at nothing: the commonest piece or label throughout, or a
+    blind choice among a row's candidates. nan where nothing is asked.
 
     >>> trivial_accuracy(Places("deleted", np.arange(4), np.array([0, 0, 0, 1])), Rows.of("a b c d"))
     0.75
-
     """
     if isinstance(asked, Pointers):
         candidates = np.diff(np.searchsorted(np.flatnonzero(asked.candidates), shown.row_starts))

@@ -1,8 +1,7 @@
 """Random orders, subsets and lengths for ragged rows, all rows at once.
 
-Every row gets its own line of a grid: random bits with the position in their low bits, which one sort along
-the lines puts in a uniformly random order. The sort is numpy's vectorized one, so this costs little more than
-the noise itself.
+Every row gets its own line of a grid: random bits with the position in their low bits, which one sort along the lines
+puts in a uniformly random order. The sort is numpy's vectorized one, so this costs little more than the noise itself.
 """
 
 import numpy as np
@@ -14,16 +13,15 @@ _FILLER = np.uint32(0xFFFFFFFF)
 
 
 def shuffled(noise: Noise, keys: np.ndarray, sizes: np.ndarray, first: int | None = None) -> np.ndarray:
-    """int64 [B, W], W the largest of `sizes` [B]: line b starts with a random order of range(sizes[b]); what
-    comes after in the line means nothing. With `first`, only that many columns come back, the same ones.
+    """int64 [B, W], W the largest of `sizes` [B]: line b starts with a random order of range(sizes[b]); what comes
+    after in the line means nothing. With `first`, only that many columns come back, the same ones.
 
-    A row's order depends on its key and size alone. Positions whose random bits agree are ordered by a mask
-    drawn for the row, so none is favoured.
+    A row's order depends on its key and size alone. Positions whose random bits agree are ordered by a mask drawn for
+    the row, so none is favoured.
 
     >>> order = shuffled(Noise(1), np.arange(2, dtype=np.uint64), np.array([3, 2]))
     >>> sorted(order[0].tolist()), sorted(order[1, :2].tolist())
     ([0, 1, 2], [0, 1])
-
     """
     width = int(sizes.max(initial=0))
     kept = width if first is None else min(first, width)
@@ -59,13 +57,12 @@ def _wide(noise: Noise, keys: np.ndarray, sizes: np.ndarray, width: int, kept: i
 
 
 def subset(noise: Noise, keys: np.ndarray, sizes: np.ndarray, counts: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """int64 [N], sorted: `counts` [B] different members of range(sizes[b]) for each row, each subset equally
-    likely, moved by `starts` [B] (where the row's members begin in a flat array).
+    """int64 [N], sorted: `counts` [B] different members of range(sizes[b]) for each row, each subset equally likely,
+    moved by `starts` [B] (where the row's members begin in a flat array).
 
     >>> keys, sizes, starts = np.arange(2, dtype=np.uint64), np.array([4, 2]), np.array([0, 4])
     >>> subset(Noise(1), keys, sizes, np.array([4, 1]), starts)[:4].tolist()
     [0, 1, 2, 3]
-
     """
     order = shuffled(noise, keys, sizes, first=int(counts.max(initial=0)))
     order += np.asarray(starts)[:, None]

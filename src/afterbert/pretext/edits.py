@@ -24,9 +24,7 @@ class Extent:
 
 @dataclass(frozen=True)
 class Edit:
-    """A law of choice with its corruption. Raises UserError when the corruption cannot show what the law
-    chooses.
-    """
+    """A law of choice with its corruption. Raises UserError when the corruption cannot show what the law chooses."""
 
     selection: Selection
     corruption: Corruption
@@ -40,9 +38,8 @@ class Edit:
             )
 
     def extent(self, size: int, *, is_cut: bool) -> Extent:
-        """Tells what to expect of a row of `size` ordinary pieces; is_cut: special ones may stand between them and
-        cut spans.
-        """
+        """Tells what to expect of a row of `size` ordinary pieces; is_cut: special ones may stand between them and cut
+        spans."""
         promise = self.selection.promise if self.selection.counts_pieces else "expected"
         budget = size if promise == "expected" else int(self.selection.budget(np.array([size]))[0])
         spans = budget if is_cut else min(budget, self.selection.most_spans(size))

@@ -42,9 +42,8 @@ class WrittenText:
 
 @dataclass(frozen=True)
 class Places:
-    """Yes or no at these pieces of the shown rows: positions int64 [N], sorted; labels int8 [N]; `name` of
-    the question (deleted, inserted, replaced).
-    """
+    """Yes or no at these pieces of the shown rows: positions int64 [N], sorted; labels int8 [N]; `name` of the question
+    (deleted, inserted, replaced)."""
 
     name: str
     positions: np.ndarray
@@ -53,10 +52,9 @@ class Places:
 
 @dataclass(frozen=True)
 class Pointers:
-    """A question that is answered by pointing: from the pieces `positions` int64 [N], sorted, point to `targets`
-    int64 [N] (both flat into the shown rows, the same row) among the row's `candidates` (bool [T]). `name` of the
-    question (sentence_order, true_start).
-    """
+    """A question that is answered by pointing: from the pieces `positions` int64 [N], sorted, point to `targets` int64
+    [N] (both flat into the shown rows, the same row) among the row's `candidates` (bool [T]). `name` of the question
+    (sentence_order, true_start)."""
 
     name: str
     positions: np.ndarray
@@ -66,9 +64,8 @@ class Pointers:
 
 @dataclass(frozen=True)
 class RowLabels:
-    """One label a row: labels int64 [B] in [0, num_labels); -1 asks nothing of that row. `name`:
-    next_sentence, sentence_order.
-    """
+    """One label a row: labels int64 [B] in [0, num_labels); -1 asks nothing of that row. `name`: next_sentence,
+    sentence_order."""
 
     name: str
     labels: np.ndarray
@@ -80,9 +77,8 @@ Asked = AskedInPlace | WrittenText | Places | Pointers | RowLabels
 
 @dataclass(frozen=True)
 class Step:
-    """One edit as it happened: what was chosen in the rows before, what the rows were after, and which place
-    of the rows before each piece after stands for (origin, -1 for none).
-    """
+    """One edit as it happened: what was chosen in the rows before, what the rows were after, and which place of the
+    rows before each piece after stands for (origin, -1 for none)."""
 
     before: Rows
     chosen: Chosen
@@ -100,10 +96,9 @@ class Step:
 class Posed:
     """One batch as a task: what is read, who sees whom, the questions, and where each shown piece came from.
 
-    origin: int64 [T shown], the flat position in `original` that each shown piece stands for, -1 for pieces
-    that stand for none (inserted, or one mask for a span). steps: the edits, first to last. labels: int64 [B]
-    or None, and the name of the question they
-    answer, both the pairing's.
+    origin: int64 [T shown], the flat position in `original` that each shown piece stands for, -1 for pieces that stand
+    for none (inserted, or one mask for a span). steps: the edits, first to last. labels: int64 [B] or None, and the
+    name of the question they answer, both the pairing's.
     """
 
     shown: Rows
@@ -116,9 +111,8 @@ class Posed:
     asked: tuple[Asked, ...] = ()
 
     def places_now(self, number: int, positions: np.ndarray) -> np.ndarray:
-        """int64 [N]: where the pieces at these flat positions of the rows *before* step `number` stand in the
-        shown rows; -1 if gone.
-        """
+        """int64 [N]: where the pieces at these flat positions of the rows *before* step `number` stand in the shown
+        rows; -1 if gone."""
         now = positions
         for step in self.steps[number:]:
             if not step.keeps_places:
@@ -129,9 +123,8 @@ class Posed:
         return now
 
     def places_first(self, number: int, positions: np.ndarray) -> np.ndarray:
-        """int64 [N]: which flat positions of `original` these positions of the rows *before* step `number`
-        stand for; -1 for none.
-        """
+        """int64 [N]: which flat positions of `original` these positions of the rows *before* step `number` stand for;
+        -1 for none."""
         first = positions
         for step in reversed(self.steps[:number]):
             if not step.keeps_places:

@@ -1,6 +1,4 @@
-"""Who may attend to whom in a pretext task, as a setting; `base.visibility` holds the answer for one
-batch.
-"""
+"""Who may attend to whom in a pretext task, as a setting; `base.visibility` holds the answer for one batch."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -58,9 +56,8 @@ class Sight:
 
 
 def _first_in_rows(positions: np.ndarray, rows: Rows) -> np.ndarray:
-    """int64 [B]: the position in its row of each row's first of these sorted flat positions; the row's length
-    if it has none.
-    """
+    """int64 [B]: the position in its row of each row's first of these sorted flat positions; the row's length if it has
+    none."""
     nearest = np.append(positions, rows.num_pieces)[np.searchsorted(positions, rows.row_starts[:-1])]
     return np.minimum(nearest, rows.row_starts[1:]) - rows.row_starts[:-1]
 

@@ -10,12 +10,11 @@ from afterbert.pretext.units import is_ordinary, units_of
 
 
 def statistics_of(posed: Posed) -> dict[str, Any]:
-    """Counts and shares, ready for JSON. Of the batch: `rows`, `pieces` and `pieces_shown` (special ones
-    included); of each edit: `chosen_share` of the ordinary pieces it could choose from,
-    `chosen_words_whole_share` of the words it touched (where words are known), `rows_without_choice`,
-    `span_lengths` (length in pieces -> spans; 0: empty ones) and `actions` (see `actions_of`). The figures of
-    a single edit stand at the top, those of several under `edit_1_<corruption>` and so on.
-    """
+    """Counts and shares, ready for JSON. Of the batch: `rows`, `pieces` and `pieces_shown` (special ones included); of
+    each edit: `chosen_share` of the ordinary pieces it could choose from, `chosen_words_whole_share` of the words it
+    touched (where words are known), `rows_without_choice`, `span_lengths` (length in pieces -> spans; 0: empty ones)
+    and `actions` (see `actions_of`). The figures of a single edit stand at the top, those of several under
+    `edit_1_<corruption>` and so on."""
     found: dict[str, Any] = {
         "rows": len(posed.original),
         "pieces": posed.original.num_pieces,
@@ -47,8 +46,7 @@ def _of_step(step: Step) -> dict[str, Any]:
 
 def actions_of(step: Step) -> dict[str, float]:
     """Counts what happened to the chosen pieces, as shares of them: `mask`, `random`, `kept` for corruptions of
-    content, `removed`; for order, `moved` and `kept`; for insertion, `preceded` by a new piece.
-    """
+    content, `removed`; for order, `moved` and `kept`; for insertion, `preceded` by a new piece."""
     where, effect = step.chosen.positions, step.corruption.effect
     total = len(where)
     if effect == "removal":

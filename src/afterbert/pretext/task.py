@@ -41,18 +41,16 @@ class Pretext:
             answer.check(self.pairing, self.edits, self.visibility)
 
     def check(self, vocabulary: Vocabulary, row_length: int) -> None:
-        """Raises UserError when this tokenizer lacks a piece that rows planned with `row_length` need. Laws
-        that do not know their number of spans in advance count as one span.
-        """
+        """Raises UserError when this tokenizer lacks a piece that rows planned with `row_length` need. Laws that do not
+        know their number of spans in advance count as one span."""
         for edit, extent in self._extents(row_length):
             knows = edit.selection.promise == "exact" and edit.selection.counts_pieces
             edit.corruption.check(vocabulary, extent.spans if knows else 1)
 
     def row_length(self, length: int) -> int:
-        """How long to plan the rows (special pieces included) so that what is shown never exceeds `length`
-        and comes as close to it as is certain. Longer than `length` where spans shrink to marks (T5: 568
-        pieces and the end piece for 512), shorter where pieces are inserted.
-        """
+        """How long to plan the rows (special pieces included) so that what is shown never exceeds `length` and comes as
+        close to it as is certain. Longer than `length` where spans shrink to marks (T5: 568 pieces and the end piece
+        for 512), shorter where pieces are inserted."""
         row = length
         while row > self.pairing.num_specials + 1 and self.shown_length(row) > length:
             row -= 1
@@ -103,9 +101,8 @@ class Pretext:
         return tuple(found)
 
     def pose(self, rows: Rows, noise: Noise, vocabulary: Vocabulary, labels: np.ndarray | None = None) -> Posed:
-        """The task on these rows; `labels` int64 [B] are the plan's. A pure function of row, key, noise and
-        vocabulary, row by row. Unknown pieces are shown, but no law chooses them: what they stand for is lost.
-        """
+        """The task on these rows; `labels` int64 [B] are the plan's. A pure function of row, key, noise and vocabulary,
+        row by row. Unknown pieces are shown, but no law chooses them: what they stand for is lost."""
         is_unknown = rows.piece_ids == vocabulary.unk
         if vocabulary.unk is not None and is_unknown.any():
             rows = rows.with_planes(unknown=is_unknown)

@@ -8,9 +8,8 @@ UNKNOWN = -1
 
 
 def undo(posed: Posed) -> np.ndarray:
-    """int32 [T of the original rows]: the pieces that shown rows and answers tell, -1 where they leave a
-    piece open (a deletion of which only the place is asked, say). No piece is ever told wrongly.
-    """
+    """int32 [T of the original rows]: the pieces that shown rows and answers tell, -1 where they leave a piece open (a
+    deletion of which only the place is asked, say). No piece is ever told wrongly."""
     told = np.full(posed.original.num_pieces, UNKNOWN, dtype=np.int32)
     shown = posed.shown.piece_ids.copy()
     shown[_is_doubtful(posed)] = UNKNOWN
@@ -28,9 +27,8 @@ def undo(posed: Posed) -> np.ndarray:
 
 
 def _is_doubtful(posed: Posed) -> np.ndarray:
-    """bool [T shown]: pieces that may not be what stood in their place: those that a corruption of content
-    chose, unless it is asked which of them were replaced and the answer is no.
-    """
+    """bool [T shown]: pieces that may not be what stood in their place: those that a corruption of content chose,
+    unless it is asked which of them were replaced and the answer is no."""
     doubtful = np.zeros(posed.shown.num_pieces, dtype=bool)
     for number, step in enumerate(posed.steps):
         if step.corruption.effect == "content":

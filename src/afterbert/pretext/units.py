@@ -1,6 +1,4 @@
-"""Units: what a law of choice takes as a whole (pieces, words, sentences, phrases, entities), read from the
-planes.
-"""
+"""Units: what a law of choice takes as a whole (pieces, words, sentences, phrases, entities), read from the planes."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,10 +11,9 @@ from afterbert.base.rows import Rows, ranges
 
 @dataclass(frozen=True)
 class Units:
-    """U units in B rows, in order. starts, lengths: int64 [U], flat pieces; row_starts: int64 [B+1], units
-    before each row. No unit holds a special piece or leaves its row. are_pieces: every unit is a single piece;
-    cover_all: every ordinary piece is in one.
-    """
+    """U units in B rows, in order. starts, lengths: int64 [U], flat pieces; row_starts: int64 [B+1], units before each
+    row. No unit holds a special piece or leaves its row. are_pieces: every unit is a single piece; cover_all: every
+    ordinary piece is in one."""
 
     starts: np.ndarray
     lengths: np.ndarray
@@ -84,18 +81,16 @@ def needed_plane(rows: Rows, name: str) -> np.ndarray:
 
 
 def units_of(rows: Rows, unit: str) -> Units:
-    """The units of these rows. `piece`: every ordinary piece. Any other name reads the plane `<name>_start`;
-    where a plane `<name>_inside` stands beside it, the units cover only part of the text and the rest belongs
-    to none.
+    """The units of these rows. `piece`: every ordinary piece. Any other name reads the plane `<name>_start`; where a
+    plane `<name>_inside` stands beside it, the units cover only part of the text and the rest belongs to none.
 
-    `entity|phrase|word` takes entities, then phrases in what they leave over, then words. A unit ends at a
-    special piece.
+    `entity|phrase|word` takes entities, then phrases in what they leave over, then words. A unit ends at a special
+    piece.
 
     >>> rows = Rows.of("[CLS] un ##believ ##able ! [SEP]")
     >>> units = units_of(rows, "word")
     >>> units.starts.tolist(), units.lengths.tolist(), units.row_starts.tolist()
     ([1, 4], [3, 1], [0, 2])
-
     """
     if unit == "piece":
         starts = np.flatnonzero(is_ordinary(rows))
@@ -116,9 +111,8 @@ def units_of(rows: Rows, unit: str) -> Units:
 
 
 def _covering(rows: Rows, plane: np.ndarray) -> Units:
-    """Units that cover all ordinary pieces, from where they start; one also starts with a row and after a
-    piece that is not ordinary.
-    """
+    """Units that cover all ordinary pieces, from where they start; one also starts with a row and after a piece that is
+    not ordinary."""
     others = np.flatnonzero(~is_ordinary(rows))  # few
     begins = np.append(plane, False).astype(bool)
     begins[rows.row_starts] = True
@@ -133,16 +127,12 @@ def _covering(rows: Rows, plane: np.ndarray) -> Units:
 
 
 def sentences_of(rows: Rows) -> Units:
-    """The sentences of these rows, hidden pieces included; they end at special pieces and at the ends of
-    documents.
-    """
+    """The sentences of these rows, hidden pieces included; they end at special pieces and at the ends of documents."""
     return _runs(rows, needed_plane(rows, "sentence_start").astype(bool), _documents(rows))
 
 
 def stretches_of(rows: Rows) -> Units:
-    """The longest runs of text, hidden pieces included, without a special piece or the end of a document
-    between.
-    """
+    """The longest runs of text, hidden pieces included, without a special piece or the end of a document between."""
     return _runs(rows, np.zeros(rows.num_pieces, dtype=bool), _documents(rows))
 
 
@@ -159,9 +149,8 @@ def _covers(rows: Rows, name: str) -> np.ndarray | bool:
 
 
 def _runs(rows: Rows, begins: np.ndarray, layer: np.ndarray) -> Units:
-    """Units from where they begin (bool [T]) and the layer they lie in (integers [T], 0: in none); a change
-    of layer and the start of a row begin one too.
-    """
+    """Units from where they begin (bool [T]) and the layer they lie in (integers [T], 0: in none); a change of layer
+    and the start of a row begin one too."""
     begins = begins | (layer == 0)
     begins[1:] |= layer[1:] != layer[:-1]
     begins[rows.row_starts[:-1][rows.lengths > 0]] = True

@@ -1,5 +1,4 @@
-"""What counting alone can guess: the most frequent piece, and the most frequent piece between two given
-neighbours.
+"""What counting alone can guess: the most frequent piece, and the most frequent piece between two given neighbours.
 
 A masked language model is worth its training only if it beats both; they are printed beside it.
 """
@@ -55,8 +54,7 @@ class CountBaselines:
 
     @staticmethod
     def count(split: Split, vocab_size: int, *, most: int = 5_000_000) -> CountBaselines:
-        """Counts the first `most` pieces of the split: single pieces, (left, right) pairs, and each
-        neighbour alone."""
+        """Counts the first `most` pieces of the split: single pieces, (left, right) pairs, and each neighbour alone."""
         pieces = split.pieces(np.arange(min(most, split.num_pieces))).astype(np.int64)
         return CountBaselines.of(pieces, vocab_size, np.ones(len(pieces), dtype=bool))
 

@@ -26,12 +26,10 @@ def held_out_score(
     max_rows: int = 256,
     batch_size: int = 32,
 ) -> dict[str, float]:
-    """`loss` (weighted sum of the parts' means), `loss_<part>` where there are several, and the module's own
-    measures.
+    """`loss` (weighted sum of the parts' means), `loss_<part>` where there are several, and the module's own measures.
 
     The rows are spread evenly over the split. What goes through stages is asked the questions of each of them, so that
-    figures of one run can be compared. Leaves the module in the mode it was in, and torch's generator
-    untouched.
+    figures of one run can be compared. Leaves the module in the mode it was in, and torch's generator untouched.
     """
     noise = Noise(_SEED).of("held_out")
     plan = objective.plan(split, length=length, vocabulary=vocabulary, noise=noise)

@@ -1,9 +1,7 @@
-"""How well does a model fill in masked pieces of held-out text? The same question for every model and every
-recipe.
+"""How well does a model fill in masked pieces of held-out text? The same question for every model and every recipe.
 
-Packed rows, a fixed share of pieces, all of them shown as the mask, fixed noise: so two runs on one store
-answer the very same questions, whatever they were trained on. Beside it stands what counting alone would
-guess.
+Packed rows, a fixed share of pieces, all of them shown as the mask, fixed noise: so two runs on one store answer the
+very same questions, whatever they were trained on. Beside it stands what counting alone would guess.
 """
 
 from __future__ import annotations
@@ -42,8 +40,7 @@ KINDS = ("one_piece_word", "word_otherwise_visible", "wholly_masked_word")
 
 @dataclass(frozen=True)
 class MaskedPrediction:
-    """rate: share of pieces asked about; max_rows: rows taken, spread evenly over the split; length: pieces
-    a row."""
+    """rate: share of pieces asked about; max_rows: rows taken, spread evenly over the split; length: pieces a row."""
 
     rate: Annotated[float, Field(gt=0, lt=1)] = 0.15
     max_rows: Annotated[int, Field(gt=0)] = 512
@@ -185,8 +182,7 @@ class Measured:
         )
 
     def summary(self) -> dict[str, dict[str, float]]:
-        """`measures` (loss in nats a piece, bits per byte, accuracies), `baselines` (accuracies),
-        `counts`."""
+        """`measures` (loss in nats a piece, bits per byte, accuracies), `baselines` (accuracies), `counts`."""
         asked = max(self.asked, 1)
         measures = {
             "loss": self.nats / asked,

@@ -15,8 +15,7 @@ from afterbert.text.token_store.store import Split
 
 @dataclass(frozen=True)
 class Guess:
-    """One piece of a shown sentence; guesses are (piece, probability), likeliest first, for masked pieces
-    only."""
+    """One piece of a shown sentence; guesses are (piece, probability), likeliest first, for masked pieces only."""
 
     text: str
     masked: bool = False
@@ -36,8 +35,7 @@ def filled_sentences(
     top: int = 5,
     device: torch.device | str = "cpu",
 ) -> list[dict[str, list[dict]]]:
-    """Held-out sentences of a readable length, spread over the split, about `share` of their words masked
-    whole.
+    """Held-out sentences of a readable length, spread over the split, about `share` of their words masked whole.
 
     predict: a batch's arrays -> logits [N, V] at its chosen places. piece_texts: [V], each piece for the eye.
     """

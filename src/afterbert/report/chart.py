@@ -1,7 +1,6 @@
 """Curves as plain geometry: a `Chart` holds pixels and labels, `chart.html.jinja` draws it as SVG.
 
-Nothing here is a picture library: the lines take their colours from the page, so they follow its light and
-dark scheme.
+Nothing here is a picture library: the lines take their colours from the page, so they follow its light and dark scheme.
 """
 
 import math
@@ -201,8 +200,7 @@ def ticks(low: float, high: float, most: int) -> list[float]:
 
 
 def thin(xs: np.ndarray, ys: np.ndarray, most: int = 240) -> tuple[np.ndarray, np.ndarray]:
-    """Draws the same curve with at most `2 * most` points: lowest and highest of each stretch, so no spike is
-    lost."""
+    """Draws the same curve with at most `2 * most` points: lowest and highest of each stretch, so no spike is lost."""
     if len(xs) <= 2 * most:
         return xs, ys
     stretches = np.array_split(np.arange(len(xs)), most)

@@ -37,12 +37,11 @@ class Note:
 
 @dataclass(frozen=True)
 class MetricsTable:
-    """The steps that were read, in order, as columns of float64 [N] (NaN where a line lacks the key), and
-    the rest.
+    """The steps that were read, in order, as columns of float64 [N] (NaN where a line lacks the key), and the rest.
 
-    columns: step, loss, lr, grad_norm, tokens and seconds since the run began, tokens_per_second; those that
-    occur. parts: the loss of each part. not_finite: steps [M] whose loss or gradient was no finite number.
-    every: about one line in `every` was read. unreadable: lines that are no record (a torn last line, say).
+    columns: step, loss, lr, grad_norm, tokens and seconds since the run began, tokens_per_second; those that occur.
+    parts: the loss of each part. not_finite: steps [M] whose loss or gradient was no finite number. every: about one
+    line in `every` was read. unreadable: lines that are no record (a torn last line, say).
     """
 
     columns: dict[str, np.ndarray] = field(default_factory=dict)
@@ -64,8 +63,7 @@ class MetricsTable:
 
 
 def read_metrics(path: Path) -> MetricsTable:
-    """The metrics of a run; empty where the file is absent or empty. Raises UserError where it cannot be
-    read."""
+    """The metrics of a run; empty where the file is absent or empty. Raises UserError where it cannot be read."""
     try:
         thinned = thinned_lines(path, _NEVER_SKIPPED)
     except FileNotFoundError:

@@ -90,8 +90,7 @@ class Fact:
 
 
 def headline_of(record: RunRecord) -> Headline | None:
-    """From evaluation.json, or from the last evaluation in the metrics; None where nothing was evaluated
-    yet."""
+    """From evaluation.json, or from the last evaluation in the metrics; None where nothing was evaluated yet."""
     if HEADLINE not in record.measured.measures and record.measured.shared is not None:
         return _shared_headline(record.measured.shared)
     measures, at_step = _finite(record.measured.measures), None

@@ -18,10 +18,9 @@ from afterbert.text.tokenizers import TokenizerRecipe
 def sources_for(
     paths: Iterable[str], *, kind: str | None = None, tokenizer: str | None = None, **options: Any
 ) -> list[Source]:
-    """One source for each path: a file (its kind guessed from the extension unless `kind` says it), a
-    folder, `-` for standard input or `hub:NAME`. `options` go to every source that has them; None means not
-    given; `tokenizer` to token files, in place of the one they name. Raises UserError, and warns of an option that no
-    source here has."""
+    """One source for each path: a file (its kind guessed from the extension unless `kind` says it), a folder, `-` for
+    standard input or `hub:NAME`. `options` go to every source that has them; None means not given; `tokenizer` to token
+    files, in place of the one they name. Raises UserError, and warns of an option that no source here has."""
     given = {option: value for option, value in options.items() if value is not None}
     check_options(given)
     asked = given | ({"tokenizer": tokenizer} if tokenizer is not None else {})

@@ -47,9 +47,8 @@ class Beginning:
         return self.live.processes.on_rank_zero(self.live.run.course.exists)
 
     def _forgotten(self, saved: Saved) -> bool:
-        """Takes back the beginning of a run that has learned nothing yet, where its recipe was mended (or the
-        data). Returns whether it did.
-        """
+        """Takes back the beginning of a run that has learned nothing yet, where its recipe was mended (or the data).
+        Returns whether it did."""
         live = self.live
 
         def forget() -> bool:
@@ -98,9 +97,8 @@ class Beginning:
         return [*notes, f"resumed from {saved.path.name}"]
 
     def _compile_as_at_first(self) -> None:
-        """A pass over the data of the first step, before everything is put back: kernels are fitted to the shapes
-        that come first, and a resumed run must have those of an unbroken one.
-        """
+        """A pass over the data of the first step, before everything is put back: kernels are fitted to the shapes that
+        come first, and a resumed run must have those of an unbroken one."""
         live = self.live
         live.progress = Progress(self._asked_micro_batch_size, self._asked_micro_batch_size)
         with closing(live.prefetch()) as ahead:
@@ -122,9 +120,8 @@ class Beginning:
         return min(live.training.micro_batch_size or live.training.batch_size, live.training.batch_size)
 
     def fix_length(self) -> None:
-        """Turns the budget into steps, after everything was tried once. Leaves the run as it was at step 0;
-        when a signal comes, without a length.
-        """
+        """Turns the budget into steps, after everything was tried once. Leaves the run as it was at step 0; when a
+        signal comes, without a length."""
         live = self.live
         live.status("measuring")
         step, checkpoint = self._try_out()
@@ -147,8 +144,7 @@ class Beginning:
 
     def _try_out(self) -> tuple[float, float]:
         """Real steps and a checkpoint of full size, all undone again. Returns the seconds of a step and of a
-        checkpoint.
-        """
+        checkpoint."""
         live = self.live
         durations: list[float] = []
         with closing(live.prefetch()) as ahead:
@@ -177,9 +173,8 @@ class Beginning:
         return live.processes.any(live.processes.leads and enough)
 
     def _read_length(self) -> dict[str, Any]:
-        """The length of this run, plain; where changes are allowed and the budget did, laid out anew from the
-        same rates.
-        """
+        """The length of this run, plain; where changes are allowed and the budget did, laid out anew from the same
+        rates."""
         live = self.live
         length = RunLength.load(live.run.course)
         if length.budget != live.training.budget:

@@ -17,8 +17,7 @@ _PLANS_KEPT = 2  # a step sees at most the end of one view and the start of the 
 
 @dataclass(frozen=True)
 class EpochPart:
-    """Rows of one step that come from one epoch: their numbers in its plan [N], their places in the step
-    [N]."""
+    """Rows of one step that come from one epoch: their numbers in its plan [N], their places in the step [N]."""
 
     epoch: int
     numbers: np.ndarray
@@ -94,8 +93,7 @@ class Epochs:
 
     @property
     def known(self) -> list[int]:
-        """The starts of the epochs known so far, for the checkpoint: `recall` saves planning all former
-        views again."""
+        """The starts of the epochs known so far, for the checkpoint: `recall` saves planning all former views again."""
         return list(self._starts)
 
     def recall(self, known: Sequence[int]) -> None:

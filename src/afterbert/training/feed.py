@@ -28,16 +28,15 @@ from afterbert.training.epochs import EpochPart, Epochs
 class Feed:
     """All steps of a run.
 
-    plan: noise -> the rows of one view; called with the noise of that view. pose: (plan, numbers [B],
-    noise) -> batch. Both pure. An epoch may end inside a batch: the batch goes on in the next epoch. A
-    corpus smaller than a batch comes round several times in it. No micro-batch mixes two epochs, since
-    these may be different views.
+    plan: noise -> the rows of one view; called with the noise of that view. pose: (plan, numbers [B], noise) -> batch.
+    Both pure. An epoch may end inside a batch: the batch goes on in the next epoch. A corpus smaller than a batch comes
+    round several times in it. No micro-batch mixes two epochs, since these may be different views.
 
-    order "shuffled": a new order of all rows each epoch. order "contiguous": row slot i of step n + 1
-    continues slot i of step n within an epoch; each of the `batch_size` slots walks through its own stretch
-    of the plan, the stretches begin at another place each epoch, and at most one row a slot is left out.
-    The slots stand in the array `row_slots` int64 [B]; `row_goes_on` bool [B] says which rows go on directly behind
-    what their slot read in the step before, and which begin anew; `row_steps` int64 [B] which step this is.
+    order "shuffled": a new order of all rows each epoch. order "contiguous": row slot i of step n + 1 continues slot i
+    of step n within an epoch; each of the `batch_size` slots walks through its own stretch of the plan, the stretches
+    begin at another place each epoch, and at most one row a slot is left out. The slots stand in the array `row_slots`
+    int64 [B]; `row_goes_on` bool [B] says which rows go on directly behind what their slot read in the step before, and
+    which begin anew; `row_steps` int64 [B] which step this is.
 
     A plan that forms its own batches (`Plan.batches`) is read a batch a step, in a new order of the batches each epoch.
     One that has fewer rows counts as a full one, so epochs end where steps do. Each process reads a share of its rows;
@@ -101,8 +100,7 @@ class Feed:
     ) -> list[Batch]:
         """The micro-batches of update `number` (0-based), each of at most `micro_batch_size` rows.
 
-        With several processes each gets its share of the same rows. Raises UserError when the split has no
-        rows.
+        With several processes each gets its share of the same rows. Raises UserError when the split has no rows.
         """
         size = micro_batch_size or self.batch_size
         progress = self.progress_at(number)

@@ -29,12 +29,10 @@ class Diverged(UserError):
 
 
 def is_spike(loss: float, recent: Sequence[float]) -> bool:
-    """Whether a loss stands more than 6 standard deviations above the mean of the last 128; never before
-    there are 128.
+    """Whether a loss stands more than 6 standard deviations above the mean of the last 128; never before there are 128.
 
     >>> is_spike(9.0, [1.0, 1.1] * 64), is_spike(9.0, [1.0, 1.1] * 63), is_spike(0.0, [1.0, 1.1] * 64)
     (True, False, False)
-
     """
     if len(recent) < SPIKE_WINDOW:
         return False
@@ -98,11 +96,10 @@ def _where(found: Fitted, processes: Processes) -> str:
 
 
 def write_diagnosis(folder: Path, found: Fitted, module: nn.Module, *, step: int) -> None:
-    """The micro-batches of a bad step as safetensors, and what is known about it as `diagnosis.json`;
-    replaces an older one.
+    """The micro-batches of a bad step as safetensors, and what is known about it as `diagnosis.json`; replaces an older
+    one.
 
     Raises OSError.
-
     """
     if folder.exists():
         shutil.rmtree(folder)

@@ -1,6 +1,4 @@
-"""SIGTERM and Ctrl-C: the first asks the loop to stop at the next step, the second ends the process at
-once.
-"""
+"""SIGTERM and Ctrl-C: the first asks the loop to stop at the next step, the second ends the process at once."""
 
 from __future__ import annotations
 
@@ -44,9 +42,8 @@ class Interrupts:
 
     @contextmanager
     def breaking(self) -> Iterator[None]:
-        """Inside, a signal (also one already received) raises Interrupted where it strikes. For work without
-        lasting effects.
-        """
+        """Inside, a signal (also one already received) raises Interrupted where it strikes. For work without lasting
+        effects."""
         self._may_break = True
         try:
             if self.signum is not None:

@@ -133,9 +133,8 @@ class LiveRun:
         return nullcontext() if self.parallel.meets_in_passes else self.interrupts.breaking()
 
     def save(self) -> None:
-        """Saves a checkpoint of this step unless there is one. Raises SaveError when the disk is full and the rules
-        say "stop", and whatever `check_data` raises.
-        """
+        """Saves a checkpoint of this step unless there is one. Raises SaveError when the disk is full and the rules say
+        "stop", and whatever `check_data` raises."""
         if self.saved_step == self.progress.step:
             return
         if self.check_data is not None and self.progress.step > 0:

@@ -11,11 +11,9 @@ class Enough(Exception):
 
 
 class Observer:
-    """Called by the trainer in its own thread; every method may be left as it is. Records are those of
-    `metrics.jsonl`.
+    """Called by the trainer in its own thread; every method may be left as it is. Records are those of `metrics.jsonl`.
 
     An observer must not touch the module or the generators. What it raises ends the run (but see Enough).
-
     """
 
     def on_start(self, *, step: int, total_steps: int) -> None:

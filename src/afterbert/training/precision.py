@@ -39,8 +39,7 @@ def name_of_device(device: torch.device) -> str:
 def choose(asked: Literal["auto", "fp32", "bf16"], device: torch.device) -> Precision:
     """Says what `asked` means on this device. "auto" depends on the environment's AFTERBERT_AUTO_PRECISION or else on
     the kind of device, never on a measurement: a clock must not reach the weights. Raises UserError where the
-    environment names no precision.
-    """
+    environment names no precision."""
     if asked != "auto":
         return Precision(asked, "as the recipe says")
     if written := os.environ.get(AUTO):

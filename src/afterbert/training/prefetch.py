@@ -9,8 +9,7 @@ from afterbert.training.feed import Feed
 
 class Prefetch:
     """Prepares what this process reads of each step. Steps in order cost no waiting; another step, or another size, is
-    begun anew. Close it to end the threads.
-    """
+    begun anew. Close it to end the threads."""
 
     def __init__(self, feed: Feed, *, workers: int, processes: Processes):
         self._feed, self._workers, self._processes = feed, workers, processes

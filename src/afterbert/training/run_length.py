@@ -26,9 +26,7 @@ _WARM_STEPS, _TIMED_STEPS, _TIMED_SHARE, _TIMED_SECONDS, _MOST_SHARE = 2, 5, 0.0
 
 @dataclass(frozen=True)
 class Timing:
-    """Measured seconds: of one step, one evaluation, one checkpoint; and those spent before the first
-    step.
-    """
+    """Measured seconds: of one step, one evaluation, one checkpoint; and those spent before the first step."""
 
     step: float
     evaluation: float
@@ -68,9 +66,8 @@ class RunLength:
     rates: Rates
 
     def every(self, interval: Budget | None) -> int | None:
-        """An interval in whole steps, at least 1; None stays None. In the budget's own unit it is a share of
-        the run.
-        """
+        """An interval in whole steps, at least 1; None stays None. In the budget's own unit it is a share of the
+        run."""
         if interval is None:
             return None
         if interval.unit == self.budget.unit:
@@ -89,8 +86,7 @@ class RunLength:
     @classmethod
     def load(cls, path: Path) -> RunLength:
         """Reads what `save` wrote. Raises UserError when the file is missing, damaged or changed: the length of a run
-        cannot be found out again.
-        """
+        cannot be found out again."""
         try:
             found = read_json_object(path)
             if "digest" in found:  # a run of version 0.1 has none
@@ -139,11 +135,9 @@ def rates_of(feed: Feed, *, flops_per_step: float | None, timing: Timing | None)
 
 
 def lay_out(training: Training, rates: Rates, timing: Timing | None = None) -> RunLength:
-    """The course for this budget: at least one step, never more than the budget except to end an epoch's last
-    batch.
+    """The course for this budget: at least one step, never more than the budget except to end an epoch's last batch.
 
     Raises UserError when an interval or the budget is in a unit that cannot be turned into steps.
-
     """
     budget = training.budget
     steps = rates.steps(budget)

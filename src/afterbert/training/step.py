@@ -78,9 +78,8 @@ def gradient(
 
 
 def total_counts(batches: Sequence[Batch], parts: Collection[str], processes: Processes) -> tuple[dict[str, int], int]:
-    """Part -> how many things the whole step asks, over all micro-batches and processes, for those `parts` that
-    any batch counts; and how many tokens it reads.
-    """
+    """Part -> how many things the whole step asks, over all micro-batches and processes, for those `parts` that any
+    batch counts; and how many tokens it reads."""
     names = sorted(parts)
     mine = [sum(batch.counts.get(name, 0) for batch in batches) for name in names]
     named = [any(name in batch.counts for batch in batches) for name in names]

@@ -19,9 +19,7 @@ from afterbert.training.step import Gradient, gradient
 
 @dataclass(frozen=True)
 class Fitted:
-    """A gradient, the micro-batches it came from, and the largest of the sizes tried that fits into
-    memory.
-    """
+    """A gradient, the micro-batches it came from, and the largest of the sizes tried that fits into memory."""
 
     gradient: Gradient
     batches: Sequence[Batch]

@@ -1,6 +1,4 @@
-"""The way in: `train` runs an objective until its budget is spent, from the newest checkpoint where there is
-one.
-"""
+"""The way in: `train` runs an objective until its budget is spent, from the newest checkpoint where there is one."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -43,24 +41,22 @@ def train(
     notes: Sequence[str] = (),
     check_data: Callable[[], None] | None = None,
 ) -> Outcome:
-    """Trains `module` where it is until its budget is spent; from the newest checkpoint of
-    `run` if there is one.
+    """Trains `module` where it is until its budget is spent; from the newest checkpoint of `run` if there is one.
 
-    evaluate: (module in eval mode, step) -> figures. It is called without gradients and cannot disturb the
-    generators or the carried state; a signal breaks it off, and the resumed run calls it again. The last call
-    is at the end. notes: said and logged before anything else. allow_changes: resume although the recipe differs from
-    the one the run was begun with. check_data: called before anything that was learned is kept; it raises UserError
-    where the rows that are read are not to be relied on.
+    evaluate: (module in eval mode, step) -> figures. It is called without gradients and cannot disturb the generators
+    or the carried state; a signal breaks it off, and the resumed run calls it again. The last call is at the end.
+    notes: said and logged before anything else. allow_changes: resume although the recipe differs from the one the run
+    was begun with. check_data: called before anything that was learned is kept; it raises UserError where the rows that
+    are read are not to be relied on.
 
-    SIGTERM or Ctrl-C: the step is finished, a checkpoint saved, the outcome is "preempted"; that takes one
-    step and one save. A second signal ends the process at once.
+    SIGTERM or Ctrl-C: the step is finished, a checkpoint saved, the outcome is "preempted"; that takes one step and one
+    save. A second signal ends the process at once.
 
-    Several processes call it alike, with the same arguments and the same fresh weights; only process 0 writes,
-    beside its share of a checkpoint, and calls observers. With `training.parallel` "fsdp" the module is left in
-    shards, see `snapshot.whole_weights`. A module whose run is finished has the weights that `training.average` names.
+    Several processes call it alike, with the same arguments and the same fresh weights; only process 0 writes, beside
+    its share of a checkpoint, and calls observers. With `training.parallel` "fsdp" the module is left in shards, see
+    `snapshot.whole_weights`. A module whose run is finished has the weights that `training.average` names.
 
-    Raises UserError (among them Diverged and SaveError) for what the user can mend; the status then says
-    "failed".
+    Raises UserError (among them Diverged and SaveError) for what the user can mend; the status then says "failed".
     """
     device, processes = device_of(module), processes or SingleProcess()
     if processes.size > training.batch_size:
@@ -139,9 +135,8 @@ def _parallel(module: ObjectiveModule, training: Training, device: torch.device,
 
 @contextmanager
 def _repeatable(device: torch.device, training: Training) -> Iterator[None]:
-    """Inside, only kernels that repeat exactly: on CPU always (its one exception adds atomically), else where
-    asked for.
-    """
+    """Inside, only kernels that repeat exactly: on CPU always (its one exception adds atomically), else where asked
+    for."""
     if device.type != "cpu" and not training.deterministic:
         yield
         return

@@ -25,8 +25,7 @@ def normalized(weights: Mapping[str, float]) -> dict[str, float]:
 
 
 def allotted(shares: Mapping[str, float], total: int) -> dict[str, int]:
-    """Whole numbers that add up to `total`, as near to the shares as can be, at least 1 where a share is not
-    0.
+    """Whole numbers that add up to `total`, as near to the shares as can be, at least 1 where a share is not 0.
 
     >>> allotted({"a": 0.5, "b": 0.3, "c": 0.2}, 8)
     {'a': 4, 'b': 2, 'c': 2}

@@ -1,5 +1,4 @@
-"""Each source by its size, up to a limit K. Source: T5 (1910.10683), Section 3.5.2, examples-proportional
-mixing."""
+"""Each source by its size, up to a limit K. Source: T5 (1910.10683), Section 3.5.2, examples-proportional mixing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +11,7 @@ from afterbert.base.mixing import Mixing, normalized
 
 @dataclass(frozen=True)
 class Proportional(Mixing):
-    """limit: K, the size that a source counts as at most (T5: 2**16 to 2**21); None for none, which is
-    MT-DNN's way.
+    """limit: K, the size that a source counts as at most (T5: 2**16 to 2**21); None for none, which is MT-DNN's way.
 
     >>> Proportional(limit=100)    .shares({"small": 50, "huge": 10_000})
     {'small': 0.3333333333333333, 'huge': 0.6666666666666666}

@@ -9,8 +9,7 @@ from afterbert.base.mixing.fixed import check_weights
 
 @dataclass(frozen=True)
 class Scheduled(Mixing):
-    """first, last: source -> weight at the beginning and at the end; both sets become shares before they are
-    mixed.
+    """first, last: source -> weight at the beginning and at the end; both sets become shares before they are mixed.
 
     >>> Scheduled({"a": 1, "b": 0}, {"a": 1, "b": 3}).shares({"a": 5, "b": 5}, progress=0.5)
     {'a': 0.625, 'b': 0.375}

@@ -1,8 +1,7 @@
-"""ELECTRA: BERT's layers behind tables that may be narrower, with the generator's head or the
-discriminator's.
+"""ELECTRA: BERT's layers behind tables that may be narrower, with the generator's head or the discriminator's.
 
-Names: transformers, models/electra/modeling_electra.py. Their discriminator's class has no language-model
-head and their generator's has no detection head, so a folder holds one of the two.
+Names: transformers, models/electra/modeling_electra.py. Their discriminator's class has no language-model head and
+their generator's has no detection head, so a folder holds one of the two.
 """
 
 from collections.abc import Collection

@@ -1,8 +1,7 @@
 """ModernBERT: rotary positions, norm before each part, gated units, optionally layers that look only near.
 
-Names: transformers, models/modernbert/modeling_modernbert.py. Their first attention has no norm of its own;
-their attention and gate are packed as ours are. Dropout stands at other places than ours, which only training
-could tell.
+Names: transformers, models/modernbert/modeling_modernbert.py. Their first attention has no norm of its own; their
+attention and gate are packed as ours are. Dropout stands at other places than ours, which only training could tell.
 """
 
 from dataclasses import replace

@@ -1,10 +1,8 @@
-"""T5, also in its 1.1 form: relative bias, root-mean-square norms before each part, no biases; one table of
-pieces.
+"""T5, also in its 1.1 form: relative bias, root-mean-square norms before each part, no biases; one table of pieces.
 
-Names: transformers, models/t5/modeling_t5.py. There `gated-gelu` always means the tanh approximation. Whether
-the logits have a table of their own shows in the names of the tensors only (their config always says tied),
-and whether hidden states are scaled first in `scale_decoder_outputs` or, in older folders, in
-`tie_word_embeddings`.
+Names: transformers, models/t5/modeling_t5.py. There `gated-gelu` always means the tanh approximation. Whether the
+logits have a table of their own shows in the names of the tensors only (their config always says tied), and whether
+hidden states are scaled first in `scale_decoder_outputs` or, in older folders, in `tie_word_embeddings`.
 """
 
 from collections.abc import Iterable

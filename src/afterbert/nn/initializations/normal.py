@@ -1,8 +1,7 @@
 """Every matrix and table from one normal distribution.
 
-BERT's code cuts it off at two standard deviations (`tf.truncated_normal_initializer`); Hugging Face's BERT
-does not cut. ModernBERT cuts, and draws what is added to the residual stream 1/sqrt(2 L) smaller, as GPT-2
-does.
+BERT's code cuts it off at two standard deviations (`tf.truncated_normal_initializer`); Hugging Face's BERT does not
+cut. ModernBERT cuts, and draws what is added to the residual stream 1/sqrt(2 L) smaller, as GPT-2 does.
 """
 
 from dataclasses import dataclass
@@ -17,9 +16,8 @@ from afterbert.nn.initializations import Initialization
 
 @dataclass(frozen=True)
 class Normal(Initialization):
-    """initializer_range: standard deviation before cutting; initializer_cutoff_factor: cut at so many of it,
-    None for no cut; scales_residuals: divide it by sqrt(2 * layers) in layers called `output`.
-    """
+    """initializer_range: standard deviation before cutting; initializer_cutoff_factor: cut at so many of it, None for
+    no cut; scales_residuals: divide it by sqrt(2 * layers) in layers called `output`."""
 
     initializer_range: Annotated[float, Field(gt=0)] = 0.02
     initializer_cutoff_factor: Annotated[float, Field(gt=0)] | None = 2.0

@@ -1,5 +1,4 @@
-"""Division by the root mean square, no mean taken off, no bias. Source: Zhang, Sennrich (1910.07467); T5's
-code."""
+"""Division by the root mean square, no mean taken off, no bias. Source: Zhang, Sennrich (1910.07467); T5's code."""
 
 from dataclasses import dataclass
 from typing import Annotated

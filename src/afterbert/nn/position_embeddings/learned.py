@@ -1,5 +1,4 @@
-"""One learned vector for each position. Source: Gehring et al. (1705.03122), Section 3.1; BERT, GPT-2,
-BART."""
+"""One learned vector for each position. Source: Gehring et al. (1705.03122), Section 3.1; BERT, GPT-2, BART."""
 
 from dataclasses import dataclass
 

@@ -10,9 +10,8 @@ from afterbert.nn.sizes import Sizes
 class Positions(ABC):
     """Positions inside attention, as a frozen config that builds two halves.
 
-    The shared half stands once in a stack and is computed once a forward pass; the layer half stands in each
-    attention. Either may have weights (T5's are in the shared half, Transformer-XL's in the layer half) or
-    none.
+    The shared half stands once in a stack and is computed once a forward pass; the layer half stands in each attention.
+    Either may have weights (T5's are in the shared half, Transformer-XL's in the layer half) or none.
     """
 
     @abstractmethod

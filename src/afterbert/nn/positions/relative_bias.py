@@ -1,8 +1,7 @@
 """A learned number for each head and bucket of distances is added to the scores; one table for all layers.
 
-Source: T5 (1910.10683), Section 2.1, and its code. Near distances have a bucket each, farther ones share
-buckets that widen with the logarithm of the distance, up to `max_distance`, beyond which all fall in the
-last.
+Source: T5 (1910.10683), Section 2.1, and its code. Near distances have a bucket each, farther ones share buckets that
+widen with the logarithm of the distance, up to `max_distance`, beyond which all fall in the last.
 """
 
 import math

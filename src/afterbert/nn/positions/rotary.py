@@ -1,8 +1,7 @@
-"""Rotary positions: each pair of coordinates of query and key is turned by an angle that grows with the
-position.
+"""Rotary positions: each pair of coordinates of query and key is turned by an angle that grows with the position.
 
-Source: Su et al. (2104.09864), Section 3.2. Pairs are (i, i + K/2), the "half-split" order of GPT-NeoX, LLaMA
-and ModernBERT; the paper pairs neighbours, which differs by a fixed reordering of the weights' rows.
+Source: Su et al. (2104.09864), Section 3.2. Pairs are (i, i + K/2), the "half-split" order of GPT-NeoX, LLaMA and
+ModernBERT; the paper pairs neighbours, which differs by a fixed reordering of the weights' rows.
 """
 
 from dataclasses import dataclass

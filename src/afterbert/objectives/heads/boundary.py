@@ -1,9 +1,7 @@
-"""The span boundary objective: each piece of a masked span from the two pieces around the span and its place
-in it.
+"""The span boundary objective: each piece of a masked span from the two pieces around the span and its place in it.
 
-Source: SpanBERT (1907.10529), Section 3.2 and equation 2; spans that touch or overlap are merged first, and
-at most `max_targets` pieces of a span are asked, as in the release. The logits use the tied table with a
-bias of their own.
+Source: SpanBERT (1907.10529), Section 3.2 and equation 2; spans that touch or overlap are merged first, and at most
+`max_targets` pieces of a span are asked, as in the release. The logits use the tied table with a bias of their own.
 """
 
 from dataclasses import dataclass

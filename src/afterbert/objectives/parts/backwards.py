@@ -1,8 +1,7 @@
 """The same text read from its end to its start.
 
-Source: XLNet (1906.08237), Section 2.6, "bidirectional data input pipeline". Rows are turned when they have been
-posed, so a word is still a word when pieces are chosen; places keep their numbers, so attention still knows left
-from right.
+Source: XLNet (1906.08237), Section 2.6, "bidirectional data input pipeline". Rows are turned when they have been posed,
+so a word is still a word when pieces are chosen; places keep their numbers, so attention still knows left from right.
 """
 
 from dataclasses import replace

@@ -19,7 +19,6 @@ def start_bias(lm_head: LMHeadModule, split: Split, start: BiasStart) -> None:
 
 
 def _log_frequencies(split: Split, vocab_size: int, *, most: int = 5_000_000) -> np.ndarray:
-    """float32 [V]: natural logarithm of the pieces' add-one smoothed shares in the first `most` pieces of
-    the split."""
+    """float32 [V]: natural logarithm of the pieces' add-one smoothed shares in the first `most` pieces of the split."""
     counts = np.bincount(split.pieces(np.arange(min(most, split.num_pieces))), minlength=vocab_size)
     return np.log((counts + 1) / (counts.sum() + vocab_size)).astype(np.float32)

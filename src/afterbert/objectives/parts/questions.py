@@ -22,8 +22,7 @@ def names_of(pretext: Pretext, kind: type) -> list[str]:
 
 def check_answers(pretext: Pretext, objective: str, *, may: tuple[type, ...], exactly_one: type | None = None) -> None:
     """Raises UserError when the pretext asks something that `may` not be asked by this objective, or when not
-    `exactly_one` answer is of that kind.
-    """
+    `exactly_one` answer is of that kind."""
     strange = [name_of(answer) for answer in pretext.answers if kind_of(type(answer)) not in may]
     if strange:
         raise UserError(

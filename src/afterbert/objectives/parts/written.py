@@ -80,9 +80,8 @@ def shifted_in_place(text: WrittenText, original: Rows, mask: int) -> tuple[Rows
 
 
 def behind(posed: Posed, text: WrittenText, start: int) -> tuple[Posed, Written]:
-    """One row of what is shown, `start`, and the target but for its last piece: the shown part is seen from
-    everywhere, the rest from left to right.
-    """
+    """One row of what is shown, `start`, and the target but for its last piece: the shown part is seen from everywhere,
+    the rest from left to right."""
     shown, target = posed.shown, text.target
     decoder, written = shifted(text, start)
     starts = starts_of(shown.lengths + decoder.lengths)

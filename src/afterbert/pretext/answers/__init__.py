@@ -24,8 +24,7 @@ class Answer(ABC):
 
     def target_length(self, row_length: int, extents: Extents) -> int | None:
         """The longest target text, in all but one row in a million, for rows of `row_length` pieces, special ones
-        included, in which each edit chooses so much; None where nothing is written.
-        """
+        included, in which each edit chooses so much; None where nothing is written."""
         return None
 
     @abstractmethod

@@ -23,9 +23,7 @@ def is_marking(corruption: Corruption) -> bool:
 
 
 def the_edit(edits: tuple[Edit, ...], wanted: type[Corruption], answer: str, name: str) -> None:
-    """Raises UserError unless exactly one edit has this corruption and all after it leave every piece in its
-    place.
-    """
+    """Raises UserError unless exactly one edit has this corruption and all after it leave every piece in its place."""
     found = [number for number, edit in enumerate(edits) if isinstance(edit.corruption, wanted)]
     if len(found) != 1:
         raise UserError(f"answer {answer} needs exactly one edit with corruption {name}, found {len(found)}")
@@ -44,9 +42,8 @@ def end_id(vocabulary: Vocabulary) -> int:
 
 
 def kept_places(posed: Posed, number: int) -> tuple[np.ndarray, np.ndarray | slice]:
-    """int64 [N]: the original flat positions of what step `number` chose, and which of its pieces have one
-    (inserted ones have not).
-    """
+    """int64 [N]: the original flat positions of what step `number` chose, and which of its pieces have one (inserted
+    ones have not)."""
     places = posed.places_first(number, posed.steps[number].chosen.positions)
     if number == 0:
         return places, slice(None)
@@ -61,9 +58,8 @@ def written(
     is_special: np.ndarray,
     ends: Sequence[np.ndarray | int],
 ) -> WrittenText:
-    """A target text with these row starts, of pieces [N] that stood at these flat positions of the original;
-    `ends`, ids of special pieces (one, or [B]), close each row and stand after its last place.
-    """
+    """A target text with these row starts, of pieces [N] that stood at these flat positions of the original; `ends`,
+    ids of special pieces (one, or [B]), close each row and stand after its last place."""
     lengths = np.diff(row_starts)
     in_row = np.maximum(places - np.repeat(original.row_starts[:-1], lengths), 0)
     last = np.where(lengths > 0, np.append(in_row, 0)[row_starts[1:] - 1], -1)

@@ -20,9 +20,8 @@ from afterbert.pretext.sight import Sight
 
 @dataclass(frozen=True)
 class Deleted(Answer):
-    """Asked at every piece, so at every gap (the last before the closing special piece), but not at a special
-    piece that opens its row.
-    """
+    """Asked at every piece, so at every gap (the last before the closing special piece), but not at a special piece
+    that opens its row."""
 
     def check(self, pairing: Pairing, edits: tuple[Edit, ...], sight: Sight) -> None:
         the_edit(edits, Delete, "deleted", "delete")

@@ -1,8 +1,7 @@
 """Dropped: write the pieces that are gone, in order, with nothing between them.
 
-Source: T5 (1910.10683) Section 3.3.1, "drop corrupted tokens". With selection one_fragment and corruption
-mask: MASS (1905.02450 Section 3.1), whose decoder predicts the fragment only, at the fragment's own positions
-(`places`).
+Source: T5 (1910.10683) Section 3.3.1, "drop corrupted tokens". With selection one_fragment and corruption mask: MASS
+(1905.02450 Section 3.1), whose decoder predicts the fragment only, at the fragment's own positions (`places`).
 """
 
 from dataclasses import dataclass

@@ -20,9 +20,8 @@ from afterbert.pretext.sight import Sight
 
 @dataclass(frozen=True)
 class InPlace(Answer):
-    """Asks at every chosen piece of every edit that leaves its place standing; one chosen twice belongs to
-    the first.
-    """
+    """Asks at every chosen piece of every edit that leaves its place standing; one chosen twice belongs to the
+    first."""
 
     cure: ClassVar[str] = (
         "choose a unit that the texts have (phrase|word takes words where there is no phrase), or a higher rate"

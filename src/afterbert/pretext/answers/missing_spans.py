@@ -23,9 +23,8 @@ from afterbert.pretext.sight import Sight
 
 @dataclass(frozen=True)
 class MissingSpans(Answer):
-    """closing: what ends the target: the end piece (eos, or sep where there is none), a `sentinel` (the first
-    one that the row has not used; the last one if it has used all), or `both`, the sentinel first.
-    """
+    """closing: what ends the target: the end piece (eos, or sep where there is none), a `sentinel` (the first one that
+    the row has not used; the last one if it has used all), or `both`, the sentinel first."""
 
     closing: Literal["end", "sentinel", "both"] = "end"
 

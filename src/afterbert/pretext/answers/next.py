@@ -19,9 +19,8 @@ from afterbert.pretext.sight import Sight
 
 @dataclass(frozen=True)
 class Next(Answer):
-    """Asks for every chosen piece, from the piece before it, and never inside a visible prefix. `ends`: also
-    for a special piece that follows a chosen one (the end of the text).
-    """
+    """Asks for every chosen piece, from the piece before it, and never inside a visible prefix. `ends`: also for a
+    special piece that follows a chosen one (the end of the text)."""
 
     ends: bool = True
 

@@ -1,8 +1,7 @@
 """True start: from a document's first piece, point to the piece that opened it before it was rotated.
 
-Source: BART (1910.13461) Section 2.2 rotates so that the model must find the start; asking for the place
-itself is the article's "move everything from a random token to the front, predict the true start", a form no
-paper reports.
+Source: BART (1910.13461) Section 2.2 rotates so that the model must find the start; asking for the place itself is the
+article's "move everything from a random token to the front, predict the true start", a form no paper reports.
 """
 
 from dataclasses import dataclass

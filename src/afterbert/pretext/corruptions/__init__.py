@@ -16,10 +16,8 @@ Effect = Literal["content", "removal", "insertion", "order", "nothing"]
 
 @dataclass(frozen=True)
 class Shown:
-    """rows: what the model reads (planes follow their pieces; the plane `hidden` marks what stands for chosen
-    text); origin: int64 [U of rows], the flat position in the rows before that each piece stands for, or -1.
-
-    """
+    """rows: what the model reads (planes follow their pieces; the plane `hidden` marks what stands for chosen text);
+    origin: int64 [U of rows], the flat position in the rows before that each piece stands for, or -1."""
 
     rows: Rows
     origin: np.ndarray
@@ -52,18 +50,15 @@ class Corruption(ABC):
         return self.effect in ("content", "nothing")
 
     def length_after(self, size: int, *, fewest: int, most: int, spans: int) -> int:
-        """The longest a row of `size` ordinary pieces can get when from `fewest` to `most` of them are
-        chosen, in at most `spans` spans, empty ones included.
-        """
+        """The longest a row of `size` ordinary pieces can get when from `fewest` to `most` of them are chosen, in at
+        most `spans` spans, empty ones included."""
         return size
 
     def check(self, vocabulary: Vocabulary, spans: int) -> None:  # noqa: B027
         """Raises UserError when this tokenizer cannot show rows of so many spans."""
 
     def settled(self, rows: Rows, chosen: Chosen, vocabulary: Vocabulary) -> Chosen:
-        """The choice as this corruption carries it out: neighbouring spans made one, say. The answers see
-        this one.
-        """
+        """The choice as this corruption carries it out: neighbouring spans made one, say. The answers see this one."""
         return chosen
 
     @abstractmethod

@@ -48,9 +48,8 @@ def cut_anew(rows: Rows, index: np.ndarray) -> Rows:
 
 
 def with_new(rows: Rows, index: np.ndarray, is_new: np.ndarray) -> Rows:
-    """Rows from the flat positions `index` [U], in order; where `is_new` [U], a new piece stands just before
-    that place: in the same segment and document, but no special piece and the start of nothing.
-    """
+    """Rows from the flat positions `index` [U], in order; where `is_new` [U], a new piece stands just before that
+    place: in the same segment and document, but no special piece and the start of nothing."""
     cut = cut_anew(rows, index)
     of_piece = [name for name in rows.planes if name == "special" or name.endswith(("_start", "_inside"))]
     return cut.with_planes(**{name: partial(_without, cut, name, is_new) for name in of_piece})

@@ -25,17 +25,13 @@ _LOW = np.uint64(0xFFFFFFFF)
 
 @dataclass(frozen=True)
 class Mask(Corruption):
-    """`masked`, `random`: shares of the chosen pieces; what is left of 1 is shown unchanged. `per`: who
-    draws, each piece or each span (a whole word, an n-gram) as one.
+    """`masked`, `random`: shares of the chosen pieces; what is left of 1 is shown unchanged. `per`: who draws, each
+    piece or each span (a whole word, an n-gram) as one.
 
     >>> rows = Rows.of("[CLS] a b c [SEP]")
     >>> chosen = Chosen(np.array([1, 3]), np.array([0, 1]))
     >>> Mask(masked=1.0, random=0.0)(rows, chosen, Noise(0), Vocabulary(size=20, mask=4)).rows.piece_ids.tolist()
     [2, 4, 11, 4, 3]
-
-
-
-
     """
 
     masked: Share = 0.8

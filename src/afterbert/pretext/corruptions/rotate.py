@@ -19,9 +19,8 @@ from afterbert.pretext.units import stretches_of
 
 @dataclass(frozen=True)
 class Rotate(Corruption):
-    """Each document of a row (each run of text between special pieces) turns on its own, if any of its pieces
-    is chosen. Planes go with their pieces.
-    """
+    """Each document of a row (each run of text between special pieces) turns on its own, if any of its pieces is
+    chosen. Planes go with their pieces."""
 
     effect: ClassVar[Effect] = "order"
 

@@ -18,9 +18,8 @@ from afterbert.pretext.selections import Chosen
 
 @dataclass(frozen=True)
 class Shuffle(Corruption):
-    """The places stay, their content is exchanged: `origin` names the place, so `in_place` asks what belongs
-    there. Starts of words and the like go with the pieces.
-    """
+    """The places stay, their content is exchanged: `origin` names the place, so `in_place` asks what belongs there.
+    Starts of words and the like go with the pieces."""
 
     def __call__(self, rows: Rows, chosen: Chosen, noise: Noise, vocabulary: Vocabulary) -> Shown:
         bounds = np.searchsorted(chosen.positions, rows.row_starts)

@@ -15,9 +15,7 @@ from afterbert.text.token_store.store import Split
 
 
 class Plan(ABC):
-    """All rows of one view of a split, by number. Small arrays only: the texts stay in the memory-mapped
-    store.
-    """
+    """All rows of one view of a split, by number. Small arrays only: the texts stay in the memory-mapped store."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -25,13 +23,12 @@ class Plan(ABC):
 
     @abstractmethod
     def rows(self, numbers: np.ndarray) -> Rows:
-        """The rows with these numbers [B], in any order, specials in place, never longer than the plan's
-        length. Planes: those of the store, and `special`, `segment` (uint8: 0 first text, 1 second),
-        `document` (int32: number of the document within its row; a special piece belongs to the text before it, an
-        opening one to the first), `count` (int64: how often the piece occurs in the split; 0 for special ones), where
-        the split tells languages `language` (uint8), and where the next row begins inside this one `reused` (bool: the
-        pieces that lie before it). A row's key is a pure function of store and number.
-        """
+        """The rows with these numbers [B], in any order, specials in place, never longer than the plan's length.
+        Planes: those of the store, and `special`, `segment` (uint8: 0 first text, 1 second), `document` (int32: number
+        of the document within its row; a special piece belongs to the text before it, an opening one to the first),
+        `count` (int64: how often the piece occurs in the split; 0 for special ones), where the split tells languages
+        `language` (uint8), and where the next row begins inside this one `reused` (bool: the pieces that lie before
+        it). A row's key is a pure function of store and number."""
 
     def goes_on(self, numbers: np.ndarray) -> np.ndarray:
         """Tells which of these rows [B] begin where the row numbered one less ends, or, where rows have a plane
@@ -100,6 +97,4 @@ class Pairing(ABC):
 
     @abstractmethod
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
-        """The rows of `split` with at most `length` pieces each, specials included. `noise` carries the
-        view.
-        """
+        """The rows of `split` with at most `length` pieces each, specials included. `noise` carries the view."""

@@ -1,9 +1,8 @@
 """Rows of two texts: how BERT's release walks through the sentences of a document, and the rows that come of it.
 
-Source: google-research/bert `create_pretraining_data.py`, `create_instances_from_document` and
-`truncate_seq_pair`. Its loop depends on itself in one thing only: where the next chunk begins. So everything
-a chunk would be if it began at a given sentence is computed for all sentences at once, and the loop that is
-left jumps from chunk to chunk.
+Source: google-research/bert `create_pretraining_data.py`, `create_instances_from_document` and `truncate_seq_pair`. Its
+loop depends on itself in one thing only: where the next chunk begins. So everything a chunk would be if it began at a
+given sentence is computed for all sentences at once, and the loop that is left jumps from chunk to chunk.
 """
 
 from dataclasses import dataclass
@@ -27,10 +26,9 @@ _TRIES = 10  # draws of another document before the own one is put up with
 
 @dataclass(frozen=True)
 class Pairs:
-    """R pairs of texts, all int64 [R]: where each begins in the store and how long it is (0: there is none);
-    whether the second comes from another document; labels: 0, 1, or -1 for a row that is not asked; None where the
-    pairing asks no question.
-    """
+    """R pairs of texts, all int64 [R]: where each begins in the store and how long it is (0: there is none); whether
+    the second comes from another document; labels: 0, 1, or -1 for a row that is not asked; None where the pairing asks
+    no question."""
 
     a_start: np.ndarray
     a_length: np.ndarray
@@ -90,9 +88,8 @@ class Chunks:
 def chunks_of(
     split: Split, targets: np.ndarray, random_rate: float, noise: Noise, *, most: int | None = None
 ) -> Chunks:
-    """The walk. targets: int64 [S], pieces after which a chunk that begins with each sentence ends (with a sentence).
-    A chunk of one sentence has a random B if `random_rate` is above 0, as in the release. most: sentences in a chunk.
-    """
+    """The walk. targets: int64 [S], pieces after which a chunk that begins with each sentence ends (with a sentence). A
+    chunk of one sentence has a random B if `random_rate` is above 0, as in the release. most: sentences in a chunk."""
     of_document = document_sentences(split)
     num = int(of_document[-1])
     sentence = np.arange(num)
@@ -141,9 +138,7 @@ def own_texts(split: Split, chunks: Chunks) -> tuple[np.ndarray, np.ndarray, np.
 def foreign_texts(
     split: Split, chunks: Chunks, wanted: np.ndarray, noise: Noise, *, most: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Start and length of a random B of at least `wanted` pieces (unless its document ends before), for every
-    chunk.
-    """
+    """Start and length of a random B of at least `wanted` pieces (unless its document ends before), for every chunk."""
     of_document, keys = document_sentences(split), chunks.start.astype(np.uint64)
     tries = noise.of("document").integers(split.num_documents, keys[:, None], np.arange(_TRIES)[None, :])
     is_other = tries != chunks.document[:, None]
@@ -167,8 +162,7 @@ def next_sentence_plan(
     noise: Noise,
 ) -> PairPlan:
     """A and the rest of its chunk or, where the chunk is random, a `foreign` text (starts, lengths). Labels: 0 the
-    continuation, 1 random, -1 where A stands alone.
-    """
+    continuation, 1 random, -1 where A stands alone."""
     a_start, a_length, *rest = own_texts(split, chunks)
     b_start, b_length = (np.where(chunks.is_random, f, own) for f, own in zip(foreign, rest))
     keys = chunks.start.astype(np.uint64)
@@ -180,9 +174,8 @@ def next_sentence_plan(
 def truncated(
     a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray], room: int, keys: np.ndarray, noise: Noise
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Both texts (starts, lengths) cut so that together they have at most `room` pieces: always from the
-    longer one (B when equal), piece by piece from its front or its end by the throw of a coin.
-    """
+    """Both texts (starts, lengths) cut so that together they have at most `room` pieces: always from the longer one (B
+    when equal), piece by piece from its front or its end by the throw of a coin."""
     shorter, is_over = np.minimum(a[1], b[1]), a[1] + b[1] > room
     is_evened = is_over & (2 * shorter > room)
     a_kept = np.where(is_evened, room - room // 2, np.where(is_over & (a[1] > b[1]), room - b[1], a[1]))

@@ -18,9 +18,8 @@ NONE = -1  # no special piece here
 class Parts:
     """P parts of B rows, in order; all int64 [P].
 
-    row_of: rising; starts, lengths: the run of text in the store; before, after, last: ids of the special
-    pieces that open the part, close it, and follow that; segment: 0 or 1; document: number of the document
-    within the row.
+    row_of: rising; starts, lengths: the run of text in the store; before, after, last: ids of the special pieces that
+    open the part, close it, and follow that; segment: 0 or 1; document: number of the document within the row.
     """
 
     row_of: np.ndarray
@@ -40,9 +39,8 @@ def row_keys(split: Split, numbers: np.ndarray) -> np.ndarray:
 
 
 def assemble(split: Split, parts: Parts, keys: np.ndarray) -> Rows:
-    """The rows with these parts: ids and planes from the store, special pieces between them, which carry no
-    plane but their own.
-    """
+    """The rows with these parts: ids and planes from the store, special pieces between them, which carry no plane but
+    their own."""
     specials = np.stack([parts.before, parts.after, parts.last])
     has_special = specials != NONE
     sizes = parts.lengths + has_special.sum(axis=0)

@@ -17,9 +17,7 @@ End = Literal["cls", "sep", "bos", "eos", "none"]
 
 
 def end_id(end: End, vocabulary: Vocabulary) -> int:
-    """The id of a special piece named in a recipe, NONE for `none`. Raises UserError when the tokenizer has
-    it not.
-    """
+    """The id of a special piece named in a recipe, NONE for `none`. Raises UserError when the tokenizer has it not."""
     return NONE if end == "none" else vocabulary.need(end)
 
 
@@ -36,12 +34,10 @@ def document_sentences(split: Split) -> np.ndarray:
 
 
 def chain(following: np.ndarray) -> np.ndarray:
-    """0, following[0], following[following[0]], ... as far as they are below len(following). Sequential by
-    definition.
+    """0, following[0], following[following[0]], ... as far as they are below len(following). Sequential by definition.
 
     >>> chain(np.array([2, 9, 3, 4])).tolist()
     [0, 2, 3]
-
     """
     jumps, found = np.ascontiguousarray(following, dtype=np.int64).data, []
     now, end = 0, len(following)

@@ -1,8 +1,7 @@
 """Packed: the text as one long stream, cut every `length` pieces; nothing is padded and nothing is lost.
 
-Source: RoBERTa (1907.11692) Section 4.2, FULL-SENTENCES, one extra separator between documents, but cut at
-pieces rather than at sentences (`full_sentences` cuts as the paper does). GPT-2 and T5 cut their text the
-same way.
+Source: RoBERTa (1907.11692) Section 4.2, FULL-SENTENCES, one extra separator between documents, but cut at pieces
+rather than at sentences (`full_sentences` cuts as the paper does). GPT-2 and T5 cut their text the same way.
 """
 
 from dataclasses import dataclass
@@ -21,13 +20,12 @@ from afterbert.text.token_store.store import Split
 
 @dataclass(frozen=True)
 class Packed(Pairing):
-    """`bounds`: rows cross the ends of documents, with `between` after each (`cross`), or keep them (`keep`:
-    each document's last row is short), or cross them into documents of the same language only (`language`,
-    XLM's streams). `opens`, `closes`: the special pieces of every row. Documents stand in an order drawn
-    for the view.
+    """`bounds`: rows cross the ends of documents, with `between` after each (`cross`), or keep them (`keep`: each
+    document's last row is short), or cross them into documents of the same language only (`language`, XLM's streams).
+    `opens`, `closes`: the special pieces of every row. Documents stand in an order drawn for the view.
 
-    All rows but the last (`cross`; `language`: each language's last) have exactly the plan's length. Raises
-    UserError when it leaves no room for text.
+    All rows but the last (`cross`; `language`: each language's last) have exactly the plan's length. Raises UserError
+    when it leaves no room for text.
     """
 
     bounds: Literal["cross", "keep", "language"] = "cross"
@@ -62,10 +60,9 @@ class Packed(Pairing):
 
 
 class _Crossed(Plan):
-    """Row r is the window [r * room, (r + 1) * room) of a stream of slots: every piece has one, and so has
-    every separator. Behind the last document of each of the `streams` (one number a document, equal ones side by
-    side) stands no separator, but as many empty slots as bring the next one to the beginning of a row.
-    """
+    """Row r is the window [r * room, (r + 1) * room) of a stream of slots: every piece has one, and so has every
+    separator. Behind the last document of each of the `streams` (one number a document, equal ones side by side) stands
+    no separator, but as many empty slots as bring the next one to the beginning of a row."""
 
     def __init__(
         self, split: Split, documents: np.ndarray, streams: np.ndarray, room: int, opens: int, closes: int, between: int

@@ -1,11 +1,10 @@
-"""Segment pairs with next sentence prediction: two runs of sentences, the second the true continuation or a
-random one.
+"""Segment pairs with next sentence prediction: two runs of sentences, the second the true continuation or a random one.
 
-Source: BERT (1810.04805) Section 3.1 and Appendix A.2; google-research/bert `create_pretraining_data.py`,
-chunks of sentences up to a target length, which is short for one in ten, A cut off at a random sentence, B random
-for half of the chunks and for all of one sentence (then the unused sentences go back), the longer side truncated at
-random ends. Deviation: the release draws the target length once a document (see `short_targets`). RoBERTa's
-SEGMENT-PAIR+NSP (1907.11692 Section 4.2) is the same. Without the loss: leave the answer `pair_label` out.
+Source: BERT (1810.04805) Section 3.1 and Appendix A.2; google-research/bert `create_pretraining_data.py`, chunks of
+sentences up to a target length, which is short for one in ten, A cut off at a random sentence, B random for half of the
+chunks and for all of one sentence (then the unused sentences go back), the longer side truncated at random ends.
+Deviation: the release draws the target length once a document (see `short_targets`). RoBERTa's SEGMENT-PAIR+NSP
+(1907.11692 Section 4.2) is the same. Without the loss: leave the answer `pair_label` out.
 """
 
 from dataclasses import dataclass
@@ -29,10 +28,8 @@ from afterbert.text.token_store.store import Split
 
 @dataclass(frozen=True)
 class SegmentPairNsp(Pairing):
-    """random_rate: of random second texts (0: never, and a chunk of one sentence stands alone, not asked).
-    Labels: 0 the continuation, 1 random. Raises UserError when the plan's length leaves no room for two
-    pieces.
-    """
+    """random_rate: of random second texts (0: never, and a chunk of one sentence stands alone, not asked). Labels: 0
+    the continuation, 1 random. Raises UserError when the plan's length leaves no room for two pieces."""
 
     short_rate: Probability = 0.1
     random_rate: Probability = 0.5

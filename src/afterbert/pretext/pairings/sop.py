@@ -1,8 +1,7 @@
 """Sentence order prediction: two neighbouring segments, in order or swapped.
 
-Source: ALBERT (1909.11942) Section 3.1; segments are cut as BERT cuts them. Deviation: a chunk of one
-sentence stands alone and is not asked; the release falls back to a random second segment there, and so to NSP
-on short documents.
+Source: ALBERT (1909.11942) Section 3.1; segments are cut as BERT cuts them. Deviation: a chunk of one sentence stands
+alone and is not asked; the release falls back to a random second segment there, and so to NSP on short documents.
 """
 
 from dataclasses import dataclass
@@ -29,9 +28,8 @@ from afterbert.text.token_store.store import Split
 
 @dataclass(frozen=True)
 class Sop(Pairing):
-    """swap_rate: of swapped pairs. Labels: 0 in order, 1 swapped, -1 one segment only. Raises UserError when
-    the plan's length leaves no room for two pieces.
-    """
+    """swap_rate: of swapped pairs. Labels: 0 in order, 1 swapped, -1 one segment only. Raises UserError when the plan's
+    length leaves no room for two pieces."""
 
     short_rate: Probability = 0.1
     swap_rate: Probability = 0.5

@@ -1,9 +1,8 @@
-"""Two segments, permutation style: A [SEP] B [SEP] [CLS], both from one place or from two, in rows of exactly
-`length`.
+"""Two segments, permutation style: A [SEP] B [SEP] [CLS], both from one place or from two, in rows of exactly `length`.
 
-Source: XLNet (1906.08237) Section 2.5; zihangdai/xlnet `data_utils.py`: the text is one stream; A ends at a
-random sentence of the window that a row fills; B is the rest of the window, or, for half of the rows, a text
-from a random sentence on. No loss asks which. Segment numbers: 0, 1, and 2 for [CLS].
+Source: XLNet (1906.08237) Section 2.5; zihangdai/xlnet `data_utils.py`: the text is one stream; A ends at a random
+sentence of the window that a row fills; B is the rest of the window, or, for half of the rows, a text from a random
+sentence on. No loss asks which. Segment numbers: 0, 1, and 2 for [CLS].
 
 With a `reuse_share` a row begins with a reused part, text of segment 0 in front of A, and the next row begins where
 that part ends (the release's `reuse_len`, 256 of 512): what a model remembers of the reused part is the text directly
@@ -31,8 +30,7 @@ from afterbert.text.token_store.store import Split
 @dataclass(frozen=True)
 class TwoSegments(Pairing):
     """A window without the start of a sentence is cut in the middle; the last row may be short. Raises UserError when
-    the plan's length leaves no room for two pieces.
-    """
+    the plan's length leaves no room for two pieces."""
 
     random_rate: Probability = 0.5
     """The share of second segments that come from elsewhere."""
@@ -66,8 +64,7 @@ class _Cut:
 
     def texts(self, sentence_starts: np.ndarray, noise: Noise) -> np.ndarray:
         """int64 [R, 4]: start and length of A, its reused part included, and of B. A walk: without a reused part it
-        depends on the throw for a row where the next begins. sentence_starts: of the stream, its end included.
-        """
+        depends on the throw for a row where the next begins. sentence_starts: of the stream, its end included."""
         starts, size, room = np.ascontiguousarray(sentence_starts).data, self.split.num_pieces, self.room
         found: list[tuple[int, int, int, int]] = []
         begin, last = 0, len(starts) - 1
@@ -90,9 +87,8 @@ class _Cut:
 
 
 class _Draws:
-    """Three numbers in [0, 1) for each row, made in blocks: a call of numpy for each row would take most of
-    the time.
-    """
+    """Three numbers in [0, 1) for each row, made in blocks: a call of numpy for each row would take most of the
+    time."""
 
     def __init__(self, noise: Noise):
         self.noise, self.block, self.numbers = noise, -1, [[0.0, 0.0, 0.0]]

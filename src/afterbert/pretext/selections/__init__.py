@@ -69,10 +69,9 @@ class Chosen:
 
 
 class Selection(ABC):
-    """A law of choice. It states its budget over the row's ordinary pieces (or units): `exact`, `at_most`
-    (short by less than one unit), or `expected`; and whether every ordinary piece is equally likely
-    (`is_flat`). The contract test holds it to both.
-    """
+    """A law of choice. It states its budget over the row's ordinary pieces (or units): `exact`, `at_most` (short by
+    less than one unit), or `expected`; and whether every ordinary piece is equally likely (`is_flat`). The contract
+    test holds it to both."""
 
     @property
     def promise(self) -> Promise:
@@ -107,8 +106,7 @@ class Selection(ABC):
     @abstractmethod
     def budget(self, sizes: np.ndarray) -> np.ndarray:
         """How many of `sizes` [B] ordinary pieces (or units) a row's choice is meant to hold (a mean where
-        `expected`).
-        """
+        `expected`)."""
 
     def likely_most(self, size: int) -> int:
         """In all but one row in a million of `size` ordinary pieces, at most so many of them are chosen."""
@@ -116,9 +114,8 @@ class Selection(ABC):
         return int(self.budget(np.array([size]))[0]) if is_known else size
 
     def most_spans(self, size: int) -> int:
-        """At most so many spans, empty ones included, lie in a row of `size` ordinary pieces without special
-        ones between them.
-        """
+        """At most so many spans, empty ones included, lie in a row of `size` ordinary pieces without special ones
+        between them."""
         is_known = self.promise != "expected" and self.counts_pieces
         return int(self.budget(np.array([size]))[0]) if is_known else size
 

@@ -15,9 +15,7 @@ from afterbert.pretext.units import Units, units_of
 
 @dataclass(frozen=True)
 class OneSide(Selection):
-    """rate: the chosen side's share of the units; None draws the split evenly. Both sides keep at least one
-    unit.
-    """
+    """rate: the chosen side's share of the units; None draws the split evenly. Both sides keep at least one unit."""
 
     unit: str = "piece"
     rate: Rate | None = None

@@ -37,9 +37,7 @@ def first_come(
 
 
 def _lay(cover: np.ndarray, starts: np.ndarray, lengths: np.ndarray, runs: np.ndarray) -> None:
-    """Notes on each unit of these runs the smallest run number; assigned in falling order, so the smallest
-    stays.
-    """
+    """Notes on each unit of these runs the smallest run number; assigned in falling order, so the smallest stays."""
     late_first = runs[::-1]
     units = ranges(starts[late_first], lengths[late_first])
     numbers = np.repeat(late_first, lengths[late_first])
@@ -86,9 +84,7 @@ def walk(lengths: np.ndarray, budgets: np.ndarray) -> np.ndarray:
 def filled(
     units: Units, keys: np.ndarray, noise: Noise, budgets: np.ndarray, is_free: np.ndarray | None = None
 ) -> np.ndarray:
-    """int64, sorted: the units that a walk through each row's shuffled units (only the free ones, bool [U])
-    takes.
-    """
+    """int64, sorted: the units that a walk through each row's shuffled units (only the free ones, bool [U]) takes."""
     widest = int(units.counts.max(initial=0))
     first = min(widest, int(budgets.max(initial=0)) + 16)  # here nearly every walk ends; the rest go on
     lines = np.flatnonzero(budgets > 0)
@@ -110,9 +106,7 @@ def _walk_units(
     lines: np.ndarray,
     width: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The first `width` units of these lines' orders, which of them are taken, and what is left of the
-    budgets.
-    """
+    """The first `width` units of these lines' orders, which of them are taken, and what is left of the budgets."""
     counts = units.counts[lines]
     order = shuffled(noise, keys[lines], counts, first=width)
     is_there = np.arange(order.shape[1]) < counts[:, None]
@@ -127,10 +121,8 @@ def _walk_units(
 
 @dataclass(frozen=True)
 class Served:
-    """The outcome of first come, first served: units taken (bool [U]), where spans begin among them (bool [U]),
-    what is left of each row's budget (int64 [B], pieces), and whether a row's queue ended before its budget
-    (bool [B]).
-    """
+    """The outcome of first come, first served: units taken (bool [U]), where spans begin among them (bool [U]), what is
+    left of each row's budget (int64 [B], pieces), and whether a row's queue ended before its budget (bool [B])."""
 
     is_taken: np.ndarray
     begins: np.ndarray
@@ -139,10 +131,9 @@ class Served:
 
 
 def served(units: Units, starts: np.ndarray, lengths: np.ndarray, budgets: np.ndarray, *, shortens: bool) -> Served:
-    """Runs of units, in each line [B, M] in order of arrival (length 0: nobody), taken whole unless one of
-    their units is, up to the first that overshoots the row's budget of pieces. That one is shortened to the
-    units that still fit, or turned away whole.
-    """
+    """Runs of units, in each line [B, M] in order of arrival (length 0: nobody), taken whole unless one of their units
+    is, up to the first that overshoots the row's budget of pieces. That one is shortened to the units that still fit,
+    or turned away whole."""
     pieces = starts_of(units.lengths)
     there = np.flatnonzero((lengths > 0).T.ravel())  # column by column: in order of arrival
     queue_starts, queue_lengths = starts.T.ravel()[there], lengths.T.ravel()[there]

@@ -13,9 +13,8 @@ from afterbert.pretext.units import Units, ordinary_counts
 
 
 def spanned(positions: np.ndarray, begins: np.ndarray | None, rows: Rows) -> Chosen:
-    """Sorted flat positions [N] as a choice. `begins` bool [N]: where a new span begins for certain (None:
-    nowhere); one also begins where the piece before is not chosen or stands in another row.
-    """
+    """Sorted flat positions [N] as a choice. `begins` bool [N]: where a new span begins for certain (None: nowhere);
+    one also begins where the piece before is not chosen or stands in another row."""
     starts = np.ones(len(positions), dtype=bool)
     starts[1:] = positions[1:] != positions[:-1] + 1
     if begins is not None:
@@ -26,9 +25,8 @@ def spanned(positions: np.ndarray, begins: np.ndarray | None, rows: Rows) -> Cho
 
 
 def collected(units: Units, index: np.ndarray, rows: Rows, begins: np.ndarray | None = None) -> Chosen:
-    """The pieces of the units `index` [N] (sorted) as a choice; `begins` bool [N]: whether a span begins with
-    this unit (None: with each).
-    """
+    """The pieces of the units `index` [N] (sorted) as a choice; `begins` bool [N]: whether a span begins with this unit
+    (None: with each)."""
     if begins is None:
         return Chosen(units.pieces(index), np.repeat(np.arange(len(index)), units.lengths[index]))
     positions = units.pieces(index)
@@ -40,17 +38,14 @@ def collected(units: Units, index: np.ndarray, rows: Rows, begins: np.ndarray | 
 
 
 def budgets_of(selection: Selection, rows: Rows, units: Units) -> np.ndarray:
-    """int64 [B]: pieces to choose: the selection's budget over all ordinary pieces, or all that the units
-    hold.
-    """
+    """int64 [B]: pieces to choose: the selection's budget over all ordinary pieces, or all that the units hold."""
     budgets = selection.budget(ordinary_counts(rows))
     return budgets if units.cover_all else np.minimum(budgets, units.sizes)
 
 
 def strewn(units: Units, rows: Rows, noise: Noise, lengths: np.ndarray, counts: np.ndarray) -> Chosen:
-    """Spans of these `lengths` [sum of counts] (units; zeros are gaps; `counts` [B] a row), fallen between
-    the units left over in a uniformly random way, without overlap.
-    """
+    """Spans of these `lengths` [sum of counts] (units; zeros are gaps; `counts` [B] a row), fallen between the units
+    left over in a uniformly random way, without overlap."""
     offsets, before = starts_of(counts), starts_of(lengths)
     taken = before[offsets[1:]] - before[offsets[:-1]]
     slots = subset(noise, rows.keys, units.counts - taken + counts, counts, offsets[:-1] + units.row_starts[:-1])
@@ -68,10 +63,8 @@ def strewn(units: Units, rows: Rows, noise: Noise, lengths: np.ndarray, counts: 
 
 
 def _gaps(units: Units, rows: Rows, noise: Noise, chosen: Chosen, before: np.ndarray, row: np.ndarray) -> np.ndarray:
-    """The flat positions of empty spans just before these units [M] of these rows; after a row's last unit,
-    of the piece that follows, or of that unit if none does. No row keeps more of them than its other spans
-    save in length.
-    """
+    """The flat positions of empty spans just before these units [M] of these rows; after a row's last unit, of the
+    piece that follows, or of that unit if none does. No row keeps more of them than its other spans save in length."""
     is_end = before == units.row_starts[row + 1]
     unit = before - is_end
     end = units.starts[unit] + units.lengths[unit]
@@ -87,9 +80,8 @@ def _gaps(units: Units, rows: Rows, noise: Noise, chosen: Chosen, before: np.nda
 
 
 def cut_last(lengths: np.ndarray, budgets: np.ndarray, rows: Rows, noise: Noise) -> tuple[np.ndarray, np.ndarray]:
-    """Each line of drawn `lengths` [B, W] up to where its sum reaches the budget [B], the last one cut to
-    meet it exactly and moved to a random place in the line, so that the end of the row is not where the cut
-    ones gather.
+    """Each line of drawn `lengths` [B, W] up to where its sum reaches the budget [B], the last one cut to meet it
+    exactly and moved to a random place in the line, so that the end of the row is not where the cut ones gather.
 
     Returns the lengths in one array and how many each row has [B]. The lines must reach their budgets.
     """
@@ -105,9 +97,8 @@ def cut_last(lengths: np.ndarray, budgets: np.ndarray, rows: Rows, noise: Noise)
 
 
 def split_counts(sizes: np.ndarray, rate: float | None, keys: np.ndarray, noise: Noise) -> np.ndarray:
-    """int64 [B]: how many of `sizes` [B] lie on one side of a split that leaves none empty: the share of
-    `rate`, or, for None, a number drawn evenly from 1 to size - 1. Rows of fewer than two are not split: 0.
-    """
+    """int64 [B]: how many of `sizes` [B] lie on one side of a split that leaves none empty: the share of `rate`, or,
+    for None, a number drawn evenly from 1 to size - 1. Rows of fewer than two are not split: 0."""
     if rate is None:
         return np.where(sizes > 1, 1 + noise.integers(np.maximum(sizes - 1, 0), keys), 0)
     return np.minimum(share(rate, sizes), np.maximum(sizes - 1, 0))

@@ -1,6 +1,5 @@
-"""All: every ordinary piece. For tasks about the whole text: left-to-right language models (GPT-2, technical
-report 2019, Section 2), shuffling, rotation, sentence order.
-"""
+"""All: every ordinary piece. For tasks about the whole text: left-to-right language models (GPT-2, technical report
+2019, Section 2), shuffling, rotation, sentence order."""
 
 from dataclasses import dataclass
 

@@ -28,8 +28,6 @@ class FixedCount(Selection):
     [1, 2, 3, 4]
     >>> FixedCount(unit="word", rate=0.5)(rows, Noise(0)).positions.tolist()  # the long word is more than half
     [4]
-
-
     """
 
     unit: str = "piece"

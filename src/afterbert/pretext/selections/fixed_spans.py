@@ -1,8 +1,7 @@
-"""Fixed spans: every span has the same number of units, the last what is left of the budget; strewn evenly,
-no overlap.
+"""Fixed spans: every span has the same number of units, the last what is left of the budget; strewn evenly, no overlap.
 
-Source: none of the papers fixes lengths exactly; this is the control for laws that draw them (T5's arms of
-mean 2, 3, 5, 10 are `t5_partition`).
+Source: none of the papers fixes lengths exactly; this is the control for laws that draw them (T5's arms of mean 2, 3,
+5, 10 are `t5_partition`).
 """
 
 from dataclasses import dataclass

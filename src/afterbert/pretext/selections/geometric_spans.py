@@ -1,11 +1,9 @@
-"""Geometric spans: runs of whole words, their length geometric and clipped, until the budget of pieces is
-spent.
+"""Geometric spans: runs of whole words, their length geometric and clipped, until the budget of pieces is spent.
 
-Source: SpanBERT (1907.10529) Section 3.1; facebookresearch/SpanBERT `pretraining/`: p = 0.2, renormalised
-over 1 to 10 words; an anchor drawn among the pieces not yet chosen is widened to its word, then words are
-added to the right; the last span ends where the budget does, inside a word if need be. Drawing anchors anew
-until one is free equals walking through the pieces in random order and skipping those that are taken, which
-is what happens here, for all rows at once.
+Source: SpanBERT (1907.10529) Section 3.1; facebookresearch/SpanBERT `pretraining/`: p = 0.2, renormalised over 1 to 10
+words; an anchor drawn among the pieces not yet chosen is widened to its word, then words are added to the right; the
+last span ends where the budget does, inside a word if need be. Drawing anchors anew until one is free equals walking
+through the pieces in random order and skipping those that are taken, which is what happens here, for all rows at once.
 """
 
 from dataclasses import dataclass
@@ -57,9 +55,8 @@ class GeometricSpans(Selection):
         return self._cut(units, rows, cover, num_runs, budgets)
 
     def _cover(self, units: Units, rows: Rows, noise: Noise, width: int) -> tuple[np.ndarray, int, bool]:
-        """For each unit the first span over it (int64 [U], in order of arrival), of how many, and whether
-        every possible anchor was tried.
-        """
+        """For each unit the first span over it (int64 [U], in order of arrival), of how many, and whether every
+        possible anchor was tried."""
         sizes = units.sizes if self.start == "piece" else units.counts
         anchors = shuffled(noise, rows.keys, sizes, first=width)
         lengths = 1 + drawn(noise.of("lengths").words(rows.keys, anchors.shape[1]), self._weights())

@@ -21,9 +21,8 @@ from afterbert.pretext.units import Units, units_of
 
 @dataclass(frozen=True)
 class MixedUnits(Selection):
-    """units: kinds, the last one (such as word) covering the whole text; the others grow to whole units of
-    it. shares: of the draws, in any scale. When a kind is used up, the others go on.
-    """
+    """units: kinds, the last one (such as word) covering the whole text; the others grow to whole units of it. shares:
+    of the draws, in any scale. When a kind is used up, the others go on."""
 
     units: tuple[str, ...] = ("entity", "word")
     shares: tuple[float, ...] = (0.5, 0.5)
@@ -50,9 +49,8 @@ class MixedUnits(Selection):
         return topped_up(base, rows, noise.of("rest"), served(base, starts, lengths, budgets, shortens=False))
 
     def _queue(self, number: int, base: Units, rows: Rows, noise: Noise) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """One kind's units in random order [B, W], as runs of base units, and when each arrives. Arrivals at
-        random intervals of mean 1 / share mix the kinds as a coin of those shares thrown at every draw would.
-        """
+        """One kind's units in random order [B, W], as runs of base units, and when each arrives. Arrivals at random
+        intervals of mean 1 / share mix the kinds as a coin of those shares thrown at every draw would."""
         units = units_of(rows, self.units[number])
         noise = noise.of(f"kind{number}")
         order = shuffled(noise, rows.keys, units.counts)

@@ -1,10 +1,9 @@
 """N-grams: runs of one to a few whole words, drawn until the budget of pieces is spent.
 
-Source: ALBERT (1909.11942) Section 4.1, up to trigrams with p(n) ~ 1/n, and its release's
-create_pretraining_data.py: shuffled words, each with its drawn n; an n-gram that meets a chosen word is
-skipped, one that overshoots is shortened. UniLM (1905.03197 Section 2.4): weights 0.8, 0.1, 0.1. Deviation:
-after the shortened one the rest of the budget goes to single words; the release goes on drawing n-grams,
-nearly all of which it shortens to one.
+Source: ALBERT (1909.11942) Section 4.1, up to trigrams with p(n) ~ 1/n, and its release's create_pretraining_data.py:
+shuffled words, each with its drawn n; an n-gram that meets a chosen word is skipped, one that overshoots is shortened.
+UniLM (1905.03197 Section 2.4): weights 0.8, 0.1, 0.1. Deviation: after the shortened one the rest of the budget goes to
+single words; the release goes on drawing n-grams, nearly all of which it shortens to one.
 """
 
 from dataclasses import dataclass

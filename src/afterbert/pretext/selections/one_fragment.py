@@ -18,8 +18,7 @@ from afterbert.pretext.units import units_of
 
 @dataclass(frozen=True)
 class OneFragment(Selection):
-    """The budget counts units: exact for pieces, for words so many words. Special pieces inside cut the
-    fragment.
+    """The budget counts units: exact for pieces, for words so many words. Special pieces inside cut the fragment.
 
     >>> np.diff(OneFragment()(Rows.of("[CLS] a b c d e f [SEP]"), Noise(0)).positions).tolist()
     [1, 1]

@@ -1,13 +1,12 @@
 """Permutation tail: the last pieces of a random factorization order, in short spans spread over the row.
 
-Source: XLNet (1906.08237) Sections 2.2, 2.3 and Appendix A; zihangdai/xlnet `data_utils.py`. One piece in
-`context` is predicted: the row is laid out in contexts of about `context` * L units, each with one span of L
-units, L drawn with weight 1/L from 1 to 5. Pieces that are not chosen have rank 0: all see them, they see no
-chosen piece. The chosen ones follow in random order. Where rows have a plane `reused` (`two_segments`), that part
-has an order of its own, and all of it comes before the rest: nothing of what the next row remembers depends on text
-that does not lie before it. Deviations: a context is `context` * L long, as the paper says, where the release adds
-L, then fills up with single pieces; special pieces are ranked like pieces that are not chosen, the release lets them
-join the order.
+Source: XLNet (1906.08237) Sections 2.2, 2.3 and Appendix A; zihangdai/xlnet `data_utils.py`. One piece in `context` is
+predicted: the row is laid out in contexts of about `context` * L units, each with one span of L units, L drawn with
+weight 1/L from 1 to 5. Pieces that are not chosen have rank 0: all see them, they see no chosen piece. The chosen ones
+follow in random order. Where rows have a plane `reused` (`two_segments`), that part has an order of its own, and all of
+it comes before the rest: nothing of what the next row remembers depends on text that does not lie before it.
+Deviations: a context is `context` * L long, as the paper says, where the release adds L, then fills up with single
+pieces; special pieces are ranked like pieces that are not chosen, the release lets them join the order.
 """
 
 from dataclasses import dataclass, replace

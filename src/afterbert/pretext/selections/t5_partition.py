@@ -1,11 +1,10 @@
-"""T5's random partition: the noise is cut into a fixed number of spans at random, the rest likewise, and
-they alternate.
+"""T5's random partition: the noise is cut into a fixed number of spans at random, the rest likewise, and they
+alternate.
 
-Source: T5 (1910.10683) Section 3.3.4; text-to-text-transfer-transformer `preprocessors.py`,
-`random_spans_noise_mask` and `random_spans_helper`. Without `roll` the first piece is never chosen and the
-last always is, as in the release; with it the whole pattern is turned by a random offset (the release's
-`random_roll`), so that every piece is equally likely. Deviation: never more spans than pieces left over,
-where the release fails.
+Source: T5 (1910.10683) Section 3.3.4; text-to-text-transfer-transformer `preprocessors.py`, `random_spans_noise_mask`
+and `random_spans_helper`. Without `roll` the first piece is never chosen and the last always is, as in the release;
+with it the whole pattern is turned by a random offset (the release's `random_roll`), so that every piece is equally
+likely. Deviation: never more spans than pieces left over, where the release fails.
 """
 
 from dataclasses import dataclass
@@ -25,8 +24,7 @@ from afterbert.pretext.units import units_of
 
 @dataclass(frozen=True)
 class T5Partition(Selection):
-    """mean_span: in units. The budget counts units and leaves at least one: exact for pieces, for words so
-    many words.
+    """mean_span: in units. The budget counts units and leaves at least one: exact for pieces, for words so many words.
 
     >>> rows = Rows.of("[CLS] a b c d e f g h i j [SEP]")
     >>> chosen = T5Partition(rate=0.4, mean_span=2, roll=False)(rows, Noise(0))
@@ -91,9 +89,8 @@ class T5Partition(Selection):
 
 
 def _parts(sizes: np.ndarray, counts: np.ndarray, rows: Rows, noise: Noise) -> tuple[np.ndarray, np.ndarray]:
-    """range(size) of each row cut at random into `counts` [B] parts, none empty: where they begin and how
-    long they are.
-    """
+    """range(size) of each row cut at random into `counts` [B] parts, none empty: where they begin and how long they
+    are."""
     offsets, row = starts_of(sizes)[:-1], np.repeat(np.arange(len(sizes)), counts)
     cuts = subset(noise, rows.keys, np.maximum(sizes - 1, 0), np.maximum(counts - 1, 0), offsets + 1)
     is_first = np.diff(row, prepend=-1) > 0

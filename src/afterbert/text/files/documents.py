@@ -27,13 +27,12 @@ _UNNAMED = "no extension"
 
 @dataclass
 class Tally:
-    """The account of everything that was read. Tallies of parts add up to the tally of the whole, whatever
-    the parts.
+    """The account of everything that was read. Tallies of parts add up to the tally of the whole, whatever the parts.
 
-    documents: found in the files; pieces: how many more there are after long ones were cut; kept: given on,
-    so that documents + pieces == kept + sum(dropped). The counts go by reason: dropped (documents), repaired
-    and noticed (characters, unless the reason says otherwise). passed_over: files by extension or reason.
-    places: the first place of a reason.
+    documents: found in the files; pieces: how many more there are after long ones were cut; kept: given on, so that
+    documents + pieces == kept + sum(dropped). The counts go by reason: dropped (documents), repaired and noticed
+    (characters, unless the reason says otherwise). passed_over: files by extension or reason. places: the first place
+    of a reason.
     """
 
     files: Counts = field(default_factory=dict)

@@ -20,9 +20,8 @@ _REPLACEMENT = b"\xef\xbf\xbd"
 
 
 class Intake:
-    """One file (or part of one) being read under a policy. `name` begins the ids of its documents; all
-    offsets are bytes of the unpacked file. Every document a source finds goes through `documents` once, or
-    through `lose` once."""
+    """One file (or part of one) being read under a policy. `name` begins the ids of its documents; all offsets are
+    bytes of the unpacked file. Every document a source finds goes through `documents` once, or through `lose` once."""
 
     def __init__(
         self, policy: Policy, tally: Tally, *, path: str, name: str, language: str | None = None, unit: str = "byte"
@@ -44,8 +43,7 @@ class Intake:
         self.tally.drop(reason, self.place(offset))
 
     def broken(self, offset: int, found: str, remedy: str) -> None:
-        """A record that is not what its format asks for. Raises UserError unless the policy skips such
-        documents."""
+        """A record that is not what its format asks for. Raises UserError unless the policy skips such documents."""
         if self.policy.errors != "skip-document":
             raise UserError(f"{located(self.place(offset))}: {found}; {remedy}")
         self.lose(BROKEN, offset)

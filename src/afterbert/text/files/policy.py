@@ -1,9 +1,7 @@
-"""What text must be before it becomes training data: the rules and their strictness, as data and as pure
-functions.
+"""What text must be before it becomes training data: the rules and their strictness, as data and as pure functions.
 
-Nothing is changed silently: every function returns what it did, and `Intake` (intake.py) counts it. Text is
-cut only where a tokenizer or the memory would suffer (Training BPE on one run of 400,000 characters takes
-over a minute).
+Nothing is changed silently: every function returns what it did, and `Intake` (intake.py) counts it. Text is cut only
+where a tokenizer or the memory would suffer (Training BPE on one run of 400,000 characters takes over a minute).
 """
 
 import re

@@ -1,9 +1,7 @@
-"""The bytes of a file: opened, unpacked within limits, refused when they are no text, and where each one
-stands.
+"""The bytes of a file: opened, unpacked within limits, refused when they are no text, and where each one stands.
 
-Everything here is binary, in chunks of one size, so that neither the locale nor the length of a line
-matters. Line ends are ``\\n`` and ``\\r\\n``; a carriage return on its own (old Macintosh files) is turned
-into ``\\n`` and counted.
+Everything here is binary, in chunks of one size, so that neither the locale nor the length of a line matters. Line ends
+are ``\\n`` and ``\\r\\n``; a carriage return on its own (old Macintosh files) is turned into ``\\n`` and counted.
 """
 
 import gzip
@@ -273,8 +271,7 @@ def _unzstd(file: BinaryIO, path: str) -> Iterator[bytes]:
 
 
 def refuse_binary(path: str, head: bytes) -> None:
-    """Raises UserError when the first bytes of a file (unpacked) are no UTF-8 text, with what they look
-    like."""
+    """Raises UserError when the first bytes of a file (unpacked) are no UTF-8 text, with what they look like."""
     for mark, name in _WIDE_MARKS:
         if head.startswith(mark):
             raise _wide(path, name)
@@ -296,8 +293,7 @@ def _wide(path: str, name: str) -> UserError:
 
 
 def _unmarked_wide(head: bytes) -> str | None:
-    """Western text in UTF-16 or UTF-32 without a mark has its NULs at every second, or at three of four
-    bytes."""
+    """Western text in UTF-16 or UTF-32 without a mark has its NULs at every second, or at three of four bytes."""
     nuls = [head[lane::4].count(0) / max(1, len(head[lane::4])) for lane in range(4)]
     patterns = {"UTF-32LE": (0, 1, 1, 1), "UTF-32BE": (1, 1, 1, 0), "UTF-16LE": (0, 1, 0, 1), "UTF-16BE": (1, 0, 1, 0)}
     for name, pattern in patterns.items():
@@ -307,8 +303,7 @@ def _unmarked_wide(head: bytes) -> str | None:
 
 
 def located(place: Place) -> Place:
-    """Gives the same place with its line, counted by reading the file up to there (only errors and reports need
-    it)."""
+    """Gives the same place with its line, counted by reading the file up to there (only errors and reports need it)."""
     if place.line is not None or place.unit != "byte":
         return place
     line = 1
@@ -320,8 +315,7 @@ def located(place: Place) -> Place:
 
 
 def next_start(path: str, at: int, gap: re.Pattern[bytes]) -> int | None:
-    """The first offset at or after `at` where a document starts: the end of the next whole gap, or None
-    before the end.
+    """The first offset at or after `at` where a document starts: the end of the next whole gap, or None before the end.
 
     `gap` is a pattern that ends in greedy white space, so a whole gap is one with a byte behind it.
     """

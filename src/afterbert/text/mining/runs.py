@@ -25,11 +25,10 @@ class Runs:
 
 
 def runs_of(stream: WordStream, *, max_words: int, min_count: int) -> list[Runs]:
-    """The runs of 1, 2, ... max_words words that occur at least min_count times. They hold no mark that does
-    not tie words, and no line end.
+    """The runs of 1, 2, ... max_words words that occur at least min_count times. They hold no mark that does not tie
+    words, and no line end.
 
-    A run can only be as frequent as its parts, so those of n words are counted where both runs of n - 1 are
-    left.
+    A run can only be as frequent as its parts, so those of n words are counted where both runs of n - 1 are left.
     """
     places = np.flatnonzero(stream.is_word | stream.is_tie)
     found = [_counted(1, stream.words[places], places, len(stream.words), min_count)]

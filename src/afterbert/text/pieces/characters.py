@@ -1,8 +1,7 @@
-"""What kind of character each one is, as arrays: white space, letters, letters of scripts without spaces,
-marks, the rest.
+"""What kind of character each one is, as arrays: white space, letters, letters of scripts without spaces, marks, the
+rest.
 
-Everything that cuts text into words works on these kinds. They come from the Unicode tables of the running
-Python.
+Everything that cuts text into words works on these kinds. They come from the Unicode tables of the running Python.
 """
 
 import sys

@@ -1,6 +1,5 @@
-"""Pieces that somebody else made back to text, with the place of each piece in it, so that planes can be found
-without tokenizing again. No Python loop over pieces.
-"""
+"""Pieces that somebody else made back to text, with the place of each piece in it, so that planes can be found without
+tokenizing again. No Python loop over pieces."""
 
 import re
 from collections.abc import Sequence

@@ -74,10 +74,9 @@ class EncodedTexts:
     def pieces_with_start(self, is_start: np.ndarray) -> np.ndarray:
         """bool [T]: the pieces in which something starts, given the characters [C] at which it does.
 
-        A mark on a character that no piece stands for (white space, removed accents) counts for the next
-        piece, and where several pieces share a character (bytes of a letter) the first one has it. So the
-        rule is the same for every tokenizer, with or without trimmed offsets. The first piece of a text
-        always is a start.
+        A mark on a character that no piece stands for (white space, removed accents) counts for the next piece, and
+        where several pieces share a character (bytes of a letter) the first one has it. So the rule is the same for
+        every tokenizer, with or without trimmed offsets. The first piece of a text always is a start.
         """
         found = np.diff(self.starts_seen(is_start), prepend=0) > 0
         found[self.piece_starts[:-1][np.diff(self.piece_starts) > 0]] = True
@@ -211,12 +210,10 @@ class _Known:
         return numbers
 
     def _encode_new(self, chunks: list[str]) -> _Pieces:
-        """Most chunks as one text, which is far faster than each alone: they may stand behind each other just
-        as well as where they were found. Only those from the beginning or the end of a text must stand there
-        again.
+        """Most chunks as one text, which is far faster than each alone: they may stand behind each other just as well
+        as where they were found. Only those from the beginning or the end of a text must stand there again.
 
-        Some tokenizers treat the first word of a text in their own way: where a chunk is not that, one of
-        ours is.
+        Some tokenizers treat the first word of a text in their own way: where a chunk is not that, one of ours is.
         """
         opens = np.array([chunk[0] != " " for chunk in chunks])
         closes = np.array([chunk[-1].isspace() for chunk in chunks]) & ~opens

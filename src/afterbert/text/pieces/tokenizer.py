@@ -43,8 +43,7 @@ class Tokenizer:
 
     @classmethod
     def load(cls, folder: Path) -> Tokenizer:
-        """A tokenizer that afterbert saved; for one from elsewhere use the recipe `pretrained`. Raises
-        UserError."""
+        """A tokenizer that afterbert saved; for one from elsewhere use the recipe `pretrained`. Raises UserError."""
         found = {}
         for name in (FILE, SETTINGS_FILE):
             found[name] = read_text(Path(folder) / name, most=128 << 20, remedy="name a folder with a tokenizer in it")
@@ -64,8 +63,7 @@ class Tokenizer:
         (folder / SETTINGS_FILE).write_text(settings, encoding="utf-8", newline="\n")
 
     def with_settings(self, **settings: Any) -> Tokenizer:
-        """Gives the same pieces under other settings, such as `model_max_length=128` or
-        `model_input_names=[...]`."""
+        """Gives the same pieces under other settings, such as `model_max_length=128` or `model_input_names=[...]`."""
         return replace(self, settings={**self.settings, **settings})
 
     @cached_property
@@ -117,8 +115,7 @@ class Tokenizer:
 
 
 def vocabulary_of(tokenizer: Tokenizer) -> Vocabulary:
-    """Size, special ids and sentinels of a tokenizer. Raises UserError when a named special token is not in
-    it."""
+    """Size, special ids and sentinels of a tokenizer. Raises UserError when a named special token is not in it."""
     backend = tokenizer.backend
     named: dict[str, int] = {}
     for name in NAMED:

@@ -45,8 +45,7 @@ class Change:
 
 
 def fertility(tokenizer: Tokenizer, texts: Iterable[str]) -> float:
-    """Pieces per word of running text; a word is a stretch of letters and digits, a piece of anything
-    counts."""
+    """Pieces per word of running text; a word is a stretch of letters and digits, a piece of anything counts."""
     pieces = words = 0
     for text in texts:
         pieces += len(tokenizer.encode(text))
@@ -109,9 +108,8 @@ def replaced(old: Tokenizer, new: Tokenizer) -> Change:
 
 
 def trimmed(tokenizer: Tokenizer, texts: Sequence[str]) -> Change:
-    """Without the pieces that the texts do not use; special pieces, single letters and bytes stay. The texts
-    keep exactly their pieces, which is checked on every one. Raises UserError for a kind of tokenizer that
-    cannot shrink."""
+    """Without the pieces that the texts do not use; special pieces, single letters and bytes stay. The texts keep
+    exactly their pieces, which is checked on every one. Raises UserError for a kind of tokenizer that cannot shrink."""
     content = json.loads(tokenizer.file)
     model = content["model"]
     if model["type"] not in ("WordPiece", "WordLevel", "BPE", "Unigram"):

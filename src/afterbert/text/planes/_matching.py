@@ -63,8 +63,7 @@ class Matcher:
     """Finds phrases in texts: at each place the longest that fits, from left to right."""
 
     def __init__(self, hashes: np.ndarray, counts: np.ndarray, codes: np.ndarray):
-        """hashes: uint64, the words of all phrases; counts: int64 [P], words of each, none 0; codes: uint8
-        [P]."""
+        """hashes: uint64, the words of all phrases; counts: int64 [P], words of each, none 0; codes: uint8 [P]."""
         starts = starts_of(counts)[:-1]
         reached, depth = hashes[starts], 1
         self._levels: list[_Level] = []

@@ -1,5 +1,4 @@
-"""The words of texts as numbers, so that lists of phrases can be found, and phrases counted, by array
-arithmetic."""
+"""The words of texts as numbers, so that lists of phrases can be found, and phrases counted, by array arithmetic."""
 
 from dataclasses import dataclass, replace
 from functools import cache
@@ -71,8 +70,7 @@ def hashes_of(encoded: EncodedTexts, starts: np.ndarray, *, keeps_case: bool) ->
 
 @cache
 def _alike(keeps_case: bool) -> np.ndarray:
-    """uint64 [code points]: what stands for each character. Case is folded one character to one: `ß` is not
-    `ss`."""
+    """uint64 [code points]: what stands for each character. Case is folded one character to one: `ß` is not `ss`."""
     table = np.arange(len(kind_table()), dtype=np.uint64)
     if not keeps_case:
         for number in range(_LAST_CASED + 1):

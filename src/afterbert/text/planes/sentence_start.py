@@ -12,10 +12,8 @@ from afterbert.text.planes import Plane
 
 @dataclass(frozen=True)
 class SentenceStart(Plane):
-    """default_language: for texts that name none. lines_end_sentences: a line end is the end of a sentence;
-    right where a line holds a paragraph or a title, wrong where paragraphs are wrapped. An empty line always
-    ends a sentence.
-    """
+    """default_language: for texts that name none. lines_end_sentences: a line end is the end of a sentence; right where
+    a line holds a paragraph or a title, wrong where paragraphs are wrapped. An empty line always ends a sentence."""
 
     default_language: str = "en"
     lines_end_sentences: bool = False

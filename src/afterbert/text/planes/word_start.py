@@ -36,9 +36,8 @@ _INSTALL = "pip install 'afterbert[zh]'"
 
 @dataclass(frozen=True)
 class WordStart(Plane):
-    """apostrophes, hyphens: whether one between two letters is inside the word or stands alone. chinese:
-    words by jieba, or each character a word; jieba where it is installed, when not given.
-    """
+    """apostrophes, hyphens: whether one between two letters is inside the word or stands alone. chinese: words by
+    jieba, or each character a word; jieba where it is installed, when not given."""
 
     apostrophes: Literal["inside", "alone"] = "inside"
     hyphens: Literal["inside", "alone"] = "alone"
@@ -66,8 +65,7 @@ class WordStart(Plane):
         return is_start
 
     def _starts(self, characters: np.ndarray, kinds: np.ndarray, is_first: np.ndarray) -> np.ndarray:
-        """bool [C]: the first character of each word. Changes `kinds`: what is inside a word becomes a
-        letter."""
+        """bool [C]: the first character of each word. Changes `kinds`: what is inside a word becomes a letter."""
         kinds[(kinds == MARK) & _after(kinds == SPACE, is_first, at_first=True)] = OTHER
         is_mark = kinds == MARK
         carrier = np.maximum.accumulate(np.where(is_mark, 0, np.arange(len(kinds))))

@@ -62,8 +62,7 @@ class Source(ABC):
 
     @abstractmethod
     def parts(self, target_bytes: int) -> list[SourcePart]:
-        """The source in parts of about this many bytes on disk; looks at every file's head. Raises
-        UserError."""
+        """The source in parts of about this many bytes on disk; looks at every file's head. Raises UserError."""
 
     @abstractmethod
     def digest(self) -> dict[str, str]:

@@ -27,9 +27,8 @@ MAX_RECORD_BYTES = 64 << 20
 class FileSource(Source):
     """One text file, which may be packed (.gz, .zst).
 
-    name: how document ids begin; the file's own name when not given. language: of all its documents, as a
-    code such as `de`. max_unpacked_bytes: a packed file that grows beyond this, or beyond 200 times its
-    size, is refused.
+    name: how document ids begin; the file's own name when not given. language: of all its documents, as a code such as
+    `de`. max_unpacked_bytes: a packed file that grows beyond this, or beyond 200 times its size, is refused.
     """
 
     path: str

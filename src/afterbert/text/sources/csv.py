@@ -1,5 +1,4 @@
-"""Comma-separated values, quoted as in RFC 4180: "..." around a cell, "" for a quotation mark, line ends
-within."""
+"""Comma-separated values, quoted as in RFC 4180: "..." around a cell, "" for a quotation mark, line ends within."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -19,14 +19,13 @@ _BESIDE = (".ds.index", ".ds.metadata")
 
 @dataclass(frozen=True)
 class Folder(Source):
-    """All files below a folder whose extension is known, sorted by path; the others are counted, by
-    extension, and passed over.
+    """All files below a folder whose extension is known, sorted by path; the others are counted, by extension, and
+    passed over.
 
-    Hidden files are passed over, links (to files or folders) are not followed, archives are not opened.
-    kind: read only the files of this kind, and as such those of unknown or no extension that begin like text
-    (WikiExtractor's folders, code, logs). options: for the sources of the files, each takes those it has.
-    Without the option `documents`, a text file of up to 1 MB is one document, and blank lines separate the
-    documents of a longer one.
+    Hidden files are passed over, links (to files or folders) are not followed, archives are not opened. kind: read only
+    the files of this kind, and as such those of unknown or no extension that begin like text (WikiExtractor's folders,
+    code, logs). options: for the sources of the files, each takes those it has. Without the option `documents`, a text
+    file of up to 1 MB is one document, and blank lines separate the documents of a longer one.
     """
 
     path: str

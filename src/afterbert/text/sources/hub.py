@@ -72,8 +72,7 @@ class Hub(Source):
         yield from intake.documents(text or "", number, id=id, language=language)
 
     def _commit(self) -> str:
-        """The commit that the revision is now; one request without retries, so a missing network is told at
-        once."""
+        """The commit that the revision is now; one request without retries, so a missing network is told at once."""
         if self.revision and _COMMIT.fullmatch(self.revision):
             return self.revision
         with self._reached():

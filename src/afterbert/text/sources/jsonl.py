@@ -19,11 +19,10 @@ class _Refused(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Jsonl(FileSource):
-    """One JSON object a line. Strict: repeated keys, NaN and a text that is no string are refused, with
-    their line.
+    """One JSON object a line. Strict: repeated keys, NaN and a text that is no string are refused, with their line.
 
-    text_key: where the text is. id_key: where the document's own id is, if it has one. language_key: where
-    its language is; every object must then have it. Blank lines are passed over.
+    text_key: where the text is. id_key: where the document's own id is, if it has one. language_key: where its language
+    is; every object must then have it. Blank lines are passed over.
     """
 
     extensions: ClassVar[tuple[str, ...]] = (".jsonl", ".ndjson", ".jsonlines")

@@ -8,8 +8,7 @@ from afterbert.text.sources._table import TableFile
 
 @dataclass(frozen=True, kw_only=True)
 class Tsv(TableFile):
-    """A table, one document a row. Options: see `TableFile`; `is_quoted: true` for files written with CSV's
-    quotes."""
+    """A table, one document a row. Options: see `TableFile`; `is_quoted: true` for files written with CSV's quotes."""
 
     extensions: ClassVar[tuple[str, ...]] = (".tsv", ".tab")
     delimiter: str = "\t"

@@ -1,11 +1,10 @@
-"""The token store: a corpus as memory-mapped arrays of pieces and planes, made by `prepare`, read by
-everything else.
+"""The token store: a corpus as memory-mapped arrays of pieces and planes, made by `prepare`, read by everything else.
 
-    store.json            format, counts, settings, tally, sources, a record of every file
-    tokenizer/            Hugging Face layout
-    train/, held_out/     pieces.bin (uint16 or uint32), documents.bin, sentences.bin (int64 offsets, one more
-    than
-                          there are), languages.bin (uint8 a document), planes/<name>.bin (packed bits)
+store.json            format, counts, settings, tally, sources, a record of every file
+tokenizer/            Hugging Face layout
+train/, held_out/     pieces.bin (uint16 or uint32), documents.bin, sentences.bin (int64 offsets, one more
+than
+                      there are), languages.bin (uint8 a document), planes/<name>.bin (packed bits)
 """
 
 from __future__ import annotations
@@ -105,8 +104,7 @@ class Split:
         return sum(int((self._pieces[at : at + _BLOCK] == piece).sum()) for at in blocks)
 
     def plane(self, name: str, index: np.ndarray) -> np.ndarray:
-        """bool [N], or uint8 [N] for a plane of several bits: its values at these offsets [N]. Raises
-        UserError."""
+        """bool [N], or uint8 [N] for a plane of several bits: its values at these offsets [N]. Raises UserError."""
         if name not in self.plane_widths:
             raise UserError(
                 f"store {self._folder.parent} has no plane '{name}' ({did_you_mean(name, list(self.plane_widths))}); "

@@ -41,10 +41,9 @@ class PartSurvey:
 
 @dataclass
 class Survey:
-    """A survey of all parts, in their order, with S sections in all. fates: uint8 [S], one of DROPPED, TRAIN,
-    HELD_OUT; part_documents, part_sections: int64 [parts + 1], where the documents and sections of each part start;
-    characters: code point -> count, of all that was read; corpus_bytes: of what is kept; sample: texts of the training
-    split."""
+    """A survey of all parts, in their order, with S sections in all. fates: uint8 [S], one of DROPPED, TRAIN, HELD_OUT;
+    part_documents, part_sections: int64 [parts + 1], where the documents and sections of each part start; characters:
+    code point -> count, of all that was read; corpus_bytes: of what is kept; sample: texts of the training split."""
 
     contents: Contents
     fates: np.ndarray

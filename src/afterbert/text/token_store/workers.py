@@ -43,8 +43,7 @@ def in_order(work: Callable[[Task], Result], tasks: Iterable[Task], *, processes
 
 @contextmanager
 def ended_by_sigterm() -> Iterator[None]:
-    """Within, SIGTERM raises SystemExit(143), so that everything is put away; a second one ends the process
-    at once.
+    """Within, SIGTERM raises SystemExit(143), so that everything is put away; a second one ends the process at once.
 
     Only the main thread may set signal handlers; in others this does nothing.
     """

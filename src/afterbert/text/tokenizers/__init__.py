@@ -7,8 +7,7 @@ from afterbert.text.pieces.tokenizer import Tokenizer, vocabulary_of
 
 
 class TokenizerRecipe(ABC):
-    """A way to get a tokenizer. Frozen dataclasses; the same recipe and sample give the same bytes on any
-    run."""
+    """A way to get a tokenizer. Frozen dataclasses; the same recipe and sample give the same bytes on any run."""
 
     @abstractmethod
     def sample_bytes(self, corpus_bytes: int) -> int:
@@ -16,8 +15,7 @@ class TokenizerRecipe(ABC):
 
     @abstractmethod
     def make(self, sample: Sequence[str], *, corpus_bytes: int) -> Tokenizer:
-        """The tokenizer. sample: texts drawn from the corpus, in an order that is always the same. Raises
-        UserError."""
+        """The tokenizer. sample: texts drawn from the corpus, in an order that is always the same. Raises UserError."""
 
 
 __all__ = ["Tokenizer", "TokenizerRecipe", "vocabulary_of"]

@@ -1,8 +1,7 @@
-"""A tokenizer.json from elsewhere: looked at as plain data first, then tried out in a process of its own,
-under limits.
+"""A tokenizer.json from elsewhere: looked at as plain data first, then tried out in a process of its own, under limits.
 
-The library that runs it is Rust with regular expressions of the file's choice: a bad file can panic (an
-exception that is no `Exception`), eat the memory, or backtrack for ever.
+The library that runs it is Rust with regular expressions of the file's choice: a bad file can panic (an exception that
+is no `Exception`), eat the memory, or backtrack for ever.
 """
 
 import hashlib
@@ -25,8 +24,7 @@ _WORKED: set[str] = set()  # digests of what was tried out in this process
 
 
 def read_untrusted(path: Path) -> str:
-    """The text of a tokenizer.json that can be handed to the library. Raises UserError that says what is
-    wrong."""
+    """The text of a tokenizer.json that can be handed to the library. Raises UserError that says what is wrong."""
     content = read_json(path, most=_MOST_BYTES, remedy="name a folder with a tokenizer.json")
     text = read_text(path, most=_MOST_BYTES)
     if not isinstance(content, dict) or not isinstance(content.get("model"), dict):

@@ -57,13 +57,12 @@ class CandidatePieces:
 
 @dataclass(frozen=True)
 class Lattice:
-    """All ways to cut words into pieces: an edge for each place where a piece stands. Nodes lie between
-    characters; a word of n characters has n + 1.
+    """All ways to cut words into pieces: an edge for each place where a piece stands. Nodes lie between characters; a
+    word of n characters has n + 1.
 
-    piece: int64 [E], -1 for a character that is no piece; source, target: int64 [E], nodes; depth,
-    source_depth: int64 [E], their places in the word; by_source: int64 [E], the edges in the order for
-    walking backwards; first, last: int64 [W], the outer nodes of each word. Edges are sorted by depth, then
-    by target.
+    piece: int64 [E], -1 for a character that is no piece; source, target: int64 [E], nodes; depth, source_depth: int64
+    [E], their places in the word; by_source: int64 [E], the edges in the order for walking backwards; first, last:
+    int64 [W], the outer nodes of each word. Edges are sorted by depth, then by target.
     """
 
     piece: np.ndarray
@@ -139,8 +138,7 @@ class Lattice:
         return np.bincount(self.piece[known], (share * counts[word])[known], minlength=len(scores))
 
     def best(self, scores: np.ndarray, *, without: np.ndarray | None = None) -> np.ndarray:
-        """int64: the edges of the best cut of each word, in no order; edges `without` (bool [E]) may not be
-        used."""
+        """int64: the edges of the best cut of each word, in no order; edges `without` (bool [E]) may not be used."""
         gain = self._gain(scores)
         if without is not None:
             gain = np.where(without, -np.inf, gain)

@@ -34,11 +34,10 @@ def automatic_vocab_size(corpus_bytes: int) -> int:
 
 @dataclass(frozen=True)
 class TrainedRecipe(TokenizerRecipe):
-    """vocab_size: all pieces, specials and sentinels included; by the size of the corpus when not given.
-    min_frequency: rarer pieces are not made. sentinels: how many `<extra_id_i>` (T5), which get the last ids,
-    the first of them the very last. ends: what `tokenizer.json` puts around a text: both (`[CLS] A [SEP]`),
-    last (`A </s>`), none. sample_megabytes: how much of the corpus the training sees; one for each thousand
-    pieces when not given."""
+    """vocab_size: all pieces, specials and sentinels included; by the size of the corpus when not given. min_frequency:
+    rarer pieces are not made. sentinels: how many `<extra_id_i>` (T5), which get the last ids, the first of them the
+    very last. ends: what `tokenizer.json` puts around a text: both (`[CLS] A [SEP]`), last (`A </s>`), none.
+    sample_megabytes: how much of the corpus the training sees; one for each thousand pieces when not given."""
 
     vocab_size: Annotated[int, Field(ge=32, le=10_000_000)] | None = None
     min_frequency: Annotated[int, Field(ge=1, le=1_000_000_000)] = 2
@@ -72,8 +71,7 @@ class TrainedRecipe(TokenizerRecipe):
 
     @abstractmethod
     def _train(self, sample: Sequence[str], size: int) -> tokenizers.Tokenizer:
-        """A tokenizer whose vocabulary begins with the specials and ends with the sentinels, `size` pieces at
-        most."""
+        """A tokenizer whose vocabulary begins with the specials and ends with the sentinels, `size` pieces at most."""
 
     def _first(self) -> list[str]:
         """The special pieces that get the first ids."""
@@ -107,8 +105,7 @@ class TrainedRecipe(TokenizerRecipe):
 
 
 def without_long_runs(sample: Sequence[str]) -> Iterator[str]:
-    """The texts with a space in every run of 128 characters: training on longer ones takes time, and teaches
-    nothing.
+    """The texts with a space in every run of 128 characters: training on longer ones takes time, and teaches nothing.
 
     >>> [len(part) for part in next(without_long_runs(["x" * 300])).split()]
     [128, 128, 44]

@@ -85,8 +85,7 @@ def _substrings(
 
 
 def _improved(pieces: CandidatePieces, lattice: Lattice, counts: np.ndarray) -> tuple[CandidatePieces, Lattice]:
-    """One step of EM, with the digamma of a sparse prior as in SentencePiece; pieces that are hardly expected
-    go."""
+    """One step of EM, with the digamma of a sparse prior as in SentencePiece; pieces that are hardly expected go."""
     expected = lattice.expected(pieces.scores, counts)
     keep = (expected >= _LEAST_EXPECTED) | (pieces.lengths == 1)
     expected = np.maximum(expected, _LEAST_EXPECTED)[keep]

@@ -1,8 +1,7 @@
-"""Byte-level byte-pair encoding as in GPT-2 and RoBERTa: pieces of bytes, so no text is ever unknown; the
-space belongs to the word after it.
+"""Byte-level byte-pair encoding as in GPT-2 and RoBERTa: pieces of bytes, so no text is ever unknown; the space belongs
+to the word after it.
 
-Source: Radford et al. 2019, Section 2.2 (and its pattern for words); Liu et al. 2019 (1907.11692) Section
-4.4.
+Source: Radford et al. 2019, Section 2.2 (and its pattern for words); Liu et al. 2019 (1907.11692) Section 4.4.
 """
 
 from collections.abc import Sequence
@@ -17,9 +16,8 @@ from afterbert.text.tokenizers._trained import TrainedRecipe, without_long_runs
 
 @dataclass(frozen=True)
 class ByteLevelBPE(TrainedRecipe):
-    """add_prefix_space: the first word of a text is cut like any other. trim_offsets: the place of a piece in
-    the text is told without its space. With ends: both, pairs are joined as RoBERTa does (`<s> A </s></s> B
-    </s>`).
+    """add_prefix_space: the first word of a text is cut like any other. trim_offsets: the place of a piece in the text
+    is told without its space. With ends: both, pairs are joined as RoBERTa does (`<s> A </s></s> B </s>`).
 
     >>> made = ByteLevelBPE(vocab_size=300, min_frequency=1).make(["low lower lowest"] * 9, corpus_bytes=150)
     >>> made.plain.encode("low lowest", add_special_tokens=False).tokens

@@ -43,8 +43,7 @@ _KEPT = ("model_max_length", "model_input_names", "padding_side", "truncation_si
 @dataclass(frozen=True)
 class PretrainedTokenizer(TokenizerRecipe):
     """name: a folder, one of its files, or a name on the hub such as `google-bert/bert-base-uncased` (then the network
-    is used). revision: of the hub's.
-    """
+    is used). revision: of the hub's."""
 
     name: str
     revision: str | None = None
@@ -84,8 +83,7 @@ class PretrainedTokenizer(TokenizerRecipe):
 
 
 def _settings(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
-    """The settings that matter, from the files where they say, else by the usual spelling of special
-    pieces."""
+    """The settings that matter, from the files where they say, else by the usual spelling of special pieces."""
     said = _read(folder / "special_tokens_map.json") | _read(folder / SETTINGS_FILE)
     pieces = {token["content"] for token in content.get("added_tokens") or [] if token.get("special")}
     settings: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast"}

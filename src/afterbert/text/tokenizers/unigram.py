@@ -114,8 +114,7 @@ def _cut(words: list[str], counts: list[int]) -> Iterator[tuple[str, int]]:
 
 
 def _groups(codes: np.ndarray) -> np.ndarray:
-    """int64 [C]: 0 marks, 1 letters, 2 letters of scripts without spaces, 3 digits and other numbers, 4 the
-    rest."""
+    """int64 [C]: 0 marks, 1 letters, 2 letters of scripts without spaces, 3 digits and other numbers, 4 the rest."""
     kinds = kinds_of(codes)
     groups = np.full(len(codes), 4)
     groups[kinds == MARK] = 0

@@ -1,9 +1,8 @@
-"""WordPiece as in BERT: words and punctuation first, then the longest known piece from the left; `##`
-continues a word.
+"""WordPiece as in BERT: words and punctuation first, then the longest known piece from the left; `##` continues a word.
 
-Source: Devlin et al. 2018 (1810.04805) Section 3 and the release's tokenization.py. The pieces are learned by
-merging pairs, as Hugging Face does, since Google's own training was never released. Chinese characters stand
-alone; a word of more than 100 characters, or with an unknown character, becomes `[UNK]`.
+Source: Devlin et al. 2018 (1810.04805) Section 3 and the release's tokenization.py. The pieces are learned by merging
+pairs, as Hugging Face does, since Google's own training was never released. Chinese characters stand alone; a word of
+more than 100 characters, or with an unknown character, becomes `[UNK]`.
 """
 
 from collections.abc import Sequence

@@ -1,10 +1,9 @@
 """Checkpoints on disk: whole or absent, verified by digest, the newest good one found by looking.
 
-`step-000500/` holds safetensors files, `state.json`, and `MANIFEST.json` (size and sha256 of each file,
-format version, its own digest), written last. Everything is written into `.tmp-...`, synced, verified and
-renamed; what must go is first renamed to `.del-...`, what is damaged to `.bad-...`. So a kill at any point
-leaves whole checkpoints and rubbish with a dot. The digests protect against accident, not against someone
-who can rewrite the manifest too.
+`step-000500/` holds safetensors files, `state.json`, and `MANIFEST.json` (size and sha256 of each file, format version,
+its own digest), written last. Everything is written into `.tmp-...`, synced, verified and renamed; what must go is
+first renamed to `.del-...`, what is damaged to `.bad-...`. So a kill at any point leaves whole checkpoints and rubbish
+with a dot. The digests protect against accident, not against someone who can rewrite the manifest too.
 """
 
 import json
@@ -43,8 +42,7 @@ class Saved:
         self, name: str, like: Callable[[str, torch.Size], torch.Tensor | None] | None = None
     ) -> dict[str, torch.Tensor]:
         """The tensors of one file, by its name without ending; empty where there is no such file. What several
-        processes wrote in pieces is read in the shards of `like`, whole without it.
-        """
+        processes wrote in pieces is read in the shards of `like`, whole without it."""
         path = self.path / (name + TENSORS)
         if path.exists():
             return tensor_file.read(path)
@@ -57,8 +55,7 @@ class Saved:
 
 class Checkpoints:
     """The folder of a run's checkpoints, which one process writes under the run's lock. Of several processes each
-    writes its own files into a checkpoint, and process 0 does all else.
-    """
+    writes its own files into a checkpoint, and process 0 does all else."""
 
     def __init__(self, folder: Path, *, keep: int, processes: Processes | None = None):
         assert keep > 0
@@ -66,11 +63,10 @@ class Checkpoints:
         self._writer = CheckpointWriter(folder, self._processes)
 
     def save(self, step: int, files: Mapping[str, Tensors], state: Mapping[str, Any]) -> Saved:
-        """Writes this process's `files` (name without ending -> tensors) and process 0's `state`, verifies,
-        and then forgets all but the newest `keep`.
+        """Writes this process's `files` (name without ending -> tensors) and process 0's `state`, verifies, and then
+        forgets all but the newest `keep`.
 
-        Raises SaveError when the disk is full; RuntimeError when the disk gives back other bytes than were
-        written.
+        Raises SaveError when the disk is full; RuntimeError when the disk gives back other bytes than were written.
         """
         saved = self.at(step)
         if self._processes.on_rank_zero(lambda: saved.path.exists() and why_bad(saved.path) is None):
@@ -93,8 +89,7 @@ class Checkpoints:
         self._purge()
 
     def rehearse(self, files: Mapping[str, Tensors], state: Mapping[str, Any]) -> int:
-        """Writes and verifies a checkpoint of full size and removes it again. Returns its bytes; raises as
-        `save`."""
+        """Writes and verifies a checkpoint of full size and removes it again. Returns its bytes; raises as `save`."""
         beside = self._writer.write("rehearsal", files, state)
 
         def remove() -> int:

@@ -25,8 +25,7 @@ def seed(number: int, *, rank: int = 0, step: int = 0) -> None:
 
 @dataclass(frozen=True)
 class Generators:
-    """The states of the generators: taken at every step, so kept as they are given; packed only for a
-    checkpoint."""
+    """The states of the generators: taken at every step, so kept as they are given; packed only for a checkpoint."""
 
     torch_state: torch.Tensor
     cuda_state: torch.Tensor | None

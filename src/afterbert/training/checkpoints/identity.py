@@ -12,9 +12,8 @@ from afterbert.training.config import HARMLESS
 
 @dataclass(frozen=True)
 class RunIdentity:
-    """The resolved recipe as plain dicts, lists and scalars, the fingerprint of the token store, the digest
-    of the tokenizer.
-    """
+    """The resolved recipe as plain dicts, lists and scalars, the fingerprint of the token store, the digest of the
+    tokenizer."""
 
     recipe: Mapping[str, Any]
     store: str
@@ -31,11 +30,9 @@ class RunIdentity:
         }
 
     def check(self, saved: Mapping[str, Any], *, allow_changes: bool) -> list[str]:
-        """Notes on harmless differences to what a checkpoint was made from (all differences where they are
-        allowed).
+        """Notes on harmless differences to what a checkpoint was made from (all differences where they are allowed).
 
         Raises UserError for other data or another tokenizer, and for a changed recipe unless `allow_changes`.
-
         """
         for name, mine in (("store", self.store), ("tokenizer", self.tokenizer)):
             if saved[name] != mine:

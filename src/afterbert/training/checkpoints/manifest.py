@@ -19,8 +19,7 @@ _IN_SHARDS = {"model", "optim", "average"}  # folders where several processes wr
 def why_bad(path: Path) -> str | None:
     """Tells what is wrong with a checkpoint folder, in words; None when it is whole.
 
-    Raises UserError for a whole one in a newer format: it is not damaged, but only a newer version can read
-    it.
+    Raises UserError for a whole one in a newer format: it is not damaged, but only a newer version can read it.
     """
     if path.is_symlink() or not path.is_dir():
         return "not a folder"

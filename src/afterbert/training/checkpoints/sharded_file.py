@@ -21,9 +21,8 @@ from afterbert.training.checkpoints.tensor_file import Digest
 
 
 def write(folder: Path, tensors: Mapping[str, Tensor], *, rank: int) -> dict[str, Digest]:
-    """Writes this process's pieces into a new folder; collective. Name in the folder -> digest. Raises OSError,
-    in all processes what failed in any.
-    """
+    """Writes this process's pieces into a new folder; collective. Name in the folder -> digest. Raises OSError, in all
+    processes what failed in any."""
     writer = HuggingFaceStorageWriter(str(folder), save_distributed=True)
     try:
         dcp.save(dict(tensors), storage_writer=writer)

@@ -1,5 +1,4 @@
-"""What must be remembered of a module, its optimizer and the generators, as named tensors and JSON; and
-back."""
+"""What must be remembered of a module, its optimizer and the generators, as named tensors and JSON; and back."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,13 +15,12 @@ from afterbert.training.distribution.pieces import any_piece, in_one, is_piece, 
 
 @runtime_checkable
 class Carries(Protocol):
-    """A module that carries something from step to step which is neither parameter nor buffer (segment
-    memory).
+    """A module that carries something from step to step which is neither parameter nor buffer (segment memory).
 
-    The trainer keeps what `carried_state` gave and hands it back (on the device it trains on; nothing before
-    the first step) after a resume, or when a step is undone: its tensors must not be changed in place.
-    `slot_axis`: the dimension of the tensors that counts row slots, of which each process has its own; None
-    where what is carried belongs to no slot (then process 0's counts).
+    The trainer keeps what `carried_state` gave and hands it back (on the device it trains on; nothing before the first
+    step) after a resume, or when a step is undone: its tensors must not be changed in place. `slot_axis`: the dimension
+    of the tensors that counts row slots, of which each process has its own; None where what is carried belongs to no
+    slot (then process 0's counts).
     """
 
     slot_axis: int | None
@@ -71,8 +69,7 @@ def restore(
     size: int = 1,
 ) -> bool:
     """The inverse of `capture` by `size` processes; `tensors` reads a file by its name. Returns whether there were
-    generators for process `rank`. Raises UserError when they do not fit the module.
-    """
+    generators for process `rank`. Raises UserError when they do not fit the module."""
     restore_weights(module, tensors("model"))
     of_optimizer = OptimizerState(dict(tensors("optim")), {name: dict(value) for name, value in scalars.items()})
     restore_optimizer(optimizer, module, of_optimizer)
@@ -156,8 +153,7 @@ def placed(module: nn.Module) -> Callable[[str, torch.Size], torch.Tensor | None
 
 @dataclass(frozen=True)
 class OptimizerState:
-    """An optimizer's per-parameter state by parameter name: tensors as `name.key`, all else as name -> key
-    -> value."""
+    """An optimizer's per-parameter state by parameter name: tensors as `name.key`, all else as name -> key -> value."""
 
     tensors: dict[str, torch.Tensor] = field(default_factory=dict)
     scalars: dict[str, dict[str, Any]] = field(default_factory=dict)

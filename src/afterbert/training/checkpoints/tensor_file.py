@@ -89,8 +89,7 @@ def digest(path: Path) -> Digest:
 def read(path: Path) -> dict[str, torch.Tensor]:
     """All tensors, in memory that torch allocated. Raises UserError for a file that is no safetensors file.
 
-    The copies matter: kernels may round differently on memory that is aligned differently, and a mapped
-    file's is.
+    The copies matter: kernels may round differently on memory that is aligned differently, and a mapped file's is.
     """
     try:
         with safe_open(path, framework="pt", device="cpu") as file:

@@ -27,8 +27,7 @@ Tensors = Mapping[str, torch.Tensor]
 
 
 class SaveError(UserError):
-    """A checkpoint could not be written for want of space; nothing of it is left, older ones are
-    untouched."""
+    """A checkpoint could not be written for want of space; nothing of it is left, older ones are untouched."""
 
 
 class CheckpointWriter:

@@ -1,5 +1,4 @@
-"""A store between processes that may fall silent: whoever asks it gets an answer or an error, and never waits for
-good.
+"""A store between processes that may fall silent: whoever asks it gets an answer or an error, and never waits for good.
 
 PyTorch's TCPStore gives up on a connection that breaks, but waits without end for a process that holds its connections
 and answers nothing (SIGSTOP, a machine that swaps).

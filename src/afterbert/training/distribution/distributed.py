@@ -99,8 +99,7 @@ class Distributed(Processes):
         return ProcessLost(f"{named}; look there for the cause (often the system kills for want of memory)")
 
     def speaks(self, lines: Sequence[str]) -> bool:
-        """Whether it is this process that tells the user about an error, and not a lower one with the same
-        words."""
+        """Whether it is this process that tells the user about an error, and not a lower one with the same words."""
         said = json.dumps(list(lines))
         try:
             self._store.set(f"said/{self.rank}", said)

@@ -1,6 +1,5 @@
-"""Tensors of which each process holds a piece (torch's DTensor), told from whole ones without importing what only
-they need.
-"""
+"""Tensors of which each process holds a piece (torch's DTensor), told from whole ones without importing what only they
+need."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -14,9 +14,8 @@ class ProcessLost(UserError):
 
 
 class Processes(ABC):
-    """The processes of one run, of which this is number `rank` of `size`. Calls are collective: all make them
-    in the same order. Values are JSON.
-    """
+    """The processes of one run, of which this is number `rank` of `size`. Calls are collective: all make them in the
+    same order. Values are JSON."""
 
     rank: int
     size: int

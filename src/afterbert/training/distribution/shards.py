@@ -1,6 +1,5 @@
 """A model in pieces: each process holds a part of every weight, gradient and optimizer state (torch's FSDP2,
-`fully_shard`; the idea is ZeRO's, 1910.02054, Section 5).
-"""
+`fully_shard`; the idea is ZeRO's, 1910.02054, Section 5)."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

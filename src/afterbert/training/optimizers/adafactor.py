@@ -20,10 +20,9 @@ _SMALLEST_SQUARE = 1e-30  # Section 9
 
 @dataclass(frozen=True)
 class Adafactor(Optimizer):
-    """learning_rate: of each matrix's own root mean square, or of `smallest_scale` where that is larger;
-    beta2_decay: step t keeps 1 - t**beta2_decay of the means; clip: the largest root mean square of an update
-    before it is scaled. weight_decay: decoupled. `decay_embeddings`: whether embedding tables decay like other
-    matrices."""
+    """learning_rate: of each matrix's own root mean square, or of `smallest_scale` where that is larger; beta2_decay:
+    step t keeps 1 - t**beta2_decay of the means; clip: the largest root mean square of an update before it is scaled.
+    weight_decay: decoupled. `decay_embeddings`: whether embedding tables decay like other matrices."""
 
     learning_rate: Annotated[float, Field(gt=0)] = 1e-2
     beta2_decay: Annotated[float, Field(lt=0)] = -0.8

@@ -8,8 +8,7 @@ class Schedule(ABC):
 
     @abstractmethod
     def __call__(self, step: int, total_steps: int) -> float:
-        """The share of the peak learning rate, in [0, 1], for update number `step` (0-based) of
-        `total_steps`."""
+        """The share of the peak learning rate, in [0, 1], for update number `step` (0-based) of `total_steps`."""
 
 
 def warmup_steps(warmup: float, total_steps: int) -> int:
@@ -22,8 +21,7 @@ def warmup_steps(warmup: float, total_steps: int) -> int:
 
 
 def rise(step: int, steps: int) -> float:
-    """The straight way up from 0 over the warm-up's `steps`, 1 after it. The first update already moves a
-    little.
+    """The straight way up from 0 over the warm-up's `steps`, 1 after it. The first update already moves a little.
 
     >>> [rise(step, 4) for step in range(6)]
     [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]

@@ -1,7 +1,6 @@
 """Straight up, then down along half a cosine.
 
-Source: Loshchilov and Hutter 2017 (1608.03983), equation 5, without restarts; warm-up as in GPT-2's
-relatives.
+Source: Loshchilov and Hutter 2017 (1608.03983), equation 5, without restarts; warm-up as in GPT-2's relatives.
 """
 
 import math

@@ -14,8 +14,7 @@ from afterbert.training.schedules import Schedule, rise, warmup_steps
 
 @dataclass(frozen=True)
 class InverseSqrt(Schedule):
-    """`warmup`: share of the run, or steps from 1 on. The curve does not know the end: half the peak at
-    four warm-ups.
+    """`warmup`: share of the run, or steps from 1 on. The curve does not know the end: half the peak at four warm-ups.
 
     >>> [round(InverseSqrt(warmup=2)(step, 8), 3) for step in (0, 1, 3, 7)]
     [0.5, 1.0, 0.707, 0.5]

@@ -1,8 +1,7 @@
 """One cycle: up along half a cosine, then down along half a cosine to far below the start.
 
-Source: Smith and Topin 2018 (1708.07120); cosine halves instead of straight lines as in fast.ai's and
-torch's versions. The momentum stays where it is: with Adam, whose step it only smooths, we leave that half
-of the idea out.
+Source: Smith and Topin 2018 (1708.07120); cosine halves instead of straight lines as in fast.ai's and torch's versions.
+The momentum stays where it is: with Adam, whose step it only smooths, we leave that half of the idea out.
 """
 
 import math
@@ -16,8 +15,7 @@ from afterbert.training.schedules import Schedule, warmup_steps
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """`warmup`: share of the run, or steps from 1 on; `start`, `final`: the shares of the peak at the two
-    ends.
+    """`warmup`: share of the run, or steps from 1 on; `start`, `final`: the shares of the peak at the two ends.
 
     >>> [round(OneCycle(warmup=2, start=0.2, final=0.0)(step, 7), 2) for step in range(7)]
     [0.2, 0.6, 1.0, 0.85, 0.5, 0.15, 0.0]
