@@ -2,10 +2,11 @@
 
 import os
 import stat
+import subprocess
 
 import pytest
 
-from afterbert.base.destination import MARKER, check_file, claim_folder, folder_written
+from afterbert.base.destination import MARKER, aside_of, check_file, claim_folder, folder_written
 from afterbert.base.errors import UserError
 
 
@@ -98,3 +99,16 @@ def test_a_folder_has_the_usual_mode(tmp_path):
     (tmp_path / "usual").mkdir()
     modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("out", "usual")}
     assert len(modes) == 1
+
+
+def test_what_killed_processes_left_goes(tmp_path):
+    child = subprocess.Popen(["true"])
+    child.wait()
+    (tmp_path / f".tmp-{child.pid}-rows.csv").write_text("half a")
+    (tmp_path / f".tmp-{child.pid}-other.csv").write_text("of another")
+    (tmp_path / f".tmp-{os.getppid()}-rows.csv").write_text("somebody still writes here")
+    assert aside_of(tmp_path / "rows.csv") == tmp_path / f".tmp-{os.getpid()}-rows.csv"
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f".tmp-{child.pid}-other.csv",
+        f".tmp-{os.getppid()}-rows.csv",
+    }

@@ -42,3 +42,11 @@ def test_a_run_that_is_gone_on_with_asks_what_it_was_told_to(folder: Path) -> No
     assert figures() == before
     assert run(["pretrain", "--resume", "runs/one", "--pairs", "pairs.jsonl"]) == 0
     assert [name for name in figures() if name.startswith(("pairs of", "probe of"))] == ["pairs of pairs"]
+
+
+def test_advice_names_what_pretrain_has(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("odd.csv").write_text("\n".join(f"{n * 7},{n % 3},{n % 5}" for n in range(40)))
+    for option in ("--probe", "--pairs"):
+        assert run(["pretrain", "stories.txt", "--budget", "1steps", "--recipe", "bert-mlm", option, "odd.csv"]) == 2
+        said = capsys.readouterr().err
+        assert "say it in a task file" in said and "--" not in said

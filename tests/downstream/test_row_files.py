@@ -137,3 +137,21 @@ def test_what_cannot_be_read_on_from_is_one_line(tmp_path):
         opened(tmp_path, "\n \n", "a.txt")
     with pytest.raises(UserError, match=r"holds zero bytes, so it is no text"):
         opened(tmp_path, b"\x89PNG\0\0\0\x01\x02\0\0", "a.txt")
+
+
+def test_a_header_and_the_place_of_rows_can_be_said(tmp_path):
+    content = "first,second\nred,blue\n"
+    named = opened(tmp_path, content, "a.csv", header=True)
+    assert named.columns == ("first", "second") and len(list(named.rows())) == 1
+    unnamed = opened(tmp_path, "text,label\na b,c\n", "b.csv", header=False)
+    assert unnamed.columns == ("1", "2") and len(list(unnamed.rows())) == 2
+    nested = opened(
+        tmp_path,
+        json.dumps({"data": {"items": [{"text": "a"}, {"text": "b"}]}}),
+        "c.json",
+        kind="json",
+        records="data.items",
+    )
+    assert [row.record["text"] for row in nested.rows()] == ["a", "b"]
+    with pytest.raises(UserError, match="--header has no effect on jsonl"):
+        opened(tmp_path, '{"text": "a"}\n', "d.jsonl", header=True)

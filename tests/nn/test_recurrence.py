@@ -16,7 +16,9 @@ from afterbert.models.decoder import Decoder
 from afterbert.models.encoder import Encoder
 from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.models.permutation import Permutation
+from afterbert.models.reshaped_encoder import ReshapedEncoder
 from afterbert.nn.embeddings import Embeddings
+from afterbert.nn.feed_forwards.separable_convolution import SeparableConvolution
 from afterbert.nn.inputs import Inputs
 from afterbert.nn.position_embeddings.none import NoPositionEmbedding
 from afterbert.nn.position_embeddings.sinusoid import sinusoids
@@ -173,3 +175,41 @@ def test_what_cannot_recur_and_what_cannot_be_exported_is_said() -> None:
         family_for(with_recurrence(Recurrence(halting=Halting())), VOCABULARY)
     assert any("stack.recurrence" in line for line in refusal.value.lines)
     assert "--own" in refusal.value.lines[-1] and "--onnx" in refusal.value.lines[-1]
+
+
+CONVOLVED = replace(
+    PLAIN, stack=replace(PLAIN.stack, feed_forward=SeparableConvolution(), recurrence=Recurrence(halting=Halting()))
+)
+
+
+def test_a_convolution_takes_from_neighbours_what_attention_may_see() -> None:
+    """Convolutions alone (attention weights zero): a piece changes with those at most (3 + 5) / 2 - 1 = 3 places away
+    a layer, never with padding or with what its rule hides."""
+    one_layer = replace(CONVOLVED, num_hidden_layers=1, stack=replace(CONVOLVED.stack, recurrence=None))
+    backbone = built(one_layer)
+    backbone.stack.attention[0].inner.output.weight.data.zero_()
+    changed = IDS.clone()
+    changed[:, 5] = (changed[:, 5] + 1) % 28 + 1
+    for rule, moved in (
+        (None, [2, 3, 4, 5, 6]),
+        (PaddedVisibility(lengths=torch.tensor([5, 5, 5])), []),
+        (PaddedVisibility.left_to_right(torch.device("cpu")), [5, 6]),
+        (PaddedVisibility(documents=torch.tensor([[0, 0, 0, 0, 1, 1, 1]]).expand(3, -1)), [4, 5, 6]),
+    ):
+        before, after = (backbone(ids, visibility=rule) for ids in (IDS, changed))
+        different = (before - after).abs().amax(dim=(0, 2)) > 1e-6
+        found = different.nonzero().flatten().tolist()
+        assert [place for place in found if rule is None or rule.lengths is None or place < 5] == moved
+
+
+def test_a_convolved_stack_counts_its_weights_and_is_refused_where_it_cannot_be() -> None:
+    backbone = built(CONVOLVED)
+    assert CONVOLVED.num_parameters(29) == sum(p.numel() for p in backbone.parameters())
+    wanted = torch.tensor([0, 8])
+    assert torch.allclose(backbone(IDS, wanted=wanted), backbone(IDS).flatten(0, 1)[wanted], atol=1e-6)
+    with pytest.raises(UserError, match="writes piece by piece"):
+        replace(Decoder(), stack=replace(Decoder().stack, feed_forward=SeparableConvolution())).build(VOCABULARY)
+    with pytest.raises(UserError, match="look at no neighbours"):
+        replace(Permutation(), stack=replace(Permutation().stack, feed_forward=SeparableConvolution()))
+    with pytest.raises(UserError, match="narrower"):
+        ReshapedEncoder(stack=CONVOLVED.stack)

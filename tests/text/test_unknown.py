@@ -75,7 +75,10 @@ def test_every_verb_that_makes_pieces_tells_and_refuses(tmp_path, monkeypatch, c
     assert run(["evaluate", "runs/r", "ru.txt", "--max-unknown", "1"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert said.count("note: the tokenizer does not know") == 4
+    assert run(["finetune", "-m", "runs/r", "--budget", "1steps", "-t", "some.csv", "--out", "tuned"]) == 0
     for arguments in (
+        ["predict", "tuned", "most.csv"],
+        ["predict", "tuned", "Ж"],
         [*tune, "-t", "most.csv"],
         ["score", "runs/r", "--pairs", "pairs.jsonl"],
         ["score", "runs/r", "-t", "most.csv", "--probe"],

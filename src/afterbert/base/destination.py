@@ -41,10 +41,9 @@ def folder_written(out: Path, *, made_by: str, overwrite: bool = False) -> Itera
     wrote there is gone, and all else is as it was; after an error `out` is as it was. Raises UserError as
     `claim_folder` does, before anything is written, and where a new file would replace one that is not ours."""
     check_folder(out, overwrite=overwrite)
-    aside = out.parent / f".tmp-{os.getpid()}-{out.name}"
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(out)
+        aside = aside_of(out)
         aside.mkdir()
     except OSError as error:
         raise UserError(f"{out} cannot be written ({error.strerror}); name another place") from error
@@ -86,12 +85,13 @@ def check_file(path: Path, *, mark: str, overwrite: bool = False) -> None:
         raise UserError(f"{path} is not a file that afterbert made; {_CURE}")
 
 
-def _sweep(out: Path) -> None:
-    """Removes what killed processes were writing for `out`."""
+def aside_of(out: Path) -> Path:
+    """Names a place beside `out` to write to first. What killed processes left there for `out` is removed."""
     for left in out.parent.glob(f".tmp-*-{glob.escape(out.name)}"):
         number = left.name.split("-")[1]
-        if left.is_dir() and number.isdigit() and not Path("/proc", number).exists():
-            shutil.rmtree(left, ignore_errors=True)
+        if number.isdigit() and not Path("/proc", number).exists():
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+    return out.parent / f".tmp-{os.getpid()}-{out.name}"
 
 
 def _names_in(folder: Path) -> list[str]:

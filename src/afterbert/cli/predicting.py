@@ -12,7 +12,8 @@ from afterbert.base.visible import visible_line
 from afterbert.downstream.example import Example
 from afterbert.downstream.prediction import Prediction
 from afterbert.downstream.tasks import Task
-from afterbert.workflows.prediction import PredictRequest, added, answerer_of, predict_file
+from afterbert.text.pieces.unknown import UnknownPieces
+from afterbert.workflows.prediction import PredictRequest, added, answerer_of, check_unknown, predict_file
 
 
 def predict_rows(request: PredictRequest) -> None:
@@ -30,12 +31,16 @@ def predict_rows(request: PredictRequest) -> None:
         print(visible_line(line), file=sys.stderr if request.out is None else sys.stdout)
 
 
-def predict_text(model: str, texts: Sequence[str], task: str | None, unheeded: Mapping[str, object]) -> None:
+def predict_text(
+    model: str, texts: Sequence[str], task: str | None, unheeded: Mapping[str, object], *, max_unknown: float
+) -> None:
     """The answer to one row, given as its texts. Raises UserError."""
     for option, value in unheeded.items():
         if value is not None:
             raise UserError(f"{option} has an effect on files alone, and no file is called '{texts[0]}'")
     answerer, notes = answerer_of(model, task)
+    unknown = UnknownPieces.in_texts(texts, answerer.loaded.model.tokenizer)
+    notes += check_unknown(unknown, "this text", max_unknown)
     (found,) = answerer.rows([texts[0] if len(texts) == 1 else tuple(texts)])
     for note in notes:
         console.print(f"note: {safe(note)}")

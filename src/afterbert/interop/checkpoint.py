@@ -27,7 +27,7 @@ def convert_checkpoint(pickled: Path, out: Path, *, overwrite: bool = False) -> 
         if not (aside / "tokenizer.json").exists() and any(
             path.suffix in (".txt", ".model") for path in aside.iterdir()
         ):
-            PretrainedTokenizer(str(aside)).make().save(aside)
+            PretrainedTokenizer(str(pickled.parent)).make().save(aside)
         write_weights(aside / "model.safetensors", tensors, {"format": "pt"})
 
 

@@ -99,8 +99,11 @@ class Permutation(SingleStack):
                 "a permutation model remembers what its attention reads, so it needs stack.residual post_norm and no "
                 "stack.windows"
             )
-        if self.stack.recurrence is not None:
-            raise UserError("a permutation model's two streams have no recurrence in depth; leave stack.recurrence out")
+        if self.stack.recurrence is not None or self.stack.feed_forward.looks_beside:
+            raise UserError(
+                "a permutation model's two streams have no recurrence in depth and look at no neighbours; leave "
+                "stack.recurrence out, and take stack.feed_forward plain or gated"
+            )
 
     @property
     def has_segments(self) -> bool:

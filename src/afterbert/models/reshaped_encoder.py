@@ -62,6 +62,8 @@ class ReshapedEncoder(SingleStack):
             raise UserError(
                 f"layers has {len(self.layers)} shapes for {distinct} layers with weights of their own; give each one"
             )
+        if self.stack.feed_forward.looks_beside:
+            raise UserError("convolutions along the row cannot be made narrower; leave this method out")
         positions = self.stack.attention.positions
         if any(shape.num_attention_heads for shape in self.layers) and not isinstance(positions, (NoPositions, Rotary)):
             raise UserError("heads share their knowledge of positions in this model, so none can be removed")

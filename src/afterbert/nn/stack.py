@@ -16,6 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
+from afterbert.base.plugins import name_of
 from afterbert.nn.attention import Attention, SelfAttention, Surroundings
 from afterbert.nn.dropout import dropout
 from afterbert.nn.feed_forwards import FeedForward
@@ -129,7 +130,12 @@ class StackModule(nn.Module):
 
     def __init__(self, config: Stack, sizes: Sizes, norm: Norm, *, is_causal: bool, looks_across: bool):
         super().__init__()
-        self.plan = config.sharing.plan(sizes.num_hidden_layers)
+        self.plan, self.looks_beside = config.sharing.plan(sizes.num_hidden_layers), config.feed_forward.looks_beside
+        if self.looks_beside and (is_causal or looks_across):
+            raise UserError(
+                f"{name_of(config.feed_forward)} looks at neighbours, which a model that writes piece by piece does "
+                "not keep; take stack.feed_forward plain or gated"
+            )
         self.layer_types = config.layer_types(sizes.num_hidden_layers)
         self.window = config.windows.local_attention // 2 if config.windows else None
 
@@ -173,6 +179,7 @@ class StackModule(nn.Module):
         nothing else, unless somebody records the pass."""
         kept = None if self.recording is None else self.recording.begin(self.stream, hidden)
         is_last_cut = past is None and encoded is None and self.recurrence is None and kept is None
+        is_last_cut = is_last_cut and not self.looks_beside
         early = wanted if is_last_cut else None
         course = self.recurrence.begin(hidden) if self.recurrence else None
         for state in self._steps(hidden, visibility, position_ids, encoded, course, past, kept, wanted=early):
@@ -242,7 +249,8 @@ class StackModule(nn.Module):
                 if past is not None:
                     past.keep_across(number, key_value)
             hidden = part(hidden, across, key_value)
-        return self.feed_forward[self.plan.feed_forward[number]](hidden)
+        beside = (around.visible,) if self.looks_beside else ()
+        return self.feed_forward[self.plan.feed_forward[number]](hidden, *beside)
 
     def _surroundings(
         self,

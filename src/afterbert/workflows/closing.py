@@ -4,6 +4,7 @@ probes on frozen states. Cheap enough for the end of every run."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -38,6 +39,7 @@ from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.token_store.store import Store
 from afterbert.training.devices import device_of
 
+_ADVICE = re.compile(r"; (say|name \w+ with) --.*", re.DOTALL)
 _SENTENCES = (SentenceClassification, PairClassification, Regression)
 
 
@@ -50,8 +52,12 @@ class Closing:
 
     def read(self) -> tuple[list[TaskData], list[TaskData]]:
         """All of it. Raises UserError for whatever cannot be used, so that this is known before the first step."""
-        pairs = [read(find_task(spec, kind="minimal_pairs"), needs_training=False) for spec in self.pairs]
-        probes = [read(find_task(spec)).with_dev() for spec in self.probes]
+        try:
+            pairs = [read(find_task(spec, kind="minimal_pairs"), needs_training=False) for spec in self.pairs]
+            probes = [read(find_task(spec)).with_dev() for spec in self.probes]
+        except UserError as error:  # it may advise options, which a verb that asks several tasks does not have
+            lines = [_ADVICE.sub("; say it in a task file, as docs/tasks.md shows", line) for line in error.lines]
+            raise UserError(*lines) from error
         for data in probes:
             check_probe(data)
         return pairs, probes
@@ -170,7 +176,7 @@ def probe_figures(
     check_probe(data)
     if probe.layer is not None and probe.layer > architecture.num_hidden_layers:
         raise UserError(
-            f"--layer {probe.layer}: the model has {architecture.num_hidden_layers} layers (0 for its embeddings)"
+            f"--probe.layer {probe.layer}: the model has {architecture.num_hidden_layers} layers (0 for its embeddings)"
         )
     splits = [split for split in data.splits if split != "train" and any(map(data.task.is_usable, data.splits[split]))]
     if not splits:

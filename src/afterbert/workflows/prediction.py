@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
+from afterbert.base.destination import aside_of
 from afterbert.base.errors import UserError, did_you_mean
 from afterbert.downstream.example import Example, Findings
 from afterbert.downstream.finetuning.evaluation import task_name
@@ -23,6 +24,7 @@ from afterbert.downstream.row_files.row_file import FileRow, Kind, RowFile, path
 from afterbert.downstream.row_files.row_writer import RowWriter
 from afterbert.downstream.row_files.text_file import TextFile
 from afterbert.downstream.tasks import Task
+from afterbert.text.pieces.unknown import MOST_UNKNOWN, UnknownPieces
 from afterbert.workflows.loading import finetuned_folder
 from afterbert.workflows.observer import WorkObserver
 
@@ -49,6 +51,12 @@ class PredictRequest:
     """Which column is what: `text=review`. None takes those of the training, or finds them by name."""
     kind: Kind | None = None
     """How the file is laid out; None is told by its name and by what it holds."""
+    header: bool | None = None
+    """Whether a table's first line names its columns; None is guessed."""
+    records: str | None = None
+    """Where the list of rows stands in a file that is one JSON object."""
+    max_unknown: float = MOST_UNKNOWN
+    """The largest share of pieces that the tokenizer may not know."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +97,11 @@ def answerer_of(model: str, task: str | None = None) -> tuple[Answerer, tuple[st
     return Answerer(loaded, task_name(loaded, task)), notes
 
 
+def check_unknown(found: UnknownPieces, whose: str, most: float) -> tuple[str, ...]:
+    """What to say of pieces that a model's tokenizer does not know. Raises UserError for a larger share than `most`."""
+    return tuple(found.check(most, whose=whose, remedy="ask a model whose tokenizer knows this text"))
+
+
 def predict_file(request: PredictRequest, *, stream: TextIO, observer: WorkObserver | None = None) -> Predicted:
     """Answers every row and writes it with new columns. The whole file is looked over before the first row is answered,
     and `out` is there whole or not at all; memory does not grow with the file. stream: where rows go without `out`.
@@ -103,12 +116,19 @@ def predict_file(request: PredictRequest, *, stream: TextIO, observer: WorkObser
         remembered = answerer.loaded.columns.get(answerer.name, {})
         given = parse_columns(request.columns) if request.columns else {}
         known = [*given.values(), *remembered.values(), *known_names()]
-        rows = RowFile.of(file, kind=request.kind, known=known, reads_words=answerer.reads_words)
+        rows = RowFile.of(
+            file,
+            kind=request.kind,
+            known=known,
+            reads_words=answerer.reads_words,
+            header=request.header,
+            records=request.records,
+        )
         columns = columns_read(answerer.task, rows, given, remembered)
         asked = _Asked(answerer, rows, columns)
-        count, empty = asked.looked_over()
-        if empty.lines():
-            notes += tuple(f"{line}: nothing is predicted for them" for line in empty.lines())
+        count, empty, unknown = asked.looked_over()
+        notes += tuple(f"{line}: nothing is predicted for them" for line in empty.lines())
+        notes += check_unknown(unknown, file.said, request.max_unknown)
         with _written(out, rows, stream) as to, observer.working("predicting") as advance:
             writer = RowWriter(rows, to, path_kind(out) if out is not None else None)
             for done, (row, new, like) in enumerate(asked.answered(), start=1):
@@ -161,17 +181,24 @@ class _Asked:
     source: RowFile
     columns: Mapping[str, str]
 
-    def looked_over(self) -> tuple[int, Findings]:
-        """How many rows there are, and which have no text. Raises UserError with the first broken ones."""
-        count, empty, problems = 0, Findings(), []
+    def looked_over(self) -> tuple[int, Findings, UnknownPieces]:
+        """How many rows there are, which have no text, and how many of their pieces the tokenizer does not know. Raises
+        UserError with the first broken ones."""
+        count, empty, problems, unknown = 0, Findings(), [], UnknownPieces()
         said, task = self.source.file.said, self.answerer.task
-        for row in self.source.rows():
-            count += 1
-            problem = row.problem or self._lacks(row)
-            if problem:
-                problems.append(f"{said}:{row.line}: {problem}")
-            elif not task.has_text(self._example([row], finds_words=False)[0]):
-                empty.add("rows have no text", f"{said}:{row.line}")
+        for chunk in self._chunks():
+            texts: list[str] = []
+            for row in chunk:
+                count += 1
+                problem = row.problem or self._lacks(row)
+                if problem:
+                    problems.append(f"{said}:{row.line}: {problem}")
+                    continue
+                example = self._example([row], finds_words=False)[0]
+                texts += example.texts
+                if not task.has_text(example):
+                    empty.add("rows have no text", f"{said}:{row.line}")
+            unknown += UnknownPieces.in_texts(texts, self.answerer.loaded.model.tokenizer)
         if problems:
             more = len(problems) - _MOST_PROBLEMS
             rest = [f"{said}: {more:,} more rows are broken"] if more > 0 else []
@@ -181,7 +208,7 @@ class _Asked:
             raise UserError(f"{said}: holds no row; name a file with rows")
         if empty["rows have no text"] == count:
             raise UserError(f"{said}: no row has a text in {', '.join(self.columns.values())}; check the columns")
-        return count, empty
+        return count, empty, unknown
 
     def answered(self) -> Iterator[tuple[FileRow, Mapping[str, Any], Mapping[str, Any]]]:
         """Each row, what is added to it, and what is added to a row that has an answer."""
@@ -305,7 +332,7 @@ def _written(out: Path | None, rows: RowFile, stream: TextIO) -> Iterator[TextIO
         return
     file = rows.file
     encoding = file.encoding if file.has_mark or file.encoding.startswith("utf-16") else "utf-8"
-    beside = out.with_name(f".tmp-{os.getpid()}-{out.name}")
+    beside = aside_of(out)
     try:
         with beside.open("w", encoding=encoding, newline="") as to:
             yield to

@@ -31,6 +31,7 @@ from afterbert.training.devices import default_device
 from afterbert.workflows.closing import check_probe, probe_figures
 from afterbert.workflows.loading import finetuned_folder, load_model_or_checkpoint
 from afterbert.workflows.observer import WorkObserver
+from afterbert.workflows.prediction import check_unknown
 
 
 @dataclass(frozen=True)
@@ -202,9 +203,8 @@ def _read(request: ScoreRequest, observer: WorkObserver, *, needs_training: bool
 def _tell_unknown(request: ScoreRequest, data: TaskData, tokenizer: Tokenizer, observer: WorkObserver) -> None:
     """How many pieces of the rows the tokenizer does not know, where there are any. Raises UserError for too many."""
     texts = [text for rows in data.splits.values() for row in rows for text in row.texts]
-    remedy = "ask a model whose tokenizer knows this text"
     found = UnknownPieces.in_texts(texts, tokenizer)
-    _tell(found.check(request.max_unknown, whose=f"the rows of {data.name}", remedy=remedy), observer)
+    _tell(check_unknown(found, f"the rows of {data.name}", request.max_unknown), observer)
 
 
 def _tell(notes: Sequence[str], observer: WorkObserver) -> None:

@@ -1,11 +1,12 @@
 """`afterbert predict`: what a fine-tuned model says of new rows, or of a text."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from afterbert.cli.options import Overwrite
+from afterbert.cli.options import HEADER, RECORDS, MaxUnknown, Overwrite
 
 PLACE = 105
 
@@ -35,6 +36,9 @@ def predict(
         Literal["csv", "tsv", "jsonl", "txt", "conll"] | None,
         typer.Option(help="The file's layout, where the guess is wrong."),
     ] = None,
+    header: Annotated[str | None, typer.Option(help=HEADER)] = None,
+    records: Annotated[str | None, typer.Option(help=RECORDS)] = None,
+    max_unknown: MaxUnknown = 0.1,
     overwrite: Overwrite = False,
 ) -> None:
     """Answer the rows of a file, or a text, with a fine-tuned model.
@@ -52,9 +56,13 @@ def predict(
     `zcat new.jsonl.gz | afterbert predict runs/finetune-reviews-1a2b3c4d - > answered.jsonl`
     """
     from afterbert.cli.predicting import predict_rows, predict_text
+    from afterbert.downstream.reading.find_task import parse_header
     from afterbert.workflows.prediction import PredictRequest, names_file
 
     if len(rows) == 1 and names_file(rows[0]):
-        predict_rows(PredictRequest(model, rows[0], out, overwrite, as_, columns, format))
+        asked = PredictRequest(model, rows[0], out, overwrite, as_, columns, format)
+        asked = replace(asked, header=parse_header(header), records=records, max_unknown=max_unknown)
+        predict_rows(asked)
     else:
-        predict_text(model, rows, as_, {"--out": out, "--columns": columns, "--format": format})
+        unheeded = {"--out": out, "--columns": columns, "--format": format, "--header": header, "--records": records}
+        predict_text(model, rows, as_, unheeded, max_unknown=max_unknown)

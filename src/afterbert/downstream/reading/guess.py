@@ -42,7 +42,7 @@ def guess(
     if format is None and path.is_dir() and first.parent == path and _are_classes(path, files):
         files, first = {"all": path}, path
     dotted = tuple(column for column in (columns or {}).values() if "." in column)
-    format = _set(format or guess_format(first), {**(settings or {}), "fields": dotted or None})
+    format = with_settings(format or guess_format(first), {**(settings or {}), "fields": dotted or None})
     table = format.read(first, Findings())
     given = {part: columns_of.check(table, part, column) for part, column in (columns or {}).items()}
     given = given or columns_of.those_there(table, usual or {})
@@ -83,7 +83,7 @@ def _are_classes(path: Path, files: Mapping[str, Path]) -> bool:
     return not any(one.claim(file, head) for file, head in heads.items() for one in tables)
 
 
-def _set(format: Format, settings: Mapping[str, Any]) -> Format:
+def with_settings(format: Format, settings: Mapping[str, Any]) -> Format:
     """The format with settings of these names. Raises UserError for one that it does not have."""
     made: Any = format
     known = {field.name for field in fields(made)}

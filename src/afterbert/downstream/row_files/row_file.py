@@ -14,7 +14,7 @@ from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Table
 from afterbert.downstream.formats._cells import names_columns
 from afterbert.downstream.formats.csv import quote_in
-from afterbert.downstream.reading.guess import guess_format
+from afterbert.downstream.reading.guess import guess_format, with_settings
 from afterbert.downstream.row_files.text_file import TextFile
 
 Kind = Literal["csv", "tsv", "jsonl", "txt", "conll", "json"]
@@ -66,12 +66,25 @@ class RowFile:
     """All rows, of a file that is one JSON value (a list of objects, SQuAD's layout): it cannot be read row by row."""
 
     @staticmethod
-    def of(file: TextFile, *, kind: Kind | None, known: Sequence[str], reads_words: bool) -> RowFile:
+    def of(
+        file: TextFile,
+        *,
+        kind: Kind | None,
+        known: Sequence[str],
+        reads_words: bool,
+        header: bool | None = None,
+        records: str | None = None,
+    ) -> RowFile:
         """Looks at the beginning of a file. kind: None is told by the name, else by what the file holds. known: names
-        of columns by which a header is told. reads_words: whether sentences of words are what is looked for.
-        Raises UserError."""
+        of columns by which a header is told. reads_words: whether sentences of words are what is looked for. header:
+        whether a table's first line names its columns, None where that is to be told. records: where the rows stand in
+        one JSON object. Raises UserError."""
         kind = kind or _kind_of(file, known, reads_words)
         made = RowFile(file, kind)
+        if header is not None and kind not in ("csv", "tsv"):
+            raise UserError(f"--header has no effect on {kind} files; leave it out")
+        if records is not None and kind != "json":
+            raise UserError(f"--records has no effect on {kind} files; leave it out")
         if kind == "jsonl":
             # Not all objects need have all keys; the first rows are looked at.
             seen: dict[str, None] = {}
@@ -79,13 +92,13 @@ class RowFile:
                 seen.update(dict.fromkeys(row.record))
             return replace(made, columns=tuple(seen))
         if kind == "json":
-            table = guess_format(file.path).read(file.path, Findings())
+            table = with_settings(guess_format(file.path), {"records": records}).read(file.path, Findings())
             return replace(made, columns=table.columns, table=table)
         if kind == "txt":
             return replace(made, columns=("text",))
         if kind == "conll":
             return made._with_words()
-        return made._with_cells(known)
+        return made._with_cells(known, header)
 
     def rows(self) -> Iterator[FileRow]:
         """Every row in order. Raises UserError where the file cannot be read on from some row."""
@@ -112,7 +125,7 @@ class RowFile:
             return replace(made, columns=names)
         return replace(made, columns=tuple(str(number) for number in range(1, width + 1)))
 
-    def _with_cells(self, known: Sequence[str]) -> RowFile:
+    def _with_cells(self, known: Sequence[str], header: bool | None) -> RowFile:
         text = "\n".join(self.file.head)
         delimiter = "\t" if self.kind == "tsv" else _delimiter(self.file.head[0])
         quote = '"' if self.kind == "tsv" else quote_in(text, delimiter)
@@ -129,7 +142,7 @@ class RowFile:
         # One word over running text is a heading, whatever it is called.
         others = [cells[0] for cells in sample[1:] if len(cells) == len(first) == 1]
         is_heading = " " not in first[0] and 2 * sum(" " in text.strip() for text in others) > len(others)
-        if is_named or is_heading or names_columns(fitting):
+        if header or (header is None and (is_named or is_heading or names_columns(fitting))):
             return replace(made, columns=tuple(first), has_header=True)
         return replace(made, columns=tuple(str(number + 1) for number in range(len(first))))
 
