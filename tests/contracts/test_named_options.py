@@ -15,7 +15,7 @@ from afterbert.cli.main import build_app
 SOURCES = Path(afterbert.__file__).parent
 _OPTION = re.compile(r"(?<![\w-])--([a-z][a-z_-]*)(\.[a-z_.]+|\.[A-Z]+)?")
 _COMMAND = re.compile(r"afterbert ([a-z][a-z-]+)([^`\n;]*)")
-# Words of torchrun, srun, spm_train and XLM's script, of `afterbert` without a verb; a setting that stands outside any node;
+# Words of torchrun, srun, spm_train and XLM's script, of `afterbert` without a verb; a setting outside any node;
 # and settings of fine-tuning that are told in the verb's own spelling.
 _OTHERS = {"nproc-per-node", "gpus-per-task", "sample_alpha", "model_type", "version", "length"}
 _OTHERS |= {"num_seeds", "batch_size", "layer_decay", "class_weights"}
