@@ -31,6 +31,7 @@ STRENGTHS = {
     "quantize": ("quantize", "quantize:static", "quantize:dynamic,leave=2"),
     "retrain": ("retrain:steps=2",),
     "distil": ("distil:steps=2", "distil:steps=2,hard=1,hidden=1,attention=1,relations=1,patient=1"),
+    "static": ("static:width=8,epochs=1",),
     "bits": ("bits:8,block=16", "bits:4,block=16"),
 }
 VARIANTS = [one for name in plugins.names(Method) for one in STRENGTHS.get(name, (name,))]

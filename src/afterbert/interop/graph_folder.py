@@ -5,7 +5,7 @@ Such a model answers its task and nothing else: it has no weights that could be 
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -22,6 +22,8 @@ from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.own import architecture_in
 
 GRAPH, TOLD = "model.onnx", "graph.json"
+# Of vectors of pieces: what sentence-transformers reads.
+_FOR_OTHERS = ("modules.json", "0_StaticEmbedding/model.safetensors", "0_StaticEmbedding/tokenizer.json")
 _LARGEST = 2_000_000_000  # bytes that one file may hold
 
 
@@ -37,6 +39,8 @@ class Graph:
     """Those of them that are not 0."""
     flops: float | None = None
     """Multiply-adds, times two, for each piece; None: those of the architecture."""
+    beside: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Further files of the folder, for readers other than ours: path -> content."""
 
     @cached_property
     def session(self) -> Any:
@@ -98,6 +102,9 @@ def write_graph(
     }
     write_atomically(out / TOLD, json.dumps(told, indent=1) + "\n")
     (out / GRAPH).write_bytes(graph.content)
+    for path, content in graph.beside.items():
+        (out / path).parent.mkdir(exist_ok=True)
+        (out / path).write_bytes(content)
     return len(graph.content)
 
 
@@ -108,6 +115,7 @@ def read_graph(folder: Path) -> tuple[LoadedModel, Graph]:
     found: Any = architecture_in(told.get("architecture"), str(folder / TOLD))
     if (folder / GRAPH).stat().st_size > _LARGEST:
         raise UserError(f"{folder / GRAPH} is larger than 2 GB, more than one file of this kind may hold")
-    graph = Graph((folder / GRAPH).read_bytes(), told["parameters"], told["nonzero"], told["flops"])
+    beside = {name: (folder / name).read_bytes() for name in _FOR_OTHERS if (folder / name).is_file()}
+    graph = Graph((folder / GRAPH).read_bytes(), told["parameters"], told["nonzero"], told["flops"], beside)
     architecture = replace(found, vocab_size=told["vocab_size"])
     return LoadedModel(str(folder), architecture, None, {}, folder, is_graph=True), graph

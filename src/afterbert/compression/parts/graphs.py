@@ -21,11 +21,16 @@ def check_graph(form: Form, method: str) -> Form:
     """The form of the graph that a model becomes. Raises UserError where it has none, or where the extra is not
     installed."""
     form.need_weights(method)
+    need_onnx(method)
+    check_fusible(form.architecture)
+    return replace(form, kind="graph")
+
+
+def need_onnx(method: str) -> None:
+    """Raises UserError where the extra is not installed."""
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         raise UserError(f"{method} needs {', '.join(missing)}; install the extra: pip install 'afterbert[onnx]'")
-    check_fusible(form.architecture)
-    return replace(form, kind="graph")
 
 
 def graph_of(subject: Subject) -> Graph:
