@@ -13,6 +13,7 @@ from torch import nn
 from afterbert.base.destination import folder_written
 from afterbert.base.errors import UserError
 from afterbert.base.runs import write_atomically
+from afterbert.compression.parts.graphs import quantize_file
 from afterbert.downstream.finetuning.saving import Loaded, has_answers, load_finetuned
 from afterbert.interop.families import Family
 from afterbert.interop.folder import export_folder, write_tokenizer
@@ -22,7 +23,7 @@ from afterbert.interop.own import Own, any_family
 from afterbert.interop.sentences import Sentences
 from afterbert.interop.task_class import Answering
 from afterbert.interop.written_out import export_notes, heads_left_out
-from afterbert.models import Backbone
+from afterbert.models import Architecture, Backbone
 from afterbert.workflows.loading import finetuned_folder, load_model_or_checkpoint
 
 
@@ -51,6 +52,7 @@ def export_model_folder(
     *,
     family: str | None = None,
     onnx: bool = False,
+    web: bool = False,
     sentences: Sentences | None = None,
     overwrite: bool = False,
 ) -> list[Exported]:
@@ -59,21 +61,23 @@ def export_model_folder(
     best on dev.
 
     family: as Hugging Face spells it; None for the one that computes exactly this. onnx: a graph in place of weights.
-    sentences: also what makes a sentence-transformers model of it. overwrite: also where
+    web: the same in eight bits, where transformers.js looks for it. sentences: also what makes a sentence-transformers model of it. overwrite: also where
     `out` holds what we did not make. Raises UserError.
     """
     if source.resolve() == out.resolve():
         raise UserError(f"{out} is the folder the model is read from; name another one to write")
     with folder_written(out, made_by="export", overwrite=overwrite) as aside:
-        made = _written(source, aside, family=family, onnx=onnx, sentences=sentences)
+        made = _written(source, aside, family=family, onnx=onnx, web=web, sentences=sentences)
     return [one.moved(aside, out) for one in made]
 
 
-def _written(source: Path, out: Path, *, family: str | None, onnx: bool, sentences: Sentences | None) -> list[Exported]:
+def _written(
+    source: Path, out: Path, *, family: str | None, onnx: bool, web: bool, sentences: Sentences | None
+) -> list[Exported]:
     chosen, notes = finetuned_folder(source)
     asked = any_family(family) if family else None
     if has_answers(chosen) and sentences is None:
-        return _export_tasks(load_finetuned(chosen, device="cpu"), out, family=asked, onnx=onnx, notes=notes)
+        return _export_tasks(load_finetuned(chosen, device="cpu"), out, family=asked, onnx=onnx, web=web, notes=notes)
     loaded = load_model_or_checkpoint(chosen)
     backbone = loaded.backbone().eval()
     heads = {name: head.eval() for name, head in loaded.heads_on(backbone).items()}
@@ -92,6 +96,8 @@ def _written(source: Path, out: Path, *, family: str | None, onnx: bool, sentenc
     notes = (*notes, *_written_notes(loaded, written, heads, out))
     if sentences is not None:
         sentences.write(out, loaded.architecture)
+    if web:
+        return [_for_web(out, written.model_type, loaded.architecture, backbone, heads.get("lm_head"), notes)]
     return [Exported(out, written.model_type, "AutoModel", notes)]
 
 
@@ -101,11 +107,30 @@ def _written_notes(loaded: LoadedModel, written: Family, heads: Mapping[str, nn.
     return (*full_length, *heads_left_out(written, tuple(heads), out))
 
 
+def _for_web(
+    folder: Path,
+    model_type: str,
+    architecture: Architecture,
+    backbone: Backbone,
+    head: nn.Module | Answering | None,
+    notes: tuple[str, ...],
+) -> Exported:
+    """A folder of Hugging Face's with a graph in eight bits in place of the weights, where transformers.js looks."""
+    graph = export_onnx(folder / "onnx" / "model.onnx", architecture, backbone, head)
+    eight_bits = graph.path.with_name("model_quantized.onnx")
+    quantize_file(graph.path, eight_bits)
+    graph.path.unlink()
+    (folder / "model.safetensors").unlink()
+    return Exported(folder, model_type, "transformers.js", notes, replace(graph, path=eight_bits))
+
+
 def _export_tasks(
-    tuned: Loaded, out: Path, *, family: Family | None, onnx: bool, notes: tuple[str, ...]
+    tuned: Loaded, out: Path, *, family: Family | None, onnx: bool, web: bool, notes: tuple[str, ...]
 ) -> list[Exported]:
     """Each task in its class; what no class holds in our layout, with a note; tasks that are answered by writing
     together, as the model that writes."""
+    if web and tuned.lm_head is not None:
+        raise UserError("a model that writes its answers has no graph for the web here; export it as a folder")
     if tuned.lm_head is not None or isinstance(family, Own):
         return [_export_whole(tuned, out, own=isinstance(family, Own), onnx=onnx, notes=notes)]
     made = []
@@ -125,10 +150,16 @@ def _export_tasks(
         try:
             written = tuned.export(folder, name, family=family)
         except UserError as reason:
-            if family is not None:
+            if family is not None or web:
                 raise
             said = tuned.only(name).save(folder)
             made.append(Exported(folder, tuned.model.family, "load_finetuned", (*notes, *(said or (str(reason),)))))
+            continue
+        if web:
+            model = tuned.model
+            made.append(
+                _for_web(folder, written.model_type, model.architecture, tuned.module.backbone, answering, notes)
+            )
             continue
         their_class = json.loads((folder / "config.json").read_text(encoding="utf-8"))["architectures"][0]
         full_length = export_notes(tuned.model.architecture, written, tuned.model.tokenizer.vocabulary, folder)

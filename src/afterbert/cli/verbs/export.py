@@ -12,7 +12,7 @@ PLACE = 120
 
 def export(
     source: Annotated[Path, typer.Argument(help="A run folder, finished or not, or a model folder.")],
-    out: Annotated[Path, typer.Argument(help="The folder to write.")],
+    out: Annotated[Path | None, typer.Argument(help="The folder to write; not for --page.")] = None,
     family: Annotated[
         str | None, typer.Option(help="A family of Hugging Face's; the one that computes exactly this when not given.")
     ] = None,
@@ -23,9 +23,15 @@ def export(
     sentences: Annotated[
         str | None, typer.Option(help="Also for SentenceTransformer(OUT): mean, first, max or last piece's state.")
     ] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="One HTML file with the model inside, which fills blanks without a network.")
+    ] = None,
+    web: Annotated[
+        bool, typer.Option("--web", help="The folder that transformers.js loads in a page (needs the extra onnx).")
+    ] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write a model as a Hugging Face folder, in our own layout, or as an ONNX graph.
+    """Write a model as a Hugging Face folder, in our own layout, as an ONNX graph, or as a page.
 
     A finished run already has the first: `RUN/model`. This also serves a run that is still going or was stopped.
     A fine-tuned model leaves as the class of its family for the task, with its labels, so that `pipeline(...)` of
@@ -34,18 +40,34 @@ def export(
     Example: `afterbert export runs/laptop-tiny-1a2b3c4d my-model --sentences mean`
 
     Example: `afterbert export runs/finetune-reviews-5e6f7a8b my-classifier --onnx`
+
+    Example: `afterbert export runs/laptop-tiny-1a2b3c4d --page model.html`
     """
+    from rich.filesize import decimal
+
     from afterbert.api.terminal import console, safe
     from afterbert.base.errors import UserError
     from afterbert.cli.preparing import named
     from afterbert.interop.sentences import Sentences
+    from afterbert.report.model_page import write_model_page
     from afterbert.workflows.exporting import export_model_folder
 
-    if (onnx and (own or family or sentences)) or (own and family):
-        raise UserError("--onnx, --own and --family each say how to write the model; give one of them")
+    layouts = (page, web, onnx, own, family)
+    if sum(map(bool, layouts)) > 1 or (sentences and (page or web or onnx)):
+        raise UserError("--page, --web, --onnx, --own and --family each say how to write the model; give one of them")
+    if page is not None:
+        if out is not None:
+            raise UserError(f"{out} has no effect beside --page, which names the file to write; leave it out")
+        size = write_model_page(source, page, overwrite=overwrite)
+        console.print(f"page: {safe(str(page))} ({decimal(size)}; open it in a browser)")
+        return
+    if out is None:
+        raise UserError(
+            "name the folder to write: afterbert export RUN OUT; or a page: afterbert export RUN --page model.html"
+        )
     pooling = named(Sentences, {"pooling": sentences}, "--sentences") if sentences else None
     made = export_model_folder(
-        source, out, family="afterbert" if own else family, onnx=onnx, sentences=pooling, overwrite=overwrite
+        source, out, family="afterbert" if own else family, onnx=onnx, web=web, sentences=pooling, overwrite=overwrite
     )
     for one in made:
         if one.graph is not None:

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from afterbert.base.errors import UserError
 from afterbert.compression.methods import Method, Saving, Setting
-from afterbert.compression.parts.graphs import check_graph, graph_of, loaded, quiet_quantizer
+from afterbert.compression.parts.graphs import check_graph, graph_of, loaded, quantize_file
 from afterbert.compression.subject import Form, Subject
 from afterbert.interop.graph_folder import Graph
 
@@ -55,26 +55,12 @@ class Quantize(Method):
         return subject.finished(self._quantized(whole, setting, subject, skipped, "model"))
 
     def _quantized(self, graph: Graph, setting: Setting, subject: Subject, skipped: Sequence[str], name: str) -> Graph:
-        from onnxruntime import quantization
-
         model = loaded(graph.content)
         left = [node.name for node in model.graph.node if any(weight in skipped for weight in node.input)]
-        out = setting.folder / f"{name}.onnx"
-        usual: dict[str, Any] = {
-            "op_types_to_quantize": ["MatMul", "Gather"],
-            "per_channel": True,
-            "reduce_range": self.narrow,
-            "nodes_to_exclude": left,
-            "extra_options": {"DefaultTensorType": 1, "MatMulConstBOnly": True},
-        }
-        with quiet_quantizer():
-            if self.mode == "dynamic":
-                quantization.quantize_dynamic(model, out, **usual)
-            else:
-                source = setting.folder / f"{name}-float.onnx"
-                source.write_bytes(graph.content)
-                rows = _Calibration(graph, setting, subject)
-                quantization.quantize_static(source, out, rows, **usual)
+        source, out = (setting.folder / f"{name}{which}.onnx" for which in ("-float", ""))
+        source.write_bytes(graph.content)
+        rows = _Calibration(graph, setting, subject) if self.mode == "static" else None
+        quantize_file(source, out, narrow=self.narrow, left=left, rows=rows)
         return replace(graph, content=out.read_bytes())
 
     def _most_harmed(self, subject: Subject, setting: Setting, whole: Graph) -> list[str]:
