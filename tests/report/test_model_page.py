@@ -1,4 +1,4 @@
-"""The page with a model inside: its JavaScript cuts texts and names pieces as Python does, under node and in Chromium."""
+"""The page with a model inside: cuts texts and names pieces as Python does, under node and in Chromium."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ const A = require(process.argv[1]), html = require("fs").readFileSync(process.ar
 const inside = id => html.match(new RegExp(`id="${id}">(.*?)</script>`, "s"))[1];
 const model = A.load(JSON.parse(inside("model")), Uint8Array.from(Buffer.from(inside("weights"), "base64")).buffer);
 const told = JSON.parse(require("fs").readFileSync(0, "utf8"));
-console.log(JSON.stringify([told.texts.map(t => model.framed(model.encode(t))), told.gaps.map(t => model.fill(t).masks)]));
+const ids = told.texts.map(text => model.framed(model.encode(text)));
+console.log(JSON.stringify([ids, told.gaps.map(text => model.fill(text).masks)]));
 """
 with_node = pytest.mark.skipif(not shutil.which("node"), reason="node is not installed")
 

@@ -39,7 +39,7 @@ _LONGEST_TEXT = 24  # pieces of the sentence that the page begins with
 _TOO_LARGE = "`afterbert export {} OUT --web` writes a folder that transformers.js loads in a page"
 
 # What page/model.js computes: of the architecture's nodes the types, of tokenizer.json the parts.
-_BRICKS = {
+_BRICKS: dict[str, set[str | None]] = {
     "embeddings.positions": {"learned", "none"},
     "norm": {"layer_norm"},
     "stack.attention.positions": {"rotary", "none"},
@@ -84,7 +84,7 @@ def write_model_page(source: Path, out: Path, *, overwrite: bool = False) -> int
     if count > _MOST_PARAMETERS:
         most = figures.large(_MOST_PARAMETERS)
         raise UserError(f"{source} has {figures.large(count)} parameters, a page holds {most} at most; {cure}")
-    told = {"tokenizer": _tokenizer(tokenizer, cure), "texts": piece_texts(tokenizer)}
+    told: dict[str, Any] = {"tokenizer": _tokenizer(tokenizer, cure), "texts": piece_texts(tokenizer)}
     told["ordinary"] = sorted(set(range(tokenizer.vocabulary.size)) - set(tokenizer.vocabulary.special_ids))
     told["model"], content = _model(lm, masked.loaded.longest, cure)
     record = read_run(source) if is_run(source) else None

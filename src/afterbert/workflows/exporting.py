@@ -61,7 +61,8 @@ def export_model_folder(
     best on dev.
 
     family: as Hugging Face spells it; None for the one that computes exactly this. onnx: a graph in place of weights.
-    web: the same in eight bits, where transformers.js looks for it. sentences: also what makes a sentence-transformers model of it. overwrite: also where
+    web: the same in eight bits, where transformers.js looks for it. sentences: also what makes a sentence-transformers
+    model of it. overwrite: also where
     `out` holds what we did not make. Raises UserError.
     """
     if source.resolve() == out.resolve():
