@@ -26,7 +26,8 @@ LAYERS = [
     ["study"],
     ["report"],
     ["api"],
-    ["cli", "play"],
+    ["play"],
+    ["cli"],
 ]
 HEIGHT = {layer: i for i, line in enumerate(LAYERS) for layer in line}
 FILES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py") if path.parent != ROOT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -60,23 +60,37 @@ class MaskedModel:
     def fill(self, text: str, *, top: int = 5) -> list[list[tuple[str, float]]]:
         """For each mask in the text, the likeliest pieces with their probabilities. Raises UserError when
         there is no mask."""
+        return self.fill_texts([text], top=top)[0]
+
+    def fill_texts(self, texts: Sequence[str], *, top: int = 5) -> list[list[list[tuple[str, float]]]]:
+        """The same for several texts in one pass."""
+        rows = [self._asked(text) for text in texts]
+        lengths, vocabulary = [len(row) for row in rows], self.tokenizer.vocabulary
+        ids = torch.full((len(rows), max(lengths)), vocabulary.pad or 0)
+        for row, known in zip(ids, rows):
+            row[: len(known)] = torch.tensor(known)
+        is_read = torch.arange(ids.shape[1]) < torch.tensor(lengths)[:, None]
+        is_mask = (ids == vocabulary.mask) & is_read
+        asked = {"input_ids": ids, "chosen": is_mask.flatten().nonzero()[:, 0]}
+        if not is_read.all():
+            asked["visible_lengths"] = torch.tensor(lengths)
+        device = next(self.language_model.backbone.parameters()).device
+        with torch.inference_mode():
+            logits = self.predict({name: one.to(device) for name, one in asked.items()})
+            chances, pieces = logits.float().softmax(-1).topk(top)
+        name = self.tokenizer.backend.id_to_token
+        guesses = [[(name(p) or "", c) for c, p in zip(*row)] for row in zip(chances.tolist(), pieces.tolist())]
+        gaps = iter(guesses)
+        return [[next(gaps) for _ in range(count)] for count in is_mask.sum(1).tolist()]
+
+    def _asked(self, text: str) -> list[int]:
+        """The pieces of a text. Raises UserError where there are too many, or no mask."""
         mask = self.tokenizer.settings["mask_token"]
-        written = self._with_masks(text, mask)
-        ids = list(self.tokenizer.backend.encode(written).ids)
+        ids = list(self.tokenizer.backend.encode(self._with_masks(text, mask)).ids)
         if len(ids) > self.loaded.longest:
             raise UserError(
                 f"the text has {len(ids)} pieces, the model reads at most {self.loaded.longest}; shorten it"
             )
-        places = [at for at, piece in enumerate(ids) if piece == self.tokenizer.vocabulary.mask]
-        if not places:
+        if self.tokenizer.vocabulary.mask not in ids:
             raise UserError(f"the text has no mask; write {mask} where a word is missing")
-        with torch.inference_mode():
-            device = next(self.language_model.backbone.parameters()).device
-            asked = {"input_ids": torch.tensor([ids], device=device), "chosen": torch.tensor(places, device=device)}
-            logits = self.predict(asked)
-            chances, pieces = logits.float().softmax(-1).topk(top)
-        backend = self.tokenizer.backend
-        return [
-            [(backend.id_to_token(int(piece)) or "", float(chance)) for chance, piece in zip(*row)]
-            for row in zip(chances, pieces)
-        ]
+        return ids
