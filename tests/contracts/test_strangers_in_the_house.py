@@ -77,13 +77,6 @@ class Averaging(Architecture):
         self.initialization.apply(head, self.num_hidden_layers)
         return head
 
-    def num_parameters(self, vocab_size):
-        layers = self.num_hidden_layers * (self.hidden_size + 1) * self.hidden_size
-        return Embeddings().num_parameters(vocab_size, self.sizes, LayerNorm()) + layers
-
-    def num_lm_head_parameters(self, vocab_size):
-        return LMHead().num_parameters(vocab_size, self.hidden_size, self.hidden_size, LayerNorm())
-
     def flops_per_token(self, vocab_size, length):
         return 2.0 * self.num_hidden_layers * self.hidden_size**2
 

@@ -41,7 +41,7 @@ def import_folder(name: str | Path, *, revision: str | None = None) -> LoadedMod
     tokenizer, size = _tokenizer(folder, architecture)
     known = _task_layers(config, family, architecture)
     parts, notes = _parts(table, found, files, family, known)
-    if _names_lm_head(config, family) and not architecture.num_lm_head_parameters(architecture.vocab_size or 0):
+    if _names_lm_head(config, family) and not architecture.num_lm_head_parameters(architecture.vocab_size or 1):
         parts["lm_head"] = {}
     if size is not None and architecture.vocab_size is not None and size < architecture.vocab_size:
         notes.append(f"the table has {architecture.vocab_size - size} rows that no piece of the tokenizer uses")

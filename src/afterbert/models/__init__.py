@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, cast
 
+import torch
 from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
@@ -149,13 +150,19 @@ class Architecture(ABC):
     def build_lm_head(self, backbone: Backbone) -> LMHeadModule:
         """A fresh head from hidden [N, D] to logits [N, V], tied to the table of `backbone` without owning it."""
 
-    @abstractmethod
     def num_parameters(self, vocab_size: int) -> int:
-        """Predicted parameters of `build`; a test compares it with the real number."""
+        """Counts the parameters of `build`, on a skeleton that holds no numbers."""
+        return _count(self._skeleton(vocab_size))
 
-    @abstractmethod
     def num_lm_head_parameters(self, vocab_size: int) -> int:
-        """Predicted parameters that `build_lm_head` adds."""
+        """Counts the parameters that `build_lm_head` adds."""
+        with torch.device("meta"):
+            return _count(self.build_lm_head(self._skeleton(vocab_size)))
+
+    def _skeleton(self, vocab_size: int) -> Backbone:
+        sized: Architecture = replace(cast(Any, self), vocab_size=vocab_size)
+        with torch.device("meta"):
+            return sized.build(Vocabulary(size=vocab_size))
 
     @abstractmethod
     def flops_per_token(self, vocab_size: int, length: int) -> float:
@@ -208,3 +215,7 @@ class Architecture(ABC):
                 f"out, or set at least {vocabulary.size}"
             )
         return self.vocab_size
+
+
+def _count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from afterbert.base.numbers import DropoutRate
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Backbone, Start
-from afterbert.models.parts.assembled import Assembled, Rate, Size, refuse_languages
+from afterbert.models.parts.assembled import Assembled, Size, refuse_languages
 from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.heads import LMHead
 from afterbert.nn.initializations import Initialization
@@ -45,8 +46,8 @@ class EncoderDecoder(Assembled):
     num_attention_heads: Size = 2
     intermediate_size: Size = 512
     max_position_embeddings: Size = 512
-    hidden_dropout_prob: Rate = 0.1
-    attention_probs_dropout_prob: Rate = 0.0
+    hidden_dropout_prob: DropoutRate = 0.1
+    attention_probs_dropout_prob: DropoutRate = 0.0
     norm: Norm = LayerNorm(eps=1e-5)
     embeddings: Embeddings = Embeddings(type_vocab_size=0)
     stack: Stack = Stack()
@@ -69,14 +70,6 @@ class EncoderDecoder(Assembled):
 
     def module(self, vocab_size: int) -> EncoderDecoderModule:
         return EncoderDecoderModule(self, vocab_size)
-
-    def num_parameters(self, vocab_size: int) -> int:
-        encoder = self.embeddings.num_parameters(vocab_size, self.sizes, self.norm)
-        decoder = self.embeddings.num_parameters_over(self.sizes, self.norm)
-        stacks = self.stack.num_parameters(self.sizes, self.norm) + self.stack.num_parameters(
-            self.decoder_sizes, self.norm, looks_across=True
-        )
-        return encoder + decoder + stacks
 
     def flops_per_token(self, vocab_size: int, length: int) -> float:
         """The mean of a token read and a token written, each in rows of this length."""

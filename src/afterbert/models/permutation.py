@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
+from afterbert.base.numbers import CountFromZero
 from afterbert.models import Backbone
 from afterbert.models.parts.assembled import refuse_languages
 from afterbert.models.parts.single_stack import SingleStack
@@ -86,9 +86,9 @@ class Permutation(SingleStack):
         attention=Attention(bias=False, positions=TransformerXL(), has_relative_segments=True), has_final_dropout=True
     )
     lm_head: LMHead = LMHead(has_transform=False)
-    mem_len: Annotated[int, Field(ge=0)] = 0
+    mem_len: CountFromZero = 0
     """How many positions of earlier segments are remembered; 0: none."""
-    reuse_len: Annotated[int, Field(ge=0)] = 0
+    reuse_len: CountFromZero = 0
     """How many of a row's first positions are remembered where the batch does not say; 0: all."""
 
     def __post_init__(self) -> None:
@@ -116,9 +116,6 @@ class Permutation(SingleStack):
 
     def module(self, vocab_size: int) -> PermutationModule:
         return PermutationModule(self, vocab_size)
-
-    def num_parameters(self, vocab_size: int) -> int:
-        return super().num_parameters(vocab_size) + self.hidden_size
 
 
 class PermutationModule(Backbone):

@@ -115,24 +115,6 @@ class ReshapedEncoder(SingleStack):
                 has_bias = full.bias is not None
                 setattr(inner, name, LowRankLinear(full.in_features, full.out_features, rank=rank, bias=has_bias))
 
-    def num_parameters(self, vocab_size: int) -> int:
-        found = super().num_parameters(vocab_size)
-        if self.table_rank is not None:
-            found += self.table_rank * (vocab_size + self.hidden_size) - vocab_size * self.hidden_size
-        feed_forward, width = self.stack.feed_forward, self.hidden_size
-        for layer in range(len(self.layers)):
-            shape = self.shape(layer)
-            heads, inner = shape.num_attention_heads or 0, shape.intermediate_size or 0
-            found += self._attention_parameters(heads) - self._attention_parameters(self.num_attention_heads)
-            found += feed_forward.num_parameters(width, inner)
-            found -= feed_forward.num_parameters(width, self.intermediate_size)
-            found += self._thinner(layer)
-        return found
-
-    def _attention_parameters(self, heads: int) -> int:
-        attention = replace(self.stack.attention, head_size=self.head_size)
-        return attention.num_parameters(replace(self.sizes, num_attention_heads=heads))
-
     def flops_per_token(self, vocab_size: int, length: int) -> float:
         found = super().flops_per_token(vocab_size, length)
         if self.table_rank is not None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from afterbert.base.numbers import Count
 from afterbert.nn.dropout import dropped
 from afterbert.nn.low_rank import project
 from afterbert.nn.places import RowPlaces, at_places
@@ -53,7 +53,7 @@ class Attention:
     times K**-0.5 (T5: no); has_relative_segments: scores know whether two pieces share a segment (XLNet)."""
 
     bias: bool = True
-    head_size: Annotated[int, Field(gt=0)] | None = None
+    head_size: Count | None = None
     is_scaled: bool = True
     positions: Positions = NoPositions()
     has_relative_segments: bool = False
@@ -76,13 +76,6 @@ class Attention:
     def num_weights(self, sizes: Sizes) -> int:
         """Entries of the four projections."""
         return 4 * sizes.hidden_size * self.width(sizes)
-
-    def num_parameters(self, sizes: Sizes) -> int:
-        """Counts the parameters of one attention, its layer half of positions included."""
-        head_size = sizes.head_size(self.head_size)
-        biases = self.bias * (3 * self.width(sizes) + sizes.hidden_size)
-        segments = self.has_relative_segments * RelativeSegments.num_parameters(sizes, head_size)
-        return self.num_weights(sizes) + biases + segments + self.positions.num_layer_parameters(sizes, head_size)
 
     def flops_per_token(self, sizes: Sizes, length: int) -> float:
         """Projections, two products of `length` x K a head, and what the positions add."""

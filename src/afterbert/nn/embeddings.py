@@ -6,14 +6,14 @@ Section 3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Annotated, cast
+from dataclasses import dataclass
+from typing import cast
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
+from afterbert.base.numbers import Count, CountFromZero
 from afterbert.nn.dropout import dropout
 from afterbert.nn.inputs import Inputs
 from afterbert.nn.norms import Norm
@@ -31,10 +31,10 @@ class Embeddings:
     vectors times the root of their width (Transformer, BART option)."""
 
     positions: PositionEmbedding = Learned()
-    type_vocab_size: Annotated[int, Field(ge=0)] = 2
+    type_vocab_size: CountFromZero = 2
     languages: tuple[str, ...] = ()
     has_norm: bool = True
-    embedding_size: Annotated[int, Field(gt=0)] | None = None
+    embedding_size: Count | None = None
     is_scaled: bool = False
 
     def __post_init__(self) -> None:
@@ -56,18 +56,6 @@ class Embeddings:
 
     def width(self, sizes: Sizes) -> int:
         return self.embedding_size or sizes.hidden_size
-
-    def num_parameters(self, vocab_size: int, sizes: Sizes, norm: Norm) -> int:
-        width = self.width(sizes)
-        tables = (vocab_size + self.type_vocab_size + len(self.languages)) * width
-        places = self.positions.num_parameters(sizes.max_position_embeddings, width)
-        widening = (width + self.has_norm) * sizes.hidden_size if self.embedding_size else 0
-        return tables + places + widening + (norm.num_parameters(width) if self.has_norm else 0)
-
-    def num_parameters_over(self, sizes: Sizes, norm: Norm) -> int:
-        """Counts parameters without the table of pieces and the widening, which another owns."""
-        beside = replace(self, embedding_size=None)
-        return beside.num_parameters(0, replace(sizes, hidden_size=self.width(sizes)), norm)
 
     def flops_per_token(self, sizes: Sizes) -> float:
         """Counts the multiply-adds of widening, times two; looking up is free."""

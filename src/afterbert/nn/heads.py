@@ -38,12 +38,6 @@ class LMHead:
         """widen: the embeddings' layer from narrow tables to hidden_size, where there is one."""
         return LMHeadModule(self, hidden_size, token, norm, widen)
 
-    def num_parameters(self, vocab_size: int, hidden_size: int, embedding_size: int, norm: Norm) -> int:
-        """Parameters beyond the tied table."""
-        transform = (hidden_size + self.bias) * embedding_size + norm.num_parameters(embedding_size)
-        own = 0 if self.is_tied else vocab_size * self._width(hidden_size, embedding_size)
-        return self.has_transform * transform + self.decoder_bias * vocab_size + own
-
     def flops_per_piece(self, vocab_size: int, hidden_size: int, embedding_size: int) -> float:
         """Floating-point operations for one chosen piece, forward."""
         narrows = self.has_transform or (self.is_tied and embedding_size != hidden_size)

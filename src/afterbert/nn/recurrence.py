@@ -10,13 +10,12 @@ probabilities; the paper's listing interpolates step by step.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
+from afterbert.base.numbers import InnerShare, NotNegative
 from afterbert.nn.position_embeddings.sinusoid import sinusoids
 
 
@@ -27,9 +26,9 @@ class Halting:
     bias_start: of the unit that decides; ponder_weight: of the ponder cost in the loss.
     """
 
-    epsilon: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    epsilon: InnerShare = 0.01
     bias_start: float = 1.0
-    ponder_weight: Annotated[float, Field(ge=0)] = 0.01
+    ponder_weight: NotNegative = 0.01
 
 
 @dataclass(frozen=True)
@@ -57,9 +56,6 @@ class Recurrence:
     def build(self, hidden_size: int) -> RecurrenceModule:
         self.check(hidden_size)
         return RecurrenceModule(self, hidden_size)
-
-    def num_parameters(self, hidden_size: int) -> int:
-        return hidden_size + 1 if self.halting else 0
 
     def flops_per_step(self, hidden_size: int) -> float:
         return 2.0 * hidden_size if self.halting else 0.0

@@ -24,7 +24,3 @@ class RelativeSegments(nn.Module):
         same, different = self.table.weight.view(2, *self.shape, 1)
         query = query + self.bias[:, None] * self.scale
         return torch.where(differs[:, None], query @ different, query @ same)
-
-    @staticmethod
-    def num_parameters(sizes: Sizes, head_size: int) -> int:
-        return 3 * sizes.num_attention_heads * head_size

@@ -87,24 +87,6 @@ class Stack:
         """is_causal: no piece ever looks ahead; looks_across: each layer also attends to an encoder."""
         return StackModule(self, sizes, norm, is_causal=is_causal, looks_across=looks_across)
 
-    def num_parameters(self, sizes: Sizes, norm: Norm, *, looks_across: bool = False) -> int:
-        plan = self.sharing.plan(sizes.num_hidden_layers)
-        attentions, feed_forwards = len(set(plan.attention)), len(set(plan.feed_forward))
-        width, head_size = sizes.hidden_size, sizes.head_size(self.attention.head_size)
-        at_norm, first = norm.num_parameters(width), self._first_norm(plan, norm).num_parameters(width)
-        across = self.attention.across().num_parameters(sizes) + at_norm if looks_across else 0
-        feed_forward = self.feed_forward.num_parameters(width, sizes.intermediate_size) + at_norm
-        near = self.windows.positions.num_shared_parameters(sizes, head_size) if self.windows else 0
-        return (
-            attentions * (self.attention.num_parameters(sizes) + at_norm + across)
-            + feed_forwards * feed_forward
-            + (first - at_norm)
-            + self.residual.final_norm(norm).num_parameters(width)
-            + self.attention.positions.num_shared_parameters(sizes, head_size)
-            + near
-            + (self.recurrence.num_parameters(width) if self.recurrence else 0)
-        )
-
     def flops_per_token(self, sizes: Sizes, length: int, *, looks_across: bool = False) -> float:
         """Counts the cost of one forward pass. Windows are counted as full attention, because no kernel here skips the
         hidden part; attention to an encoder as if its rows were as long; pieces that may halt as if none did."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
 from torch import Tensor, nn
 
+from afterbert.base.numbers import DropoutRate
 from afterbert.nn.activations import ACTIVATIONS, Activation
 from afterbert.nn.dropout import dropout
 from afterbert.nn.norms import Norm
@@ -34,7 +34,7 @@ class TaskHead:
     starts_from: Literal["pooler", "lm_head"] | None = "pooler"
     """The pre-trained head whose dense layer and norm it starts from, where the model has it; None: fresh weights."""
 
-    def build(self, hidden_size: int, num_outputs: int, *, rate: Annotated[float, Field(ge=0, lt=1)]) -> TaskHeadModule:
+    def build(self, hidden_size: int, num_outputs: int, *, rate: DropoutRate) -> TaskHeadModule:
         """rate: of the dropout before the last layer."""
         return TaskHeadModule(self, hidden_size, num_outputs, rate)
 

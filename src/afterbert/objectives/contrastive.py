@@ -11,15 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
+from afterbert.base.numbers import Rate
 from afterbert.base.rows import Rows, starts_of
 from afterbert.base.visibility import Visibility
 from afterbert.base.vocabulary import Vocabulary
@@ -45,7 +45,7 @@ class Contrastive(Objective):
     views: Literal["halves", "dropout"] = "halves"
     """The two texts of a row; or the row twice, under two draws of dropout."""
     pooling: Literal["mean", "first"] = "mean"
-    temperature: Annotated[float, Field(gt=0, le=1)] = 0.05
+    temperature: Rate = 0.05
     """Cosines are divided by it (SimCSE: 0.05)."""
 
     def pictured(self) -> Mapping[str, PretextTask | str]:

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
+from afterbert.base.numbers import Share
 from afterbert.base.plugins import name_of
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture, Backbone
@@ -49,7 +49,7 @@ class Denoising(PretextObjective):
     bottleneck: Literal["none", "mean", "first"] = "none"
     """What of the encoder the decoder looks at: all states; or one vector alone, their mean or the first, which then
     must hold the sentence (TSDAE 2104.06979, Section 3)."""
-    dropout_share: Annotated[float, Field(ge=0, le=1)] = 1.0
+    dropout_share: Share = 1.0
     """Dropout works in this first share of the run's steps (BART 1910.13461, Section 5: not in the last tenth)."""
 
     def __post_init__(self) -> None:

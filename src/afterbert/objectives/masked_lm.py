@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
+from afterbert.base.numbers import NotNegative
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture, Backbone
 from afterbert.nn.embeddings import table_of
@@ -49,7 +49,7 @@ class MaskedLM(PretextObjective):
 
     decoder_bias_start: BiasStart = "zeros"
     boundary: Boundary | None = None
-    pair_loss_weight: Annotated[float, Field(ge=0)] = 1.0
+    pair_loss_weight: NotNegative = 1.0
     segments: Literal["paired", "by_sight"] = "paired"
 
     def __post_init__(self) -> None:

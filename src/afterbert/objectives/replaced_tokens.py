@@ -11,15 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, cast
+from typing import Literal, cast
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
+from afterbert.base.numbers import Count, InnerShare, NotNegative, Positive, Rate
 from afterbert.base.stages import Stages
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture, Backbone, LanguageModel
@@ -50,15 +50,15 @@ _SHARED = ("position", "segment", "language", "norm")  # beside the table of pie
 class Generator:
     """The small masked language model that replaces pieces, by its difference from the discriminator."""
 
-    size: Annotated[float, Field(gt=0, le=1)] = 0.25
+    size: Rate = 0.25
     """Width of hidden states and feed-forward as a share of the discriminator's (paper: 1/4 to 1/2). Heads stay as wide
     as the discriminator's, so there are fewer of them (google-research/electra, `get_generator_config`)."""
-    num_hidden_layers: Annotated[int, Field(gt=0)] | None = None
+    num_hidden_layers: Count | None = None
     """None: as many as the discriminator has."""
     shares: Literal["embeddings", "all", "none"] = "embeddings"
     """The tables and norm of the embeddings, at the discriminator's width and then projected; or every weight; or
     none."""
-    temperature: Annotated[float, Field(gt=0)] = 1.0
+    temperature: Positive = 1.0
     """Its logits are divided by it before a piece is drawn."""
     learns: Literal["to_fill", "to_deceive"] = "to_fill"
     """From its own masked-LM loss, or to make the discriminator err (Appendix F)."""
@@ -96,8 +96,8 @@ class ReplacedTokens(PretextObjective):
 
     generator: Generator = Generator()
     asks: Asks = "replaced_everywhere"
-    loss_weight: Annotated[float, Field(ge=0)] = 50.0
-    two_stage: Annotated[float, Field(gt=0, lt=1)] | None = None
+    loss_weight: NotNegative = 50.0
+    two_stage: InnerShare | None = None
     decoder_bias_start: BiasStart = "zeros"
 
     def __post_init__(self) -> None:

@@ -16,6 +16,7 @@ import torch
 from pydantic import Field
 
 from afterbert.base.noise import Noise
+from afterbert.base.numbers import Count
 from afterbert.base.rows import ranges
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.probes.figure import Figure
@@ -35,7 +36,7 @@ Break = Callable[["_Sentence", Noise], TextPieces | None]
 class BrokenSentences:
     """count: sentences, spread over the split; shortest, longest: their pieces."""
 
-    count: Annotated[int, Field(gt=0)] = 100
+    count: Count = 100
     shortest: Annotated[int, Field(ge=4)] = 7
     longest: Annotated[int, Field(ge=4)] = 20
 

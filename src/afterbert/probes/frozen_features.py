@@ -15,6 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from afterbert.base.numbers import Count, CountFromZero, Positive
 from afterbert.models import Architecture, Backbone
 from afterbert.nn.inputs import Inputs
 from afterbert.nn.visibility import PaddedVisibility
@@ -77,12 +78,12 @@ class FrozenFeatures:
     strength: of the classifier's regularisation (C of scikit-learn, for standardised features). most_rows: trained
     on, drawn by chance where there are more."""
 
-    layer: Annotated[int, Field(ge=0)] | None = None
+    layer: CountFromZero | None = None
     pooling: Literal["mean", "first", "last", "max"] = "mean"
-    strength: Annotated[float, Field(gt=0)] = 0.05
-    most_rows: Annotated[int, Field(gt=0)] = 5_000
+    strength: Positive = 0.05
+    most_rows: Count = 5_000
     length: Annotated[int, Field(ge=8)] = 128
-    pieces_at_once: Annotated[int, Field(gt=0)] = 16_384
+    pieces_at_once: Count = 16_384
 
     def sentences(self, model: FrozenModel, texts: Sequence[tuple[str, ...]]) -> np.ndarray:
         """float32 [N, D], or [N, 4 D] for pairs of texts."""

@@ -17,6 +17,7 @@ from pydantic import Field
 from torch import Tensor
 
 from afterbert.base.noise import Noise
+from afterbert.base.numbers import Count, InnerShare
 from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.objectives import Batch
@@ -42,10 +43,10 @@ KINDS = ("one_piece_word", "word_otherwise_visible", "wholly_masked_word")
 class MaskedPrediction:
     """rate: share of pieces asked about; max_rows: rows taken, spread evenly over the split; length: pieces a row."""
 
-    rate: Annotated[float, Field(gt=0, lt=1)] = 0.15
-    max_rows: Annotated[int, Field(gt=0)] = 512
+    rate: InnerShare = 0.15
+    max_rows: Count = 512
     length: Annotated[int, Field(ge=8)] = 128
-    batch_size: Annotated[int, Field(gt=0)] = 32
+    batch_size: Count = 32
 
     def __call__(
         self,

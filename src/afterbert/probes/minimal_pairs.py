@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
 import torch
-from pydantic import Field
 
+from afterbert.base.numbers import Count
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.likelihood import Predict, log_likelihoods
 from afterbert.probes.readings import Reading, TextPieces, question
@@ -49,7 +48,7 @@ class MinimalPairsProbe:
     """pieces_at_once: of a batch, padding included."""
 
     reading: Reading = "within_word"
-    pieces_at_once: Annotated[int, Field(gt=0)] = 16_384
+    pieces_at_once: Count = 16_384
 
     def __call__(
         self,

@@ -23,6 +23,7 @@ from pydantic import Field
 from torch import Tensor
 
 from afterbert.base.noise import Noise
+from afterbert.base.numbers import Count
 from afterbert.base.rows import Rows, starts_of
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Backbone
@@ -56,9 +57,9 @@ class MissingWord:
     """Held-out rows."""
     length: Annotated[int, Field(ge=8)] = 128
     """Pieces in a row before the words are taken out."""
-    layers: Annotated[int, Field(gt=0)] = 4
+    layers: Count = 4
     """So many layers are tried, evenly spaced, the last always among them."""
-    batch_size: Annotated[int, Field(gt=0)] = 32
+    batch_size: Count = 32
 
     @staticmethod
     def of_length(length: int) -> MissingWord:

@@ -3,11 +3,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
-
-from pydantic import Field
 
 from afterbert.base.mixing import Mixing, normalized
+from afterbert.base.numbers import NotNegative
 
 
 @dataclass(frozen=True)
@@ -18,7 +16,7 @@ class Exponent(Mixing):
     {'a': 0.25, 'b': 0.75}
     """
 
-    exponent: Annotated[float, Field(ge=0)] = 0.7
+    exponent: NotNegative = 0.7
 
     def shares(self, sizes: Mapping[str, int], *, progress: float = 0.0) -> dict[str, float]:
         return normalized({name: size**self.exponent for name, size in normalized(sizes).items()})

@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
-
-from pydantic import Field
 
 from afterbert.base.mixing import Mixing, normalized
+from afterbert.base.numbers import Count
 
 
 @dataclass(frozen=True)
@@ -17,7 +15,7 @@ class Proportional(Mixing):
     {'small': 0.3333333333333333, 'huge': 0.6666666666666666}
     """
 
-    limit: Annotated[int, Field(gt=0)] | None = None
+    limit: Count | None = None
 
     def shares(self, sizes: Mapping[str, int], *, progress: float = 0.0) -> dict[str, float]:
         return normalized({name: min(size, self.limit or size) for name, size in sizes.items()})

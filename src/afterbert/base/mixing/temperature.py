@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
-
-from pydantic import Field
 
 from afterbert.base.mixing import Mixing, normalized
 from afterbert.base.mixing.proportional import Proportional
+from afterbert.base.numbers import Count, Positive
 
 
 @dataclass(frozen=True)
@@ -19,8 +17,8 @@ class Temperature(Mixing):
     {'a': 0.25, 'b': 0.75}
     """
 
-    temperature: Annotated[float, Field(gt=0)] = 2.0
-    limit: Annotated[int, Field(gt=0)] | None = 2**21
+    temperature: Positive = 2.0
+    limit: Count | None = 2**21
 
     def shares(self, sizes: Mapping[str, int], *, progress: float = 0.0) -> dict[str, float]:
         flat = Proportional(self.limit).shares(sizes)

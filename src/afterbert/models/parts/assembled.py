@@ -15,7 +15,6 @@ from afterbert.nn.sizes import Sizes
 from afterbert.nn.stack import Stack
 
 Size = Annotated[int, Field(gt=0, le=1_000_000)]
-Rate = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Assembled(Architecture):
@@ -65,9 +64,6 @@ class Assembled(Architecture):
         head = self.lm_head.build(self.hidden_size, table_of(backbone), self.norm, widen=widen)
         self.initialization.apply(head, self.num_hidden_layers)
         return head
-
-    def num_lm_head_parameters(self, vocab_size: int) -> int:
-        return self.lm_head.num_parameters(vocab_size, self.hidden_size, self.embeddings.width(self.sizes), self.norm)
 
     def lm_head_flops(self, vocab_size: int) -> float:
         return self.lm_head.flops_per_piece(vocab_size, self.hidden_size, self.embeddings.width(self.sizes))

@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from afterbert.base.numbers import DropoutRate
 from afterbert.models import Backbone
-from afterbert.models.parts.assembled import Assembled, Rate, Size
+from afterbert.models.parts.assembled import Assembled, Size
 from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.heads import LMHead
 from afterbert.nn.initializations import Initialization
@@ -28,8 +29,8 @@ class SingleStack(Assembled):
     num_attention_heads: Size = 2
     intermediate_size: Size = 512
     max_position_embeddings: Size = 512
-    hidden_dropout_prob: Rate = 0.1
-    attention_probs_dropout_prob: Rate = 0.1
+    hidden_dropout_prob: DropoutRate = 0.1
+    attention_probs_dropout_prob: DropoutRate = 0.1
     norm: Norm = LayerNorm()
     embeddings: Embeddings = Embeddings()
     stack: Stack = Stack()
@@ -38,10 +39,6 @@ class SingleStack(Assembled):
 
     def __post_init__(self) -> None:
         self.stack.check(self.sizes)
-
-    def num_parameters(self, vocab_size: int) -> int:
-        embeddings = self.embeddings.num_parameters(vocab_size, self.sizes, self.norm)
-        return embeddings + self.stack.num_parameters(self.sizes, self.norm)
 
     def flops_per_token(self, vocab_size: int, length: int) -> float:
         return self.embeddings.flops_per_token(self.sizes) + self.stack.flops_per_token(self.sizes, length)

@@ -20,7 +20,3 @@ class FeedForward(ABC):
     @abstractmethod
     def num_weights(self, hidden_size: int, intermediate_size: int) -> int:
         """Entries of its matrices; twice that are its floating-point operations for a piece."""
-
-    @abstractmethod
-    def num_parameters(self, hidden_size: int, intermediate_size: int) -> int:
-        """Matrices and biases."""

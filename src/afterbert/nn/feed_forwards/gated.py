@@ -4,11 +4,10 @@ Source: Shazeer (2002.05202); the packing [a | g] is ModernBERT's (2412.13663).
 """
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from pydantic import Field
 from torch import Tensor, nn
 
+from afterbert.base.numbers import DropoutRate
 from afterbert.nn.activations import ACTIVATIONS, Activation
 from afterbert.nn.dropout import dropout
 from afterbert.nn.feed_forwards import FeedForward
@@ -20,17 +19,13 @@ class Gated(FeedForward):
 
     activation: Activation = "gelu"
     bias: bool = False
-    inner_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    inner_dropout: DropoutRate = 0.0
 
     def build(self, hidden_size: int, intermediate_size: int) -> nn.Module:
         return _Gated(self, hidden_size, intermediate_size)
 
     def num_weights(self, hidden_size: int, intermediate_size: int) -> int:
         return 3 * hidden_size * intermediate_size
-
-    def num_parameters(self, hidden_size: int, intermediate_size: int) -> int:
-        biases = self.bias * (hidden_size + 2 * intermediate_size)
-        return self.num_weights(hidden_size, intermediate_size) + biases
 
 
 class _Gated(nn.Module):

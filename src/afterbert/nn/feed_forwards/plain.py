@@ -1,11 +1,10 @@
 """Two linear layers around an activation. Source: Vaswani et al. (1706.03762), Section 3.3."""
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from pydantic import Field
 from torch import Tensor, nn
 
+from afterbert.base.numbers import DropoutRate
 from afterbert.nn.activations import ACTIVATIONS, Activation
 from afterbert.nn.dropout import dropout
 from afterbert.nn.feed_forwards import FeedForward
@@ -17,17 +16,13 @@ class Plain(FeedForward):
 
     activation: Activation = "gelu"
     bias: bool = True
-    inner_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    inner_dropout: DropoutRate = 0.0
 
     def build(self, hidden_size: int, intermediate_size: int) -> nn.Module:
         return _Plain(self, hidden_size, intermediate_size)
 
     def num_weights(self, hidden_size: int, intermediate_size: int) -> int:
         return 2 * hidden_size * intermediate_size
-
-    def num_parameters(self, hidden_size: int, intermediate_size: int) -> int:
-        biases = self.bias * (hidden_size + intermediate_size)
-        return self.num_weights(hidden_size, intermediate_size) + biases
 
 
 class _Plain(nn.Module):

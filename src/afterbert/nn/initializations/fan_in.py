@@ -5,12 +5,11 @@ Section 3.1.1 of 1910.10683 only says that the scale of attention went into the 
 """
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import nn
 
+from afterbert.base.numbers import Positive
 from afterbert.nn.attention import SelfAttention
 from afterbert.nn.initializations import Initialization
 from afterbert.nn.positions.relative_bias import BucketBias
@@ -21,8 +20,8 @@ class FanIn(Initialization):
     """Deviation in_features**-0.5; queries in_features**-0.5 * K**-0.5; tables embedding_deviation; all times
     initializer_factor."""
 
-    initializer_factor: Annotated[float, Field(gt=0)] = 1.0
-    embedding_deviation: Annotated[float, Field(gt=0)] = 1.0
+    initializer_factor: Positive = 1.0
+    embedding_deviation: Positive = 1.0
 
     @torch.no_grad()
     def apply(self, module: nn.Module, num_hidden_layers: int) -> None:

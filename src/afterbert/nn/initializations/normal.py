@@ -5,12 +5,11 @@ cut. ModernBERT cuts, and draws what is added to the residual stream 1/sqrt(2 L)
 """
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
+from afterbert.base.numbers import Positive
 from afterbert.nn.initializations import Initialization
 
 
@@ -19,8 +18,8 @@ class Normal(Initialization):
     """initializer_range: standard deviation before cutting; initializer_cutoff_factor: cut at so many of it, None for
     no cut; scales_residuals: divide it by sqrt(2 * layers) in layers called `output`."""
 
-    initializer_range: Annotated[float, Field(gt=0)] = 0.02
-    initializer_cutoff_factor: Annotated[float, Field(gt=0)] | None = 2.0
+    initializer_range: Positive = 0.02
+    initializer_cutoff_factor: Positive | None = 2.0
     scales_residuals: bool = False
 
     @torch.no_grad()

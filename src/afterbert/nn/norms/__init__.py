@@ -11,7 +11,3 @@ class Norm(ABC):
     @abstractmethod
     def build(self, size: int) -> nn.Module:
         """A module from [..., size] to [..., size]."""
-
-    @abstractmethod
-    def num_parameters(self, size: int) -> int:
-        """Parameters of `build(size)`."""

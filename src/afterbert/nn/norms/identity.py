@@ -11,6 +11,3 @@ from afterbert.nn.norms import Norm
 class Identity(Norm):
     def build(self, size: int) -> nn.Module:
         return nn.Identity()
-
-    def num_parameters(self, size: int) -> int:
-        return 0

@@ -11,7 +11,3 @@ class PositionEmbedding(ABC):
     @abstractmethod
     def build(self, max_position_embeddings: int, size: int) -> nn.Module:
         """A module from positions [B or 1, T] to vectors [B or 1, T, size] that are added, or to None."""
-
-    def num_parameters(self, max_position_embeddings: int, size: int) -> int:
-        """Parameters of `build`."""
-        return 0

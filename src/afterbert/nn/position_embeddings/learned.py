@@ -11,6 +11,3 @@ from afterbert.nn.position_embeddings import PositionEmbedding
 class Learned(PositionEmbedding):
     def build(self, max_position_embeddings: int, size: int) -> nn.Module:
         return nn.Embedding(max_position_embeddings, size)
-
-    def num_parameters(self, max_position_embeddings: int, size: int) -> int:
-        return max_position_embeddings * size

@@ -25,14 +25,6 @@ class Positions(ABC):
         returns query, key and either None or what is added to the scores, broadcastable to [B, H, U, T].
         Queries come in already multiplied by `scale`."""
 
-    def num_shared_parameters(self, sizes: Sizes, head_size: int) -> int:
-        """Parameters of the shared half."""
-        return 0
-
-    def num_layer_parameters(self, sizes: Sizes, head_size: int) -> int:
-        """Parameters of one layer half."""
-        return 0
-
     def flops_per_token(self, sizes: Sizes, head_size: int, length: int) -> float:
         """Counts the cost of one layer half, beyond the two products of attention; what is computed once a batch
         is left out."""

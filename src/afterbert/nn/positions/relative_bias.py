@@ -38,9 +38,6 @@ class RelativeBias(Positions):
     def build_layer(self, sizes: Sizes, head_size: int, scale: float) -> nn.Module:
         return _Added()
 
-    def num_shared_parameters(self, sizes: Sizes, head_size: int) -> int:
-        return self.num_buckets * sizes.num_attention_heads
-
 
 class BucketBias(nn.Module):
     """From positions to what is added to the scores, [B or 1, H, U, T]."""

@@ -6,13 +6,12 @@ distance, u and v are learned for each head.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
+from afterbert.base.numbers import Count
 from afterbert.nn.position_embeddings.sinusoid import sinusoids
 from afterbert.nn.positions import Positions
 from afterbert.nn.sizes import Sizes
@@ -25,7 +24,7 @@ class TransformerXL(Positions):
     """clamp_length: distances beyond it count as it; None: all are told apart. A row read backwards has
     falling positions."""
 
-    clamp_length: Annotated[int, Field(gt=0)] | None = None
+    clamp_length: Count | None = None
 
     def build_shared(self, sizes: Sizes, head_size: int, *, is_causal: bool) -> nn.Module:
         if sizes.hidden_size % 2:
@@ -34,9 +33,6 @@ class TransformerXL(Positions):
 
     def build_layer(self, sizes: Sizes, head_size: int, scale: float) -> nn.Module:
         return _DistanceScores(sizes, head_size, scale)
-
-    def num_layer_parameters(self, sizes: Sizes, head_size: int) -> int:
-        return sizes.num_attention_heads * head_size * (sizes.hidden_size + 2)
 
     def flops_per_token(self, sizes: Sizes, head_size: int, length: int) -> float:
         return 4.0 * length * sizes.num_attention_heads * head_size

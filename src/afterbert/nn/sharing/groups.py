@@ -2,11 +2,9 @@
 release's `num_hidden_groups` is L / M."""
 
 from dataclasses import dataclass
-from typing import Annotated
-
-from pydantic import Field
 
 from afterbert.base.errors import UserError
+from afterbert.base.numbers import Count
 from afterbert.nn.sharing import Sharing, SharingPlan
 
 
@@ -17,7 +15,7 @@ class ShareGroups(Sharing):
     SharingPlan(attention=(0, 0, 1, 1), feed_forward=(0, 0, 1, 1))
     """
 
-    layers_per_group: Annotated[int, Field(gt=0)] = 2
+    layers_per_group: Count = 2
 
     def plan(self, num_hidden_layers: int) -> SharingPlan:
         if num_hidden_layers % self.layers_per_group:

@@ -5,13 +5,12 @@ Source: SpanBERT (1907.10529), Section 3.2 and equation 2; spans that touch or o
 """
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
+from afterbert.base.numbers import Count, NotNegative
 from afterbert.base.rows import Rows
 from afterbert.nn.activations import ACTIVATIONS
 from afterbert.nn.cross_entropy import linear_cross_entropy
@@ -22,9 +21,9 @@ class Boundary:
     """position_size: width of the vectors for places in the span; max_targets: pieces of a span that are
     asked about."""
 
-    position_size: Annotated[int, Field(gt=0)] = 200
-    max_targets: Annotated[int, Field(gt=0)] = 15
-    loss_weight: Annotated[float, Field(ge=0)] = 1.0
+    position_size: Count = 200
+    max_targets: Count = 15
+    loss_weight: NotNegative = 1.0
 
     def arrays(self, rows: Rows, positions: np.ndarray, *, width: int) -> dict[str, np.ndarray]:
         """For chosen flat positions [N]: which of them are asked (index [M]), the flat padded places of both

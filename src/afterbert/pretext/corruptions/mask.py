@@ -6,20 +6,19 @@ the vocabulary, BERT's release draws special ones too.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise, chance
+from afterbert.base.numbers import Share
 from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.corruptions import Corruption, Shown
 from afterbert.pretext.corruptions._edits import bits_at, hidden_at, random_pieces, with_ids
 from afterbert.pretext.selections import Chosen
 
-Share = Annotated[float, Field(ge=0, le=1)]
 _LOW = np.uint64(0xFFFFFFFF)
 
 

@@ -6,10 +6,8 @@ given sentence is computed for all sentences at once, and the loop that is left 
 """
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
-from pydantic import Field
 
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows
@@ -18,8 +16,6 @@ from afterbert.pretext.pairings import Plan
 from afterbert.pretext.pairings._parts import NONE, Parts, assemble, row_keys
 from afterbert.pretext.pairings._sentences import chain, document_sentences
 from afterbert.text.token_store.store import Split
-
-Probability = Annotated[float, Field(ge=0, le=1)]
 
 _TRIES = 10  # draws of another document before the own one is put up with
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from afterbert.base.noise import Noise
+from afterbert.base.numbers import Share
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.pairings import Pairing, Plan
 from afterbert.pretext.pairings._pairs import (
-    Probability,
     chunks_of,
     foreign_texts,
     length_with_short_ones,
@@ -31,8 +31,8 @@ class SegmentPairNsp(Pairing):
     """random_rate: of random second texts (0: never, and a chunk of one sentence stands alone, not asked). Labels: 0
     the continuation, 1 random. Raises UserError when the plan's length leaves no room for two pieces."""
 
-    short_rate: Probability = 0.1
-    random_rate: Probability = 0.5
+    short_rate: Share = 0.1
+    random_rate: Share = 0.5
 
     question: ClassVar[str | None] = "next_sentence"
 

@@ -10,9 +10,10 @@ from typing import ClassVar
 import numpy as np
 
 from afterbert.base.noise import Noise
+from afterbert.base.numbers import Share
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.pairings import Pairing, Plan
-from afterbert.pretext.pairings._pairs import Probability, chunks_of, foreign_texts, next_sentence_plan
+from afterbert.pretext.pairings._pairs import chunks_of, foreign_texts, next_sentence_plan
 from afterbert.pretext.pairings._sentences import room_for
 from afterbert.text.token_store.store import Split
 
@@ -22,7 +23,7 @@ class SentencePairNsp(Pairing):
     """random_rate: of random second sentences; a document's last sentence, left over, gets one for certain. Labels: 0
     the next sentence, 1 random. Raises UserError when the plan's length leaves no room for two pieces."""
 
-    random_rate: Probability = 0.5
+    random_rate: Share = 0.5
 
     question: ClassVar[str | None] = "next_sentence"
 

@@ -10,12 +10,12 @@ from typing import ClassVar
 import numpy as np
 
 from afterbert.base.noise import Noise
+from afterbert.base.numbers import Share
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.pairings import Pairing, Plan
 from afterbert.pretext.pairings._pairs import (
     PairPlan,
     Pairs,
-    Probability,
     chunks_of,
     length_with_short_ones,
     own_texts,
@@ -31,8 +31,8 @@ class Sop(Pairing):
     """swap_rate: of swapped pairs. Labels: 0 in order, 1 swapped, -1 one segment only. Raises UserError when the plan's
     length leaves no room for two pieces."""
 
-    short_rate: Probability = 0.1
-    swap_rate: Probability = 0.5
+    short_rate: Share = 0.1
+    swap_rate: Share = 0.5
 
     question: ClassVar[str | None] = "sentence_order"
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from afterbert.base.noise import Noise
+from afterbert.base.numbers import Share
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.pairings import Pairing, Plan
-from afterbert.pretext.pairings._pairs import PairPlan, Pairs, Probability
+from afterbert.pretext.pairings._pairs import PairPlan, Pairs
 from afterbert.pretext.pairings._sentences import chain, document_sentences, room_for
 from afterbert.text.token_store.store import Split
 
@@ -25,9 +26,9 @@ _SHORTEST = 5  # pieces that a short row aims at, at least
 class TwoHalves(Pairing):
     """Raises UserError when the plan's length leaves no room for two pieces."""
 
-    single_rate: Probability = 0.1
+    single_rate: Share = 0.1
     """The share of rows of one text only."""
-    short_rate: Probability = 0.05
+    short_rate: Share = 0.05
     """The share of rows that aim at a length between 5 pieces and all that fit."""
 
     @property

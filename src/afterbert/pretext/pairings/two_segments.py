@@ -12,16 +12,14 @@ release. Without it the stream goes on after the last text that is not from else
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
-from pydantic import Field
 
 from afterbert.base.noise import Noise
+from afterbert.base.numbers import DropoutRate, Share
 from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.pairings import Pairing, Plan
-from afterbert.pretext.pairings._pairs import Probability
 from afterbert.pretext.pairings._parts import NONE, Parts, assemble, row_keys
 from afterbert.pretext.pairings._sentences import room_for
 from afterbert.text.token_store.store import Split
@@ -32,9 +30,9 @@ class TwoSegments(Pairing):
     """A window without the start of a sentence is cut in the middle; the last row may be short. Raises UserError when
     the plan's length leaves no room for two pieces."""
 
-    random_rate: Probability = 0.5
+    random_rate: Share = 0.5
     """The share of second segments that come from elsewhere."""
-    reuse_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    reuse_share: DropoutRate = 0.0
     """The share of a row that the next row does not repeat; the rest lies in both."""
 
     @property

@@ -3,17 +3,15 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows
 from afterbert.base.stages import Stages
 
 Promise = Literal["exact", "at_most", "expected"]
-Rate = Annotated[float, Field(gt=0, le=1)]
 
 
 def _none() -> np.ndarray:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from afterbert.base.noise import Noise
+from afterbert.base.numbers import Rate
 from afterbert.base.rows import Rows, ranges
-from afterbert.pretext.selections import Chosen, Promise, Rate, Selection
+from afterbert.pretext.selections import Chosen, Promise, Selection
 from afterbert.pretext.selections._spans import collected, split_counts
 from afterbert.pretext.share import share
 from afterbert.pretext.units import Units, units_of

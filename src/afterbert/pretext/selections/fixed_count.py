@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from afterbert.base.noise import Noise
+from afterbert.base.numbers import Rate
 from afterbert.base.rows import Rows
 from afterbert.pretext.draws import subset
-from afterbert.pretext.selections import Chosen, Promise, Rate, Selection
+from afterbert.pretext.selections import Chosen, Promise, Selection
 from afterbert.pretext.selections._queues import filled
 from afterbert.pretext.selections._spans import budgets_of, collected
 from afterbert.pretext.share import share

@@ -11,8 +11,9 @@ import numpy as np
 from pydantic import Field
 
 from afterbert.base.noise import Noise
+from afterbert.base.numbers import Rate
 from afterbert.base.rows import Rows
-from afterbert.pretext.selections import Chosen, Rate, Selection
+from afterbert.pretext.selections import Chosen, Selection
 from afterbert.pretext.selections._spans import cut_last, strewn
 from afterbert.pretext.share import share
 from afterbert.pretext.units import units_of

@@ -13,9 +13,10 @@ import numpy as np
 from pydantic import Field
 
 from afterbert.base.noise import Noise
+from afterbert.base.numbers import Rate
 from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.pretext.draws import drawn, shuffled
-from afterbert.pretext.selections import Chosen, Rate, Selection
+from afterbert.pretext.selections import Chosen, Selection
 from afterbert.pretext.selections._queues import first_come
 from afterbert.pretext.selections._spans import budgets_of, spanned
 from afterbert.pretext.share import Rounding, share
@@ -34,7 +35,7 @@ class GeometricSpans(Selection):
 
     unit: str = "word"
     rate: Rate = 0.15
-    probability: Annotated[float, Field(gt=0, le=1)] = 0.2
+    probability: Rate = 0.2
     longest: Annotated[int, Field(ge=1)] = 10
     start: Literal["piece", "unit"] = "piece"
     touching: Literal["merge", "keep"] = "merge"

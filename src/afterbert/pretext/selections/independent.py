@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from afterbert.base.noise import Noise, chance
+from afterbert.base.numbers import Rate
 from afterbert.base.rows import Rows
-from afterbert.pretext.selections import Chosen, Promise, Rate, Selection
+from afterbert.pretext.selections import Chosen, Promise, Selection
 from afterbert.pretext.selections._spans import collected
 from afterbert.pretext.units import units_of
 

@@ -12,9 +12,10 @@ import numpy as np
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
+from afterbert.base.numbers import Rate
 from afterbert.base.rows import Rows
 from afterbert.pretext.draws import drawn, shuffled
-from afterbert.pretext.selections import Chosen, Promise, Rate, Selection
+from afterbert.pretext.selections import Chosen, Promise, Selection
 from afterbert.pretext.selections._queues import served, topped_up
 from afterbert.pretext.selections._spans import budgets_of
 from afterbert.pretext.share import share

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from afterbert.base.noise import Noise
+from afterbert.base.numbers import Rate
 from afterbert.base.rows import Rows, ranges
-from afterbert.pretext.selections import Chosen, Rate, Selection
+from afterbert.pretext.selections import Chosen, Selection
 from afterbert.pretext.selections._spans import collected
 from afterbert.pretext.share import share
 from afterbert.pretext.units import units_of

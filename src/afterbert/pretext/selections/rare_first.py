@@ -6,14 +6,13 @@ replacement, with weights count^-power. Deviation: the draw is made row by row, 
 """
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
-from pydantic import Field
 
 from afterbert.base.noise import Noise
+from afterbert.base.numbers import Rate, Share
 from afterbert.base.rows import Rows
-from afterbert.pretext.selections import Chosen, Rate, Selection
+from afterbert.pretext.selections import Chosen, Selection
 from afterbert.pretext.share import share
 from afterbert.pretext.units import needed_plane, units_of
 
@@ -28,7 +27,7 @@ class RareFirst(Selection):
     """
 
     rate: Rate = 0.15
-    power: Annotated[float, Field(ge=0, le=1)] = 0.5
+    power: Share = 0.5
 
     def budget(self, sizes: np.ndarray) -> np.ndarray:
         return share(self.rate, sizes)

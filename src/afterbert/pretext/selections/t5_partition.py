@@ -14,9 +14,10 @@ import numpy as np
 from pydantic import Field
 
 from afterbert.base.noise import Noise
+from afterbert.base.numbers import Rate
 from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.pretext.draws import subset
-from afterbert.pretext.selections import Chosen, Rate, Selection
+from afterbert.pretext.selections import Chosen, Selection
 from afterbert.pretext.selections._spans import collected
 from afterbert.pretext.share import share
 from afterbert.pretext.units import units_of

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field
 
 from afterbert.base.errors import UserError
+from afterbert.base.numbers import Share
 from afterbert.text.files.documents import Tally
 
 CONTROLS = "control characters made spaces"
@@ -68,7 +69,7 @@ class Policy:
     normalization: Literal["NFC", "NFKC", "none"] = "NFC"
     max_document_bytes: Annotated[int, Field(ge=100)] = 1_000_000
     max_run_length: Annotated[int, Field(ge=10)] = 1_000
-    max_dropped_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    max_dropped_share: Share = 0.1
     near_duplicates: Annotated[float, Field(ge=0.3, le=1)] | None = None
 
     def is_plain(self, raw: bytes) -> bool:

@@ -5,11 +5,9 @@ import re
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
-
-from pydantic import Field
 
 from afterbert.base.errors import UserError
+from afterbert.base.numbers import Count
 from afterbert.text.files import streams
 from afterbert.text.files.documents import Document, Tally
 from afterbert.text.files.intake import Intake
@@ -34,7 +32,7 @@ class FileSource(Source):
     path: str
     name: str | None = None
     language: str | None = None
-    max_unpacked_bytes: Annotated[int, Field(gt=0)] = streams.MAX_UNPACKED_BYTES
+    max_unpacked_bytes: Count = streams.MAX_UNPACKED_BYTES
 
     @property
     def gap(self) -> re.Pattern[bytes]:

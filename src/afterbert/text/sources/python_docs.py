@@ -14,11 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated
 
 import xxhash
-from pydantic import Field
 
+from afterbert.base.numbers import Count
 from afterbert.text.files.documents import Document, Tally
 from afterbert.text.files.intake import Intake
 from afterbert.text.files.policy import Policy
@@ -40,7 +39,7 @@ class PythonDocs(Source):
     Each docstring of at least `min_characters` is a document, each topic of the language reference too."""
 
     packages: tuple[str, ...] = ("numpy", "scipy", "sklearn", "matplotlib", "networkx", "sympy")
-    min_characters: Annotated[int, Field(gt=0)] = 80
+    min_characters: Count = 80
     name: str = "python"
 
     def parts(self, target_bytes: int) -> list[SourcePart]:

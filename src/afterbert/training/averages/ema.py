@@ -5,10 +5,8 @@ exponential kind. The first weights are a plain mean, until the memory is full: 
 """
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from pydantic import Field
-
+from afterbert.base.numbers import InnerShare
 from afterbert.training.averages import Average
 
 
@@ -19,7 +17,7 @@ class Ema(Average):
     [1.0, 0.5, 0.33, 0.25, 0.25]
     """
 
-    memory: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    memory: InnerShare = 0.05
     """Over which share of the run weights fade to 1/e."""
 
     def share_of_new(self, step: int, total_steps: int) -> float:

@@ -5,10 +5,8 @@ for language models.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from pydantic import Field
-
+from afterbert.base.numbers import Rate
 from afterbert.training.averages import Average
 
 
@@ -19,7 +17,7 @@ class Tail(Average):
     [0.0, 0.0, 1.0, 0.5, 0.33]
     """
 
-    share: Annotated[float, Field(gt=0, le=1)] = 0.1
+    share: Rate = 0.1
     """Of the run's steps, at its end."""
 
     def share_of_new(self, step: int, total_steps: int) -> float:

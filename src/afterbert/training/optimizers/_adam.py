@@ -1,12 +1,11 @@
 """What Adam and its kin have in common: two running means of the gradient, and which weights decay."""
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from pydantic import Field
 from torch import nn
 
 from afterbert.base.errors import UserError
+from afterbert.base.numbers import NotNegative, Positive
 from afterbert.training.optimizers import Optimizer, decay_groups
 
 
@@ -15,11 +14,11 @@ class AdamKind(Optimizer):
     """beta1, beta2: how much of the running means of gradient and size a step keeps. `decay_embeddings`: whether
     embedding tables decay like other matrices (BERT: yes)."""
 
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    learning_rate: Positive = 1e-3
     beta1: float = 0.9
     beta2: float = 0.999
-    eps: Annotated[float, Field(gt=0)] = 1e-8
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    eps: Positive = 1e-8
+    weight_decay: NotNegative = 0.0
     decay_embeddings: bool = True
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from afterbert.base.numbers import NotNegative, Positive
 from afterbert.training.distribution.pieces import beside, in_one
 from afterbert.training.optimizers import Optimizer, decay_groups
 
@@ -24,11 +25,11 @@ class Adafactor(Optimizer):
     step t keeps 1 - t**beta2_decay of the means; clip: the largest root mean square of an update before it is scaled.
     weight_decay: decoupled. `decay_embeddings`: whether embedding tables decay like other matrices."""
 
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-2
+    learning_rate: Positive = 1e-2
     beta2_decay: Annotated[float, Field(lt=0)] = -0.8
-    smallest_scale: Annotated[float, Field(gt=0)] = 1e-3
-    clip: Annotated[float, Field(gt=0)] = 1.0
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    smallest_scale: Positive = 1e-3
+    clip: Positive = 1.0
+    weight_decay: NotNegative = 0.0
     decay_embeddings: bool = True
 
     numbers_per_weight: ClassVar[float] = 0  # of a matrix it keeps a row and a column

@@ -5,12 +5,11 @@ MT-DNN (1901.11504), Section 4.2, fine-tunes with it at 5e-5.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import nn
 
+from afterbert.base.numbers import Positive
 from afterbert.training.optimizers._adam import AdamKind
 
 
@@ -23,7 +22,7 @@ class Adamax(AdamKind):
     afterbert.base.errors.UserError: beta1 is 1.0 and beta2 is 0.999; both must be at least 0 and below 1
     """
 
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    learning_rate: Positive = 2e-3
 
     def build(self, module: nn.Module) -> torch.optim.Adamax:
         betas = (self.beta1, self.beta2)

@@ -5,12 +5,11 @@ Adam's bias correction; torch has it, which only matters in the first steps, dur
 """
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import nn
 
+from afterbert.base.numbers import NotNegative
 from afterbert.training.optimizers._adam import AdamKind
 
 _FUSED_ON = {"cpu", "cuda"}
@@ -24,7 +23,7 @@ class AdamW(AdamKind):
     afterbert.base.errors.UserError: beta1 is 0.9 and beta2 is 1.0; both must be at least 0 and below 1
     """
 
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    weight_decay: NotNegative = 0.01
 
     def build(self, module: nn.Module) -> torch.optim.AdamW:
         return adamw(self.groups(module), self)

@@ -7,12 +7,12 @@ or a step of length 0 is not scaled. The paper's phi, which may bound the length
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
+from afterbert.base.numbers import NotNegative, Positive
 from afterbert.training.distribution.pieces import beside, in_one
 from afterbert.training.optimizers._adam import AdamKind
 
@@ -21,9 +21,9 @@ from afterbert.training.optimizers._adam import AdamKind
 class Lamb(AdamKind):
     """The learning rate is a share of each matrix's own length, whatever the size of its gradients."""
 
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    eps: Annotated[float, Field(gt=0)] = 1e-6
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    learning_rate: Positive = 1e-3
+    eps: Positive = 1e-6
+    weight_decay: NotNegative = 0.01
 
     @property
     def is_relative(self) -> bool:

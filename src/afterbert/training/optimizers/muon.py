@@ -9,13 +9,13 @@ by matrix in bfloat16, and takes neither packed matrices nor pieces.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
+from afterbert.base.numbers import NotNegative, Positive
 from afterbert.training.distribution.pieces import in_one, like
 from afterbert.training.optimizers._adam import AdamKind
 from afterbert.training.optimizers.adamw import adamw
@@ -37,10 +37,10 @@ class Muon(AdamKind):
     afterbert.base.errors.UserError: momentum is 1.0; it must be at least 0 and below 1
     """
 
-    learning_rate: Annotated[float, Field(gt=0)] = 3e-3
+    learning_rate: Positive = 3e-3
     """The peak, for hidden matrices and for all else."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    update_size: Annotated[float, Field(gt=0)] = 0.2
+    weight_decay: NotNegative = 0.01
+    update_size: Positive = 0.2
     """Root mean square of a hidden matrix's update at a learning rate of 1; AdamW's is 0.2 to 0.4 (2502.16982)."""
     momentum: float = 0.95
     """How much of the running mean of a hidden matrix's gradients a step keeps."""

@@ -1,10 +1,8 @@
 """Straight up, then level."""
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from pydantic import Field
-
+from afterbert.base.numbers import NotNegative
 from afterbert.training.schedules import Schedule, rise, warmup_steps
 
 
@@ -16,7 +14,7 @@ class Constant(Schedule):
     [0.5, 1.0, 1.0, 1.0]
     """
 
-    warmup: Annotated[float, Field(ge=0)] = 0.0
+    warmup: NotNegative = 0.0
 
     def __call__(self, step: int, total_steps: int) -> float:
         return rise(step, warmup_steps(self.warmup, total_steps))

@@ -5,10 +5,8 @@ Source: Loshchilov and Hutter 2017 (1608.03983), equation 5, without restarts; w
 
 import math
 from dataclasses import dataclass
-from typing import Annotated
 
-from pydantic import Field
-
+from afterbert.base.numbers import NotNegative, Share
 from afterbert.training.schedules import Schedule, elapsed, rise, warmup_steps
 
 
@@ -20,8 +18,8 @@ class Cosine(Schedule):
     [1.0, 0.868, 0.55, 0.232]
     """
 
-    warmup: Annotated[float, Field(ge=0)] = 0.05
-    final: Annotated[float, Field(ge=0, le=1)] = 0.0
+    warmup: NotNegative = 0.05
+    final: Share = 0.0
 
     def __call__(self, step: int, total_steps: int) -> float:
         up = warmup_steps(self.warmup, total_steps)

@@ -5,10 +5,8 @@ rising, which is `rises: false`.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from pydantic import Field
-
+from afterbert.base.numbers import NotNegative
 from afterbert.training.schedules import Schedule, rise, warmup_steps
 
 
@@ -22,7 +20,7 @@ class InverseSqrt(Schedule):
     1.0
     """
 
-    warmup: Annotated[float, Field(ge=0)] = 0.05
+    warmup: NotNegative = 0.05
     rises: bool = True
 
     def __call__(self, step: int, total_steps: int) -> float:

@@ -4,10 +4,8 @@ Source: BERT (1810.04805 Appendix A.2).
 """
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from pydantic import Field
-
+from afterbert.base.numbers import NotNegative, Share
 from afterbert.training.schedules import Schedule, elapsed, rise, warmup_steps
 
 
@@ -19,8 +17,8 @@ class Linear(Schedule):
     [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]
     """
 
-    warmup: Annotated[float, Field(ge=0)] = 0.05
-    final: Annotated[float, Field(ge=0, le=1)] = 0.0
+    warmup: NotNegative = 0.05
+    final: Share = 0.0
 
     def __call__(self, step: int, total_steps: int) -> float:
         up = warmup_steps(self.warmup, total_steps)

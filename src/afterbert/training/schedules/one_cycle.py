@@ -6,10 +6,8 @@ The momentum stays where it is: with Adam, whose step it only smooths, we leave 
 
 import math
 from dataclasses import dataclass
-from typing import Annotated
 
-from pydantic import Field
-
+from afterbert.base.numbers import NotNegative, Share
 from afterbert.training.schedules import Schedule, warmup_steps
 
 
@@ -21,9 +19,9 @@ class OneCycle(Schedule):
     [0.2, 0.6, 1.0, 0.85, 0.5, 0.15, 0.0]
     """
 
-    warmup: Annotated[float, Field(ge=0)] = 0.3
-    start: Annotated[float, Field(ge=0, le=1)] = 0.04
-    final: Annotated[float, Field(ge=0, le=1)] = 0.00001
+    warmup: NotNegative = 0.3
+    start: Share = 0.04
+    final: Share = 0.00001
 
     def __call__(self, step: int, total_steps: int) -> float:
         up = warmup_steps(self.warmup, total_steps)

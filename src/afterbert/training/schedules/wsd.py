@@ -5,10 +5,9 @@ Sources: Zhai et al. 2022 (2106.04560), Section 3.5; MiniCPM (2404.06395), Secti
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
+from afterbert.base.numbers import NotNegative, Share
 from afterbert.training.schedules import Schedule, elapsed, rise, warmup_steps
 
 
@@ -21,11 +20,11 @@ class Wsd(Schedule):
     [0.5, 1.0, 1.0, 1.0, 1.0, 0.5, 0.29, 0.13]
     """
 
-    warmup: Annotated[float, Field(ge=0)] = 0.05
+    warmup: NotNegative = 0.05
     """Share of the run, or steps from 1 on."""
-    decay: Annotated[float, Field(ge=0)] = 0.4
+    decay: NotNegative = 0.4
     """How long it falls at the end: share of the run, or steps from 1 on."""
-    final: Annotated[float, Field(ge=0, le=1)] = 0.0
+    final: Share = 0.0
     """The share of the peak that the fall leads to."""
     shape: Literal["linear", "sqrt"] = "linear"
     """Straight down, or as 1 minus the square root: steep first."""
