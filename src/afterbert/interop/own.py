@@ -15,7 +15,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.tree import Node
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, family_named, ids_of
-from afterbert.interop.sizes import LAYERS, PLACES, check_sizes, usual_and
+from afterbert.interop.sizes import LAYERS, PLACES, check_sizes, sizes_of
 from afterbert.interop.weights import Weight
 from afterbert.models import Architecture
 
@@ -26,7 +26,7 @@ class Own(Family):
     lm_class = "AfterbertForLM"
     base_class = "AfterbertModel"
     prefix = "model."
-    sizes = usual_and(num_decoder_layers=LAYERS, local_attention=PLACES)
+    sizes = sizes_of({}, num_decoder_layers=LAYERS, local_attention=PLACES)
 
     @property
     def model_type(self) -> str:

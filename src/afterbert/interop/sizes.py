@@ -20,9 +20,14 @@ USUAL: Mapping[str, int] = {
 }
 
 
-def usual_and(**largest: int) -> Mapping[str, int]:
-    """The usual sizes, and those of a family's own words."""
-    return {**USUAL, **largest}
+#: A setting of ours -> what a family calls it, and its value where a config leaves it out.
+Keys = Mapping[str, tuple[str, Any]]
+
+
+def sizes_of(keys: Keys, **others: int) -> Mapping[str, int]:
+    """The largest numbers of the usual sizes, of those that a family has its own words for, and of `others`."""
+    own = {theirs: USUAL[name] for name, (theirs, _) in keys.items() if name in USUAL}
+    return {**USUAL, **own, **others}
 
 
 def check_sizes(config: Mapping[str, Any], origin: str, largest: Mapping[str, int]) -> None:

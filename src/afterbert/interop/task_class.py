@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from afterbert.interop.weights import Weight, lines
+from afterbert.interop.weights import Weight, ends, lines
 from afterbert.nn.task_head import TaskHead, TaskHeadModule
 
 #: What is answered: a class or number for a row, one for each piece, where a span starts and ends, one of several rows.
@@ -38,10 +38,10 @@ class TaskClass:
         """Lines for `task_head.NAME`. A bias that only theirs has is written as zeros."""
         table: list[Weight] = []
         if head.has_dense:
-            table += lines("task_head.dense", self.dense, *_ends(head.bias))
+            table += lines("task_head.dense", self.dense, *ends(head.bias))
             if head.norm is not None:
-                table += lines("task_head.norm", self.norm, *_ends(getattr(head.norm, "bias", False)))
-        table += lines("task_head.last", self.last, *_ends(head.last_bias))
+                table += lines("task_head.norm", self.norm, *ends(getattr(head.norm, "bias", False)))
+        table += lines("task_head.last", self.last, *ends(head.last_bias))
         if self.head.last_bias and not head.last_bias:
             table.append(Weight(None, (f"{self.last}.bias",), shape=(num_outputs,)))
         return table
@@ -86,7 +86,3 @@ class Answering:
         if self.kind == "sequence":
             found["problem_type"] = self.problem
         return found
-
-
-def _ends(bias: bool) -> tuple[str, ...]:
-    return ("weight", "bias") if bias else ("weight",)

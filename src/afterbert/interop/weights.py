@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from afterbert.nn.sharing import SharingPlan
+
 Shape = tuple[int, ...]
 
 
@@ -56,6 +58,11 @@ class Weight:
         return shape[::-1] if self.transposed else shape
 
 
+def ends(bias: bool) -> tuple[str, ...]:
+    """The tensors of a layer, with a bias or without."""
+    return ("weight", "bias") if bias else ("weight",)
+
+
 def lines(ours: str, theirs: str | tuple[str, ...], *endings: str, transposed: bool = False) -> list[Weight]:
     """One line for each ending (weight, bias) of a layer. A bias is never transposed.
 
@@ -67,3 +74,31 @@ def lines(ours: str, theirs: str | tuple[str, ...], *endings: str, transposed: b
         Weight(f"{ours}.{end}", tuple(f"{name}.{end}" for name in names), transposed=transposed and end == "weight")
         for end in endings
     ]
+
+
+def layer_lines(
+    ours: str,
+    plan: SharingPlan,
+    prefix: str,
+    parts: Mapping[str, str | tuple[str, ...]],
+    *endings: str,
+    transposed: bool = False,
+) -> list[Weight]:
+    """Lines for every layer of a stack of ours. A part that layers share is written once for each of them.
+
+    parts: `attention.NAME` or `feed_forward.NAME` -> what they call it behind `prefix`; `{i}` stands for the layer.
+
+    >>> plan = SharingPlan(attention=(0, 0), feed_forward=(0, 1))
+    >>> table = layer_lines("stack", plan, "layer.{i}.", {"attention.norm": "norm", "feed_forward.norm": "out"}, "bias")
+    >>> [(line.ours, *line.theirs) for line in table][2:]
+    [('stack.attention.0.norm.bias', 'layer.1.norm.bias'), ('stack.feed_forward.1.norm.bias', 'layer.1.out.bias')]
+    """
+    table: list[Weight] = []
+    for layer, (attends, transforms) in enumerate(zip(plan.attention, plan.feed_forward)):
+        for part, named in parts.items():
+            kind, _, name = part.partition(".")
+            number = transforms if kind == "feed_forward" else attends
+            names = (named,) if isinstance(named, str) else named
+            theirs = tuple(f"{prefix}{one}".replace("{i}", str(layer)) for one in names)
+            table += lines(f"{ours}.{kind}.{number}.{name}", theirs, *endings, transposed=transposed)
+    return table

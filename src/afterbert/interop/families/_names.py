@@ -6,8 +6,11 @@ from typing import Any, TypeVar, cast
 
 from afterbert.base import plugins
 from afterbert.base.errors import UserError
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.interop.families import ids_of
+from afterbert.interop.sizes import Keys
 from afterbert.interop.task_class import NOTHING, TaskClass, TaskKind
-from afterbert.interop.weights import Weight, lines
+from afterbert.interop.weights import Weight, layer_lines, lines
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
 from afterbert.models.encoder_decoder import EncoderDecoder
@@ -56,6 +59,23 @@ def as_kind(kind: type[Kind], architecture: Architecture, family: str) -> Kind:
     return architecture
 
 
+def their_words(ours: Any, keys: Keys, vocabulary: Vocabulary) -> dict[str, Any]:
+    """The part of a family's config that says these settings, the special ids, and that the tables are tied."""
+    said = {theirs: getattr(ours, name) for name, (theirs, _) in keys.items()}
+    return {**ids_of(vocabulary), **said, "vocab_size": ours.table_size(vocabulary), "tie_word_embeddings": True}
+
+
+def our_words(config: Mapping[str, Any], keys: Keys) -> dict[str, Any]:
+    """These settings as a family's config has them."""
+    return {name: config.get(theirs, default) for name, (theirs, default) in keys.items()}
+
+
+def with_segments(ours: Encoder, segments: int) -> Encoder:
+    """The encoder as families write it that share nothing and always have segments: so many where it has none."""
+    embeddings = replace(ours.embeddings, type_vocab_size=ours.embeddings.type_vocab_size or segments)
+    return replace(ours, embeddings=embeddings, stack=unshared(ours.stack))
+
+
 def unshared(stack: Stack) -> Stack:
     """The stack as families write it that know no sharing: each layer with its own copy of the weights."""
     return replace(stack, sharing=NoSharing())
@@ -79,22 +99,15 @@ def normal_pair(ours: EncoderDecoder) -> EncoderDecoder:
 
 def bert_layers(prefix: str, architecture: Encoder) -> list[Weight]:
     """The layers of BERT and its descendants; parts that our layers share are written once for each layer."""
-    table: list[Weight] = []
-    plan = architecture.stack.sharing.plan(architecture.num_hidden_layers)
-    for i, (attends, transforms) in enumerate(zip(plan.attention, plan.feed_forward)):
-        theirs = f"{prefix}encoder.layer.{i}"
-        attention, feed_forward = (f"backbone.stack.attention.{attends}", f"backbone.stack.feed_forward.{transforms}")
-        packed = tuple(f"{theirs}.attention.self.{part}" for part in ("query", "key", "value"))
-        for ours, name in (
-            (f"{attention}.inner.qkv", packed),
-            (f"{attention}.inner.output", f"{theirs}.attention.output.dense"),
-            (f"{attention}.norm", f"{theirs}.attention.output.LayerNorm"),
-            (f"{feed_forward}.inner.input", f"{theirs}.intermediate.dense"),
-            (f"{feed_forward}.inner.output", f"{theirs}.output.dense"),
-            (f"{feed_forward}.norm", f"{theirs}.output.LayerNorm"),
-        ):
-            table += lines(ours, name, "weight", "bias")
-    return table
+    parts: dict[str, str | tuple[str, ...]] = {
+        "attention.inner.qkv": tuple(f"attention.self.{part}" for part in ("query", "key", "value")),
+        "attention.inner.output": "attention.output.dense",
+        "attention.norm": "attention.output.LayerNorm",
+        "feed_forward.inner.input": "intermediate.dense",
+        "feed_forward.inner.output": "output.dense",
+        "feed_forward.norm": "output.LayerNorm",
+    }
+    return layer_lines("backbone.stack", architecture.plan, f"{prefix}encoder.layer.{{i}}.", parts, "weight", "bias")
 
 
 def bert_embeddings(prefix: str, architecture: Encoder, *, rows_before: int, empty_segments: int) -> list[Weight]:

@@ -12,15 +12,24 @@ from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, refuse_unless
 from afterbert.interop.families._names import as_encoder, bert_task_class
 from afterbert.interop.families.bert import Bert
-from afterbert.interop.sizes import LAYERS, usual_and
+from afterbert.interop.sizes import LAYERS, sizes_of
 from afterbert.interop.task_class import TaskClass, TaskKind
-from afterbert.interop.weights import Weight, lines
+from afterbert.interop.weights import Weight, layer_lines, lines
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
-from afterbert.nn.sharing import Sharing
+from afterbert.nn.sharing import Sharing, SharingPlan
 from afterbert.nn.sharing.all import ShareAll
 from afterbert.nn.sharing.groups import ShareGroups
 from afterbert.nn.sharing.none import NoSharing
+
+_PARTS: dict[str, str | tuple[str, ...]] = {
+    "attention.inner.qkv": ("attention.query", "attention.key", "attention.value"),
+    "attention.inner.output": "attention.dense",
+    "attention.norm": "attention.LayerNorm",
+    "feed_forward.inner.input": "ffn",
+    "feed_forward.inner.output": "ffn_output",
+    "feed_forward.norm": "full_layer_layer_norm",
+}
 
 
 class Albert(Family):
@@ -28,7 +37,7 @@ class Albert(Family):
     base_class = "AlbertModel"
     other_class = ("AlbertForPreTraining", frozenset(("lm_head", "pooler", "pair_head")))
     prefix = "albert."
-    sizes = usual_and(num_hidden_groups=LAYERS, inner_group_num=LAYERS)
+    sizes = sizes_of({}, num_hidden_groups=LAYERS, inner_group_num=LAYERS)
     model_input_names = ("input_ids", "token_type_ids", "attention_mask")
     meaningless = r"albert\.embeddings\.position_ids|predictions\.decoder\."
 
@@ -94,23 +103,9 @@ class Albert(Family):
             table.append(Weight("backbone.embeddings.segment.weight", (segments,)))
         else:
             table.append(Weight(None, (segments,), shape=(2, ours.embeddings.width(ours.sizes))))
-        for group in sorted(set(ours.stack.sharing.plan(ours.num_hidden_layers).attention)):
-            table += _group(group)
-        return table
-
-
-def _group(group: int) -> list[Weight]:
-    theirs = f"albert.encoder.albert_layer_groups.{group}.albert_layers.0"
-    attention, feed_forward = f"backbone.stack.attention.{group}", f"backbone.stack.feed_forward.{group}"
-    packed = tuple(f"{theirs}.attention.{part}" for part in ("query", "key", "value"))
-    return [
-        *lines(f"{attention}.inner.qkv", packed, "weight", "bias"),
-        *lines(f"{attention}.inner.output", f"{theirs}.attention.dense", "weight", "bias"),
-        *lines(f"{attention}.norm", f"{theirs}.attention.LayerNorm", "weight", "bias"),
-        *lines(f"{feed_forward}.inner.input", f"{theirs}.ffn", "weight", "bias"),
-        *lines(f"{feed_forward}.inner.output", f"{theirs}.ffn_output", "weight", "bias"),
-        *lines(f"{feed_forward}.norm", f"{theirs}.full_layer_layer_norm", "weight", "bias"),
-    ]
+        groups = tuple(sorted(set(ours.plan.attention)))
+        layer = "albert.encoder.albert_layer_groups.{i}.albert_layers.0."
+        return table + layer_lines("backbone.stack", SharingPlan(groups, groups), layer, _PARTS, "weight", "bias")
 
 
 def _groups(layers: int, groups: int) -> Sharing:

@@ -4,19 +4,21 @@ Names: transformers, models/bert/modeling_bert.py. A model of ours without segme
 zeros, which is the same.
 """
 
-from dataclasses import replace
 from typing import Any, cast
 
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.interop.families import Config, Family, ids_of, refuse_unless
+from afterbert.interop.families import Config, Family, refuse_unless
 from afterbert.interop.families._names import (
     activation,
     as_encoder,
     bert_embeddings,
     bert_layers,
     bert_task_class,
-    unshared,
+    our_words,
+    their_words,
+    with_segments,
 )
+from afterbert.interop.sizes import Keys
 from afterbert.interop.task_class import TaskClass, TaskKind
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
@@ -26,6 +28,18 @@ from afterbert.nn.feed_forwards.plain import Plain
 from afterbert.nn.heads import LMHead
 from afterbert.nn.norms.layer_norm import LayerNorm
 from afterbert.nn.stack import Stack
+
+#: Setting of ours -> their word and default.
+KEYS: Keys = {
+    "vocab_size": ("vocab_size", 30522),
+    "hidden_size": ("hidden_size", 768),
+    "num_hidden_layers": ("num_hidden_layers", 12),
+    "num_attention_heads": ("num_attention_heads", 12),
+    "intermediate_size": ("intermediate_size", 3072),
+    "max_position_embeddings": ("max_position_embeddings", 512),
+    "hidden_dropout_prob": ("hidden_dropout_prob", 0.1),
+    "attention_probs_dropout_prob": ("attention_probs_dropout_prob", 0.1),
+}
 
 
 class Bert(Family):
@@ -39,20 +53,11 @@ class Bert(Family):
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
         ours = as_encoder(architecture, "bert")
         return {
-            **ids_of(vocabulary),
-            "vocab_size": ours.table_size(vocabulary),
-            "hidden_size": ours.hidden_size,
-            "num_hidden_layers": ours.num_hidden_layers,
-            "num_attention_heads": ours.num_attention_heads,
-            "intermediate_size": ours.intermediate_size,
-            "max_position_embeddings": ours.max_position_embeddings,
+            **their_words(ours, KEYS, vocabulary),
             "hidden_act": getattr(ours.stack.feed_forward, "activation", "gelu"),
-            "hidden_dropout_prob": ours.hidden_dropout_prob,
-            "attention_probs_dropout_prob": ours.attention_probs_dropout_prob,
             "initializer_range": getattr(ours.initialization, "initializer_range", 0.02),
             "layer_norm_eps": getattr(ours.norm, "eps", 1e-12),
             "type_vocab_size": ours.embeddings.type_vocab_size or 2,
-            "tie_word_embeddings": True,
         }
 
     def architecture_of(self, config: Config) -> Encoder:
@@ -65,14 +70,7 @@ class Bert(Family):
             refuse_unless(config, key, allowed)
         act = activation(config, "hidden_act", "gelu")
         return Encoder(
-            vocab_size=config.get("vocab_size", 30522),
-            hidden_size=config.get("hidden_size", 768),
-            num_hidden_layers=config.get("num_hidden_layers", 12),
-            num_attention_heads=config.get("num_attention_heads", 12),
-            intermediate_size=config.get("intermediate_size", 3072),
-            max_position_embeddings=config.get("max_position_embeddings", 512),
-            hidden_dropout_prob=config.get("hidden_dropout_prob", 0.1),
-            attention_probs_dropout_prob=config.get("attention_probs_dropout_prob", 0.1),
+            **our_words(config, KEYS),
             norm=LayerNorm(eps=config.get("layer_norm_eps", 1e-12)),
             embeddings=Embeddings(type_vocab_size=config.get("type_vocab_size", 2)),
             stack=Stack(feed_forward=Plain(activation=act)),
@@ -80,10 +78,7 @@ class Bert(Family):
         )
 
     def normal_form(self, architecture: Architecture) -> Architecture:
-        ours = as_encoder(architecture, "bert")
-        segments = ours.embeddings.type_vocab_size or 2
-        embeddings = replace(ours.embeddings, type_vocab_size=segments)
-        return replace(ours, embeddings=embeddings, stack=unshared(ours.stack))
+        return with_segments(as_encoder(architecture, "bert"), 2)
 
     def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass:
         return bert_task_class(kind, "Bert", "bert.pooler.dense")

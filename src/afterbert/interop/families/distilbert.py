@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any, cast
 
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.interop.families import Config, Family, ids_of, refuse_unless
-from afterbert.interop.families._names import activation, as_encoder, bert_task_class, unshared
-from afterbert.interop.sizes import HEADS, INNER, LAYERS, WIDTH, usual_and
+from afterbert.interop.families import Config, Family, refuse_unless
+from afterbert.interop.families._names import activation, as_encoder, bert_task_class, our_words, their_words, unshared
+from afterbert.interop.sizes import Keys, sizes_of
 from afterbert.interop.task_class import TaskClass, TaskKind
-from afterbert.interop.weights import Weight, lines
+from afterbert.interop.weights import Weight, layer_lines, lines
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
 from afterbert.nn.embeddings import Embeddings
@@ -22,47 +22,48 @@ from afterbert.nn.norms.layer_norm import LayerNorm
 from afterbert.nn.stack import Stack
 from afterbert.nn.task_head import TaskHead
 
-# fixed in their code
-_NORM = LayerNorm(eps=1e-12)
+_NORM = LayerNorm(eps=1e-12)  # fixed in their code
+_KEYS: Keys = {
+    "vocab_size": ("vocab_size", 30522),
+    "hidden_size": ("dim", 768),
+    "num_hidden_layers": ("n_layers", 6),
+    "num_attention_heads": ("n_heads", 12),
+    "intermediate_size": ("hidden_dim", 3072),
+    "max_position_embeddings": ("max_position_embeddings", 512),
+    "hidden_dropout_prob": ("dropout", 0.1),
+    "attention_probs_dropout_prob": ("attention_dropout", 0.1),
+}
+_PARTS: dict[str, str | tuple[str, ...]] = {
+    "attention.inner.qkv": ("attention.q_lin", "attention.k_lin", "attention.v_lin"),
+    "attention.inner.output": "attention.out_lin",
+    "attention.norm": "sa_layer_norm",
+    "feed_forward.inner.input": "ffn.lin1",
+    "feed_forward.inner.output": "ffn.lin2",
+    "feed_forward.norm": "output_layer_norm",
+}
 
 
 class Distilbert(Family):
     lm_class = "DistilBertForMaskedLM"
     base_class = "DistilBertModel"
     prefix = "distilbert."
-    sizes = usual_and(dim=WIDTH, n_layers=LAYERS, n_heads=HEADS, hidden_dim=INNER)
+    sizes = sizes_of(_KEYS)
     meaningless = r"distilbert\.embeddings\.position_ids|vocab_projector\.weight"
 
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
         ours = as_encoder(architecture, "distilbert")
         return {
-            **ids_of(vocabulary),
-            "vocab_size": ours.table_size(vocabulary),
-            "dim": ours.hidden_size,
-            "n_layers": ours.num_hidden_layers,
-            "n_heads": ours.num_attention_heads,
-            "hidden_dim": ours.intermediate_size,
-            "max_position_embeddings": ours.max_position_embeddings,
+            **their_words(ours, _KEYS, vocabulary),
             "activation": getattr(ours.stack.feed_forward, "activation", "gelu"),
-            "dropout": ours.hidden_dropout_prob,
-            "attention_dropout": ours.attention_probs_dropout_prob,
             "initializer_range": getattr(ours.initialization, "initializer_range", 0.02),
             "sinusoidal_pos_embds": False,
-            "tie_word_embeddings": True,
         }
 
     def architecture_of(self, config: Config) -> Encoder:
         refuse_unless(config, "tie_word_embeddings", True)
         act = activation(config, "activation", "gelu")
         return Encoder(
-            vocab_size=config.get("vocab_size", 30522),
-            hidden_size=config.get("dim", 768),
-            num_hidden_layers=config.get("n_layers", 6),
-            num_attention_heads=config.get("n_heads", 12),
-            intermediate_size=config.get("hidden_dim", 3072),
-            max_position_embeddings=config.get("max_position_embeddings", 512),
-            hidden_dropout_prob=config.get("dropout", 0.1),
-            attention_probs_dropout_prob=config.get("attention_dropout", 0.1),
+            **our_words(config, _KEYS),
             norm=_NORM,
             embeddings=Embeddings(type_vocab_size=0),
             stack=Stack(feed_forward=Plain(activation=act)),
@@ -92,16 +93,6 @@ class Distilbert(Family):
             *lines("lm_head.transform.norm", "vocab_layer_norm", "weight", "bias"),
             Weight("lm_head.bias", ("vocab_projector.bias",)),
         ]
-        plan = ours.stack.sharing.plan(ours.num_hidden_layers)
-        for i, (attends, transforms) in enumerate(zip(plan.attention, plan.feed_forward)):
-            theirs = f"distilbert.transformer.layer.{i}"
-            packed = tuple(f"{theirs}.attention.{letter}_lin" for letter in "qkv")
-            attention = f"backbone.stack.attention.{attends}"
-            feed_forward = f"backbone.stack.feed_forward.{transforms}"
-            table += lines(f"{attention}.inner.qkv", packed, "weight", "bias")
-            table += lines(f"{attention}.inner.output", f"{theirs}.attention.out_lin", "weight", "bias")
-            table += lines(f"{attention}.norm", f"{theirs}.sa_layer_norm", "weight", "bias")
-            table += lines(f"{feed_forward}.inner.input", f"{theirs}.ffn.lin1", "weight", "bias")
-            table += lines(f"{feed_forward}.inner.output", f"{theirs}.ffn.lin2", "weight", "bias")
-            table += lines(f"{feed_forward}.norm", f"{theirs}.output_layer_norm", "weight", "bias")
-        return table
+        return table + layer_lines(
+            "backbone.stack", ours.plan, "distilbert.transformer.layer.{i}.", _PARTS, "weight", "bias"
+        )

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family
-from afterbert.interop.families._names import as_encoder, bert_embeddings, bert_layers, bert_task_class, unshared
+from afterbert.interop.families._names import as_encoder, bert_embeddings, bert_layers, bert_task_class, with_segments
 from afterbert.interop.families.bert import Bert
 from afterbert.interop.task_class import TaskClass, TaskKind
 from afterbert.interop.weights import Weight, lines
@@ -44,10 +44,7 @@ class Electra(Family):
         return replace(bert, embeddings=embeddings, lm_head=LMHead())
 
     def normal_form(self, architecture: Architecture) -> Architecture:
-        ours = as_encoder(architecture, "electra")
-        segments = ours.embeddings.type_vocab_size or 2
-        embeddings = replace(ours.embeddings, type_vocab_size=segments)
-        return replace(ours, embeddings=embeddings, stack=unshared(ours.stack))
+        return with_segments(as_encoder(architecture, "electra"), 2)
 
     def naturalness(self, architecture: Architecture) -> int:
         return -2

@@ -9,11 +9,11 @@ from typing import Any, cast
 
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.interop.families import Config, Family, ids_of, refuse_unless
-from afterbert.interop.families._names import activation, as_encoder, bert_task_class, unshared
-from afterbert.interop.sizes import LAYERS, PLACES, usual_and
+from afterbert.interop.families import Config, Family, refuse_unless
+from afterbert.interop.families._names import activation, as_encoder, bert_task_class, our_words, their_words, unshared
+from afterbert.interop.sizes import LAYERS, PLACES, Keys, sizes_of
 from afterbert.interop.task_class import TaskClass, TaskKind
-from afterbert.interop.weights import Weight, lines
+from afterbert.interop.weights import Weight, ends, lines
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
 from afterbert.nn.attention import Attention
@@ -31,11 +31,23 @@ from afterbert.nn.task_head import TaskHead
 _GLOBAL_THETA, _LOCAL_THETA = 160_000.0, 10_000.0
 
 
+_KEYS: Keys = {
+    "vocab_size": ("vocab_size", 50368),
+    "hidden_size": ("hidden_size", 768),
+    "num_hidden_layers": ("num_hidden_layers", 22),
+    "num_attention_heads": ("num_attention_heads", 12),
+    "intermediate_size": ("intermediate_size", 1152),
+    "max_position_embeddings": ("max_position_embeddings", 8192),
+    "hidden_dropout_prob": ("embedding_dropout", 0.0),
+    "attention_probs_dropout_prob": ("attention_dropout", 0.0),
+}
+
+
 class Modernbert(Family):
     lm_class = "ModernBertForMaskedLM"
     base_class = "ModernBertModel"
     prefix = "model."
-    sizes = usual_and(global_attn_every_n_layers=LAYERS, local_attention=PLACES)
+    sizes = sizes_of(_KEYS, global_attn_every_n_layers=LAYERS, local_attention=PLACES)
     meaningless = r"decoder\.weight"
 
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
@@ -44,54 +56,38 @@ class Modernbert(Family):
         theta = getattr(ours.stack.attention.positions, "theta", _GLOBAL_THETA)
         near = getattr(windows.positions, "theta", _LOCAL_THETA) if windows else theta
         return {
-            **ids_of(vocabulary),
-            "vocab_size": ours.table_size(vocabulary),
-            "hidden_size": ours.hidden_size,
-            "num_hidden_layers": ours.num_hidden_layers,
-            "num_attention_heads": ours.num_attention_heads,
-            "intermediate_size": ours.intermediate_size,
-            "max_position_embeddings": ours.max_position_embeddings,
+            **their_words(ours, _KEYS, vocabulary),
             "hidden_activation": getattr(feed_forward, "activation", "gelu"),
             "initializer_range": getattr(ours.initialization, "initializer_range", 0.02),
             "initializer_cutoff_factor": getattr(ours.initialization, "initializer_cutoff_factor", None),
             "norm_eps": getattr(ours.norm, "eps", 1e-5),
             "norm_bias": getattr(ours.norm, "bias", False),
             "attention_bias": ours.stack.attention.bias,
-            "attention_dropout": ours.attention_probs_dropout_prob,
             "layer_types": list(ours.stack.layer_types(ours.num_hidden_layers)),
             "rope_parameters": {
                 "full_attention": {"rope_type": "default", "rope_theta": theta},
                 "sliding_attention": {"rope_type": "default", "rope_theta": near},
             },
             "local_attention": windows.local_attention if windows else 128,
-            "embedding_dropout": ours.hidden_dropout_prob,
             "mlp_bias": getattr(feed_forward, "bias", False),
             "mlp_dropout": getattr(feed_forward, "inner_dropout", 0.0),
             "decoder_bias": ours.lm_head.decoder_bias,
             "classifier_bias": ours.lm_head.bias,
             "classifier_activation": ours.lm_head.activation,
-            "tie_word_embeddings": True,
         }
 
     def architecture_of(self, config: Config) -> Encoder:
         refuse_unless(config, "tie_word_embeddings", True)
         refuse_unless(config, "rope_scaling", None)
-        layers = config.get("num_hidden_layers", 22)
-        kinds, windows = _layer_types(config, layers), None
+        read = our_words(config, _KEYS)
+        kinds, windows = _layer_types(config, read["num_hidden_layers"]), None
         if "sliding_attention" in kinds:
             near = Rotary(theta=_theta(config, "sliding_attention", "local_rope_theta", _LOCAL_THETA))
             width = config.get("local_attention", 128)
             windows = Windows(width, layer_types=shortest_pattern(kinds), positions=near)
         rotary = Rotary(theta=_theta(config, "full_attention", "global_rope_theta", _GLOBAL_THETA))
         return Encoder(
-            vocab_size=config.get("vocab_size", 50368),
-            hidden_size=config.get("hidden_size", 768),
-            num_hidden_layers=layers,
-            num_attention_heads=config.get("num_attention_heads", 12),
-            intermediate_size=config.get("intermediate_size", 1152),
-            max_position_embeddings=config.get("max_position_embeddings", 8192),
-            hidden_dropout_prob=config.get("embedding_dropout", 0.0),
-            attention_probs_dropout_prob=config.get("attention_dropout", 0.0),
+            **read,
             norm=LayerNorm(eps=config.get("norm_eps", 1e-5), bias=config.get("norm_bias", False)),
             embeddings=Embeddings(positions=NoPositionEmbedding(), type_vocab_size=0),
             stack=Stack(
@@ -142,13 +138,13 @@ class Modernbert(Family):
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
         ours = cast(Encoder, architecture)
         feed_forward, norm = cast(Gated, ours.stack.feed_forward), cast(LayerNorm, ours.norm)
-        attention_ends, gate_ends = _ends(ours.stack.attention.bias), _ends(feed_forward.bias)
-        norm_ends = _ends(norm.bias)
+        attention_ends, gate_ends = ends(ours.stack.attention.bias), ends(feed_forward.bias)
+        norm_ends = ends(norm.bias)
         table = [
             *lines("backbone.embeddings.token", "model.embeddings.tok_embeddings", "weight"),
             *lines("backbone.embeddings.norm", "model.embeddings.norm", *norm_ends),
             *lines("backbone.stack.final_norm", "model.final_norm", *norm_ends),
-            *lines("lm_head.transform.dense", "head.dense", *_ends(ours.lm_head.bias)),
+            *lines("lm_head.transform.dense", "head.dense", *ends(ours.lm_head.bias)),
             *lines("lm_head.transform.norm", "head.norm", *norm_ends),
         ]
         if ours.lm_head.decoder_bias:
@@ -200,7 +196,3 @@ def _theta(config: Config, kind: str, older_key: str, default: float) -> float:
     if not isinstance(theta, (int, float)) or not theta > 1:
         raise UserError(f"config.json has a rope_theta of {theta!r} for {kind}; must be a number above 1")
     return float(theta)
-
-
-def _ends(bias: bool) -> tuple[str, ...]:
-    return ("weight", "bias") if bias else ("weight",)

@@ -5,13 +5,12 @@ never reach a visible piece: they are left out here and written as zeros. A mode
 gets one segment row of zeros, which is the same.
 """
 
-from dataclasses import replace
 from typing import Any, cast
 
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family
-from afterbert.interop.families._names import as_encoder, bert_embeddings, bert_layers, bert_task_class, unshared
+from afterbert.interop.families._names import as_encoder, bert_embeddings, bert_layers, bert_task_class, with_segments
 from afterbert.interop.families.bert import Bert
 from afterbert.interop.task_class import TaskClass, TaskKind
 from afterbert.interop.weights import Weight, lines
@@ -47,10 +46,7 @@ class Roberta(Family):
         return Bert().architecture_of({**config, "max_position_embeddings": positions})
 
     def normal_form(self, architecture: Architecture) -> Architecture:
-        ours = as_encoder(architecture, "roberta")
-        segments = ours.embeddings.type_vocab_size or 1
-        embeddings = replace(ours.embeddings, type_vocab_size=segments)
-        return replace(ours, embeddings=embeddings, stack=unshared(ours.stack))
+        return with_segments(as_encoder(architecture, "roberta"), 1)
 
     def naturalness(self, architecture: Architecture) -> int:
         return 1 if as_encoder(architecture, "roberta").embeddings.type_vocab_size == 1 else -1

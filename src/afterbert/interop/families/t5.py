@@ -11,9 +11,9 @@ from typing import Any, cast
 
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.interop.families import Config, Family, ids_of
-from afterbert.interop.families._names import activation, as_kind, normal_pair
-from afterbert.interop.sizes import HEADS, INNER, LAYERS, PLACES, WIDTH, usual_and
+from afterbert.interop.families import Config, Family
+from afterbert.interop.families._names import activation, as_kind, normal_pair, our_words, their_words
+from afterbert.interop.sizes import LAYERS, PLACES, WIDTH, Keys, sizes_of
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
 from afterbert.models.encoder_decoder import EncoderDecoder
@@ -29,19 +29,25 @@ from afterbert.nn.positions.relative_bias import RelativeBias
 from afterbert.nn.residuals.pre_norm import PreNorm
 from afterbert.nn.stack import Stack
 
+_KEYS: Keys = {
+    "vocab_size": ("vocab_size", 32128),
+    "hidden_size": ("d_model", 512),
+    "num_hidden_layers": ("num_layers", 6),
+    "num_attention_heads": ("num_heads", 8),
+    "intermediate_size": ("d_ff", 2048),
+    "max_position_embeddings": ("n_positions", 512),
+    "hidden_dropout_prob": ("dropout_rate", 0.1),
+}
+
 
 class T5(Family):
     lm_class = "T5ForConditionalGeneration"
     base_class = "T5Model"
     prefix = ""
-    sizes = usual_and(
-        d_model=WIDTH,
+    sizes = sizes_of(
+        _KEYS,
         d_kv=WIDTH,
-        d_ff=INNER,
-        num_layers=LAYERS,
         num_decoder_layers=LAYERS,
-        num_heads=HEADS,
-        n_positions=PLACES,
         relative_attention_num_buckets=PLACES,
         relative_attention_max_distance=PLACES,
     )
@@ -54,19 +60,12 @@ class T5(Family):
         ours = as_kind(EncoderDecoder, architecture, "t5")
         positions = ours.stack.attention.positions
         return {
-            **ids_of(vocabulary),
+            **their_words(ours, _KEYS, vocabulary),
             "decoder_start_token_id": vocabulary.pad,
-            "vocab_size": ours.table_size(vocabulary),
-            "d_model": ours.hidden_size,
             "d_kv": ours.sizes.head_size(ours.stack.attention.head_size),
-            "d_ff": ours.intermediate_size,
-            "num_layers": ours.num_hidden_layers,
             "num_decoder_layers": ours.decoder_sizes.num_hidden_layers,
-            "num_heads": ours.num_attention_heads,
-            "n_positions": ours.max_position_embeddings,
             "relative_attention_num_buckets": getattr(positions, "num_buckets", 32),
             "relative_attention_max_distance": getattr(positions, "max_distance", 128),
-            "dropout_rate": ours.hidden_dropout_prob,
             "layer_norm_epsilon": getattr(ours.norm, "eps", 1e-6),
             "feed_forward_proj": _projection(ours.stack.feed_forward),
             "is_encoder_decoder": True,
@@ -80,22 +79,16 @@ class T5(Family):
         return {**config, "scale_decoder_outputs": scales, "tie_word_embeddings": is_tied}
 
     def architecture_of(self, config: Config) -> EncoderDecoder:
-        layers = config.get("num_layers", 6)
-        decoder_layers = config.get("num_decoder_layers", layers)
-        rate, is_tied = config.get("dropout_rate", 0.1), config.get("tie_word_embeddings", True)
+        read = our_words(config, _KEYS)
+        layers, rate = read["num_hidden_layers"], read["hidden_dropout_prob"]
+        decoder_layers, is_tied = config.get("num_decoder_layers", layers), config.get("tie_word_embeddings", True)
         buckets = RelativeBias(
             num_buckets=config.get("relative_attention_num_buckets", 32),
             max_distance=config.get("relative_attention_max_distance", 128),
         )
         return EncoderDecoder(
-            vocab_size=config.get("vocab_size", 32128),
-            hidden_size=config.get("d_model", 512),
-            num_hidden_layers=layers,
+            **read,
             num_decoder_layers=None if decoder_layers == layers else decoder_layers,
-            num_attention_heads=config.get("num_heads", 8),
-            intermediate_size=config.get("d_ff", 2048),
-            max_position_embeddings=config.get("n_positions", 512),
-            hidden_dropout_prob=rate,
             attention_probs_dropout_prob=rate,
             norm=RMSNorm(eps=config.get("layer_norm_epsilon", 1e-6)),
             embeddings=Embeddings(positions=NoPositionEmbedding(), type_vocab_size=0, has_norm=False),

@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Any, cast
 
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.interop.families import Config, Family, ids_of, refuse_unless
-from afterbert.interop.families._names import as_encoder, unshared, untransformed
-from afterbert.interop.sizes import HEADS, LANGUAGES, LAYERS, WIDTH, usual_and
+from afterbert.interop.families import Config, Family, refuse_unless
+from afterbert.interop.families._names import as_encoder, our_words, their_words, unshared, untransformed
+from afterbert.interop.sizes import LANGUAGES, Keys, sizes_of
 from afterbert.interop.task_class import NOTHING, TaskClass, TaskKind
-from afterbert.interop.weights import Weight, lines
+from afterbert.interop.weights import Weight, layer_lines, lines
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
 from afterbert.nn.embeddings import Embeddings
@@ -22,12 +22,30 @@ from afterbert.nn.heads import LMHead
 from afterbert.nn.norms.layer_norm import LayerNorm
 from afterbert.nn.stack import Stack
 
+_KEYS: Keys = {
+    "vocab_size": ("vocab_size", 30145),
+    "hidden_size": ("emb_dim", 2048),
+    "num_hidden_layers": ("n_layers", 12),
+    "num_attention_heads": ("n_heads", 16),
+    "max_position_embeddings": ("max_position_embeddings", 512),
+    "hidden_dropout_prob": ("dropout", 0.1),
+    "attention_probs_dropout_prob": ("attention_dropout", 0.1),
+}
+_PARTS: dict[str, str | tuple[str, ...]] = {
+    "attention.inner.qkv": ("attentions.{i}.q_lin", "attentions.{i}.k_lin", "attentions.{i}.v_lin"),
+    "attention.inner.output": "attentions.{i}.out_lin",
+    "attention.norm": "layer_norm1.{i}",
+    "feed_forward.inner.input": "ffns.{i}.lin1",
+    "feed_forward.inner.output": "ffns.{i}.lin2",
+    "feed_forward.norm": "layer_norm2.{i}",
+}
+
 
 class Xlm(Family):
     lm_class = "XLMWithLMHeadModel"
     base_class = "XLMModel"
     prefix = "transformer."
-    sizes = usual_and(emb_dim=WIDTH, n_layers=LAYERS, n_heads=HEADS, n_langs=LANGUAGES)
+    sizes = sizes_of(_KEYS, n_langs=LANGUAGES)
     meaningless = r"transformer\.position_ids|pred_layer\.proj\.weight"
 
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
@@ -35,13 +53,8 @@ class Xlm(Family):
         languages = ours.embeddings.languages
         indices = {"unk": vocabulary.unk, "mask": vocabulary.mask}
         return {
-            **ids_of(vocabulary),
+            **their_words(ours, _KEYS, vocabulary),
             **{f"{name}_index": number for name, number in indices.items() if number is not None},
-            "vocab_size": ours.table_size(vocabulary),
-            "emb_dim": ours.hidden_size,
-            "n_layers": ours.num_hidden_layers,
-            "n_heads": ours.num_attention_heads,
-            "max_position_embeddings": ours.max_position_embeddings,
             "gelu_activation": getattr(ours.stack.feed_forward, "activation", "gelu") == "gelu",
             "n_langs": len(languages) or 1,
             "use_lang_emb": bool(languages),
@@ -49,25 +62,16 @@ class Xlm(Family):
             "id2lang": {str(number): name for number, name in enumerate(languages)},
             "layer_norm_eps": getattr(ours.norm, "eps", 1e-12),
             "init_std": getattr(ours.initialization, "initializer_range", 0.02),
-            "dropout": ours.hidden_dropout_prob,
-            "attention_dropout": ours.attention_probs_dropout_prob,
             "sinusoidal_embeddings": False,
-            "tie_word_embeddings": True,
         }
 
     def architecture_of(self, config: Config) -> Encoder:
         for key, allowed in (("causal", False), ("asm", False), ("is_encoder", True), ("tie_word_embeddings", True)):
             refuse_unless(config, key, allowed)
-        width, rate = config.get("emb_dim", 2048), config.get("dropout", 0.1)
+        read = our_words(config, _KEYS)
         return Encoder(
-            vocab_size=config.get("vocab_size", 30145),
-            hidden_size=width,
-            num_hidden_layers=config.get("n_layers", 12),
-            num_attention_heads=config.get("n_heads", 16),
-            intermediate_size=4 * width,
-            max_position_embeddings=config.get("max_position_embeddings", 512),
-            hidden_dropout_prob=rate,
-            attention_probs_dropout_prob=config.get("attention_dropout", 0.1),
+            **read,
+            intermediate_size=4 * read["hidden_size"],
             norm=LayerNorm(eps=config.get("layer_norm_eps", 1e-12)),
             embeddings=Embeddings(type_vocab_size=0, languages=_languages(config)),
             stack=Stack(feed_forward=Plain(activation="gelu" if config.get("gelu_activation", True) else "relu")),
@@ -98,19 +102,7 @@ class Xlm(Family):
         ]
         if ours.embeddings.languages:
             table += lines("backbone.embeddings.language", "transformer.lang_embeddings", "weight")
-        plan = ours.stack.sharing.plan(ours.num_hidden_layers)
-        for i, (attends, transforms) in enumerate(zip(plan.attention, plan.feed_forward)):
-            theirs = f"transformer.attentions.{i}"
-            packed = tuple(f"{theirs}.{letter}_lin" for letter in "qkv")
-            attention = f"backbone.stack.attention.{attends}"
-            feed_forward = f"backbone.stack.feed_forward.{transforms}"
-            table += lines(f"{attention}.inner.qkv", packed, "weight", "bias")
-            table += lines(f"{attention}.inner.output", f"{theirs}.out_lin", "weight", "bias")
-            table += lines(f"{attention}.norm", f"transformer.layer_norm1.{i}", "weight", "bias")
-            table += lines(f"{feed_forward}.inner.input", f"transformer.ffns.{i}.lin1", "weight", "bias")
-            table += lines(f"{feed_forward}.inner.output", f"transformer.ffns.{i}.lin2", "weight", "bias")
-            table += lines(f"{feed_forward}.norm", f"transformer.layer_norm2.{i}", "weight", "bias")
-        return table
+        return table + layer_lines("backbone.stack", ours.plan, "transformer.", _PARTS, "weight", "bias")
 
 
 def _languages(config: Config) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any, cast
 
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.interop.families import Config, Family, ids_of, refuse_unless
-from afterbert.interop.families._names import activation, as_kind, unshared, untransformed
-from afterbert.interop.sizes import HEADS, INNER, LAYERS, WIDTH, usual_and
+from afterbert.interop.families import Config, Family, refuse_unless
+from afterbert.interop.families._names import activation, as_kind, our_words, their_words, unshared, untransformed
+from afterbert.interop.sizes import WIDTH, Keys, sizes_of
 from afterbert.interop.task_class import NOTHING, TaskClass, TaskKind
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
@@ -25,33 +25,36 @@ from afterbert.nn.task_head import TaskHead
 _LONGEST = 512
 
 
+_KEYS: Keys = {
+    "vocab_size": ("vocab_size", 32000),
+    "hidden_size": ("d_model", 1024),
+    "num_hidden_layers": ("n_layer", 24),
+    "num_attention_heads": ("n_head", 16),
+    "intermediate_size": ("d_inner", 4096),
+    "hidden_dropout_prob": ("dropout", 0.1),
+}
+
+
 class Xlnet(Family):
     lm_class = "XLNetLMHeadModel"
     base_class = "XLNetModel"
     prefix = "transformer."
-    sizes = usual_and(d_model=WIDTH, d_head=WIDTH, n_layer=LAYERS, n_head=HEADS, d_inner=INNER)
+    sizes = sizes_of(_KEYS, d_head=WIDTH)
     model_input_names = ("input_ids", "token_type_ids", "attention_mask")
     meaningless = r"lm_loss\.weight"
 
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
         ours = as_kind(Permutation, architecture, "xlnet")
         return {
-            **ids_of(vocabulary),
-            "vocab_size": ours.table_size(vocabulary),
-            "d_model": ours.hidden_size,
-            "n_layer": ours.num_hidden_layers,
-            "n_head": ours.num_attention_heads,
-            "d_inner": ours.intermediate_size,
+            **their_words(ours, _KEYS, vocabulary),
             "ff_activation": getattr(ours.stack.feed_forward, "activation", "gelu"),
             "attn_type": "bi",
             "initializer_range": getattr(ours.initialization, "initializer_range", 0.02),
             "layer_norm_eps": getattr(ours.norm, "eps", 1e-12),
-            "dropout": ours.hidden_dropout_prob,
             "mem_len": ours.mem_len or None,
             "reuse_len": ours.reuse_len or None,
             "clamp_len": getattr(ours.stack.attention.positions, "clamp_length", None) or -1,
             "use_mems_eval": ours.mem_len > 0,
-            "tie_word_embeddings": True,
         }
 
     def architecture_of(self, config: Config) -> Permutation:
@@ -63,15 +66,11 @@ class Xlnet(Family):
             ("tie_word_embeddings", True),
         ):
             refuse_unless(config, key, allowed)
-        clamp, rate = config.get("clamp_len", -1), config.get("dropout", 0.1)
+        read, clamp = our_words(config, _KEYS), config.get("clamp_len", -1)
+        rate = read["hidden_dropout_prob"]
         return Permutation(
-            vocab_size=config.get("vocab_size", 32000),
-            hidden_size=config.get("d_model", 1024),
-            num_hidden_layers=config.get("n_layer", 24),
-            num_attention_heads=config.get("n_head", 16),
-            intermediate_size=config.get("d_inner", 4096),
+            **read,
             max_position_embeddings=_LONGEST,
-            hidden_dropout_prob=rate,
             attention_probs_dropout_prob=rate,
             norm=LayerNorm(eps=config.get("layer_norm_eps", 1e-12)),
             stack=Stack(

@@ -11,6 +11,7 @@ from afterbert.models import Architecture, Backbone
 from afterbert.nn.embeddings import Embeddings, table_of
 from afterbert.nn.heads import LMHead, LMHeadModule
 from afterbert.nn.norms import Norm
+from afterbert.nn.sharing import SharingPlan
 from afterbert.nn.sizes import Sizes
 from afterbert.nn.stack import Stack
 
@@ -41,6 +42,11 @@ class Assembled(Architecture):
             hidden_dropout_prob=self.hidden_dropout_prob,
             attention_probs_dropout_prob=self.attention_probs_dropout_prob,
         )
+
+    @property
+    def plan(self) -> SharingPlan:
+        """Which layers use the same weights."""
+        return self.stack.sharing.plan(self.num_hidden_layers)
 
     @property
     def type_vocab_size(self) -> int:
