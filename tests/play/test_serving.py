@@ -77,6 +77,7 @@ def test_faults_are_told_and_kept_out(client: TestClient, folder: Path) -> None:
     assert status() == 200 and status(origin="http://127.0.0.1:8077") == 200
     assert status(host="evil.example") == status(host="127.0.0.1.evil.example") == 403
     assert status(origin="http://evil.example") == status(origin="null") == status(sec_fetch_site="cross-site") == 403
+    assert status(host="[") == status(origin="http://[") == 400
     assert client.get("/fill").status_code == 405 and client.delete("/health").status_code == 405
     assert client.get("/health", headers={"host": "evil.example"}).status_code == 403
     assert client.post("/fill", content=b'{"texts": ["a [MASK]"]}').status_code == 415

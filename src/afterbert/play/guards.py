@@ -66,61 +66,64 @@ class Guarded:
     _running: int = field(default=0, init=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            return await self.app(scope, receive, send)
         if scope["type"] != "http":
             return None  # no web sockets here
         has_begun = False
 
         async def sent(message: Message) -> None:
             nonlocal has_begun
+            has_begun = True
             if message["type"] == "http.response.start":
-                has_begun = True
                 headers = MutableHeaders(scope=message)
                 headers.update(_HEADERS)
                 if self.token and _query_token(scope) and message["status"] == 200:
                     headers.append("Set-Cookie", f"{_COOKIE}={self.token}; HttpOnly; SameSite=Strict; Path=/")
             await send(message)
 
-        refused = self._refused(scope)
-        if refused is None:
-            body = await self._body(receive)
-            refused = (413, f"the body is larger than {self.most_bytes:,} bytes") if body is None else None
+        try:
+            refused = self._refused(scope)
+        except ValueError:  # a host, an origin or a length that is none
+            refused = 400, "the headers cannot be read"
         if refused is not None:
             return await _error(*refused)(scope, receive, sent)
-        parts = iter([{"type": "http.request", "body": body, "more_body": False}])
-
-        async def replayed() -> Message:
-            return next(parts, None) or await receive()
-
         self._running += 1
         try:
-            await asyncio.wait_for(self.app(scope, replayed, sent), self.seconds)
+            async with asyncio.timeout(self.seconds):
+                if (body := await self._body(receive)) is None:
+                    return await _error(413, self._too_large)(scope, receive, sent)
+                parts = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+                async def replayed() -> Message:
+                    return next(parts, None) or await receive()
+
+                await self.app(scope, replayed, sent)
         except TimeoutError:
             if not has_begun:
                 await _error(503, f"no answer within {self.seconds:g} seconds")(scope, receive, sent)
         finally:
             self._running -= 1
 
+    @property
+    def _too_large(self) -> str:
+        return f"the body is larger than {self.most_bytes:,} bytes"
+
     def _refused(self, scope: Scope) -> tuple[int, str] | None:
-        headers, is_post = Headers(scope=scope), scope["method"] == "POST"
-        host, origin = headers.get("host", ""), headers.get("origin")
+        headers, method = Headers(scope=scope), scope["method"]
+        host, origin, site = headers.get("host", ""), headers.get("origin"), headers.get("sec-fetch-site", "none")
         if not self.token and urlsplit(f"//{host}").hostname not in LOOPBACK:
             return 403, "this server answers to 127.0.0.1 and localhost alone"
-        if (origin is not None and urlsplit(origin).netloc != host) or (
-            is_post and headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
-        ):
+        is_strange = method == "POST" and site not in ("none", "same-origin")
+        if is_strange or (origin is not None and urlsplit(origin).netloc != host):
             return 403, "requests of other pages are not answered"
-        if scope["method"] not in ("GET", "HEAD", "POST"):
+        if method not in ("GET", "HEAD", "POST"):
             return 405, "only GET and POST are answered"
-        if self.token and not any(hmac.compare_digest(one.encode(), self.token.encode()) for one in _shown(scope)):
+        shown = [hmac.compare_digest(one.encode(), self.token.encode()) for one in _shown(headers, scope)]
+        if self.token and not any(shown):
             return 401, "show the token: the header Authorization: Bearer TOKEN, or ?token=TOKEN"
-        if is_post and headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        if method == "POST" and headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             return 415, "the body must be application/json"
-        if headers.get("content-length", "0").strip()[:20].isdigit() is False:
-            return 400, "content-length is no number"
         if int(headers.get("content-length", "0")) > self.most_bytes:
-            return 413, f"the body is larger than {self.most_bytes:,} bytes"
+            return 413, self._too_large
         if self._running >= self.most_requests:
             return 429, f"{self.most_requests} requests are being answered; ask again soon"
         return None
@@ -156,12 +159,8 @@ def _query_token(scope: Scope) -> str:
     return parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
 
 
-def _shown(scope: Scope) -> list[str]:
+def _shown(headers: Headers, scope: Scope) -> list[str]:
     """The tokens that a request shows."""
-    headers = Headers(scope=scope)
-    cookie = SimpleCookie(headers.get("cookie", "")).get(_COOKIE)
-    return [
-        _query_token(scope),
-        headers.get("authorization", "").removeprefix("Bearer "),
-        cookie.value if cookie else "",
-    ]
+    cookies = SimpleCookie(headers.get("cookie", ""))
+    kept = [cookies[_COOKIE].value] if _COOKIE in cookies else []
+    return [_query_token(scope), headers.get("authorization", "").removeprefix("Bearer "), *kept]

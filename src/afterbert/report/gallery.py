@@ -56,14 +56,19 @@ class Hung:
 def write_gallery(exhibits: Sequence[Exhibit], text: str, out: Path, *, overwrite: bool = False) -> Path:
     """Writes a page of its own with these exhibits. overwrite: also over a file that is no page of ours. Raises
     UserError."""
-    gallery = TypeAdapter(Gallery).validate_python({"text": text, "exhibits": plain(exhibits)})
-    page = render("gallery_page.html.jinja", title="What each task does to a text", text=text, hung=hung(gallery))
+    shown = hung_exhibits(exhibits, text)
+    page = render("gallery_page.html.jinja", title="What each task does to a text", text=text, hung=shown)
     check_file(out, mark=PAGE_MARK, overwrite=overwrite)
     try:
         write_atomically(out, page)
     except OSError as error:
         raise UserError(f"{out} cannot be written ({error.strerror}); name another place with --html") from error
     return out
+
+
+def hung_exhibits(exhibits: Sequence[Exhibit], text: str) -> tuple[Hung, ...]:
+    """Exhibits as a page shows them."""
+    return hung(TypeAdapter(Gallery).validate_python({"text": text, "exhibits": plain(exhibits)}))
 
 
 def hung(gallery: Gallery) -> tuple[Hung, ...]:

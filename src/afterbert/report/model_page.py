@@ -103,7 +103,7 @@ def write_model_page(source: Path, out: Path, *, overwrite: bool = False) -> int
         weights=base64.b64encode(content).decode(),
         script=Markup("\n".join(page_file(f"{name}.js") for name in ("model", "view", "page"))),
     )
-    page = _with_policy(page)
+    page = with_policy(page)
     try:
         write_atomically(out, page)
     except OSError as error:
@@ -131,8 +131,9 @@ def quantized(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.ascontiguousarray(codes.reshape(rows, -1)[:, :cols]), scales
 
 
-def _with_policy(page: str) -> str:
-    """The page with a policy that lets through its own scripts and styles, by their hashes, and nothing else."""
+def with_policy(page: str, *, also: str = "") -> str:
+    """The page with a policy that lets through its own scripts and styles, by their hashes, and nothing else but what
+    `also` says."""
     found = {
         kind: " ".join(
             f"'sha256-{base64.b64encode(hashlib.sha256(inner.encode()).digest()).decode()}'"
@@ -140,7 +141,7 @@ def _with_policy(page: str) -> str:
         )
         for kind in ("script", "style")
     }
-    return re.sub(r'(?<=Security-Policy" content=")[^"]*', lambda _: _POLICY.format(**found), page, count=1)
+    return re.sub(r'(?<=Security-Policy" content=")[^"]*', lambda _: _POLICY.format(**found) + also, page, count=1)
 
 
 def _model(lm: LanguageModel, longest: int, cure: str) -> tuple[dict[str, Any], bytes]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from afterbert.base.config import digest
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.stages import moments
@@ -87,21 +88,25 @@ def exhibits_of(resolved: Resolved, store: Store, *, seed: int = 0) -> list[Exhi
 
 
 def exhibits_on(
-    text: str, recipes: Sequence[Resolved], tokenizer: Path | None, planes: Sequence[Plane], *, seed: int
+    text: str,
+    recipes: Sequence[Resolved],
+    tokenizer: Path | None,
+    planes: Sequence[Plane],
+    *,
+    seed: int,
+    tokenizers: Path | None = None,
 ) -> Iterator[list[Exhibit]]:
     """Draws the tasks of each recipe on this text, recipe by recipe.
 
     tokenizer: the folder of a run, a store or a model that cuts the text; without one a small tokenizer of the
     recipe's kind does, trained once on the documentation that Python brings. planes: further annotations that a task
-    may need. Raises UserError.
+    may need. tokenizers: a folder that keeps the small ones for another call. Raises UserError.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        made: dict[str, Path] = {}
         for resolved in recipes:
             recipe = resolved.recipe.tokenizer
-            folder = _inside(tokenizer) if tokenizer else made.get(repr(recipe))
-            if folder is None:
-                folder = made[repr(recipe)] = Path(scratch, f"tokenizer-{len(made)}")
+            folder = _inside(tokenizer) if tokenizer else (tokenizers or Path(scratch)) / digest(repr(recipe))
+            if not tokenizer and not folder.is_dir():
                 _train_small(recipe, folder)
             with store_of_text(text, folder, planes) as store:
                 yield exhibits_of(resolved, store, seed=seed)

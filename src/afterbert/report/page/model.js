@@ -13,10 +13,7 @@ const AfterBERT = (() => {
 
   const NORMALIZERS = {
     Sequence: (n, text) => n.normalizers.reduce((t, one) => normalized(one, t), text),
-    NFC: (n, text) => text.normalize("NFC"),
-    NFD: (n, text) => text.normalize("NFD"),
-    NFKC: (n, text) => text.normalize("NFKC"),
-    NFKD: (n, text) => text.normalize("NFKD"),
+    ...Object.fromEntries(["NFC", "NFD", "NFKC", "NFKD"].map(form => [form, (n, text) => text.normalize(form)])),
     Lowercase: (n, text) => text.toLowerCase(),
     StripAccents: (n, text) => text.replace(/\p{Mn}/gu, ""),
     Replace: (n, text) => text.replace(pattern(n.pattern, "gu"), () => n.content),
@@ -118,10 +115,7 @@ const AfterBERT = (() => {
   function tokenizer(told) {
     const model = { ...told.model, ids: new Map(told.model.pieces.flatMap((piece, id) => piece === null ? [] : [[piece, id]])) };
     const cutWord = MODELS[model.type](model), known = new Map();
-    const pieces = word => {
-      if (!known.has(word)) known.set(word, cutWord(word));
-      return known.get(word);
-    };
+    const pieces = word => known.get(word) ?? known.set(word, cutWord(word)).get(word);
     const added = new Map(told.added.map(one => [one.content, one]));
     const names = [...added.keys()].sort((a, b) => b.length - a.length);
     const special = new RegExp(`(${names.map(n => n.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|")})`, "u");
@@ -193,9 +187,8 @@ const AfterBERT = (() => {
     const w = unpacked(buffer, told.tensors, told.group), width = told.heads * told.head_size;
     const activate = ACTIVATIONS[told.activation];
     const norm = (x, name, size) => {  // an absent norm is none
-      const weight = w[name + ".weight"], bias = w[name + ".bias"];
+      const weight = w[name + ".weight"], bias = w[name + ".bias"], out = new Float32Array(x.length);
       if (!weight) return x;
-      const out = new Float32Array(x.length);
       for (let at = 0; at < x.length; at += size) {
         let mean = 0, square = 0;
         for (let c = 0; c < size; c++) mean += x[at + c];
@@ -215,11 +208,9 @@ const AfterBERT = (() => {
 
     const embedded = ids => {
       const size = told.embedding, vectors = new Float32Array(ids.length * size);
-      const token = w["embeddings.token.weight"], place = w["embeddings.position.weight"], segment = w["embeddings.segment.weight"];
-      ids.forEach((id, i) => {
-        for (let c = 0; c < size; c++)
-          vectors[i * size + c] = token[id * size + c] * told.embedding_scale + (segment ? segment[c] : 0) + (place ? place[i * size + c] : 0);
-      });
+      const [token, place, segment] = ["token", "position", "segment"].map(name => w[`embeddings.${name}.weight`]);
+      for (let i = 0; i < vectors.length; i++)
+        vectors[i] = token[ids[(i / size) | 0] * size + i % size] * told.embedding_scale + (place?.[i] ?? 0) + (segment?.[i % size] ?? 0);
       const x = norm(vectors, "embeddings.norm", size);
       return w["embeddings.widen.weight"] ? layer(x, "embeddings.widen", size) : x;
     };
@@ -260,9 +251,9 @@ const AfterBERT = (() => {
       const inner = layer(x, name + ".input", told.hidden), size = told.intermediate;
       if (!told.gated) return layer(inner.map(activate), name + ".output", size);
       const gated = new Float32Array(inner.length / 2);
-      for (let i = 0, at = 0; i < gated.length; i++) {
-        if (i && i % size === 0) at += size;
-        gated[i] = activate(inner[i + at]) * inner[i + at + size];
+      for (let i = 0; i < gated.length; i++) {
+        const at = i + ((i / size) | 0) * size;
+        gated[i] = activate(inner[at]) * inner[at + size];
       }
       return layer(gated, name + ".output", size);
     };

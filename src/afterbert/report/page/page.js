@@ -2,7 +2,8 @@
 // The page: what is typed is filled in, looked at and spoilt by the tasks, all here.
 (() => {
   const at = id => document.getElementById(id), started = performance.now();
-  const bytes = Uint8Array.from(atob(at("weights").textContent.trim()), c => c.charCodeAt(0));
+  const written = atob(at("weights").textContent.trim()), bytes = new Uint8Array(written.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = written.charCodeAt(i);
   const model = AfterBERT.load(JSON.parse(at("model").textContent), bytes.buffer), told = model.told;
   document.body.dataset.loaded = (performance.now() - started).toFixed(1);
   let last;
@@ -66,8 +67,7 @@
     };
     const each = make => ([from, to]) => texts.slice(from, to).map((text, k) => make(text, from + k));
     const mask = told.tokenizer.mask_token, hide = each(truth => ({ text: mask, action: "mask", truth }));
-    const anyPiece = () => told.ordinary[Math.floor(draw() * told.ordinary.length)];
-    const behind = told.tokenizer.before.length, found = [];
+    const anyPiece = () => told.ordinary[Math.floor(draw() * told.ordinary.length)], found = [];
     const add = (name, why, cells, writes) => found.push({ name, why, cells, writes });
     add("Pieces hidden", "BERT: of 15% of the pieces eight in ten are hidden, one becomes another piece, one stays.",
       apply(chosen(single, 0.15), each(truth => {
@@ -85,12 +85,13 @@
     add("Spans asked for by name", "T5: each span leaves a mark, and only the spans are written.", cells,
       cells.filter(c => c.action).flatMap(c => [{ text: c.text, action: "special" }, { text: c.truth }]));
     add("Pieces left out", "BART: where something is missing is not told either.", apply(chosen(single, 0.15), each(text => ({ text, action: "removed" }))));
-    const gone = chosen(single, 0.15), holes = gone.map(([from]) => from + behind);
-    const filled = model.run(model.framed(ids.map((id, i) => holes.includes(i + behind) ? told.tokenizer.mask : id))).chances(holes);
+    const gone = chosen(single, 0.15), holes = gone.map(([from]) => from);
+    const asked = model.run(model.framed(ids.map((id, i) => holes.includes(i) ? told.tokenizer.mask : id)));
+    const filled = asked.chances(holes.map(place => place + told.tokenizer.before.length));
     add("Pieces replaced", "ELECTRA: a small model (here this one) puts likely pieces in; of every piece it is asked whether it is the original.",
       apply(gone, each((truth, i) => {
         let u = draw(), id = 0;
-        const shares = filled[holes.indexOf(i + behind)];
+        const shares = filled[holes.indexOf(i)];
         while (id + 1 < shares.length && (u -= shares[id]) > 0) id++;
         return id === ids[i] ? { text: truth, action: "keep" } : { text: told.texts[id], action: "random", truth };
       })));

@@ -31,7 +31,7 @@ const View = (() => {
       host.dataset.chosen = at;
       words.forEach((word, j) => {
         const share = weights[at * n + j];
-        word.style.setProperty("--share", `${Math.round(100 * Math.sqrt(share))}%`);
+        word.style.setProperty("--share", `${Math.round(60 * Math.sqrt(share))}%`);
         word.title = `${texts[at].trim()} → ${texts[j].trim()}: ${(100 * share).toFixed(1)}%`;
         word.setAttribute("aria-pressed", j === at);
       });
