@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,9 +13,11 @@ from torch import Tensor
 
 import invented_rows
 from afterbert.base.noise import Noise
+from afterbert.interop.loaded import LoadedModel
 from afterbert.models import Architecture
 from afterbert.nn.inputs import Inputs
 from afterbert.objectives import Batch, Objective, ObjectiveModule
+from afterbert.objectives.distilled import Distilled
 from invented_rows import FakeSplit
 
 torch.set_num_threads(1)  # toys are so small that a second thread only costs
@@ -42,6 +46,18 @@ def posed(objective: Objective, numbers: list[int], *, noise: Noise = NOISE, len
     """These rows of the toy corpus as the objective asks them."""
     plan = objective.plan(toy_split(), length=length, vocabulary=VOCABULARY, noise=noise.of("plan"))
     return objective.pose(plan, np.array(numbers), noise, vocabulary=VOCABULARY, length=length)
+
+
+def taught(objective: Objective, architecture: Architecture) -> Distilled:
+    """The objective with a teacher of random weights in memory, in place of one in a folder."""
+    torch.manual_seed(7)
+    teacher = objective.build(architecture, VOCABULARY)
+    weights = {"backbone": teacher.backbone.state_dict()}
+    weights |= {name: head.state_dict() for name, head in teacher.saved_heads.items()}
+    tokenizer: Any = SimpleNamespace(vocabulary=VOCABULARY)
+    found = Distilled(objective, "toy")
+    found.__dict__["model"] = LoadedModel("toy", architecture, tokenizer, weights, None)
+    return found
 
 
 def tensors(batch: Batch) -> dict[str, Tensor]:

@@ -24,7 +24,7 @@ from afterbert.pretext.pairings import Plan
 from afterbert.recipes import known, resolve
 from afterbert.recipes.recipe import Recipe
 from afterbert.training.checkpoints.snapshot import weights
-from toy_corpus import LENGTH, NOISE, VOCABULARY, tensors, toy_split
+from toy_corpus import LENGTH, NOISE, VOCABULARY, taught, tensors, toy_split
 
 SPLIT = toy_split(documents=6)
 NAMES = plugins.names(Objective)
@@ -34,7 +34,9 @@ ROWS = np.arange(4)
 @cache
 def recipes() -> dict[str, Recipe]:
     """Without dropout and segment memory."""
-    return {name: resolve(name, size="tiny", overrides=_quiet(name)).recipe for name in known()}
+    found = {name: resolve(name, size="tiny", overrides=_quiet(name)).recipe for name in known()}
+    plain = found["bert-mlm"]
+    return {**found, "taught": replace(plain, objective=taught(plain.objective, plain.model))}
 
 
 def _quiet(name: str) -> list[tuple[str, str]]:

@@ -27,6 +27,7 @@ def pretrain(
     overrides: Mapping[str, Any] | None = None,
     seed: int | None = None,
     start: str | Path | None = None,
+    teacher: str | Path | None = None,
     mixing: str | Mapping[str, Any] | None = None,
     pairs: Sequence[str] = (),
     probes: Sequence[str] = (),
@@ -43,6 +44,7 @@ def pretrain(
     - overrides: any setting by its dotted path or short name, `{"masking.rate": 0.4}`, or nested,
       `{"masking": {"rate": 0.4}}`.
     - start: a model whose weights, architecture and tokenizer the run starts from.
+    - teacher: a model whose answers to the same rows are learned too, with DistilBERT's losses.
     - mixing: the law between several stores, as a name or a mapping with `type`.
     - pairs, probes: labelled data for the closing figures.
     - out, name: where the run's folder is made, and what it is called.
@@ -62,6 +64,7 @@ def pretrain(
         out=Path(out),
         name=name,
         start=None if start is None else str(start),
+        teacher=None if teacher is None else str(teacher),
         mixing=tuple(settings_of({"mixing": mixing} if mixing is not None else None)),
         closing=Closing(tuple(pairs), tuple(probes)),
         reading=TextOptions(**reading),

@@ -12,7 +12,7 @@ from torch import Tensor
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.compression.distillation import Distillation, Losses
+from afterbert.compression.distillation import Distillation
 from afterbert.compression.methods import Setting
 from afterbert.compression.subject import Subject
 from afterbert.downstream.finetuning.runs import finetune
@@ -22,6 +22,7 @@ from afterbert.downstream.reading.data import TaskData
 from afterbert.downstream.task_name import head_key
 from afterbert.models import Architecture
 from afterbert.objectives import Objective, ObjectiveModule
+from afterbert.objectives.parts.distillation import Losses
 from afterbert.objectives.parts.wrapping import WrappingModule, WrappingObjective
 
 

@@ -13,6 +13,7 @@ from afterbert.base.runs import RunFolder, check_name, write_atomically
 from afterbert.base.small_files import read_json_object
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.loading import load_model
+from afterbert.objectives.distilled import Distilled
 from afterbert.recipes.files import sizes_of
 from afterbert.recipes.recipe import Recipe, Resolved, of_objects, resolve, says_its_size
 from afterbert.text.sources import Source
@@ -52,6 +53,8 @@ class PretrainRequest:
     """A run folder to go on with; the recipe is then the run's own."""
     start: str | None = None
     """A model whose weights, architecture and tokenizer the run starts from."""
+    teacher: str | None = None
+    """A model whose answers to the same rows are learned too (DistilBERT's losses)."""
     allow_changes: bool = False
     """Whether a run may be gone on with under a changed recipe."""
     sources: tuple[Source, ...] = ()
@@ -89,13 +92,15 @@ def run_request(
         store = _shared_store(request, resolved, processes, observer)
         notes = [*check_tokenizer(resolved, store), *check_known(store, request.reading.max_unknown)]
         told_languages(resolved.recipe, store)  # refuses before there is a run folder
-        if start is not None:
-            store.check_made_with(
-                start.tokenizer,
-                whose=f"the model {start.name}",
-                remedy=f"prepare the texts with --tokenizer {start.folder}, or fit the model to them by "
-                "`afterbert adapt-vocabulary`",
-            )
+        objective = resolved.recipe.objective
+        for model in (start, objective.model if isinstance(objective, Distilled) else None):
+            if model is not None:
+                store.check_made_with(
+                    model.tokenizer,
+                    whose=f"the model {model.name}",
+                    remedy=f"prepare the texts with --tokenizer {model.folder}, or fit the model to them by "
+                    "`afterbert adapt-vocabulary`",
+                )
         if is_to_be_fitted(request, resolved):
             resolved, reasons = fitted_to_budget(request, resolved, store, processes=processes, device=device)
             for reason in reasons:
@@ -145,6 +150,8 @@ def _resolved(request: PretrainRequest, start: LoadedModel | None) -> Resolved:
         resolved = of_objects(request.recipe, overrides=request.overrides)
     else:
         resolved = resolve(request.recipe, size=request.size, overrides=request.overrides)
+    if request.teacher is not None:
+        resolved = _taught(resolved, request.teacher)
     if start is None:
         return resolved
     return resolved.replaced(
@@ -152,6 +159,18 @@ def _resolved(request: PretrainRequest, start: LoadedModel | None) -> Resolved:
         model=start.architecture,
         tokenizer=PretrainedTokenizer(name=str(start.folder)),
         length=min(resolved.recipe.length, start.longest),
+    )
+
+
+def _taught(resolved: Resolved, teacher: str) -> Resolved:
+    """The recipe whose task is also learned from a teacher, on texts cut into the teacher's pieces."""
+    model = load_model(teacher)
+    where = str(Path(teacher).resolve()) if Path(teacher).exists() else teacher
+    return resolved.replaced(
+        f"the teacher {teacher}",
+        objective=Distilled(resolved.recipe.objective, where, model.digests.get("backbone", "")),
+        tokenizer=PretrainedTokenizer(name=str(model.folder)),
+        length=min(resolved.recipe.length, model.longest),
     )
 
 

@@ -48,6 +48,9 @@ def pretrain(
     start: Annotated[
         str | None, typer.Option("--from", help="Start from this Hugging Face folder's weights and tokenizer.")
     ] = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="Learn from what this model says to the same rows, too (DistilBERT's losses).")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="The seed of order, masks and fresh weights.")] = None,
     mixing: Annotated[str | None, typer.Option(help=f"Of several stores: {plugins_in('base.mixing')}.")] = None,
     pairs: Annotated[
@@ -87,6 +90,8 @@ def pretrain(
 
     `afterbert pretrain my_texts/ --size mini --budget 30min --training.batch_size 32`
 
+    `afterbert pretrain my_texts/ --recipe distilbert --teacher runs/large --from half-of-it`
+
     `afterbert pretrain stores/en stores/is --mixing exponent --mixing.exponent 0.7`
     """
     import torch
@@ -119,6 +124,7 @@ def pretrain(
             name=name,
             resume=resume,
             start=start,
+            teacher=teacher,
             allow_changes=allow_changes,
             closing=Closing(tuple(pairs or ()), tuple(probe or ())),
             reading=text_options(context.params, of_policy),

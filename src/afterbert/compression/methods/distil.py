@@ -1,6 +1,6 @@
 """The smaller model learns its task from the model as it was.
 
-Sources: see `compression.distillation`. The control is the same student, as long, without a teacher.
+Sources: see `objectives.parts.distillation`. The control is the same student, as long, without a teacher.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Annotated
 from pydantic import Field
 
 from afterbert.base.budget import Budget
-from afterbert.compression.distillation import Losses
 from afterbert.compression.methods import Method, Saving, Setting
 from afterbert.compression.methods.retrain import Retrain
 from afterbert.compression.subject import Form, Subject
 from afterbert.compression.training_again import trained
+from afterbert.objectives.parts.distillation import Losses
 
 Weight = Annotated[float, Field(ge=0)]
 
