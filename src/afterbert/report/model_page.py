@@ -48,20 +48,10 @@ _BRICKS: dict[str, set[str | None]] = {
     "stack.windows": {None},
     "stack.recurrence": {None},
 }
-_NORMALIZERS = [
-    "Sequence",
-    "NFC",
-    "NFD",
-    "NFKC",
-    "NFKD",
-    "Lowercase",
-    "StripAccents",
-    "Replace",
-    "Strip",
-    "BertNormalizer",
-]
-_CUTTERS = ["Sequence", "WhitespaceSplit", "Split", "BertPreTokenizer", "ByteLevel", "Metaspace"]
-_MODELS = ["WordPiece", "BPE", "Unigram"]
+_PARTS = {
+    "normalizer": "Sequence|NFK?[CD]|Lowercase|StripAccents|Replace|Strip|BertNormalizer",
+    "pre_tokenizer": "Sequence|WhitespaceSplit|Split|BertPreTokenizer|ByteLevel|Metaspace",
+}
 _OTHER_REGEX = re.compile(r"\(\?[^!=:<]|[+*?]\+|\\[hAzZGR]|&&")  # what JavaScript writes otherwise
 _POLICY = (
     "default-src 'none'; script-src {script}; style-src {style}; img-src data:; base-uri 'none'; form-action 'none'"
@@ -147,7 +137,12 @@ def with_policy(page: str, *, also: str = "") -> str:
 def _model(lm: LanguageModel, longest: int, cure: str) -> tuple[dict[str, Any], bytes]:
     """What model.js reads of a model, and its weights: first all float32, then the int8."""
     kind, plain = lm.architecture, cast(dict[str, Any], to_plain(lm.architecture))
-    if not isinstance(kind, Encoder) or kind.stack.attention.has_relative_segments or kind.lm_head.is_scaled:
+    if (
+        not isinstance(kind, Encoder)
+        or kind.stack.attention.has_relative_segments
+        or kind.lm_head.is_scaled
+        or (kind.embeddings.embedding_size and not kind.lm_head.has_transform)
+    ):
         raise UserError(f"the page computes plain encoders, this is another kind of model; {cure}")
     for path, known in _BRICKS.items():
         node: Any = plain
@@ -216,22 +211,21 @@ def _tokenizer(tokenizer: Tokenizer, cure: str) -> dict[str, Any]:
     file = json.loads(tokenizer.file)
     model, known = file["model"], tokenizer.vocabulary
     kind = model.get("type", "WordPiece" if "max_input_chars_per_word" in model else "BPE")
-    other = [kind] if kind not in _MODELS else []
+    other = [kind] if kind not in ("WordPiece", "BPE", "Unigram") else []
     other += [key for key in ("end_of_word_suffix", "ignore_merges", "fuse_unk") if model.get(key)]
     other += ["continuing_subword_prefix"] if kind == "BPE" and model.get("continuing_subword_prefix") else []
     other += ["byte_fallback"] if kind == "Unigram" and model.get("byte_fallback") else []
-    for name, types in (("normalizer", _NORMALIZERS), ("pre_tokenizer", _CUTTERS)):
+    for name, types in _PARTS.items():
         for part in _parts(file.get(name)):
             written = part.get("pattern", {}).get("Regex", "")
             behaves = part.get("behavior", "Isolated") == "Isolated" and not part.get("invert")
-            if part["type"] not in types or _OTHER_REGEX.search(written) or not behaves:
+            if not re.fullmatch(types, part["type"]) or _OTHER_REGEX.search(written) or not behaves:
                 other.append(f"{name} {part['type']}")
     if other:
         raise UserError(f"the page cannot run this tokenizer ({', '.join(other)}); {cure}")
     pieces: list[str | None] = [None] * known.size
-    listed = model["vocab"] if kind == "Unigram" else sorted(model["vocab"], key=model["vocab"].__getitem__)
-    for number, one in enumerate(listed):
-        piece, at = (one[0], number) if kind == "Unigram" else (one, model["vocab"][one])
+    listed = model["vocab"]
+    for piece, at in listed.items() if isinstance(listed, dict) else ((one[0], at) for at, one in enumerate(listed)):
         pieces[at] = piece
     kept = ("merges", "unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "byte_fallback", "unk_id")
     told: dict[str, Any] = {"type": kind, "pieces": pieces, **{key: model[key] for key in kept if key in model}}

@@ -60,13 +60,10 @@ const AfterBERT = (() => {
       const letters = Array.from(word), found = [], prefix = m.continuing_subword_prefix;
       if (letters.length > m.max_input_chars_per_word) return [m.ids.get(m.unk_token)];
       for (let at = 0, end; at < letters.length; at = end) {
-        let id;
-        for (end = letters.length; end > at; end--) {
-          id = m.ids.get((at ? prefix : "") + letters.slice(at, end).join(""));
-          if (id !== undefined) break;
-        }
-        if (id === undefined) return [m.ids.get(m.unk_token)];
-        found.push(id);
+        const named = () => m.ids.get((at ? prefix : "") + letters.slice(at, end).join(""));
+        for (end = letters.length; end > at && named() === undefined;) end--;
+        if (end === at) return [m.ids.get(m.unk_token)];
+        found.push(named());
       }
       return found;
     },
@@ -176,11 +173,12 @@ const AfterBERT = (() => {
     relu: x => Math.max(0, x), silu: x => x / (1 + Math.exp(-x)), tanh: Math.tanh,
   };
 
-  function softmax(x, from, to) {
-    let top = -Infinity, sum = 0;
-    for (let i = from; i < to; i++) top = Math.max(top, x[i]);
-    for (let i = from; i < to; i++) sum += x[i] = Math.exp(x[i] - top);
-    for (let i = from; i < to; i++) x[i] /= sum;
+  function softmax(x) {
+    const top = x.reduce((a, b) => Math.max(a, b));
+    let sum = 0;
+    for (let i = 0; i < x.length; i++) sum += x[i] = Math.exp(x[i] - top);
+    for (let i = 0; i < x.length; i++) x[i] /= sum;
+    return x;
   }
 
   function model(told, buffer) {
@@ -234,11 +232,9 @@ const AfterBERT = (() => {
         const q = i * 3 * width + h * K, row = (h * n + i) * n;
         for (let j = 0; j < n; j++) {
           const k = j * 3 * width + width + h * K;
-          let score = 0;
-          for (let c = 0; c < K; c++) score += packed[q + c] * packed[k + c];
-          weights[row + j] = score * told.scale;
+          for (let c = 0; c < K; c++) weights[row + j] += packed[q + c] * packed[k + c] * told.scale;
         }
-        softmax(weights, row, row + n);
+        softmax(weights.subarray(row, row + n));
         for (let j = 0; j < n; j++) {
           const v = j * 3 * width + 2 * width + h * K, share = weights[row + j];
           for (let c = 0; c < K; c++) mixed[i * width + h * K + c] += share * packed[v + c];
@@ -257,16 +253,14 @@ const AfterBERT = (() => {
       }
       return layer(gated, name + ".output", size);
     };
-    const chances = states => {
+    const chances = states => {  // of one place
       let x = norm(part(states, "stack.feed_forward." + told.feed_forward.at(-1), feed), "stack.final_norm", told.hidden);
       if (w["lm_head.transform.dense.weight"]) {
         const dense = layer(x, "lm_head.transform.dense", told.hidden).map(ACTIVATIONS[told.head_activation]);
-        x = norm(dense, "lm_head.transform.norm", told.embedding);
+        x = norm(dense, "lm_head.transform.norm", dense.length);
       }
       const table = w["lm_head.decoder.weight"] ?? w["embeddings.token.weight"];
-      const out = linear(x, table, w["lm_head.bias"], told.embedding), size = table.length / told.embedding;
-      for (let at = 0; at < out.length; at += size) softmax(out, at, at + size);
-      return out;
+      return softmax(linear(x, table, w["lm_head.bias"], x.length));
     };
     // ids -> { attention: per layer heads x T x T, chances(places): Float32Array [V] for each }
     return ids => {  // behind the last attention only the places asked for are computed
@@ -285,16 +279,8 @@ const AfterBERT = (() => {
     const encode = tokenizer(told.tokenizer), run = model(told.model, buffer);
     const { mask, mask_token: name, before, behind } = told.tokenizer;
     const framed = ids => [...before, ...ids.slice(0, told.model.longest - before.length - behind.length), ...behind];
-    const top = (shares, count) => {
-      const best = [];
-      shares.forEach((share, id) => {
-        if (best.length === count && share <= best[count - 1].share) return;
-        const at = best.findIndex(one => share > one.share);
-        best.splice(at < 0 ? best.length : at, 0, { id, text: told.texts[id], share });
-        best.length = Math.min(best.length, count);
-      });
-      return best;
-    };
+    const top = (shares, count) => Array.from(shares.keys()).sort((a, b) => shares[b] - shares[a]).slice(0, count)
+      .map(id => ({ id, text: told.texts[id], share: shares[id] }));
     // text with masks -> { ids, attention, masks: [[{ id, text, share }]] }, the likeliest first
     const fill = (text, count = 5) => {
       const ids = framed(encode(text.replaceAll("[MASK]", name).replaceAll("<mask>", name)));

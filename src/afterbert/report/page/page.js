@@ -114,4 +114,5 @@
   at("head").addEventListener("change", look);
   at("seed").addEventListener("input", spoil);
   answer();
+  setTimeout(() => { for (let i = 0; i < 5; i++) model.fill(at("text").value); }, 100);  // until the browser has compiled it well
 })();
