@@ -8,13 +8,15 @@ from rich.table import Table
 from afterbert.api.terminal import console, safe
 from afterbert.api.watch import Watch
 from afterbert.base.errors import UserError
+from afterbert.base.plugins import find
 from afterbert.base.runs import write_atomically
 from afterbert.report import figures
 from afterbert.report.study_pages import said, write_index, write_study_page
 from afterbert.study.design import known_studies, read_study
+from afterbert.study.engines import Engine
 from afterbert.study.plan import StudyPlan, StudyRequest, listed_runs, planned
 from afterbert.study.progress import progress_of
-from afterbert.study.running import run_study
+from afterbert.study.running import run_one, run_study
 from afterbert.study.writing import new_study
 from afterbert.training.process_setup import set_up_process
 
@@ -70,24 +72,28 @@ def write_new(words: Sequence[str], question: str) -> int:
     return 0
 
 
-def carry_out(name: str, more: Sequence[str], *, dry_run: bool, texts: Sequence[str], out: Path, scale: str,
-              tasks: Sequence[str], pairs: Sequence[str], seeds: int | None, budget: str | None) -> int:  # fmt: skip
-    """Runs a study, or goes on with it; 130 or 143 where a signal stopped it."""
+def carry_out(
+    request: StudyRequest, more: Sequence[str], *, dry_run: bool, jobs: int | None, engine: str, only: str | None
+) -> int:
+    """Runs a study, or goes on with it, or carries out one run of it; 130 or 143 where a signal stopped it."""
+    name = request.study
     if more:
         raise UserError(f"'{more[0]}' is not expected after {name}; texts are named by --text")
     read_study(name)
-    if not texts:
+    if not request.texts:
         raise UserError(f"no text is named; write: afterbert study {name} --text my_texts/")
+    carries_out = None if (engine, jobs) in (("here", None), ("here", 1)) else find(Engine, engine)(jobs)
     set_up_process()
-    request = StudyRequest(name, tuple(texts), scale, out, tuple(tasks), tuple(pairs), seeds, budget)
     with Watch() as watch:
         plan = planned(request, observer=watch)
+        if only is not None:
+            return run_one(plan, only, observer=watch)
         _tell(plan)
         if dry_run:
             return 0
-        done = run_study(plan, observer=watch)
+        done = run_study(plan, observer=watch, engine=carries_out)
     if done.results is None:
-        console.print("stopped, everything saved; the same command goes on")
+        console.print("stopped, everything saved; the same command goes on" if done.exit_code else "not finished yet")
         return done.exit_code
     deciding = done.results.measures.get(done.results.measure)
     for one in done.results.judged:

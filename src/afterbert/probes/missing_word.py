@@ -53,7 +53,7 @@ class MissingWord:
     """So many of the most frequent words that are a single piece."""
     rows_to_learn: Annotated[int, Field(gt=1)] = 384
     """Rows of the training split from which the classifier learns, a fifth of them to choose the layer by."""
-    rows_to_ask: Annotated[int, Field(gt=1)] = 192
+    rows_to_ask: Annotated[int, Field(gt=1)] = 384
     """Held-out rows."""
     length: Annotated[int, Field(ge=8)] = 128
     """Pieces in a row before the words are taken out."""
@@ -66,7 +66,7 @@ class MissingWord:
         """The question on rows of this length: of shorter ones so many more that as many words are asked.
 
         >>> MissingWord.of_length(16).rows_to_ask, MissingWord.of_length(128) == MissingWord()
-        (1536, True)
+        (3072, True)
         """
         usual = MissingWord()
         more = max(1, usual.length // length)

@@ -51,6 +51,17 @@ class StudyRequest:
     budget: str | None = None
     """A time for the whole study, to which the runs are fitted; None takes the scale's tokens."""
 
+    @property
+    def words(self) -> list[str]:
+        """What `afterbert` is told to make this request."""
+        several = {"--text": self.texts, "--task": self.tasks, "--pairs": self.pairs}
+        options = [(name, value) for name, values in several.items() for value in values]
+        options.insert(len(self.texts), ("--scale", self.scale))
+        options += [("--seeds", str(self.seeds))] if self.seeds is not None else []
+        options += [("--budget", self.budget)] if self.budget is not None else []
+        options += [("--out", str(self.out))] if self.out != StudyRequest.out else []
+        return ["study", self.study, *(word for option in options for word in option)]
+
 
 @dataclass(frozen=True)
 class PlannedRun:
@@ -216,15 +227,14 @@ def _budgets(plan: StudyPlan) -> dict[str, Budget]:
     tokens, first = plan.scale.budget.amount, plan.study.reference
     found = {}
     for name, arm in plan.arms.items():
-        if plan.study.hold == "flops":
+        if plan.study.hold == "tokens" or name == first:
+            amount, unit = tokens, "tokens"
+        elif plan.study.hold == "flops":
             recipe = plan.arms[first].resolved.recipe
             steps = tokens / (recipe.training.batch_size * recipe.length)
             amount, unit = steps * flops_per_step(recipe, plan.stores[first]), "flops"
-        elif plan.study.hold == "seconds":
-            amount, unit = tokens / _speed(plan, first) * _speed(plan, name), "tokens"
-            amount = float(round(amount, -3))
         else:
-            amount, unit = tokens, "tokens"
+            amount, unit = float(round(tokens / _speed(plan, first) * _speed(plan, name), -3)), "tokens"
         found[name] = Budget(amount * arm.arm.budget, unit)  # type: ignore[arg-type]
     return found
 

@@ -7,7 +7,7 @@ import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from afterbert.study.control import ResolvedArm
 from afterbert.study.design import Published
 from afterbert.study.made import FinishedRun, Measurement
 from afterbert.study.measures import Measure
-from afterbert.study.plan import StudyPlan
+from afterbert.study.plan import StudyPlan, StudyRequest
 from afterbert.study.statistics import difference, spread
 from afterbert.study.verdicts import Verdict, judged, together
 from afterbert.training.precision import name_of_device
@@ -315,9 +315,7 @@ def _text(value: Any) -> str:
 
 
 def _command(plan: StudyPlan) -> str:
-    request = plan.request
-    words = ["afterbert study", plan.name, "--text MINE", f"--scale {request.scale}"]
-    words += ["--task NAME:PATH"] * len(request.tasks) + ["--pairs NAME:PATH"] * len(request.pairs)
-    words += [f"--seeds {request.seeds}"] if request.seeds is not None else []
-    words += [f"--budget {request.budget}"] if request.budget is not None else []
-    return " ".join(words)
+    asked, path = plan.request, "NAME:PATH"
+    several = {"texts": ("MINE",), "tasks": (path,) * len(asked.tasks), "pairs": (path,) * len(asked.pairs)}
+    told = replace(asked, study=plan.name, out=StudyRequest.out, **several)
+    return " ".join(["afterbert", *told.words])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
 from afterbert.base.small_files import read_json
+from afterbert.study.engines import Engine
 from afterbert.study.made import FinishedRun
 from afterbert.study.plan import PlannedRun, StudyPlan, listed_runs, seconds_needed
 from afterbert.study.results import StudyResults, collected, measured, write_results
@@ -38,20 +40,51 @@ class _Stopped(Exception):
         self.exit_code = exit_code
 
 
-def run_study(plan: StudyPlan, *, observer: WorkObserver | None = None) -> StudyOutcome:
-    """Carries out what is planned, or goes on with it, and writes `results.json` in the study's folder. Raises
-    UserError."""
+def run_study(plan: StudyPlan, *, observer: WorkObserver | None = None, engine: Engine | None = None) -> StudyOutcome:
+    """Carries out what is planned, or goes on with it, and writes `results.json` in the study's folder. engine: what
+    carries out the runs; None: this process, one after the other. Raises UserError."""
     observer = observer or WorkObserver()
     try:
+        if engine is not None and not _left_to(engine, plan, plan.searches, observer):
+            return StudyOutcome(plan, None)
         plan = _searched(plan, observer)
         plan.write()
         observer.on_line(f"writes to: {plan.folder}")
+        if engine is not None and not _left_to(engine, plan, plan.runs, observer):
+            return StudyOutcome(plan, None)
         made = _carried_out(plan, observer)
     except _Stopped as stopped:
         return StudyOutcome(plan, None, stopped.exit_code)
     results = collected(plan, made)
     write_results(plan.folder / "results.json", results)
     return StudyOutcome(plan, results)
+
+
+def _left_to(engine: Engine, plan: StudyPlan, runs: Sequence[PlannedRun], observer: WorkObserver) -> bool:
+    """Whether an engine has done all of these runs; what is finished is not given to it."""
+    words = [*plan.request.words, "--only"]
+    waiting = [run.folder(plan.request.out).path for run in runs]
+    commands = [[*words, folder.name] for folder in waiting if not is_finished(folder)]
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    return not commands or engine(commands, folder=plan.folder, observer=observer)
+
+
+def run_one(plan: StudyPlan, name: str, *, observer: WorkObserver | None = None) -> int:
+    """Carries out the one run whose folder is called so, with its fine-tuning, and gives the exit code. Raises
+    UserError."""
+    observer = observer or WorkObserver()
+    try:
+        if name not in (folders := {run.folder(plan.request.out).path.name: run for run in plan.searches}):
+            plan = _searched(plan, observer)
+            folders = {run.folder(plan.request.out).path.name: run for run in plan.runs}
+        if name not in folders:
+            raise UserError(f"the study has no run {name}; its runs are {', '.join(folders)}")
+        folder = _trained(plan, folders[name], observer)
+        if folders[name].factor is None:
+            _tuned(plan, folder, folders[name].seed, observer)
+    except _Stopped as stopped:
+        return stopped.exit_code
+    return 0
 
 
 def is_finished(folder: Path) -> bool:

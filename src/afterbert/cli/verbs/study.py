@@ -26,6 +26,13 @@ def study(
     ] = None,
     question: Annotated[str, typer.Option(help="Of `new`: the question in a sentence.")] = "",
     out: Annotated[Path, typer.Option("--out", "-o", help="Where runs are made and found.")] = Path("runs"),
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", help="So many runs at once, each a process with its cores.", min=1)
+    ] = None,
+    on: Annotated[
+        str, typer.Option(help="What carries out the runs: here, ray (a cluster) or slurm (a script).")
+    ] = "here",
+    only: Annotated[str | None, typer.Option(hidden=True, help="Carry out the run in this folder alone.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check the arms against each other, say what would be run, and stop.")
     ] = False,
@@ -42,6 +49,7 @@ def study(
     `afterbert study new mine bert-mlm roberta --question "Does RoBERTa's recipe serve my text?"`
     """
     from afterbert.cli import studying
+    from afterbert.study.plan import StudyRequest
 
     name, *rest = words
     if name == "list":
@@ -52,15 +60,5 @@ def study(
         return studying.write_pages(out, [Path(folder) for folder in rest])
     if name == "new":
         return studying.write_new(rest, question)
-    return studying.carry_out(
-        name,
-        rest,
-        texts=text or [],
-        scale=scale,
-        tasks=task or [],
-        pairs=pairs or [],
-        seeds=seeds,
-        budget=budget,
-        out=out,
-        dry_run=dry_run,
-    )
+    request = StudyRequest(name, tuple(text or ()), scale, out, tuple(task or ()), tuple(pairs or ()), seeds, budget)
+    return studying.carry_out(request, rest, dry_run=dry_run, jobs=jobs, engine=on, only=only)

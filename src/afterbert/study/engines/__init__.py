@@ -1,0 +1,40 @@
+"""Where the runs of a study are carried out: one engine a file. A run is a command that may be given any number of
+times: it goes on where it was stopped, and does nothing where its folder is finished."""
+
+import os
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from afterbert.base.errors import UserError
+from afterbert.workflows.observer import WorkObserver
+
+
+@dataclass(frozen=True)
+class Engine(ABC):
+    """jobs: at most so many runs at once; None leaves it to the engine."""
+
+    jobs: Annotated[int, Field(gt=0)] | None = None
+
+    @abstractmethod
+    def __call__(self, commands: Sequence[Sequence[str]], *, folder: Path, observer: WorkObserver) -> bool:
+        """Carries out commands, each the words after `afterbert`, in any order. folder: the study's, for whatever the
+        engine writes. Gives whether all are done: False where they wait in a queue now. Raises UserError where one
+        fails."""
+
+
+def carried_out(words: Sequence[str], threads: int | None = None) -> str:
+    """Runs one command with so many threads and gives its last line. Raises UserError with that line where it fails."""
+    more = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
+    command = [sys.executable, "-m", "afterbert", *words]
+    done = subprocess.run(command, env=os.environ | more, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    said = [line for line in done.stdout.splitlines() if line.strip()] or ["it said nothing"]
+    if done.returncode:
+        raise UserError(f"afterbert {' '.join(words)} ended with {done.returncode}: {said[-1]}")
+    return said[-1]
