@@ -13,7 +13,7 @@ WORKERS ?= 2
 # Some images forbid Python to keep compiled files; the tests would be compiled anew each time, a fifth of `make check`.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test check faults fuzz golden format
+.PHONY: demo test check faults fuzz golden format evidence
 
 demo: $(VENV)/.user
 	$(BIN)/afterbert demo
@@ -36,6 +36,16 @@ fuzz: $(VENV)/.dev
 
 golden: $(VENV)/.dev
 	AFTERBERT_RENEW_GOLDEN=1 $(BIN)/python -m pytest tests/recipes -q -k golden
+
+# The studies of docs/evidence, from the runs to the pages; what is finished is kept. TEXT: one file or folder of prose.
+TEXT ?= texts/standardebooks.jsonl
+STUDIES ?= factorization more-text mask-or-random masking-unit span-law layer-sharing electra masking-rate \
+	size-or-steps span-length masked-or-causal boundary where-tasks sentence-objective
+evidence: $(VENV)/.user
+	for name in $(STUDIES); do $(BIN)/afterbert study $$name --text $(TEXT) --scale minutes --jobs $(WORKERS) || exit; done
+	for folder in runs/studies/*-minutes-*/; do name=$$(basename $${folder%-*/}); \
+		mkdir -p docs/evidence/$$name && cp $${folder}results.json docs/evidence/$$name/ || exit; done
+	$(BIN)/afterbert study report docs/evidence/*/
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
