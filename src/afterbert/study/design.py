@@ -198,40 +198,25 @@ def study_of(tree: Node) -> Study:
     if not isinstance(tree.value, dict):
         raise UserError(f"{tree.origin}: a study is a mapping; see docs/studies.md")
     values = _settings_as_written(dict(tree.value))
-    arms = values.get("arms")
-    if arms is not None and isinstance(arms.value, dict):
-        written = {
-            name: Node(_settings_as_written(dict(arm.value)), arm.origin)
-            if isinstance(arm.value, dict)
-            else Node({}, arm.origin)
-            if arm.value is None
-            else arm
-            for name, arm in arms.value.items()
-        }
-        values["arms"] = Node(written, arms.origin)
-    expects = values.get("expects")
-    if expects is not None and isinstance(expects.value, list):
-        listed = [one if isinstance(one.value, dict) else Node({"says": one}, one.origin) for one in expects.value]
-        values["expects"] = Node(listed, expects.origin)
-    scales = values.get("scales")
-    if scales is not None and isinstance(scales.value, dict):
-        values["scales"] = Node({name: _written(one) for name, one in scales.value.items()}, scales.origin)
+    for key, changed in (("arms", _arm), ("expects", _expectation), ("scales", _written)):
+        node = values.get(key)
+        if node is not None and isinstance(node.value, dict):
+            values[key] = Node({name: changed(one) for name, one in node.value.items()}, node.origin)
+        elif node is not None and isinstance(node.value, list):
+            values[key] = Node([changed(one) for one in node.value], node.origin)
     return build(Study, Node(values, tree.origin), path="")
 
 
 def scales() -> Mapping[str, StudyScale]:
     """The scales, from the smallest."""
-    path = Path(str(resources.files(_FOLDER) / "scales.yaml"))
-    tree = read(path, label=path.name)
-    return {name: _scale(node) for name, node in tree.value.items()}
+    return {name: _scale(node) for name, node in _scale_nodes().items()}
 
 
 def scale_for(study: Study, name: str, *, seeds: int | None = None, tokens: float | None = None) -> StudyScale:
     """The scale called so, with what the study and the caller say of it. Raises UserError."""
-    path = Path(str(resources.files(_FOLDER) / "scales.yaml"))
-    tree = read(path, label=path.name)
-    if name not in tree.value:
-        raise UserError(f"no scale is called '{name}'; {did_you_mean(name, list(tree.value))}")
+    nodes = _scale_nodes()
+    if name not in nodes:
+        raise UserError(f"no scale is called '{name}'; {did_you_mean(name, list(nodes))}")
     found: dict[str, Node] = {}
     if seeds is not None:
         found["seeds"] = Node(seeds, "--seeds")
@@ -240,7 +225,21 @@ def scale_for(study: Study, name: str, *, seeds: int | None = None, tokens: floa
     own = study.scales.get(name, {})
     if own:
         found["set"] = Node({key: Node(value, "study") for key, value in own.items()}, "study")
-    return _scale(merge(tree.value[name], Node(found, "asked")))
+    return _scale(merge(nodes[name], Node(found, "asked")))
+
+
+def _arm(node: Node) -> Node:
+    values = node.value or {}
+    return Node(_settings_as_written(dict(values)), node.origin) if isinstance(values, dict) else node
+
+
+def _expectation(node: Node) -> Node:
+    return node if isinstance(node.value, dict) else Node({"says": node}, node.origin)
+
+
+def _scale_nodes() -> dict[str, Node]:
+    path = Path(str(resources.files(_FOLDER) / "scales.yaml"))
+    return read(path, label=path.name).value
 
 
 def _scale(node: Node) -> StudyScale:
