@@ -316,6 +316,6 @@ def _text(value: Any) -> str:
 
 def _command(plan: StudyPlan) -> str:
     asked, path = plan.request, "NAME:PATH"
-    several = {"texts": ("MINE",), "tasks": (path,) * len(asked.tasks), "pairs": (path,) * len(asked.pairs)}
-    told = replace(asked, study=plan.name, out=StudyRequest.out, **several)
+    tasks, pairs = (path,) * len(asked.tasks), (path,) * len(asked.pairs)
+    told = replace(asked, study=plan.name, texts=("MINE",), tasks=tasks, pairs=pairs, out=StudyRequest.out)
     return " ".join(["afterbert", *told.words])
