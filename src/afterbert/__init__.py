@@ -42,6 +42,9 @@ def __getattr__(name: str) -> Any:
     """One of the six names, imported now; the process is set up for training first, as the command line does."""
     if name not in _MODULES:
         raise AttributeError(f"module 'afterbert' has no attribute '{name}'")
+    from afterbert.training.process_setup import set_up_process
+
+    set_up_process()
     found = globals()[name] = getattr(import_module(f"afterbert.api.{_MODULES[name]}"), name)
     return found
 

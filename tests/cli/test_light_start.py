@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from afterbert.base.plugins import listed
+from afterbert.cli.main import run
+from afterbert.cli.verbs import PANELS
 from afterbert.recipes import known, resolve
 from afterbert.recipes.files import heading_of
 
@@ -35,6 +41,31 @@ def test_nothing_heavy_is_imported(arguments: list[str], says: str) -> None:
     assert done.returncode == 0 and says in done.stdout, done.stderr
     (imported,) = done.stderr.splitlines()  # nothing else is told there
     assert not HEAVY & set(imported.split())
+
+
+def test_the_list_of_verbs_draws_no_boxes_and_loads_nothing_that_does() -> None:
+    done = subprocess.run([sys.executable, "-c", TOLD, "--help"], capture_output=True, text=True, encoding="utf-8")
+    assert "rich" not in done.stderr.split()
+    verbs = re.findall(r"^  ([a-z][a-z-]*)  ", done.stdout, re.MULTILINE)
+    assert set(verbs) == {name.strip("_").replace("_", "-") for name in listed("afterbert.cli.verbs")}
+    assert all(f"\n{panel}:\n" in done.stdout for panel in PANELS)
+
+
+@pytest.mark.parametrize(
+    ("words", "number", "offered"),
+    [("afterbert pre", 1, {"prepare", "pretrain", "predict"}), ("afterbert fill --m", 2, {"--model"})],
+)
+def test_a_shell_completes_verbs_and_options(words: str, number: int, offered: set[str]) -> None:
+    asked = {"_AFTERBERT_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(number)}
+    code = "import sys; sys.argv[0] = 'afterbert'; from afterbert.cli.main import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **asked}, capture_output=True, text=True)
+    assert set(done.stdout.split()) == offered, done
+
+
+def test_windows_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("afterbert.training.process_setup.sys", SimpleNamespace(platform="win32"))
+    assert run(["recipes"]) == 2
+    assert "WSL" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", known())

@@ -10,7 +10,6 @@ from afterbert.api.shown import ShowsItself, SmallTable
 from afterbert.api.watch import Watch
 from afterbert.compression.measuring import StepRow
 from afterbert.report.compression_report import row_lines, write_compression_report
-from afterbert.training.process_setup import set_up_process
 from afterbert.workflows.compression import CompressOutcome, CompressRequest, prepare_compression, run_compression
 from afterbert.workflows.compression_search import search
 
@@ -89,7 +88,6 @@ def compress(
 
 def carry_out_compression(request: CompressRequest) -> CompressOutcome:
     """Carries a request out with a progress bar, and writes the report. Raises UserError."""
-    set_up_process()
     with Watch() as watch:
         setup = prepare_compression(request, watch)
         done = run_compression(setup, watch) if request.target is None else search(setup, observer=watch)

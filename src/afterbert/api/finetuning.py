@@ -10,7 +10,6 @@ from afterbert.api.shown import ShowsItself, SmallTable
 from afterbert.api.watch import Watch
 from afterbert.downstream.figures.results import TaskResult
 from afterbert.report.task_report import write_task_report
-from afterbert.training.process_setup import set_up_process
 from afterbert.workflows.finetune_request import FinetuneRequest, run_setup, set_up
 
 
@@ -106,7 +105,6 @@ def finetune(
 
 def carry_out(request: FinetuneRequest) -> FinetunedRun:
     """Carries a request out with a progress bar, and writes the report. Raises UserError."""
-    set_up_process()
     with Watch() as watch:
         setup = set_up(request, watch)
         done = run_setup(setup, observer=watch)

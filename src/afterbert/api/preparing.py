@@ -10,7 +10,6 @@ from afterbert.text.planes import Plane
 from afterbert.text.token_store.prepare import PLANES
 from afterbert.text.token_store.store import Store
 from afterbert.text.tokenizers import TokenizerRecipe
-from afterbert.training.process_setup import set_up_process
 from afterbert.workflows.stores import prepared
 from afterbert.workflows.text_options import TextOptions
 from afterbert.workflows.tokenizer_choice import asked_by_recipe, tokenizer_named, tokenizer_settings
@@ -40,7 +39,6 @@ def prepare(
 
     Raises UserError. Interrupted, the same call goes on where it was.
     """
-    set_up_process()
     options = TextOptions(**reading)
     made: TokenizerRecipe
     if isinstance(tokenizer, TokenizerRecipe):

@@ -12,7 +12,6 @@ from afterbert.api.watch import Watch
 from afterbert.recipes.recipe import Recipe
 from afterbert.report import write_report
 from afterbert.training.distribution.processes import Processes
-from afterbert.training.process_setup import set_up_process
 from afterbert.workflows.closing import Closing
 from afterbert.workflows.pretrain_request import PretrainRequest, run_request
 from afterbert.workflows.text_options import TextOptions
@@ -76,7 +75,6 @@ def carry_out(
     request: PretrainRequest, *, processes: Processes | None = None, device: torch.device | None = None
 ) -> Run:
     """Carries a request out with a progress bar, and writes the run's report. Raises UserError."""
-    set_up_process()
     with Watch() as watch:
         result = run_request(request, observer=watch, processes=processes, device=device)
     leads = processes is None or processes.leads

@@ -1,11 +1,8 @@
-"""The command line: finds the verbs, and turns every error a user can mend into one line and exit status
+"""The command line: runs a verb, and turns every error a user can mend into one line and exit status
 2."""
 
 import errno
-import importlib
-import math
 import os
-import pkgutil
 import signal
 import sys
 import warnings
@@ -14,53 +11,15 @@ from typing import TextIO
 
 import typer
 
-from afterbert import __version__
 from afterbert.base.errors import UserError
 from afterbert.base.visible import visible_line
-from afterbert.cli import verbs
+from afterbert.cli.commands import build_app
 from afterbert.training.process_setup import set_up_process
 
 # Typer brings its own copy of click; what its parser raises descends from this class.
 _UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-_FREE_OPTIONS = {"allow_extra_args": True, "ignore_unknown_options": True}
-
-
-def build_app() -> typer.Typer:
-    """The command with every module of `verbs` as a sub-command, in the order of the places that they say."""
-    app = typer.Typer(
-        help="Turn a folder of text into a small language model, and see which pre-training idea serves it best.",
-        invoke_without_command=True,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        rich_markup_mode="markdown",
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    app.callback()(_without_verb)
-    found = [
-        importlib.import_module(f"{verbs.__name__}.{module.name}")
-        for module in pkgutil.iter_modules(verbs.__path__)
-        if not module.name.startswith("_")
-    ]
-    for module in sorted(found, key=lambda verb: (getattr(verb, "PLACE", math.inf), verb.__name__)):
-        name = module.__name__.rpartition(".")[2]
-        settings = _FREE_OPTIONS if getattr(module, "TAKES_RECIPE_OPTIONS", False) else {}
-        command = name.removesuffix("_").replace("_", "-")
-        app.command(command, context_settings=settings)(getattr(module, name))
-    return app
-
-
-def _without_verb(
-    context: typer.Context,
-    version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
-) -> None:
-    if version:
-        typer.echo(f"afterbert {__version__}")
-        raise typer.Exit()
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -73,11 +32,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """The exit status of a command line."""
-    set_up_process()
     rank = os.environ.get("RANK") or os.environ.get("SLURM_PROCID")
     if rank is not None:  # torch's remarks on its own settings would come once for each process
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     try:
+        set_up_process()
         status = build_app()(args=arguments, standalone_mode=False)
         return status if isinstance(status, int) else 0
     except UserError as error:

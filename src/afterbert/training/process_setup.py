@@ -3,12 +3,19 @@
 import os
 import sys
 
+from afterbert.base.errors import UserError
+
 # Share of the cores that others already use, over the last minute, from which the machine counts as busy.
 _BUSY = 0.6
 
 
 def set_up_process() -> None:
-    """Makes this process ready to train. Safe to call twice; best called before torch is imported."""
+    """Makes this process ready to train. Safe to call twice; best called before torch is imported.
+
+    Raises UserError on Windows, which has no POSIX locks: two writers of one run could not be told apart.
+    """
+    if sys.platform == "win32":
+        raise UserError("afterbert runs on Linux and macOS; on Windows, start it inside WSL (`wsl --install`)")
     share_cores_politely()
     keep_memory_between_steps()
 

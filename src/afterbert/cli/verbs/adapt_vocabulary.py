@@ -7,7 +7,7 @@ import typer
 
 from afterbert.cli.options import Overwrite
 
-PLACE = 130
+PLACE = 420
 
 
 def adapt_vocabulary(

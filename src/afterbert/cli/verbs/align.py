@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-PLACE = 57
+PLACE = 50
 
 
 def align(

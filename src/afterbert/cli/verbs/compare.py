@@ -7,7 +7,7 @@ import typer
 
 from afterbert.cli.options import Overwrite
 
-PLACE = 88
+PLACE = 330
 
 
 def compare(

@@ -7,7 +7,7 @@ import typer
 
 from afterbert.cli.options import Overwrite, plugins_in
 
-PLACE = 125
+PLACE = 410
 
 
 def compress(

@@ -7,7 +7,7 @@ import typer
 
 from afterbert.cli.options import Size, given_options, settings_only
 
-PLACE = 160
+PLACE = 510
 TAKES_RECIPE_OPTIONS = True
 
 

@@ -7,7 +7,7 @@ import typer
 
 from afterbert.cli.options import Documents, TextColumn, TextKey
 
-PLACE = 55
+PLACE = 140
 
 
 def embed(

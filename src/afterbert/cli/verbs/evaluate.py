@@ -6,7 +6,7 @@ import typer
 
 from afterbert.cli.options import MaxUnknown
 
-PLACE = 40
+PLACE = 340
 
 
 def evaluate(

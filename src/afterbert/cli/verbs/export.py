@@ -7,7 +7,7 @@ import typer
 
 from afterbert.cli.options import Overwrite
 
-PLACE = 120
+PLACE = 430
 
 
 def export(

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-PLACE = 50
+PLACE = 110
 
 
 def fill(

@@ -7,7 +7,7 @@ import typer
 
 from afterbert.cli.options import FORMATS, HEADER, KINDS, RECORDS, MaxUnknown, Overwrite, plugins_in
 
-PLACE = 100
+PLACE = 150
 TAKES_RECIPE_OPTIONS = True
 
 _DATA, _TRAINING, _MANY = "Data", "Training", "Many tasks"

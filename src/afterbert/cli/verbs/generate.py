@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-PLACE = 60
+PLACE = 120
 
 
 def generate(

@@ -7,7 +7,7 @@ import typer
 
 from afterbert.cli.options import Overwrite
 
-PLACE = 140
+PLACE = 440
 
 
 def import_checkpoint(

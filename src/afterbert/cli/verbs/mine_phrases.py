@@ -7,7 +7,7 @@ import typer
 
 from afterbert.cli.options import Documents, Overwrite, TextColumn, TextKey
 
-PLACE = 150
+PLACE = 40
 
 
 def mine_phrases(

@@ -9,7 +9,7 @@ import typer
 
 from afterbert.cli.serving import Host, Port
 
-PLACE = 72
+PLACE = 250
 
 
 def play(

@@ -8,7 +8,7 @@ import typer
 
 from afterbert.cli.options import HEADER, RECORDS, MaxUnknown, Overwrite
 
-PLACE = 105
+PLACE = 160
 
 
 def predict(

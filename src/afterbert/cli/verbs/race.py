@@ -7,7 +7,7 @@ import typer
 
 from afterbert.cli.options import Size, own_options, split_arguments
 
-PLACE = 86
+PLACE = 240
 TAKES_RECIPE_OPTIONS = True
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-PLACE = 80
+PLACE = 220
 
 
 def recipes(

@@ -7,7 +7,7 @@ import typer
 
 from afterbert.cli.options import Overwrite
 
-PLACE = 90
+PLACE = 320
 
 
 def report(

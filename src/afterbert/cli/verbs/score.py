@@ -6,7 +6,7 @@ import typer
 
 from afterbert.cli.options import FORMATS, HEADER, KINDS, RECORDS, MaxUnknown, plugins_in, settings_only
 
-PLACE = 110
+PLACE = 350
 TAKES_RECIPE_OPTIONS = True
 
 

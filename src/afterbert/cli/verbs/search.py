@@ -7,7 +7,7 @@ import typer
 
 from afterbert.cli.options import Documents, TextColumn, TextKey
 
-PLACE = 56
+PLACE = 130
 
 
 def search(

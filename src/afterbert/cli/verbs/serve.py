@@ -8,7 +8,7 @@ import typer
 
 from afterbert.cli.serving import Host, Port
 
-PLACE = 58
+PLACE = 170
 
 
 def serve(

@@ -7,7 +7,7 @@ import typer
 
 from afterbert.cli.options import Overwrite, RecipeName, Size, settings_only
 
-PLACE = 70
+PLACE = 210
 TAKES_RECIPE_OPTIONS = True
 
 

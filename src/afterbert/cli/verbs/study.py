@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-PLACE = 85
+PLACE = 230
 
 
 def study(

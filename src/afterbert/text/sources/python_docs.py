@@ -38,7 +38,7 @@ class PythonDocs(Source):
     """packages: whose docstrings are read, beside the standard library's; those not installed are left out.
     Each docstring of at least `min_characters` is a document, each topic of the language reference too."""
 
-    packages: tuple[str, ...] = ("numpy", "scipy", "sklearn", "matplotlib", "networkx", "sympy")
+    packages: tuple[str, ...] = ("numpy", "scipy", "sklearn", "networkx", "sympy", "pydantic", "huggingface_hub")
     min_characters: Count = 80
     name: str = "python"
 
