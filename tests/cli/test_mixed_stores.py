@@ -60,7 +60,7 @@ def test_two_stores_are_mixed_by_a_law(stores, tmp_path, capsys):
     ("words", "said"),
     [
         (["large", "small", "--mixing", "equall"], "no mixing is called 'equall'; did you mean 'equal'"),
-        (["large", "--mixing", "equal"], "--mixing is a law between several stores"),
+        (["large", "--mixing", "equal"], "large holds one language, so nothing is to be mixed"),
         (["large", "small.txt"], "stores and texts are named together"),
         (["large", "small", "--mixing", "fixed", "--mixing.weights", "{large: 1}"], "gives no weight to 'small'"),
     ],

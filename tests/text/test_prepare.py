@@ -25,8 +25,9 @@ from afterbert.text.sources.jsonl import Jsonl
 from afterbert.text.token_store import corpus as corpus_module
 from afterbert.text.token_store import survey as survey_module
 from afterbert.text.token_store.prepare import add_plane, prepare
+from afterbert.text.token_store.sample import Sample
 from afterbert.text.token_store.store import Store
-from afterbert.text.token_store.survey import DUPLICATE, Sample
+from afterbert.text.token_store.survey import DUPLICATE
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer

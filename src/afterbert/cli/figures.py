@@ -38,6 +38,9 @@ def print_figures(evaluation: Mapping[str, Any]) -> None:
         for name, value in baselines.items():
             console.print(f"  guessing by the {name.replace('_', ' ')}: {value:.1%}")
         console.print(f"  bits per byte: {measures['bits_per_byte']:.3f}{_loss(evaluation)}")
+        for language, found in evaluation.get("languages", {}).items():
+            told = f"bits per byte {found['bits_per_byte']:.3f}, masked accuracy {found['masked_accuracy']:.1%}"
+            console.print(f"  in {safe(language or 'no language told')}: {told}")
     else:
         for line in evaluation.get("own", []):
             console.print(f"held out, {safe(line)}")

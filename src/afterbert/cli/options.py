@@ -43,6 +43,14 @@ TextKind = _of_texts(str | None, "What files hold whose names do not tell, such 
 Language = _of_texts(
     str | None, "Language code of texts that do not say theirs; by-name: files are called after it (de.txt)."
 )
+LanguageKey = _of_texts(str | None, "JSONL: the key that holds each text's language.")
+Lang = _of_texts(
+    list[str] | None, "Texts with their language, as often as there are: --lang en=english/ --lang is=a.txt."
+)
+Smoothing = _of_texts(
+    float | None,
+    "S: languages' shares to this power (0.7; 1: by size), for the tokenizer and for how often each is trained on.",
+)
 Errors = _of_texts(str | None, "Broken text: fail (when not given), replace or skip-document.")
 Normalization = _of_texts(str | None, "NFC (when not given), NFKC or none.")
 MaxDroppedShare = _of_texts(

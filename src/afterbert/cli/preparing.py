@@ -27,7 +27,9 @@ def text_options(given: Mapping[str, Any], settings: Sequence[tuple[str, str]]) 
         tree = override(tree, key, value)
     others = [field.name for field in fields(TextOptions) if field.name in given]
     return TextOptions(
-        policy=build(Policy, tree.value["policy"]), **{name: given[name] for name in others if name != "policy"}
+        policy=build(Policy, tree.value["policy"]),
+        **{name: given[name] for name in others if name not in ("policy", "lang")},
+        lang=tuple(given.get("lang") or ()),
     )
 
 

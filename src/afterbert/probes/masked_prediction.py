@@ -30,6 +30,7 @@ from afterbert.pretext.posed import AskedInPlace, Posed
 from afterbert.pretext.selections.fixed_count import FixedCount
 from afterbert.pretext.task import Pretext
 from afterbert.probes.count_baselines import CountBaselines
+from afterbert.text.token_store.by_language import by_language
 from afterbert.text.token_store.store import Split
 
 # One seed for all evaluations for ever: changing it makes figures incomparable.
@@ -78,6 +79,24 @@ class MaskedPrediction:
                 piece_bytes=piece_bytes,
             )
         return tally
+
+    def in_each_language(
+        self,
+        predict: Callable[[Mapping[str, Tensor]], Tensor],
+        split: Split,
+        languages: tuple[str, ...],
+        vocabulary: Vocabulary,
+        *,
+        piece_bytes: np.ndarray,
+        device: torch.device | str = "cpu",
+    ) -> dict[str, dict[str, float]]:
+        """Language -> `measures` on the split's texts in it; of one language nothing. languages: names of its codes."""
+        parts = by_language(split, languages)
+        return {
+            name: self(predict, part, vocabulary, piece_bytes=piece_bytes, device=device).summary()["measures"]
+            for name, part in parts.items()
+            if len(parts) > 1
+        }
 
     def questions(self, split: Split, vocabulary: Vocabulary) -> Iterator[tuple[Batch, Posed, Rows]]:
         """Each batch for the model, the same as a posed task, and its rows before the masks."""

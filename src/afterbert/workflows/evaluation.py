@@ -54,18 +54,17 @@ def evaluate_on_texts(
         if split.name == "held_out":
             baselines = CountBaselines.count(store.split("train"), store.vocabulary.size)
         question = MaskedPrediction(rate=rate, length=min(length, model.loaded.longest), max_rows=max_rows)
-        measured = question(
-            model.predict,
-            split,
-            store.vocabulary,
-            piece_bytes=Spellings.of(store.tokenizer).sizes,
-            baselines=baselines,
-            device=device_of(model.language_model.backbone),
-        )
+        how: Any = {
+            "piece_bytes": Spellings.of(store.tokenizer).sizes,
+            "device": device_of(model.language_model.backbone),
+        }
+        measured = question(model.predict, split, store.vocabulary, baselines=baselines, **how)
+        languages = question.in_each_language(model.predict, split, store.languages, store.vocabulary, **how)
         is_told_none = bool(model.languages) and store.split("train").told_languages is None
     said = "the texts do not say which of the model's languages they are in, so it is told none"
     notes = (*unknown, said if is_told_none else "", *model.loaded.notes, model.language_model.note)
     summary = {**measured.summary(), "asked": model.language_model.said}
+    summary |= {"languages": languages} if languages else {}
     return EvaluatedTexts(summary, tuple(filter(None, notes)))
 
 

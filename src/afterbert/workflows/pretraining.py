@@ -274,19 +274,19 @@ def every_task(store: Store, split: Split) -> dict[str, Any]:
 
 def closing_figures(module: ObjectiveModule, recipe: Recipe, store: Store, split: Split) -> dict[str, Any]:
     """`measures`, `baselines` and `counts` of the fixed question that every masked language model is asked; `asked`:
-    whose head answers, where it is not the saved model's."""
+    whose head answers, where it is not the saved model's; `languages`: the measures of each of
+    several."""
     baselines = CountBaselines.count(store.split("train"), store.vocabulary.size)
     question = MaskedPrediction(length=recipe.length)
-    measured = question(
-        module.name_pieces,
-        split,
-        store.vocabulary,
-        piece_bytes=Spellings.of(store.tokenizer).sizes,
-        baselines=baselines,
-        device=device_of(module),
-    )
+    how: Any = {"piece_bytes": Spellings.of(store.tokenizer).sizes, "device": device_of(module)}
+    measured = question(module.name_pieces, split, store.vocabulary, baselines=baselines, **how)
+    languages = question.in_each_language(module.name_pieces, split, store.languages, store.vocabulary, **how)
     found = module.language_model
-    return {**measured.summary(), "asked": found.said if found is not None else ""}
+    return {
+        **measured.summary(),
+        "asked": found.said if found is not None else "",
+        **({"languages": languages} if languages else {}),
+    }
 
 
 def first_batches(recipe: Recipe, store: Store, split: Split, *, rows: int = 64) -> dict[str, Posed]:

@@ -1,7 +1,7 @@
 """From what a user names, texts or stores, to one store."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ import numpy as np
 from afterbert.base.config import build, digest, to_plain
 from afterbert.base.errors import UserError
 from afterbert.base.mixing import Mixing
+from afterbert.base.mixing.exponent import Exponent
+from afterbert.base.mixing.proportional import Proportional
 from afterbert.base.tree import Node, override
 from afterbert.downstream.finetuning.mix import TaskMix
 from afterbert.objectives.mixture import MixedPlan
@@ -19,6 +21,7 @@ from afterbert.recipes.recipe import Recipe
 from afterbert.text.pieces.unknown import UnknownPieces
 from afterbert.text.sources import Source
 from afterbert.text.sources.txt import OF_LINES, OF_PARAGRAPHS
+from afterbert.text.token_store.by_language import figures_by_language
 from afterbert.text.token_store.mixture import MixtureStore, is_store, mix_stores, open_store
 from afterbert.text.token_store.prepare import prepare
 from afterbert.text.token_store.sections import LONG_DOCUMENT_BYTES
@@ -55,10 +58,9 @@ def store_of(
         )
     if len(are_stores) > 1 and all(are_stores):
         return stores_together(texts, mixing_of(mixing), out)
-    if mixing:
-        raise UserError("--mixing is a law between several stores; name them, each made by `afterbert prepare`")
     if are_stores == [True]:
-        return open_store(Path(texts[0]), wait=wait)
+        store = open_store(Path(texts[0]), wait=wait)
+        return store if isinstance(store, MixtureStore) and not mixing else by_its_languages(store, mixing, out)
     if any(are_stores):
         raise UserError("stores and texts are named together; prepare the texts first, with the stores' tokenizer")
     sources = list(sources) or reading.sources(texts)
@@ -71,8 +73,9 @@ def store_of(
     folder = out / "stores" / digest(made_from)
     if (folder / "store.json").is_file():
         observer.on_line(f"tokens: {folder} (prepared before)")
-        return open_store(folder, wait=wait)
-    return prepared(sources, folder, tokenizer=tokenizer, reading=reading, observer=observer)
+        return by_its_languages(open_store(folder, wait=wait), mixing, out)
+    made = prepared(sources, folder, tokenizer=tokenizer, reading=reading, observer=observer)
+    return by_its_languages(made, mixing, out)
 
 
 def prepared(
@@ -99,7 +102,7 @@ def prepared(
 def tell_store(store: Store, observer: WorkObserver, *, advises: bool = True) -> None:
     """Tells what was read, kept and dropped of the texts, how large both sides of the split are, where the store lies,
     and, where it `advises`, how the texts could be divided better."""
-    observer.on_line(store.tally.table([*changed_by_tokenizer(store), *sides_of(store)]))
+    observer.on_line(store.tally.table([*changed_by_tokenizer(store), *sides_of(store), *languages_of(store)]))
     observer.on_line(f"tokens: {store.folder}")
     noticed, documents = store.tally.noticed, sum(store.split(name).num_documents for name in SPLITS)
     if documents > store.tally.kept:
@@ -150,12 +153,41 @@ def sides_of(store: Store) -> list[tuple[str, int, str]]:
     ]
 
 
+def languages_of(store: Store) -> list[tuple[str, int, str]]:
+    """Gives a row of label, pieces and remark for each language, where there are several; with the share that it is
+    trained at where the store was made with a smoothing."""
+    if len(store.languages) < 2:
+        return []
+    found, smoothing = figures_by_language(store), store.manifest["settings"].get("smoothing")
+    sizes = {name: one.pieces for name, one in found.items()}
+    shares, drawn = Proportional().shares(sizes), Exponent(smoothing or 0.0).shares(sizes)
+    return [
+        (
+            f"  pieces in {name or 'no language told'}",
+            one.pieces,
+            f"{shares[name]:.1%}{'' if smoothing is None else f', trained at {drawn[name]:.1%}'}, {one}",
+        )
+        for name, one in found.items()
+    ]
+
+
 def mixing_of(settings: Sequence[tuple[str, str]]) -> Mixing:
     """Reads a law from `--mixing NAME` and `--mixing.KEY VALUE`; by size where none is given. Raises UserError."""
     tree = Node({"mixing": Node({"type": Node("proportional", "default")}, "default")}, "default")
     for key, value in settings:
         tree = override(tree, key, value)
     return build(Mixing, tree.value["mixing"])
+
+
+def by_its_languages(store: Store, mixing: Sequence[tuple[str, str]], root: Path) -> Store:
+    """Gives the store with a law between its languages: the one in these settings, else the smoothing it was prepared
+    with; without both the store itself. A folder below `root` names it. Raises UserError."""
+    smoothing = store.manifest["settings"].get("smoothing")
+    if not mixing and (smoothing is None or len(store.languages) < 2):
+        return store
+    if isinstance(store, MixtureStore):
+        raise UserError(f"{store.folder} is a mixture already; name what it mixes instead")
+    return _mixed({store.folder.name: store}, mixing_of(mixing) if mixing else Exponent(smoothing), root)
 
 
 def stores_together(texts: Sequence[str], mixing: Mixing, root: Path) -> Store:
@@ -167,6 +199,10 @@ def stores_together(texts: Sequence[str], mixing: Mixing, root: Path) -> Store:
     stores = {name: open_store(path) for name, path in zip(names, paths)}
     if any(isinstance(store, MixtureStore) for store in stores.values()):
         raise UserError("one of the stores is a mixture already; name what it mixes instead")
+    return _mixed(stores, mixing, root)
+
+
+def _mixed(stores: Mapping[str, Store], mixing: Mixing, root: Path) -> Store:
     made_of = {"mixing": to_plain(mixing), "stores": {n: s.fingerprint for n, s in stores.items()}}
     return mix_stores(stores, mixing, root / "stores" / f"mix-{digest(made_of)}")
 

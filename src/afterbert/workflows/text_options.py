@@ -8,9 +8,10 @@ from typing import Any
 from afterbert.base.config import to_plain
 from afterbert.text.files.policy import Policy
 from afterbert.text.from_paths import sources_for
+from afterbert.text.languages import sources_by_language
 from afterbert.text.sources import Source
 
-_SOURCE_OPTIONS = ("documents", "text_key", "text_column", "language")
+_SOURCE_OPTIONS = ("documents", "text_key", "text_column", "language", "language_key")
 # These decide how the work is done, or whether it ends well, and not what comes of it.
 _WITHOUT_TRACE = ("max_unknown", "processes")
 
@@ -29,6 +30,12 @@ class TextOptions:
     """Of tables: the column that holds the text."""
     language: str | None = None
     """The code of texts that do not say their language; `by-name` takes it from the file's name."""
+    language_key: str | None = None
+    """Of JSONL: the key that holds the language."""
+    lang: tuple[str, ...] = ()
+    """More texts, each named with its language: `is=PATH`."""
+    smoothing: float | None = None
+    """The power S to which the languages' shares of the text are raised, for the tokenizer and for training."""
     policy: Policy = Policy()
     """How strict to be with text."""
     held_out: float = 0.02
@@ -41,7 +48,8 @@ class TextOptions:
     def sources(self, texts: Sequence[str], *, tokenizer: str | None = None) -> list[Source]:
         """The sources of texts by name, read as these options say. tokenizer: of token files. Raises UserError."""
         given = {name: getattr(self, name) for name in _SOURCE_OPTIONS}
-        return sources_for(texts, kind=self.kind, tokenizer=tokenizer, **given)
+        named = sources_by_language(self.lang, **(given | {"kind": self.kind, "tokenizer": tokenizer}))
+        return [*(sources_for(texts, kind=self.kind, tokenizer=tokenizer, **given) if texts else ()), *named]
 
     def of_prepare(self) -> dict[str, Any]:
         """The options as `text.token_store.prepare` takes them."""
@@ -49,6 +57,7 @@ class TextOptions:
             "policy": self.policy,
             "held_out": self.held_out,
             "max_unknown": self.max_unknown,
+            "smoothing": self.smoothing,
             "processes": self.processes or os.cpu_count() or 1,
         }
 

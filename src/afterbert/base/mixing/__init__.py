@@ -8,6 +8,11 @@ from collections.abc import Mapping
 class Mixing(ABC):
     """A law as a frozen config."""
 
+    @property
+    def moves(self) -> bool:
+        """Whether the shares change in the course of a run."""
+        return False
+
     @abstractmethod
     def shares(self, sizes: Mapping[str, int], *, progress: float = 0.0) -> dict[str, float]:
         """Source -> share of the draws, adding up to 1. sizes: examples of each source, positive; progress:

@@ -18,6 +18,10 @@ class Scheduled(Mixing):
     first: dict[str, float] = field(default_factory=dict)
     last: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def moves(self) -> bool:
+        return True
+
     def shares(self, sizes: Mapping[str, int], *, progress: float = 0.0) -> dict[str, float]:
         check_weights(self.first, sizes)
         check_weights(self.last, sizes)

@@ -9,12 +9,15 @@ from afterbert.cli.options import (
     Documents,
     Errors,
     HeldOut,
+    Lang,
     Language,
+    LanguageKey,
     MaxDroppedShare,
     MaxUnknown,
     NearDuplicates,
     Normalization,
     ProcessCount,
+    Smoothing,
     TextColumn,
     TextKey,
     TextKind,
@@ -32,9 +35,9 @@ TAKES_RECIPE_OPTIONS = True
 def prepare(
     context: typer.Context,
     texts: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(help="Files, folders, `hub:NAME`, or `-` for standard input; with --merge, folders of shards."),
-    ],
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="The folder to write to: store, shards/3-of-8 or tokenizer when not given."),
@@ -82,6 +85,9 @@ def prepare(
     text_key: TextKey = None,
     text_column: TextColumn = None,
     language: Language = None,
+    language_key: LanguageKey = None,
+    lang: Lang = None,
+    smoothing: Smoothing = None,
     errors: Errors = None,
     normalization: Normalization = None,
     max_dropped_share: MaxDroppedShare = None,
@@ -104,7 +110,11 @@ def prepare(
     A recipe asks for a tokenizer of its own: T5's has sentinels, ALBERT's is lower-case. `--recipe t5` makes it.
     `afterbert pretrain` on texts does so by itself.
 
-    Example: `afterbert prepare my_texts/ --out store --tokenizer unigram --vocab-size 16000`
+    Examples:
+
+    `afterbert prepare my_texts/ --out store --tokenizer unigram --vocab-size 16000`
+
+    `afterbert prepare --lang en=english/ --lang is=icelandic.txt --smoothing 0.7`
     """
     from afterbert.api.terminal import console
     from afterbert.api.watch import Watch
@@ -120,7 +130,7 @@ def prepare(
     from afterbert.workflows.stores import prepared, tell_store
     from afterbert.workflows.tokenizer_choice import asked_by_recipe, tokenizer_named, tokenizer_settings
 
-    texts, settings = split_arguments([*texts, *context.args], own_options(context))
+    texts, settings = split_arguments([*(texts or ()), *context.args], own_options(context))
     if merge:
         heeded = {"texts", "out", "merge", "overwrite", "max_unknown"}
         given = [*(set(given_options(context)) - heeded), *(key for key, _ in settings)]
@@ -173,6 +183,8 @@ def prepare(
     wanted = planes_named(planes, lists, list_case, "--planes")
     if shard is not None:
         share = Shard.of(shard)
+        if how.pop("smoothing") is not None:
+            raise UserError("--smoothing goes with --tokenizer-only; of shards, say --mixing exponent to pretrain")
         folder = out or Path("shards", f"{share.number}-of-{share.total}")
         how.pop("max_unknown")
         with Watch() as watch, watch.working("preparing") as advance:

@@ -12,7 +12,6 @@ import numpy as np
 
 from afterbert.base.errors import UserError
 from afterbert.base.mixing import allotted
-from afterbert.base.mixing.scheduled import Scheduled
 from afterbert.base.noise import mix
 from afterbert.base.rows import Rows, in_order, starts_of
 from afterbert.objectives.mixture import MixedPlan
@@ -74,10 +73,10 @@ def blended(split: Split, plan_of: Callable[[Split], Plan], *, view: int, epochs
     are not counted. Raises UserError for a law that moves with the run then."""
     if not isinstance(split, JoinedSplit):
         return plan_of(split)
-    if isinstance(split.mixing, Scheduled) and epochs is None:
+    if split.mixing.moves and epochs is None:
         raise UserError(
-            "a scheduled mix of stores moves from epoch to epoch, so the run must count them; write --budget 3epochs "
-            "and --training.views null, or take another mixing"
+            "a mix that moves does so from epoch to epoch, so the run must count them; write --budget 3epochs and "
+            "--training.views null, or take another mixing"
         )
     progress = min(1.0, view / epochs) if epochs else 0.0
     return _blend(split, {name: plan_of(part) for name, part in split.parts.items()}, progress)
@@ -94,7 +93,7 @@ def _blend(split: JoinedSplit, plans: Mapping[str, Plan], progress: float) -> Pl
         return MixedPlan({member: _blend(split, own, progress) for member, own in members.items()})
     filled = {name: plan for name, plan in plans.items() if len(plan)}
     for name in plans.keys() - filled.keys():
-        raise UserError(f"store {name} has no rows to train on at this length; leave it out, or shorten the rows")
+        raise UserError(f"{name} has no rows to train on at this length; leave it out, or shorten the rows")
     sizes = {name: len(plan) for name, plan in filled.items()}
     counts = allotted(split.mixing.shares(sizes, progress=progress), sum(sizes.values()))
     return Blend(filled, {name: counts[name] for name in filled})

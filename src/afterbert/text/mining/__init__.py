@@ -27,7 +27,7 @@ from afterbert.text.files.documents import Document
 from afterbert.text.mining.runs import cohesion, freedom, most_usual, runs_of
 from afterbert.text.mining.stream import WordStream, stream_of
 from afterbert.text.planes.word_start import WordStart
-from afterbert.text.token_store.survey import Sample
+from afterbert.text.token_store.sample import Sample
 
 # The first line of a list that was mined, by which it is known again.
 HEADER = "text\ttype\tscore\tcount\tcohesion\tfreedom\n"

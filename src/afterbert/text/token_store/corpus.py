@@ -66,10 +66,15 @@ class Corpus:
     held_out: float
     processes: int
     progress: Progress
+    smoothing: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.held_out <= 0.5:
             raise UserError(f"held_out is {self.held_out:g}, must be between 0 and 0.5; 0.02 is usual")
+        if self.smoothing is not None and not 0 <= self.smoothing <= 1:
+            raise UserError(
+                f"smoothing is {self.smoothing:g}, must be from 0 (all languages alike) to 1 (by their size)"
+            )
 
     @cached_property
     def digests(self) -> list[dict[str, str]]:
@@ -101,6 +106,7 @@ class Corpus:
             self.policy,
             held_out=self.held_out,
             sample_bytes=sample_bytes,
+            smoothing=self.smoothing,
             processes=min(self.processes, len(self.parts), 1 + self.total_bytes // _SURVEY_BYTES),
             progress=self._counting("reading", self.parts),
         )
@@ -149,6 +155,7 @@ class Corpus:
             "made_by": f"afterbert {__version__}",
             "sources": [digest_of(digest) for digest in self.digests],
             **settings_of(tokenizer, planes, self.policy, self.held_out),
+            **({} if self.smoothing is None else {"smoothing": self.smoothing}),
         }
 
     def _tasks(self, found: Survey) -> Iterator[PartTask]:

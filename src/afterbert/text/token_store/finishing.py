@@ -84,7 +84,8 @@ def finished_before(out: Path, settings: Mapping[str, Any], *, overwrite: bool =
 def _made_alike(out: Path, settings: Mapping[str, Any]) -> Store:
     store = Store.open(out)
     before = store.manifest["settings"]
-    changed = [name for name in settings if settings[name] != before.get(name) and name != "made_by"]
+    names = dict.fromkeys([*settings, *before])
+    changed = [name for name in names if settings.get(name) != before.get(name) and name != "made_by"]
     if changed:
         raise UserError(
             f"{out} holds a finished store that was made with other {', '.join(changed)}; name a new folder, or say "

@@ -1,4 +1,5 @@
-"""Several token stores as one, mixed by a law: a small folder that names them, opened like a store.
+"""Several token stores as one, or the languages of one, mixed by a law: a small folder that names them, opened like a
+store.
 
     mixture.json          the stores, where they are and what they were, and the law
     tokenizer/            a copy of theirs; it is the same for all
@@ -28,6 +29,7 @@ from afterbert.text.files.documents import Tally
 from afterbert.text.pieces.tokenizer import FILE as TOKENIZER_FILE
 from afterbert.text.pieces.tokenizer import SETTINGS_FILE
 from afterbert.text.token_store.array_files import record_of
+from afterbert.text.token_store.by_language import by_language
 from afterbert.text.token_store.store import FILE as STORE_FILE
 from afterbert.text.token_store.store import SPLITS, Split, Store
 from afterbert.text.token_store.verification import Verification
@@ -60,7 +62,10 @@ def mix_stores(stores: Mapping[str, Store], mixing: Mixing, out: Path) -> Mixtur
                 f"{store.folder} has the planes {', '.join(store.planes)}, but {first.folder} has "
                 f"{', '.join(first.planes)}; prepare them alike"
             )
-    mixing.shares({name: max(1, store.split("train").num_pieces) for name, store in stores.items()})
+    parts = _parts(stores, "train")
+    if len(parts) < 2:
+        raise UserError(f"{first.folder} holds one language, so nothing is to be mixed; leave the mixing out")
+    mixing.shares({name: max(1, part.num_pieces) for name, part in parts.items()})
     out.mkdir(parents=True, exist_ok=True)
     first.tokenizer.save(out / "tokenizer")
     record = {
@@ -131,12 +136,14 @@ class MixtureStore(Store):
         return store
 
     def split(self, name: str) -> JoinedSplit:
-        """The stores' splits one behind the other."""
-        splits = {key: store.split(name) for key, store in self.stores.items()}
-        codes = [
-            np.array([self.languages.index(one) for one in store.languages], dtype=np.uint8)
-            for store in self.stores.values()
-        ]
+        """The stores' splits one behind the other; of one store, the parts in each language."""
+        splits, codes = _parts(self.stores, name), [np.arange(len(self.languages), dtype=np.uint8)]
+        if len(self.stores) > 1:
+            codes = [
+                np.array([self.languages.index(one) for one in store.languages], dtype=np.uint8)
+                for store in self.stores.values()
+            ]
+        codes *= len(splits) // len(codes)
         return JoinedSplit(splits, codes, self.mixing, f"{self.fingerprint}/{name}", self._told_languages)
 
     @cached_property
@@ -228,6 +235,15 @@ class JoinedSplit(Split):
             if is_mine.any():
                 found[is_mine] = read(part, index[is_mine] - self._starts[number])
         return found
+
+
+def _parts(stores: Mapping[str, Store], split: str) -> Mapping[str, Split]:
+    """What the law is between: the stores, or the languages of the only one."""
+    splits = {name: store.split(split) for name, store in stores.items()}
+    if len(splits) > 1:
+        return splits
+    (store,), (whole,) = stores.values(), splits.values()
+    return by_language(whole, store.languages) or splits
 
 
 def _width(store: Store, plane: str) -> int:

@@ -47,6 +47,7 @@ def prepare(
     processes: int = 1,
     least_pieces: int = 128,
     max_unknown: float = 0.1,
+    smoothing: float | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Store:
@@ -54,12 +55,14 @@ def prepare(
     called again when all is done it opens what is there.
 
     held_out: the share of the text kept for evaluation, chosen by its content. least_pieces: fewer to train on are an
-    error, and so is a larger share of unknown pieces than max_unknown. overwrite: replaces a store that was made
-    otherwise, once the new one is encoded. Raises UserError; SystemExit(143) on SIGTERM, after putting everything away.
+    error, and so is a larger share of unknown pieces than max_unknown. smoothing: the power S to which the languages'
+    shares of the text are raised, for the tokenizer's sample and, unless another law is named, for training. overwrite:
+    replaces a store that was made otherwise, once the new one is encoded. Raises UserError; SystemExit(143) on SIGTERM,
+    after putting everything away.
     """
     if not sources:
         raise UserError("no sources are given; name files or folders")
-    corpus = Corpus(tuple(sources), policy or Policy(), held_out, processes, progress or _silent)
+    corpus = Corpus(tuple(sources), policy or Policy(), held_out, processes, progress or _silent, smoothing)
     named = by_name(planes)
     settings = corpus.settings(tokenizer, named)
     out = Path(out)
@@ -129,13 +132,14 @@ def make_tokenizer(
     policy: Policy | None = None,
     held_out: float = 0.02,
     processes: int = 1,
+    smoothing: float | None = None,
     progress: Progress | None = None,
 ) -> Tokenizer:
     """Only the tokenizer that `prepare` would make of these sources, in the folder `out`. Raises UserError."""
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is there already and not empty; name a new folder for the tokenizer")
-    corpus = Corpus(tuple(sources), policy or Policy(), held_out, processes, progress or _silent)
+    corpus = Corpus(tuple(sources), policy or Policy(), held_out, processes, progress or _silent, smoothing)
     with TemporaryDirectory() as work, ended_by_sigterm():
         made, _ = _survey(corpus, tokenizer, Path(work))
     made.save(out)

@@ -4,14 +4,12 @@ twice, and a sample to learn a tokenizer from.
 Everything follows from the content of a document, never from its place or from the number of processes.
 """
 
-import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import compress
 
 import numpy as np
-import xxhash
 
 from afterbert.base.rows import starts_of
 from afterbert.text.files.documents import Tally
@@ -19,24 +17,24 @@ from afterbert.text.files.policy import Policy
 from afterbert.text.pieces.changes import CharacterCounts
 from afterbert.text.sources import SourcePart
 from afterbert.text.token_store.near_duplicates import NEAR_DUPLICATE, near_duplicates, no_sketches, sketches_of
+from afterbert.text.token_store.sample import LanguageSamples
 from afterbert.text.token_store.sections import DROPPED, TRAIN, Contents, content_hash, sections_of
 from afterbert.text.token_store.workers import in_order
 
 DUPLICATE = "exact duplicate"
-_SAMPLE_SEED = 1
 
 
 @dataclass(frozen=True)
 class PartSurvey:
     """A survey of one part. languages: those named; characters: code point -> count; sketches: uint32 [D, 128], of
-    documents where near duplicates are looked for; sample: (key, text)."""
+    documents where near duplicates are looked for; samples: of its texts."""
 
     contents: Contents
     languages: frozenset[str]
     characters: Mapping[int, int]
     tally: Tally
     sketches: np.ndarray | None = None
-    sample: list[tuple[int, str]] = field(default_factory=list)
+    samples: LanguageSamples | None = None
 
 
 @dataclass
@@ -65,26 +63,27 @@ def survey(
     *,
     held_out: float,
     sample_bytes: int,
+    smoothing: float | None,
     processes: int,
     progress: Callable[[int], None],
 ) -> Survey:
     """Reads all parts once. Memory: some 40 bytes for each document and each 4 kB of long ones, and the sample. Raises
     UserError.
 
-    held_out: the share of the text to hold out. progress: told the bytes of each part that was read.
+    held_out: the share of the text to hold out. smoothing: see `LanguageSamples`. progress: told the bytes of each part
+    that was read.
     """
-    sample = Sample(sample_bytes)
-    tasks = ((part, sample.limit) for part in parts)
+    samples = LanguageSamples(sample_bytes, smoothing)
+    tasks = ((part, samples.limits()) for part in parts)
     found: list[PartSurvey] = []
-    for part, one in zip(parts, in_order(SurveyPart(policy, sample_bytes), tasks, processes=processes)):
-        for key, text in one.sample:
-            sample.offer(key, text)
-        one.sample.clear()
-        found.append(one)
+    for part, one in zip(parts, in_order(SurveyPart(policy, sample_bytes, smoothing), tasks, processes=processes)):
+        if one.samples is not None:
+            samples.join(one.samples)
+        found.append(replace(one, samples=None))
         progress(part.num_bytes)
     together = gathered(found, policy, held_out=held_out)
     trained = together.contents.section_hashes[together.fates == TRAIN]
-    for text in sample.texts():
+    for text in samples.texts():
         sections = sections_of(text.encode())
         hashes = np.array([content_hash(section) for section in sections], np.uint64)
         seen = b"".join(compress(sections, np.isin(hashes, trained)))
@@ -116,14 +115,15 @@ def gathered(found: Sequence[PartSurvey], policy: Policy, *, held_out: float) ->
 
 @dataclass(frozen=True)
 class SurveyPart:
-    """Surveys one part; the task is the part and the highest sample key that can still be of use."""
+    """Surveys one part; the task is the part and the highest sample keys that can still be of use."""
 
     policy: Policy
     sample_bytes: int
+    smoothing: float | None
 
-    def __call__(self, task: tuple[SourcePart, int]) -> PartSurvey:
-        part, limit = task
-        tally, sample = Tally(), Sample(self.sample_bytes, limit)
+    def __call__(self, task: tuple[SourcePart, Mapping[str, int]]) -> PartSurvey:
+        part, limits = task
+        tally, samples = Tally(), LanguageSamples(self.sample_bytes, self.smoothing, limits)
         languages, characters, sketches = set(), CharacterCounts(), list[np.ndarray]()
         looks_for_near = self.policy.near_duplicates is not None
 
@@ -134,52 +134,12 @@ class SurveyPart:
                 characters.add(document.text)
                 if looks_for_near:
                     sketches.append(sketches_of([document.text]))
-                sample.offer(xxhash.xxh3_64_intdigest(raw, _SAMPLE_SEED), document.text)
+                samples.offer(document.language or "", raw, document.text)
                 yield raw
 
         contents = Contents.of(documents())
         together = np.concatenate([no_sketches(), *sketches]) if looks_for_near else None
-        return PartSurvey(contents, frozenset(languages), characters.total(), tally, together, sample.pairs())
-
-
-class Sample:
-    """The different texts with the smallest keys, up to the one that fills `most_bytes`; so a sample of parts
-    is the sample of the whole.
-
-    >>> sample = Sample(most_bytes=3)
-    >>> for key, text in [(7, "ef"), (1, "ab"), (9, "gh"), (5, "cd"), (5, "cd")]:
-    ...     sample.offer(key, text)
-    >>> sample.texts()
-    ['ab', 'cd']
-    """
-
-    def __init__(self, most_bytes: int, limit: int = 1 << 64):
-        self._most, self.limit = most_bytes, limit
-        self._heap: list[tuple[int, int, str]] = []
-        self._keys: set[int] = set()
-        self._bytes = 0
-
-    def offer(self, key: int, text: str) -> None:
-        """Takes the text if it belongs to the sample, as far as is known."""
-        if key >= self.limit or key in self._keys or self._most <= 0:
-            return
-        size = len(text.encode())
-        heapq.heappush(self._heap, (-key, size, text))
-        self._keys.add(key)
-        self._bytes += size
-        while self._bytes - self._heap[0][1] >= self._most:
-            negative, size, _ = heapq.heappop(self._heap)
-            self.limit = -negative
-            self._keys.remove(self.limit)
-            self._bytes -= size
-
-    def pairs(self) -> list[tuple[int, str]]:
-        """(key, text), by rising key."""
-        return [(-key, text) for key, _, text in sorted(self._heap, reverse=True)]
-
-    def texts(self) -> list[str]:
-        """The texts, by rising key."""
-        return [text for _, text in self.pairs()]
+        return PartSurvey(contents, frozenset(languages), characters.total(), tally, together, samples)
 
 
 def _count_dropped(tally: Tally, why: str, count: int) -> None:

@@ -1,0 +1,110 @@
+"""Texts named by their language, `en=PATH`, as sources; what may be wrong with them is said before anything is made."""
+
+import os
+import re
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+from afterbert.base.errors import UserError
+from afterbert.text.files.documents import Tally
+from afterbert.text.files.policy import Policy
+from afterbert.text.files.streams import Place, located
+from afterbert.text.from_paths import sources_for
+from afterbert.text.pieces.changes import script_of
+from afterbert.text.sources import Source
+
+_CODE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+# ISO 639-1; a code of three letters is taken as it is.
+_TWO_LETTERS = (
+    "aa ab ae af ak am an ar as av ay az ba be bg bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee el en eo "
+    "es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is it iu ja jv ka "
+    "kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng "
+    "nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg sh si sk sl sm sn so sq sr ss st "
+    "su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu"
+)
+# Scripts that one language writes side by side.
+_TOGETHER = {"Hiragana": "CJK", "Katakana": "CJK", "Katakana-hiragana": "CJK", "Hangul": "CJK", "Bopomofo": "CJK"}
+_LOOKED_AT, _MUCH = 500, 0.2
+
+
+def check_code(code: str) -> str:
+    """Gives the code back. Raises UserError where it is no language's.
+
+    >>> check_code("zh-Hant")
+    'zh-Hant'
+    >>> check_code("xx")
+    Traceback (most recent call last):
+    afterbert.base.errors.UserError: 'xx' is no language code; write one of ISO 639, such as en, is or zh-Hant
+    """
+    primary = code.partition("-")[0]
+    if not _CODE.fullmatch(code) or (len(primary) == 2 and primary not in _TWO_LETTERS.split()):
+        raise UserError(f"'{code}' is no language code; write one of ISO 639, such as en, is or zh-Hant")
+    return code
+
+
+def sources_by_language(named: Sequence[str], **options: Any) -> list[Source]:
+    """The sources of texts that are named with their language (`is=PATH`). options: as `sources_for` takes them. Raises
+    UserError for a code that is none, for one file under two languages and for a language without text; warns of a file
+    that mixes scripts."""
+    found: list[tuple[str, str, Source]] = []
+    for one in named:
+        code, equals, path = one.partition("=")
+        if not equals or not path:
+            raise UserError(f"--lang is '{one}', must be CODE=PATH, such as is=texts/icelandic.txt")
+        options["language"] = check_code(code)
+        found += [(code, path, source) for source in sources_for([path], **options)]
+    _check_different(found)
+    texts = dict.fromkeys(code for code, _, _ in found)
+    empty = {code: path for code, path, source in found if not _look_at(code, path, source)}
+    for code in texts:
+        if code in empty and all(other in empty.values() for mine, other, _ in found if mine == code):
+            raise UserError(f"{empty[code]} holds no text, so the language {code} has none; leave it out, or mend it")
+    return [source for _, _, source in found]
+
+
+def _check_different(found: Sequence[tuple[str, str, Source]]) -> None:
+    seen: dict[str, tuple[str, str]] = {}
+    for code, path, source in found:
+        for digest in source.digest().values():
+            other, where = seen.setdefault(digest.partition(" language=")[0], (code, path))
+            if other != code:
+                raise UserError(
+                    f"{path} is named as {code}, and as {other} ({where}); name each file under one language"
+                )
+
+
+def _look_at(code: str, path: str, source: Source) -> int:
+    """How many of the first documents there are. Warns where they are of several scripts."""
+    tally, count = Tally(), 0
+    scripts: Counter[str] = Counter()
+    first: dict[str, str] = {}
+    documents = (one for part in source.parts(1 << 20) for one in part.documents(Policy(errors="replace"), tally))
+    for document in islice(documents, _LOOKED_AT):
+        count += 1
+        letters = Counter(filter(str.isalpha, document.text[:2000]))
+        own: Counter[str] = Counter()
+        for letter, times in letters.items():
+            script = script_of(letter)
+            own[_TOGETHER.get(script, script)] += times
+        if own:
+            first.setdefault(max(own, key=own.__getitem__), document.id)
+        scripts += own
+    for script, letters_of in scripts.most_common()[1:]:
+        if letters_of > _MUCH * scripts.total():
+            usual = scripts.most_common(1)[0][0]
+            at = f"; first at {_place(path, first[script])}" if script in first else ""
+            warnings.warn(
+                f"{path} is said to be {code}, but of its letters {letters_of / scripts.total():.0%} are {script}, "
+                f"most others {usual}{at}",
+                stacklevel=4,
+            )
+    return count
+
+
+def _place(path: str, id: str) -> str:
+    """Where a document lies, with its line where that can be found."""
+    offset = id.rpartition("@")[2]
+    return str(located(Place(path, int(offset)))) if offset.isdigit() and os.path.isfile(path) else id

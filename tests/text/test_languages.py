@@ -1,0 +1,109 @@
+"""Texts named by language: what becomes of them in the store, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from afterbert.base.errors import UserError
+from afterbert.base.mixing.exponent import Exponent
+from afterbert.text.languages import sources_by_language
+from afterbert.text.token_store.by_language import by_language, figures_by_language
+from afterbert.text.token_store.mixture import mix_stores, open_store
+from afterbert.text.token_store.prepare import prepare
+from afterbert.text.token_store.sample import LanguageSamples
+from afterbert.text.token_store.store import Store
+from afterbert.text.tokenizers.bpe import BPE
+
+
+def _files(folder, sizes):
+    words = {
+        "en": "the small house stands by the sea",
+        "is": "lítið hús stendur við hafið",
+        "ja": "小さな家が海のそばに立つ",
+    }
+    for code, count in sizes.items():
+        lines = [json.dumps({"text": f"{words[code]} {number}."}) for number in range(count)]
+        (folder / f"texts {code}é.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    return [f"{code}={folder / f'texts {code}é.jsonl'}" for code in sizes]
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    sources = sources_by_language(_files(tmp_path, {"en": 80, "is": 20, "ja": 10}))
+    return prepare(sources, tmp_path / "store", tokenizer=BPE(vocab_size=400), held_out=0.1, smoothing=0.5)
+
+
+def test_the_parts_by_language_are_the_documents_of_the_store(store):
+    split = store.split("train")
+    parts = by_language(split, store.languages)
+    assert list(parts) == ["en", "is", "ja"]
+    assert sum(part.num_pieces for part in parts.values()) == split.num_pieces
+    texts = {
+        name: store.tokenizer.backend.decode(part.pieces(np.arange(part.num_pieces))) for name, part in parts.items()
+    }
+    assert "hafið" in texts["is"] and "sea" not in texts["is"] and "海" in texts["ja"]
+    for part in parts.values():
+        assert set(part.document_starts) <= set(part.sentence_starts)
+        assert part.plane("document_start", np.arange(part.num_pieces)).sum() == part.num_documents
+
+
+def test_figures_by_language_add_up(store):
+    found = figures_by_language(store)
+    splits = [store.split(name) for name in ("train", "held_out")]
+    assert sum(one.pieces for one in found.values()) == sum(split.num_pieces for split in splits)
+    assert found["en"].documents == 80 and found["is"].words == 20 * 7
+
+
+def test_a_law_between_languages_survives_the_folder_and_refuses_one_language(store, tmp_path):
+    mixed = open_store(mix_stores({"store": store}, Exponent(0.5), tmp_path / "mixed").folder)
+    split = mixed.telling(["is", "en", "ja"]).split("train")
+    assert list(split.parts) == ["en", "is", "ja"] and split.num_pieces == store.split("train").num_pieces
+    first = split.document_starts[np.flatnonzero(np.diff(split.languages, prepend=255))]
+    assert split.language_at(first).tolist() == [1, 0, 2]
+    alone = prepare(
+        sources_by_language(_files(tmp_path, {"is": 30})), tmp_path / "alone", tokenizer=BPE(vocab_size=300)
+    )
+    with pytest.raises(UserError, match="holds one language"):
+        mix_stores({"alone": alone}, Exponent(0.5), tmp_path / "none")
+
+
+def test_a_smoothed_sample_has_the_languages_shares_to_the_power_and_is_the_same_in_parts():
+    texts = [("en", f"text {number:04}") for number in range(160)] + [
+        ("is", f"orð {number:05}") for number in range(10)
+    ]
+    whole, halves = LanguageSamples(10_000, 0.5), [LanguageSamples(10_000, 0.5), LanguageSamples(10_000, 0.5)]
+    for number, (language, text) in enumerate(texts):
+        for one in (whole, halves[number % 2]):
+            one.offer(language, text.encode(), text)
+    found = list(whole.texts())
+    share = sum(len(text.encode()) for text in found if text.startswith("orð")) / sum(len(t.encode()) for t in found)
+    assert share == pytest.approx(1 / (1 + 14.4**0.5), abs=0.01)
+    halves[0].join(halves[1])
+    assert list(halves[0].texts()) == found
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        (["en={0}", "is={0}"], "is named as is, and as en"),
+        (["xx={0}"], "'xx' is no language code"),
+        (["english={0}"], "'english' is no language code"),
+        (["{0}"], "must be CODE=PATH"),
+        (["en={0}", "is={1}"], "holds no text, so the language is has none"),
+        (["en={0}.gone"], r"\.gone"),
+    ],
+)
+def test_what_is_wrong_with_a_language_is_one_line(tmp_path, named, said):
+    full, empty = tmp_path / "a text.txt", tmp_path / "empty.txt"
+    full.write_text("A text.\n", encoding="utf-8")
+    empty.write_text("\n", encoding="utf-8")
+    with pytest.raises(UserError, match=said):
+        sources_by_language([one.format(full, empty) for one in named])
+
+
+def test_mixed_scripts_are_told_with_the_place(tmp_path):
+    path = tmp_path / "ru.txt"
+    path.write_text("Это первый текст.\n\nВторой текст.\n\nBut this is English text.\n", encoding="utf-8")
+    with pytest.warns(UserWarning, match=r"of its letters \d+% are .* first at .*ru.txt:"):
+        sources_by_language([f"ru={path}"], documents="paragraphs")
