@@ -66,6 +66,14 @@ def test_an_idea_acts_on_the_text_and_the_sliders_on_the_idea(client: TestClient
     assert spans == [("objective.pretext.edits.1.selection.mean", "4.0")] or spans[0][0].endswith("selection.mean")
 
 
+def test_ideas_act_on_other_scripts_too(client: TestClient) -> None:
+    for text in ("我们今天在北京大学学习。天气很好！", "यह एक किताब है। वह घर गया।", "Það er ákveðið. Hún fór heim."):
+        for recipe in ("bert", "t5"):
+            found = client.post("/idea", json={"text": text, "recipe": recipe})
+            assert found.status_code == 200, found.text
+            assert "\ufffd" not in found.json()["html"]
+
+
 def test_models_are_looked_at_by_number_and_nothing_is_a_path(client: TestClient) -> None:
     look = client.post("/look", json={"text": "The [MASK] of the mill", "model": 0, "layer": 0}).json()
     size = len(look["pieces"])

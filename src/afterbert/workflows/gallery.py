@@ -1,6 +1,7 @@
 """Every task on one text: what each recipe reads, asks and lets see, as pictures that a terminal or a page draws."""
 
 import tempfile
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -99,15 +100,18 @@ def exhibits_on(
     """Draws the tasks of each recipe on this text, recipe by recipe.
 
     tokenizer: the folder of a run, a store or a model that cuts the text; without one a small tokenizer of the
-    recipe's kind does, trained once on the documentation that Python brings. planes: further annotations that a task
-    may need. tokenizers: a folder that keeps the small ones for another call. Raises UserError.
+    recipe's kind does, trained once on the documentation that Python brings and the letters of the text's scripts.
+    planes: further annotations that a task may need. tokenizers: a folder that keeps the small ones for another call.
+    Raises UserError.
     """
     with tempfile.TemporaryDirectory() as scratch:
         for resolved in recipes:
             recipe = resolved.recipe.tokenizer
-            folder = _inside(tokenizer) if tokenizer else (tokenizers or Path(scratch)) / digest(repr(recipe))
+            letters = _letters_beside(text)
+            made = (tokenizers or Path(scratch)) / digest([repr(recipe), letters])
+            folder = _inside(tokenizer) if tokenizer else made
             if not tokenizer and not folder.is_dir():
-                _train_small(recipe, folder)
+                _train_small(recipe, folder, letters)
             with store_of_text(text, folder, planes) as store:
                 yield exhibits_of(resolved, store, seed=seed)
 
@@ -117,10 +121,20 @@ def _inside(folder: Path) -> Path:
     return next((path for path in inner if (path / "tokenizer.json").is_file()), folder)
 
 
-def _train_small(recipe: TokenizerRecipe, folder: Path) -> None:
+def _letters_beside(text: str) -> str:
+    """Letters, marks and signs of the blocks of 256 characters that a text is written in, but for ASCII's; where they
+    are too many for a small tokenizer, those of the text."""
+    blocks = sorted({ord(character) // 256 for character in text if not character.isascii()})
+    found = [chr(code) for block in blocks for code in range(256 * block, 256 * block + 256)]
+    some = found if len(found) <= 1024 else sorted(set(text))
+    return "".join(letter for letter in some if unicodedata.category(letter)[0] in "LMNPS")
+
+
+def _train_small(recipe: TokenizerRecipe, folder: Path, letters: str) -> None:
     from pydoc_data.topics import topics
 
     sample = [text for _, text in sorted(topics.items())]
+    sample += [f"{letters} {' '.join(letters)}"] * (30 if letters else 0)  # often enough to become pieces of bytes too
     trained: Any = recipe  # a dataclass; those that are trained have a size
     small = replace(trained, vocab_size=4000) if hasattr(trained, "vocab_size") else recipe
     small.make(sample, corpus_bytes=sum(len(text) for text in sample)).save(folder)
