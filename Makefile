@@ -13,7 +13,7 @@ WORKERS ?= 2
 # Some images forbid Python to keep compiled files; the tests would be compiled anew each time, a fifth of `make check`.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test check faults fuzz golden format evidence
+.PHONY: demo test check faults fuzz golden format evidence docs
 
 demo: $(VENV)/.user
 	$(BIN)/afterbert demo
@@ -46,6 +46,10 @@ evidence: $(VENV)/.user
 	for folder in runs/studies/*-minutes-*/; do name=$$(basename $${folder%-*/}); \
 		mkdir -p docs/evidence/$$name && cp $${folder}results.json docs/evidence/$$name/ || exit; done
 	$(BIN)/afterbert study report docs/evidence/*/
+
+docs: $(VENV)/.user
+	$(PIP) -e ".[docs]"
+	$(BIN)/python docs/build.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

@@ -1,0 +1,76 @@
+"""What the pages say is there: commands and their options, links, recipes; and the site is built without a network."""
+
+import importlib.util
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from afterbert.cli.commands import build_app
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+BUILD = ROOT / "docs" / "build.py"
+
+
+def commands(page):
+    """Every line of a block that begins with our command; what a shell does with it is left out."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    blocks = re.findall(r"^ *```(?:sh)?\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
+    lines = [line for block in blocks for line in block.splitlines()]
+    lines += re.findall(r"^    (afterbert .*)$", text, re.MULTILINE)
+    return [line.strip() for line in lines if line.strip().startswith("afterbert ")]
+
+
+COMMANDS = [(page.relative_to(ROOT).as_posix(), line) for page in PAGES for line in commands(page)]
+
+
+@pytest.fixture(scope="module")
+def app():
+    return typer.main.get_command(build_app())
+
+
+@pytest.mark.parametrize(("page", "line"), COMMANDS)
+def test_verb_and_options_exist(page, line, app):
+    verb, *words = shlex.split(re.split(r"\s[|>]\s", line, maxsplit=1)[0], comments=True)[1:]
+    if verb.startswith("-"):
+        return
+    command = app.get_command(None, verb)
+    assert command is not None, f"{page}: no verb {verb}"
+    known = {option for one in command.params for option in one.opts} | {"--help", "-h"}
+    given = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+    free = {word for word in given if "." in word or "_" in word or word in ("--length", "--title")}
+    assert not given - known - (free if command.context_settings.get("ignore_unknown_options") else set()), (
+        f"{page}: {line}"
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page):
+    for link in LINK.findall(page.read_text(encoding="utf-8")):
+        if not link.startswith(("http://", "https://", "mailto:")):
+            assert (page.parent / link).exists(), f"{page.relative_to(ROOT)}: {link}"
+
+
+def test_the_table_of_recipes_is_theirs():
+    spec = importlib.util.spec_from_file_location("docs_build", BUILD)
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    assert (ROOT / "docs" / "all-recipes.md").read_text(encoding="utf-8") == build.recipe_table()
+    assert all(all(build.about(name)) for name in build.known())
+
+
+@pytest.mark.slow
+def test_the_site_is_built_and_asks_nobody(tmp_path):
+    pytest.importorskip("zensical", reason="the extra docs is not installed", exc_type=ImportError)
+    subprocess.run([sys.executable, str(BUILD), "--out", str(tmp_path / "site")], check=True, capture_output=True)
+    pages = list((tmp_path / "site").rglob("*.html"))
+    assert {"index.html", "tasks.html", "reference.html", "all-recipes.html"} <= {page.name for page in pages}
+    assert (tmp_path / "site" / "search.json").is_file()
+    for page in pages:
+        assert not re.search(r"<(?:link|script|img)[^>]+https?://", page.read_text(encoding="utf-8")), page
