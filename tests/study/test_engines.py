@@ -62,30 +62,6 @@ def test_a_script_for_slurm_carries_out_the_run_of_each_index(request_for_two, m
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.enable_socket
-@pytest.mark.filterwarnings("ignore")  # Ray's own: open files and sockets of its processes
-def test_a_ray_cluster_of_two_machines_carries_out_runs(request_for_two, monkeypatch):
-    pytest.importorskip("ray")
-    from ray.cluster_utils import Cluster
-
-    from afterbert.study.engines.ray import OnRay
-
-    without_training(monkeypatch)
-    cluster = Cluster(initialize_head=True, connect=True, head_node_args={"num_cpus": 1})
-    try:
-        cluster.add_node(num_cpus=1)
-        cluster.wait_for_nodes()
-        done = run_study(planned(request_for_two), engine=OnRay())
-    finally:
-        import ray
-
-        ray.shutdown()
-        cluster.shutdown()
-    assert done.results is not None
-
-
-@pytest.mark.slow
 def test_a_run_that_fails_says_why():
     with pytest.raises(UserError, match=r"study no-such .*no study is called 'no-such'"):
         carried_out(["study", "no-such", "--text", "x", "--only", "y"])
