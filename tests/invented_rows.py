@@ -53,6 +53,11 @@ class FakeSplit(Split):
     def pieces(self, index: np.ndarray) -> np.ndarray:
         return self.ids[index]
 
+    @property
+    def pairs(self) -> tuple[Split, np.ndarray]:
+        """Every second document is the translation of the one before; of one document alone, itself."""
+        return self, np.arange(0, self.num_documents - 1, 2)
+
     def plane(self, name: str, index: np.ndarray) -> np.ndarray:
         return self.planes[name][index]
 

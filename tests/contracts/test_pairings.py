@@ -52,7 +52,8 @@ def planned(pairing: Pairing, split: FakeSplit, length: int = 24, view: int = 0)
 def test_form(pairing: Pairing, split: FakeSplit, length: int) -> None:
     plan = planned(pairing, split, length)
     rows = plan.rows(np.arange(len(plan)))
-    assert len(rows) == len(plan) and (len(plan) > 0) == (split.num_pieces > 0)
+    there = len(split.pairs[1]) if plugins.name_of(pairing) == "translation" else split.num_pieces
+    assert len(rows) == len(plan) and (len(plan) > 0) == (there > 0)
     assert rows.lengths.max(initial=0) <= length and rows.lengths.min(initial=1) > 0
     special = rows.planes["special"]
     assert (special == np.isin(rows.piece_ids, VOCABULARY.special_ids)).all()
@@ -61,7 +62,8 @@ def test_form(pairing: Pairing, split: FakeSplit, length: int) -> None:
     if not pairing.has_inner_specials:
         assert (per_row == pairing.num_specials).all()
     assert len(set(rows.keys.tolist())) == len(rows)
-    assert set(split.plane_names) | {"special", "segment", "document", "count"} == set(rows.planes) - {"reused"}
+    always, perhaps = {"special", "segment", "document", "count"}, {"reused", "position"}
+    assert set(split.plane_names) | always == set(rows.planes) - perhaps
     counts = np.bincount(split.ids, minlength=VOCABULARY.size)
     assert rows.planes["count"].tolist() == np.where(special, 0, counts[rows.piece_ids]).tolist()
     where = rows.piece_ids[~special] - 100  # invented ids count up through the store

@@ -88,6 +88,11 @@ def _datatrove(_: pytest.MonkeyPatch) -> Any:
     return {"path": "a.ds"}
 
 
+def _parallel(_: pytest.MonkeyPatch) -> dict[str, Any]:
+    Path("pairs.tsv").write_text("".join(f"{text[:60]}\tí {n}\n" for n, text in enumerate(TEXTS)), encoding="utf-8")
+    return {"path": "pairs.tsv", "languages": "en+is"}
+
+
 EXAMPLES: dict[str, Callable[[pytest.MonkeyPatch], Any]] = {
     "txt": _txt,
     "jsonl": _jsonl,
@@ -96,6 +101,7 @@ EXAMPLES: dict[str, Callable[[pytest.MonkeyPatch], Any]] = {
     "parquet": _parquet,
     "folder": _folder,
     "stdin": _stdin,
+    "parallel": _parallel,
     "hub": _hub,
     "python_docs": _python_docs,
     "datatrove": _datatrove,
@@ -134,7 +140,7 @@ def test_source(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert tally.kept == len(whole) and tally.bytes > 0 and sum(tally.files.values()) > 0
     for target_bytes in (10**6,) if name in SLOW else (1, 1000):
         assert _found(source, target_bytes) == (whole, tally)
-    if name not in SLOW:
+    if name not in SLOW and name != "parallel":  # which drops what is too long, and cuts nothing
         repaired = "special pieces within documents" if name == "datatrove" else "control characters"
         assert tally.dropped["empty"] and tally.pieces and next(iter(tally.repaired)).startswith(repaired)
 

@@ -9,12 +9,14 @@ from itertools import islice
 from typing import Any
 
 from afterbert.base.errors import UserError
-from afterbert.text.files.documents import Tally
+from afterbert.text.files import streams
+from afterbert.text.files.documents import LANGUAGES, Tally
 from afterbert.text.files.policy import Policy
 from afterbert.text.files.streams import Place, located
 from afterbert.text.from_paths import sources_for
 from afterbert.text.pieces.changes import script_of
 from afterbert.text.sources import Source
+from afterbert.text.sources.parallel import Parallel
 
 _CODE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 # ISO 639-1; a code of three letters is taken as it is.
@@ -54,6 +56,9 @@ def sources_by_language(named: Sequence[str], **options: Any) -> list[Source]:
         code, equals, path = one.partition("=")
         if not equals or not path:
             raise UserError(f"--lang is '{one}', must be CODE=PATH, such as is=texts/icelandic.txt")
+        if LANGUAGES in code:
+            found.append((code, path, _parallel(code, path)))
+            continue
         options["language"] = check_code(code)
         found += [(code, path, source) for source in sources_for([path], **options)]
     _check_different(found)
@@ -65,11 +70,25 @@ def sources_by_language(named: Sequence[str], **options: Any) -> list[Source]:
     return [source for _, _, source in found]
 
 
+def _parallel(code: str, path: str) -> Parallel:
+    """The source of `en+is=FILE` or `en+is=FILE,FILE`. Raises UserError."""
+    codes = [check_code(one) for one in code.split(LANGUAGES)]
+    if len(set(codes)) != 2:
+        raise UserError(f"--lang {code}={path} names {len(codes)} languages, a pair has two different ones: en+is=FILE")
+    paths = [path] if os.path.exists(path) else path.split(",")
+    if len(paths) > 2:
+        raise UserError(f"--lang {code}={path} names {len(paths)} files; a pair of languages has one, or two")
+    for one in paths:
+        if not os.path.isdir(one):
+            streams.size_of(one)
+    return Parallel(paths[0], *paths[1:], languages=code)
+
+
 def _check_different(found: Sequence[tuple[str, str, Source]]) -> None:
     seen: dict[str, tuple[str, str]] = {}
     for code, path, source in found:
         for digest in source.digest().values():
-            other, where = seen.setdefault(digest.partition(" language=")[0], (code, path))
+            other, where = seen.setdefault(digest.partition(" language")[0], (code, path))
             if other != code:
                 raise UserError(
                     f"{path} is named as {code}, and as {other} ({where}); name each file under one language"
@@ -78,6 +97,8 @@ def _check_different(found: Sequence[tuple[str, str, Source]]) -> None:
 
 def _look_at(code: str, path: str, source: Source) -> int:
     """How many of the first documents there are. Warns where they are of several scripts."""
+    if isinstance(source, Parallel):
+        return 1  # it is read as a whole in any case
     tally, count = Tally(), 0
     scripts: Counter[str] = Counter()
     first: dict[str, str] = {}

@@ -108,7 +108,8 @@ class Epochs:
                 plan = self.plan(len(self._starts) - 1)
                 if len(plan) == 0:
                     raise UserError(
-                        "the split has no rows to train on at this length; give it more text or shorter rows"
+                        "the split has no rows to train on at this length; give it more text or shorter "
+                        "rows; where translations are asked for, pairs (prepare --lang en+is=FILE)"
                     )
                 self._starts.append(self._starts[-1] + self._rows_used(plan))
             return self._starts[epoch]

@@ -30,6 +30,8 @@ def input_arrays(posed: Posed, vocabulary: Vocabulary, *, width: int) -> dict[st
         arrays["token_type_ids"] = rows.padded(rows.planes["segment"], fill=0, length=width).astype(np.int64)
     if "language" in rows.planes:
         arrays["language_ids"] = rows.padded(rows.planes["language"], fill=0, length=width).astype(np.int64)
+    if "position" in rows.planes:
+        arrays["position_ids"] = rows.padded(rows.planes["position"], fill=0, length=width).astype(np.int64)
     return arrays | padded_visibility(posed.visibility, rows, length=width)
 
 

@@ -83,17 +83,17 @@ def blended(split: Split, plan_of: Callable[[Split], Plan], *, view: int, epochs
 
 
 def _blend(split: JoinedSplit, plans: Mapping[str, Plan], progress: float) -> Plan:
-    first = next(iter(plans.values()))
+    for name, plan in plans.items():
+        if not any(map(len, plan.plans.values() if isinstance(plan, MixedPlan) else [plan])):
+            raise UserError(f"{name} has no rows to train on at this length; leave it out, or shorten the rows")
+    first = next(iter(plans.values()), None)
     if isinstance(first, MixedPlan):
         members: dict[str, dict[str, Plan]] = {member: {} for member in first.plans}
         for name, plan in plans.items():
             assert isinstance(plan, MixedPlan)
             for member, own in plan.plans.items():
-                members[member][name] = own
+                members[member] |= {name: own} if len(own) else {}
         return MixedPlan({member: _blend(split, own, progress) for member, own in members.items()})
-    filled = {name: plan for name, plan in plans.items() if len(plan)}
-    for name in plans.keys() - filled.keys():
-        raise UserError(f"{name} has no rows to train on at this length; leave it out, or shorten the rows")
-    sizes = {name: len(plan) for name, plan in filled.items()}
-    counts = allotted(split.mixing.shares(sizes, progress=progress), sum(sizes.values()))
-    return Blend(filled, {name: counts[name] for name in filled})
+    sizes = {name: len(plan) for name, plan in plans.items()}
+    counts = allotted(split.mixing.shares(sizes, progress=progress) if sizes else {}, sum(sizes.values()))
+    return Blend(plans, counts)

@@ -9,6 +9,11 @@ from typing import Any, NamedTuple
 from afterbert.base.errors import UserError
 from afterbert.text.files.streams import Place, located, shown
 
+#: stands between the two sides of a pair in a document's text, and between their languages ("en+is") LANGUAGES does;
+#: no other text holds it, since control characters are made spaces
+PAIR = "\x1e"
+LANGUAGES = "+"
+
 
 class Document(NamedTuple):
     """One text. `id` says where it came from: `file@offset` (unpacked bytes; rows for Parquet), or the

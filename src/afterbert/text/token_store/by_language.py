@@ -18,7 +18,7 @@ class LanguageSplit(Split):
     its name."""
 
     def __init__(self, whole: Split, code: int, language: str):
-        self._whole, self.name = whole, whole.name
+        self._whole, self._code, self.name = whole, code, whole.name
         self._documents = np.flatnonzero(whole.languages == code)
         self._begins = whole.document_starts[self._documents]
         self._starts = starts_of(whole.document_starts[self._documents + 1] - self._begins)
@@ -41,6 +41,15 @@ class LanguageSplit(Split):
         moved = self._whole.sentence_starts[ranges(first, last - first)]
         moved = moved - np.repeat(self._begins - self._starts[:-1], last - first)
         return np.append(moved, self.num_pieces)
+
+    @property
+    def pairs(self) -> tuple[Split, np.ndarray]:
+        """Those of the whole split of whose two languages this one has less text."""
+        whole, firsts = self._whole.pairs
+        sizes = np.bincount(whole.languages, np.diff(whole.document_starts), minlength=256)
+        sides = np.stack((whole.languages[firsts], whole.languages[firsts + 1]))
+        smaller = np.where(sizes[sides[0]] < sizes[sides[1]], sides[0], sides[1])
+        return whole, firsts[smaller == self._code]
 
     def pieces(self, index: np.ndarray) -> np.ndarray:
         return self._whole.pieces(self._there(index))

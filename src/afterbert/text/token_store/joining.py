@@ -107,6 +107,8 @@ class Joined:
             elif name == "languages":
                 codes = [self.found.languages.index(language) for language in part.report.languages]
                 yield np.array(codes)[_whole(part.folder, "languages")[runs.documents[mine]]]
+            elif name == "halves":
+                yield np.zeros(int(mine.sum()), np.uint8)
             elif name == DOCUMENT_PLANE:
                 yield runs.begin_at(split)
             else:

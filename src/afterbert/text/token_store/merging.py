@@ -67,6 +67,11 @@ class Merge:
         starts = ArrayFile(self.out / split / "documents.bin", dtype="<i8")
         codes = ArrayFile(self.out / split / "languages.bin", dtype="u1")
         starts.append(np.zeros(1, dtype=np.int64))
+        halves = np.concatenate([np.zeros(0, np.uint8), *self.columns(split, "halves")])
+        if halves.any():  # a store without pairs has no such file
+            file = ArrayFile(self.out / split / "halves.bin", dtype="u1")
+            file.append(halves)
+            merged.files[f"{split}/halves.bin"] = file.close()
         documents, pieces = np.zeros((2, len(self.languages)), dtype=np.int64)
         total = 0
         for lengths, languages in zip(self.columns(split, "documents"), self.columns(split, "languages")):

@@ -196,7 +196,7 @@ class JoinedSplit(Split):
         self.plane_names, self.plane_widths = first.plane_names, first.plane_widths
         if told_languages is not None:
             for part, code in zip(parts.values(), codes):
-                part.told_languages = told_languages[code]
+                part.told_languages = part.pairs[0].told_languages = told_languages[code]
         self.parts = dict(parts)
         self._starts = starts_of(np.array([part.num_pieces for part in parts.values()]))
         self.num_pieces = int(self._starts[-1])
@@ -213,6 +213,14 @@ class JoinedSplit(Split):
     @cached_property
     def languages(self) -> np.ndarray:
         return np.concatenate([code[part.languages] for code, part in zip(self._codes, self.parts.values())])
+
+    @property
+    def pairs(self) -> tuple[Split, np.ndarray]:
+        found = [part.pairs for part in self.parts.values()]
+        if found[0][0] not in self.parts.values():  # languages of one store, whose pairs lie there
+            return found[0][0], np.sort(np.concatenate([firsts for _, firsts in found]))
+        before = starts_of(np.array([part.num_documents for part in self.parts.values()]))
+        return self, np.concatenate([firsts + offset for (_, firsts), offset in zip(found, before)])
 
     def pieces(self, index: np.ndarray) -> np.ndarray:
         return self._gathered(index, np.int32, lambda part, own: part.pieces(own))

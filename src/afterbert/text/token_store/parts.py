@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from afterbert.base.errors import UserError
-from afterbert.text.files.documents import Document, Tally
+from afterbert.text.files.documents import LANGUAGES, PAIR, Document, Tally
 from afterbert.text.files.policy import Policy
 from afterbert.text.pieces.decoding import PieceDecoder
 from afterbert.text.pieces.encoding import EncodedTexts, PieceEncoder
@@ -89,14 +89,17 @@ class EncodePart:
         values = {name: plane(encoded) for name, plane in self.planes.items() if name != DOCUMENT_PLANE}
         lengths = np.diff(encoded.piece_starts)
         code_of = {name: code for code, name in enumerate(self.languages)}
-        codes = np.array([code_of[d.language or ""] for d in documents])
-        fate_of_piece, runs = np.repeat(fates, lengths), SectionRuns.of(counts, lengths, fates)
+        codes = np.array([code_of[language or ""] for language in encoded.languages])
+        is_pair = np.array([PAIR in document.text for document in documents])
+        fate_of_piece, runs = np.repeat(fates, lengths), SectionRuns.of(counts, lengths, fates, is_pair)
+        halves = runs.halves(is_pair)
         writer.without_pieces += runs.without_pieces()
         for split, fate in FATES.items():
             here, mine = fate_of_piece == fate, runs.in_split(split)
             writer.append(split, "pieces", encoded.piece_ids[here])
             writer.append(split, "documents", runs.lengths[mine])
-            writer.append(split, "languages", codes[runs.documents[mine]])
+            writer.append(split, "languages", codes[runs.firsts[mine]])
+            writer.append(split, "halves", halves[mine])
             if DOCUMENT_PLANE in self.planes:
                 writer.append(split, DOCUMENT_PLANE, runs.begin_at(split))
             for name, value in values.items():
@@ -113,7 +116,9 @@ class DocumentEncoder:
     def __call__(self, documents: Sequence[Document]) -> tuple[EncodedTexts, np.ndarray]:
         sections = [sections_of(document.text.encode()) for document in documents]
         counts = np.fromiter(map(len, sections), np.int64, len(sections))
-        languages = [document.language for document, some in zip(documents, sections) for _ in some]
+        languages = [
+            language for document, some in zip(documents, sections) for language in _languages_of(document, len(some))
+        ]
         given = [document.piece_ids for document in documents if document.piece_ids is not None]
         if not given:
             return self._encoder([one.decode() for some in sections for one in some], languages), counts
@@ -137,6 +142,13 @@ class DocumentEncoder:
     @cached_property
     def _decoder(self) -> PieceDecoder:
         return PieceDecoder(self.tokenizer)
+
+
+def _languages_of(document: Document, sections: int) -> Sequence[str | None]:
+    """The language of each section of a document."""
+    if PAIR in document.text:
+        return (document.language or "").split(LANGUAGES)
+    return [document.language] * sections
 
 
 def in_batches(items: Iterable[tuple[Document, Any]]) -> Iterator[tuple[list[Document], list[Any]]]:

@@ -17,6 +17,7 @@ import xxhash
 
 from afterbert.base.noise import Noise
 from afterbert.base.rows import ranges, starts_of
+from afterbert.text.files.documents import PAIR
 from afterbert.text.files.policy import cut_point
 
 DROPPED, TRAIN, HELD_OUT = range(3)
@@ -30,12 +31,14 @@ _MOST_HELD_OUT_BYTES = 10_000_000
 
 def sections_of(raw: bytes) -> list[bytes]:
     """Cuts the UTF-8 bytes of a document into its sections, which put together are the document again. The white space
-    at a cut begins the later one.
+    at a cut begins the later one. The two sides of a pair are its sections.
 
     >>> text = b"One line.\\n\\n" + b"Another sentence. " * 600
     >>> [len(section) for section in sections_of(text)], b"".join(sections_of(text)) == text
     ([4078, 6733], True)
     """
+    if PAIR.encode() in raw:
+        return raw.split(PAIR.encode())
     found, begin = [], 0
     while len(raw) - begin > LONG_DOCUMENT_BYTES:
         end = begin + _section_length(raw[begin : begin + SECTION_BYTES + 8])
@@ -51,6 +54,13 @@ def _section_length(raw: bytes) -> int:
     else:
         at = cut_point(raw, SECTION_BYTES)
     return len(raw[:at].rstrip()) or at
+
+
+def hashes_by_section(sections: Sequence[bytes], *, is_pair: bool) -> list[int]:
+    """64 bits for each section, which decide on the side it goes to: of a pair both sides have those of the first, so
+    that all translations of a text, and the text itself, go to one side."""
+    own = [content_hash(section) for section in sections]
+    return own[:1] * 2 if is_pair else own
 
 
 def content_hash(raw: bytes) -> int:
@@ -74,7 +84,7 @@ class Contents:
         hashes, counts, section_hashes, sizes = array("Q"), array("q"), array("Q"), array("I")
         for raw in documents:
             sections = sections_of(raw)
-            own = [content_hash(section) for section in sections]
+            own = hashes_by_section(sections, is_pair=PAIR.encode() in raw)
             hashes.append(own[0] if len(own) == 1 else content_hash(raw))
             counts.append(len(sections))
             section_hashes.extend(own)
@@ -129,8 +139,11 @@ class SectionRuns:
     documents: np.ndarray
 
     @staticmethod
-    def of(counts: np.ndarray, lengths: np.ndarray, fates: np.ndarray) -> SectionRuns:
-        """counts: int64 [D], sections of each document; lengths, fates: [S], of the sections.
+    def of(
+        counts: np.ndarray, lengths: np.ndarray, fates: np.ndarray, is_pair: np.ndarray | None = None
+    ) -> SectionRuns:
+        """counts: int64 [D], sections of each document; is_pair: bool [D], whether they are the sides of a pair, which
+        stay apart; lengths, fates: [S], of the sections.
 
         >>> runs = SectionRuns.of(np.array([4, 1]), np.array([5, 6, 7, 8, 9]), np.array([1, 1, 2, 1, 1]))
         >>> runs.lengths.tolist(), runs.fates.tolist(), runs.documents.tolist()
@@ -138,13 +151,21 @@ class SectionRuns:
         """
         document = np.repeat(np.arange(len(counts)), counts)
         goes_on = (np.diff(document, prepend=-1) == 0) & (np.diff(fates.astype(int), prepend=-1) == 0)
-        firsts = np.flatnonzero(~goes_on)
+        firsts = np.flatnonzero(~goes_on if is_pair is None else ~goes_on | is_pair[document])
         total = np.add.reduceat(lengths, firsts) if len(firsts) else lengths
         return SectionRuns(firsts, total, fates[firsts], document[firsts])
 
     def in_split(self, name: str) -> np.ndarray:
         """bool [R]: those on this side that have pieces."""
         return (self.fates == FATES[name]) & (self.lengths > 0)
+
+    def halves(self, is_pair: np.ndarray) -> np.ndarray:
+        """uint8 [R]: 1 and 2 for the sides of a pair that both have pieces, 0 for all else."""
+        found = np.zeros(len(self.firsts), dtype=np.uint8)
+        first = np.flatnonzero(is_pair[self.documents] & (np.diff(self.documents, prepend=-1) > 0))
+        first = first[(self.lengths[first] > 0) & (self.lengths[first + 1] > 0)]
+        found[first], found[first + 1] = 1, 2
+        return found
 
     def begin_at(self, name: str) -> np.ndarray:
         """bool [T]: the pieces on this side with which a document of the store begins."""

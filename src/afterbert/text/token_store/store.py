@@ -2,9 +2,9 @@
 
 store.json            format, counts, settings, tally, sources, a record of every file
 tokenizer/            Hugging Face layout
-train/, held_out/     pieces.bin (uint16 or uint32), documents.bin, sentences.bin (int64 offsets, one more
-than
-                      there are), languages.bin (uint8 a document), planes/<name>.bin (packed bits)
+train/, held_out/     pieces.bin (uint16 or uint32), documents.bin, sentences.bin (int64 offsets, one more than there
+                      are), languages.bin (uint8 a document), halves.bin (where there are pairs, uint8 a document: 1 a
+                      text, 2 its translation behind it), planes/<name>.bin (packed bits)
 """
 
 from __future__ import annotations
@@ -83,6 +83,17 @@ class Split:
         document = np.searchsorted(self.document_starts, index, side="right") - 1
         return self.told_languages[self.languages[document]]
 
+    @property
+    def pairs(self) -> tuple[Split, np.ndarray]:
+        """The texts with a translation: the split that holds both, and int64 [P], the numbers of the documents there;
+        the translation of each is the next document."""
+        return self, np.flatnonzero(self._halves == 1)
+
+    @cached_property
+    def _halves(self) -> np.ndarray:
+        path = self._folder / "halves.bin"
+        return mapped(path, "u1") if path.is_file() else np.zeros(0, np.uint8)
+
     @cached_property
     def piece_counts(self) -> np.ndarray:
         """int64 [V]: how often each id up to the highest occurs; counted once, in one pass."""
@@ -133,6 +144,10 @@ class NoText(Split):
         self.name, self.fingerprint = "none", ""
         self.num_pieces = self.num_documents = 0
         self.plane_names, self.plane_widths = (), {}
+
+    @property
+    def pairs(self) -> tuple[Split, np.ndarray]:
+        return self, np.zeros(0, np.int64)
 
 
 class Store:

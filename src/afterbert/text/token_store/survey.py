@@ -12,13 +12,13 @@ from itertools import compress
 import numpy as np
 
 from afterbert.base.rows import starts_of
-from afterbert.text.files.documents import Tally
+from afterbert.text.files.documents import LANGUAGES, PAIR, Tally
 from afterbert.text.files.policy import Policy
 from afterbert.text.pieces.changes import CharacterCounts
 from afterbert.text.sources import SourcePart
 from afterbert.text.token_store.near_duplicates import NEAR_DUPLICATE, near_duplicates, no_sketches, sketches_of
 from afterbert.text.token_store.sample import LanguageSamples
-from afterbert.text.token_store.sections import DROPPED, TRAIN, Contents, content_hash, sections_of
+from afterbert.text.token_store.sections import DROPPED, TRAIN, Contents, hashes_by_section, sections_of
 from afterbert.text.token_store.workers import in_order
 
 DUPLICATE = "exact duplicate"
@@ -85,8 +85,9 @@ def survey(
     trained = together.contents.section_hashes[together.fates == TRAIN]
     for text in samples.texts():
         sections = sections_of(text.encode())
-        hashes = np.array([content_hash(section) for section in sections], np.uint64)
-        seen = b"".join(compress(sections, np.isin(hashes, trained)))
+        is_pair = PAIR in text
+        hashes = np.array(hashes_by_section(sections, is_pair=is_pair), np.uint64)
+        seen = (b"\n" if is_pair else b"").join(compress(sections, np.isin(hashes, trained)))
         together.sample += [seen.decode()] if seen else []
     return together
 
@@ -130,7 +131,7 @@ class SurveyPart:
         def documents() -> Iterator[bytes]:
             for document in part.documents(self.policy, tally):
                 raw = document.text.encode()
-                languages.add(document.language or "")
+                languages.update((document.language or "").split(LANGUAGES))
                 characters.add(document.text)
                 if looks_for_near:
                     sketches.append(sketches_of([document.text]))

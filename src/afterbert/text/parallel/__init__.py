@@ -1,0 +1,62 @@
+"""Parallel text as people hold it: one module for each layout. A pair is a text and its translation."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+from afterbert.base import plugins
+from afterbert.base.errors import UserError
+from afterbert.text.files import streams
+
+
+class RawPair(NamedTuple):
+    """A pair as it stands in a file. line: from 1, of the first of both."""
+
+    line: int
+    one: str
+    other: str
+
+
+class PairReader(ABC):
+    """Reads the pairs of one file, or of two that belong together. Frozen dataclasses without settings."""
+
+    extensions: ClassVar[tuple[str, ...]] = ()
+    """Lower-case file name endings that mean this layout."""
+
+    @abstractmethod
+    def __call__(self, paths: tuple[str, ...], languages: tuple[str, str]) -> Iterator[RawPair]:
+        """The pairs in their order. Raises UserError that says file and line."""
+
+
+def reader_of(paths: tuple[str, ...]) -> PairReader:
+    """The reader for these files, by their names. Raises UserError."""
+    extension = streams.extension_of(paths[0])
+    known = {ending: name for name in plugins.names(PairReader) for ending in plugins.find(PairReader, name).extensions}
+    name = known.get(extension, "moses" if len(paths) == 2 else "table")
+    if any(Path(path).is_dir() for path in paths):
+        name = "usfm"
+    if (len(paths) == 2) != (name in ("moses", "usfm")):
+        wants = "two, such as a.en,a.is" if name == "usfm" else "one file" if len(paths) == 2 else "two"
+        raise UserError(f"{','.join(paths)}: this layout ({extension or 'folder'}) wants {wants}")
+    return plugins.find(PairReader, name)()
+
+
+def numbered_lines(path: str) -> Iterator[tuple[int, str]]:
+    """The lines of a file, packed or not, from 1, without their ends. Raises UserError for what is not UTF-8."""
+    rest, number = b"", 0
+    for _, chunk in streams.chunks(path):
+        *whole, rest = (rest + chunk).split(b"\n")
+        for raw in whole:
+            number += 1
+            yield number, decoded(raw, path, number)
+    if rest:
+        yield number + 1, decoded(rest, path, number + 1)
+
+
+def decoded(raw: bytes, path: str, line: int) -> str:
+    """The text of a line. Raises UserError."""
+    try:
+        return raw.decode().removesuffix("\r").removeprefix("\ufeff")
+    except UnicodeDecodeError:
+        raise UserError(f"{streams.shown(path)}:{line}: the line is not UTF-8; convert the file") from None

@@ -1,0 +1,125 @@
+"""Pairs of translations: every layout is read, wrong ones are counted with their line, both sides stay together."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from afterbert.base.errors import UserError
+from afterbert.base.mixing.exponent import Exponent
+from afterbert.base.noise import Noise
+from afterbert.pretext.pairings.translation import Translation
+from afterbert.text.files.documents import PAIR, Tally
+from afterbert.text.files.policy import Policy
+from afterbert.text.languages import sources_by_language
+from afterbert.text.token_store.mixture import mix_stores
+from afterbert.text.token_store.prepare import prepare
+from afterbert.text.tokenizers.bpe import BPE
+
+TMX = """<?xml version="1.0"?>
+<tmx version="1.4"><header srclang="en" datatype="plaintext" segtype="sentence" o-tmf="x" adminlang="en"
+ creationtool="x" creationtoolversion="1"/><body>
+<tu><tuv xml:lang="en-GB"><seg>Good day</seg></tuv><tuv xml:lang="is"><seg>Góðan dag</seg></tuv></tu>
+<tu><tuv xml:lang="en"><seg>Two</seg></tuv><tuv xml:lang="de"><seg>Zwei</seg></tuv></tu>
+</body></tmx>"""
+PO = """msgid ""
+msgstr "Content-Type: text/plain; charset=UTF-8\\n"
+
+msgid "Good day"
+msgstr "Góðan dag"
+
+msgid "Not yet"
+msgstr ""
+"""
+FILES = {
+    "a.tsv": "Good day\tGóðan dag\n",
+    "tatoeba é.tsv": "12\tGood day\t77\tGóðan dag\n",
+    "attribution.tsv": "Good day\tGóðan dag\tCC-BY\n",
+    "a.tmx": TMX,
+    "a.po": PO,
+    "a.en": "Good day\n",
+    "a.is": "Góðan dag\n",
+    "en.usfm": '\\id GEN\n\\c 1\n\\v 1 Good \\f + \\ft note\\f* \\w day|lemma="day"\\w*\n\\s Heading\n\\v 2 Alone\n',
+    "is.usfm": "\\id GEN\n\\c 1\n\\v 1 Góðan\ndag\n",
+    "long.en": "One\nTwo\n",
+    "broken.tmx": TMX.replace("</seg></tuv></tu>", "</seg></tu>", 1),
+    "broken.po": 'msgid "a"\nmsgstr "b\n',
+    "one.tsv": "Good day\tGóðan dag\nNothing\n",
+}
+
+
+def _read(folder: Path, named: str) -> tuple[list[str], Tally]:
+    for name, text in FILES.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    tally = Tally()
+    (source,) = sources_by_language(["en+is=" + ",".join(str(folder / name) for name in named.split(","))])
+    (part,) = source.parts(1)
+    return [document.text for document in part.documents(Policy(), tally)], tally
+
+
+@pytest.mark.parametrize(
+    "named", ["a.tsv", "tatoeba é.tsv", "attribution.tsv", "a.tmx", "a.po", "a.en,a.is", "en.usfm,is.usfm"]
+)
+def test_every_layout_gives_the_pair(named, tmp_path):
+    if named.endswith((".tmx", ".po")):
+        pytest.importorskip("translate.storage.factory")
+    assert _read(tmp_path, named)[0] == [f"Good day{PAIR}Góðan dag"]
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("long.en,a.is", r"long.en:2: this line has no partner, .*a.is ends at line 1"),
+        ("broken.tmx", r"broken.tmx:4: not readable"),
+        ("broken.po", r"broken.po:2: not readable"),
+        ("one.tsv", r"one.tsv:2: the line has one column"),
+        ("a.tmx,a.is", r"wants one file"),
+    ],
+)
+def test_a_broken_file_is_one_line_with_its_place(named, said, tmp_path):
+    if "." in named and named.split(".")[-1] in ("tmx", "po"):
+        pytest.importorskip("translate.storage.factory")
+    with pytest.raises(UserError, match=said):
+        _read(tmp_path, named)
+
+
+def test_wrong_pairs_are_counted_with_file_and_line(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("Good day\tGóðan dag\n\tx\nThe very same sentence.\tThe very same sentence.\n", encoding="utf-8")
+    (source,) = sources_by_language([f"en+is={path}"])
+    tally = Tally()
+    (part,) = source.parts(1)
+    assert len(list(part.documents(Policy(), tally))) == 1
+    assert tally.dropped == {"pairs of which one side is empty": 1, "pairs whose sides are the same": 1}
+    assert "pairs.tsv (line 2)" in tally.table() and "pairs.tsv (line 3)" in tally.table()
+
+
+@pytest.mark.parametrize("is_mixed", [False, True])
+def test_both_sides_stay_together_and_rows_tell_language_and_place(tmp_path, is_mixed):
+    english = [f"the house number {number} stands by the sea" for number in range(60)]
+    lines = [f"{one}\thús númer {number} stendur við hafið" for number, one in enumerate(english)]
+    lines += [f"{one}\tdas Haus {number} steht am Meer" for number, one in enumerate(english)]
+    (tmp_path / "is.tsv").write_text("\n".join(lines[:60]), encoding="utf-8")
+    (tmp_path / "de.tsv").write_text("\n".join(lines[60:]), encoding="utf-8")
+    sources = sources_by_language([f"en+is={tmp_path / 'is.tsv'}", f"en+de={tmp_path / 'de.tsv'}"])
+    store = prepare(sources, tmp_path / "store", tokenizer=BPE(vocab_size=400), held_out=0.2)
+    if is_mixed:
+        store = mix_stores({"store": store}, Exponent(0.5), tmp_path / "mixed")
+    store = store.telling(("is", "de", "en"))
+    decode, seen = store.tokenizer.backend.decode, {}
+    for name in ("train", "held_out"):
+        split = store.split(name)
+        plan = Translation().plan(split, length=64, vocabulary=store.vocabulary, noise=Noise(0))
+        rows = plan.rows(np.arange(len(plan)))
+        for begin, end in zip(rows.row_starts, rows.row_starts[1:]):
+            language, position = (rows.planes[key][begin:end] for key in ("language", "position"))
+            second = int(np.flatnonzero(position == 0)[1])
+            assert set(language[:second]) == {2} and len(set(language[second:])) == 1
+            sides = [decode(rows.piece_ids[begin:end][some]).split() for some in (slice(second), slice(second, None))]
+            assert (sides[1][0] == "hús") == (language[second] == 0)
+            assert [w for w in sides[0] if w.isdigit()] == [w for w in sides[1] if w.isdigit()]
+            seen.setdefault(name, set()).add(" ".join(sides[0]))
+    assert len(seen["train"]) + len(seen["held_out"]) == 60, "both translations of a text are on one side"
+    if is_mixed:
+        parts = store.split("train").parts
+        assert len(parts["en"].pairs[1]) == 0 and len(parts["is"].pairs[1]) == len(parts["de"].pairs[1]) > 0
