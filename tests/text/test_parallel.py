@@ -8,7 +8,7 @@ import pytest
 from afterbert.base.errors import UserError
 from afterbert.base.mixing.exponent import Exponent
 from afterbert.base.noise import Noise
-from afterbert.pretext.pairings.translation import Translation
+from afterbert.pretext.pairings.translation import TranslationPair
 from afterbert.text.files.documents import PAIR, Tally
 from afterbert.text.files.policy import Policy
 from afterbert.text.languages import sources_by_language
@@ -109,7 +109,7 @@ def test_both_sides_stay_together_and_rows_tell_language_and_place(tmp_path, is_
     decode, seen = store.tokenizer.backend.decode, {}
     for name in ("train", "held_out"):
         split = store.split(name)
-        plan = Translation().plan(split, length=64, vocabulary=store.vocabulary, noise=Noise(0))
+        plan = TranslationPair().plan(split, length=64, vocabulary=store.vocabulary, noise=Noise(0))
         rows = plan.rows(np.arange(len(plan)))
         for begin, end in zip(rows.row_starts, rows.row_starts[1:]):
             language, position = (rows.planes[key][begin:end] for key in ("language", "position"))

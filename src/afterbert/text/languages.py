@@ -16,7 +16,7 @@ from afterbert.text.files.streams import Place, located
 from afterbert.text.from_paths import sources_for
 from afterbert.text.pieces.changes import script_of
 from afterbert.text.sources import Source
-from afterbert.text.sources.parallel import Parallel
+from afterbert.text.sources.parallel import ParallelText
 
 _CODE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 # ISO 639-1; a code of three letters is taken as it is.
@@ -70,7 +70,7 @@ def sources_by_language(named: Sequence[str], **options: Any) -> list[Source]:
     return [source for _, _, source in found]
 
 
-def _parallel(code: str, path: str) -> Parallel:
+def _parallel(code: str, path: str) -> ParallelText:
     """The source of `en+is=FILE` or `en+is=FILE,FILE`. Raises UserError."""
     codes = [check_code(one) for one in code.split(LANGUAGES)]
     if len(set(codes)) != 2:
@@ -81,7 +81,7 @@ def _parallel(code: str, path: str) -> Parallel:
     for one in paths:
         if not os.path.isdir(one):
             streams.size_of(one)
-    return Parallel(paths[0], *paths[1:], languages=code)
+    return ParallelText(paths[0], paths[1] if len(paths) > 1 else None, languages=code)
 
 
 def _check_different(found: Sequence[tuple[str, str, Source]]) -> None:
@@ -97,7 +97,7 @@ def _check_different(found: Sequence[tuple[str, str, Source]]) -> None:
 
 def _look_at(code: str, path: str, source: Source) -> int:
     """How many of the first documents there are. Warns where they are of several scripts."""
-    if isinstance(source, Parallel):
+    if isinstance(source, ParallelText):
         return 1  # it is read as a whole in any case
     tally, count = Tally(), 0
     scripts: Counter[str] = Counter()

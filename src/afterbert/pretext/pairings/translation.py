@@ -19,7 +19,7 @@ from afterbert.text.token_store.store import Split
 
 
 @dataclass(frozen=True)
-class Translation(Pairing):
+class TranslationPair(Pairing):
     """Rows of the pairs of a store, in an order drawn for the view. Of a pair that is too long the longer side is cut
     at its end. restarts: positions begin again with the translation (plane `position`). Raises UserError when the
     length leaves no room for text."""
@@ -48,7 +48,7 @@ class _Translated(Plan):
     """begins, sizes: int64 [R, 2], where both sides begin in the split, and how many pieces of them are read."""
 
     def __init__(
-        self, split: Split, begins: np.ndarray, sizes: np.ndarray, opens: int, closes: int, pairing: Translation
+        self, split: Split, begins: np.ndarray, sizes: np.ndarray, opens: int, closes: int, pairing: TranslationPair
     ):
         self.split, self.begins, self.sizes, self.pairing = split, begins, sizes, pairing
         self.opens, self.closes = opens, closes

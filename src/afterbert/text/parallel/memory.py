@@ -13,7 +13,7 @@ _LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 
 
 @dataclass(frozen=True)
-class Memory(PairReader):
+class TranslationMemory(PairReader):
     """Of TMX the units that have both languages; of the others source and target. What is not translated, or is marked
     as doubtful (fuzzy), is passed over. Line numbers of .po count entries."""
 

@@ -10,7 +10,7 @@ from afterbert.text.parallel import PairReader, RawPair, numbered_lines
 
 
 @dataclass(frozen=True)
-class Table(PairReader):
+class PairTable(PairReader):
     """Without quoting and header; columns behind the translation (Tatoeba's attribution) are passed over."""
 
     extensions: ClassVar[tuple[str, ...]] = (".tsv", ".tab")

@@ -16,7 +16,7 @@ _MOST_RATIO, _SAME = 9, 20
 
 
 @dataclass(frozen=True)
-class Parallel(Source):
+class ParallelText(Source):
     """path: the file, whose name tells its layout (`text/parallel/`). other: the one that holds the translations, where
     there are two. languages: of both sides, `en+is`.
 

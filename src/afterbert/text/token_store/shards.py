@@ -29,7 +29,7 @@ from afterbert.text.pieces.changes import CharacterCounts
 from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.planes import Plane
 from afterbert.text.sources import Source, SourcePart
-from afterbert.text.sources.parallel import Parallel
+from afterbert.text.sources.parallel import ParallelText
 from afterbert.text.token_store.corpus import Corpus, Progress, check_languages, dtype_for
 from afterbert.text.token_store.finishing import by_name, described, settings_of
 from afterbert.text.token_store.near_duplicates import sketches_of
@@ -117,7 +117,7 @@ def prepare_shard(
         )
     if not sources:
         raise UserError("no sources are given; name files or folders")
-    if any(isinstance(source, Parallel) for source in sources):
+    if any(isinstance(source, ParallelText) for source in sources):
         raise UserError("parallel text is prepared on one machine; leave --shard out, or the pairs")
     corpus = Corpus(tuple(sources), policy or Policy(), held_out, processes, progress or _silent)
     mine = [(number, corpus.parts[number]) for number in shard.parts([part.num_bytes for part in corpus.parts])]
