@@ -57,6 +57,12 @@ def test_links_lead_somewhere(page):
             assert (page.parent / link).exists(), f"{page.relative_to(ROOT)}: {link}"
 
 
+def test_every_layer_stands_in_the_tour_of_the_folders():
+    tour = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("src/afterbert/\n")[2].partition("```")[0]
+    told = set(re.findall(r"^  ([a-z]+)/", tour, re.MULTILINE))
+    assert told == {path.parent.name for path in (ROOT / "src" / "afterbert").glob("*/__init__.py")}
+
+
 def test_the_table_of_recipes_is_theirs():
     spec = importlib.util.spec_from_file_location("docs_build", BUILD)
     build = importlib.util.module_from_spec(spec)

@@ -38,7 +38,7 @@ class ShowsItself(ABC):
 
     @abstractmethod
     def table(self) -> SmallTable:
-        """The task as rows of words: what is read, asked and written."""
+        """The result in words: a title, and rows of a name and a value."""
 
     def __repr__(self) -> str:
         return self.table().text()

@@ -39,7 +39,7 @@ def _of_texts(kind: Any, said: str) -> Any:
 Documents = _of_texts(str | None, "In plain text a document is: paragraphs, line or file.")
 TextKey = _of_texts(str | None, "JSONL: the key that holds the text.")
 TextColumn = _of_texts(str | None, "CSV, TSV, Parquet: the column that holds the text.")
-TextKind = _of_texts(str | None, "What files hold whose names do not tell, such as txt or jsonl.")
+TextKind = _of_texts(str | None, "What a file holds when its name does not tell, such as txt or jsonl.")
 Language = _of_texts(
     str | None, "Language code of texts that do not say theirs; by-name: files are called after it (de.txt)."
 )
@@ -54,13 +54,14 @@ Smoothing = _of_texts(
 Errors = _of_texts(str | None, "Broken text: fail (when not given), replace or skip-document.")
 Normalization = _of_texts(str | None, "NFC (when not given), NFKC or none.")
 MaxDroppedShare = _of_texts(
-    float | None, "Stop when more of the documents than this were dropped, empty ones apart; 0.1 when not given."
+    float | None,
+    "Stop when more than this share of the documents is dropped, empty ones not counted; 0.1 when not given.",
 )
 NearDuplicates = _of_texts(
     float | None,
     "Of documents that share this much of their runs of five words (0.8) keep the longest; needs the extra dedup.",
 )
-MaxUnknown = _of_texts(float, "Stop when more of the pieces than this are unknown to the tokenizer.")
+MaxUnknown = _of_texts(float, "Stop when more than this share of the pieces is unknown to the tokenizer.")
 HeldOut = _of_texts(float, "Share of the text kept for evaluation.")
 ProcessCount = Annotated[int | None, typer.Option(min=1, help="Processes; one a core when not given.")]
 TokenizerName = _of_texts(

@@ -24,19 +24,21 @@ def compress(
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")] = Path("smaller"),
     at_least: Annotated[str | None, typer.Option(help="Write nothing that keeps less of the quality: 98%.")] = None,
     target: Annotated[
-        str | None, typer.Option(help="In place of --with, what a ladder is to reach: 4x faster, 10MB, -1 point.")
+        str | None, typer.Option(help="A goal instead of --with; combinations are tried: 4x faster, 10MB, -1 point.")
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0, help="--target: after which no further combination is begun.")
+        float | None, typer.Option(min=0, help="With --target: begin no further combination after this.")
     ] = None,
     as_: Annotated[str | None, typer.Option("--as", help="Which of the model's tasks, where it has several.")] = None,
     columns: Annotated[str | None, typer.Option(help="Which column is what: text=review,label=3.")] = None,
-    split: Annotated[str | None, typer.Option(help="The rows that judge; dev, else test.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="The rows that judge the model: dev if there is one, else test.")
+    ] = None,
     no_controls: Annotated[
         bool, typer.Option("--no-controls", help="Leave out what takes as much away by chance.")
     ] = False,
     no_timing: Annotated[bool, typer.Option("--no-timing", help="Leave latencies out.")] = False,
-    seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(help="The seed of everything drawn at random.")] = 0,
     overwrite: Overwrite = False,
 ) -> int:
     """Make a trained model smaller by one method or several, and see what each costs.

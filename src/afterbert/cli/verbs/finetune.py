@@ -80,7 +80,8 @@ def finetune(
         str | None, typer.Option(help="Which weights: last, or best on dev; last.", rich_help_panel=_TRAINING)
     ] = None,
     patience: Annotated[
-        str | None, typer.Option(help="Stop after so many evaluations without a better one.", rich_help_panel=_TRAINING)
+        str | None,
+        typer.Option(help="Stop after this many evaluations without a better one.", rich_help_panel=_TRAINING),
     ] = None,
     max_unknown: MaxUnknown = 0.1,
     from_scratch: Annotated[

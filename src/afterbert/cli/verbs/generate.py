@@ -17,7 +17,7 @@ def generate(
     temperature: Annotated[
         float | None, typer.Option(help="Of draws: below 1 keeps to what is likely, above 1 dares more.")
     ] = None,
-    top_k: Annotated[int | None, typer.Option(help="Draw from so many likeliest pieces.")] = None,
+    top_k: Annotated[int | None, typer.Option(help="Draw from this many of the likeliest pieces.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Draw from the likeliest pieces that hold this share.")] = None,
     num_beams: Annotated[int | None, typer.Option(help="Texts kept side by side (method beam).")] = None,
     length_penalty: Annotated[float | None, typer.Option(help="Higher favours longer texts (method beam).")] = None,
@@ -25,7 +25,7 @@ def generate(
     count: Annotated[int, typer.Option(min=1, help="How many texts.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
 ) -> None:
-    """Go on with a text (a decoder such as gpt2), or write what a model answers to it (bart, t5).
+    """Continue a text (a decoder such as gpt2), or write what a model answers to it (bart, t5).
 
     For bart and t5 write [MASK] where something is missing: bart writes the whole text, t5 what is missing.
     Draws are from the 40 likeliest pieces unless `--top-k` or `--top-p` says otherwise.

@@ -17,7 +17,7 @@ def mine_phrases(
     min_count: Annotated[int, typer.Option(help="A phrase occurs at least so often.")] = 5,
     min_cohesion: Annotated[float, typer.Option(help="Bits of mutual information between its parts.")] = 5.0,
     min_freedom: Annotated[float, typer.Option(help="Bits of entropy of its neighbours.")] = 1.5,
-    most: Annotated[int, typer.Option(help="Keep the best so many.")] = 100_000,
+    most: Annotated[int, typer.Option(help="How many phrases to keep, the best first.")] = 100_000,
     case: Annotated[str, typer.Option(help="ignored or kept.")] = "ignored",
     chinese: Annotated[
         str | None, typer.Option(help="Words of Chinese: jieba (where installed) or characters.")

@@ -15,7 +15,10 @@ def race(
     context: typer.Context,
     texts: Annotated[list[str], typer.Argument(help="Files, folders, or a store that `prepare` made.")],
     recipes: Annotated[
-        str, typer.Option("--recipes", "-r", help="Names or YAML files, the first of which the others are to beat.")
+        str,
+        typer.Option(
+            "--recipes", "-r", help="Names or YAML files, by commas; the first is what the others are compared with."
+        ),
     ],
     span: Annotated[
         str, typer.Option("--for", help="What each run gets: 10min of this machine, 20Mtokens, 500steps.")

@@ -34,9 +34,11 @@ def score(
         bool, typer.Option("--probe", help="Ask the task by a linear classifier on frozen states.")
     ] = False,
     max_unknown: MaxUnknown = 0.1,
-    max_rows: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows (--cue).")] = None,
+    max_rows: Annotated[
+        int | None, typer.Option(min=1, help="Ask only this many rows, from the first (--cue).")
+    ] = None,
     max_pairs: Annotated[
-        int | None, typer.Option(min=1, help="At most so many of a file, of all kinds alike (--pairs).")
+        int | None, typer.Option(min=1, help="At most this many pairs of a file, equally many of each kind (--pairs).")
     ] = None,
 ) -> None:
     """Score a fine-tuned model on a task's rows; or any model without fine-tuning, by minimal pairs, a cue or a probe.
