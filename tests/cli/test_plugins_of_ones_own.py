@@ -24,16 +24,12 @@ METRIC = '''
     """The share of guesses at most one off."""
     from dataclasses import dataclass
     import numpy as np
-    from afterbert.downstream.metrics import Metric
+    from afterbert.downstream.metrics import MeanMetric
 
     @dataclass(frozen=True)
-    class Near(Metric):
-        def statistics(self, predictions, truths):
-            errors = np.abs(np.array(predictions, float) - np.array(truths, float))
-            return np.stack([errors <= 1, np.ones(len(errors))], axis=1)
-
-        def value(self, sums):
-            return sums[..., 0] / sums[..., 1]
+    class Near(MeanMetric):
+        def of_each(self, predictions, truths):
+            return np.abs(np.array(predictions, float) - np.array(truths, float)) <= 1
 '''
 
 HEAD = '''
@@ -45,6 +41,7 @@ HEAD = '''
     from afterbert.downstream.heads import Head, HeadModule
     from afterbert.downstream.heads.pooled import text_rows
     from afterbert.downstream.posing.prepared import one_row_each
+    from afterbert.downstream.prediction import Prediction
 
     @dataclass(frozen=True)
     class Gauge(Head):
@@ -53,13 +50,14 @@ HEAD = '''
         def prepare(self, task, examples, formatter):
             rows, cut = text_rows(examples, formatter)
             labels = np.array([-1 if e.label is None else e.label for e in examples], np.float32)
-            return one_row_each(rows, asked=(labels >= 0).astype(int), row_arrays={"strength": labels}, cut=cut)
+            arrays = {"strength": labels}
+            return one_row_each(task, examples, rows, asked=labels >= 0, row_arrays=arrays, cut=cut)
 
-        def build(self, task, model, *, summary, class_weights):
-            return _Module(model)
+        def build(self, task, on):
+            return _Module(on.model)
 
-        def predictions(self, task, examples, prepared, outputs):
-            return [float(output) for output in outputs]
+        def answered(self, asked, outputs):
+            return [Prediction(float(output)) for output in outputs]
 
     class _Module(HeadModule):
         def __init__(self, model):

@@ -86,10 +86,10 @@ def test_the_predicted_form_is_the_one_that_comes_out(said: str, subject: Subjec
 
 @pytest.mark.parametrize("name", plugins.names(Method))
 def test_strength_zero_is_the_identity(name: str, subject: Subject, tmp_path: Path) -> None:
-    method = plugins.find(Method, name).at_zero()
-    if method is None:
+    settings = plugins.find(Method, name).at_zero
+    if settings is None:
         pytest.skip("it has no such strength")
-    after, setting = carried_out(method, subject, tmp_path)
+    after, setting = carried_out(parse(f"{name}:{settings}"), subject, tmp_path)
     torch.testing.assert_close(outputs(after, setting), outputs(subject, setting), atol=1e-5, rtol=1e-4)
     assert sizes(after, "", 0).parameters == sizes(subject, "", 0).parameters
 

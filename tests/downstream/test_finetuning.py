@@ -135,9 +135,7 @@ def test_a_batch_predicts_what_each_row_alone_does(name, tiny_model, data_of):
     bench = Bench.of(tiny_model, [data_of(find(Task, name)())], settings())
     torch.manual_seed(0)
     module, head, prepared = (bench.module().eval(), bench.asked.heads["toy"], bench.asked.prepared["toy"]["dev"])
-    common = {"name": "toy", "pad": bench.asked.pad, "has_segments": True}
-    together = outputs(module, head, prepared, **common, batch_size=64)
-    alone = outputs(module, head, prepared, **common, batch_size=1)
+    together, alone = (outputs(module, tiny_model, head, prepared, name="toy", batch_size=n) for n in (64, 1))
     for left, right in zip(together, alone, strict=True):
         np.testing.assert_allclose(left, right, atol=2e-5)
 
@@ -151,9 +149,7 @@ def test_any_backbone_reads_a_row_the_same_alone_and_beside_longer_ones(kind, ta
     bench = Bench.of(model, [data_of(task)], settings())
     torch.manual_seed(0)
     module, head, prepared = (bench.module().eval(), bench.asked.heads["toy"], bench.asked.prepared["toy"]["dev"])
-    common = {"name": "toy", "pad": bench.asked.pad, "has_segments": model.architecture.has_segments}
-    together = outputs(module, head, prepared, **common, batch_size=64)
-    alone = outputs(module, head, prepared, **common, batch_size=1)
+    together, alone = (outputs(module, model, head, prepared, name="toy", batch_size=n) for n in (64, 1))
     for left, right in zip(together, alone, strict=True):
         np.testing.assert_allclose(left, right, atol=2e-5)
     assert len({np.round(output, 6).tobytes() for output in together}) == len(together)

@@ -121,14 +121,7 @@ def test_theirs_answer_what_ours_answer(name, task, tiny_tokenizer, data_of, tmp
         assert (logits.reshape(-1) - torch.as_tensor(expected).reshape(-1)).abs().max() < 1e-5
     again = load_finetuned(tmp_path / "model")
     assert again.model.notes == () and not again.model.has_lm_head
-    found = outputs(
-        again.module,
-        again.heads["toy"],
-        prepared,
-        name="toy",
-        pad=bench.asked.pad,
-        has_segments=bench.asked.model.architecture.has_segments,
-    )
+    found = outputs(again.module, bench.asked.model, again.heads["toy"], prepared, name="toy")
     assert all(torch.allclose(torch.as_tensor(a), torch.as_tensor(b), atol=1e-6) for a, b in zip(ours, found))
 
 

@@ -74,9 +74,7 @@ def test_a_row_is_written_the_same_alone_and_beside_longer_ones(kind, generation
         model, [data_of(PairClassification())], settings(head=Text(target_length=5, generation=generation))
     )
     module, head, prepared = (bench.module().eval(), bench.asked.heads["toy"], bench.asked.prepared["toy"]["dev"])
-    common = {"name": "toy", "pad": bench.asked.pad, "has_segments": False}
-    together = outputs(module, head, prepared, **common, batch_size=8)
-    alone = outputs(module, head, prepared, **common, batch_size=1)
+    together, alone = (outputs(module, model, head, prepared, name="toy", batch_size=n) for n in (8, 1))
     for left, right in zip(together, alone, strict=True):
         np.testing.assert_array_equal(left[left >= 0], right[right >= 0])
 
@@ -117,11 +115,11 @@ def test_what_is_written_later_is_not_seen(kind, tiny_model, data_of):
 def test_a_text_that_is_no_answer_is_wrong(tiny_model, data_of):
     data = data_of(SentenceClassification(), "food")
     bench = Bench.of(model_of(EncoderDecoder, tiny_model), [data], settings())
-    rows, prepared = data.splits["dev"][:3], bench.asked.prepared["food"]["dev"]
+    prepared = bench.asked.prepared["food"]["dev"]
     tokenizer = tiny_model.tokenizer
     texts = ["positive", "positive positive", "salad"]
     ids = [np.array([*tokenizer.encode(text), tokenizer.vocabulary.sep, -1]) for text in texts]
-    found = bench.asked.heads["food"].predictions(data.task, rows, prepared, ids)
+    found = [one.value for one in bench.asked.heads["food"].answered(prepared, ids)]
     assert found[0] == "positive"
     assert not {found[1], found[2]} & set(data.task.labels)
 

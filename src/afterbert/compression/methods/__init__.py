@@ -80,6 +80,10 @@ class Method(ABC):
     trains: ClassVar[bool] = False
     """Whether it makes the model better again, not smaller."""
 
+    at_zero: ClassVar[str | None] = None
+    """The settings of strength zero, at which nothing changes, as `--with` takes them; None for a method without any.
+    """
+
     @property
     @abstractmethod
     def saves(self) -> frozenset[Saving]:
@@ -93,11 +97,6 @@ class Method(ABC):
     @abstractmethod
     def __call__(self, subject: Subject, setting: Setting) -> Subject:
         """Makes the smaller model."""
-
-    @classmethod
-    @abstractmethod
-    def at_zero(cls) -> Method | None:
-        """The method at strength zero; None for one that has no such setting."""
 
     def control(self) -> Method | None:
         """What tells whether the method earned its quality: as much taken away, but by chance; None where nothing was

@@ -9,23 +9,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from afterbert.compression.methods import Method, Saving, Setting
+from afterbert.compression.methods import Method, Setting
 from afterbert.compression.parts.graphs import check_graph, graph_of, loaded, quiet_quantizer
 from afterbert.compression.subject import Form, Subject
 
 
 @dataclass(frozen=True)
 class Bits(Method):
+    saves = frozenset(("bytes",))
+    at_zero = "bits=32"
+
     bits: Literal[4, 8, 32] = 8
     """Of each weight; 32 is the fused graph as it is."""
     block: Literal[16, 32, 64, 128] = 32
     """Neighbours that share a scale."""
     table: bool = True
     """Whether the table of pieces is stored so too."""
-
-    @property
-    def saves(self) -> frozenset[Saving]:
-        return frozenset(("bytes",))
 
     def check(self, form: Form) -> Form:
         return check_graph(form, "bits")
@@ -48,7 +47,3 @@ class Bits(Method):
             quantizer: Any = MatMulNBitsQuantizer(loaded(whole.content), bits=self.bits, algo_config=how)
             quantizer.process()
         return subject.finished(replace(whole, content=quantizer.model.model.SerializeToString()))
-
-    @classmethod
-    def at_zero(cls) -> Bits:
-        return cls(bits=32)

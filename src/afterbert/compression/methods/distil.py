@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from afterbert.base.budget import Budget
-from afterbert.compression.methods import Method, Saving, Setting
+from afterbert.compression.methods import Method, Setting
 from afterbert.compression.methods.retrain import Retrain
 from afterbert.compression.subject import Form, Subject
 from afterbert.compression.training_again import trained
@@ -22,6 +22,8 @@ Weight = Annotated[float, Field(ge=0)]
 
 @dataclass(frozen=True)
 class Distil(Method):
+    saves = frozenset()
+    at_zero = "epochs=0.0"
     trains = True
 
     epochs: Annotated[float, Field(ge=0)] = 1.0
@@ -60,10 +62,6 @@ class Distil(Method):
             patient=self.patient,
         )
 
-    @property
-    def saves(self) -> frozenset[Saving]:
-        return frozenset()
-
     def check(self, form: Form) -> Form:
         form.need_weights("distil")
         form.need_task("distil")
@@ -80,10 +78,6 @@ class Distil(Method):
             batch_size=self.batch_size,
             losses=self.losses(),
         )
-
-    @classmethod
-    def at_zero(cls) -> Distil:
-        return cls(epochs=0.0)
 
     def control(self) -> Retrain:
         return Retrain(self.epochs, self.learning_rate, self.batch_size, self.steps)

@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor
 
 from afterbert.base.errors import UserError
-from afterbert.compression.methods import EVERYTHING, Method, Saving, Setting
+from afterbert.compression.methods import EVERYTHING, Method, Setting
 from afterbert.compression.parts.importance import importance
 from afterbert.compression.parts.shapes import reshaped, unshared_stack, without_heads
 from afterbert.compression.subject import Form, Subject
@@ -23,14 +23,13 @@ from afterbert.compression.subject import Form, Subject
 
 @dataclass(frozen=True)
 class Heads(Method):
+    saves = EVERYTHING
+    at_zero = "share=0.0"
+
     share: Annotated[float, Field(ge=0, lt=1)] = 0.25
     """Of all heads of the model, how many go."""
     by: Literal["importance", "chance"] = "importance"
     """How they are chosen; by chance is the control."""
-
-    @property
-    def saves(self) -> frozenset[Saving]:
-        return EVERYTHING
 
     def check(self, form: Form) -> Form:
         before = unshared_stack(form, "heads")
@@ -74,10 +73,6 @@ class Heads(Method):
         stack = cast(Any, subject.tuned.module.backbone).stack
         found = importance(subject, setting, [part.inner.output for part in stack.attention], width=head_size)
         return [scores / scores.norm().clamp_min(1e-12) for scores in found]
-
-    @classmethod
-    def at_zero(cls) -> Heads:
-        return cls(share=0.0)
 
     def control(self) -> Heads | None:
         return None if self.by == "chance" else replace(self, by="chance")

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, cast
 from pydantic import Field
 
 from afterbert.base.errors import UserError
-from afterbert.compression.methods import EVERYTHING, Method, Saving, Setting
+from afterbert.compression.methods import EVERYTHING, Method, Setting
 from afterbert.compression.parts.shapes import State, unshared_stack
 from afterbert.compression.subject import Form, Subject
 from afterbert.models.parts.single_stack import SingleStack
@@ -29,15 +29,14 @@ class Layers(Method):
     ((0, 1, 2, 4), (0, 1, 5))
     """
 
+    saves = EVERYTHING
+    at_zero = ""
+
     keep: Annotated[int, Field(gt=0)] | None = None
     """Layers that are left; None: all."""
     drop: Literal["top", "bottom", "alternate", "symmetric"] = "top"
     """Which ones go: those next to the output, those next to the input, every second one from the top down, or those in
     the middle."""
-
-    @property
-    def saves(self) -> frozenset[Saving]:
-        return EVERYTHING
 
     def kept(self, num_hidden_layers: int) -> tuple[int, ...]:
         """The numbers of the layers that are left."""
@@ -90,10 +89,6 @@ class Layers(Method):
                 part[2] = str(kept.index(int(part[2])))
             state[".".join(part)] = tensor
         return subject.changed(self._architecture(before), state)
-
-    @classmethod
-    def at_zero(cls) -> Layers:
-        return cls()
 
 
 def _shapes(architecture: SingleStack) -> bool:

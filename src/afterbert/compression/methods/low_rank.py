@@ -32,6 +32,8 @@ _MATRICES = {
 
 @dataclass(frozen=True)
 class LowRank(Method):
+    at_zero = "keep=1.0"
+
     keep: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Share of a matrix's numbers that its two thin ones have together; 1 leaves it as it is."""
     of: Literal["layers", "table"] = "layers"
@@ -115,10 +117,6 @@ class LowRank(Method):
                 if f"{path}.bias" in state:
                     state[f"{path}.up.bias"] = state.pop(f"{path}.bias")
         return subject.changed(replace(before, layers=shapes), state, family="")
-
-    @classmethod
-    def at_zero(cls) -> LowRank:
-        return cls(keep=1.0)
 
     def control(self) -> LowRank | None:
         return replace(self, weighted=False) if self.weighted else None

@@ -12,18 +12,17 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
-from afterbert.compression.methods import Method, Saving, Setting
+from afterbert.compression.methods import Method, Setting
 from afterbert.compression.subject import Form, Subject
 
 
 @dataclass(frozen=True)
 class Magnitude(Method):
+    saves = frozenset(("nonzero",))
+    at_zero = "sparsity=0.0"
+
     sparsity: Annotated[float, Field(ge=0, lt=1)] = 0.3
     """Share of each matrix that becomes 0."""
-
-    @property
-    def saves(self) -> frozenset[Saving]:
-        return frozenset(("nonzero",))
 
     def check(self, form: Form) -> Form:
         form.need_weights("magnitude")
@@ -43,7 +42,3 @@ class Magnitude(Method):
             return matrix
         lowest = matrix.abs().flatten().argsort(stable=True)[:count]
         return matrix.flatten().index_fill(0, lowest, 0.0).view_as(matrix)
-
-    @classmethod
-    def at_zero(cls) -> Magnitude:
-        return cls(sparsity=0.0)

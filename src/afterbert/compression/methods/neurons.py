@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor
 
 from afterbert.base.errors import UserError
-from afterbert.compression.methods import EVERYTHING, Method, Saving, Setting
+from afterbert.compression.methods import EVERYTHING, Method, Setting
 from afterbert.compression.parts.importance import importance
 from afterbert.compression.parts.shapes import is_gated, plainest, reshaped, unshared_stack, without_neurons
 from afterbert.compression.subject import Form, Subject
@@ -23,6 +23,9 @@ from afterbert.compression.subject import Form, Subject
 
 @dataclass(frozen=True)
 class Neurons(Method):
+    saves = EVERYTHING
+    at_zero = "share=0.0"
+
     share: Annotated[float, Field(ge=0, lt=1)] = 0.25
     """Of the neurons, how many go."""
     by: Literal["importance", "chance"] = "importance"
@@ -30,10 +33,6 @@ class Neurons(Method):
     within: Literal["layer", "model"] = "layer"
     """Whether each layer loses its share, or those go that matter least anywhere, which leaves layers of their own
     sizes."""
-
-    @property
-    def saves(self) -> frozenset[Saving]:
-        return EVERYTHING
 
     def check(self, form: Form) -> Form:
         before = unshared_stack(form, "neurons")
@@ -82,10 +81,6 @@ class Neurons(Method):
         assert subject.tuned is not None
         stack = cast(Any, subject.tuned.module.backbone).stack
         return importance(subject, setting, [part.inner.output for part in stack.feed_forward], width=1)
-
-    @classmethod
-    def at_zero(cls) -> Neurons:
-        return cls(share=0.0)
 
     def control(self) -> Neurons | None:
         return None if self.by == "chance" else replace(self, by="chance")

@@ -16,7 +16,7 @@ import torch
 from pydantic import Field
 
 from afterbert.base.errors import UserError
-from afterbert.compression.methods import Method, Saving, Setting
+from afterbert.compression.methods import Method, Setting
 from afterbert.compression.parts.graphs import check_graph, graph_of, loaded, quantize_file
 from afterbert.compression.subject import Form, Subject
 from afterbert.interop.graph_folder import Graph
@@ -24,6 +24,8 @@ from afterbert.interop.graph_folder import Graph
 
 @dataclass(frozen=True)
 class Quantize(Method):
+    saves = frozenset(("bytes",))
+    at_zero = "mode=none"
     must_be_faster = True
 
     mode: Literal["dynamic", "static", "none"] = "dynamic"
@@ -34,10 +36,6 @@ class Quantize(Method):
     narrow: bool = True
     """Whether weights take seven of the eight bits, so that sums of products do not overflow on processors without
     VNNI."""
-
-    @property
-    def saves(self) -> frozenset[Saving]:
-        return frozenset(("bytes",))
 
     def check(self, form: Form) -> Form:
         if self.mode == "static" or self.leave:
@@ -81,10 +79,6 @@ class Quantize(Method):
             Path(setting.folder / f"only-{part}.onnx").unlink()
         worst = sorted(harm, key=lambda part: -harm[part])[: self.leave]
         return [weight for part in worst for weight in parts[part]]
-
-    @classmethod
-    def at_zero(cls) -> Quantize:
-        return cls(mode="none")
 
 
 class _Calibration:

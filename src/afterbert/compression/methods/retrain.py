@@ -11,13 +11,15 @@ from typing import Annotated
 from pydantic import Field
 
 from afterbert.base.budget import Budget
-from afterbert.compression.methods import Method, Saving, Setting
+from afterbert.compression.methods import Method, Setting
 from afterbert.compression.subject import Form, Subject
 from afterbert.compression.training_again import trained
 
 
 @dataclass(frozen=True)
 class Retrain(Method):
+    saves = frozenset()
+    at_zero = "epochs=0.0"
     trains = True
 
     epochs: Annotated[float, Field(ge=0)] = 1.0
@@ -26,10 +28,6 @@ class Retrain(Method):
     batch_size: Annotated[int, Field(gt=0)] = 32
     steps: Annotated[int, Field(gt=0)] | None = None
     """In place of epochs."""
-
-    @property
-    def saves(self) -> frozenset[Saving]:
-        return frozenset()
 
     def check(self, form: Form) -> Form:
         form.need_weights("retrain")
@@ -41,7 +39,3 @@ class Retrain(Method):
             return subject
         budget = Budget(self.epochs, "epochs") if self.steps is None else Budget(self.steps, "steps")
         return trained(subject, setting, budget=budget, learning_rate=self.learning_rate, batch_size=self.batch_size)
-
-    @classmethod
-    def at_zero(cls) -> Retrain:
-        return cls(epochs=0.0)

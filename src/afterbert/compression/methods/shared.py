@@ -14,7 +14,7 @@ import torch
 from pydantic import Field
 
 from afterbert.base.errors import UserError
-from afterbert.compression.methods import Method, Saving, Setting
+from afterbert.compression.methods import Method, Setting
 from afterbert.compression.parts.shapes import State, unshared_stack
 from afterbert.compression.subject import Form, Subject
 from afterbert.interop.families.albert import Albert
@@ -26,12 +26,11 @@ from afterbert.nn.sharing.groups import ShareGroups
 
 @dataclass(frozen=True)
 class Shared(Method):
+    saves = frozenset(("parameters", "nonzero", "bytes"))
+    at_zero = "groups=0"
+
     groups: Annotated[int, Field(ge=0)] = 1
     """How many different layers are left; 0: all."""
-
-    @property
-    def saves(self) -> frozenset[Saving]:
-        return frozenset(("parameters", "nonzero", "bytes"))
 
     def check(self, form: Form) -> Form:
         before = unshared_stack(form, "shared")
@@ -62,10 +61,6 @@ class Shared(Method):
             parts.setdefault(".".join(path), []).append(tensor)
         state: State = {name: torch.stack(found).mean(0) for name, found in parts.items()}
         return _as_albert(subject.changed(self._architecture(before), state, family=""))
-
-    @classmethod
-    def at_zero(cls) -> Shared:
-        return cls(groups=0)
 
 
 def _as_albert(subject: Subject) -> Subject:

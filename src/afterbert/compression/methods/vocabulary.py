@@ -6,7 +6,7 @@ and bytes always stay, so that any text can still be written.
 
 from dataclasses import dataclass, replace
 
-from afterbert.compression.methods import Method, Saving, Setting
+from afterbert.compression.methods import Method, Setting
 from afterbert.compression.subject import Form, Subject
 from afterbert.interop.revocabulary import with_vocabulary
 from afterbert.text.from_paths import sources_for
@@ -16,15 +16,12 @@ from afterbert.text.reading import read
 
 @dataclass(frozen=True)
 class TrimmedVocabulary(Method):
+    saves = frozenset(("parameters", "nonzero", "bytes"))
     exact = True
 
     text: str = ""
     """A file or folder with the text that the model is to serve, besides the task's training rows; empty: these alone.
     """
-
-    @property
-    def saves(self) -> frozenset[Saving]:
-        return frozenset(("parameters", "nonzero", "bytes"))
 
     def check(self, form: Form) -> Form:
         form.need_weights("vocabulary")
@@ -41,7 +38,3 @@ class TrimmedVocabulary(Method):
         change = trimmed(subject.model.tokenizer, texts)
         change.tokenizer.save(setting.folder)
         return subject.with_model(replace(with_vocabulary(subject.model, change), folder=setting.folder))
-
-    @classmethod
-    def at_zero(cls) -> None:
-        return None

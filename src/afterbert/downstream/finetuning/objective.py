@@ -19,7 +19,7 @@ from afterbert.base.vocabulary import Vocabulary
 from afterbert.downstream.finetuning.batches import TaskBatches, TaskPlan
 from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.finetuning.unlabelled import Unlabelled
-from afterbert.downstream.heads import Head, HeadModule, head_for
+from afterbert.downstream.heads import Footing, Head, HeadModule, Outputs, head_for
 from afterbert.downstream.posing.backbone import states
 from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.posing.prepared import Prepared, in_batches, unpadded
@@ -121,7 +121,7 @@ class TaskObjective(Objective):
         summary = self.settings.summary or architecture.summary
         heads = {
             data.name: self.heads[data.name].build(
-                data.task, self.model, summary=summary, class_weights=_class_weights(self.settings, data)
+                data.task, Footing(self.model, summary, _class_weights(self.settings, data))
             )
             for data in self.tasks
         }
@@ -143,19 +143,11 @@ class TaskObjective(Objective):
     def answered(self, module: ObjectiveModule, name: str, split: str) -> list[Prediction]:
         """One prediction for each readable row of a split. The module, which may be one around that of `build`, is in
         evaluation mode."""
-        data, found = self._data(name), self.outputs(module, name, split)
-        return self.heads[name].answered(data.task, data.readable(split), self.prepared[name][split], found)
+        return self.heads[name].answered(self.prepared[name][split], self.outputs(module, name, split))
 
-    def outputs(self, module: ObjectiveModule, name: str, split: str) -> Sequence[np.ndarray]:
+    def outputs(self, module: ObjectiveModule, name: str, split: str) -> Outputs:
         """The head's output for each row of a split."""
-        return outputs(
-            module,
-            self.heads[name],
-            self.prepared[name][split],
-            name=name,
-            pad=self.pad,
-            has_segments=self.model.architecture.has_segments,
-        )
+        return outputs(module, self.model, self.heads[name], self.prepared[name][split], name=name)
 
     def calibrated(self, module: ObjectiveModule) -> TaskObjective:
         """Gives the same with what heads choose on dev rows."""
@@ -163,13 +155,8 @@ class TaskObjective(Objective):
         for data in self.tasks:
             if "dev" in self.prepared[data.name] and heads[data.name].chooses(data.task):
                 found = self.outputs(module, data.name, "dev")
-                heads[data.name] = heads[data.name].calibrated(
-                    data.task, data.readable("dev"), self.prepared[data.name]["dev"], found
-                )
+                heads[data.name] = heads[data.name].calibrated(self.prepared[data.name]["dev"], found)
         return replace(self, heads=heads)
-
-    def _data(self, name: str) -> TaskData:
-        return next(data for data in self.tasks if data.name == name)
 
 
 class TaskModule(ObjectiveModule):
@@ -276,16 +263,10 @@ def _shared(data: TaskData) -> TaskData:
 
 
 def outputs(
-    module: ObjectiveModule,
-    head: Head,
-    prepared: Prepared,
-    *,
-    name: str,
-    pad: int,
-    has_segments: bool,
-    batch_size: int = 64,
-) -> Sequence[np.ndarray]:
+    module: ObjectiveModule, model: LoadedModel, head: Head, prepared: Prepared, *, name: str, batch_size: int = 64
+) -> Outputs:
     """The head's output for each row [R] in order, without padding. The module must be in evaluation mode."""
+    pad, has_segments = model.tokenizer.vocabulary.pad or 0, model.architecture.has_segments
     found: list[np.ndarray] = [np.zeros(0)] * len(prepared.rows)
     for units, rows in _by_cost(prepared, batch_size):
         batch = prepared.batch(units, pad=pad, has_segments=has_segments, name=name)

@@ -37,17 +37,10 @@ class Answerer:
         """The answers to examples that have text, in their order."""
         if not examples:
             return []
-        head, model = self.loaded.heads[self.name], self.loaded.model
+        head = self.loaded.heads[self.name]
         prepared = head.prepare(self.task, examples, self._formatter)
-        found = outputs(
-            self.loaded.module,
-            head,
-            prepared,
-            name=self.name,
-            pad=model.tokenizer.vocabulary.pad or 0,
-            has_segments=model.architecture.has_segments,
-        )
-        return head.answered(self.task, examples, prepared, found)
+        found = outputs(self.loaded.module, self.loaded.model, head, prepared, name=self.name)
+        return head.answered(prepared, found)
 
     def placed(self, examples: Sequence[Example], words: Sequence[FoundWords | None]) -> list[Prediction]:
         """The same for examples whose words were found in running texts: entities are where they stand in these."""

@@ -22,7 +22,7 @@ from afterbert.base.tree import located
 from afterbert.downstream.finetuning.graph_answers import GraphModule
 from afterbert.downstream.finetuning.objective import TaskModule, TaskObjective
 from afterbert.downstream.finetuning.task_card import SplitFigures, task_card
-from afterbert.downstream.heads import Head, HeadModule
+from afterbert.downstream.heads import Footing, Head, HeadModule
 from afterbert.downstream.posing.backbone import Summary
 from afterbert.downstream.task_name import head_key, module_key
 from afterbert.downstream.tasks import Task
@@ -223,7 +223,8 @@ def load_finetuned(name: str | Path, *, device: torch.device | str | None = None
     summary: Summary | None = answers["summary"]
     module: ObjectiveModule
     if graph is None:
-        module = TaskModule(model, _built(model, tasks, heads, summary))
+        on = Footing(model, summary or model.architecture.summary)
+        module = TaskModule(model, {name: heads[name].build(task, on) for name, task in tasks.items()})
         module.heads.load_state_dict(load_file(path / HEADS))
     else:
         module, device = GraphModule(graph), "cpu"
@@ -234,11 +235,3 @@ def load_finetuned(name: str | Path, *, device: torch.device | str | None = None
     module.to(device or default_device()).eval()
     length, columns = answers["length"], answers.get("columns", {})
     return Loaded(model, module, tasks, heads, length, summary, figures, columns)
-
-
-def _built(model: LoadedModel, tasks: dict[str, Task], heads: dict[str, Head], summary: Summary | None) -> dict:
-    speaks = summary or model.architecture.summary
-    made: dict[str, nn.Module] = {
-        name: heads[name].build(task, model, summary=speaks, class_weights=None) for name, task in tasks.items()
-    }
-    return made

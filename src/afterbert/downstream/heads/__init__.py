@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,6 +21,20 @@ from afterbert.downstream.tasks import Task, labels_of
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.task_class import Answering
 from afterbert.models import Backbone
+
+#: What a head's module gives for each row [R].
+Outputs = Sequence[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Footing:
+    """What the weights of a head stand on."""
+
+    model: LoadedModel
+    summary: Summary
+    """The piece that speaks for a row."""
+    class_weights: np.ndarray | None = None
+    """How much each class weighs in the loss; None where all weigh alike."""
 
 
 class HeadModule(nn.Module, ABC):
@@ -78,20 +93,16 @@ class Head(ABC):
         """All examples as rows. Examples without a label, or with one that was never seen, ask nothing."""
 
     @abstractmethod
-    def build(
-        self, task: Task, model: LoadedModel, *, summary: Summary, class_weights: np.ndarray | None
-    ) -> HeadModule:
+    def build(self, task: Task, on: Footing) -> HeadModule:
         """Fresh weights (but for a pre-trained pooler where the head has one)."""
 
     def chooses(self, task: Task) -> bool:
         """Whether `calibrated` chooses anything for this task."""
         return False
 
-    def calibrated(
-        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
-    ) -> Head:
-        """Gives the same head with what is chosen on rows that were not trained on, from their outputs; itself
-        where nothing is."""
+    def calibrated(self, asked: Prepared, outputs: Outputs) -> Head:
+        """Gives the same head with what is chosen on rows that were not trained on, from their outputs; itself where
+        nothing is."""
         return self
 
     def chosen(self, task: Task) -> Mapping[str, Any]:
@@ -103,16 +114,9 @@ class Head(ABC):
         return None
 
     @abstractmethod
-    def predictions(
-        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
-    ) -> list[Any]:
-        """One prediction for each example, in the terms of its labels, from one output for each row [R]."""
-
-    def answered(
-        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
-    ) -> list[Prediction]:
-        """The predictions with whatever the outputs tell besides: probabilities, places, how sure they are."""
-        return [Prediction(value) for value in self.predictions(task, examples, prepared, outputs)]
+    def answered(self, asked: Prepared, outputs: Outputs) -> list[Prediction]:
+        """One prediction for each example that `prepare` was given, in the terms of its labels, with whatever the
+        outputs tell besides: probabilities, places, how sure they are."""
 
 
 def head_for(task: Task, asked: Head | None) -> Head:

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar
+from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 import torch
-from pydantic import Field
 from scipy.special import softmax
 from torch import Tensor
 
 from afterbert.base.rows import starts_of
 from afterbert.downstream.example import Example
-from afterbert.downstream.heads import Head, HeadModule
+from afterbert.downstream.heads import Footing, HeadModule, Outputs
+from afterbert.downstream.heads._layers import LayeredHead, LayersModule
 from afterbert.downstream.heads.pooled import text_rows
-from afterbert.downstream.posing.backbone import Summary, summarized, summary_places
 from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.posing.prepared import Prepared
 from afterbert.downstream.prediction import Prediction
@@ -32,19 +32,14 @@ from afterbert.nn.task_head import TaskHead
 
 
 @dataclass(frozen=True)
-class CandidatesHead(Head):
+class CandidatesHead(LayeredHead):
     """Serves ranking (several may be relevant) and multiple choice (one is right)."""
 
     answers: ClassVar[tuple[str, ...]] = ("order", "choice")
 
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Before the last layer."""
-    layers: TaskHead | None = None
-    """None: those of the model's family. The last one has no bias, which would add the same to all candidates."""
-
-    def settled(self, model: LoadedModel, name: str) -> CandidatesHead:
-        layers = self.layers or replace(model.task_head("sequence"), last_bias=False)
-        return replace(self, layers=layers)
+    def layers_on(self, model: LoadedModel) -> TaskHead:
+        """The last one has no bias, which would add the same to all candidates."""
+        return self.layers or replace(model.task_head("sequence"), last_bias=False)
 
     def prepare(self, task: Task, examples: Sequence[Example], formatter: Formatter) -> Prepared:
         pairs = [Example(e.key, (e.texts[0], candidate)) for e in examples for candidate in e.texts[1:]]
@@ -52,6 +47,8 @@ class CandidatesHead(Head):
         right = [_right_ones(example) for example in examples]
         is_right = [i in wanted for e, wanted in zip(examples, right) for i in range(len(e.texts) - 1)]
         return Prepared(
+            task,
+            examples,
             rows,
             starts_of(np.array([len(example.texts) - 1 for example in examples])),
             np.arange(len(examples)),
@@ -60,25 +57,15 @@ class CandidatesHead(Head):
             cut=cut,
         )
 
-    def build(
-        self, task: Task, model: LoadedModel, *, summary: Summary, class_weights: np.ndarray | None
-    ) -> CandidatesModule:
-        return CandidatesModule(self, model, summary=summary)
+    def build(self, task: Task, on: Footing) -> HeadModule:
+        return CandidatesModule(self, on, 1)
 
-    def predictions(
-        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
-    ) -> list[Any]:
-        return [one.value for one in self.answered(task, examples, prepared, outputs)]
-
-    def answered(
-        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
-    ) -> list[Prediction]:
-        scores = np.array([float(output) for output in outputs])
-        found: list[Prediction] = []
-        for begin, end in zip(prepared.unit_starts[:-1], prepared.unit_starts[1:]):
+    def answered(self, asked: Prepared, outputs: Outputs) -> list[Prediction]:
+        scores, found = np.array([float(output) for output in outputs]), []
+        for begin, end in pairwise(asked.unit_starts):
             own = scores[begin:end]
             order, told = np.argsort(-own, kind="stable").tolist(), tuple(own.tolist())
-            if task.answer == "order":
+            if asked.task.answer == "order":
                 found.append(Prediction(tuple(order), scores=told))
             else:
                 found.append(Prediction(order[0], float(softmax(own).max()), scores=told))
@@ -91,23 +78,11 @@ class CandidatesHead(Head):
         return Answering("sequence", module.layers, ("relevance",), "regression", module.summary)
 
 
-class CandidatesModule(HeadModule):
+class CandidatesModule(LayersModule):
     """From the summaries to one number a row [B]."""
 
-    def __init__(self, config: CandidatesHead, model: LoadedModel, *, summary: Summary):
-        super().__init__()
-        self.summary: Summary = summary
-        layers = config.layers or replace(model.task_head("sequence"), last_bias=False)
-        self.layers = layers.build(model.architecture.hidden_size, 1, rate=config.dropout)
-        model.architecture.initialization.apply(self, model.architecture.num_hidden_layers)
-        if summary == "first":
-            self.layers.start(model.weights)
-
-    def wanted(self, arrays: Mapping[str, Tensor]) -> Tensor | None:
-        return summary_places(arrays, self.summary)
-
     def output(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
-        return self.layers(summarized(hidden, arrays, self.summary))[:, 0]
+        return super().output(hidden, arrays)[:, 0]
 
     def score(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
         scores, unit_of = self.output(hidden, arrays), arrays["unit_of"]

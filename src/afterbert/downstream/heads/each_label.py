@@ -18,37 +18,28 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from afterbert.downstream.example import Example
-from afterbert.downstream.heads import Head, HeadModule
+from afterbert.downstream.heads import Footing, HeadModule, Outputs
+from afterbert.downstream.heads._layers import LayeredHead, LayersModule
 from afterbert.downstream.heads.pooled import text_rows
-from afterbert.downstream.posing.backbone import Summary, summarized, summary_places
 from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.posing.prepared import Prepared, one_row_each
 from afterbert.downstream.prediction import Prediction
 from afterbert.downstream.tasks import Task, labels_of
-from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.task_class import Answering
-from afterbert.nn.task_head import TaskHead
 
 _HALF = 0.5
 
 
 @dataclass(frozen=True)
-class EachLabel(Head):
+class EachLabel(LayeredHead):
     """Any number of labels for each row."""
 
     answers: ClassVar[tuple[str, ...]] = ("labels",)
 
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Before the last layer."""
-    layers: TaskHead | None = None
-    """None: those of the model's family."""
     threshold: Literal["dev", "given"] = "dev"
     """Whether rows other than dev, and later ones, take the thresholds that do best on dev, or those given."""
     thresholds: tuple[Annotated[float, Field(gt=0, le=1)], ...] = ()
     """The chance from which on each label is given, in the order of the labels; empty: one half for all."""
-
-    def settled(self, model: LoadedModel, name: str) -> EachLabel:
-        return replace(self, layers=self.layers or model.task_head("sequence"))
 
     def prepare(self, task: Task, examples: Sequence[Example], formatter: Formatter) -> Prepared:
         rows, cut = text_rows(examples, formatter)
@@ -56,31 +47,19 @@ class EachLabel(Head):
         for row, example in enumerate(examples):
             if example.label is not None:
                 labels[row] = [name in example.label for name in labels_of(task)]
-        is_asked = np.array([example.label is not None for example in examples], dtype=np.int64)
-        return one_row_each(rows, asked=is_asked, row_arrays={"labels": labels}, planes={"text": 0}, cut=cut)
+        is_asked, arrays = np.array([example.label is not None for example in examples]), {"labels": labels}
+        return one_row_each(task, examples, rows, asked=is_asked, row_arrays=arrays, planes={"text": 0}, cut=cut)
 
-    def build(
-        self, task: Task, model: LoadedModel, *, summary: Summary, class_weights: np.ndarray | None
-    ) -> EachLabelModule:
-        return EachLabelModule(self, task, model, summary=summary)
-
-    def predictions(
-        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
-    ) -> list[Any]:
-        labels = labels_of(task)
-        least = np.array(self.thresholds or [_HALF] * len(labels))
-        given = [np.flatnonzero(expit(output) >= least) for output in outputs]
-        return [tuple(sorted(labels[i] for i in one)) for one in given]
+    def build(self, task: Task, on: Footing) -> HeadModule:
+        return EachLabelModule(self, on, len(labels_of(task)))
 
     def chooses(self, task: Task) -> bool:
         return self.threshold == "dev"
 
-    def calibrated(
-        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
-    ) -> EachLabel:
+    def calibrated(self, asked: Prepared, outputs: Outputs) -> EachLabel:
         """With the thresholds at which each label's F1 over the labelled examples is highest."""
-        is_asked = prepared.asked > 0
-        chances, truths = expit(np.stack(outputs))[is_asked], prepared.row_arrays["labels"][is_asked] > 0
+        is_asked = asked.asked > 0
+        chances, truths = expit(np.stack(outputs))[is_asked], asked.row_arrays["labels"][is_asked] > 0
         return replace(self, thresholds=tuple(map(best_threshold, chances.T, truths.T)))
 
     def chosen(self, task: Task) -> Mapping[str, Any]:
@@ -90,13 +69,14 @@ class EachLabel(Head):
         shown = ", ".join(pairs[:12]) + (", ..." if len(pairs) > 12 else "")
         return {"thresholds": list(self.thresholds), "said": f"labels are given from these chances on: {shown}"}
 
-    def answered(
-        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
-    ) -> list[Prediction]:
+    def answered(self, asked: Prepared, outputs: Outputs) -> list[Prediction]:
         """No chance of the whole answer: each label has its own."""
-        values = self.predictions(task, examples, prepared, outputs)
-        chances = (dict(zip(labels_of(task), expit(output).tolist())) for output in outputs)
-        return [Prediction(value, probabilities=one) for value, one in zip(values, chances)]
+        labels, found = labels_of(asked.task), []
+        least = np.array(self.thresholds or [_HALF] * len(labels))
+        for chances in map(expit, outputs):
+            given = tuple(sorted(labels[i] for i in np.flatnonzero(chances >= least)))
+            found.append(Prediction(given, probabilities=dict(zip(labels, chances.tolist()))))
+        return found
 
     def answering(self, task: Task, module: HeadModule) -> Answering:
         assert isinstance(module, EachLabelModule)
@@ -104,23 +84,8 @@ class EachLabel(Head):
         return Answering("sequence", module.layers, labels, "multi_label_classification", module.summary)
 
 
-class EachLabelModule(HeadModule):
+class EachLabelModule(LayersModule):
     """From the summaries to logits [B, K]."""
-
-    def __init__(self, config: EachLabel, task: Task, model: LoadedModel, *, summary: Summary):
-        super().__init__()
-        self.summary: Summary = summary
-        layers = config.layers or model.task_head("sequence")
-        self.layers = layers.build(model.architecture.hidden_size, len(labels_of(task)), rate=config.dropout)
-        model.architecture.initialization.apply(self, model.architecture.num_hidden_layers)
-        if summary == "first":
-            self.layers.start(model.weights)
-
-    def wanted(self, arrays: Mapping[str, Tensor]) -> Tensor | None:
-        return summary_places(arrays, self.summary)
-
-    def output(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
-        return self.layers(summarized(hidden, arrays, self.summary))
 
     def score(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
         found, labels = self.output(hidden, arrays), arrays["labels"]

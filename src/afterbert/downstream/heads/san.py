@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -19,14 +18,13 @@ from torch.nn import functional as F
 
 from afterbert.base.errors import UserError
 from afterbert.downstream.example import Example
-from afterbert.downstream.heads import Head, HeadModule
+from afterbert.downstream.heads import Footing, Head, HeadModule, Outputs
+from afterbert.downstream.heads._layers import keep_class_weights
 from afterbert.downstream.heads.pooled import Pooled
-from afterbert.downstream.posing.backbone import Summary
 from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.posing.prepared import Prepared
 from afterbert.downstream.prediction import Prediction
 from afterbert.downstream.tasks import Task, labels_of
-from afterbert.interop.loaded import LoadedModel
 from afterbert.nn.dropout import dropout
 
 
@@ -47,18 +45,11 @@ class San(Head):
             raise UserError("head san compares two texts, but the task has one; choose head pooled")
         return Pooled().prepare(task, examples, formatter)
 
-    def build(self, task: Task, model: LoadedModel, *, summary: Summary, class_weights: np.ndarray | None) -> SanModule:
-        return SanModule(self, task, model, class_weights=class_weights)
+    def build(self, task: Task, on: Footing) -> HeadModule:
+        return SanModule(self, task, on)
 
-    def predictions(
-        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
-    ) -> list[Any]:
-        return Pooled().predictions(task, examples, prepared, outputs)
-
-    def answered(
-        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
-    ) -> list[Prediction]:
-        return Pooled().answered(task, examples, prepared, outputs)
+    def answered(self, asked: Prepared, outputs: Outputs) -> list[Prediction]:
+        return Pooled().answered(asked, outputs)
 
 
 class SanModule(HeadModule):
@@ -66,18 +57,18 @@ class SanModule(HeadModule):
 
     class_weights: Tensor | None
 
-    def __init__(self, config: San, task: Task, model: LoadedModel, *, class_weights: np.ndarray | None):
+    def __init__(self, config: San, task: Task, on: Footing):
         super().__init__()
-        width = model.architecture.hidden_size
+        architecture = on.model.architecture
+        width = architecture.hidden_size
         self.turns, self.prediction_dropout = config.turns, config.prediction_dropout
         self.first_look = nn.Linear(width, 1, bias=False)
         self.question = nn.Linear(width, width, bias=False)
         self.dropout = dropout(config.dropout)
         self.last = nn.Linear(4 * width, len(labels_of(task)))
-        model.architecture.initialization.apply(self, model.architecture.num_hidden_layers)
+        architecture.initialization.apply(self, architecture.num_hidden_layers)
         self.memory = nn.GRUCell(width, width)
-        weights = None if class_weights is None else torch.as_tensor(class_weights, dtype=torch.float32)
-        self.register_buffer("class_weights", weights, persistent=False)
+        keep_class_weights(self, on)
 
     def output(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
         hidden = self.dropout(hidden)

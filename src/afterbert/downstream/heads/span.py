@@ -20,8 +20,7 @@ from torch.nn import functional as F
 from afterbert.base.errors import UserError
 from afterbert.base.rows import Rows, ranges
 from afterbert.downstream.example import Example
-from afterbert.downstream.heads import Head, HeadModule
-from afterbert.downstream.posing.backbone import Summary
+from afterbert.downstream.heads import Footing, Head, HeadModule, Outputs
 from afterbert.downstream.posing.formatting import Formatter, Stretches
 from afterbert.downstream.posing.prepared import Prepared, one_row_each
 from afterbert.downstream.prediction import FoundSpan, Prediction
@@ -79,29 +78,20 @@ class Span(Head):
             name: np.where(is_asked, np.where(is_inside, place - window.starts + context_at, 0), -1)
             for name, place in (("start", start), ("end", end))
         }
-        found = one_row_each(rows, asked=is_asked.astype(np.int64), row_arrays=row_arrays, planes={"text": 0})
+        found = one_row_each(task, examples, rows, asked=is_asked, row_arrays=row_arrays, planes={"text": 0})
         cut = int((np.bincount(example_of, minlength=len(examples)) > 1).sum())
         return replace(found, example_of=example_of, cut=cut)
 
-    def build(
-        self, task: Task, model: LoadedModel, *, summary: Summary, class_weights: np.ndarray | None
-    ) -> SpanModule:
-        if not model.tokenizer.vocabulary.special_ids:
+    def build(self, task: Task, on: Footing) -> HeadModule:
+        if not on.model.tokenizer.vocabulary.special_ids:
             raise UserError("answers as spans need a model with special pieces around its texts; choose an encoder")
-        return SpanModule(self.layers or model.task_head("span"), model)
+        return SpanModule(self.layers or on.model.task_head("span"), on.model)
 
-    def predictions(
-        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
-    ) -> list[Any]:
-        return [one.value for one in self.answered(task, examples, prepared, outputs)]
-
-    def answered(
-        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
-    ) -> list[Prediction]:
+    def answered(self, asked: Prepared, outputs: Outputs) -> list[Prediction]:
         """Answers with their places in the context; their chance is that of where they start times that of where they
         end, over all pieces of all windows."""
-        may_be_none, found = _may_be_none(task), []
-        for example, guess in zip(examples, self._guesses(examples, prepared, outputs)):
+        may_be_none, found = _may_be_none(asked.task), []
+        for example, guess in zip(asked.examples, self._guesses(asked, outputs)):
             is_none = may_be_none and guess.doubt + self.null_bias >= 0
             chance = float(np.exp((guess.none if is_none else guess.score) - guess.totals.sum()))
             span = None if is_none else guess.span(example)
@@ -111,15 +101,10 @@ class Span(Head):
     def chooses(self, task: Task) -> bool:
         return _may_be_none(task) and self.threshold == "dev"
 
-    def calibrated(
-        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
-    ) -> Span:
+    def calibrated(self, asked: Prepared, outputs: Outputs) -> Span:
         """With the null_bias at which the main metric over the labelled examples is highest."""
-        pairs = [
-            (example, guess)
-            for example, guess in zip(examples, self._guesses(examples, prepared, outputs))
-            if task.is_usable(example)
-        ]
+        task, guesses = asked.task, zip(asked.examples, self._guesses(asked, outputs))
+        pairs = [(example, guess) for example, guess in guesses if task.is_usable(example)]
         metric, truths = task.metrics[0], [example.label for example, _ in pairs]
         answering = metric.statistics([guess.text(example) for example, guess in pairs], truths)[:, 0]
         silent = metric.statistics([""] * len(pairs), truths)[:, 0]
@@ -131,11 +116,10 @@ class Span(Head):
             return {}
         return {"null_bias": self.null_bias, "said": f"no answer from a margin of {-self.null_bias:.2f} on"}
 
-    def _guesses(self, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]) -> list[_Guess]:
+    def _guesses(self, asked: Prepared, outputs: Outputs) -> list[_Guess]:
         """The best stretch of each example, over all of its windows."""
-        best = [_Guess() for _ in examples]
-        rows = prepared.rows
-        for row, (example, output) in enumerate(zip(prepared.example_of, outputs)):
+        best, rows = [_Guess() for _ in asked.examples], asked.rows
+        for row, (example, output) in enumerate(zip(asked.example_of, outputs)):
             here = slice(rows.row_starts[row], rows.row_starts[row + 1])
             guess = best[example]
             guess.none = min(guess.none, float(output[0].sum()))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -19,13 +19,13 @@ from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.plugins import name_of
 from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.downstream.example import Example
-from afterbert.downstream.heads import Head, HeadModule
+from afterbert.downstream.heads import Footing, Head, HeadModule, Outputs
 from afterbert.downstream.heads._t5_formats import FORMATS, format_of
-from afterbert.downstream.posing.backbone import Summary
 from afterbert.downstream.posing.formatting import Formatter, Stretches
 from afterbert.downstream.posing.generation import Generation
 from afterbert.downstream.posing.prepared import Prepared, one_row_each
 from afterbert.downstream.posing.writing import ToWrite, Writer, end_of
+from afterbert.downstream.prediction import Prediction
 from afterbert.downstream.tasks import Task, labels_of
 from afterbert.interop.loaded import LoadedModel
 from afterbert.models import Backbone, Start
@@ -82,16 +82,18 @@ class Text(Head):
                 f"length {formatter.length} leaves no room to read beside {written} pieces to write; raise --length, "
                 "or lower --head.target_length"
             )
-        task = self._spelled(task)
-        sources, cut = _cut_rows([self._source(task, e) for e in examples], formatter, room)
+        spelled = self._spelled(task)
+        sources, cut = _cut_rows([self._source(spelled, e) for e in examples], formatter, room)
         is_asked = np.array([example.label is not None for example in examples], dtype=bool)
-        texts = [task.target_text(e.label) if e.label is not None else "" for e in examples]
+        texts = [spelled.target_text(e.label) if e.label is not None else "" for e in examples]
         targets, cut_too = _cut_rows(texts, formatter, written - (not formatter.one.behind))
         vocabulary = formatter.tokenizer.vocabulary
         end = formatter.one.behind[-1] if formatter.one.behind else end_of(vocabulary)
         if not formatter.one.behind:
             targets = _closed(targets, end)
         return one_row_each(
+            task,
+            examples,
             sources,
             asked=np.where(is_asked, targets.lengths, 0),
             cut=int((cut | cut_too).sum()),
@@ -103,16 +105,12 @@ class Text(Head):
             },
         )
 
-    def build(
-        self, task: Task, model: LoadedModel, *, summary: Summary, class_weights: np.ndarray | None
-    ) -> TextModule:
+    def build(self, task: Task, on: Footing) -> HeadModule:
         return TextModule(self.generation)
 
-    def predictions(
-        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
-    ) -> list[Any]:
-        assert prepared.to_write is not None
-        task, to_write = self._spelled(task), prepared.to_write
+    def answered(self, asked: Prepared, outputs: Outputs) -> list[Prediction]:
+        assert asked.to_write is not None
+        task, to_write = self._spelled(asked.task), asked.to_write
         texts = [to_write.text(ids) for ids in outputs]
         if task.answer == "class":
             # A tokenizer may give a class name back in other letters or with other spaces; of a name with unknown
@@ -123,7 +121,7 @@ class Text(Head):
                 ids = np.array(to_write.tokenizer.encode(text), dtype=np.int64)
                 known |= {} if (ids == unknown).any() else {to_write.text(ids): text}
             texts = [known.get(text, text) for text in texts]
-        return [task.read_answer(text) for text in texts]
+        return [Prediction(task.read_answer(text)) for text in texts]
 
     def _spelled(self, task: Task) -> Task:
         return FORMATS[self.known_as].spelled(task) if self.known_as else task

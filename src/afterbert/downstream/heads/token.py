@@ -6,50 +6,39 @@ Source: BERT (1810.04805), Section 5.3.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, pairwise
-from typing import Annotated, Any, ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
-import torch
-from pydantic import Field
 from scipy.special import softmax
 from torch import Tensor
 from torch.nn import functional as F
 
 from afterbert.base.rows import starts_of
 from afterbert.downstream.example import Example
-from afterbert.downstream.heads import Head, HeadModule, label_numbers
+from afterbert.downstream.heads import Footing, HeadModule, Outputs, label_numbers
+from afterbert.downstream.heads._layers import LayeredHead, LayersModule
 from afterbert.downstream.metrics.entity_f1 import entities
-from afterbert.downstream.posing.backbone import Summary
 from afterbert.downstream.posing.formatting import Formatter, Stretches
 from afterbert.downstream.posing.prepared import Prepared, one_row_each
 from afterbert.downstream.prediction import FoundSpan, Prediction
 from afterbert.downstream.tasks import Labelled, Task, labels_of
-from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.task_class import Answering
-from afterbert.nn.task_head import TaskHead
 from afterbert.text.pieces.encoding import EncodedTexts
 
 _NO_TAG = -1
 
 
 @dataclass(frozen=True)
-class Token(Head):
+class Token(LayeredHead):
     """Words without a piece (nothing but control characters) and words beyond the length are tagged `O` where
     there is such a tag, else with the first label."""
 
     answers: ClassVar[tuple[str, ...]] = ("tags",)
     weighs_classes: ClassVar[bool] = True
     is_by_piece: ClassVar[bool] = True
-
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Before the last layer."""
-    layers: TaskHead | None = None
-    """None: those of the model's family."""
-
-    def settled(self, model: LoadedModel, name: str) -> Token:
-        return replace(self, layers=self.layers or model.task_head("token"))
+    layer_kind: ClassVar[Literal["sequence", "token", "span"]] = "token"
 
     def prepare(self, task: Task, examples: Sequence[Example], formatter: Formatter) -> Prepared:
         encoded = formatter.encode([" ".join(example.texts) for example in examples])
@@ -62,34 +51,26 @@ class Token(Head):
         tag = np.where(word >= 0, np.append(numbers, _NO_TAG)[word], _NO_TAG)
         rows = rows.with_planes(word=word, tag=tag)
         asked = np.bincount(rows.row_of[tag >= 0], minlength=len(examples))
-        return one_row_each(rows, asked=asked, planes={"tag": _NO_TAG}, cut=int((kept.lengths < whole.lengths).sum()))
+        cut = int((kept.lengths < whole.lengths).sum())
+        return one_row_each(task, examples, rows, asked=asked, planes={"tag": _NO_TAG}, cut=cut)
 
-    def build(
-        self, task: Task, model: LoadedModel, *, summary: Summary, class_weights: np.ndarray | None
-    ) -> TokenModule:
-        return TokenModule(self, task, model, class_weights=class_weights)
+    def build(self, task: Task, on: Footing) -> HeadModule:
+        return TokenModule(self, on, len(labels_of(task)), by_piece=True)
 
-    def predictions(
-        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
-    ) -> list[Any]:
-        return [one.value for one in self.answered(task, examples, prepared, outputs)]
-
-    def answered(
-        self, task: Task, examples: Sequence[Example], prepared: Prepared, outputs: Sequence[np.ndarray]
-    ) -> list[Prediction]:
+    def answered(self, asked: Prepared, outputs: Outputs) -> list[Prediction]:
         """Tags, and where they mark entities these. An entity is as sure as its words are on average, which is what
         transformers' pipeline says of it (aggregation strategy `first`)."""
-        labels, word = labels_of(task), prepared.rows.planes["word"]
-        starts = starts_of(np.array([len(example.texts) for example in examples]))
+        task, labels, word = asked.task, labels_of(asked.task), asked.rows.planes["word"]
+        starts = starts_of(np.array([len(example.texts) for example in asked.examples]))
         guesses = np.full(starts[-1], labels.index("O") if "O" in labels else 0)
         sure = np.zeros(starts[-1])
         best = np.concatenate([output.argmax(-1) for output in outputs])
         chances = np.concatenate([_highest_chance(output) for output in outputs])
-        assert len(best) == prepared.rows.num_pieces
+        assert len(best) == asked.rows.num_pieces
         guesses[word[word >= 0]], sure[word[word >= 0]] = best[word >= 0], chances[word >= 0]
         marks_entities = isinstance(task, Labelled) and task.marks_entities
         found = []
-        for example, (a, b) in zip(examples, pairwise(starts)):
+        for example, (a, b) in zip(asked.examples, pairwise(starts)):
             tags, by_word = tuple(labels[i] for i in guesses[a:b]), sure[a:b]
             spans = _entities(example.texts, tags, by_word) if marks_entities else None
             found.append(Prediction(tags, float(by_word.min(initial=1.0)), entities=spans))
@@ -100,22 +81,8 @@ class Token(Head):
         return Answering("token", module.layers, labels_of(task))
 
 
-class TokenModule(HeadModule):
+class TokenModule(LayersModule):
     """From [B, T, D] to logits [B, T, K]."""
-
-    class_weights: Tensor | None
-
-    def __init__(self, config: Token, task: Task, model: LoadedModel, *, class_weights: np.ndarray | None):
-        super().__init__()
-        layers, width = config.layers or model.task_head("token"), model.architecture.hidden_size
-        self.layers = layers.build(width, len(labels_of(task)), rate=config.dropout)
-        model.architecture.initialization.apply(self, model.architecture.num_hidden_layers)
-        self.layers.start(model.weights)
-        weights = None if class_weights is None else torch.as_tensor(class_weights, dtype=torch.float32)
-        self.register_buffer("class_weights", weights, persistent=False)
-
-    def output(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
-        return self.layers(hidden)
 
     def score(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
         tags = arrays["tag"][arrays["tag"] >= 0]

@@ -43,6 +43,21 @@ class Metric(ABC):
         return float(self.value(self.statistics(predictions, truths).sum(axis=0)))
 
 
+class MeanMetric(Metric):
+    """The mean over examples of what each is worth."""
+
+    @abstractmethod
+    def of_each(self, predictions: Sequence[Any], truths: Sequence[Any]) -> Sequence[float] | np.ndarray:
+        """What each prediction is worth, [N]."""
+
+    def statistics(self, predictions: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
+        worth = np.asarray(self.of_each(predictions, truths), dtype=np.float64)
+        return np.stack([worth, np.ones(len(worth))], axis=1)
+
+    def value(self, sums: np.ndarray) -> np.ndarray:
+        return sums[..., 0] / sums[..., 1]
+
+
 def in_print(name: str, value: float) -> str:
     """A value of the metric called `name` as tables show it: a share in percent, anything else as it is.
 

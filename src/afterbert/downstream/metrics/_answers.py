@@ -2,9 +2,12 @@
 
 import re
 import string
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
+
+from afterbert.downstream.metrics import MeanMetric
 
 Style = Literal["auto", "squad", "cmrc"]
 Rule = Literal["squad", "cmrc"]
@@ -18,6 +21,28 @@ _HAN = re.compile(r"[\u4e00-\u9fa5]")
 # Han characters alone, everything else as words and single signs. The official script cuts the rest with
 # NLTK's English tokenizer, which needs a download; the two differ only inside Latin text.
 _CMRC_SEGMENT = re.compile(r"[\u4e00-\u9fa5]|[^\W\u4e00-\u9fa5]+|[^\w\s]")
+
+
+class AnswerMetric(MeanMetric):
+    """A truth is a tuple of `Answer`s or texts, of which the best counts; a prediction is a text. A question without
+    answers is right when the prediction is empty (SQuAD 2.0).
+
+    Source: SQuAD's evaluate-v1.1.py and evaluate-v2.0.py; for text without spaces cmrc2018_evaluate.py.
+    """
+
+    style: Style
+    """`squad`, `cmrc` (Chinese), or `auto`, which takes the latter where most true answers of the set are Chinese."""
+
+    @abstractmethod
+    def likeness(self, prediction: str, truth: str, rule: Rule) -> float:
+        """How alike two answers are, from 0 to 1."""
+
+    def of_each(self, predictions: Sequence[Any], truths: Sequence[Any]) -> list[float]:
+        rule = rule_for(truths, self.style)
+        return [
+            max(self.likeness(prediction, text, rule) for text in asked_for(answers, rule))
+            for prediction, answers in zip(predictions, truths, strict=True)
+        ]
 
 
 def rule_for(truths: Sequence[Sequence[Any]], style: Style) -> Rule:

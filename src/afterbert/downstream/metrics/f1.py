@@ -39,7 +39,6 @@ class F1(Metric):
         return confusion(predictions, truths)
 
     def value(self, sums: np.ndarray) -> np.ndarray:
-        """2 hits / (predictions + truths)."""
         hits, predicted, true = np.split(sums, 3, axis=-1)
         if self.average == "micro":
             hits, predicted, true = (part.sum(axis=-1, keepdims=True) for part in (hits, predicted, true))

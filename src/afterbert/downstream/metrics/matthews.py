@@ -18,7 +18,6 @@ class Matthews(Metric):
     """
 
     def statistics(self, predictions: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
-        """[N, 3 K]: hits, predictions and truths of each class."""
         return confusion(predictions, truths)
 
     def value(self, sums: np.ndarray) -> np.ndarray:

@@ -9,14 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-
-from afterbert.downstream.metrics import Metric
+from afterbert.downstream.metrics import MeanMetric
 from afterbert.downstream.metrics._segments import segments
 
 
 @dataclass(frozen=True)
-class Rouge(Metric):
+class Rouge(MeanMetric):
     """kind: `1`, `2` (n-grams) or `L` (longest common subsequence over the whole text). A truth is a text or
     several; the best one counts.
 
@@ -33,18 +31,12 @@ class Rouge(Metric):
         """`rouge1`, `rouge2` or `rougeL`."""
         return f"rouge{self.kind}"
 
-    def statistics(self, predictions: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
-        """[N, 2]: F1 with the best reference, 1."""
-        out = np.ones((len(truths), 2))
-        for row, (prediction, references) in enumerate(zip(predictions, truths, strict=True)):
-            found = segments(prediction)
-            texts = (references,) if isinstance(references, str) else references
-            out[row, 0] = max(self._f1(found, segments(text)) for text in texts)
-        return out
-
-    def value(self, sums: np.ndarray) -> np.ndarray:
-        """Their mean."""
-        return sums[..., 0] / sums[..., 1]
+    def of_each(self, predictions: Sequence[Any], truths: Sequence[Any]) -> list[float]:
+        found = []
+        for prediction, references in zip(predictions, truths, strict=True):
+            words, texts = segments(prediction), (references,) if isinstance(references, str) else references
+            found.append(max(self._f1(words, segments(text)) for text in texts))
+        return found
 
     def _f1(self, found: list[str], wanted: list[str]) -> float:
         if self.kind == "L":

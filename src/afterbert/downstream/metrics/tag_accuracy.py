@@ -18,10 +18,8 @@ class TagAccuracy(Metric):
     """
 
     def statistics(self, predictions: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
-        """[N, 2]: right words, words."""
         right = [sum(p == t for p, t in zip(tags, true)) for tags, true in zip(predictions, truths)]
         return np.array([right, [len(true) for true in truths]], float).T
 
     def value(self, sums: np.ndarray) -> np.ndarray:
-        """Right / all."""
         return ratio(sums[..., 0], sums[..., 1])

@@ -9,21 +9,26 @@ import numpy as np
 
 from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.base.visibility import Visibility
+from afterbert.downstream.example import Example
 from afterbert.downstream.posing.writing import ToWrite
+from afterbert.downstream.tasks import Task
 from afterbert.nn.visibility import padded_visibility
 from afterbert.objectives import Batch
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """U units of one or more rows each; a unit is trained on whole (an example, or a window of one).
+    """Examples of a task as U units of one or more rows each; a unit is trained on whole (an example, or a window of
+    one).
 
-    unit_starts: int64 [U+1], into the rows. example_of: int64 [U], the example each unit comes from. asked:
-    int64 [U], how many things each unit asks (0: nothing to learn from it). row_arrays: name -> [R], one
-    value a row. planes: names of the rows' planes that a batch holds, with what fills them up. cut: examples
-    that lost pieces to the length. to_write: the text that answers each row, where texts are written.
+    unit_starts: int64 [U+1], into the rows. example_of: int64 [U], the example each unit comes from. asked: int64 [U],
+    how many things each unit asks (0: nothing to learn from it). row_arrays: name -> [R], one value a row. planes:
+    names of the rows' planes that a batch holds, with what fills them up. cut: examples that lost pieces to the length.
+    to_write: the text that answers each row, where texts are written.
     """
 
+    task: Task
+    examples: Sequence[Example]
     rows: Rows
     unit_starts: np.ndarray
     example_of: np.ndarray
@@ -87,11 +92,10 @@ class Prepared:
         return Batch(arrays, {name: int(self.asked[units].sum())}, num_pieces, rows.keys)
 
 
-def one_row_each(rows: Rows, **extra: Any) -> Prepared:
+def one_row_each(task: Task, examples: Sequence[Example], rows: Rows, *, asked: np.ndarray, **extra: Any) -> Prepared:
     """Units of one row, one for each example."""
     every = np.arange(len(rows))
-    defaults: dict[str, Any] = {"asked": np.ones(len(rows), dtype=np.int64)}
-    return Prepared(rows, np.arange(len(rows) + 1), every, **(defaults | extra))
+    return Prepared(task, examples, rows, np.arange(len(rows) + 1), every, asked.astype(np.int64), **extra)
 
 
 def in_batches(costs: np.ndarray, batch_size: int, order: np.ndarray | None = None) -> list[np.ndarray]:
