@@ -43,9 +43,9 @@ class Stumble(Observer):
 def test_the_rate_that_learns_is_found_and_no_dev_row_is_seen(bench, tmp_path):
     rates = (1e-9, 3e-3, 1e-3)
     with pytest.raises(RuntimeError, match="stumbled"):
-        search(bench, Budget(280, "steps"), tmp_path, rates=rates, observers=[Stumble(at=3)])
+        search(replace(bench, observers=[Stumble(at=3)]), Budget(280, "steps"), tmp_path, rates=rates)
     counted = Stumble()
-    found = search(bench, Budget(280, "steps"), tmp_path, rates=rates, observers=[counted])
+    found = search(replace(bench, observers=[counted]), Budget(280, "steps"), tmp_path, rates=rates)
     assert counted.begun == 3, "two of the five runs were finished before"
     assert found.learning_rate in (1e-3, 3e-3)
     assert [(t.round, t.steps) for t in found.trials] == [(1, 40)] * 3 + [(2, 80)] * 2

@@ -201,7 +201,7 @@ def test_a_strategy_that_was_broken_off_goes_on_to_the_same_end(text, writer, ta
     follow(staging, tmp_path / "whole")
     for at in (1, 2, 4):
         with pytest.raises(RuntimeError, match="broken off"):
-            follow(staging, tmp_path / "broken", observers=[Break(at)])
+            follow(replace(staging, bench=replace(staging.bench, observers=[Break(at)])), tmp_path / "broken")
     done = follow(staging, tmp_path / "broken")
     for place in ("first/seed-1", "tasks/food/seed-0", "tasks/pairs/seed-1"):
         weights = [(tmp_path / way / place / "model" / "model.safetensors").read_bytes() for way in ("whole", "broken")]

@@ -118,7 +118,7 @@ def test_memory_that_runs_out_halves_the_micro_batch(bench, tmp_path, monkeypatc
             notes.append(text)
 
     monkeypatch.setattr(TaskModule, "hidden", greedy)
-    tune(bench, tmp_path / "tight", observers=[Noted()])
+    tune(replace(bench, observers=[Noted()]), tmp_path / "tight")
     assert any("micro-batches of 32 rows; going on with 8" in note for note in notes)
     ours, theirs = losses(tmp_path / "tight/seed-0"), losses(tmp_path / "roomy/seed-0")
     np.testing.assert_allclose(ours, theirs, rtol=1e-4)

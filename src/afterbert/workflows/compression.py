@@ -25,12 +25,12 @@ from afterbert.compression.methods import Method, Setting
 from afterbert.compression.subject import Subject
 from afterbert.downstream.finetuning.evaluation import task_name
 from afterbert.downstream.reading.data import TaskData, read
-from afterbert.downstream.reading.find_task import find_task, named_path, parse_columns
+from afterbert.downstream.reading.find_task import DataOptions, named_path
 from afterbert.workflows.observer import WorkObserver
 
 
 @dataclass(frozen=True)
-class CompressRequest:
+class CompressRequest(DataOptions):
     """What a user asks of compression."""
 
     model: str
@@ -43,8 +43,6 @@ class CompressRequest:
     """Labelled rows: NAME:PATH, PATH, a task file or hub:NAME."""
     answered_as: str | None = None
     """Which of the model's tasks, where it answers several."""
-    columns: str | None = None
-    """Which column is what: `text=review,label=3`."""
     split: str | None = None
     """The rows by which models are judged; None: dev, else test."""
     at_least: float | None = None
@@ -199,8 +197,7 @@ def _read(request: CompressRequest, before: Subject, name: str, observer: WorkOb
     assert before.tuned is not None and request.task is not None
     mine = before.tuned.tasks[name]
     kind = None if named_path(request.task)[1].suffix in (".yaml", ".yml") else name_of(mine)
-    columns = parse_columns(request.columns) if request.columns else None
-    source = find_task(request.task, kind=kind, columns=columns)
+    source = request.find(request.task, kind=kind)
     if type(source.task) is not type(mine):
         raise UserError(f"{source.name} is {name_of(source.task)}, but the model answers {name_of(mine)}")
     observer.on_line(source.why)

@@ -21,7 +21,7 @@ from afterbert.downstream.finetuning.runs import remarks, tune
 from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.finetuning.strategy_runs import StrategyRun, follow
 from afterbert.downstream.reading.data import TaskData, read
-from afterbert.downstream.reading.find_task import find_task, parse_columns, parse_header, parse_splits
+from afterbert.downstream.reading.find_task import DataOptions
 from afterbert.downstream.task_name import shortened
 from afterbert.downstream.tasks import labels_of
 from afterbert.text.pieces.unknown import MOST_UNKNOWN, UnknownPieces
@@ -33,7 +33,7 @@ from afterbert.workflows.observer import WorkObserver
 
 
 @dataclass(frozen=True)
-class FinetuneRequest:
+class FinetuneRequest(DataOptions):
     """What a user asks of fine-tuning."""
 
     model: str
@@ -44,18 +44,6 @@ class FinetuneRequest:
     """The folder to write; None makes one below `runs/`, named by all that decides the figures."""
     overwrite: bool = False
     """Whether `out` may hold what fine-tuning did not make."""
-    kind: str | None = None
-    """The kind of task, where it is not to be guessed."""
-    format: str | None = None
-    """The files' format, where it is not to be guessed."""
-    columns: str | None = None
-    """Which column is what: `text=review,label=3`."""
-    header: str | None = None
-    """Whether a table's first line names its columns, yes or no, where that is not to be guessed."""
-    records: str | None = None
-    """Where the list of rows stands in a file that is one JSON object."""
-    splits: tuple[str, ...] = ()
-    """Files beside the task's own: `test=FILE`."""
     drop_leaked: bool = False
     """Whether training rows that another split holds are left out."""
     epochs: float | None = None
@@ -152,7 +140,7 @@ def run_setup(
         claim_folder(setup.out, made_by="finetune", overwrite=setup.request.overwrite)
     observer.on_line(f"writes to: {setup.out}")
     if setup.request.search is not None:
-        found = search(setup.bench, Budget.parse(setup.request.search), setup.out / "search", device=device)
+        found = search(replace(setup.bench, device=device), Budget.parse(setup.request.search), setup.out / "search")
         observer.on_value(found, "search on held-out training rows")
         if found.learning_rate is None:
             return FinetuneOutcome(setup, (), {}, exit_code=130)
@@ -162,8 +150,7 @@ def run_setup(
     if setup.plans:
         return _compared(setup, observer, device)
     bench, out = setup.bench, setup.out
-    seeds = _Seeds(observer, bench.settings.num_seeds)
-    done = tune(bench, out, device=device, observers=[seeds, observer])
+    done = tune(_watched(bench, observer, device), out)
     if done.outcome is not None:
         return FinetuneOutcome(setup, (), {}, done.outcome.exit_code, done.outcome.step)
     for number in range(bench.settings.seed, bench.settings.seed + bench.settings.num_seeds):
@@ -221,18 +208,9 @@ def _check_heeded(request: FinetuneRequest) -> None:
 
 
 def _read(request: FinetuneRequest, spec: str, observer: WorkObserver) -> TaskData:
-    columns = parse_columns(request.columns) if request.columns else None
     if request.splits and len(request.tasks) > 1:
         raise UserError("--split names files of one task, but several are given; name their files in task files")
-    source = find_task(
-        spec,
-        kind=request.kind,
-        format=request.format,
-        columns=columns,
-        header=parse_header(request.header),
-        records=request.records,
-        splits=parse_splits(request.splits),
-    )
+    source = request.find(spec)
     observer.on_line(source.why)
     data = read(source)
     return data.without_leaks() if request.drop_leaked else data
@@ -287,14 +265,17 @@ def _compared(setup: FinetuneSetup, observer: WorkObserver, device: torch.device
     arms: dict[str, Path] = {}
     for name, staging in setup.plans.items():
         observer.on_line(f"strategy {name}")
-        seeds = _Seeds(observer, staging.bench.settings.num_seeds)
-        done = follow(staging, setup.out / name, device=device, observers=[seeds, observer])
+        done = follow(replace(staging, bench=_watched(staging.bench, observer, device)), setup.out / name)
         if done.outcome is not None:
             return FinetuneOutcome(setup, (), arms, done.outcome.exit_code, done.outcome.step)
         arms[name] = setup.out / name / "results.json"
         _tell_realised(arms[name], observer)
         observer.on_value(done.results)
     return FinetuneOutcome(setup, (), arms)
+
+
+def _watched(bench: Bench, observer: WorkObserver, device: torch.device) -> Bench:
+    return replace(bench, device=device, observers=[_Seeds(observer, bench.settings.num_seeds), observer])
 
 
 def _tell_realised(results: Path, observer: WorkObserver) -> None:

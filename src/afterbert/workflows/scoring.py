@@ -15,7 +15,7 @@ from afterbert.downstream.figures.results import TaskResult
 from afterbert.downstream.finetuning.evaluation import evaluate, task_name, write_evaluated
 from afterbert.downstream.finetuning.saving import load_finetuned
 from afterbert.downstream.reading.data import TaskData, read
-from afterbert.downstream.reading.find_task import find_task, named_path, parse_columns, parse_header
+from afterbert.downstream.reading.find_task import DataOptions, named_path
 from afterbert.downstream.tasks import Task
 from afterbert.downstream.tasks.minimal_pairs import MinimalPairs, some_of_each
 from afterbert.downstream.zero_shot.cue_scoring import ask, check_cue, write_cued
@@ -35,7 +35,7 @@ from afterbert.workflows.prediction import check_unknown
 
 
 @dataclass(frozen=True)
-class ScoreRequest:
+class ScoreRequest(DataOptions):
     """What a user asks of a model that is trained already."""
 
     model: str
@@ -44,16 +44,6 @@ class ScoreRequest:
     """NAME:PATH, PATH, a task file or hub:NAME."""
     task: str | None = None
     """Which of a fine-tuned model's tasks, of several."""
-    kind: str | None = None
-    """The kind of task; None takes that of the fine-tuned model, or is guessed."""
-    format: str | None = None
-    """The files' format; None is guessed."""
-    columns: str | None = None
-    """Which column is what: `text=review,label=3`; None takes those of the fine-tuning, or finds them by name."""
-    header: str | None = None
-    """Whether a table's first line names its columns, yes or no; None is guessed."""
-    records: str | None = None
-    """Where the list of rows stands in a file that is one JSON object."""
     settings: tuple[tuple[str, str], ...] = ()
     """Of a cue or a probe, by dotted path."""
     most: int | None = None
@@ -64,7 +54,7 @@ class ScoreRequest:
     def plain(self) -> dict[str, Any]:
         """All that decides what comes out, by which its folder is named."""
         made_of = to_plain(self) | {"model": str(Path(self.model).resolve())}
-        return {name: value for name, value in made_of.items() if name != "max_unknown"}
+        return {name: value for name, value in made_of.items() if name not in ("max_unknown", "splits")}
 
 
 @dataclass(frozen=True)
@@ -95,16 +85,7 @@ def score_by_head(request: ScoreRequest, observer: WorkObserver) -> ScoredRows:
     if kind is None and named_path(request.rows)[1].suffix not in (".yaml", ".yml"):
         kind = loaded.tasks[name]
     usual = loaded.columns.get(name, {}) if isinstance(kind, Task) else {}
-    source = find_task(
-        request.rows,
-        kind=kind,
-        format=request.format,
-        columns=parse_columns(request.columns) if request.columns else None,
-        header=parse_header(request.header),
-        records=request.records,
-        usual=usual,
-        needs_label=False,
-    )
+    source = request.find(request.rows, kind=kind, usual=usual, needs_label=False)
     observer.on_line(source.why)
     done = evaluate(loaded, source, task=request.task)
     _tell([*notes, *done.data.notes], observer)
@@ -185,14 +166,7 @@ def _readable_pairs(
 
 def _read(request: ScoreRequest, observer: WorkObserver, *, needs_training: bool, kind: str | None = None) -> TaskData:
     """The rows of a task that no head was trained for."""
-    source = find_task(
-        request.rows,
-        kind=kind or request.kind,
-        format=request.format,
-        columns=parse_columns(request.columns) if request.columns else None,
-        header=parse_header(request.header),
-        records=request.records,
-    )
+    source = request.find(request.rows, kind=kind or request.kind)
     observer.on_line(source.why)
     learns = needs_training or (kind is None and "train" in source.files)
     data = read(source, needs_training=learns)

@@ -10,28 +10,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from afterbert.base.budget import Budget
-from afterbert.compression.methods import Method, Setting
+from afterbert.compression.methods._training import TrainingMethod
 from afterbert.compression.methods.retrain import Retrain
-from afterbert.compression.subject import Form, Subject
-from afterbert.compression.training_again import trained
-from afterbert.objectives.parts.distillation import Losses
-
-Weight = Annotated[float, Field(ge=0)]
+from afterbert.objectives.parts.distillation import Losses, Weight
 
 
 @dataclass(frozen=True)
-class Distil(Method):
-    saves = frozenset()
-    at_zero = "epochs=0.0"
-    trains = True
+class Distil(TrainingMethod):
+    """Learns what the teacher says."""
 
-    epochs: Annotated[float, Field(ge=0)] = 1.0
-    """Rounds through the training rows."""
-    learning_rate: Annotated[float, Field(gt=0)] = 5e-5
-    batch_size: Annotated[int, Field(gt=0)] = 32
-    steps: Annotated[int, Field(gt=0)] | None = None
-    """In place of epochs."""
     temperature: Annotated[float, Field(gt=0)] = 1.0
     """By which logits are divided before they are compared."""
     soft: Weight = 1.0
@@ -60,23 +47,6 @@ class Distil(Method):
             attention=self.attention,
             relations=self.relations,
             patient=self.patient,
-        )
-
-    def check(self, form: Form) -> Form:
-        form.need_weights("distil")
-        form.need_task("distil")
-        return form
-
-    def __call__(self, subject: Subject, setting: Setting) -> Subject:
-        if not self.epochs and self.steps is None:
-            return subject
-        return trained(
-            subject,
-            setting,
-            budget=Budget(self.epochs, "epochs") if self.steps is None else Budget(self.steps, "steps"),
-            learning_rate=self.learning_rate,
-            batch_size=self.batch_size,
-            losses=self.losses(),
         )
 
     def control(self) -> Retrain:

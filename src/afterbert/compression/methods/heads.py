@@ -7,16 +7,14 @@ layer. One head of each layer always stays, so that its attention still mixes so
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal
 
-import numpy as np
-import torch
 from pydantic import Field
 from torch import Tensor
 
 from afterbert.base.errors import UserError
 from afterbert.compression.methods import EVERYTHING, Method, Setting
-from afterbert.compression.parts.importance import importance
+from afterbert.compression.parts.importance import scores_by_chance, scores_of
 from afterbert.compression.parts.shapes import reshaped, unshared_stack, without_heads
 from afterbert.compression.subject import Form, Subject
 
@@ -67,11 +65,8 @@ class Heads(Method):
     def _scores(self, subject: Subject, setting: Setting, counts: list[int], head_size: int) -> list[Tensor]:
         """The importance [H] of the heads of each layer."""
         if self.by == "chance":
-            noise = setting.noise.of("heads")
-            return [torch.from_numpy(noise.of(str(layer)).uniform(np.arange(n))) for layer, n in enumerate(counts)]
-        assert subject.tuned is not None
-        stack = cast(Any, subject.tuned.module.backbone).stack
-        found = importance(subject, setting, [part.inner.output for part in stack.attention], width=head_size)
+            return scores_by_chance(setting, "heads", counts)
+        found = scores_of(subject, setting, "attention", width=head_size)
         return [scores / scores.norm().clamp_min(1e-12) for scores in found]
 
     def control(self) -> Heads | None:
@@ -81,7 +76,7 @@ class Heads(Method):
 def _kept(scores: list[Tensor], num_removed: int) -> list[list[int]]:
     """The heads of each layer that stay when the lowest of all go, the best of each layer aside.
 
-    >>> _kept([torch.tensor([0.1, 0.2]), torch.tensor([0.3, 0.9, 0.4])], 2)
+    >>> _kept([Tensor([0.1, 0.2]), Tensor([0.3, 0.9, 0.4])], 2)
     [[1], [1, 2]]
     """
     safe = {(layer, int(one.argmax())) for layer, one in enumerate(scores)}

@@ -8,6 +8,7 @@ ALBERT's form, V x E times E x H (1909.11942, Section 3.1); weighted, a piece co
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, cast
 
@@ -155,19 +156,14 @@ def _second_moments(subject: Subject, setting: Setting, stack: Any) -> dict[str,
 
         return keep
 
-    hooks = []
-    for layer in range(len(stack.attention)):
-        for part, name in _MATRICES.values():
-            inner = getattr(stack, part)[layer].inner
-            # the whole attention reads what its packed layer reads
-            at = inner if name == "qkv" else getattr(inner, name)
-            hooks.append(at.register_forward_pre_hook(listen(f"stack.{part}.{layer}.inner.{name}")))
-    try:
-        assert subject.tuned is not None
-        with torch.no_grad():
-            for arrays, is_piece in _batches(subject, setting):  # noqa: B007 - the hooks read it
-                subject.tuned.module.backbone.read(Inputs.of(arrays))
-    finally:
-        for hook in hooks:
-            hook.remove()
+    assert subject.tuned is not None
+    with ExitStack() as hooks, torch.no_grad():
+        for layer in range(len(stack.attention)):
+            for part, name in _MATRICES.values():
+                inner = getattr(stack, part)[layer].inner
+                # the whole attention reads what its packed layer reads
+                at = inner if name == "qkv" else getattr(inner, name)
+                hooks.enter_context(at.register_forward_pre_hook(listen(f"stack.{part}.{layer}.inner.{name}")))
+        for arrays, is_piece in _batches(subject, setting):  # noqa: B007 - the hooks read it
+            subject.tuned.module.backbone.read(Inputs.of(arrays))
     return found

@@ -7,16 +7,15 @@ heads. Each layer loses as many by default, so that a Hugging Face family still 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from afterbert.base.errors import UserError
 from afterbert.compression.methods import EVERYTHING, Method, Setting
-from afterbert.compression.parts.importance import importance
+from afterbert.compression.parts.importance import scores_by_chance, scores_of
 from afterbert.compression.parts.shapes import is_gated, plainest, reshaped, unshared_stack, without_neurons
 from afterbert.compression.subject import Form, Subject
 
@@ -76,11 +75,8 @@ class Neurons(Method):
     def _scores(self, subject: Subject, setting: Setting, counts: list[int]) -> list[Tensor]:
         """The importance [I] of the neurons of each layer."""
         if self.by == "chance":
-            noise = setting.noise.of("neurons")
-            return [torch.from_numpy(noise.of(str(layer)).uniform(np.arange(n))) for layer, n in enumerate(counts)]
-        assert subject.tuned is not None
-        stack = cast(Any, subject.tuned.module.backbone).stack
-        return importance(subject, setting, [part.inner.output for part in stack.feed_forward], width=1)
+            return scores_by_chance(setting, "neurons", counts)
+        return scores_of(subject, setting, "feed_forward", width=1)
 
     def control(self) -> Neurons | None:
         return None if self.by == "chance" else replace(self, by="chance")

@@ -5,14 +5,30 @@ rows of |dL/dgate|, which is |part . dL/dpart|. Molchanov et al. (1611.06440), E
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import ExitStack, contextmanager
+from typing import Any, Literal, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from afterbert.compression.methods import Setting
 from afterbert.compression.subject import Subject
+
+
+def scores_of(
+    subject: Subject, setting: Setting, part: Literal["attention", "feed_forward"], *, width: int
+) -> list[Tensor]:
+    """The importance of the heads or neurons, of `width` channels each, in this part of every layer."""
+    assert subject.tuned is not None
+    layers = getattr(cast(Any, subject.tuned.module.backbone).stack, part)
+    return importance(subject, setting, [one.inner.output for one in layers], width=width)
+
+
+def scores_by_chance(setting: Setting, stream: str, counts: Sequence[int]) -> list[Tensor]:
+    """As many numbers for each layer as it has parts, by chance: the control."""
+    noise = setting.noise.of(stream)
+    return [torch.from_numpy(noise.of(str(layer)).uniform(np.arange(n))) for layer, n in enumerate(counts)]
 
 
 def importance(subject: Subject, setting: Setting, layers: Sequence[nn.Module], *, width: int) -> list[Tensor]:
@@ -47,9 +63,7 @@ def _inputs(layers: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
         read.append(hidden)
         return (hidden, *given[1:])
 
-    hooks = [layer.register_forward_pre_hook(keep) for layer in layers]
-    try:
+    with ExitStack() as hooks:
+        for layer in layers:
+            hooks.enter_context(layer.register_forward_pre_hook(keep))
         yield read
-    finally:
-        for hook in hooks:
-            hook.remove()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
+import torch
 import xxhash
 
 from afterbert.base.errors import UserError, did_you_mean
@@ -20,6 +22,7 @@ from afterbert.objectives import Objective, ObjectiveModule
 from afterbert.text.token_store.store import NoText
 from afterbert.training.checkpoints.identity import RunIdentity
 from afterbert.training.feed import Feed, feed_for
+from afterbert.training.observers import Observer
 
 #: Turns the objective of tasks into the one that is trained in its place, an objective around it.
 Wrap = Callable[[Objective], Objective]
@@ -37,18 +40,16 @@ class Bench:
     asked: TaskObjective
     """The tasks: their rows, their heads, their predictions."""
     wrap: Wrap = unwrapped
+    device: torch.device | str | None = None
+    """Where it is trained; the GPU where there is one if it is None."""
+    observers: Sequence[Observer] = ()
+    """Who is told how training goes."""
 
     @staticmethod
-    def of(
-        model: LoadedModel,
-        tasks: Sequence[TaskData],
-        settings: FineTuning,
-        *,
-        texts: Sequence[Unlabelled] = (),
-        wrap: Wrap = unwrapped,
-    ) -> Bench:
-        """Reads everything into rows. Raises UserError where model, task and head do not go together."""
-        return Bench(TaskObjective.of(model, tasks, settings, texts=texts), wrap)
+    def of(model: LoadedModel, tasks: Sequence[TaskData], settings: FineTuning, **others: Any) -> Bench:
+        """Reads everything into rows. others: `texts` among the tasks, and fields of the bench. Raises UserError where
+        model, task and head do not go together."""
+        return Bench(TaskObjective.of(model, tasks, settings, texts=others.pop("texts", ())), **others)
 
     def again(
         self,
@@ -59,7 +60,7 @@ class Bench:
         model: LoadedModel | None = None,
     ) -> Bench:
         """Makes another one ready, trained in the same way. model: the same one where it is None."""
-        return Bench.of(model or self.asked.model, tasks, settings, texts=texts, wrap=self.wrap)
+        return replace(self, asked=TaskObjective.of(model or self.asked.model, tasks, settings, texts=texts))
 
     def with_settings(self, settings: FineTuning) -> Bench:
         """Gives the same rows and heads with settings that change neither."""

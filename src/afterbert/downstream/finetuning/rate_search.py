@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import torch
-
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder, write_atomically
@@ -22,7 +20,6 @@ from afterbert.downstream.finetuning.judging import flat, main_figure
 from afterbert.downstream.finetuning.mix import planned_steps
 from afterbert.downstream.finetuning.runs import predicted
 from afterbert.training.guards import Diverged
-from afterbert.training.observers import Observer
 from afterbert.training.run_length import RunLength
 
 #: From large models to tiny ones, about a factor of two apart.
@@ -49,15 +46,7 @@ class SearchOutcome:
     learning_rate: float | None
 
 
-def search(
-    bench: Bench,
-    budget: Budget,
-    out: Path,
-    *,
-    rates: Sequence[float] | None = None,
-    device: torch.device | str | None = None,
-    observers: Sequence[Observer] = (),
-) -> SearchOutcome:
+def search(bench: Bench, budget: Budget, out: Path, *, rates: Sequence[float] | None = None) -> SearchOutcome:
     """Tries all rates briefly, the better half twice as long, and so on until one is left; all of it within about
     `budget`, which may be a time, steps or epochs. Of equal figures the lower rate is better. Where none are given:
     RATES, or ten times those for an optimizer whose steps are shares of a weight's own size.
@@ -77,7 +66,7 @@ def search(
         for rate in left[:count]:
             # Only the first run reads the clock; all others have as many steps as it turned out to have.
             span = first if steps is None else Budget(steps * length, "steps")
-            trial = _try(trial_bench, rate, span, out, number, device=device, observers=observers)
+            trial = _try(trial_bench, rate, span, out, number)
             if trial is None:
                 return SearchOutcome((*trials, *mine), None)
             steps = steps or trial.steps
@@ -128,21 +117,12 @@ def _steps(bench: Bench, span: Budget) -> int:
     return steps
 
 
-def _try(
-    bench: Bench,
-    rate: float,
-    span: Budget,
-    out: Path,
-    number: int,
-    *,
-    device: torch.device | str | None,
-    observers: Sequence[Observer],
-) -> Trial | None:
+def _try(bench: Bench, rate: float, span: Budget, out: Path, number: int) -> Trial | None:
     """One run; None where a signal stopped it."""
     mine = bench.with_settings(replace(bench.settings.with_learning_rate(rate), budget=span))
     folder, seed = out / f"round-{number}-rate-{rate:g}", bench.settings.seed
     try:
-        found, _ = predicted(mine, folder, seed, device=device, observers=observers)
+        found, _ = predicted(mine, folder, seed)
     except Diverged:
         # That a rate is too high is an answer too.
         steps = RunLength.load(RunFolder.open(folder / f"seed-{seed}").course).total_steps

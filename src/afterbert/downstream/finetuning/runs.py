@@ -56,19 +56,17 @@ def finetune(
     Writes `out/seed-N/` (a run folder with `model/` and `predictions/`) and `out/results.json`. Called again, finished
     seeds are read and a broken one goes on. Raises UserError for whatever the user can mend, before the first step.
     """
-    return tune(Bench.of(model, tasks, settings, wrap=wrap), out, device=device, observers=observers)
+    return tune(Bench.of(model, tasks, settings, wrap=wrap, device=device, observers=observers), out)
 
 
-def tune(
-    bench: Bench, out: Path, *, device: torch.device | str | None = None, observers: Sequence[Observer] = ()
-) -> FineTuned:
+def tune(bench: Bench, out: Path) -> FineTuned:
     """Does what `finetune` does with a bench that is ready."""
     settings = bench.settings
     runs: list[Predictions] = []
     seconds: list[float] = []
     for seed in range(settings.seed, settings.seed + settings.num_seeds):
         before = time.monotonic()
-        found, outcome = predicted(bench, out, seed, device=device, observers=observers)
+        found, outcome = predicted(bench, out, seed)
         if found is None:
             return FineTuned(out, (), outcome)
         if outcome is not None:
@@ -88,16 +86,14 @@ def tune(
     return FineTuned(out, made, None)
 
 
-def predicted(
-    bench: Bench, out: Path, seed: int, *, device: torch.device | str | None = None, observers: Sequence[Observer] = ()
-) -> tuple[Predictions | None, Outcome | None]:
+def predicted(bench: Bench, out: Path, seed: int) -> tuple[Predictions | None, Outcome | None]:
     """What the run `out/seed-N` predicts: read where it has finished (then without an outcome), else trained or gone
     on with."""
     run = RunFolder.create(out, f"seed-{seed}")
     found = results.read_predictions(run.path, bench.tasks, identity=bench.identity(seed))
     if found is not None:
         return found, None
-    return one_seed(bench, run, seed, device=torch.device(device or default_device()), observers=observers)
+    return one_seed(bench, run, seed)
 
 
 def thresholds(bench: Bench, out: Path) -> dict[str, Any]:
@@ -146,14 +142,12 @@ def mixes(bench: Bench, out: Path, *, least: int = 2) -> dict[str, Any]:
     return {"planned": planned, "realised": realised}
 
 
-def one_seed(
-    bench: Bench, run: RunFolder, seed: int, *, device: torch.device, observers: Sequence[Observer] = ()
-) -> tuple[Predictions | None, Outcome | None]:
+def one_seed(bench: Bench, run: RunFolder, seed: int) -> tuple[Predictions | None, Outcome | None]:
     """Trains and predicts once; no predictions where a signal came before the end."""
     settings, asked = bench.settings, bench.asked
     bench.check_choice()
     torch.manual_seed(seed)
-    module = bench.module().to(device)
+    module = bench.module().to(bench.device or default_device())
     best = Best(run.path)
     stops = [] if settings.patience is None else [Patience(best, settings.patience)]
 
@@ -170,7 +164,7 @@ def one_seed(
         settings.training(seed),
         identity=bench.identity(seed),
         evaluate=evaluate,
-        observers=[*observers, *stops],
+        observers=[*bench.observers, *stops],
     )
     if outcome.state == "preempted":
         return None, outcome

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -27,7 +26,6 @@ from afterbert.downstream.strategies import Strategy
 from afterbert.downstream.task_name import checked_name, head_key, module_key
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.loading import load_model
-from afterbert.training.observers import Observer
 from afterbert.training.trainer import Outcome
 
 
@@ -112,9 +110,7 @@ class StrategyRun:
         return self.bench.again(tasks, settings, model=model)
 
 
-def follow(
-    staging: StrategyRun, out: Path, *, device: torch.device | str | None = None, observers: Sequence[Observer] = ()
-) -> FineTuned:
+def follow(staging: StrategyRun, out: Path) -> FineTuned:
     """Trains and scores every task by the strategy, once for each seed.
 
     Writes `out/first/seed-N/` and `out/tasks/TASK/seed-N/`, run folders all, and `out/results.json`. Called again,
@@ -128,7 +124,7 @@ def follow(
     for seed in range(settings.seed, settings.seed + settings.num_seeds):
         done: dict[str, tuple[Bench, Predictions]] = {}
         for data in bench.tasks:
-            run, outcome = _path(staging, data.name, seed, out, mix, done, device, observers)
+            run, outcome = _path(staging, data.name, seed, out, mix, done)
             if run is None:
                 return FineTuned(out, (), outcome)
             found[data.name].append(run[data.name])
@@ -155,15 +151,13 @@ def _path(
     out: Path,
     mix: dict[str, dict[str, Any]],
     done: dict[str, tuple[Bench, Predictions]],
-    device: torch.device | str | None,
-    observers: Sequence[Observer],
 ) -> tuple[Predictions | None, Outcome | None]:
     """Both stages of one task; `done` holds the first stages of this seed, `mix` the mixes of all seeds."""
     stage, outcome, before = staging.stage(target), None, None
     if staging.sources(target):
         if stage not in done:
             bench = staging.first(target, seed)
-            found, outcome = predicted(bench, out / stage, seed, device=device, observers=observers)
+            found, outcome = predicted(bench, out / stage, seed)
             if found is None:
                 return None, outcome
             done[stage] = (bench, found)
@@ -174,7 +168,7 @@ def _path(
         if not staging.strategy.has_second:
             return predictions, None
     bench = staging.second(target, seed, before, out / stage / f"seed-{seed}" / "model")
-    return predicted(bench, out / "tasks" / target, seed, device=device, observers=observers)
+    return predicted(bench, out / "tasks" / target, seed)
 
 
 def _gone_on(model: LoadedModel, before: Bench, left: Path, seed: int) -> LoadedModel:

@@ -22,7 +22,6 @@ class ClassFolders(Format):
         return 0
 
     def read(self, path: Path, findings: Findings) -> Table:
-        """All texts in the order of names. Raises UserError where a file is no text."""
         folders = class_folders(path)
         rows = []
         for one in folders or class_files(path):

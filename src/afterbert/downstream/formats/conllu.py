@@ -28,7 +28,6 @@ class Conllu(Format):
         return 3 if lines and all(line.count("\t") == 9 and line[0].isdigit() for line in lines) else 0
 
     def read(self, path: Path, findings: Findings) -> Table:
-        """Raises UserError at a line that has no ten columns."""
         keys: list[str] = []
         sentences: list[list[list[str]]] = []
         name = ""

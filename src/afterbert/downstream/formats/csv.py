@@ -33,7 +33,6 @@ class CsvFormat(Format):
         return 2 if path.suffix == ".csv" else 0
 
     def settled(self, table: Table) -> CsvFormat:
-        """With the header fixed."""
         return replace(self, header=table.has_header)
 
     def read(self, path: Path, findings: Findings) -> Table:

@@ -40,7 +40,6 @@ class JsonlFormat(Format):
         return 1 if first.rstrip().endswith("}") else 0
 
     def read(self, path: Path, findings: Findings) -> Table:
-        """Values as JSON gives them. Raises UserError at a line that is no object."""
         records, keys = [], []
         columns: dict[str, None] = {}
         layout, found = self._rows(path, read_text(path))

@@ -25,7 +25,6 @@ class LabelStudio(Format):
         return 3 if head.lstrip()[:1] in ("{", "[") and all(part in head for part in parts) else 0
 
     def read(self, path: Path, findings: Findings) -> Table:
-        """Raises UserError where a task is not of this shape."""
         table = JsonlFormat().read(path, findings)
         try:
             rows = [(dict(task["data"]), _results(task)) for task in table.records]

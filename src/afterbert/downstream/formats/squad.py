@@ -25,7 +25,6 @@ class Squad(Format):
         return 3 if begin.startswith("{") and ('"paragraphs"' in begin and '"data"' in head) else 0
 
     def read(self, path: Path, findings: Findings) -> Table:
-        """Raises UserError where the file is no JSON or not of this shape."""
         try:
             tree = json.loads(read_text(path))
         except json.JSONDecodeError as error:

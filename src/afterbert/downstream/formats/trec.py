@@ -22,7 +22,6 @@ class Trec(Format):
         return 3 if lines and all(_LINE.fullmatch(line) for line in lines) else 0
 
     def read(self, path: Path, findings: Findings) -> Table:
-        """Raises UserError at a line without a type."""
         records, keys = [], []
         for number, line in enumerate(read_lines(path), 1):
             if not line.strip():

@@ -27,7 +27,6 @@ class TsvFormat(Format):
         return 2 if path.suffix == ".tsv" else 1
 
     def settled(self, table: Table) -> TsvFormat:
-        """With the header fixed."""
         return replace(self, header=table.has_header)
 
     def read(self, path: Path, findings: Findings) -> Table:

@@ -22,7 +22,6 @@ class TxtFormat(Format):
         return int(path.suffix == ".txt" and not says_more)
 
     def read(self, path: Path, findings: Findings) -> Table:
-        """Lines as they are."""
         lines = read_lines(path)
         return Table(
             path=path,

@@ -30,7 +30,6 @@ class F1(Metric):
         return "f1" if self.average == "binary" else f"f1_{self.average}"
 
     def statistics(self, predictions: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
-        """[N, 3 K]: hits, predictions and truths of each class that counts."""
         if self.average == "binary":
             predictions = [str(prediction) == self.positive for prediction in predictions]
             truths = [str(truth) == self.positive for truth in truths]

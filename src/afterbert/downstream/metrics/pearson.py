@@ -27,7 +27,6 @@ class Pearson(Metric):
         return np.stack([np.ones(len(true)), predicted, true, predicted**2, true**2, predicted * true], axis=1)
 
     def value(self, sums: np.ndarray) -> np.ndarray:
-        """Covariance over the product of the spreads."""
         count, p, t, pp, tt, pt = np.moveaxis(sums, -1, 0)
         spread_p, spread_t = count * pp - p**2, count * tt - t**2
         is_constant = (spread_p <= _ROUNDING * count * pp) | (spread_t <= _ROUNDING * count * tt)

@@ -28,7 +28,6 @@ class Rouge(MeanMetric):
 
     @property
     def name(self) -> str:
-        """`rouge1`, `rouge2` or `rougeL`."""
         return f"rouge{self.kind}"
 
     def of_each(self, predictions: Sequence[Any], truths: Sequence[Any]) -> list[float]:

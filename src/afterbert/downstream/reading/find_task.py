@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from afterbert.base import plugins
 from afterbert.base.errors import UserError
@@ -16,6 +17,35 @@ from afterbert.downstream.task_name import checked_name
 from afterbert.downstream.tasks import Task
 
 _NAMED = re.compile(r"(\w[^/\\:]*):(.+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """What a user says of files of labelled rows, as the command line writes it; what is None is guessed."""
+
+    kind: str | None = None
+    """The kind of task."""
+    format: str | None = None
+    columns: str | None = None
+    """Which column is what: `text=review,label=3`."""
+    header: str | None = None
+    """Whether a table's first line names its columns, yes or no."""
+    records: str | None = None
+    """Where the list of rows stands in a file that is one JSON object."""
+    splits: tuple[str, ...] = ()
+    """Files beside the task's own: `test=FILE`."""
+
+    def find(self, spec: str, **others: Any) -> TaskSource:
+        """Finds where the task `spec` has its rows. others: as `find_task` takes them. Raises UserError."""
+        said: dict[str, Any] = {
+            "kind": self.kind,
+            "format": self.format,
+            "columns": parse_columns(self.columns) if self.columns else None,
+            "header": parse_header(self.header),
+            "records": self.records,
+            "splits": parse_splits(self.splits),
+        }
+        return find_task(spec, **said | others)
 
 
 def find_task(

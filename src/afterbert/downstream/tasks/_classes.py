@@ -42,7 +42,6 @@ class Classification(Labelled):
     """What is written where nobody knows the class, besides nothing and NaN; None: looked at in the training rows."""
 
     def example(self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings) -> Example:
-        """The texts and the class name."""
         texts = tuple(str(record.get(columns[part]) or "") for part in self.parts if part != "label")
         label = record.get(columns["label"]) if "label" in columns else None
         if isinstance(label, (list, tuple)) and len(label) > 1:
@@ -50,7 +49,6 @@ class Classification(Labelled):
         return Example(key, texts, class_label(label))
 
     def fits(self, table: Table, columns: Mapping[str, str]) -> bool:
-        """Labels that are no grades."""
         return profile(table.column(columns["label"])) != "number"
 
     def settled(self, examples: Sequence[Example]) -> Self:
@@ -83,19 +81,15 @@ class Classification(Labelled):
         return replace(example, label=found)
 
     def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
-        """The most frequent class."""
         return majority(train, examples, self.labels)
 
     def target_text(self, label: Any) -> str:
-        """The class name, or its word."""
         return self.label_words.get(label, label)
 
     def read_answer(self, written: str) -> Any:
-        """The class of that name."""
         return read_class(written, self.labels, self.label_words)
 
     def is_answer(self, prediction: Any) -> bool:
-        """One of the classes."""
         return prediction in self.labels
 
 

@@ -37,11 +37,9 @@ class MinimalPairs(Task):
     metrics: tuple[Metric, ...] = (Accuracy(),)
 
     def offer(self, held: Held) -> dict[str, str]:
-        """The first two texts."""
         return dict(zip(self.parts, held.texts[:2]))
 
     def example(self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings) -> Example:
-        """Both sentences."""
         texts = tuple(str(record.get(columns[part]) or "") for part in ("good", "bad"))
         if texts[0] == texts[1]:
             findings.add("pairs of equal sentences", key)
@@ -49,7 +47,6 @@ class MinimalPairs(Task):
         return Example(key, texts, 0, group)
 
     def settled(self, examples: Sequence[Example]) -> MinimalPairs:
-        """Gives the task as it is: nothing is learned from these examples."""
         return self
 
     def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
@@ -57,15 +54,12 @@ class MinimalPairs(Task):
         return Baseline("the shorter sentence", tuple(_shorter(*example.texts[:2]) for example in examples))
 
     def target_text(self, label: Any) -> str:
-        """The number of the good sentence, from 1."""
         return str(label + 1)
 
     def read_answer(self, written: str) -> Any:
-        """The sentence of that number."""
         return read_place(written)
 
     def invented(self) -> tuple[Example, ...]:
-        """Agreement in number, and word order."""
         rows = [
             ("The dogs bark .", "The dogs barks .", "agreement"),
             ("The dog barks .", "The dog bark .", "agreement"),

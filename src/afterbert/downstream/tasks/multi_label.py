@@ -48,7 +48,6 @@ class MultiLabel(Labelled):
         return super().find(part, columns)
 
     def fits(self, table: Table, columns: Mapping[str, str]) -> bool:
-        """Whether any row has several labels."""
         values = table.column(columns["labels"])
         lists = [value for value in values if isinstance(value, (list, tuple))]
         if lists:
@@ -82,7 +81,6 @@ class MultiLabel(Labelled):
         return super().examples(table, columns, findings)
 
     def example(self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings) -> Example:
-        """The text and its labels."""
         column, found = columns.get("labels"), None
         if column is not None and _is_joined(column, tuple(record)):
             cells = {name: _flag(record.get(name)) for name in column.split("+")}
@@ -98,7 +96,6 @@ class MultiLabel(Labelled):
         return Example(key, (str(record.get(columns["text"]) or ""),), label)
 
     def settled(self, examples: Sequence[Example]) -> MultiLabel:
-        """Labels from the examples."""
         names = [Example("", (), name) for example in examples for name in example.label or ()]
         return replace(self, labels=self.labels or label_names(names))
 
@@ -119,7 +116,6 @@ class MultiLabel(Labelled):
         return f"{self._between} ".join(label) or _NONE_WRITTEN
 
     def read_answer(self, written: str) -> Any:
-        """The labels of these names; any other name is wrong."""
         if written.strip() == _NONE_WRITTEN:
             return ()
         names = {part.strip() for part in written.split(self._between)}
@@ -135,7 +131,6 @@ class MultiLabel(Labelled):
         return self.separator.join(prediction)
 
     def is_answer(self, prediction: Any) -> bool:
-        """Labels, and nothing else."""
         return set(prediction) <= set(self.labels)
 
     @property
@@ -143,7 +138,6 @@ class MultiLabel(Labelled):
         return next((mark for mark in ",;|" if not any(mark in name for name in self.labels)), "\t")
 
     def invented(self) -> tuple[Example, ...]:
-        """What reviews of a house complain of."""
         rows = [
             ("the bed was hard and the street loud", ("bed", "noise")),
             ("a hard bed", ("bed",)),

@@ -53,7 +53,6 @@ class MultipleChoice(Task):
         return replace(self, counts_from=0 if "0" in numbers else 1) if numbers else self
 
     def examples(self, table: Table, columns: Mapping[str, str], findings: Findings) -> tuple[Example, ...]:
-        """All rows, numbers as places."""
         found = super().examples(table, columns, findings)
         first = self.informed(table, columns).counts_from or 0
         return tuple(_settled_label(example, first, findings) for example in found)
@@ -90,11 +89,9 @@ class MultipleChoice(Task):
         return Example(key, texts, None)
 
     def is_usable(self, example: Example) -> bool:
-        """Tells whether a row has two choices and a right one."""
         return super().is_usable(example) and len(example.texts) > 2
 
     def settled(self, examples: Sequence[Example]) -> MultipleChoice:
-        """Gives the task as it is. Raises UserError where no row has two choices."""
         if not any(self.is_usable(example) for example in examples):
             raise UserError(
                 f"of {len(examples):,} training rows none has two choices and a right one; name the columns, "
@@ -103,7 +100,6 @@ class MultipleChoice(Task):
         return replace(self)
 
     def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
-        """The place that is right most often."""
         counts = Counter(example.label for example in train or examples if example.label is not None)
         best = max(sorted(counts), key=lambda place: counts[place]) if counts else 0
         guesses = tuple(min(best, len(example.texts) - 2) for example in examples)
@@ -111,7 +107,6 @@ class MultipleChoice(Task):
         return Baseline(f"always choice {best + 1}, right most often{of}", guesses)
 
     def target_text(self, label: Any) -> str:
-        """The number of the choice, from 1."""
         return str(label + 1)
 
     def read_answer(self, written: str) -> Any:
@@ -127,12 +122,10 @@ class MultipleChoice(Task):
         return prediction >= 0
 
     def source_text(self, example: Example, prefix: str) -> str:
-        """The prompt and its numbered choices."""
         choices = " ".join(f"choice{i}: {text}" for i, text in enumerate(example.texts[1:], 1))
         return f"{prefix} prompt: {example.texts[0]} {choices}".strip()
 
     def invented(self) -> tuple[Example, ...]:
-        """Beginnings with one sensible ending of three."""
         rows = [
             ("She was thirsty , so she", ("drank water", "sold a chair", "was a tree"), 0),
             ("He was tired , so he", ("painted a fish", "went to bed", "ate the clock"), 1),

@@ -24,18 +24,15 @@ class PairClassification(Classification):
     text_names: ClassVar[tuple[str, ...]] = ("sentence1", "sentence2")
 
     def find(self, part: str, columns: Sequence[str]) -> str | None:
-        """Two texts by a pair of names that belong together, the label by its own."""
         if part == "label":
             return super().find(part, columns)
         pair = pair_named(columns)
         return pair and pair[part == "second"]
 
     def offer(self, held: Held) -> dict[str, str]:
-        """The first two texts and the classes."""
         return dict(zip(self.parts, [*held.texts[:2], *held.label]))
 
     def invented(self) -> tuple[Example, ...]:
-        """Eight pairs of sentences, of which the second follows from the first or does not."""
         rows = [
             ("a dog runs on the beach", "an animal is outside", "follows"),
             ("a dog runs on the beach", "the dog is asleep", "contradicts"),

@@ -47,7 +47,6 @@ class QuestionAnswering(Task):
     metrics: tuple[Metric, ...] = ()
 
     def offer(self, held: Held) -> dict[str, str]:
-        """The first three texts."""
         return dict(zip(self.parts, held.texts[:3]))
 
     def example(self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings) -> Example:
@@ -74,7 +73,6 @@ class QuestionAnswering(Task):
         return example.texts[1:]
 
     def settled(self, examples: Sequence[Example]) -> QuestionAnswering:
-        """Whether questions may have no answer, from the examples."""
         empty = any(example.label == () for example in examples)
         return replace(
             self,
@@ -95,15 +93,12 @@ class QuestionAnswering(Task):
         return Baseline("the sentence that shares most with the question", guesses)
 
     def target_text(self, label: Any) -> str:
-        """The first answer, or nothing."""
         return label[0].text if label else ""
 
     def read_answer(self, written: str) -> Any:
-        """The text as it is."""
         return written.strip()
 
     def invented(self) -> tuple[Example, ...]:
-        """Questions on two small stories, two of them without an answer."""
         bridge = "The old bridge was built in 1880 by Anna Holm. It is made of stone and leads to the mill."
         garden = "In spring Paul planted ten apple trees behind the school. The pupils water them on Mondays."
         rows = [

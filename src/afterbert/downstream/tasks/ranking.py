@@ -47,11 +47,9 @@ class Ranking(Task):
     metrics: tuple[Metric, ...] = (FirstRelevant(), ReciprocalRank())
 
     def offer(self, held: Held) -> dict[str, str]:
-        """The first two texts and the classes."""
         return dict(zip(self.parts, [*held.texts[:2], *held.label]))
 
     def example(self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings) -> Example:
-        """One candidate with its query."""
         texts = tuple(str(record.get(columns[part]) or "") for part in ("query", "candidate"))
         label = class_label(record.get(columns["label"])) if "label" in columns else None
         return Example(key, texts, None if label is None else (0,) if self._is_relevant(label) else ())
@@ -76,15 +74,12 @@ class Ranking(Task):
         return tuple(found)
 
     def joins(self, record: Mapping[str, Any], before: Mapping[str, Any], columns: Mapping[str, str]) -> bool:
-        """A further candidate of the same query."""
         return record.get(columns["query"]) == before.get(columns["query"])
 
     def is_usable(self, example: Example) -> bool:
-        """Tells whether a row has a choice, and one of the candidates is relevant."""
         return super().is_usable(example) and bool(example.label) and len(example.texts) > 2
 
     def settled(self, examples: Sequence[Example]) -> Ranking:
-        """Gives the task as it is. Raises UserError where no query has both a relevant candidate and another."""
         if not any(self.is_usable(e) and len(e.label) < len(e.texts) - 1 for e in examples):
             raise UserError(
                 f"of {len(examples):,} queries none has both a relevant candidate and another; name the label that "
@@ -98,24 +93,19 @@ class Ranking(Task):
         return Baseline("an order by chance", tuple(map(tuple, orders)))
 
     def target_text(self, label: Any) -> str:
-        """The numbers of the relevant candidates, from 1."""
         return " ".join(str(number + 1) for number in label)
 
     def read_answer(self, written: str) -> Any:
-        """The numbers named, best first."""
         return tuple(read_place(word) for word in written.split()) or (-1,)
 
     def is_answer(self, prediction: Any) -> bool:
-        """Places, and nothing else."""
         return min(prediction) >= 0
 
     def source_text(self, example: Example, prefix: str) -> str:
-        """The query and its numbered candidates."""
         candidates = " ".join(f"candidate{i}: {text}" for i, text in enumerate(example.texts[1:], 1))
         return f"{prefix} query: {example.texts[0]} {candidates}".strip()
 
     def invented(self) -> tuple[Example, ...]:
-        """Questions with one answer among three."""
         rows = [
             ("where is the key ?", ("under the mat", "on tuesday", "because of rain"), (0,)),
             ("when does it open ?", ("in the cellar", "at nine", "a tall man"), (1,)),

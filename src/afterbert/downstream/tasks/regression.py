@@ -97,7 +97,6 @@ class Regression(Graded):
         return Example(key, texts, number_of(str(written)))
 
     def settled(self, examples: Sequence[Example]) -> Regression:
-        """The range from the examples. Raises UserError where all have the same score."""
         if self.low is not None and self.high is not None:
             return self
         scores = [example.label for example in examples if example.label is not None]
@@ -143,11 +142,9 @@ class Regression(Graded):
         return low - max((high - low) / 5, self.step)
 
     def is_answer(self, prediction: Any) -> bool:
-        """A number in the range of the training labels."""
         return prediction >= (self.low or 0.0) - self.step / 2
 
     def invented(self) -> tuple[Example, ...]:
-        """Pairs from unlike to alike."""
         rows = [
             ("a cat sleeps", "a cat is sleeping", 5.0),
             ("a cat sleeps", "the bank is closed", 0.0),

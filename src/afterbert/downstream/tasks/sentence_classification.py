@@ -43,7 +43,6 @@ class SentenceClassification(Classification):
         return task, {"text": "4", "label": "2"}, "CoLA's four columns"
 
     def invented(self) -> tuple[Example, ...]:
-        """Opinions on food."""
         rows = [
             ("the soup was warm and lovely", "positive"),
             ("cold bread and a rude waiter", "negative"),

@@ -52,7 +52,6 @@ class Tagging(Labelled):
     metrics: tuple[Metric, ...] = ()
 
     def offer(self, held: Held) -> dict[str, str]:
-        """The first column of lists and the last, where there are two."""
         return {"words": held.lists[0], "tags": held.lists[-1]} if len(held.lists) > 1 else {}
 
     def example(self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings) -> Example:
@@ -82,7 +81,6 @@ class Tagging(Labelled):
         return found
 
     def informed(self, table: Table, columns: Mapping[str, str]) -> Tagging:
-        """With how words are written."""
         if self.is_spaced is not None:
             return self
         return replace(self, is_spaced=any(isinstance(one, str) for one in table.column(columns["words"])[:9]))
@@ -106,7 +104,6 @@ class Tagging(Labelled):
         return any(word.strip() for word in example.texts)
 
     def settled(self, examples: Sequence[Example]) -> Tagging:
-        """Tags and scheme from the examples, metrics from the scheme."""
         tags = [tag for example in examples for tag in example.label or ()]
         labels = self.labels or label_names([Example("", (), tag) for tag in tags])
         scheme = self.scheme or scheme_of(labels)
@@ -131,19 +128,15 @@ class Tagging(Labelled):
         return Baseline(name if train else f"always '{most}', the most frequent tag of these rows", tuple(guesses))
 
     def target_text(self, label: Any) -> str:
-        """The tags with spaces between them."""
         return " ".join(label)
 
     def read_answer(self, written: str) -> Any:
-        """The tags named."""
         return tuple(written.split())
 
     def source_text(self, example: Example, prefix: str) -> str:
-        """The words with spaces between them."""
         return f"{prefix} words: {' '.join(example.texts)}".strip()
 
     def invented(self) -> tuple[Example, ...]:
-        """People and places."""
         rows = [
             ("Ada Berg lives in Oslo .", "B-PER I-PER O O B-LOC O"),
             ("In Oslo it rains .", "O B-LOC O O O"),

@@ -52,13 +52,11 @@ class TextToText(Task):
         return form.source if part == "source" else form.label
 
     def informed(self, table: Table, columns: Mapping[str, str]) -> TextToText:
-        """The task with the measures of answers, where T5 writes them as words."""
         if self.metrics or form_of(columns["source"]) is None:
             return self
         return replace(self, metrics=(ExactMatch(), AnswerF1()))
 
     def offer(self, held: Held) -> dict[str, str]:
-        """The first two columns of running text."""
         return dict(zip(self.parts, held.running[:2]))
 
     def example(self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings) -> Example:
@@ -107,19 +105,15 @@ class TextToText(Task):
         )
 
     def target_text(self, label: Any) -> str:
-        """The first target."""
         return label[0]
 
     def read_answer(self, written: str) -> Any:
-        """The text as it is."""
         return written.strip()
 
     def source_text(self, example: Example, prefix: str) -> str:
-        """The source under its prefix: `summarize: The article ...`."""
         return f"{prefix}: {example.texts[0]}" if prefix else example.texts[0]
 
     def invented(self) -> tuple[Example, ...]:
-        """Small numbers as words."""
         rows = [
             ("1 2", "one two"),
             ("2 1", "two one"),

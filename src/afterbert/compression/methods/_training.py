@@ -1,0 +1,49 @@
+"""What the methods have in common that make a model better again by training, not smaller."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from afterbert.base.budget import Budget
+from afterbert.base.plugins import name_of
+from afterbert.compression.methods import Method, Setting
+from afterbert.compression.subject import Form, Subject
+from afterbert.compression.training_again import trained
+from afterbert.objectives.parts.distillation import Losses
+
+
+@dataclass(frozen=True)
+class TrainingMethod(Method):
+    saves = frozenset()
+    at_zero = "epochs=0.0"
+    trains = True
+
+    epochs: Annotated[float, Field(ge=0)] = 1.0
+    """Rounds through the training rows."""
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-5
+    batch_size: Annotated[int, Field(gt=0)] = 32
+    steps: Annotated[int, Field(gt=0)] | None = None
+    """In place of epochs."""
+
+    def losses(self) -> Losses | None:
+        """What is learned from the model as it was; None learns from labels alone."""
+        return None
+
+    def check(self, form: Form) -> Form:
+        form.need_weights(name_of(self))
+        form.need_task(name_of(self))
+        return form
+
+    def __call__(self, subject: Subject, setting: Setting) -> Subject:
+        if not self.epochs and self.steps is None:
+            return subject
+        budget = Budget(self.epochs, "epochs") if self.steps is None else Budget(self.steps, "steps")
+        return trained(
+            subject,
+            setting,
+            budget=budget,
+            learning_rate=self.learning_rate,
+            batch_size=self.batch_size,
+            losses=self.losses(),
+        )
