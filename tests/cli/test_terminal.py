@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from afterbert.api.terminal import bar, console, safe
+from afterbert.api.terminal import ProgressBar, console, safe
 from afterbert.cli.main import run
 
 EVIL = "a\x1b[31mb\u202ec\x07"
@@ -13,7 +13,7 @@ SEEN = "a␛[31mb⟨U+202E⟩c␇"
 
 def test_the_console_shows_what_would_act(capsys):
     console.print(safe(EVIL), EVIL, safe(f"{EVIL}\n{EVIL}"))
-    with bar(1, EVIL) as progress:
+    with ProgressBar(1, EVIL) as progress:
         progress.to(1, note=EVIL)
     told = capsys.readouterr().out
     assert "\x1b" not in told and "\u202e" not in told and "\x07" not in told

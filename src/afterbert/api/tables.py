@@ -6,9 +6,8 @@ from functools import partial, singledispatch
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 
-from afterbert.api.terminal import safe
+from afterbert.api.terminal import safe, table
 from afterbert.compression.measuring import StepRow
 from afterbert.downstream.figures.results import TaskResult
 from afterbert.downstream.finetuning.mix import TaskMix
@@ -31,50 +30,43 @@ def drawn(value: object, title: str = "") -> RenderableType:
 @drawn.register
 def _(mix: TaskMix, title: str = "") -> RenderableType:
     """How many of the steps' rows come from each source, and how many rounds through it that is."""
-    table = Table(box=None, header_style="bold", title=f"{title}: {mix.steps:,} steps", title_justify="left")
-    for column in ("source", "training rows", "rows drawn", "share", "epochs"):
-        table.add_column(column, justify="left" if column == "source" else "right")
+    columns = ("source", ">training rows", ">rows drawn", ">share", ">epochs")
+    made = table(*columns, title=f"{title}: {mix.steps:,} steps")
     for name, one in mix.plain()["sources"].items():
-        table.add_row(
-            safe(name), f"{one['rows']:,}", f"{one['drawn']:,}", f"{one['share']:.1%}", f"{one['epochs']:.2f}"
-        )
-    return table
+        made.add_row(safe(name), f"{one['rows']:,}", f"{one['drawn']:,}", f"{one['share']:.1%}", f"{one['epochs']:.2f}")
+    return made
 
 
 @drawn.register
 def _(plans: dict, title: str = "") -> RenderableType:
     """Of each strategy: the steps of its stages, and what is mixed in the first."""
-    table = Table(box=None, header_style="bold", title=title, title_justify="left")
-    for column in ("strategy", "first stage", "its own stage", "mixed in the first stage"):
-        table.add_column(column, justify="right" if column in ("first stage", "its own stage") else "left")
+    made = table("strategy", ">first stage", ">its own stage", "mixed in the first stage", title=title)
     for name, staging in plans.items():
         first, second = staging.strategy.steps(staging.total, has_first=staging.has_first)
         mixed = dict.fromkeys(
             f"{staging.stage(data.name)}: {', '.join(staging.sources(data.name)) or 'nothing'}"
             for data in staging.bench.tasks
         )
-        table.add_row(name, f"{first:,}", f"{second:,}", safe("; ".join(mixed)))
-    return table
+        made.add_row(name, f"{first:,}", f"{second:,}", safe("; ".join(mixed)))
+    return made
 
 
 @drawn.register
 def _(found: SearchOutcome, title: str = "") -> RenderableType:
     """What each learning rate came to, the best of each round in bold."""
-    table = Table(box=None, header_style="bold", title=title, title_justify="left")
-    for column in ("round", "steps", "learning rate", "figure"):
-        table.add_column(column, justify="right")
+    made = table(">round", ">steps", ">learning rate", ">figure", title=title)
     for trial in found.trials:
         best = trial == max(
             (t for t in found.trials if t.round == trial.round), key=lambda t: (t.figure, -t.learning_rate)
         )
         figure = "diverged" if math.isinf(trial.figure) else f"{trial.figure:.4f}"
-        table.add_row(
+        made.add_row(
             str(trial.round),
             f"{trial.steps:,}",
             f"{trial.learning_rate:g}",
             f"[bold]{figure}[/bold]" if best else figure,
         )
-    return table
+    return made
 
 
 @drawn.register
@@ -82,16 +74,14 @@ def _(result: RaceResult, title: str = "") -> RenderableType:
     """What each recipe reached for the same budget, and how sure it is that it beats the first; times to a goal."""
     by_loss, goal = result.request.by_loss, result.request.to
     write = written.number if by_loss else written.percent
-    table = Table(box=None, header_style="bold", title=title, title_justify="left")
     measure = "held-out loss" if by_loss else "masked accuracy"
-    columns = ["recipe", "tokens/s", "tokens", measure, "spread", "bits/byte", "against the first", "p"]
-    for column in [*columns, *([f"to {write(goal)}"] if goal is not None else [])]:
-        table.add_column(column, justify="left" if column == "recipe" else "right")
+    columns = [">tokens/s", ">tokens", f">{measure}", ">spread", ">bits/byte", ">against the first", ">p"]
+    made = table("recipe", *columns, *([f">to {write(goal)}"] if goal is not None else []), title=title)
     for one in result.racers or ():
         found = one.against
         gain = "" if found is None else f"{write(found.estimate)} ({write(found.low)} to {write(found.high)})"
         bits = sum(one.bits_per_byte) / len(one.bits_per_byte) if one.bits_per_byte else None
-        table.add_row(
+        made.add_row(
             safe(one.name),
             written.large(one.step.tokens / one.step.seconds),
             written.large(one.tokens),
@@ -104,7 +94,7 @@ def _(result: RaceResult, title: str = "") -> RenderableType:
         )
     records = [safe(one.name) for one in result.racers or () if one.is_record]
     said = f"a record, by three seeds and p < 0.01: {', '.join(records)}" if records else "no record"
-    return Group(table, said)
+    return Group(made, said)
 
 
 def _to_goal(one: Racer) -> str:
@@ -125,12 +115,11 @@ def _span(share: float, one: Racer) -> str:
 @drawn.register
 def _(grid: Grid, title: str = "") -> RenderableType:
     """A report's table."""
-    table = Table(box=None, header_style="bold", title=title or grid.title, title_justify="left")
-    for number, column in enumerate(grid.head):
-        table.add_column(safe(str(column)), justify="right" if number else "left")
+    first, *others = (safe(str(column)) for column in grid.head)
+    made = table(first, *(f">{column}" for column in others), title=title or grid.title)
     for row in grid.rows:
-        table.add_row(*(safe(str(cell)) for cell in row))
-    return table
+        made.add_row(*(safe(str(cell)) for cell in row))
+    return made
 
 
 @drawn.register
@@ -153,15 +142,13 @@ def _(results: tuple, title: str = "") -> RenderableType:
 def _results(results: Sequence[TaskResult]) -> RenderableType:
     """A line for each metric: what guessing scores, mean and spread over seeds; for the main metric the
     interval and the gain over guessing."""
-    table = Table(box=None, header_style="bold")
-    for column in ("task", "rows", "metric", "guessing", "mean", "spread", "95% interval", "gain"):
-        table.add_column(column, justify="left" if column in ("task", "metric") else "right")
+    made = table("task", ">rows", "metric", ">guessing", ">mean", ">spread", ">95% interval", ">gain")
     for result in results:
         for split, figures in result.splits.items():
             for number, (name, spread) in enumerate(figures.metrics.items()):
                 scale = partial(in_print, name)
                 first = number == 0
-                table.add_row(
+                made.add_row(
                     safe(f"{result.name} {split}") if first else "",
                     f"{figures.rows:,}" if first else "",
                     name,
@@ -171,7 +158,7 @@ def _results(results: Sequence[TaskResult]) -> RenderableType:
                     f"{scale(figures.interval.low)} to {scale(figures.interval.high)}" if first else "",
                     _gain(figures.gain, scale) if first else "",
                 )
-    lines: list[RenderableType] = [table]
+    lines: list[RenderableType] = [made]
     for result in results:
         for split, figures in result.splits.items():
             if any(figures.no_answers):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
 from rich.markup import escape
 from rich.measure import Measurement
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.segment import Segment
+from rich.table import Table
 
 from afterbert.base.destination import PAGE_MARK, check_file
 from afterbert.base.runs import write_atomically
@@ -97,40 +99,53 @@ def recorded(path: Path | None, *, title: str, overwrite: bool = False) -> Itera
     print(visible(str(path)))
 
 
-@contextmanager
-def bar(total: float, description: str) -> Iterator[ProgressBar]:
-    """A progress bar to advance; on anything but a terminal, plain lines."""
-    if not console.is_terminal:
-        lines = ProgressLines()
-        yield ProgressBar(total, description, lines=lines)
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TextColumn("{task.fields[note]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
-        yield ProgressBar(total, description, progress=progress)
-
-
 class ProgressBar:
-    """How far a piece of work has come."""
+    """How far a piece of work has come: a bar on a terminal, a plain line now and then elsewhere. To be used in a
+    `with` block, or to be closed."""
 
-    def __init__(
-        self, total: float, description: str, *, progress: Progress | None = None, lines: ProgressLines | None = None
-    ):
-        self.total, self.description = total, visible_line(description)  # a live bar passes no hook
-        self._progress, self._lines = progress, lines
-        self._task: TaskID | None = progress.add_task(self.description, total=total, note="") if progress else None
+    def __init__(self, total: float, description: str, *, done: int = 0, unit: str = ""):
+        """unit: what is counted one by one, such as `step`; where nothing is, the share is told."""
+        self.total, self.description, self.unit = total, visible_line(description), unit  # a live bar passes no hook
+        self.line, self._live = ProgressLines(), None
+        if console.is_terminal:
+            told = f"{{task.completed:,.0f}} of {{task.total:,.0f}} {unit}s" if unit else "{task.percentage:>3.0f}%"
+            texts = [TextColumn(text) for text in ("{task.description}", told, "{task.fields[note]}")]
+            times = [TimeElapsedColumn()] if unit else [TimeElapsedColumn(), TimeRemainingColumn()]
+            self._live = Progress(texts[0], BarColumn(), *texts[1:], *times, console=console)
+            self._task = self._live.add_task(self.description, total=total, completed=done, note="")
+            self._live.start()
 
     def to(self, done: float, note: str = "", *, total: float | None = None) -> None:
         """Moves to `done` of `total`, with a short note beside the bar."""
         self.total, note = total or self.total, visible_line(note)
-        if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, completed=done, total=self.total, note=note)
-        elif self._lines is not None:
-            share = 100 * done / self.total if self.total else 100
-            self._lines(f"{self.description} {share:3.0f}%  {note}")
+        if self._live is not None:
+            self._live.update(self._task, completed=done, total=self.total, note=note)
+        elif self.unit:
+            self.line(f"{self.unit} {done:.0f} of {self.total:.0f}  {note}", now=done >= self.total)
+        else:
+            self.line(f"{self.description} {100 * done / self.total if self.total else 100:3.0f}%  {note}")
+
+    def close(self) -> None:
+        """Ends the bar; may be called twice."""
+        if self._live is not None:
+            self._live.stop()
+
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def table(*columns: str, title: str = "", **how: Any) -> Table:
+    """A table without lines; columns whose names begin with `>` stand at the right. how: what else rich's takes."""
+    made = Table(box=None, header_style="bold", title=title, title_justify="left", **how)
+    for name in columns:
+        made.add_column(name.removeprefix(">"), justify="right" if name.startswith(">") else "left")
+    return made
+
+
+def tell_notes(notes: Iterable[str]) -> None:
+    """Prints what else there is to know, a line each."""
+    for note in notes:
+        console.print(f"note: {safe(note)}")

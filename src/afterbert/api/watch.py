@@ -8,10 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
 from afterbert.api.tables import drawn
-from afterbert.api.terminal import ProgressLines, bar, console, safe
+from afterbert.api.terminal import ProgressBar, console, safe, tell_notes
 from afterbert.workflows.observer import Advance, WorkObserver
 
 
@@ -20,80 +18,59 @@ class Watch(WorkObserver):
     workflow tells. To be used in a `with` block, which ends the bar."""
 
     def __init__(self) -> None:
-        self._progress: Progress | None = None
-        self._task: Any = None
-        self._lines = ProgressLines(every=10.0)
+        self._bar: ProgressBar | None = None
         self._begun = (0, time.monotonic())
-        self._total = 0
 
     def on_start(self, *, step: int, total_steps: int) -> None:
         self.close()
-        self._begun, self._total = (step, time.monotonic()), total_steps
+        self._begun = (step, time.monotonic())
         if step:
             self.on_note(f"goes on at step {step} of {total_steps}")
-        if console.is_terminal:
-            self._progress = Progress(
-                TextColumn("training"),
-                BarColumn(),
-                TextColumn("{task.completed:,.0f} of {task.total:,.0f} steps"),
-                TextColumn("{task.fields[note]}"),
-                TimeElapsedColumn(),
-                console=console,
-            )
-            self._task = self._progress.add_task("", total=total_steps, completed=step, note="")
-            self._progress.start()
+        self._bar = ProgressBar(total_steps, "training", done=step, unit="step")
 
     def on_step(self, record: Mapping[str, Any]) -> None:
-        step = int(record["step"])
-        first, since = self._begun
+        assert self._bar is not None, "training has begun"
+        step, (first, since) = int(record["step"]), self._begun
         seconds_a_step = (time.monotonic() - since) / max(step - first, 1)
-        left = _spoken(seconds_a_step * (self._total - step))
-        note = f"loss {record['loss']:.3f}  {record['tokens_per_second']:,.0f} tokens/s  {left} left"
-        if self._progress is not None:
-            self._progress.update(self._task, completed=step, note=note)
-        else:
-            self._lines(f"step {step} of {self._total}  {note}", now=step >= self._total)
+        left = _spoken(seconds_a_step * (self._bar.total - step))
+        self._bar.to(step, f"loss {record['loss']:.3f}  {record['tokens_per_second']:,.0f} tokens/s  {left} left")
 
     def on_evaluation(self, record: Mapping[str, Any]) -> None:
         figures = {name: value for name, value in record["figures"].items() if isinstance(value, (int, float))}
         if figures:
             said = "  ".join(f"{name.replace('_', ' ')} {_figure(name, value)}" for name, value in figures.items())
-            self._say(f"held out, step {record['step']}:  {said}")
+            console.print(safe(f"held out, step {record['step']}:  {said}"))
 
     def on_checkpoint(self, *, step: int, path: Path) -> None:
-        if self._progress is None:
-            self._lines(f"checkpoint at step {step}")
+        if self._bar is not None and not console.is_terminal:
+            self._bar.line(f"checkpoint at step {step}")
 
     def on_note(self, text: str) -> None:
-        self._say(f"note: {text}")
+        tell_notes([text])
 
     @contextmanager
     def working(self, doing: str) -> Iterator[Advance]:
         self.close()
-        with bar(1.0, doing) as progress:
+        with ProgressBar(1.0, doing) as progress:
             yield lambda done, total, phase: progress.to(done, phase, total=total)
 
     def on_line(self, text: str) -> None:
         for line in text.splitlines():
-            self._say(line)
+            console.print(safe(line))
 
     def on_value(self, value: object, title: str = "") -> None:
-        (self._progress.console if self._progress else console).print(drawn(value, title))
+        console.print(drawn(value, title))
 
     def close(self) -> None:
         """Ends the bar; may be called twice."""
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress = None
+        if self._bar is not None:
+            self._bar.close()
 
     def __enter__(self) -> Watch:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _say(self, text: str) -> None:
-        (self._progress.console if self._progress else console).print(safe(text))
 
 
 def _figure(name: str, value: float) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
-from afterbert.api.terminal import console, safe
+from afterbert.api.terminal import console, safe, tell_notes
 from afterbert.api.watch import Watch
 from afterbert.base.errors import UserError
 from afterbert.base.visible import visible_line
@@ -42,8 +42,7 @@ def predict_text(
     unknown = UnknownPieces.in_texts(texts, answerer.loaded.model.tokenizer)
     notes += check_unknown(unknown, "this text", max_unknown)
     (found,) = answerer.rows([texts[0] if len(texts) == 1 else tuple(texts)])
-    for note in notes:
-        console.print(f"note: {safe(note)}")
+    tell_notes(notes)
     table = Table(box=None, show_header=False)
     for row in _lines(answerer.task, tuple(texts), found):
         table.add_row(*map(safe, row))

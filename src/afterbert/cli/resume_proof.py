@@ -10,9 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from rich.table import Table
-
-from afterbert.api.terminal import ProgressLines, console, safe
+from afterbert.api.terminal import ProgressLines, console, safe, table
 from afterbert.recipes.recipe import Recipe
 from afterbert.text.from_paths import sources_for
 from afterbert.text.token_store.mixture import open_store
@@ -85,13 +83,11 @@ def _spoken() -> Iterator[Say]:
 
 
 def _print(verdict: ResumeVerdict) -> None:
-    table = Table(box=None)
-    for heading in ("interruption", "last step logged", "resumes from step", ""):
-        table.add_column(heading, justify="right" if "step" in heading else "left")
+    made = table("interruption", ">last step logged", ">resumes from step", "")
     for struck in verdict.struck:
         mark = f"[red]{safe(struck.mistake)}[/red]" if struck.mistake else "[green]ok[/green]"
-        table.add_row(str(struck.interruption), str(struck.last_step), str(struck.resumes_from), mark)
-    console.print(table)
+        made.add_row(str(struck.interruption), str(struck.last_step), str(struck.resumes_from), mark)
+    console.print(made)
     compared = verdict.compared
     counted = f"{len(compared.steps)} steps, {len(compared.evaluations)} evaluations"
     counted += f", {len(compared.files)} tensor files"

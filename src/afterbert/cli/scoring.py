@@ -1,9 +1,7 @@
 """What `score` prints: figures as a table, and where predictions lie."""
 
-from rich.table import Table
-
 from afterbert.api.tables import drawn
-from afterbert.api.terminal import console, safe
+from afterbert.api.terminal import console, safe, table
 from afterbert.api.watch import Watch
 from afterbert.workflows.scoring import (
     ScoredRows,
@@ -39,9 +37,7 @@ def print_pairs(request: ScoreRequest) -> None:
     """A line for each group and file."""
     with Watch() as watch:
         figures = score_pairs(request, watch)
-    table = Table(box=None, header_style="bold", title_justify="left")
-    for column in ("pairs of", "count", "right", "the shorter one"):
-        table.add_column(column, justify="left" if column == "pairs of" else "right")
+    made = table("pairs of", ">count", ">right", ">the shorter one")
     for one in figures:
-        table.add_row(safe(one.name), f"{one.count:,}", f"{one.right:.1%}", f"{one.shorter:.1%}")
-    console.print(table)
+        made.add_row(safe(one.name), f"{one.count:,}", f"{one.right:.1%}", f"{one.shorter:.1%}")
+    console.print(made)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from afterbert.api.terminal import console, safe
+from afterbert.api.terminal import console, safe, tell_notes
 from afterbert.base.errors import UserError
 from afterbert.downstream.posing.generation import Generation
 from afterbert.downstream.zero_shot.text_generation import TextGenerator
@@ -18,8 +18,7 @@ def print_texts(
     if count > 1 and generation.method != "sample":
         raise UserError(f"method {generation.method} writes the same text each time; leave --count out, or draw")
     generator = TextGenerator.of(load_model_or_checkpoint(name), device=default_device())
-    for note in generator.model.notes:
-        console.print(f"note: {safe(note)}")
+    tell_notes(generator.model.notes)
     shown = "" if generator.reads_apart else prompt
     for number in range(count):
         drawn = replace(generation, seed=generation.seed + number)

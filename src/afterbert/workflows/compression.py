@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from afterbert.base.config import digest, to_plain
 from afterbert.base.destination import check_folder, folder_written
@@ -23,6 +22,7 @@ from afterbert.compression.latency import Machine, median_speedup
 from afterbert.compression.measuring import Examination, StepRow, latencies, sizes
 from afterbert.compression.methods import Method, Setting
 from afterbert.compression.subject import Subject
+from afterbert.downstream.figures.results import tupled
 from afterbert.downstream.finetuning.evaluation import task_name
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.find_task import DataOptions, named_path
@@ -237,14 +237,10 @@ def steps(setup: CompressSetup, observer: WorkObserver) -> tuple[list[StepRow], 
 def _asked(examination: Examination, before: Subject, file: Path) -> Examination:
     """The examination with the uncompressed model's answers, which are asked once."""
     if file.exists():
-        return replace(examination, before=[_tupled(one) for one in read_json(file)])
+        return replace(examination, before=[tupled(one) for one in read_json(file)])
     answers = examination.answers(before)
     write_atomically(file, json.dumps(answers))
     return replace(examination, before=answers)
-
-
-def _tupled(answer: Any) -> Any:
-    return tuple(_tupled(one) for one in answer) if isinstance(answer, list) else answer
 
 
 def _step(

@@ -4,7 +4,6 @@ load."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -84,7 +83,7 @@ def _written(
     heads = {name: head.eval() for name, head in loaded.heads_on(backbone).items()}
     notes = (*notes, *loaded.notes)
     if onnx:
-        return [_export_graph(loaded, backbone, heads.get("lm_head"), out, {}, notes)]
+        return [_export_graph(loaded, backbone, heads.get("lm_head"), out, notes)]
     written = export_folder(
         out,
         loaded.architecture,
@@ -94,18 +93,13 @@ def _written(
         tokenizer=loaded.folder,
         family=asked,
     )
-    notes = (*notes, *_written_notes(loaded, written, heads, out))
+    notes = (*notes, *export_notes(loaded.architecture, written, loaded.tokenizer.vocabulary, out))
+    notes = (*notes, *heads_left_out(written, tuple(heads), out))
     if sentences is not None:
         sentences.write(out, loaded.architecture)
     if web:
         return [_for_web(out, written.model_type, loaded.architecture, backbone, heads.get("lm_head"), notes)]
     return [Exported(out, written.model_type, "AutoModel", notes)]
-
-
-def _written_notes(loaded: LoadedModel, written: Family, heads: Mapping[str, nn.Module], out: Path) -> tuple[str, ...]:
-    vocabulary = loaded.tokenizer.vocabulary
-    full_length = export_notes(loaded.architecture, written, vocabulary, out)
-    return (*full_length, *heads_left_out(written, tuple(heads), out))
 
 
 def _for_web(
@@ -141,12 +135,7 @@ def _export_tasks(
         if onnx:
             if answering is None:
                 raise UserError(f"the head of {name} has no ONNX graph here; export it as a folder")
-            settings = answering.settings()
-            made.append(
-                _export_graph(
-                    tuned.model, tuned.module.backbone, answering, folder, settings, notes, longest=tuned.length
-                )
-            )
+            made.append(_export_graph(tuned.model, tuned.module.backbone, answering, folder, notes, tuned.length))
             continue
         try:
             written = tuned.export(folder, name, family=family)
@@ -171,7 +160,7 @@ def _export_tasks(
 def _export_whole(tuned: Loaded, out: Path, *, own: bool, onnx: bool, notes: tuple[str, ...]) -> Exported:
     """A model that writes its answers, as what it is; or one in our own layout."""
     if onnx:
-        return _export_graph(tuned.model, tuned.module.backbone, tuned.lm_head, out, {}, notes)
+        return _export_graph(tuned.model, tuned.module.backbone, tuned.lm_head, out, notes)
     said = tuned.save(out, own=own)
     return Exported(out, Own().model_type if own else tuned.model.family, "AutoModel", (*notes, *said))
 
@@ -181,9 +170,7 @@ def _export_graph(
     backbone: Backbone,
     head: nn.Module | Answering | None,
     out: Path,
-    settings: Mapping[str, object],
     notes: tuple[str, ...],
-    *,
     longest: int | None = None,
 ) -> Exported:
     """`model.onnx`, the tokenizer, and where a task is answered a `config.json` with its labels."""
@@ -194,6 +181,6 @@ def _export_graph(
     if longest is not None:
         said["model_max_length"] = min(longest, loaded.longest)
     write_tokenizer(out, loaded.folder, loaded.architecture, vocabulary, said)
-    if settings:
-        write_atomically(out / "config.json", json.dumps(settings, indent=2, ensure_ascii=False) + "\n")
+    if isinstance(head, Answering):
+        write_atomically(out / "config.json", json.dumps(head.settings(), indent=2, ensure_ascii=False) + "\n")
     return Exported(out, "", "onnxruntime.InferenceSession", notes, graph)

@@ -78,75 +78,51 @@ def pretrain(
     the closing figures, besides the text itself; a run that is gone on with remembers its own. device: the GPU where
     there is one if it is None. Raises UserError for whatever the user can mend, before the first step.
     """
+    processes, device = processes or SingleProcess(), torch.device(device or default_device())
     with store.verification.explains():
-        return _pretrained(
-            resolved,
-            store,
-            run,
-            observers=observers,
-            weights=weights,
-            device=torch.device(device or default_device()),
-            allow_changes=allow_changes,
-            processes=processes or SingleProcess(),
-            closing=closing or Closing(),
-        )
-
-
-def _pretrained(
-    resolved: Resolved,
-    store: Store,
-    run: RunFolder,
-    *,
-    observers: Sequence[Observer],
-    weights: Mapping[str, Mapping[str, Tensor]] | None,
-    device: torch.device,
-    allow_changes: bool,
-    processes: Processes,
-    closing: Closing,
-) -> PretrainingResult:
-    recipe = resolved.recipe
-    closing = closing.kept_in(run, writes=processes.leads)
-    closing.read()
-    store = told_languages(recipe, store)
-    vocabulary, train_split = store.vocabulary, store.split("train")
-    for task in recipe.objective.pretexts().values():
-        task.pretext.check(vocabulary, task.pretext.row_length(recipe.length))
-    check_memory(recipe, vocabulary.size, device=device, processes=processes.size)
-    torch.manual_seed(recipe.training.seed)
-    module = recipe.objective.build(recipe.model, vocabulary).to(device)
-    recipe.objective.begin(module, train_split)
-    notes = [*module.start_from(weights), *_left_out(weights, module)] if weights else []
-    feed = feed_of(recipe, store, train_split)
-    if not run.course.exists():
-        notes += first_look(recipe.objective, feed, vocabulary, seed=recipe.training.seed)
-    if processes.size > 1 and recipe.training.parallel == "fsdp":
-        recipe.objective.check_shards()
-    if processes.leads:
-        write_atomically(run.recipe, resolved.text())
-        remember_store(run, store)
-        write_atomically(run.path / "figures.json", json.dumps(named_figures(module), indent=1))
-    outcome = train(
-        run,
-        module,
-        feed,
-        recipe.training,
-        identity=RunIdentity(to_plain(recipe), store.fingerprint, store.tokenizer.digest),
-        evaluate=lambda trained, _: evaluate_held_out(trained, recipe, store),
-        observers=observers,
-        flops_per_step=flops_per_step(recipe, store),
-        allow_changes=allow_changes,
-        processes=processes,
-        notes=notes,
-        check_data=store.verification.wait,
-    )
-    evaluation = None
-    if outcome.state == "finished" and processes.size > 1 and recipe.training.parallel == "fsdp":
-        state = whole_weights(module)
+        recipe = resolved.recipe
+        closing = (closing or Closing()).kept_in(run, writes=processes.leads)
+        closing.read()
+        store = told_languages(recipe, store)
+        vocabulary, train_split = store.vocabulary, store.split("train")
+        for task in recipe.objective.pretexts().values():
+            task.pretext.check(vocabulary, task.pretext.row_length(recipe.length))
+        check_memory(recipe, vocabulary.size, device=device, processes=processes.size)
+        torch.manual_seed(recipe.training.seed)
         module = recipe.objective.build(recipe.model, vocabulary).to(device)
-        restore_weights(module, state)
-    if outcome.state == "finished" and processes.leads:
-        evaluation = finish(run, module, recipe, store, closing=closing)
-    return PretrainingResult(run, outcome, module, evaluation)
+        recipe.objective.begin(module, train_split)
+        notes = [*module.start_from(weights), *_left_out(weights, module)] if weights else []
+        feed = feed_of(recipe, store, train_split)
+        if not run.course.exists():
+            notes += first_look(recipe.objective, feed, vocabulary, seed=recipe.training.seed)
+        if processes.size > 1 and recipe.training.parallel == "fsdp":
+            recipe.objective.check_shards()
+        if processes.leads:
+            write_atomically(run.recipe, resolved.text())
+            remember_store(run, store)
+            write_atomically(run.path / "figures.json", json.dumps(named_figures(module), indent=1))
+        outcome = train(
+            run,
+            module,
+            feed,
+            recipe.training,
+            identity=RunIdentity(to_plain(recipe), store.fingerprint, store.tokenizer.digest),
+            evaluate=lambda trained, _: evaluate_held_out(trained, recipe, store),
+            observers=observers,
+            flops_per_step=flops_per_step(recipe, store),
+            allow_changes=allow_changes,
+            processes=processes,
+            notes=notes,
+            check_data=store.verification.wait,
+        )
+        evaluation = None
+        if outcome.state == "finished" and processes.size > 1 and recipe.training.parallel == "fsdp":
+            state = whole_weights(module)
+            module = recipe.objective.build(recipe.model, vocabulary).to(device)
+            restore_weights(module, state)
+        if outcome.state == "finished" and processes.leads:
+            evaluation = finish(run, module, recipe, store, closing=closing)
+        return PretrainingResult(run, outcome, module, evaluation)
 
 
 def _left_out(weights: Mapping[str, Any], module: ObjectiveModule) -> list[str]:
@@ -192,15 +168,10 @@ def evaluate_held_out(module: ObjectiveModule, recipe: Recipe, store: Store) -> 
     if fills_masks(module, store):
         was_training = module.training
         module.eval()
-        measured = MaskedPrediction(length=recipe.length)(
-            module.name_pieces,
-            split,
-            store.vocabulary,
-            piece_bytes=Spellings.of(store.tokenizer).sizes,
-            device=device_of(module),
-        )
-        module.train(was_training)
+        how: Any = {"piece_bytes": Spellings.of(store.tokenizer).sizes, "device": device_of(module)}
+        measured = MaskedPrediction(length=recipe.length)(module.name_pieces, split, store.vocabulary, **how)
         figures["masked_accuracy"] = measured.summary()["measures"]["masked_accuracy"]
+        module.train(was_training)
     return figures
 
 

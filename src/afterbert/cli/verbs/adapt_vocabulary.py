@@ -36,7 +36,7 @@ def adapt_vocabulary(
     """
     from typing import cast, get_args
 
-    from afterbert.api.terminal import console, safe
+    from afterbert.api.terminal import console, tell_notes
     from afterbert.base.errors import UserError, did_you_mean
     from afterbert.text.from_paths import sources_for
     from afterbert.workflows.tokenizer_choice import tokenizer_named
@@ -59,8 +59,7 @@ def adapt_vocabulary(
         warm_up_steps=warm_up,
         overwrite=overwrite,
     )
-    for note in done.notes:
-        console.print(f"note: {safe(note)}")
+    tell_notes(done.notes)
     console.print(f"pieces in the vocabulary: {done.sizes[0]:,} before, {done.sizes[1]:,} now")
     where = f"in {done.kept_aside:,} texts it did not learn from" if done.kept_aside else "in this text"
     console.print(f"pieces a word {where}: {done.fertilities[0]:.3f} before, {done.fertilities[1]:.3f} now")

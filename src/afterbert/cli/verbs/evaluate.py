@@ -29,7 +29,7 @@ def evaluate(
     """
     import json
 
-    from afterbert.api.terminal import console, safe
+    from afterbert.api.terminal import console, tell_notes
     from afterbert.api.watch import Watch
     from afterbert.cli.figures import print_figures
     from afterbert.probes.masked_model import MaskedModel
@@ -51,8 +51,7 @@ def evaluate(
     if json_:
         print(json.dumps(done.summary, indent=1))
         return
-    for note in done.notes:
-        console.print(f"note: {safe(note)}")
+    tell_notes(done.notes)
     print_figures(done.summary)
     for name, value in done.summary["measures"].items():
         if name.startswith("accuracy_"):

@@ -45,7 +45,7 @@ def export(
     """
     from rich.filesize import decimal
 
-    from afterbert.api.terminal import console, safe
+    from afterbert.api.terminal import console, safe, tell_notes
     from afterbert.base.errors import UserError
     from afterbert.cli.preparing import named
     from afterbert.interop.sentences import Sentences
@@ -76,8 +76,7 @@ def export(
             console.print(f"checked at three other shapes: at most {apart:.1e} from the model")
         else:
             console.print(f"{source}, family {one.model_type}: {one.folder}", markup=False)
-        for note in one.notes:
-            console.print(f"note: {safe(note)}")
+        tell_notes(one.notes)
         if one.graph is None:
             console.print(f"load it: {_loading(one.model_type, one.loader, one.folder)}", markup=False)
         if pooling is not None:

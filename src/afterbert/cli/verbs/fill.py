@@ -20,7 +20,7 @@ def fill(
     """
     from rich.table import Table
 
-    from afterbert.api.terminal import console, safe
+    from afterbert.api.terminal import console, safe, tell_notes
     from afterbert.probes.masked_model import MaskedModel
     from afterbert.text.pieces.unknown import UnknownPieces
     from afterbert.training.devices import default_device
@@ -31,10 +31,8 @@ def fill(
     if model is None:
         console.print(f"model: {safe(taken)} (the newest finished run; --model names another)")
     loaded = MaskedModel.of(load_model_or_checkpoint(taken), device=default_device())
-    for note in filter(None, (*loaded.loaded.notes, loaded.language_model.note)):
-        console.print(f"note: {safe(note)}")
-    for said in UnknownPieces.in_texts([loaded.unmasked(text)], loaded.tokenizer).check(1.0, whose="this text"):
-        console.print(f"note: {safe(said)}")
+    unknown = UnknownPieces.in_texts([loaded.unmasked(text)], loaded.tokenizer).check(1.0, whose="this text")
+    tell_notes(filter(None, (*loaded.loaded.notes, loaded.language_model.note, *unknown)))
     for number, guesses in enumerate(loaded.fill(text, top=top), start=1):
         table = Table(title=f"mask {number}", title_justify="left", box=None, show_header=False)
         for piece, chance in guesses:

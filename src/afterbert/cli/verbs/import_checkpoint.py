@@ -22,13 +22,12 @@ def import_checkpoint(
 
     Example: `afterbert import-checkpoint downloads/old-bert/pytorch_model.bin old-bert`
     """
-    from afterbert.api.terminal import console, safe
+    from afterbert.api.terminal import console, tell_notes
     from afterbert.interop.checkpoint import convert_checkpoint
     from afterbert.interop.importing import import_folder
 
     convert_checkpoint(checkpoint, out, overwrite=overwrite)
     console.print(f"written: {out}")
     if (out / "config.json").is_file():
-        for note in import_folder(out).notes:
-            console.print(f"note: {safe(note)}")
+        tell_notes(import_folder(out).notes)
     console.print(f"go on from it: afterbert pretrain my_texts/ --from {out}", markup=False)

@@ -155,7 +155,7 @@ def read_predictions(folder: Path, tasks: Sequence[TaskData], *, identity: RunId
             path = folder / "predictions" / f"{data.name}.{split}.jsonl"
             if path.exists():
                 lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-                found[data.name][split] = [_tupled(json.loads(line)["prediction"]) for line in lines]
+                found[data.name][split] = [tupled(json.loads(line)["prediction"]) for line in lines]
     return found
 
 
@@ -175,8 +175,9 @@ def _plain(label: Any) -> Any:
     return label
 
 
-def _tupled(value: Any) -> Any:
-    return tuple(_tupled(one) for one in value) if isinstance(value, list) else value
+def tupled(value: Any) -> Any:
+    """A value as it was before JSON made lists of its tuples."""
+    return tuple(tupled(one) for one in value) if isinstance(value, list) else value
 
 
 def _percent(spread: Spread, name: str) -> str:
