@@ -6,7 +6,7 @@ import torch
 
 from afterbert.base import plugins
 from afterbert.base.errors import UserError
-from afterbert.downstream.cues import Cue
+from afterbert.downstream.cues import Cue, CuedRows
 from afterbert.downstream.cues.candidates import CandidatesCue
 from afterbert.downstream.cues.summary import Summary
 from afterbert.downstream.cues.translation import Translation
@@ -112,7 +112,7 @@ def test_full_and_partial_scoring_ask_for_different_parts():
         "partial": [("the trophy", " is too large for the box"), ("the film", " is too large for the box")],
     }
     for scoring, pairs in given.items():
-        found = WholeSentence(scoring=scoring).answers(writer, MultipleChoice(), rows, [], cued=True)
+        found = WholeSentence(scoring=scoring).answers(CuedRows(writer, MultipleChoice(), rows))
         assert found == [int(np.argmax(log_chances(writer, pairs)))]
 
 
@@ -126,7 +126,7 @@ def test_the_prompt_of_a_summary_and_of_a_translation():
 
     task, shots = plugins.find(Task, "text_to_text")(), [Example("s", ("one",), ("eins",))]
     rows = [Example("0", ("two",), ("zwei",))]
-    assert Summary().answers(Pen(), task, rows, [], cued=True) == ["One. Two. Three."]
-    assert Translation().answers(Pen(), task, rows, shots, cued=True) == ["One."]
-    Translation().answers(Pen(), task, rows, shots, cued=False)
+    assert Summary().answers(CuedRows(Pen(), task, rows)) == ["One. Two. Three."]
+    assert Translation().answers(CuedRows(Pen(), task, rows, shots)) == ["One."]
+    Translation().answers(CuedRows(Pen(), task, rows, shots, cued=False))
     assert seen == ["two\nTL;DR:", "one = eins\ntwo =", "two"]

@@ -17,7 +17,7 @@ from afterbert.downstream.finetuning.evaluation import task_name
 from afterbert.downstream.finetuning.prediction import Answerer
 from afterbert.downstream.finetuning.saving import load_finetuned
 from afterbert.downstream.prediction import Prediction
-from afterbert.downstream.reading.columns import known_names
+from afterbert.downstream.reading.columns import column_named, known_names
 from afterbert.downstream.reading.find_task import parse_columns
 from afterbert.downstream.reading.words import FoundWords
 from afterbert.downstream.row_files.row_file import FileRow, Kind, RowFile, path_kind
@@ -289,16 +289,12 @@ def added(task: Task, example: Example, found: Prediction, place: int = 0) -> di
 
 
 def _named(rows: RowFile, part: str, column: str) -> str:
-    """A column that was asked for, by its name or its number from 1. Raises UserError."""
-    if "+" in column and column not in rows.columns:
-        return "+".join(_named(rows, part, one) for one in column.split("+"))
-    if column in rows.columns:
-        return column
-    if column.isdigit() and 1 <= int(column) <= len(rows.columns):
-        return rows.columns[int(column) - 1]
-    raise UserError(
-        f"{rows.file.said}: has no column '{column}' for {part}; {did_you_mean(column, list(rows.columns))}"
-    )
+    """A column that was asked for. Raises UserError."""
+    found = column_named(column, rows.columns)
+    if found is None:
+        near = did_you_mean(column, list(rows.columns))
+        raise UserError(f"{rows.file.said}: has no column '{column}' for {part}; {near}")
+    return found
 
 
 def _check_out(out: Path, source: Path, *, overwrite: bool) -> None:

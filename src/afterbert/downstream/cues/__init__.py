@@ -6,11 +6,24 @@ then, the cue is not needed for.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from afterbert.downstream.example import Example
 from afterbert.downstream.tasks import Task
 from afterbert.downstream.zero_shot.text_generation import TextGenerator
+
+
+@dataclass(frozen=True)
+class CuedRows:
+    """What a cue is asked: rows of a task, and rows with answers that may stand before them."""
+
+    generator: TextGenerator
+    task: Task
+    rows: Sequence[Example]
+    shots: Sequence[Example] = ()
+    cued: bool = True
+    """False for the control."""
 
 
 class Cue(ABC):
@@ -21,10 +34,8 @@ class Cue(ABC):
     num_shots: int
 
     @abstractmethod
-    def answers(
-        self, generator: TextGenerator, task: Task, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
-    ) -> list[Any]:
-        """A prediction for each row, in the terms of the task's labels. cued: False for the control."""
+    def answers(self, asked: CuedRows) -> list[Any]:
+        """A prediction for each row, in the terms of the task's labels."""
 
 
 def sentences(text: str, count: int) -> str:

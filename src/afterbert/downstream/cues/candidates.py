@@ -5,7 +5,6 @@ the word behind the cue alone is taken off): Holtzman et al. 2021 (2104.08315), 
 follow the text directly.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -13,13 +12,12 @@ import numpy as np
 from pydantic import Field
 
 from afterbert.base.errors import UserError
-from afterbert.downstream.cues import Cue
+from afterbert.downstream.cues import Cue, CuedRows
 from afterbert.downstream.example import Example
 from afterbert.downstream.tasks import Task, labels_of
 from afterbert.downstream.tasks.pair_classification import PairClassification
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification
 from afterbert.downstream.zero_shot.likelihood import log_chances
-from afterbert.downstream.zero_shot.text_generation import TextGenerator
 
 
 @dataclass(frozen=True)
@@ -33,24 +31,22 @@ class CandidatesCue(Cue):
     calibrated: bool = True
     num_shots: Annotated[int, Field(ge=0)] = 0
 
-    def answers(
-        self, generator: TextGenerator, task: Task, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
-    ) -> list[Any]:
-        labels = labels_of(task)
+    def answers(self, asked: CuedRows) -> list[Any]:
+        labels = labels_of(asked.task)
         if self.words and len(self.words) != len(labels):
             shown = ", ".join(map(str, labels[:8]))
             raise UserError(
                 f"--cue.words names {len(self.words)} words, but there are {len(labels)} classes; name one for each of "
                 f"{shown}, in this order"
             )
-        words = [f" {word}" for word in (self.words or [task.target_text(label) for label in labels])]
+        words = [f" {word}" for word in (self.words or [asked.task.target_text(label) for label in labels])]
         word_of = dict(zip(labels, words))
-        cue = self.cue if cued else ""
-        lead = "".join(f"{_text(shot)}{cue}{word_of[shot.label]}\n\n" for shot in shots) if cued else ""
-        pairs = [(f"{lead}{_text(row)}{cue}", word) for row in rows for word in words]
-        scores = log_chances(generator, pairs).reshape(len(rows), len(words))
+        cue = self.cue if asked.cued else ""
+        lead = "".join(f"{_text(shot)}{cue}{word_of[shot.label]}\n\n" for shot in asked.shots) if asked.cued else ""
+        pairs = [(f"{lead}{_text(row)}{cue}", word) for row in asked.rows for word in words]
+        scores = log_chances(asked.generator, pairs).reshape(len(asked.rows), len(words))
         if self.calibrated:
-            scores = scores - log_chances(generator, [(lead + cue, word) for word in words])
+            scores = scores - log_chances(asked.generator, [(lead + cue, word) for word in words])
         return [labels[int(best)] for best in np.argmax(scores, axis=1)]
 
 

@@ -6,20 +6,17 @@ that is no stop word is taken among the greedy one and a few draws. Without the 
 are shown.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from afterbert.downstream.cues import Cue
-from afterbert.downstream.example import Example
+from afterbert.downstream.cues import Cue, CuedRows
 from afterbert.downstream.posing.generation import Generation
 from afterbert.downstream.tasks import Task
 from afterbert.downstream.tasks.text_to_text import TextToText
 from afterbert.downstream.zero_shot.likelihood import log_chances
-from afterbert.downstream.zero_shot.text_generation import TextGenerator
 
 
 @dataclass(frozen=True)
@@ -34,21 +31,19 @@ class LastWord(Cue):
     num_words: Annotated[int, Field(gt=0)] = 3
     num_shots: Annotated[int, Field(ge=0, le=0)] = 0
 
-    def answers(
-        self, generator: TextGenerator, task: Task, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
-    ) -> list[Any]:
+    def answers(self, asked: CuedRows) -> list[Any]:
         from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS  # takes two seconds
 
-        prompts = [row.texts[0].rstrip() for row in rows]
-        if not cued:
+        prompts = [row.texts[0].rstrip() for row in asked.rows]
+        if not asked.cued:
             prompts = [" ".join(prompt.split()[-self.num_words :]) for prompt in prompts]
         ways = [Generation(), *(Generation("sample", top_k=20, seed=seed) for seed in range(self.num_draws))]
-        written = [generator.write(prompts, way, longest=6, cuts_prompts=True) for way in ways]
+        written = [asked.generator.write(prompts, way, longest=6, cuts_prompts=True) for way in ways]
         found = []
         for prompt, texts in zip(prompts, zip(*written)):
             words = list(dict.fromkeys(word for text in texts if (word := _first_word(text))))
             kept = [word for word in words if not self.filters or word.lower() not in ENGLISH_STOP_WORDS] or words
-            chances = log_chances(generator, [(prompt, f" {word}") for word in kept]) if kept else np.zeros(1)
+            chances = log_chances(asked.generator, [(prompt, f" {word}") for word in kept]) if kept else np.zeros(1)
             found.append(kept[int(np.argmax(chances))] if kept else "")
         return found
 

@@ -4,18 +4,15 @@ Source: GPT-2 (Radford et al. 2019), Sections 3.5 (reading: the text and `A:`) a
 pairs first), greedy. Without the cue neither `Q:` nor `A:` stands there.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from afterbert.downstream.cues import Cue, sentences
-from afterbert.downstream.example import Example
+from afterbert.downstream.cues import Cue, CuedRows, sentences
 from afterbert.downstream.posing.generation import Generation
 from afterbert.downstream.tasks import Task
 from afterbert.downstream.tasks.question_answering import QuestionAnswering
-from afterbert.downstream.zero_shot.text_generation import TextGenerator
 
 
 @dataclass(frozen=True)
@@ -31,15 +28,13 @@ class Reading(Cue):
     generation: Generation = Generation()
     num_shots: Annotated[int, Field(ge=0)] = 3
 
-    def answers(
-        self, generator: TextGenerator, task: Task, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
-    ) -> list[Any]:
-        answered = [shot for shot in shots if shot.label]
+    def answers(self, asked: CuedRows) -> list[Any]:
+        answered = [shot for shot in asked.shots if shot.label]
         lead = "".join(f"{self.question} {s.texts[0]}\n{self.answer} {s.label[0].text}\n" for s in answered)
         prompts = []
-        for row in rows:
+        for row in asked.rows:
             context = f"{row.texts[1]}\n" if self.has_context else ""
-            asked = f"{lead}{self.question} {row.texts[0]}\n{self.answer}" if cued else f"{row.texts[0]}\n"
-            prompts.append(context + asked)
-        texts = generator.write(prompts, self.generation, longest=self.longest, stop=("\n",), cuts_prompts=True)
+            question = f"{lead}{self.question} {row.texts[0]}\n{self.answer}" if asked.cued else f"{row.texts[0]}\n"
+            prompts.append(context + question)
+        texts = asked.generator.write(prompts, self.generation, longest=self.longest, stop=("\n",), cuts_prompts=True)
         return [sentences(text, 1).rstrip(".") for text in texts]

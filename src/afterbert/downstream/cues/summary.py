@@ -4,18 +4,15 @@ Source: GPT-2 (Radford et al. 2019), Section 3.6: 100 pieces, drawn from the 2 l
 nothing says that a summary is wanted.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from afterbert.downstream.cues import Cue, sentences
-from afterbert.downstream.example import Example
+from afterbert.downstream.cues import Cue, CuedRows, sentences
 from afterbert.downstream.posing.generation import Generation
 from afterbert.downstream.tasks import Task
 from afterbert.downstream.tasks.text_to_text import TextToText
-from afterbert.downstream.zero_shot.text_generation import TextGenerator
 
 
 @dataclass(frozen=True)
@@ -30,11 +27,9 @@ class Summary(Cue):
     generation: Generation = Generation("sample", top_k=2)
     num_shots: Annotated[int, Field(ge=0)] = 0
 
-    def answers(
-        self, generator: TextGenerator, task: Task, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
-    ) -> list[Any]:
-        cue = self.cue if cued else ""
-        lead = "".join(f"{shot.texts[0]}{cue} {task.target_text(shot.label)}\n\n" for shot in shots) if cued else ""
-        prompts = [f"{lead}{row.texts[0]}{cue}" for row in rows]
-        texts = generator.write(prompts, self.generation, longest=self.longest, cuts_prompts=True)
+    def answers(self, asked: CuedRows) -> list[Any]:
+        cue, shots = (self.cue, asked.shots) if asked.cued else ("", ())
+        lead = "".join(f"{shot.texts[0]}{cue} {asked.task.target_text(shot.label)}\n\n" for shot in shots)
+        prompts = [f"{lead}{row.texts[0]}{cue}" for row in asked.rows]
+        texts = asked.generator.write(prompts, self.generation, longest=self.longest, cuts_prompts=True)
         return [sentences(text, self.num_sentences) for text in texts]

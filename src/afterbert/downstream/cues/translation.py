@@ -3,18 +3,15 @@
 Source: GPT-2 (Radford et al. 2019), Section 3.7, greedy. Without the cue the source stands alone.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from afterbert.downstream.cues import Cue, sentences
-from afterbert.downstream.example import Example
+from afterbert.downstream.cues import Cue, CuedRows, sentences
 from afterbert.downstream.posing.generation import Generation
 from afterbert.downstream.tasks import Task
 from afterbert.downstream.tasks.text_to_text import TextToText
-from afterbert.downstream.zero_shot.text_generation import TextGenerator
 
 
 @dataclass(frozen=True)
@@ -28,11 +25,9 @@ class Translation(Cue):
     generation: Generation = Generation()
     num_shots: Annotated[int, Field(ge=0)] = 5
 
-    def answers(
-        self, generator: TextGenerator, task: Task, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
-    ) -> list[Any]:
-        lead = "".join(f"{s.texts[0]}{self.between} {task.target_text(s.label)}\n" for s in shots)
-        prompts = [f"{lead}{row.texts[0]}{self.between}" if cued else row.texts[0] for row in rows]
-        stop = ("\n",) if cued else ()
-        texts = generator.write(prompts, self.generation, longest=self.longest, stop=stop, cuts_prompts=True)
+    def answers(self, asked: CuedRows) -> list[Any]:
+        lead = "".join(f"{s.texts[0]}{self.between} {asked.task.target_text(s.label)}\n" for s in asked.shots)
+        prompts = [f"{lead}{row.texts[0]}{self.between}" if asked.cued else row.texts[0] for row in asked.rows]
+        stop = ("\n",) if asked.cued else ()
+        texts = asked.generator.write(prompts, self.generation, longest=self.longest, stop=stop, cuts_prompts=True)
         return [sentences(text, 1) for text in texts]

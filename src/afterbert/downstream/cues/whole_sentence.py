@@ -6,19 +6,16 @@ likelihood of all of it, `partial` only of what follows the choice, so that freq
 prompt without a gap gets the choice as its ending. Without the cue nothing but the choice is asked.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from afterbert.downstream.cues import Cue
-from afterbert.downstream.example import Example
+from afterbert.downstream.cues import Cue, CuedRows
 from afterbert.downstream.tasks import Task
 from afterbert.downstream.tasks.multiple_choice import MultipleChoice
 from afterbert.downstream.zero_shot.likelihood import log_chances
-from afterbert.downstream.zero_shot.text_generation import TextGenerator
 
 
 @dataclass(frozen=True)
@@ -31,13 +28,11 @@ class WholeSentence(Cue):
     gaps: tuple[str, ...] = ("XXXXX", "[MASK]", "___", "_")
     num_shots: Annotated[int, Field(ge=0, le=0)] = 0
 
-    def answers(
-        self, generator: TextGenerator, task: Task, rows: Sequence[Example], shots: Sequence[Example], *, cued: bool
-    ) -> list[Any]:
-        owners = [number for number, row in enumerate(rows) for _ in row.texts[1:]]
-        pairs = [self._pair(row.texts[0], choice, cued) for row in rows for choice in row.texts[1:]]
-        scores, owner = log_chances(generator, pairs), np.array(owners)
-        return [int(np.argmax(scores[owner == number])) for number in range(len(rows))]
+    def answers(self, asked: CuedRows) -> list[Any]:
+        owners = [number for number, row in enumerate(asked.rows) for _ in row.texts[1:]]
+        pairs = [self._pair(row.texts[0], choice, asked.cued) for row in asked.rows for choice in row.texts[1:]]
+        scores, owner = log_chances(asked.generator, pairs), np.array(owners)
+        return [int(np.argmax(scores[owner == number])) for number in range(len(asked.rows))]
 
     def _pair(self, prompt: str, choice: str, cued: bool) -> tuple[str, str]:
         """What is given, and what is asked."""

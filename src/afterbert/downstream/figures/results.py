@@ -63,9 +63,7 @@ class TaskResult:
         return found
 
 
-def summarize(
-    data: TaskData, runs: Sequence[Mapping[str, Sequence[Any]]], *, noise: Noise, is_written: bool = False
-) -> TaskResult:
+def summarize(data: TaskData, runs: Sequence[Mapping[str, Sequence[Any]]], *, is_written: bool = False) -> TaskResult:
     """The figures of one task from its predictions [seeds][split][rows]. is_written: they were read off texts."""
     splits = {}
     for split in runs[0]:
@@ -74,16 +72,15 @@ def summarize(
         if places:
             examples = [readable[i] for i in places]
             guesses = [[run[split][i] for i in places] for run in runs]
-            splits[split] = _split(data, split, examples, guesses, noise)
+            splits[split] = _split(data, split, examples, guesses)
             if is_written:
                 counts = (sum(not data.task.is_answer(guess) for guess in one) for one in guesses)
                 splits[split] = replace(splits[split], no_answers=tuple(counts))
     return TaskResult(data.name, to_plain(data.task), splits)
 
 
-def _split(
-    data: TaskData, split: str, examples: Sequence[Example], runs: Sequence[Sequence[Any]], noise: Noise
-) -> SplitResult:
+def _split(data: TaskData, split: str, examples: Sequence[Example], runs: Sequence[Sequence[Any]]) -> SplitResult:
+    noise = Noise(0).of("bootstrap")
     scores = [data.task.score(run, examples) for run in runs]
     truths = [example.label for example in examples]
     baseline, main = data.baseline(split), data.task.metrics[0]

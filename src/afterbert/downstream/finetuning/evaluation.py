@@ -7,7 +7,6 @@ from typing import Any
 
 from afterbert.base import plugins
 from afterbert.base.errors import UserError, did_you_mean
-from afterbert.base.noise import Noise
 from afterbert.downstream.figures.results import TaskResult, summarize, write_results, write_split
 from afterbert.downstream.finetuning.prediction import Answerer
 from afterbert.downstream.finetuning.saving import Loaded
@@ -46,7 +45,6 @@ def evaluate(loaded: Loaded, source: TaskSource, *, task: str | None = None) -> 
             f"{plugins.name_of(mine).replace('_', ' ')}; name rows of that kind, or say --kind"
         )
     data = read(replace(source, task=mine), needs_training=False)
-    head = loaded.heads[name]
     answerer = Answerer(loaded, name)
     answered: dict[str, list[Prediction]] = {}
     for split, rows in data.splits.items():
@@ -55,9 +53,8 @@ def evaluate(loaded: Loaded, source: TaskSource, *, task: str | None = None) -> 
             answered[split] = answerer(readable)
     if not answered:
         raise UserError(f"{source.name}: no row has a text; check the columns")
-    noise, is_written = Noise(0).of("bootstrap"), head.writes
     predictions = {split: [one.value for one in told] for split, told in answered.items()}
-    return Evaluated(data, answered, summarize(data, [predictions], noise=noise, is_written=is_written))
+    return Evaluated(data, answered, summarize(data, [predictions], is_written=loaded.heads[name].writes))
 
 
 def write_evaluated(folder: Path, done: Evaluated, *, model: str) -> None:

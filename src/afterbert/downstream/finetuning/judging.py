@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from afterbert.base.noise import Noise
 from afterbert.downstream.figures.results import Predictions, TaskResult, summarize
 from afterbert.downstream.finetuning.objective import TaskObjective
 from afterbert.downstream.finetuning.task_card import SplitFigures
@@ -47,10 +46,7 @@ def task_results(
     asked: TaskObjective, runs: Mapping[str, Sequence[Mapping[str, Sequence[Any]]]]
 ) -> tuple[TaskResult, ...]:
     """The figures of each task from its predictions, task -> [seeds][split][rows]."""
-    noise = Noise(0).of("bootstrap")
-    return tuple(
-        summarize(data, runs[data.name], noise=noise, is_written=asked.heads[data.name].writes) for data in asked.tasks
-    )
+    return tuple(summarize(data, runs[data.name], is_written=asked.heads[data.name].writes) for data in asked.tasks)
 
 
 def split_figures(tasks: Sequence[TaskData], found: Predictions) -> dict[str, dict[str, SplitFigures]]:

@@ -22,7 +22,7 @@ from afterbert.downstream.finetuning.judging import task_results
 from afterbert.downstream.finetuning.mix import planned_steps
 from afterbert.downstream.finetuning.runs import FineTuned, mixes, predicted
 from afterbert.downstream.finetuning.saving import HEADS
-from afterbert.downstream.strategies import Strategy
+from afterbert.downstream.strategies import Sources, Strategy
 from afterbert.downstream.task_name import checked_name, head_key, module_key
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.loading import load_model
@@ -72,12 +72,8 @@ class StrategyRun:
 
     def sources(self, target: str) -> tuple[str, ...]:
         """Names the sources that are mixed in the first stage when `target` is the task that counts."""
-        return self.strategy.mixed(
-            target,
-            tasks=[data.name for data in self.bench.tasks],
-            texts=[text.name for text in self.bench.asked.texts],
-            groups=self.groups,
-        )
+        tasks, texts = ([one.name for one in some] for some in (self.bench.tasks, self.bench.asked.texts))
+        return self.strategy.mixed(target, Sources(tasks, texts, self.groups))
 
     @property
     def has_first(self) -> bool:

@@ -40,15 +40,14 @@ class CsvFormat(Format):
         text = read_text(path)
         delimiter = self.delimiter or _delimiter(text)
         quote = self.quote or quote_in(text, delimiter)
-        try:
-            rows = _rows(text, delimiter, quote, quoting=csv.QUOTE_MINIMAL)
-        except csv.Error as error:
-            rows = _rows(text, delimiter, quote, quoting=csv.QUOTE_NONE)
+        rows, broken = _rows(text, delimiter, quote, quoting=csv.QUOTE_MINIMAL)
+        if broken:
+            rows, _ = _rows(text, delimiter, quote, quoting=csv.QUOTE_NONE)
             if len({len(cells) for _, cells in rows}) > 1:
                 raise UserError(
-                    f"{path}:{_broken_line(text, delimiter, quote)}: a quote is not closed or stands inside a cell "
-                    f"({error}); write it twice, or save the file as tsv"
-                ) from error
+                    f"{path}:{broken[0]}: a quote is not closed or stands inside a cell ({broken[1]}); write it twice, "
+                    "or save the file as tsv"
+                )
             with_quotes = [line for line, cells in rows if any(quote in cell for cell in cells)]
             findings.add(
                 "lines with quotes, read as plain characters", f"{path.name}:{with_quotes[0]}", len(with_quotes)
@@ -58,31 +57,23 @@ class CsvFormat(Format):
         return table_of(path, "csv", rows, header=self.header, findings=findings)
 
 
-def _rows(text: str, delimiter: str, quote: str, *, quoting: Literal[0, 3]) -> list[tuple[int, list[str]]]:
-    """(line a row begins on, cells); empty lines are left out."""
+def _rows(
+    text: str, delimiter: str, quote: str, *, quoting: Literal[0, 3]
+) -> tuple[list[tuple[int, list[str]]], tuple[int, csv.Error] | None]:
+    """(line a row begins on, cells) without empty lines, and the line of the first row that cannot be read, and why."""
     # A cell may be a whole article; the module's own limit is 128 KiB for all of Python.
     csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=delimiter, quotechar=quote, strict=True, quoting=quoting
-    )
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, delimiter=delimiter, quotechar=quote, strict=True, quoting=quoting)
     rows, begins = [], 1
-    for cells in reader:
-        if any(cell.strip() for cell in cells):
-            rows.append((begins, cells))
-        begins = reader.line_num + 1
-    return rows
-
-
-def _broken_line(text: str, delimiter: str, quote: str) -> int:
-    """The line the first row that cannot be read begins on."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quotechar=quote, strict=True)
-    begins = 1
     try:
-        for _ in reader:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                rows.append((begins, cells))
             begins = reader.line_num + 1
-    except csv.Error:
-        return begins
-    return begins
+    except csv.Error as error:
+        return rows, (begins, error)
+    return rows, None
 
 
 def quote_in(text: str, delimiter: str) -> str:

@@ -173,23 +173,31 @@ def pair_named(columns: Sequence[str]) -> tuple[str, str] | None:
 
 
 def check(table: Table, part: str, name: str) -> str:
-    """The column's name as the table has it. Numbers count columns from 1 where there is no such name.
-    Raises UserError.
-
-    `+` joins several columns (the choices of a multiple choice).
-    """
-    if "+" in name and name not in table.columns:
-        return "+".join(check(table, part, one) for one in name.split("+"))
-    if name in table.columns:
-        return name
-    if name.isdigit() and 1 <= int(name) <= len(table.columns):
-        return table.columns[int(name) - 1]
-    if table.has_header:
+    """The column's name as the table has it, see `column_named`. Raises UserError."""
+    found = column_named(name, table.columns)
+    if found is None and table.has_header:
         raise UserError(f"{table.path}: has no column '{name}' for {part}; {did_you_mean(name, list(table.columns))}")
-    raise UserError(
-        f"{table.path}: has no column '{name}' for {part}; it has {len(table.columns)} columns without names, "
-        "numbered from 1"
-    )
+    if found is None:
+        raise UserError(
+            f"{table.path}: has no column '{name}' for {part}; it has {len(table.columns)} columns without names, "
+            "numbered from 1"
+        )
+    return found
+
+
+def column_named(name: str, columns: Sequence[str]) -> str | None:
+    """The column that is meant, by its name, or where none is called so by its number from 1; None where there is none.
+    `+` joins several columns (the choices of a multiple choice).
+
+    >>> column_named("2", ["text", "label"]), column_named("1+label", ["text", "label"]), column_named("x", ["text"])
+    ('label', 'text+label', None)
+    """
+    if "+" in name and name not in columns:
+        parts = [column_named(one, columns) for one in name.split("+")]
+        return None if None in parts else "+".join(map(str, parts))
+    if name not in columns and name.isdigit() and 1 <= int(name) <= len(columns):
+        return columns[int(name) - 1]
+    return name if name in columns else None
 
 
 def those_there(table: Table, usual: Mapping[str, str]) -> dict[str, str]:

@@ -6,12 +6,22 @@ Source: T5 (1910.10683), Section 3.5.3, Table 12. All take the same number of st
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 #: Of all steps, those before fine-tuning: T5's 2^19 of 2^19 + 2^18.
 Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Names of tasks and of running texts that may be mixed. groups: task -> the group that stands for one task."""
+
+    tasks: Sequence[str]
+    texts: Sequence[str] = ()
+    groups: Mapping[str, str] = field(default_factory=dict)
 
 
 class Strategy(ABC):
@@ -26,11 +36,9 @@ class Strategy(ABC):
     share: Share
 
     @abstractmethod
-    def mixed(
-        self, target: str, *, tasks: Sequence[str], texts: Sequence[str], groups: Mapping[str, str]
-    ) -> tuple[str, ...]:
+    def mixed(self, target: str, among: Sources) -> tuple[str, ...]:
         """Names what is trained together in the first stage, when `target` is the task that counts; empty for no such
-        stage. texts: sources of running text. groups: task -> the group that stands for one task."""
+        stage."""
 
     def steps(self, total: int, *, has_first: bool = True) -> tuple[int, int]:
         """Steps of the first stage and of the second.

@@ -1,20 +1,17 @@
 """Each task for itself from the model as it is: the control, which sees nothing before. Source: MT-DNN (1901.11504),
 Section 4.4, ST-DNN."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from afterbert.downstream.strategies import Strategy
+from afterbert.downstream.strategies import Sources, Strategy
 
 
 @dataclass(frozen=True)
 class Alone(Strategy):
     """
-    >>> Alone().mixed("a", tasks=["a", "b"], texts=["web"], groups={})
+    >>> Alone().mixed("a", Sources(["a", "b"], ["web"]))
     ()
     """
 
-    def mixed(
-        self, target: str, *, tasks: Sequence[str], texts: Sequence[str], groups: Mapping[str, str]
-    ) -> tuple[str, ...]:
+    def mixed(self, target: str, among: Sources) -> tuple[str, ...]:
         return ()

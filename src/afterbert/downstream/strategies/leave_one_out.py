@@ -4,23 +4,20 @@
 All tasks of the target's group are left out with it; T5's code counts all of GLUE as one task, and all of SuperGLUE.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from afterbert.downstream.strategies import Share, Strategy
+from afterbert.downstream.strategies import Share, Sources, Strategy
 
 
 @dataclass(frozen=True)
 class LeaveOneOut(Strategy):
     """
-    >>> LeaveOneOut().mixed("a", tasks=["a", "b", "c"], texts=["web"], groups={"a": "glue", "b": "glue"})
+    >>> LeaveOneOut().mixed("a", Sources(["a", "b", "c"], ["web"], {"a": "glue", "b": "glue"}))
     ('c', 'web')
     """
 
     share: Share = 2 / 3
 
-    def mixed(
-        self, target: str, *, tasks: Sequence[str], texts: Sequence[str], groups: Mapping[str, str]
-    ) -> tuple[str, ...]:
-        left_out = groups.get(target, target)
-        return (*(task for task in tasks if groups.get(task, task) != left_out), *texts)
+    def mixed(self, target: str, among: Sources) -> tuple[str, ...]:
+        left_out = among.groups.get(target, target)
+        return (*(task for task in among.tasks if among.groups.get(task, task) != left_out), *among.texts)

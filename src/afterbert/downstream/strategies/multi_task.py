@@ -1,22 +1,19 @@
 """All tasks and running text together, and nothing after it. Source: T5 (1910.10683), Section 3.5.2."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from afterbert.downstream.strategies import Strategy
+from afterbert.downstream.strategies import Sources, Strategy
 
 
 @dataclass(frozen=True)
 class MultiTask(Strategy):
     """
-    >>> MultiTask().mixed("a", tasks=["a", "b"], texts=["web"], groups={})
+    >>> MultiTask().mixed("a", Sources(["a", "b"], ["web"]))
     ('a', 'b', 'web')
     """
 
     has_second: ClassVar[bool] = False
 
-    def mixed(
-        self, target: str, *, tasks: Sequence[str], texts: Sequence[str], groups: Mapping[str, str]
-    ) -> tuple[str, ...]:
-        return (*tasks, *texts)
+    def mixed(self, target: str, among: Sources) -> tuple[str, ...]:
+        return (*among.tasks, *among.texts)

@@ -13,7 +13,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.plugins import name_of, names
 from afterbert.base.runs import write_atomically
-from afterbert.downstream.cues import Cue
+from afterbert.downstream.cues import Cue, CuedRows
 from afterbert.downstream.example import Example
 from afterbert.downstream.figures.results import TaskResult, summarize, write_results
 from afterbert.downstream.reading.data import TaskData
@@ -43,13 +43,12 @@ def ask(generator: TextGenerator, data: TaskData, cue: Cue, *, max_rows: int | N
         for split, rows in used.items()
     }
     data = replace(data, splits={"train": data.splits["train"], **taken} if "train" in data.splits else taken)
-    noise = Noise(0).of("bootstrap")
     found = [
         {split: _answers(generator, data, cue, rows, shots, cued=cued) for split, rows in taken.items()}
         for cued in (True, False)
     ]
-    control = summarize(data, [found[1]], noise=noise)
-    return Cued(data, found[0], summarize(data, [found[0]], noise=noise), replace(control, name=f"{data.name}, no cue"))
+    control = summarize(data, [found[1]])
+    return Cued(data, found[0], summarize(data, [found[0]]), replace(control, name=f"{data.name}, no cue"))
 
 
 def check_cue(data: TaskData, cue: Cue) -> None:
@@ -102,7 +101,7 @@ def _answers(
     found: list[Any] = [None] * len(rows)
     for begin in range(0, len(order), _ROWS_AT_ONCE):
         some = order[begin : begin + _ROWS_AT_ONCE]
-        answers = cue.answers(generator, data.task, [rows[i] for i in some], shots, cued=cued)
+        answers = cue.answers(CuedRows(generator, data.task, [rows[i] for i in some], shots, cued))
         for i, answer in zip(some, answers, strict=True):
             found[i] = answer
     return found
