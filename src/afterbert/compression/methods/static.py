@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from afterbert.base.errors import UserError
-from afterbert.compression.methods import EVERYTHING, Method, Saving, Setting
+from afterbert.compression.methods import EVERYTHING, Method, Setting
 from afterbert.compression.parts.graphs import need_onnx
 from afterbert.compression.subject import Form, Subject
 from afterbert.interop.graph_folder import Graph
@@ -59,6 +59,8 @@ _PAIR = """
 
 @dataclass(frozen=True)
 class Static(Method):
+    saves = EVERYTHING
+
     width: Annotated[int, Field(gt=0)] = 256
     """Numbers in a vector, at most those of the model's states."""
     frequency: Annotated[float, Field(gt=0)] = 1e-3
@@ -66,10 +68,6 @@ class Static(Method):
     epochs: Annotated[int, Field(ge=0)] = 10
     """Rounds through the training rows, in which vectors and classifier learn the model's answers."""
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
-
-    @property
-    def saves(self) -> frozenset[Saving]:
-        return EVERYTHING
 
     def check(self, form: Form) -> Form:
         form.need_weights("static")
@@ -113,10 +111,6 @@ class Static(Method):
                 loss.backward()
                 rare.step()
                 dense.step()
-
-    @classmethod
-    def at_zero(cls) -> None:
-        return None
 
 
 class _Student(nn.Module):
