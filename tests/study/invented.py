@@ -44,3 +44,14 @@ def write_task(folder: Path) -> Path:
     path = folder / "horses.csv"
     path.write_text("text,label\n" + "".join(f"{row},{'yes' if 'horse' in row else 'no'}\n" for row in rows))
     return path
+
+
+def write_transfer(folder: Path) -> Path:
+    """The same in files that tell languages: is there a boat in it?"""
+    draw = random.Random(2)
+    folder.mkdir(exist_ok=True)
+    for name, count in (("en-train", 60), ("en-test", 20), ("de-test", 20)):
+        rows = [sentence(draw) for _ in range(count)]
+        lines = [f"{row},{'yes' if 'boat' in row else 'no'}\n" for row in rows]
+        (folder / f"{name}.csv").write_text("text,label\n" + "".join(lines))
+    return folder

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from invented import PLACES, write_task, write_texts
+from invented import PLACES, write_task, write_texts, write_transfer
 
 from afterbert.base.errors import UserError
 from afterbert.cli.main import run as command
@@ -55,13 +55,26 @@ def with_phrases(texts: Path) -> Path:
     return store
 
 
+def mirrored(texts: Path) -> Path:
+    """A store that tells its language as two."""
+    store = texts.parent / "mirrored"
+    if not store.exists():
+        told = ["--language", "en,en-mirror", "--held-out", "0.2"]
+        assert command(["prepare", str(texts), *told, "--vocab-size", "300", "--out", str(store)]) == 0
+    return store
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", known_studies())
 def test_each_study_runs_at_scale_smoke(name, texts, shared):
     _, study = read_study(name)
     named = str(with_phrases(texts) if "phrase" in study.needs_planes else texts)
+    if "mirror" in name:
+        named = str(mirrored(texts))
     tasks = (f"horses:{write_task(texts.parent)}",) if study.needs_tasks else ()
+    if "transfer" in study.measures:
+        tasks = (f"boats:{write_transfer(texts.parent / 'boats')}",)
     done = run_study(planned(StudyRequest(name, (named,), scale="smoke", out=shared, tasks=tasks, seeds=1)))
     found = read_results(done.folder / "results.json")
     assert found == done.results

@@ -8,8 +8,9 @@ from typing import Any
 from afterbert.api.asking import paths_of, settings_of
 from afterbert.api.shown import ShowsItself, SmallTable
 from afterbert.api.watch import Watch
+from afterbert.base.small_files import read_json
 from afterbert.downstream.figures.results import TaskResult
-from afterbert.report.task_report import write_task_report
+from afterbert.report.task_report import transfer_grids, write_task_report
 from afterbert.workflows.finetune_request import FinetuneRequest, run_setup, set_up
 
 
@@ -65,6 +66,7 @@ def finetune(
     *,
     kind: str | None = None,
     columns: Mapping[str, str | int] | None = None,
+    transfer: str | Path | None = None,
     epochs: float | None = None,
     budget: str | None = None,
     seeds: int | None = None,
@@ -79,6 +81,7 @@ def finetune(
     - model: a run that `pretrain` returned, a run or model folder, or a hub name.
     - tasks: labelled files or folders, as `PATH` or `NAME:PATH`; several are learned together.
     - kind, columns: what the guess gets wrong; `{"text": "review", "label": 3}` says which column is what.
+    - transfer: a folder of test sets beside the task's own, in other languages.
     - epochs, or budget ("5min", "500steps"): how long; three epochs if neither is said.
     - seeds, seed: how many runs, for mean and spread, and the seed of the first.
     - recipe: a paper's settings, `mt-dnn` or `t5`, or a YAML file. overrides: any other setting.
@@ -95,6 +98,7 @@ def finetune(
         out=None if out is None else Path(out),
         kind=kind,
         columns=written,
+        transfer=None if transfer is None else Path(transfer),
         epochs=epochs,
         recipe=recipe,
         from_scratch=from_scratch,
@@ -112,6 +116,8 @@ def carry_out(request: FinetuneRequest) -> FinetunedRun:
     models: tuple[Path, ...] = ()
     if not done.exit_code:
         write_task_report(setup.out, done.arms, title=setup.title)
+        for grid in transfer_grids({arm: read_json(path) for arm, path in done.arms.items()}):
+            watch.on_value(grid)
         first, count = setup.bench.settings.seed, setup.bench.settings.num_seeds
         if not setup.plans:
             models = tuple(setup.out / f"seed-{seed}" / "model" for seed in range(first, first + count))

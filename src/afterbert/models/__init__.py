@@ -115,7 +115,9 @@ class LanguageModel:
 
     def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
         """Logits [N, V] at the chosen places of a batch; see `Backbone.asked`."""
-        return self.lm_head(self.backbone.asked(arrays))
+        told = Inputs.languages_at(arrays, arrays["chosen"])
+        hidden = self.backbone.asked(arrays)
+        return self.lm_head(hidden) if told is None else self.lm_head(hidden, told)
 
 
 class Architecture(ABC):
@@ -195,8 +197,13 @@ class Architecture(ABC):
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages that it has vectors for, in the order of their numbers."""
+        """The languages that it must be told, having vectors or layers for each, in the order of their numbers."""
         return ()
+
+    @property
+    def is_routed(self) -> bool:
+        """Whether languages have layers or tables of pieces of their own."""
+        return False
 
     def writing_start(self, vocabulary: Vocabulary) -> Start:
         """The special piece with which writing begins: whatever parts texts. Where the vocabulary has none of them it

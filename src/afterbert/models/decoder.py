@@ -6,6 +6,7 @@ so the same weights can read a prefix both ways (UniLM, T5's prefix language mod
 
 from dataclasses import dataclass
 
+from afterbert.models.parts.assembled import refuse_languages
 from afterbert.models.parts.single_stack import SingleStack, SingleStackModule
 from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.feed_forwards.plain import Plain
@@ -32,6 +33,10 @@ class Decoder(SingleStack):
     stack: Stack = Stack(feed_forward=Plain(activation="gelu_new"), residual=PreNorm())
     lm_head: LMHead = LMHead(has_transform=False, decoder_bias=False)
     initialization: Initialization = Normal(initializer_cutoff_factor=None, scales_residuals=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_languages(self, vectors=False)
 
     def module(self, vocab_size: int) -> SingleStackModule:
         return SingleStackModule(self, vocab_size, reads_left_to_right=True)

@@ -55,7 +55,7 @@ class EncoderDecoder(Assembled):
     initialization: Initialization = Normal(initializer_cutoff_factor=None)
 
     def __post_init__(self) -> None:
-        refuse_languages(self.embeddings)
+        refuse_languages(self)
         for sizes in (self.sizes, self.decoder_sizes):
             self.stack.check(sizes)
 

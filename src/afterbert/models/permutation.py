@@ -93,7 +93,7 @@ class Permutation(SingleStack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        refuse_languages(self.embeddings)
+        refuse_languages(self)
         if not isinstance(self.stack.residual, PostNorm) or self.stack.windows:
             raise UserError(
                 "a permutation model remembers what its attention reads, so it needs stack.residual post_norm and no "

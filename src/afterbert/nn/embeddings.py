@@ -89,6 +89,8 @@ class EmbeddingsModule(nn.Module):
         is_narrow = config.embedding_size is not None and widen is None
         self.widen = nn.Linear(width, sizes.hidden_size, bias=config.has_norm) if is_narrow else nn.Identity()
         self.scale = width**0.5 if config.is_scaled else 1.0
+        #: Rows of the table that each language has for itself; None where all share them.
+        self.rows_each: int | None = None
         self.max_length = sizes.max_position_embeddings
 
     def forward(
@@ -107,6 +109,8 @@ class EmbeddingsModule(nn.Module):
                 f"a row of {input_ids.shape[1]} pieces exceeds max_position_embeddings {self.max_length}; "
                 "cut the rows shorter"
             )
+        if self.rows_each is not None and language_ids is not None:
+            input_ids = input_ids + self.rows_each * language_ids
         vectors = self._table[0](input_ids)
         if self.scale != 1.0:
             vectors = vectors * self.scale

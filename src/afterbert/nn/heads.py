@@ -33,10 +33,11 @@ class LMHead:
     is_tied: bool = True
 
     def build(
-        self, hidden_size: int, token: nn.Embedding, norm: Norm, *, widen: nn.Module | None = None
+        self, hidden_size: int, token: nn.Embedding, norm: Norm, *, widen: nn.Module | None = None, tables: int = 1
     ) -> LMHeadModule:
-        """widen: the embeddings' layer from narrow tables to hidden_size, where there is one."""
-        return LMHeadModule(self, hidden_size, token, norm, widen)
+        """widen: the embeddings' layer from narrow tables to hidden_size, where there is one; tables: how many tables
+        of pieces, one a language, stand in `token`."""
+        return LMHeadModule(self, hidden_size, token, norm, widen, tables)
 
     def flops_per_piece(self, vocab_size: int, hidden_size: int, embedding_size: int) -> float:
         """Floating-point operations for one chosen piece, forward."""
@@ -50,11 +51,15 @@ class LMHead:
 
 
 class LMHeadModule(nn.Module):
-    """From hidden [N, D] to logits [N, V]."""
+    """From hidden [N, D] to logits [N, V]; of several tables that of each row's language [N], the first where none is
+    told."""
 
-    def __init__(self, config: LMHead, hidden_size: int, token: nn.Embedding, norm: Norm, widen: nn.Module | None):
+    def __init__(
+        self, config: LMHead, hidden_size: int, token: nn.Embedding, norm: Norm, widen: nn.Module | None, tables: int
+    ):
         super().__init__()
         vocab_size, width = token.weight.shape
+        self.num_tables, self.num_pieces = tables, vocab_size // tables
         narrows = config.is_tied and not config.has_transform and width != hidden_size
         if narrows and not isinstance(widen, nn.Linear):
             raise UserError(
@@ -70,12 +75,28 @@ class LMHeadModule(nn.Module):
         self._tied = (token,)
         self._widen = (widen if narrows and isinstance(widen, nn.Linear) else None,)
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        return F.linear(self._before_table(hidden), self._table, self.bias)
+    def forward(self, hidden: Tensor, languages: Tensor | None = None) -> Tensor:
+        ready, tables = self._before_table(hidden), self._tables()
+        if self.num_tables == 1 or languages is None:
+            return F.linear(ready, *tables[0])
+        every = torch.stack([F.linear(ready, *table) for table in tables])
+        return every.gather(0, languages[None, :, None].expand_as(every[:1]))[0]
 
-    def score(self, hidden: Tensor, targets: Tensor) -> Tensor:
+    def score(self, hidden: Tensor, targets: Tensor, languages: Tensor | None = None) -> Tensor:
         """The summed cross-entropy of the logits at targets [N], as float32 scalar, without holding them all."""
-        return linear_cross_entropy(self._before_table(hidden), self._table, self.bias, targets)
+        ready, tables = self._before_table(hidden), self._tables()
+        if self.num_tables == 1 or languages is None:
+            return linear_cross_entropy(ready, *tables[0], targets)
+        own = [languages == number for number in range(self.num_tables)]
+        parts = [linear_cross_entropy(ready[at], *table, targets[at]) for at, table in zip(own, tables)]
+        return torch.stack(parts).sum()
+
+    def _tables(self) -> list[tuple[Tensor, Tensor | None]]:
+        """Each table [V, D] with its bias [V]."""
+        if self.num_tables == 1:
+            return [(self._table, self.bias)]
+        biases = [None] * self.num_tables if self.bias is None else self.bias.view(self.num_tables, -1)
+        return list(zip(self._table.view(self.num_tables, self.num_pieces, -1), biases))
 
     @property
     def _table(self) -> Tensor:
@@ -92,7 +113,7 @@ class LMHeadModule(nn.Module):
         them. Does nothing to a head without decoder bias."""
         if self.bias is not None:
             with torch.no_grad():
-                self.bias.copy_(log_frequencies)
+                self.bias.view(self.num_tables, -1).copy_(log_frequencies)
 
 
 class _Transform(nn.Module):

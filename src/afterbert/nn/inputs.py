@@ -37,6 +37,12 @@ class Inputs:
             PaddedVisibility.of(arrays),
         )
 
+    @staticmethod
+    def languages_at(arrays: Mapping[str, Tensor], places: Tensor) -> Tensor | None:
+        """The languages [N] of a batch's pieces at flat places [N]; None where they are not told."""
+        told = arrays.get("language_ids")
+        return None if told is None else told.flatten()[places]
+
     @property
     def places(self) -> Tensor:
         """The positions [B or 1, T], counted where they are not given."""

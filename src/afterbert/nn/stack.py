@@ -7,7 +7,7 @@ which layer uses which: so no weight has two names.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Literal, cast
@@ -30,6 +30,7 @@ from afterbert.nn.recording import Pass, Recording
 from afterbert.nn.recurrence import HaltingProgress, Recurrence
 from afterbert.nn.residuals import Residual
 from afterbert.nn.residuals.post_norm import PostNorm
+from afterbert.nn.routing import Routed
 from afterbert.nn.sharing import Sharing, SharingPlan
 from afterbert.nn.sharing.none import NoSharing
 from afterbert.nn.sizes import Sizes
@@ -124,15 +125,21 @@ class StackModule(nn.Module):
         def joined(inner: nn.Module, at_norm: Norm = norm) -> nn.Module:
             return config.residual.build(inner, at_norm.build(sizes.hidden_size), sizes.hidden_dropout_prob)
 
+        def routed(number: int, build: Callable[[], nn.Module]) -> nn.Module:
+            return Routed([build() for _ in config.sharing.languages]) if number < self.plan.own else build()
+
         attentions = range(len(set(self.plan.attention)))
         norms = [config._first_norm(self.plan, norm) if number == 0 else norm for number in attentions]
-        self.attention = nn.ModuleList(joined(config.attention.build(sizes), at_norm) for at_norm in norms)
+        self.attention = nn.ModuleList(
+            routed(number, lambda at_norm=at_norm: joined(config.attention.build(sizes), at_norm))  # type: ignore[misc]  # mypy knows no default of a lambda
+            for number, at_norm in enumerate(norms)
+        )
         self.cross_attention = nn.ModuleList(
             joined(config.attention.across().build(sizes)) for _ in attentions if looks_across
         )
         self.feed_forward = nn.ModuleList(
-            joined(config.feed_forward.build(sizes.hidden_size, sizes.intermediate_size))
-            for _ in set(self.plan.feed_forward)
+            routed(number, lambda: joined(config.feed_forward.build(sizes.hidden_size, sizes.intermediate_size)))
+            for number in range(len(set(self.plan.feed_forward)))
         )
         self.stream = "decoder_stack" if looks_across else "stack"
         self.recording: Recording | None = None
@@ -155,16 +162,20 @@ class StackModule(nn.Module):
         past: Past | None = None,
         *,
         wanted: Tensor | None = None,
+        languages: Tensor | None = None,
     ) -> Tensor:
         """past: the pieces read before these, which these join; they see by positions then, whatever
         `visibility` says. wanted: flat places [N]; the result is [N, D] then, and the last layer computes
-        nothing else, unless somebody records the pass."""
+        nothing else, unless somebody records the pass. languages: int64 [B, T], for layers that each language has for
+        itself."""
         kept = None if self.recording is None else self.recording.begin(self.stream, hidden)
         is_last_cut = past is None and encoded is None and self.recurrence is None and kept is None
-        is_last_cut = is_last_cut and not self.looks_beside
+        is_last_cut = is_last_cut and not self.looks_beside and self.plan.own < len(self.layer_types)
         early = wanted if is_last_cut else None
         course = self.recurrence.begin(hidden) if self.recurrence else None
-        for state in self._steps(hidden, visibility, position_ids, encoded, course, past, kept, wanted=early):
+        for state in self._steps(
+            hidden, visibility, position_ids, encoded, course, past, kept, languages, wanted=early
+        ):
             hidden = state
             if kept is not None:
                 kept.hidden.append(hidden)
@@ -186,6 +197,7 @@ class StackModule(nn.Module):
         course: HaltingProgress | None,
         past: Past | None,
         kept: Pass | None,
+        languages: Tensor | None,
         *,
         wanted: Tensor | None,
     ) -> Iterator[Tensor]:
@@ -204,7 +216,7 @@ class StackModule(nn.Module):
                 queries = by_row(wanted, *hidden.shape[:2])
                 here = self._surroundings(kind, hidden, visibility, position_ids, queries=queries)
                 here = replace(here, wanted=wanted)
-            after = self._layer(step, read, here, encoded, across, past)
+            after = self._layer(step, read, here, encoded, across, past, languages)
             if course is not None:
                 after = course.step(hidden, read, after, is_last=is_last)
             hidden = after
@@ -218,11 +230,13 @@ class StackModule(nn.Module):
         encoded: EncoderOutput | None,
         across: Surroundings | None,
         past: Past | None,
+        languages: Tensor | None,
     ) -> Tensor:
         attention = self.plan.attention[number]
+        told = {"languages": languages} if number < self.plan.own else {}
         if past is not None:
             around = replace(around, with_past=partial(past.extended, number))
-        hidden = self.attention[attention](hidden, around, wanted=around.wanted)
+        hidden = self.attention[attention](hidden, around, wanted=around.wanted, **told)
         if encoded is not None:
             part = self.cross_attention[attention]
             key_value = past.across(number) if past is not None else None
@@ -232,7 +246,7 @@ class StackModule(nn.Module):
                     past.keep_across(number, key_value)
             hidden = part(hidden, across, key_value)
         beside = (around.visible,) if self.looks_beside else ()
-        return self.feed_forward[self.plan.feed_forward[number]](hidden, *beside)
+        return self.feed_forward[self.plan.feed_forward[number]](hidden, *beside, **told)
 
     def _surroundings(
         self,

@@ -22,6 +22,7 @@ from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture, Backbone
 from afterbert.nn.embeddings import table_of
 from afterbert.nn.heads import Pooler
+from afterbert.nn.inputs import Inputs
 from afterbert.objectives import Batch, ObjectiveModule
 from afterbert.objectives.heads.boundary import Boundary, BoundaryHead
 from afterbert.objectives.parts.arrays import asked_arrays, input_arrays, width_of
@@ -122,7 +123,8 @@ class MaskedLMModule(LanguageModelModule):
 
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
         states, targets = self._states(arrays), arrays["target_ids"]
-        scores = {"masked": self.lm_head.score(states["chosen"], targets)}
+        told = Inputs.languages_at(arrays, arrays["chosen"])
+        scores = {"masked": self.lm_head.score(states["chosen"], targets, told)}
         if self.question:
             pair_logits = self._pair_logits(states["first"])
             scores[self.question] = summed_cross_entropy(pair_logits, arrays[f"{self.question}_labels"])
@@ -133,7 +135,8 @@ class MaskedLMModule(LanguageModelModule):
 
     def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
         states = self._states(arrays)
-        found = {"masked_accuracy": right(self.lm_head(states["chosen"]), arrays["target_ids"])}
+        told = Inputs.languages_at(arrays, arrays["chosen"])
+        found = {"masked_accuracy": right(self.lm_head(states["chosen"], told), arrays["target_ids"])}
         if self.question:
             labels = arrays[f"{self.question}_labels"]
             found[f"{self.question}_accuracy"] = right(self._pair_logits(states["first"]), labels)

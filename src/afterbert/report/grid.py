@@ -13,6 +13,8 @@ class Grid:
     title: str
     head: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
+    heat: tuple[tuple[float | None, ...], ...] = ()
+    """How strongly each cell is coloured, 0 to 1; None for not at all."""
 
     def markdown(self) -> str:
         """Title and table."""

@@ -20,7 +20,7 @@ _GUESSING = "guessing"
 def write_task_report(out: Path, arms: Mapping[str, Path], *, title: str) -> Path:
     """`comparison.json`, `report.md` and `report.html` in `out`, from the results.json of each arm; the page."""
     read = {name: read_json(path) for name, path in arms.items()}
-    grids = [results_grid(read), *answers_grids(read), *mix_grids(read)]
+    grids = [results_grid(read), *transfer_grids(read), *answers_grids(read), *mix_grids(read)]
     write_atomically(out / "comparison.json", json.dumps(compared(read), indent=1, ensure_ascii=False) + "\n")
     notes = steps_notes(read)
     if len(read) == 1:
@@ -65,6 +65,43 @@ def results_grid(arms: Mapping[str, Any]) -> Grid:
     head = ("trained", *(f"{key} ({figures.words(metric[key])})" for key in columns), "mean")
     told = f"Results in percent; mean over {', '.join(counted)}" if len(counted) > 1 else "Results in percent"
     return Grid(told, head, tuple(rows))
+
+
+def transfer_grids(arms: Mapping[str, Any]) -> list[Grid]:
+    """A table of languages by tasks, where the files of a task tell two or more: the main metric with its interval, and
+    what guessing scores; coloured by how much of the way from guessing to all right it is. Each language by its test
+    rows, or what there is besides those of training."""
+    cells: dict[str, dict[str, Any]] = {}
+    trained = []
+    for arm, found in arms.items():
+        for task, result in found["tasks"].items():
+            languages = result.get("languages", {})
+            column = task if len(arms) == 1 else f"{arm}: {task}"
+            trained += [f"{column} on {languages['dev']}"] if "dev" in languages else []
+            for split in sorted(languages, key=lambda split: split != "dev"):
+                cells.setdefault(languages[split], {})[column] = result["splits"][split]
+    columns = list(dict.fromkeys(column for row in cells.values() for column in row))
+    rows, heat = [], []
+    for language in sorted(cells):
+        told = [_transferred(cells[language].get(column)) for column in columns]
+        rows.append((language, *(text for text, _ in told)))
+        heat.append((None, *(share for _, share in told)))
+    title = f"Languages by tasks: score (95% interval), guessing; trained: {', '.join(trained) or 'language not told'}"
+    return [Grid(title, ("language", *columns), tuple(rows), tuple(heat))] if rows else []
+
+
+def _transferred(found: Mapping[str, Any] | None) -> tuple[str, float | None]:
+    """A cell, and the share of the way from guessing to all right."""
+    if found is None:
+        return "–", None
+    metric, spread = next(iter(found["metrics"].items()))
+    guess, interval = found["baseline_metrics"][metric], found["interval"]
+    score, low, high, less = (
+        in_print(metric, value) for value in (spread["mean"], interval["low"], interval["high"], guess)
+    )
+    is_above = found["gain"]["low"] > 0
+    share = min(1.0, max(0.0, (spread["mean"] - guess) / max(1 - guess, 1e-9)))
+    return f"{score} ({low} to {high}), {less}{'' if is_above else ', not clearly above'}", share
 
 
 def answers_grids(arms: Mapping[str, Any]) -> list[Grid]:

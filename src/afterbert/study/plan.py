@@ -46,6 +46,8 @@ class StudyRequest:
     """Labelled tasks that each run is fine-tuned on, as `finetune --task` names them."""
     pairs: tuple[str, ...] = ()
     """Files of minimal pairs."""
+    parallel: tuple[str, ...] = ()
+    """Tables of translations, whose sentences each run is asked to find."""
     seeds: int | None = None
     """How many; None takes the scale's."""
     budget: str | None = None
@@ -102,13 +104,13 @@ class StudyPlan:
             "stores": {arm: store.fingerprint for arm, store in self.stores.items()},
             "arms": {name: to_plain(arm.resolved.recipe) for name, arm in self.arms.items()},
             "asked": [self.request.tasks, self.request.pairs, {a: str(b) for a, b in self.budgets.items()}],
-        }
+        } | ({"parallel": self.request.parallel} if self.request.parallel else {})
         return self.request.out / "studies" / f"{self.name}-{self.request.scale}-{digest(made_of, length=8)}"
 
     @property
     def closing(self) -> Closing:
         """What is asked at the end of each run beside its own text."""
-        return Closing(pairs=self.request.pairs)
+        return Closing(pairs=self.request.pairs, parallel=self.request.parallel)
 
     @property
     def searches(self) -> list[PlannedRun]:
@@ -187,7 +189,9 @@ def planned(
         study = replace(study, measures=(*study.measures, "minimal_pairs"))
     scale = scale_for(study, request.scale, seeds=request.seeds)
     arms = resolved_arms(study, scale)
-    Closing(pairs=request.pairs).read()
+    if request.parallel and "retrieval" not in study.measures:
+        study = replace(study, measures=(*study.measures, "retrieval"))
+    Closing(pairs=request.pairs, parallel=request.parallel).read()
     stores = _stores(request, study, arms, observer)
     plan = StudyPlan(request, name, study, scale, arms, stores, {}, device or default_device(), {})
     plan = replace(plan, budgets=_budgets(plan))

@@ -18,6 +18,8 @@ from afterbert.probes.figure import Figure
 from afterbert.probes.frozen_features import FrozenModel
 from afterbert.probes.layer_means import Grouped, ReadTexts, layer_means
 from afterbert.probes.translations import read_dictionary, translations
+from afterbert.text.pieces.frame import Frame
+from afterbert.text.token_store.store import Split
 from afterbert.training.devices import default_device
 from afterbert.workflows.loading import load_model_or_checkpoint
 from afterbert.workflows.observer import WorkObserver
@@ -170,6 +172,45 @@ def align_models(
     notes += ["a rotation was learned on half of them, and the other half is asked"] if is_two else []
     notes += ["too few words translate each other to compare them"] if len(groups[0]) == 1 else []
     return Alignment(" and ".join(model.name for model in models), codes, is_two, layers, tuple(notes))
+
+
+def parallel_figure(model: FrozenModel, file: str, *, most: int = 1000) -> Figure:
+    """How many sentences of a table of translations are found, both ways, at the layer where most are. Raises
+    UserError."""
+    pairs, codes = read_pairs((file,), most)
+    known = model.architecture.languages
+    told = [known.index(code) if code in known else None for code in codes or ()] or [None, None]
+    sides = [replace(model, language=number) for number in told]
+    readings = [ReadTexts.of([pair[n] for pair in pairs], model, length=128) for n in (0, 1)]
+    return _best_found(f"sentences found of {Path(file).name}", sides, readings)
+
+
+def mirrored_figure(model: FrozenModel, split: Split, *, most: int = 500) -> Figure | None:
+    """The same for held-out sentences and their mirror image: the same pieces, told as the model's other language. None
+    where it has no two languages of which one is called after the other (`en`, `en-mirror`), or no sentences."""
+    codes = model.architecture.languages
+    if not model.architecture.is_routed or not codes[1].startswith(f"{codes[0]}-"):
+        return None
+    sizes = np.diff(split.sentence_starts)
+    some = np.flatnonzero((sizes >= 6) & (sizes <= 60))
+    some = some[np.unique(np.linspace(0, len(some) - 1, most).astype(int))] if len(some) else some
+    if len(some) < _FEWEST:
+        return None
+    frame, starts = Frame.of(model.tokenizer), split.sentence_starts
+    rows = [[*frame.before, *split.pieces(np.arange(starts[n], starts[n + 1])).tolist(), *frame.behind] for n in some]
+    sides = [replace(model, language=number) for number in (0, 1)]
+    return _best_found("mirrored sentences found", sides, [ReadTexts(rows, [])] * 2)
+
+
+def _best_found(name: str, sides: Sequence[FrozenModel], readings: Sequence[ReadTexts]) -> Figure:
+    x, y = (
+        layer_means(side, reading, {"": reading.sentences})[""] for side, reading in zip(sides, readings, strict=True)
+    )
+    hits = [np.add(*(way.astype(int) for way in found_both_ways(here, there))) for here, there in zip(x, y)]
+    best = max(range(len(hits)), key=lambda layer: hits[layer].sum())
+    rows = tuple((int(right), 2) for right in hits[best])
+    found = f"{name}, both ways by CSLS, at layer {best}, the best"
+    return Figure(found, float(hits[best].mean() / 2), {"chance": 1 / len(rows)}, len(rows), rows=rows)
 
 
 def _check(sides: tuple[LoadedModel, LoadedModel], languages: tuple[str, str] | None) -> None:

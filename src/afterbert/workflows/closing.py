@@ -38,6 +38,7 @@ from afterbert.text.pieces.spelling import piece_texts
 from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.token_store.store import Store
 from afterbert.training.devices import device_of
+from afterbert.workflows.alignment import mirrored_figure, parallel_figure, read_pairs
 
 _ADVICE = re.compile(r"; (say|name \w+ with) --.*", re.DOTALL)
 _SENTENCES = (SentenceClassification, PairClassification, Regression)
@@ -49,6 +50,8 @@ class Closing:
 
     pairs: tuple[str, ...] = ()
     probes: tuple[str, ...] = ()
+    parallel: tuple[str, ...] = ()
+    """Tables of translations, whose sentences are looked for."""
 
     def read(self) -> tuple[list[TaskData], list[TaskData]]:
         """All of it. Raises UserError for whatever cannot be used, so that this is known before the first step."""
@@ -60,6 +63,8 @@ class Closing:
             raise UserError(*lines) from error
         for data in probes:
             check_probe(data)
+        for name in self.parallel:
+            read_pairs((name,), 1000)
         return pairs, probes
 
     def kept_in(self, run: RunFolder, *, writes: bool = True) -> Closing:
@@ -73,7 +78,7 @@ class Closing:
         if not path.is_file():
             return self
         kept = read_json_object(path)
-        return Closing(tuple(kept["pairs"]), tuple(kept["probes"]))
+        return Closing(tuple(kept["pairs"]), tuple(kept["probes"]), tuple(kept.get("parallel", ())))
 
 
 def closing_figures_without_training(
@@ -95,7 +100,10 @@ def closing_figures_without_training(
         figures += [replace(figure, name=figure.name + by) for figure in asked]
     for data in probes:
         figures += probe_figures(architecture, backbone, store.tokenizer, data)
-    return figures
+    looked_at = FrozenModel(architecture, backbone, store.tokenizer)
+    found = [parallel_figure(looked_at, name) for name in closing.parallel]
+    mirrored = mirrored_figure(looked_at, store.split("held_out"))
+    return figures + found + ([mirrored] if mirrored else [])
 
 
 def shared_figure(architecture: Architecture, backbone: Backbone, store: Store, *, length: int) -> Figure | None:

@@ -22,6 +22,7 @@ from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.finetuning.strategy_runs import StrategyRun, follow
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.find_task import DataOptions
+from afterbert.downstream.reading.source import further_sets
 from afterbert.downstream.task_name import shortened
 from afterbert.downstream.tasks import labels_of
 from afterbert.text.pieces.unknown import MOST_UNKNOWN, UnknownPieces
@@ -44,6 +45,8 @@ class FinetuneRequest(DataOptions):
     """The folder to write; None makes one below `runs/`, named by all that decides the figures."""
     overwrite: bool = False
     """Whether `out` may hold what fine-tuning did not make."""
+    transfer: Path | None = None
+    """A folder of further test sets, in other languages say, each called after its file."""
     drop_leaked: bool = False
     """Whether training rows that another split holds are left out."""
     epochs: float | None = None
@@ -208,9 +211,12 @@ def _check_heeded(request: FinetuneRequest) -> None:
 
 
 def _read(request: FinetuneRequest, spec: str, observer: WorkObserver) -> TaskData:
-    if request.splits and len(request.tasks) > 1:
-        raise UserError("--split names files of one task, but several are given; name their files in task files")
-    source = request.find(spec)
+    if (request.splits or request.transfer) and len(request.tasks) > 1:
+        said = "--split" if request.splits else "--transfer"
+        raise UserError(f"{said} names files of one task, but several are given; name their files in task files")
+    further = further_sets(request.transfer) if request.transfer else {}
+    asked = replace(request, splits=(*request.splits, *(f"{name}={path}" for name, path in further.items())))
+    source = asked.find(spec)
     observer.on_line(source.why)
     data = read(source)
     return data.without_leaks() if request.drop_leaked else data

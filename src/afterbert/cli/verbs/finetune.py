@@ -33,6 +33,10 @@ def finetune(
         list[str] | None,
         typer.Option("--split", help="test=FILE: a file beside the task's own.", rich_help_panel=_DATA),
     ] = None,
+    transfer: Annotated[
+        Path | None,
+        typer.Option("--transfer", help="Test sets beside the task's own, in other languages.", rich_help_panel=_DATA),
+    ] = None,
     drop_leaked: Annotated[
         bool,
         typer.Option("--drop-leaked", help="Leave out training rows that other splits hold.", rich_help_panel=_DATA),
@@ -127,6 +131,8 @@ def finetune(
 
     `afterbert finetune -m MODEL -t sst2:data/sst2 -t qnli:data/qnli --recipe mt-dnn --strategy supervised`
 
+    `afterbert finetune -m MODEL -t reading:data/squad2_part --transfer data/xquad`
+
     `afterbert finetune -m MODEL -t reviews:reviews.csv --columns text=review,label=3 --from-scratch`
     """
     from afterbert.cli.finetuning import fine_tune
@@ -160,6 +166,7 @@ def finetune(
         header=header,
         records=records,
         splits=tuple(split or ()),
+        transfer=transfer,
         drop_leaked=drop_leaked,
         epochs=epochs,
         recipe=recipe,

@@ -56,6 +56,10 @@ def pretrain(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="The seed of order, masks and fresh weights.")] = None,
     mixing: Annotated[str | None, typer.Option(help=f"Of several stores: {plugins_in('base.mixing')}.")] = None,
+    parallel: Annotated[
+        list[str] | None,
+        typer.Option("--parallel", help="Translations to be found at the end.", rich_help_panel="Closing"),
+    ] = None,
     pairs: Annotated[
         list[str] | None,
         typer.Option("--pairs", help="Minimal pairs (BLiMP's layout) to ask at the end.", rich_help_panel="Closing"),
@@ -132,7 +136,7 @@ def pretrain(
             start=start,
             teacher=teacher,
             allow_changes=allow_changes,
-            closing=Closing(tuple(pairs or ()), tuple(probe or ())),
+            closing=Closing(tuple(pairs or ()), tuple(probe or ()), tuple(parallel or ())),
             reading=text_options(context.params, of_policy),
         )
 

@@ -20,6 +20,9 @@ def study(
         list[str] | None, typer.Option("--task", "-t", help="Labelled rows that each run is fine-tuned on: NAME:PATH.")
     ] = None,
     pairs: Annotated[list[str] | None, typer.Option("--pairs", help="Minimal pairs, BLiMP's layout.")] = None,
+    parallel: Annotated[
+        list[str] | None, typer.Option("--parallel", help="Translations to be found: a table, a tab between.")
+    ] = None,
     seeds: Annotated[int | None, typer.Option(help="How many; the scale's where not given.", min=1)] = None,
     budget: Annotated[
         str | None, typer.Option("--budget", "-b", help="A time for the whole study (2h): its runs are fitted to it.")
@@ -60,5 +63,6 @@ def study(
         return studying.write_pages(out, [Path(folder) for folder in rest])
     if name == "new":
         return studying.write_new(rest, question)
-    request = StudyRequest(name, tuple(text or ()), scale, out, tuple(task or ()), tuple(pairs or ()), seeds, budget)
+    asked = (tuple(some or ()) for some in (task, pairs, parallel))
+    request = StudyRequest(name, tuple(text or ()), scale, out, *asked, seeds, budget)
     return studying.carry_out(request, rest, dry_run=dry_run, jobs=jobs, engine=on, only=only)

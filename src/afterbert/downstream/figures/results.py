@@ -50,6 +50,8 @@ class TaskResult:
     name: str
     task: Mapping[str, Any]
     splits: Mapping[str, SplitResult]
+    languages: Mapping[str, str] = field(default_factory=dict)
+    """Split -> language, where files tell it."""
 
     def lines(self) -> list[str]:
         """One line a split, in percent: `sst2 dev: accuracy 90.1 ± 0.3 (always '1': 50.9)`."""
@@ -76,7 +78,8 @@ def summarize(data: TaskData, runs: Sequence[Mapping[str, Sequence[Any]]], *, is
             if is_written:
                 counts = (sum(not data.task.is_answer(guess) for guess in one) for one in guesses)
                 splits[split] = replace(splits[split], no_answers=tuple(counts))
-    return TaskResult(data.name, to_plain(data.task), splits)
+    languages = {split: code for split in splits if data.languages and (code := data.language_of(split))}
+    return TaskResult(data.name, to_plain(data.task), splits, languages)
 
 
 def _split(data: TaskData, split: str, examples: Sequence[Example], runs: Sequence[Sequence[Any]]) -> SplitResult:

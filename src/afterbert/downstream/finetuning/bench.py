@@ -120,7 +120,10 @@ class Bench:
         if settings.length > longest:
             notes.append(f"rows have {longest} pieces, as many as the model reads, not {settings.length}")
         for data in asked.tasks:
-            head = asked.heads[data.name]
+            head, known = asked.heads[data.name], asked.model.architecture.languages
+            strange = [split for split in data.splits if known and data.language_of(split) not in known]
+            if strange:
+                notes.append(f"{data.name}: {', '.join(strange)}: no language that the model knows, so it is told none")
             notes += [f"{data.name}: {note}" for note in data.notes]
             notes += [
                 f"{data.name}: {split}: {found.cut:,} of {len(data.splits[split]):,} rows are longer than "

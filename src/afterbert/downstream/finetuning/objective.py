@@ -29,6 +29,7 @@ from afterbert.downstream.task_name import head_key, module_key
 from afterbert.downstream.tasks import labels_of
 from afterbert.interop.loaded import LoadedModel
 from afterbert.models import Architecture
+from afterbert.nn.routing import own_to_languages
 from afterbert.objectives import Batch, Objective, ObjectiveModule
 from afterbert.pretext.pairings import Plan
 from afterbert.text.token_store.store import Split
@@ -68,7 +69,7 @@ class TaskObjective(Objective):
             raise UserError("head text has nothing of its own to learn on a frozen backbone; leave frozen out")
         prepared = {
             data.name: {
-                split: heads[data.name].prepare(data.task, data.readable(split), formatter)
+                split: _told(heads[data.name].prepare(data.task, data.readable(split), formatter), model, data, split)
                 for split in data.splits
                 if data.readable(split)
             }
@@ -185,6 +186,8 @@ class TaskModule(ObjectiveModule):
         self._answered = tuple(heads)
         self.loss_weights = dict.fromkeys([*heads, *self._texts], 1.0)
         self.backbone.requires_grad_(not frozen)
+        for parameter in own_to_languages(self.backbone):  # as in Conneau et al. 2020 (1911.01464), Section 3.3
+            parameter.requires_grad_(False)
 
     def train(self, mode: bool = True) -> TaskModule:
         super().train(mode)
@@ -254,6 +257,15 @@ def _class_weights(settings: FineTuning, data: TaskData) -> np.ndarray | None:
 def _asked_head(settings: FineTuning, data: TaskData) -> Head | None:
     """The task's own, that of its kind, or the one for all."""
     return settings.heads.get(data.name, settings.heads.get(plugins.name_of(data.task), settings.head))
+
+
+def _told(prepared: Prepared, model: LoadedModel, data: TaskData, split: str) -> Prepared:
+    """The rows with their language, where the model knows it."""
+    known, code = model.architecture.languages, data.language_of(split)
+    if code not in known:
+        return prepared
+    told = np.full(prepared.rows.num_pieces, known.index(code), dtype=np.uint8)
+    return replace(prepared, rows=prepared.rows.with_planes(language=told))
 
 
 def _shared(data: TaskData) -> TaskData:

@@ -81,6 +81,8 @@ class Prepared:
         }
         if has_segments and rows.planes["segment"].any():
             arrays["token_type_ids"] = rows.padded(rows.planes["segment"], fill=0, length=width).astype(np.int64)
+        if "language" in rows.planes:
+            arrays["language_ids"] = rows.padded(rows.planes["language"], fill=0, length=width).astype(np.int64)
         arrays |= padded_visibility(Visibility(), rows, length=width)
         arrays |= {key: values[numbers] for key, values in self.row_arrays.items()}
         for plane, fill in self.planes.items():

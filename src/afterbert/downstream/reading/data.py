@@ -15,7 +15,7 @@ from afterbert.base.noise import Noise
 from afterbert.downstream.example import Baseline, Example, Findings
 from afterbert.downstream.formats import Table
 from afterbert.downstream.reading import columns as columns_of
-from afterbert.downstream.reading.source import TaskSource
+from afterbert.downstream.reading.source import TaskSource, languages_told
 from afterbert.downstream.tasks import Task, labels_of
 
 
@@ -32,6 +32,12 @@ class TaskData:
     notes: tuple[str, ...]
     columns: Mapping[str, str] = field(default_factory=dict)
     """Part -> column of the first file read, which is the training file where there is one."""
+    languages: Mapping[str, str] = field(default_factory=dict)
+    """Split -> the language that its file's name tells."""
+
+    def language_of(self, split: str) -> str | None:
+        """The language of a split; of one that says nothing that of the training rows."""
+        return self.languages.get(split, self.languages.get("train"))
 
     def usable(self, split: str) -> tuple[Example, ...]:
         """The rows of a split that can be trained on and scored. Raises UserError where there are none."""
@@ -136,7 +142,7 @@ def read(source: TaskSource, *, needs_training: bool = True) -> TaskData:
         notes += [f"{split}: {line}" for line in findings.lines()]
     own = () if needs_training else labels_of(source.task)
     notes += [*_unseen_labels(task, splits, own), *_leaks(splits)]
-    return TaskData(source.name, task, splits, tuple(notes), first)
+    return TaskData(source.name, task, splits, tuple(notes), first, languages_told(source.files))
 
 
 def _nothing_to_train_on(source: TaskSource) -> str:

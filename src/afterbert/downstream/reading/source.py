@@ -71,6 +71,25 @@ def split_files(path: Path) -> dict[str, Path]:
     return ordered | further
 
 
+def languages_told(files: Mapping[str, Path]) -> dict[str, str]:
+    """Split -> language, as the names of files tell it (`de_gsd-test.conllu`, `xquad.zh.json`); nothing where they do
+    not tell two at least, for `is` and `no` are words too.
+
+    >>> languages_told({name: Path(f"{name}.csv") for name in ("train-en", "test.is", "more")})
+    {'train-en': 'en', 'test.is': 'is'}
+    """
+    found: dict[str, str] = {}
+    for split, path in files.items():
+        codes = [word for word in re.split(r"[^A-Za-z0-9]+", _stem(path)) if re.fullmatch("[a-z]{2}", word)]
+        found |= {split: codes[0]} if codes else {}
+    return found if len(set(found.values())) > 1 else {}
+
+
+def further_sets(path: Path) -> dict[str, Path]:
+    """Split -> file of a file or a folder of further test sets, each called after its file. Raises UserError."""
+    return {checked_name(_stem(file)): file for file in split_files(path).values()}
+
+
 def _split_word(file: Path) -> tuple[str | None, str]:
     """The split that a file's name tells, and the rest of the name.
 

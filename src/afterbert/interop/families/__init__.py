@@ -89,6 +89,8 @@ class Family(ABC):
 
     def express(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
         """Their whole config.json. Raises UserError that names the nodes without an exact form."""
+        if architecture.is_routed:
+            raise UserError(f"Hugging Face's {self.model_type} has no layers or tables of pieces by language")
         config = {**self.config_of(architecture, vocabulary), "model_type": self.model_type}
         wanted = replace(cast(Any, architecture), vocab_size=config["vocab_size"])
         ours, theirs = to_plain(self.normal_form(wanted)), to_plain(self.architecture_of(config))

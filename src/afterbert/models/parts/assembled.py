@@ -54,7 +54,11 @@ class Assembled(Architecture):
 
     @property
     def languages(self) -> tuple[str, ...]:
-        return self.embeddings.languages
+        return self.embeddings.languages or self.stack.sharing.languages
+
+    @property
+    def is_routed(self) -> bool:
+        return bool(self.stack.sharing.languages)
 
     @abstractmethod
     def module(self, vocab_size: int) -> Backbone:
@@ -67,7 +71,8 @@ class Assembled(Architecture):
 
     def build_lm_head(self, backbone: Backbone) -> LMHeadModule:
         widen = backbone.embeddings.widen
-        head = self.lm_head.build(self.hidden_size, table_of(backbone), self.norm, widen=widen)
+        tables = self.stack.sharing.tables
+        head = self.lm_head.build(self.hidden_size, table_of(backbone), self.norm, widen=widen, tables=tables)
         self.initialization.apply(head, self.num_hidden_layers)
         return head
 
@@ -75,10 +80,12 @@ class Assembled(Architecture):
         return self.lm_head.flops_per_piece(vocab_size, self.hidden_size, self.embeddings.width(self.sizes))
 
 
-def refuse_languages(embeddings: Embeddings) -> None:
-    """Raises UserError for language vectors in an architecture that adds none."""
-    if embeddings.languages:
+def refuse_languages(model: Assembled, *, vectors: bool = True) -> None:
+    """Raises UserError for parts of languages in an architecture that has none. vectors: also for language vectors."""
+    if model.embeddings.languages and vectors:
         raise UserError(
             "only an encoder or a decoder has vectors for languages; leave model.embeddings.languages out, or choose "
             "one of these"
         )
+    if model.is_routed:
+        raise UserError("only an encoder shares its layers by_language; choose another model.stack.sharing")

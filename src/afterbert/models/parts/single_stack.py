@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
+from afterbert.base.errors import UserError
 from afterbert.base.numbers import DropoutRate
 from afterbert.models import Backbone
 from afterbert.models.parts.assembled import Assembled, Size
@@ -39,6 +40,8 @@ class SingleStack(Assembled):
 
     def __post_init__(self) -> None:
         self.stack.check(self.sizes)
+        if self.embeddings.languages and self.stack.sharing.languages not in ((), self.embeddings.languages):
+            raise UserError("stack.sharing.languages and embeddings.languages differ; name the same in the same order")
 
     def flops_per_token(self, vocab_size: int, length: int) -> float:
         return self.embeddings.flops_per_token(self.sizes) + self.stack.flops_per_token(self.sizes, length)
@@ -50,7 +53,9 @@ class SingleStackModule(Backbone):
     def __init__(self, config: SingleStack, vocab_size: int, *, reads_left_to_right: bool):
         super().__init__()
         self.reads_left_to_right = reads_left_to_right
-        self.embeddings = config.embeddings.build(vocab_size, config.sizes, config.norm)
+        tables = config.stack.sharing.tables
+        self.embeddings = config.embeddings.build(vocab_size * tables, config.sizes, config.norm)
+        self.embeddings.rows_each = vocab_size if tables > 1 else None
         self.stack = config.stack.build(config.sizes, config.norm, is_causal=reads_left_to_right)
 
     def forward(
@@ -72,7 +77,7 @@ class SingleStackModule(Backbone):
         hidden, rule = self.embeddings.of(inputs), inputs.visibility
         if rule is None and self.reads_left_to_right:
             rule = PaddedVisibility.left_to_right(hidden.device)
-        return self.stack(hidden, rule, inputs.places, past=past, wanted=wanted)
+        return self.stack(hidden, rule, inputs.places, past=past, wanted=wanted, languages=language_ids)
 
     def read(self, inputs: Inputs, *, wanted: Tensor | None = None) -> Tensor:
         if self.reads_left_to_right and inputs.visibility is not None and inputs.visibility.is_only_padding:

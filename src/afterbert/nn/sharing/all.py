@@ -9,7 +9,7 @@ from afterbert.nn.sharing import Sharing, SharingPlan
 class ShareAll(Sharing):
     """
     >>> ShareAll().plan(3)
-    SharingPlan(attention=(0, 0, 0), feed_forward=(0, 0, 0))
+    SharingPlan(attention=(0, 0, 0), feed_forward=(0, 0, 0), own=0)
     """
 
     def plan(self, num_hidden_layers: int) -> SharingPlan:

@@ -9,7 +9,7 @@ from afterbert.nn.sharing import Sharing, SharingPlan
 class ShareAttention(Sharing):
     """
     >>> ShareAttention().plan(3)
-    SharingPlan(attention=(0, 0, 0), feed_forward=(0, 1, 2))
+    SharingPlan(attention=(0, 0, 0), feed_forward=(0, 1, 2), own=0)
     """
 
     def plan(self, num_hidden_layers: int) -> SharingPlan:

@@ -12,7 +12,7 @@ from afterbert.nn.sharing import Sharing, SharingPlan
 class ShareGroups(Sharing):
     """
     >>> ShareGroups(layers_per_group=2).plan(4)
-    SharingPlan(attention=(0, 0, 1, 1), feed_forward=(0, 0, 1, 1))
+    SharingPlan(attention=(0, 0, 1, 1), feed_forward=(0, 0, 1, 1), own=0)
     """
 
     layers_per_group: Count = 2

@@ -9,7 +9,7 @@ from afterbert.nn.sharing import Sharing, SharingPlan
 class NoSharing(Sharing):
     """
     >>> NoSharing().plan(2)
-    SharingPlan(attention=(0, 1), feed_forward=(0, 1))
+    SharingPlan(attention=(0, 1), feed_forward=(0, 1), own=0)
     """
 
     def plan(self, num_hidden_layers: int) -> SharingPlan:

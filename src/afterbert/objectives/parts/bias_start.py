@@ -15,7 +15,7 @@ BiasStart = Literal["zeros", "log_frequencies"]
 def start_bias(lm_head: LMHeadModule, split: Split, start: BiasStart) -> None:
     """Sets the output bias of a fresh head, where it has one."""
     if start == "log_frequencies" and lm_head.bias is not None:
-        lm_head.start_at(torch.from_numpy(_log_frequencies(split, len(lm_head.bias))))
+        lm_head.start_at(torch.from_numpy(_log_frequencies(split, lm_head.num_pieces)))
 
 
 def _log_frequencies(split: Split, vocab_size: int, *, most: int = 5_000_000) -> np.ndarray:

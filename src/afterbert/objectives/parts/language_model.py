@@ -33,7 +33,7 @@ class LanguageModelModule(ObjectiveModule, ABC):
 
     def meanings(self) -> Mapping[str, Meaning]:
         return {
-            self.part: Meaning.of_pieces(self.asks, len(self.backbone.embeddings.table.weight)),
+            self.part: Meaning.of_pieces(self.asks, self.lm_head.num_pieces),
             f"{self.part}_accuracy": Meaning.share_right(self.asks),
         }
 
@@ -43,8 +43,9 @@ class LanguageModelModule(ObjectiveModule, ABC):
 
     def score(self, arrays: Mapping[str, Tensor]) -> Tensor:
         """The summed cross-entropy at the asked places of a batch."""
-        return self.lm_head.score(self.states(arrays, arrays["chosen"]), arrays["target_ids"])
+        told = Inputs.languages_at(arrays, arrays["chosen"])
+        return self.lm_head.score(self.states(arrays, arrays["chosen"]), arrays["target_ids"], told)
 
     def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
         """Logits [N, V] at the asked places of a batch."""
-        return self.lm_head(self.states(arrays, arrays["chosen"]))
+        return self.lm_head(self.states(arrays, arrays["chosen"]), Inputs.languages_at(arrays, arrays["chosen"]))

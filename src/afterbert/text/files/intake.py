@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable, Iterator
 
+import xxhash
+
 from afterbert.base.errors import UserError
 from afterbert.text.files.documents import EMPTY, Document, Tally
 from afterbert.text.files.policy import RUNS, Policy
@@ -80,7 +82,8 @@ class Intake:
             self.tally.repair(HALF_REPLACED, self.place(offset), count)
             raw = text.encode()
         self.tally.documents += 1
-        id, language = id or f"{self.name}@{offset}", language or self.language
+        id = id or f"{self.name}@{offset}"
+        language = language or _dealt(self.language, id)
         if len(raw) > self.policy.max_document_bytes:
             return self._pieces(raw, offset, id=id, language=language)
         return self.piece(text, offset, id=id, language=language, is_plain=self.policy.is_plain(raw))
@@ -123,6 +126,16 @@ class Intake:
         if self.policy.errors == "skip-document":
             self.lose(HALF_CHARACTER, offset)
         return self.policy.errors == "replace"
+
+
+def _dealt(language: str | None, id: str) -> str | None:
+    """One of several codes with commas between, by the document's name: `en,en-mirror` makes of one language two.
+
+    >>> sorted({_dealt("en,en-mirror", str(number)) for number in range(20)})
+    ['en', 'en-mirror']
+    """
+    codes = (language or "").split(",")
+    return codes[xxhash.xxh3_64_intdigest(id.encode("utf-8", "surrogatepass")) % len(codes)].strip() or None
 
 
 def _describe(byte: int) -> str:

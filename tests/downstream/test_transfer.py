@@ -1,0 +1,87 @@
+"""Test sets in other languages: found by their files' names, scored in one run, drawn as languages by tasks."""
+
+import json
+from pathlib import Path
+
+import torch
+
+from afterbert.downstream.finetuning.bench import Bench
+from afterbert.downstream.finetuning.runs import finetune
+from afterbert.downstream.finetuning.settings import FineTuning
+from afterbert.downstream.reading.data import read
+from afterbert.downstream.reading.find_task import find_task
+from afterbert.downstream.reading.source import further_sets, languages_told
+from afterbert.interop.loaded import LoadedModel
+from afterbert.models.encoder import Encoder
+from afterbert.nn.sharing.by_language import ShareByLanguage
+from afterbert.nn.stack import Stack
+from afterbert.report.task_report import transfer_grids, write_task_report
+from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
+
+GOOD = {"en": ["good", "warm", "fine"], "de": ["gut", "lieb", "fein"], "is": ["góð", "hlýr", "fínn"]}
+BAD = {"en": ["bad", "cold", "poor"], "de": ["böse", "kalt", "arm"], "is": ["vond", "kald", "lök"]}
+
+
+def rows(language, count):
+    words = [(word, "yes") for word in GOOD[language]] + [(word, "no") for word in BAD[language]]
+    some = [(f"{words[n % 6][0]} {words[(n * n) % 6][0]}", words[n % 6][1]) for n in range(count)]
+    return "text,label\n" + "".join(f"{text},{label}\n" for text, label in some)
+
+
+def write(folder: Path) -> tuple[Path, Path]:
+    task, more = folder / "ein Urteil", folder / "próf"
+    for place in (task, more):
+        place.mkdir()
+    (task / "en-train.csv").write_text(rows("en", 36), "utf-8")
+    (task / "en-dev.csv").write_text(rows("en", 6), "utf-8")
+    (task / "en-test.csv").write_text(rows("en", 12), "utf-8")
+    (task / "de-test.csv").write_text(rows("de", 12), "utf-8")
+    (more / "judged.is.csv").write_text(rows("is", 12), "utf-8")
+    return task, more
+
+
+def model(stack=Stack()):  # noqa: B008  # it is frozen
+    words = [" ".join(word for group in (GOOD, BAD) for some in group.values() for word in some)] * 9
+    tokenizer = ByteLevelBPE(vocab_size=300, min_frequency=1).make(words, corpus_bytes=400)
+    return LoadedModel("tiny", Encoder(hidden_size=32, intermediate_size=64, stack=stack), tokenizer, {}, None)
+
+
+def test_one_run_scores_every_language_and_the_report_draws_them(tmp_path):
+    task, more = write(tmp_path)
+    data = read(find_task(f"mood:{task}", splits=further_sets(more)))
+    assert data.languages == {"train": "en", "dev": "en", "test": "en", "de-test": "de", "judged.is": "is"}
+    torch.manual_seed(0)
+    done = finetune(model(), [data], tmp_path / "out", FineTuning(length=16), device="cpu")
+    (result,) = done.results
+    assert set(result.splits) == {"dev", "test", "de-test", "judged.is"}
+    assert result.languages == {"dev": "en", "test": "en", "de-test": "de", "judged.is": "is"}
+    arms = {"mood": tmp_path / "out" / "results.json"}
+    (grid,) = transfer_grids({name: json.loads(path.read_text("utf-8")) for name, path in arms.items()})
+    assert [row[0] for row in grid.rows] == ["de", "en", "is"] and "trained: mood on en" in grid.title
+    assert all(" to " in row[1] for row in grid.rows)
+    assert all(0 <= heat[1] <= 1 for heat in grid.heat)
+    page = write_task_report(tmp_path, arms, title="Moods").read_text("utf-8")
+    assert "color-mix" in page and "Languages by tasks" in (tmp_path / "report.md").read_text("utf-8")
+
+
+def test_names_tell_languages_only_where_they_tell_two():
+    def told(*names):
+        return languages_told({name: Path(f"{name}.csv") for name in names})
+
+    assert told("train", "xquad.de", "xquad.zh") == {"xquad.de": "de", "xquad.zh": "zh"}
+    assert told("is_it-train", "is_it-test") == {} == told("train", "dev", "test")
+
+
+def test_languages_have_their_own_rows_told_and_their_own_layers_stay(tmp_path):
+    sharing = ShareByLanguage(("de", "en"), layers=1, embeddings=True)
+    task, _ = write(tmp_path)
+    tiny = model(Stack(sharing=sharing))
+    data = read(find_task(f"mood:{task}"))
+    done = finetune(tiny, [data], tmp_path / "out", FineTuning(length=16), device="cpu")
+    assert {"de-test", "test"} <= set(done.results[0].splits)
+    bench = Bench.of(tiny, [data], FineTuning(length=16))
+    told = {split: set(rows.rows.planes["language"]) for split, rows in bench.asked.prepared["mood"].items()}
+    assert told == {"train": {1}, "dev": {1}, "test": {1}, "de-test": {0}}
+    learns = {name for name, p in bench.module().named_parameters() if p.requires_grad}
+    assert not any(".parts." in name or "embeddings.token" in name for name in learns)
+    assert any("stack.attention.1." in name for name in learns)
