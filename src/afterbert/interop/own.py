@@ -23,6 +23,7 @@ from afterbert.models import Architecture
 class Own(Family):
     """Every architecture has a form here."""
 
+    holds_all = True
     lm_class = "AfterbertForLM"
     base_class = "AfterbertModel"
     prefix = "model."

@@ -57,6 +57,9 @@ class Family(ABC):
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
         """The table. Names of ours begin with `backbone.` or the name of a head in `interop.heads`."""
 
+    holds_all: ClassVar[bool] = False
+    """Whether every architecture has a form here: our own layout."""
+
     def normal_form(self, architecture: Architecture) -> Architecture:
         """Gives the same computation, written the way `architecture_of` writes it."""
         return architecture
@@ -89,7 +92,7 @@ class Family(ABC):
 
     def express(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
         """Their whole config.json. Raises UserError that names the nodes without an exact form."""
-        if architecture.is_routed:
+        if architecture.is_routed and not self.holds_all:
             raise UserError(f"Hugging Face's {self.model_type} has no layers or tables of pieces by language")
         config = {**self.config_of(architecture, vocabulary), "model_type": self.model_type}
         wanted = replace(cast(Any, architecture), vocab_size=config["vocab_size"])
