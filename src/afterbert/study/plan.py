@@ -56,7 +56,7 @@ class StudyRequest:
     @property
     def words(self) -> list[str]:
         """What `afterbert` is told to make this request."""
-        several = {"--text": self.texts, "--task": self.tasks, "--pairs": self.pairs}
+        several = {"--text": self.texts, "--task": self.tasks, "--pairs": self.pairs, "--parallel": self.parallel}
         options = [(name, value) for name, values in several.items() for value in values]
         options.insert(len(self.texts), ("--scale", self.scale))
         options += [("--seeds", str(self.seeds))] if self.seeds is not None else []

@@ -63,6 +63,6 @@ def study(
         return studying.write_pages(out, [Path(folder) for folder in rest])
     if name == "new":
         return studying.write_new(rest, question)
-    asked = (tuple(some or ()) for some in (task, pairs, parallel))
+    asked = tuple(task or ()), tuple(pairs or ()), tuple(parallel or ())
     request = StudyRequest(name, tuple(text or ()), scale, out, *asked, seeds, budget)
     return studying.carry_out(request, rest, dry_run=dry_run, jobs=jobs, engine=on, only=only)
