@@ -1,20 +1,22 @@
 """What a person sees of a value that has a form of its own: a table on a terminal."""
 
 import math
-from dataclasses import asdict
-from functools import singledispatch
+from collections.abc import Sequence
+from functools import partial, singledispatch
+from typing import Any
 
 from rich.console import Group, RenderableType
 
 from afterbert.api.terminal import safe, table
 from afterbert.compression.measuring import StepRow
+from afterbert.downstream.figures.results import TaskResult
 from afterbert.downstream.finetuning.mix import TaskMix
 from afterbert.downstream.finetuning.rate_search import SearchOutcome
+from afterbert.downstream.metrics import in_print
 from afterbert.report import figures as written
 from afterbert.report.alignment_report import alignment_grid
 from afterbert.report.compression_report import row_lines
 from afterbert.report.grid import Grid
-from afterbert.report.task_details import metrics_grid
 from afterbert.study.race import Racer, RaceResult
 from afterbert.workflows.alignment import Alignment
 
@@ -134,7 +136,6 @@ def _(row: StepRow, title: str = "") -> RenderableType:
 
 @drawn.register
 def _(results: tuple, title: str = "") -> RenderableType:
-<<<<<<< HEAD
     return _results(results)
 
 
@@ -158,11 +159,6 @@ def _results(results: Sequence[TaskResult]) -> RenderableType:
                     _gain(figures.gain, scale) if first else "",
                 )
     lines: list[RenderableType] = [made]
-=======
-    """A line for each metric, as the report has it, and how was guessed."""
-    table = drawn(metrics_grid({"tasks": {one.name: asdict(one) for one in results}}))
-    lines: list[RenderableType] = [table]
->>>>>>> 21d0d75 (The terminal and the report tell metrics by one table)
     for result in results:
         for split, figures in result.splits.items():
             if any(figures.no_answers):
@@ -175,3 +171,8 @@ def _results(results: Sequence[TaskResult]) -> RenderableType:
     for line in sorted(guesses):
         lines.append(f"guessing for {safe(line)}")
     return Group(*lines)
+
+
+def _gain(gain: Any, scale: Any) -> str:
+    sign = "+" if gain.estimate >= 0 else ""
+    return f"{sign}{scale(gain.estimate)} ({scale(gain.low)} to {scale(gain.high)})"

@@ -16,7 +16,7 @@ _MISTAKES, _LONGEST_TEXT = 10, 200
 
 def detail_grids(results: Mapping[str, Any], folder: Path) -> list[Grid]:
     """Tables of a results.json that lies in `folder`, beside the runs of its seeds."""
-    grids = [metrics_grid(results)]
+    grids = [_metrics(results)]
     for task, split, found in _splits(results):
         of = f"{task} {split}"
         if found.get("by_class"):
@@ -34,8 +34,7 @@ def remarks(results: Mapping[str, Any]) -> list[str]:
     return [*guesses, *notes]
 
 
-def metrics_grid(results: Mapping[str, Any]) -> Grid:
-    """A line for each metric of a results.json; of the main one with its interval and the gain over guessing."""
+def _metrics(results: Mapping[str, Any]) -> Grid:
     rows = []
     for task, split, found in _splits(results):
         for number, (name, spread) in enumerate(found["metrics"].items()):
