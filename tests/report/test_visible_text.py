@@ -8,8 +8,8 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
+from afterbert.base.markdown import in_markdown
 from afterbert.base.visible import visible
-from afterbert.report.markdown_text import in_markdown
 
 
 @given(st.text(st.characters(codec=None)))

@@ -1,13 +1,21 @@
-"""Text that may hold anything inside a model card."""
+"""Text from strangers inside Markdown: its signs are escaped, and it stays in its line or cell.
+
+HTML's own signs in pages are escaped by Jinja2 (autoescape, never switched off).
+"""
+
+import re
+
+from afterbert.base.visible import visible
+
+_MARKDOWN = re.compile(r"[\\`*_\[\]|~#!]")
 
 
-def escaped(text: str) -> str:
-    """The text, harmless in Markdown.
+def in_markdown(text: str) -> str:
+    r"""`text` as it is, in one line of Markdown or a cell of its tables.
 
-    >>> escaped("a<b>|`c`")
-    'a&lt;b&gt;\\\\|\\\\`c\\\\`'
+    >>> print(in_markdown("a|b <i> `c`"))
+    a\|b &lt;i&gt; \`c\`
     """
-    shown = "".join(c if c.isprintable() else "·" for c in text)
-    for mark in "\\`|*_[]":
-        shown = shown.replace(mark, "\\" + mark)
-    return shown.replace("<", "&lt;").replace(">", "&gt;")
+    flat = " ".join(visible(text).split())
+    entities = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _MARKDOWN.sub(lambda found: "\\" + found[0], entities)

@@ -30,7 +30,6 @@ from afterbert.objectives.parts.bias_start import BiasStart, start_bias
 from afterbert.objectives.parts.language_model import LanguageModelModule
 from afterbert.objectives.parts.posing import PretextObjective
 from afterbert.objectives.parts.questions import check_answers
-from afterbert.objectives.parts.scores import right
 from afterbert.objectives.parts.written import behind, cut_to, shifted, shifted_in_place
 from afterbert.pretext.posed import Posed, WrittenText
 from afterbert.text.token_store.store import Split
@@ -136,7 +135,6 @@ class DenoisingModule(LanguageModelModule):
     def __init__(self, architecture: Architecture, backbone: Backbone, bottleneck: Literal["none", "mean", "first"]):
         super().__init__(architecture, backbone)
         self.bottleneck = bottleneck
-        self.loss_weights = {"written": 1.0}
 
     def states(self, arrays: Mapping[str, Tensor], places: Tensor) -> Tensor:
         if "decoder_input_ids" not in arrays:
@@ -162,7 +160,4 @@ class DenoisingModule(LanguageModelModule):
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if self.training:
             self.backbone.train("undropped" not in arrays)  # nothing but dropout tells the two modes apart
-        return {"written": self.score(arrays)}
-
-    def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
-        return {"written_accuracy": right(self.predict(arrays), arrays["target_ids"])}
+        return super().forward(arrays)

@@ -31,7 +31,6 @@ from afterbert.objectives.parts.bias_start import BiasStart, start_bias
 from afterbert.objectives.parts.language_model import LanguageModelModule
 from afterbert.objectives.parts.posing import PretextObjective
 from afterbert.objectives.parts.questions import check_answers
-from afterbert.objectives.parts.scores import right
 from afterbert.pretext.pairings import Plan
 from afterbert.pretext.posed import AskedInPlace, Posed
 from afterbert.text.token_store.store import Split
@@ -123,7 +122,6 @@ class PermutationLMModule(LanguageModelModule):
 
     def __init__(self, architecture: Architecture, backbone: Backbone):
         super().__init__(architecture, backbone)
-        self.loss_weights = {"permuted": 1.0}
         self.memory_shape = (architecture.num_hidden_layers, architecture.num_remembered, architecture.hidden_size)
         self._memory: Memory | None = None  # a row of it for each slot
         self._next: Tensor | None = None  # [slots], the step whose rows lie directly behind what is remembered
@@ -136,12 +134,6 @@ class PermutationLMModule(LanguageModelModule):
     def load_carried_state(self, state: Mapping[str, Tensor]) -> None:
         self._memory = Memory(state["memory"], state["remembered"][0]) if state else None
         self._next = state["remembered"][1] if state else None
-
-    def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {"permuted": self.score(arrays)}
-
-    def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
-        return {"permuted_accuracy": right(self.predict(arrays), arrays["target_ids"])}
 
     def states(self, arrays: Mapping[str, Tensor], places: Tensor) -> Tensor:
         """States [N, D] of the query stream at these places of it; in training the rows' memories move on."""

@@ -59,7 +59,7 @@ def alignment_page(found: Alignment) -> SectionedPage:
         ]
         xs, labels = np.array([one.layer for one in layers], dtype=float), tuple(f"layer {one.layer}" for one in layers)
         curves = [
-            Curve(name, xs, np.array(ys), f"series-{number}", has_dots=True, labels=labels)  # type: ignore[arg-type]  # one of eight
+            Curve(name, xs, np.array(ys), f"series-{number}", has_dots=True, labels=labels)
             for (number, name), ys in zip(key, lines)
         ]
         chart = draw(level, curves, x_title="layer", write=figures.percent, starts_at_zero=True,

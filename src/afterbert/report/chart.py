@@ -6,41 +6,17 @@ Nothing here is a picture library: the lines take their colours from the page, s
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
 from afterbert.report import figures
 
-Style = Literal[
-    "raw",
-    "smooth",
-    "held-out",
-    "closing",
-    "plain",
-    "series-1",
-    "series-2",
-    "series-3",
-    "series-4",
-    "series-5",
-    "series-6",
-    "series-7",
-    "series-8",
-]
-
+#: A class of the page's style sheet: raw, smooth, held-out, closing, plain, or one of `SERIES`.
+Style = str
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 30, 38
 _LABEL_HEIGHT = 15
 #: Of several runs or arms in one chart, by their order.
-SERIES: tuple[Style, ...] = (
-    "series-1",
-    "series-2",
-    "series-3",
-    "series-4",
-    "series-5",
-    "series-6",
-    "series-7",
-    "series-8",
-)
+SERIES: tuple[Style, ...] = tuple(f"series-{number}" for number in range(1, 9))
 _LARGEST = 1e30  # differences of larger values overflow
 
 

@@ -88,12 +88,8 @@ def _cell(kind: type[Measure], run: str, first: str, asked: Mapping[str, Measure
     if run not in asked:
         return "–"
     one = asked[run]
-    if kind.unit == "bytes":
-        return figures.size(one.value)
-    if kind.unit != "share":
-        return figures.large(one.value) if abs(one.value) >= 10_000 else figures.number(one.value)
-    told = figures.percent(one.value)
-    if run == first or first not in asked:
+    told = figures.measured(one.value, kind.unit)
+    if kind.unit != "share" or run == first or first not in asked:
         return told
     gap = difference([one], [asked[first]], smallest=_SMALLEST)
     if not math.isfinite(gap.low):

@@ -83,6 +83,15 @@ def number(value: Any) -> str:
     return f"{value:.4g}".replace("-", _MINUS, 1) if value < 0 else f"{value:.4g}"
 
 
+def measured(value: float | None, unit: str) -> str:
+    """A measure in its unit: a `share`, `bytes`, or any number."""
+    if value is None:
+        return "–"
+    if unit in ("share", "bytes"):
+        return percent(value) if unit == "share" else size(value)
+    return large(value) if abs(value) >= 10_000 else number(value)
+
+
 def setting(value: Any) -> str:
     """A recipe's value as YAML would have it, every digit kept.
 

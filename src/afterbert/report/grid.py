@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from afterbert.report.markdown_text import in_markdown
+from afterbert.base.markdown import in_markdown
 
 
 @dataclass(frozen=True)

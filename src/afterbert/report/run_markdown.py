@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
+from afterbert.base.markdown import in_markdown
 from afterbert.report import figures, summary
-from afterbert.report.markdown_text import in_markdown
+from afterbert.report.grid import Grid
 from afterbert.report.run_record import RunRecord
 from afterbert.report.statistics import statistics_of
 
@@ -74,7 +75,5 @@ def _settings(record: RunRecord) -> str:
 
 
 def _table(title: str, head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [f"| {' | '.join(in_markdown(cell) for cell in row)} |" for row in rows]
-    if not lines:
-        return ""
-    return "\n".join([f"## {title}", "", f"| {' | '.join(head)} |", "|" + " --- |" * len(head), *lines])
+    found = tuple(rows)
+    return Grid(title, head, found).markdown() if found else ""

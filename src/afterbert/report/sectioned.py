@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from afterbert.base.errors import UserError
+from afterbert.base.markdown import in_markdown
 from afterbert.base.runs import write_atomically
 from afterbert.report.chart import Chart
 from afterbert.report.dots import DotChart
 from afterbert.report.grid import Grid
-from afterbert.report.markdown_text import in_markdown
 from afterbert.report.pages import render
 
 

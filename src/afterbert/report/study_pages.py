@@ -228,13 +228,7 @@ def _effect(one: Compared, measure: MeasureResult) -> str:
 
 
 def _value(value: float | None, measure: MeasureResult) -> str:
-    if value is None:
-        return "–"
-    if measure.unit == "share":
-        return figures.percent(value)
-    if measure.unit == "bytes":
-        return figures.size(value)
-    return figures.large(value) if abs(value) >= 10_000 else figures.number(value)
+    return figures.measured(value, measure.unit)
 
 
 def _amount(value: float, measure: MeasureResult) -> str:

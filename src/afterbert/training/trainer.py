@@ -22,7 +22,7 @@ from afterbert.training.feed import Feed
 from afterbert.training.interrupts import Interrupts
 from afterbert.training.live_run import Evaluate, LiveRun
 from afterbert.training.log import RunLog
-from afterbert.training.loop import Loop, Outcome
+from afterbert.training.loop import Outcome, run_to_end
 from afterbert.training.observers import Observer
 
 
@@ -109,7 +109,7 @@ def train(
             check_data=check_data,
         )
         try:
-            return Loop(live).run_to_end([*([note] if note else []), *notes], allow_changes=allow_changes)
+            return run_to_end(live, [*([note] if note else []), *notes], allow_changes=allow_changes)
         except BaseException as error:
             lost = processes.lost(error)
             said = lost or error

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from afterbert import __version__
-from afterbert.base.markdown import escaped
+from afterbert.base.markdown import in_markdown
 from afterbert.probes.figure import Figure
 from afterbert.recipes.recipe import Recipe
 from afterbert.text.token_store.store import Store
@@ -15,7 +15,7 @@ from afterbert.text.token_store.store import Store
 def model_card(
     recipe: Recipe, store: Store, evaluation: Mapping[str, Any], *, notes: Sequence[str] = (), imports: str = ""
 ) -> str:
-    """Markdown with a YAML head, as Hugging Face reads it. Texts from elsewhere are escaped; a YAML dumper
+    """Markdown with a YAML head, as Hugging Face reads it. Texts from elsewhere are in_markdown; a YAML dumper
     writes the head. notes: what else to know of the folder; imports: what its code must import first."""
     languages = sorted(name for name in store.languages if name)
     head = {"library_name": "transformers", "tags": ["afterbert", "fill-mask"] if _fills(evaluation) else ["afterbert"]}
@@ -26,10 +26,11 @@ def model_card(
         yaml.safe_dump(head, sort_keys=False, allow_unicode=True).strip(),
         "---",
         "",
-        f"# {escaped(recipe.title)}",
+        f"# {in_markdown(recipe.title)}",
         "",
         f"Trained with afterbert {__version__} on {summary['splits']['train']['pieces']:,} pieces of text "
-        f"({escaped(', '.join(source['name'] for source in summary['sources'][:5]))}), for {recipe.training.budget}.",
+        f"({in_markdown(', '.join(source['name'] for source in summary['sources'][:5]))}), "
+        f"for {recipe.training.budget}.",
         "",
         "```python",
         *([f"import {imports}"] if imports else []),
@@ -38,7 +39,7 @@ def model_card(
         "```",
         "",
         *_figures(evaluation),
-        *(line for note in notes for line in (f"Note: {escaped(note)}.", "")),
+        *(line for note in notes for line in (f"Note: {in_markdown(note)}.", "")),
         "The text it learned from decides what it knows and how it speaks; it was not checked for bias or "
         "for private facts.",
     ]
@@ -51,13 +52,13 @@ def _fills(evaluation: Mapping[str, Any]) -> bool:
 
 def _figures(evaluation: Mapping[str, Any]) -> list[str]:
     measures, baselines = evaluation.get("measures", {}), evaluation.get("baselines", {})
-    shared = [escaped(str(Figure(**evaluation["shared"]))) + ".", ""] if evaluation.get("shared") else []
+    shared = [in_markdown(str(Figure(**evaluation["shared"]))) + ".", ""] if evaluation.get("shared") else []
     if not measures:
-        own = [f"- {escaped(line)}" for line in evaluation.get("own", [])]
+        own = [f"- {in_markdown(line)}" for line in evaluation.get("own", [])]
         return [*(["Held-out figures of its own task:", "", *own, ""] if own else []), *shared]
     asked = evaluation.get("counts", {}).get("asked", 0)
     by = f", named by {evaluation['asked']}" if evaluation.get("asked") else ""
     lines = [f"On {asked:,.0f} masked pieces of held-out text (15%, fixed noise){by}:", "", "| | |", "|---|---|"]
-    lines += [f"| {escaped(name.replace('_', ' '))} | {value:.4g} |" for name, value in measures.items()]
-    lines += [f"| guessing by the {escaped(n.replace('_', ' '))} | {value:.4g} |" for n, value in baselines.items()]
+    lines += [f"| {in_markdown(name.replace('_', ' '))} | {value:.4g} |" for name, value in measures.items()]
+    lines += [f"| guessing by the {in_markdown(n.replace('_', ' '))} | {value:.4g} |" for n, value in baselines.items()]
     return [*lines, "", *shared]

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from afterbert import __version__
-from afterbert.base.markdown import escaped
+from afterbert.base.markdown import in_markdown
 from afterbert.base.plugins import name_of
 from afterbert.downstream.tasks import Task, labels_of
 from afterbert.interop.task_class import TaskKind
@@ -54,7 +54,7 @@ def task_card(
         yaml.safe_dump(head, sort_keys=False, allow_unicode=True).strip(),
         "---",
         "",
-        f"# {', '.join(map(escaped, tasks))}",
+        f"# {', '.join(map(in_markdown, tasks))}",
         "",
         f"Fine-tuned with afterbert {__version__} on rows of at most {length} pieces.",
         "",
@@ -65,22 +65,22 @@ def task_card(
     ]
     for name, task in tasks.items():
         lines += _task_lines(name, task, figures.get(name, {}))
-    lines += [line for note in notes for line in (f"Note: {escaped(note)}.", "")]
+    lines += [line for note in notes for line in (f"Note: {in_markdown(note)}.", "")]
     lines.append("The rows it learned from decide what it knows; it was not checked for bias or for private facts.")
     return "\n".join(lines) + "\n"
 
 
 def _task_lines(name: str, task: Task, figures: Mapping[str, SplitFigures]) -> list[str]:
     labels = labels_of(task)
-    lines = [f"## {escaped(name)}: {name_of(task).replace('_', ' ')}", ""]
-    lines += [f"Labels: {', '.join(map(escaped, labels))}.", ""] if labels else []
+    lines = [f"## {in_markdown(name)}: {name_of(task).replace('_', ' ')}", ""]
+    lines += [f"Labels: {', '.join(map(in_markdown, labels))}.", ""] if labels else []
     for split, found in figures.items():
-        lines += [f"On the {found.rows:,} labelled rows of {escaped(split)}:", ""]
+        lines += [f"On the {found.rows:,} labelled rows of {in_markdown(split)}:", ""]
         lines += ["| | model | guessing |", "|---|---|---|"]
         for metric, value in found.metrics.items():
             guessed = f"{found.guessed[metric]:.4g}" if metric in found.guessed else ""
-            lines.append(f"| {escaped(metric.replace('_', ' '))} | {value:.4g} | {guessed} |")
-        lines += ["", f"Guessing: {escaped(found.guessing)}.", ""] if found.guessing else [""]
+            lines.append(f"| {in_markdown(metric.replace('_', ' '))} | {value:.4g} | {guessed} |")
+        lines += ["", f"Guessing: {in_markdown(found.guessing)}.", ""] if found.guessing else [""]
     return lines
 
 

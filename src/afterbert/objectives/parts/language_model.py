@@ -10,6 +10,7 @@ from afterbert.nn.heads import LMHeadModule
 from afterbert.nn.inputs import Inputs
 from afterbert.objectives import ObjectiveModule
 from afterbert.objectives.parts.meaning import Meaning
+from afterbert.objectives.parts.scores import right
 
 
 class LanguageModelModule(ObjectiveModule, ABC):
@@ -26,6 +27,7 @@ class LanguageModelModule(ObjectiveModule, ABC):
         self.backbone = backbone
         self.lm_head = architecture.build_lm_head(backbone)
         self.architecture = architecture
+        self.loss_weights = {self.part: 1.0}
 
     @property
     def language_model(self) -> LanguageModel:
@@ -49,3 +51,9 @@ class LanguageModelModule(ObjectiveModule, ABC):
     def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
         """Logits [N, V] at the asked places of a batch."""
         return self.lm_head(self.states(arrays, arrays["chosen"]), Inputs.languages_at(arrays, arrays["chosen"]))
+
+    def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {self.part: self.score(arrays)}
+
+    def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
+        return {f"{self.part}_accuracy": right(self.predict(arrays), arrays["target_ids"])}

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Mapping
 from dataclasses import dataclass
-
-from torch import Tensor
 
 from afterbert.base.noise import Noise
 from afterbert.base.vocabulary import Vocabulary
@@ -16,7 +13,6 @@ from afterbert.objectives.parts.arrays import asked_arrays, input_arrays, width_
 from afterbert.objectives.parts.bias_start import BiasStart, start_bias
 from afterbert.objectives.parts.language_model import LanguageModelModule
 from afterbert.objectives.parts.posing import PretextObjective
-from afterbert.objectives.parts.scores import right
 from afterbert.pretext.posed import Posed
 from afterbert.text.token_store.store import Split
 
@@ -46,13 +42,3 @@ class NextPieceModule(LanguageModelModule):
 
     part = "next"
     asks = "next pieces"
-
-    def __init__(self, architecture: Architecture, backbone: Backbone):
-        super().__init__(architecture, backbone)
-        self.loss_weights = {"next": 1.0}
-
-    def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {"next": self.score(arrays)}
-
-    def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
-        return {"next_accuracy": right(self.predict(arrays), arrays["target_ids"])}

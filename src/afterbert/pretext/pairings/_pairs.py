@@ -12,12 +12,27 @@ import numpy as np
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.pretext.pairings import Plan
+from afterbert.pretext.pairings import Pairing, Plan
 from afterbert.pretext.pairings._parts import NONE, Parts, assemble, row_keys
 from afterbert.pretext.pairings._sentences import chain, document_sentences
 from afterbert.text.token_store.store import Split
 
 _TRIES = 10  # draws of another document before the own one is put up with
+
+
+class OfTwoTexts(Pairing):
+    """Rows of two texts and three special pieces. short_rate: the share of rows that aim at a length drawn evenly from
+    2 pieces beside the special ones to all that fit."""
+
+    short_rate: float = 0.0
+
+    @property
+    def num_specials(self) -> int:
+        return 3
+
+    def expected_length(self, length: int) -> float:
+        room = length - self.num_specials
+        return length - self.short_rate * (room - (2 + room) / 2)
 
 
 @dataclass(frozen=True)
@@ -112,17 +127,6 @@ def short_targets(split: Split, room: int, short_rate: float, noise: Noise) -> n
     keys = np.arange(len(split.sentence_starts) - 1, dtype=np.uint64)
     short = 2 + noise.of("short_length").integers(room - 1, keys)
     return np.where(noise.of("is_short").uniform(keys) < short_rate, short, room)
-
-
-def length_with_short_ones(length: int, specials: int, short_rate: float) -> float:
-    """The mean length of rows of which a share aims at a length drawn evenly from 2 pieces beside the specials to all
-    that fit.
-
-    >>> length_with_short_ones(128, specials=3, short_rate=0.1)
-    121.85
-    """
-    room = length - specials
-    return length - short_rate * (room - (2 + room) / 2)
 
 
 def own_texts(split: Split, chunks: Chunks) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.pretext.pairings import Plan
+from afterbert.pretext.pairings import Pairing, Plan
 from afterbert.pretext.pairings._parts import NONE, Parts, assemble, row_keys
 from afterbert.text.token_store.store import Split
 
@@ -45,6 +45,21 @@ def chain(following: np.ndarray) -> np.ndarray:
         found.append(now)
         now = jumps[now]
     return np.array(found, dtype=np.int64)
+
+
+class Framed(Pairing):
+    """Rows of running text between two special pieces that a recipe names."""
+
+    opens: End
+    closes: End
+
+    @property
+    def num_specials(self) -> int:
+        return (self.opens != "none") + (self.closes != "none")
+
+    @property
+    def goes_on(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True)

@@ -8,27 +8,19 @@ from dataclasses import dataclass
 
 from afterbert.base.noise import Noise
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.pretext.pairings import Pairing, Plan
+from afterbert.pretext.pairings import Plan
 from afterbert.pretext.pairings._parts import NONE
-from afterbert.pretext.pairings._sentences import End, Ends, SentencePlan, end_id, room_for
+from afterbert.pretext.pairings._sentences import End, Ends, Framed, SentencePlan, end_id, room_for
 from afterbert.text.token_store.store import Split
 
 
 @dataclass(frozen=True)
-class DocSentences(Pairing):
+class DocSentences(Framed):
     """`opens`, `closes`: the special pieces of every row. A sentence longer than a row is cut. Raises UserError when
     the plan's length leaves no room for text."""
 
     opens: End = "cls"
     closes: End = "sep"
-
-    @property
-    def num_specials(self) -> int:
-        return (self.opens != "none") + (self.closes != "none")
-
-    @property
-    def goes_on(self) -> bool:
-        return True
 
     @property
     def has_inner_specials(self) -> bool:

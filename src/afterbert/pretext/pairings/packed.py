@@ -12,14 +12,14 @@ import numpy as np
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.pretext.pairings import Pairing, Plan
+from afterbert.pretext.pairings import Plan
 from afterbert.pretext.pairings._parts import NONE, Parts, assemble, row_keys
-from afterbert.pretext.pairings._sentences import End, end_id, room_for
+from afterbert.pretext.pairings._sentences import End, Framed, end_id, room_for
 from afterbert.text.token_store.store import Split
 
 
 @dataclass(frozen=True)
-class Packed(Pairing):
+class Packed(Framed):
     """`bounds`: rows cross the ends of documents, with `between` after each (`cross`), or keep them (`keep`: each
     document's last row is short), or cross them into documents of the same language only (`language`, XLM's streams).
     `opens`, `closes`: the special pieces of every row. Documents stand in an order drawn for the view.
@@ -32,14 +32,6 @@ class Packed(Pairing):
     opens: End = "cls"
     closes: End = "sep"
     between: End = "sep"
-
-    @property
-    def num_specials(self) -> int:
-        return (self.opens != "none") + (self.closes != "none")
-
-    @property
-    def goes_on(self) -> bool:
-        return True
 
     @property
     def has_inner_specials(self) -> bool:

@@ -13,11 +13,11 @@ from typing import ClassVar
 from afterbert.base.noise import Noise
 from afterbert.base.numbers import Share
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.pretext.pairings import Pairing, Plan
+from afterbert.pretext.pairings import Plan
 from afterbert.pretext.pairings._pairs import (
+    OfTwoTexts,
     chunks_of,
     foreign_texts,
-    length_with_short_ones,
     next_sentence_plan,
     own_texts,
     short_targets,
@@ -27,7 +27,7 @@ from afterbert.text.token_store.store import Split
 
 
 @dataclass(frozen=True)
-class SegmentPairNsp(Pairing):
+class SegmentPairNsp(OfTwoTexts):
     """random_rate: of random second texts (0: never, and a chunk of one sentence stands alone, not asked). Labels: 0
     the continuation, 1 random. Raises UserError when the plan's length leaves no room for two pieces."""
 
@@ -35,13 +35,6 @@ class SegmentPairNsp(Pairing):
     random_rate: Share = 0.5
 
     question: ClassVar[str | None] = "next_sentence"
-
-    @property
-    def num_specials(self) -> int:
-        return 3
-
-    def expected_length(self, length: int) -> float:
-        return length_with_short_ones(length, self.num_specials, self.short_rate)
 
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         room = room_for(length, self.num_specials, least=2)

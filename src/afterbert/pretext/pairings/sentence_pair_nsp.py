@@ -12,24 +12,20 @@ import numpy as np
 from afterbert.base.noise import Noise
 from afterbert.base.numbers import Share
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.pretext.pairings import Pairing, Plan
-from afterbert.pretext.pairings._pairs import chunks_of, foreign_texts, next_sentence_plan
+from afterbert.pretext.pairings import Plan
+from afterbert.pretext.pairings._pairs import OfTwoTexts, chunks_of, foreign_texts, next_sentence_plan
 from afterbert.pretext.pairings._sentences import room_for
 from afterbert.text.token_store.store import Split
 
 
 @dataclass(frozen=True)
-class SentencePairNsp(Pairing):
+class SentencePairNsp(OfTwoTexts):
     """random_rate: of random second sentences; a document's last sentence, left over, gets one for certain. Labels: 0
     the next sentence, 1 random. Raises UserError when the plan's length leaves no room for two pieces."""
 
     random_rate: Share = 0.5
 
     question: ClassVar[str | None] = "next_sentence"
-
-    @property
-    def num_specials(self) -> int:
-        return 3
 
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         room = room_for(length, self.num_specials, least=2)

@@ -12,12 +12,12 @@ import numpy as np
 from afterbert.base.noise import Noise
 from afterbert.base.numbers import Share
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.pretext.pairings import Pairing, Plan
+from afterbert.pretext.pairings import Plan
 from afterbert.pretext.pairings._pairs import (
+    OfTwoTexts,
     PairPlan,
     Pairs,
     chunks_of,
-    length_with_short_ones,
     own_texts,
     short_targets,
     truncated,
@@ -27,7 +27,7 @@ from afterbert.text.token_store.store import Split
 
 
 @dataclass(frozen=True)
-class Sop(Pairing):
+class Sop(OfTwoTexts):
     """swap_rate: of swapped pairs. Labels: 0 in order, 1 swapped, -1 one segment only. Raises UserError when the plan's
     length leaves no room for two pieces."""
 
@@ -35,13 +35,6 @@ class Sop(Pairing):
     swap_rate: Share = 0.5
 
     question: ClassVar[str | None] = "sentence_order"
-
-    @property
-    def num_specials(self) -> int:
-        return 3
-
-    def expected_length(self, length: int) -> float:
-        return length_with_short_ones(length, self.num_specials, self.short_rate)
 
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         room = room_for(length, self.num_specials, least=2)

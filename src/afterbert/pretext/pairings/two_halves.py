@@ -14,8 +14,8 @@ import numpy as np
 from afterbert.base.noise import Noise
 from afterbert.base.numbers import Share
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.pretext.pairings import Pairing, Plan
-from afterbert.pretext.pairings._pairs import PairPlan, Pairs
+from afterbert.pretext.pairings import Plan
+from afterbert.pretext.pairings._pairs import OfTwoTexts, PairPlan, Pairs
 from afterbert.pretext.pairings._sentences import chain, document_sentences, room_for
 from afterbert.text.token_store.store import Split
 
@@ -23,17 +23,13 @@ _SHORTEST = 5  # pieces that a short row aims at, at least
 
 
 @dataclass(frozen=True)
-class TwoHalves(Pairing):
+class TwoHalves(OfTwoTexts):
     """Raises UserError when the plan's length leaves no room for two pieces."""
 
     single_rate: Share = 0.1
     """The share of rows of one text only."""
     short_rate: Share = 0.05
     """The share of rows that aim at a length between 5 pieces and all that fit."""
-
-    @property
-    def num_specials(self) -> int:
-        return 3
 
     def expected_length(self, length: int) -> float:
         return length - self.short_rate * max(0, length - self.num_specials - _SHORTEST) / 2

@@ -19,14 +19,15 @@ from afterbert.base.noise import Noise
 from afterbert.base.numbers import DropoutRate, Share
 from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.pretext.pairings import Pairing, Plan
+from afterbert.pretext.pairings import Plan
+from afterbert.pretext.pairings._pairs import OfTwoTexts
 from afterbert.pretext.pairings._parts import NONE, Parts, assemble, row_keys
 from afterbert.pretext.pairings._sentences import room_for
 from afterbert.text.token_store.store import Split
 
 
 @dataclass(frozen=True)
-class TwoSegments(Pairing):
+class TwoSegments(OfTwoTexts):
     """A window without the start of a sentence is cut in the middle; the last row may be short. Raises UserError when
     the plan's length leaves no room for two pieces."""
 
@@ -34,10 +35,6 @@ class TwoSegments(Pairing):
     """The share of second segments that come from elsewhere."""
     reuse_share: DropoutRate = 0.0
     """The share of a row that the next row does not repeat; the rest lies in both."""
-
-    @property
-    def num_specials(self) -> int:
-        return 3
 
     @property
     def goes_on(self) -> bool:

@@ -8,14 +8,14 @@ import numpy as np
 from afterbert.base.noise import Noise
 from afterbert.base.numbers import Rate
 from afterbert.base.rows import Rows, ranges
-from afterbert.pretext.selections import Chosen, Promise, Selection
-from afterbert.pretext.selections._spans import collected, split_counts
+from afterbert.pretext.selections import Chosen, Promise
+from afterbert.pretext.selections._spans import RatedUnits, collected, split_counts
 from afterbert.pretext.share import share
 from afterbert.pretext.units import Units, units_of
 
 
 @dataclass(frozen=True)
-class OneSide(Selection):
+class OneSide(RatedUnits):
     """rate: the chosen side's share of the units; None draws the split evenly. Both sides keep at least one unit."""
 
     unit: str = "piece"
@@ -28,10 +28,6 @@ class OneSide(Selection):
     @property
     def promise(self) -> Promise:
         return "expected" if self.rate is None else "exact"
-
-    @property
-    def counts_pieces(self) -> bool:
-        return self.unit == "piece"
 
     def budget(self, sizes: np.ndarray) -> np.ndarray:
         sizes = np.asarray(sizes)

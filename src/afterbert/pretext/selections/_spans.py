@@ -12,6 +12,26 @@ from afterbert.pretext.share import share
 from afterbert.pretext.units import Units, ordinary_counts
 
 
+class Rated(Selection):
+    """A law whose budget is a share of what there is."""
+
+    rate: float | None
+
+    def budget(self, sizes: np.ndarray) -> np.ndarray:
+        assert self.rate is not None
+        return share(self.rate, sizes)
+
+
+class RatedUnits(Rated):
+    """A law whose budget counts units, whatever pieces these have."""
+
+    unit: str
+
+    @property
+    def counts_pieces(self) -> bool:
+        return self.unit == "piece"
+
+
 def spanned(positions: np.ndarray, begins: np.ndarray | None, rows: Rows) -> Chosen:
     """Sorted flat positions [N] as a choice. `begins` bool [N]: where a new span begins for certain (None: nowhere);
     one also begins where the piece before is not chosen or stands in another row."""

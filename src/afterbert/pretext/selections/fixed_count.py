@@ -13,15 +13,14 @@ from afterbert.base.noise import Noise
 from afterbert.base.numbers import Rate
 from afterbert.base.rows import Rows
 from afterbert.pretext.draws import subset
-from afterbert.pretext.selections import Chosen, Promise, Selection
+from afterbert.pretext.selections import Chosen, Promise
 from afterbert.pretext.selections._queues import filled
-from afterbert.pretext.selections._spans import budgets_of, collected
-from afterbert.pretext.share import share
+from afterbert.pretext.selections._spans import Rated, budgets_of, collected
 from afterbert.pretext.units import units_of
 
 
 @dataclass(frozen=True)
-class FixedCount(Selection):
+class FixedCount(Rated):
     """`unit`: piece, word, sentence, phrase, entity, or alternatives such as `phrase|word`; a unit is a span.
 
     >>> rows = Rows.of("[CLS] un ##believ ##able ! [SEP]")
@@ -41,9 +40,6 @@ class FixedCount(Selection):
     @property
     def is_flat(self) -> bool:
         return self.unit == "piece"  # towards the end of the budget only short units still fit
-
-    def budget(self, sizes: np.ndarray) -> np.ndarray:
-        return share(self.rate, sizes)
 
     def __call__(self, rows: Rows, noise: Noise) -> Chosen:
         units = units_of(rows, self.unit)

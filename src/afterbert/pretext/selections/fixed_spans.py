@@ -13,14 +13,13 @@ from pydantic import Field
 from afterbert.base.noise import Noise
 from afterbert.base.numbers import Rate
 from afterbert.base.rows import Rows
-from afterbert.pretext.selections import Chosen, Selection
-from afterbert.pretext.selections._spans import cut_last, strewn
-from afterbert.pretext.share import share
+from afterbert.pretext.selections import Chosen
+from afterbert.pretext.selections._spans import RatedUnits, cut_last, strewn
 from afterbert.pretext.units import units_of
 
 
 @dataclass(frozen=True)
-class FixedSpans(Selection):
+class FixedSpans(RatedUnits):
     """length: units in a span. The budget counts units: exact for pieces, and for words so many words.
 
     >>> FixedSpans(rate=0.5, length=3)(Rows.of("[CLS] a b c d e f [SEP]"), Noise(0)).spans.tolist()
@@ -30,13 +29,6 @@ class FixedSpans(Selection):
     unit: str = "piece"
     rate: Rate = 0.15
     length: Annotated[int, Field(ge=1)] = 3
-
-    @property
-    def counts_pieces(self) -> bool:
-        return self.unit == "piece"
-
-    def budget(self, sizes: np.ndarray) -> np.ndarray:
-        return share(self.rate, sizes)
 
     def most_spans(self, size: int) -> int:
         return -(-int(self.budget(np.array([size]))[0]) // self.length) if self.unit == "piece" else size

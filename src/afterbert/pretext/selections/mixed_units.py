@@ -13,15 +13,14 @@ from afterbert.base.noise import Noise
 from afterbert.base.numbers import Rate
 from afterbert.base.rows import Rows
 from afterbert.pretext.draws import shuffled
-from afterbert.pretext.selections import Chosen, Promise, Selection
+from afterbert.pretext.selections import Chosen, Promise
 from afterbert.pretext.selections._queues import served, topped_up
-from afterbert.pretext.selections._spans import budgets_of
-from afterbert.pretext.share import share
+from afterbert.pretext.selections._spans import Rated, budgets_of
 from afterbert.pretext.units import Units, units_of
 
 
 @dataclass(frozen=True)
-class MixedUnits(Selection):
+class MixedUnits(Rated):
     """units: kinds, the last one (such as word) covering the whole text; the others grow to whole units of it. shares:
     of the draws, in any scale. When a kind is used up, the others go on."""
 
@@ -36,9 +35,6 @@ class MixedUnits(Selection):
     @property
     def promise(self) -> Promise:
         return "at_most"
-
-    def budget(self, sizes: np.ndarray) -> np.ndarray:
-        return share(self.rate, sizes)
 
     def __call__(self, rows: Rows, noise: Noise) -> Chosen:
         base = units_of(rows, self.units[-1])

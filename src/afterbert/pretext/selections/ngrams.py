@@ -15,15 +15,14 @@ from afterbert.base.noise import Noise
 from afterbert.base.numbers import Rate
 from afterbert.base.rows import Rows
 from afterbert.pretext.draws import drawn, shuffled
-from afterbert.pretext.selections import Chosen, Promise, Selection
+from afterbert.pretext.selections import Chosen, Promise
 from afterbert.pretext.selections._queues import served, topped_up
-from afterbert.pretext.selections._spans import budgets_of
-from afterbert.pretext.share import share
+from afterbert.pretext.selections._spans import Rated, budgets_of
 from afterbert.pretext.units import units_of
 
 
 @dataclass(frozen=True)
-class Ngrams(Selection):
+class Ngrams(Rated):
     """weights: of 1, 2, 3, ... units in a run, in any scale; a run ends early at a special piece.
 
     >>> Ngrams(rate=1.0, weights=(0, 1))(Rows.of("[CLS] a b c d [SEP]"), Noise(3)).positions.tolist()
@@ -41,9 +40,6 @@ class Ngrams(Selection):
     @property
     def promise(self) -> Promise:
         return "at_most"
-
-    def budget(self, sizes: np.ndarray) -> np.ndarray:
-        return share(self.rate, sizes)
 
     def __call__(self, rows: Rows, noise: Noise) -> Chosen:
         units = units_of(rows, self.unit)

@@ -11,14 +11,13 @@ import numpy as np
 from afterbert.base.noise import Noise
 from afterbert.base.numbers import Rate
 from afterbert.base.rows import Rows, ranges
-from afterbert.pretext.selections import Chosen, Selection
-from afterbert.pretext.selections._spans import collected
-from afterbert.pretext.share import share
+from afterbert.pretext.selections import Chosen
+from afterbert.pretext.selections._spans import RatedUnits, collected
 from afterbert.pretext.units import units_of
 
 
 @dataclass(frozen=True)
-class OneFragment(Selection):
+class OneFragment(RatedUnits):
     """The budget counts units: exact for pieces, for words so many words. Special pieces inside cut the fragment.
 
     >>> np.diff(OneFragment()(Rows.of("[CLS] a b c d e f [SEP]"), Noise(0)).positions).tolist()
@@ -27,13 +26,6 @@ class OneFragment(Selection):
 
     unit: str = "piece"
     rate: Rate = 0.5
-
-    @property
-    def counts_pieces(self) -> bool:
-        return self.unit == "piece"
-
-    def budget(self, sizes: np.ndarray) -> np.ndarray:
-        return share(self.rate, sizes)
 
     def most_spans(self, size: int) -> int:
         return min(size, 1)

@@ -16,14 +16,13 @@ from afterbert.base.noise import Noise
 from afterbert.base.numbers import Rate
 from afterbert.base.rows import Rows
 from afterbert.pretext.draws import drawn
-from afterbert.pretext.selections import Chosen, Selection
-from afterbert.pretext.selections._spans import cut_last, strewn
-from afterbert.pretext.share import share
+from afterbert.pretext.selections import Chosen
+from afterbert.pretext.selections._spans import RatedUnits, cut_last, strewn
 from afterbert.pretext.units import units_of
 
 
 @dataclass(frozen=True)
-class PoissonSpans(Selection):
+class PoissonSpans(RatedUnits):
     """mean: lambda, in units. shortest: 1 draws zeros anew. The budget counts units: exact for pieces, and
     for words so many words. A row never has more spans than chosen pieces (so it never grows): empty spans
     beyond that are dropped, which binds in rows of a few pieces only.
@@ -39,15 +38,8 @@ class PoissonSpans(Selection):
     shortest: Annotated[int, Field(ge=0, le=1)] = 0
 
     @property
-    def counts_pieces(self) -> bool:
-        return self.unit == "piece"
-
-    @property
     def has_gaps(self) -> bool:
         return self.shortest == 0
-
-    def budget(self, sizes: np.ndarray) -> np.ndarray:
-        return share(self.rate, sizes)
 
     def __call__(self, rows: Rows, noise: Noise) -> Chosen:
         units = units_of(rows, self.unit)

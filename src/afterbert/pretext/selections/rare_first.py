@@ -12,13 +12,13 @@ import numpy as np
 from afterbert.base.noise import Noise
 from afterbert.base.numbers import Rate, Share
 from afterbert.base.rows import Rows
-from afterbert.pretext.selections import Chosen, Selection
-from afterbert.pretext.share import share
+from afterbert.pretext.selections import Chosen
+from afterbert.pretext.selections._spans import Rated
 from afterbert.pretext.units import needed_plane, units_of
 
 
 @dataclass(frozen=True)
-class RareFirst(Selection):
+class RareFirst(Rated):
     """The plane `count` tells how often each piece occurs in the split.
 
     >>> rows = Rows.of("[CLS] the unlikely [SEP]").with_planes(count=np.array([0, 10**12, 1, 0]))
@@ -28,9 +28,6 @@ class RareFirst(Selection):
 
     rate: Rate = 0.15
     power: Share = 0.5
-
-    def budget(self, sizes: np.ndarray) -> np.ndarray:
-        return share(self.rate, sizes)
 
     def __call__(self, rows: Rows, noise: Noise) -> Chosen:
         units = units_of(rows, "piece")

@@ -17,14 +17,14 @@ from afterbert.base.noise import Noise
 from afterbert.base.numbers import Rate
 from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.pretext.draws import subset
-from afterbert.pretext.selections import Chosen, Selection
-from afterbert.pretext.selections._spans import collected
+from afterbert.pretext.selections import Chosen
+from afterbert.pretext.selections._spans import RatedUnits, collected
 from afterbert.pretext.share import share
 from afterbert.pretext.units import units_of
 
 
 @dataclass(frozen=True)
-class T5Partition(Selection):
+class T5Partition(RatedUnits):
     """mean_span: in units. The budget counts units and leaves at least one: exact for pieces, for words so many words.
 
     >>> rows = Rows.of("[CLS] a b c d e f g h i j [SEP]")
@@ -37,10 +37,6 @@ class T5Partition(Selection):
     rate: Rate = 0.15
     mean_span: Annotated[float, Field(ge=1)] = 3.0
     roll: bool = True
-
-    @property
-    def counts_pieces(self) -> bool:
-        return self.unit == "piece"
 
     @property
     def is_flat(self) -> bool:

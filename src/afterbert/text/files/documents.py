@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -25,7 +26,7 @@ class Document(NamedTuple):
     piece_ids: bytes | None = None
 
 
-Counts = dict[str, int]
+Counts = Counter[str]
 EMPTY = "empty"
 _UNNAMED = "no extension"
 
@@ -40,30 +41,30 @@ class Tally:
     of a reason.
     """
 
-    files: Counts = field(default_factory=dict)
+    files: Counts = field(default_factory=Counter)
     bytes: int = 0
     documents: int = 0
     pieces: int = 0
     kept: int = 0
-    dropped: Counts = field(default_factory=dict)
-    repaired: Counts = field(default_factory=dict)
-    noticed: Counts = field(default_factory=dict)
-    passed_over: Counts = field(default_factory=dict)
+    dropped: Counts = field(default_factory=Counter)
+    repaired: Counts = field(default_factory=Counter)
+    noticed: Counts = field(default_factory=Counter)
+    passed_over: Counts = field(default_factory=Counter)
     places: dict[str, Place] = field(default_factory=dict)
 
     def drop(self, reason: str, place: Place) -> None:
         """A document that is not given on."""
-        _add(self.dropped, reason, 1)
+        self.dropped[reason] += 1
         self.places.setdefault(reason, place)
 
     def repair(self, reason: str, place: Place, count: int = 1) -> None:
         """Text that was changed."""
-        _add(self.repaired, reason, count)
+        self.repaired[reason] += count
         self.places.setdefault(reason, place)
 
     def notice(self, reason: str, place: Place, count: int = 1) -> None:
         """Text that is odd, but kept as it is."""
-        _add(self.noticed, reason, count)
+        self.noticed[reason] += count
         self.places.setdefault(reason, place)
 
     @property
@@ -73,41 +74,32 @@ class Tally:
 
     def __add__(self, other: Tally) -> Tally:
         """
-        >>> one = Tally(files={".txt": 1}, documents=3, kept=2, dropped={"empty": 1})
-        >>> both = one + Tally(files={".txt": 2}, documents=1, kept=1)
-        >>> both.files, both.documents, both.kept, both.dropped
-        ({'.txt': 3}, 4, 3, {'empty': 1})
+        >>> one = Tally(files=Counter({".txt": 1}), documents=3, kept=2)
+        >>> both = one + Tally(files=Counter({".txt": 2}), documents=1, kept=1)
+        >>> both.files, both.documents, both.kept
+        (Counter({'.txt': 3}), 4, 3)
         """
-        return Tally(
-            files=_sum(self.files, other.files),
-            bytes=self.bytes + other.bytes,
-            documents=self.documents + other.documents,
-            pieces=self.pieces + other.pieces,
-            kept=self.kept + other.kept,
-            dropped=_sum(self.dropped, other.dropped),
-            repaired=_sum(self.repaired, other.repaired),
-            noticed=_sum(self.noticed, other.noticed),
-            passed_over=_sum(self.passed_over, other.passed_over),
-            places=other.places | self.places,
-        )
+        added = {name: value + getattr(other, name) for name, value in vars(self).items() if name != "places"}
+        return Tally(**added, places=other.places | self.places)
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> Tally:
         """Reads back what `json.dumps(vars(tally))` wrote.
 
         >>> import json
-        >>> tally = Tally(documents=1, dropped={"empty": 1}, places={"empty": Place("a.txt", 0)})
+        >>> tally = Tally(documents=1, dropped=Counter(empty=1), places={"empty": Place("a.txt", 0)})
         >>> Tally.from_json(json.loads(json.dumps(vars(tally)))) == tally
         True
         """
         places = {reason: Place(*place) for reason, place in saved["places"].items()}
-        return cls(**{**saved, "places": places})
+        counts = {name: Counter(value) for name, value in saved.items() if isinstance(value, dict)}
+        return cls(**{**saved, **counts, "places": places})
 
     def table(self, more: Sequence[tuple[str, int, str]] = ()) -> str:
         """The closing table, as plain text. Lines of places are counted here, by reading their files up to there.
         more: rows of label, count and remark to set below.
 
-        >>> print(Tally(files={".txt": 2}, bytes=1_500_000, documents=40, kept=39, dropped={"empty": 1}).table())
+        >>> print(Tally(Counter({".txt": 2}), 1_500_000, documents=40, kept=39, dropped=Counter(empty=1)).table())
         files read                 2  .txt 2
         bytes read         1,500,000
         documents found           40
@@ -143,11 +135,3 @@ class Tally:
             return f"first {located(self.places[why])}"
         except UserError:  # The file is gone or another; what was counted stands.
             return f"first {self.places[why]}"
-
-
-def _add(counts: Counts, reason: str, count: int) -> None:
-    counts[reason] = counts.get(reason, 0) + count
-
-
-def _sum(one: Counts, other: Counts) -> Counts:
-    return {reason: one.get(reason, 0) + other.get(reason, 0) for reason in one | other}

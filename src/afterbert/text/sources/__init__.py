@@ -38,7 +38,7 @@ class SourcePart:
         """The documents of this part, in order. `tally` is complete when the iterator is exhausted. Raises
         UserError."""
         for why, count in self.passed_over.items():
-            tally.passed_over[why] = tally.passed_over.get(why, 0) + count
+            tally.passed_over[why] += count
         yield from self.source.read(self, policy, tally)
 
 

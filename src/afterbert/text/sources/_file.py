@@ -67,7 +67,7 @@ class FileSource(Source):
         intake = Intake(policy, tally, path=self.path, name=self.title, language=self.language)
         if part.start == 0:
             kind = streams.extension_of(self.path) + streams.packing_of(self.path) or "no extension"
-            tally.files[kind] = tally.files.get(kind, 0) + 1
+            tally.files[kind] += 1
         return self._documents(part, intake, self._chunks(part, intake))
 
     def _chunks(self, part: SourcePart, intake: Intake) -> Iterator[tuple[int, bytes]]:

@@ -77,7 +77,7 @@ class Datatrove(Source):
     def read(self, part: SourcePart, policy: Policy, tally: Tally) -> Iterator[Document]:
         intake = Intake(policy, tally, path=self.path, name=self.title, language=self.language, unit="document")
         if part.start == 0:
-            tally.files[".ds"] = tally.files.get(".ds", 0) + 1
+            tally.files[".ds"] += 1
         decoder, ends = _decoder(self.piece_recipe), self._ends()
         for number, piece_ids in self._documents(part, ends, self._width()):
             tally.bytes += piece_ids.nbytes

@@ -1,6 +1,7 @@
 """A folder with everything below it, in an order that is the same on every system."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -48,7 +49,7 @@ class Folder(Source):
         """A source for each file that can be read, and the number of others by extension or reason. Raises
         UserError when there is nothing to read."""
         title = self.name or os.path.basename(os.path.abspath(self.path))
-        passed_over: dict[str, int] = {}
+        passed_over = Counter[str]()
         sources = []
         for relative in sorted(_files_below(self.path, passed_over), key=_by_bytes):
             if relative.endswith(_BESIDE):
@@ -57,7 +58,7 @@ class Folder(Source):
             path = os.path.join(self.path, *relative.split("/"))
             kind = kinds_by_extension().get(extension) or self._told(path)
             if kind is None or self.kind not in (None, kind):
-                _count(passed_over, extension or "no extension")
+                passed_over[extension or "no extension"] += 1
                 continue
             sources.append(make(kind, path, self._options_for(kind, path), name=f"{title}/{relative}"))
         if not sources:
@@ -90,7 +91,7 @@ def _by_bytes(relative: str) -> list[bytes]:
     return [os.fsencode(name) for name in relative.split("/")]
 
 
-def _files_below(root: str, passed_over: dict[str, int]) -> Iterator[str]:
+def _files_below(root: str, passed_over: Counter[str]) -> Iterator[str]:
     """Paths of regular files relative to the root, with `/`, in no order."""
     folders = [""]
     while folders:
@@ -103,15 +104,15 @@ def _files_below(root: str, passed_over: dict[str, int]) -> Iterator[str]:
         for entry in entries:
             relative = f"{folder}/{entry.name}" if folder else entry.name
             if entry.name.startswith("."):
-                _count(passed_over, "hidden")
+                passed_over["hidden"] += 1
             elif entry.is_symlink():
-                _count(passed_over, "link")
+                passed_over["link"] += 1
             elif entry.is_dir(follow_symlinks=False):
                 folders.append(relative)
             elif entry.is_file(follow_symlinks=False):
                 yield relative
             else:
-                _count(passed_over, "not a regular file")
+                passed_over["not a regular file"] += 1
 
 
 def _fits_one_document(path: str) -> bool:
@@ -123,7 +124,3 @@ def _fits_one_document(path: str) -> bool:
         if size > ONE_DOCUMENT_BYTES:
             return False
     return True
-
-
-def _count(counts: dict[str, int], why: str) -> None:
-    counts[why] = counts.get(why, 0) + 1

@@ -47,7 +47,7 @@ class Hub(Source):
 
     def read(self, part: SourcePart, policy: Policy, tally: Tally) -> Iterator[Document]:
         intake = Intake(policy, tally, path=self.title, name=self.title, language=self.language, unit="row")
-        tally.files["hub"] = tally.files.get("hub", 0) + 1
+        tally.files["hub"] += 1
         with self._reached():
             import datasets
 

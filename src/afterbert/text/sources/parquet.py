@@ -66,7 +66,7 @@ class Parquet(Source):
     def read(self, part: SourcePart, policy: Policy, tally: Tally) -> Iterator[Document]:
         intake = Intake(policy, tally, path=self.path, name=self.title, language=self.language, unit="row")
         if part.start == 0:
-            tally.files[".parquet"] = tally.files.get(".parquet", 0) + 1
+            tally.files[".parquet"] += 1
         with self._opened() as file:
             columns = self._columns(file)
             row = sum(file.metadata.row_group(i).num_rows for i in range(part.start))

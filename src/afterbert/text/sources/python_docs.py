@@ -64,7 +64,7 @@ class PythonDocs(Source):
             yield from self._topics(policy, tally)
         for path in _files(self.packages)[part.start : part.stop]:
             intake = Intake(policy, tally, path=str(path), name=f"{self.name}/{path.name}", language="en")
-            tally.files[".py"] = tally.files.get(".py", 0) + 1
+            tally.files[".py"] += 1
             source = path.read_bytes()
             tally.bytes += len(source)
             for line, text in _docstrings(source):

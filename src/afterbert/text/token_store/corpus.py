@@ -29,6 +29,10 @@ from afterbert.text.tokenizers import TokenizerRecipe
 Progress = Callable[[float, float, str], None]
 
 
+def silent(done: float, total: float, phase: str) -> None:
+    """Progress that nobody watches."""
+
+
 class _Warned(Protocol):
     @property
     def warnings(self) -> list[str]: ...

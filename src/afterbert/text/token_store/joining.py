@@ -15,7 +15,7 @@ from afterbert.base.sealed import digest_of
 from afterbert.text.files.documents import Tally
 from afterbert.text.files.policy import Policy
 from afterbert.text.pieces.tokenizer import Tokenizer
-from afterbert.text.token_store.corpus import Progress, check_languages, described
+from afterbert.text.token_store.corpus import Progress, check_languages, described, silent
 from afterbert.text.token_store.finishing import StoreContents, finish, finished_before
 from afterbert.text.token_store.near_duplicates import PERMUTATIONS
 from afterbert.text.token_store.part_files import READ_VALUES, column_dtype, finished, part_folder
@@ -59,7 +59,7 @@ def merge_shards(
     Memory: some 40 bytes for each document and each 4 kB of long ones. The other arguments are those of `prepare`.
     Raises UserError for shards that are missing, named twice, damaged or of another store.
     """
-    tell, out = progress or _silent, Path(out)
+    tell, out = progress or silent, Path(out)
     shards = _complete([_Opened(Path(folder), open_shard(folder)) for folder in folders])
     first, digests = shards[0].manifest, _digests(shards)
     settings = {**first["settings"], "sources": [digest_of(digest) for digest in digests]}
@@ -130,10 +130,6 @@ class Joined:
         fates = self.found.fates[slice(*self.found.part_sections[[number, number + 1]])]
         counts, lengths = (_whole(self.parts[number].folder, name) for name in ("documents", "sections"))
         return lengths, fates, SectionRuns.of(counts, lengths, fates)
-
-
-def _silent(done: float, total: float, phase: str) -> None:
-    """Progress that nobody watches."""
 
 
 def _complete(shards: list[_Opened]) -> list[_Opened]:

@@ -22,7 +22,7 @@ from afterbert.text.planes.document_start import DocumentStart
 from afterbert.text.planes.sentence_start import SentenceStart
 from afterbert.text.planes.word_start import WordStart
 from afterbert.text.sources import Source
-from afterbert.text.token_store.corpus import Corpus, Progress
+from afterbert.text.token_store.corpus import Corpus, Progress, silent
 from afterbert.text.token_store.coverage import warn_of_nothing_found
 from afterbert.text.token_store.finishing import StoreContents, by_name, described, finish, finished_before
 from afterbert.text.token_store.merging import Merge, Merged
@@ -62,7 +62,7 @@ def prepare(
     """
     if not sources:
         raise UserError("no sources are given; name files or folders")
-    corpus = Corpus(tuple(sources), policy or Policy(), held_out, processes, progress or _silent, smoothing)
+    corpus = Corpus(tuple(sources), policy or Policy(), held_out, processes, progress or silent, smoothing)
     named = by_name(planes)
     settings = corpus.settings(tokenizer, named)
     out = Path(out)
@@ -99,7 +99,7 @@ def add_plane(
     settings = store.manifest["settings"]
     if name in store.planes:
         raise UserError(f"store {folder} has a plane '{name}' already; prepare a new store to make it anew")
-    corpus = Corpus(tuple(sources), Policy(**settings["policy"]), settings["held_out"], processes, progress or _silent)
+    corpus = Corpus(tuple(sources), Policy(**settings["policy"]), settings["held_out"], processes, progress or silent)
     if [digest_of(digest) for digest in corpus.digests] != settings["sources"]:
         raise UserError(f"store {folder} was not made from these texts as they are now; prepare a new store")
     with ended_by_sigterm(), locked(store.folder):
@@ -139,15 +139,11 @@ def make_tokenizer(
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is there already and not empty; name a new folder for the tokenizer")
-    corpus = Corpus(tuple(sources), policy or Policy(), held_out, processes, progress or _silent, smoothing)
+    corpus = Corpus(tuple(sources), policy or Policy(), held_out, processes, progress or silent, smoothing)
     with TemporaryDirectory() as work, ended_by_sigterm():
         made, _ = _survey(corpus, tokenizer, Path(work))
     made.save(out)
     return made
-
-
-def _silent(done: float, total: float, phase: str) -> None:
-    """Progress that nobody watches."""
 
 
 def _survey(corpus: Corpus, recipe: TokenizerRecipe, work: Path) -> tuple[Tokenizer, Survey]:

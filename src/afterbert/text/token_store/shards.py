@@ -30,7 +30,7 @@ from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.planes import Plane
 from afterbert.text.sources import Source, SourcePart
 from afterbert.text.sources.parallel import ParallelText
-from afterbert.text.token_store.corpus import Corpus, Progress, check_languages, dtype_for
+from afterbert.text.token_store.corpus import Corpus, Progress, check_languages, dtype_for, silent
 from afterbert.text.token_store.finishing import by_name, described, settings_of
 from afterbert.text.token_store.near_duplicates import sketches_of
 from afterbert.text.token_store.part_files import PartWriter, made_once, part_folder
@@ -119,7 +119,7 @@ def prepare_shard(
         raise UserError("no sources are given; name files or folders")
     if any(isinstance(source, ParallelText) for source in sources):
         raise UserError("parallel text is prepared on one machine; leave --shard out, or the pairs")
-    corpus = Corpus(tuple(sources), policy or Policy(), held_out, processes, progress or _silent)
+    corpus = Corpus(tuple(sources), policy or Policy(), held_out, processes, progress or silent)
     mine = [(number, corpus.parts[number]) for number in shard.parts([part.num_bytes for part in corpus.parts])]
     named, made, out = by_name(planes), tokenizer.make([], corpus_bytes=0), Path(out)
     corpus.check_pieces(made)
@@ -209,10 +209,6 @@ def open_shard(folder: Path) -> dict[str, Any]:
             "shards with one version"
         )
     return manifest
-
-
-def _silent(done: float, total: float, phase: str) -> None:
-    """Progress that nobody watches."""
 
 
 def _layout(corpus: Corpus) -> dict[str, Any]:

@@ -145,5 +145,5 @@ class SurveyPart:
 
 def _count_dropped(tally: Tally, why: str, count: int) -> None:
     if count:
-        tally.dropped[why] = tally.dropped.get(why, 0) + count
+        tally.dropped[why] += count
         tally.kept -= count
