@@ -15,7 +15,7 @@ from afterbert.base.tree import read as read_yaml
 from afterbert.downstream.formats._text import read_head
 from afterbert.interop.untrusted_files import TensorFiles, read_config
 from afterbert.report import write_report
-from afterbert.text.planes._lists import read_list
+from afterbert.text.planes._listed import read_list
 from afterbert.text.token_store.store import Store
 from afterbert.text.tokenizers._guard import read_untrusted
 

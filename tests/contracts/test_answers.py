@@ -15,7 +15,6 @@ from afterbert.base import plugins
 from afterbert.base.errors import UserError
 from afterbert.base.rows import Rows
 from afterbert.pretext.answers import Answer
-from afterbert.pretext.baselines import trivial_accuracy
 from afterbert.pretext.corruptions import Corruption
 from afterbert.pretext.edits import Edit
 from afterbert.pretext.pairings.segment_pair_nsp import SegmentPairNsp
@@ -31,8 +30,8 @@ from afterbert.pretext.selections.suffix import Suffix
 from afterbert.pretext.selections.t5_partition import T5Partition
 from afterbert.pretext.sight import Sight
 from afterbert.pretext.task import Pretext
-from afterbert.pretext.undo import UNKNOWN, undo
 from invented_rows import VOCABULARY, by_row, noise, taken, text_rows
+from told_by_tasks import UNKNOWN, trivial_accuracy, undo
 
 LENGTHS = [*range(6), 8, 13, 40]
 LAWS: list[Selection] = [

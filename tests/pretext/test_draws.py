@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from afterbert.pretext.draws import drawn, shuffled, subset
-from afterbert.pretext.share import share
+from afterbert.pretext.selections._spans import share
 from invented_rows import noise
 
 DRAWS = 24_000

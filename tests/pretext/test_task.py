@@ -15,7 +15,6 @@ from afterbert.pretext.answers.next import Next
 from afterbert.pretext.answers.sentence_order import SentenceOrder
 from afterbert.pretext.answers.true_start import TrueStart
 from afterbert.pretext.answers.whole_text import WholeText
-from afterbert.pretext.baselines import trivial_accuracy
 from afterbert.pretext.corruptions.delete import Delete
 from afterbert.pretext.corruptions.insert import Insert
 from afterbert.pretext.corruptions.keep import Keep
@@ -40,6 +39,7 @@ from afterbert.pretext.sight import Sight
 from afterbert.pretext.statistics import statistics_of
 from afterbert.pretext.task import Pretext
 from invented_rows import SENTINELS, VOCABULARY, by_row, noise, text_rows
+from told_by_tasks import trivial_accuracy
 
 EOS = VOCABULARY.eos
 

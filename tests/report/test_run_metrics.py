@@ -10,8 +10,7 @@ import pytest
 from fabricated import fabricate
 
 from afterbert.report import write_report
-from afterbert.report.metrics import read_metrics
-from afterbert.report.thinned_lines import thinned_lines
+from afterbert.report.metrics import read_metrics, thinned_lines
 
 
 def step(number: int, **facts) -> str:

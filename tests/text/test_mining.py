@@ -11,7 +11,7 @@ from afterbert.cli.main import run as afterbert
 from afterbert.text.files.documents import Document
 from afterbert.text.mining import Mining, as_table
 from afterbert.text.mining import stream as stream_module
-from afterbert.text.planes._lists import read_list
+from afterbert.text.planes._listed import read_list
 from afterbert.text.planes.phrase import Phrase
 
 ALL = Mining(min_count=2, min_cohesion=-99.0, min_freedom=0.0)

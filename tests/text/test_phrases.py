@@ -20,7 +20,7 @@ from afterbert.pretext.selections.mixed_units import MixedUnits
 from afterbert.pretext.selections.staged import Staged
 from afterbert.pretext.units import units_of
 from afterbert.text.pieces.encoding import PieceEncoder
-from afterbert.text.planes._lists import read_list
+from afterbert.text.planes._listed import read_list
 from afterbert.text.planes.entity import Entity
 from afterbert.text.planes.phrase import Phrase
 from afterbert.text.planes.word_start import WordStart

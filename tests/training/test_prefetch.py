@@ -6,7 +6,7 @@ import pytest
 from toy_run import toy_feed, toy_training
 
 from afterbert.training.distribution.processes import SingleProcess
-from afterbert.training.prefetch import Prefetch
+from afterbert.training.feed import Prefetch
 
 
 def keys(batches):

@@ -21,7 +21,6 @@ from afterbert.nn.places import RowPlaces, at_places
 from afterbert.nn.positions import Positions
 from afterbert.nn.positions.none import NoPositions
 from afterbert.nn.recording import Attended
-from afterbert.nn.relative_segments import RelativeSegments
 from afterbert.nn.sizes import Sizes
 from afterbert.nn.visibility import Visible
 
@@ -45,6 +44,24 @@ class Surroundings:
     wanted: Tensor | None = None
     wanted_by_row: RowPlaces | None = None
     keep: Callable[[Attended], None] | None = None
+
+
+class RelativeSegments(nn.Module):
+    """Whether two pieces stand in the same segment, added to their score: `(q + b) s`, with one s for same and one for
+    different. It works for any number of segments. Source: XLNet (1906.08237), Section 2.5."""
+
+    def __init__(self, sizes: Sizes, head_size: int, scale: float):
+        super().__init__()
+        self.shape, self.scale = (sizes.num_attention_heads, head_size), scale
+        self.table = nn.Embedding(2, sizes.num_attention_heads * head_size)
+        self.bias = nn.Parameter(torch.zeros(self.shape))
+
+    def forward(self, query: Tensor, differs: Tensor) -> Tensor:
+        """[B, H, U, T] to be added to the scores, from scaled queries [B, H, U, K] and whether segments
+        differ, bool [B, U, T]."""
+        same, different = self.table.weight.view(2, *self.shape, 1)
+        query = query + self.bias[:, None] * self.scale
+        return torch.where(differs[:, None], query @ different, query @ same)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """A row of a pretext task as cells to draw, the same for the terminal, the report and a page.
 
-The picture is made from what the task itself records (`Posed.origin`, the steps and their choices). So it accounts
-for every piece of the original row exactly once, whatever was moved, removed or hidden, and `Picture.rebuilt`
-gives the text back.
+The picture is made from what the task itself records (`Posed.origin`, the steps and their choices). So it accounts for
+every piece of the original row exactly once, whatever was moved, removed or hidden, and the text can be put together
+again from its cells.
 """
 
 from __future__ import annotations
@@ -70,19 +70,6 @@ class Picture:
     def truth(self, cell: Cell) -> str:
         """The original text that a shown cell stands for."""
         return "".join(self.before[place].text for place in cell.places)
-
-    def rebuilt(self) -> list[str]:
-        """The original pieces in their order, put together from the shown cells alone. Raises ValueError where
-        a piece is missing or told twice."""
-        told = sorted(place for cell in self.shown for place in cell.places)
-        if told != list(range(len(self.before))):
-            raise ValueError(f"the picture tells places {told} of {len(self.before)} pieces")
-        texts = [""] * len(told)
-        for cell in self.shown:
-            for place in cell.places:
-                is_itself = cell.action in ("", "special", "moved", "keep", "removed")
-                texts[place] = cell.text if is_itself else self.before[place].text
-        return texts
 
     def cut(self, pieces: int) -> Picture:
         """The beginning of a long row: at most so many cells of each line."""

@@ -22,6 +22,7 @@ from afterbert.objectives.parts.blending import blended
 from afterbert.pretext.pairings import Plan
 from afterbert.text.token_store.store import Split
 from afterbert.training.config import Training
+from afterbert.training.distribution.processes import Processes
 from afterbert.training.epochs import EpochPart, Epochs
 
 
@@ -182,6 +183,35 @@ class Feed:
         steps = np.full(len(part.numbers), part.step)
         told = {"row_slots": part.slots, "row_steps": steps, "row_goes_on": goes_on}
         return replace(batch, arrays={**batch.arrays, **told})
+
+
+class Prefetch:
+    """Prepares what this process reads of each step. Steps in order cost no waiting; another step, or another size, is
+    begun anew. Close it to end the threads."""
+
+    def __init__(self, feed: Feed, *, workers: int, processes: Processes):
+        self._feed, self._workers, self._processes = feed, workers, processes
+        self._prepared: Generator[list[Batch], None, None] | None = None
+        self._following: tuple[int, int] | None = None
+
+    def batches(self, step: int, micro_batch_size: int) -> list[Batch]:
+        """Gives the micro-batches of update `step` (0-based). Raises UserError as `Feed.step` does."""
+        if self._prepared is None or self._following != (step, micro_batch_size):
+            self.close()
+            self._prepared = self._feed.steps(
+                step,
+                workers=self._workers,
+                micro_batch_size=micro_batch_size,
+                rank=self._processes.rank,
+                world_size=self._processes.size,
+            )
+        self._following = (step + 1, micro_batch_size)
+        return next(self._prepared)
+
+    def close(self) -> None:
+        if self._prepared is not None:
+            self._prepared.close()
+            self._prepared = None
 
 
 def feed_for(objective: Objective, split: Split, training: Training, *, vocabulary: Vocabulary, length: int) -> Feed:

@@ -16,12 +16,11 @@ from afterbert.training.clock import Clock
 from afterbert.training.config import Training
 from afterbert.training.distribution.parallel import Parallel
 from afterbert.training.distribution.processes import Processes
-from afterbert.training.feed import Feed
+from afterbert.training.feed import Feed, Prefetch
 from afterbert.training.interrupts import Interrupted, Interrupts
 from afterbert.training.log import RunLog
 from afterbert.training.observers import Enough
 from afterbert.training.precision import Precision
-from afterbert.training.prefetch import Prefetch
 from afterbert.training.progress import Progress
 from afterbert.training.run_length import RunLength
 from afterbert.training.stepper import Fitted, Stepper

@@ -12,9 +12,9 @@ from typing import Literal
 
 from afterbert.training.beginning import begin_or_resume
 from afterbert.training.checkpoints import snapshot
+from afterbert.training.feed import Prefetch
 from afterbert.training.guards import judge
 from afterbert.training.live_run import LiveRun
-from afterbert.training.prefetch import Prefetch
 from afterbert.training.run_length import RunLength
 
 

@@ -9,8 +9,7 @@ from afterbert.base.noise import Noise
 from afterbert.base.numbers import Rate
 from afterbert.base.rows import Rows, ranges
 from afterbert.pretext.selections import Chosen, Promise
-from afterbert.pretext.selections._spans import RatedUnits, collected, split_counts
-from afterbert.pretext.share import share
+from afterbert.pretext.selections._spans import RatedUnits, collected, share, split_counts
 from afterbert.pretext.units import Units, units_of
 
 

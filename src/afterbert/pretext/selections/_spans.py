@@ -1,6 +1,7 @@
 """What laws of choice share: from units to positions with spans, and spans strewn over a row."""
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
@@ -8,8 +9,24 @@ from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.pretext.draws import subset
 from afterbert.pretext.selections import Chosen, Selection
-from afterbert.pretext.share import share
 from afterbert.pretext.units import Units, ordinary_counts
+
+Rounding = Literal["nearest", "up"]
+
+
+def share(rate: float, sizes: np.ndarray, rounding: Rounding = "nearest") -> np.ndarray:
+    """int64 [B]: `rate` of `sizes` [B], rounded to the nearest integer (halves to even, as Python's `round`), but at
+    least 1 of what is there and at most all of it. `up` rounds up instead (SpanBERT's release).
+
+    BERT's `max(1, round(0.15 * n))`, for all laws; an empty row's share is 0.
+
+    >>> share(0.15, np.array([0, 1, 5, 10, 100])).tolist()
+    [0, 1, 1, 2, 15]
+    """
+    sizes = np.asarray(sizes, dtype=np.int64)
+    # the guard keeps 0.15 * 20 = 3.0000000000000004 from rounding up to 4
+    wanted = np.rint(rate * sizes) if rounding == "nearest" else np.ceil(rate * sizes - 1e-9)
+    return np.clip(wanted.astype(np.int64), np.minimum(sizes, 1), sizes)
 
 
 class Rated(Selection):

@@ -18,8 +18,7 @@ from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.pretext.draws import drawn, shuffled
 from afterbert.pretext.selections import Chosen, Selection
 from afterbert.pretext.selections._queues import first_come
-from afterbert.pretext.selections._spans import budgets_of, spanned
-from afterbert.pretext.share import Rounding, share
+from afterbert.pretext.selections._spans import Rounding, budgets_of, share, spanned
 from afterbert.pretext.units import Units, units_of
 
 

@@ -20,8 +20,7 @@ from afterbert.base.noise import Noise, mix
 from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.pretext.draws import drawn, shuffled
 from afterbert.pretext.selections import Chosen, Selection
-from afterbert.pretext.selections._spans import collected, cut_last
-from afterbert.pretext.share import share
+from afterbert.pretext.selections._spans import collected, cut_last, share
 from afterbert.pretext.units import Units, needed_plane, units_of
 
 

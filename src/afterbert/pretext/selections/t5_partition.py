@@ -18,8 +18,7 @@ from afterbert.base.numbers import Rate
 from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.pretext.draws import subset
 from afterbert.pretext.selections import Chosen
-from afterbert.pretext.selections._spans import RatedUnits, collected
-from afterbert.pretext.share import share
+from afterbert.pretext.selections._spans import RatedUnits, collected, share
 from afterbert.pretext.units import units_of
 
 
@@ -53,18 +52,6 @@ class T5Partition(RatedUnits):
 
     def most_spans(self, size: int) -> int:
         return int(self.num_spans(np.array([size]))[0]) + self.roll if self.unit == "piece" else size
-
-    def raw_length(self, length: int) -> int:
-        """The most pieces whose input, with one sentinel a span and one end piece, fills `length`
-        (`random_spans_helper`).
-
-        >>> T5Partition(roll=False).raw_length(512)
-        568
-        """
-        size = length
-        while size + 1 - int(self.budget(np.array([size + 1]))[0]) + self.most_spans(size + 1) + 1 <= length:
-            size += 1
-        return size
 
     def __call__(self, rows: Rows, noise: Noise) -> Chosen:
         units = units_of(rows, self.unit)

@@ -103,13 +103,6 @@ class Tokenizer:
         """The text of these ids [N], special pieces left out."""
         return str(self.backend.decode([int(i) for i in piece_ids], skip_special_tokens=True))
 
-    def hugging_face(self, folder: Path) -> Any:
-        """Saves into `folder` and loads it with transformers' AutoTokenizer (which imports torch)."""
-        from transformers import AutoTokenizer
-
-        self.save(folder)
-        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-
     def __getstate__(self) -> dict[str, Any]:
         return {"file": self.file, "settings": dict(self.settings)}
 

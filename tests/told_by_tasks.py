@@ -1,8 +1,9 @@
-"""The way back: the original text from what is shown, where each shown piece came from, and the answers."""
+"""What shown rows and answers tell: the original text, and what one who looks at nothing gets right."""
 
 import numpy as np
 
-from afterbert.pretext.posed import AskedInPlace, Places, Posed, WrittenText
+from afterbert.base.rows import Rows
+from afterbert.pretext.posed import Asked, AskedInPlace, Places, Pointers, Posed, RowLabels, WrittenText
 
 UNKNOWN = -1
 
@@ -38,3 +39,26 @@ def _is_doubtful(posed: Posed) -> np.ndarray:
         if isinstance(asked, Places) and asked.name == "replaced":
             doubtful[asked.positions] = asked.labels == 1
     return doubtful
+
+
+def trivial_accuracy(asked: Asked, shown: Rows) -> float:
+    """The expected accuracy of the best answer that looks at nothing: the commonest piece or label throughout, or a
+    blind choice among a row's candidates. nan where nothing is asked.
+
+    >>> trivial_accuracy(Places("deleted", np.arange(4), np.array([0, 0, 0, 1])), Rows.of("a b c d"))
+    0.75
+    """
+    if isinstance(asked, Pointers):
+        candidates = np.diff(np.searchsorted(np.flatnonzero(asked.candidates), shown.row_starts))
+        choices = candidates[np.searchsorted(shown.row_starts, asked.positions, side="right") - 1]
+        return float(np.mean(1.0 / choices)) if len(choices) else float("nan")
+    if isinstance(asked, AskedInPlace):
+        answers = asked.target_ids
+    elif isinstance(asked, Places):
+        answers = asked.labels
+    elif isinstance(asked, RowLabels):
+        answers = asked.labels[asked.labels >= 0]
+    else:
+        answers = asked.target.piece_ids if asked.asked is None else asked.target.piece_ids[asked.asked]
+    _, counts = np.unique(answers, return_counts=True)
+    return float(counts.max() / counts.sum()) if len(answers) else float("nan")
