@@ -18,6 +18,7 @@ _COMMAND = re.compile(r"afterbert ([a-z][a-z-]+)([^`\n;]*)")
 # Words of torchrun, srun, spm_train and XLM's script, of `afterbert` without a verb; a setting outside any node;
 # and settings of fine-tuning that are told in the verb's own spelling.
 _OTHERS = {"nproc-per-node", "gpus-per-task", "sample_alpha", "model_type", "version", "length"}
+_OTHERS |= {"job-name", "array", "output", "time", "install"}  # of Slurm and of WSL
 _OTHERS |= {"num_seeds", "batch_size", "layer_decay", "class_weights"}
 
 
@@ -25,9 +26,12 @@ def options_of_verbs() -> dict[str, set[str]]:
     """Verb -> its options without their dashes."""
     group = typer.main.get_command(build_app())
     assert isinstance(group, typer.core.TyperGroup)
+    context = typer.Context(group)
+    commands = {verb: group.get_command(context, verb) for verb in group.list_commands(context)}
     return {
         verb: {word.lstrip("-") for one in command.params for word in (*one.opts, *one.secondary_opts)} | {"help"}
-        for verb, command in group.commands.items()
+        for verb, command in commands.items()
+        if command is not None
     }
 
 
