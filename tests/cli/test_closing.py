@@ -40,6 +40,10 @@ def test_a_run_that_is_gone_on_with_asks_what_it_was_told_to(folder: Path) -> No
     Path("runs/one/evaluation.json").unlink()
     assert run(["pretrain", "--resume", "runs/one"]) == 0
     assert figures() == before
+    noted = Path("runs/one/closing.json").read_text()
+    Path("runs/one/closing.json").write_text(noted.replace("mills.csv", "mills.csw"))
+    assert run(["pretrain", "--resume", "runs/one"]) == 2
+    Path("runs/one/closing.json").write_text(noted)
     assert run(["pretrain", "--resume", "runs/one", "--pairs", "pairs.jsonl"]) == 0
     assert [name for name in figures() if name.startswith(("pairs of", "probe of"))] == ["pairs of pairs"]
 

@@ -130,6 +130,32 @@ def test_a_saved_model_predicts_the_same(tiny_model, tmp_path, data_of):
         load_finetuned(tmp_path / "seed-0" / "predictions")
 
 
+def test_what_a_later_command_trusts_is_known_when_it_was_changed(tiny_model, tmp_path, data_of):
+    """One character of a label, of a head's weights, of a prediction, of the note of what made it."""
+    data = data_of(Tagging())
+    finetune(tiny_model, [data], tmp_path, settings(epochs=1))
+    folder = tmp_path / "seed-0"
+
+    def read_again():
+        load_finetuned(folder)
+        finetune(tiny_model, [data], tmp_path, settings(epochs=1))
+
+    read_again()
+    for file, before, after in (
+        ("model/heads.json", b'"B-', b'"C-'),
+        ("model/heads.safetensors", None, None),
+        ("predictions/toy.dev.jsonl", b'"O"', b'"Q"'),
+        ("predictions/identity.json", b'"seed": 0', b'"seed": 1'),
+    ):
+        whole = (folder / file).read_bytes()
+        changed = whole.replace(before, after, 1) if before else whole[:-1] + bytes([whole[-1] ^ 1])
+        assert changed != whole
+        (folder / file).write_bytes(changed)
+        with pytest.raises(UserError, match=f"{file.rpartition('/')[2]}.*(was changed|not those that were written)"):
+            read_again()
+        (folder / file).write_bytes(whole)
+
+
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_batch_predicts_what_each_row_alone_does(name, tiny_model, data_of):
     bench = Bench.of(tiny_model, [data_of(find(Task, name)())], settings())

@@ -39,14 +39,15 @@ def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def check_sealed(path: Path, content: Mapping[str, Any], *, remedy: str) -> None:
-    """Raises UserError where the content of this file is not the one that its digest was made of."""
-    if sealed(content) != content:
+    """Raises UserError where the content of this file is not the one that its digest was made of. A file of version 0.1
+    may have none."""
+    if _KEY in content and sealed(content) != content:
         raise UserError(f"{path} was changed after it was written (its digest is of another content); {remedy}")
 
 
-def read_sealed(path: Path, *, remedy: str) -> dict[str, Any]:
-    """Reads what `write_sealed` wrote. Raises UserError, which closes with the remedy, for a file that is missing,
-    damaged or changed."""
-    content = read_json_object(path, remedy=remedy)
+def read_sealed(path: Path, *, remedy: str, allows_nan: bool = False) -> dict[str, Any]:
+    """Reads what `write_sealed` wrote, without its digest. allows_nan: as for `read_json`. Raises UserError, which
+    closes with the remedy, for a file that is missing, damaged or changed."""
+    content = read_json_object(path, remedy=remedy, allows_nan=allows_nan)
     check_sealed(path, content, remedy=remedy)
-    return content
+    return {key: value for key, value in content.items() if key != _KEY}

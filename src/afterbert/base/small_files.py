@@ -79,10 +79,10 @@ def read_json(
 
 
 def read_json_object(
-    path: Path | str, *, most: int = MOST_BYTES, remedy: str = "make the file again"
+    path: Path | str, *, most: int = MOST_BYTES, remedy: str = "make the file again", allows_nan: bool = False
 ) -> dict[str, Any]:
     """The JSON object that a small file holds. Raises UserError as `read_json` does, also for anything else."""
-    found = read_json(path, most=most, remedy=remedy)
+    found = read_json(path, most=most, remedy=remedy, allows_nan=allows_nan)
     if not isinstance(found, dict):
         raise UserError(f"{path} holds a {type(found).__name__}; must be a JSON object; {remedy}")
     return found

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+import xxhash
 from torch import Tensor
 
 from afterbert.base.config import to_plain
 from afterbert.base.errors import UserError
 from afterbert.base.runs import write_atomically
-from afterbert.base.small_files import read_json_object
+from afterbert.base.sealed import read_sealed, write_sealed
 from afterbert.interop.folder import write_tokenizer
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.own import architecture_in
@@ -99,8 +100,9 @@ def write_graph(
         "parameters": graph.parameters,
         "nonzero": graph.nonzero,
         "flops": graph.flops,
+        "graph": xxhash.xxh3_128_hexdigest(graph.content),
     }
-    write_atomically(out / TOLD, json.dumps(told, indent=1) + "\n")
+    write_sealed(out / TOLD, told)
     (out / GRAPH).write_bytes(graph.content)
     for path, content in graph.beside.items():
         (out / path).parent.mkdir(exist_ok=True)
@@ -111,11 +113,14 @@ def write_graph(
 def read_graph(folder: Path) -> tuple[LoadedModel, Graph]:
     """Reads what `write_graph` wrote. The model has an architecture and a tokenizer, and no weights. Raises
     UserError."""
-    told = read_json_object(folder / TOLD, most=1 << 20)
+    told = read_sealed(folder / TOLD, remedy="copy the folder again")
     found: Any = architecture_in(told.get("architecture"), str(folder / TOLD))
     if (folder / GRAPH).stat().st_size > _LARGEST:
         raise UserError(f"{folder / GRAPH} is larger than 2 GB, more than one file of this kind may hold")
     beside = {name: (folder / name).read_bytes() for name in _FOR_OTHERS if (folder / name).is_file()}
-    graph = Graph((folder / GRAPH).read_bytes(), told["parameters"], told["nonzero"], told["flops"], beside)
+    content = (folder / GRAPH).read_bytes()
+    if told.get("graph") not in (None, xxhash.xxh3_128_hexdigest(content)):
+        raise UserError(f"{folder / GRAPH} was changed after it was written; copy the folder again")
+    graph = Graph(content, told["parameters"], told["nonzero"], told["flops"], beside)
     architecture = replace(found, vocab_size=told["vocab_size"])
     return LoadedModel(str(folder), architecture, None, {}, folder, is_graph=True), graph

@@ -134,6 +134,12 @@ class TensorFiles:
         return loaded
 
 
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """All tensors of one file. Raises UserError as `TensorFiles` does."""
+    shapes = _header(path)
+    return TensorFiles(shapes, dict.fromkeys(shapes, path)).load(set(shapes))
+
+
 def digest_of(tensor: Tensor) -> str:
     """A digest of a tensor's bytes, against accidents."""
     whole = tensor.detach().contiguous().flatten().view(torch.uint8)

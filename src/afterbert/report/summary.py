@@ -9,6 +9,7 @@ from pathlib import Path
 
 from afterbert.objectives.parts.meaning import SHARE
 from afterbert.report import figures
+from afterbert.report.forecast import Forecast, forecast
 from afterbert.report.metrics import MetricsTable
 from afterbert.report.run_record import Answered, RunRecord
 
@@ -58,6 +59,8 @@ class Headline:
     at_step: float | None
     question: str = "Of 100 hidden pieces of held-out text, how many does the first guess name?"
     measure: str = "masked accuracy"
+    more: Forecast | None = None
+    """The training that would bring it level with the best baseline, where the run's own curve tells."""
 
     @property
     def best_baseline(self) -> Share | None:
@@ -74,11 +77,10 @@ class Headline:
         if best is None:
             return ""
         gain = 100 * (self.model.value - best.value)
-        if abs(gain) < _LEVEL:
-            return f"Level with {best.name}: not yet worth its training."
-        if gain > 0:
+        if gain >= _LEVEL:
             return f"{gain:.1f} points above {best.name}: training found more than counts can tell."
-        return f"{-gain:.1f} points below {best.name}: not yet worth its training."
+        where = f"{-gain:.1f} points below" if gain <= -_LEVEL else "Level with"
+        return f"{where} {best.name}: not yet worth its training{f': {self.more}' if self.more else ''}."
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,9 @@ def headline_of(record: RunRecord) -> Headline | None:
         measures, at_step = _finite(told[-1].measures), told[-1].step
     baselines = _finite(record.measured.baselines)
     counts = _finite(record.measured.counts)
+    gap = max(baselines.values(), default=0.0) - measures[HEADLINE]
     return Headline(
+        more=forecast(record.metrics, HEADLINE, gap) if gap > 0 else None,
         model=Share(record.measured.asked or "this model", measures[HEADLINE]),
         baselines=tuple(Share(baseline_name(name), value) for name, value in baselines.items()),
         splits=tuple(

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from afterbert.base.runs import Metrics
-from afterbert.base.small_files import read_json, read_json_object
+from afterbert.base.sealed import read_sealed
+from afterbert.base.small_files import read_json_object
 from afterbert.recipes.recipe import Resolved, resolve
 
 
@@ -35,7 +36,7 @@ class FinishedRun:
         """evaluation.json; empty where nothing was pre-trained."""
         if self.folder is None:
             return {}
-        return read_json(self.folder / "evaluation.json", allows_nan=True)
+        return read_sealed(self.folder / "evaluation.json", remedy="restore it from a copy", allows_nan=True)
 
     @cached_property
     def steps(self) -> Sequence[Mapping[str, Any]]:

@@ -21,8 +21,7 @@ from afterbert.base.budget import Budget
 from afterbert.base.config import digest, to_plain
 from afterbert.base.errors import UserError
 from afterbert.base.runs import write_atomically
-from afterbert.base.sealed import check_sealed, write_sealed
-from afterbert.base.small_files import read_json_object
+from afterbert.base.sealed import read_sealed, write_sealed
 from afterbert.recipes.recipe import Resolved, resolve
 from afterbert.study.made import FinishedRun, Measurement
 from afterbert.study.running import is_finished
@@ -168,8 +167,7 @@ def _times(
 ) -> dict[str, StepTime]:
     """Measured once: what a race began with it ends with."""
     if path.is_file():
-        known = read_json_object(path)
-        check_sealed(path, known, remedy="delete it to measure anew")
+        known = read_sealed(path, remedy="delete it to measure anew")
         return {name: StepTime(**known["arms"][name]) for name in arms}
     observer.on_line("measuring the time of a step, all recipes in turn")
     found = step_times(arms, store, device=device)

@@ -12,8 +12,7 @@ import numpy as np
 
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
-from afterbert.base.sealed import check_sealed, write_sealed
-from afterbert.base.small_files import read_json_object
+from afterbert.base.sealed import read_sealed, write_sealed
 from afterbert.training.config import Training
 from afterbert.training.feed import Feed
 
@@ -88,10 +87,7 @@ class RunLength:
         """Reads what `save` wrote. Raises UserError when the file is missing, damaged or changed: the length of a run
         cannot be found out again."""
         try:
-            found = read_json_object(path)
-            if "digest" in found:  # a run of version 0.1 has none
-                check_sealed(path, found, remedy="restore it")
-            return cls.of(found)
+            return cls.of(read_sealed(path, remedy="restore it"))
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"{path} is missing or damaged, and with it the number of steps of this run; restore it ({error})"

@@ -3,7 +3,6 @@ probes on frozen states. Cheap enough for the end of every run."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,8 +14,8 @@ import torch
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.plugins import name_of
-from afterbert.base.runs import RunFolder, write_atomically
-from afterbert.base.small_files import read_json_object
+from afterbert.base.runs import RunFolder
+from afterbert.base.sealed import read_sealed, write_sealed
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.downstream.example import Example
 from afterbert.downstream.reading.data import TaskData, read
@@ -73,11 +72,11 @@ class Closing:
         path = run.path / "closing.json"
         if self != Closing():
             if writes:
-                write_atomically(path, json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n")
+                write_sealed(path, asdict(self))
             return self
         if not path.is_file():
             return self
-        kept = read_json_object(path)
+        kept = read_sealed(path, remedy="name the data again: --pairs, --probe")
         return Closing(tuple(kept["pairs"]), tuple(kept["probes"]), tuple(kept.get("parallel", ())))
 
 

@@ -14,7 +14,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.plugins import name_of
 from afterbert.base.runs import write_atomically
-from afterbert.base.small_files import read_json, read_json_object
+from afterbert.base.sealed import read_sealed, write_sealed
 from afterbert.compression.chain import check_all, parse, written
 from afterbert.compression.damage import damage
 from afterbert.compression.ladder import Target
@@ -27,6 +27,8 @@ from afterbert.downstream.finetuning.evaluation import task_name
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.find_task import DataOptions, named_path
 from afterbert.workflows.observer import WorkObserver
+
+_AGAIN = "delete its folder to have the step made again"
 
 
 @dataclass(frozen=True)
@@ -212,8 +214,8 @@ def steps(setup: CompressSetup, observer: WorkObserver) -> tuple[list[StepRow], 
         examination = setup.examination and _asked(setup.examination, before, folder / "answers.json")
         if not (folder / "row.json").exists():
             row = _measured(setup, examination, before, "", folder)
-            write_atomically(folder / "row.json", json.dumps(row.plain()))
-        rows = [StepRow.of(read_json_object(folder / "row.json"))]
+            write_sealed(folder / "row.json", row.plain())
+        rows = [StepRow.of(read_sealed(folder / "row.json", remedy=_AGAIN))]
         advance(1, 1, "")
     observer.on_value(rows[0])
     subject = before
@@ -221,7 +223,7 @@ def steps(setup: CompressSetup, observer: WorkObserver) -> tuple[list[StepRow], 
         said = "+".join(written(one) for one in setup.methods[:number])
         folder = setup.work / f"{number}-{digest(said, length=8)}"
         if (folder / "row.json").exists():
-            rows.append(StepRow.of(read_json_object(folder / "row.json")))
+            rows.append(StepRow.of(read_sealed(folder / "row.json", remedy=_AGAIN)))
             if rows[-1].is_kept and _is_wanted(setup, number):
                 subject = Subject.read(folder / "model")
         else:
@@ -237,9 +239,9 @@ def steps(setup: CompressSetup, observer: WorkObserver) -> tuple[list[StepRow], 
 def _asked(examination: Examination, before: Subject, file: Path) -> Examination:
     """The examination with the uncompressed model's answers, which are asked once."""
     if file.exists():
-        return replace(examination, before=[tupled(one) for one in read_json(file)])
+        return replace(examination, before=[tupled(one) for one in read_sealed(file, remedy=_AGAIN)["answers"]])
     answers = examination.answers(before)
-    write_atomically(file, json.dumps(answers))
+    write_sealed(file, {"answers": answers})
     return replace(examination, before=answers)
 
 
@@ -270,7 +272,7 @@ def _step(
             f"({median_speedup(row.latencies):.2f}x as fast)"
         )
         row = replace(row, is_kept=False, notes=(*row.notes, note))
-    write_atomically(folder / "row.json", json.dumps(row.plain()))
+    write_sealed(folder / "row.json", row.plain())
     return after, row
 
 

@@ -8,11 +8,15 @@ from typing import Any
 
 import torch
 
+from afterbert.base.config import build, to_plain
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder, check_name, write_atomically
 from afterbert.base.small_files import read_json_object
+from afterbert.base.tree import Node, located, override
+from afterbert.interop.heads import shapes_of
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.loading import load_model
+from afterbert.models import Architecture
 from afterbert.objectives.distilled import Distilled
 from afterbert.recipes.files import sizes_of
 from afterbert.recipes.recipe import Recipe, Resolved, of_objects, resolve, says_its_size
@@ -156,7 +160,7 @@ def _resolved(request: PretrainRequest, start: LoadedModel | None) -> Resolved:
         return resolved
     return resolved.replaced(
         f"the model {start.name}",
-        model=start.architecture,
+        model=_architecture_of(start, resolved),
         tokenizer=PretrainedTokenizer(name=str(start.folder)),
         length=min(resolved.recipe.length, start.longest),
     )
@@ -172,6 +176,25 @@ def _taught(resolved: Resolved, teacher: str) -> Resolved:
         tokenizer=PretrainedTokenizer(name=str(model.folder)),
         length=min(resolved.recipe.length, model.longest),
     )
+
+
+def _architecture_of(start: LoadedModel, resolved: Resolved) -> Architecture:
+    """The model's architecture with what the command line says of it, which must leave the weights what they are:
+    another rate of dropout does, and so does another depth where layers share theirs. Raises UserError."""
+    tree: Node = located(to_plain(start.architecture), f"the model {start.name}")
+    said = {path: origin for path, origin in resolved.origins().items() if path.startswith("model.")}
+    said = {path: origin for path, origin in said.items() if origin.startswith("--")}
+    for path, origin in said.items():
+        value = resolved.value(path)
+        written = value if isinstance(value, str) else json.dumps(value)
+        tree = override(tree, path.removeprefix("model."), written, origin)
+    found: Architecture = build(Architecture, tree) if said else start.architecture
+    if said and shapes_of(found) != shapes_of(start.architecture):
+        raise UserError(
+            f"the weights of the model {start.name} do not fit {', '.join(said.values())}; leave it out, or train from "
+            "fresh weights without --from"
+        )
+    return found
 
 
 def is_to_be_fitted(request: PretrainRequest, resolved: Resolved) -> bool:

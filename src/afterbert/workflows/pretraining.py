@@ -14,6 +14,7 @@ from afterbert.base.config import to_plain
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.runs import RunFolder, write_atomically
+from afterbert.base.sealed import sealed
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Family
 from afterbert.interop.folder import export_beside, export_folder
@@ -230,7 +231,7 @@ def finish(
         imports="afterbert" if isinstance(family, Own) else "",
     )
     write_atomically(run.model / "README.md", card)
-    write_atomically(run.path / "evaluation.json", json.dumps(evaluation, indent=1))
+    write_atomically(run.path / "evaluation.json", json.dumps(sealed(evaluation), indent=1))
     write_atomically(run.path / "samples.json", json.dumps(samples, ensure_ascii=False))
     write_atomically(run.path / "tasks.json", json.dumps(every_task(store, split), ensure_ascii=False))
     return evaluation

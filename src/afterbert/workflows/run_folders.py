@@ -6,8 +6,7 @@ from afterbert.base.config import digest, to_plain
 from afterbert.base.errors import UserError
 from afterbert.base.places import remembered, where
 from afterbert.base.runs import RunFolder
-from afterbert.base.sealed import check_sealed, write_sealed
-from afterbert.base.small_files import read_json_object
+from afterbert.base.sealed import read_sealed, write_sealed
 from afterbert.recipes.recipe import Resolved
 from afterbert.text.token_store.mixture import find_store
 from afterbert.text.token_store.store import Store
@@ -34,9 +33,8 @@ def store_of_run(run: RunFolder, *, wait: bool = True) -> Store:
     together with its store, or its store into the folder `stores` beside it. wait: as for `open_store`. Raises
     UserError."""
     remedy = "restore it from a copy of the run, or name the store: afterbert pretrain STORE --resume RUN"
-    data = read_json_object(run.path / _DATA, remedy=remedy)
-    if "place" in data or "digest" in data:
-        check_sealed(run.path / _DATA, data, remedy=remedy)
+    data = read_sealed(run.path / _DATA, remedy=remedy)
+    if "place" in data:
         places = where(data["place"], by=run.path)
     else:  # a run of version 0.1 knows its store as the user named it
         places = [Path(data["store"])]

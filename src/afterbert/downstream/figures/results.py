@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from afterbert.base.config import to_plain
+from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.runs import write_atomically
-from afterbert.base.small_files import read_json_object
+from afterbert.base.sealed import digest_of, read_sealed, sealed, write_sealed
 from afterbert.downstream.example import AnswerSpan, Example
 from afterbert.downstream.figures.by_class import ClassFigures, figures_by_class, taken_for
 from afterbert.downstream.figures.statistics import Interval, Spread, interval, over_seeds, paired_interval
@@ -110,7 +111,7 @@ def _split(data: TaskData, split: str, examples: Sequence[Example], runs: Sequen
 def write_results(path: Path, made: Sequence[TaskResult], facts: Mapping[str, Any]) -> None:
     """`results.json`: the facts of the run and the figures of each task."""
     tasks = {result.name: asdict(result) for result in made}
-    write_atomically(path, json.dumps({**facts, "tasks": tasks}, indent=1, ensure_ascii=False) + "\n")
+    write_atomically(path, json.dumps(sealed({**facts, "tasks": tasks}), indent=1, ensure_ascii=False) + "\n")
 
 
 def write_predictions(
@@ -123,10 +124,13 @@ def write_predictions(
     """`predictions/TASK.SPLIT.jsonl`, one line a row as `write_split` has it; and what they were made
     from, written last."""
     (folder / "predictions").mkdir(exist_ok=True)
+    digests = {}
     for name, splits in found.items():
         for split, predictions in splits.items():
-            write_split(folder / "predictions" / f"{name}.{split}.jsonl", predictions, examples[name][split])
-    write_atomically(folder / "predictions" / "identity.json", json.dumps(identity.plain(), ensure_ascii=False))
+            path = folder / "predictions" / f"{name}.{split}.jsonl"
+            write_split(path, predictions, examples[name][split])
+            digests[path.name] = digest_of(path.read_text(encoding="utf-8"))
+    write_sealed(folder / "predictions" / "identity.json", identity.plain() | {"digests": digests})
 
 
 def write_split(path: Path, predictions: Sequence[Prediction], examples: Sequence[Example]) -> None:
@@ -147,14 +151,19 @@ def read_predictions(folder: Path, tasks: Sequence[TaskData], *, identity: RunId
     made_from = folder / "predictions" / "identity.json"
     if not made_from.exists():
         return None
-    identity.check(read_json_object(made_from), allow_changes=False)
+    remedy = f"delete {folder / 'predictions'} to have them made again"
+    kept = read_sealed(made_from, remedy=remedy)
+    identity.check(kept, allow_changes=False)
     found: dict[str, dict[str, list[Any]]] = {}
     for data in tasks:
         found[data.name] = {}
         for split in data.splits:
             path = folder / "predictions" / f"{data.name}.{split}.jsonl"
             if path.exists():
-                lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+                text = path.read_text(encoding="utf-8")
+                if kept.get("digests", {}).get(path.name, digest_of(text)) != digest_of(text):
+                    raise UserError(f"{path} was changed after it was written; {remedy}")
+                lines = text.split("\n")[:-1]
                 found[data.name][split] = [tupled(json.loads(line)["prediction"]) for line in lines]
     return found
 

@@ -1,17 +1,16 @@
 """The weights that did best on dev, kept on disk, so that a resumed run still has them; and stopping when
 nothing improves."""
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
 from torch import nn
 
-from afterbert.base.runs import write_atomically
-from afterbert.base.small_files import read_json
+from afterbert.base.sealed import read_sealed, write_sealed
+from afterbert.interop.untrusted_files import digests_as_metadata, read_weights
+from afterbert.interop.weight_file import write_weights
 from afterbert.training.checkpoints.snapshot import restore_weights, weights
 from afterbert.training.observers import Enough, Observer
 
@@ -37,17 +36,17 @@ class Best:
         so_far = self._read()
         if figure > so_far["figure"]:
             kept = {name: tensor.contiguous() for name, tensor in weights(module).items()}
-            save_file(kept, self._weights)
-            write_atomically(self._note, json.dumps({"step": step, "figure": figure, "worse": []}))
+            write_weights(self._weights, kept, digests_as_metadata(kept, None))
+            write_sealed(self._note, {"step": step, "figure": figure, "worse": []})
             return
         # A resumed run sees an evaluation again; steps are counted, not visits.
         worse = sorted({*so_far["worse"], step})
-        write_atomically(self._note, json.dumps({**so_far, "worse": worse}))
+        write_sealed(self._note, {**so_far, "worse": worse})
 
     def restore(self, module: nn.Module) -> None:
         """Puts the best weights back, where any were kept."""
         if self._weights.exists():
-            restore_weights(module, load_file(self._weights))
+            restore_weights(module, read_weights(self._weights))
 
     def forget(self) -> None:
         """Removes the files."""
@@ -57,7 +56,7 @@ class Best:
     def _read(self) -> dict:
         if not self._note.exists():
             return {"step": -1, "figure": -math.inf, "worse": []}
-        return read_json(self._note)
+        return read_sealed(self._note, remedy="start this run anew")
 
 
 class Patience(Observer):

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from afterbert.base import config
 from afterbert.base.errors import UserError
 from afterbert.base.plugins import name_of
 from afterbert.base.runs import write_atomically
-from afterbert.base.small_files import read_json_object
+from afterbert.base.sealed import read_sealed, sealed
 from afterbert.base.tree import located
 from afterbert.downstream.finetuning.graph_answers import GraphModule
 from afterbert.downstream.finetuning.objective import TaskModule, TaskObjective
@@ -33,11 +32,13 @@ from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.loading import load_model
 from afterbert.interop.own import Own, any_family
 from afterbert.interop.task_class import Answering, TaskKind
+from afterbert.interop.untrusted_files import digests_as_metadata, read_weights
 from afterbert.interop.weight_file import write_weights
 from afterbert.objectives import ObjectiveModule
 from afterbert.training.devices import default_device
 
 HEADS, _ANSWERS = "heads.safetensors", "heads.json"
+_RESTORE = "copy the model again, or fine-tune it anew"
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ class Loaded:
             for name in names
             for key, tensor in self.head(name).state_dict().items()
         }
-        write_weights(folder / HEADS, heads, {"format": "pt"})
+        write_weights(folder / HEADS, heads, digests_as_metadata(heads, None))
         self.write_answers(folder, names)
 
     def write_answers(self, folder: Path, names: Sequence[str]) -> None:
@@ -156,7 +157,7 @@ class Loaded:
                 if name in self.figures
             },
         }
-        write_atomically(folder / _ANSWERS, json.dumps(answers, indent=1, ensure_ascii=False) + "\n")
+        write_atomically(folder / _ANSWERS, json.dumps(sealed(answers), indent=1, ensure_ascii=False) + "\n")
 
 
 def save_finetuned(
@@ -190,7 +191,7 @@ def figure_on_dev(folder: Path) -> float | None:
     """The mean of the tasks' main metrics on dev, the higher the better, of a fine-tuned model in a folder that
     `has_answers`; None where none was measured."""
     place = folder / "model" if (folder / "model" / _ANSWERS).is_file() else folder
-    answers = read_json_object(place / _ANSWERS)
+    answers = read_sealed(place / _ANSWERS, remedy=_RESTORE)
     found = []
     for name, plain in answers["tasks"].items():
         measured = answers.get("figures", {}).get(name, {}).get("dev", {}).get("metrics", {})
@@ -213,7 +214,7 @@ def load_finetuned(name: str | Path, *, device: torch.device | str | None = None
             f"{name} has no fine-tuned head ({_ANSWERS}); fine-tune it first: afterbert finetune --model {name}"
         )
     model, graph = read_graph(path) if is_graph(path) else (load_model(path), None)
-    answers = read_json_object(path / _ANSWERS)
+    answers = read_sealed(path / _ANSWERS, remedy=_RESTORE)
     origin = str(path / _ANSWERS)
     tasks: dict[str, Task] = {}
     heads: dict[str, Head] = {}
@@ -225,7 +226,7 @@ def load_finetuned(name: str | Path, *, device: torch.device | str | None = None
     if graph is None:
         on = Footing(model, summary or model.architecture.summary)
         module = TaskModule(model, {name: heads[name].build(task, on) for name, task in tasks.items()})
-        module.heads.load_state_dict(load_file(path / HEADS))
+        module.heads.load_state_dict(read_weights(path / HEADS))
     else:
         module, device = GraphModule(graph), "cpu"
     figures = {

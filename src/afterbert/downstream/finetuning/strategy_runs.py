@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
 from torch import Tensor
 
 from afterbert.base.budget import Budget
@@ -26,6 +25,7 @@ from afterbert.downstream.strategies import Sources, Strategy
 from afterbert.downstream.task_name import checked_name, head_key, module_key
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.loading import load_model
+from afterbert.interop.untrusted_files import read_weights
 from afterbert.training.trainer import Outcome
 
 
@@ -176,7 +176,7 @@ def _gone_on(model: LoadedModel, before: Bench, left: Path, seed: int) -> Loaded
     weights.pop("pooler", None)
     if "pooler" in model.weights:
         weights["pooler"] = model.weights["pooler"]
-    states = load_file(left / HEADS) if (left / HEADS).is_file() else {}
+    states = read_weights(left / HEADS) if (left / HEADS).is_file() else {}
     for data in before.tasks:
         key = f"{module_key(data.name)}."
         mine = {name.removeprefix(key): value for name, value in states.items() if name.startswith(key)}

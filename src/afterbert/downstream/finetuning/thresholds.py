@@ -5,13 +5,11 @@ Figures of dev stay those without them, since they are chosen on these very rows
 model is asked later, are answered with them. Source: SQuAD 2.0 (1806.03822), evaluate-v2.0.py.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from afterbert.base.runs import write_atomically
-from afterbert.base.small_files import read_json
+from afterbert.base.sealed import read_sealed, write_sealed
 from afterbert.downstream.figures.results import Predictions
 from afterbert.downstream.finetuning.objective import TaskObjective
 from afterbert.objectives import ObjectiveModule
@@ -36,12 +34,12 @@ def write_thresholds(
             }
     if told:
         (run / _FILE.parent).mkdir(exist_ok=True)
-        write_atomically(run / _FILE, json.dumps(told, indent=1))
+        write_sealed(run / _FILE, told)
 
 
 def read_thresholds(run: Path) -> dict[str, Any]:
     """Reads the thresholds that `write_thresholds` wrote; empty where there are none."""
-    return read_json(run / _FILE) if (run / _FILE).exists() else {}
+    return read_sealed(run / _FILE, remedy=f"delete {run / _FILE.parent}") if (run / _FILE).exists() else {}
 
 
 def threshold_lines(seed: int, told: Mapping[str, Any]) -> list[str]:

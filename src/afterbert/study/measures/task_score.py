@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from afterbert.base.small_files import read_json_object
+from afterbert.base.sealed import read_sealed
 from afterbert.study.made import FinishedRun, Measurement
 from afterbert.study.measures import Measure
 
@@ -25,7 +25,7 @@ class TaskScore(Measure):
 
 
 def _task(folder: Path, name: str) -> Measurement:
-    results = read_json_object(folder / "results.json")["tasks"][name]
+    results = read_sealed(folder / "results.json", remedy="delete the folder to have it made again")["tasks"][name]
     split = next(split for split in ("test", "dev") if split in results["splits"])
     metric, spread = next(iter(results["splits"][split]["metrics"].items()))
     if metric != "accuracy":
