@@ -91,3 +91,10 @@ def test_unknown_names_are_answered_with_the_nearest():
         read_study("masking-units")
     with pytest.raises(UserError, match="did you mean 'minutes'"):
         scale_for(read_study("masking-unit")[1], "minute")
+
+
+@pytest.mark.parametrize(("scale", "layers"), [("smoke", 4), ("minutes", 3)])
+def test_what_a_study_sets_at_a_scale_wins_over_what_it_sets_everywhere(scale, layers):
+    text = "set: {model.num_hidden_layers: 4}\nscales: {minutes: {model.num_hidden_layers: 3}}\n"
+    arms = arms_of(text + "arms: {a: {}, b: {set: {masking.rate: 0.4}}}", scale)
+    assert {arm.resolved.recipe.model.num_hidden_layers for arm in arms.values()} == {layers}

@@ -68,7 +68,7 @@ def is_under(path: str, nodes: Iterable[str]) -> bool:
 
 
 def _resolved(study: Study, scale: StudyScale, arm: Arm) -> Resolved:
-    settings = {**scale.set, **study.set, **arm.set}
+    settings = {**scale.set, **study.set, **scale.own, **arm.set}
     return resolve(arm.recipe or study.base, size=scale.size, overrides=list(settings.items()))
 
 

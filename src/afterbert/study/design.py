@@ -106,6 +106,8 @@ class StudyScale:
     size: str | None = None
     """One of the recipes' sizes."""
     set: dict[str, str] = field(default_factory=dict)
+    own: dict[str, str] = field(default_factory=dict)
+    """What a study sets otherwise at this scale, on top of its own `set`."""
     finetune: dict[str, str] = field(default_factory=dict)
     epochs: Annotated[float, Field(gt=0)] = 3.0
     """Of fine-tuning on each labelled task."""
@@ -224,7 +226,7 @@ def scale_for(study: Study, name: str, *, seeds: int | None = None, tokens: floa
         found["budget"] = Node(str(Budget(float(round(tokens)), "tokens")), "--budget")
     own = study.scales.get(name, {})
     if own:
-        found["set"] = Node({key: Node(value, "study") for key, value in own.items()}, "study")
+        found["own"] = Node({key: Node(value, "study") for key, value in own.items()}, "study")
     return _scale(merge(nodes[name], Node(found, "asked")))
 
 
@@ -248,7 +250,7 @@ def _scale(node: Node) -> StudyScale:
 
 def _settings_as_written(values: dict[str, Node]) -> dict[str, Node]:
     """Settings of recipes stay text here, for recipes read them themselves."""
-    for key in ("set", "finetune"):
+    for key in ("set", "own", "finetune"):
         if key in values and isinstance(values[key].value, dict):
             values[key] = _written(values[key])
     return values
