@@ -117,8 +117,9 @@ def main() -> int:
                 attack(group, base, number, _EXAMPLES, counts)
             except (Exception, Hang) as found:
                 findings += 1
-                notes = "\n".join(getattr(found, "__notes__", []))
-                print(f"FOUND (seed {number}, {group}): {type(found).__name__}: {found}\n{notes}", flush=True)
+                for one in getattr(found, "exceptions", [found]):  # hypothesis tells several failures in a group
+                    notes = "\n".join(getattr(one, "__notes__", []))[:4000]
+                    print(f"FOUND (seed {number}, {group}): {type(one).__name__}: {one}\n{notes}", flush=True)
             number += 1
     for name, count in sorted(counts.items()):
         print(f"{name} {count}")

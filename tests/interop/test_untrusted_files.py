@@ -46,6 +46,7 @@ def change(folder: Path, **values: Any) -> Path:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
+        ({"hidden_size": {}}, "hidden_size {}; must be a whole number"),
         ({"num_hidden_layers": 10**9}, "has num_hidden_layers 1000000000; must be a whole number from 1 to 512"),
         ({"hidden_size": -8}, "has hidden_size -8; must be"),
         ({"hidden_size": 8.0}, "has hidden_size 8.0; must be"),

@@ -22,6 +22,9 @@ _UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
+_LONGEST_LINE = 2000
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line and exits: 0 done, 1 a bug (with traceback), 2 a user's error (one line each)."""
     if arguments is None:
@@ -62,7 +65,10 @@ def run(arguments: list[str] | None = None) -> int:
             "what was finished is kept",
         )
     for line in lines:
-        print(f"error: {visible_line(line)}", file=sys.stderr)
+        said = visible_line(line)
+        if len(said) > _LONGEST_LINE:  # it quotes a value as long as a page, of which the ends are enough
+            said = f"{said[: _LONGEST_LINE // 2]} ... {said[-_LONGEST_LINE // 2 :]}"
+        print(f"error: {said}", file=sys.stderr)
     return 2
 
 

@@ -33,9 +33,9 @@ def sizes_of(keys: Keys, **others: int) -> Mapping[str, int]:
 def check_sizes(config: Mapping[str, Any], origin: str, largest: Mapping[str, int]) -> None:
     """Raises UserError for a size beyond all reason, in a config or in a tree inside it."""
     for key, value in config.items():
-        if isinstance(value, Mapping):
-            check_sizes(value, origin, largest)
-        elif key in largest and value is not None:
+        if key in largest and value is not None:
             is_whole = isinstance(value, int) and not isinstance(value, bool)
             if not is_whole or not 1 <= value <= largest[key]:
                 raise UserError(f"{origin} has {key} {value!r}; must be a whole number from 1 to {largest[key]:,}")
+        elif isinstance(value, Mapping):
+            check_sizes(value, origin, largest)
