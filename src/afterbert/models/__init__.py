@@ -22,6 +22,7 @@ from afterbert.nn.stack import EncoderOutput
 from afterbert.nn.visibility import PaddedVisibility
 
 #: A special piece, by the name that a vocabulary gives it.
+_DEEPEST = 120  # layers; a number that most groups of shared layers divide
 Start = Literal["pad", "bos", "eos", "cls", "sep"]
 
 
@@ -153,13 +154,21 @@ class Architecture(ABC):
         """A fresh head from hidden [N, D] to logits [N, V], tied to the table of `backbone` without owning it."""
 
     def num_parameters(self, vocab_size: int) -> int:
-        """Counts the parameters of `build`, on a skeleton that holds no numbers."""
-        return _count(self._skeleton(vocab_size))
+        """Counts the parameters of `build`, on a skeleton that holds no numbers; of one deeper than any that is built
+        in earnest, on two that are less deep, since each further layer adds as much as the one before."""
+        if self.num_hidden_layers <= _DEEPEST:
+            return _count(self._skeleton(vocab_size))
+        less, more = (
+            _count(cast(Architecture, replace(cast(Any, self), num_hidden_layers=depth))._skeleton(vocab_size))
+            for depth in (_DEEPEST // 2, _DEEPEST)
+        )
+        return more + (more - less) * (self.num_hidden_layers - _DEEPEST) // (_DEEPEST - _DEEPEST // 2)
 
     def num_lm_head_parameters(self, vocab_size: int) -> int:
         """Counts the parameters that `build_lm_head` adds."""
+        shallow = cast(Architecture, replace(cast(Any, self), num_hidden_layers=min(self.num_hidden_layers, _DEEPEST)))
         with torch.device("meta"):
-            return _count(self.build_lm_head(self._skeleton(vocab_size)))
+            return _count(self.build_lm_head(shallow._skeleton(vocab_size)))
 
     def _skeleton(self, vocab_size: int) -> Backbone:
         sized: Architecture = replace(cast(Any, self), vocab_size=vocab_size)
