@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from afterbert.api.terminal import console, safe
 from afterbert.base.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ def run_server(made: Callable[[str], Guarded], host: str, port: int, *, said: st
     check_installed()
     import uvicorn
 
+    from afterbert.api.terminal import console, safe  # what draws boxes takes longer than the list of verbs
     from afterbert.play.guards import token_for
 
     token = token_for(host)
