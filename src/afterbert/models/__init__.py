@@ -21,8 +21,8 @@ from afterbert.nn.recording import Pass, recorded
 from afterbert.nn.stack import EncoderOutput
 from afterbert.nn.visibility import PaddedVisibility
 
+_DEEPEST = 240  # layers
 #: A special piece, by the name that a vocabulary gives it.
-_DEEPEST = 120  # layers; a number that most groups of shared layers divide
 Start = Literal["pad", "bos", "eos", "cls", "sep"]
 
 
@@ -158,17 +158,26 @@ class Architecture(ABC):
         in earnest, on two that are less deep, since each further layer adds as much as the one before."""
         if self.num_hidden_layers <= _DEEPEST:
             return _count(self._skeleton(vocab_size))
-        less, more = (
-            _count(cast(Architecture, replace(cast(Any, self), num_hidden_layers=depth))._skeleton(vocab_size))
-            for depth in (_DEEPEST // 2, _DEEPEST)
-        )
+        try:
+            less, more = (
+                _count(cast(Architecture, replace(cast(Any, self), num_hidden_layers=depth))._skeleton(vocab_size))
+                for depth in (_DEEPEST // 2, _DEEPEST)
+            )
+        except UserError:  # layers that are shared in groups, which these depths do not divide into
+            return _count(self._skeleton(vocab_size))
         return more + (more - less) * (self.num_hidden_layers - _DEEPEST) // (_DEEPEST - _DEEPEST // 2)
 
     def num_lm_head_parameters(self, vocab_size: int) -> int:
         """Counts the parameters that `build_lm_head` adds."""
-        shallow = cast(Architecture, replace(cast(Any, self), num_hidden_layers=min(self.num_hidden_layers, _DEEPEST)))
         with torch.device("meta"):
-            return _count(self.build_lm_head(shallow._skeleton(vocab_size)))
+            return _count(self.build_lm_head(self._headed(vocab_size)))
+
+    def _headed(self, vocab_size: int) -> Backbone:
+        """A skeleton that a head can stand on, of one layer where that is a model."""
+        try:
+            return cast(Architecture, replace(cast(Any, self), num_hidden_layers=1))._skeleton(vocab_size)
+        except UserError:
+            return self._skeleton(vocab_size)
 
     def _skeleton(self, vocab_size: int) -> Backbone:
         sized: Architecture = replace(cast(Any, self), vocab_size=vocab_size)
