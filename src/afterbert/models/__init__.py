@@ -170,14 +170,7 @@ class Architecture(ABC):
     def num_lm_head_parameters(self, vocab_size: int) -> int:
         """Counts the parameters that `build_lm_head` adds."""
         with torch.device("meta"):
-            return _count(self.build_lm_head(self._headed(vocab_size)))
-
-    def _headed(self, vocab_size: int) -> Backbone:
-        """A skeleton that a head can stand on, of one layer where that is a model."""
-        try:
-            return cast(Architecture, replace(cast(Any, self), num_hidden_layers=1))._skeleton(vocab_size)
-        except UserError:
-            return self._skeleton(vocab_size)
+            return _count(self.build_lm_head(_shallow(self)._skeleton(vocab_size)))
 
     def _skeleton(self, vocab_size: int) -> Backbone:
         sized: Architecture = replace(cast(Any, self), vocab_size=vocab_size)
@@ -240,6 +233,12 @@ class Architecture(ABC):
                 f"out, or set at least {vocabulary.size}"
             )
         return self.vocab_size
+
+
+def _shallow(architecture: Architecture) -> Architecture:
+    """The same with few layers, where a head is all that is looked at."""
+    least = min(architecture.num_hidden_layers, _DEEPEST)
+    return cast(Architecture, replace(cast(Any, architecture), num_hidden_layers=least))
 
 
 def _count(module: nn.Module) -> int:
