@@ -191,8 +191,12 @@ def test_a_broken_line_in_the_middle_is_named(tmp_path):
         metrics.append(record)
     lines = metrics.path.read_text().split("\n")
     metrics.path.write_text("\n".join([lines[0], lines[1][:-4], lines[2], ""]))
-    with pytest.raises(UserError, match=r"metrics.jsonl:2 is no JSON object"):
+    with pytest.raises(UserError, match=r"metrics.jsonl:2 is no record"):
         metrics.read()
+    for odd in ('{"ki_nd": "step", "step": 2}', '{"kind": "step", "step": "2"}', "3", "[" * 5000):
+        metrics.path.write_text("\n".join([lines[0], odd, lines[2], ""]))
+        with pytest.raises(UserError, match=r"metrics.jsonl:2 is no record"):
+            metrics.read()
 
 
 def test_status_is_written_twice_a_second_at_most(tmp_path):

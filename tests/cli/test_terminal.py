@@ -30,6 +30,14 @@ def test_an_error_is_one_line_whatever_it_quotes(tmp_path, capsys):
     assert len(told.splitlines()) == 1 and "\x1b" not in told
 
 
+def test_of_a_value_as_long_as_a_page_the_ends_are_shown(tmp_path, capsys):
+    recipe = tmp_path / "long.yaml"
+    recipe.write_text(f"extends: {'a' * 9000}\n")
+    assert run(["pretrain", str(tmp_path), "--recipe", str(recipe), "--dry-run"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: ") and " ... " in told and len(told) < 2100
+
+
 @pytest.mark.parametrize("name", ["no\x1b[2Jsuch", "no\nsuch"])
 def test_a_name_from_the_command_line_is_quoted_safely(name, capsys):
     assert run(["pretrain", name, "--dry-run", "--recipe", name]) == 2

@@ -296,12 +296,15 @@ class Metrics:
         records = []
         for number, line in enumerate(lines, start=1):
             try:
-                records.append(json.loads(line))
-            except ValueError as error:
+                record = json.loads(line)
+                if "kind" not in record or not isinstance(record["step"], int):
+                    raise ValueError("no record")
+                records.append(record)
+            except (ValueError, TypeError, KeyError, RecursionError) as error:
                 if number == len(lines) and not torn:  # the end of the file, half on disk when the power went
                     break
                 raise UserError(
-                    f"{self.path}:{number} is no JSON object; the file was changed by hand or damaged"
+                    f"{self.path}:{number} is no record of a run; the file was changed by hand or damaged"
                 ) from error
         return records
 

@@ -20,6 +20,10 @@ from afterbert.training.process_setup import set_up_process
 _UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+_LONGEST_LINE = 2000
 
 
 _LONGEST_LINE = 2000
@@ -57,13 +61,16 @@ def run(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if error.errno not in _DISK_FULL:
-            raise
         where = f"{error.filename}: " if error.filename else ""
-        lines = (
-            f"the disk is full ({where}{error.strerror}); free some space, or write elsewhere, and start again: "
-            "what was finished is kept",
-        )
+        if error.errno in _DISK_FULL:
+            lines = (
+                f"the disk is full ({where}{error.strerror}); free some space, or write elsewhere, and start again: "
+                "what was finished is kept",
+            )
+        elif error.errno in _FORBIDDEN and where:
+            lines = (f"{where}{error.strerror}; make it writable, or name another place",)
+        else:
+            raise
     for line in lines:
         said = visible_line(line)
         if len(said) > _LONGEST_LINE:  # it quotes a value as long as a page, of which the ends are enough

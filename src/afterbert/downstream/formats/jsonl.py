@@ -73,7 +73,7 @@ def _whole(path: Path, text: str) -> Any:
         return None
     try:
         _, end = json.JSONDecoder().raw_decode(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         # Of a file of lines, the line that is wrong is named.
         return None if text.split("\n", 1)[0].rstrip().endswith("}") else _parsed(text, place)
     return None if text[end:].strip() else _parsed(text, place)
@@ -148,6 +148,10 @@ def _parsed(text: str, place: str) -> Any:
         raise UserError(f"{place}: is not JSON ({error.msg} at column {error.colno}); mend or remove it") from error
     except RecursionError as error:
         raise UserError(f"{place}: is nested too deeply; mend or remove it") from error
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"{place}: holds a number of thousands of digits; mend or remove it") from error
 
 
 def _unique(pairs: list[tuple[str, Any]], place: str) -> dict[str, Any]:

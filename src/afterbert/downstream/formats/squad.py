@@ -25,10 +25,13 @@ class Squad(Format):
         return 3 if begin.startswith("{") and ('"paragraphs"' in begin and '"data"' in head) else 0
 
     def read(self, path: Path, findings: Findings) -> Table:
+        text = read_text(path)
         try:
-            tree = json.loads(read_text(path))
+            tree = json.loads(text)
         except json.JSONDecodeError as error:
             raise UserError(f"{path}:{error.lineno}: is not JSON ({error.msg}); mend the file") from error
+        except (RecursionError, ValueError) as error:
+            raise UserError(f"{path}: is nested too deeply, or holds too long a number; mend the file") from error
         try:
             rows = [
                 _record(article, paragraph, question)

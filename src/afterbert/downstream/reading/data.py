@@ -80,10 +80,12 @@ class TaskData:
         if not is_dev.any() or is_dev.all():
             raise UserError(f"{self.name}: {len(train)} training rows are too few to hold some out; name a dev file")
         drawn = [example for example, held in zip(train, is_dev) if held]
-        held = self.task.finished(drawn, Findings(), is_scored=True)
+        findings = Findings()
+        held = self.task.finished(drawn, findings, is_scored=True)
         kept = tuple(example for example, held in zip(train, is_dev) if not held)
         note = f"no dev split: {len(held):,} of {len(train):,} training rows are held out as one"
-        return replace(self, splits={**self.splits, "train": kept, "dev": held}, notes=(*self.notes, note))
+        notes = (*self.notes, note, *(f"dev: {line}" for line in findings.lines()))
+        return replace(self, splits={**self.splits, "train": kept, "dev": held}, notes=notes)
 
     @property
     def leaked(self) -> frozenset[tuple[str, ...]]:
