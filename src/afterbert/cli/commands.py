@@ -24,7 +24,8 @@ class _Verbs(TyperGroup):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.modules = {name.strip("_").replace("_", "-"): name for name in listed("afterbert.cli.verbs")}
-        self.commands = dict.fromkeys(self.modules)  # type: ignore[assignment]  # names, for its "did you mean"
+        names: dict[str, Any] = dict.fromkeys(self.modules)  # its "did you mean" asks for no more
+        self.commands = names
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in self.modules:

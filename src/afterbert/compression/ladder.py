@@ -14,7 +14,8 @@ from afterbert.compression.measuring import StepRow
 from afterbert.compression.methods import Method
 from afterbert.compression.subject import Form
 
-_WRITTEN = {
+Kind = Literal["faster", "bytes", "points"]
+_WRITTEN: dict[Kind, re.Pattern[str]] = {
     "faster": re.compile(r"([\d.]+)\s*x(?:\s+(?:faster|as fast))?"),
     "bytes": re.compile(r"([\d.]+)\s*(kB|MB|GB)"),
     "points": re.compile(r"[-\N{MINUS SIGN}]\s*([\d.]+)\s*points?"),
@@ -27,7 +28,7 @@ class Target:
     """What a smaller model must reach. faster: the mean speed-up at least; bytes: on disk at most; points: that the
     task's main metric loses at most, as a share of 1."""
 
-    kind: Literal["faster", "bytes", "points"]
+    kind: Kind
     amount: float
 
     @staticmethod
@@ -42,7 +43,7 @@ class Target:
             if found is not None:
                 amount = float(found[1]) * _UNITS.get(found[2], 1.0) if kind == "bytes" else float(found[1])
                 amount = amount / 100 if kind == "points" else amount
-                return Target(kind, amount)  # type: ignore[arg-type]  # the keys of _WRITTEN are its kinds
+                return Target(kind, amount)
         raise UserError(f"--target '{written}' is not known; write 4x faster, 10MB or -1 point")
 
     def is_met(self, row: StepRow) -> bool:

@@ -129,12 +129,9 @@ class Subject:
         """Numbers that the model consists of, the head of its task included. zeros: whether those that are 0 count."""
         if self.graph is not None:
             return self.graph.parameters if zeros else self.graph.nonzero
+        tensors: list[Tensor] = [tensor for state in self.model.weights.values() for tensor in state.values()]
         if self.tuned is not None:
             tensors = list(self.tuned.module.parameters())
-        else:
-            states = self.model.weights.values()
-            # to mypy it is a list of Parameters, from the branch above
-            tensors = [tensor for state in states for tensor in state.values()]  # type: ignore[misc]
         return sum(tensor.numel() if zeros else int(tensor.count_nonzero()) for tensor in tensors)
 
     def flops_per_token(self, length: int) -> float:

@@ -17,7 +17,7 @@ def load_model(name: str | Path) -> LoadedModel:
     checkpoint.
     """
     found = replace(import_folder(model_folder(name)), name=str(name))
-    found.tokenizer  # noqa: B018 - a model without one is refused here, whatever it is wanted for
+    _ = found.tokenizer  # a model without one is refused here, whatever it is wanted for
     return found
 
 

@@ -222,7 +222,8 @@ def _header(path: Path) -> dict[str, tuple[int, ...]]:
     check_regular(path)
     try:
         with safe_open(str(path), framework="pt") as file:
-            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  (no mapping: it has only keys())
+            names = file.keys()  # it is no mapping
+            slices = {name: file.get_slice(name) for name in names}
             for name, part in slices.items():
                 if part.get_dtype() not in _TYPES and not name.endswith("position_ids"):
                     raise UserError(f"{path} holds {name} as {part.get_dtype()}; only unquantized floats can be read")

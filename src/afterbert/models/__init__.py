@@ -62,7 +62,7 @@ class Backbone(nn.Module, ABC):
 
     def encode(self, inputs: Inputs) -> EncoderOutput:
         """Computes what a decoder looks at while it writes. Only where it `writes_apart`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not write apart; ask `writes_apart` first")
 
     def decode(
         self,
@@ -76,7 +76,7 @@ class Backbone(nn.Module, ABC):
     ) -> Tensor:
         """Hidden states [B, U, D] of what is written, ids [B, U], looking at what was encoded. past: the pieces written
         before these, whose `begin` has just been told their positions [B, U]. Only where it `writes_apart`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not write apart; ask `writes_apart` first")
 
     def layers(self, inputs: Inputs, *, attention: bool = False) -> Pass:
         """The hidden states of all layers while these texts are read whole, and on request the attention maps."""

@@ -9,6 +9,7 @@ takes hidden states and scores; MiniLM 2002.10957 weights and values), pruning w
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -69,7 +70,7 @@ def recorded(backbone: nn.Module, *, attention: bool = False) -> Iterator[Record
     last bits. Not for passes that remember what was read before (`Past`).
     """
     recording = Recording(attention)
-    listeners = [part for part in backbone.modules() if hasattr(part, "recording")]
+    listeners: list[Any] = [part for part in backbone.modules() if hasattr(part, "recording")]
     assert listeners, "an architecture's stacks keep a `recording`"
     for part in listeners:
         assert part.recording is None, "one recording at a time"
@@ -78,4 +79,4 @@ def recorded(backbone: nn.Module, *, attention: bool = False) -> Iterator[Record
         yield recording
     finally:
         for part in listeners:
-            part.recording = None  # type: ignore[assignment]  # mypy takes an attribute of a module for a Tensor
+            part.recording = None

@@ -125,15 +125,15 @@ class StackModule(nn.Module):
         def joined(inner: nn.Module, at_norm: Norm = norm) -> nn.Module:
             return config.residual.build(inner, at_norm.build(sizes.hidden_size), sizes.hidden_dropout_prob)
 
+        def attend(at_norm: Norm) -> nn.Module:
+            return joined(config.attention.build(sizes), at_norm)
+
         def routed(number: int, build: Callable[[], nn.Module]) -> nn.Module:
             return Routed([build() for _ in config.sharing.languages]) if number < self.plan.own else build()
 
         attentions = range(len(set(self.plan.attention)))
         norms = [config._first_norm(self.plan, norm) if number == 0 else norm for number in attentions]
-        self.attention = nn.ModuleList(
-            routed(number, lambda at_norm=at_norm: joined(config.attention.build(sizes), at_norm))  # type: ignore[misc]  # mypy knows no default of a lambda
-            for number, at_norm in enumerate(norms)
-        )
+        self.attention = nn.ModuleList(routed(number, partial(attend, at_norm)) for number, at_norm in enumerate(norms))
         self.cross_attention = nn.ModuleList(
             joined(config.attention.across().build(sizes)) for _ in attentions if looks_across
         )

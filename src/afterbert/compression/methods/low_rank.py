@@ -164,6 +164,7 @@ def _second_moments(subject: Subject, setting: Setting, stack: Any) -> dict[str,
                 # the whole attention reads what its packed layer reads
                 at = inner if name == "qkv" else getattr(inner, name)
                 hooks.enter_context(at.register_forward_pre_hook(listen(f"stack.{part}.{layer}.inner.{name}")))
-        for arrays, is_piece in _batches(subject, setting):  # noqa: B007 - the hooks read it
+        for arrays, places in _batches(subject, setting):
+            is_piece = places  # the hooks read it
             subject.tuned.module.backbone.read(Inputs.of(arrays))
     return found

@@ -5,6 +5,7 @@ and bytes always stay, so that any text can still be written.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
 from afterbert.compression.methods import Method, Setting
 from afterbert.compression.subject import Form, Subject
@@ -29,8 +30,7 @@ class TrimmedVocabulary(Method):
             sources_for([self.text])
         else:
             form.need_task("vocabulary without a text")
-        architecture = replace(form.architecture, vocab_size=None)  # type: ignore[type-var]  # each is a dataclass
-        return replace(form, architecture=architecture)
+        return replace(form, architecture=replace(cast(Any, form.architecture), vocab_size=None))
 
     def __call__(self, subject: Subject, setting: Setting) -> Subject:
         texts = [document.text for document in read(sources_for([self.text]))] if self.text else []

@@ -20,12 +20,14 @@ from afterbert.downstream.zero_shot.likelihood import log_chances
 
 @dataclass(frozen=True)
 class WholeSentence(Cue):
-    """gaps: signs for a gap in the prompt, the first that occurs counts. num_shots has no effect here."""
+    """num_shots has no effect here."""
 
     tasks: ClassVar[tuple[type[Task], ...]] = (MultipleChoice,)
 
     scoring: Literal["full", "partial"] = "full"
     gaps: tuple[str, ...] = ("XXXXX", "[MASK]", "___", "_")
+    """How a gap in the prompt is written, the first that occurs counts: by the Children's Book Test, BERT, people, and
+    WinoGrande."""
     num_shots: Annotated[int, Field(ge=0, le=0)] = 0
 
     def answers(self, asked: CuedRows) -> list[Any]:

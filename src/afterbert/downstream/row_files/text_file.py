@@ -67,7 +67,8 @@ class TextFile:
                 return
             newline = "" if self.newline == "\r" else "\n"
             with self.path.open(encoding=self.encoding, newline=newline) as file:
-                for number, line in enumerate(file, start=1):  # noqa: B007 - the message below reads it
+                for line in file:
+                    number += 1
                     yield line
         except UnicodeDecodeError as error:
             if self.encoding == "utf-8-sig":
