@@ -1,6 +1,7 @@
 """Options that several verbs share: a recipe, its size, how texts are read; dotted overrides."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -18,58 +19,98 @@ def plugins_in(folder: str) -> str:
     return ", ".join(listed(f"afterbert.{folder}"))
 
 
-KINDS = f"The kind of task, where the guess is wrong: {plugins_in('downstream.tasks')}."
-FORMATS = f"The files' format, where the guess is wrong: {plugins_in('downstream.formats')}."
-HEADER = "Whether the first line names the columns, where the guess is wrong: yes or no."
-RECORDS = "Where the rows stand in a JSON file that is one object: data.items."
-
 RecipeName = Annotated[
     str, typer.Option("--recipe", "-r", help="A recipe's name, or a path to a YAML file.", rich_help_panel="Recipe")
 ]
 Size = Annotated[str | None, typer.Option("--size", "-s", help="tiny, mini, small or base.", rich_help_panel="Recipe")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Also replace what afterbert did not make.")]
-# How files of text are read, by whichever verb makes a store of them.
-_TEXTS = "How texts are read"
+_UNKNOWN = "Stop when more than this share of the pieces is unknown to the tokenizer."
+MaxUnknown = Annotated[float, typer.Option(help=_UNKNOWN)]
+
+#: An option of a verb: its type with what typer is told of it, and its default.
+Option = tuple[Any, Any]
 
 
-def _of_texts(kind: Any, said: str) -> Any:
-    return Annotated[kind, typer.Option(help=said, rich_help_panel=_TEXTS)]
+def option(kind: Any, said: str, *flags: str, default: Any = None, panel: str | None = None, **more: Any) -> Option:
+    """An option for `also_takes`. said: for `--help`; flags: where they are not made of the name; more: as typer's
+    `Option` takes it."""
+    return Annotated[kind, typer.Option(*flags, help=said, rich_help_panel=panel, **more)], default
 
 
-Documents = _of_texts(str | None, "In plain text a document is: paragraphs, line or file.")
-TextKey = _of_texts(str | None, "JSONL: the key that holds the text.")
-TextColumn = _of_texts(str | None, "CSV, TSV, Parquet: the column that holds the text.")
-TextKind = _of_texts(str | None, "What a file holds when its name does not tell, such as txt or jsonl.")
-Language = _of_texts(
-    str | None, "Language code of texts that do not say theirs; by-name: files are called after it (de.txt)."
-)
-LanguageKey = _of_texts(str | None, "JSONL: the key that holds each text's language.")
-Lang = _of_texts(
-    list[str] | None, "Texts with their language, as often as there are: --lang en=english/ --lang is=a.txt."
-)
-Smoothing = _of_texts(
-    float | None,
-    "S: languages' shares to this power (0.7; 1: by size), for the tokenizer and for how often each is trained on.",
-)
-Errors = _of_texts(str | None, "Broken text: fail (when not given), replace or skip-document.")
-Normalization = _of_texts(str | None, "NFC (when not given), NFKC or none.")
-MaxDroppedShare = _of_texts(
-    float | None,
-    "Stop when more than this share of the documents is dropped, empty ones not counted; 0.1 when not given.",
-)
-NearDuplicates = _of_texts(
-    float | None,
-    "Of documents that share this much of their runs of five words (0.8) keep the longest; needs the extra dedup.",
-)
-MaxUnknown = _of_texts(float, "Stop when more than this share of the pieces is unknown to the tokenizer.")
-HeldOut = _of_texts(float, "Share of the text kept for evaluation.")
-ProcessCount = Annotated[int | None, typer.Option(min=1, help="Processes; one a core when not given.")]
-TokenizerName = _of_texts(
-    str | None,
-    "Trained: bpe, byte_level_bpe, unigram, wordpiece; or a folder or hub name to take. Its settings: "
-    "--tokenizer.lowercase true, --tokenizer.sentinels 100, --tokenizer.ends last.",
-)
-VocabSize = _of_texts(int | None, "Pieces to learn; chosen by the amount of text when not given.")
+def also_takes(options: Mapping[str, Option]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Gives a verb options besides those that it names itself; it is handed them by name, as `**`. So a table of
+    options, named as the fields of a request, serves several verbs."""
+
+    def giving(verb: Callable[..., Any]) -> Callable[..., Any]:
+        own = [one for one in inspect.signature(verb, eval_str=True).parameters.values() if one.kind != one.VAR_KEYWORD]
+        more = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+            for name, (kind, default) in options.items()
+        ]
+        verb.__signature__ = inspect.Signature([*own, *more])  # type: ignore[attr-defined]  # which typer reads
+        return verb
+
+    return giving
+
+
+def of_data(*names: str, panel: str | None = None) -> dict[str, Option]:
+    """What is said of files of labelled rows, by the names of `DataOptions`: those of these names, or all."""
+    kinds, formats = plugins_in("downstream.tasks"), plugins_in("downstream.formats")
+    said = {
+        "kind": f"The kind of task, where the guess is wrong: {kinds}.",
+        "format": f"The files' format, where the guess is wrong: {formats}.",
+        "columns": "Which column is what, by name or number: text=review,label=3.",
+        "header": "Whether the first line names the columns, where the guess is wrong: yes or no.",
+        "records": "Where the rows stand in a JSON file that is one object: data.items.",
+    }
+    return {name: option(str | None, said[name], panel=panel) for name in names or said}
+
+
+def reading(*names: str) -> dict[str, Option]:
+    """How files of text are read, by whichever verb makes a store of them: those of these names, or all."""
+    return {name: _READING[name] for name in names or _READING}
+
+
+def _of_texts(kind: Any, said: str, default: Any = None, **more: Any) -> Option:
+    return option(kind, said, default=default, panel="How texts are read", **more)
+
+
+_READING = {
+    "tokenizer": _of_texts(
+        str | None,
+        "Trained: bpe, byte_level_bpe, unigram, wordpiece; or a folder or hub name to take. Its settings: "
+        "--tokenizer.lowercase true, --tokenizer.sentinels 100, --tokenizer.ends last.",
+    ),
+    "vocab_size": _of_texts(int | None, "Pieces to learn; chosen by the amount of text when not given."),
+    "kind": _of_texts(str | None, "What a file holds when its name does not tell, such as txt or jsonl."),
+    "documents": _of_texts(str | None, "In plain text a document is: paragraphs, line or file."),
+    "text_key": _of_texts(str | None, "JSONL: the key that holds the text."),
+    "text_column": _of_texts(str | None, "CSV, TSV, Parquet: the column that holds the text."),
+    "language": _of_texts(
+        str | None, "Language code of texts that do not say theirs; by-name: files are called after it (de.txt)."
+    ),
+    "language_key": _of_texts(str | None, "JSONL: the key that holds each text's language."),
+    "lang": _of_texts(
+        list[str] | None, "Texts with their language, as often as there are: --lang en=english/ --lang is=a.txt."
+    ),
+    "smoothing": _of_texts(
+        float | None,
+        "S: languages' shares to this power (0.7; 1: by size), for the tokenizer and for how often each is trained on.",
+    ),
+    "errors": _of_texts(str | None, "Broken text: fail (when not given), replace or skip-document."),
+    "normalization": _of_texts(str | None, "NFC (when not given), NFKC or none."),
+    "max_dropped_share": _of_texts(
+        float | None,
+        "Stop when more than this share of the documents is dropped, empty ones not counted; 0.1 when not given.",
+    ),
+    "near_duplicates": _of_texts(
+        float | None,
+        "Of documents that share this much of their runs of five words (0.8) keep the longest; needs the extra dedup.",
+    ),
+    "max_unknown": _of_texts(float, _UNKNOWN, default=0.1),
+    "held_out": _of_texts(float, "Share of the text kept for evaluation.", default=0.02),
+    "processes": option(int | None, "Processes; one a core when not given.", min=1),
+}
 
 
 def split_arguments(words: Sequence[str], options: Sequence[str] = ()) -> tuple[list[str], list[tuple[str, str]]]:

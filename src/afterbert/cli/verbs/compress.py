@@ -1,15 +1,29 @@
 """`afterbert compress`: a trained model made smaller, every step measured."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from afterbert.cli.options import Overwrite, plugins_in
+from afterbert.cli.options import also_takes, option, plugins_in
 
 PLACE = 410
 
+# By the names of `CompressRequest`.
+_REQUEST = {
+    "task": option(str | None, "Labelled rows: NAME:PATH, PATH, a task file or hub:NAME.", "--task", "-t"),
+    "out": option(Path, "The folder to write.", "--out", "-o", default=Path("smaller")),
+    "target": option(str | None, "A goal instead of --with; combinations are tried: 4x faster, 10MB, -1 point."),
+    "minutes": option(float | None, "With --target: begin no further combination after this.", min=0),
+    "answered_as": option(str | None, "Which of the model's tasks, where it has several.", "--as"),
+    "columns": option(str | None, "Which column is what: text=review,label=3."),
+    "split": option(str | None, "The rows that judge the model: dev if there is one, else test."),
+    "seed": option(int, "The seed of everything drawn at random.", default=0),
+    "overwrite": option(bool, "Also replace what afterbert did not make.", "--overwrite", default=False),
+}
 
+
+@also_takes(_REQUEST)
 def compress(
     model: Annotated[str, typer.Argument(help="A run or model folder; fine-tuned, where a task is to judge.")],
     with_: Annotated[
@@ -18,28 +32,12 @@ def compress(
             "--with", "-w", help=f"A method, as layers:keep=4; in order: {plugins_in('compression.methods')}."
         ),
     ] = None,
-    task: Annotated[
-        str | None, typer.Option("--task", "-t", help="Labelled rows: NAME:PATH, PATH, a task file or hub:NAME.")
-    ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")] = Path("smaller"),
     at_least: Annotated[str | None, typer.Option(help="Write nothing that keeps less of the quality: 98%.")] = None,
-    target: Annotated[
-        str | None, typer.Option(help="A goal instead of --with; combinations are tried: 4x faster, 10MB, -1 point.")
-    ] = None,
-    minutes: Annotated[
-        float | None, typer.Option(min=0, help="With --target: begin no further combination after this.")
-    ] = None,
-    as_: Annotated[str | None, typer.Option("--as", help="Which of the model's tasks, where it has several.")] = None,
-    columns: Annotated[str | None, typer.Option(help="Which column is what: text=review,label=3.")] = None,
-    split: Annotated[
-        str | None, typer.Option(help="The rows that judge the model: dev if there is one, else test.")
-    ] = None,
     no_controls: Annotated[
         bool, typer.Option("--no-controls", help="Leave out what takes as much away by chance.")
     ] = False,
     no_timing: Annotated[bool, typer.Option("--no-timing", help="Leave latencies out.")] = False,
-    seed: Annotated[int, typer.Option(help="The seed of everything drawn at random.")] = 0,
-    overwrite: Overwrite = False,
+    **given: Any,
 ) -> int:
     """Make a trained model smaller by one method or several, and see what each costs.
 
@@ -56,24 +54,9 @@ def compress(
     from afterbert.cli.options import share_of
     from afterbert.workflows.compression import CompressRequest
 
-    done = carry_out_compression(
-        CompressRequest(
-            model=model,
-            methods=tuple(with_ or ()),
-            out=out,
-            task=task,
-            answered_as=as_,
-            columns=columns,
-            split=split,
-            target=target,
-            minutes=minutes,
-            at_least=None if at_least is None else share_of(at_least, "--at-least"),
-            controls=not no_controls,
-            timed=not no_timing,
-            seed=seed,
-            overwrite=overwrite,
-        )
-    )
+    least = None if at_least is None else share_of(at_least, "--at-least")
+    judged: dict[str, Any] = {"at_least": least, "controls": not no_controls, "timed": not no_timing}
+    done = carry_out_compression(CompressRequest(model=model, methods=tuple(with_ or ()), **judged, **given))
     if done.model is None:
         for line in done.refusal:
             console.print(safe(line))

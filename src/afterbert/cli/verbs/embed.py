@@ -1,15 +1,16 @@
 """`afterbert embed`: texts in, a vector for each out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from afterbert.cli.options import Documents, TextColumn, TextKey
+from afterbert.cli.options import also_takes, reading
 
 PLACE = 140
 
 
+@also_takes(reading("kind", "documents", "text_key", "text_column"))
 def embed(
     model: Annotated[str, typer.Argument(help="A run or model folder, or a hub name.")],
     texts: Annotated[list[str], typer.Argument(help="Files or folders, or `-` for standard input.")],
@@ -18,11 +19,8 @@ def embed(
         bool, typer.Option("--passages", help="Cut documents into passages, and make a vector of each.")
     ] = False,
     length: Annotated[int | None, typer.Option(min=8, help="Pieces of a text that are read.")] = None,
-    kind: Annotated[str | None, typer.Option(help="What files hold whose names do not tell: txt, jsonl, ...")] = None,
-    documents: Documents = None,
-    text_key: TextKey = None,
-    text_column: TextColumn = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Also where files of others stand.")] = False,
+    **how_read: Any,
 ) -> None:
     """Turn each document into a vector of length 1, so that products of vectors are cosines.
 
@@ -40,8 +38,7 @@ def embed(
     from afterbert.workflows.loading import load_model_or_checkpoint
     from afterbert.workflows.searching import embedded
 
-    options = {"documents": documents, "text_key": text_key, "text_column": text_column}
-    sources = sources_for(texts, kind=kind, **options)
+    sources = sources_for(texts, **how_read)
     encoder = SentenceEncoder.of(load_model_or_checkpoint(model), device=default_device(), length=length)
     with Watch() as watch, folder_written(out, made_by="embed", overwrite=overwrite) as aside:
         count = embedded(sources, encoder, aside, cut=Passages() if passages else None, observer=watch)

@@ -1,120 +1,80 @@
 """`afterbert finetune`: a model and labelled rows in, predictions and figures out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from afterbert.cli.options import FORMATS, HEADER, KINDS, RECORDS, MaxUnknown, Overwrite, plugins_in
+from afterbert.cli.options import MaxUnknown, also_takes, of_data, option, plugins_in
 
 PLACE = 150
 TAKES_RECIPE_OPTIONS = True
 
 _DATA, _TRAINING, _MANY = "Data", "Training", "Many tasks"
 
+# By the names that settings of fine-tuning have, but for those below.
+_SETTINGS = {
+    "budget": option(str | None, "In place of --epochs: 5min, 500steps, ...", "--budget", "-b", panel=_TRAINING),
+    "learning_rate": option(str | None, "The highest; 5e-5.", "--learning-rate", "--lr", panel=_TRAINING),
+    "batch_size": option(str | None, "Rows a step; 32.", panel=_TRAINING),
+    "length": option(str | None, "Pieces a row at most; 128.", panel=_TRAINING),
+    "seeds": option(str | None, "How many runs, for mean and spread; 1.", panel=_TRAINING),
+    "seed": option(str | None, "The first one's seed; 0.", panel=_TRAINING),
+    "frozen": option(bool, "Only the heads learn.", "--frozen", default=False, panel=_TRAINING),
+    "layer_decay": option(str | None, "A layer's learning rate by that of the one above; 1.0.", panel=_TRAINING),
+    "class_weights": option(str | None, "none, or balanced; none.", panel=_TRAINING),
+    "head": option(
+        str | None,
+        f"By default the task's usual one: {plugins_in('downstream.heads')}; text writes the answer.",
+        panel=_TRAINING,
+    ),
+    "keep": option(str | None, "Which weights: last, or best on dev; last.", panel=_TRAINING),
+    "patience": option(str | None, "Stop after this many evaluations without a better one.", panel=_TRAINING),
+    "mixing": option(str | None, f"{plugins_in('base.mixing')}; proportional.", panel=_MANY),
+}
+_PATHS = {"learning_rate": "optimizer.learning_rate", "seeds": "num_seeds"}
 
+# By the names of `FinetuneRequest`.
+_REQUEST = of_data(panel=_DATA) | {
+    "splits": option(list[str] | None, "test=FILE: a file beside the task's own.", "--split", panel=_DATA),
+    "transfer": option(Path | None, "Test sets beside the task's own, in other languages.", "--transfer", panel=_DATA),
+    "drop_leaked": option(
+        bool, "Leave out training rows that other splits hold.", "--drop-leaked", default=False, panel=_DATA
+    ),
+    "epochs": option(float | None, "Rounds through the training rows; 3.", panel=_TRAINING),
+    "search": option(
+        str | None,
+        "Try rates for so long (10min, 2000steps) on held-out training rows, and take the best.",
+        "--search-learning-rate",
+        panel=_TRAINING,
+    ),
+    "max_unknown": (MaxUnknown, 0.1),
+    "from_scratch": option(
+        bool, "The same model from random weights.", "--from-scratch", default=False, panel=_TRAINING
+    ),
+    "strategies": option(
+        list[str] | None, f"{plugins_in('downstream.strategies')}; or all; once for each.", "--strategy", panel=_MANY
+    ),
+    "groups": option(list[str] | None, "glue=sst2,stsb: left out together.", "--group", panel=_MANY),
+    "unlabelled": option(list[str] | None, "Running text as one of the tasks.", "--unlabelled", panel=_MANY),
+    "unlabelled_recipe": option(str | None, "What it asks; default: by the model.", panel=_MANY),
+    "recipe": option(str | None, "mt-dnn, t5, or a YAML file.", "--recipe", "-r", panel=_TRAINING),
+    "out": option(Path | None, "Where to write; default: below runs/.", "--out", "-o"),
+    "overwrite": option(bool, "Also replace what afterbert did not make.", "--overwrite", default=False),
+}
+
+
+@also_takes(_REQUEST | _SETTINGS)
 def finetune(
     context: typer.Context,
     model: Annotated[str, typer.Option("--model", "-m", help="A run or model folder, or a hub name.")],
     task: Annotated[
         list[str], typer.Option("--task", "-t", help="NAME:PATH, PATH, a task file or hub:NAME; once for each task.")
     ],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Where to write; default: below runs/.")] = None,
-    overwrite: Overwrite = False,
-    kind: Annotated[str | None, typer.Option(help=KINDS, rich_help_panel=_DATA)] = None,
-    format_: Annotated[str | None, typer.Option("--format", help=FORMATS, rich_help_panel=_DATA)] = None,
-    columns: Annotated[
-        str | None,
-        typer.Option(help="Which column is what, by name or number: text=review,label=3.", rich_help_panel=_DATA),
-    ] = None,
-    header: Annotated[str | None, typer.Option(help=HEADER, rich_help_panel=_DATA)] = None,
-    records: Annotated[str | None, typer.Option(help=RECORDS, rich_help_panel=_DATA)] = None,
-    split: Annotated[
-        list[str] | None,
-        typer.Option("--split", help="test=FILE: a file beside the task's own.", rich_help_panel=_DATA),
-    ] = None,
-    transfer: Annotated[
-        Path | None,
-        typer.Option("--transfer", help="Test sets beside the task's own, in other languages.", rich_help_panel=_DATA),
-    ] = None,
-    drop_leaked: Annotated[
-        bool,
-        typer.Option("--drop-leaked", help="Leave out training rows that other splits hold.", rich_help_panel=_DATA),
-    ] = False,
-    epochs: Annotated[
-        float | None, typer.Option(help="Rounds through the training rows; 3.", rich_help_panel=_TRAINING)
-    ] = None,
-    budget: Annotated[
-        str | None,
-        typer.Option("--budget", "-b", help="In place of --epochs: 5min, 500steps, ...", rich_help_panel=_TRAINING),
-    ] = None,
-    learning_rate: Annotated[
-        str | None, typer.Option("--learning-rate", "--lr", help="The highest; 5e-5.", rich_help_panel=_TRAINING)
-    ] = None,
-    search_learning_rate: Annotated[
-        str | None,
-        typer.Option(
-            "--search-learning-rate",
-            help="Try rates for so long (10min, 2000steps) on held-out training rows, and take the best.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    batch_size: Annotated[str | None, typer.Option(help="Rows a step; 32.", rich_help_panel=_TRAINING)] = None,
-    length: Annotated[str | None, typer.Option(help="Pieces a row at most; 128.", rich_help_panel=_TRAINING)] = None,
-    seeds: Annotated[
-        str | None, typer.Option(help="How many runs, for mean and spread; 1.", rich_help_panel=_TRAINING)
-    ] = None,
-    seed: Annotated[str | None, typer.Option(help="The first one's seed; 0.", rich_help_panel=_TRAINING)] = None,
-    frozen: Annotated[bool, typer.Option("--frozen", help="Only the heads learn.", rich_help_panel=_TRAINING)] = False,
-    layer_decay: Annotated[
-        str | None,
-        typer.Option(help="A layer's learning rate by that of the one above; 1.0.", rich_help_panel=_TRAINING),
-    ] = None,
-    class_weights: Annotated[
-        str | None, typer.Option(help="none, or balanced; none.", rich_help_panel=_TRAINING)
-    ] = None,
-    head: Annotated[
-        str | None,
-        typer.Option(
-            help=f"By default the task's usual one: {plugins_in('downstream.heads')}; text writes the answer.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    keep: Annotated[
-        str | None, typer.Option(help="Which weights: last, or best on dev; last.", rich_help_panel=_TRAINING)
-    ] = None,
-    patience: Annotated[
-        str | None,
-        typer.Option(help="Stop after this many evaluations without a better one.", rich_help_panel=_TRAINING),
-    ] = None,
-    max_unknown: MaxUnknown = 0.1,
-    from_scratch: Annotated[
-        bool, typer.Option("--from-scratch", help="The same model from random weights.", rich_help_panel=_TRAINING)
-    ] = False,
-    mixing: Annotated[
-        str | None, typer.Option(help=f"{plugins_in('base.mixing')}; proportional.", rich_help_panel=_MANY)
-    ] = None,
-    strategy: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--strategy", help=f"{plugins_in('downstream.strategies')}; or all; once for each.", rich_help_panel=_MANY
-        ),
-    ] = None,
-    group: Annotated[
-        list[str] | None, typer.Option("--group", help="glue=sst2,stsb: left out together.", rich_help_panel=_MANY)
-    ] = None,
-    unlabelled: Annotated[
-        list[str] | None, typer.Option("--unlabelled", help="Running text as one of the tasks.", rich_help_panel=_MANY)
-    ] = None,
-    unlabelled_recipe: Annotated[
-        str | None, typer.Option(help="What it asks; default: by the model.", rich_help_panel=_MANY)
-    ] = None,
-    recipe: Annotated[
-        str | None, typer.Option("--recipe", "-r", help="mt-dnn, t5, or a YAML file.", rich_help_panel=_TRAINING)
-    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what was found in the data and what would be done.")
     ] = False,
+    **given: Any,
 ) -> int:
     """Fine-tune a model on a task, or on several at once, and score it beside what guessing is worth.
 
@@ -139,44 +99,13 @@ def finetune(
     from afterbert.cli.options import settings_only
     from afterbert.workflows.finetune_request import FinetuneRequest
 
-    given = {
-        "budget": budget,
-        "optimizer.learning_rate": learning_rate,
-        "batch_size": batch_size,
-        "length": length,
-        "num_seeds": seeds,
-        "seed": seed,
-        "frozen": "true" if frozen else None,
-        "layer_decay": layer_decay,
-        "class_weights": class_weights,
-        "head": head,
-        "keep": keep,
-        "patience": patience,
-        "mixing": mixing,
-    }
-    named = [(name, value) for name, value in given.items() if value is not None]
+    said = {_PATHS.get(name, name): given.pop(name) for name in _SETTINGS}
+    overrides = [(path, "true" if value is True else value) for path, value in said.items() if value]
+    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     request = FinetuneRequest(
         model=model,
         tasks=tuple(task),
-        out=out,
-        overwrite=overwrite,
-        kind=kind,
-        format=format_,
-        columns=columns,
-        header=header,
-        records=records,
-        splits=tuple(split or ()),
-        transfer=transfer,
-        drop_leaked=drop_leaked,
-        epochs=epochs,
-        recipe=recipe,
-        strategies=tuple(strategy or ()),
-        groups=tuple(group or ()),
-        unlabelled=tuple(unlabelled or ()),
-        unlabelled_recipe=unlabelled_recipe,
-        from_scratch=from_scratch,
-        overrides=(*named, *settings_only(context)),
-        search=search_learning_rate,
-        max_unknown=max_unknown,
+        overrides=(*overrides, *settings_only(context)),
+        **{name: value for name, value in fields.items() if value is not None},
     )
     return fine_tune(request, dry_run=dry_run)

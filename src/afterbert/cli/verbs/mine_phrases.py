@@ -1,15 +1,16 @@
 """`afterbert mine-phrases`: a list of phrases from the texts themselves."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from afterbert.cli.options import Documents, Overwrite, TextColumn, TextKey
+from afterbert.cli.options import Overwrite, also_takes, reading
 
 PLACE = 40
 
 
+@also_takes(reading("kind", "documents", "text_key", "text_column", "language"))
 def mine_phrases(
     texts: Annotated[list[str], typer.Argument(help="Files, folders, `hub:NAME`, or `-` for standard input.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The table to write.")] = Path("phrases.tsv"),
@@ -23,14 +24,8 @@ def mine_phrases(
         str | None, typer.Option(help="Words of Chinese: jieba (where installed) or characters.")
     ] = None,
     sample_bytes: Annotated[int, typer.Option(help="Look at so much text; bounds the memory.")] = 50_000_000,
-    kind: Annotated[
-        str | None, typer.Option(help="txt, jsonl, csv, tsv or parquet, where file names do not tell.")
-    ] = None,
-    documents: Documents = None,
-    text_key: TextKey = None,
-    text_column: TextColumn = None,
-    language: Annotated[str | None, typer.Option(help="Language code of texts that do not say theirs.")] = None,
     overwrite: Overwrite = False,
+    **how_read: Any,
 ) -> None:
     """Find the runs of words that belong together, in any language, and write them as a list for `prepare`.
 
@@ -53,7 +48,6 @@ def mine_phrases(
     if not out.parent.is_dir():
         raise UserError(f"{out.parent} is no folder, so {out.name} cannot be written there; make it first")
     check_file(out, mark=HEADER, overwrite=overwrite)
-    options = {"documents": documents, "text_key": text_key, "text_column": text_column, "language": language}
     settings = {
         "max_words": max_words,
         "min_count": min_count,
@@ -66,7 +60,7 @@ def mine_phrases(
     }
     tree = {key: Node(value, f"--{key.replace('_', '-')}") for key, value in settings.items()}
     mining = build(Mining, Node(tree, "options"))
-    found = mining(read(sources_for(texts, kind=kind, **options)))
+    found = mining(read(sources_for(texts, **how_read)))
     write_atomically(out, as_table(found))
     first = ", ".join(one.text for one in found[:12])
     console.print(f"{out}: {len(found):,} phrases; the first: {safe(first)}")

@@ -6,11 +6,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from afterbert.cli.options import HEADER, RECORDS, MaxUnknown, Overwrite
+from afterbert.cli.options import MaxUnknown, Overwrite, also_takes, of_data
 
 PLACE = 160
 
 
+@also_takes(of_data("header", "records"))
 def predict(
     model: Annotated[
         str, typer.Argument(help="A folder that `finetune` made, of one seed or of all, or an exported one.")
@@ -36,10 +37,9 @@ def predict(
         Literal["csv", "tsv", "jsonl", "txt", "conll"] | None,
         typer.Option(help="The file's layout, where the guess is wrong."),
     ] = None,
-    header: Annotated[str | None, typer.Option(help=HEADER)] = None,
-    records: Annotated[str | None, typer.Option(help=RECORDS)] = None,
     max_unknown: MaxUnknown = 0.1,
     overwrite: Overwrite = False,
+    **data: str | None,
 ) -> None:
     """Answer the rows of a file, or a text, with a fine-tuned model.
 
@@ -61,8 +61,9 @@ def predict(
 
     if len(rows) == 1 and names_file(rows[0]):
         asked = PredictRequest(model, rows[0], out, overwrite, as_, columns, format)
-        asked = replace(asked, header=parse_header(header), records=records, max_unknown=max_unknown)
+        asked = replace(asked, header=parse_header(data["header"]), records=data["records"], max_unknown=max_unknown)
         predict_rows(asked)
     else:
-        unheeded = {"--out": out, "--columns": columns, "--format": format, "--header": header, "--records": records}
+        unheeded = {"--out": out, "--columns": columns, "--format": format}
+        unheeded |= {f"--{name}": value for name, value in data.items()}
         predict_text(model, rows, as_, unheeded, max_unknown=max_unknown)

@@ -1,37 +1,17 @@
 """`afterbert prepare`: texts in, a token store out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from afterbert.cli.options import (
-    Documents,
-    Errors,
-    HeldOut,
-    Lang,
-    Language,
-    LanguageKey,
-    MaxDroppedShare,
-    MaxUnknown,
-    NearDuplicates,
-    Normalization,
-    ProcessCount,
-    Smoothing,
-    TextColumn,
-    TextKey,
-    TextKind,
-    TokenizerName,
-    VocabSize,
-    given_options,
-    own_options,
-    split_arguments,
-)
+from afterbert.cli.options import also_takes, given_options, own_options, reading, split_arguments
 
 PLACE = 20
 TAKES_RECIPE_OPTIONS = True
 
 
+@also_takes(reading())
 def prepare(
     context: typer.Context,
     texts: Annotated[
@@ -48,8 +28,6 @@ def prepare(
             "--recipe", "-r", help="Make the tokenizer and the annotations that this recipe states (T5: sentinels)."
         ),
     ] = None,
-    tokenizer: TokenizerName = None,
-    vocab_size: VocabSize = None,
     planes: Annotated[
         str, typer.Option(help="Annotations to find, separated by commas.")
     ] = "word_start,sentence_start,document_start",
@@ -80,21 +58,7 @@ def prepare(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a store there that was made of other texts or otherwise.")
     ] = False,
-    kind: TextKind = None,
-    documents: Documents = None,
-    text_key: TextKey = None,
-    text_column: TextColumn = None,
-    language: Language = None,
-    language_key: LanguageKey = None,
-    lang: Lang = None,
-    smoothing: Smoothing = None,
-    errors: Errors = None,
-    normalization: Normalization = None,
-    max_dropped_share: MaxDroppedShare = None,
-    near_duplicates: NearDuplicates = None,
-    max_unknown: MaxUnknown = 0.1,
-    held_out: HeldOut = 0.02,
-    processes: ProcessCount = None,
+    **how_read: Any,
 ) -> None:
     """Turn texts into a token store: pieces and annotations, once, for any number of runs.
 
@@ -140,7 +104,7 @@ def prepare(
             store = merge_shards(
                 [Path(folder) for folder in texts],
                 out or Path("store"),
-                max_unknown=max_unknown,
+                max_unknown=how_read["max_unknown"],
                 overwrite=overwrite,
                 progress=advance,
             )
@@ -154,10 +118,10 @@ def prepare(
             f"--{strange[0][0]} is no setting of a store; those of the tokenizer are written --tokenizer.KEY, of the "
             "policy --policy.KEY"
         )
-    reading = text_options(context.params, of_policy)
-    sources = reading.sources(texts, tokenizer=tokenizer)
+    options, tokenizer, vocab_size = text_options(how_read, of_policy), how_read["tokenizer"], how_read["vocab_size"]
+    sources = options.sources(texts, tokenizer=tokenizer)
     lists = {"phrase": phrases, "entity": entities}
-    how = reading.of_prepare()
+    how = options.of_prepare()
     if add_plane is not None:
         folder = out or Path("store")
         for plane in planes_named(add_plane, lists, list_case, "--add-plane"):
@@ -196,7 +160,7 @@ def prepare(
             sources,
             out or Path("store"),
             tokenizer=how["tokenizer"],
-            reading=reading,
+            reading=options,
             observer=watch,
             planes=wanted,
             overwrite=overwrite,

@@ -1,39 +1,17 @@
 """`afterbert pretrain`: text in, a run folder with a model and a report out."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from afterbert.cli.options import (
-    Documents,
-    Errors,
-    HeldOut,
-    Lang,
-    Language,
-    LanguageKey,
-    MaxDroppedShare,
-    MaxUnknown,
-    NearDuplicates,
-    Normalization,
-    ProcessCount,
-    RecipeName,
-    Size,
-    Smoothing,
-    TextColumn,
-    TextKey,
-    TextKind,
-    TokenizerName,
-    VocabSize,
-    own_options,
-    plugins_in,
-    split_arguments,
-)
+from afterbert.cli.options import RecipeName, Size, also_takes, own_options, plugins_in, reading, split_arguments
 
 PLACE = 30
 TAKES_RECIPE_OPTIONS = True
 
 
+@also_takes(reading())
 def pretrain(
     context: typer.Context,
     texts: Annotated[
@@ -70,27 +48,11 @@ def pretrain(
             "--probe", help="Labelled rows for a linear probe at the end: NAME:PATH.", rich_help_panel="Closing"
         ),
     ] = None,
-    tokenizer: TokenizerName = None,
-    vocab_size: VocabSize = None,
-    kind: TextKind = None,
-    documents: Documents = None,
-    text_key: TextKey = None,
-    text_column: TextColumn = None,
-    language: Language = None,
-    language_key: LanguageKey = None,
-    lang: Lang = None,
-    smoothing: Smoothing = None,
-    errors: Errors = None,
-    normalization: Normalization = None,
-    max_dropped_share: MaxDroppedShare = None,
-    near_duplicates: NearDuplicates = None,
-    max_unknown: MaxUnknown = 0.1,
-    held_out: HeldOut = 0.02,
-    processes: ProcessCount = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the resolved recipe with origins, and stop.")
     ] = False,
     allow_changes: Annotated[bool, typer.Option("--allow-changes", help="Resume although the recipe changed.")] = False,
+    **how_read: Any,
 ) -> int:
     """Pre-train a small language model on your text.
 
@@ -120,7 +82,7 @@ def pretrain(
     def request() -> PretrainRequest:
         plain, overrides = split_arguments([*(texts or ()), *context.args], own_options(context))
         laws, of_policy, of_tokenizer, overrides = divided(overrides, "mixing", "policy", "tokenizer")
-        overrides += tokenizer_settings(tokenizer, vocab_size, of_tokenizer)
+        overrides += tokenizer_settings(how_read["tokenizer"], how_read["vocab_size"], of_tokenizer)
         overrides += [("training.budget", budget)] if budget else []
         overrides += [("training.seed", str(seed))] if seed is not None else []
         laws = [*([("mixing", mixing)] if mixing else []), *laws]
@@ -137,7 +99,7 @@ def pretrain(
             teacher=teacher,
             allow_changes=allow_changes,
             closing=Closing(tuple(pairs or ()), tuple(probe or ()), tuple(parallel or ())),
-            reading=text_options(context.params, of_policy),
+            reading=text_options(how_read, of_policy),
         )
 
     def work(processes: Processes, device: torch.device) -> int:

@@ -1,15 +1,16 @@
 """`afterbert score`: a fine-tuned model on other rows; any language model on minimal pairs, cues and probes."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from afterbert.cli.options import FORMATS, HEADER, KINDS, RECORDS, MaxUnknown, plugins_in, settings_only
+from afterbert.cli.options import MaxUnknown, also_takes, of_data, plugins_in, settings_only
 
 PLACE = 350
 TAKES_RECIPE_OPTIONS = True
 
 
+@also_takes(of_data())
 def score(
     context: typer.Context,
     model: Annotated[
@@ -24,11 +25,6 @@ def score(
     as_: Annotated[
         str | None, typer.Option("--as", help="Which of the model's tasks, where it answers several.")
     ] = None,
-    kind: Annotated[str | None, typer.Option(help=KINDS)] = None,
-    format_: Annotated[str | None, typer.Option("--format", help=FORMATS)] = None,
-    columns: Annotated[str | None, typer.Option(help="text=review,label=3")] = None,
-    header: Annotated[str | None, typer.Option(help=HEADER)] = None,
-    records: Annotated[str | None, typer.Option(help=RECORDS)] = None,
     cue: Annotated[str | None, typer.Option(help=f"Ask by a cue: {plugins_in('downstream.cues')}.")] = None,
     probe: Annotated[
         bool, typer.Option("--probe", help="Ask the task by a linear classifier on frozen states.")
@@ -40,6 +36,7 @@ def score(
     max_pairs: Annotated[
         int | None, typer.Option(min=1, help="At most this many pairs of a file, equally many of each kind (--pairs).")
     ] = None,
+    **data: Any,
 ) -> None:
     """Score a fine-tuned model on a task's rows; or any model without fine-tuning, by minimal pairs, a cue or a probe.
 
@@ -68,7 +65,7 @@ def score(
     asked = "--pairs" if pairs else "--cue" if cue else "--probe" if probe else "a fine-tuned head"
     for option, value, where in (
         ("--as", as_, ("a fine-tuned head",)),
-        ("--kind", kind, ("a fine-tuned head", "--cue", "--probe")),
+        ("--kind", data["kind"], ("a fine-tuned head", "--cue", "--probe")),
         ("--max-rows", max_rows, ("--cue",)),
         ("--max-pairs", max_pairs, ("--pairs",)),
     ):
@@ -80,14 +77,10 @@ def score(
         model=model,
         rows=str(task or pairs),
         task=as_,
-        kind=kind,
-        format=format_,
-        columns=columns,
-        header=header,
-        records=records,
         settings=tuple(settings),
         most=max_rows or max_pairs,
         max_unknown=max_unknown,
+        **data,
     )
     if pairs is not None:
         print_pairs(request)

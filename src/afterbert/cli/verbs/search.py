@@ -1,15 +1,16 @@
 """`afterbert search`: the passages of a collection that answer a question."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from afterbert.cli.options import Documents, TextColumn, TextKey
+from afterbert.cli.options import also_takes, reading
 
 PLACE = 130
 
 
+@also_takes(reading("kind", "documents", "text_key", "text_column"))
 def search(
     model: Annotated[str, typer.Argument(help="A run or model folder, or a hub name.")],
     texts: Annotated[list[str], typer.Argument(help="Files or folders to search; the last word is the question.")],
@@ -17,11 +18,8 @@ def search(
     by: Annotated[str, typer.Option(help="meaning (vectors), words (BM25), or both (their ranks added).")] = "meaning",
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder below which the index is kept.")] = Path("runs"),
     length: Annotated[int | None, typer.Option(min=8, help="Pieces of a passage that are read.")] = None,
-    kind: Annotated[str | None, typer.Option(help="What files hold whose names do not tell: txt, jsonl, ...")] = None,
-    documents: Documents = None,
-    text_key: TextKey = None,
-    text_column: TextColumn = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the passages as JSON lines.")] = False,
+    **how_read: Any,
 ) -> None:
     """Find the passages of texts that are nearest to a question.
 
@@ -47,8 +45,7 @@ def search(
         raise UserError('name the texts and then the question: afterbert search MODEL TEXTS "a question"')
     if by not in ("meaning", "words", "both"):
         raise UserError(f"--by {by} is not known; write meaning, words or both")
-    options = {"documents": documents, "text_key": text_key, "text_column": text_column}
-    sources = sources_for(places, kind=kind, **options)
+    sources = sources_for(places, **how_read)
     encoder = SentenceEncoder.of(load_model_or_checkpoint(model), device=default_device(), length=length)
     with Watch() as watch:
         index = SearchIndex.of(sources, encoder, root=out / "indexes", observer=watch)
