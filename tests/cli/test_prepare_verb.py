@@ -174,10 +174,12 @@ def test_what_is_refused_leaves_nothing(capsys):
     for arguments, message in [
         (["short.txt"], "at least 128 are needed"),
         (["texts.txt", "--tokenizer", "wordpiece", "--vocab-size", "44"], "does not know"),
+        (["dna.txt", "--tokenizer", "wordpiece", "--documents", "line"], "does not know 60 of the 60 pieces"),
         (["broken.jsonl", "--errors", "skip-document"], "max_dropped_share"),
         (["texts.txt", "--held-out", "2"], "held_out is 2"),
     ]:
         Path("short.txt").write_text("too short a text")
+        Path("dna.txt").write_text("\n".join("ACGT"[n % 4] * 150 + "GATTACA" * n for n in range(60)))
         Path("broken.jsonl").write_text('{"text": "whole"}\n{"text": "tor\n')
         assert run(["prepare", *arguments, "--processes", "1", "--out", "deep/below/store"]) == 2
         assert message in capsys.readouterr().err.replace("\n", " ")

@@ -15,15 +15,17 @@ from afterbert.base.runs import RunFolder
 from afterbert.recipes.recipe import Recipe
 from afterbert.training.checkpoints.checkpoint import Checkpoints, Saved
 from afterbert.training.checkpoints.identity import RunIdentity
+from afterbert.training.config import LongRows
 from afterbert.training.observers import Observer
 from afterbert.training.trainer import train
 
 STEPS = 8
 # A pair question; a generator beside the model, and one that hands its weights over; words of a span; two streams and
-# a memory; encoder and decoder; left to right; halting; stages; members of a mixture, by row or in turn; pointers.
+# a memory; encoder and decoder; left to right; halting; stages; members of a mixture, by row or in turn; pointers;
+# rows of another length at the end.
 KINDS = (
     *("bert", "electra", "electra in two stages", "spanbert", "xlnet", "t5", "gpt2", "universal-transformer"),
-    *("ernie", "masked-causal", "masked-causal in turn", "find-true-start"),
+    *("ernie", "masked-causal", "masked-causal in turn", "find-true-start", "bert with long rows"),
 )
 
 
@@ -50,6 +52,8 @@ def recipe_for(kind: str) -> Recipe:
         recipe = replace(recipe, objective=replace(recipe.objective, generator=generator, two_stage=0.4))
     if kind.endswith("in turn"):
         recipe = replace(recipe, objective=replace(recipe.objective, how="in_turn"))
+    if kind.endswith("long rows"):
+        recipe = replace(recipe, long_rows=LongRows(64, 0.5))  # from step 5 on
     return replace(recipe, model=model, training=training)
 
 

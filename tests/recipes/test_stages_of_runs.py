@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import fresh, tiny_recipe, trained
+from tiny import feed_of, fresh, tiny_recipe, trained
 
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
 from afterbert.objectives.mixture import Mixture
 from afterbert.recipes import resolve
 from afterbert.recipes.recipe import Recipe
+from afterbert.training.config import LongRows
+from afterbert.training.run_length import rates_of
 
 
 def in_turn(steps: int) -> Recipe:
@@ -75,3 +77,40 @@ def test_a_budget_that_turns_out_too_short_is_refused_before_the_first_step(tmp_
     with pytest.raises(UserError, match="of which one would not come in a run of 1 step"):
         trained(replace(recipe, training=short), tmp_path)
     assert parts_of(tmp_path) == []
+
+
+def test_rows_are_long_at_the_end_of_a_run_and_nowhere_else() -> None:
+    """A pure function of the step: a feed that is asked for one step alone gives the same rows."""
+    recipe = replace(tiny_recipe("bert-mlm", steps=10), long_rows=LongRows(64, 0.2))
+    feed = feed_of(recipe)
+    assert feed.lasts(10) == ["stages of the rows: rows of 32 pieces (steps 1 to 8), rows of 64 (steps 9 to 10)"]
+    steps = [feed.step(number)[0] for number in range(10)]
+    longest = [batch.arrays["input_ids"].shape[1] for batch in steps]
+    assert max(longest[:8]) == 32 and min(longest[8:]) > 32
+    epochs = [feed.epoch_at(number * feed.batch_size) for number in range(11)]
+    assert epochs == sorted(epochs) and epochs[8] > epochs[7]
+    alone = feed_of(recipe)
+    alone.lasts(10)
+    assert (alone.step(9)[0].row_keys == steps[9].row_keys).all()
+    rates = rates_of(feed, flops_per_step=None, timing=None)
+    plain = rates_of(feed_of(replace(recipe, long_rows=None)), flops_per_step=None, timing=None)
+    assert rates.tokens_per_step > plain.tokens_per_step and rates.steps_per_epoch < plain.steps_per_epoch
+
+
+@pytest.mark.parametrize(
+    ("name", "length", "said"),
+    [
+        ("bert-mlm", "1024", "long_rows.length is 1024, but the model has 512 positions"),
+        ("bert-mlm", "128", "rows are 128 long from the start"),
+        ("xlnet", "512", "training.order contiguous remembers"),
+    ],
+)
+def test_long_rows_that_cannot_be_are_refused(name: str, length: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        resolve(name, overrides=[("long_rows.length", length)])
+
+
+def test_berts_last_tenth_is_long_in_the_papers_size() -> None:
+    assert resolve("bert", size="base").recipe.row_lengths == ((0.9, 128), (0.1, 512))
+    assert resolve("bert-wwm", size="base").recipe.long_rows == LongRows()
+    assert resolve("albert-sop", size="base").recipe.row_lengths == ((1.0, 512),)

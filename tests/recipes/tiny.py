@@ -20,7 +20,7 @@ from afterbert.training.checkpoints.identity import RunIdentity
 from afterbert.training.checkpoints.snapshot import restore_weights
 from afterbert.training.distribution.parallel import Single
 from afterbert.training.distribution.processes import SingleProcess
-from afterbert.training.feed import Feed
+from afterbert.training.feed import Feed, feed_for
 from afterbert.training.precision import choose
 from afterbert.training.stepper import Stepper
 from afterbert.training.trainer import train
@@ -72,14 +72,9 @@ def fresh(recipe: Recipe) -> ObjectiveModule:
 
 
 def feed_of(recipe: Recipe, *, views: int | None = None) -> Feed:
-    def plan(noise):
-        return recipe.objective.plan(split_for(recipe), length=recipe.length, vocabulary=VOCABULARY, noise=noise)
-
-    def pose(rows, numbers, noise):
-        return recipe.objective.pose(rows, numbers, noise, vocabulary=VOCABULARY, length=recipe.length)
-
     training = replace(recipe.training, views=views or 1)  # so that there is something to learn by heart
-    return Feed.of(training, plan=plan, pose=pose, course=recipe.objective.course())
+    rows = {"length": recipe.length, "long_rows": recipe.long_rows}
+    return feed_for(recipe.objective, split_for(recipe), training, vocabulary=VOCABULARY, **rows)
 
 
 def trained(recipe: Recipe, folder: Path) -> tuple[ObjectiveModule, list[float]]:

@@ -57,6 +57,15 @@ class Stages:
         return f"stages of {self.who}: {', '.join(parts)}"
 
 
+def widths(begins: Sequence[float]) -> list[float]:
+    """The shares of a run between these moments, and from the last one to its end.
+
+    >>> widths((0.0, 0.75))
+    [0.75, 0.25]
+    """
+    return [end - begin for begin, end in zip(begins, [*begins[1:], 1.0])]
+
+
 def moments(courses: Sequence[Stages]) -> tuple[float, ...]:
     """The shares of a run at which something new begins in one of these; 0 is always one."""
     return tuple(sorted({0.0, *(start for stages in courses for start in stages.starts)}))

@@ -20,7 +20,7 @@ from afterbert.models import Architecture
 from afterbert.objectives import Objective
 from afterbert.recipes.files import Layer, layers_of
 from afterbert.text.tokenizers import TokenizerRecipe
-from afterbert.training.config import Training
+from afterbert.training.config import LongRows, Training
 
 _ROWS = parse("{length: 0, training: {batch_size: 0, micro_batch_size: 0}}", label="rows")
 
@@ -29,12 +29,14 @@ _ROWS = parse("{length: 0, training: {batch_size: 0, micro_batch_size: 0}}", lab
 class Recipe:
     """Everything that decides what a run computes, but for the text itself.
 
-    length: pieces a row holds, specials included.
+    length: pieces a row holds, specials included; long_rows: at the end of the run it holds more. What is measured is
+    asked in rows of `length` throughout.
     """
 
     title: str
     paper: str | None = None
     length: Annotated[int, Field(ge=8, le=1_000_000)] = 128
+    long_rows: LongRows | None = None
     tokenizer: TokenizerRecipe
     model: Architecture
     objective: Objective
@@ -42,16 +44,38 @@ class Recipe:
 
     def __post_init__(self) -> None:
         positions = getattr(self.model, "max_position_embeddings", None)
-        if positions is not None and self.length > positions:
+        for name, (_, length) in zip(("length", "long_rows.length"), self.row_lengths):
+            if positions is not None and length > positions:
+                raise UserError(
+                    f"{name} is {length}, but the model has {positions} positions; "
+                    f"lower {name} or raise model.max_position_embeddings"
+                )
+        if self.long_rows is not None and self.long_rows.length <= self.length:
             raise UserError(
-                f"length is {self.length}, but the model has {positions} positions; "
-                "lower length or raise model.max_position_embeddings"
+                f"long_rows.length is {self.long_rows.length}, and rows are {self.length} long from the start; take "
+                "longer ones, or long_rows: null"
+            )
+        if self.long_rows is not None and self.training.order == "contiguous":
+            raise UserError(
+                "long_rows cuts the text anew, and training.order contiguous remembers how it was cut; leave one of "
+                "them out"
             )
         self.objective.check(self.model)
         self.objective.check_feed(self.model, order=self.training.order, views=self.training.views)
         if self.training.budget.unit == "steps":
             for stages in self.objective.course():
                 stages.first_steps(max(1, int(self.training.budget.amount)))
+
+    @property
+    def row_lengths(self) -> tuple[tuple[float, int], ...]:
+        """The lengths that rows have in the run, each with its share of the steps."""
+        last = self.long_rows
+        return ((1.0, self.length),) if last is None else ((1 - last.share, self.length), (last.share, last.length))
+
+    @property
+    def pieces_per_step(self) -> float:
+        """How many pieces a step reads over the whole run, where rows are full."""
+        return self.training.batch_size * sum(share * length for share, length in self.row_lengths)
 
 
 @dataclass(frozen=True)

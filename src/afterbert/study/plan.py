@@ -235,7 +235,7 @@ def _budgets(plan: StudyPlan) -> dict[str, Budget]:
             amount, unit = tokens, "tokens"
         elif plan.study.hold == "flops":
             recipe = plan.arms[first].resolved.recipe
-            steps = tokens / (recipe.training.batch_size * recipe.length)
+            steps = tokens / recipe.pieces_per_step
             amount, unit = steps * flops_per_step(recipe, plan.stores[first]), "flops"
         else:
             amount, unit = float(round(tokens / _speed(plan, first) * _speed(plan, name), -3)), "tokens"
@@ -261,7 +261,7 @@ def seconds_needed(plan: StudyPlan) -> float:
             tokens = budget.amount
             if budget.unit == "flops":
                 per_step = flops_per_step(recipe, plan.stores[name])
-                tokens = budget.amount / per_step * recipe.training.batch_size * recipe.length
+                tokens = budget.amount / per_step * recipe.pieces_per_step
             runs = plan.scale.seeds + SEARCH_SHARE * len(plan.study.search)
             total += runs * tokens / _speed(plan, name)
     return total
@@ -274,7 +274,7 @@ def _fitted(plan: StudyPlan, time: Budget, observer: WorkObserver) -> StudyPlan:
     factor = time.amount / seconds_needed(plan)
     tokens = plan.scale.budget.amount * factor
     smallest = plan.arms[plan.study.reference].resolved.recipe
-    least = 10 * smallest.training.batch_size * smallest.length
+    least = 10 * smallest.pieces_per_step
     if tokens < least:
         raise UserError(
             f"{time} is too short for {len(plan.runs)} runs; give {least / tokens:.0f} times as much, or fewer --seeds"

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from afterbert.base.errors import UserError
+from afterbert.base.stages import widths
 from afterbert.training import run_length
 from afterbert.training.checkpoints import generators
 from afterbert.training.checkpoints.checkpoint import Saved
@@ -158,7 +159,7 @@ def _try_out(live: LiveRun) -> tuple[float, float]:
     fits = live.progress.micro_batch_size
     live.progress = live.checkpointing.restore(first)
     live.progress.micro_batch_size = fits
-    return run_length.seconds_per_step(durations), checkpoint.seconds
+    return run_length.seconds_per_step(durations, widths(live.feed.moments)), checkpoint.seconds
 
 
 def _timed_enough(live: LiveRun, durations: Sequence[float]) -> bool:

@@ -34,6 +34,18 @@ Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 @dataclass(frozen=True)
+class LongRows:
+    """Rows of another length towards the end of a run. length: pieces a row holds, specials included; share: of the
+    steps. Batches have as many rows as before.
+
+    Source: BERT (1810.04805), A.2: 90% of the steps at length 128, the rest at 512.
+    """
+
+    length: Annotated[int, Field(ge=8, le=1_000_000)] = 512
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.1
+
+
+@dataclass(frozen=True)
 class Training:
     """How one run trains."""
 

@@ -10,18 +10,19 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from statistics import harmonic_mean
 from typing import Literal
 
 import numpy as np
 
 from afterbert.base.noise import Noise
-from afterbert.base.stages import Stages, moments
+from afterbert.base.stages import Stages, moments, widths
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.objectives import Batch, Objective
 from afterbert.objectives.parts.blending import blended
 from afterbert.pretext.pairings import Plan
 from afterbert.text.token_store.store import Split
-from afterbert.training.config import Training
+from afterbert.training.config import LongRows, Training
 from afterbert.training.distribution.processes import Processes
 from afterbert.training.epochs import EpochPart, Epochs
 
@@ -45,6 +46,8 @@ class Feed:
 
     course: what goes through stages in the run. Which one a step belongs to follows from the number of all steps, see
     `lasts`; before that is known the steps go through all stages in turn, so that each can be tried.
+
+    turn, then: a course of two stages; the steps of the second are those of another feed, from its first on.
     """
 
     def __init__(
@@ -57,10 +60,14 @@ class Feed:
         views: int | None = None,
         order: Literal["shuffled", "contiguous"] = "shuffled",
         course: Sequence[Stages] = (),
+        turn: Stages | None = None,
+        then: Feed | None = None,
     ):
         self.epochs = Epochs(plan, noise, batch_size=batch_size, views=views, order=order)
         self.batch_size, self._pose, self._is_contiguous = batch_size, pose, order == "contiguous"
-        self._course, self.moments = tuple(course), moments(course)
+        self._turn, self._then = turn, then
+        self._course = (*course, *([turn] if turn else []))
+        self.moments = moments(self._course)
         self._total_steps: int | None = None
 
     @classmethod
@@ -71,6 +78,8 @@ class Feed:
         plan: Callable[[Noise], Plan],
         pose: Callable[[Plan, np.ndarray, Noise], Batch],
         course: Sequence[Stages] = (),
+        turn: Stages | None = None,
+        then: Feed | None = None,
     ) -> Feed:
         """The feed that this training asks for."""
         return cls(
@@ -81,7 +90,34 @@ class Feed:
             views=training.views,
             order=training.order,
             course=course,
+            turn=turn,
+            then=then,
         )
+
+    @property
+    def parts(self) -> tuple[tuple[float, Feed], ...]:
+        """The feeds that follow one another, each with its share of the steps."""
+        if self._turn is None or self._then is None:
+            return ((1.0, self),)
+        return tuple(zip(widths(self._turn.starts), (self, self._then)))
+
+    @property
+    def steps_per_epoch(self) -> float:
+        """How many steps go once through the text, by the rows of the first epoch."""
+        shares, feeds = zip(*self.parts)
+        return harmonic_mean([feed.epochs.num_rows(0) / feed.batch_size for feed in feeds], weights=shares)
+
+    def epoch_at(self, row: int) -> int:
+        """Tells the epoch in which this row, counted from the start of the run, is read."""
+        feed, first = self._at(row // self.batch_size)
+        before = self.epochs.of_row(first * self.batch_size - 1) + 1 if first else 0
+        return before + feed.epochs.of_row(row - first * self.batch_size)
+
+    def _at(self, step: int) -> tuple[Feed, int]:
+        """The feed that a step of the run is read from, and the step of the run at which that one begins."""
+        if self._turn is None or self._then is None or not self._turn.at(self.progress_at(step)):
+            return self, 0
+        return self._then, self._turn.first_steps(self._total_steps)[1] if self._total_steps else 0
 
     def lasts(self, total_steps: int) -> list[str]:
         """Says how many steps the run has; returns what is to be told of its stages. Raises UserError when one of them
@@ -104,13 +140,13 @@ class Feed:
         With several processes each gets its share of the same rows. Raises UserError when the split has no rows.
         """
         size = micro_batch_size or self.batch_size
-        progress = self.progress_at(number)
+        progress, (feed, first) = self.progress_at(number), self._at(number)
         return [
-            self._batch(
+            feed._batch(
                 replace(part, numbers=part.numbers[start : start + size], slots=part.slots[start : start + size]),
                 progress,
             )
-            for part in self._shares(number, rank, world_size)
+            for part in feed._shares(number - first, rank, world_size)
             for start in range(0, len(part.numbers), size)
         ]
 
@@ -214,10 +250,23 @@ class Prefetch:
             self._prepared = None
 
 
-def feed_for(objective: Objective, split: Split, training: Training, *, vocabulary: Vocabulary, length: int) -> Feed:
-    """The batches of a run that trains this objective on a split, in rows of at most `length` pieces; of a split of
-    several stores by their law."""
+def feed_for(
+    objective: Objective,
+    split: Split,
+    training: Training,
+    *,
+    vocabulary: Vocabulary,
+    length: int,
+    long_rows: LongRows | None = None,
+) -> Feed:
+    """The batches of a run that trains this objective on a split, in rows of at most `length` pieces, towards the end
+    in those of `long_rows`; of a split of several stores by their law."""
     is_counted = training.budget.unit == "epochs" and training.views is None
+    turn = then = None
+    if long_rows is not None:
+        then = feed_for(objective, split, training, vocabulary=vocabulary, length=long_rows.length)
+        names = (f"rows of {length} pieces", f"rows of {long_rows.length}")
+        turn = Stages("the rows", names, (1 - long_rows.share, long_rows.share))
 
     def plan(noise: Noise) -> Plan:
         def of(part: Split) -> Plan:
@@ -228,4 +277,4 @@ def feed_for(objective: Objective, split: Split, training: Training, *, vocabula
     def pose(rows: Plan, numbers: np.ndarray, noise: Noise) -> Batch:
         return objective.pose(rows, numbers, noise, vocabulary=vocabulary, length=length)
 
-    return Feed.of(training, plan=plan, pose=pose, course=objective.course())
+    return Feed.of(training, plan=plan, pose=pose, course=objective.course(), turn=turn, then=then)

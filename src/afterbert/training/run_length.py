@@ -112,22 +112,31 @@ def are_enough(durations: Sequence[float], training: Training) -> bool:
     return len(timed) >= _TIMED_STEPS and sum(timed) >= min(_TIMED_SHARE * whole, _TIMED_SECONDS)
 
 
-def seconds_per_step(durations: Sequence[float]) -> float:
-    """The mean without the first steps, where there are more.
+def seconds_per_step(durations: Sequence[float], shares: Sequence[float] = (1.0,)) -> float:
+    """The mean without the first steps, where there are more. shares: of the stages that these steps went through in
+    turn.
 
     >>> seconds_per_step([9.0, 5.0, 1.0, 3.0]), seconds_per_step([9.0, 5.0]), seconds_per_step([])
     (2.0, 5.0, 0.0)
+    >>> seconds_per_step([9.0, 50.0, 1.0, 11.0, 1.0, 11.0], (0.9, 0.1))
+    2.0
     """
-    timed = durations[_WARM_STEPS:] or durations[-1:] or [0.0]
-    return sum(timed) / len(timed)
+    mean = 0.0
+    for stage, share in enumerate(shares):
+        own = [(step, taken) for step, taken in enumerate(durations) if step % len(shares) == stage]
+        timed = [taken for step, taken in own if step >= _WARM_STEPS] or [taken for _, taken in own[-1:]] or [0.0]
+        mean += share * sum(timed) / len(timed)
+    return mean
 
 
 def rates_of(feed: Feed, *, flops_per_step: float | None, timing: Timing | None) -> Rates:
     """Tokens are the mean of a few steps spread over the first epoch; epochs count the first one's rows."""
-    steps_per_epoch = feed.epochs.num_rows(0) / feed.batch_size
-    spread = np.unique(np.linspace(0, max(0, steps_per_epoch - 1), _SAMPLED_STEPS).astype(int))
-    tokens = [sum(batch.num_tokens for batch in feed.step(int(number))) for number in spread]
-    return Rates(float(np.mean(tokens)), steps_per_epoch, flops_per_step, timing.step if timing else None)
+    tokens_per_step = 0.0
+    for share, part in feed.parts:
+        spread = np.linspace(0, max(0, part.epochs.num_rows(0) / part.batch_size - 1), _SAMPLED_STEPS)
+        steps = [part.step(number) for number in np.unique(spread.astype(int)).tolist()]
+        tokens_per_step += share * float(np.mean([sum(batch.num_tokens for batch in step) for step in steps]))
+    return Rates(tokens_per_step, feed.steps_per_epoch, flops_per_step, timing.step if timing else None)
 
 
 def lay_out(training: Training, rates: Rates, timing: Timing | None = None) -> RunLength:

@@ -5,6 +5,7 @@ run would go to its end with a loss of 0, so it is told here, with what helps.
 """
 
 from collections.abc import Iterator
+from itertools import product
 
 import numpy as np
 
@@ -31,9 +32,9 @@ def first_look(objective: Objective, feed: Feed, vocabulary: Vocabulary, *, seed
     a plane that the store lacks.
     """
     told: list[str] = []
-    for moment in feed.moments:
+    for moment, (_, part) in product(feed.moments, feed.parts):
         noise, asks = Noise(seed).at(moment), False
-        for answer, asked, rows in _questions(objective, feed, vocabulary, noise):
+        for answer, asked, rows in _questions(objective, part, vocabulary, noise):
             (count, num_answers), name = _counted(asked), getattr(asked, "name", name_of(answer))
             asks |= count > 0
             if not count:

@@ -39,6 +39,7 @@ def memory_need(recipe: Recipe, vocab_size: int, *, processes: int = 1) -> Memor
     """
     model, training = recipe.model, recipe.training
     parameters = model.num_parameters(vocab_size) + model.num_lm_head_parameters(vocab_size)
+    longest = max(length for _, length in recipe.row_lengths)
     slots = -(-training.batch_size // processes)  # each remembers the segment before
     carried = slots * getattr(model, "mem_len", 0) * model.num_hidden_layers * model.hidden_size * _FLOAT
     kept = 2 + training.optimizer.numbers_per_weight + (training.average is not None)
@@ -46,7 +47,7 @@ def memory_need(recipe: Recipe, vocab_size: int, *, processes: int = 1) -> Memor
     stacks = 2 if isinstance(model, EncoderDecoder) else 1
     per_piece = 8 * model.hidden_size + 2 * getattr(model, "intermediate_size", 0)
     bytes_of = 2 if training.precision == "bf16" else _FLOAT
-    return MemoryNeed(parameters, fixed, stacks * model.num_hidden_layers * recipe.length * per_piece * bytes_of)
+    return MemoryNeed(parameters, fixed, stacks * model.num_hidden_layers * longest * per_piece * bytes_of)
 
 
 def machine_memory(device: torch.device) -> int:
@@ -78,19 +79,20 @@ def check_memory(recipe: Recipe, vocab_size: int, *, device: torch.device | None
         need = MemoryNeed(need.parameters, need.fixed // processes, need.row)
     rows = min(recipe.training.micro_batch_size or recipe.training.batch_size, recipe.training.batch_size)
     rows = max(1, rows // processes)
+    longest = max(length for _, length in recipe.row_lengths)
     model = (
         f"a model of {need.parameters / 1e6:,.1f} million parameters takes {_gb(need.fixed)} to train (weights, "
         f"gradients, {type(recipe.training.optimizer).__name__})"
     )
     if need.of(1) > there:
         raise UserError(
-            f"{model} and {_gb(need.row)} for each row of {recipe.length} pieces, this machine has {_gb(there)}; "
+            f"{model} and {_gb(need.row)} for each row of {longest} pieces, this machine has {_gb(there)}; "
             "take a smaller --size, or shorter rows"
         )
     if device.type == "cpu" and need.of(rows) > there:
         fitting = (there - need.fixed) // need.row
         raise UserError(
-            f"{model} and {_gb(rows * need.row)} for {rows} rows of {recipe.length} pieces at once, this machine has "
+            f"{model} and {_gb(rows * need.row)} for {rows} rows of {longest} pieces at once, this machine has "
             f"{_gb(there)}; --training.micro_batch_size {1 << (fitting.bit_length() - 1)} gives the same updates"
         )
 

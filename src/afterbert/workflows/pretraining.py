@@ -87,7 +87,8 @@ def pretrain(
         store = told_languages(recipe, store)
         vocabulary, train_split = store.vocabulary, store.split("train")
         for task in recipe.objective.pretexts().values():
-            task.pretext.check(vocabulary, task.pretext.row_length(recipe.length))
+            for _, length in recipe.row_lengths:
+                task.pretext.check(vocabulary, task.pretext.row_length(length))
         check_memory(recipe, vocabulary.size, device=device, processes=processes.size)
         torch.manual_seed(recipe.training.seed)
         module = recipe.objective.build(recipe.model, vocabulary).to(device)
@@ -146,16 +147,19 @@ def told_languages(recipe: Recipe, store: Store) -> Store:
 
 def feed_of(recipe: Recipe, store: Store, split: Split) -> Feed:
     """The training batches of a recipe."""
-    return feed_for(recipe.objective, split, recipe.training, vocabulary=store.vocabulary, length=recipe.length)
+    rows: Any = {"length": recipe.length, "long_rows": recipe.long_rows}
+    return feed_for(recipe.objective, split, recipe.training, vocabulary=store.vocabulary, **rows)
 
 
 def flops_per_step(recipe: Recipe, store: Store) -> float:
     """Forward and backward of one step of full rows, backward counted as twice forward (Kaplan et al. 2020,
     Section 2.1); heads, which run at chosen places only, are left out."""
-    size, length = store.vocabulary.size, recipe.length
-    per_token = recipe.model.flops_per_token(size, length)
-    per_token += recipe.objective.flops_beside(recipe.model, size, length)
-    return 3.0 * per_token * recipe.training.batch_size * recipe.length
+    size, total = store.vocabulary.size, 0.0
+    for share, length in recipe.row_lengths:
+        per_token = recipe.model.flops_per_token(size, length)
+        per_token += recipe.objective.flops_beside(recipe.model, size, length)
+        total += share * 3.0 * per_token * recipe.training.batch_size * length
+    return total
 
 
 def evaluate_held_out(module: ObjectiveModule, recipe: Recipe, store: Store) -> dict[str, float]:

@@ -211,16 +211,17 @@ def mix_of(recipe: Recipe, store: Store, steps: int | None = None) -> TaskMix:
     """Counts the rows of each store in the first `steps` of a run: of so many as its budget says, or of one epoch
     where that is not said in steps or epochs."""
     training, feed = recipe.training, feed_of(recipe, store, store.split("train"))
-    budget, per_epoch = training.budget, feed.epochs.num_rows(0) / training.batch_size
+    budget, per_epoch = training.budget, feed.steps_per_epoch
     if steps is None:
         amount = budget.amount * per_epoch if budget.unit == "epochs" else per_epoch
         steps = int(budget.amount) if budget.unit == "steps" else max(1, math.ceil(amount - 1e-9))
     blend = _blend(feed.epochs.plan(0))
     sizes = {name: len(own) for name, own in blend.plans.items()}
     drawn = np.zeros(len(sizes), dtype=np.int64)
-    for part in feed.epochs.parts(range(steps * training.batch_size)):
-        blend = _blend(feed.epochs.plan(part.epoch))
-        drawn += np.bincount(blend.sources(part.numbers % len(blend)), minlength=len(sizes))
+    for share, own in feed.parts:
+        for part in own.epochs.parts(range(round(share * steps) * training.batch_size)):
+            blend = _blend(own.epochs.plan(part.epoch))
+            drawn += np.bincount(blend.sources(part.numbers % len(blend)), minlength=len(sizes))
     return TaskMix(steps, sizes, dict(zip(sizes, drawn.tolist())))
 
 

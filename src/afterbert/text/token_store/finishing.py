@@ -51,12 +51,12 @@ def finish(out: Path, encoded: StoreContents, *, least_pieces: int, max_unknown:
     """Writes the store in place of what stands there, removes what was done on the way, and opens it. Raises
     UserError where too few pieces are to be trained on, or a larger share than max_unknown is unknown; then nothing
     is written."""
+    unknown = _unknown(encoded, max_unknown)  # first: what is one unknown piece a line is few pieces, too
     if encoded.pieces < least_pieces:
         raise UserError(
             f"the texts make only {encoded.pieces:,} pieces to train on, at least {least_pieces:,} are needed; add "
             "more text"
         )
-    unknown = _unknown(encoded, max_unknown)
     (out / FILE).unlink(missing_ok=True)
     for name in (*FATES, "tokenizer"):
         shutil.rmtree(out / name, ignore_errors=True)

@@ -108,7 +108,7 @@ class Checkpointing:
         row = progress.data_step * self._feed.batch_size
         return {
             "step": progress.step,
-            "epoch": self._feed.epochs.of_row(row),
+            "epoch": self._feed.epoch_at(row),
             "rows": row,
             "progress": progress.plain(),
             "epoch_starts": self._feed.epochs.known,
