@@ -32,7 +32,7 @@ class Rotary(Positions):
         return _Angles(self.theta, head_size)
 
     def build_layer(self, sizes: Sizes, head_size: int, scale: float) -> nn.Module:
-        return _Turn()
+        return _Turn(self.theta, head_size)
 
 
 class _Angles(nn.Module):
@@ -46,14 +46,33 @@ class _Angles(nn.Module):
         return query_turn, query_turn if key_positions is query_positions else self._turn(key_positions)
 
     def _turn(self, positions: Tensor) -> Turn:
-        exponents = torch.arange(0, self.head_size, 2, device=positions.device, dtype=torch.float32) / self.head_size
         # float32 whatever the model's type: half precision cannot tell neighbouring positions beyond a few
         # hundred
-        angles = positions[:, None, :, None].float() * (1.0 / self.theta**exponents)
+        angles = positions[:, None, :, None].float() * _speeds(self.theta, self.head_size, positions.device)
         return angles.cos(), angles.sin()
 
 
+def _speeds(theta: float, head_size: int, device: torch.device) -> Tensor:
+    """By how much each pair of coordinates turns from one position to the next, [K/2]."""
+    exponents = torch.arange(0, head_size, 2, device=device, dtype=torch.float32) / head_size
+    return 1.0 / theta**exponents
+
+
 class _Turn(nn.Module):
+    def __init__(self, theta: float, head_size: int):
+        super().__init__()
+        self.theta, self.head_size = theta, head_size
+
+    def looking(self, offset: int, like: Tensor) -> tuple[Tensor, Tensor]:
+        """A query and a key [K], of the type and device of `like`, whose product after turning is largest, 8, where the
+        key stands `offset` places after the query. The eight pairs that turn fastest tell near places apart best."""
+        pairs = min(8, self.head_size // 2)
+        query, key = like.new_zeros(2, 2, self.head_size // 2)
+        angles = -offset * _speeds(self.theta, self.head_size, like.device)[:pairs]
+        query[0, :pairs] = 1
+        key[0, :pairs], key[1, :pairs] = angles.cos(), angles.sin()
+        return query.flatten(), key.flatten()
+
     def forward(self, query: Tensor, key: Tensor, shared: tuple[Turn, Turn]) -> tuple[Tensor, Tensor, None]:
         query_turn, key_turn = shared
         return turned(query, query_turn), turned(key, key_turn), None
