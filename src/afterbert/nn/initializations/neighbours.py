@@ -11,6 +11,7 @@ Of this project; measured in docs/log.md. Near: the heads that trained models fo
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -50,12 +51,13 @@ class Neighbours(Normal):
     def _look(self, attention: SelfAttention, head: int, offset: int, reading: Tensor) -> None:
         """Adds to query and key of a head what scores highest `offset` places on. reading [D]: its product with what
         attention reads is 1, noise apart."""
-        if not hasattr(attention.positions, "looking") or len(reading) != attention.qkv.in_features:
+        looking: Any = getattr(attention.positions, "looking", None)
+        if looking is None or len(reading) != attention.qkv.in_features:
             raise UserError(
                 "initialization neighbours needs rotary positions, and embeddings as wide as the layers; choose "
                 "initialization: normal"
             )
-        query, key = attention.positions.looking(offset, reading)
+        query, key = looking(offset, reading)
         size = (self.sharpness / attention.scale) ** 0.5
         for part, vector in ((0, query), (1, key)):
             rows = slice(part * attention.width + head * attention.head_size, None)
