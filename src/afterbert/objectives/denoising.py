@@ -24,19 +24,17 @@ from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture, Backbone
 from afterbert.nn.inputs import Inputs
 from afterbert.nn.stack import EncoderOutput
-from afterbert.objectives import Batch, ObjectiveModule
+from afterbert.objectives import Batch
 from afterbert.objectives.parts.arrays import input_arrays, width_of
-from afterbert.objectives.parts.bias_start import BiasStart, start_bias
 from afterbert.objectives.parts.language_model import LanguageModelModule
-from afterbert.objectives.parts.posing import PretextObjective
 from afterbert.objectives.parts.questions import check_answers
+from afterbert.objectives.parts.starts import TextStart
 from afterbert.objectives.parts.written import behind, cut_to, shifted, shifted_in_place
 from afterbert.pretext.posed import Posed, WrittenText
-from afterbert.text.token_store.store import Split
 
 
 @dataclass(frozen=True)
-class Denoising(PretextObjective):
+class Denoising(TextStart):
     """decoder_start: the special piece with which writing begins (BART: eos, T5: pad). layout: read by an encoder and
     written by a decoder, or written behind what is read, in one stack. decoder_places: the decoder's rows hold just the
     target, or the target at its own places in a row of masks (MASS; no decoder_start then)."""
@@ -44,7 +42,6 @@ class Denoising(PretextObjective):
     decoder_start: Literal["pad", "bos", "eos", "cls", "sep"] = "eos"
     layout: Literal["encoder_decoder", "behind"] = "encoder_decoder"
     decoder_places: Literal["counted", "original"] = "counted"
-    decoder_bias_start: BiasStart = "zeros"
     bottleneck: Literal["none", "mean", "first"] = "none"
     """What of the encoder the decoder looks at: all states; or one vector alone, their mean or the first, which then
     must hold the sentence (TSDAE 2104.06979, Section 3)."""
@@ -120,10 +117,6 @@ class Denoising(PretextObjective):
                 f"denoising with layout {self.layout} does not fit model {name_of(architecture)}; set model.type to "
                 f"{wanted}, or choose the other layout"
             )
-
-    def begin(self, module: ObjectiveModule, split: Split) -> None:
-        assert isinstance(module, DenoisingModule)
-        start_bias(module.lm_head, split, self.decoder_bias_start)
 
 
 class DenoisingModule(LanguageModelModule):

@@ -23,23 +23,21 @@ from afterbert.models import Architecture, Backbone
 from afterbert.nn.embeddings import table_of
 from afterbert.nn.heads import Pooler
 from afterbert.nn.inputs import Inputs
-from afterbert.objectives import Batch, ObjectiveModule
+from afterbert.objectives import Batch
 from afterbert.objectives.heads.boundary import Boundary, BoundaryHead
 from afterbert.objectives.parts.arrays import asked_arrays, input_arrays, width_of
-from afterbert.objectives.parts.bias_start import BiasStart, start_bias
 from afterbert.objectives.parts.language_model import LanguageModelModule
 from afterbert.objectives.parts.meaning import Meaning
-from afterbert.objectives.parts.posing import PretextObjective
 from afterbert.objectives.parts.questions import check_answers, names_of
 from afterbert.objectives.parts.scores import right, summed_cross_entropy
+from afterbert.objectives.parts.starts import TextStart
 from afterbert.pretext.posed import AskedInPlace, Posed, RowLabels
-from afterbert.text.token_store.store import Split
 
 _FIRST_SEGMENT = {"full": 0, "causal": 2, "reverse": 3, "prefix": 4}
 
 
 @dataclass(frozen=True)
-class MaskedLM(PretextObjective):
+class MaskedLM(TextStart):
     """boundary: SpanBERT's second loss; None for none. pair_loss_weight: of the pair question, where the
     pretext asks one. segments: numbers as the pairing gives them, or by who sees whom (UniLM's code: 0 and 1
     in full rows, 2 in causal, 3 in reverse, 4 and 5 in prefix rows).
@@ -48,7 +46,6 @@ class MaskedLM(PretextObjective):
     piece must see both texts.
     """
 
-    decoder_bias_start: BiasStart = "zeros"
     boundary: Boundary | None = None
     pair_loss_weight: NotNegative = 1.0
     segments: Literal["paired", "by_sight"] = "paired"
@@ -82,10 +79,6 @@ class MaskedLM(PretextObjective):
                 f"segments by_sight are numbered up to 5, but the model has {architecture.type_vocab_size}; "
                 "set model.embeddings.type_vocab_size to 6"
             )
-
-    def begin(self, module: ObjectiveModule, split: Split) -> None:
-        assert isinstance(module, MaskedLMModule)
-        start_bias(module.lm_head, split, self.decoder_bias_start)
 
 
 class MaskedLMModule(LanguageModelModule):

@@ -24,13 +24,12 @@ from afterbert.models import Architecture, Backbone
 from afterbert.models.permutation import Memory
 from afterbert.nn.inputs import Inputs
 from afterbert.nn.places import at_places
-from afterbert.objectives import Batch, ObjectiveModule
+from afterbert.objectives import Batch
 from afterbert.objectives.parts.arrays import input_arrays, width_of
 from afterbert.objectives.parts.backwards import BothWays, turned
-from afterbert.objectives.parts.bias_start import BiasStart, start_bias
 from afterbert.objectives.parts.language_model import LanguageModelModule
-from afterbert.objectives.parts.posing import PretextObjective
 from afterbert.objectives.parts.questions import check_answers
+from afterbert.objectives.parts.starts import TextStart
 from afterbert.pretext.pairings import Plan
 from afterbert.pretext.posed import AskedInPlace, Posed
 from afterbert.text.token_store.store import Split
@@ -41,12 +40,11 @@ _NEEDS_ORDER = (
 
 
 @dataclass(frozen=True)
-class PermutationLM(PretextObjective):
+class PermutationLM(TextStart):
     """reads_both_ways: the text comes twice in an epoch, once from its end to its start, so that in contiguous order
     half of each batch is read backwards (Section 2.6); matters to the memory only."""
 
     reads_both_ways: bool = False
-    decoder_bias_start: BiasStart = "zeros"
 
     def __post_init__(self) -> None:
         check_answers(self.pretext, "permutation_lm", may=(AskedInPlace,), exactly_one=AskedInPlace)
@@ -106,10 +104,6 @@ class PermutationLM(PretextObjective):
                 "nothing to remember; give two_segments a reuse_share (XLNet: 0.5), take packed, or set model.mem_len "
                 "to 0"
             )
-
-    def begin(self, module: ObjectiveModule, split: Split) -> None:
-        assert isinstance(module, PermutationLMModule)
-        start_bias(module.lm_head, split, self.decoder_bias_start)
 
 
 class PermutationLMModule(LanguageModelModule):

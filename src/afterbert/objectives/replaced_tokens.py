@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -25,22 +25,21 @@ from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture, Backbone, LanguageModel
 from afterbert.models.encoder import Encoder
 from afterbert.nn.embeddings import EmbeddingsModule, table_of
+from afterbert.nn.heads import LMHeadModule
 from afterbert.nn.inputs import Inputs
 from afterbert.objectives import Batch, ObjectiveModule, PretextTask
 from afterbert.objectives.heads.adversary import PARTS, Adversary
 from afterbert.objectives.heads.detection import Detector, GeneratedRows, IsReplaced, WhichPiece, WhichPieceOrThis
 from afterbert.objectives.parts.arrays import asked_arrays, input_arrays, width_of
-from afterbert.objectives.parts.bias_start import BiasStart, start_bias
 from afterbert.objectives.parts.meaning import Meaning
-from afterbert.objectives.parts.posing import PretextObjective
 from afterbert.objectives.parts.questions import check_answers
 from afterbert.objectives.parts.sampling import sampled, sampling_noise
 from afterbert.objectives.parts.scores import right, summed_cross_entropy
+from afterbert.objectives.parts.starts import TextStart
 from afterbert.pretext.answers.in_place import InPlace
 from afterbert.pretext.answers.replaced import Replaced
 from afterbert.pretext.corruptions.replace import Replace
 from afterbert.pretext.posed import AskedInPlace, Posed
-from afterbert.text.token_store.store import Split
 
 Asks = Literal["replaced_everywhere", "replaced_where_chosen", "pieces_where_chosen", "pieces_everywhere"]
 _SHARED = ("position", "segment", "language", "norm")  # beside the table of pieces
@@ -88,7 +87,7 @@ class Generator:
 
 
 @dataclass(frozen=True)
-class ReplacedTokens(PretextObjective):
+class ReplacedTokens(TextStart):
     """asks: about every piece, or only where pieces were chosen; whether it was replaced, or which it was. (ELECTRA;
     ELECTRA 15%; Replace MLM; All-Tokens MLM, which may copy the shown piece through a gate.) loss_weight: of that
     question; the generator's is 1. two_stage: the generator alone for this share of the run, then the discriminator
@@ -98,7 +97,6 @@ class ReplacedTokens(PretextObjective):
     asks: Asks = "replaced_everywhere"
     loss_weight: NotNegative = 50.0
     two_stage: InnerShare | None = None
-    decoder_bias_start: BiasStart = "zeros"
 
     def __post_init__(self) -> None:
         check_answers(self.pretext, "replaced_tokens", may=(AskedInPlace,), exactly_one=AskedInPlace)
@@ -174,9 +172,8 @@ class ReplacedTokens(PretextObjective):
                 "use; set training.parallel to ddp"
             )
 
-    def begin(self, module: ObjectiveModule, split: Split) -> None:
-        assert isinstance(module, ReplacedTokensModule)
-        start_bias(module.generator_head, split, self.decoder_bias_start)
+    def started_head(self, module: Any) -> LMHeadModule:
+        return module.generator_head
 
 
 class ReplacedTokensModule(ObjectiveModule):

@@ -8,20 +8,16 @@ from dataclasses import dataclass
 from afterbert.base.noise import Noise
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture, Backbone
-from afterbert.objectives import Batch, ObjectiveModule
+from afterbert.objectives import Batch
 from afterbert.objectives.parts.arrays import asked_arrays, input_arrays, width_of
-from afterbert.objectives.parts.bias_start import BiasStart, start_bias
 from afterbert.objectives.parts.language_model import LanguageModelModule
-from afterbert.objectives.parts.posing import PretextObjective
+from afterbert.objectives.parts.starts import TextStart
 from afterbert.pretext.posed import Posed
-from afterbert.text.token_store.store import Split
 
 
 @dataclass(frozen=True)
-class NextPieceObjective(PretextObjective, ABC):
-    """decoder_bias_start: has an effect where the head has an output bias."""
-
-    decoder_bias_start: BiasStart = "zeros"
+class NextPieceObjective(TextStart, ABC):
+    """The task as the next piece of each piece."""
 
     def batch(self, posed: Posed, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
         width = width_of(posed.shown, length)
@@ -31,10 +27,6 @@ class NextPieceObjective(PretextObjective, ABC):
 
     def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> NextPieceModule:
         return NextPieceModule(architecture, backbone)
-
-    def begin(self, module: ObjectiveModule, split: Split) -> None:
-        assert isinstance(module, NextPieceModule)
-        start_bias(module.lm_head, split, self.decoder_bias_start)
 
 
 class NextPieceModule(LanguageModelModule):

@@ -1,0 +1,131 @@
+"""What a fresh model may know of the training text before its first step: how often pieces are, and which stand near
+which.
+
+Vectors of pieces: the positive pointwise mutual information of each piece with the pieces one and two places before and
+after it (Levy and Goldberg 2014, "Neural word embedding as implicit matrix factorization"; smoothed as in Levy,
+Goldberg and Dagan 2015, Section 3.1), and of that matrix the singular vectors of the largest singular values, each
+weighted by the root of its value, found by random projection (Halko et al. 2011, 0909.4061, Algorithm 4.4).
+"""
+
+from abc import ABC
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import scipy.sparse
+import torch
+
+from afterbert.nn.embeddings import table_of
+from afterbert.nn.heads import LMHeadModule
+from afterbert.objectives import ObjectiveModule
+from afterbert.objectives.parts.posing import PretextObjective
+from afterbert.text.token_store.store import Split
+
+#: `zeros` as in the papers; `log_frequencies` of the training text saves the first steps from learning them.
+BiasStart = Literal["zeros", "log_frequencies"]
+#: `drawn` as in the papers; `neighbours`: pieces that stand among the same pieces start alike.
+VectorStart = Literal["drawn", "neighbours"]
+_DISTANCES = (1, 2)
+_SMOOTHING = 0.75  # Levy, Goldberg and Dagan 2015
+_STRETCHES = 50
+_LARGE = 1_000_000  # pieces of a text in which a pair that was seen once tells nothing
+_MOST_NEIGHBOURS = 1 << 13  # the most frequent pieces; with
+_MOST_DIRECTIONS = 256  # this bounds time and memory for large vocabularies and wide models
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextStart(PretextObjective, ABC):
+    """decoder_bias_start: of the language-model head, where it has an output bias. token_vectors_start: of the table of
+    pieces."""
+
+    decoder_bias_start: BiasStart = "zeros"
+    token_vectors_start: VectorStart = "drawn"
+
+    def begin(self, module: ObjectiveModule, split: Split) -> None:
+        head = self.started_head(module)
+        if self.decoder_bias_start == "log_frequencies" and head.bias is not None:
+            head.start_at(torch.from_numpy(_log_frequencies(sample(split), head.num_pieces)))
+        if self.token_vectors_start == "neighbours" and head.num_tables == 1:
+            start_vectors(table_of(module.backbone).weight, sample(split))
+
+    def started_head(self, module: Any) -> LMHeadModule:
+        return module.lm_head
+
+
+def sample(split: Split, most: int = 5_000_000) -> np.ndarray:
+    """int32 [N]: all pieces of a split, or `most` of them in stretches from all over it, so that none of several
+    languages is passed over."""
+    if split.num_pieces <= most:
+        return split.pieces(np.arange(split.num_pieces))
+    starts = np.linspace(0, split.num_pieces - most // _STRETCHES, _STRETCHES).astype(np.int64)
+    return split.pieces((starts[:, None] + np.arange(most // _STRETCHES)).ravel())
+
+
+def _log_frequencies(pieces: np.ndarray, vocab_size: int) -> np.ndarray:
+    """float32 [V]: natural logarithm of the add-one smoothed shares of all pieces."""
+    counts = np.bincount(pieces, minlength=vocab_size)
+    return np.log((counts + 1) / (counts.sum() + vocab_size)).astype(np.float32)
+
+
+@torch.no_grad()
+def start_vectors(table: torch.Tensor, pieces: np.ndarray) -> None:
+    """Puts vectors of the pieces in `pieces` [N] in place of what was drawn for them in `table` [V, D]: of the same
+    size, and around the same mean."""
+    found = torch.from_numpy(neighbour_vectors(pieces, *table.shape)).to(table)
+    mean = table.mean(0)
+    width = found.shape[1]
+    size = (table - mean).square().mean().sqrt() * width**0.5
+    seen = found.any(1)
+    table[seen, :width] = found[seen] * size + mean[:width]
+
+
+def neighbour_vectors(pieces: np.ndarray, vocab_size: int, width: int) -> np.ndarray:
+    """float32 [V, at most D] of length 1: pieces with like neighbours in the text [N] have like vectors. Zeros for
+    pieces without any that is telling. The same on every processor up to rounding.
+
+    >>> text = np.array([0, 1, 5, 0, 2, 5, 0, 1, 5, 0, 2, 5, 3, 4, 3, 4, 3] * 4)
+    >>> vectors = neighbour_vectors(text, 8, 4)
+    >>> bool(vectors[1] @ vectors[2] > 0.9), bool(abs(vectors[1] @ vectors[4]) < 0.5), bool(vectors[7].any())
+    (True, True, False)
+    """
+    near = scipy.sparse.hstack(
+        [block for distance in _DISTANCES for block in _information(pieces, vocab_size, distance)], format="csr"
+    )
+    back = near.T.tocsr()
+    drawn = np.random.default_rng(0).standard_normal(
+        (near.shape[1], min(width, vocab_size, _MOST_DIRECTIONS)), dtype=np.float32
+    )
+    found = near @ drawn
+    for _ in range(2):
+        found = near @ (back @ _orthonormal(found))
+    basis = _orthonormal(found)
+    reached = (back @ basis).astype(np.float64)
+    values, vectors = np.linalg.eigh(reached.T @ reached)  # squares of the singular values
+    # turned back into the drawn basis: no sign or order of singular vectors is left that libraries could choose
+    found = basis.astype(np.float64) @ (vectors * np.maximum(values, 0) ** 0.25) @ vectors.T
+    lengths = np.linalg.norm(found, axis=1, keepdims=True)
+    told = lengths > 1e-6 * max(lengths.max(initial=0.0), 1e-6)
+    return np.where(told, found / np.where(told, lengths, 1), 0).astype(np.float32)
+
+
+def _orthonormal(columns: np.ndarray) -> np.ndarray:
+    return np.linalg.qr(columns.astype(np.float64))[0].astype(np.float32)
+
+
+def _information(pieces: np.ndarray, vocab_size: int, distance: int) -> list[Any]:
+    """[V, at most _MOST_NEIGHBOURS] sparse, of pieces with those `distance` places after them, and with those
+    before."""
+    first, second = pieces[:-distance].astype(np.int64), pieces[distance:].astype(np.int64)
+    pairs, counts = np.unique(first * vocab_size + second, return_counts=True)
+    rows, columns = pairs // vocab_size, pairs % vocab_size
+    totals = [np.bincount(side, minlength=vocab_size).astype(np.float64) for side in (first, second)]
+    least = 2 if len(pieces) > _LARGE else 1
+    found = []
+    for at, beside, of_at, of_beside in ((rows, columns, *totals), (columns, rows, *totals[::-1])):
+        shares = of_beside**_SMOOTHING / (of_beside**_SMOOTHING).sum()
+        rank = np.argsort(np.argsort(-of_beside, kind="stable"), kind="stable")
+        values = np.log(counts / (of_at[at] * shares[beside]))
+        kept = (values > 0) & (counts >= least) & (rank[beside] < _MOST_NEIGHBOURS)
+        entries = (values[kept].astype(np.float32), (at[kept], rank[beside[kept]]))
+        found.append(scipy.sparse.csr_matrix(entries, shape=(vocab_size, min(vocab_size, _MOST_NEIGHBOURS))))
+    return found

@@ -1,0 +1,77 @@
+"""What a fresh model knows of the text before its first step."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from afterbert.models.encoder import Encoder
+from afterbert.objectives.masked_lm import MaskedLM
+from afterbert.objectives.parts.starts import neighbour_vectors, sample, start_vectors
+from afterbert.pretext.answers.in_place import InPlace
+from afterbert.pretext.corruptions.mask import Mask
+from afterbert.pretext.edits import Edit
+from afterbert.pretext.pairings.packed import Packed
+from afterbert.pretext.selections.fixed_count import FixedCount
+from afterbert.pretext.task import Pretext
+from toy_corpus import built, toy_split
+
+TASK = Pretext(Packed(bounds="keep"), (Edit(FixedCount(rate=0.3), Mask()),), (InPlace(),))
+# some pieces follow others
+TEXT = np.random.default_rng(0).choice(12, size=3000, p=np.arange(1, 13) / 78)
+TEXT = np.where(np.arange(3000) % 3 == 2, (TEXT + np.roll(TEXT, 1)) % 12, TEXT).astype(np.int32)
+
+
+def counted_by_hand(text: np.ndarray, size: int) -> np.ndarray:
+    """Positive pointwise mutual information with contexts at -2, -1, 1 and 2, pair by pair."""
+    blocks = []
+    for distance in (1, -1, 2, -2):
+        counts = np.zeros((size, size))
+        for at, piece in enumerate(text):
+            if 0 <= at + distance < len(text):
+                counts[piece, text[at + distance]] += 1
+        shares = counts.sum(0) ** 0.75 / (counts.sum(0) ** 0.75).sum()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            blocks.append(np.nan_to_num(np.maximum(np.log(counts / counts.sum(1, keepdims=True) / shares), 0), nan=0))
+    return np.hstack(blocks)
+
+
+def test_pieces_are_as_alike_as_the_singular_vectors_of_what_is_counted() -> None:
+    found = neighbour_vectors(TEXT, 12, 64)
+    assert found.shape == (12, 12) and found.dtype == np.float32
+    left, values, _ = np.linalg.svd(counted_by_hand(TEXT, 12), full_matrices=False)
+    exact = left * np.sqrt(values)
+    exact /= np.linalg.norm(exact, axis=1, keepdims=True)
+    np.testing.assert_allclose(found @ found.T, exact @ exact.T, atol=1e-4)
+
+
+def test_the_table_keeps_its_size_its_mean_and_what_no_text_tells() -> None:
+    drawn = torch.randn(12, 8, generator=torch.Generator().manual_seed(0)) * 0.02 + 0.5
+    table = drawn.clone()
+    start_vectors(table, np.where(TEXT < 10, TEXT, 0))
+    assert torch.equal(table[10:], drawn[10:]) and not torch.isclose(table[:10], drawn[:10]).all()
+    size = (drawn - drawn.mean(0)).square().mean().sqrt()
+    lengths = (table[:10] - drawn.mean(0)).norm(dim=1)
+    torch.testing.assert_close(lengths, (size * 8**0.5).expand(10), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("start", ["drawn", "neighbours"])
+def test_a_recipe_says_where_vectors_start(start: Any) -> None:
+    objective = MaskedLM(TASK, token_vectors_start=start)
+    module, split = (
+        built(objective, Encoder(hidden_size=32, intermediate_size=48, max_position_embeddings=48)),
+        toy_split(),
+    )
+    before = {name: weight.clone() for name, weight in module.state_dict().items()}
+    objective.begin(module, split)
+    changed = [name for name, weight in module.state_dict().items() if not torch.equal(weight, before[name])]
+    assert changed == (["backbone.embeddings.token.weight"] if start == "neighbours" else [])
+
+
+def test_a_sample_comes_from_all_over_the_text() -> None:
+    split = toy_split()
+    whole = sample(split)
+    assert np.array_equal(whole, split.pieces(np.arange(split.num_pieces)))
+    some = sample(split, most=100)
+    assert len(some) == 100 and np.array_equal(some[:2], whole[:2]) and np.array_equal(some[-2:], whole[-2:])
