@@ -99,14 +99,13 @@ def _sight(may_attend: np.ndarray) -> str:
 
 def print_model(resolved: Resolved) -> None:
     """The model's tree with parameters by part, and its cost per token."""
-    import torch
-
     from afterbert.base.vocabulary import Vocabulary
+    from afterbert.nn.skeleton import skeleton
     from afterbert.nn.stack import StackModule
 
     model, length = resolved.recipe.model, resolved.recipe.length
     size = model.vocab_size or 30_000
-    with torch.device("meta"):
+    with skeleton():
         backbone = model.build(Vocabulary(size=size))
         head = model.build_lm_head(backbone)
     console.print(f"\n[bold]{resolved.name}[/bold] ({resolved.size}), vocabulary of {size:,}")

@@ -6,12 +6,12 @@ any; shapes are those of what is built here.
 
 from collections.abc import Callable, Mapping
 
-import torch
 from torch import Tensor, nn
 
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture, Backbone
 from afterbert.nn.heads import DetectionHead, Pooler
+from afterbert.nn.skeleton import skeleton
 
 #: An architecture and its backbone -> the head with fresh weights.
 Builder = Callable[[Architecture, Backbone], nn.Module]
@@ -31,7 +31,7 @@ BESIDE = ("generator",)
 def shapes_of(architecture: Architecture) -> dict[str, tuple[int, ...]]:
     """`backbone.NAME` and `HEAD.NAME` -> the shape of every tensor that a folder of this architecture may hold.
     Allocates nothing."""
-    with torch.device("meta"):
+    with skeleton():
         backbone = architecture.build(Vocabulary(size=architecture.vocab_size or 1))
         parts = {"backbone": backbone, **{name: build(architecture, backbone) for name, build in HEADS.items()}}
     return {

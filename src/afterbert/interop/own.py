@@ -8,8 +8,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
-import torch
-
 from afterbert.base import config as trees
 from afterbert.base.errors import UserError
 from afterbert.base.tree import Node
@@ -18,6 +16,7 @@ from afterbert.interop.families import Config, Family, family_named, ids_of
 from afterbert.interop.sizes import LAYERS, PLACES, check_sizes, sizes_of
 from afterbert.interop.weights import Weight
 from afterbert.models import Architecture
+from afterbert.nn.skeleton import skeleton
 
 
 class Own(Family):
@@ -52,7 +51,7 @@ class Own(Family):
         return (self.lm_class if "lm_head" in heads else self.base_class), frozenset(("lm_head",))
 
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
-        with torch.device("meta"):
+        with skeleton():
             backbone = architecture.build(Vocabulary(size=architecture.vocab_size or config["vocab_size"]))
             head = architecture.build_lm_head(backbone)
         table = [Weight(f"backbone.{name}", (f"model.backbone.{name}",)) for name in backbone.state_dict()]

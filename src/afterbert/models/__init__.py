@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, cast
 
-import torch
 from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
@@ -18,6 +17,7 @@ from afterbert.nn.initializations import Initialization
 from afterbert.nn.inputs import Inputs
 from afterbert.nn.past import Past
 from afterbert.nn.recording import Pass, recorded
+from afterbert.nn.skeleton import skeleton
 from afterbert.nn.stack import EncoderOutput
 from afterbert.nn.visibility import PaddedVisibility
 
@@ -169,12 +169,12 @@ class Architecture(ABC):
 
     def num_lm_head_parameters(self, vocab_size: int) -> int:
         """Counts the parameters that `build_lm_head` adds."""
-        with torch.device("meta"):
+        with skeleton():
             return _count(self.build_lm_head(_shallow(self)._skeleton(vocab_size)))
 
     def _skeleton(self, vocab_size: int) -> Backbone:
         sized: Architecture = replace(cast(Any, self), vocab_size=vocab_size)
-        with torch.device("meta"):
+        with skeleton():
             return sized.build(Vocabulary(size=vocab_size))
 
     @abstractmethod

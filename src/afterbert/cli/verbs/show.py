@@ -45,7 +45,6 @@ def show(
     from afterbert.cli.listed import planes_named
     from afterbert.cli.showing import print_exhibits, print_model
     from afterbert.recipes import known, resolve
-    from afterbert.report import write_gallery
     from afterbert.workflows.gallery import exhibits_on
 
     if text is not None and text.startswith("--"):
@@ -68,4 +67,6 @@ def show(
         print_exhibits(found)
         exhibits += found
     if html:
+        from afterbert.report import write_gallery  # the pages' templates are not read for the terminal alone
+
         console.print(write_gallery(exhibits, text, html, overwrite=overwrite))

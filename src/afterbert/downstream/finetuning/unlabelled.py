@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.plugins import name_of
 from afterbert.interop.loaded import LoadedModel
+from afterbert.nn.skeleton import skeleton
 from afterbert.objectives import Batch, Objective
 from afterbert.pretext.pairings import Plan
 from afterbert.text.token_store.store import Split, Store
@@ -84,7 +84,7 @@ def _parts(objective: Objective, model: LoadedModel, name: str) -> list[str]:
     """The parts of the score that it has on a backbone which others use too. Raises UserError where it must have that
     alone."""
     vocabulary = model.tokenizer.vocabulary
-    with torch.device("meta"):  # nothing is computed
+    with skeleton():
         backbone = model.architecture.build(vocabulary)
         try:
             return list(objective.build_on(backbone, model.architecture, vocabulary).loss_weights)

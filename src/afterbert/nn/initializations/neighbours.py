@@ -40,24 +40,28 @@ class Neighbours(Normal):
         if not embeddings or not attentions:
             return  # a head beside the backbone
         table = embeddings[0].table.weight
+        starts = [pair for pair in zip(attentions, self.offsets) if pair[1]]
+        for attention, _ in starts:
+            if not hasattr(attention.positions, "looking") or attention.qkv.in_features != table.shape[1]:
+                raise UserError(
+                    "initialization neighbours needs rotary positions, and embeddings as wide as the layers; choose "
+                    "initialization: normal"
+                )
+        if table.is_meta:
+            return  # a skeleton
         common = table.new_ones(table.shape[1])
         common[1::2] = -1  # of mean 0, so that a layer norm keeps it
         table.add_(common, alpha=self.initializer_range)
         # what attention reads has variance 1, half of it common: that part is `common` divided by the root of 2
-        for attention, offsets in zip(attentions, self.offsets):
+        for attention, offsets in starts:
             for head, offset in enumerate(offsets[: attention.num_heads]):
                 self._look(attention, head, offset, common * (math.sqrt(2) / len(common)))
 
     def _look(self, attention: SelfAttention, head: int, offset: int, reading: Tensor) -> None:
         """Adds to query and key of a head what scores highest `offset` places on. reading [D]: its product with what
         attention reads is 1, noise apart."""
-        looking: Any = getattr(attention.positions, "looking", None)
-        if looking is None or len(reading) != attention.qkv.in_features:
-            raise UserError(
-                "initialization neighbours needs rotary positions, and embeddings as wide as the layers; choose "
-                "initialization: normal"
-            )
-        query, key = looking(offset, reading)
+        positions: Any = attention.positions
+        query, key = positions.looking(offset, reading)
         size = (self.sharpness / attention.scale) ** 0.5
         for part, vector in ((0, query), (1, key)):
             rows = slice(part * attention.width + head * attention.head_size, None)
