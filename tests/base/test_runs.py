@@ -41,6 +41,18 @@ def test_a_link_must_not_lead_out_of_the_root(tmp_path):
     assert not list(elsewhere.iterdir())
 
 
+def test_a_folder_of_something_else_is_not_taken_for_a_run(tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "recipe.yaml").write_text("soup")
+    (tmp_path / "theirs" / "checkpoints" / "epoch-1").mkdir(parents=True)
+    for name in ("thesis", "theirs"):
+        with pytest.raises(UserError, match="is no run that afterbert made"):
+            RunFolder.create(tmp_path, name)
+    assert not (tmp_path / "thesis" / "checkpoints").exists()
+    (RunFolder.create(tmp_path, "ours").checkpoints / "step-000000").mkdir()
+    assert RunFolder.create(tmp_path, "ours").checkpoints.is_dir()
+
+
 def test_open_needs_a_run_folder(tmp_path):
     with pytest.raises(UserError, match="no run folder"):
         RunFolder.open(tmp_path)

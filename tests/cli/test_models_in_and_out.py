@@ -163,6 +163,10 @@ def test_what_is_not_ours_is_never_replaced(folder: Path, capsys: pytest.Capture
     for name in ("config.json", "page.html", "list.tsv"):
         (theirs / name).write_text("theirs")
     model, text, out = str(folder / "model"), str(folder / "text.txt"), str(theirs)
+    (folder / "pairs.tsv").write_text("the cat\tdie Katze\n" * 30)
+    (folder / "long.txt").write_text(" ".join(f"the {n}th cat sat on mat {n * n} ." for n in range(99)))
+    assert run(["prepare", f"{folder}/long.txt", "--out", f"{folder}/store", "--processes", "1"]) == 0
+    capsys.readouterr()
     commands = [
         ["export", model, out],
         ["adapt-vocabulary", model, text, "--out", out],
@@ -171,6 +175,8 @@ def test_what_is_not_ours_is_never_replaced(folder: Path, capsys: pytest.Capture
         ["mine-phrases", text, "--out", f"{out}/list.tsv"],
         ["show", "--model", "--html", f"{out}/page.html"],
         ["show", "A cat.", "--tokenizer", model, "--html", f"{out}/page.html"],
+        ["align", model, f"{folder}/pairs.tsv", "--html", f"{out}/page.html"],
+        ["pretrain", f"{folder}/store", "--budget", "1steps", "--out", str(folder), "--name", "precious"],
     ]
     for command in commands:
         assert run(command) == 2, command

@@ -168,6 +168,10 @@ def test_a_store_is_replaced_when_that_is_said(capsys):
     assert run([*arguments, "--out", "mine"]) == 2
     assert run([*arguments, "--out", "mine", "--overwrite"]) == 0
     assert Path("mine/thesis.txt").read_text() == "years of work" and fingerprint("mine") == first
+    Path("data/train").mkdir(parents=True)
+    Path("data/train/own.txt").write_text(Path("texts.txt").read_text())
+    assert run(["prepare", "data/train", "--out", "data", "--overwrite"]) == 2  # a store has a folder of that name
+    assert Path("data/train/own.txt").exists()
 
 
 def test_what_is_refused_leaves_nothing(capsys):

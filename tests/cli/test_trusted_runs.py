@@ -80,3 +80,13 @@ def test_a_changed_note_of_the_store_is_one_line(copy, capsys):
     assert run(["pretrain", "--resume", str(copy / "runs" / "r")]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert "data.json was changed after it was written" in line
+
+
+def test_a_changed_figure_is_never_drawn(copy, capsys):
+    path = copy / "runs" / "r" / "evaluation.json"
+    path.write_text(path.read_text().replace('"loss": ', '"loss": 1', 1))
+    for command in (["report", str(copy / "runs" / "r")], ["compare", *[str(copy / "runs" / "r")] * 2]):
+        assert run(command) == 2
+        assert "evaluation.json was changed after it was written" in capsys.readouterr().err
+    assert run(["runs", str(copy / "runs")]) == 0
+    assert "unreadable" in capsys.readouterr().out

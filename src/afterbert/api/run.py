@@ -8,7 +8,7 @@ from typing import Any
 
 from afterbert.api.shown import ShowsItself, SmallTable
 from afterbert.base.runs import RunFolder
-from afterbert.base.small_files import read_json_object
+from afterbert.base.sealed import read_sealed
 from afterbert.probes.figure import Figure
 
 
@@ -53,7 +53,7 @@ class Run(ShowsItself):
         """The closing figures: `measures`, `baselines`, `counts`, `objective`, `without_training`; empty before the
         end."""
         path = self.path / "evaluation.json"
-        return read_json_object(path) if path.is_file() else {}
+        return read_sealed(path, remedy="restore it from a copy", allows_nan=True) if path.is_file() else {}
 
     def table(self) -> SmallTable:
         rows = [("state", f"{self.state}, step {self.step:,}"), *spoken_figures(self.figures)]

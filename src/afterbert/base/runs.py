@@ -131,12 +131,16 @@ class RunFolder:
 
     @classmethod
     def create(cls, root: Path, name: str) -> RunFolder:
-        """The folder `root/name`, made where it is missing. Raises UserError for a bad name or one that
-        leads out of `root`."""
+        """The folder `root/name`, made where it is missing. Raises UserError for a bad name, one that leads out of
+        `root`, and a folder with something in it that is no run's."""
         path = Path(root) / check_name(name)
         if path.resolve().parent != Path(root).resolve():
             raise UserError(f"run folder {path} is a link that leads out of {root}; remove it or choose another name")
         run = cls(path)
+        strange = sorted(path.iterdir()) if path.is_dir() and not run.checkpoints.is_dir() else []
+        strange += [one for one in run.checkpoints.glob("*") if not re.match(r"step-|\.", one.name)]
+        if strange:
+            raise UserError(f"{path} is no run that afterbert made (it holds {strange[0].name}); choose another name")
         try:
             run.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:

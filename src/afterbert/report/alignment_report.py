@@ -75,6 +75,6 @@ def alignment_page(found: Alignment) -> SectionedPage:
     return SectionedPage("Alignment of two languages", title, lead, tuple(sections))
 
 
-def write_alignment(found: Alignment, out: Path) -> Path:
+def write_alignment(found: Alignment, out: Path, *, overwrite: bool = False) -> Path:
     """Writes the page, and its Markdown twin beside it. Raises UserError."""
-    return alignment_page(found).write(out)
+    return alignment_page(found).write(out, overwrite=overwrite)

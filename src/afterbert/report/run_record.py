@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from afterbert.base.errors import UserError
 from afterbert.base.run_files import is_run, telling
+from afterbert.base.sealed import check_sealed
 from afterbert.base.small_files import read_json
 from afterbert.probes.picture import Cell
 from afterbert.report.metrics import MetricsTable, read_metrics
@@ -252,6 +253,8 @@ def _read(path: Path, kind: type[T]) -> T:
     if not path.exists():
         return kind()
     found = read_json(path, most=_MOST_BYTES, allows_nan=True)
+    if isinstance(found, dict):
+        check_sealed(path, found, remedy="restore it from a copy of the run")
     try:
         return _adapter(cast(Any, kind)).validate_python(found)
     except ValidationError as error:

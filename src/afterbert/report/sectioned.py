@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from afterbert.base.destination import PAGE_MARK, check_file
 from afterbert.base.errors import UserError
 from afterbert.base.markdown import in_markdown
 from afterbert.base.runs import write_atomically
@@ -59,11 +60,15 @@ class SectionedPage:
             parts += [one.grid.table()] if one.grid else []
         return "\n\n".join(parts) + "\n"
 
-    def write(self, out: Path) -> Path:
-        """Writes the page, and its Markdown twin beside it. Raises UserError where that cannot be."""
+    def write(self, out: Path, *, overwrite: bool = False) -> Path:
+        """Writes the page, and its Markdown twin beside it. Raises UserError where that cannot be, and where something
+        stands there that is not ours, unless `overwrite`."""
+        text = self.markdown()
+        check_file(out, mark=PAGE_MARK, overwrite=overwrite)
+        check_file(out.with_suffix(".md"), mark=text.partition("\n")[0], overwrite=overwrite or out.exists())
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(out.with_suffix(".md"), self.markdown())
+            write_atomically(out.with_suffix(".md"), text)
             write_atomically(out, self.html())
         except OSError as error:
             raise UserError(f"{out} cannot be written ({error.strerror}); name another place") from error

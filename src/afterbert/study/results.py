@@ -17,7 +17,7 @@ from afterbert.base.config import to_plain
 from afterbert.base.errors import UserError
 from afterbert.base.plugins import find
 from afterbert.base.runs import write_atomically
-from afterbert.base.small_files import read_json
+from afterbert.base.sealed import read_sealed, sealed
 from afterbert.study.control import ResolvedArm
 from afterbert.study.design import Published
 from afterbert.study.made import FinishedRun, Measurement
@@ -206,13 +206,15 @@ def collected(plan: StudyPlan, made: Mapping[str, Sequence[FinishedRun]]) -> Stu
 
 def write_results(path: Path, results: StudyResults) -> None:
     """Writes results.json."""
-    write_atomically(path, json.dumps(to_plain(asdict(results)), indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(sealed(to_plain(asdict(results))), indent=1, ensure_ascii=False)
+    write_atomically(path, text + "\n")
 
 
 def read_results(path: Path) -> StudyResults:
-    """Reads results.json. Raises UserError where it is none."""
+    """Reads results.json. Raises UserError where it is none, or was changed."""
+    content = read_sealed(path, remedy="run the study again to write it anew")
     try:
-        return TypeAdapter(StudyResults).validate_python(read_json(path))
+        return TypeAdapter(StudyResults).validate_python(content)
     except ValidationError as error:
         first = error.errors()[0]
         at = ".".join(str(part) for part in first["loc"]) or "the whole"

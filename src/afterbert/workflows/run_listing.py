@@ -9,7 +9,7 @@ from typing import Any
 
 from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.runs import RunFolder, check_name
-from afterbert.base.small_files import read_json_object
+from afterbert.base.sealed import read_sealed
 
 ROOTS = (Path("runs"), Path("demo"))
 _STORES = "stores"
@@ -120,9 +120,9 @@ def _figure(folder: Path) -> str:
     """The first held-out figure of a run's results."""
     try:
         if (folder / "results.json").is_file():
-            return _main_metric(read_json_object(folder / "results.json"))
+            return _main_metric(read_sealed(folder / "results.json", remedy=""))
         if (folder / "evaluation.json").is_file():
-            measures = read_json_object(folder / "evaluation.json").get("measures", {})
+            measures = read_sealed(folder / "evaluation.json", remedy="", allows_nan=True).get("measures", {})
             return f"masked accuracy {measures['masked_accuracy']:.1%}" if "masked_accuracy" in measures else ""
     except (UserError, KeyError, TypeError, AttributeError):  # damaged, or of another version
         return "unreadable"

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from afterbert.cli.options import Overwrite
+
 PLACE = 50
 
 
@@ -29,6 +31,7 @@ def align(
     length: Annotated[int, typer.Option(min=8, help="Pieces of a text that are read.")] = 128,
     html: Annotated[Path | None, typer.Option("--html", help="Draw it on a page of its own.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Look for translations by the states of a model, layer by layer: of sentences, of words, and of words in context.
 
@@ -46,6 +49,7 @@ def align(
 
     from afterbert.api.terminal import console
     from afterbert.api.watch import Watch
+    from afterbert.base.destination import PAGE_MARK, check_file
     from afterbert.base.errors import UserError
     from afterbert.report.alignment_report import write_alignment
     from afterbert.workflows.alignment import AlignmentRequest, aligned
@@ -54,6 +58,8 @@ def align(
     codes = tuple(languages.split(",")) if languages else None
     if codes is not None and len(codes) != 2:
         raise UserError(f"--languages {languages}: write two codes, as en,de")
+    if html is not None:
+        check_file(html, mark=PAGE_MARK, overwrite=overwrite)
     request = AlignmentRequest(model, tuple(texts), other, words, codes, most, length, layer)
     with Watch() as watch:
         found = aligned(request, WorkObserver() if json_ else watch)
@@ -64,6 +70,6 @@ def align(
             for note in found.notes:
                 watch.on_line(note)
     if html is not None:
-        page = write_alignment(found, html)
+        page = write_alignment(found, html, overwrite=overwrite)
         if not json_:
             console.print(f"page: {page}")

@@ -22,14 +22,12 @@ def compare(
     Example: `afterbert compare runs/laptop-tiny-1a2b3c4d runs/electra-tiny-5e6f7a8b`
     """
     from afterbert.api.terminal import console, safe
-    from afterbert.base.destination import PAGE_MARK, check_file
     from afterbert.base.errors import UserError
     from afterbert.report.comparison import comparison_of
 
     if out.suffix not in (".html", ".htm"):
         raise UserError(f"{out}: a comparison is an .html file; name one, or leave it out")
     page = comparison_of(runs)
-    check_file(out, mark=PAGE_MARK, overwrite=overwrite)
-    check_file(out.with_suffix(".md"), mark=page.markdown().partition("\n")[0], overwrite=overwrite or out.exists())
+    written = page.write(out, overwrite=overwrite)
     console.print(safe(page.lead[0]))
-    print(page.write(out))
+    print(written)

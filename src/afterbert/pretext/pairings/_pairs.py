@@ -5,6 +5,9 @@ loop depends on itself in one thing only: where the next chunk begins. So everyt
 given sentence is computed for all sentences at once, and the loop that is left jumps from chunk to chunk.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,24 +53,25 @@ class Pairs:
 
 
 class PairPlan(Plan):
-    """[CLS] A [SEP] B [SEP], or [CLS] A [SEP] where there is no B."""
+    """[CLS] A [SEP] B [SEP], or [CLS] A [SEP] where there is no B. pairs: numbers [B] of rows -> their pairs; so what
+    one row needs is drawn with its batch, and not for all rows of a large store before the first one."""
 
-    def __init__(self, split: Split, pairs: Pairs, vocabulary: Vocabulary):
-        self.split, self.pairs = split, pairs
+    def __init__(self, split: Split, size: int, pairs: Callable[[np.ndarray], Pairs], vocabulary: Vocabulary):
+        self.split, self.size, self.pairs = split, size, pairs
         self.cls, self.sep = vocabulary.need("cls"), vocabulary.need("sep")
 
     def __len__(self) -> int:
-        return len(self.pairs.a_start)
+        return self.size
 
     def labels(self, numbers: np.ndarray) -> np.ndarray | None:
-        return None if self.pairs.labels is None else self.pairs.labels[numbers]
+        return self.pairs(numbers).labels
 
     def rows(self, numbers: np.ndarray) -> Rows:
         numbers = np.asarray(numbers, dtype=np.int64)
-        pairs, both = self.pairs, np.zeros(2 * len(numbers), dtype=np.int64)
+        pairs, both = self.pairs(numbers), np.zeros(2 * len(numbers), dtype=np.int64)
         starts, lengths, second = both.copy(), both.copy(), np.arange(len(both)) % 2
-        starts[::2], starts[1::2] = pairs.a_start[numbers], pairs.b_start[numbers]
-        lengths[::2], lengths[1::2] = pairs.a_length[numbers], pairs.b_length[numbers]
+        starts[::2], starts[1::2] = pairs.a_start, pairs.b_start
+        lengths[::2], lengths[1::2] = pairs.a_length, pairs.b_length
         there = lengths > 0
         parts = Parts(
             row_of=(np.arange(len(both)) // 2)[there],
@@ -77,7 +81,7 @@ class PairPlan(Plan):
             after=(both + self.sep)[there],
             last=(both + NONE)[there],
             segment=second[there],
-            document=(second * np.repeat(pairs.is_foreign[numbers], 2))[there],
+            document=(second * np.repeat(pairs.is_foreign, 2))[there],
         )
         return assemble(self.split, parts, row_keys(self.split, numbers))
 
@@ -94,6 +98,10 @@ class Chunks:
     is_random: np.ndarray
     document: np.ndarray
     target: np.ndarray
+
+    def take(self, numbers: np.ndarray) -> Chunks:
+        """Those with these numbers [B]."""
+        return Chunks(**{name: values[numbers] for name, values in vars(self).items()})
 
 
 def chunks_of(
@@ -136,10 +144,11 @@ def own_texts(split: Split, chunks: Chunks) -> tuple[np.ndarray, np.ndarray, np.
 
 
 def foreign_texts(
-    split: Split, chunks: Chunks, wanted: np.ndarray, noise: Noise, *, most: int | None = None
+    split: Split, chunks: Chunks, wanted: np.ndarray, of_document: np.ndarray, noise: Noise, *, most: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Start and length of a random B of at least `wanted` pieces (unless its document ends before), for every chunk."""
-    of_document, keys = document_sentences(split), chunks.start.astype(np.uint64)
+    """Start and length of a random B of at least `wanted` pieces (unless its document ends before), for every chunk.
+    of_document: int64 [D+1], see `document_sentences`."""
+    keys = chunks.start.astype(np.uint64)
     tries = noise.of("document").integers(split.num_documents, keys[:, None], np.arange(_TRIES)[None, :])
     is_other = tries != chunks.document[:, None]
     pick = np.where(is_other.any(axis=1), is_other.argmax(axis=1), _TRIES - 1)
@@ -152,15 +161,9 @@ def foreign_texts(
     return begins, split.sentence_starts[ends] - begins
 
 
-def next_sentence_plan(
-    split: Split,
-    chunks: Chunks,
-    foreign: tuple[np.ndarray, np.ndarray],
-    *,
-    room: int,
-    vocabulary: Vocabulary,
-    noise: Noise,
-) -> PairPlan:
+def next_sentence_pairs(
+    split: Split, chunks: Chunks, foreign: tuple[np.ndarray, np.ndarray], *, room: int, noise: Noise
+) -> Pairs:
     """A and the rest of its chunk or, where the chunk is random, a `foreign` text (starts, lengths). Labels: 0 the
     continuation, 1 random, -1 where A stands alone."""
     a_start, a_length, *rest = own_texts(split, chunks)
@@ -168,7 +171,7 @@ def next_sentence_plan(
     keys = chunks.start.astype(np.uint64)
     a, b = truncated((a_start, a_length), (b_start, b_length), room, keys, noise)
     labels = np.where(b[1] > 0, chunks.is_random, -1)
-    return PairPlan(split, Pairs(*a, *b, chunks.is_random, labels), vocabulary)
+    return Pairs(*a, *b, chunks.is_random, labels)
 
 
 def truncated(

@@ -10,19 +10,23 @@ Deviation: the release draws the target length once a document (see `short_targe
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from afterbert.base.noise import Noise
 from afterbert.base.numbers import Share
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.pairings import Plan
 from afterbert.pretext.pairings._pairs import (
     OfTwoTexts,
+    PairPlan,
+    Pairs,
     chunks_of,
     foreign_texts,
-    next_sentence_plan,
+    next_sentence_pairs,
     own_texts,
     short_targets,
 )
-from afterbert.pretext.pairings._sentences import room_for
+from afterbert.pretext.pairings._sentences import document_sentences, room_for
 from afterbert.text.token_store.store import Split
 
 
@@ -39,6 +43,12 @@ class SegmentPairNsp(OfTwoTexts):
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         room = room_for(length, self.num_specials, least=2)
         chunks = chunks_of(split, short_targets(split, room, self.short_rate, noise), self.random_rate, noise)
-        _, a_length, _, _ = own_texts(split, chunks)
-        foreign = foreign_texts(split, chunks, chunks.target - a_length, noise)
-        return next_sentence_plan(split, chunks, foreign, room=room, vocabulary=vocabulary, noise=noise)
+        of_document = document_sentences(split)
+
+        def pairs(numbers: np.ndarray) -> Pairs:
+            some = chunks.take(numbers)
+            _, a_length, _, _ = own_texts(split, some)
+            foreign = foreign_texts(split, some, some.target - a_length, of_document, noise)
+            return next_sentence_pairs(split, some, foreign, room=room, noise=noise)
+
+        return PairPlan(split, len(chunks.start), pairs, vocabulary)

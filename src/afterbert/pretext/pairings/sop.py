@@ -14,6 +14,7 @@ from afterbert.base.numbers import Share
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.pairings import Plan
 from afterbert.pretext.pairings._pairs import (
+    Chunks,
     OfTwoTexts,
     PairPlan,
     Pairs,
@@ -39,6 +40,13 @@ class Sop(OfTwoTexts):
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         room = room_for(length, self.num_specials, least=2)
         chunks = chunks_of(split, short_targets(split, room, self.short_rate, noise), 0.0, noise)
+
+        def pairs(numbers: np.ndarray) -> Pairs:
+            return self._pairs(split, chunks.take(numbers), room, noise)
+
+        return PairPlan(split, len(chunks.start), pairs, vocabulary)
+
+    def _pairs(self, split: Split, chunks: Chunks, room: int, noise: Noise) -> Pairs:
         a_start, a_length, b_start, b_length = own_texts(split, chunks)
         keys = chunks.start.astype(np.uint64)
         first, second = truncated((a_start, a_length), (b_start, b_length), room, keys, noise)
@@ -47,4 +55,4 @@ class Sop(OfTwoTexts):
         a_start, b_start = np.where(swapped, (second[0], first[0]), (first[0], second[0]))
         a_length, b_length = np.where(swapped, (second[1], first[1]), (first[1], second[1]))
         no_foreign, labels = np.zeros_like(swapped), np.where(is_pair, swapped, -1)
-        return PairPlan(split, Pairs(a_start, a_length, b_start, b_length, no_foreign, labels), vocabulary)
+        return Pairs(a_start, a_length, b_start, b_length, no_foreign, labels)

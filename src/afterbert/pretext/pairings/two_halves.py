@@ -47,13 +47,18 @@ class TwoHalves(OfTwoTexts):
         ends = np.searchsorted(starts, starts[:-1] + target)
         ends = np.clip(ends, sentence + 1, np.repeat(of_document[1:], np.diff(of_document)))
         at = chain(ends)
-        is_single = noise.of("is_single").uniform(keys[at]) < self.single_rate
-        middle = np.where(is_single, ends[at], self._middles(split, at, target[at], noise))
-        middle = starts[np.minimum(middle, ends[at])]
-        a_length = np.minimum(middle - starts[at], room)
-        b_length = np.minimum(starts[ends[at]] - middle, room - a_length)
-        pairs = Pairs(starts[at], a_length, middle, b_length, np.zeros(len(at), dtype=bool), None)
-        return PairPlan(split, pairs, vocabulary)
+        begins, stops, aimed = at, ends[at], target[at]
+
+        def pairs(numbers: np.ndarray) -> Pairs:
+            at, end = begins[numbers], stops[numbers]
+            is_single = noise.of("is_single").uniform(at.astype(np.uint64)) < self.single_rate
+            middle = np.where(is_single, end, self._middles(split, at, aimed[numbers], noise))
+            middle = starts[np.minimum(middle, end)]
+            a_length = np.minimum(middle - starts[at], room)
+            b_length = np.minimum(starts[end] - middle, room - a_length)
+            return Pairs(starts[at], a_length, middle, b_length, np.zeros(len(at), dtype=bool), None)
+
+        return PairPlan(split, len(begins), pairs, vocabulary)
 
     def _middles(self, split: Split, at: np.ndarray, target: np.ndarray, noise: Noise) -> np.ndarray:
         """int64 [R]: the sentence at which B begins, for rows that begin with the sentences `at` [R]."""

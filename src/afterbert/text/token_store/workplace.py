@@ -9,6 +9,9 @@ from typing import Any
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
 from afterbert.base.sealed import digest_of
+from afterbert.text.pieces.tokenizer import FILE as TOKENIZER_FILE
+from afterbert.text.pieces.tokenizer import SETTINGS_FILE
+from afterbert.text.token_store.sections import FATES
 
 WORK = ".work"
 
@@ -43,11 +46,16 @@ def refusing(work: Path) -> Iterator[None]:
 
 def work_folder(out: Path, settings: Mapping[str, Any], *, last_file: str, overwrite: bool = False) -> Path:
     """The folder for what is done so far; emptied when it was begun with other texts or settings. last_file:
-    what is written last of all. Raises UserError when the folder belongs to somebody else, unless `overwrite`."""
+    what is written last of all. Raises UserError when the folder belongs to somebody else, unless `overwrite`, and
+    where files that are no store's lie in the folders that a store replaces whole."""
     work, key = out / WORK, digest_of(settings)
     others = {path.name for path in out.iterdir()} - {WORK, ".lock"}
     if others and not work.exists() and last_file not in others and not overwrite:
         raise UserError(f"{out} is not empty ({min(others)}, ...); name a new folder, or say --overwrite")
+    replaced = [path for name in (*FATES, "tokenizer") for path in sorted((out / name).rglob("*")) if path.is_file()]
+    for path in replaced:
+        if path.suffix != ".bin" and path.name not in (TOKENIZER_FILE, SETTINGS_FILE):
+            raise UserError(f"{path} is no file of a store, and would be lost; name a new folder")
     if not (work / key).exists():
         shutil.rmtree(work, ignore_errors=True)
         (work / key).mkdir(parents=True)
