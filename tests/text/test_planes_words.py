@@ -1,5 +1,6 @@
 """Word and sentence starts against a slow oracle, for every tokenizer, on invented text of many scripts."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -14,10 +15,9 @@ from afterbert.text.pieces.encoding import PieceEncoder
 from afterbert.text.planes import word_start
 from afterbert.text.planes.document_start import DocumentStart
 from afterbert.text.planes.sentence_start import SentenceStart
-from afterbert.text.planes.word_start import WordStart
-from invented_texts import ALL, CHINESE, ENGLISH, LANGUAGES, RECIPES, tokenizer_called
+from afterbert.text.planes.word_start import CHARACTERS, WordStart
+from invented_texts import ALL, CHINESE, ENGLISH, LANGUAGES, RECIPES, THAI, tokenizer_called
 
-CHARACTERS = WordStart(chinese="characters")
 FRAGMENTS = st.sampled_from(
     [
         *"abé'’-.3 \n\t",
@@ -54,7 +54,7 @@ def expected(plane_starts, texts, name):
 @pytest.mark.parametrize("hyphens", ["alone", "inside"])
 @pytest.mark.parametrize("apostrophes", ["alone", "inside"])
 def test_words_as_the_oracle_finds_them(name, hyphens, apostrophes):
-    plane = WordStart(apostrophes=apostrophes, hyphens=hyphens, chinese="characters")
+    plane = WordStart(apostrophes=apostrophes, hyphens=hyphens, chinese="characters", unspaced="characters")
     wanted = expected(
         lambda t: word_numbers(t, hyphens=hyphens == "inside", apostrophes=apostrophes == "inside"), ALL, name
     )
@@ -86,13 +86,33 @@ def test_japanese_is_not_cut_by_a_chinese_segmenter():
         assert np.array_equal(WordStart(chinese="jieba")(encoded), CHARACTERS(encoded))
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("ภาษาไทย 😀 กำลังเรียน2ภาษาx", ["ภาษา", "ไทย", "😀", "กำลัง", "เรียน", "2", "ภาษา", "x"]),
+        ("ខ្ញុំស្រលាញ់ភាសាខ្មែរ", ["ខ្ញុំ", "ស្រលាញ់", "ភាសាខ្មែរ"]),
+        ("ຂ້ອຍຮັກພາສາລາວ", ["ຂ້ອຍ", "ຮັກ", "ພາສາ", "ລາວ"]),
+        ("日本語の文章です", ["日本語", "の", "文章", "です"]),
+        ("မြန်မာစကားပြောတယ်", ["မြန်မာ", "စကားပြော", "တယ်"]),
+    ],
+)
+def test_words_of_scripts_without_spaces_are_those_of_icu(text, words):
+    pytest.importorskip("icu")
+    encoded = PieceEncoder(tokenizer_called("bpe"))([text, "plain words"])
+    starts = np.flatnonzero(WordStart(unspaced="icu", chinese="characters").first_characters(encoded))
+    bounds = [*starts[starts < len(text)].tolist(), len(text)]
+    assert [text[begin:end].strip() for begin, end in itertools.pairwise(bounds)] == words
+
+
 def test_without_the_segmenter_chinese_falls_to_characters_with_a_word(monkeypatch):
-    monkeypatch.setattr(word_start, "_has_jieba", lambda: False)
+    monkeypatch.setattr(word_start, "_has", lambda module: False)
     encoder = PieceEncoder(tokenizer_called("wordpiece"))
     with pytest.warns(UserWarning, match=r"no segmenter.*afterbert\[zh\]"):
         found = WordStart()(encoder(CHINESE))
     assert np.array_equal(found, CHARACTERS(encoder(CHINESE)))
     assert WordStart().settled() == CHARACTERS
+    with pytest.warns(UserWarning, match=r"Thai.*no segmenter.*afterbert\[icu\]"):
+        WordStart()(encoder(THAI))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         WordStart()(encoder(ENGLISH))

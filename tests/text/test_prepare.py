@@ -20,7 +20,7 @@ from afterbert.text.from_paths import sources_for
 from afterbert.text.planes import Plane, word_start
 from afterbert.text.planes.document_start import DocumentStart
 from afterbert.text.planes.sentence_start import SentenceStart
-from afterbert.text.planes.word_start import WordStart
+from afterbert.text.planes.word_start import CHARACTERS, WordStart
 from afterbert.text.sources.jsonl import Jsonl
 from afterbert.text.token_store import corpus as corpus_module
 from afterbert.text.token_store import survey as survey_module
@@ -328,7 +328,7 @@ def test_a_plane_is_not_added_where_the_pieces_differ_now(tmp_path, monkeypatch)
 
 
 def test_what_planes_warn_of_is_said_once(tmp_path, small_parts, monkeypatch):
-    monkeypatch.setattr(word_start, "_has_jieba", lambda: False)
+    monkeypatch.setattr(word_start, "_has", lambda module: False)
     source = corpus(tmp_path, 5, extra=[f"{text}{n}" for n in range(90) for text in CHINESE])
     assert len(source.parts(4_000)) > 2
     with warnings.catch_warnings(record=True) as said:
@@ -347,7 +347,7 @@ class Capitals(Plane):
     def __call__(self, encoded):
         text = "".join(encoded.texts)
         values = np.zeros(len(encoded.piece_ids), dtype=np.uint8)
-        starts = np.flatnonzero(WordStart(chinese="characters")(encoded))
+        starts = np.flatnonzero(CHARACTERS(encoded))
         for begin, end in pairwise([*starts, len(values)]):
             word = text[encoded.begins[begin] : encoded.ends[end - 1]]
             if word.isupper():

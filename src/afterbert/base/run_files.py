@@ -27,6 +27,7 @@ RUN_FILES: Mapping[str, RunFile] = {
         RunFile("course.json", "json", "how long the run is"),
         RunFile("data.json", "json", "the text, counted", True),
         RunFile("mixture.json", "json", "how much of each store was planned, and was drawn"),
+        RunFile("languages.json", "json", "what was won and lost in each language when one was added"),
         RunFile("figures.json", "json", "what the figures are called, their units, what a uniform guess reaches"),
         RunFile("closing.json", "json", "the labelled data asked at the end"),
         RunFile("evaluation.json", "json", "held-out measures and baselines", True),

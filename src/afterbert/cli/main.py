@@ -26,9 +26,6 @@ _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 _LONGEST_LINE = 2000
 
 
-_LONGEST_LINE = 2000
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line and exits: 0 done, 1 a bug (with traceback), 2 a user's error (one line each)."""
     if arguments is None:

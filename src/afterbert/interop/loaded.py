@@ -78,6 +78,11 @@ class LoadedModel:
         return self.architecture.max_position_embeddings
 
     @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that it must be told, in the order of their numbers."""
+        return self.architecture.languages
+
+    @property
     def has_lm_head(self) -> bool:
         """Whether it has a trained head that names pieces."""
         return "lm_head" in self.weights

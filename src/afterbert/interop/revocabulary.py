@@ -1,11 +1,13 @@
 """A model folder under another vocabulary: every tensor with a row for each piece is made anew from the old
 rows; the body stays as it is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor
 
 from afterbert.base.errors import UserError
@@ -15,6 +17,8 @@ from afterbert.text.pieces.vocabulary_change import Change, mean_rows
 
 #: Tensors with a row for each piece.
 _ROWS = ("embeddings.token.weight", "bias", "decoder.weight")
+_LANGUAGES = "embeddings.language.weight"
+_PARTS = ("backbone", "lm_head")
 
 
 def with_vocabulary(imported: LoadedModel, change: Change) -> LoadedModel:
@@ -28,18 +32,51 @@ def with_vocabulary(imported: LoadedModel, change: Change) -> LoadedModel:
             "together, so name the folder of the model's own tokenizer"
         )
     architecture = replace(cast(Any, imported.architecture), vocab_size=len(change.parents))
+
+    def mean(name: str, tensor: Tensor) -> Tensor:
+        return torch.from_numpy(mean_rows(tensor.numpy(), change.parents)) if name in _ROWS else tensor
+
+    return replace(_with_tensors(imported, mean), architecture=architecture, given=change.tokenizer)
+
+
+def with_sums(model: LoadedModel, rows: np.ndarray, sums: sparse.csr_matrix) -> LoadedModel:
+    """The model with other vectors for the pieces `rows` [N]: sums [N, V] of all pieces' vectors. The head's bias,
+    which says how frequent a piece is, stays."""
+
+    def summed(name: str, tensor: Tensor) -> Tensor:
+        if name not in _ROWS or tensor.ndim < 2:
+            return tensor
+        changed = tensor.clone()
+        changed[torch.from_numpy(rows)] = torch.from_numpy(sums @ tensor.double().numpy()).to(tensor.dtype)
+        return changed
+
+    return _with_tensors(model, summed)
+
+
+def with_language(model: LoadedModel, language: str) -> LoadedModel:
+    """The model with a vector for one more language, the mean of the others', where it has such vectors. Raises
+    UserError where languages have layers or tables of their own."""
+    architecture = cast(Any, model.architecture)
+    if architecture.is_routed:
+        raise UserError(
+            f"{model.name} has layers or tables of pieces for each of its languages ({', '.join(model.languages)}), "
+            "to which none can be added; take a model whose parts all languages share"
+        )
+    if not model.languages or language in model.languages:
+        return model
+    embeddings = replace(architecture.embeddings, languages=(*model.languages, language))
+    grown = _with_tensors(
+        model, lambda name, one: torch.cat([one, one.mean(0, keepdim=True)]) if name == _LANGUAGES else one
+    )
+    return replace(grown, architecture=replace(architecture, embeddings=embeddings))
+
+
+def _with_tensors(model: LoadedModel, changed: Callable[[str, Tensor], Tensor]) -> LoadedModel:
     weights = {
-        part: _changed(state, change) if part in ("backbone", "lm_head") else state
-        for part, state in imported.weights.items()
+        part: {name: changed(name, tensor) for name, tensor in state.items()} if part in _PARTS else state
+        for part, state in model.weights.items()
     }
-    return replace(imported, architecture=architecture, weights=weights, given=change.tokenizer)
-
-
-def _changed(state: Mapping[str, Tensor], change: Change) -> dict[str, Tensor]:
-    return {
-        name: torch.from_numpy(mean_rows(tensor.numpy(), change.parents)) if name in _ROWS else tensor
-        for name, tensor in state.items()
-    }
+    return replace(model, weights=weights)
 
 
 @dataclass(frozen=True)

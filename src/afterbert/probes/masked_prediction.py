@@ -42,9 +42,11 @@ KINDS = ("one_piece_word", "word_otherwise_visible", "wholly_masked_word")
 
 @dataclass(frozen=True)
 class MaskedPrediction:
-    """rate: share of pieces asked about; max_rows: rows taken, spread evenly over the split; length: pieces a row."""
+    """rate: share of pieces asked about; unit: what is hidden whole (`word` asks the same text of any vocabulary);
+    max_rows: rows taken, spread evenly over the split; length: pieces a row."""
 
     rate: InnerShare = 0.15
+    unit: str = "piece"
     max_rows: Count = 512
     length: Annotated[int, Field(ge=8)] = 128
     batch_size: Count = 32
@@ -102,7 +104,7 @@ class MaskedPrediction:
         """Each batch for the model, the same as a posed task, and its rows before the masks."""
         pretext = Pretext(
             pairing=Packed(),
-            edits=(Edit(FixedCount(rate=self.rate), Mask(masked=1.0, random=0.0)),),
+            edits=(Edit(FixedCount(unit=self.unit, rate=self.rate), Mask(masked=1.0, random=0.0)),),
             answers=(InPlace(),),
         )
         noise = Noise(_SEED)

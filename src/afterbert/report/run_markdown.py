@@ -16,7 +16,8 @@ def run_markdown(record: RunRecord) -> str:
     if standing := summary.standing(record):
         parts.append(f"**{in_markdown(standing)}**")
     parts += [_held_out(record), _training(record), _masking(record), _data(record)]
-    parts += [_mix(record), _settings(record)]
+    languages = summary.languages_in_words(record)
+    parts += [_mix(record), languages.markdown() if languages else "", _settings(record)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

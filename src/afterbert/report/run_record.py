@@ -80,6 +80,15 @@ class MixtureRecord:
 
 
 @dataclass(frozen=True)
+class AddedRecord:
+    """languages.json of a run that added a language: each one's figures before and after."""
+
+    added: str = ""
+    before: dict[str, dict[str, float]] = field(default_factory=dict)
+    after: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class TokenizerRecord:
     """The tokenizer that cut the text into pieces."""
 
@@ -140,6 +149,7 @@ class MeasuredRecord:
     without_training: list[Answered] = field(default_factory=list)
     shared: Answered | None = None
     asked: str = ""
+    languages: dict[str, dict[str, float | None]] = field(default_factory=dict)
 
     @property
     def answered(self) -> list[Answered]:
@@ -214,6 +224,7 @@ class RunRecord:
     samples: Samples
     gallery: Gallery
     mixture: MixtureRecord
+    addition: AddedRecord
 
     def setting(self, path: str) -> Any:
         """A value of the recipe by its dotted path; None where it is not there."""
@@ -241,6 +252,7 @@ def read_run(folder: Path) -> RunRecord:
         samples=samples,
         gallery=_read(folder / "tasks.json", Gallery),
         mixture=_read(folder / "mixture.json", MixtureRecord),
+        addition=_read(folder / "languages.json", AddedRecord),
     )
 
 

@@ -67,6 +67,7 @@ def run_html(record: RunRecord) -> str:
         own_task=[one for one in hung(record.gallery) if one.title == record.setting("title")],
         other_tasks=[one for one in hung(record.gallery) if one.title != record.setting("title")],
         mix=summary.mix_in_words(record),
+        languages=summary.languages_in_words(record),
         statistics=statistics_of(record),
         curves=curves_of(record),
         loading=loading(record.folder),

@@ -10,6 +10,7 @@ from pathlib import Path
 from afterbert.objectives.parts.meaning import SHARE
 from afterbert.report import figures
 from afterbert.report.forecast import Forecast, forecast
+from afterbert.report.grid import Grid
 from afterbert.report.metrics import MetricsTable
 from afterbert.report.run_record import Answered, RunRecord
 
@@ -24,6 +25,12 @@ _MEASURES = {
     "accuracy_one_piece_word": "word of a single piece",
     "accuracy_word_otherwise_visible": "rest of the word visible",
     "accuracy_wholly_masked_word": "several pieces, all hidden",
+}
+_OF_LANGUAGES = {
+    "bits_per_byte_of_words": "bits per byte, words hidden",
+    "bits_per_byte": "pieces hidden",
+    "pieces_per_word": "pieces a word",
+    "unknown": "unknown",
 }
 _SPLIT = "accuracy_"
 _LEVEL = 0.5  # points; less is no difference to speak of in one run
@@ -290,3 +297,23 @@ def mix_in_words(record: RunRecord) -> list[tuple[str, str, str, str]]:
         cells = [f"{figures.percent(one.share)}, {one.epochs:.2f}" if one else "–" for one in told]
         found.append((name, figures.count((planned.get(name) or realised[name]).rows), cells[0], cells[1]))
     return found
+
+
+def languages_in_words(record: RunRecord) -> Grid | None:
+    """Tells of each language the held-out figures; of a run that added one, before it and after. None where there is
+    one language."""
+    before, after = record.addition.before, record.addition.after
+    if not after:
+        told = record.measured.languages.items()
+        names = ("bits_per_byte", "masked_accuracy")
+        rows = [(code or "none told", *(figures.number(one.get(name)) for name in names)) for code, one in told]
+        return Grid("By language", ("language", "bits per byte", "masked accuracy"), tuple(rows)) if rows else None
+    rows = []
+    for code in sorted(after, key=lambda code: (code != record.addition.added, code)):
+        pairs = [(before.get(code, {}).get(name), after[code].get(name)) for name in _OF_LANGUAGES]
+        cells = [f"{figures.number(one)} to {figures.number(other)}" for one, other in pairs]
+        for number in (0, 1):  # the units are bits, of which less is better
+            one, other = pairs[number]
+            cells[number] += f" ({other / one - 1:+.1%})" if one and other is not None else ""
+        rows.append((code, *cells))
+    return Grid(f"Before and after adding {record.addition.added}", ("language", *_OF_LANGUAGES.values()), tuple(rows))

@@ -78,7 +78,7 @@ def _asked_of(
         store.check_made_with(
             model.tokenizer, whose=f"the model {model.loaded.name}", remedy="name plain texts instead"
         )
-        told = _told(store, model)
+        told = told_to(store, model)
         yield told, told.split("held_out")
         return
     with tempfile.TemporaryDirectory() as scratch:
@@ -91,10 +91,10 @@ def _asked_of(
             least_pieces=1,
             observer=observer,
         )
-        told = _told(made, model)
+        told = told_to(made, model)
         yield told, told.split("train")
 
 
-def _told(store: Store, model: MaskedModel) -> Store:
-    """The store, whose rows tell their languages where the model knows all of them."""
+def told_to(store: Store, model: MaskedModel) -> Store:
+    """Gives the store, whose rows tell their languages where the model knows all of them."""
     return store.telling(model.languages) if set(store.languages) <= set(model.languages) else store

@@ -89,6 +89,7 @@ def pretrain(
         for task in recipe.objective.pretexts().values():
             for _, length in recipe.row_lengths:
                 task.pretext.check(vocabulary, task.pretext.row_length(length))
+            task.pretext.pairing.check_text(train_split)
         check_memory(recipe, vocabulary.size, device=device, processes=processes.size)
         torch.manual_seed(recipe.training.seed)
         module = recipe.objective.build(recipe.model, vocabulary).to(device)

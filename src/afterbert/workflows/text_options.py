@@ -11,7 +11,7 @@ from afterbert.text.from_paths import sources_for
 from afterbert.text.languages import sources_by_language
 from afterbert.text.sources import Source
 
-_SOURCE_OPTIONS = ("documents", "text_key", "text_column", "language", "language_key")
+_SOURCE_OPTIONS = ("kind", "documents", "text_key", "text_column", "language", "language_key")
 # These decide how the work is done, or whether it ends well, and not what comes of it.
 _WITHOUT_TRACE = ("max_unknown", "processes")
 
@@ -47,9 +47,13 @@ class TextOptions:
 
     def sources(self, texts: Sequence[str], *, tokenizer: str | None = None) -> list[Source]:
         """The sources of texts by name, read as these options say. tokenizer: of token files. Raises UserError."""
-        given = {name: getattr(self, name) for name in _SOURCE_OPTIONS}
-        named = sources_by_language(self.lang, **(given | {"kind": self.kind, "tokenizer": tokenizer}))
-        return [*(sources_for(texts, kind=self.kind, tokenizer=tokenizer, **given) if texts else ()), *named]
+        given = self.source_options | {"tokenizer": tokenizer}
+        return [*(sources_for(texts, **given) if texts else ()), *sources_by_language(self.lang, **given)]
+
+    @property
+    def source_options(self) -> dict[str, Any]:
+        """The options as `sources_for` takes them."""
+        return {name: getattr(self, name) for name in _SOURCE_OPTIONS}
 
     def of_prepare(self) -> dict[str, Any]:
         """The options as `text.token_store.prepare` takes them."""

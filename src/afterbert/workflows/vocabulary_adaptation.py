@@ -83,7 +83,7 @@ def adapt(
         parts = {"backbone": backbone, "lm_head": lm_head}
         warm_up(new, parts, change, sources, steps=warm_up_steps)
     with folder_written(out, made_by="adapt-vocabulary", overwrite=overwrite) as aside:
-        _write(aside, new, backbone, lm_head, change.tokenizer)
+        write_model(aside, new, backbone, lm_head, change.tokenizer)
     sizes = (tokenizer.vocabulary.size, change.tokenizer.vocabulary.size)
     fertilities = (fertility(tokenizer, measured), fertility(change.tokenizer, measured))
     return Adapted(sizes, fertilities, len(measured) if measured is not learned else 0, found, old.notes)
@@ -121,7 +121,8 @@ def _change(
     return replaced(tokenizer, recipe.make(texts, corpus_bytes=sum(len(text.encode()) for text in texts)))
 
 
-def _write(out: Path, new: LoadedModel, backbone: Backbone, lm_head: nn.Module, tokenizer: Tokenizer) -> None:
+def write_model(out: Path, new: LoadedModel, backbone: Backbone, lm_head: nn.Module, tokenizer: Tokenizer) -> None:
+    """Writes a folder with the parts of a model under a tokenizer, and its other heads."""
     with tempfile.TemporaryDirectory() as scratch:
         tokenizer.save(Path(scratch))
         export_folder(

@@ -19,11 +19,13 @@ from afterbert.text.files.policy import Policy
 from afterbert.text.pieces.vocabulary_change import Change
 from afterbert.text.sources import Source
 from afterbert.text.token_store.prepare import prepare
+from afterbert.text.token_store.store import Store
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 from afterbert.training.checkpoints.identity import RunIdentity
 from afterbert.training.config import Training
 from afterbert.training.devices import default_device
 from afterbert.training.feed import feed_for
+from afterbert.training.observers import Observer
 from afterbert.training.optimizers.adamw import AdamW
 from afterbert.training.schedules.constant import Constant
 from afterbert.training.trainer import train
@@ -67,9 +69,30 @@ def warm_up(
     """
     if not change.new_rows:
         raise UserError("the vocabulary has no new piece, so --warm-up has nothing to train; leave it out")
-    device = device or default_device()
-    tokenizer, architecture = change.tokenizer, new.architecture
-    objective = resolve(usual_recipe(architecture, tokenizer.vocabulary)).recipe.objective
+    with tempfile.TemporaryDirectory() as scratch:
+        change.tokenizer.save(Path(scratch, "tokenizer"))
+        recipe = PretrainedTokenizer(name=str(Path(scratch, "tokenizer")))
+        store = prepare(sources, Path(scratch, "store"), tokenizer=recipe, policy=Policy(), processes=1)
+        run = RunFolder.create(Path(scratch), "run")
+        train_rows(new, parts, change.new_rows, store, run, steps=steps, device=device)
+
+
+def train_rows(
+    new: LoadedModel,
+    parts: Mapping[str, nn.Module],
+    rows: Sequence[int],
+    store: Store,
+    run: RunFolder,
+    *,
+    steps: int,
+    observers: Sequence[Observer] = (),
+    device: torch.device | None = None,
+) -> None:
+    """The same for these rows, on a store made with the tokenizer of `new`, in a run folder, where it goes on with what
+    was begun. Raises as `warm_up` does."""
+    device, architecture = device or default_device(), new.architecture
+    split, vocabulary = store.split("train"), store.vocabulary
+    objective = resolve(usual_recipe(architecture, vocabulary)).recipe.objective
     length = min(_LENGTH, architecture.max_position_embeddings)
     training = Training(
         budget=Budget(steps, "steps"),
@@ -78,26 +101,17 @@ def warm_up(
         batch_size=_BATCH,
         keep_checkpoints=1,
     )
-    with tempfile.TemporaryDirectory() as scratch:
-        tokenizer.save(Path(scratch, "tokenizer"))
-        recipe = PretrainedTokenizer(name=str(Path(scratch, "tokenizer")))
-        store = prepare(sources, Path(scratch, "store"), tokenizer=recipe, policy=Policy(), processes=1)
-        split, vocabulary = store.split("train"), store.vocabulary
-        feed = feed_for(objective, split, training, vocabulary=vocabulary, length=length)
-        if not len(feed.epochs.plan(0)):
-            raise UserError("the texts are too short for a warm-up; leave --warm-up out, or name more text")
-        inner = objective.build(architecture, vocabulary)
-        inner.start_from({name: part.state_dict() for name, part in parts.items()})
-        inner.to(device)
-        is_new = torch.zeros(len(change.parents), dtype=torch.bool, device=device)
-        is_new[list(change.new_rows)] = True
-        outcome = train(
-            RunFolder.create(Path(scratch), "run"),
-            NewRows(inner, is_new),
-            feed,
-            training,
-            identity=RunIdentity(to_plain(objective), store.fingerprint, tokenizer.digest),
-        )
+    feed = feed_for(objective, split, training, vocabulary=vocabulary, length=length)
+    if not len(feed.epochs.plan(0)):
+        raise UserError("the texts are too short for a warm-up; leave --warm-up out, or name more text")
+    inner = objective.build(architecture, vocabulary)
+    inner.start_from({name: part.state_dict() for name, part in parts.items()})
+    inner.to(device)
+    is_new = torch.zeros(architecture.table_size(vocabulary), dtype=torch.bool, device=device)
+    is_new[list(rows)] = True
+    identity = RunIdentity(to_plain(objective), store.fingerprint, store.tokenizer.digest)
+    module = NewRows(inner, is_new)
+    outcome = train(run, module, feed, training, identity=identity, observers=observers)
     if outcome.state == "preempted":
         raise KeyboardInterrupt
     for name, trained in {"backbone": inner.backbone, **inner.saved_heads}.items():

@@ -7,7 +7,7 @@ from itertools import accumulate
 import numpy as np
 
 from afterbert.text.pieces.encoding import EncodedTexts
-from afterbert.text.planes.word_start import WordStart
+from afterbert.text.planes.word_start import CHARACTERS
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def words_in(text: str) -> FoundWords:
     ((0, 7), ('我', '在', '北', '京'))
     """
     encoded = EncodedTexts.without_pieces([text])
-    begins = np.flatnonzero(WordStart(chinese="characters").first_characters(encoded)).tolist()
+    begins = np.flatnonzero(CHARACTERS.first_characters(encoded)).tolist()
     words = tuple(text[a:b].rstrip() for a, b in zip(begins, [*begins[1:], len(text)]))
     return FoundWords(text, words, tuple(begins))
 

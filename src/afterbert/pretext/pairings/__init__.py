@@ -95,6 +95,9 @@ class Pairing(ABC):
         long."""
         return float(length)
 
+    def check_text(self, split: Split) -> None:  # noqa: B027 - most take any text
+        """Raises UserError where the texts lack what rows are made of; called before a run begins."""
+
     @abstractmethod
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         """The rows of `split` with at most `length` pieces each, specials included. `noise` carries the view."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
@@ -31,6 +32,10 @@ class TranslationPair(Pairing):
     @property
     def num_specials(self) -> int:
         return 2 * ((self.opens != "none") + (self.closes != "none"))
+
+    def check_text(self, split: Split) -> None:
+        if not len(split.pairs[1]):
+            raise UserError("the texts hold no translations to train on; prepare them with some: --lang en+de=PAIRS")
 
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         room = room_for(length, self.num_specials)

@@ -15,7 +15,7 @@ A neighbour beyond a punctuation mark, a line end or the end of a text counts as
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -26,7 +26,7 @@ from afterbert.base.errors import UserError
 from afterbert.text.files.documents import Document
 from afterbert.text.mining.runs import cohesion, freedom, most_usual, runs_of
 from afterbert.text.mining.stream import WordStream, stream_of
-from afterbert.text.planes.word_start import WordStart
+from afterbert.text.planes.word_start import CHARACTERS
 from afterbert.text.token_store.sample import Sample
 
 # The first line of a list that was mined, by which it is known again.
@@ -67,7 +67,7 @@ class Mining:
         """The phrases, best first; the same for the same documents in any order. Raises UserError when there
         are none."""
         texts, languages = self._sample(documents)
-        plane = WordStart(chinese=self.chinese)
+        plane = replace(CHARACTERS, chinese=self.chinese)
         stream = stream_of(texts, languages, plane, keeps_case=self.case == "kept")
         found = self._phrases(stream)
         if not found:

@@ -21,7 +21,7 @@ from afterbert.text.pieces.encoding import EncodedTexts
 from afterbert.text.planes import Plane
 from afterbert.text.planes._matching import Matcher
 from afterbert.text.planes._words import text_of, words_of
-from afterbert.text.planes.word_start import WordStart
+from afterbert.text.planes.word_start import CHARACTERS, WordStart
 
 Case = Literal["ignored", "kept"]
 
@@ -82,7 +82,7 @@ class ListedUnits(Plane):
         )
 
     def __call__(self, encoded: EncodedTexts) -> np.ndarray:
-        words = words_of(encoded, WordStart(chinese=self.chinese), keeps_case=self.case == "kept")
+        words = words_of(encoded, replace(CHARACTERS, chinese=self.chinese), keeps_case=self.case == "kept")
         values = np.zeros(len(encoded.piece_ids), dtype=np.uint8)
         found = self._compiled.matcher(words)
         if not len(found.first):
@@ -108,7 +108,7 @@ class ListedUnits(Plane):
             )
         types = self._types(found)
         entries = EncodedTexts.without_pieces(found.texts)
-        words = words_of(entries, WordStart(chinese="characters"), keeps_case=self.case == "kept")
+        words = words_of(entries, CHARACTERS, keeps_case=self.case == "kept")
         counts = np.bincount(text_of(entries, words.starts), minlength=len(found.texts))
         if counts.max() > _MOST_WORDS:
             text, count = found.texts[int(counts.argmax())], counts.max()

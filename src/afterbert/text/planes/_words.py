@@ -33,7 +33,7 @@ class TextWords:
 def words_of(encoded: EncodedTexts, plane: WordStart, *, keeps_case: bool) -> TextWords:
     """The words of these texts. White space around a word is no part of it; all apostrophes are one, and so
     are all hyphens."""
-    is_start = replace(plane, chinese="characters").first_characters(encoded)
+    is_start = replace(plane, chinese="characters", unspaced="characters").first_characters(encoded)
     starts = np.flatnonzero(is_start)
     is_whole = np.ones(len(starts), dtype=bool)
     if plane.chinese != "characters" and (encoded.kinds == HAN).any():
