@@ -11,8 +11,9 @@ from afterbert.models.encoder import Encoder
 from afterbert.probes.alignment import found_both_ways, linear_cka, normalized, rotation
 from afterbert.probes.frozen_features import FrozenFeatures, FrozenModel
 from afterbert.probes.layer_means import ReadTexts, layer_means
-from afterbert.probes.translations import read_dictionary, translations
+from afterbert.probes.translations import translations
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
+from afterbert.text.word_pairs import read_dictionary
 from afterbert.workflows.alignment import align_models, read_pairs
 
 RANDOM = np.random.default_rng(0)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from invented import PLACES, write_task, write_texts, write_transfer
+from invented import PLACES, sentence, write_task, write_texts, write_transfer
 
 from afterbert.base.errors import UserError
 from afterbert.cli.main import run as command
@@ -64,6 +65,19 @@ def mirrored(texts: Path) -> Path:
     return store
 
 
+def translated(texts: Path) -> tuple[Path, Path]:
+    """A store of two languages with translations, and a table of others: the second is the first, word for word."""
+    store, pairs = texts.parent / "translated", texts.parent / "pairs.tsv"
+    draw = random.Random(3)
+    lines = [f"{one}\t{one.lower().translate(str.maketrans('aeiou', 'äëïöü'))}\n" for one in map(sentence, [draw] * 90)]
+    for path, some in ((pairs, lines[:30]), (texts.parent / "trained.tsv", lines[30:])):
+        path.write_text("".join(some), encoding="utf-8")
+    if not store.exists():
+        named = ["--lang", f"en={texts}", "--lang", f"en+de={texts.parent / 'trained.tsv'}"]
+        assert command(["prepare", *named, "--held-out", "0.2", "--vocab-size", "300", "--out", str(store)]) == 0
+    return store, pairs
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", known_studies())
@@ -72,10 +86,15 @@ def test_each_study_runs_at_scale_smoke(name, texts, shared):
     named = str(with_phrases(texts) if "phrase" in study.needs_planes else texts)
     if "mirror" in name:
         named = str(mirrored(texts))
+    parallel: tuple[str, ...] = ()
+    if study.needs_translations or "each_language" in study.measures:
+        named, *parallel = map(str, translated(texts))
     tasks = (f"horses:{write_task(texts.parent)}",) if study.needs_tasks else ()
     if "transfer" in study.measures:
         tasks = (f"boats:{write_transfer(texts.parent / 'boats')}",)
-    done = run_study(planned(StudyRequest(name, (named,), scale="smoke", out=shared, tasks=tasks, seeds=1)))
+    done = run_study(
+        planned(StudyRequest(name, (named,), scale="smoke", out=shared, tasks=tasks, parallel=tuple(parallel), seeds=1))
+    )
     found = read_results(done.folder / "results.json")
     assert found == done.results
     assert set(found.arms) == set(study.arms)

@@ -7,13 +7,18 @@ import pytest
 
 from afterbert.base.errors import UserError
 from afterbert.base.mixing.exponent import Exponent
-from afterbert.text.languages import sources_by_language
+from afterbert.text.files.documents import Tally
+from afterbert.text.files.policy import Policy
+from afterbert.text.languages import check_code, sources_by_language
+from afterbert.text.sources._switched import Switched
+from afterbert.text.sources.txt import Txt
 from afterbert.text.token_store.by_language import by_language, figures_by_language
 from afterbert.text.token_store.mixture import mix_stores, open_store
 from afterbert.text.token_store.prepare import prepare
 from afterbert.text.token_store.sample import LanguageSamples
 from afterbert.text.token_store.store import Store
 from afterbert.text.tokenizers.bpe import BPE
+from afterbert.workflows.text_options import TextOptions
 
 
 def _files(folder, sizes):
@@ -107,3 +112,36 @@ def test_mixed_scripts_are_told_with_the_place(tmp_path):
     path.write_text("Это первый текст.\n\nВторой текст.\n\nBut this is English text.\n", encoding="utf-8")
     with pytest.warns(UserWarning, match=r"of its letters \d+% are .* first at .*ru.txt:"):
         sources_by_language([f"ru={path}"], documents="paragraphs")
+
+
+@pytest.mark.parametrize(
+    ("code", "near"), [("jp", "ja"), ("cn-Hant", "zh-Hant"), ("English", "en"), ("en_US", "en-US"), ("EN", "en")]
+)
+def test_an_unknown_code_is_refused_with_the_nearest(code, near):
+    with pytest.raises(UserError, match=f"did you mean '{near}'"):
+        check_code(code)
+
+
+def test_the_codes_of_an_option_are_looked_at_one_by_one(tmp_path):
+    (tmp_path / "a.txt").write_text("text")
+    assert TextOptions(language="en,en-mirror").sources([str(tmp_path / "a.txt")])
+    with pytest.raises(UserError, match="'jp' is no language code"):
+        TextOptions(language="en,jp").sources([str(tmp_path / "a.txt")])
+
+
+def test_words_of_a_dictionary_are_switched_in_one_language_alone(tmp_path):
+    named = _files(tmp_path, {"en": 40, "is": 40})
+    (tmp_path / "wörd.txt").write_text("house hús\nsea\tsær\nsea haf\n", encoding="utf-8")
+    reading = TextOptions(lang=tuple(named), switch=(f"en={tmp_path / 'wörd.txt'}",))
+    texts = {"en": [], "is": []}
+    for part in (part for source in reading.sources(()) for part in source.parts(100)):
+        for document in part.documents(Policy(), Tally()):
+            texts[document.language].append(document.text)
+    assert texts["is"] == [f"lítið hús stendur við hafið {number}." for number in range(40)]
+    changed = [sum(word in text for word in ("hús", "sær", "haf")) for text in texts["en"]]
+    assert set(changed) == {0, 1}, "of eight words fifteen percent are one"
+    assert 10 < sum(changed) < 30, "one or both of two words in 51%"
+    whole = Switched(Txt(path="-", language="en"), "en", str(tmp_path / "wörd.txt"), rate=1.0, most=1.0)
+    assert whole.switched("The House by the sea.") in ("The Hús by the sær.", "The Hús by the haf.")
+    with pytest.raises(UserError, match="CODE=DICTIONARY"):
+        TextOptions(lang=tuple(named), switch=("en",)).sources(())

@@ -12,6 +12,7 @@ from afterbert.pretext.pairings.translation import TranslationPair
 from afterbert.text.files.documents import PAIR, Tally
 from afterbert.text.files.policy import Policy
 from afterbert.text.languages import sources_by_language
+from afterbert.text.token_store.leaks import leaks_of
 from afterbert.text.token_store.mixture import mix_stores
 from afterbert.text.token_store.prepare import prepare
 from afterbert.text.tokenizers.bpe import BPE
@@ -123,3 +124,28 @@ def test_both_sides_stay_together_and_rows_tell_language_and_place(tmp_path, is_
     if is_mixed:
         parts = store.split("train").parts
         assert len(parts["en"].pairs[1]) == 0 and len(parts["is"].pairs[1]) == len(parts["de"].pairs[1]) > 0
+
+
+def test_held_out_sentences_of_translations_in_running_text_are_counted_and_named(tmp_path):
+    lines = [f"The {n}th miller of the old mill walked slowly down to the river in year {n}." for n in range(200)]
+    pairs = "".join(f"{line}\tDer {n}. Müller der Mühle ging langsam zum Fluss.\n" for n, line in enumerate(lines))
+    (tmp_path / "pairs.tsv").write_text(pairs, encoding="utf-8")
+    books = [" ".join(lines[n : n + 4]) for n in range(0, 100, 4)]
+    (tmp_path / "books.txt").write_text("\n\n\n".join(books), encoding="utf-8")
+    named = [f"en={tmp_path / 'books.txt'}", f"en+de={tmp_path / 'pairs.tsv'}"]
+    store = prepare(sources_by_language(named), tmp_path / "store", tokenizer=BPE(vocab_size=400), held_out=0.2)
+    found = {(leak.held_out, leak.trained): leak for leak in leaks_of(store)}
+    assert set(found) == {("running text", "translations"), ("translations", "running text")}
+    held = {line for line in lines if line in _decoded(store, "held_out")}
+    trained = _decoded(store, "train")
+    (leak,) = (leak for (kind, _), leak in found.items() if kind == "translations")
+    in_pairs = [line for line in held if line in trained]
+    assert leak.count <= len(in_pairs) and leak.count > 0
+    assert leak.first.rstrip(".") in " ".join(lines)
+    alone = prepare(sources_by_language(named[:1]), tmp_path / "alone", tokenizer=BPE(vocab_size=400), held_out=0.2)
+    assert leaks_of(alone) == []
+
+
+def _decoded(store, name):
+    split = store.split(name)
+    return store.tokenizer.backend.decode(split.pieces(np.arange(split.num_pieces)))

@@ -334,7 +334,7 @@ def test_what_planes_warn_of_is_said_once(tmp_path, small_parts, monkeypatch):
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         store = prepare([source], tmp_path / "store", tokenizer=SMALL)
-    assert len([one for one in said if "no segmenter" in str(one.message)]) == 1
+    assert len([one for one in said if "Chinese text" in str(one.message)]) == 1
     assert store.planes["word_start"]["settings"]["chinese"] == "characters"
 
 

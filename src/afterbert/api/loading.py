@@ -94,11 +94,12 @@ class Model(ShowsItself):
             index = SearchIndex.of(sources, self._sentences, root=Path("runs", "indexes"), observer=watch)
         return index.search(question, top=top, by=by)
 
-    def predict(self, rows: Sequence[Row], *, task: str | None = None) -> list[Prediction]:
+    def predict(self, rows: Sequence[Row], *, task: str | None = None, language: str | None = None) -> list[Prediction]:
         """Answers rows with the head that was fine-tuned. rows: a text each, or a tuple of the texts of a pair, or of a
-        question and its context, or of the words of a sentence to be tagged. task: which head, of several."""
+        question and its context, or of the words of a sentence to be tagged. task: which head, of several. language: of
+        the rows, for a model that is told it."""
         name = task_name(self._finetuned, task)
-        return Answerer(self._finetuned, name).rows(rows)
+        return Answerer(self._finetuned, name, language).rows(rows)
 
     def evaluate(self, texts: Paths, *, rate: float = 0.15, length: int = 128, max_rows: int = 512) -> Figures:
         """Measures how well the model fills in texts that it has not seen. texts: files, folders, or one store. rate:

@@ -93,6 +93,10 @@ _READING = {
     "lang": _of_texts(
         list[str] | None, "Texts with their language, as often as there are: --lang en=english/ --lang is=a.txt."
     ),
+    "switch": _of_texts(
+        list[str] | None,
+        "Replace words of texts in a language by translations, for anchors: --switch en=muse.en-de.txt.",
+    ),
     "smoothing": _of_texts(
         float | None,
         "S: languages' shares to this power (0.7; 1: by size), for the tokenizer and for how often each is trained on.",

@@ -32,13 +32,19 @@ def predict_rows(request: PredictRequest) -> None:
 
 
 def predict_text(
-    model: str, texts: Sequence[str], task: str | None, unheeded: Mapping[str, object], *, max_unknown: float
+    model: str,
+    texts: Sequence[str],
+    task: str | None,
+    unheeded: Mapping[str, object],
+    *,
+    max_unknown: float,
+    language: str | None = None,
 ) -> None:
     """The answer to one row, given as its texts. Raises UserError."""
     for option, value in unheeded.items():
         if value is not None:
             raise UserError(f"{option} has an effect on files alone, and no file is called '{texts[0]}'")
-    answerer, notes = answerer_of(model, task)
+    answerer, notes = answerer_of(model, task, language)
     unknown = UnknownPieces.in_texts(texts, answerer.loaded.model.tokenizer)
     notes += check_unknown(unknown, "this text", max_unknown)
     (found,) = answerer.rows([texts[0] if len(texts) == 1 else tuple(texts)])

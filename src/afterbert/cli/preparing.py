@@ -28,8 +28,9 @@ def text_options(given: Mapping[str, Any], settings: Sequence[tuple[str, str]]) 
     others = [field.name for field in fields(TextOptions) if field.name in given]
     return TextOptions(
         policy=build(Policy, tree.value["policy"]),
-        **{name: given[name] for name in others if name not in ("policy", "lang")},
+        **{name: given[name] for name in others if name not in ("policy", "lang", "switch")},
         lang=tuple(given.get("lang") or ()),
+        switch=tuple(given.get("switch") or ()),
     )
 
 

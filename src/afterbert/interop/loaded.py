@@ -83,6 +83,14 @@ class LoadedModel:
         return self.architecture.languages
 
     @property
+    def without_language(self) -> str:
+        """What to tell a user whose texts do not say their language; empty for a model that is not told any."""
+        takes = f"takes them for {self.languages[0]}" if self.architecture.is_routed else "is told none"
+        known = ", ".join(self.languages)
+        said = f"the texts do not say which of the model's languages they are in ({known}), so it {takes}"
+        return f"{said}; say --language" if known else ""
+
+    @property
     def has_lm_head(self) -> bool:
         """Whether it has a trained head that names pieces."""
         return "lm_head" in self.weights

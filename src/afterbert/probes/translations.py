@@ -8,11 +8,9 @@ al. 2020 (1911.01464), Section 4.1.2, for texts of which there are few.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
-from afterbert.base.errors import UserError
 from afterbert.probes.word_index import WordIndex
 
 _LIKELY = 0.3
@@ -40,23 +38,3 @@ def translations(left: Sequence[str], right: Sequence[str], *, least: int = 4) -
         for score, row, col in zip(dice[is_pair], both.row[is_pair], both.col[is_pair])
     ]
     return [(a, b) for _, a, b in sorted(pairs)]
-
-
-def read_dictionary(path: Path) -> list[tuple[str, str]]:
-    """Pairs of words from a file with a word, a tab or spaces (as MUSE writes them), and its translation in each line.
-    Raises UserError."""
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read ({error}); name a file of word pairs in UTF-8") from error
-    pairs = []
-    for number, line in enumerate(lines, start=1):
-        words = line.split("\t") if "\t" in line else line.split()
-        if not line.strip():
-            continue
-        if len(words) < 2 or not (words[0].strip() and words[1].strip()):
-            raise UserError(f"{path}:{number}: is no word and its translation; write both, with a tab between")
-        pairs.append((words[0].strip().lower(), words[1].strip().lower()))
-    if not pairs:
-        raise UserError(f"{path} holds no pair of words; write a word, a tab and its translation in each line")
-    return list(dict.fromkeys(pairs))

@@ -134,7 +134,7 @@ def _alike(arms: Mapping[str, ResolvedArm]) -> list[str]:
     seen: dict[str, str] = {}
     lines = []
     for name, arm in arms.items():
-        made_of = [_deciding(arm.resolved), arm.arm.budget, arm.arm.is_pretrained]
+        made_of = [_deciding(arm.resolved), arm.arm.budget, arm.arm.smoothing, arm.arm.is_pretrained]
         other = seen.setdefault(digest(made_of), name)
         if other != name:
             lines.append(f"arms {other} and {name} are the same; let one of them set what it is about")

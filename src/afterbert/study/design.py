@@ -37,6 +37,8 @@ class Arm:
     """Nodes that may differ as a whole, where an arm takes another recipe."""
     budget: Annotated[float, Field(gt=0, le=100)] = 1.0
     """Its share of the study's budget."""
+    smoothing: Annotated[float, Field(ge=0, le=1)] | None = None
+    """The power to which its languages' shares of the text are raised; None: as the store says."""
     is_pretrained: bool = True
     """False: no pre-training at all; tasks are learned by random weights of the first arm's model."""
     why: str = ""
@@ -139,6 +141,8 @@ class Study:
     """Factors of the learning rate that each arm tries before its runs, in a quarter of the budget; none: no search."""
     needs_tasks: bool = False
     """Whether labelled tasks are part of the question."""
+    needs_translations: bool = False
+    """Whether the text must hold translations, and others be named that are to be found (`--parallel`)."""
     needs_planes: tuple[str, ...] = ()
     """Annotations that the store must hold, such as phrase."""
     published: Published | None = None

@@ -25,7 +25,7 @@ from afterbert.workflows.fitting import measured_choice
 from afterbert.workflows.observer import WorkObserver
 from afterbert.workflows.pretraining import flops_per_step
 from afterbert.workflows.run_folders import run_folder_for
-from afterbert.workflows.stores import store_of
+from afterbert.workflows.stores import by_its_languages, store_of
 
 #: The share of the budget that a search for the learning rate gives each rate, and the seed it trains with.
 SEARCH_SHARE, SEARCH_SEED = 0.25, 1_000_003
@@ -182,6 +182,8 @@ def planned(
         raise UserError(
             f"study {name} asks about labelled tasks, but none is named; name one or more: --task NAME:PATH"
         )
+    if study.needs_translations and not request.parallel:
+        raise UserError(f"study {name} asks whether translations are found, but none are named; name some: --parallel")
     measures_tasks = "task_score" in study.measures
     if request.tasks and not measures_tasks:
         study = replace(study, measures=(*study.measures, "task_score"))
@@ -218,6 +220,9 @@ def _stores(
                     "with it first (docs/units.md) and name the store"
                 )
         stores[name] = made[key]
+        if arm.arm.smoothing is not None:
+            law = (("mixing", "exponent"), ("mixing.exponent", str(arm.arm.smoothing)))
+            stores[name] = by_its_languages(made[key], law, request.out)
     return stores
 
 

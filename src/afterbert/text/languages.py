@@ -5,6 +5,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from difflib import get_close_matches
 from itertools import islice
 from typing import Any
 
@@ -27,6 +28,12 @@ _TWO_LETTERS = (
     "nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg sh si sk sl sm sn so sq sr ss st "
     "su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu"
 )
+# What is often written for a code: a country's, or the language's English name.
+_MEANT = (
+    "jp:ja cn:zh gr:el dk:da cz:cs ua:uk vn:vi iw:he rs:sr gb:en us:en at:de mx:es english:en german:de french:fr "
+    "spanish:es icelandic:is chinese:zh japanese:ja russian:ru portuguese:pt italian:it dutch:nl swedish:sv danish:da "
+    "norwegian:no finnish:fi polish:pl czech:cs greek:el turkish:tr arabic:ar hindi:hi thai:th korean:ko ukrainian:uk"
+)
 # Scripts that one language writes side by side.
 _TOGETHER = {"Hiragana": "CJK", "Katakana": "CJK", "Katakana-hiragana": "CJK", "Hangul": "CJK", "Bopomofo": "CJK"}
 _LOOKED_AT, _MUCH = 500, 0.2
@@ -37,14 +44,25 @@ def check_code(code: str) -> str:
 
     >>> check_code("zh-Hant")
     'zh-Hant'
-    >>> check_code("xx")
+    >>> check_code("jp")
     Traceback (most recent call last):
-    afterbert.base.errors.UserError: 'xx' is no language code; write one of ISO 639, such as en, is or zh-Hant
+    afterbert.base.errors.UserError: 'jp' is no language code of ISO 639; did you mean 'ja'?
     """
-    primary = code.partition("-")[0]
-    if not _CODE.fullmatch(code) or (len(primary) == 2 and primary not in _TWO_LETTERS.split()):
-        raise UserError(f"'{code}' is no language code; write one of ISO 639, such as en, is or zh-Hant")
+    primary, known = code.partition("-")[0], _TWO_LETTERS.split()
+    if not _CODE.fullmatch(code) or (len(primary) == 2 and primary not in known):
+        first = re.split("[-_ ]", code.lower())[0]
+        meant = dict(pair.split(":") for pair in _MEANT.split()).get(first)
+        near = meant or next(iter(get_close_matches(first, known, n=1, cutoff=0.5)), None)
+        rest = re.sub("^[A-Za-z]+[-_ ]?", "-", code).rstrip("-") if near and len(first) == 2 else ""
+        asked = f"did you mean '{near}{rest}'?" if near else "write en, is or zh-Hant"
+        raise UserError(f"'{code}' is no language code of ISO 639; {asked}")
     return code
+
+
+def check_codes(language: str | None) -> None:
+    """Raises UserError for a code in `--language a,b` that is none; `by-name` is told by the files' names."""
+    for code in (language or "").split(",") if language not in (None, "by-name") else ():
+        check_code(code.strip())
 
 
 def sources_by_language(named: Sequence[str], **options: Any) -> list[Source]:

@@ -17,9 +17,10 @@ from afterbert.probes.alignment import Measure, found_both_ways, linear_cka, nor
 from afterbert.probes.figure import Figure
 from afterbert.probes.frozen_features import FrozenModel
 from afterbert.probes.layer_means import Grouped, ReadTexts, layer_means
-from afterbert.probes.translations import read_dictionary, translations
+from afterbert.probes.translations import translations
 from afterbert.text.pieces.frame import Frame
 from afterbert.text.token_store.store import Split
+from afterbert.text.word_pairs import read_dictionary
 from afterbert.training.devices import default_device
 from afterbert.workflows.loading import load_model_or_checkpoint
 from afterbert.workflows.observer import WorkObserver

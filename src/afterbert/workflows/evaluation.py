@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from afterbert.base.errors import UserError
 from afterbert.probes.count_baselines import CountBaselines
 from afterbert.probes.masked_model import MaskedModel
 from afterbert.probes.masked_prediction import MaskedPrediction
-from afterbert.text.from_paths import sources_for
 from afterbert.text.pieces.spelling import Spellings
 from afterbert.text.pieces.unknown import MOST_UNKNOWN
 from afterbert.text.token_store.mixture import is_store, open_store
@@ -39,6 +39,8 @@ def evaluate_on_texts(
     length: int = 128,
     max_rows: int = 512,
     max_unknown: float = MOST_UNKNOWN,
+    language: str | None = None,
+    lang: Sequence[str] = (),
     observer: WorkObserver | None = None,
 ) -> EvaluatedTexts:
     """Masked accuracy, loss and bits per byte of a model on texts, at the fixed question that every model is asked.
@@ -46,9 +48,11 @@ def evaluate_on_texts(
     texts: files and folders that the model has not seen, which have no baselines; or one store made with the model's
     tokenizer, of which the held-out split is asked and the training split is counted for the baselines. rate: share
     of pieces masked; length: pieces a row; max_rows: rows asked about; max_unknown: more unknown pieces than this
-    share are an error. Raises UserError.
+    share are an error; language: the code of plain texts; lang: more of them, each with its own, `is=PATH`. Raises
+    UserError.
     """
-    with _asked_of(model, texts, max_unknown, observer or WorkObserver()) as (store, split):
+    reading = TextOptions(held_out=0.0, max_unknown=max_unknown, language=language, lang=tuple(lang))
+    with _asked_of(model, texts, reading, observer or WorkObserver()) as (store, split):
         unknown = check_known(store, max_unknown)
         baselines = None
         if split.name == "held_out":
@@ -61,8 +65,8 @@ def evaluate_on_texts(
         measured = question(model.predict, split, store.vocabulary, baselines=baselines, **how)
         languages = question.in_each_language(model.predict, split, store.languages, store.vocabulary, **how)
         is_told_none = bool(model.languages) and store.split("train").told_languages is None
-    said = "the texts do not say which of the model's languages they are in, so it is told none"
-    notes = (*unknown, said if is_told_none else "", *model.loaded.notes, model.language_model.note)
+    untold = model.loaded.without_language if is_told_none else ""
+    notes = (*unknown, untold, *model.loaded.notes, model.language_model.note)
     summary = {**measured.summary(), "asked": model.language_model.said}
     summary |= {"languages": languages} if languages else {}
     return EvaluatedTexts(summary, tuple(filter(None, notes)))
@@ -70,10 +74,12 @@ def evaluate_on_texts(
 
 @contextmanager
 def _asked_of(
-    model: MaskedModel, texts: Sequence[str], max_unknown: float, observer: WorkObserver
+    model: MaskedModel, texts: Sequence[str], reading: TextOptions, observer: WorkObserver
 ) -> Iterator[tuple[Store, Split]]:
     """The store that the texts name, or that is made of them for this while, and its split that is asked about."""
     if len(texts) == 1 and is_store(Path(texts[0])):
+        if reading.language or reading.lang:
+            raise UserError(f"{texts[0]} is a store, which says its languages itself; leave --language and --lang out")
         store = open_store(Path(texts[0]))
         store.check_made_with(
             model.tokenizer, whose=f"the model {model.loaded.name}", remedy="name plain texts instead"
@@ -84,10 +90,10 @@ def _asked_of(
     with tempfile.TemporaryDirectory() as scratch:
         model.tokenizer.save(Path(scratch, "tokenizer"))
         made = prepared(
-            sources_for(list(texts)),
+            reading.sources(texts),
             Path(scratch, "store"),
             tokenizer=PretrainedTokenizer(name=str(Path(scratch, "tokenizer"))),
-            reading=TextOptions(held_out=0.0, max_unknown=max_unknown),
+            reading=reading,
             least_pieces=1,
             observer=observer,
         )

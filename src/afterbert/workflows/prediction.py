@@ -57,6 +57,8 @@ class PredictRequest:
     """Where the list of rows stands in a file that is one JSON object."""
     max_unknown: float = MOST_UNKNOWN
     """The largest share of pieces that the tokenizer may not know."""
+    language: str | None = None
+    """Of the rows, for a model that is told languages."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,18 @@ def names_file(written: str) -> bool:
     return False
 
 
-def answerer_of(model: str, task: str | None = None) -> tuple[Answerer, tuple[str, ...]]:
-    """The head of a fine-tuned model, and what to say of how it was found. Raises UserError."""
+def answerer_of(model: str, task: str | None = None, language: str | None = None) -> tuple[Answerer, tuple[str, ...]]:
+    """The head of a fine-tuned model, and what to say of how it was found. language: of the rows, for a model that is
+    told it. Raises UserError."""
     folder, notes = finetuned_folder(Path(model))
     loaded = load_finetuned(folder)
-    return Answerer(loaded, task_name(loaded, task)), notes
+    known = loaded.model.languages
+    if language is not None and language not in known:
+        which = did_you_mean(language, list(known)) if known else "it is not told any, so leave --language out"
+        raise UserError(f"--language {language}: the model {model} does not know it; {which}")
+    if language is None and known:
+        notes += (loaded.model.without_language,)
+    return Answerer(loaded, task_name(loaded, task), language), notes
 
 
 def check_unknown(found: UnknownPieces, whose: str, most: float) -> tuple[str, ...]:
@@ -112,7 +121,7 @@ def predict_file(request: PredictRequest, *, stream: TextIO, observer: WorkObser
         _check_out(out, source, overwrite=request.overwrite)
     with _regular(request.rows, sys.stdin.buffer) as (path, said):
         file = TextFile.of(path, said)
-        answerer, notes = answerer_of(request.model, request.task)
+        answerer, notes = answerer_of(request.model, request.task, request.language)
         remembered = answerer.loaded.columns.get(answerer.name, {})
         given = parse_columns(request.columns) if request.columns else {}
         known = [*given.values(), *remembered.values(), *known_names()]

@@ -22,6 +22,7 @@ from afterbert.text.pieces.unknown import UnknownPieces
 from afterbert.text.sources import Source
 from afterbert.text.sources.txt import OF_LINES, OF_PARAGRAPHS
 from afterbert.text.token_store.by_language import figures_by_language
+from afterbert.text.token_store.leaks import leaks_of
 from afterbert.text.token_store.mixture import MixtureStore, is_store, mix_stores, open_store
 from afterbert.text.token_store.prepare import prepare
 from afterbert.text.token_store.sections import LONG_DOCUMENT_BYTES
@@ -110,6 +111,8 @@ def tell_store(store: Store, observer: WorkObserver, *, advises: bool = True) ->
             f"of documents longer than {LONG_DOCUMENT_BYTES:,} bytes single sections are held out, cut at ends of "
             "paragraphs, not whole documents"
         )
+    for leak in leaks_of(store):
+        observer.on_note(str(leak))
     if advises and (files := noticed.get(OF_PARAGRAPHS)):
         observer.on_note(
             f"text files with blank lines in them were taken as one document each ({files:,}); where blank lines "

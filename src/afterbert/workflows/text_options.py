@@ -3,13 +3,17 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from afterbert.base.config import to_plain
+from afterbert.base.errors import UserError
 from afterbert.text.files.policy import Policy
 from afterbert.text.from_paths import sources_for
-from afterbert.text.languages import sources_by_language
+from afterbert.text.languages import check_code, check_codes, sources_by_language
 from afterbert.text.sources import Source
+from afterbert.text.sources._switched import Switched
+from afterbert.text.word_pairs import read_dictionary
 
 _SOURCE_OPTIONS = ("kind", "documents", "text_key", "text_column", "language", "language_key")
 # These decide how the work is done, or whether it ends well, and not what comes of it.
@@ -34,6 +38,8 @@ class TextOptions:
     """Of JSONL: the key that holds the language."""
     lang: tuple[str, ...] = ()
     """More texts, each named with its language: `is=PATH`."""
+    switch: tuple[str, ...] = ()
+    """Dictionaries by which words of texts in a language are replaced: `en=muse.en-de.txt`."""
     smoothing: float | None = None
     """The power S to which the languages' shares of the text are raised, for the tokenizer and for training."""
     policy: Policy = Policy()
@@ -47,8 +53,16 @@ class TextOptions:
 
     def sources(self, texts: Sequence[str], *, tokenizer: str | None = None) -> list[Source]:
         """The sources of texts by name, read as these options say. tokenizer: of token files. Raises UserError."""
+        check_codes(self.language)
         given = self.source_options | {"tokenizer": tokenizer}
-        return [*(sources_for(texts, **given) if texts else ()), *sources_by_language(self.lang, **given)]
+        found = [*(sources_for(texts, **given) if texts else ()), *sources_by_language(self.lang, **given)]
+        for one in self.switch:
+            code, equals, path = one.partition("=")
+            if not equals:
+                raise UserError(f"--switch is '{one}', must be CODE=DICTIONARY, such as en=muse.en-de.txt")
+            found = [Switched(source, check_code(code), path) for source in found]
+            read_dictionary(Path(path))
+        return found
 
     @property
     def source_options(self) -> dict[str, Any]:

@@ -1,16 +1,17 @@
 """`afterbert add-language`: one more language for a model that is there."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from afterbert.cli.options import Documents, TextKey, TextKind, own_options, split_arguments
+from afterbert.cli.options import also_takes, own_options, reading, split_arguments
 
 PLACE = 35
 TAKES_RECIPE_OPTIONS = True
 
 
+@also_takes(reading("kind", "documents", "text_key"))
 def add_language(
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="A run or model folder, or a hub name.")],
@@ -30,9 +31,7 @@ def add_language(
     recipe: Annotated[str, typer.Option("--recipe", "-r", help="The recipe that trains it.")] = "laptop",
     seed: Annotated[int, typer.Option(help="The seed of order and masks.")] = 0,
     held_out: Annotated[float, typer.Option(help="Share of each text on which won and lost are measured.")] = 0.1,
-    kind: TextKind = None,
-    documents: Documents = None,
-    text_key: TextKey = None,
+    **how_read: Any,
 ) -> int:
     """Teach a model one more language, and see what that costs the others.
 
@@ -76,7 +75,7 @@ def add_language(
                 overrides=(*overrides, ("training.budget", budget), ("training.seed", str(seed))),
                 held_out=held_out,
                 out=out,
-                reading=TextOptions(kind=kind, documents=documents, text_key=text_key),
+                reading=TextOptions(**how_read),
             ),
             watch,
         )

@@ -1,31 +1,38 @@
 """`afterbert evaluate`: how well a model fills in held-out text."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from afterbert.cli.options import MaxUnknown
+from afterbert.cli.options import MaxUnknown, also_takes, reading
 
 PLACE = 340
 
 
+@also_takes(reading("language", "lang"))
 def evaluate(
     model: Annotated[str, typer.Argument(help="A run folder, a model folder, or a hub name.")],
     texts: Annotated[
-        list[str], typer.Argument(help="Files or folders the model has not seen; or a store that `prepare` made.")
-    ],
+        list[str] | None,
+        typer.Argument(help="Files or folders the model has not seen; or a store that `prepare` made."),
+    ] = None,
     rate: Annotated[float, typer.Option(help="Share of pieces masked.")] = 0.15,
     length: Annotated[int, typer.Option(help="Pieces a row.")] = 128,
     max_rows: Annotated[int, typer.Option(help="Rows asked about.")] = 512,
     max_unknown: MaxUnknown = 0.1,
     json_: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    **told: Any,
 ) -> None:
     """Measure masked accuracy, loss and bits per byte on texts, beside what counting alone would guess.
 
     The masks are the same for every model with the same tokenizer. Of a store, the held-out split is asked
     and the training split is counted for the baselines; of plain texts there are no baselines.
 
-    Example: `afterbert evaluate runs/laptop-tiny-1a2b3c4d held_out_texts/`
+    Examples:
+
+    `afterbert evaluate runs/laptop-tiny-1a2b3c4d held_out_texts/`
+
+    `afterbert evaluate runs/many --lang en=english.txt --lang is=icelandic.txt`
     """
     import json
 
@@ -41,8 +48,10 @@ def evaluate(
     with Watch() as watch:
         done = evaluate_on_texts(
             MaskedModel.of(load_model_or_checkpoint(model), device=default_device()),
-            texts,
+            texts or (),
             rate=rate,
+            language=told["language"],
+            lang=told["lang"] or (),
             length=length,
             max_rows=max_rows,
             max_unknown=max_unknown,

@@ -37,6 +37,7 @@ def predict(
         Literal["csv", "tsv", "jsonl", "txt", "conll"] | None,
         typer.Option(help="The file's layout, where the guess is wrong."),
     ] = None,
+    language: Annotated[str | None, typer.Option(help="The rows' language, for a model that is told it.")] = None,
     max_unknown: MaxUnknown = 0.1,
     overwrite: Overwrite = False,
     **data: str | None,
@@ -61,9 +62,9 @@ def predict(
 
     if len(rows) == 1 and names_file(rows[0]):
         asked = PredictRequest(model, rows[0], out, overwrite, as_, columns, format)
-        asked = replace(asked, header=parse_header(data["header"]), records=data["records"], max_unknown=max_unknown)
-        predict_rows(asked)
+        how = {"max_unknown": max_unknown, "language": language}
+        predict_rows(replace(asked, header=parse_header(data["header"]), records=data["records"], **how))
     else:
         unheeded = {"--out": out, "--columns": columns, "--format": format}
         unheeded |= {f"--{name}": value for name, value in data.items()}
-        predict_text(model, rows, as_, unheeded, max_unknown=max_unknown)
+        predict_text(model, rows, as_, unheeded, max_unknown=max_unknown, language=language)

@@ -50,7 +50,7 @@ def evaluate(loaded: Loaded, source: TaskSource, *, task: str | None = None) -> 
     for split, rows in data.splits.items():
         readable = [example for example in rows if mine.has_text(example)]
         if readable:
-            answered[split] = answerer(readable)
+            answered[split] = replace(answerer, language=data.language_of(split))(readable)
     if not answered:
         raise UserError(f"{source.name}: no row has a text; check the columns")
     predictions = {split: [one.value for one in told] for split, told in answered.items()}

@@ -69,7 +69,9 @@ class TaskObjective(Objective):
             raise UserError("head text has nothing of its own to learn on a frozen backbone; leave frozen out")
         prepared = {
             data.name: {
-                split: _told(heads[data.name].prepare(data.task, data.readable(split), formatter), model, data, split)
+                split: told_language(
+                    heads[data.name].prepare(data.task, data.readable(split), formatter), model, data.language_of(split)
+                )
                 for split in data.splits
                 if data.readable(split)
             }
@@ -259,12 +261,11 @@ def _asked_head(settings: FineTuning, data: TaskData) -> Head | None:
     return settings.heads.get(data.name, settings.heads.get(plugins.name_of(data.task), settings.head))
 
 
-def _told(prepared: Prepared, model: LoadedModel, data: TaskData, split: str) -> Prepared:
-    """The rows with their language, where the model knows it."""
-    known, code = model.architecture.languages, data.language_of(split)
-    if code not in known:
+def told_language(prepared: Prepared, model: LoadedModel, code: str | None) -> Prepared:
+    """Gives the rows with their language, where the model knows it."""
+    if code not in model.languages:
         return prepared
-    told = np.full(prepared.rows.num_pieces, known.index(code), dtype=np.uint8)
+    told = np.full(prepared.rows.num_pieces, model.languages.index(code), dtype=np.uint8)
     return replace(prepared, rows=prepared.rows.with_planes(language=told))
 
 

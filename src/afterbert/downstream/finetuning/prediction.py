@@ -6,7 +6,7 @@ from functools import cached_property
 
 from afterbert.base.errors import UserError
 from afterbert.downstream.example import Example
-from afterbert.downstream.finetuning.objective import outputs
+from afterbert.downstream.finetuning.objective import outputs, told_language
 from afterbert.downstream.finetuning.saving import Loaded
 from afterbert.downstream.posing.formatting import Formatter
 from afterbert.downstream.prediction import FoundSpan, Prediction
@@ -24,6 +24,8 @@ class Answerer:
     loaded: Loaded
     name: str
     """The task whose head answers."""
+    language: str | None = None
+    """Of the rows, for a model that is told languages."""
 
     @property
     def task(self) -> Task:
@@ -39,6 +41,7 @@ class Answerer:
             return []
         head = self.loaded.heads[self.name]
         prepared = head.prepare(self.task, examples, self._formatter)
+        prepared = told_language(prepared, self.loaded.model, self.language)
         found = outputs(self.loaded.module, self.loaded.model, head, prepared, name=self.name)
         return head.answered(prepared, found)
 

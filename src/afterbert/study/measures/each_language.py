@@ -1,0 +1,18 @@
+"""Bits per byte of masked pieces, each language of the text weighing alike, however little of it there is."""
+
+from __future__ import annotations
+
+from afterbert.study.made import FinishedRun, Measurement
+from afterbert.study.measures import Measure
+
+
+class EachLanguage(Measure):
+    """Reads `languages` of evaluation.json."""
+
+    title = "bits per byte, mean of all languages"
+    unit = "number"
+    higher_is_better = False
+
+    def __call__(self, run: FinishedRun) -> Measurement | None:
+        found = [one["bits_per_byte"] for one in run.evaluation.get("languages", {}).values()]
+        return Measurement(sum(found) / len(found)) if found else None

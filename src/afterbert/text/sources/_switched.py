@@ -1,0 +1,67 @@
+"""Texts in which words of a dictionary stand in another language: anchors that two languages share.
+
+Source: Conneau et al. 2020 (1911.01464), Section 3.2, "extra anchors": a word of the dictionary is replaced by a
+translation in 30% of cases, and at most 15% of the words of a batch are. Deviation: at most 15% of a document's.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import xxhash
+
+from afterbert.base.noise import Noise
+from afterbert.text.files import streams
+from afterbert.text.files.documents import Document, Tally
+from afterbert.text.files.policy import Policy
+from afterbert.text.sources import Source, SourcePart
+from afterbert.text.word_pairs import read_dictionary
+
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True)
+class Switched(Source):
+    """inner: where the texts come from; language: of those that are changed; words: a file of word pairs; rate: of the
+    words that are in it; most: of all words."""
+
+    inner: Source
+    language: str
+    words: str
+    rate: float = 0.3
+    most: float = 0.15
+
+    @cached_property
+    def _translations(self) -> Mapping[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for word, other in read_dictionary(Path(self.words)):
+            found.setdefault(word, []).append(other)
+        return found
+
+    def digest(self) -> dict[str, str]:
+        own = f"{self.language} switched by {streams.digest_of(self.words)} {self.rate} {self.most}"
+        return {name: f"{digest} {own}" for name, digest in self.inner.digest().items()}
+
+    def parts(self, target_bytes: int) -> list[SourcePart]:
+        return [replace(part, source=replace(self, inner=part.source)) for part in self.inner.parts(target_bytes)]
+
+    def read(self, part: SourcePart, policy: Policy, tally: Tally) -> Iterator[Document]:
+        for document in self.inner.read(replace(part, source=self.inner), policy, tally):
+            is_mine = document.language == self.language and document.piece_ids is None
+            yield document._replace(text=self.switched(document.text)) if is_mine else document
+
+    def switched(self, text: str) -> str:
+        """The text with some of its words replaced: always the same ones, for the same text."""
+        words = list(_WORD.finditer(text))
+        noise, key = Noise(0, "switched"), np.array([xxhash.xxh3_64_intdigest(text.encode())], dtype=np.uint64)
+        chance, choice = (noise.of(name).uniform(key, np.arange(len(words))) for name in ("which", "what"))
+        listed = [i for i, word in enumerate(words) if chance[i] < self.rate and word[0].lower() in self._translations]
+        for i in sorted(sorted(listed, key=chance.__getitem__)[: int(self.most * len(words))], reverse=True):
+            others = self._translations[words[i][0].lower()]
+            other = others[int(choice[i] * len(others))]
+            other = other.capitalize() if words[i][0].istitle() else other
+            text = text[: words[i].start()] + other + text[words[i].end() :]
+        return text

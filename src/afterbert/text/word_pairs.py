@@ -1,0 +1,25 @@
+"""A dictionary as people hold it: a word and its translation in each line."""
+
+from pathlib import Path
+
+from afterbert.base.errors import UserError
+
+
+def read_dictionary(path: Path) -> list[tuple[str, str]]:
+    """Pairs of words from a file with a word, a tab or spaces (as MUSE writes them), and its translation in each line.
+    Raises UserError."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read ({error}); name a file of word pairs in UTF-8") from error
+    pairs = []
+    for number, line in enumerate(lines, start=1):
+        words = line.split("\t") if "\t" in line else line.split()
+        if not line.strip():
+            continue
+        if len(words) < 2 or not (words[0].strip() and words[1].strip()):
+            raise UserError(f"{path}:{number}: is no word and its translation; write both, with a tab between")
+        pairs.append((words[0].strip().lower(), words[1].strip().lower()))
+    if not pairs:
+        raise UserError(f"{path} holds no pair of words; write a word, a tab and its translation in each line")
+    return list(dict.fromkeys(pairs))
