@@ -26,7 +26,6 @@ from afterbert.text.pieces.spelling import Spellings
 from afterbert.text.pieces.vocabulary_change import Units, extended
 from afterbert.text.sources import Source
 from afterbert.text.token_store.by_language import by_language, figures_by_language
-from afterbert.text.token_store.context_vectors import by_company
 from afterbert.text.token_store.corpus import Corpus, silent
 from afterbert.text.token_store.decoded import decoded_texts
 from afterbert.text.token_store.mixture import is_store, open_store
@@ -35,6 +34,7 @@ from afterbert.text.token_store.store import Store
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 from afterbert.training.devices import default_device
 from afterbert.workflows.evaluation import told_to
+from afterbert.workflows.matching_pursuit import by_company
 from afterbert.workflows.observer import WorkObserver
 from afterbert.workflows.pretrain_request import PretrainRequest, resolved_for, run_request
 from afterbert.workflows.pretraining import PretrainingResult

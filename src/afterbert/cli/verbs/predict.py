@@ -62,8 +62,8 @@ def predict(
 
     if len(rows) == 1 and names_file(rows[0]):
         asked = PredictRequest(model, rows[0], out, overwrite, as_, columns, format)
-        how = {"max_unknown": max_unknown, "language": language}
-        predict_rows(replace(asked, header=parse_header(data["header"]), records=data["records"], **how))
+        asked = replace(asked, header=parse_header(data["header"]), records=data["records"])
+        predict_rows(replace(asked, max_unknown=max_unknown, language=language))
     else:
         unheeded = {"--out": out, "--columns": columns, "--format": format}
         unheeded |= {f"--{name}": value for name, value in data.items()}
