@@ -50,9 +50,11 @@ def print_figures(evaluation: Mapping[str, Any]) -> None:
 
 
 def _loss(evaluation: Mapping[str, Any]) -> str:
-    """The held-out loss that training told step by step; of a model that is asked later, whose own question is not
-    known, what the fixed question costs."""
-    own = evaluation.get("objective", {}).get("loss")
+    """The held-out loss that training told step by step, with its terms where it is a sum of several; of a model that
+    is asked later, whose own question is not known, what the fixed question costs."""
+    own, lines = evaluation.get("objective", {}).get("loss"), evaluation.get("own", [])
+    if lines and lines[0].startswith("weighted sum"):
+        return f"\n  {safe(lines[0])}"
     if own is not None:
         return f"   loss: {own:.3f}"
     return f"   nats per masked piece: {evaluation['measures']['loss']:.3f}"

@@ -8,7 +8,7 @@ from typing import Any
 from afterbert.base.config import build, to_plain
 from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.plugins import names
-from afterbert.base.tree import override, parse
+from afterbert.base.tree import located, override
 from afterbert.recipes.recipe import Recipe, Resolved, resolve
 from afterbert.text.planes import Plane
 from afterbert.text.token_store.store import Store
@@ -41,7 +41,7 @@ def tokenizer_named(
 ) -> TokenizerRecipe:
     """Finds the tokenizer asked for, see `tokenizer_settings`; the usual one where no kind is named. Raises
     UserError."""
-    tree = parse(f"tokenizer: {{type: {USUAL}}}", label="default")
+    tree = located({"tokenizer": {"type": USUAL}}, "--tokenizer")
     for key, value in tokenizer_settings(written, vocab_size, others):
         tree = override(tree, key, value, origin="--tokenizer" if key == "tokenizer" else None)
     return build(TokenizerRecipe, tree.value["tokenizer"])
