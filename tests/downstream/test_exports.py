@@ -51,6 +51,33 @@ def test_marked_stretches_are_words_and_tags(tmp_path, how, is_list):
     assert chinese.texts[:3] == ("王", "芳", "hittir") and chinese.label[:3] == ("B-PER", "I-PER", "O")
 
 
+def test_pairs_of_a_text_and_its_stretches_as_spacy_was_trained_on(tmp_path):
+    rows = [[f"{name} hittir bakarann.", {"entities": [[0, len(name), kind]]}] for name, kind in PEOPLE]
+    (tmp_path / "a.json").write_text(json.dumps(rows))
+    kind, data = told(tmp_path / "a.json")
+    assert kind == "tagging" and data.splits["train"][0].label == ("B-PER", "O", "O", "O")
+
+
+@pytest.mark.parametrize("is_list", [False, True])
+def test_lists_in_json_are_rows_whose_columns_have_no_names(tmp_path, is_list):
+    rows = [[text, label] for text, label in TEXTS]
+    (tmp_path / "a.jsonl").write_text(json.dumps(rows) if is_list else "\n".join(map(json.dumps, rows)))
+    kind, data = told(tmp_path / "a.jsonl")
+    assert kind == "sentence_classification" and sum(map(len, data.splits.values())) == len(TEXTS)
+
+
+def test_fasttexts_lines(tmp_path):
+    (tmp_path / "a.txt").write_text("\n".join(f"__label__{label} {text}" for text, label in TEXTS) + "\n")
+    kind, data = told(tmp_path / "a.txt")
+    assert kind == "sentence_classification" and {one.label for one in data.splits["train"]} == {"jákvætt", "neikvætt"}
+    several = "".join(f"__label__mynd __label__{label} {text}\n" for text, label in TEXTS)
+    (tmp_path / "a.txt").write_text(several + "__label__mynd alls ekki __label__slæm\n")
+    kind, data = told(tmp_path / "a.txt")
+    assert kind == "multi_label" and "alls ekki __label__slæm" in {
+        one.texts[0] for rows in data.splits.values() for one in rows
+    }
+
+
 def test_stretches_that_overlap_or_cut_a_word_are_counted(tmp_path):
     rows = [
         {"text": "Anna Berg sings.", "label": [[0, 9, "PER"], [5, 9, "LOC"], [10, 13, "ACT"]]},

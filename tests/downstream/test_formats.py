@@ -90,6 +90,23 @@ def test_csv_reads_quoting_line_breaks_and_semicolons(tmp_path):
     assert table.columns == ("text", "label")
 
 
+def test_csv_with_a_spreadsheets_own_line_and_headers_of_files_that_were_joined(tmp_path):
+    file = tmp_path / "a.csv"
+    rows = "".join(f"góð mynd, {i};já\nvond mynd {i};nei\n" for i in range(5))
+    file.write_text(f"sep=;\ntext;label\n{rows}text;label\n{rows}")
+    table = CsvFormat().read(file, findings := Findings())
+    assert table.columns == ("text", "label") and set(table.column("label")) == {"já", "nei"}
+    assert len(table.records) == 20 and "a.csv:13" in str(findings.lines())
+
+
+def test_tsv_with_tabs_and_line_ends_in_cells_and_empty_columns_at_the_end(tmp_path):
+    file = tmp_path / "a.tsv"
+    file.write_text("setning\tmerki\t\t\n" + '"góð\tmynd,\nekki ""vond"" þó"\tjá\t\t\nvond mynd\tnei\t\t\n' * 6)
+    table = TsvFormat().read(file, Findings())
+    assert table.columns == ("setning", "merki") and len(table.records) == 12
+    assert table.records[0] == {"setning": 'góð\tmynd,\nekki "vond" þó', "merki": "já"}
+
+
 def test_csv_with_quotes_that_are_plain_characters(tmp_path):
     table, findings = read(CsvFormat(), tmp_path, 'text,label\n"No he said,x\n5" disk,y\nplain,x\n')
     assert table.column("text") == ['"No he said', '5" disk', "plain"]

@@ -103,8 +103,8 @@ def test_what_is_given_is_not_guessed(tmp_path):
         ),
         (
             {"format": "xlsx"},
-            "no format is called 'xlsx'; known: class_folders, conll, conllu, csv, jsonl, label_studio, spans, squad, "
-            "trec, tsv",
+            "no format is called 'xlsx'; known: class_folders, conll, conllu, csv, fasttext, jsonl, label_studio, "
+            "spans, squad, trec, tsv",
         ),
         ({"format": "trec"}, "train.tsv:1: does not begin with COARSE:fine"),
         ({"format": "csv"}, "no line holds a ',', but most hold tabs; read it as tsv"),

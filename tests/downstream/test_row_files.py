@@ -116,6 +116,7 @@ def test_words_between_tabs_with_a_word_of_space_and_universal_dependencies(tmp_
     ("name", "content", "line", "said"),
     [
         ("a.csv", "id,text\n1,a\n2,b,c\n", 3, "has 3 columns, the header has 2"),
+        ("a.csv", "sep=;\nid;text\n1;a\nid;text\n", 4, "is the header again"),
         ("a.tsv", "id\ttext\n\n1\ta\n2\n", 4, "has 1 column, the header has 2"),
         ("a.jsonl", '{"text": "a"}\n{"text": \n', 2, "is not JSON"),
         ("a.jsonl", '{"text": "a"}\n["b"]\n', 2, "is no JSON object"),

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -71,13 +72,46 @@ def test_a_clock_that_jumps_back_does_not_silence_the_status(tmp_path: Path, mon
     assert status is not None and status.step == 2
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def as_another_user(tmp_path: Path) -> Iterator[Callable[[], None]]:
+    """Root may write everywhere: what this gives makes a test that root runs go on as nobody."""
+    if os.geteuid() != 0:
+        yield lambda: None
+        return
+    modes = {folder: folder.stat().st_mode for folder in (tmp_path, *tmp_path.parents)}
+    for folder, mode in modes.items():
+        folder.chmod(mode | 0o011)
+    yield lambda: os.seteuid(65534)
+    os.seteuid(0)
+    for folder, mode in modes.items():
+        folder.chmod(mode)
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "pretrain texts.txt --out {}",
+        "mine-phrases texts.txt --out {}/new",
+        "compress model --with heads:0.5 --out {}/new",
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_one_line(
+    verb: str,
+    tmp_path: Path,
+    as_another_user: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     from afterbert.cli.main import run
 
-    (tmp_path / "texts.txt").write_text("the cat sat.\n\n" * 80)
-    (tmp_path / "out").mkdir(mode=0o500)
-    if os.access(tmp_path / "out", os.W_OK):
-        pytest.skip("this user (root) writes everywhere")
-    assert run(["pretrain", str(tmp_path / "texts.txt"), "--out", str(tmp_path / "out")]) == 2
+    monkeypatch.chdir(tmp_path)
+    Path("texts.txt").write_text("the New York cat sat.\n\n" * 80)
+    Path("locked").mkdir(mode=0o555)
+    # another user may not be able to read the libraries: they are there once a verb has been refused
+    run(verb.format("texts.txt").split())
+    capsys.readouterr()
+    as_another_user()
+    assert run(verb.format("locked").split()) == 2
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1 and "out" in lines[0] and "ermission denied" in lines[0]
+    assert len(lines) == 1 and "locked" in lines[0] and "ermission denied" in lines[0]
+    assert not list(Path("locked").iterdir())

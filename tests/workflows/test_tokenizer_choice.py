@@ -31,6 +31,20 @@ def store(lines, tmp_path):
     return prepare(sources, tmp_path / "store", tokenizer=Unigram(vocab_size=300, lowercase=True))
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("bpe", 40), "--tokenizer: vocab_size is 40, letters and special pieces alone need"),
+        (("{type: unigram, nope: 1}", None), "--tokenizer: nope is not a setting; known: vocab_size"),
+        (("{type: nope}", None), "--tokenizer: no tokenizer recipe is called 'nope'; known: bpe"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_told_by_its_option(asked, said):
+    with pytest.raises(UserError) as error:
+        tokenizer_named(*asked)
+    assert str(error.value).startswith(said)
+
+
 def test_what_a_recipe_states_and_a_store_has_not_is_told(store):
     [said] = check_tokenizer(resolve("t5-baseline"), store)
     assert "sentinels: 100 (the store's has 0), ends: last (the store's has both)" in said

@@ -127,7 +127,7 @@ def _make_plugin(interface: type, node: Node, path: str, problems: list[str]) ->
     if isinstance(node.value, str):
         name, rest = node.value, {}
     elif isinstance(node.value, dict) and "type" in node.value:
-        name = str(node.value["type"].value)
+        name = str(node.value["type"].plain)
         rest = {key: child for key, child in node.value.items() if key != "type"}
     else:
         known = ", ".join(plugins.names(interface))
@@ -199,8 +199,12 @@ def _attempt(make: Any, node: Node, path: str, problems: list[str]) -> Any:
 
 
 def _complain(problems: list[str], node: Node, path: str, what: str, *, glue: str = " ") -> None:
-    if not node.origin.startswith("--"):
-        at = f"{node.origin}: {path or 'recipe'}"
+    option = node.origin.removeprefix("--")
+    if option == node.origin:
+        at = f"{node.origin}: {path}" if path else node.origin
+        glue = glue if path else ": "
+    elif path.startswith(f"{option}."):  # a part of a mapping that the option was given
+        at = f"{node.origin}: {path.removeprefix(option)[1:]}"
     elif "." in node.origin and node.origin != f"--{path}":  # a short name stands for another path
         at = f"{node.origin} ({path})"
     else:

@@ -4,6 +4,7 @@ A folder that we made holds `.afterbert.json` with the names of what was written
 later is not taken for ours. A file that we made says so in its first bytes.
 """
 
+import errno
 import glob
 import json
 import os
@@ -55,8 +56,9 @@ def folder_written(out: Path, *, made_by: str, overwrite: bool = False) -> Itera
 
 
 def check_folder(out: Path, *, overwrite: bool = False) -> None:
-    """Raises UserError where `out` is a link, a file, or a folder with something in it that we did not make; with
-    `overwrite` only where it is a file."""
+    """Raises UserError where `out` may not be written, is a link, a file, or a folder with something in it that we did
+    not make; with `overwrite` a link and such a folder pass."""
+    _check_allowed(out)
     if out.is_symlink() and not overwrite:
         raise UserError(f"{out} is a link to {os.readlink(out)}; {_CURE}")
     if os.path.lexists(out) and not out.is_dir():
@@ -69,8 +71,9 @@ def check_folder(out: Path, *, overwrite: bool = False) -> None:
 
 
 def check_file(path: Path, *, mark: str, overwrite: bool = False) -> None:
-    """Raises UserError where something stands at `path` that is no regular file, or does not have `mark` in its first
-    4 kB; with `overwrite` only where it is a folder or a device."""
+    """Raises UserError where `path` may not be written, or something stands there that is no regular file, or does not
+    have `mark` in its first 4 kB; with `overwrite` any regular file passes."""
+    _check_allowed(path)
     if not os.path.lexists(path):
         return
     if path.is_symlink() and not overwrite:
@@ -83,6 +86,13 @@ def check_file(path: Path, *, mark: str, overwrite: bool = False) -> None:
         found = file.read(_FIRST_BYTES)
     if found and mark.encode() not in found:
         raise UserError(f"{path} is not a file that afterbert made; {_CURE}")
+
+
+def _check_allowed(path: Path) -> None:
+    """Raises UserError where the nearest folder that is there does not let this user write."""
+    folder = next(one for one in (path, *path.absolute().parents) if os.path.isdir(one))
+    if not os.access(folder, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise UserError(f"{path} cannot be written ({os.strerror(errno.EACCES)}); name another place")
 
 
 def aside_of(out: Path) -> Path:

@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import re
 from functools import cache
 from typing import Any
 
@@ -33,7 +34,7 @@ def listed(package: str) -> list[str]:
 def find(interface: type, name: str) -> type[Any]:
     """The plug-in class called `name`. Raises UserError with the nearest names when there is none."""
     if name not in names(interface):
-        kind = interface.__name__.lower()
+        kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", interface.__name__).lower()
         raise UserError(f"no {kind} is called '{name}'; {did_you_mean(name, names(interface))}")
     module = importlib.import_module(f"{interface.__module__}.{name}")
     found = [

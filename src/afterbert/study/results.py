@@ -318,6 +318,6 @@ def _text(value: Any) -> str:
 
 def _command(plan: StudyPlan) -> str:
     asked, path = plan.request, "NAME:PATH"
-    tasks, pairs = (path,) * len(asked.tasks), (path,) * len(asked.pairs)
-    told = replace(asked, study=plan.name, texts=("MINE",), tasks=tasks, pairs=pairs, out=StudyRequest.out)
+    files = {name: (path,) * len(getattr(asked, name)) for name in ("tasks", "pairs", "parallel")}
+    told = replace(asked, study=plan.name, texts=("MINE",), out=StudyRequest.out, **files)
     return " ".join(["afterbert", *told.words])

@@ -44,7 +44,7 @@ def tokenizer_named(
     tree = located({"tokenizer": {"type": USUAL}}, "--tokenizer")
     for key, value in tokenizer_settings(written, vocab_size, others):
         tree = override(tree, key, value, origin="--tokenizer" if key == "tokenizer" else None)
-    return build(TokenizerRecipe, tree.value["tokenizer"])
+    return build(TokenizerRecipe, tree.value["tokenizer"], path="tokenizer")
 
 
 def asked_by_recipe(name: str, settings: Sequence[tuple[str, str]] = ()) -> tuple[TokenizerRecipe, list[str]]:

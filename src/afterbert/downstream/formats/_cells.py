@@ -22,6 +22,9 @@ def table_of(
     for line, cells in rows:
         if len(cells) != width:
             findings.add("lines with another number of columns left out", f"{path.name}:{line}")
+    # spreadsheets leave columns without a name or a value at the end
+    filled = 1 + max((i for _, cells in fitting for i, cell in enumerate(cells) if cell.strip()), default=width - 1)
+    fitting, width = [(line, cells[:filled]) for line, cells in fitting], filled
     if 2 * len(fitting) < len(rows):
         raise UserError(
             f"{path}: {len(rows) - len(fitting):,} of {len(rows):,} lines do not have {width} columns like "
@@ -31,7 +34,10 @@ def table_of(
     names = fitting[0][1] if has_header else [str(i + 1) for i in range(width)]
     if len(set(names)) < len(names):
         raise UserError(f"{path}:1: two columns have the same name; rename one, or say header: false")
-    body = fitting[1:] if has_header else fitting
+    body = [row for row in fitting if row[1] != fitting[0][1]] if has_header else fitting
+    for line, cells in fitting[1:]:
+        if has_header and cells == fitting[0][1]:
+            findings.add("lines that are the header again left out", f"{path.name}:{line}")
     if not body:
         raise UserError(f"{path}: holds a header and no rows; name a file with rows")
     return Table(
@@ -56,7 +62,8 @@ def names_columns(rows: list[list[str]]) -> bool:
     >>> names_columns([["", "umsögn", "einkunn"], ["0", "Þetta er góð mynd.", "já"], ["1", "Og þetta er slæm.", "nei"]])
     True
     """
-    first, rest = rows[0], rows[1:]
+    first = rows[0]
+    rest = [row for row in rows[1:] if row != first]  # files that were joined have a header each
     speaks_for = any(cell.strip().lower() in known_names() for cell in first)
     is_index = not first[0].strip() and all(row[0].isdigit() for row in rest)
     if not rest or not all(cell.strip() for cell in first[is_index:]):

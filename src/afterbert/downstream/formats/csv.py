@@ -40,9 +40,9 @@ class CsvFormat(Format):
         text = read_text(path)
         delimiter = self.delimiter or _delimiter(text)
         quote = self.quote or quote_in(text, delimiter)
-        rows, broken = _rows(text, delimiter, quote, quoting=csv.QUOTE_MINIMAL)
+        rows, broken = rows_of(text, delimiter, quote, quoting=csv.QUOTE_MINIMAL)
         if broken:
-            rows, _ = _rows(text, delimiter, quote, quoting=csv.QUOTE_NONE)
+            rows, _ = rows_of(text, delimiter, quote, quoting=csv.QUOTE_NONE)
             if len({len(cells) for _, cells in rows}) > 1:
                 raise UserError(
                     f"{path}:{broken[0]}: a quote is not closed or stands inside a cell ({broken[1]}); write it twice, "
@@ -57,7 +57,7 @@ class CsvFormat(Format):
         return table_of(path, "csv", rows, header=self.header, findings=findings)
 
 
-def _rows(
+def rows_of(
     text: str, delimiter: str, quote: str, *, quoting: Literal[0, 3]
 ) -> tuple[list[tuple[int, list[str]]], tuple[int, csv.Error] | None]:
     """(line a row begins on, cells) without empty lines, and the line of the first row that cannot be read, and why."""
@@ -68,7 +68,8 @@ def _rows(
     rows, begins = [], 1
     try:
         for cells in reader:
-            if any(cell.strip() for cell in cells):
+            # `sep=;` in the first line tells a spreadsheet what stands between cells
+            if any(cell.strip() for cell in cells) and (begins > 1 or cells[0] != "sep="):
                 rows.append((begins, cells))
             begins = reader.line_num + 1
     except csv.Error as error:

@@ -49,7 +49,8 @@ class JsonlFormat(Format):
             records.append(record)
             keys.append(str(record[self.id]) if self.id and self.id in record else place)
             columns.update(dict.fromkeys(record))
-        return Table(path, layout, tuple(columns), tuple(records), tuple(keys))
+        named = not records or not all(column.isdigit() for column in columns)
+        return Table(path, layout, tuple(columns), tuple(records), tuple(keys), has_header=named)
 
     def _rows(self, path: Path, text: str) -> tuple[str, Iterator[tuple[str, dict[str, Any]]]]:
         """The layout in words, and each row with its place."""
@@ -60,14 +61,14 @@ class JsonlFormat(Format):
             return "jsonl", _lines(path, text)
         layout, rows = ("jsonl", whole) if isinstance(whole, list) else _rows_in(path, whole, self.records)
         places = ((f"{path.name}[{number}]", number, row) for number, row in enumerate(rows))
-        return layout, ((key, _checked(row, f"{path}, item {number}")) for key, number, row in places)
+        return layout, ((key, _checked(row, f"{path}, item {number}", rows[0])) for key, number, row in places)
 
 
 def _whole(path: Path, text: str) -> Any:
     """The one value that a file holds; None where it has one object a line."""
     text = text.strip()
     place = str(path) if "\n" in text else f"{path}:1"
-    if text.startswith("["):
+    if text.startswith("[") and not (path.suffix in _LINES and "\n" in text and _is_json(text.split("\n", 1)[0])):
         return _parsed(text, str(path))
     if path.suffix in _LINES:
         return None
@@ -88,6 +89,8 @@ def _rows_in(path: Path, tree: dict[str, Any], records: str | None) -> tuple[str
             raise UserError(f"{path}: --records {records}: no list of rows stands there; lists of objects: {known}")
         return f"json, rows in {records}", rows
     values = list(tree.values())
+    if isinstance(tree.get("schema"), dict) and isinstance(tree.get("data"), list):
+        return "json as pandas' tables", tree["data"]
     if isinstance(tree.get("columns"), list) and isinstance(tree.get("data"), list):
         return "json as pandas splits it", [dict(zip(tree["columns"], row)) for row in tree["data"]]
     if len(values) > 1 and all(isinstance(one, dict) and one.keys() == values[0].keys() for one in values):
@@ -134,10 +137,13 @@ def _within(value: Any, dotted: str) -> Any:
 
 
 def _lines(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    first: Any = None
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             place = f"{path}:{number}"
-            yield f"{path.name}:{number}", _checked(_parsed(line, place), place)
+            row = _parsed(line, place)
+            first = row if first is None else first
+            yield f"{path.name}:{number}", _checked(row, place, first)
 
 
 def _parsed(text: str, place: str) -> Any:
@@ -161,7 +167,21 @@ def _unique(pairs: list[tuple[str, Any]], place: str) -> dict[str, Any]:
     return found
 
 
-def _checked(record: Any, place: str) -> dict[str, Any]:
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _checked(record: Any, place: str, first: Any) -> dict[str, Any]:
+    """A row as an object. Where the first row is a list, all are: their cells are columns without names, but for a text
+    and an object about it, which is what spaCy was trained on."""
+    if isinstance(record, list) and isinstance(first, list):
+        if len(record) == 2 and isinstance(record[1], dict):
+            return {"text": record[0]} | record[1]
+        return {str(number): cell for number, cell in enumerate(record, start=1)}
     if not isinstance(record, dict):
         raise UserError(f"{place}: is {type(record).__name__}, must be an object {{...}}")
     return record

@@ -1,7 +1,9 @@
-"""Tab-separated lines without quoting, as GLUE and most research data sets have them: a `"` is a character."""
+"""Tab-separated lines without quoting, as GLUE and most research data sets have them: a `"` is a character; but where
+only quotes give all rows the same cells, they were written by a program that quotes tabs and line ends."""
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Format, Table
 from afterbert.downstream.formats._cells import table_of
 from afterbert.downstream.formats._text import read_lines
+from afterbert.downstream.formats.csv import rows_of
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,14 @@ class TsvFormat(Format):
 
     def read(self, path: Path, findings: Findings) -> Table:
         """Cells as they stand between the tabs; empty lines are left out."""
-        rows = []
-        for number, line in enumerate(read_lines(path), 1):
-            if '"' in line:
-                findings.add("lines with quotes, read as plain characters", f"{path.name}:{number}")
-            if line.strip():
-                rows.append((number, line.split("\t")))
+        lines = read_lines(path)
+        rows = [(number, line.split("\t")) for number, line in enumerate(lines, 1) if line.strip()]
+        with_quotes = [number for number, line in enumerate(lines, 1) if '"' in line]
+        if with_quotes and len({len(cells) for _, cells in rows}) > 1:
+            quoted, broken = rows_of("\n".join(lines), "\t", '"', quoting=csv.QUOTE_MINIMAL)
+            if broken is None and len({len(cells) for _, cells in quoted}) == 1:
+                rows, with_quotes = quoted, []
+        if with_quotes:
+            first = f"{path.name}:{with_quotes[0]}"
+            findings.add("lines with quotes, read as plain characters", first, len(with_quotes))
         return table_of(path, "tsv", rows, header=self.header, findings=findings)

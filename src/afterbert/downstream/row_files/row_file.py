@@ -158,6 +158,8 @@ class RowFile:
             if of_width and len(cells) != len(self.columns):
                 told = "the header" if self.has_header else "the first row"
                 problem = f"has {_count(len(cells))}, {told} has {_count(len(self.columns))}"
+            elif of_width and self.has_header and [cell.strip() for cell in cells] == list(self.columns):
+                problem = "is the header again"
             yield FileRow(line, dict(zip(self.columns, cells)), cells, problem)
 
     def _unquoted(self) -> Iterator[tuple[int, list[str]]]:
@@ -181,7 +183,7 @@ class RowFile:
                 ) from error
             if cells is None:
                 return
-            if cells:
+            if cells and (begins > 1 or cells[0] != "sep="):  # which tells a spreadsheet what stands between cells
                 yield begins, cells
             begins = reader.line_num + 1
 
