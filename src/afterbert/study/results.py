@@ -318,6 +318,7 @@ def _text(value: Any) -> str:
 
 def _command(plan: StudyPlan) -> str:
     asked, path = plan.request, "NAME:PATH"
-    files = {name: (path,) * len(getattr(asked, name)) for name in ("tasks", "pairs", "parallel")}
-    told = replace(asked, study=plan.name, texts=("MINE",), out=StudyRequest.out, **files)
+    tasks, pairs, parallel = ((path,) * len(given) for given in (asked.tasks, asked.pairs, asked.parallel))
+    files = replace(asked, texts=("MINE",), tasks=tasks, pairs=pairs, parallel=parallel)
+    told = replace(files, study=plan.name, out=StudyRequest.out)
     return " ".join(["afterbert", *told.words])

@@ -10,7 +10,7 @@ from afterbert.downstream.reading.columns import is_number
 DOUBTFUL = ("-", "_", "-1", "None", "none", "NONE", "NA", "N/A", "n/a")
 
 # Spellings of one truth, which make one class where no other labels stand beside them.
-_YES, _NO = ("1", "true", "yes"), ("0", "false", "no")
+_YES, _NO = ("1", "true", "yes", "y", "t"), ("0", "false", "no", "n", "f")
 # So much rarer than the rarest class -1 is a gap in the labels, not a class.
 _RARE = 10
 
