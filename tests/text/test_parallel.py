@@ -12,6 +12,7 @@ from afterbert.pretext.pairings.translation import TranslationPair
 from afterbert.text.files.documents import PAIR, Tally
 from afterbert.text.files.policy import Policy
 from afterbert.text.languages import sources_by_language
+from afterbert.text.planes.word_start import WordStart
 from afterbert.text.token_store.leaks import leaks_of
 from afterbert.text.token_store.mixture import mix_stores
 from afterbert.text.token_store.prepare import prepare
@@ -144,6 +145,10 @@ def test_held_out_sentences_of_translations_in_running_text_are_counted_and_name
     assert leak.first.rstrip(".") in " ".join(lines)
     alone = prepare(sources_by_language(named[:1]), tmp_path / "alone", tokenizer=BPE(vocab_size=400), held_out=0.2)
     assert leaks_of(alone) == []
+    bare = prepare(
+        sources_by_language(named), tmp_path / "bare", tokenizer=BPE(vocab_size=400), planes=[WordStart()], held_out=0.2
+    )
+    assert leaks_of(bare) == []
 
 
 def _decoded(store, name):

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from afterbert.base.noise import mix
-from afterbert.text.pieces.decoding import PieceDecoder
 from afterbert.text.token_store.store import Split, Store
 
 _KINDS = ("running text", "translations")
@@ -36,9 +35,10 @@ class Leak:
 
 
 def leaks_of(store: Store) -> list[Leak]:
-    """The leaks of a store that holds translations; none of another. Reads all of it once; memory: 9 bytes a
-    sentence."""
-    if not any(len(store.split(name).pairs[1]) for name in ("train", "held_out")):
+    """The leaks of a store that holds translations and knows sentences; none of another. Reads all of it once; memory:
+    9 bytes a sentence."""
+    knows = "sentence_start" in store.planes
+    if not knows or not any(len(store.split(name).pairs[1]) for name in ("train", "held_out")):
         return []
     (trained, of_pairs, _), (asked, is_pair, begins) = (_sentences(store.split(one)) for one in ("train", "held_out"))
     found = []
@@ -74,6 +74,5 @@ def _text(store: Store, begin: int) -> str:
     """The beginning of the held-out sentence that begins there."""
     split = store.split("held_out")
     end = split.sentence_starts[np.searchsorted(split.sentence_starts, begin, side="right")]
-    text, _ = PieceDecoder(store.tokenizer).text(split.pieces(np.arange(begin, end)))
-    text = " ".join(text.split())
+    text = " ".join(store.tokenizer.backend.decode(split.pieces(np.arange(begin, end)).tolist()).split())
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
