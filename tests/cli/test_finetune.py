@@ -13,8 +13,9 @@ from afterbert.interop.folder import export_folder
 from afterbert.models.encoder import Encoder
 from afterbert.text.tokenizers.wordpiece import WordPiece
 from afterbert.workflows.finetune_request import FinetuneRequest, settings_of
+from invented_examples import invented
 
-FOOD, NAMES = SentenceClassification().invented(), Tagging().invented()
+FOOD, NAMES = invented(SentenceClassification()), invented(Tagging())
 PAIRS = [("the cats are warm", "the cats is warm"), ("we loved every dish", "we loves every dish")]
 
 

@@ -25,8 +25,9 @@ from afterbert.text.tokenizers.wordpiece import WordPiece
 from afterbert.training.optimizers.adamax import Adamax
 from afterbert.workflows.finetune_request import FinetuneRequest, settings_of
 from afterbert.workflows.many_tasks import ALL, groups_of, papers, strategies_of
+from invented_examples import invented
 
-FOOD, PAIRS = SentenceClassification().invented(), PairClassification().invented()
+FOOD, PAIRS = invented(SentenceClassification()), invented(PairClassification())
 
 
 def save_model(place, kind, *, sentinels=0):

@@ -101,9 +101,6 @@ TASK = '''
         def baseline(self, train, examples):
             return Baseline("always 2", (2,) * len(examples))
 
-        def invented(self):
-            return ()
-
         def target_text(self, label):
             return str(label)
 
@@ -130,6 +127,7 @@ def own_plugins(tmp_path, monkeypatch):
     yield
     for module in ("metrics.near", "heads.gauge", "tasks.emotion_strength"):
         sys.modules.pop(f"afterbert.downstream.{module}", None)
+    sys.modules.pop("afterbert.cli.verbs.finetune", None)  # whose help lists what the folders held
     forget()
 
 

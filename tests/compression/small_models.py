@@ -25,6 +25,7 @@ from afterbert.nn.position_embeddings.none import NoPositionEmbedding
 from afterbert.nn.positions.rotary import Rotary
 from afterbert.nn.residuals.pre_norm import PreNorm
 from afterbert.text.tokenizers.wordpiece import WordPiece
+from invented_examples import invented
 
 SIZES: dict[str, Any] = {
     "hidden_size": 24,
@@ -52,7 +53,7 @@ def answering(folder: Path, architecture: Architecture = BERT, *, kind: str = "s
     """A model of this architecture with a head for the task, as it is read from disk. Weights are large enough that
     answers differ."""
     task = find(Task, kind)()
-    rows = tuple(task.invented())
+    rows = tuple(invented(task))
     texts = [text for row in rows for text in row.texts]
     tokenizer = WordPiece(vocab_size=300, min_frequency=1).make(texts * 3, corpus_bytes=sum(map(len, texts)))
     (folder / "tokenizer").mkdir(parents=True)
@@ -74,7 +75,7 @@ def setting_for(subject: Subject, folder: Path) -> Setting:
     assert subject.tuned is not None
     folder.mkdir(parents=True)
     task = subject.tuned.tasks["toy"]
-    return Setting(folder, "toy", {"train": tuple(task.invented())}, Noise(0), teacher=subject)
+    return Setting(folder, "toy", {"train": tuple(invented(task))}, Noise(0), teacher=subject)
 
 
 def outputs(subject: Subject, setting: Setting) -> torch.Tensor:

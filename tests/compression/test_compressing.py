@@ -18,6 +18,7 @@ from afterbert.compression.measuring import Examination, Quality
 from afterbert.compression.methods.magnitude import Magnitude
 from afterbert.compression.subject import Subject
 from afterbert.workflows.compression import CompressRequest, prepare_compression
+from invented_examples import invented
 
 CHAINS = [(parse("layers:3"),), (parse("layers:2"), parse("magnitude")), (parse("layers:1"),)]
 
@@ -35,7 +36,7 @@ def rows(model: Path, tmp_path: Path) -> str:
     tuned = Subject.read(model).tuned
     assert tuned is not None
     (tmp_path / "rows").mkdir()
-    lines = [json.dumps({"text": row.texts[0], "label": row.label}) for row in tuned.tasks["toy"].invented()]
+    lines = [json.dumps({"text": row.texts[0], "label": row.label}) for row in invented(tuned.tasks["toy"])]
     for split in ("train", "dev"):
         (tmp_path / "rows" / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
     return f"toy:{tmp_path / 'rows'}"

@@ -15,6 +15,7 @@ from afterbert.downstream.metrics import Metric
 from afterbert.downstream.reading.data import read
 from afterbert.downstream.reading.guess import guess
 from afterbert.downstream.tasks import Task
+from invented_examples import invented
 
 TASKS = names(Task)
 
@@ -33,7 +34,7 @@ def test_it_says_what_its_columns_are_called_and_which_head_answers_it(task):
 
 
 def test_eight_invented_rows_each_label_more_than_once(task):
-    rows = task.invented()
+    rows = invented(task)
     assert len(rows) == 8
     assert len({row.key for row in rows}) == 8
     assert all(task.is_usable(row) for row in rows)
@@ -45,15 +46,15 @@ def test_eight_invented_rows_each_label_more_than_once(task):
 
 
 def test_settling_decides_everything_once(task):
-    settled = task.settled(task.invented())
+    settled = task.settled(invented(task))
     assert settled.metrics
     assert all(isinstance(metric, Metric) for metric in settled.metrics)
-    assert settled.settled(task.invented()[:4]) == settled or name_of(task) == "minimal_pairs"
+    assert settled.settled(invented(task)[:4]) == settled or name_of(task) == "minimal_pairs"
     assert len({metric.name for metric in settled.metrics}) == len(settled.metrics)
 
 
 def test_a_baseline_guesses_every_row_from_training_rows_alone(task):
-    rows = task.invented()
+    rows = invented(task)
     task = task.settled(rows)
     blind = tuple(replace(row, label=None) for row in rows)
     baseline = task.baseline(rows, rows)
@@ -63,7 +64,7 @@ def test_a_baseline_guesses_every_row_from_training_rows_alone(task):
 
 
 def test_a_constant_guess_without_training_rows_says_what_it_was_counted_on(task):
-    rows = task.invented()
+    rows = invented(task)
     task, some = task.settled(rows), rows[-3:]
     blind = task.baseline((), some)
     assert len(blind.predictions) == len(some)
@@ -79,12 +80,12 @@ def test_a_constant_guess_without_training_rows_says_what_it_was_counted_on(task
 
 
 def test_settled_by_training_it_takes_rows_that_teach_nothing(task):
-    settled = task.settled(task.invented())
-    assert settled.settled(task.invented()[:1]) == settled
+    settled = task.settled(invented(task))
+    assert settled.settled(invented(task)[:1]) == settled
 
 
 def test_right_answers_beat_the_baseline_by_every_metric(task):
-    rows = task.invented()
+    rows = invented(task)
     task = task.settled(rows)
     right = [task.read_answer(task.target_text(row.label)) for row in rows]
     best = task.score(right, rows)
@@ -96,7 +97,7 @@ def test_right_answers_beat_the_baseline_by_every_metric(task):
 
 
 def test_written_nonsense_is_wrong_and_never_an_error(task):
-    rows = task.invented()
+    rows = invented(task)
     task = task.settled(rows)
     for written in ("", "zzz", "-1", "99", "１"):
         scores = task.score([task.read_answer(written)] * len(rows), rows)
@@ -105,7 +106,7 @@ def test_written_nonsense_is_wrong_and_never_an_error(task):
 
 
 def test_its_settled_form_survives_a_recipe(task):
-    settled = task.settled(task.invented())
+    settled = task.settled(invented(task))
     plain = json.loads(json.dumps(config.to_plain(settled)))
     assert config.build(Task, _node(plain)) == settled
 
@@ -118,15 +119,15 @@ def test_its_rows_are_recognised_in_a_file(task, tmp_path):
     source = guess(path, task=None if task.precedence else task)
     assert name_of(source.task) == name_of(task)
     data = read(source)
-    assert [row.texts for row in data.splits["train"]] == [row.texts for row in task.invented()]
-    assert [row.label for row in data.splits["train"]] == [row.label for row in task.invented()]
-    assert [row.group for row in data.splits["train"]] == [row.group for row in task.invented()]
+    assert [row.texts for row in data.splits["train"]] == [row.texts for row in invented(task)]
+    assert [row.label for row in data.splits["train"]] == [row.label for row in invented(task)]
+    assert [row.group for row in data.splits["train"]] == [row.group for row in invented(task)]
 
 
 def records(task):
     """Invented rows as a data set would have them."""
     name = {part: names[0] for part, names in task.column_names.items()}
-    for row in task.invented():
+    for row in invented(task):
         match name_of(task):
             case "ranking":
                 for number, candidate in enumerate(row.texts[1:]):

@@ -11,12 +11,13 @@ from afterbert.interop.loaded import LoadedModel
 from afterbert.models.encoder import Encoder
 from afterbert.nn.position_embeddings.learned import Learned
 from afterbert.text.tokenizers.wordpiece import WordPiece
+from invented_examples import invented
 
 
 def invented_texts():
     texts = []
     for name in names(Task):
-        for row in find(Task, name)().invented():
+        for row in invented(find(Task, name)()):
             texts += row.texts
             texts += row.label if name == "text_to_text" else ()
     return texts
@@ -54,7 +55,7 @@ def data_of():
     """A task's rows, the invented ones unless others are given, as training rows and again as dev rows."""
 
     def made(task, name="toy", rows=None):
-        rows = tuple(rows or task.invented())
+        rows = tuple(rows or invented(task))
         dev = tuple(Example("d" + row.key, row.texts, row.label) for row in rows)
         return TaskData(name, task.settled(rows), {"train": rows, "dev": dev}, ())
 

@@ -22,6 +22,7 @@ from afterbert.interop.loaded import LoadedModel
 from afterbert.models.decoder import Decoder
 from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
+from invented_examples import invented
 
 TEXTS = ["the trophy is too large for the box because the trophy is big .", "a fine film", "a dull film"]
 
@@ -76,7 +77,7 @@ def test_an_encoder_decoder_reads_the_prompt_and_writes_the_answer(settings):
 
 def fitting_task(cue):
     task = plugins.find(Task, cue.tasks[0].__module__.rsplit(".", 1)[-1])()
-    rows = task.invented()
+    rows = invented(task)
     return TaskData("toy", task.settled(rows), {"train": rows[:5], "dev": rows[5:]}, ())
 
 

@@ -30,6 +30,7 @@ from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.models.permutation import Permutation
 from afterbert.training.observers import Observer
 from afterbert.training.optimizers.adamw import AdamW
+from invented_examples import invented
 
 TRAINED = [name for name in names(Task) if find(Task, name).usual_head not in ("text", None)]
 
@@ -63,7 +64,7 @@ def test_every_task_learns_its_invented_rows_by_heart(name, tiny_model, tmp_path
     written = json.loads((tmp_path / "results.json").read_text())
     assert written["tasks"]["toy"]["splits"]["dev"]["metrics"][main]["mean"] > 0.9
     lines = (tmp_path / "seed-0" / "predictions" / "toy.dev.jsonl").read_text().splitlines()
-    assert [json.loads(line)["key"] for line in lines] == [f"d{row.key}" for row in task.invented()]
+    assert [json.loads(line)["key"] for line in lines] == [f"d{row.key}" for row in invented(task)]
 
 
 @pytest.mark.slow
@@ -258,7 +259,7 @@ def test_it_is_said_where_an_earlier_step_was_clearly_better(tiny_model, tmp_pat
 
 def test_class_weights_are_inverse_frequencies(tiny_model, data_of):
     task = SentenceClassification()
-    data = data_of(task, rows=task.invented()[:5])
+    data = data_of(task, rows=invented(task)[:5])
     bench = Bench.of(tiny_model, [data], settings(class_weights="balanced"))
     weights = bench.module().heads["task:toy"].class_weights
     # Two negative and three positive rows: n / (K count), scikit-learn's "balanced".
@@ -280,7 +281,7 @@ def test_layer_decay_orders_the_learning_rates(tiny_model, data_of):
 
 def test_rows_longer_than_the_model_are_cut_and_counted(tiny_model, data_of):
     task = SentenceClassification()
-    data = data_of(task, rows=[*task.invented()[:7], Example("long", ("fresh salad " * 80,), "positive")])
+    data = data_of(task, rows=[*invented(task)[:7], Example("long", ("fresh salad " * 80,), "positive")])
     bench = Bench.of(tiny_model, [data], settings(length=500))
     assert bench.notes[0] == "rows have 96 pieces, as many as the model reads, not 500"
     assert "toy: train: 1 of 8 rows are longer than 96 pieces and cut" in bench.notes

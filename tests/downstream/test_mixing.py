@@ -15,10 +15,11 @@ from afterbert.downstream.finetuning.mix import TaskMix
 from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification
 from afterbert.downstream.tasks.tagging import Tagging
+from invented_examples import invented
 
 
 def bench_of(tiny_model, data_of, mixing, batch_size=2):
-    rows = SentenceClassification().invented()
+    rows = invented(SentenceClassification())
     tasks = [data_of(SentenceClassification(), "large", rows * 5), data_of(Tagging(), "small")]
     return Bench.of(tiny_model, tasks, FineTuning(length=64, batch_size=batch_size, mixing=mixing))
 
@@ -63,7 +64,7 @@ def test_a_schedule_moves_over_a_budget_of_steps_too(tiny_model, data_of):
 
 
 def test_batches_hold_rows_of_like_length_and_change_from_epoch_to_epoch(tiny_model, data_of):
-    rows = SentenceClassification().invented()
+    rows = invented(SentenceClassification())
     long = [type(row)(row.key, (row.texts[0] * 4,), row.label) for row in rows]
     bench = Bench.of(
         tiny_model, [data_of(SentenceClassification(), rows=[*rows, *long] * 2)], FineTuning(length=64, batch_size=4)

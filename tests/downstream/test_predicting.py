@@ -21,6 +21,7 @@ from afterbert.downstream.tasks.sentence_classification import SentenceClassific
 from afterbert.downstream.tasks.tagging import Tagging
 from afterbert.workflows.exporting import export_model_folder
 from afterbert.workflows.prediction import PredictRequest, predict_file
+from invented_examples import invented
 
 COLUMNS = {
     "food": {"text": "review", "label": "mood"},
@@ -45,7 +46,7 @@ def models(tiny_model, tmp_path_factory):
     """Task -> the folder of a model with heads of random weights, laid out as a run of one seed."""
     root = tmp_path_factory.mktemp("models")
     for name, task in TASKS.items():
-        rows = task.invented()
+        rows = invented(task)
         data = TaskData(name, task.settled(rows), {"train": rows, "dev": rows}, (), COLUMNS[name])
         bench = Bench.of(tiny_model, [data], FineTuning(length=48))
         torch.manual_seed(4)
@@ -163,7 +164,7 @@ def test_answers_equal_those_of_a_pipeline(models, tmp_path):
     tag = pipeline(
         "token-classification", model=str(models / "names" / "seed-0" / "model"), aggregation_strategy="first"
     )
-    sentences = [" ".join(row.texts) for row in Tagging().invented()]
+    sentences = [" ".join(row.texts) for row in invented(Tagging())]
     answerer = Answerer(load_finetuned(models / "names" / "seed-0"), "names")
     compared = 0
     for sentence, ours in zip(sentences, answerer.rows(sentences)):

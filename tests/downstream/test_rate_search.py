@@ -18,11 +18,12 @@ from afterbert.training.observers import Observer
 from afterbert.training.optimizers.adafactor import Adafactor
 from afterbert.training.optimizers.adamw import AdamW
 from afterbert.workflows.finetune_request import _folder_for
+from invented_examples import invented
 
 
 @pytest.fixture
 def bench(tiny_model, data_of):
-    rows = SentenceClassification().invented()
+    rows = invented(SentenceClassification())
     many = [replace(row, key=f"{row.key}/{n}", texts=(f"{row.texts[0]} {n}",)) for n in range(12) for row in rows]
     return Bench.of(tiny_model, [data_of(SentenceClassification(), rows=many)], FineTuning(batch_size=8, length=64))
 

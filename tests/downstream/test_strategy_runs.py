@@ -38,6 +38,7 @@ from afterbert.text.token_store.prepare import prepare
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 from afterbert.training.observers import Observer
 from afterbert.training.optimizers.adamw import AdamW
+from invented_examples import invented
 
 SIZES = {"hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 96}
 
@@ -45,7 +46,7 @@ SIZES = {"hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64, "
 @pytest.fixture(scope="module")
 def store(tiny_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("texts")
-    rows = [row.texts[0] for row in SentenceClassification().invented()]
+    rows = [row.texts[0] for row in invented(SentenceClassification())]
     (folder / "a.txt").write_text("\n\n".join(" ".join(rows[i % 8 :] + rows) + f" {i}" for i in range(12)))
     tokenizer = PretrainedTokenizer(name=str(tiny_model.folder))
     return prepare([Txt(path=str(folder / "a.txt"))], folder / "store", tokenizer=tokenizer, least_pieces=8)
@@ -171,7 +172,7 @@ def test_the_first_stage_knows_no_dev_row_and_nothing_of_the_group_left_out(text
 
 
 def test_rows_held_out_for_one_stage_are_held_out_for_the_other(writer, data_of):
-    rows = tuple(SentenceClassification().invented()) * 3
+    rows = tuple(invented(SentenceClassification())) * 3
     rows = tuple(replace(row, key=f"{i}", texts=(f"{row.texts[0]} {i}",)) for i, row in enumerate(rows))
     data = replace(data_of(SentenceClassification(), "food", rows), splits={"train": rows})
     staging = StrategyRun.of(Supervised(), Bench.of(writer, [data], settings(6, num_seeds=2)))

@@ -27,6 +27,7 @@ from afterbert.training.distribution.processes import SingleProcess
 from afterbert.training.observers import Observer
 from afterbert.training.precision import Precision
 from afterbert.training.step import gradient
+from invented_examples import invented
 
 CPU = torch.device("cpu")
 
@@ -34,7 +35,7 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def bench(tiny_model, data_of):
     """33 classified sentences, tagged ones and choices, in batches of 32: there are short ones too. No dropout."""
-    rows = (SentenceClassification().invented() * 5)[:33]
+    rows = (invented(SentenceClassification()) * 5)[:33]
     rows = [replace(row, key=str(number)) for number, row in enumerate(rows)]
     tasks = [
         data_of(SentenceClassification(), "large", rows),

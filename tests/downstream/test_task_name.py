@@ -12,6 +12,7 @@ from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.reading.find_task import find_task, named_path
 from afterbert.downstream.task_name import checked_name, module_key
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification
+from invented_examples import invented
 
 # Methods and attributes of torch's modules, dots, blanks, umlauts, what a dot is escaped with.
 NAMES = ["train", "type", "reviews.v2", "reviews%2Ev2", "my reviews (1)", "bewertungen-ä", "training", "評論"]
@@ -34,7 +35,7 @@ def test_a_file_or_folder_gives_its_name(name, tmp_path, monkeypatch):
     folder = tmp_path / "data"
     folder.mkdir()
     path = folder / f"{name}.csv" if name != "." else folder / "all.csv"
-    rows = [f"{row.texts[0]},{row.label}" for row in SentenceClassification().invented()]
+    rows = [f"{row.texts[0]},{row.label}" for row in invented(SentenceClassification())]
     path.write_text("\n".join(["text,label", *(row.replace(" , ", " ") for row in rows)]) + "\n")
     monkeypatch.chdir(folder)
     assert find_task(path.name if name != "." else ".").name == ("data" if name == "." else name)

@@ -34,6 +34,7 @@ from afterbert.text.sources.txt import Txt
 from afterbert.text.token_store.prepare import prepare
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 from afterbert.training.optimizers.adamw import AdamW
+from invented_examples import invented
 
 CPU = torch.device("cpu")
 
@@ -114,7 +115,7 @@ def test_what_adds_nothing_changes_nothing(kind, tiny_model, data_of, tmp_path):
 
 def test_a_task_is_learned_from_a_teacher_alone(tiny_model, data_of, tmp_path):
     """The teacher learned every label the other way round, so it cannot be the labels that are learned."""
-    rows = SentenceClassification().invented()
+    rows = invented(SentenceClassification())
     names = sorted({row.label for row in rows})
     flipped = [replace(row, label=names[1 - names.index(row.label)]) for row in rows]
     config = settings(budget=Budget(60, "steps"), keep="last", evaluate_every=None, head=Pooled(dropout=0.0))

@@ -42,10 +42,6 @@ class Task(ReadsColumns):
         empty the best constant guess is counted on `examples` themselves, and its name says so."""
 
     @abstractmethod
-    def invented(self) -> tuple[Example, ...]:
-        """Eight examples for tests, learnable in a minute, each label more than once."""
-
-    @abstractmethod
     def target_text(self, label: Any) -> str:
         """A label as the text that a text-to-text model is to write."""
 

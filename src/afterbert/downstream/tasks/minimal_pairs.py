@@ -59,19 +59,6 @@ class MinimalPairs(Task):
     def read_answer(self, written: str) -> Any:
         return read_place(written)
 
-    def invented(self) -> tuple[Example, ...]:
-        rows = [
-            ("The dogs bark .", "The dogs barks .", "agreement"),
-            ("The dog barks .", "The dog bark .", "agreement"),
-            ("The girls sing .", "The girls sings .", "agreement"),
-            ("A child sleeps .", "A child sleep .", "agreement"),
-            ("She reads a book .", "She a book reads .", "order"),
-            ("He drinks cold water .", "He drinks water cold .", "order"),
-            ("They live in Rome .", "They live Rome in .", "order"),
-            ("We saw the red door .", "We saw the door red .", "order"),
-        ]
-        return tuple(Example(f"invented:{i}", (a, b), 0, group) for i, (a, b, group) in enumerate(rows))
-
 
 def some_of_each(examples: Sequence[Example], most: int | None) -> list[Example]:
     """At most `most` pairs (None: all), in file order: of each group as many as of any other, while it has them."""

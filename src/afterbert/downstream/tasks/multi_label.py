@@ -137,19 +137,6 @@ class MultiLabel(Labelled):
     def _between(self) -> str:
         return next((mark for mark in ",;|" if not any(mark in name for name in self.labels)), "\t")
 
-    def invented(self) -> tuple[Example, ...]:
-        rows = [
-            ("the bed was hard and the street loud", ("bed", "noise")),
-            ("a hard bed", ("bed",)),
-            ("loud music all night", ("noise",)),
-            ("we liked it", ()),
-            ("too dear , and a loud street", ("noise", "price")),
-            ("a fair house , we liked all of it", ()),
-            ("far too dear for a hard bed", ("bed", "price")),
-            ("dear , hard and loud", ("bed", "noise", "price")),
-        ]
-        return tuple(Example(f"invented:{i}", (text,), labels) for i, (text, labels) in enumerate(rows))
-
 
 def _is_joined(column: str, names: Sequence[str]) -> bool:
     """Whether it stands for several columns."""

@@ -125,19 +125,6 @@ class MultipleChoice(Task):
         choices = " ".join(f"choice{i}: {text}" for i, text in enumerate(example.texts[1:], 1))
         return f"{prefix} prompt: {example.texts[0]} {choices}".strip()
 
-    def invented(self) -> tuple[Example, ...]:
-        rows = [
-            ("She was thirsty , so she", ("drank water", "sold a chair", "was a tree"), 0),
-            ("He was tired , so he", ("painted a fish", "went to bed", "ate the clock"), 1),
-            ("It was dark , so they", ("swam in bread", "were seven", "lit a lamp"), 2),
-            ("They were hungry , so they", ("cooked rice", "read a wall", "fell in blue"), 0),
-            ("The cup fell , so it", ("sang aloud", "broke", "married"), 1),
-            ("The snow was deep , so we", ("ate a hammer", "flew a stone", "took the sledge"), 2),
-            ("The baby cried , so he", ("held her", "counted to rain", "closed the sea"), 0),
-            ("The door was locked , so I", ("drank it", "looked for the key", "was a spoon"), 1),
-        ]
-        return tuple(Example(f"invented:{i}", (p, *choices), right) for i, (p, choices, right) in enumerate(rows))
-
 
 def _choices(record: Mapping[str, Any], column: str) -> tuple[tuple[str, ...], list[str]]:
     """The choices and, where the file gives them, their names: a list, the hub's {text, label}, or one column

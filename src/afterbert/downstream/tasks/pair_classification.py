@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from afterbert.downstream.example import Example
 from afterbert.downstream.reading.columns import PAIRS, Held, pair_named
 from afterbert.downstream.tasks._classes import LABEL_NAMES, Classification
 
@@ -31,16 +30,3 @@ class PairClassification(Classification):
 
     def offer(self, held: Held) -> dict[str, str]:
         return dict(zip(self.parts, [*held.texts[:2], *held.label]))
-
-    def invented(self) -> tuple[Example, ...]:
-        rows = [
-            ("a dog runs on the beach", "an animal is outside", "follows"),
-            ("a dog runs on the beach", "the dog is asleep", "contradicts"),
-            ("two girls eat apples", "children eat fruit", "follows"),
-            ("two girls eat apples", "nobody eats", "contradicts"),
-            ("the old man reads a letter", "someone reads", "follows"),
-            ("the old man reads a letter", "the man is young", "contradicts"),
-            ("it rains on the green hill", "the hill is wet", "follows"),
-            ("it rains on the green hill", "the sun shines and it is dry", "contradicts"),
-        ]
-        return tuple(Example(f"invented:{i}", (a, b), label) for i, (a, b, label) in enumerate(rows))

@@ -98,24 +98,6 @@ class QuestionAnswering(Task):
     def read_answer(self, written: str) -> Any:
         return written.strip()
 
-    def invented(self) -> tuple[Example, ...]:
-        bridge = "The old bridge was built in 1880 by Anna Holm. It is made of stone and leads to the mill."
-        garden = "In spring Paul planted ten apple trees behind the school. The pupils water them on Mondays."
-        rows = [
-            ("Who built the bridge?", bridge, "Anna Holm"),
-            ("When was the bridge built?", bridge, "1880"),
-            ("What is the bridge made of?", bridge, "stone"),
-            ("Who repaired the bridge?", bridge, None),
-            ("Who planted the trees?", garden, "Paul"),
-            ("How many trees are there?", garden, "ten"),
-            ("When are the trees watered?", garden, "Mondays"),
-            ("Who cut the trees?", garden, None),
-        ]
-        return tuple(
-            Example(f"invented:{i}", (question, context), (AnswerSpan(a, context.index(a)),) if a else ())
-            for i, (question, context, a) in enumerate(rows)
-        )
-
 
 def _written_answers(value: Any) -> list[tuple[str, int | None]] | None:
     """SQuAD's list of objects, the hub's object of two lists, or bare texts; None for anything else.

@@ -105,22 +105,6 @@ class Ranking(Task):
         candidates = " ".join(f"candidate{i}: {text}" for i, text in enumerate(example.texts[1:], 1))
         return f"{prefix} query: {example.texts[0]} {candidates}".strip()
 
-    def invented(self) -> tuple[Example, ...]:
-        rows = [
-            ("where is the key ?", ("under the mat", "on tuesday", "because of rain"), (0,)),
-            ("when does it open ?", ("in the cellar", "at nine", "a tall man"), (1,)),
-            ("who wrote it ?", ("for the prize", "in may", "my sister"), (2,)),
-            ("where is the cup ?", ("on the shelf", "at noon", "the baker"), (0,)),
-            ("when was it sold ?", ("to be safe", "last year", "in paris"), (1,)),
-            ("who came late ?", ("by train", "near the door", "the teacher"), (2,)),
-            ("where do they meet ?", ("in the park", "on monday", "two boys"), (0,)),
-            ("when is the feast ?", ("the mayor", "in june", "behind the barn"), (1,)),
-        ]
-        return tuple(
-            Example(f"invented:{i}", (query, *candidates), relevant)
-            for i, (query, candidates, relevant) in enumerate(rows)
-        )
-
     def _is_relevant(self, label: str) -> bool:
         if self.relevant is not None:
             return label == self.relevant

@@ -143,16 +143,3 @@ class Regression(Graded):
 
     def is_answer(self, prediction: Any) -> bool:
         return prediction >= (self.low or 0.0) - self.step / 2
-
-    def invented(self) -> tuple[Example, ...]:
-        rows = [
-            ("a cat sleeps", "a cat is sleeping", 5.0),
-            ("a cat sleeps", "the bank is closed", 0.0),
-            ("two men play chess", "men play a game", 3.5),
-            ("two men play chess", "two men are playing chess", 4.8),
-            ("rain falls on the roof", "it rains", 3.0),
-            ("rain falls on the roof", "she sings a song", 0.2),
-            ("the train is late", "the bus is late", 2.5),
-            ("the train is late", "the train came late", 4.2),
-        ]
-        return tuple(Example(f"invented:{i}", (a, b), score) for i, (a, b, score) in enumerate(rows))

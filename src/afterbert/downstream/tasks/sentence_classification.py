@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
-from afterbert.downstream.example import Example
 from afterbert.downstream.formats import Table
 from afterbert.downstream.metrics.accuracy import Accuracy
 from afterbert.downstream.metrics.matthews import Matthews
@@ -16,7 +15,7 @@ from afterbert.downstream.tasks._classes import LABEL_NAMES, TEXT_NAMES, Classif
 class SentenceClassification(Classification):
     """texts: the sentence.
 
-    >>> task = SentenceClassification().settled(SentenceClassification().invented())
+    >>> task = SentenceClassification().settled([Example("", (), label) for label in ("positive", "negative")])
     >>> task.labels, [metric.name for metric in task.metrics]
     (('negative', 'positive'), ['accuracy', 'f1_macro', 'matthews'])
     """
@@ -41,16 +40,3 @@ class SentenceClassification(Classification):
             return None
         task = replace(self, metrics=(Matthews(), Accuracy()))
         return task, {"text": "4", "label": "2"}, "CoLA's four columns"
-
-    def invented(self) -> tuple[Example, ...]:
-        rows = [
-            ("the soup was warm and lovely", "positive"),
-            ("cold bread and a rude waiter", "negative"),
-            ("we loved every dish", "positive"),
-            ("the fish tasted of soap", "negative"),
-            ("a charming little place with great coffee", "positive"),
-            ("never again , the worst pie in town", "negative"),
-            ("friendly people and fresh salad", "positive"),
-            ("burnt , late and far too expensive", "negative"),
-        ]
-        return tuple(Example(f"invented:{i}", (text,), label) for i, (text, label) in enumerate(rows))

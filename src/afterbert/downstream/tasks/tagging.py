@@ -136,19 +136,6 @@ class Tagging(Labelled):
     def source_text(self, example: Example, prefix: str) -> str:
         return f"{prefix} words: {' '.join(example.texts)}".strip()
 
-    def invented(self) -> tuple[Example, ...]:
-        rows = [
-            ("Ada Berg lives in Oslo .", "B-PER I-PER O O B-LOC O"),
-            ("In Oslo it rains .", "O B-LOC O O O"),
-            ("Tom sings .", "B-PER O O"),
-            ("We saw New Haven with Tom .", "O O B-LOC I-LOC O B-PER O"),
-            ("Ada Haven wrote a song .", "B-PER I-PER O O O O"),
-            ("New Haven sleeps .", "B-LOC I-LOC O O"),
-            ("It rains on Tom .", "O O O B-PER O"),
-            ("Ada sings in Oslo .", "B-PER O O B-LOC O"),
-        ]
-        return tuple(Example(f"invented:{i}", tuple(w.split()), tuple(t.split())) for i, (w, t) in enumerate(rows))
-
 
 def _entities(example: Example) -> int:
     """How many tags begin as those of entities do."""

@@ -113,19 +113,6 @@ class TextToText(Task):
     def source_text(self, example: Example, prefix: str) -> str:
         return f"{prefix}: {example.texts[0]}" if prefix else example.texts[0]
 
-    def invented(self) -> tuple[Example, ...]:
-        rows = [
-            ("1 2", "one two"),
-            ("2 1", "two one"),
-            ("3 1", "three one"),
-            ("1 3", "one three"),
-            ("2 3", "two three"),
-            ("3 2", "three two"),
-            ("1 1", "one one"),
-            ("2 2", "two two"),
-        ]
-        return tuple(Example(f"invented:{i}", (source,), (target,)) for i, (source, target) in enumerate(rows))
-
 
 def _mean_target(examples: Sequence[Example]) -> float:
     return float(np.mean([np.mean([len(text) for text in example.label]) for example in examples]))
