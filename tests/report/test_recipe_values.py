@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from afterbert.report.recipe_values import read_recipe
+from afterbert.report.run_record import read_recipe
 
 
 def test_origins_of_a_resolved_recipe(tmp_path):

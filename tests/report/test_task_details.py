@@ -5,8 +5,7 @@ import json
 import pytest
 
 from afterbert.downstream.example import Example
-from afterbert.downstream.figures.by_class import figures_by_class, taken_for
-from afterbert.downstream.figures.results import write_split
+from afterbert.downstream.figures.results import figures_by_class, taken_for, write_split
 from afterbert.downstream.prediction import FoundSpan, Prediction
 from afterbert.downstream.tasks.multi_label import MultiLabel
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification

@@ -29,7 +29,8 @@ def check_regular(path: Path | str) -> None:
     except (OSError, ValueError):
         return  # whoever opens it says what is missing
     if not stat.S_ISREG(mode):
-        raise UserError(f"{path} {_what(mode)}")
+        kind = next((said for is_kind, said in _KINDS if is_kind(mode)), "something else")
+        raise UserError(f"{path} is {kind}, not a regular file; name a file")
 
 
 def read_bytes(path: Path | str, *, most: int = MOST_BYTES, remedy: str = "check the path") -> bytes:
@@ -90,8 +91,3 @@ def read_json_object(
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is no number")
-
-
-def _what(mode: int) -> str:
-    kind = next((said for is_kind, said in _KINDS if is_kind(mode)), "something else")
-    return f"is {kind}, not a regular file; name a file"

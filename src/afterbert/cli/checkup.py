@@ -39,7 +39,8 @@ def findings() -> Iterator[Finding]:
         yield Finding(name, importlib.metadata.version(name))
     yield Finding("processor", f"{os.cpu_count()} cores, {torch.get_num_threads()} threads for torch")
     yield _memory()
-    yield _accelerator()
+    has_gpu = torch.cuda.is_available()
+    yield Finding("accelerator", torch.cuda.get_device_name(0) if has_gpu else "none; training runs on the processor")
     device = default_device()
     precision = choose("auto", device)
     where = "processor" if device.type == "cpu" else "accelerator"
@@ -59,12 +60,6 @@ def _memory() -> Finding:
     except (ValueError, OSError, AttributeError):
         return Finding("memory", "unknown")
     return Finding("memory", f"{total:.1f} GB", total > 3)
-
-
-def _accelerator() -> Finding:
-    if torch.cuda.is_available():
-        return Finding("accelerator", torch.cuda.get_device_name(0))
-    return Finding("accelerator", "none; training runs on the processor")
 
 
 def _multiply_speed(size: int = 1024, seconds: float = 0.5) -> str:

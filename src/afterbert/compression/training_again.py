@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
+from afterbert.base.noise import Noise
+from afterbert.base.plugins import name_of
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.compression.distillation import Distillation
 from afterbert.compression.methods import Setting
 from afterbert.compression.subject import Subject
 from afterbert.downstream.finetuning.runs import finetune
@@ -21,9 +23,31 @@ from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.reading.data import TaskData
 from afterbert.downstream.task_name import head_key
 from afterbert.models import Architecture
-from afterbert.objectives import Objective, ObjectiveModule
-from afterbert.objectives.parts.distillation import Losses
+from afterbert.objectives import Batch, Objective, ObjectiveModule
+from afterbert.objectives.parts.distillation import DistillationModule, Losses, with_counts
 from afterbert.objectives.parts.wrapping import WrappingModule, WrappingObjective
+from afterbert.pretext.pairings import Plan
+
+
+@dataclass(frozen=True)
+class Distillation(WrappingObjective):
+    """The rows, figures and pretexts of `inner`, learned from a teacher."""
+
+    teacher: ObjectiveModule = field(repr=False, compare=False)
+    """Answers the same batches: built by the same objective on another backbone, with the same vocabulary."""
+    losses: Losses = Losses()
+    teacher_name: str = "teacher"
+    """What the run's identity calls it."""
+
+    def plain(self) -> dict[str, Any]:
+        said = {one.name: getattr(self.losses, one.name) for one in fields(self.losses)}
+        return {"type": name_of(self), "teacher": self.teacher_name, "losses": said, "inner": self.inner.plain()}
+
+    def wrap(self, inner: ObjectiveModule, architecture: Architecture, vocabulary: Vocabulary) -> DistillationModule:
+        return DistillationModule(inner, self.teacher, self.losses)
+
+    def pose(self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
+        return with_counts(self.inner.pose(plan, numbers, noise, vocabulary=vocabulary, length=length), self.losses)
 
 
 def trained(
@@ -54,7 +78,9 @@ def trained(
         precision="fp32",
         evaluate_every=None,
     ).with_learning_rate(learning_rate)
-    zeros = _zeros(subject)
+    # of the matrices that were pruned: 0 where they stay so, else 1
+    matrices = {name: one for name, one in subject.backbone.items() if one.dim() == 2}
+    zeros = {n: (one != 0).float() for n, one in matrices.items() if int((one == 0).sum()) > 0.01 * one.numel()}
 
     def wrap(objective: Objective) -> Objective:
         if losses is not None:
@@ -75,16 +101,6 @@ def trained(
         return found
     state = {key: one * zeros[key] if key in zeros else one for key, one in found.backbone.items()}
     return found.changed(found.model.architecture, state)
-
-
-def _zeros(subject: Subject) -> dict[str, Tensor]:
-    """The matrices of the backbone that were pruned -> 0 where they stay so, else 1."""
-    pruned = {name: one for name, one in subject.backbone.items() if one.dim() == 2 and _is_pruned(one)}
-    return {name: (one != 0).float() for name, one in pruned.items()}
-
-
-def _is_pruned(matrix: Tensor) -> bool:
-    return int((matrix == 0).sum()) > 0.01 * matrix.numel()
 
 
 @dataclass(frozen=True)

@@ -30,14 +30,17 @@ def comparison_of(folders: Sequence[Path]) -> SectionedPage:
     if len(folders) < 2:
         raise UserError("a comparison needs two runs or more; name their folders: afterbert compare RUN RUN")
     records = dict(zip(_names(folders), map(read_run, folders)))
-    runs = {name: FinishedRun(record.folder) for name, record in records.items() if _has_figures(record)}
+    needed = ("evaluation.json", "data.json")
+    runs = {n: FinishedRun(r.folder) for n, r in records.items() if all((r.folder / file).is_file() for file in needed)}
+    texts = {(one.data.splits.get("held_out") or {}).get("pieces") for one in records.values()}
+    beware = "The runs were not made on the same text or tokenizer, so their figures answer different questions."
     first = next(iter(records))
     found = _figures(runs)
     return SectionedPage(
         kicker=f"{len(records)} runs compared",
         title=" against ".join(str(record.setting("title") or name) for name, record in records.items()),
         lead=(_said(runs, found),),
-        notice=_beware(records),
+        notice=beware if len(texts) > 1 else "",
         sections=(
             _differing(records, first),
             Section("Figures", _FIGURES, _figure_grid(list(records), found)),
@@ -58,10 +61,6 @@ def _names(folders: Sequence[Path]) -> list[str]:
     """The folders' names, with a number where two are alike."""
     short = [folder.resolve().name for folder in folders]
     return [name if short.count(name) == 1 else f"{name} ({i})" for i, name in enumerate(short, start=1)]
-
-
-def _has_figures(record: RunRecord) -> bool:
-    return (record.folder / "evaluation.json").is_file() and (record.folder / "data.json").is_file()
 
 
 def _figures(runs: Mapping[str, FinishedRun]) -> dict[str, dict[str, Measurement]]:
@@ -112,13 +111,6 @@ def _said(runs: Mapping[str, FinishedRun], found: Mapping[str, Mapping[str, Meas
     elif gap.low > 0:
         sure = f"{best} is ahead of {second} on any rows of this text"
     return f"Of frequent words taken out of held-out text, a probe on frozen states names: {told}. {sure}."
-
-
-def _beware(records: Mapping[str, RunRecord]) -> str:
-    texts = {(one.data.splits.get("held_out") or {}).get("pieces") for one in records.values()}
-    if len(texts) > 1:
-        return "The runs were not made on the same text or tokenizer, so their figures answer different questions."
-    return ""
 
 
 def _differing(records: Mapping[str, RunRecord], first: str) -> Section:

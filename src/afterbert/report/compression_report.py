@@ -8,7 +8,7 @@ import numpy as np
 
 from afterbert.base.runs import write_atomically
 from afterbert.compression.latency import Latency, Machine
-from afterbert.compression.measuring import Quality, StepRow
+from afterbert.compression.measuring import StepRow
 from afterbert.downstream.metrics import in_print
 from afterbert.report import figures
 from afterbert.report.chart import Chart, Curve, draw
@@ -150,11 +150,8 @@ def _quality_cells(row: StepRow) -> list[str]:
     change = "–"
     if row.method:
         change = f"{in_print(name, quality.change.estimate)} ({_range(name, quality.change.low, quality.change.high)})"
-    return [score, change, f"{quality.kept:.1%}", _control(row.control)]
-
-
-def _control(control: Quality | None) -> str:
-    return "–" if control is None else in_print(control.metric, control.score.estimate)
+    control = "–" if row.control is None else in_print(row.control.metric, row.control.score.estimate)
+    return [score, change, f"{quality.kept:.1%}", control]
 
 
 def _range(name: str, low: float, high: float) -> str:

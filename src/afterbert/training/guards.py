@@ -107,6 +107,7 @@ def write_diagnosis(folder: Path, found: Fitted, module: nn.Module, *, step: int
     for number, batch in enumerate(found.batches):
         arrays = {name: torch.from_numpy(np.array(array, order="C")) for name, array in batch.arrays.items()}
         tensor_file.write(folder / f"batch-{number}.safetensors", arrays)
+    named = dict(module.named_parameters())
     figures = {
         "step": step,
         "losses": {name: repr(loss) for name, loss in found.gradient.losses.items()},
@@ -118,20 +119,12 @@ def write_diagnosis(folder: Path, found: Fitted, module: nn.Module, *, step: int
             }
             for batch, sums in zip(found.batches, found.gradient.by_batch)
         ],
-        "parameters_with_bad_gradient": bad_gradients(module)[:_NAMED_PARAMETERS],
-        "parameters_bad_themselves": bad_weights(module)[:_NAMED_PARAMETERS],
+        "parameters_with_bad_gradient": [
+            n for n, one in named.items() if one.grad is not None and not one.grad.isfinite().all()
+        ][:_NAMED_PARAMETERS],
+        "parameters_bad_themselves": [n for n, one in named.items() if not one.isfinite().all()][:_NAMED_PARAMETERS],
     }
     (folder / "diagnosis.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-
-
-def bad_gradients(module: nn.Module) -> list[str]:
-    """Names of the parameters whose gradient holds a NaN or infinity."""
-    return [n for n, p in module.named_parameters() if p.grad is not None and not p.grad.isfinite().all()]
-
-
-def bad_weights(module: nn.Module) -> list[str]:
-    """Names of the parameters that themselves hold a NaN or infinity."""
-    return [n for n, p in module.named_parameters() if not p.isfinite().all()]
 
 
 def first_bad_part(losses: Mapping[str, float]) -> str | None:

@@ -41,7 +41,8 @@ def search(
         rows = rows or [found[0]]
         rows.append(replace(found[-1], method=" + ".join(written(one) for one in chain)))
         done.append(chain)
-    good = [number for number, row in enumerate(rows[1:]) if row.is_kept and _is_good(row, request.at_least)]
+    kept = [(number, row.quality) for number, row in enumerate(rows[1:]) if row.is_kept]
+    good = [n for n, one in kept if request.at_least is None or (one is not None and one.kept >= request.at_least)]
     best = target.best([rows[1 + number] for number in good])
     model = None
     refusal: tuple[str, ...] = (f"no combination reaches {request.target}; nothing is written",)
@@ -51,7 +52,3 @@ def search(
         model, refusal = finish(replace(setup, methods=chosen), rows, observer), ()
     shutil.rmtree(setup.work, ignore_errors=True)
     return CompressOutcome(setup, tuple(rows), Machine.here(), model, refusal)
-
-
-def _is_good(row: StepRow, least: float | None) -> bool:
-    return least is None or (row.quality is not None and row.quality.kept >= least)

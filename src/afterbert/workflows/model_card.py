@@ -18,7 +18,8 @@ def model_card(
     """Markdown with a YAML head, as Hugging Face reads it. Texts from elsewhere are in_markdown; a YAML dumper
     writes the head. notes: what else to know of the folder; imports: what its code must import first."""
     languages = sorted(name for name in store.languages if name)
-    head = {"library_name": "transformers", "tags": ["afterbert", "fill-mask"] if _fills(evaluation) else ["afterbert"]}
+    fills = ["fill-mask"] if "masked_accuracy" in evaluation.get("measures", {}) else []
+    head = {"library_name": "transformers", "tags": ["afterbert", *fills]}
     head |= {"language": languages} if languages else {}
     summary = store.summary()
     lines = [
@@ -44,10 +45,6 @@ def model_card(
         "for private facts.",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _fills(evaluation: Mapping[str, Any]) -> bool:
-    return "masked_accuracy" in evaluation.get("measures", {})
 
 
 def _figures(evaluation: Mapping[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ Sources: see `objectives.parts.distillation`. The control is the same student, a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated
 
 from pydantic import Field
@@ -39,15 +39,7 @@ class Distil(TrainingMethod):
 
     def losses(self) -> Losses:
         """The weights of what is compared. Raises UserError where all are 0."""
-        return Losses(
-            temperature=self.temperature,
-            soft=self.soft,
-            hard=self.hard,
-            hidden=self.hidden,
-            attention=self.attention,
-            relations=self.relations,
-            patient=self.patient,
-        )
+        return Losses(**{one.name: getattr(self, one.name) for one in fields(Losses) if hasattr(self, one.name)})
 
     def control(self) -> Retrain:
         return Retrain(self.epochs, self.learning_rate, self.batch_size, self.steps)

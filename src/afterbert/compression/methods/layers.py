@@ -69,11 +69,9 @@ class Layers(Method):
         if stack.windows is not None:
             kinds = stack.layer_types(before.num_hidden_layers)
             stack = replace(stack, windows=replace(stack.windows, layer_types=tuple(kinds[i] for i in kept)))
-        after = replace(before, num_hidden_layers=len(kept), stack=stack) if not _shapes(before) else before
         if isinstance(before, ReshapedEncoder) and before.layers:
-            shapes = tuple(before.layers[layer] for layer in kept)
-            after = replace(before, num_hidden_layers=len(kept), stack=stack, layers=shapes)
-        return after
+            before = replace(before, layers=tuple(before.layers[layer] for layer in kept), num_hidden_layers=len(kept))
+        return replace(before, num_hidden_layers=len(kept), stack=stack)
 
     def __call__(self, subject: Subject, setting: Setting) -> Subject:
         before = cast(SingleStack, subject.model.architecture)
@@ -89,7 +87,3 @@ class Layers(Method):
                 part[2] = str(kept.index(int(part[2])))
             state[".".join(part)] = tensor
         return subject.changed(self._architecture(before), state)
-
-
-def _shapes(architecture: SingleStack) -> bool:
-    return isinstance(architecture, ReshapedEncoder) and bool(architecture.layers)

@@ -90,7 +90,11 @@ class Static(Method):
             return subject.finished(_graph(table, None, "", _sentence_folder(table, subject.model.folder)))
         with torch.no_grad():
             told = [subject.predict(arrays) for arrays in batches]
-        student = _Student(table, told[0].shape[-1], is_pair=any(_has_pair(arrays) for arrays in batches))
+        student = _Student(
+            table,
+            told[0].shape[-1],
+            is_pair=any(one["token_type_ids"].any() for one in batches if "token_type_ids" in one),
+        )
         self._learn(student, batches, told, setting)
         return subject.finished(_graph(student.table.weight.detach(), student.last, student.reads, {}))
 
@@ -138,10 +142,6 @@ class _Student(nn.Module):
 
 def _mean(vectors: Tensor, mask: Tensor) -> Tensor:
     return (vectors * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp_min(1)
-
-
-def _has_pair(arrays: Mapping[str, Tensor]) -> bool:
-    return "token_type_ids" in arrays and bool(arrays["token_type_ids"].any())
 
 
 @torch.no_grad()

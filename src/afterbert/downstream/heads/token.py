@@ -65,7 +65,7 @@ class Token(LayeredHead):
         guesses = np.full(starts[-1], labels.index("O") if "O" in labels else 0)
         sure = np.zeros(starts[-1])
         best = np.concatenate([output.argmax(-1) for output in outputs])
-        chances = np.concatenate([_highest_chance(output) for output in outputs])
+        chances = np.concatenate([softmax(one.astype(np.float64), axis=-1).max(-1, initial=0.0) for one in outputs])
         assert len(best) == asked.rows.num_pieces
         guesses[word[word >= 0]], sure[word[word >= 0]] = best[word >= 0], chances[word >= 0]
         marks_entities = isinstance(task, Labelled) and task.marks_entities
@@ -90,11 +90,6 @@ class TokenModule(LayersModule):
 
     def logits(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
         return self.layers(hidden[arrays["tag"] >= 0])
-
-
-def _highest_chance(output: np.ndarray) -> np.ndarray:
-    """float64 [T]: the probability of the likeliest of K tags, from logits [T, K]."""
-    return softmax(output.astype(np.float64), axis=-1).max(-1, initial=0.0)
 
 
 def _entities(words: Sequence[str], tags: Sequence[str], sure: np.ndarray) -> tuple[FoundSpan, ...]:

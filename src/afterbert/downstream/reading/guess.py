@@ -1,7 +1,7 @@
 """Guessing what a data file asks for: its format, the kind of task, and which column is what, with the reason
 in words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -178,14 +178,10 @@ def _helpless(table: Table, task: Task | None, given: Mapping[str, str]) -> str:
         kind = plugins.name_of(task).replace("_", " ")
         wanted = " ".join(f"{part}=..." for part in missing)
         return f"{table.path}: which column is what for {kind} cannot be told from {held}; say --columns {wanted}"
-    nested = [f"{name}.{key}" for name in table.columns for key in _keys_within(table.column(name))]
+    objects = {name: next((one for one in table.column(name) if isinstance(one, dict)), {}) for name in table.columns}
+    nested = [f"{name}.{key}" for name, one in objects.items() for key in one]
     deeper = f", fields that stand deeper by their path ({', '.join(nested[:3])})" if nested else ""
     return (
         f"{table.path}: the task cannot be told from its columns {held}; name it with --kind "
         f"({', '.join(plugins.names(Task))}) and the columns with --columns part=column{deeper}"
     )
-
-
-def _keys_within(values: Sequence[Any]) -> list[str]:
-    """The keys of the first object among the values."""
-    return list(next((value for value in values if isinstance(value, dict)), {}))

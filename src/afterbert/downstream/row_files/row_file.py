@@ -149,8 +149,9 @@ class RowFile:
     def _cells(self, *, of_width: bool = True) -> Iterator[FileRow]:
         """The rows of a table. of_width: those of another width than the header's have a problem; the header is left
         out."""
+        bare = ((n, line.split(self.delimiter)) for n, line in enumerate(self.file.bare_lines(), 1) if line.strip())
         is_first = True
-        for line, cells in self._quoted() if self.kind == "csv" else self._unquoted():
+        for line, cells in self._quoted() if self.kind == "csv" else bare:
             is_header, is_first = is_first and self.has_header, False
             if is_header and of_width:
                 continue
@@ -161,12 +162,6 @@ class RowFile:
             elif of_width and self.has_header and [cell.strip() for cell in cells] == list(self.columns):
                 problem = "is the header again"
             yield FileRow(line, dict(zip(self.columns, cells)), cells, problem)
-
-    def _unquoted(self) -> Iterator[tuple[int, list[str]]]:
-        assert self.delimiter is not None
-        for number, line in enumerate(self.file.bare_lines(), start=1):
-            if line.strip():
-                yield number, line.split(self.delimiter)
 
     def _quoted(self) -> Iterator[tuple[int, list[str]]]:
         assert self.delimiter is not None

@@ -52,12 +52,14 @@ class Classification(Labelled):
         return profile(table.column(columns["label"])) != "number"
 
     def settled(self, examples: Sequence[Example]) -> Self:
-        """Labels from the examples, each in its most frequent spelling; metrics from the labels."""
+        """Labels from the examples, each in its most frequent spelling. Metrics from the labels: accuracy first,
+        Matthews' correlation, and F1 of the class `1` where there are 0 and 1, else the mean over classes."""
         counts = Counter(example.label for example in examples if example.label is not None)
         no_label = without_meaning(counts) if self.no_label is None else self.no_label
         written = one_spelling({name: count for name, count in counts.items() if name not in no_label})
         labels = self.labels or label_names([replace(e, label=written.get(e.label)) for e in examples])
-        metrics = self.metrics or class_metrics(labels)
+        f1 = F1() if labels == ("0", "1") else F1("macro")
+        metrics = self.metrics or (Accuracy(), f1, Matthews())
         return replace(self, labels=labels, no_label=no_label, metrics=metrics)
 
     def finished(self, examples: Sequence[Example], findings: Findings, *, is_scored: bool) -> tuple[Example, ...]:
@@ -81,13 +83,19 @@ class Classification(Labelled):
         return replace(example, label=found)
 
     def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
-        return majority(train, examples, self.labels)
+        """The most frequent label, the first in order where several are."""
+        counts = Counter(example.label for example in train or examples if example.label is not None)
+        best = max(self.labels, key=lambda name: counts[name])
+        of = "" if train else " of these rows"
+        return Baseline(f"always '{best}', the most frequent label{of}", (best,) * len(examples))
 
     def target_text(self, label: Any) -> str:
         return self.label_words.get(label, label)
 
     def read_answer(self, written: str) -> Any:
-        return read_class(written, self.labels, self.label_words)
+        """The label a text names, letter for letter; any other text is wrong (T5, Section 2.4)."""
+        by_word = {self.label_words.get(label, label): label for label in self.labels}
+        return by_word.get(written.strip(), NO_CLASS)
 
     def is_answer(self, prediction: Any) -> bool:
         return prediction in self.labels
@@ -122,27 +130,6 @@ def label_names(examples: Sequence[Example]) -> tuple[str, ...]:
         )
     numeric = all(is_number(name) for name in counts)
     return tuple(sorted(counts, key=(lambda name: (float(name), name)) if numeric else lambda name: (0.0, name)))
-
-
-def class_metrics(labels: Sequence[str]) -> tuple[Metric, ...]:
-    """Accuracy first; Matthews' correlation, and F1 of the class `1` where there are 0 and 1, else the mean
-    over classes."""
-    f1 = F1() if tuple(labels) == ("0", "1") else F1("macro")
-    return (Accuracy(), f1, Matthews())
-
-
-def majority(train: Sequence[Example], examples: Sequence[Example], labels: Sequence[str]) -> Baseline:
-    """The most frequent label, the first in order where several are."""
-    counts = Counter(example.label for example in train or examples if example.label is not None)
-    best = max(labels, key=lambda name: counts[name])
-    of = "" if train else " of these rows"
-    return Baseline(f"always '{best}', the most frequent label{of}", (best,) * len(examples))
-
-
-def read_class(written: str, labels: Sequence[str], words: dict[str, str]) -> str:
-    """The label a text names, letter for letter; any other text is wrong (T5, Section 2.4)."""
-    by_word = {words.get(label, label): label for label in labels}
-    return by_word.get(written.strip(), NO_CLASS)
 
 
 def read_place(written: str) -> int:

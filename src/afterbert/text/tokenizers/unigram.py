@@ -57,7 +57,10 @@ class Unigram(TrainedRecipe):
         parts += [normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
         normalizer = normalizers.Sequence(parts)
         room = size - len(self._reserved())
-        alphabet = self._alphabet(sample, normalizer, room // 2)
+        letters = alphabet_of(
+            sample, normalize=normalizer.normalize_str, limit=room // 2, min_frequency=self.min_frequency
+        )
+        alphabet = sorted({_SPACE, *letters, *"".join(self._first())})
         seen = Counter(word for text in without_long_runs(sample) for word in text.split())
         words = _words(_normalized(seen, normalizer))
         pieces = learn(words, alphabet, size=room, min_frequency=max(2, self.min_frequency))
@@ -67,10 +70,6 @@ class Unigram(TrainedRecipe):
         backend.pre_tokenizer = pre_tokenizers.Metaspace(replacement=_SPACE, prepend_scheme="always")
         backend.decoder = decoders.Metaspace(replacement=_SPACE, prepend_scheme="always")
         return backend
-
-    def _alphabet(self, sample: Sequence[str], normalizer: normalizers.Normalizer, limit: int) -> list[str]:
-        found = alphabet_of(sample, normalize=normalizer.normalize_str, limit=limit, min_frequency=self.min_frequency)
-        return sorted({_SPACE, *found, *"".join(self._first())})
 
 
 def _normalized(seen: Counter[str], normalizer: normalizers.Normalizer) -> Counter[str]:

@@ -86,7 +86,8 @@ class Checkpoints:
         os.rename(beside, saved.path)
         sync_folder(self.folder)
         self._writer.crash_point("before purge")
-        self._purge()
+        for step, path in sorted(self._found().items(), reverse=True)[self._keep :]:
+            self.forget(Saved(path, step))
 
     def rehearse(self, files: Mapping[str, Tensors], state: Mapping[str, Any]) -> int:
         """Writes and verifies a checkpoint of full size and removes it again. Returns its bytes; raises as `save`."""
@@ -148,8 +149,3 @@ class Checkpoints:
         aside = path.with_name(f".bad-{path.name}" + (f"-{number}" if number else ""))
         os.rename(path, aside)
         return aside
-
-    def _purge(self) -> None:
-        """Forgets all but the newest; called when the newest is whole and in its place."""
-        for step, path in sorted(self._found().items(), reverse=True)[self._keep :]:
-            self.forget(Saved(path, step))
