@@ -15,6 +15,7 @@ from afterbert.downstream.tasks._classes import LABEL_NAMES, TEXT_NAMES, Classif
 class SentenceClassification(Classification):
     """texts: the sentence.
 
+    >>> from afterbert.downstream.example import Example
     >>> task = SentenceClassification().settled([Example("", (), label) for label in ("positive", "negative")])
     >>> task.labels, [metric.name for metric in task.metrics]
     (('negative', 'positive'), ['accuracy', 'f1_macro', 'matthews'])
