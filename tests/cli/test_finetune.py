@@ -80,7 +80,7 @@ def test_two_seeds_of_a_task_end_in_a_table_and_can_be_scored(model, food, tmp_p
     assert "dev: 9 rows stand in train too" in said
     written = json.loads((out / "results.json").read_text())["tasks"]["food"]["splits"]["dev"]
     spread = written["metrics"]["accuracy"]
-    (line,) = [line for line in said.splitlines() if line.strip().startswith("food dev")]
+    line = next(line for line in said.splitlines() if line.strip().startswith("food dev"))
     figures = re.findall(r"-?\d+\.\d", line)
     assert figures[:3] == [f"{100 * x:.1f}" for x in (0.5, spread["mean"], spread["deviation"])]
     assert figures[3:5] == [f"{100 * written['interval'][end]:.1f}" for end in ("low", "high")]
@@ -93,7 +93,7 @@ def test_two_seeds_of_a_task_end_in_a_table_and_can_be_scored(model, food, tmp_p
     assert predicted.read_text() == (out / "seed-0" / "predictions" / "food.dev.jsonl").read_text()
     assert "dev: 9 rows stand in train too" in said
     assert "--drop-leaked" not in said, "score has no such option"
-    (line,) = [line for line in said.splitlines() if line.strip().startswith("food dev")]
+    line = next(line for line in said.splitlines() if line.strip().startswith("food dev"))
     assert f"{100 * spread['values'][0]:.1f}" in line
 
     (tmp_path / "later.jsonl").write_text('{"text": "we loved every dish"}\n{"text": "a rude waiter"}\n')

@@ -69,14 +69,23 @@ def spoken_figures(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
         by = f", by {evaluation['asked']}" if evaluation.get("asked") else ""
         found.append((f"held-out masked accuracy{by}", f"{measures['masked_accuracy']:.1%}"))
         for name, value in evaluation.get("baselines", {}).items():
-            found.append((f"guessing by the {name.replace('_', ' ')}", f"{value:.1%}"))
-        found.append(("bits per byte", f"{measures['bits_per_byte']:.3f}"))
-        own = evaluation.get("objective", {}).get("loss")
-        found.append(("nats per masked piece" if own is None else "loss", f"{own or measures['loss']:.3f}"))
+            found.append((f"  guessing by the {name.replace('_', ' ')}", f"{value:.1%}"))
+        found.append(("  bits per byte", f"{measures['bits_per_byte']:.3f}"))
+        own, lines = evaluation.get("objective", {}).get("loss"), evaluation.get("own", [])
+        if lines and lines[0].startswith("weighted sum"):
+            name, _, said = lines[0].partition(": ")
+            found.append((f"  {name}", said))
+        else:  # of a model that is asked later, whose own question is not known, what the fixed one costs
+            found.append(("  nats per masked piece" if own is None else "  loss", f"{own or measures['loss']:.3f}"))
+        for language, asked in evaluation.get("languages", {}).items():
+            told = f"bits per byte {asked['bits_per_byte']:.3f}, masked accuracy {asked['masked_accuracy']:.1%}"
+            found.append((f"  in {language or 'no language told'}", told))
     else:
-        for name, value in evaluation.get("objective", {}).items():
-            found.append((f"held-out {name.replace('_', ' ')}", f"{value:.3f}"))
-    for kept in evaluation.get("without_training", []):
+        for line in evaluation.get("own", []):
+            name, _, said = line.partition(": ")
+            found.append((f"held out, {name}", said))
+    shared = [evaluation["shared"]] if evaluation.get("shared") else []
+    for kept in [*shared, *evaluation.get("without_training", [])]:
         name, _, said = str(Figure(**kept)).partition(": ")
         found.append((name, said))
     return found

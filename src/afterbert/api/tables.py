@@ -1,22 +1,20 @@
 """What a person sees of a value that has a form of its own: a table on a terminal."""
 
 import math
-from collections.abc import Sequence
-from functools import partial, singledispatch
-from typing import Any
+from dataclasses import asdict
+from functools import singledispatch
 
 from rich.console import Group, RenderableType
 
 from afterbert.api.terminal import safe, table
 from afterbert.compression.measuring import StepRow
-from afterbert.downstream.figures.results import TaskResult
 from afterbert.downstream.finetuning.mix import TaskMix
 from afterbert.downstream.finetuning.rate_search import SearchOutcome
-from afterbert.downstream.metrics import in_print
 from afterbert.report import figures as written
 from afterbert.report.alignment_report import alignment_grid
 from afterbert.report.compression_report import row_lines
 from afterbert.report.grid import Grid
+from afterbert.report.task_details import metrics_grid
 from afterbert.study.race import Racer, RaceResult
 from afterbert.workflows.alignment import Alignment
 
@@ -136,43 +134,13 @@ def _(row: StepRow, title: str = "") -> RenderableType:
 
 @drawn.register
 def _(results: tuple, title: str = "") -> RenderableType:
-    return _results(results)
-
-
-def _results(results: Sequence[TaskResult]) -> RenderableType:
-    """A line for each metric: what guessing scores, mean and spread over seeds; for the main metric the
-    interval and the gain over guessing."""
-    made = table("task", ">rows", "metric", ">guessing", ">mean", ">spread", ">95% interval", ">gain")
-    for result in results:
-        for split, figures in result.splits.items():
-            for number, (name, spread) in enumerate(figures.metrics.items()):
-                scale = partial(in_print, name)
-                first = number == 0
-                made.add_row(
-                    safe(f"{result.name} {split}") if first else "",
-                    f"{figures.rows:,}" if first else "",
-                    name,
-                    scale(figures.baseline_metrics[name]),
-                    f"[bold]{scale(spread.mean)}[/bold]" if first else scale(spread.mean),
-                    "" if spread.deviation is None else scale(spread.deviation),
-                    f"{scale(figures.interval.low)} to {scale(figures.interval.high)}" if first else "",
-                    _gain(figures.gain, scale) if first else "",
-                )
-    lines: list[RenderableType] = [made]
-    for result in results:
-        for split, figures in result.splits.items():
-            if any(figures.no_answers):
-                counts = ", ".join(f"{count:,}" for count in figures.no_answers)
-                lines.append(
-                    f"{safe(result.name)} {split}: {counts} of {figures.rows:,} written answers are none of the task's "
-                    "and count as wrong"
-                )
-    guesses = {f"{r.name}: {figures.baseline}" for r in results for figures in r.splits.values()}
-    for line in sorted(guesses):
-        lines.append(f"guessing for {safe(line)}")
-    return Group(*lines)
-
-
-def _gain(gain: Any, scale: Any) -> str:
-    sign = "+" if gain.estimate >= 0 else ""
-    return f"{sign}{scale(gain.estimate)} ({scale(gain.low)} to {scale(gain.high)})"
+    """The figures of tasks, how many written answers are none, and how was guessed."""
+    lines = [drawn(metrics_grid({"tasks": {result.name: asdict(result) for result in results}}), title)]
+    splits = [(result.name, split, figures) for result in results for split, figures in result.splits.items()]
+    for name, split, figures in splits:
+        if any(figures.no_answers):
+            counts = ", ".join(f"{count:,}" for count in figures.no_answers)
+            of = f"{counts} of {figures.rows:,} written answers"
+            lines.append(f"{safe(name)} {split}: {of} are none of the task's and count as wrong")
+    guesses = {f"{name}: {figures.baseline}" for name, _, figures in splits}
+    return Group(*lines, *(f"guessing for {safe(line)}" for line in sorted(guesses)))

@@ -16,7 +16,7 @@ _MISTAKES, _LONGEST_TEXT = 10, 200
 
 def detail_grids(results: Mapping[str, Any], folder: Path) -> list[Grid]:
     """Tables of a results.json that lies in `folder`, beside the runs of its seeds."""
-    grids = [_metrics(results)]
+    grids = [metrics_grid(results)]
     for task, split, found in _splits(results):
         of = f"{task} {split}"
         if found.get("by_class"):
@@ -34,7 +34,9 @@ def remarks(results: Mapping[str, Any]) -> list[str]:
     return [*guesses, *notes]
 
 
-def _metrics(results: Mapping[str, Any]) -> Grid:
+def metrics_grid(results: Mapping[str, Any]) -> Grid:
+    """A line for each metric of a results.json: what guessing scores, mean and spread over seeds; of the main metric
+    the interval and the gain over guessing."""
     rows = []
     for task, split, found in _splits(results):
         for number, (name, spread) in enumerate(found["metrics"].items()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -169,8 +170,5 @@ class SearchIndex:
 
 
 def _digest(path: Path) -> str:
-    found = xxhash.xxh3_128()
     with open(path, "rb") as file:
-        while block := file.read(1 << 22):
-            found.update(block)
-    return found.hexdigest()
+        return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()

@@ -14,7 +14,6 @@ import xxhash
 from afterbert.base.errors import UserError
 
 _END_BYTES = 4096
-_CHUNK_BYTES = 1 << 18  # stays in the processor's cache
 
 
 class ArrayFile:
@@ -112,7 +111,7 @@ def is_mapped(value: object) -> bool:
 
 def record_of(path: Path) -> dict[str, Any]:
     """The record of a file that was written otherwise."""
-    return _record(path, _digest(path, hashlib.sha256()), _digest(path, xxhash.xxh3_128()))
+    return _record(path, _digest(path, hashlib.sha256), _digest(path, xxhash.xxh3_128))
 
 
 def check(path: Path, record: Mapping[str, Any], *, whole: bool) -> None:
@@ -126,9 +125,9 @@ def check(path: Path, record: Mapping[str, Any], *, whole: bool) -> None:
         if not whole:
             kind, found = "ends", _ends_digest(path, size)
         elif "xxh3" in record:
-            kind, found = "xxh3", _digest(path, xxhash.xxh3_128())
+            kind, found = "xxh3", _digest(path, xxhash.xxh3_128)
         else:  # a store of version 0.1 has no other
-            kind, found = "sha256", _digest(path, hashlib.sha256())
+            kind, found = "sha256", _digest(path, hashlib.sha256)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); {advice}") from error
     if found != record[kind]:
@@ -152,8 +151,5 @@ def _ends_digest(path: Path, size: int) -> str:
 
 def _digest(path: Path, digest: Any) -> str:
     """What this digest of hashlib or xxhash says of the file."""
-    buffer = memoryview(bytearray(_CHUNK_BYTES))
     with open(path, "rb", buffering=0) as file:
-        while size := file.readinto(buffer):
-            digest.update(buffer[:size])
-    return str(digest.hexdigest())
+        return str(hashlib.file_digest(file, digest).hexdigest())

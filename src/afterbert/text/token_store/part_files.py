@@ -5,6 +5,7 @@ A part that was finished before a kill is checked and used again.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -114,12 +115,9 @@ def finished(folder: Path) -> list[Any] | None:
         if sealed(done) != done:
             return None
         for name, digest in done["digests"].items():
-            found = xxhash.xxh3_64()
             with open(folder / name, "rb") as file:
-                while chunk := file.read(1 << 20):
-                    found.update(chunk)
-            if found.hexdigest() != digest:
-                return None
+                if hashlib.file_digest(file, xxhash.xxh3_64).hexdigest() != digest:
+                    return None
         return list(done["report"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
