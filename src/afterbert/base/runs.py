@@ -137,7 +137,8 @@ class RunFolder:
         if path.resolve().parent != Path(root).resolve():
             raise UserError(f"run folder {path} is a link that leads out of {root}; remove it or choose another name")
         run = cls(path)
-        strange = sorted(path.iterdir()) if path.is_dir() and not run.checkpoints.is_dir() else []
+        is_begun = run.checkpoints.is_dir() or run.course.is_file()  # a run whose checkpoints were lost says so itself
+        strange = sorted(path.iterdir()) if path.is_dir() and not is_begun else []
         strange += [one for one in run.checkpoints.glob("*") if not re.match(r"step-|\.", one.name)]
         if strange:
             raise UserError(f"{path} is no run that afterbert made (it holds {strange[0].name}); choose another name")
