@@ -66,6 +66,7 @@ def store_of_text(text: str, tokenizer: Path, planes: Sequence[Plane] = ()) -> I
 def exhibits_of(resolved: Resolved, store: Store, *, seed: int = 0) -> list[Exhibit]:
     """The recipe's tasks on the store's first row. Raises UserError where the store cannot pose them."""
     texts, found = piece_texts(store.tokenizer), []
+    reason = "a text of one language, or so short a one, has no row for this task"
     for name, task in resolved.recipe.objective.pictured().items():
         if isinstance(task, str):
             found.append(Exhibit(resolved.name, resolved.recipe.title, name, reason=task))
@@ -74,7 +75,8 @@ def exhibits_of(resolved: Resolved, store: Store, *, seed: int = 0) -> list[Exhi
         length, vocabulary = resolved.recipe.length, store.vocabulary
         plan = task.plan(store.split("train"), length=length, vocabulary=vocabulary, noise=noise)
         if not len(plan):
-            raise UserError(f"the text is too short for the task of {resolved.name}; give a longer one")
+            found.append(Exhibit(resolved.name, resolved.recipe.title, name, reason=reason))
+            continue
 
         def pose(noise: Noise, plan: Plan = plan, task: PretextTask = task) -> Posed:
             return task.posed(plan, np.zeros(1, dtype=np.int64), noise, store.vocabulary)
@@ -85,6 +87,8 @@ def exhibits_of(resolved: Resolved, store: Store, *, seed: int = 0) -> list[Exhi
                 found.append(replace(shown, picture=pictures_of(pose(seen), texts)[0]))
             except UserError as error:
                 found.append(replace(shown, reason=str(error)))
+    if not any(exhibit.picture or exhibit.reason != reason for exhibit in found):
+        raise UserError(f"the text is too short for the task of {resolved.name}; give a longer one")
     return found
 
 
