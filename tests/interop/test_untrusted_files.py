@@ -230,6 +230,7 @@ def test_shards_are_read_through_their_index(folder: Path) -> None:
         ({"model": {"vocab": [["a", 0.0]] * 15}}, "has 15 pieces"),
         ({"model": {"vocab": {"a": "0"}}}, "no whole number from 0"),
         ({"model": 3}, "lists no pieces"),
+        ({"model": {"vocab": {"a": 0}}, "added_tokens": True}, "no list of objects under added_tokens"),
     ],
 )
 def test_a_tokenizer_of_another_model(folder: Path, tokenizer: dict[str, Any], said: str) -> None:

@@ -63,6 +63,7 @@ def deep(levels):
         ("{", "is not JSON"),
         ("[]", "holds no tokenizer"),
         ('{"model": 3}', "holds no tokenizer"),
+        ('{"model": {}, "added_tokens": true}', "no list of objects under added_tokens"),
         (deep(100_000), "nested too deep"),
         (deep(60), "nested deeper"),
     ],

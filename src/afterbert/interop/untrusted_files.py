@@ -270,7 +270,9 @@ def _numbered_pieces(path: Path) -> set[tuple[str, int]]:
         pairs = [(str(entry[0]), number) for number, entry in enumerate(vocabulary) if entry]
     else:
         raise UserError(f"{path} lists no pieces under model.vocab; is it a tokenizer.json?")
-    added = [entry for entry in tokenizer.get("added_tokens") or [] if isinstance(entry, dict)]
+    added = tokenizer.get("added_tokens") or []
+    if not isinstance(added, list) or not all(isinstance(one, dict) for one in added):
+        raise UserError(f"{path} has no list of objects under added_tokens; is it a tokenizer.json?")
     pairs += [(str(entry.get("content")), entry.get("id")) for entry in added]
     if not pairs or not all(isinstance(number, int) and number >= 0 for _, number in pairs):
         raise UserError(f"{path} gives a piece an id that is no whole number from 0")

@@ -29,6 +29,9 @@ def read_untrusted(path: Path) -> str:
     text = read_text(path, most=_MOST_BYTES)
     if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
         raise UserError(f"{path} holds no tokenizer (no `model`); name a folder with a tokenizer.json")
+    added = content.get("added_tokens") or []
+    if not isinstance(added, list) or not all(isinstance(one, dict) for one in added):
+        raise UserError(f"{path} has no list of objects under added_tokens; download it again")
     for pattern in _patterns(content, path):
         if len(pattern) > _LONGEST_PATTERN:
             raise UserError(
