@@ -67,7 +67,7 @@ def deep(levels):
         (deep(100_000), "nested too deep"),
         (deep(60), "nested deeper"),
     ],
-    ids=["cut", "list", "number", "very deep", "deep"],
+    ids=["cut", "list", "number", "no list of added tokens", "very deep", "deep"],
 )
 def test_what_is_no_tokenizer_is_refused(tmp_path, text, said):
     with pytest.raises(UserError, match=said):
