@@ -29,8 +29,8 @@ def test_every_recipe_is_shown_or_says_why_not(tokenizer: Path) -> None:
     exhibits = gallery(TEXT, tokenizer)
     assert list(dict.fromkeys(exhibit.recipe for exhibit in exhibits)) == known()
     without = {exhibit.recipe: exhibit.reason for exhibit in exhibits if exhibit.picture is None}
-    # Phrases and entities come from lists; sentence vectors compare rows and ask nothing of one.
-    assert set(without) == {"ernie", "laptop-sentences", "simcse", "laptop-tlm", "xlm-tlm"}  # and translations from pairs
+    # Phrases, entities and translations come from files; sentence vectors compare rows and ask nothing of one.
+    assert set(without) == {"ernie", "laptop-sentences", "simcse", "laptop-tlm", "xlm-tlm"}
     assert "--phrases FILE" in without["ernie"] or "--entities FILE" in without["ernie"]
     for shown in plain(exhibits):
         if not shown["reason"]:
