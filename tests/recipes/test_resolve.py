@@ -51,7 +51,7 @@ def refusal(tmp_path, text, **options):
     ("text", "line"),
     [
         ("extends: laptop\nlenght: 64", "r.yaml:2: lenght is not a setting; did you mean 'length'?"),
-        ("extends: laptopp", "no recipe is called 'laptopp'; did you mean 'laptop'?"),
+        ("extends: laptopp", "no recipe is called 'laptopp'; did you mean 'laptop' or 'laptop-gpt'?"),
         (
             "extends: laptop\nmodel: {hidden_sizes: 4}",
             "r.yaml:2: model.hidden_sizes is not a setting; did you mean 'hidden_size' or 'num_hidden_layers'?",
