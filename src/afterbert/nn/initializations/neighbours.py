@@ -40,6 +40,8 @@ class Neighbours(Normal):
         if not embeddings or not attentions:
             return  # a head beside the backbone
         table = embeddings[0].table.weight
+        if attentions[0].qkv.in_features != table.shape[1]:
+            return  # embeddings narrower than the layers are drawn as ever: what they share does not reach attention
         starts = [pair for pair in zip(attentions, self.offsets) if pair[1]]
         for attention, _ in starts:
             if not hasattr(attention.positions, "looking") or attention.qkv.in_features != table.shape[1]:
