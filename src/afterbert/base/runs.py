@@ -129,6 +129,11 @@ class RunFolder:
         self._held = 0
         self._reported: Status | None = None
 
+    @property
+    def has_learned(self) -> bool:
+        """Whether an update of weights was written down."""
+        return any(record["kind"] == "step" for record in self.metrics.read())
+
     @classmethod
     def create(cls, root: Path, name: str) -> RunFolder:
         """The folder `root/name`, made where it is missing. Raises UserError for a bad name, one that leads out of

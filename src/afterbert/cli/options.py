@@ -47,7 +47,8 @@ def also_takes(options: Mapping[str, Option]) -> Callable[[Callable[..., Any]], 
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
             for name, (kind, default) in options.items()
         ]
-        verb.__signature__ = inspect.Signature([*own, *more])  # type: ignore[attr-defined]  # which typer reads
+        told: Any = verb
+        told.__signature__ = inspect.Signature([*own, *more])  # which typer reads
         return verb
 
     return giving

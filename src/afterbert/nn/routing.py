@@ -32,4 +32,5 @@ def own_to_languages(backbone: nn.Module) -> Iterator[nn.Parameter]:
         if isinstance(part, Routed):
             yield from part.parameters()
         elif getattr(part, "rows_each", None) is not None:
-            yield from part.token.parameters()  # type: ignore[union-attr]  # its table
+            table: Any = part.token
+            yield from table.parameters()

@@ -199,11 +199,11 @@ class Objective(ABC):
         the model reads (or writes) at most `length` of them: T5's spans of 512 take 569."""
         return float(length)
 
-    # Not abstract (B027): most objectives have nothing to refuse, to count or to divide.
-    def check(self, architecture: Architecture) -> None:  # noqa: B027
+    # Not abstract: most objectives have nothing to refuse, to count or to divide.
+    def check(self, architecture: Architecture) -> None:
         """Raises UserError when this architecture cannot be asked this; called when a recipe is read."""
 
-    def check_feed(self, architecture: Architecture, *, order: str, views: int | None) -> None:  # noqa: B027
+    def check_feed(self, architecture: Architecture, *, order: str, views: int | None) -> None:
         """Raises UserError when rows in this order, or so many views of them (None: ever new ones), are not
         what the task needs; called when a recipe is read, with `training.order` and `training.views`."""
 
@@ -211,8 +211,8 @@ class Objective(ABC):
         """Gives the stages that it goes through, each for a share of the run, told by the noise's `progress`."""
         return ()
 
-    def check_shards(self) -> None:  # noqa: B027
+    def check_shards(self) -> None:
         """Raises UserError where several processes cannot hold the model in shards while they train this task."""
 
-    def begin(self, module: ObjectiveModule, split: Split) -> None:  # noqa: B027
+    def begin(self, module: ObjectiveModule, split: Split) -> None:
         """Anything fresh weights may learn from counting the training split, before the first step."""

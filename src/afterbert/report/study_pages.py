@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,10 +110,10 @@ def _answer(found: StudyResults, deciding: MeasureResult | None) -> Section:
 
 
 def _seeds(found: StudyResults, deciding: MeasureResult) -> Section:
-    charts = [draw_dots(deciding.title, deciding.values, write=lambda value: _value(value, deciding))]
+    charts = [draw_dots(deciding.title, deciding.values, write=partial(_value, measure=deciding))]
     for name, one in found.measures.items():
         if name != found.measure and not one.is_cost and one.values:
-            charts.append(draw_dots(one.title, one.values, write=lambda value, one=one: _value(value, one)))  # type: ignore[misc]
+            charts.append(draw_dots(one.title, one.values, write=partial(_value, measure=one)))
     return Section("Every seed", ("A dot is a seed, a bar the mean of its arm.",), dots=tuple(charts))
 
 

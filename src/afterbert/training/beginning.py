@@ -48,8 +48,7 @@ def _forgotten(live: LiveRun, saved: Saved) -> bool:
     Returns whether it did."""
 
     def forget() -> bool:
-        learned = any(record["kind"] == "step" for record in live.run.metrics.read())
-        if learned or not live.checkpointing.is_of_another_run(saved):
+        if live.run.has_learned or not live.checkpointing.is_of_another_run(saved):
             return False
         live.run.metrics.trim(-1)
         live.run.course.unlink(missing_ok=True)

@@ -93,7 +93,8 @@ def pretrain(
         check_memory(recipe, vocabulary.size, device=device, processes=processes.size)
         torch.manual_seed(recipe.training.seed)
         module = recipe.objective.build(recipe.model, vocabulary).to(device)
-        recipe.objective.begin(module, train_split)
+        if not run.has_learned:  # else a checkpoint has its weights
+            recipe.objective.begin(module, train_split)
         notes = [*module.start_from(weights), *_left_out(weights, module)] if weights else []
         feed = feed_of(recipe, store, train_split)
         if not run.course.exists():

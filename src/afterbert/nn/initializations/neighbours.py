@@ -26,8 +26,9 @@ from afterbert.nn.initializations.normal import Normal
 @dataclass(frozen=True)
 class Neighbours(Normal):
     """offsets: of each layer from the lowest, the distance (key minus query) at which each of its first heads looks;
-    further heads and layers are drawn as ever. sharpness: what a score falls by, in nats, from that distance to the
-    next, roughly."""
+    further heads and layers are drawn as ever, and all of them where embeddings are narrower than the layers: what
+    vectors have in common does not reach attention there. sharpness: what a score falls by, in nats, from that distance
+    to the next, roughly."""
 
     offsets: tuple[tuple[int, ...], ...] = ((-1, 1), (-2, 2))
     sharpness: Positive = 2.0
@@ -41,14 +42,10 @@ class Neighbours(Normal):
             return  # a head beside the backbone
         table = embeddings[0].table.weight
         if attentions[0].qkv.in_features != table.shape[1]:
-            return  # embeddings narrower than the layers are drawn as ever: what they share does not reach attention
+            return
         starts = [pair for pair in zip(attentions, self.offsets) if pair[1]]
-        for attention, _ in starts:
-            if not hasattr(attention.positions, "looking") or attention.qkv.in_features != table.shape[1]:
-                raise UserError(
-                    "initialization neighbours needs rotary positions, and embeddings as wide as the layers; choose "
-                    "initialization: normal"
-                )
+        if not all(hasattr(attention.positions, "looking") for attention, _ in starts):
+            raise UserError("initialization neighbours needs rotary positions; choose initialization: normal")
         if table.is_meta:
             return  # a skeleton
         common = table.new_ones(table.shape[1])

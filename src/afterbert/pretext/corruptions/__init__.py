@@ -54,7 +54,7 @@ class Corruption(ABC):
         most `spans` spans, empty ones included."""
         return size
 
-    def check(self, vocabulary: Vocabulary, spans: int) -> None:  # noqa: B027
+    def check(self, vocabulary: Vocabulary, spans: int) -> None:
         """Raises UserError when this tokenizer cannot show rows of so many spans."""
 
     def settled(self, rows: Rows, chosen: Chosen, vocabulary: Vocabulary) -> Chosen:

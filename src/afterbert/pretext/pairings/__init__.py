@@ -95,7 +95,7 @@ class Pairing(ABC):
         long."""
         return float(length)
 
-    def check_text(self, split: Split) -> None:  # noqa: B027 - most take any text
+    def check_text(self, split: Split) -> None:
         """Raises UserError where the texts lack what rows are made of; called before a run begins."""
 
     @abstractmethod

@@ -35,7 +35,7 @@ class Parallel(ABC):
         """How many passes without effect this process must make beside its `own`."""
         return 0
 
-    def settle(self) -> None:  # noqa: B027
+    def settle(self) -> None:
         """After passes without a way back: makes the module's parameters those that the optimizer knows."""
 
 
