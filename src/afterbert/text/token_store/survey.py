@@ -82,12 +82,14 @@ def survey(
         found.append(replace(one, samples=None))
         progress(part.num_bytes)
     together = gathered(found, policy, held_out=held_out)
-    trained = together.contents.section_hashes[together.fates == TRAIN]
+    trained = np.unique(together.contents.section_hashes[together.fates == TRAIN])
     for text in samples.texts():
         sections = sections_of(text.encode())
         is_pair = PAIR in text
         hashes = np.array(hashes_by_section(sections, is_pair=is_pair), np.uint64)
-        seen = (b"\n" if is_pair else b"").join(compress(sections, np.isin(hashes, trained)))
+        # sorted once: `np.isin` would sort all sections again for each text
+        is_trained = trained.searchsorted(hashes, side="right") > trained.searchsorted(hashes)
+        seen = (b"\n" if is_pair else b"").join(compress(sections, is_trained))
         together.sample += [seen.decode()] if seen else []
     return together
 
