@@ -37,7 +37,7 @@ def share_cores_politely() -> None:
 
 
 def share_in_use() -> float:
-    """Which share of the cores' time is spent while this process sleeps for a moment: an installation that has just ended
+    """Which share of the cores' time is spent while this process sleeps for a moment: an installation that has ended
     still stands in the last minute's load. 1 where the system does not tell (Linux does)."""
     before = _core_time()
     time.sleep(_LOOK)
