@@ -21,8 +21,8 @@ def test_threads_sleep_where_others_were_busy_and_still_are(
 
 
 def test_the_share_in_use_is_of_all_core_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    ticks = iter([[10, 0, 5, 100, 3, 0, 0, 0], [16, 1, 6, 109, 4, 0, 1, 1]])  # 24 more, 10 of them idle or waiting
+    ticks = iter([[10, 0, 5, 100, 3, 0, 0, 0], [16, 1, 6, 109, 4, 0, 1, 1]])  # 20 more, 10 of them idle or waiting
     monkeypatch.setattr(process_setup, "_core_time", lambda: next(ticks))
-    assert process_setup.share_in_use() == pytest.approx(14 / 24)
+    assert process_setup.share_in_use() == pytest.approx(0.5)
     monkeypatch.setattr(process_setup, "_core_time", list)
     assert process_setup.share_in_use() == 1.0
