@@ -19,7 +19,7 @@ def demo(
     """Train a small masked language model on the documentation that every Python carries.
 
     No network and no files of yours are needed: the text is the language reference and the docstrings of the
-    standard library and of the installed packages. About six minutes on two idle cores; steps are counted, not
+    standard library and of the installed packages. Six to eight minutes on two idle cores; steps are counted, not
     minutes, so a slower machine takes longer and learns as much.
 
     Example: `afterbert demo --budget 2min`
