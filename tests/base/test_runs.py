@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +52,20 @@ def test_a_folder_of_something_else_is_not_taken_for_a_run(tmp_path):
     assert not (tmp_path / "thesis" / "checkpoints").exists()
     (RunFolder.create(tmp_path, "ours").checkpoints / "step-000000").mkdir()
     assert RunFolder.create(tmp_path, "ours").checkpoints.is_dir()
+
+
+def test_two_processes_of_one_run_make_its_folder_together(tmp_path, monkeypatch):
+    """One finishes while the other looks at what is there."""
+    looks = Path.is_dir
+
+    def is_dir(path):
+        found = looks(path)
+        if path.name == "checkpoints" and not found:
+            path.mkdir(parents=True)
+        return found
+
+    monkeypatch.setattr(Path, "is_dir", is_dir)
+    assert RunFolder.create(tmp_path, "run").checkpoints.exists()
 
 
 def test_open_needs_a_run_folder(tmp_path):

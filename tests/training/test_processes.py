@@ -10,10 +10,12 @@ import signal
 import socket
 import time
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 import toy_run
 from toy_run import ROUNDING, assert_same_weights, losses, run_toy, toy_evaluate, toy_feed, toy_module, toy_training
 
@@ -61,7 +63,8 @@ def spawn():
         members = []
         for rank in range(size):
             own = {"rank": rank, "size": size, "port": port, **options, **each(rank)}
-            members.append(server.Process(target=target, args=(str(path), settings), kwargs=own))
+            name = f"{path}-said-{rank}"
+            members.append(server.Process(target=target, name=name, args=(str(path), settings), kwargs=own))
         for member in members:
             member.start()
         started.extend(members)
@@ -75,10 +78,14 @@ def spawn():
 
 
 def ended(members, seconds=60):
+    """Their exit codes; beside them in what pytest captures, what each said of an error."""
     until = time.monotonic() + seconds
     for member in members:
         member.join(max(0.0, until - time.monotonic()))
     assert all(member.exitcode is not None for member in members), "still running"
+    for member in members:
+        if (words := Path(member.name)).exists():
+            print(f"{words.name}: {words.read_text()}")
     return [member.exitcode for member in members]
 
 
@@ -284,12 +291,38 @@ class TestTogether:
         assert "process 1 of 2 ended (memory runs out" in said(path, 0)
 
     @pytest.mark.usefixtures("socket_enabled")
+    @pytest.mark.parametrize(("failures", "codes"), [(1, [0, 0]), (99, [2, 2])])
+    def test_a_connection_that_breaks_is_made_again(self, spawn, tmp_path, failures, codes):
+        """In process 1 only, once or always: both begin again together, or both say why they did not meet."""
+        path = tmp_path / "run"
+        settings = {**UNEVEN, "budget": Budget(2, "steps")}
+        members = spawn(path, settings=settings, target=unlucky_member, each=lambda rank: {"failures": failures * rank})
+        assert ended(members) == codes
+        for rank in (0, 1) if failures > 1 else ():
+            assert f"process {rank} of 2 did not meet the others at 127.0.0.1" in said(path, rank)
+            assert "refused for once" in said(path, rank)
+
+    @pytest.mark.usefixtures("socket_enabled")
     def test_a_time_becomes_one_number_of_steps(self, spawn, tmp_path):
         path = tmp_path / "run"
         settings = {**UNEVEN, "budget": Budget(1, "seconds"), "evaluate_every": None}
         assert ended(spawn(path, settings=settings, target=timed_member)) == [0, 0]
         steps = json.loads((path / "course.json").read_text())["total_steps"]
         assert RunFolder(path).status().step == steps > 1
+
+
+def unlucky_member(path, settings, *, failures, **options):
+    """One that is told of a broken connection by the first so many attempts."""
+    connect, left = dist.init_process_group, [failures]
+
+    def init_process_group(*arguments, **named):
+        connect(*arguments, **named)
+        left[0] -= 1
+        if left[0] >= 0:
+            raise RuntimeError("refused for once")
+
+    dist.init_process_group = init_process_group
+    toy_run.member(path, settings, **options)
 
 
 class Slow(Observer):

@@ -142,8 +142,11 @@ class RunFolder:
         if path.resolve().parent != Path(root).resolve():
             raise UserError(f"run folder {path} is a link that leads out of {root}; remove it or choose another name")
         run = cls(path)
-        is_begun = run.checkpoints.is_dir() or run.course.is_file()  # a run whose checkpoints were lost says so itself
-        strange = sorted(path.iterdir()) if path.is_dir() and not is_begun else []
+        inside = sorted(path.iterdir()) if path.is_dir() else []
+        # Asked after looking, as another process of the same run may begin it meanwhile; a run whose checkpoints were
+        # lost says so itself.
+        is_begun = run.checkpoints.is_dir() or run.course.is_file()
+        strange = [] if is_begun else inside
         strange += [one for one in run.checkpoints.glob("*") if not re.match(r"step-|\.", one.name)]
         if strange:
             raise UserError(f"{path} is no run that afterbert made (it holds {strange[0].name}); choose another name")

@@ -75,6 +75,7 @@ def train(
         note = processes.on_rank_zero(lambda: stack.enter_context(run.locked()))
         interrupts = stack.enter_context(Interrupts())
         stack.enter_context(_repeatable(device, training))
+        stack.enter_context(_failure_told(run, processes))
         if training.compile:
             # of any shape from the start: a resumed run must not meet other kernels than an unbroken one
             module.backbone.compile(dynamic=True)
@@ -108,19 +109,26 @@ def train(
             interrupts=interrupts,
             check_data=check_data,
         )
-        try:
-            return run_to_end(live, [*([note] if note else []), *notes], allow_changes=allow_changes)
-        except BaseException as error:
-            lost = processes.lost(error)
-            said = lost or error
-            if processes.leads:
-                with suppress(OSError):  # the folder may be what was lost
-                    run.report(state="failed", message=str(said) or type(said).__name__)
-            if lost is None:
-                raise
-            raise ProcessLost(
-                *lost.lines, f"the newest checkpoint is whole: start again with --resume {run.path}"
-            ) from error
+        return run_to_end(live, [*([note] if note else []), *notes], allow_changes=allow_changes)
+
+
+@contextmanager
+def _failure_told(run: RunFolder, processes: Processes) -> Iterator[None]:
+    """Inside, an error leaves the run marked as failed; where another process was lost, the error says which and how
+    to go on."""
+    try:
+        yield
+    except BaseException as error:
+        lost = processes.lost(error)
+        said = lost or error
+        if processes.leads:
+            with suppress(OSError):  # the folder may be what was lost
+                run.report(state="failed", message=str(said) or type(said).__name__)
+        if lost is None:
+            raise
+        raise ProcessLost(
+            *lost.lines, f"the newest checkpoint is whole: start again with --resume {run.path}"
+        ) from error
 
 
 def _parallel(module: ObjectiveModule, training: Training, device: torch.device, processes: Processes) -> Parallel:

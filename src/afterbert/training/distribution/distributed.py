@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -25,6 +26,7 @@ T = TypeVar("T")
 
 TIMEOUT = "AFTERBERT_PROCESS_TIMEOUT"
 _TIMEOUT_SECONDS = 600.0  # one step, however unequal the processes' speed
+_TRIALS = 3  # to connect, where the first connection breaks
 _ROLL_CALL_SECONDS = 3.0  # in which those who live will have met the same error
 _OFTEN, _SELDOM = 0.002, 0.1  # seconds between two looks at the store
 
@@ -187,13 +189,13 @@ def joined(launch: Launch, *, device: torch.device, timeout: float) -> Iterator[
     Raises UserError when they do not meet. A UserError that leaves is told by one process: in the others it has
     no lines.
     """
-    waits = timedelta(seconds=timeout)
     place = f"{launch.address}:{launch.port}"
     try:
-        store, _, _ = next(dist.rendezvous(f"tcp://{place}", launch.rank, launch.size, timeout=waits))
+        store, _, _ = next(
+            dist.rendezvous(f"tcp://{place}", launch.rank, launch.size, timeout=timedelta(seconds=timeout))
+        )
         store = dist.PrefixStore(f"attempt-{launch.attempt}", store)  # the launcher's outlives its processes
-        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-        dist.init_process_group(backend, store=store, rank=launch.rank, world_size=launch.size, timeout=waits)
+        _connect(store, launch, device=device, timeout=timeout)
     except (RuntimeError, ValueError) as error:
         raise UserError(
             f"process {launch.rank} of {launch.size} did not meet the others at {place} within {timeout:g} s "
@@ -215,6 +217,33 @@ def joined(launch: Launch, *, device: torch.device, timeout: float) -> Iterator[
         raise
     processes.part()
     dist.destroy_process_group()
+
+
+def _connect(store: dist.Store, launch: Launch, *, device: torch.device, timeout: float) -> None:
+    """Makes the process group, and shows by a first sum that it carries. Where one process could not connect, all
+    begin again together: a connection that fails once does not end a run of many machines. Raises RuntimeError."""
+    backend, waits = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timedelta(seconds=timeout)
+    for trial in range(_TRIALS):
+        place = dist.PrefixStore(f"trial-{trial}", store)
+        met = partial(dist.init_process_group, backend, store=place, rank=launch.rank, world_size=launch.size)
+        said = _all_did("met", partial(met, timeout=waits), place, launch)
+        said = said or _all_did("added", lambda: dist.all_reduce(torch.zeros(1)), place, launch)
+        if not said:
+            return
+        if dist.is_initialized():
+            dist.destroy_process_group()
+    raise RuntimeError(said)
+
+
+def _all_did(name: str, action: Callable[[], object], store: dist.Store, launch: Launch) -> str:
+    """Acts, and returns what the first process said that could not; nothing where all could."""
+    said = ""
+    try:
+        action()
+    except RuntimeError as error:
+        said = str(error) or type(error).__name__
+    store.set(f"{name}/{launch.rank}", said)
+    return next(filter(None, [store.get(f"{name}/{rank}").decode() for rank in range(launch.size)]), "")
 
 
 def _error_named(name: str) -> type[UserError]:
