@@ -16,6 +16,8 @@ from afterbert.downstream.reading.source import split_files
 GERMEVAL = "#\thttp://example.org [2011]\n1\tIn\tO\tO\n2\tNew\tB-LOC\tO\n3\tYork\tI-LOC\tB-PERpart\n\n"
 UNIVERSAL = "# text\n1\tIn\tO\t-\tbo\n2\tNew\tB-LOC\t-\tbo\n3\tYork\tI-LOC\t-\tbo\n\n"
 CONLL2003 = "-DOCSTART- -X- -X- O\n\nIn IN I-PP O\nNew NNP I-NP B-LOC\nYork NNP I-NP I-LOC\n. . O O\n\n"
+MULTICONER = "# id 1da8 domain=en\nIn _ _ O\nNew _ _ B-LOC\nYork _ _ I-LOC\n# _ _ O\n\n"
+SPEECH = "In\tAP\tin\nNew\tNP\tnew\nYork\tNP\tyork\n\nIs\tV\tbe\nit\tP\tit\n. \t.\t.\n\n".replace(". ", ".")
 PLAIN = "In O\nNew B-LOC\nYork I-LOC\n\n"
 
 
@@ -26,9 +28,11 @@ PLAIN = "In O\nNew B-LOC\nYork I-LOC\n\n"
         (UNIVERSAL, "2", "3", []),
         (CONLL2003, "1", "4", []),
         (PLAIN, "1", "2", []),
+        (MULTICONER, "1", "4", []),
+        (SPEECH, "1", "2", ["3"]),
         ("In\tIN\tI-PP\nNew\tNNP\tI-NP\n\n", "1", "3", []),
     ],
-    ids=["germeval", "universal", "conll2003", "plain", "chunks alone"],
+    ids=["germeval", "universal", "conll2003", "plain", "multiconer", "speech", "chunks alone"],
 )
 def test_columns_are_looked_at_not_counted(tmp_path, text, words, tags, others):
     path = tmp_path / "train.tsv"
@@ -37,7 +41,7 @@ def test_columns_are_looked_at_not_counted(tmp_path, text, words, tags, others):
     table = Conll().read(path, findings)
     assert (table.columns[0], table.columns[-1]) == (words, tags)
     assert sorted(table.columns) == sorted(table.records[0])
-    told = [line for line in findings.lines() if "tags of spans" in line]
+    told = [line for line in findings.lines() if "may hold the tags" in line]
     assert [f"({', '.join(others)})" in line for line in told] == [True] * bool(others)
 
 
@@ -47,6 +51,24 @@ def test_germeval_is_read_as_words_and_outer_tags(tmp_path):
     data = read(guess(tmp_path))
     row = data.splits["train"][0]
     assert row.texts == ("In", "New", "York") and row.label == ("O", "B-LOC", "I-LOC")
+
+
+@pytest.mark.parametrize(
+    ("text", "tags"),
+    [
+        (MULTICONER, {"O", "B-LOC", "I-LOC"}),
+        (SPEECH, {"AP", "NP", "V", "P", "."}),
+        (SPEECH.replace("\t", " "), {"AP", "NP", "V", "P", "."}),
+    ],
+)
+def test_remarks_and_names_are_no_words_and_parts_of_speech_are_tags(tmp_path, text, tags):
+    """A remark above a sentence may have as many columns as its words, and the first line may name the columns."""
+    for number, head in enumerate(("", "word\tpos\tlemma\n" if text is SPEECH else "")):
+        path = tmp_path / f"{number}.txt"
+        path.write_text(head + text * 20)
+        rows = read(guess(path)).splits["train"]
+        assert {tag for row in rows for tag in row.label} == tags
+        assert rows[0].texts == (("In", "New", "York", "#") if text is MULTICONER else ("In", "New", "York"))
 
 
 @pytest.mark.parametrize(

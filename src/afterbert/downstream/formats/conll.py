@@ -11,6 +11,8 @@ from afterbert.downstream.formats._text import read_lines
 
 _TAG = re.compile(r"O|[BIESLU]-\S+")
 # Phrases of the Penn Treebank, as CoNLL-2000 and CoNLL-2003 tag them beside the entities.
+_HEADER = {"id", "sentence", "word", "words", "token", "tokens", "form", "lemma", "pos", "upos", "xpos", "chunk"}
+_HEADER |= {"tag", "tags", "label", "labels", "ner", "ner_tags", "pos_tags", "entity"}
 _CHUNKS = {"NP", "VP", "PP", "ADJP", "ADVP", "SBAR", "CONJP", "INTJ", "LST", "PRT", "UCP"}
 
 
@@ -18,7 +20,8 @@ _CHUNKS = {"NP", "VP", "PP", "ADJP", "ADVP", "SBAR", "CONJP", "INTJ", "LST", "PR
 class Conll(Format):
     """Columns are called `1`, `2`, ... as they stand in the file, separated by tabs or else by spaces. What they hold
     is looked at: the words' column is listed first and the tags' last, whether a counter stands before them
-    (GermEval, Universal NER) or an annotator behind. `-DOCSTART-` lines are left out.
+    (GermEval, Universal NER) or an annotator behind. `-DOCSTART-` lines, remarks above sentences (MultiCoNER's `# id`)
+    and a first line that names the columns are left out.
     """
 
     def claim(self, path: Path, head: str) -> int:
@@ -26,11 +29,14 @@ class Conll(Format):
         if path.suffix in (".conll", ".bio", ".iob", ".iob2"):
             return 3
         lines = head.split("\n")[:-1][:400]
-        filled = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+        filled = [_cells(line, "\t" if "\t" in line else None) for line in lines if line.strip() and line[0] != "#"]
         if all(line.strip() for line in lines) or not filled:
             return 0
         if all(len(cells) == 1 for cells in filled):
             return 2  # sentences of words that are still to be tagged
+        if len({len(cells) for cells in filled}) == 1 and not any(" " in cell for cells in filled for cell in cells):
+            breaks = sum(not line.strip() for line in lines)
+            return 3 if len(filled) > 2 * breaks else 0  # parts of speech, which have no form of their own
         tagged = sum(len(cells) > 1 and bool(_TAG.fullmatch(cells[-1])) for cells in filled)
         return 3 if tagged > 0.9 * len(filled) else 0
 
@@ -39,6 +45,7 @@ class Conll(Format):
         lines = read_lines(path)
         separator = "\t" if sum("\t" in line.strip() for line in lines) > len(lines) / 4 else None
         width = _width(lines, separator)
+        remarks = _remarks(lines, separator)
         sentences: list[tuple[int, list[list[str]]]] = []
         begins_new = True
         for number, line in enumerate(lines, 1):
@@ -47,8 +54,10 @@ class Conll(Format):
                 begins_new = True
                 if line:
                     findings.add("empty lines that hold spaces or tabs", f"{path.name}:{number}")
-            elif cells[0] == "-DOCSTART-" or (line.startswith("#") and len(cells) != width):
+            elif cells[0] == "-DOCSTART-" or (line[0] == "#" and (len(cells) != width or cells[-1] in remarks)):
                 continue
+            elif not sentences and _HEADER.issuperset(cell.lower() for cell in cells):
+                findings.add("lines that name the columns left out", f"{path.name}:{number}")
             elif len(cells) != width:
                 findings.add("lines with another number of columns left out", f"{path.name}:{number}")
             else:
@@ -60,7 +69,7 @@ class Conll(Format):
         columns, others = _by_role({n: [c[i] for _, s in sentences for c in s] for i, n in enumerate(names)})
         if others:
             findings.add(
-                f"other columns that hold tags of spans ({', '.join(others)}): column {columns[-1]} is taken, "
+                f"other columns that may hold the tags ({', '.join(others)}): column {columns[-1]} is taken, "
                 f"--columns tags={others[0]} takes another",
                 path.name,
             )
@@ -79,19 +88,30 @@ def _cells(line: str, separator: str | None) -> list[str]:
     return line.split(separator) if separator else line.split()
 
 
+def _remarks(lines: list[str], separator: str | None) -> set[str]:
+    """How remarks end that have as many columns as words have: they stand above most sentences and end as no word does."""
+    firsts = [line for before, line in zip(["", *lines], lines) if line.strip() and not before.strip()]
+    hashed = {_cells(line, separator)[-1] for line in firsts if line[0] == "#"}
+    if 2 * sum(line[0] == "#" for line in firsts) <= len(firsts):
+        return set()
+    return hashed - {_cells(line, separator)[-1] for line in lines if line.strip() and line[0] != "#"}
+
+
 def _by_role(cells: dict[str, list[str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The columns with that of the words first and that of the tags last; and further ones that hold tags of spans.
+    """The columns with that of the words first and that of the tags last; and further ones that may hold the tags.
 
     A counter is no word, a chunk of grammar (I-NP) no entity where there are others, and of two layers the first, which
-    is GermEval's outer one, is taken.
+    is GermEval's outer one, is taken. Where no tags mark spans, the column of the fewest different values holds them.
     """
     tags = [name for name, column in cells.items() if _holds_tags(column)]
     entities = [name for name in tags if {tag[2:] for tag in cells[name]} - _CHUNKS - {""}]
-    chosen = (entities or tags)[:1]
     rest = [name for name in cells if name not in tags and not all(cell.isdigit() for cell in cells[name])]
     word = max(rest, key=lambda name: (len(set(cells[name])), -int(name)), default=next(iter(cells)))
-    between = [name for name in cells if name != word and name not in chosen]
-    return (word, *between, *chosen), tuple(name for name in entities if name not in chosen)
+    kinds = {name: len(set(cells[name])) for name in rest if name != word}
+    others = sorted((name for name in kinds if kinds[name] > 1), key=lambda name: kinds[name])
+    possible = entities or tags or others
+    between = [name for name in cells if name != word and name not in possible[:1]]
+    return (word, *between, *possible[:1]), tuple(possible[1:] if entities or not tags else ())
 
 
 def _holds_tags(column: list[str]) -> bool:
