@@ -18,9 +18,9 @@ from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
 WRITE = parts.EncodePart._write
 
 
-def slowly(self, documents, fates, writer):
+def slowly(self, documents, codes, writer):
     time.sleep(float(sys.argv[4]))
-    WRITE(self, documents, fates, writer)
+    WRITE(self, documents, codes, writer)
 
 
 if __name__ in ("__main__", "__mp_main__"):

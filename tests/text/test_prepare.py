@@ -261,7 +261,7 @@ def test_texts_that_change_while_they_are_read_are_noticed(tmp_path, monkeypatch
         return found
 
     monkeypatch.setattr(corpus_module, "survey", then_changed)
-    with pytest.raises(UserError, match="is not what it was a moment ago"):
+    with pytest.raises(UserError, match="is not what it was when this was begun"):
         prepare([source], tmp_path / "store", tokenizer=SMALL)
 
 

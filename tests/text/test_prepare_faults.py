@@ -103,10 +103,10 @@ def test_damaged_parts_are_made_anew(tmp_path, straight):
     child.kill()
     child.communicate()
     first, second, third = (path.parent for path in finished_parts(tmp_path)[:3])
-    pieces = bytearray((first / "train.pieces").read_bytes())
+    pieces = bytearray((first / "pieces").read_bytes())
     pieces[3] ^= 4
-    (first / "train.pieces").write_bytes(pieces)
-    (second / "train.word_start").unlink()
+    (first / "pieces").write_bytes(pieces)
+    (second / "word_start").unlink()
     (third / "done.json").write_text("{")
     assert finished(first) is finished(second) is finished(third) is None
     assert finish(source, tmp_path) == wanted

@@ -19,9 +19,11 @@ from afterbert.text.sources import SourcePart
 from afterbert.text.sources.folder import Folder
 from afterbert.text.sources.hub import Hub
 from afterbert.text.token_store import corpus as corpus_module
+from afterbert.text.token_store.corpus import stamps_of
 from afterbert.text.token_store.joining import merge_shards
+from afterbert.text.token_store.parts import EncodePart
 from afterbert.text.token_store.prepare import PLANES, add_plane, make_tokenizer, prepare
-from afterbert.text.token_store.shards import EncodeShardPart, Shard, _stamps, prepare_shard
+from afterbert.text.token_store.shards import Shard, prepare_shard
 from afterbert.text.token_store.store import Store
 from afterbert.text.token_store.workplace import locked
 from afterbert.text.tokenizers import TokenizerRecipe
@@ -185,7 +187,7 @@ def test_a_file_that_changed_between_two_shards_is_told(tmp_path, tokenizer):
 
 
 def test_a_file_that_changes_while_a_shard_is_made_is_told(tmp_path, tokenizer, monkeypatch):
-    source, encode = corpus(tmp_path, 40), EncodeShardPart.__call__
+    source, encode = corpus(tmp_path, 40), EncodePart.__call__
 
     def then_changed(self, task):
         report = encode(self, task)
@@ -194,8 +196,8 @@ def test_a_file_that_changes_while_a_shard_is_made_is_told(tmp_path, tokenizer, 
         return report
 
     with monkeypatch.context() as changing:
-        changing.setattr(EncodeShardPart, "__call__", then_changed)
-        with pytest.raises(UserError, match=r"texts\.jsonl is not what it was when this shard was begun"):
+        changing.setattr(EncodePart, "__call__", then_changed)
+        with pytest.raises(UserError, match=r"texts\.jsonl is not what it was when this was begun"):
             prepare_shard([source], tmp_path / "1", Shard(1, 1), tokenizer=tokenizer)
     assert not (tmp_path / "1" / "shard.json").exists()
     prepare_shard([source], tmp_path / "1", Shard(1, 1), tokenizer=tokenizer)
@@ -206,12 +208,12 @@ def test_a_file_that_changes_while_a_shard_is_made_is_told(tmp_path, tokenizer, 
 def test_a_source_that_is_no_file_has_no_stamp():
     """Such as a data set of the hub, whose revision tells what it holds."""
     hub = Hub(path="somebody/texts", text_column="text")
-    assert _stamps([(0, SourcePart(hub, 0, None, 1))]) == {}
+    assert stamps_of([SourcePart(hub, 0, None, 1)]) == {}
 
 
 def test_a_damaged_shard_is_told(tmp_path, texts, tokenizer):
     folders = shards_of(texts, 2, tmp_path / "shards", tokenizer)
-    damaged = next((folders[1] / "parts").glob("*/all.pieces"))
+    damaged = next((folders[1] / "parts").glob("*/pieces"))
     damaged.write_bytes(damaged.read_bytes()[:-2])
     with pytest.raises(UserError, match=r"part-\d+ is damaged or incomplete; .* prepare shard 2/2 anew"):
         merge_shards(folders, tmp_path / "merged")

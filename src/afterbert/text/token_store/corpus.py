@@ -1,26 +1,26 @@
 """A corpus: the parts of all sources, and the two passes over them."""
 
+import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
-
-import numpy as np
+from typing import Any
 
 from afterbert import __version__
 from afterbert.base.config import to_plain
 from afterbert.base.errors import UserError
 from afterbert.base.sealed import digest_of
+from afterbert.text.files import streams
 from afterbert.text.files.policy import Policy
 from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.planes import Plane
 from afterbert.text.sources import Source, SourcePart
+from afterbert.text.token_store.encoded import EncodedPart, EncodedParts
 from afterbert.text.token_store.finishing import settings_of
-from afterbert.text.token_store.part_files import column
-from afterbert.text.token_store.parts import EncodePart, PartTask
-from afterbert.text.token_store.sections import FATES
+from afterbert.text.token_store.part_files import part_folder
+from afterbert.text.token_store.parts import EncodePart
 from afterbert.text.token_store.survey import Survey, survey
 from afterbert.text.token_store.workers import in_order
 from afterbert.text.tokenizers import TokenizerRecipe
@@ -33,32 +33,8 @@ def silent(done: float, total: float, phase: str) -> None:
     """Progress that nobody watches."""
 
 
-class _Warned(Protocol):
-    @property
-    def warnings(self) -> list[str]: ...
-
-
-Task = TypeVar("Task")
-Report = TypeVar("Report", bound=_Warned)
-
 _SURVEY_BYTES = 100_000_000  # read by one process in the time that another needs to start
-_MOST_LANGUAGES = 256  # a byte a document
 _PART_BYTES, _LARGE_PART_BYTES, _LARGE_BYTES = 4_000_000, 64_000_000, 8e9
-
-
-@dataclass(frozen=True)
-class EncodedParts:
-    """Parts that lie encoded in a folder. pieces: by split."""
-
-    folder: Path
-    count: int
-    dtype: str
-    pieces: Mapping[str, int]
-    without_pieces: int
-
-    def column(self, split: str, name: str) -> Iterator[np.ndarray]:
-        """The values of a column through all parts, in blocks of bounded size."""
-        return column(self.folder, range(self.count), split, name, self.dtype)
 
 
 @dataclass(frozen=True)
@@ -115,33 +91,43 @@ class Corpus:
             progress=self._counting("reading", self.parts),
         )
 
-    def encode(self, tokenizer: Tokenizer, planes: Mapping[str, Plane], found: Survey, work: Path) -> EncodedParts:
-        """Every part, encoded below `work`; what the workers warned of is said once here."""
-        check_languages(found.languages)
-        dtype = dtype_for(tokenizer)
-        encode = EncodePart(tokenizer, planes, self.policy, tuple(found.languages), work, dtype)
-        reports = self.each(encode, self._tasks(found), self.parts)
-        pieces = {split: sum(report.pieces.get(split, 0) for report in reports) for split in FATES}
-        lost = sum(report.without_pieces for report in reports)
-        return EncodedParts(work, len(self.parts), dtype, pieces, lost)
+    def encode(
+        self,
+        tokenizer: Tokenizer,
+        planes: Mapping[str, Plane],
+        work: Path,
+        *,
+        stamps: Mapping[str, Any],
+        numbers: Sequence[int] | None = None,
+    ) -> list[EncodedPart]:
+        """The parts with these numbers, or all, encoded below `work`; what the workers warned of is said once here.
+        Raises UserError, also for a file that was written to since `stamps` were taken: its digest may be that of other
+        contents."""
+        numbers = range(len(self.parts)) if numbers is None else numbers
+        mine = [(number, self.parts[number]) for number in numbers]
+        encode = EncodePart(tokenizer, planes, self.policy, work, dtype_for(tokenizer))
+        count, found = self._counting("encoding", [part for _, part in mine]), []
+        done = in_order(encode, mine, processes=min(self.processes, len(mine)))
+        for (number, part), report in zip(mine, done):
+            found.append(EncodedPart(part_folder(work, number), report))
+            count(part.num_bytes)
+        for message in sorted({message for one in found for message in one.report.warnings}):
+            warnings.warn(message, stacklevel=3)
+        now = stamps_of(part for _, part in mine)
+        for path in (path for path in now if now[path] != stamps[path]):
+            raise UserError(
+                f"{streams.shown(path)} is not what it was when this was begun; start again when nobody writes to it"
+            )
+        return found
+
+    def joined(self, parts: Sequence[EncodedPart], tokenizer: Tokenizer) -> EncodedParts:
+        """All parts, encoded, and what becomes of their documents. Raises UserError."""
+        return EncodedParts.of(parts, self.policy, held_out=self.held_out, dtype=dtype_for(tokenizer))
 
     def described(self, found: Survey) -> list[dict[str, Any]]:
         """Each source in a few words: name, digest, bytes, documents."""
         sizes = [[part.num_bytes for part in parts] for parts in self.parts_of]
         return described(self.digests, sizes, found)
-
-    def each(
-        self, encode: Callable[[Task], Report], tasks: Iterable[Task], parts: Sequence[SourcePart]
-    ) -> list[Report]:
-        """Gathers what `encode` reports of each of these parts, one task a part; what it warned of is said once."""
-        count, reports = self._counting("encoding", parts), []
-        done = in_order(encode, tasks, processes=min(self.processes, len(parts)))
-        for part, report in zip(parts, done):
-            reports.append(report)
-            count(part.num_bytes)
-        for message in sorted({message for report in reports for message in report.warnings}):
-            warnings.warn(message, stacklevel=4)
-        return reports
 
     def check_pieces(self, tokenizer: Tokenizer) -> None:
         """Raises UserError when a source holds the pieces of another tokenizer."""
@@ -162,14 +148,6 @@ class Corpus:
             **({} if self.smoothing is None else {"smoothing": self.smoothing}),
         }
 
-    def _tasks(self, found: Survey) -> Iterator[PartTask]:
-        for number, part in enumerate(self.parts):
-            documents, sections = (
-                found.part_documents[[number, number + 1]],
-                found.part_sections[[number, number + 1]],
-            )
-            yield PartTask(number, part, found.contents.hashes[slice(*documents)], found.fates[slice(*sections)])
-
     def _counting(self, phase: str, parts: Sequence[SourcePart]) -> Callable[[int], None]:
         done, total = 0, max(1, sum(part.num_bytes for part in parts))
 
@@ -182,18 +160,16 @@ class Corpus:
         return count
 
 
+def stamps_of(parts: Iterable[SourcePart]) -> dict[str, tuple[int, int]]:
+    """Path -> size and time of the last change, of the files of these parts; not every source is one."""
+    inner: list[Any] = [getattr(part.source, "inner", part.source) for part in parts]
+    paths = {path for one in inner for path in getattr(one, "paths", (getattr(one, "path", ""),))}
+    return {path: streams.stamp_of(path) for path in sorted(paths) if os.path.isfile(path)}
+
+
 def dtype_for(tokenizer: Tokenizer) -> str:
     """How a store holds this tokenizer's pieces: in two bytes where they fit."""
     return "<u2" if tokenizer.vocabulary.size <= 1 << 16 else "<u4"
-
-
-def check_languages(languages: Sequence[str]) -> None:
-    """Raises UserError for more languages than a store can hold."""
-    if len(languages) > _MOST_LANGUAGES:
-        raise UserError(
-            f"the texts name {len(languages)} languages, a store holds {_MOST_LANGUAGES}; check that "
-            f"'{languages[-1]}' is a language code"
-        )
 
 
 def described(

@@ -18,10 +18,10 @@ from afterbert.text.pieces.unknown import UnknownPieces
 from afterbert.text.planes import Plane
 from afterbert.text.token_store.array_files import record_of
 from afterbert.text.token_store.coverage import warn_of_nothing_found
-from afterbert.text.token_store.merging import Columns, Merge, Merged
+from afterbert.text.token_store.encoded import EncodedParts
+from afterbert.text.token_store.merging import Merge, Merged
 from afterbert.text.token_store.sections import FATES
 from afterbert.text.token_store.store import FILE, FORMAT, Store
-from afterbert.text.token_store.survey import Survey
 from afterbert.text.token_store.workplace import WORK
 from afterbert.text.tokenizers import TokenizerRecipe
 
@@ -31,18 +31,13 @@ UNKNOWN = "pieces that the tokenizer does not know"
 
 @dataclass(frozen=True)
 class StoreContents:
-    """The contents of a store to be. columns, dtype: of the encoded parts; pieces: to train on; without_pieces: kept
-    documents of which the tokenizer left nothing; planes, sources, settings: as the manifest holds them; kind:
-    the tokenizer recipe's name."""
+    """The contents of a store to be. planes, sources, settings: as the manifest holds them; kind: the tokenizer
+    recipe's name."""
 
-    columns: Columns
-    dtype: str
-    pieces: int
-    without_pieces: int
+    parts: EncodedParts
     tokenizer: Tokenizer
     kind: str
     planes: Mapping[str, Any]
-    found: Survey
     sources: Sequence[Mapping[str, Any]]
     settings: Mapping[str, Any]
 
@@ -52,10 +47,10 @@ def finish(out: Path, encoded: StoreContents, *, least_pieces: int, max_unknown:
     UserError where too few pieces are to be trained on, or a larger share than max_unknown is unknown; then nothing
     is written."""
     unknown = _unknown(encoded, max_unknown)  # first: what is one unknown piece a line is few pieces, too
-    if encoded.pieces < least_pieces:
+    pieces, _ = encoded.parts.counts
+    if pieces < least_pieces:
         raise UserError(
-            f"the texts make only {encoded.pieces:,} pieces to train on, at least {least_pieces:,} are needed; add "
-            "more text"
+            f"the texts make only {pieces:,} pieces to train on, at least {least_pieces:,} are needed; add more text"
         )
     (out / FILE).unlink(missing_ok=True)
     for name in (*FATES, "tokenizer"):
@@ -119,10 +114,10 @@ def described(planes: Mapping[str, Plane]) -> dict[str, Any]:
 
 def _written(out: Path, encoded: StoreContents, unknown: int, progress: Any) -> dict[str, Any]:
     """Writes the files of the store; the manifest that tells of them."""
-    tokenizer, found = encoded.tokenizer, encoded.found
+    tokenizer, found = encoded.tokenizer, encoded.parts.found
     tokenizer.save(out / "tokenizer")
     widths = {name: plane["width"] for name, plane in encoded.planes.items()}
-    merge = Merge(encoded.columns, out, encoded.dtype, widths, tuple(found.languages))
+    merge = Merge(encoded.parts, out, widths)
     merged = Merged()
     for number, split in enumerate(FATES):
         merge.split(split, merged)
@@ -133,9 +128,10 @@ def _written(out: Path, encoded: StoreContents, unknown: int, progress: Any) -> 
     for file in (TOKENIZER_FILE, SETTINGS_FILE):
         merged.files[f"tokenizer/{file}"] = record_of(out / "tokenizer" / file)
     tally = found.tally
-    if encoded.without_pieces:
-        tally.dropped[WITHOUT_PIECES] = encoded.without_pieces
-        tally.kept -= encoded.without_pieces
+    _, without_pieces = encoded.parts.counts
+    if without_pieces:
+        tally.dropped[WITHOUT_PIECES] = without_pieces
+        tally.kept -= without_pieces
     if unknown:
         tally.noticed[UNKNOWN] = unknown
     about = {
@@ -148,7 +144,7 @@ def _written(out: Path, encoded: StoreContents, unknown: int, progress: Any) -> 
     return {
         "format": FORMAT,
         "fingerprint": digest_of([record["fingerprint"] for record in merged.splits.values()]),
-        "dtype": encoded.dtype,
+        "dtype": encoded.parts.dtype,
         "tokenizer": about,
         "languages": found.languages,
         "planes": dict(encoded.planes),
@@ -166,7 +162,7 @@ def _unknown(encoded: StoreContents, most: float) -> int:
         return 0
     found = UnknownPieces()
     for split in FATES:
-        for block in encoded.columns(split, "pieces"):
+        for block in encoded.parts.column(split, "pieces"):
             found += UnknownPieces(int((block == unk).sum()), len(block))
     found.check(most)
     return found.unknown

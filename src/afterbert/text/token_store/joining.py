@@ -1,29 +1,21 @@
 """Shards of a store, each encoded on a machine of its own, become the store that one machine would have made."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from afterbert.base.errors import UserError
-from afterbert.base.rows import starts_of
 from afterbert.base.sealed import digest_of
-from afterbert.text.files.documents import Tally
 from afterbert.text.files.policy import Policy
 from afterbert.text.pieces.tokenizer import Tokenizer
-from afterbert.text.token_store.corpus import Progress, check_languages, described, silent
+from afterbert.text.token_store.corpus import Progress, described, silent
+from afterbert.text.token_store.encoded import EncodedPart, EncodedParts
 from afterbert.text.token_store.finishing import StoreContents, finish, finished_before
-from afterbert.text.token_store.near_duplicates import PERMUTATIONS
-from afterbert.text.token_store.part_files import READ_VALUES, column_dtype, finished, part_folder
-from afterbert.text.token_store.parts import DOCUMENT_PLANE
-from afterbert.text.token_store.sections import FATES, Contents, SectionRuns
-from afterbert.text.token_store.shards import ALL, Shard, ShardPartReport, open_shard
+from afterbert.text.token_store.part_files import finished, part_folder
+from afterbert.text.token_store.parts import PartReport
+from afterbert.text.token_store.shards import Shard, open_shard
 from afterbert.text.token_store.store import FILE, Store
-from afterbert.text.token_store.survey import PartSurvey, Survey, gathered
 from afterbert.text.token_store.workers import ended_by_sigterm
 from afterbert.text.token_store.workplace import locked, refusing, work_folder
 
@@ -37,11 +29,6 @@ class _Opened(NamedTuple):
     @property
     def shard(self) -> Shard:
         return Shard(*self.manifest["shard"])
-
-
-class _Part(NamedTuple):
-    folder: Path
-    report: ShardPartReport
 
 
 def merge_shards(
@@ -68,68 +55,18 @@ def merge_shards(
             return store
         work = work_folder(out, settings, last_file=FILE, overwrite=overwrite)
         tokenizer = _tokenizer_of(shards[0])
-        parts = _checked(shards, tell)
-        found = _surveyed(parts, Policy(**settings["policy"]), settings["held_out"])
-        joined = Joined(tuple(parts), found, first["dtype"])
+        policy, held_out = Policy(**settings["policy"]), settings["held_out"]
+        parts = EncodedParts.of(_checked(shards, tell), policy, held_out=held_out, dtype=first["dtype"])
         encoded = StoreContents(
-            columns=joined.column,
-            dtype=first["dtype"],
-            pieces=joined.counts[0],
-            without_pieces=joined.counts[1],
+            parts=parts,
             tokenizer=tokenizer,
             kind=first["tokenizer"]["kind"],
             planes=first["planes"],
-            found=found,
-            sources=described(digests, first["layout"]["sizes"], found),
+            sources=described(digests, first["layout"]["sizes"], parts.found),
             settings=settings,
         )
         with refusing(work):
             return finish(out, encoded, least_pieces=least_pieces, max_unknown=max_unknown, progress=tell)
-
-
-@dataclass(frozen=True)
-class Joined:
-    """Parts that hold all their documents, and what the survey of all of them says of each document."""
-
-    parts: tuple[_Part, ...]
-    found: Survey
-    dtype: str
-
-    def column(self, split: str, name: str) -> Iterator[np.ndarray]:
-        """The values of a column for the documents of a split, through all parts, in blocks of bounded size."""
-        for number, part in enumerate(self.parts):
-            lengths, fates, runs = self._sections(number)
-            mine = runs.in_split(split)
-            if not mine.any():
-                continue
-            if name == "documents":
-                yield runs.lengths[mine]
-            elif name == "languages":
-                codes = [self.found.languages.index(language) for language in part.report.languages]
-                yield np.array(codes)[_whole(part.folder, "languages")[runs.documents[mine]]]
-            elif name == "halves":
-                yield np.zeros(int(mine.sum()), np.uint8)
-            elif name == DOCUMENT_PLANE:
-                yield runs.begin_at(split)
-            else:
-                yield from _pieces_of(part.folder, name, self.dtype, lengths, fates == FATES[split])
-
-    @cached_property
-    def counts(self) -> tuple[int, int]:
-        """Pieces to train on; documents that are kept but have no piece."""
-        pieces = without = 0
-        for number in range(len(self.parts)):
-            _, _, runs = self._sections(number)
-            pieces += int(runs.lengths[runs.in_split("train")].sum())
-            without += runs.without_pieces()
-        return pieces, without
-
-    def _sections(self, number: int) -> tuple[np.ndarray, np.ndarray, SectionRuns]:
-        """int64 [S]: how many pieces each section of a part has; uint8 [S]: what becomes of it; the documents they
-        make."""
-        fates = self.found.fates[slice(*self.found.part_sections[[number, number + 1]])]
-        counts, lengths = (_whole(self.parts[number].folder, name) for name in ("documents", "sections"))
-        return lengths, fates, SectionRuns.of(counts, lengths, fates)
 
 
 def _complete(shards: list[_Opened]) -> list[_Opened]:
@@ -195,7 +132,7 @@ def _tokenizer_of(shard: _Opened) -> Tokenizer:
     return tokenizer
 
 
-def _checked(shards: Sequence[_Opened], tell: Progress) -> list[_Part]:
+def _checked(shards: Sequence[_Opened], tell: Progress) -> list[EncodedPart]:
     """All parts in their order, each read once to see that it is whole. Raises UserError."""
     parts = []
     for number, shard in enumerate(shards):
@@ -207,41 +144,7 @@ def _checked(shards: Sequence[_Opened], tell: Progress) -> list[_Part]:
                     f"{folder} is damaged or incomplete; copy the shard again, or delete it and prepare "
                     f"shard {shard.shard} anew"
                 )
-            parts.append(_Part(folder, ShardPartReport(*report)))
+            parts.append(EncodedPart(folder, PartReport(*report)))
         tell(number + 1, len(shards), "checking")
     assert [p.folder.name for p in parts] == [part_folder(Path(), n).name for n in range(len(parts))]
     return parts
-
-
-def _surveyed(parts: Sequence[_Part], policy: Policy, held_out: float) -> Survey:
-    found = [
-        PartSurvey(
-            Contents(*(_whole(part.folder, name) for name in ("hashes", "documents", "section_hashes", "sizes"))),
-            frozenset(part.report.languages),
-            dict(part.report.characters),
-            Tally.from_json(part.report.tally),
-            _whole(part.folder, "sketches").reshape(-1, PERMUTATIONS),
-        )
-        for part in parts
-    ]
-    survey = gathered(found, policy, held_out=held_out)
-    check_languages(survey.languages)
-    return survey
-
-
-def _whole(folder: Path, name: str) -> np.ndarray:
-    """One value a document or a section: all of a column of a part."""
-    kind, path = column_dtype(name, ""), folder / f"{ALL}.{name}"
-    return np.fromfile(path, kind) if path.exists() else np.zeros(0, kind)
-
-
-def _pieces_of(folder: Path, name: str, dtype: str, lengths: np.ndarray, wanted: np.ndarray) -> Iterator[np.ndarray]:
-    """A column of pieces for the sections [S] that are wanted, some megabytes at a time."""
-    kind, starts = np.dtype(column_dtype(name, dtype)), starts_of(lengths)
-    cuts = np.searchsorted(starts, np.arange(0, starts[-1], READ_VALUES))
-    with open(folder / f"{ALL}.{name}", "rb") as file:
-        for begin, end in pairwise([*np.unique(cuts), len(lengths)]):
-            if wanted[begin:end].any():
-                file.seek(int(starts[begin]) * kind.itemsize)
-                block = np.fromfile(file, kind, int(starts[end] - starts[begin]))
-                yield block[np.repeat(wanted[begin:end], lengths[begin:end])]

@@ -1,7 +1,7 @@
 """From the folders of finished parts to the files of a store."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,7 @@ import numpy as np
 
 from afterbert.base.rows import starts_of
 from afterbert.text.token_store.array_files import ArrayFile, PackedFile
-
-Columns = Callable[[str, str], Iterator[np.ndarray]]
+from afterbert.text.token_store.encoded import EncodedParts
 
 
 @dataclass
@@ -24,22 +23,18 @@ class Merged:
 
 @dataclass(frozen=True)
 class Merge:
-    """Writes the columns of encoded parts into the store at `out`. columns: (split, column) -> its values through
-    all parts, in blocks of bounded size, a document's length and language in the same one; widths: bits of each
-    plane; languages: names of the codes."""
+    """Writes the columns of encoded parts into the store at `out`. widths: bits of each plane."""
 
-    columns: Columns
+    parts: EncodedParts
     out: Path
-    dtype: str
     widths: Mapping[str, int]
-    languages: tuple[str, ...]
 
     def split(self, name: str, merged: Merged) -> None:
         """Writes all files of one split and adds their records."""
         record = merged.splits.setdefault(name, {})
         record["sentences"] = 0
-        file = ArrayFile(self.out / name / "pieces.bin", dtype=self.dtype)
-        for block in self.columns(name, "pieces"):
+        file = ArrayFile(self.out / name / "pieces.bin", dtype=self.parts.dtype)
+        for block in self.parts.column(name, "pieces"):
             file.append(block)
         merged.files[f"{name}/pieces.bin"] = file.close()
         self._documents(name, record, merged)
@@ -48,7 +43,7 @@ class Merge:
     def pieces_digest(self, split: str) -> str:
         """The sha256 that the file of ids has or would have."""
         digest = hashlib.sha256()
-        for block in self.columns(split, "pieces"):
+        for block in self.parts.column(split, "pieces"):
             digest.update(block.tobytes())
         return digest.hexdigest()
 
@@ -56,7 +51,7 @@ class Merge:
         """Writes the planes of one split, and the index of sentences where that plane is among them."""
         for name, width in self.widths.items():
             file = PackedFile(self.out / split / "planes" / f"{name}.bin", width=width)
-            for block in self.columns(split, name):
+            for block in self.parts.column(split, name):
                 file.append(block)
             merged.files[f"{split}/planes/{name}.bin"] = file.close()
         if "sentence_start" in self.widths:
@@ -67,31 +62,32 @@ class Merge:
         starts = ArrayFile(self.out / split / "documents.bin", dtype="<i8")
         codes = ArrayFile(self.out / split / "languages.bin", dtype="u1")
         starts.append(np.zeros(1, dtype=np.int64))
-        halves = np.concatenate([np.zeros(0, np.uint8), *self.columns(split, "halves")])
+        halves = np.concatenate([np.zeros(0, np.uint8), *self.parts.column(split, "halves")])
         if halves.any():  # a store without pairs has no such file
             file = ArrayFile(self.out / split / "halves.bin", dtype="u1")
             file.append(halves)
             merged.files[f"{split}/halves.bin"] = file.close()
-        documents, pieces = np.zeros((2, len(self.languages)), dtype=np.int64)
+        names = self.parts.found.languages
+        documents, pieces = np.zeros((2, len(names)), dtype=np.int64)
         total = 0
-        for lengths, languages in zip(self.columns(split, "documents"), self.columns(split, "languages")):
+        for lengths, languages in zip(self.parts.column(split, "documents"), self.parts.column(split, "languages")):
             ends = starts_of(lengths)[1:] + total
             total = int(ends[-1])
             starts.append(ends)
             codes.append(languages)
-            documents += np.bincount(languages, minlength=len(self.languages))
-            pieces += np.bincount(languages, lengths, minlength=len(self.languages)).astype(np.int64)
+            documents += np.bincount(languages, minlength=len(names))
+            pieces += np.bincount(languages, lengths, minlength=len(names)).astype(np.int64)
         merged.files[f"{split}/documents.bin"] = starts.close()
         merged.files[f"{split}/languages.bin"] = codes.close()
         record["documents"], record["pieces"] = int(documents.sum()), total
         record["languages"] = {
-            name: {"documents": int(d), "pieces": int(p)} for name, d, p in zip(self.languages, documents, pieces) if d
+            name: {"documents": int(d), "pieces": int(p)} for name, d, p in zip(names, documents, pieces) if d
         }
 
     def _sentences(self, split: str, pieces: int, merged: Merged) -> int:
         starts = ArrayFile(self.out / split / "sentences.bin", dtype="<i8")
         count = offset = 0
-        for block in self.columns(split, "sentence_start"):
+        for block in self.parts.column(split, "sentence_start"):
             found = np.flatnonzero(block)
             starts.append(found + offset)
             count, offset = count + len(found), offset + len(block)

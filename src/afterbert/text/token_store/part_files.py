@@ -1,4 +1,4 @@
-"""The folder of a part of the texts that is encoded: plain arrays `<split>.<column>`, whole or absent.
+"""The folder of a part of the texts that is encoded: plain arrays, a file a column, whole or absent.
 
 A part that was finished before a kill is checked and used again.
 """
@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,7 @@ import xxhash
 from afterbert.base.runs import write_atomically
 from afterbert.base.sealed import sealed
 
-READ_VALUES = 1 << 22
-# Of documents: pieces or, in a shard, sections; hashes; sketches. Of sections: pieces, hashes, bytes.
+# Of documents: sections, hashes, sketches. Of sections: pieces, hashes, bytes.
 _BY_DOCUMENT = {
     "documents": "<i8",
     "hashes": "<u8",
@@ -51,27 +50,20 @@ def made_once(done: Path, dtype: str, make: Callable[[PartWriter], Sequence[Any]
 
 
 class PartWriter:
-    """The files of one part, being written. dtype: of the pieces. documents, pieces: how many so far, by split;
-    without_pieces: documents that have none."""
+    """The files of one part, being written. dtype: of the pieces."""
 
     def __init__(self, folder: Path, dtype: str):
         folder.mkdir(parents=True)
         self._folder, self._dtype = folder, dtype
         self._files: dict[str, Any] = {}
         self._digests: dict[str, Any] = {}
-        self.documents: dict[str, int] = {}
-        self.pieces: dict[str, int] = {}
-        self.without_pieces = 0
 
-    def append(self, split: str, column: str, values: np.ndarray) -> None:
-        name = f"{split}.{column}"
+    def append(self, name: str, values: np.ndarray) -> None:
+        """Puts these values of a column behind those that are there."""
         if name not in self._files:
             self._files[name] = open(self._folder / name, "wb")  # noqa: SIM115  closed by __exit__
             self._digests[name] = xxhash.xxh3_64()
-        if column in ("documents", "pieces"):
-            counts = self.documents if column == "documents" else self.pieces
-            counts[split] = counts.get(split, 0) + len(values)
-        raw = values.astype(column_dtype(column, self._dtype)).tobytes()
+        raw = values.astype(column_dtype(name, self._dtype)).tobytes()
         self._files[name].write(raw)
         self._digests[name].update(raw)
 
@@ -94,18 +86,6 @@ def part_folder(folder: Path, number: int) -> Path:
 def column_dtype(column: str, dtype: str) -> str:
     """How a column lies on disk; planes are a byte per piece until they are merged."""
     return {"pieces": dtype, **_BY_DOCUMENT}.get(column, "u1")
-
-
-def column(folder: Path, numbers: Sequence[int], split: str, name: str, dtype: str) -> Iterator[np.ndarray]:
-    """The values of a column through these parts, in blocks of bounded size."""
-    kind = np.dtype(column_dtype(name, dtype))
-    for number in numbers:
-        path = part_folder(folder, number) / f"{split}.{name}"
-        if not path.exists():
-            continue
-        with open(path, "rb") as file:
-            while len(block := np.fromfile(file, kind, READ_VALUES)):
-                yield block
 
 
 def finished(folder: Path) -> list[Any] | None:

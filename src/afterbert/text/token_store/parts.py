@@ -1,4 +1,5 @@
-"""The second pass over the texts: each part of a source becomes a folder of plain arrays."""
+"""The texts encoded: each part of a source becomes a folder of plain arrays, with all documents in it. What is held
+out, and what was seen twice, is settled when all parts are there (`encoded.py`)."""
 
 from __future__ import annotations
 
@@ -13,97 +14,77 @@ import numpy as np
 from afterbert.base.errors import UserError
 from afterbert.text.files.documents import LANGUAGES, PAIR, Document, Tally
 from afterbert.text.files.policy import Policy
+from afterbert.text.pieces.changes import CharacterCounts
 from afterbert.text.pieces.decoding import PieceDecoder
 from afterbert.text.pieces.encoding import EncodedTexts, PieceEncoder
 from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.planes import Plane
 from afterbert.text.sources import SourcePart
+from afterbert.text.token_store.near_duplicates import sketches_of
 from afterbert.text.token_store.part_files import PartWriter, made_once, part_folder
-from afterbert.text.token_store.sections import DROPPED, FATES, SectionRuns, content_hash, sections_of
+from afterbert.text.token_store.sections import Contents, sections_of
 
 #: the plane that follows from what is a document of the store, and no more from the text
 DOCUMENT_PLANE = "document_start"
 _BATCH_CHARACTERS = 1_000_000
 _BATCH_DOCUMENTS = 10_000
-
-
-class PartTask(NamedTuple):
-    """A part, and what the survey said of its documents and their sections: hashes uint64 [D], fates uint8 [S]."""
-
-    number: int
-    part: SourcePart
-    hashes: np.ndarray
-    fates: np.ndarray
+_MOST_LANGUAGES = 256  # a byte a section
 
 
 class PartReport(NamedTuple):
-    """documents, pieces: by split; without_pieces: kept documents of which the tokenizer left nothing."""
+    """languages: names of the codes in this part alone; characters: (code point, count); tally: of the part, as JSON
+    holds it."""
 
-    documents: dict[str, int]
-    pieces: dict[str, int]
-    without_pieces: int
+    languages: list[str]
+    characters: list[tuple[int, int]]
+    tally: dict[str, Any]
     warnings: list[str]
 
 
 @dataclass(frozen=True)
 class EncodePart:
-    """Encodes one part into `folder / part-N`, unless it lies there already."""
+    """Encodes all documents of a part, whatever becomes of them, into `folder / part-N`, unless it lies there."""
 
     tokenizer: Tokenizer
     planes: Mapping[str, Plane]
     policy: Policy
-    languages: tuple[str, ...]
     folder: Path
     dtype: str
 
-    def __call__(self, task: PartTask) -> PartReport:
-        def encode(writer: PartWriter) -> Sequence[Any]:
-            for documents, fates in in_batches(self._kept(task)):
-                self._write(documents, np.concatenate(fates), writer)
-            return writer.documents, writer.pieces, writer.without_pieces
+    def __call__(self, task: tuple[int, SourcePart]) -> PartReport:
+        number, part = task
+        tally, codes, characters = Tally(), dict[str, int](), CharacterCounts()
 
-        return PartReport(*made_once(part_folder(self.folder, task.number), self.dtype, encode))
+        def encode(writer: PartWriter) -> Sequence[Any]:
+            for documents in _in_batches(part.documents(self.policy, tally)):
+                for document in documents:
+                    characters.add(document.text)
+                self._write(documents, codes, writer)
+            return list(codes), list(characters.total().items()), vars(tally)
+
+        return PartReport(*made_once(part_folder(self.folder, number), self.dtype, encode))
 
     @cached_property
     def _encoder(self) -> DocumentEncoder:
         return DocumentEncoder(self.tokenizer)
 
-    def _kept(self, task: PartTask) -> Iterator[tuple[Document, np.ndarray]]:
-        """Documents that are kept, and the fates of their sections."""
-        seen = sections = 0
-        for document in task.part.documents(self.policy, Tally()):
-            raw = document.text.encode()
-            if seen >= len(task.hashes) or content_hash(raw) != task.hashes[seen]:
-                raise UserError(
-                    f"{document.id} is not what it was a moment ago; prepare again when nothing writes the texts"
-                )
-            fates = task.fates[sections : sections + len(sections_of(raw))]
-            if fates[0] != DROPPED:
-                yield document, fates
-            seen, sections = seen + 1, sections + len(fates)
-        if seen != len(task.hashes):
-            raise UserError("the texts hold fewer documents than a moment ago; prepare again when nothing writes them")
-
-    def _write(self, documents: list[Document], fates: np.ndarray, writer: PartWriter) -> None:
+    def _write(self, documents: list[Document], codes: dict[str, int], writer: PartWriter) -> None:
         encoded, counts = self._encoder(documents)
-        values = {name: plane(encoded) for name, plane in self.planes.items() if name != DOCUMENT_PLANE}
-        lengths = np.diff(encoded.piece_starts)
-        code_of = {name: code for code, name in enumerate(self.languages)}
-        codes = np.array([code_of[language or ""] for language in encoded.languages])
-        is_pair = np.array([PAIR in document.text for document in documents])
-        fate_of_piece, runs = np.repeat(fates, lengths), SectionRuns.of(counts, lengths, fates, is_pair)
-        halves = runs.halves(is_pair)
-        writer.without_pieces += runs.without_pieces()
-        for split, fate in FATES.items():
-            here, mine = fate_of_piece == fate, runs.in_split(split)
-            writer.append(split, "pieces", encoded.piece_ids[here])
-            writer.append(split, "documents", runs.lengths[mine])
-            writer.append(split, "languages", codes[runs.firsts[mine]])
-            writer.append(split, "halves", halves[mine])
-            if DOCUMENT_PLANE in self.planes:
-                writer.append(split, DOCUMENT_PLANE, runs.begin_at(split))
-            for name, value in values.items():
-                writer.append(split, name, value[here])
+        languages = [codes.setdefault(language or "", len(codes)) for language in encoded.languages]
+        check_languages(list(codes))
+        writer.append("pieces", encoded.piece_ids)
+        writer.append("documents", counts)
+        writer.append("pairs", np.array([PAIR in document.text for document in documents]))
+        writer.append("sections", np.diff(encoded.piece_starts))
+        writer.append("languages", np.array(languages))
+        contents = Contents.of(document.text.encode() for document in documents)
+        for name in ("hashes", "section_hashes", "sizes"):
+            writer.append(name, getattr(contents, name))
+        if self.policy.near_duplicates is not None:
+            writer.append("sketches", sketches_of([document.text for document in documents]).reshape(-1))
+        for name, plane in self.planes.items():
+            if name != DOCUMENT_PLANE:
+                writer.append(name, plane(encoded))
 
 
 @dataclass(frozen=True)
@@ -151,17 +132,24 @@ def _languages_of(document: Document, sections: int) -> Sequence[str | None]:
     return [document.language] * sections
 
 
-def in_batches(items: Iterable[tuple[Document, Any]]) -> Iterator[tuple[list[Document], list[Any]]]:
-    """Documents and what goes with each, about a megabyte of text at a time."""
+def _in_batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    """About a megabyte of text at a time."""
     batch: list[Document] = []
-    beside: list[Any] = []
     size = 0
-    for document, thing in items:
+    for document in documents:
         batch.append(document)
-        beside.append(thing)
         size += len(document.text)
         if size >= _BATCH_CHARACTERS or len(batch) >= _BATCH_DOCUMENTS:
-            yield batch, beside
-            batch, beside, size = [], [], 0
+            yield batch
+            batch, size = [], 0
     if batch:
-        yield batch, beside
+        yield batch
+
+
+def check_languages(languages: Sequence[str]) -> None:
+    """Raises UserError for more languages than a store can hold."""
+    if len(languages) > _MOST_LANGUAGES:
+        raise UserError(
+            f"the texts name {len(languages)} languages, a store holds {_MOST_LANGUAGES}; check that "
+            f"'{languages[-1]}' is a language code"
+        )

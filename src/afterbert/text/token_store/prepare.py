@@ -1,4 +1,4 @@
-"""From sources to a token store: survey the texts, get a tokenizer, encode the parts, merge them.
+"""From sources to a token store: get a tokenizer, encode the parts, settle what becomes of their documents, merge them.
 
 Streaming, parallel, restartable: same texts and settings, same bytes, whatever the number of processes and
 however often it was interrupted. While it works, `.work` in the store's folder holds what is done so far;
@@ -22,13 +22,12 @@ from afterbert.text.planes.document_start import DocumentStart
 from afterbert.text.planes.sentence_start import SentenceStart
 from afterbert.text.planes.word_start import WordStart
 from afterbert.text.sources import Source
-from afterbert.text.token_store.corpus import Corpus, Progress, silent
+from afterbert.text.token_store.corpus import Corpus, Progress, silent, stamps_of
 from afterbert.text.token_store.coverage import warn_of_nothing_found
 from afterbert.text.token_store.finishing import StoreContents, by_name, described, finish, finished_before
 from afterbert.text.token_store.merging import Merge, Merged
 from afterbert.text.token_store.sections import FATES
 from afterbert.text.token_store.store import FILE, Store
-from afterbert.text.token_store.survey import Survey
 from afterbert.text.token_store.workers import ended_by_sigterm
 from afterbert.text.token_store.workplace import WORK, locked, refusing, work_folder
 from afterbert.text.tokenizers import TokenizerRecipe
@@ -64,29 +63,24 @@ def prepare(
         raise UserError("no sources are given; name files or folders")
     corpus = Corpus(tuple(sources), policy or Policy(), held_out, processes, progress or silent, smoothing)
     named = by_name(planes)
-    settings = corpus.settings(tokenizer, named)
+    stamps, settings = stamps_of(corpus.parts), corpus.settings(tokenizer, named)
     out = Path(out)
     with ended_by_sigterm(), locked(out):
         if (store := finished_before(out, settings, overwrite=overwrite)) is not None:
             return store
         work = work_folder(out, settings, last_file=FILE, overwrite=overwrite)
         with refusing(work):
-            made, found = _survey(corpus, tokenizer, work)
+            made = _tokenizer(corpus, tokenizer, work)
             corpus.check_pieces(made)
-        parts = corpus.encode(made, named, found, work)
-        encoded = StoreContents(
-            columns=parts.column,
-            dtype=parts.dtype,
-            pieces=parts.pieces["train"],
-            without_pieces=parts.without_pieces,
-            tokenizer=made,
-            kind=plugins.name_of(tokenizer),
-            planes=described(named),
-            found=found,
-            sources=corpus.described(found),
-            settings=settings,
-        )
-        with refusing(work):
+            parts = corpus.joined(corpus.encode(made, named, work, stamps=stamps), made)
+            encoded = StoreContents(
+                parts=parts,
+                tokenizer=made,
+                kind=plugins.name_of(tokenizer),
+                planes=described(named),
+                sources=corpus.described(parts.found),
+                settings=settings,
+            )
             return finish(out, encoded, least_pieces=least_pieces, max_unknown=max_unknown, progress=corpus.progress)
 
 
@@ -100,13 +94,15 @@ def add_plane(
     if name in store.planes:
         raise UserError(f"store {folder} has a plane '{name}' already; prepare a new store to make it anew")
     corpus = Corpus(tuple(sources), Policy(**settings["policy"]), settings["held_out"], processes, progress or silent)
+    stamps = stamps_of(corpus.parts)
     if [digest_of(digest) for digest in corpus.digests] != settings["sources"]:
         raise UserError(f"store {folder} was not made from these texts as they are now; prepare a new store")
     with ended_by_sigterm(), locked(store.folder):
         settled = {"plane": to_plain(plane.settled()), "store": store.fingerprint}
         work = work_folder(store.folder, settled, last_file=FILE)
-        encoded = corpus.encode(store.tokenizer, {name: plane}, corpus.survey(sample_bytes=0), work)
-        merge = Merge(encoded.column, store.folder, encoded.dtype, {name: plane.width}, store.languages)
+        done = corpus.encode(store.tokenizer, {name: plane}, work, stamps=stamps)
+        parts = corpus.joined(done, store.tokenizer)
+        merge = Merge(parts, store.folder, {name: plane.width})
         merged = Merged(deepcopy(store.manifest["files"]), deepcopy(store.manifest["splits"]))
         for split in FATES:
             if merge.pieces_digest(split) != merged.files[f"{split}/pieces.bin"]["sha256"]:
@@ -141,20 +137,20 @@ def make_tokenizer(
         raise UserError(f"{out} is there already and not empty; name a new folder for the tokenizer")
     corpus = Corpus(tuple(sources), policy or Policy(), held_out, processes, progress or silent, smoothing)
     with TemporaryDirectory() as work, ended_by_sigterm():
-        made, _ = _survey(corpus, tokenizer, Path(work))
+        made = _tokenizer(corpus, tokenizer, Path(work))
     made.save(out)
     return made
 
 
-def _survey(corpus: Corpus, recipe: TokenizerRecipe, work: Path) -> tuple[Tokenizer, Survey]:
-    """The tokenizer, trained unless that was done before, and what the texts hold."""
+def _tokenizer(corpus: Corpus, recipe: TokenizerRecipe, work: Path) -> Tokenizer:
+    """The tokenizer, trained on a sample of the texts unless it is there or that was done before."""
     folder, beside = work / "tokenizer", work / ".tmp-tokenizer"
-    wanted = 0 if folder.exists() else recipe.sample_bytes(corpus.total_bytes)
-    found = corpus.survey(sample_bytes=wanted)
     if not folder.exists():
+        wanted = recipe.sample_bytes(corpus.total_bytes)
+        found = corpus.survey(sample_bytes=wanted) if wanted else None
         corpus.progress(0, 1, "making the tokenizer")
-        recipe.make(found.sample, corpus_bytes=found.corpus_bytes).save(beside)
+        made = recipe.make(found.sample, corpus_bytes=found.corpus_bytes) if found else recipe.make([], corpus_bytes=0)
+        made.save(beside)
         beside.rename(folder)
-        found.sample.clear()
         corpus.progress(1, 1, "making the tokenizer")
-    return Tokenizer.load(folder), found
+    return Tokenizer.load(folder)

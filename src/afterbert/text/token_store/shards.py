@@ -7,12 +7,9 @@ documents are held out, and which were seen twice, is settled when the shards me
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,29 +19,19 @@ from afterbert import __version__
 from afterbert.base import plugins
 from afterbert.base.errors import UserError
 from afterbert.base.sealed import digest_of, read_sealed, write_sealed
-from afterbert.text.files import streams
-from afterbert.text.files.documents import Document, Tally
 from afterbert.text.files.policy import Policy
-from afterbert.text.pieces.changes import CharacterCounts
-from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.planes import Plane
 from afterbert.text.sources import Source, SourcePart
 from afterbert.text.sources.parallel import ParallelText
-from afterbert.text.token_store.corpus import Corpus, Progress, check_languages, dtype_for, silent
+from afterbert.text.token_store.corpus import Corpus, Progress, dtype_for, silent, stamps_of
 from afterbert.text.token_store.finishing import by_name, described, settings_of
-from afterbert.text.token_store.near_duplicates import sketches_of
-from afterbert.text.token_store.part_files import PartWriter, made_once, part_folder
-from afterbert.text.token_store.parts import DOCUMENT_PLANE, DocumentEncoder, in_batches
 from afterbert.text.token_store.prepare import PLANES
-from afterbert.text.token_store.sections import Contents
 from afterbert.text.token_store.workers import ended_by_sigterm
 from afterbert.text.token_store.workplace import WORK, locked, work_folder
 from afterbert.text.tokenizers import TokenizerRecipe
 
 FILE = "shard.json"
-FORMAT = 2
-#: a shard is not divided into train and held_out yet
-ALL = "all"
+FORMAT = 3
 
 
 class Shard(NamedTuple):
@@ -83,16 +70,6 @@ class Shard(NamedTuple):
         return range(*np.searchsorted(owner, [self.number - 1, self.number]).tolist())
 
 
-class ShardPartReport(NamedTuple):
-    """languages: names of the codes in this part alone; characters: (code point, count); tally: of the part, as JSON
-    holds it."""
-
-    languages: list[str]
-    characters: list[tuple[int, int]]
-    tally: dict[str, Any]
-    warnings: list[str]
-
-
 def prepare_shard(
     sources: Sequence[Source],
     out: Path,
@@ -123,7 +100,7 @@ def prepare_shard(
     mine = [(number, corpus.parts[number]) for number in shard.parts([part.num_bytes for part in corpus.parts])]
     named, made, out = by_name(planes), tokenizer.make([], corpus_bytes=0), Path(out)
     corpus.check_pieces(made)
-    stamps = _stamps(mine)
+    stamps = stamps_of(part for _, part in mine)
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "shard": list(shard),
@@ -139,60 +116,13 @@ def prepare_shard(
         if (out / FILE).exists():
             return _same_as_before(out, manifest)
         work = work_folder(out, manifest, last_file=FILE)
-        encode = EncodeShardPart(made, named, corpus.policy, work, manifest["dtype"])
-        corpus.each(encode, mine, [part for _, part in mine])
-        _check_untouched(stamps, _stamps(mine))
+        corpus.encode(made, named, work, stamps=stamps, numbers=manifest["parts"])
         shutil.rmtree(out / "parts", ignore_errors=True)
         work.rename(out / "parts")
         made.save(out / "tokenizer")
         write_sealed(out / FILE, manifest)
         shutil.rmtree(out / WORK)
     return None
-
-
-@dataclass(frozen=True)
-class EncodeShardPart:
-    """Encodes all documents of a part, whatever becomes of them, into `folder / part-N`, unless it lies there."""
-
-    tokenizer: Tokenizer
-    planes: Mapping[str, Plane]
-    policy: Policy
-    folder: Path
-    dtype: str
-
-    def __call__(self, task: tuple[int, SourcePart]) -> ShardPartReport:
-        number, part = task
-        tally, codes, characters = Tally(), dict[str, int](), CharacterCounts()
-
-        def encode(writer: PartWriter) -> Sequence[Any]:
-            for documents, _ in in_batches((one, None) for one in part.documents(self.policy, tally)):
-                for document in documents:
-                    characters.add(document.text)
-                self._write(documents, codes, writer)
-            return list(codes), list(characters.total().items()), vars(tally)
-
-        return ShardPartReport(*made_once(part_folder(self.folder, number), self.dtype, encode))
-
-    @cached_property
-    def _encoder(self) -> DocumentEncoder:
-        return DocumentEncoder(self.tokenizer)
-
-    def _write(self, documents: list[Document], codes: dict[str, int], writer: PartWriter) -> None:
-        encoded, counts = self._encoder(documents)
-        languages = [codes.setdefault(d.language or "", len(codes)) for d in documents]
-        check_languages(list(codes))
-        writer.append(ALL, "pieces", encoded.piece_ids)
-        writer.append(ALL, "documents", counts)
-        writer.append(ALL, "sections", np.diff(encoded.piece_starts))
-        writer.append(ALL, "languages", np.array(languages))
-        contents = Contents.of(document.text.encode() for document in documents)
-        for name in ("hashes", "section_hashes", "sizes"):
-            writer.append(ALL, name, getattr(contents, name))
-        if self.policy.near_duplicates is not None:
-            writer.append(ALL, "sketches", sketches_of([document.text for document in documents]).reshape(-1))
-        for name, plane in self.planes.items():
-            if name != DOCUMENT_PLANE:
-                writer.append(ALL, name, plane(encoded))
 
 
 def open_shard(folder: Path) -> dict[str, Any]:
@@ -231,22 +161,6 @@ def _file_digests(corpus: Corpus, mine: Iterable[tuple[int, SourcePart]]) -> lis
             found[source_of[number]].update(part.source.digest())
         last = part.source
     return found
-
-
-def _stamps(mine: Iterable[tuple[int, SourcePart]]) -> dict[str, tuple[int, int]]:
-    """Path -> size and time of the last change, of the files that this shard reads; not every source is one."""
-    paths = {getattr(part.source, "path", "") for _, part in mine}
-    return {path: streams.stamp_of(path) for path in sorted(paths) if os.path.isfile(path)}
-
-
-def _check_untouched(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    """Raises UserError for a file that was written to meanwhile: its digest may be that of other contents."""
-    touched = [path for path, stamp in before.items() if after.get(path) != stamp]
-    if touched:
-        raise UserError(
-            f"{streams.shown(touched[0])} is not what it was when this shard was begun; start again when nobody writes "
-            "to it"
-        )
 
 
 def _same_as_before(out: Path, manifest: Mapping[str, Any]) -> None:

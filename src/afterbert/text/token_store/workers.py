@@ -24,11 +24,15 @@ Result = TypeVar("Result")
 _AHEAD = 4
 
 
+class WorkerLost(UserError):
+    """A worker process ended before its work; what was finished is kept."""
+
+
 def in_order(work: Callable[[Task], Result], tasks: Iterable[Task], *, processes: int) -> Iterator[Result]:
     """`work(task)` for every task, in the order of the tasks; in this process when `processes` is 1.
 
     work and tasks are pickled; tasks are taken from their iterable as late as possible. An exception in a
-    worker is raised here. Raises UserError when a worker was killed.
+    worker is raised here. Raises WorkerLost when a worker was killed.
     """
     if processes <= 1:
         yield from map(work, tasks)
@@ -122,7 +126,7 @@ class _Worker:
         self._process.join(timeout=5)
         code = self._process.exitcode
         said = explain_exit(code).removesuffix("; try a smaller batch or model") if code is not None else "ended"
-        raise UserError(f"a worker process was {said}; start again, it goes on from here, or use 1 process") from None
+        raise WorkerLost(f"a worker process was {said}; start again, it goes on from here, or use 1 process") from None
 
 
 def _serve(connection: Connection, work: Callable[[Any], Any]) -> None:

@@ -12,6 +12,7 @@ from afterbert.base.sealed import digest_of
 from afterbert.text.pieces.tokenizer import FILE as TOKENIZER_FILE
 from afterbert.text.pieces.tokenizer import SETTINGS_FILE
 from afterbert.text.token_store.sections import FATES
+from afterbert.text.token_store.workers import WorkerLost
 
 WORK = ".work"
 
@@ -39,6 +40,8 @@ def refusing(work: Path) -> Iterator[None]:
     """Within, a UserError leaves nothing of what was done: the same request would be refused again."""
     try:
         yield
+    except WorkerLost:
+        raise
     except UserError:
         shutil.rmtree(work.parent, ignore_errors=True)
         raise
