@@ -95,7 +95,7 @@ def test_a_store_is_written_out_as_the_texts_it_was_made_of(made, tmp_path):
         (["--lang", "is", "--replay", "is=IS"], "is in the language that is added"),
         (["--lang", "is", "--replay", "gone.txt"], "must be CODE=PATH"),
         (["--lang", "is", "--replay-share", "1"], "must be between 0 and 1"),
-        (["--lang", "is", "--units", "letters"], "--units 'letters' is not known"),
+        (["--lang", "is", "--units", "letters"], "'letters' is not one of 'words', 'pieces'"),
         (["--lang", "is", "--pices", "3"], "--pieces"),
         (["--lang", "is", "--recipe", "latpop"], "laptop"),
     ],

@@ -1,7 +1,7 @@
 """`afterbert adapt-vocabulary`: a model under a vocabulary that suits one's text."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,11 +15,13 @@ def adapt_vocabulary(
     texts: Annotated[list[str], typer.Argument(help="Files or folders with the text that is to be served.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")] = Path("adapted"),
     how: Annotated[
-        str,
+        Literal["extend", "trim", "train"],
         typer.Option(help="extend: more pieces for what is frequent; trim: only pieces the text uses; train: anew."),
     ] = "extend",
     pieces: Annotated[int, typer.Option(min=1, help="extend: how many pieces more, at most.")] = 1000,
-    units: Annotated[str, typer.Option(help="extend: whole words, or pieces that many words may share.")] = "pieces",
+    units: Annotated[
+        Literal["words", "pieces"], typer.Option(help="extend: whole words, or pieces that many words may share.")
+    ] = "pieces",
     tokenizer: Annotated[str, typer.Option(help="train: wordpiece, byte_level_bpe or unigram.")] = "wordpiece",
     vocab_size: Annotated[
         int | None, typer.Option(help="train: pieces to learn; chosen by the amount of text when not given.")
@@ -34,27 +36,21 @@ def adapt_vocabulary(
 
     Example: `afterbert adapt-vocabulary runs/laptop-tiny-1a2b3c4d/model my_texts/ --how extend --pieces 500`
     """
-    from typing import cast, get_args
-
     from afterbert.api.terminal import console, tell_notes
-    from afterbert.base.errors import UserError, did_you_mean
+    from afterbert.base.errors import UserError
     from afterbert.text.from_paths import sources_for
     from afterbert.workflows.tokenizer_choice import tokenizer_named
-    from afterbert.workflows.vocabulary_adaptation import How, Units, adapt
+    from afterbert.workflows.vocabulary_adaptation import adapt
 
-    if how not in get_args(How):
-        raise UserError(f"--how '{how}' is not known; {did_you_mean(how, list(get_args(How)))}")
-    if units not in get_args(Units):
-        raise UserError(f"--units '{units}' is not known; {did_you_mean(units, list(get_args(Units)))}")
     if Path(model).is_dir() and Path(model).resolve() == out.resolve():
         raise UserError(f"{out} is the folder the model is read from; name another one to write")
     done = adapt(
         model,
         sources_for(texts),
         out,
-        how=cast(How, how),
+        how=how,
         pieces=pieces,
-        units=cast(Units, units),
+        units=units,
         recipe=tokenizer_named(tokenizer, vocab_size) if how == "train" else None,
         warm_up_steps=warm_up,
         overwrite=overwrite,

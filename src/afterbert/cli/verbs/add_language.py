@@ -1,37 +1,41 @@
 """`afterbert add-language`: one more language for a model that is there."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from afterbert.cli.options import also_takes, own_options, reading, split_arguments
+from afterbert.cli.options import also_takes, option, own_options, reading, split_arguments
 
 PLACE = 35
 TAKES_RECIPE_OPTIONS = True
 
+# By the names of `AdditionRequest`.
+_REQUEST = {
+    "out": option(Path, "The folder for stores, start and run.", "--out", "-o", default=Path("added")),
+    "replay": option(list[str] | None, "Text in the old languages, as often as there are: en=PATH, or a store."),
+    "replay_share": option(float, "The share of the rows that is replayed.", default=0.5),
+    "pieces": option(int, "New pieces, at most.", default=1000, min=1),
+    "units": option(
+        Literal["words", "pieces"], "New pieces are whole words, or pieces that words may share.", default="pieces"
+    ),
+    "warm_up": option(int, "Steps that train the new pieces alone, the body frozen.", default=200, min=0),
+    "recipe": option(str, "The recipe that trains it.", "--recipe", "-r", default="laptop"),
+    "held_out": option(float, "Share of each text on which won and lost are measured.", default=0.1),
+}
 
-@also_takes(reading("kind", "documents", "text_key"))
+
+@also_takes(_REQUEST | reading("kind", "documents", "text_key"))
 def add_language(
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="A run or model folder, or a hub name.")],
     texts: Annotated[list[str], typer.Argument(help="Files or folders in the new language.")],
     lang: Annotated[str, typer.Option(help="The code of the new language, such as is.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder for stores, start and run.")] = Path("added"),
-    replay: Annotated[
-        list[str] | None, typer.Option(help="Text in the old languages, as often as there are: en=PATH, or a store.")
-    ] = None,
-    replay_share: Annotated[float, typer.Option(help="The share of the rows that is replayed.")] = 0.5,
-    pieces: Annotated[int, typer.Option(min=1, help="New pieces, at most.")] = 1000,
-    units: Annotated[str, typer.Option(help="New pieces are whole words, or pieces that words may share.")] = "pieces",
-    warm_up: Annotated[int, typer.Option(min=0, help="Steps that train the new pieces alone, the body frozen.")] = 200,
     budget: Annotated[
         str, typer.Option("--budget", "-b", help="How long the whole model trains then: 10min, 500steps.")
     ] = "10min",
-    recipe: Annotated[str, typer.Option("--recipe", "-r", help="The recipe that trains it.")] = "laptop",
     seed: Annotated[int, typer.Option(help="The seed of order and masks.")] = 0,
-    held_out: Annotated[float, typer.Option(help="Share of each text on which won and lost are measured.")] = 0.1,
-    **how_read: Any,
+    **given: Any,
 ) -> int:
     """Teach a model one more language, and see what that costs the others.
 
@@ -41,44 +45,27 @@ def add_language(
 
     Example: `afterbert add-language runs/many icelandic.txt --lang is --replay stores/many --budget 20min`
     """
-    from typing import cast, get_args
-
     from afterbert.api.run import Run
     from afterbert.api.tables import drawn
     from afterbert.api.terminal import console
     from afterbert.api.watch import Watch
-    from afterbert.base.errors import UserError, did_you_mean
     from afterbert.cli.figures import print_run
     from afterbert.report import write_report
     from afterbert.report.run_record import read_run
     from afterbert.report.summary import languages_in_words
-    from afterbert.text.pieces.vocabulary_change import Units
     from afterbert.workflows.language_addition import AdditionRequest
     from afterbert.workflows.language_addition import add_language as added
     from afterbert.workflows.text_options import TextOptions
 
-    if units not in get_args(Units):
-        raise UserError(f"--units '{units}' is not known; {did_you_mean(units, list(get_args(Units)))}")
     plain, overrides = split_arguments([*texts, *context.args], own_options(context))
+    overrides += [("training.budget", budget), ("training.seed", str(seed))]
+    given["replay"] = tuple(given["replay"] or ())
+    asked = {name: given.pop(name) for name in _REQUEST}
+    request = AdditionRequest(
+        model, tuple(plain), lang, overrides=tuple(overrides), reading=TextOptions(**given), **asked
+    )
     with Watch() as watch:
-        done = added(
-            AdditionRequest(
-                model,
-                tuple(plain),
-                lang,
-                replay=tuple(replay or ()),
-                replay_share=replay_share,
-                pieces=pieces,
-                units=cast(Units, units),
-                warm_up=warm_up,
-                recipe=recipe,
-                overrides=(*overrides, ("training.budget", budget), ("training.seed", str(seed))),
-                held_out=held_out,
-                out=out,
-                reading=TextOptions(**how_read),
-            ),
-            watch,
-        )
+        done = added(request, watch)
     outcome = done.result.outcome
     if not done.after:
         console.print(f"stopped at step {outcome.step}, everything saved; go on by the same command")

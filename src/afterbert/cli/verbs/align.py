@@ -1,37 +1,35 @@
 """`afterbert align`: do two languages lie in the same place?"""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from afterbert.cli.options import Overwrite
+from afterbert.cli.options import Overwrite, also_takes, option
 
 PLACE = 50
 
+# By the names of `AlignmentRequest`.
+_REQUEST = {
+    "other": option(str | None, "Another model for the second language, of the same size.", "--with"),
+    "words": option(str | None, "A dictionary: a word, a tab, its translation; else counted in the texts."),
+    "languages": option(str | None, "Codes of both, as en,de, for a model that is told them."),
+    "layer": option(int | None, "One layer alone; 0 for the embeddings.", min=0),
+    "most": option(int, "Pairs of texts that are read.", default=1000, min=20, max=20_000),
+    "length": option(int, "Pieces of a text that are read.", default=128, min=8),
+}
 
+
+@also_takes(_REQUEST)
 def align(
     model: Annotated[str, typer.Argument(help="A run or model folder, or a hub name.")],
     texts: Annotated[
         list[str], typer.Argument(help="A table of translations with a tab between, or two files line by line.")
     ],
-    other: Annotated[
-        str | None, typer.Option("--with", help="Another model for the second language, of the same size.")
-    ] = None,
-    words: Annotated[
-        str | None, typer.Option(help="A dictionary: a word, a tab, its translation; else counted in the texts.")
-    ] = None,
-    languages: Annotated[
-        str | None, typer.Option(help="Codes of both, as en,de, for a model that is told them.")
-    ] = None,
-    layer: Annotated[int | None, typer.Option(min=0, help="One layer alone; 0 for the embeddings.")] = None,
-    most: Annotated[int, typer.Option(min=20, max=20_000, help="Pairs of texts that are read.")] = 1000,
-    length: Annotated[int, typer.Option(min=8, help="Pieces of a text that are read.")] = 128,
     html: Annotated[Path | None, typer.Option("--html", help="Draw it on a page of its own.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     overwrite: Overwrite = False,
+    **given: Any,
 ) -> None:
     """Look for translations by the states of a model, layer by layer: of sentences, of words, and of words in context.
 
@@ -55,12 +53,13 @@ def align(
     from afterbert.workflows.alignment import AlignmentRequest, aligned
     from afterbert.workflows.observer import WorkObserver
 
-    codes = tuple(languages.split(",")) if languages else None
-    if codes is not None and len(codes) != 2:
-        raise UserError(f"--languages {languages}: write two codes, as en,de")
+    written = given["languages"]
+    given["languages"] = tuple(written.split(",")) if written else None
+    if written and len(given["languages"]) != 2:
+        raise UserError(f"--languages {written}: write two codes, as en,de")
     if html is not None:
         check_file(html, mark=PAGE_MARK, overwrite=overwrite)
-    request = AlignmentRequest(model, tuple(texts), other, words, codes, most, length, layer)
+    request = AlignmentRequest(model, tuple(texts), **given)
     with Watch() as watch:
         found = aligned(request, WorkObserver() if json_ else watch)
         if json_:

@@ -1,29 +1,35 @@
 """`afterbert generate`: what a model writes."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
+from afterbert.cli.options import also_takes, option
+
 PLACE = 120
 
+# By the names of `Generation`.
+_GENERATION = {
+    "method": option(Literal["sample", "greedy", "beam"], "How each piece is chosen.", default="sample"),
+    "temperature": option(float | None, "Of draws: below 1 keeps to what is likely, above 1 dares more."),
+    "top_k": option(int | None, "Draw from this many of the likeliest pieces."),
+    "top_p": option(float | None, "Draw from the likeliest pieces that hold this share."),
+    "num_beams": option(int | None, "Texts kept side by side (method beam)."),
+    "length_penalty": option(float | None, "Higher favours longer texts (method beam)."),
+    "seed": option(int, "Of the draws.", default=0),
+}
 
+
+@also_takes(_GENERATION)
 def generate(
     prompt: Annotated[str, typer.Argument(help="The beginning of a text; `-` reads it from standard input.")] = "",
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="A run or model folder; the newest finished run when not given.")
     ] = None,
     longest: Annotated[int, typer.Option("--longest", "-n", min=1, help="Pieces to write at most.")] = 60,
-    method: Annotated[Literal["sample", "greedy", "beam"], typer.Option(help="How each piece is chosen.")] = "sample",
-    temperature: Annotated[
-        float | None, typer.Option(help="Of draws: below 1 keeps to what is likely, above 1 dares more.")
-    ] = None,
-    top_k: Annotated[int | None, typer.Option(help="Draw from this many of the likeliest pieces.")] = None,
-    top_p: Annotated[float | None, typer.Option(help="Draw from the likeliest pieces that hold this share.")] = None,
-    num_beams: Annotated[int | None, typer.Option(help="Texts kept side by side (method beam).")] = None,
-    length_penalty: Annotated[float | None, typer.Option(help="Higher favours longer texts (method beam).")] = None,
     stop: Annotated[list[str] | None, typer.Option(help="End before this text; may be given several times.")] = None,
     count: Annotated[int, typer.Option(min=1, help="How many texts.")] = 1,
-    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+    **given: Any,
 ) -> None:
     """Continue a text (a decoder such as gpt2), or write what a model answers to it (bart, t5).
 
@@ -42,18 +48,13 @@ def generate(
     from afterbert.downstream.posing.generation import Generation
     from afterbert.workflows.run_folders import newest_model
 
-    for option, value in (("--num-beams", num_beams), ("--length-penalty", length_penalty)):
-        if value is not None and method != "beam":
-            raise UserError(f"{option} has no effect on method {method}; set --method beam, or leave it out")
-    given = {
-        "temperature": temperature,
-        "top_k": 40 if top_k is None and top_p is None and method == "sample" else top_k,
-        "top_p": top_p,
-        "num_beams": num_beams,
-        "length_penalty": length_penalty,
-        "seed": seed,
-        "method": method,
-    }
+    method = given["method"]
+    for name in ("num_beams", "length_penalty"):
+        if given[name] is not None and method != "beam":
+            written = f"--{name.replace('_', '-')}"
+            raise UserError(f"{written} has no effect on method {method}; set --method beam, or leave it out")
+    if given["top_k"] is None and given["top_p"] is None and method == "sample":
+        given["top_k"] = 40
     tree = {key: Node(value, f"--{key.replace('_', '-')}") for key, value in given.items() if value is not None}
     generation = build(Generation, Node(tree, "generate"))
     text = sys.stdin.read() if prompt == "-" else prompt

@@ -5,27 +5,29 @@ from typing import Annotated, Any
 
 import typer
 
-from afterbert.cli.options import Overwrite, also_takes, reading
+from afterbert.cli.options import Overwrite, also_takes, option, reading
 
 PLACE = 40
 
+# By the names of `Mining`.
+_MINING = {
+    "max_words": option(int, "Words of the longest phrase, marks within counted.", default=4),
+    "min_count": option(int, "A phrase occurs at least so often.", default=5),
+    "min_cohesion": option(float, "Bits of mutual information between its parts.", default=5.0),
+    "min_freedom": option(float, "Bits of entropy of its neighbours.", default=1.5),
+    "most": option(int, "How many phrases to keep, the best first.", default=100_000),
+    "case": option(str, "ignored or kept.", default="ignored"),
+    "chinese": option(str | None, "Words of Chinese: jieba (where installed) or characters."),
+    "sample_bytes": option(int, "Look at so much text; bounds the memory.", default=50_000_000),
+}
 
-@also_takes(reading("kind", "documents", "text_key", "text_column", "language"))
+
+@also_takes(_MINING | reading("kind", "documents", "text_key", "text_column", "language"))
 def mine_phrases(
     texts: Annotated[list[str], typer.Argument(help="Files, folders, `hub:NAME`, or `-` for standard input.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The table to write.")] = Path("phrases.tsv"),
-    max_words: Annotated[int, typer.Option(help="Words of the longest phrase, marks within counted.")] = 4,
-    min_count: Annotated[int, typer.Option(help="A phrase occurs at least so often.")] = 5,
-    min_cohesion: Annotated[float, typer.Option(help="Bits of mutual information between its parts.")] = 5.0,
-    min_freedom: Annotated[float, typer.Option(help="Bits of entropy of its neighbours.")] = 1.5,
-    most: Annotated[int, typer.Option(help="How many phrases to keep, the best first.")] = 100_000,
-    case: Annotated[str, typer.Option(help="ignored or kept.")] = "ignored",
-    chinese: Annotated[
-        str | None, typer.Option(help="Words of Chinese: jieba (where installed) or characters.")
-    ] = None,
-    sample_bytes: Annotated[int, typer.Option(help="Look at so much text; bounds the memory.")] = 50_000_000,
     overwrite: Overwrite = False,
-    **how_read: Any,
+    **given: Any,
 ) -> None:
     """Find the runs of words that belong together, in any language, and write them as a list for `prepare`.
 
@@ -48,19 +50,9 @@ def mine_phrases(
     if not out.parent.is_dir():
         raise UserError(f"{out.parent} is no folder, so {out.name} cannot be written there; make it first")
     check_file(out, mark=HEADER, overwrite=overwrite)
-    settings = {
-        "max_words": max_words,
-        "min_count": min_count,
-        "min_cohesion": min_cohesion,
-        "min_freedom": min_freedom,
-        "most": most,
-        "case": case,
-        "chinese": chinese,
-        "sample_bytes": sample_bytes,
-    }
-    tree = {key: Node(value, f"--{key.replace('_', '-')}") for key, value in settings.items()}
+    tree = {name: Node(given.pop(name), f"--{name.replace('_', '-')}") for name in _MINING}
     mining = build(Mining, Node(tree, "options"))
-    found = mining(read(sources_for(texts, **how_read)))
+    found = mining(read(sources_for(texts, **given)))
     write_atomically(out, as_table(found))
     first = ", ".join(one.text for one in found[:12])
     console.print(f"{out}: {len(found):,} phrases; the first: {safe(first)}")

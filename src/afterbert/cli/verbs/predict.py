@@ -1,17 +1,29 @@
 """`afterbert predict`: what a fine-tuned model says of new rows, or of a text."""
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from afterbert.cli.options import MaxUnknown, Overwrite, also_takes, of_data
+from afterbert.cli.options import MaxUnknown, Overwrite, also_takes, of_data, option
 
 PLACE = 160
 
 
-@also_takes(of_data("header", "records"))
+# By the names of `PredictRequest`.
+_OF_FILES = {
+    "out": option(Path | None, "The file to write, .csv, .tsv or .jsonl; printed when not given.", "--out", "-o"),
+    "columns": option(str | None, "Which column is what, where the training's names are not there: text=review."),
+    "kind": option(
+        Literal["csv", "tsv", "jsonl", "txt", "conll"] | None,
+        "The file's layout, where the guess is wrong.",
+        "--format",
+    ),
+    **of_data("header", "records"),
+}
+
+
+@also_takes(_OF_FILES)
 def predict(
     model: Annotated[
         str, typer.Argument(help="A folder that `finetune` made, of one seed or of all, or an exported one.")
@@ -23,24 +35,13 @@ def predict(
             metavar="FILE_OR_TEXT...",
         ),
     ],
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", help="The file to write, .csv, .tsv or .jsonl; printed when not given."),
-    ] = None,
     as_: Annotated[
         str | None, typer.Option("--as", help="Which of the model's tasks, where it answers several.")
-    ] = None,
-    columns: Annotated[
-        str | None, typer.Option(help="Which column is what, where the training's names are not there: text=review.")
-    ] = None,
-    format: Annotated[
-        Literal["csv", "tsv", "jsonl", "txt", "conll"] | None,
-        typer.Option(help="The file's layout, where the guess is wrong."),
     ] = None,
     language: Annotated[str | None, typer.Option(help="The rows' language, for a model that is told it.")] = None,
     max_unknown: MaxUnknown = 0.1,
     overwrite: Overwrite = False,
-    **data: str | None,
+    **of_files: Any,
 ) -> None:
     """Answer the rows of a file, or a text, with a fine-tuned model.
 
@@ -61,10 +62,9 @@ def predict(
     from afterbert.workflows.prediction import PredictRequest, names_file
 
     if len(rows) == 1 and names_file(rows[0]):
-        asked = PredictRequest(model, rows[0], out, overwrite, as_, columns, format)
-        asked = replace(asked, header=parse_header(data["header"]), records=data["records"])
-        predict_rows(replace(asked, max_unknown=max_unknown, language=language))
+        of_files["header"] = parse_header(of_files["header"])
+        others: Any = {"overwrite": overwrite, "task": as_, "max_unknown": max_unknown, "language": language}
+        predict_rows(PredictRequest(model, rows[0], **of_files, **others))
     else:
-        unheeded = {"--out": out, "--columns": columns, "--format": format}
-        unheeded |= {f"--{name}": value for name, value in data.items()}
+        unheeded = {f"--{'format' if name == 'kind' else name}": value for name, value in of_files.items()}
         predict_text(model, rows, as_, unheeded, max_unknown=max_unknown, language=language)

@@ -5,54 +5,57 @@ from typing import Annotated, Any
 
 import typer
 
-from afterbert.cli.options import RecipeName, Size, also_takes, own_options, plugins_in, reading, split_arguments
+from afterbert.cli.options import (
+    RecipeName,
+    Size,
+    also_takes,
+    option,
+    own_options,
+    plugins_in,
+    reading,
+    split_arguments,
+)
 
 PLACE = 30
 TAKES_RECIPE_OPTIONS = True
 
+# By the names of `PretrainRequest`.
+_REQUEST = {
+    "recipe": (RecipeName, "laptop"),
+    "size": (Size, None),
+    "out": option(Path, "Where run folders are made.", "--out", "-o", default=Path("runs")),
+    "name": option(str | None, "The run's name; made from recipe and data when not given."),
+    "resume": option(Path | None, "Go on with this run folder."),
+    "start": option(str | None, "Start from this Hugging Face folder's weights and tokenizer.", "--from"),
+    "teacher": option(str | None, "Learn from what this model says to the same rows, too (DistilBERT's losses)."),
+    "allow_changes": option(bool, "Resume although the recipe changed.", "--allow-changes", default=False),
+}
+# By the names of `Closing`.
+_CLOSING = {
+    "parallel": option(list[str] | None, "Translations to be found at the end.", "--parallel", panel="Closing"),
+    "pairs": option(list[str] | None, "Minimal pairs (BLiMP's layout) to ask at the end.", "--pairs", panel="Closing"),
+    "probes": option(
+        list[str] | None, "Labelled rows for a linear probe at the end: NAME:PATH.", "--probe", panel="Closing"
+    ),
+}
 
-@also_takes(reading())
+
+@also_takes(_REQUEST | _CLOSING | reading())
 def pretrain(
     context: typer.Context,
     texts: Annotated[
         list[str] | None,
         typer.Argument(help="Files, folders, `hub:NAME`, `-` for standard input; or stores that `prepare` made."),
     ] = None,
-    recipe: RecipeName = "laptop",
-    size: Size = None,
     budget: Annotated[
         str | None, typer.Option("--budget", "-b", help="How long: 10min, 500steps, 20Mtokens, 3epochs, 1e15flops.")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where run folders are made.")] = Path("runs"),
-    name: Annotated[str | None, typer.Option(help="The run's name; made from recipe and data when not given.")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with this run folder.")] = None,
-    start: Annotated[
-        str | None, typer.Option("--from", help="Start from this Hugging Face folder's weights and tokenizer.")
-    ] = None,
-    teacher: Annotated[
-        str | None, typer.Option(help="Learn from what this model says to the same rows, too (DistilBERT's losses).")
-    ] = None,
     seed: Annotated[int | None, typer.Option(help="The seed of order, masks and fresh weights.")] = None,
     mixing: Annotated[str | None, typer.Option(help=f"Of several stores: {plugins_in('base.mixing')}.")] = None,
-    parallel: Annotated[
-        list[str] | None,
-        typer.Option("--parallel", help="Translations to be found at the end.", rich_help_panel="Closing"),
-    ] = None,
-    pairs: Annotated[
-        list[str] | None,
-        typer.Option("--pairs", help="Minimal pairs (BLiMP's layout) to ask at the end.", rich_help_panel="Closing"),
-    ] = None,
-    probe: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--probe", help="Labelled rows for a linear probe at the end: NAME:PATH.", rich_help_panel="Closing"
-        ),
-    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the resolved recipe with origins, and stop.")
     ] = False,
-    allow_changes: Annotated[bool, typer.Option("--allow-changes", help="Resume although the recipe changed.")] = False,
-    **how_read: Any,
+    **given: Any,
 ) -> int:
     """Pre-train a small language model on your text.
 
@@ -82,31 +85,24 @@ def pretrain(
     def request() -> PretrainRequest:
         plain, overrides = split_arguments([*(texts or ()), *context.args], own_options(context))
         laws, of_policy, of_tokenizer, overrides = divided(overrides, "mixing", "policy", "tokenizer")
-        overrides += tokenizer_settings(how_read["tokenizer"], how_read["vocab_size"], of_tokenizer)
+        overrides += tokenizer_settings(given["tokenizer"], given["vocab_size"], of_tokenizer)
         overrides += [("training.budget", budget)] if budget else []
         overrides += [("training.seed", str(seed))] if seed is not None else []
         laws = [*([("mixing", mixing)] if mixing else []), *laws]
         return PretrainRequest(
             texts=tuple(plain),
             mixing=tuple(laws),
-            recipe=recipe,
-            size=size,
             overrides=tuple(overrides),
-            out=out,
-            name=name,
-            resume=resume,
-            start=start,
-            teacher=teacher,
-            allow_changes=allow_changes,
-            closing=Closing(tuple(pairs or ()), tuple(probe or ()), tuple(parallel or ())),
-            reading=text_options(how_read, of_policy),
+            closing=Closing(**{name: tuple(given[name] or ()) for name in _CLOSING}),
+            reading=text_options(given, of_policy),
+            **{name: given[name] for name in _REQUEST},
         )
 
     def work(processes: Processes, device: torch.device) -> int:
         asked = request()
-        if dry_run and resume is None:
+        if dry_run and asked.resume is None:
             if processes.leads:
-                print(visible(resolved_for(asked, load_model(start) if start else None).text()), end="")
+                print(visible(resolved_for(asked, load_model(asked.start) if asked.start else None).text()), end="")
             return 0
         run = carry_out(asked, processes=processes, device=device)
         if processes.leads:

@@ -1,16 +1,25 @@
 """`afterbert race`: which recipe learns most from your text in the same time."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from afterbert.cli.options import Size, own_options, split_arguments
+from afterbert.cli.options import Size, also_takes, option, own_options, split_arguments
 
 PLACE = 240
 TAKES_RECIPE_OPTIONS = True
 
+# By the names of `RaceRequest`.
+_REQUEST = {
+    "by_loss": option(bool, "Compare held-out losses, of recipes that ask the same.", "--by-loss", default=False),
+    "seeds": option(int, "How many runs of each recipe.", default=3, min=1),
+    "size": (Size, None),
+    "out": option(Path, "Where runs are made and found.", "--out", "-o", default=Path("runs")),
+}
 
+
+@also_takes(_REQUEST)
 def race(
     context: typer.Context,
     texts: Annotated[list[str], typer.Argument(help="Files, folders, or a store that `prepare` made.")],
@@ -26,12 +35,7 @@ def race(
     to: Annotated[
         str | None, typer.Option(help="A goal whose reaching is timed: 35% of masked pieces, or a loss such as 3.5.")
     ] = None,
-    by_loss: Annotated[
-        bool, typer.Option("--by-loss", help="Compare held-out losses, of recipes that ask the same.")
-    ] = False,
-    seeds: Annotated[int, typer.Option(min=1, help="How many runs of each recipe.")] = 3,
-    size: Size = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where runs are made and found.")] = Path("runs"),
+    **given: Any,
 ) -> int:
     """Race recipes against each other on your text: equal time on this machine, several seeds, with intervals.
 
@@ -59,18 +63,15 @@ def race(
             goal = float(to.strip().removesuffix("%")) / (100 if is_share else 1)
         except ValueError:
             raise UserError(f"--to {to} is no goal; write a share such as 35%, or a loss such as 3.5") from None
-        by_loss = by_loss or not is_share
+        given["by_loss"] |= not is_share
     plain, overrides = split_arguments([*texts, *context.args], own_options(context))
     request = RaceRequest(
         texts=tuple(plain),
         recipes=tuple(name.strip() for name in recipes.split(",") if name.strip()),
         budget=Budget.parse(span),
         to=goal,
-        by_loss=by_loss,
-        seeds=seeds,
-        size=size,
         overrides=tuple(overrides),
-        out=out,
+        **given,
     )
     set_up_process()
     with Watch() as watch:

@@ -1,7 +1,7 @@
 """`afterbert search`: the passages of a collection that answer a question."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -15,7 +15,10 @@ def search(
     model: Annotated[str, typer.Argument(help="A run or model folder, or a hub name.")],
     texts: Annotated[list[str], typer.Argument(help="Files or folders to search; the last word is the question.")],
     top: Annotated[int, typer.Option(min=1, max=1000, help="How many passages.")] = 5,
-    by: Annotated[str, typer.Option(help="meaning (vectors), words (BM25), or both (their ranks added).")] = "meaning",
+    by: Annotated[
+        Literal["meaning", "words", "both"],
+        typer.Option(help="meaning (vectors), words (BM25), or both (their ranks added)."),
+    ] = "meaning",
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder below which the index is kept.")] = Path("runs"),
     length: Annotated[int | None, typer.Option(min=8, help="Pieces of a passage that are read.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the passages as JSON lines.")] = False,
@@ -29,7 +32,6 @@ def search(
     Example: `afterbert search runs/laptop-sentences-tiny-1a2b3c4d novels/ "a storm at sea"`
     """
     import json
-    from typing import cast
 
     from afterbert.api.terminal import console, safe
     from afterbert.api.watch import Watch
@@ -38,18 +40,16 @@ def search(
     from afterbert.text.from_paths import sources_for
     from afterbert.training.devices import default_device
     from afterbert.workflows.loading import load_model_or_checkpoint
-    from afterbert.workflows.searching import By, SearchIndex
+    from afterbert.workflows.searching import SearchIndex
 
     *places, question = texts
     if not places:
         raise UserError('name the texts and then the question: afterbert search MODEL TEXTS "a question"')
-    if by not in ("meaning", "words", "both"):
-        raise UserError(f"--by {by} is not known; write meaning, words or both")
     sources = sources_for(places, **how_read)
     encoder = SentenceEncoder.of(load_model_or_checkpoint(model), device=default_device(), length=length)
     with Watch() as watch:
         index = SearchIndex.of(sources, encoder, root=out / "indexes", observer=watch)
-    hits = index.search(question, top=top, by=cast(By, by))
+    hits = index.search(question, top=top, by=by)
     if not hits:
         console.print("no passage has a word of the question; try --by meaning")
     for number, hit in enumerate(hits, start=1):

@@ -1,34 +1,33 @@
 """`afterbert study`: an idea tested under control on your own text."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from afterbert.cli.options import also_takes, option
+
 PLACE = 230
 
+# By the names of `StudyRequest`.
+_REQUEST = {
+    "texts": option(list[str] | None, "Files, folders, or a store that `prepare` made.", "--text", "-x"),
+    "scale": option(str, "smoke, minutes, hours or days.", default="minutes"),
+    "tasks": option(list[str] | None, "Labelled rows that each run is fine-tuned on: NAME:PATH.", "--task", "-t"),
+    "pairs": option(list[str] | None, "Minimal pairs, BLiMP's layout.", "--pairs"),
+    "parallel": option(list[str] | None, "Translations to be found: a table, a tab between.", "--parallel"),
+    "seeds": option(int | None, "How many; the scale's where not given.", min=1),
+    "budget": option(str | None, "A time for the whole study (2h): its runs are fitted to it.", "--budget", "-b"),
+    "out": option(Path, "Where runs are made and found.", "--out", "-o", default=Path("runs")),
+}
 
+
+@also_takes(_REQUEST)
 def study(
     words: Annotated[
         list[str], typer.Argument(help="NAME or FILE.yaml; or: list | status [NAME] | new NAME A B | report [FOLDER]")
     ],
-    text: Annotated[
-        list[str] | None, typer.Option("--text", "-x", help="Files, folders, or a store that `prepare` made.")
-    ] = None,
-    scale: Annotated[str, typer.Option(help="smoke, minutes, hours or days.")] = "minutes",
-    task: Annotated[
-        list[str] | None, typer.Option("--task", "-t", help="Labelled rows that each run is fine-tuned on: NAME:PATH.")
-    ] = None,
-    pairs: Annotated[list[str] | None, typer.Option("--pairs", help="Minimal pairs, BLiMP's layout.")] = None,
-    parallel: Annotated[
-        list[str] | None, typer.Option("--parallel", help="Translations to be found: a table, a tab between.")
-    ] = None,
-    seeds: Annotated[int | None, typer.Option(help="How many; the scale's where not given.", min=1)] = None,
-    budget: Annotated[
-        str | None, typer.Option("--budget", "-b", help="A time for the whole study (2h): its runs are fitted to it.")
-    ] = None,
     question: Annotated[str, typer.Option(help="Of `new`: the question in a sentence.")] = "",
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where runs are made and found.")] = Path("runs"),
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", help="So many runs at once, each a process with its cores.", min=1)
     ] = None,
@@ -39,6 +38,7 @@ def study(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check the arms against each other, say what would be run, and stop.")
     ] = False,
+    **given: Any,
 ) -> int:
     """Test an idea under control: arms that differ in what they declare alone, several seeds, a verdict by a rule.
 
@@ -58,11 +58,11 @@ def study(
     if name == "list":
         return studying.show_list()
     if name == "status":
-        return studying.show_status(out, rest[0] if rest else None)
+        return studying.show_status(given["out"], rest[0] if rest else None)
     if name == "report":
-        return studying.write_pages(out, [Path(folder) for folder in rest])
+        return studying.write_pages(given["out"], [Path(folder) for folder in rest])
     if name == "new":
         return studying.write_new(rest, question)
-    asked = tuple(task or ()), tuple(pairs or ()), tuple(parallel or ())
-    request = StudyRequest(name, tuple(text or ()), scale, out, *asked, seeds, budget)
+    given |= {several: tuple(given[several] or ()) for several in ("texts", "tasks", "pairs", "parallel")}
+    request = StudyRequest(name, **given)
     return studying.carry_out(request, rest, dry_run=dry_run, jobs=jobs, engine=on, only=only)
