@@ -14,10 +14,10 @@ from afterbert.base.plugins import find, names
 from afterbert.recipes.recipe import resolve
 from afterbert.report import figures, summary
 from afterbert.report.chart import SERIES, Chart, Curve, draw
+from afterbert.report.grid import Grid
 from afterbert.report.run_record import RunRecord, read_run
 from afterbert.report.sectioned import Section, SectionedPage
 from afterbert.report.study_pages import signed_share
-from afterbert.report.task_report import Grid
 from afterbert.study.made import FinishedRun, Measurement
 from afterbert.study.measures import Measure
 from afterbert.study.statistics import difference

@@ -6,16 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
-from afterbert.base.runs import write_atomically
 from afterbert.compression.latency import Latency, Machine
 from afterbert.compression.measuring import StepRow
 from afterbert.downstream.metrics import in_print
 from afterbert.report import figures
 from afterbert.report.chart import Chart, Curve, draw
-from afterbert.report.pages import render
-from afterbert.report.task_report import Grid
+from afterbert.report.grid import Grid
+from afterbert.report.sectioned import Section, SectionedPage
 
 _AS_IT_WAS = "as it was"
+_PICTURED = (
+    "Each dot is a step; the line joins those that no other beats in both. Quality is the share of the uncompressed "
+    "model's.",
+)
 
 
 def write_compression_report(out: Path, rows: Sequence[StepRow], *, machine: Machine, title: str) -> Path:
@@ -27,12 +30,10 @@ def write_compression_report(out: Path, rows: Sequence[StepRow], *, machine: Mac
         f"with {threads}; in brackets the middle half of the repetitions.",
         *(f"{row.method}: {note}" for row in rows for note in row.notes),
     ]
-    text = "\n\n".join([f"# {title}", *notes, *(grid.markdown() for grid in grids)])
-    write_atomically(out / "report.md", text + "\n")
-    pictures = [picture for picture in pareto(rows) if picture is not None]
-    page = render("compression.html.jinja", title=title, grids=grids, notes=notes, pictures=pictures)
-    write_atomically(out / "report.html", page)
-    return out / "report.html"
+    sections = [Section("What quality costs", _PICTURED, charts=tuple(pareto(rows)))] if any(pareto(rows)) else []
+    sections += [Section(grid.title, grid=grid) for grid in grids]
+    page = SectionedPage("A model made smaller", title, tuple(notes), tuple(sections))
+    return page.write(out / "report.html", overwrite=True)
 
 
 def steps_grid(rows: Sequence[StepRow]) -> Grid:

@@ -7,11 +7,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from afterbert.base.destination import PAGE_MARK, check_file
-from afterbert.base.errors import UserError
-from afterbert.base.runs import write_atomically
 from afterbert.probes.picture import ACTIONS, Cell
-from afterbert.report.pages import render
+from afterbert.report.pages import render, write_page
 from afterbert.report.run_record import Gallery, ShownTask
 from afterbert.report.samples import Word
 from afterbert.workflows.gallery import Exhibit, plain
@@ -58,12 +55,7 @@ def write_gallery(exhibits: Sequence[Exhibit], text: str, out: Path, *, overwrit
     UserError."""
     shown = hung_exhibits(exhibits, text)
     page = render("gallery_page.html.jinja", title="What each task does to a text", text=text, hung=shown)
-    check_file(out, mark=PAGE_MARK, overwrite=overwrite)
-    try:
-        write_atomically(out, page)
-    except OSError as error:
-        raise UserError(f"{out} cannot be written ({error.strerror}); name another place with --html") from error
-    return out
+    return write_page(out, page, overwrite=overwrite)
 
 
 def hung_exhibits(exhibits: Sequence[Exhibit], text: str) -> tuple[Hung, ...]:

@@ -19,14 +19,13 @@ from afterbert.base.config import to_plain
 from afterbert.base.destination import PAGE_MARK, check_file
 from afterbert.base.errors import UserError
 from afterbert.base.run_files import is_run
-from afterbert.base.runs import write_atomically
 from afterbert.models import LanguageModel
 from afterbert.models.encoder import Encoder
 from afterbert.nn.heads import LMHeadModule
 from afterbert.probes.masked_model import MaskedModel
 from afterbert.report import figures, summary
 from afterbert.report.gallery import hung
-from afterbert.report.pages import render
+from afterbert.report.pages import render, write_page
 from afterbert.report.run_record import read_run
 from afterbert.text.pieces.frame import Frame
 from afterbert.text.pieces.spelling import piece_texts
@@ -94,10 +93,7 @@ def write_model_page(source: Path, out: Path, *, overwrite: bool = False) -> int
         script=Markup("\n".join(page_file(f"{name}.js") for name in ("model", "view", "page"))),
     )
     page = with_policy(page)
-    try:
-        write_atomically(out, page)
-    except OSError as error:
-        raise UserError(f"{out} cannot be written ({error.strerror}); name another place") from error
+    write_page(out, page, overwrite=overwrite)
     return len(page.encode())
 
 

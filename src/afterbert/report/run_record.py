@@ -16,6 +16,7 @@ from afterbert.base.run_files import is_run, telling
 from afterbert.base.sealed import check_sealed
 from afterbert.base.small_files import read_json
 from afterbert.base.tree import Node, read
+from afterbert.objectives.parts.meaning import Meaning
 from afterbert.probes.picture import Cell
 from afterbert.report.metrics import MetricsTable, read_metrics
 
@@ -188,21 +189,11 @@ class Answered:
 
 
 @dataclass(frozen=True)
-class NamedRecord:
-    """What a figure is called, its unit, what a uniform guess reaches, and the key of a baseline that was measured."""
-
-    title: str = ""
-    unit: str = ""
-    uniform: float | None = None
-    beside: str = ""
-
-
-@dataclass(frozen=True)
 class FigureNames:
     """figures.json: of the loss, and of the parts of the score and the measures by their keys."""
 
-    loss: NamedRecord = NamedRecord("loss", "nats")
-    others: dict[str, NamedRecord] = field(default_factory=dict)
+    loss: Meaning = Meaning("loss", "nats")
+    others: dict[str, Meaning] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from afterbert.base.destination import PAGE_MARK, check_file
 from afterbert.base.errors import UserError
 from afterbert.base.markdown import in_markdown
 from afterbert.base.run_files import RUN_FILES
-from afterbert.base.runs import write_atomically
 from afterbert.report import figures, summary
 from afterbert.report.curves import curves_of
 from afterbert.report.gallery import drawn, hung
 from afterbert.report.grid import Grid
-from afterbert.report.pages import render
+from afterbert.report.pages import render, write_page
 from afterbert.report.run_record import RunRecord, read_run
 from afterbert.report.samples import filled_texts
 from afterbert.report.statistics import statistics_of
@@ -35,17 +33,7 @@ def write_report(run_folder: Path, out: Path | None = None, *, overwrite: bool =
     out = Path(out) if out is not None else record.folder / "report.html"
     if out.suffix not in (".html", ".htm"):
         raise UserError(f"{out}: a report is an .html file; name one, or leave it out")
-    markdown, twin = run_markdown(record), out.with_suffix(".md")
-    if named:
-        if not out.exists():
-            check_file(twin, mark=markdown.partition("\n")[0], overwrite=overwrite)
-        check_file(out, mark=PAGE_MARK, overwrite=overwrite)
-    try:
-        write_atomically(twin, markdown)
-        write_atomically(out, run_html(record))
-    except OSError as error:
-        raise UserError(f"{out} cannot be written ({error.strerror}); name another place with --out") from error
-    return out
+    return write_page(out, run_html(record), markdown=run_markdown(record), overwrite=overwrite or not named)
 
 
 def run_html(record: RunRecord) -> str:

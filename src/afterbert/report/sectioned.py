@@ -3,14 +3,11 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from afterbert.base.destination import PAGE_MARK, check_file
-from afterbert.base.errors import UserError
 from afterbert.base.markdown import in_markdown
-from afterbert.base.runs import write_atomically
 from afterbert.report.chart import Chart
 from afterbert.report.dots import DotChart
 from afterbert.report.grid import Grid
-from afterbert.report.pages import render
+from afterbert.report.pages import render, write_page
 
 
 @dataclass(frozen=True)
@@ -63,13 +60,4 @@ class SectionedPage:
     def write(self, out: Path, *, overwrite: bool = False) -> Path:
         """Writes the page, and its Markdown twin beside it. Raises UserError where that cannot be, and where something
         stands there that is not ours, unless `overwrite`."""
-        text = self.markdown()
-        check_file(out, mark=PAGE_MARK, overwrite=overwrite)
-        check_file(out.with_suffix(".md"), mark=text.partition("\n")[0], overwrite=overwrite or out.exists())
-        try:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(out.with_suffix(".md"), text)
-            write_atomically(out, self.html())
-        except OSError as error:
-            raise UserError(f"{out} cannot be written ({error.strerror}); name another place") from error
-        return out
+        return write_page(out, self.html(), markdown=self.markdown(), overwrite=overwrite)

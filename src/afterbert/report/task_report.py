@@ -11,7 +11,7 @@ from afterbert.base.small_files import read_json
 from afterbert.downstream.metrics import in_print
 from afterbert.report import figures
 from afterbert.report.grid import Grid
-from afterbert.report.pages import render
+from afterbert.report.sectioned import Section, SectionedPage
 from afterbert.report.task_details import detail_grids, remarks
 
 _GUESSING = "guessing"
@@ -27,11 +27,9 @@ def write_task_report(out: Path, arms: Mapping[str, Path], *, title: str) -> Pat
         ((name, only),) = read.items()
         grids += detail_grids(only, arms[name].parent)
         notes += remarks(only)
-    text = [f"# {title}", *notes, *(grid.markdown() for grid in grids)]
-    write_atomically(out / "report.md", "\n\n".join(text) + "\n")
-    page = out / "report.html"
-    write_atomically(page, render("tasks.html.jinja", title=title, grids=grids, notes=notes))
-    return page
+    sections = tuple(Section(grid.title, grid=grid) for grid in grids)
+    page = SectionedPage("Fine-tuning on labelled tasks", title, tuple(notes), sections)
+    return page.write(out / "report.html", overwrite=True)
 
 
 def compared(arms: Mapping[str, Any]) -> dict[str, Any]:
