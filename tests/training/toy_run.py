@@ -144,7 +144,14 @@ def toy_training(budget: Budget = TWELVE, **changes) -> Training:
 
 def toy_feed(training: Training, *, size: int = 27, pose=pose) -> Feed:
     """27 rows in batches of 8: epochs end inside batches."""
-    return Feed.of(training, plan=lambda noise: ToyPlan(size + noise.view % 2, Noise(1)), pose=pose)
+    return Feed(
+        plan=lambda noise: ToyPlan(size + noise.view % 2, Noise(1)),
+        pose=pose,
+        noise=Noise(training.seed),
+        batch_size=training.batch_size,
+        views=training.views,
+        order=training.order,
+    )
 
 
 def toy_identity(training: Training) -> RunIdentity:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from afterbert.base.errors import UserError
+from afterbert.base.noise import Noise
 from afterbert.recipes import known, resolve
 from afterbert.training.feed import Feed
 from afterbert.workflows.first_look import first_look
@@ -25,10 +24,13 @@ def looked(name: str, split: FakeSplit, *, length: int = 32, **overrides: str) -
     settings = [("length", str(length)), *((key.replace("__", "."), value) for key, value in overrides.items())]
     recipe = resolve(name, overrides=settings).recipe
     objective = recipe.objective
-    feed = Feed.of(
-        replace(recipe.training, batch_size=4),
+    feed = Feed(
         plan=lambda noise: objective.plan(split, length=length, vocabulary=VOCABULARY, noise=noise),
         pose=lambda plan, some, noise: objective.pose(plan, some, noise, vocabulary=VOCABULARY, length=length),
+        noise=Noise(recipe.training.seed),
+        batch_size=4,
+        views=recipe.training.views,
+        order=recipe.training.order,
         course=objective.course(),
     )
     return first_look(objective, feed, VOCABULARY, seed=0)

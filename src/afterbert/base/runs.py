@@ -75,7 +75,7 @@ def write_atomically(path: Path, text: str, *, sync: bool = False) -> None:
         beside.unlink(missing_ok=True)
         raise
     if sync:
-        sync_folder(path.parent)
+        make_durable(path.parent)
 
 
 def copy_whole(source: Path, path: Path) -> None:
@@ -85,8 +85,8 @@ def copy_whole(source: Path, path: Path) -> None:
     os.replace(beside, path)
 
 
-def sync_folder(path: Path) -> None:
-    """Makes the names in a folder (new, renamed, removed) survive a power failure."""
+def make_durable(path: Path) -> None:
+    """Makes what a file holds, or the names in a folder (new, renamed, removed), survive a power failure."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

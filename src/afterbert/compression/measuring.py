@@ -109,11 +109,11 @@ class Examination:
         return Quality(metric.name, len(self.rows), score, change, float(kept))
 
 
-def sizes(subject: Subject, method: str, bytes_on_disk: int, *, length: int = 128) -> StepRow:
+def sizes(subject: Subject, method: str, bytes_on_disk: int) -> StepRow:
     """The figures of a model that need no task and no time."""
     parameters, nonzero = subject.num_parameters(), subject.num_parameters(zeros=False)
     is_sparse = subject.kind == "weights" and nonzero < 0.99 * parameters
-    length = min(length, subject.model.longest)
+    length = min(128, subject.model.longest)
     return StepRow(
         method,
         parameters,
@@ -125,9 +125,7 @@ def sizes(subject: Subject, method: str, bytes_on_disk: int, *, length: int = 12
     )
 
 
-def latencies(
-    subject: Subject, before: Subject, task: str | None, shapes: Sequence[tuple[int, int]] = SHAPES
-) -> tuple[Latency, ...]:
+def latencies(subject: Subject, before: Subject, task: str | None) -> tuple[Latency, ...]:
     """Of each shape (rows, pieces a row) that both models read. task: whose head answers, its only one if it is None;
     of a model without any, the hidden states are timed."""
     longest = min(subject.model.longest, before.model.longest)
@@ -144,6 +142,6 @@ def latencies(
             vocab_sizes=(tables[0], tables[1]),
             others=others,
         )
-        for batch_size, length in shapes
+        for batch_size, length in SHAPES
         if length <= longest
     )

@@ -3,7 +3,6 @@
 Such a model answers its task and nothing else: it has no weights that could be read, asked for pieces or trained.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,7 +15,6 @@ from torch import Tensor
 
 from afterbert.base.config import to_plain
 from afterbert.base.errors import UserError
-from afterbert.base.runs import write_atomically
 from afterbert.base.sealed import read_sealed, write_sealed
 from afterbert.interop.folder import write_tokenizer
 from afterbert.interop.loaded import LoadedModel
@@ -79,11 +77,9 @@ def is_graph(folder: Path) -> bool:
     return (folder / TOLD).is_file() and (folder / GRAPH).is_file()
 
 
-def write_graph(
-    out: Path, model: LoadedModel, graph: Graph, *, longest: int | None = None, labels: Mapping[str, Any] | None = None
-) -> int:
-    """Writes the folder; returns the bytes of the graph. longest: pieces at which the tokenizer is told to cut. labels:
-    what config.json says of the answers. Raises UserError."""
+def write_graph(out: Path, model: LoadedModel, graph: Graph, *, longest: int | None = None) -> int:
+    """Writes the folder; returns the bytes of the graph. longest: pieces at which the tokenizer is told to cut. Raises
+    UserError."""
     assert model.folder is not None, "a loaded model has a tokenizer"
     out.mkdir(parents=True, exist_ok=True)
     names = ["input_ids", "attention_mask"] + ["token_type_ids"] * model.architecture.has_segments
@@ -91,8 +87,6 @@ def write_graph(
     if longest is not None:
         said["model_max_length"] = min(longest, model.longest)
     write_tokenizer(out, model.folder, model.architecture, model.tokenizer.vocabulary, said)
-    if labels:
-        write_atomically(out / "config.json", json.dumps(dict(labels), indent=2, ensure_ascii=False) + "\n")
     plain = to_plain(replace(cast(Any, model.architecture), vocab_size=None))
     told = {
         "architecture": plain,

@@ -18,7 +18,7 @@ _WANTED = [
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
-def locate(name: str | Path, *, revision: str | None = None) -> Path:
+def locate(name: str | Path) -> Path:
     """The folder called so, or a snapshot of the hub's model of that name (no code, no pickles). Raises UserError.
 
     Only a name that can be no folder here reaches for the network: `runs/laptop` does not where there is a `runs/`.
@@ -29,7 +29,7 @@ def locate(name: str | Path, *, revision: str | None = None) -> Path:
     is_path = len(folder.parts) > 1 and Path(folder.parts[0]).is_dir()
     if is_path or not _HUB_NAME.fullmatch(said):
         raise UserError(f"there is no folder {name}; {_nearest(folder) or 'name a run, or the folder of a model'}")
-    return _fetch(said, revision)
+    return _fetch(said)
 
 
 def _nearest(folder: Path) -> str:
@@ -51,12 +51,12 @@ def _nearest(folder: Path) -> str:
     return f"did you mean {' or '.join(near)}?" if near else ""
 
 
-def _fetch(name: str, revision: str | None) -> Path:
+def _fetch(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=_WANTED))
+        return Path(snapshot_download(name, allow_patterns=_WANTED))
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         near = _nearest(Path(name))

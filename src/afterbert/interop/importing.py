@@ -21,14 +21,14 @@ from afterbert.models import Architecture
 State = dict[str, Tensor]
 
 
-def import_folder(name: str | Path, *, revision: str | None = None) -> LoadedModel:
+def import_folder(name: str | Path) -> LoadedModel:
     """Reads a folder, or the hub's model of that name, with a tokenizer or without. Nothing is allocated before every
     size and shape has been checked. A head of which something is missing is left out, and a note says so.
 
     Raises UserError when the family, a setting or a size cannot be read here, or when files are missing,
     broken or only pickles.
     """
-    folder = locate(name, revision=revision)
+    folder = locate(name)
     config: Config = read_config(folder)
     family = _family_of(config, folder)
     check_sizes(config, str(folder / "config.json"), family.sizes)

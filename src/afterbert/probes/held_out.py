@@ -14,17 +14,11 @@ from afterbert.text.token_store.store import Split
 from afterbert.training.devices import device_of
 
 _SEED = 20_190_811
+_MOST_ROWS, _AT_ONCE = 256, 32
 
 
 def held_out_score(
-    module: ObjectiveModule,
-    objective: Objective,
-    split: Split,
-    vocabulary: Vocabulary,
-    *,
-    length: int,
-    max_rows: int = 256,
-    batch_size: int = 32,
+    module: ObjectiveModule, objective: Objective, split: Split, vocabulary: Vocabulary, *, length: int
 ) -> dict[str, float]:
     """`loss` (weighted sum of the parts' means), `loss_<part>` where there are several, and the module's own measures.
 
@@ -33,7 +27,7 @@ def held_out_score(
     """
     noise = Noise(_SEED).of("held_out")
     plan = objective.plan(split, length=length, vocabulary=vocabulary, noise=noise)
-    count = min(max_rows, len(plan))
+    count = min(_MOST_ROWS, len(plan))
     numbers = np.arange(count) * len(plan) // max(count, 1)
     sums: dict[str, float] = defaultdict(float)
     counts: dict[str, int] = defaultdict(int)
@@ -42,9 +36,7 @@ def held_out_score(
     module.eval()
     try:
         with torch.inference_mode():
-            for some, at in product(
-                np.split(numbers, range(batch_size, count, batch_size)), moments(objective.course())
-            ):
+            for some, at in product(np.split(numbers, range(_AT_ONCE, count, _AT_ONCE)), moments(objective.course())):
                 batch = objective.pose(plan, some, noise.at(at), vocabulary=vocabulary, length=length)
                 arrays = {name: torch.as_tensor(array, device=device) for name, array in batch.arrays.items()}
                 for part, score in module(arrays).items():

@@ -12,6 +12,9 @@ from afterbert.base.rows import Rows, ranges, starts_of
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.text.token_store.store import Split
 
+_COUNT, _GUESSES, _SHARE = 12, 5, 0.15
+_SHORTEST, _LONGEST = 12, 40  # pieces of a sentence
+
 
 @dataclass(frozen=True)
 class Guess:
@@ -29,23 +32,19 @@ def filled_sentences(
     vocabulary: Vocabulary,
     piece_texts: Sequence[str],
     *,
-    count: int = 12,
-    lengths: tuple[int, int] = (12, 40),
-    share: float = 0.15,
-    top: int = 5,
     device: torch.device | str = "cpu",
 ) -> list[dict[str, list[dict]]]:
-    """Held-out sentences of a readable length, spread over the split, about `share` of their words masked whole.
+    """Held-out sentences of a readable length, spread over the split, about 15% of their words masked whole.
 
     predict: a batch's arrays -> logits [N, V] at its chosen places. piece_texts: [V], each piece for the eye.
     """
     sizes = np.diff(split.sentence_starts)
-    readable = np.flatnonzero((sizes >= lengths[0]) & (sizes <= lengths[1]))
+    readable = np.flatnonzero((sizes >= _SHORTEST) & (sizes <= _LONGEST))
     if len(readable) == 0:
         return []
-    taken = readable[np.unique(np.linspace(0, len(readable) - 1, count).astype(int))]
+    taken = readable[np.unique(np.linspace(0, len(readable) - 1, _COUNT).astype(int))]
     rows = _rows_of(split, vocabulary, split.sentence_starts[taken], sizes[taken])
-    is_masked = _some_words(rows, share)
+    is_masked = _some_words(rows)
     width = int(rows.lengths.max())
     shown = np.where(is_masked, vocabulary.need("mask"), rows.piece_ids)
     positions = np.flatnonzero(is_masked)
@@ -56,7 +55,7 @@ def filled_sentences(
     }
     with torch.inference_mode():
         logits = predict({name: torch.as_tensor(array, device=device) for name, array in arrays.items()})
-        likely = logits.float().softmax(-1).topk(top)
+        likely = logits.float().softmax(-1).topk(_GUESSES)
     best, chance = likely.indices.cpu().numpy(), likely.values.cpu().numpy()
     guesses = {
         int(at): tuple((piece_texts[i], round(float(p), 4)) for i, p in zip(best[n], chance[n]))
@@ -90,13 +89,13 @@ def _rows_of(split: Split, vocabulary: Vocabulary, starts: np.ndarray, lengths: 
     return Rows(ids, row_starts, keys, {"special": special, "word_start": words})
 
 
-def _some_words(rows: Rows, share: float) -> np.ndarray:
-    """bool [T]: whole words drawn with probability `share`, at least one a row."""
+def _some_words(rows: Rows) -> np.ndarray:
+    """bool [T]: whole words drawn with a probability of 15%, at least one a row."""
     word = np.cumsum(rows.planes["word_start"] | rows.planes["special"]) - 1
     first = np.flatnonzero(np.diff(word, prepend=-1))
     drawn = Noise(0).of("samples").uniform(rows.keys_of[first], rows.position_in_row[first])
     drawn[rows.planes["special"][first]] = 2.0
     lowest = np.full(len(rows), np.inf)
     np.minimum.at(lowest, rows.row_of[first], drawn)
-    chosen = (drawn < share) | (drawn == lowest[rows.row_of[first]])
+    chosen = (drawn < _SHARE) | (drawn == lowest[rows.row_of[first]])
     return chosen[word] & ~rows.planes["special"]

@@ -18,6 +18,7 @@ from afterbert.base.small_files import read_json
 from afterbert.base.tree import Node, read
 from afterbert.objectives.parts.meaning import Meaning
 from afterbert.probes.picture import Cell
+from afterbert.probes.samples import Guess
 from afterbert.report.metrics import MetricsTable, read_metrics
 
 Chooser = Literal["command line", "size", "recipe", "default", ""]
@@ -234,22 +235,11 @@ class ShownTask:
 
 
 @dataclass(frozen=True)
-class FilledPiece:
-    """A piece of a filled row; where it was masked, the truth and the model's guesses, best first, with
-    probabilities."""
-
-    text: str
-    masked: bool = False
-    truth: str | None = None
-    guesses: list[tuple[str, float]] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
 class Filled:
     """One held-out text with gaps, and the model's guesses."""
 
     before: str = ""
-    pieces: list[FilledPiece] = field(default_factory=list)
+    pieces: list[Guess] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from afterbert.probes.samples import Guess
 from afterbert.report import figures
-from afterbert.report.run_record import Filled, FilledPiece
+from afterbert.report.run_record import Filled
 
 Grade = Literal["", "right", "near", "wrong"]
 
@@ -64,7 +65,7 @@ def filled_texts(samples: Sequence[Filled]) -> tuple[FilledText, ...]:
     )
 
 
-def _filled_word(piece: FilledPiece) -> Word:
+def _filled_word(piece: Guess) -> Word:
     truth = (piece.truth or piece.text) if piece.masked else piece.text
     is_joined = not truth.startswith(" ")
     if not piece.masked:

@@ -70,30 +70,6 @@ class Feed:
         self.moments = moments(self._course)
         self._total_steps: int | None = None
 
-    @classmethod
-    def of(
-        cls,
-        training: Training,
-        *,
-        plan: Callable[[Noise], Plan],
-        pose: Callable[[Plan, np.ndarray, Noise], Batch],
-        course: Sequence[Stages] = (),
-        turn: Stages | None = None,
-        then: Feed | None = None,
-    ) -> Feed:
-        """The feed that this training asks for."""
-        return cls(
-            plan=plan,
-            pose=pose,
-            noise=Noise(training.seed),
-            batch_size=training.batch_size,
-            views=training.views,
-            order=training.order,
-            course=course,
-            turn=turn,
-            then=then,
-        )
-
     @property
     def parts(self) -> tuple[tuple[float, Feed], ...]:
         """The feeds that follow one another, each with its share of the steps."""
@@ -277,4 +253,14 @@ def feed_for(
     def pose(rows: Plan, numbers: np.ndarray, noise: Noise) -> Batch:
         return objective.pose(rows, numbers, noise, vocabulary=vocabulary, length=length)
 
-    return Feed.of(training, plan=plan, pose=pose, course=objective.course(), turn=turn, then=then)
+    return Feed(
+        plan=plan,
+        pose=pose,
+        noise=Noise(training.seed),
+        batch_size=training.batch_size,
+        views=training.views,
+        order=training.order,
+        course=objective.course(),
+        turn=turn,
+        then=then,
+    )

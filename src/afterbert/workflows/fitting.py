@@ -7,31 +7,25 @@ until the run has at most twenty thousand steps. Rows are no longer than the doc
 
 import json
 import os
-import statistics
-import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from afterbert.base.config import digest, to_plain
 from afterbert.base.errors import UserError
-from afterbert.base.noise import Noise
 from afterbert.base.runs import write_atomically
 from afterbert.base.small_files import read_json_object
 from afterbert.recipes.recipe import Resolved
 from afterbert.text.token_store.store import Split, Store
-from afterbert.training.precision import choose, name_of_device
-from afterbert.training.step import to_tensors
-from afterbert.training.stepper import is_out_of_memory
+from afterbert.training.precision import name_of_device
 from afterbert.workflows.memory import check_memory
+from afterbert.workflows.step_time import step_times
 
 PIECES_PER_PARAMETER = 20
 MOST_STEPS = 20_000
 LENGTHS = (64, 128)
-_TIMED_STEPS = 3
 
 
 @dataclass(frozen=True)
@@ -107,7 +101,7 @@ def fit(
 
 
 def measured_choice(resolved: Resolved, store: Store, *, device: torch.device, kept: Path) -> Choice:
-    """This size on this machine, from a few passes forward and backward; noted in the file `kept`, so that the same
+    """This size on this machine, from a few updates; noted in the file `kept`, so that the same
     question has the same answer later."""
     recipe, size = resolved.recipe, store.vocabulary.size
     parameters = recipe.model.num_parameters(size) + recipe.model.num_lm_head_parameters(size)
@@ -136,35 +130,12 @@ def measured_choice(resolved: Resolved, store: Store, *, device: torch.device, k
 
 
 def _pieces_per_second(resolved: Resolved, store: Store, device: torch.device) -> float | None:
-    """None when memory runs out. What was tried is free again once this returns."""
+    """None where not a single row fits into memory."""
     try:
-        return _timed(resolved, store, device)
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-    return None
-
-
-def _timed(resolved: Resolved, store: Store, device: torch.device) -> float:
-    recipe, vocabulary = resolved.recipe, store.vocabulary
-    plan = recipe.objective.plan(store.split("train"), length=recipe.length, vocabulary=vocabulary, noise=Noise(0))
-    numbers = np.arange(min(recipe.training.batch_size, len(plan)))
-    batch = recipe.objective.pose(plan, numbers, Noise(0), vocabulary=vocabulary, length=recipe.length)
-    with torch.random.fork_rng(devices=[]):
-        module = recipe.objective.build(recipe.model, vocabulary).to(device)
-    precision, spent = choose(recipe.training.precision, device), []
-    for _ in range(1 + _TIMED_STEPS):
-        begun = time.perf_counter()
-        with precision.autocast(device):
-            scores = module(to_tensors(batch.arrays, device))
-        torch.stack([score.float() for score in scores.values()]).sum().backward()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        module.zero_grad(set_to_none=True)
-        spent.append(time.perf_counter() - begun)
-    return batch.num_tokens / statistics.median(spent[1:])
+        found = step_times({"": resolved}, store, device=device, turns=1)[""]
+    except UserError:
+        return None
+    return found.tokens / found.seconds
 
 
 def _short(number: float) -> str:

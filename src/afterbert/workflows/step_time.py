@@ -15,7 +15,7 @@ from afterbert.training.precision import choose
 from afterbert.training.stepper import Stepper
 from afterbert.workflows.pretraining import feed_of, told_languages
 
-_TURNS, _STEPS, _WARM_STEPS = 7, 3, 2
+_STEPS, _WARM_STEPS = 3, 2
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,9 @@ class StepTime:
     tokens: float
 
 
-def step_times(arms: Mapping[str, Resolved], store: Store, *, device: torch.device) -> dict[str, StepTime]:
+def step_times(
+    arms: Mapping[str, Resolved], store: Store, *, device: torch.device, turns: int = 7
+) -> dict[str, StepTime]:
     """Times a few updates of each arm, all arms in turn, so that whatever else the machine does falls on all alike.
 
     Batches are made within the time. Raises UserError where a single row does not fit into memory.
@@ -36,7 +38,7 @@ def step_times(arms: Mapping[str, Resolved], store: Store, *, device: torch.devi
         for one in tried.values():
             one.run(_WARM_STEPS)
             one.seconds.clear()
-        for _ in range(_TURNS):
+        for _ in range(turns):
             for one in tried.values():
                 one.run(_STEPS)
     return {name: StepTime(statistics.median(one.seconds), statistics.fmean(one.tokens)) for name, one in tried.items()}

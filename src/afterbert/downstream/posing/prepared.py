@@ -100,9 +100,9 @@ def one_row_each(task: Task, examples: Sequence[Example], rows: Rows, *, asked: 
     return Prepared(task, examples, rows, np.arange(len(rows) + 1), every, asked.astype(np.int64), **extra)
 
 
-def in_batches(costs: np.ndarray, batch_size: int, order: np.ndarray | None = None) -> list[np.ndarray]:
-    """Units in batches of about equal cost: neighbours by `order` (default: by cost)."""
-    by_cost = np.argsort(costs, kind="stable") if order is None else order
+def in_batches(costs: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """Units in batches of about equal cost."""
+    by_cost = np.argsort(costs, kind="stable")
     return [by_cost[start : start + batch_size] for start in range(0, len(by_cost), batch_size)]
 
 

@@ -32,11 +32,11 @@ class Cued:
     control: TaskResult
 
 
-def ask(generator: TextGenerator, data: TaskData, cue: Cue, *, max_rows: int | None = None, seed: int = 0) -> Cued:
+def ask(generator: TextGenerator, data: TaskData, cue: Cue, *, max_rows: int | None = None) -> Cued:
     """Every split but the training rows (those too, where there is nothing else), the first `max_rows` of each.
     Examples for the cue are drawn from the training rows. Raises UserError where cue and task do not fit."""
     check_cue(data, cue)
-    shots = _shots(data, cue, seed)
+    shots = _shots(data, cue)
     used = {split: rows for split, rows in data.splits.items() if split != "train"} or dict(data.splits)
     taken = {
         split: tuple(row for row in rows if data.task.has_text(row) and row not in shots)[:max_rows]
@@ -80,7 +80,7 @@ def name_of_kind(kind: type) -> str:
     return kind.__module__.rsplit(".", 1)[-1].replace("_", " ")
 
 
-def _shots(data: TaskData, cue: Cue, seed: int) -> list[Example]:
+def _shots(data: TaskData, cue: Cue) -> list[Example]:
     if not cue.num_shots:
         return []
     rows = [row for row in data.splits.get("train", ()) if data.task.is_usable(row) and row.label]
@@ -89,7 +89,7 @@ def _shots(data: TaskData, cue: Cue, seed: int) -> list[Example]:
             f"{data.name} has {len(rows)} training rows to show as examples, but the cue wants {cue.num_shots}; name a "
             "folder with a train file, or set --cue.num_shots 0"
         )
-    order = Noise(seed).of("shots").permutation(len(rows), np.arange(cue.num_shots))
+    order = Noise(0).of("shots").permutation(len(rows), np.arange(cue.num_shots))
     return [rows[int(i)] for i in order]
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from afterbert.base.errors import UserError
-from afterbert.base.runs import sync_folder
+from afterbert.base.runs import make_durable
 from afterbert.training.checkpoints import tensor_file
 from afterbert.training.checkpoints.manifest import STATE, why_bad
 from afterbert.training.checkpoints.writing import TENSORS, CheckpointWriter, Tensors
@@ -84,7 +84,7 @@ class Checkpoints:
         if saved.path.exists():
             self._set_aside(saved.path)
         os.rename(beside, saved.path)
-        sync_folder(self.folder)
+        make_durable(self.folder)
         self._writer.crash_point("before purge")
         for step, path in sorted(self._found().items(), reverse=True)[self._keep :]:
             self.forget(Saved(path, step))

@@ -4,7 +4,6 @@ torch's distributed checkpoint writes and reads them ("HuggingFaceStorageWriter"
 number of processes can read what any other number wrote; no pickle is involved.
 """
 
-import os
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch.distributed.checkpoint import HuggingFaceStorageReader, HuggingFaceSt
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
+from afterbert.base.runs import make_durable
 from afterbert.training.checkpoints import tensor_file
 from afterbert.training.checkpoints.tensor_file import Digest
 
@@ -33,8 +33,8 @@ def write(folder: Path, tensors: Mapping[str, Tensor], *, rank: int) -> dict[str
         raise RuntimeError(str(error)) from error
     own = sorted(folder.glob(f"shard-{rank + 1:05d}-*.safetensors"))
     for path in own:
-        _sync(path)
-    _sync(folder)
+        make_durable(path)
+    make_durable(folder)
     return {path.name: tensor_file.digest(path) for path in own}
 
 
@@ -54,11 +54,3 @@ def read(folder: Path, like: Callable[[str, torch.Size], Tensor | None] | None =
         warnings.filterwarnings("ignore", message="torch.distributed is disabled")
         dcp.load(found, storage_reader=HuggingFaceStorageReader(str(folder)), no_dist=True)
     return found
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

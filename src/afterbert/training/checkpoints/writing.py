@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from afterbert.base.errors import UserError
-from afterbert.base.runs import sync_folder
+from afterbert.base.runs import make_durable
 from afterbert.training.checkpoints import tensor_file
 from afterbert.training.checkpoints.manifest import FORMAT, MANIFEST, STATE, manifest_of, why_bad
 from afterbert.training.checkpoints.tensor_file import Digest
@@ -98,7 +98,7 @@ class CheckpointWriter:
             digests[STATE] = tensor_file.write_chunks(beside / STATE, [text])
             self.crash_point("before manifest")
             tensor_file.write_chunks(beside / MANIFEST, [manifest_of(FORMAT, digests)])
-            sync_folder(beside)
+            make_durable(beside)
             why = why_bad(beside)
         except BaseException as error:
             shutil.rmtree(beside, ignore_errors=True)
