@@ -18,6 +18,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.rows import Rows
 from afterbert.models import Architecture
 from afterbert.objectives import SAVED_HEADS, Batch, Objective, ObjectiveModule
+from afterbert.objectives.layer_drop import LayerDrop
 from afterbert.objectives.mixture import MixedPlan, Mixture
 from afterbert.objectives.parts.meaning import meaning_of_loss
 from afterbert.pretext.pairings import Plan
@@ -36,7 +37,8 @@ def recipes() -> dict[str, Recipe]:
     """Without dropout and segment memory."""
     found = {name: resolve(name, size="tiny", overrides=_quiet(name)).recipe for name in known()}
     plain = found["bert-mlm"]
-    return {**found, "taught": replace(plain, objective=taught(plain.objective, plain.model))}
+    around = {"taught": taught(plain.objective, plain.model), "dropped": LayerDrop(plain.objective, rate=0.0)}
+    return {**found, **{name: replace(plain, objective=objective) for name, objective in around.items()}}
 
 
 def _quiet(name: str) -> list[tuple[str, str]]:

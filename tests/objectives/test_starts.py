@@ -1,5 +1,9 @@
 """What a fresh model knows of the text before its first step."""
 
+import json
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -44,6 +48,23 @@ def test_pieces_are_as_alike_as_the_singular_vectors_of_what_is_counted() -> Non
     exact = left * np.sqrt(values)
     exact /= np.linalg.norm(exact, axis=1, keepdims=True)
     np.testing.assert_allclose(found @ found.T, exact @ exact.T, atol=1e-4)
+
+
+ELSEWHERE = """
+import numpy as np
+from afterbert.objectives.parts.starts import neighbour_vectors
+text = np.random.default_rng(1).integers(8, 120, size=200).astype(np.int32)
+print(np.round(neighbour_vectors(text, 120, 120), 5).ravel().tolist())
+"""
+
+
+@pytest.mark.parametrize("kernels", ["Haswell", "Prescott"])
+def test_the_same_vectors_on_another_processor(kernels: str) -> None:
+    """Of a text so small that most directions are nothing but rounding; OpenBLAS computes as other processors do."""
+    environment = {**os.environ, "OPENBLAS_CORETYPE": kernels, "OPENBLAS_NUM_THREADS": "1"}
+    told = subprocess.run([sys.executable, "-c", ELSEWHERE], env=environment, capture_output=True, check=True)
+    text = np.random.default_rng(1).integers(8, 120, size=200).astype(np.int32)
+    np.testing.assert_allclose(json.loads(told.stdout), neighbour_vectors(text, 120, 120).ravel(), atol=2e-5)
 
 
 def test_the_table_keeps_its_size_its_mean_and_what_no_text_tells() -> None:

@@ -36,6 +36,8 @@ class Form:
     kind: Kind = "weights"
     task: str | None = None
     """The kind of task that it answers; None where it answers none."""
+    first: Architecture | None = None
+    """What it was before all methods."""
 
     def need_weights(self, method: str) -> None:
         """Raises UserError where nothing is left that a method could change or train."""
@@ -86,7 +88,8 @@ class Subject:
         """What methods are checked by."""
         tasks = self.tuned.tasks if self.tuned is not None else {}
         kinds = [type(task).__module__.rpartition(".")[2] for task in tasks.values()]
-        return Form(self.model.architecture, self.kind, kinds[0] if kinds else None)
+        found = self.model.architecture
+        return Form(found, self.kind, kinds[0] if kinds else None, first=found)
 
     @property
     def backbone(self) -> Mapping[str, Tensor]:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from afterbert.base.budget import Budget
-from afterbert.base.errors import UserError
-from afterbert.base.noise import Noise
-from afterbert.base.plugins import name_of
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.compression.methods import Setting
 from afterbert.compression.subject import Subject
@@ -23,31 +19,8 @@ from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.reading.data import TaskData
 from afterbert.downstream.task_name import head_key
 from afterbert.models import Architecture
-from afterbert.objectives import Batch, Objective, ObjectiveModule
-from afterbert.objectives.parts.distillation import DistillationModule, Losses, with_counts
+from afterbert.objectives import Objective, ObjectiveModule
 from afterbert.objectives.parts.wrapping import WrappingModule, WrappingObjective
-from afterbert.pretext.pairings import Plan
-
-
-@dataclass(frozen=True)
-class Distillation(WrappingObjective):
-    """The rows, figures and pretexts of `inner`, learned from a teacher."""
-
-    teacher: ObjectiveModule = field(repr=False, compare=False)
-    """Answers the same batches: built by the same objective on another backbone, with the same vocabulary."""
-    losses: Losses = Losses()
-    teacher_name: str = "teacher"
-    """What the run's identity calls it."""
-
-    def plain(self) -> dict[str, Any]:
-        said = {one.name: getattr(self.losses, one.name) for one in fields(self.losses)}
-        return {"type": name_of(self), "teacher": self.teacher_name, "losses": said, "inner": self.inner.plain()}
-
-    def wrap(self, inner: ObjectiveModule, architecture: Architecture, vocabulary: Vocabulary) -> DistillationModule:
-        return DistillationModule(inner, self.teacher, self.losses)
-
-    def pose(self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
-        return with_counts(self.inner.pose(plan, numbers, noise, vocabulary=vocabulary, length=length), self.losses)
 
 
 def trained(
@@ -57,12 +30,12 @@ def trained(
     budget: Budget,
     learning_rate: float,
     batch_size: int,
-    losses: Losses | None = None,
+    wrap: Callable[[Objective], Objective],
 ) -> Subject:
-    """Goes on training the model and its head on the task's training rows. losses: what is learned from the teacher;
-    None learns from labels alone. A run that was stopped goes on. Raises UserError."""
+    """Goes on training the model and its head on the task's training rows. wrap: what is trained, around the task; the
+    task itself learns from labels alone. A run that was stopped goes on. Raises UserError."""
     assert subject.tuned is not None and setting.task is not None
-    name, tuned, teacher = setting.task, subject.tuned, setting.teacher
+    name, tuned = setting.task, subject.tuned
     head = {key: tensor.detach() for key, tensor in tuned.head(name).state_dict().items()}
     start = replace(subject.model, weights={**subject.model.weights, head_key(name): head})
     rows = tuple(setting.rows["train"])
@@ -82,25 +55,24 @@ def trained(
     matrices = {name: one for name, one in subject.backbone.items() if one.dim() == 2}
     zeros = {n: (one != 0).float() for n, one in matrices.items() if int((one == 0).sum()) > 0.01 * one.numel()}
 
-    def wrap(objective: Objective) -> Objective:
-        if losses is not None:
-            if teacher is None or teacher.tuned is None:
-                raise UserError("there is no teacher: the model as it was answers no task")
-            objective = Distillation(objective, teacher.tuned.module, losses, teacher.model.name)
-        return KeptZeros(objective, zeros) if zeros else objective
+    def kept(objective: Objective) -> Objective:
+        return KeptZeros(wrap(objective), zeros) if zeros else wrap(objective)
 
-    done = finetune(
-        start, [data], setting.folder / "run", settings, wrap=wrap, device=setting.device, observers=setting.observers
-    )
+    out = setting.folder / "run"
+    done = finetune(start, [data], out, settings, wrap=kept, device=setting.device, observers=setting.observers)
     if done.outcome is not None:
         raise KeyboardInterrupt
-    again = load_finetuned(setting.folder / "run" / f"seed-{setting.noise.seed}", device="cpu")
+    again = load_finetuned(out / f"seed-{setting.noise.seed}", device="cpu")
     after = replace(again.model, name=subject.model.name)
-    found = Subject(after, replace(again, model=after, figures={}))
-    if not zeros:
-        return found
-    state = {key: one * zeros[key] if key in zeros else one for key, one in found.backbone.items()}
-    return found.changed(found.model.architecture, state)
+    return with_zeros(Subject(after, replace(again, model=after, figures={})), zeros)
+
+
+def with_zeros(subject: Subject, kept: Mapping[str, Tensor]) -> Subject:
+    """The same model with 0 wherever a matrix of `kept`, by its name in the backbone, has 0 and not 1."""
+    if not kept:
+        return subject
+    state = {key: one * kept[key] if key in kept else one for key, one in subject.backbone.items()}
+    return subject.changed(subject.model.architecture, state)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ which layer uses which: so no weight has two names.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -108,6 +109,26 @@ class Stack:
         return tuple(pattern[layer % len(pattern)] for layer in range(num_hidden_layers))
 
 
+#: Computes a layer, by its number, of any stack of the same kind on states [B, T, D] in the same surroundings.
+Compute = Callable[["StackModule", int, Tensor], Tensor]
+#: Computes something in place of a layer of a stack; see `stood_in`.
+StandIn = Callable[["StackModule", int, Tensor, Compute], Tensor]
+
+
+@contextmanager
+def stood_in(backbone: nn.Module, stand_in: StandIn) -> Iterator[None]:
+    """Inside the block, `stand_in` is called in place of every layer of the backbone's stacks, at all places."""
+    stacks = [part for part in backbone.modules() if isinstance(part, StackModule)]
+    for stack in stacks:
+        assert stack.stand_in is None, "one at a time"
+        stack.stand_in = stand_in
+    try:
+        yield
+    finally:
+        for stack in stacks:
+            stack.stand_in = None
+
+
 class StackModule(nn.Module):
     """From hidden [B, T, D] to [B, T, D]."""
 
@@ -143,6 +164,7 @@ class StackModule(nn.Module):
         )
         self.stream = "decoder_stack" if looks_across else "stack"
         self.recording: Recording | None = None
+        self.stand_in: StandIn | None = None
         self.final_norm = config.residual.final_norm(norm).build(sizes.hidden_size)
         self.final_dropout = dropout(sizes.hidden_dropout_prob if config.has_final_dropout else 0.0)
         self.recurrence = config.recurrence.build(sizes.hidden_size) if config.recurrence else None
@@ -169,7 +191,8 @@ class StackModule(nn.Module):
         nothing else, unless somebody records the pass. languages: int64 [B, T], for layers that each language has for
         itself."""
         kept = None if self.recording is None else self.recording.begin(self.stream, hidden)
-        is_last_cut = past is None and encoded is None and self.recurrence is None and kept is None
+        is_last_cut = past is None and encoded is None and self.recurrence is None
+        is_last_cut = is_last_cut and kept is None and self.stand_in is None
         is_last_cut = is_last_cut and not self.looks_beside and self.plan.own < len(self.layer_types)
         early = wanted if is_last_cut else None
         course = self.recurrence.begin(hidden) if self.recurrence else None
@@ -216,7 +239,9 @@ class StackModule(nn.Module):
                 queries = by_row(wanted, *hidden.shape[:2])
                 here = self._surroundings(kind, hidden, visibility, position_ids, queries=queries)
                 here = replace(here, wanted=wanted)
-            after = self._layer(step, read, here, encoded, across, past, languages)
+            told: dict[str, Any] = {"around": here, "encoded": encoded, "across": across, "past": past}
+            compute = cast(Compute, partial(StackModule._layer, **told, languages=languages))
+            after = compute(self, step, read) if self.stand_in is None else self.stand_in(self, step, read, compute)
             if course is not None:
                 after = course.step(hidden, read, after, is_last=is_last)
             hidden = after

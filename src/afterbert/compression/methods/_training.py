@@ -10,7 +10,7 @@ from afterbert.base.plugins import name_of
 from afterbert.compression.methods import Method, Setting
 from afterbert.compression.subject import Form, Subject
 from afterbert.compression.training_again import trained
-from afterbert.objectives.parts.distillation import Losses
+from afterbert.objectives import Objective
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,13 @@ class TrainingMethod(Method):
     steps: Annotated[int, Field(gt=0)] | None = None
     """In place of epochs."""
 
-    def losses(self) -> Losses | None:
-        """What is learned from the model as it was; None learns from labels alone."""
-        return None
+    def around(self, objective: Objective, subject: Subject, setting: Setting) -> Objective:
+        """What is trained, around the task with its labels. Raises UserError where the model does not fit."""
+        return objective
+
+    def finished(self, subject: Subject) -> Subject:
+        """The model after training."""
+        return subject
 
     def check(self, form: Form) -> Form:
         form.need_weights(name_of(self))
@@ -39,11 +43,12 @@ class TrainingMethod(Method):
         if not self.epochs and self.steps is None:
             return subject
         budget = Budget(self.epochs, "epochs") if self.steps is None else Budget(self.steps, "steps")
-        return trained(
+        found = trained(
             subject,
             setting,
             budget=budget,
             learning_rate=self.learning_rate,
             batch_size=self.batch_size,
-            losses=self.losses(),
+            wrap=lambda objective: self.around(objective, subject, setting),
         )
+        return self.finished(found)

@@ -5,14 +5,25 @@ Sources: see `objectives.parts.distillation`. The control is the same student, a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Annotated
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any
 
+import numpy as np
 from pydantic import Field
 
+from afterbert.base.errors import UserError
+from afterbert.base.noise import Noise
+from afterbert.base.plugins import name_of
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.compression.methods import Setting
 from afterbert.compression.methods._training import TrainingMethod
 from afterbert.compression.methods.retrain import Retrain
-from afterbert.objectives.parts.distillation import Losses, Weight
+from afterbert.compression.subject import Subject
+from afterbert.models import Architecture
+from afterbert.objectives import Batch, Objective, ObjectiveModule
+from afterbert.objectives.parts.distillation import DistillationModule, Losses, Weight, with_counts
+from afterbert.objectives.parts.wrapping import WrappingObjective
+from afterbert.pretext.pairings import Plan
 
 
 @dataclass(frozen=True)
@@ -41,5 +52,32 @@ class Distil(TrainingMethod):
         """The weights of what is compared. Raises UserError where all are 0."""
         return Losses(**{one.name: getattr(self, one.name) for one in fields(Losses) if hasattr(self, one.name)})
 
+    def around(self, objective: Objective, subject: Subject, setting: Setting) -> Objective:
+        teacher = setting.teacher
+        if teacher is None or teacher.tuned is None:
+            raise UserError("there is no teacher: the model as it was answers no task")
+        return Distillation(objective, teacher.tuned.module, self.losses(), teacher.model.name)
+
     def control(self) -> Retrain:
         return Retrain(self.epochs, self.learning_rate, self.batch_size, self.steps)
+
+
+@dataclass(frozen=True)
+class Distillation(WrappingObjective):
+    """The rows, figures and pretexts of `inner`, learned from a teacher."""
+
+    teacher: ObjectiveModule = field(repr=False, compare=False)
+    """Answers the same batches: built by the same objective on another backbone, with the same vocabulary."""
+    losses: Losses = Losses()
+    teacher_name: str = "teacher"
+    """What the run's identity calls it."""
+
+    def plain(self) -> dict[str, Any]:
+        said = {one.name: getattr(self.losses, one.name) for one in fields(self.losses)}
+        return {"type": name_of(self), "teacher": self.teacher_name, "losses": said, "inner": self.inner.plain()}
+
+    def wrap(self, inner: ObjectiveModule, architecture: Architecture, vocabulary: Vocabulary) -> DistillationModule:
+        return DistillationModule(inner, self.teacher, self.losses)
+
+    def pose(self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
+        return with_counts(self.inner.pose(plan, numbers, noise, vocabulary=vocabulary, length=length), self.losses)

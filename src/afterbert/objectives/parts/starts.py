@@ -28,6 +28,7 @@ VectorStart = Literal["drawn", "neighbours"]
 _DISTANCES = (1, 2)
 _SMOOTHING = 0.75  # Levy, Goldberg and Dagan 2015
 _STRETCHES = 50
+_NOTHING = 1e-12  # of the largest squared singular value: what is left of rounding
 _LARGE = 1_000_000  # pieces of a text in which a pair that was seen once tells nothing
 _MOST_NEIGHBOURS = 1 << 13  # the most frequent pieces; with
 _MOST_DIRECTIONS = 256  # this bounds time and memory for large vocabularies and wide models
@@ -92,24 +93,28 @@ def neighbour_vectors(pieces: np.ndarray, vocab_size: int, width: int) -> np.nda
         [block for distance in _DISTANCES for block in _information(pieces, vocab_size, distance)], format="csr"
     )
     back = near.T.tocsr()
-    drawn = np.random.default_rng(0).standard_normal(
-        (near.shape[1], min(width, vocab_size, _MOST_DIRECTIONS)), dtype=np.float32
-    )
-    found = near @ drawn
+    width = min(width, vocab_size, _MOST_DIRECTIONS)
+    draw = np.random.default_rng(0)
+    # In float64 throughout: what rounds to nothing in one step is a whole direction after the next.
+    found = near @ draw.standard_normal((near.shape[1], width))
     for _ in range(2):
-        found = near @ (back @ _orthonormal(found))
-    basis = _orthonormal(found)
-    reached = (back @ basis).astype(np.float64)
-    values, vectors = np.linalg.eigh(reached.T @ reached)  # squares of the singular values
-    # turned back into the drawn basis: no sign or order of singular vectors is left that libraries could choose
-    found = basis.astype(np.float64) @ (vectors * np.maximum(values, 0) ** 0.25) @ vectors.T
+        found = near @ (back @ np.linalg.qr(found)[0])
+    basis = np.linalg.qr(found)[0]
+    reached = back @ basis
+    values, turns = np.linalg.eigh(reached.T @ reached)  # squares of the singular values
+    kept = values > _NOTHING * values.max(initial=0.0)
+    left = basis @ turns[:, kept]
+    found = (left * values[kept] ** 0.25) @ _nearest_rotation(left.T @ draw.standard_normal((vocab_size, width)))
     lengths = np.linalg.norm(found, axis=1, keepdims=True)
     told = lengths > 1e-6 * max(lengths.max(initial=0.0), 1e-6)
     return np.where(told, found / np.where(told, lengths, 1), 0).astype(np.float32)
 
 
-def _orthonormal(columns: np.ndarray) -> np.ndarray:
-    return np.linalg.qr(columns.astype(np.float64))[0].astype(np.float32)
+def _nearest_rotation(matrix: np.ndarray) -> np.ndarray:
+    """The matrix [K, D] of orthonormal rows that is nearest to this one. Behind singular vectors it undoes their signs
+    and their order among equals, which libraries choose: the product is the same whatever they chose."""
+    left, _, right = np.linalg.svd(matrix, full_matrices=False)
+    return left @ right
 
 
 def _information(pieces: np.ndarray, vocab_size: int, distance: int) -> list[Any]:

@@ -1,0 +1,30 @@
+"""The model learns its task while layers are left out by chance, so that `layers` behind it harms less.
+
+Source: Fan et al. (1909.11556); in pre-training the objective `layer_drop` does the same.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from afterbert.compression.methods import Method, Setting
+from afterbert.compression.methods._training import TrainingMethod
+from afterbert.compression.methods.retrain import Retrain
+from afterbert.compression.subject import Subject
+from afterbert.objectives import Objective
+from afterbert.objectives.layer_drop import LayerDrop as Dropped
+
+
+@dataclass(frozen=True)
+class LayerDrop(TrainingMethod):
+    """Learns from labels, a few layers at a time missing."""
+
+    rate: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    """The chance that a layer is left out of a pass."""
+
+    def around(self, objective: Objective, subject: Subject, setting: Setting) -> Objective:
+        return Dropped(objective, self.rate)
+
+    def control(self) -> Method:
+        return Retrain(self.epochs, self.learning_rate, self.batch_size, self.steps)

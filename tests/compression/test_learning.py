@@ -1,0 +1,140 @@
+"""What happens inside while a smaller model learns: layers that stand in, weights that move to zero, rounding."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from small_models import answering, outputs, setting_for
+
+from afterbert.base.noise import Noise
+from afterbert.compression.chain import parse
+from afterbert.compression.methods.gradual import PrunedModule, mask
+from afterbert.compression.methods.round_aware import rounded_states, rounded_weight
+from afterbert.compression.methods.theseus import ReplacedModule
+from afterbert.compression.parts.seen_weights import linear_weights
+from afterbert.compression.subject import Subject
+from afterbert.objectives.layer_drop import LayerDropModule
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Subject:
+    return answering(tmp_path / "model")
+
+
+def task_of(subject: Subject) -> Any:
+    assert subject.tuned is not None
+    return subject.tuned.module.eval()
+
+
+def batch_of(subject: Subject, folder: Path, **more: Any) -> dict[str, torch.Tensor]:
+    return {**next(iter(setting_for(subject, folder).batches(subject))), **more}
+
+
+class TestTheseus:
+    def test_layers_that_do_not_stand_yet_are_the_predecessors(self, model: Subject, tmp_path: Path) -> None:
+        """None of two layers stands: the loss is that of the four; all do: it is their own."""
+        setting = setting_for(model, tmp_path / "scratch")
+        small = parse("layers:2")(model, setting)
+        both = ReplacedModule(task_of(small), task_of(model)).eval()
+        for stands, same in (([False, False], model), ([True, True], small), ([], small)):
+            arrays = batch_of(model, tmp_path / str(stands), stands=torch.tensor(stands, dtype=torch.bool))
+            torch.testing.assert_close(both(arrays), task_of(same)(arrays))
+        mixed = both(batch_of(model, tmp_path / "half", stands=torch.tensor([True, False])))
+        for name, loss in mixed.items():
+            assert not torch.isclose(loss, task_of(small)(arrays)[name])
+            assert not torch.isclose(loss, task_of(model)(arrays)[name])
+
+    @pytest.mark.parametrize(("stands", "learns"), [([True, True], False), ([], True)])
+    def test_embeddings_and_head_wait_until_all_stand(
+        self, model: Subject, tmp_path: Path, stands: list[bool], learns: bool
+    ) -> None:
+        small = parse("layers:2")(model, setting_for(model, tmp_path / "scratch"))
+        both = ReplacedModule(task_of(small), task_of(model))
+        arrays = batch_of(model, tmp_path / "batch", stands=torch.tensor(stands, dtype=torch.bool))
+        sum(both(arrays).values()).backward()
+        moved = {name for name, one in both.inner.named_parameters() if one.grad is not None and one.grad.any()}
+        assert any(name.startswith("backbone.stack.") for name in moved)
+        assert any(not name.startswith("backbone.stack.") for name in moved) == learns
+        assert all(one.grad is None for one in task_of(model).parameters())
+
+
+class TestLayerDrop:
+    def test_layers_are_left_out_in_training_only(self, model: Subject, tmp_path: Path) -> None:
+        """Of 4 layers each with chance 0.25: over 400 passes 300 of a layer, give or take four deviations of 8.7."""
+        around = LayerDropModule(task_of(model), 0.25)
+        arrays = batch_of(model, tmp_path / "batch")
+        torch.testing.assert_close(around.eval()(arrays), task_of(model)(arrays))
+        calls = dict.fromkeys(range(4), 0)
+
+        def count(_stack: Any, number: int, hidden: torch.Tensor) -> torch.Tensor:
+            calls[number] += 1
+            return hidden
+
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            for _ in range(400):
+                for number in calls:
+                    around._kept_or_left_out(cast(Any, None), number, arrays["input_ids"], count)
+        assert all(abs(times - 300) < 35 for times in calls.values())
+        around.rate = 0.999999
+        small = task_of(parse("layers:1")(model, setting_for(model, tmp_path / "scratch")))
+        assert not torch.isclose(*(next(iter(m.train()(arrays).values())) for m in (around, small)))
+
+
+class TestMovement:
+    def test_scores_learn_by_the_weight_times_its_gradient(self, model: Subject, tmp_path: Path) -> None:
+        """Equation 2 of 2005.07683, where half is pruned; a pruned weight has no gradient."""
+        names = linear_weights(model.backbone)
+        pruned = PrunedModule(task_of(model), names, 0.5, "movement").eval()
+        with torch.no_grad():
+            for scores in pruned.scores:
+                scores.copy_(torch.from_numpy(Noise(1).uniform(np.arange(scores.numel())).reshape(scores.shape)))
+        arrays = batch_of(model, tmp_path / "batch", progress=torch.tensor([0.69]))
+        sum(pruned(arrays).values()).backward()
+        weights = dict(pruned.backbone.named_parameters())
+        plain = {name: weights[name].detach().clone() for name in names}
+        gradients = {}
+        for number, name in enumerate(names):
+            kept = mask(pruned.scores[number].detach(), 0.49999)
+            assert not weights[name].grad[kept == 0].any()
+            gradients[name] = kept
+        with torch.no_grad():
+            for name in names:
+                weights[name].mul_(gradients[name])
+                weights[name].grad = None
+        sum(task_of(model)(arrays).values()).backward()
+        for number, name in enumerate(names):
+            torch.testing.assert_close(pruned.scores[number].grad, plain[name] * weights[name].grad)
+
+    def test_the_highest_scores_are_left(self, model: Subject, tmp_path: Path) -> None:
+        setting = setting_for(model, tmp_path / "scratch")
+        after = parse("gradual:sparsity=0.75,steps=10,learning_rate=0.01")(model, setting)
+        for name in linear_weights(after.backbone):
+            assert int((after.backbone[name] == 0).sum()) == round(0.75 * after.backbone[name].numel())
+        by_size = parse("magnitude:0.75")(model, setting)
+        assert not torch.equal(outputs(after, setting), outputs(by_size, setting))
+
+
+class TestRounding:
+    def test_weights_are_rounded_as_torch_rounds_channels(self) -> None:
+        weight = torch.from_numpy(Noise(2).uniform(np.arange(60)).reshape(5, 12)).float() - 0.3
+        scale = weight.abs().amax(1) / 127
+        expected = torch.fake_quantize_per_channel_affine(weight, scale, torch.zeros(5), 0, -127, 127)
+        torch.testing.assert_close(rounded_weight(weight), expected)
+
+    @pytest.mark.parametrize("low", [-0.3, 0.2, -2.0])
+    def test_states_are_rounded_as_torch_rounds_them(self, low: float) -> None:
+        states = torch.from_numpy(Noise(3).uniform(np.arange(60)).reshape(2, 3, 10)).float() + low
+        down, up = min(float(states.min()), 0.0), max(float(states.max()), 0.0)
+        scale = (up - down) / 255
+        expected = torch.fake_quantize_per_tensor_affine(states, scale, round(-down / scale), 0, 255)
+        torch.testing.assert_close(rounded_states(states), expected, atol=1e-6, rtol=0)
+
+    def test_the_gradient_goes_through(self) -> None:
+        weight = torch.ones(2, 3, requires_grad=True)
+        rounded_weight(weight).square().sum().backward()
+        torch.testing.assert_close(weight.grad, torch.full((2, 3), 2.0))
