@@ -13,18 +13,18 @@ from afterbert.compression.methods._training import TrainingMethod
 from afterbert.compression.methods.retrain import Retrain
 from afterbert.compression.subject import Subject
 from afterbert.objectives import Objective
-from afterbert.objectives.layer_drop import LayerDrop as Dropped
+from afterbert.objectives.layer_drop import LayerDrop
 
 
 @dataclass(frozen=True)
-class LayerDrop(TrainingMethod):
+class LearnDropping(TrainingMethod):
     """Learns from labels, a few layers at a time missing."""
 
     rate: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """The chance that a layer is left out of a pass."""
 
     def around(self, objective: Objective, subject: Subject, setting: Setting) -> Objective:
-        return Dropped(objective, self.rate)
+        return LayerDrop(objective, self.rate)
 
     def control(self) -> Method:
         return Retrain(self.epochs, self.learning_rate, self.batch_size, self.steps)

@@ -53,7 +53,7 @@ class Theseus(TrainingMethod):
         teacher = setting.teacher
         if teacher is None or teacher.tuned is None:
             raise UserError("there is no predecessor: the model as it was answers no task")
-        return Replaced(objective, self.start, self.alone, teacher.tuned.module, teacher.model.name)
+        return ReplacedLayers(objective, self.start, self.alone, teacher.tuned.module, teacher.model.name)
 
     def control(self) -> Method:
         return Retrain(self.epochs, self.learning_rate, self.batch_size, self.steps)
@@ -69,7 +69,7 @@ def chance_of_standing(start: float, alone: float, progress: float) -> float:
 
 
 @dataclass(frozen=True)
-class Replaced(WrappingObjective):
+class ReplacedLayers(WrappingObjective):
     """The task inside, answered by layers of both models."""
 
     start: float
@@ -78,7 +78,7 @@ class Replaced(WrappingObjective):
     predecessor_name: str = "predecessor"
 
     def plain(self) -> Any:
-        said = {"type": "replaced", "start": self.start, "alone": self.alone, "predecessor": self.predecessor_name}
+        said = {"type": "replaced_layers", "start": self.start, "alone": self.alone, "predecessor": self.predecessor_name}
         return {**said, "inner": self.inner.plain()}
 
     def wrap(self, inner: ObjectiveModule, architecture: Architecture, vocabulary: Vocabulary) -> ReplacedModule:
