@@ -107,7 +107,6 @@ def test_what_is_given_is_not_guessed(tmp_path):
             "spans, squad, trec, tsv",
         ),
         ({"format": "trec"}, "train.tsv:1: does not begin with COARSE:fine"),
-        ({"format": "csv"}, "no line holds a ',', but most hold tabs; read it as tsv"),
     ],
 )
 def test_refusals_are_one_line(tmp_path, options, said):

@@ -47,6 +47,13 @@ def test_one_class_in_several_spellings_is_one(tmp_path, labels, expected):
     assert {row.label for row in data.splits["train"]} - {None} == set(expected)
 
 
+def test_names_that_look_alike_are_one_and_long_numbers_are_not(tmp_path):
+    labels = ["g\u00f3ður", "go\u0301ður", "vondur", "vondur\u200b"] * 10
+    assert len(read(find_task(csv(tmp_path / "a.csv", labels))).task.labels) == 2
+    labels = ["100000000000000000", "100000000000000001"] * 10
+    assert read(find_task(csv(tmp_path / "b.csv", labels))).task.labels == ("100000000000000000", "100000000000000001")
+
+
 def test_what_was_read_as_what_is_told(tmp_path):
     csv(tmp_path / "train.csv", ["yes", "no", "Yes", "None"] * 20 + ["-"])
     csv(tmp_path / "dev.csv", ["YES", "no", "-1"] * 3)

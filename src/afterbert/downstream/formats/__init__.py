@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,6 +30,11 @@ class Table:
     def column(self, name: str) -> list[Any]:
         """All values of a column, None where a row has none."""
         return [record.get(name) for record in self.records]
+
+    def only(self, rows: Sequence[int]) -> Table:
+        """The rows of these numbers."""
+        records, keys = tuple(self.records[n] for n in rows), tuple(self.keys[n] for n in rows)
+        return replace(self, records=records, keys=keys)
 
 
 class Format(ABC):

@@ -18,6 +18,8 @@ def table_of(
 ) -> Table:
     """A table from (line number, cells). header: None looks for one."""
     width = Counter(len(cells) for _, cells in rows[:_LOOKED_AT]).most_common(1)[0][0]
+    if header is not False:
+        rows = [(rows[0][0], _names_for(rows, width, path)), *rows[1:]]
     fitting = [(line, cells) for line, cells in rows if len(cells) == width]
     for line, cells in rows:
         if len(cells) != width:
@@ -47,6 +49,20 @@ def table_of(
         records=tuple(dict(zip((name.strip() for name in names), cells)) for _, cells in body),
         keys=tuple(f"{path.name}:{line}" for line, _ in body),
         has_header=has_header,
+    )
+
+
+def _names_for(rows: Sequence[tuple[int, list[str]]], width: int, path: Path) -> list[str]:
+    """The cells of the first line. R leaves out the name of the row numbers. Raises UserError where fewer columns are
+    named than most rows have."""
+    line, first = rows[0]
+    if not 1 < len(first) < width:
+        return first
+    if len(first) == width - 1 and all(cells[0].isdigit() for _, cells in rows[1:] if cells):
+        return ["", *first]
+    raise UserError(
+        f"{path}:{line}: has {len(first)} columns, most rows have {width}: is the sign between columns also in their "
+        "texts? put such texts in quotes, or save the file as tsv"
     )
 
 

@@ -89,8 +89,7 @@ def _cells(line: str, separator: str | None) -> list[str]:
 
 
 def _remarks(lines: list[str], separator: str | None) -> set[str]:
-    """How remarks end that have as many columns as words have: they stand above most sentences and end as no word
-    does."""
+    """How remarks end that have as many columns as words: they stand above most sentences and end as no word does."""
     firsts = [line for before, line in zip(["", *lines], lines) if line.strip() and not before.strip()]
     hashed = {_cells(line, separator)[-1] for line in firsts if line[0] == "#"}
     if 2 * sum(line[0] == "#" for line in firsts) <= len(firsts):

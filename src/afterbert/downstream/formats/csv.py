@@ -22,7 +22,7 @@ class CsvFormat(Format):
     read with quotes as plain characters where that gives every line the same number of columns.
     """
 
-    delimiter: Literal[",", ";", "|"] | None = None
+    delimiter: Literal[",", ";", "|", "\t"] | None = None
     header: bool | None = None
     """Whether the first line names the columns."""
     quote: Literal['"', "'"] | None = None
@@ -52,8 +52,6 @@ class CsvFormat(Format):
             findings.add(
                 "lines with quotes, read as plain characters", f"{path.name}:{with_quotes[0]}", len(with_quotes)
             )
-        if all(len(cells) == 1 for _, cells in rows) and 2 * text.count("\t") > text.count("\n"):
-            raise UserError(f"{path}: no line holds a '{delimiter}', but most hold tabs; read it as tsv")
         return table_of(path, "csv", rows, header=self.header, findings=findings)
 
 
@@ -95,6 +93,6 @@ def quote_in(text: str, delimiter: str) -> str:
 def _delimiter(text: str) -> str:
     """The candidate that the first lines hold most often in equal number."""
     lines = text.split("\n")[:50]
-    counts = {mark: [line.count(mark) for line in lines if line] for mark in (",", ";", "|")}
+    counts = {mark: [line.count(mark) for line in lines if line] for mark in (",", ";", "|", "\t")}
     steady = {mark: (min(found), sum(found)) for mark, found in counts.items()}
     return max(steady, key=lambda mark: steady[mark])

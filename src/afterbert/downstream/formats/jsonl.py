@@ -46,6 +46,10 @@ class JsonlFormat(Format):
         for place, record in found:
             deeper = {field: _within(record, field) for field in self.fields if field not in record}
             record |= {field: value for field, value in deeper.items() if value is not None}
+            record |= {name: value["choices"] for name, value in record.items() if _are_choices(value)}
+            if record.get("answer") in ("reject", "ignore") and "_task_hash" in record:  # Prodigy's: this is not so
+                record |= dict.fromkeys(("label", "spans", "accept"))
+                findings.add("rows that the annotator did not accept, read as rows without a label", place)
             records.append(record)
             keys.append(str(record[self.id]) if self.id and self.id in record else place)
             columns.update(dict.fromkeys(record))
@@ -165,6 +169,11 @@ def _unique(pairs: list[tuple[str, Any]], place: str) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise UserError(f"{place}: a key is written twice; keep one")
     return found
+
+
+def _are_choices(value: Any) -> bool:
+    """Several choices, as Label Studio's short export writes them beside single ones, which are bare."""
+    return isinstance(value, dict) and value.keys() == {"choices"} and isinstance(value["choices"], list)
 
 
 def _is_json(text: str) -> bool:

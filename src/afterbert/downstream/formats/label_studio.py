@@ -11,12 +11,15 @@ from afterbert.downstream.formats import Format, Table
 from afterbert.downstream.formats._spans import span_of, tagged
 from afterbert.downstream.formats.jsonl import JsonlFormat
 
+# What an answer that marks no stretch is called, by the kind of question.
+_ANSWERS = ("choices", "rating", "number", "text")
+
 
 @dataclass(frozen=True)
 class LabelStudio(Format):
-    """The columns are those of each task's data, and a list of choices under the name of its question (`label`, where
-    there is one question); where stretches are marked, `words` and `tags` (BIO). Of several annotations of a task the
-    first that was not skipped counts.
+    """The columns are those of each task's data, and what was answered (choices, a number, a text) under the name of
+    its question (`label`, where there is one question); where stretches are marked, `words` and `tags` (BIO). Of
+    several annotations of a task the first that was not skipped counts.
     """
 
     def claim(self, path: Path, head: str) -> int:
@@ -31,18 +34,22 @@ class LabelStudio(Format):
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"{path}: is not Label Studio's JSON ({error!r}); check the format") from error
         every = [one for _, results in rows for one in results or ()]
-        asked = {one["from_name"] for one in every if "choices" in one["value"]}
+        asked = {one["from_name"] for one in every if any(kind in one["value"] for kind in _ANSWERS)}
         is_marked = any("labels" in one["value"] for one in every)
         records = []
         for (data, results), key in zip(rows, table.keys):
             if results is not None and is_marked:
                 data = _tagged(data, results, key, findings)
             for name in asked:
-                choices = [one["value"].get("choices") for one in results or () if one["from_name"] == name]
-                data["label" if len(asked) == 1 else name] = choices[0] if choices else None
+                said = [_answer(one["value"]) for one in results or () if one["from_name"] == name]
+                data["label" if len(asked) == 1 else name] = said[0] if said else None
             records.append(data)
         columns = tuple(dict.fromkeys(name for data in records for name in data))
         return Table(path, "Label Studio's JSON", columns, tuple(records), table.keys)
+
+
+def _answer(value: Mapping[str, Any]) -> Any:
+    return next((value[kind] for kind in _ANSWERS if kind in value), None)
 
 
 def _results(task: Mapping[str, Any]) -> list[dict[str, Any]] | None:

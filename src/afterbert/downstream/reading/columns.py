@@ -11,14 +11,17 @@ from typing import Any, ClassVar, Literal, Self
 from afterbert.base import plugins
 from afterbert.base.errors import UserError, did_you_mean
 from afterbert.downstream.formats import Table
+from afterbert.downstream.reading.cells import held_in
 from afterbert.downstream.reading.words import FoundWords, words_in
 
 Profile = Literal["text", "class", "number", "list", "other"]
 
 #: How data sets write that a label is not given, and that it is, in turn.
 FLAGS = ("0", "1", "0.0", "1.0", "false", "true")
+#: Names of columns that name rows.
+_IDS = frozenset(("id", "idx", "index", "uid", "uuid", "guid"))
 #: What stands between several labels in one cell, the surest first.
-SEPARATORS = ("|", ";", ",")
+SEPARATORS = ("|", ";", ",", "#")
 
 #: Names that two texts which belong together have in known data sets. A second text is never looked for alone.
 PAIRS = (
@@ -126,7 +129,7 @@ class Held:
                 flags.append(column)
             found["list" if column in several else profile(values)].append(column)
         return Held(
-            texts=found["text"] or found["other"],
+            texts=found["text"] or [c for c in found["other"] if c.lower() not in _IDS],
             running=found["text"],
             label=_label_column(table, found["class"]),
             numbers=found["number"],
@@ -144,11 +147,7 @@ def known_names() -> frozenset[str]:
     from afterbert.downstream.tasks import Task  # tasks read tables, whose readers ask this
 
     kinds: list[type[ReadsColumns]] = [plugins.find(Task, name) for name in plugins.names(Task)]
-    return frozenset(name for kind in kinds for names in kind.column_names.values() for name in names) | {
-        "id",
-        "idx",
-        "index",
-    }
+    return frozenset(name for kind in kinds for names in kind.column_names.values() for name in names) | _IDS
 
 
 def first_named(names: Sequence[str], columns: Sequence[str]) -> str | None:
@@ -249,11 +248,13 @@ def holds_several(values: Sequence[Any]) -> bool:
     >>> holds_several([["a"], ["a", "b"], []]), holds_several(["a|b", "a", "b"]), holds_several(["Oslo, NO", "Rom, IT"])
     (True, True, False)
     """
-    lists = [tuple(map(str, value)) for value in values if isinstance(value, (list, tuple)) and is_flat(value)]
-    if lists and len(lists) == sum(value is not None for value in values):
-        distinct = set(lists)
+    filled = [[value] if isinstance(value, str) else value for value in values if value is not None]
+    if any(isinstance(value, (list, tuple)) for value in values):
+        if not all(isinstance(value, (list, tuple)) and is_flat(value) for value in filled):
+            return False
+        distinct = {tuple(map(str, value)) for value in filled}
         return max(map(len, distinct)) > 1 and len({one for row in distinct for one in row}) < len(distinct)
-    return not any(isinstance(value, (list, dict)) for value in values) and separator_of(values) is not None
+    return not any(isinstance(value, dict) for value in values) and separator_of(values) is not None
 
 
 def is_flat(value: Sequence[Any]) -> bool:
@@ -266,17 +267,22 @@ def separator_of(values: Sequence[Any]) -> str | None:
 
     >>> separator_of(["joy|anger", "joy", "anger", ""]), separator_of(["['a', 'b']", "['a']", "[]"])
     ('|', '[')
+    >>> separator_of(["('a', 'b')", "('a',)"]), separator_of(["C#", "C", "Java"])
+    ('[', None)
     >>> separator_of(["0,5", "0,7", "1,5"]) is None, separator_of(["3,27", "27", "3", "4,3,27", "4"])
     (True, ',')
     """
     cells = {str(value).strip() for value in values if value is not None}
-    if len(cells) > 1 and all(cell[:1] == "[" and cell[-1:] == "]" for cell in cells if cell):
+    if len(cells) > 1 and all(
+        cell[:1] + cell[-1:] == "[]" or isinstance(held_in(cell), list) for cell in cells if cell
+    ):
         return "["
     if sum(map(len, cells)) > 60 * len(cells) or all(is_decimal(cell) for cell in cells if cell):
         return None
     for mark in SEPARATORS:
         parts = {part.strip() for cell in cells for part in cell.split(mark)} - {""}
-        if any(mark in cell for cell in cells) and 1 < len(parts) < len(cells):
+        is_name = mark == "#" and any(cell[0] == mark or cell[-1] == mark for cell in cells if cell)  # a tag, C#
+        if any(mark in cell for cell in cells) and 1 < len(parts) < len(cells) and not is_name:
             return mark
     return None
 

@@ -15,7 +15,7 @@ from afterbert.base.noise import Noise
 from afterbert.downstream.example import Baseline, Example, Findings
 from afterbert.downstream.formats import Table
 from afterbert.downstream.reading import columns as columns_of
-from afterbert.downstream.reading.source import TaskSource, languages_told
+from afterbert.downstream.reading.source import TaskSource, languages_told, splits_within
 from afterbert.downstream.tasks import Task, labels_of
 
 
@@ -130,9 +130,11 @@ def read(source: TaskSource, *, needs_training: bool = True) -> TaskData:
         first = first or columns
         # A lone test.tsv is what there is to learn from.
         is_alone = split == "all" or (len(source.files) == 1 and split in ("dev", "test"))
-        split = "train" if is_alone and needs_training else split
-        reads = reads.informed(table, columns)
-        splits[split] = reads.examples(table, columns, findings)
+        tables, by = splits_within(table, columns.values()) if is_alone and needs_training else ({split: table}, None)
+        split = next(iter(tables))
+        reads = reads.informed(tables[split], columns)
+        splits |= {one: reads.examples(rows, columns, findings) for one, rows in tables.items()}
+        notes += [f"column '{by}' says of each row which split it is of"] if by else []
         notes += [f"{split}: {line}" for line in findings.lines()]
     if needs_training and "train" not in splits:
         raise UserError(_nothing_to_train_on(source))

@@ -1,12 +1,12 @@
 """Where a task's rows come from: settled once, by a guess or a task file, before anything is read as a whole."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from afterbert.base.errors import UserError
-from afterbert.downstream.formats import Format
+from afterbert.downstream.formats import Format, Table
 from afterbert.downstream.formats.class_folders import holds_classes
 from afterbert.downstream.task_name import checked_name
 from afterbert.downstream.tasks import Task
@@ -69,6 +69,17 @@ def split_files(path: Path) -> dict[str, Path]:
     ordered = {split: found[split] for split in _WORDS if split in found}
     further = {_stem(file): file for file in files if file not in ordered.values()}
     return ordered | further
+
+
+def splits_within(table: Table, taken: Collection[str]) -> tuple[dict[str, Table], str | None]:
+    """Split -> its rows, and the column that says so: the one of those that are not `taken` in which each row is said
+    to be for training, for another split; where none does, all rows are `train`."""
+    for name in table.columns:
+        said = [_SPLIT_OF.get(str(value).strip().lower()) for value in table.column(name)]
+        if name not in taken and None not in said and {"train"} < set(said):
+            numbers = {split: [n for n, one in enumerate(said) if one == split] for split in _WORDS if split in said}
+            return {split: table.only(rows) for split, rows in numbers.items()}, name
+    return {"train": table}, None
 
 
 def languages_told(files: Mapping[str, Path]) -> dict[str, str]:

@@ -49,7 +49,10 @@ class Classification(Labelled):
         return Example(key, texts, class_label(label))
 
     def fits(self, table: Table, columns: Mapping[str, str]) -> bool:
-        return profile(table.column(columns["label"])) != "number"
+        """No numbers, and no texts that are each row's own."""
+        values = table.column(columns["label"])
+        labels = [label for value in values if (label := class_label(value)) is not None]
+        return profile(values) != "number" and not (len(labels) > 9 and 2 * len(set(labels)) > len(labels))
 
     def settled(self, examples: Sequence[Example]) -> Self:
         """Labels from the examples, each in its most frequent spelling. Metrics from the labels: accuracy first,

@@ -1,7 +1,9 @@
 """Labels as people write them: one class in several spellings, and signs for "nobody knows"."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from functools import cache
 
 from afterbert.downstream.reading.columns import is_number
@@ -73,10 +75,13 @@ def _known(labels: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
 def _key(label: str) -> str:
     """What spellings of one class have in common.
 
-    >>> _key("YES"), _key("1.0"), _key("1.50")
-    ('yes', '1', '1.5')
+    >>> _key("YES"), _key("1.0"), _key("1.50"), _key("100000000000000001"), _key("e\u0301\u200b") == _key("\u00c9")
+    ('yes', '1', '1.5', '100000000000000001', True)
     """
-    return f"{float(label):.12g}" if is_number(label) else label.casefold()
+    if is_number(label):
+        return f"{Decimal(label).normalize():f}"
+    shown = "".join(c for c in unicodedata.normalize("NFC", label) if unicodedata.category(c) != "Cf")
+    return shown.strip().casefold().replace("i\u0307", "i")  # the Turkish capital
 
 
 def _truth(key: str) -> str:

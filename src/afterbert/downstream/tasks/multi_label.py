@@ -12,12 +12,14 @@ from afterbert.downstream.formats import Table
 from afterbert.downstream.metrics import Metric
 from afterbert.downstream.metrics.accuracy import Accuracy
 from afterbert.downstream.metrics.f1 import F1
+from afterbert.downstream.reading.cells import held_in
 from afterbert.downstream.reading.columns import FLAGS, Held, is_flat, separator_of
 from afterbert.downstream.tasks import Labelled
 from afterbert.downstream.tasks._classes import LABEL_NAMES, NO_CLASS, TEXT_NAMES, class_label, label_names
 
 _SEVERAL = ("labels", "tags", "genres", "categories", "emotions", "topics", "classes")
 _NONE_WRITTEN = "-"
+_PLACES = "01"
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class MultiLabel(Labelled):
 
     labels: tuple[str, ...] = ()
     separator: str | None = None
-    """What stands between labels in a cell, `[` for cells written as lists; None: looked at in the training rows."""
+    """What stands between labels in a cell, `[` for cells written as lists, `01` for lists that say 0 or 1 of each
+    label in turn; None: looked at in the training rows."""
     metrics: tuple[Metric, ...] = (F1("micro"), F1("macro"), Accuracy())
 
     def find(self, part: str, columns: Sequence[str]) -> str | None:
@@ -69,6 +72,10 @@ class MultiLabel(Labelled):
         if _is_joined(column, table.columns):
             return replace(self, labels=self.labels or tuple(column.split("+")))
         values = table.column(column)
+        places = _number_of_places(values)
+        if self.separator is None and places:
+            names = tuple(str(number + 1) for number in range(places))
+            return replace(self, separator=_PLACES, labels=self.labels or names)
         if self.separator or any(isinstance(value, (list, tuple)) for value in values):
             return self
         return replace(self, separator=separator_of(values))
@@ -88,6 +95,10 @@ class MultiLabel(Labelled):
                 found = [name for name, cell in cells.items() if cell]
             elif set(cells.values()) != {None}:
                 findings.add("rows in which only some labels are 0 or 1 (left out)", key)
+        elif column is not None and self.separator == _PLACES:
+            cells = dict(zip(self.labels, map(_flag, held_in(record.get(column)) or ())))
+            found = [name for name, cell in cells.items() if cell] if cells and None not in cells.values() else None
+            findings.add("rows that say 0 or 1 of each label in turn (a task file's labels name them)", key)
         elif column is not None:
             found = _written_labels(record.get(column), self.separator)
             if found == [] and record.get(column) == "":
@@ -126,6 +137,8 @@ class MultiLabel(Labelled):
 
     def as_written(self, prediction: Any) -> Any:
         """With what stands between labels in the training rows, else as a list."""
+        if self.separator == _PLACES:
+            return [int(name in prediction) for name in self.labels]
         if self.separator is None or self.separator == "[":
             return list(prediction)
         return self.separator.join(prediction)
@@ -141,6 +154,19 @@ class MultiLabel(Labelled):
 def _is_joined(column: str, names: Sequence[str]) -> bool:
     """Whether it stands for several columns."""
     return "+" in column and column not in names
+
+
+def _number_of_places(values: Sequence[Any]) -> int:
+    """How many labels there are where each row says of every label, in turn, 0 or 1; 0 where rows say something else.
+
+    >>> _number_of_places([[0, 1, 0], "[1, 0, 0]"]), _number_of_places([["a"], ["a", "b"]])
+    (3, 0)
+    """
+    lists = [held_in(value) for value in values if value is not None]
+    widths = {len(one) if isinstance(one, (list, tuple)) else 0 for one in lists}
+    if len(widths) != 1 or max(widths) < 2 or any(_flag(cell) is None for one in lists for cell in one):
+        return 0
+    return max(widths)
 
 
 def _flag(value: Any) -> bool | None:
@@ -159,11 +185,13 @@ def _written_labels(value: Any, separator: str | None) -> list[str] | None:
     >>> _written_labels("a| b", "|"), _written_labels("['a', 'b']", "["), _written_labels("", ",")
     (['a', 'b'], ['a', 'b'], [])
     """
+    value = held_in(value)
     if value is None:
         return None
     if not isinstance(value, (list, tuple)):
         inner = str(value).strip()
         if separator == "[":
             inner = inner[1:-1]
-        value = [one.strip(" '\"") for one in inner.split("," if separator == "[" else separator)]
+        parts = inner.split("," if separator == "[" else separator) if separator else [inner]
+        value = [one.strip(" '\"") for one in parts]
     return [name for one in value if (name := class_label(one)) is not None]

@@ -14,11 +14,12 @@ from afterbert.downstream.example import Baseline, Example, Findings
 from afterbert.downstream.formats import Table
 from afterbert.downstream.metrics import Metric
 from afterbert.downstream.metrics.accuracy import Accuracy
+from afterbert.downstream.reading.cells import held_in
 from afterbert.downstream.reading.columns import Held
 from afterbert.downstream.tasks import Task
 from afterbert.downstream.tasks._classes import class_label, read_place
 
-_CHOICE_STEMS = ("ending", "choice", "option", "sol", "answer")
+_CHOICE_STEMS = ("ending", "choice", "option", "sol", "answer", "")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,17 @@ class MultipleChoice(Task):
     column_names: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "prompt": ("prompt", "ctx", "question", "premise", "sent1", "goal", "context", "stem", "sentence"),
         "choices": ("choices", "options", "endings"),
-        "right": ("answerkey", "label", "answer", "gold", "correct"),
+        "right": (
+            "right",
+            "answer_idx",
+            "answer_index",
+            "correct_answer",
+            "answerkey",
+            "label",
+            "answer",
+            "gold",
+            "correct",
+        ),
     }
     precedence: ClassVar[int] = 4
     text_names: ClassVar[tuple[str, ...]] = ("prompt",)
@@ -66,7 +77,7 @@ class MultipleChoice(Task):
         for stem in _CHOICE_STEMS:
             rest = {name.removeprefix(stem): column for name, column in lowered.items() if name.startswith(stem)}
             ends = [end for end in sorted(rest) if end.isdigit() or (len(end) == 1 and end.isalpha())]
-            if len(ends) > 1:
+            if len(ends) > 1 and (stem or ends[0] == "a"):  # single letters alone begin with the first
                 return "+".join(rest[end] for end in ends)
         return None
 
@@ -129,7 +140,7 @@ class MultipleChoice(Task):
 def _choices(record: Mapping[str, Any], column: str) -> tuple[tuple[str, ...], list[str]]:
     """The choices and, where the file gives them, their names: a list, the hub's {text, label}, or one column
     a choice."""
-    value = record.get(column)
+    value = held_in(record.get(column))
     if isinstance(value, Mapping):
         texts, names = value.get("text"), value.get("label", ())
         if not isinstance(texts, (list, tuple)) or not isinstance(names, (list, tuple)):

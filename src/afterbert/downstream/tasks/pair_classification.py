@@ -29,4 +29,5 @@ class PairClassification(Classification):
         return pair and pair[part == "second"]
 
     def offer(self, held: Held) -> dict[str, str]:
-        return dict(zip(self.parts, [*held.texts[:2], *held.label]))
+        """Two texts and the classes; of more texts none is chosen."""
+        return dict(zip(self.parts, [*held.texts, *held.label])) if len(held.texts) == 2 else {}

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from afterbert.downstream.example import AnswerSpan, Baseline, Example, Findings
+from afterbert.downstream.formats import Table
 from afterbert.downstream.metrics import Metric
 from afterbert.downstream.metrics._answers import Style
 from afterbert.downstream.metrics.answer_f1 import AnswerF1
 from afterbert.downstream.metrics.exact_match import ExactMatch
-from afterbert.downstream.reading.columns import Held
+from afterbert.downstream.reading.cells import held_in
+from afterbert.downstream.reading.columns import Held, holds_flags
 from afterbert.downstream.tasks import Task
 
 _MOVED = "answers that do not stand at their answer_start (moved to the nearest place where they do)"
@@ -46,6 +48,10 @@ class QuestionAnswering(Task):
     may_be_unanswerable: bool | None = None
     metrics: tuple[Metric, ...] = ()
 
+    def fits(self, table: Table, columns: Mapping[str, str]) -> bool:
+        """Answers are texts, not yes and no."""
+        return not holds_flags(table.column(columns["answers"]))
+
     def offer(self, held: Held) -> dict[str, str]:
         return dict(zip(self.parts, held.texts[:3]))
 
@@ -55,7 +61,7 @@ class QuestionAnswering(Task):
         written = record.get(columns["answers"]) if "answers" in columns else None
         if written is None:
             return Example(key, texts, None)
-        answers, pairs = [], _written_answers(written)
+        answers, pairs = [], _written_answers(held_in(written))
         if pairs is None:
             findings.add("answers that are not written as text and answer_start (left out)", key)
             return Example(key, texts, None)

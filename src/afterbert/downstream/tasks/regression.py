@@ -78,9 +78,10 @@ class Regression(Graded):
         return is_score and all(is_decimal(str(value)) for value in values if not is_missing(value))
 
     def offer(self, held: Held) -> dict[str, str]:
-        """One text or two, and the column of grades where there is one; whole numbers where grades are asked for."""
+        """One text or two (of more none is chosen) and the one column of grades; whole numbers where grades are asked
+        for."""
         grades = held.numbers or (held.whole if held.is_asked else [])
-        found = dict(zip(("first", "second"), held.texts[:2]))
+        found = dict(zip(("first", "second"), held.texts)) if len(held.texts) < 3 else {}
         return found | ({"score": grades[0]} if len(grades) == 1 else {})
 
     def example(self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings) -> Example:

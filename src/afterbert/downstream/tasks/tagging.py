@@ -13,7 +13,8 @@ from afterbert.downstream.formats import Table
 from afterbert.downstream.metrics import Metric
 from afterbert.downstream.metrics.entity_f1 import EntityF1, entities
 from afterbert.downstream.metrics.tag_accuracy import TagAccuracy
-from afterbert.downstream.reading.columns import Held
+from afterbert.downstream.reading.cells import held_in
+from afterbert.downstream.reading.columns import Held, is_missing, profile
 from afterbert.downstream.reading.words import FoundWords, words_between_spaces, words_in
 from afterbert.downstream.tasks import Labelled
 from afterbert.downstream.tasks._classes import label_names
@@ -33,12 +34,14 @@ class Tagging(Labelled):
     """
 
     parts: ClassVar[tuple[str, ...]] = ("words", "tags")
+    optional_parts: ClassVar[tuple[str, ...]] = ("sentence_id",)
     label_part: ClassVar[str | None] = "tags"
     answer: ClassVar[str] = "tags"
     usual_head: ClassVar[str | None] = "token"
     column_names: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "words": ("words", "tokens", "form", "token"),
-        "tags": ("tags", "ner_tags", "pos_tags", "upos", "xpos", "labels", "tag"),
+        "words": ("words", "tokens", "form", "token", "word"),
+        "tags": ("tags", "ner_tags", "pos_tags", "upos", "xpos", "labels", "tag", "label"),
+        "sentence_id": ("sentence #", "sentence_id", "sent_id", "sentence_idx"),
     }
     precedence: ClassVar[int] = 5
     is_told_by_values: ClassVar[bool] = True
@@ -51,6 +54,15 @@ class Tagging(Labelled):
     first file read tells."""
     metrics: tuple[Metric, ...] = ()
 
+    def match(self, table: Table, given: Mapping[str, str]) -> dict[str, str] | None:
+        """Also a text and a column that holds a tag of a scheme for each of its words."""
+        found = super().match(table, given)
+        if found is None and not given:
+            tags = [name for name in table.columns if _holds_rows_of_tags(table.column(name)[:2000])]
+            texts = [name for name in table.columns if profile(table.column(name)[:2000]) == "text"]
+            return {"words": texts[0], "tags": tags[0]} if len(tags) == len(texts) == 1 else None
+        return found
+
     def offer(self, held: Held) -> dict[str, str]:
         return {"words": held.lists[0], "tags": held.lists[-1]} if len(held.lists) > 1 else {}
 
@@ -58,6 +70,7 @@ class Tagging(Labelled):
         """Words and tags; a row whose words and tags differ in number has no label."""
         words = _cells(record.get(columns["words"]))
         tags = _cells(record.get(columns["tags"])) if "tags" in columns else ()
+        tags = tuple(tags[0].split(",")) if len(tags) == 1 < len(words) else tags
         if not tags or any(tag in _NO_TAG for tag in tags):
             return Example(key, words, None)
         if len(tags) != len(words):
@@ -67,7 +80,7 @@ class Tagging(Labelled):
 
     def examples(self, table: Table, columns: Mapping[str, str], findings: Findings) -> tuple[Example, ...]:
         """All rows; tags that break the scheme are counted."""
-        found = super().examples(table, columns, findings)
+        found = super().examples(_with_whole_sentences(table, columns, findings), columns, findings)
         scheme = self.scheme or scheme_of(tag for example in found for tag in example.label or ())
         if scheme == "none" and self.scheme is None and any(map(_entities, found)):
             for example in found:
@@ -83,7 +96,7 @@ class Tagging(Labelled):
     def informed(self, table: Table, columns: Mapping[str, str]) -> Tagging:
         if self.is_spaced is not None:
             return self
-        return replace(self, is_spaced=any(isinstance(one, str) for one in table.column(columns["words"])[:9]))
+        return replace(self, is_spaced=any(isinstance(held_in(one), str) for one in table.column(columns["words"])[:9]))
 
     def words_of(self, text: str) -> FoundWords:
         """As those of the training were: between spaces, or else found."""
@@ -143,10 +156,46 @@ def _entities(example: Example) -> int:
 
 
 def _cells(value: Any) -> tuple[str, ...]:
-    """A cell as a list of words: a list, or text with spaces between them."""
+    """A cell as a list of words: a list, also a written one, or text with spaces between them."""
+    value = held_in(value)
     if isinstance(value, (list, tuple)):
         return tuple(str(item) for item in value)
     return tuple(str(value).split()) if value is not None else ()
+
+
+def _holds_rows_of_tags(values: Sequence[Any]) -> bool:
+    """Whether each cell holds tags of a scheme for spans, with spaces or commas between them.
+
+    >>> _holds_rows_of_tags(["O B-x", "O"]), _holds_rows_of_tags(["O,B-x", "['O', 'O']"])
+    (True, True)
+    """
+    rows = [
+        _cells(value.replace(",", " ") if value[:1] != "[" else value) for value in values if isinstance(value, str)
+    ]
+    return any(len(row) > 1 for row in rows) and all(_IN_SCHEME.fullmatch(tag) for row in rows for tag in row)
+
+
+def _with_whole_sentences(table: Table, columns: Mapping[str, str], findings: Findings) -> Table:
+    """Where every row is a single word, a row for each sentence, by the column that names the sentence of a word, or
+    that of its first word alone."""
+    words, name = columns["words"], columns.get("sentence_id")
+    cells = [str(cell) for cell in table.column(words) if not isinstance(cell, (list, tuple))]
+    if len(cells) < max(2, len(table.records)) or any(" " in cell.strip() for cell in cells):
+        return table
+    if name is None:
+        findings.add(
+            "rows of a single word, each read as a sentence (--columns sentence_id=... says what joins words)",
+            table.keys[0],
+            len(cells),
+        )
+        return table
+    groups: list[list[int]] = []
+    for number, mark in enumerate(table.column(name)):
+        begins = not groups or not (is_missing(mark) or mark == table.records[groups[-1][0]].get(name))
+        groups += [[]] if begins else []
+        groups[-1].append(number)
+    rows = [{part: tuple(str(table.records[n].get(part)) for n in group) for part in table.columns} for group in groups]
+    return replace(table, records=tuple(rows), keys=tuple(table.keys[group[0]] for group in groups))
 
 
 def scheme_of(tags: Any) -> Scheme:

@@ -57,7 +57,7 @@ class TextToText(Task):
         return replace(self, metrics=(ExactMatch(), AnswerF1()))
 
     def offer(self, held: Held) -> dict[str, str]:
-        return dict(zip(self.parts, held.running[:2]))
+        return dict(zip(self.parts, held.running)) if len(held.running) == 2 else {}
 
     def example(self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings) -> Example:
         """Source and targets; empty targets count as none."""

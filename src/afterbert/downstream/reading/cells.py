@@ -1,0 +1,37 @@
+"""What a cell of text holds: a list or an object, as pandas writes them into tables."""
+
+import ast
+import re
+import warnings
+from typing import Any
+
+# What lists and objects are made of as Python, JSON and numpy write them.
+_LITERAL = re.compile(
+    r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|\b(array)(?=\()|(,\s*dtype=[^()]*(?=\)))|\b(true|false|null|nan|NaN)\b"""
+    r"""|(?<=['"\d.])(\s+)(?=['"\d-])"""
+)
+_LITERAL_WORDS = {"true": "True", "false": "False"}
+
+
+def held_in(value: Any) -> Any:
+    """The list or object that a cell of text holds as Python, JSON or numpy write it; any other value as it is.
+
+    >>> held_in("['a', 'b']"), held_in("['a' 'b']"), held_in("[0 1]"), held_in("('a',)"), held_in("[1] a")
+    (['a', 'b'], ['a', 'b'], [0, 1], ['a'], '[1] a')
+    >>> held_in("{'text': array(['a'], dtype=object), 'at': array([7])}"), held_in('{"a": null}')
+    ({'text': ['a'], 'at': [7]}, {'a': None})
+    """
+    if not isinstance(value, str) or value.strip()[:1] + value.strip()[-1:] not in ("[]", "()", "{}"):
+        return value
+    text = _LITERAL.sub(
+        lambda m: m[1] or (", " if m[5] else _LITERAL_WORDS.get(m[4], "None") if m[4] else ""), value.strip()
+    )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd escapes
+            found = ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        return value
+    if isinstance(found, (list, tuple, set)) or found == {}:
+        return sorted(found, key=str) if isinstance(found, set) else list(found)
+    return found if isinstance(found, dict) else value
