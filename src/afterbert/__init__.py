@@ -8,8 +8,6 @@
 Importing the package imports neither torch nor transformers; each of its names does when it is first used.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

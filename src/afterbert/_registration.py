@@ -3,8 +3,6 @@
 Nothing is imported for it: a finder waits for transformers' own module of auto classes and acts after it.
 """
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 import sys

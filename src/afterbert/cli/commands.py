@@ -1,7 +1,5 @@
 """The command and its verbs: each is built when it is called, so that none waits for the others."""
 
-from __future__ import annotations
-
 import importlib
 import inspect
 import math

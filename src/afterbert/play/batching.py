@@ -1,7 +1,5 @@
 """Concurrent requests answered together: whatever has come while a batch was computed makes the next one."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor

@@ -4,8 +4,6 @@ A page of any site can make a browser send requests to 127.0.0.1, also under a n
 name that was asked for and the page that asks are compared with ours, and a POST must be JSON, which no form can send.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hmac
 import secrets

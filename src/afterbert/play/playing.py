@@ -1,7 +1,5 @@
 """A playground in a browser: every idea on one's own sentence, two models side by side, runs as they go on."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor

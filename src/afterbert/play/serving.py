@@ -1,7 +1,5 @@
 """Answers for programs: fill, predict and embed as JSON, one model a server."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

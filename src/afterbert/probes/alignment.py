@@ -6,8 +6,6 @@ Sources: nearest neighbours without hubs (CSLS): Lample et al. 2018 (1710.04087)
 1906.01622); linear CKA: Kornblith et al. 2019 (1905.00414), Section 3. X and Y are float32 [N, D].
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

@@ -5,8 +5,6 @@ and those that hold the other. A pair of words counts where each is the other's 
 al. 2020 (1911.01464), Section 4.1.2, for texts of which there are few.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The picture of an alignment: what is found at each layer, beside random weights and chance."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A page with a model inside: weights in eight bits, tokenizer and forward pass in one HTML file that asks nobody."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """The claims of the article behind this project, numbered as they come."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache

@@ -1,7 +1,5 @@
 """The control check: what differs between arms is what they declare, down into lists, and nothing else."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """What a study file says: a question, arms that differ in what they declare, and the rule that answers it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field

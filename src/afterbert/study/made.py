@@ -1,7 +1,5 @@
 """A finished run as measures see it: what its folder holds, and what was fine-tuned from it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property

@@ -1,8 +1,6 @@
 """What a study will run: a list of runs, each in a folder named by all that decides its result, so that arms, studies
 and repeated calls share them and nothing runs twice."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

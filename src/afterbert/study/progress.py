@@ -1,7 +1,5 @@
 """How far the studies below a folder are, from what their runs say of themselves."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -4,8 +4,6 @@ The time of a step is measured once, of all recipes in turn, and becomes a numbe
 run on a busy machine, stopped and gone on with, and every seed of a recipe reads the same number of tokens.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import os

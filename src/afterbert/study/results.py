@@ -1,7 +1,5 @@
 """Results of a study: everything that its pages show, as plain values in one small file."""
 
-from __future__ import annotations
-
 import json
 import math
 import os

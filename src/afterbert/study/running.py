@@ -1,7 +1,5 @@
 """A study carried out: its runs, one after the other or several at once, then results that pages are made of."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -7,8 +7,6 @@ Student's t gives the interval. A bootstrap over three seeds has far too short i
 signs cannot go below p = 0.25 (docs/decisions/study-statistics.md, with the trial).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The verdict on what was expected: computed by the rule, never written by hand."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal

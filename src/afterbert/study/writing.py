@@ -1,7 +1,5 @@
 """A study file of one's own, written from recipes or runs: each arm sets what differs from the first."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

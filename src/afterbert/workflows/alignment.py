@@ -1,7 +1,5 @@
 """How far a model, or two, put texts and words that translate each other in the same place, layer by layer."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """`afterbert play`: every idea on one's own sentence, in a browser."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

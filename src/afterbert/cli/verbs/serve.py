@@ -1,7 +1,5 @@
 """`afterbert serve`: a model's answers as JSON over HTTP."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

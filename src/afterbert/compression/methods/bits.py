@@ -4,8 +4,6 @@ Source: the group-wise weights of Q-BERT (1909.05840), Section 3.2, without its 
 Runtime's MatMulNBits and GatherBlockQuantized compute them.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 

@@ -3,8 +3,6 @@
 Sources: see `objectives.parts.distillation`. The control is the same student, as long, without a teacher.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any
 

@@ -4,8 +4,6 @@ Source: Sajjad et al. (2004.03844), Section 3: top, bottom, alternate and symmet
 al. (1909.11556), Section 3.2: every other layer of a model that was trained with LayerDrop.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal, cast
 

@@ -4,8 +4,6 @@ Source: Gordon et al. (2002.08307), Section 3: the same share of every matrix, t
 computes as much as before and its file is as large; what a sparse file would take is told beside.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated
 

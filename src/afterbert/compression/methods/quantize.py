@@ -5,8 +5,6 @@ matrix reads by its largest number as it comes, `static` by what was seen on tra
 channel.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

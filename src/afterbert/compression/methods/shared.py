@@ -5,8 +5,6 @@ layers is only a place to go on training from, and says so by its quality. A BER
 computes: its table is as wide as the layers, and the widening between them changes nothing.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Annotated, cast
 

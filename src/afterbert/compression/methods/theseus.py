@@ -78,7 +78,12 @@ class ReplacedLayers(WrappingObjective):
     predecessor_name: str = "predecessor"
 
     def plain(self) -> Any:
-        said = {"type": "replaced_layers", "start": self.start, "alone": self.alone, "predecessor": self.predecessor_name}
+        said = {
+            "type": "replaced_layers",
+            "start": self.start,
+            "alone": self.alone,
+            "predecessor": self.predecessor_name,
+        }
         return {**said, "inner": self.inner.plain()}
 
     def wrap(self, inner: ObjectiveModule, architecture: Architecture, vocabulary: Vocabulary) -> ReplacedModule:

@@ -4,8 +4,6 @@ The gradient goes through the change as if it were none (straight-through estima
 weight that is seen as 0 today may be wanted again tomorrow.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -5,8 +5,6 @@ Source: MT-DNN (1901.11504), Section 3.1, Equations 5 and 7 (ranking, gamma = 1)
 Section 3.3 (multiple choice).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise

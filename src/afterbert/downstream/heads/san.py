@@ -5,8 +5,6 @@ The memories are the states of the two texts' pieces. Each turn predicts; predic
 training over a random part of the turns.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar

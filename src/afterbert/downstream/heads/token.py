@@ -3,8 +3,6 @@
 Source: BERT (1810.04805), Section 5.3.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise

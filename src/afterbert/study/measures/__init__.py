@@ -1,7 +1,5 @@
 """What runs are compared by: one measure a file, read from what a run left behind."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
 

@@ -1,7 +1,5 @@
 """How many bits the masked pieces of held-out text cost the model, for each byte that they spell."""
 
-from __future__ import annotations
-
 from afterbert.study.made import FinishedRun, Measurement
 from afterbert.study.measures import Measure
 

@@ -1,7 +1,5 @@
 """Bits per byte of masked pieces, each language of the text weighing alike, however little of it there is."""
 
-from __future__ import annotations
-
 from afterbert.study.made import FinishedRun, Measurement
 from afterbert.study.measures import Measure
 

@@ -1,7 +1,5 @@
 """How many masked pieces of held-out text the model's first guess names, see `probes.masked_prediction`."""
 
-from __future__ import annotations
-
 from afterbert.study.made import FinishedRun, Measurement
 from afterbert.study.measures import Measure
 

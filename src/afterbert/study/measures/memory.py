@@ -1,7 +1,5 @@
 """How much memory training needs at the least, reckoned from the recipe."""
 
-from __future__ import annotations
-
 from afterbert.study.made import FinishedRun, Measurement
 from afterbert.study.measures import Measure
 from afterbert.workflows.memory import memory_need

@@ -1,7 +1,5 @@
 """How often the good sentence of a labelled minimal pair is likelier, over all files of pairs that were asked."""
 
-from __future__ import annotations
-
 from afterbert.study.made import FinishedRun, Measurement
 from afterbert.study.measures import Measure
 

@@ -1,7 +1,5 @@
 """The closing figure that runs of all objectives share, see `probes.missing_word`."""
 
-from __future__ import annotations
-
 from afterbert.study.made import FinishedRun, Measurement
 from afterbert.study.measures import Measure
 

@@ -1,7 +1,5 @@
 """How many weights the saved model has."""
 
-from __future__ import annotations
-
 from afterbert.study.made import FinishedRun, Measurement
 from afterbert.study.measures import Measure
 

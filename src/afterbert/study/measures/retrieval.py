@@ -1,7 +1,5 @@
 """How many sentences find their translation, or their mirror image, at the layer where most do."""
 
-from __future__ import annotations
-
 from afterbert.study.made import FinishedRun, Measurement
 from afterbert.study.measures import Measure
 

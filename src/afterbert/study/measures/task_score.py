@@ -1,7 +1,5 @@
 """The main metric of labelled tasks after fine-tuning, on their test rows where there are labelled ones, else dev."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

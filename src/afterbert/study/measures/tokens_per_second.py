@@ -1,7 +1,5 @@
 """How many pieces a second the training read, evaluations left out."""
 
-from __future__ import annotations
-
 import statistics
 
 from afterbert.study.made import FinishedRun, Measurement

@@ -1,7 +1,5 @@
 """The main metric of labelled tasks in languages that were not trained on."""
 
-from __future__ import annotations
-
 from statistics import mean
 
 from afterbert.base.small_files import read_json_object

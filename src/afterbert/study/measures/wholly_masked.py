@@ -1,7 +1,5 @@
 """How many pieces are named of words that are hidden whole."""
 
-from __future__ import annotations
-
 from afterbert.study.made import FinishedRun, Measurement
 from afterbert.study.measures import Measure
 

@@ -1,7 +1,5 @@
 """How often a held-out sentence is likelier than itself with two words swapped, see `probes.broken_sentences`."""
 
-from __future__ import annotations
-
 from afterbert.study.made import FinishedRun, Measurement
 from afterbert.study.measures import Measure
 
