@@ -5,6 +5,9 @@
   const written = atob(at("weights").textContent.trim()), bytes = new Uint8Array(written.length);
   for (let i = 0; i < bytes.length; i++) bytes[i] = written.charCodeAt(i);
   const model = AfterBERT.load(JSON.parse(at("model").textContent), bytes.buffer), told = model.told;
+  const asked = new URLSearchParams(location.hash.slice(1)).get("text");  // a sentence to begin with: model.html#text=...
+  if (asked) at("text").value = asked;
+  for (let i = 0; i < 3; i++) model.fill(at("text").value);  // so that the browser has compiled it before anybody waits
   document.body.dataset.loaded = (performance.now() - started).toFixed(1);
   let last;
 
@@ -107,12 +110,9 @@
         ...(writes ? [View.element("p", { className: "quiet small", textContent: "writes" }), View.marked(writes)] : []))));
   }
 
-  const asked = new URLSearchParams(location.hash.slice(1)).get("text");  // a sentence to begin with: model.html#text=...
-  if (asked) at("text").value = asked;
   at("text").addEventListener("input", answer);
   at("layer").addEventListener("change", look);
   at("head").addEventListener("change", look);
   at("seed").addEventListener("input", spoil);
   answer();
-  setTimeout(() => { for (let i = 0; i < 5; i++) model.fill(at("text").value); }, 100);  // until the browser has compiled it well
 })();
