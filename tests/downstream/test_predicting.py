@@ -204,6 +204,39 @@ def test_a_broken_row_leaves_nothing_behind(models, tmp_path, capsys, monkeypatc
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "kept"),
+    [
+        ("a.conll", "Tom O\nsaw O\nOslo B-x\n\n", []),
+        ("b.conll", "# id 7 domain=en\nTom _ _ O\nsaw _ _ O\nOslo _ _ B-x\n\n", ["# id 7 domain=en"]),
+        ("c.conll", "word tag\nTom O\nsaw O\nOslo B-x\n\n", ["word tag"]),
+        ("d.iob2", "# sent_id = 1\n1\tTom\tO\tme\n2\tsaw\tO\tme\n3\tOslo\tB-x\tme\n\n", ["# sent_id = 1"]),
+        ("e.csv", "Sentence #,word\nSentence: 1,Tom\n,saw\n,Oslo\nSentence: 2,Tom\n", []),
+        ("f.csv", "words\n\"['Tom', 'saw', 'Oslo']\"\n", []),
+    ],
+)
+def test_words_are_found_wherever_they_stand(models, tmp_path, file, content, kept):
+    """Remarks, names of columns, counters and brackets were tagged as words, and a word a row was a sentence."""
+    expected = answered(models, "names", "Tom O\nsaw O\nOslo B-x\n\n", tmp_path, file="x.conll")[1]
+    tags = [line.split()[-1] for line in expected.splitlines() if line]
+    _, lines = answered(models, "names", content, tmp_path, file=file)
+    if file == "f.csv":
+        assert lines.splitlines()[1].split('"')[2].split(",")[1].split() == tags
+    else:
+        written = [line for line in lines.splitlines() if any(word in line for word in ("Tom", "saw", "Oslo"))]
+        assert [line.replace(",", " ").split()[-1] for line in written][:3] == tags
+    assert [line for line in lines.splitlines() if line in kept] == kept
+
+
+def test_a_folder_is_no_text_and_a_known_column_no_row(models, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(["predict", str(models / "food"), str(models)]) == 2
+    assert "is a folder; name a file of rows in it" in capsys.readouterr().err
+    (tmp_path / "new.csv").write_text("review\nfine soup\ncold bread\n")
+    assert run(["score", str(models / "food"), "--task", "new.csv"]) == 0
+    assert "2 rows without a label" in capsys.readouterr().out
+
+
 def test_the_verb_writes_files_prints_rows_and_answers_texts(models, tmp_path, capsys, monkeypatch):
     rows, out = tmp_path / "rows.csv", tmp_path / "out.csv"
     rows.write_bytes("\ufeffreview\r\nwe loved every dish\r\n".encode())

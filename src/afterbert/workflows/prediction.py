@@ -17,6 +17,7 @@ from afterbert.downstream.finetuning.evaluation import task_name
 from afterbert.downstream.finetuning.prediction import Answerer
 from afterbert.downstream.finetuning.saving import load_finetuned
 from afterbert.downstream.prediction import Prediction
+from afterbert.downstream.reading.cells import held_in
 from afterbert.downstream.reading.columns import column_named, known_names
 from afterbert.downstream.reading.find_task import parse_columns
 from afterbert.downstream.reading.words import FoundWords
@@ -80,16 +81,19 @@ def names_file(written: str) -> bool:
         return True
     try:
         path = Path(written)
-        if path.is_dir():
-            raise UserError(f"{written} is a folder; name a file of rows in it")
-        if path.exists():
-            return True
+        is_folder, is_there = path.is_dir(), path.exists()
     except (OSError, ValueError):  # a text is no path
         return False
-    looks_so = not any(sign.isspace() for sign in written) and (path_kind(path) or path.suffix in (".txt", ".json"))
+    if is_folder:
+        raise UserError(f"{written} is a folder; name a file of rows in it")
+    looks_so = (
+        not is_there
+        and not any(sign.isspace() for sign in written)
+        and (path_kind(path) or path.suffix in (".txt", ".json"))
+    )
     if looks_so:
         raise UserError(f"{written}: there is no such file; check the path")
-    return False
+    return is_there
 
 
 def answerer_of(model: str, task: str | None = None, language: str | None = None) -> tuple[Answerer, tuple[str, ...]]:
@@ -156,12 +160,15 @@ def columns_read(task: Task, rows: RowFile, given: Mapping[str, str], remembered
         parts = [part for part in (*task.parts, *task.optional_parts) if part != label]
         raise UserError(f"--columns {unknown[0]}={given[unknown[0]]}: {did_you_mean(unknown[0], parts)}")
     needed = [part for part in (remembered or task.parts) if part in (*task.parts, *task.optional_parts)]
-    needed = [part for part in needed if part != label]
+    needed = [part for part in needed if part not in (label, task.joining_part)]
     lowered = {name.lower(): name for name in names}
     found: dict[str, str] = {}
     for part in needed:
         if part in given:
             found[part] = _named(rows, part, given[part])
+            continue
+        if part == "words" and rows.words is not None:  # another file of words may have them elsewhere
+            found[part] = rows.words
             continue
         kept = remembered.get(part, "")
         whole = "+".join(lowered.get(one.lower(), "") for one in kept.split("+"))
@@ -179,6 +186,12 @@ def columns_read(task: Task, rows: RowFile, given: Mapping[str, str], remembered
             f"{rows.file.said}: no column for {', '.join(missing)} among {', '.join(names)}; "
             f"say --columns {missing[0]}=..."
         )
+    if (
+        task.joining_part
+        and rows.has_header
+        and (name := given.get(task.joining_part) or task.find(task.joining_part, names))
+    ):
+        found[task.joining_part] = name
     return found
 
 
@@ -252,7 +265,10 @@ class _Asked:
         told: list[Mapping[str, Any]] = [{} for _ in chunk]
         for number, one in zip(asked, found):
             for place, row in enumerate(groups[number]):
-                told[row] = added(task, examples[number][0], one, place)
+                is_joined = task.joining_part in self.columns
+                told[row] = (
+                    {"prediction": one.value[place]} if is_joined else added(task, examples[number][0], one, place)
+                )
         return told
 
     def _groups(self, chunk: Sequence[FileRow]) -> list[list[int]]:
@@ -275,7 +291,9 @@ class _Asked:
         task, key = self.answerer.task, f"line:{rows[0].line}"
         if self.answerer.reads_words:
             value = rows[0].record.get(self.columns["words"])
-            if isinstance(value, str):
+            if self.answerer.task.joining_part in self.columns:
+                return Example(key, tuple(str(row.record.get(self.columns["words"])) for row in rows)), None
+            if isinstance(value, str) and held_in(value) is value:
                 words = task.words_of(value) if finds_words else FoundWords(value, (value,), (0,))
                 return Example(key, words.words), words
         parts = [task.example(row.record, self.columns, key, Findings()) for row in rows]

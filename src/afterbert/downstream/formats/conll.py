@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +46,7 @@ class Conll(Format):
         lines = read_lines(path)
         separator = "\t" if sum("\t" in line.strip() for line in lines) > len(lines) / 4 else None
         width = _width(lines, separator)
-        remarks = _remarks(lines, separator)
+        remarks = remarks_in(lines, separator)
         sentences: list[tuple[int, list[list[str]]]] = []
         begins_new = True
         for number, line in enumerate(lines, 1):
@@ -54,10 +55,9 @@ class Conll(Format):
                 begins_new = True
                 if line:
                     findings.add("empty lines that hold spaces or tabs", f"{path.name}:{number}")
-            elif cells[0] == "-DOCSTART-" or (line[0] == "#" and (len(cells) != width or cells[-1] in remarks)):
-                continue
-            elif not sentences and _HEADER.issuperset(cell.lower() for cell in cells):
-                findings.add("lines that name the columns left out", f"{path.name}:{number}")
+            elif stands_outside(line, cells, width, remarks):
+                if names_columns(cells):
+                    findings.add("lines that name the columns left out", f"{path.name}:{number}")
             elif len(cells) != width:
                 findings.add("lines with another number of columns left out", f"{path.name}:{number}")
             else:
@@ -66,7 +66,7 @@ class Conll(Format):
                 begins_new = False
                 sentences[-1][1].append(cells)
         names = tuple(str(i + 1) for i in range(width))
-        columns, others = _by_role({n: [c[i] for _, s in sentences for c in s] for i, n in enumerate(names)})
+        columns, others = by_role({n: [c[i] for _, s in sentences for c in s] for i, n in enumerate(names)})
         if others:
             findings.add(
                 f"other columns that may hold the tags ({', '.join(others)}): column {columns[-1]} is taken, "
@@ -88,7 +88,7 @@ def _cells(line: str, separator: str | None) -> list[str]:
     return line.split(separator) if separator else line.split()
 
 
-def _remarks(lines: list[str], separator: str | None) -> set[str]:
+def remarks_in(lines: list[str], separator: str | None) -> set[str]:
     """How remarks end that have as many columns as words: they stand above most sentences and end as no word does."""
     firsts = [line for before, line in zip(["", *lines], lines) if line.strip() and not before.strip()]
     hashed = {_cells(line, separator)[-1] for line in firsts if line[0] == "#"}
@@ -97,7 +97,23 @@ def _remarks(lines: list[str], separator: str | None) -> set[str]:
     return hashed - {_cells(line, separator)[-1] for line in lines if line.strip() and line[0] != "#"}
 
 
-def _by_role(cells: dict[str, list[str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def stands_outside(line: str, cells: list[str], width: int, remarks: Collection[str]) -> bool:
+    """Whether a filled line holds no word: a remark, the mark of a document, the names of the columns. remarks: those
+    of `remarks_in`."""
+    is_remark = line[0] == "#" and (len(cells) != width or cells[-1] in remarks)
+    return is_remark or cells[:1] == ["-DOCSTART-"] or names_columns(cells)
+
+
+def names_columns(cells: list[str]) -> bool:
+    """Whether cells of a line are nothing but known names of columns.
+
+    >>> names_columns(["Word", "POS", "Tag"]), names_columns(["word", "B-LOC"]), names_columns(["word"])
+    (True, False, False)
+    """
+    return len(cells) > 1 and _HEADER.issuperset(cell.lower() for cell in cells)
+
+
+def by_role(cells: dict[str, list[str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The columns with that of the words first and that of the tags last; and further ones that may hold the tags.
 
     A counter is no word, a chunk of grammar (I-NP) no entity where there are others, and of two layers the first, which

@@ -46,6 +46,8 @@ class ReadsColumns(ABC):
     """The parts that it needs, such as `text` and `label`."""
     optional_parts: ClassVar[tuple[str, ...]] = ()
     """Those that it can use where they are there."""
+    joining_part: ClassVar[str | None] = None
+    """The part that says which rows of a table are one example."""
     column_names: ClassVar[Mapping[str, tuple[str, ...]]]
     """Part -> names that its column has in known data sets, in lower case, the likeliest first."""
     precedence: ClassVar[int]

@@ -12,6 +12,8 @@ from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Format, Table
 from afterbert.downstream.formats._text import read_head
 from afterbert.downstream.formats.class_folders import ClassFolders, holds_classes
+from afterbert.downstream.formats.csv import CsvFormat
+from afterbert.downstream.formats.tsv import TsvFormat
 from afterbert.downstream.reading import columns as columns_of
 from afterbert.downstream.reading.columns import Held
 from afterbert.downstream.reading.source import TaskSource, split_files
@@ -44,6 +46,10 @@ def guess(
     dotted = tuple(column for column in (columns or {}).values() if "." in column)
     format = with_settings(format or guess_format(first), {**(settings or {}), "fields": dotted or None})
     table = format.read(first, Findings())
+    named = {str(cell).strip() for cell in table.records[0].values()} if usual and not table.has_header else set()
+    if isinstance(format, (CsvFormat, TsvFormat)) and named & set((usual or {}).values()):  # the model knows its column
+        format = replace(format, header=True)
+        table = format.read(first, Findings())
     given = {part: columns_of.check(table, part, column) for part, column in (columns or {}).items()}
     given = given or columns_of.those_there(table, usual or {})
     bare = _without_label(table, task, given) if task is not None and not needs_label else None

@@ -13,6 +13,7 @@ from afterbert.base.errors import UserError
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Table
 from afterbert.downstream.formats._cells import names_columns
+from afterbert.downstream.formats.conll import by_role, remarks_in, stands_outside
 from afterbert.downstream.formats.csv import quote_in
 from afterbert.downstream.reading.guess import guess_format, with_settings
 from afterbert.downstream.row_files.text_file import TextFile
@@ -62,6 +63,10 @@ class RowFile:
     delimiter: str | None = None
     """Between cells; None in files of words that are separated by any number of spaces."""
     quote: str = '"'
+    words: str | None = None
+    """In files of words, the column that holds them."""
+    remarks: frozenset[str] = frozenset()
+    """In files of words, how lines end that are none though they have as many columns."""
     table: Table | None = None
     """All rows, of a file that is one JSON value (a list of objects, SQuAD's layout): it cannot be read row by row."""
 
@@ -118,12 +123,16 @@ class RowFile:
         lines = [line for line in self.file.head if line.strip()]
         has_tabs = sum("\t" in line for line in lines) > len(lines) / 2
         made = replace(self, delimiter="\t" if has_tabs else None)
-        widths = [len(made._split(line)) for line in lines if not _stands_outside(line)]
+        widths = [len(made._split(line)) for line in lines if line[0] != "#" and not line.startswith("-DOCSTART-")]
         width = max(set(widths), key=widths.count, default=1)
-        if width == 10 and all(line[:1].isdigit() for line in lines if not _stands_outside(line)):
+        made = replace(made, columns=tuple(map(str, range(1, width + 1))))
+        made = replace(made, remarks=frozenset(remarks_in(list(self.file.head), made.delimiter)))
+        rows = [cells for line in lines if made.is_word(line) and len(cells := made._split(line)) == width]
+        if width == 10 and all(cells[0][:1].isdigit() for cells in rows):
             names = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
-            return replace(made, columns=names)
-        return replace(made, columns=tuple(str(number) for number in range(1, width + 1)))
+            return replace(made, columns=names, words="form")
+        (words, *_), _ = by_role({name: [cells[n] for cells in rows] for n, name in enumerate(made.columns)})
+        return replace(made, words=words)
 
     def _with_cells(self, known: Sequence[str], header: bool | None) -> RowFile:
         text = "\n".join(self.file.head)
@@ -212,7 +221,7 @@ class RowFile:
                 continue
             raw.append(line)
             cells = self._split(line)
-            if _stands_outside(line) and (len(cells) != len(self.columns) or line.startswith("-DOCSTART-")):
+            if stands_outside(line, cells, len(self.columns), self.remarks):
                 continue
             begins = begins or number
             words.append(cells)
@@ -232,9 +241,9 @@ class RowFile:
     def is_word(self, line: str) -> bool:
         """Whether a line of a file of words holds one."""
         cells = self._split(line)
-        if not line.strip() or (_stands_outside(line) and len(cells) != len(self.columns)):
+        if not line.strip() or stands_outside(line, cells, len(self.columns), self.remarks):
             return False
-        return not line.startswith("-DOCSTART-") and (self.columns[0] != "id" or cells[0].isdigit())
+        return self.columns[0] != "id" or cells[0].isdigit()
 
     def _split(self, line: str) -> list[str]:
         return line.split(self.delimiter) if self.delimiter else line.split()
@@ -268,10 +277,6 @@ def _delimiter(first: str) -> str:
     """What stands between cells: the sign that the first line holds most often outside of quotes."""
     outside = "".join(first.split('"')[0::2])
     return max(_DELIMITERS, key=outside.count)
-
-
-def _stands_outside(line: str) -> bool:
-    return line.startswith(("#", "-DOCSTART-"))
 
 
 def _count(number: int) -> str:

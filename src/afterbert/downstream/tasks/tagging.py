@@ -35,6 +35,7 @@ class Tagging(Labelled):
 
     parts: ClassVar[tuple[str, ...]] = ("words", "tags")
     optional_parts: ClassVar[tuple[str, ...]] = ("sentence_id",)
+    joining_part: ClassVar[str | None] = "sentence_id"
     label_part: ClassVar[str | None] = "tags"
     answer: ClassVar[str] = "tags"
     usual_head: ClassVar[str | None] = "token"
@@ -97,6 +98,13 @@ class Tagging(Labelled):
         if self.is_spaced is not None:
             return self
         return replace(self, is_spaced=any(isinstance(held_in(one), str) for one in table.column(columns["words"])[:9]))
+
+    def joins(self, record: Mapping[str, Any], before: Mapping[str, Any], columns: Mapping[str, str]) -> bool:
+        """A word goes on with the sentence of the one before that has the same mark, or where it has none."""
+        name = columns.get("sentence_id")
+        if name is None or len(_cells(record.get(columns["words"]))) > 1:
+            return False
+        return is_missing(record.get(name)) or record.get(name) == before.get(name)
 
     def words_of(self, text: str) -> FoundWords:
         """As those of the training were: between spaces, or else found."""
@@ -191,8 +199,7 @@ def _with_whole_sentences(table: Table, columns: Mapping[str, str], findings: Fi
         return table
     groups: list[list[int]] = []
     for number, mark in enumerate(table.column(name)):
-        begins = not groups or not (is_missing(mark) or mark == table.records[groups[-1][0]].get(name))
-        groups += [[]] if begins else []
+        groups += [[]] if not groups or not (is_missing(mark) or mark == table.records[number - 1].get(name)) else []
         groups[-1].append(number)
     rows = [{part: tuple(str(table.records[n].get(part)) for n in group) for part in table.columns} for group in groups]
     return replace(table, records=tuple(rows), keys=tuple(table.keys[group[0]] for group in groups))
