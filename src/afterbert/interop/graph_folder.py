@@ -15,6 +15,7 @@ from torch import Tensor
 
 from afterbert.base.config import to_plain
 from afterbert.base.errors import UserError
+from afterbert.base.extras import from_extra
 from afterbert.base.sealed import read_sealed, write_sealed
 from afterbert.interop.folder import write_tokenizer
 from afterbert.interop.loaded import LoadedModel
@@ -44,10 +45,7 @@ class Graph:
     @cached_property
     def session(self) -> Any:
         """ONNX Runtime's session, on as many threads as PyTorch uses. Raises UserError where it is not installed."""
-        try:
-            import onnxruntime
-        except ImportError as missing:
-            raise UserError("a graph needs onnxruntime; install the extra: pip install 'afterbert[onnx]'") from missing
+        onnxruntime = from_extra("onnxruntime", "onnx", needed_by="a graph")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = torch.get_num_threads()

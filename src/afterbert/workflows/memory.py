@@ -1,6 +1,7 @@
 """Whether a recipe fits into the memory of this machine, reckoned from its numbers before anything is allocated."""
 
 import os
+import resource
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,10 +60,6 @@ def machine_memory(device: torch.device) -> int:
     for path in map(Path, _CGROUPS):
         written = path.read_text().strip() if path.is_file() else ""
         limits += [int(written)] if written.isdigit() else []
-    try:
-        import resource
-    except ImportError:  # not a Unix
-        return min(limits)
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     return min([*limits, *([soft] if soft != resource.RLIM_INFINITY else [])])
 

@@ -1,13 +1,12 @@
 """BLEU, computed by sacrebleu (extra `mt`), since only its tokenization makes figures comparable."""
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from afterbert.base.errors import UserError
+from afterbert.base.extras import from_extra
 from afterbert.downstream.metrics import Metric
 
 
@@ -42,9 +41,4 @@ class Bleu(Metric):
 
 
 def _sacrebleu() -> Any:
-    try:
-        return importlib.import_module("sacrebleu.metrics")
-    except ImportError as error:
-        raise UserError(
-            "the metric bleu needs sacrebleu, which is not installed; `pip install 'afterbert[mt]'`, or choose chrf"
-        ) from error
+    return from_extra("sacrebleu.metrics", "mt", needed_by="the metric bleu (or choose chrf)")

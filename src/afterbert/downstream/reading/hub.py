@@ -1,7 +1,6 @@
 """Data sets of the Hugging Face hub, through `datasets` (extra `data`): fetched once into plain files, then
 read like any others."""
 
-import importlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from afterbert.base.errors import UserError
+from afterbert.base.extras import from_extra
 
 _SPLITS = {"validation": "dev", "valid": "dev", "validation_matched": "dev"}
 
@@ -66,12 +66,7 @@ def _with_names(value: Any, names: list[str] | None) -> Any:
 
 
 def _load(name: str) -> Mapping[str, Any]:
-    try:
-        datasets = importlib.import_module("datasets")
-    except ImportError as error:
-        raise UserError(
-            f"hub:{name} needs `datasets`, which is not installed; `pip install 'afterbert[data]'`, or name a file"
-        ) from error
+    datasets = from_extra("datasets", "data", needed_by=f"hub:{name}")
     attempts = [(name, None), *([tuple(name.rsplit("/", 1))] if "/" in name else [])]
     reason = ""
     for repository, config in attempts:

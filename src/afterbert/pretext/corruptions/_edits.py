@@ -1,7 +1,8 @@
 """What corruptions share: random pieces, rows cut anew, spans replaced by marks."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.pretext.corruptions import Shown
+from afterbert.pretext.corruptions import Corruption, Effect, Shown
 from afterbert.pretext.selections import Chosen
 
 _S32 = np.uint64(32)
@@ -78,6 +79,26 @@ def merged(chosen: Chosen, rows: Rows) -> Chosen:
     gaps = np.unique(gaps[~is_chosen[gaps] & ~(is_chosen[gaps - 1] & ~opens_row[gaps])])
     spans = np.cumsum(stays) - 1
     return replace(chosen, spans=spans[chosen.spans] if len(spans) else chosen.spans, gaps=gaps)
+
+
+@dataclass(frozen=True)
+class MarkedSpans(Corruption):
+    """Each span, empty ones too, becomes one piece."""
+
+    merges_neighbours: bool = False
+
+    effect: ClassVar[Effect] = "removal"
+    shows_gaps: ClassVar[bool] = True
+
+    @property
+    def merges(self) -> bool:
+        return self.merges_neighbours
+
+    def length_after(self, size: int, *, fewest: int, most: int, spans: int) -> int:
+        return size - fewest + min(spans, fewest)
+
+    def settled(self, rows: Rows, chosen: Chosen, vocabulary: Vocabulary) -> Chosen:
+        return merged(chosen, rows) if self.merges_neighbours else chosen
 
 
 def show_marks(rows: Rows, chosen: Chosen, mark_ids: np.ndarray | int) -> Shown:

@@ -4,18 +4,17 @@ Source: BART (1910.13461) Section 2.2, text infilling.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.pretext.corruptions import Corruption, Effect, Shown
-from afterbert.pretext.corruptions._edits import merged, show_marks
+from afterbert.pretext.corruptions import Shown
+from afterbert.pretext.corruptions._edits import MarkedSpans, show_marks
 from afterbert.pretext.selections import Chosen
 
 
 @dataclass(frozen=True)
-class OneMaskPerSpan(Corruption):
+class OneMaskPerSpan(MarkedSpans):
     """merges_neighbours: spans that touch become one first; otherwise each has its own [MASK].
 
     >>> import numpy as np
@@ -24,23 +23,8 @@ class OneMaskPerSpan(Corruption):
     [2, 4, 12, 4, 3]
     """
 
-    merges_neighbours: bool = False
-
-    effect: ClassVar[Effect] = "removal"
-    shows_gaps: ClassVar[bool] = True
-
-    @property
-    def merges(self) -> bool:
-        return self.merges_neighbours
-
-    def length_after(self, size: int, *, fewest: int, most: int, spans: int) -> int:
-        return size - fewest + min(spans, fewest)
-
     def check(self, vocabulary: Vocabulary, spans: int) -> None:
         vocabulary.need("mask")
-
-    def settled(self, rows: Rows, chosen: Chosen, vocabulary: Vocabulary) -> Chosen:
-        return merged(chosen, rows) if self.merges_neighbours else chosen
 
     def __call__(self, rows: Rows, chosen: Chosen, noise: Noise, vocabulary: Vocabulary) -> Shown:
         return show_marks(rows, chosen, vocabulary.need("mask"))

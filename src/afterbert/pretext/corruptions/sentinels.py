@@ -7,7 +7,6 @@ and not asked (T5's function runs into other ids).
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import numpy as np
 
@@ -15,13 +14,13 @@ from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.pretext.corruptions import Corruption, Effect, Shown
-from afterbert.pretext.corruptions._edits import merged, show_marks
+from afterbert.pretext.corruptions import Shown
+from afterbert.pretext.corruptions._edits import MarkedSpans, show_marks
 from afterbert.pretext.selections import Chosen
 
 
 @dataclass(frozen=True)
-class Sentinels(Corruption):
+class Sentinels(MarkedSpans):
     """merges_neighbours: spans that touch become one first (T5); otherwise each has its own sentinel.
 
     >>> rows, chosen = Rows.of("[CLS] a b c [SEP]"), Chosen(np.array([1, 3]), np.array([0, 1]))
@@ -30,16 +29,6 @@ class Sentinels(Corruption):
     """
 
     merges_neighbours: bool = True
-
-    effect: ClassVar[Effect] = "removal"
-    shows_gaps: ClassVar[bool] = True
-
-    @property
-    def merges(self) -> bool:
-        return self.merges_neighbours
-
-    def length_after(self, size: int, *, fewest: int, most: int, spans: int) -> int:
-        return size - fewest + min(spans, fewest)
 
     def check(self, vocabulary: Vocabulary, spans: int) -> None:
         remedy = "make the store by `afterbert prepare TEXTS --recipe t5`, or with --tokenizer.sentinels 100"
@@ -53,8 +42,7 @@ class Sentinels(Corruption):
 
     def settled(self, rows: Rows, chosen: Chosen, vocabulary: Vocabulary) -> Chosen:
         self.check(vocabulary, spans=1)
-        if self.merges_neighbours:
-            chosen = merged(chosen, rows)
+        chosen = super().settled(rows, chosen, vocabulary)
         marks = chosen.marks
         is_in = marks.numbers(rows) < len(vocabulary.sentinels)
         if is_in.all():

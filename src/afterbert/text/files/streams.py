@@ -17,6 +17,7 @@ import numpy as np
 import xxhash
 
 from afterbert.base.errors import UserError
+from afterbert.base.extras import from_extra
 
 CHUNK_BYTES = 1 << 20
 HEAD_BYTES = 8192
@@ -245,10 +246,7 @@ def _gunzipped(file: BinaryIO, path: str) -> Iterator[bytes]:
 
 
 def _unzstd(file: BinaryIO, path: str) -> Iterator[bytes]:
-    try:
-        import zstandard
-    except ImportError:
-        raise UserError(f"{shown(path)} needs the zstandard library: pip install 'afterbert[data]'") from None
+    zstandard = from_extra("zstandard", "data", needed_by=shown(path))
     # A window above 128 MB is not needed for text. Fed a kilobyte at a time, one call gives at most some 30 MB.
     unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 27)
     frame, has_begun, ready = unpacker.decompressobj(), False, bytearray()

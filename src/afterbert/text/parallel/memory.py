@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from afterbert.base.errors import UserError
+from afterbert.base.extras import from_extra
 from afterbert.text.files.streams import shown
 from afterbert.text.parallel import PairReader, RawPair
 
@@ -40,11 +41,9 @@ def _in(texts: dict[str, Any], language: str) -> str | None:
 
 
 def _units(path: str) -> list[Any]:
-    try:
-        from lxml.etree import XMLSyntaxError
-        from translate.storage import factory
-    except ImportError:
-        raise UserError(f"{shown(path)} is read by translate-toolkit; pip install 'afterbert[languages]'") from None
+    factory = from_extra("translate.storage.factory", "languages", needed_by=shown(path))
+    from lxml.etree import XMLSyntaxError  # which that one brings
+
     try:
         return list(factory.getobject(path).units)
     except (XMLSyntaxError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""What sources that read one text file share."""
+"""What sources that read one file share."""
 
 import os
 import re
@@ -22,22 +22,13 @@ MAX_RECORD_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
-class FileSource(Source):
-    """One text file, which may be packed (.gz, .zst).
-
-    name: how document ids begin; the file's own name when not given. language: of all its documents, as a code such as
-    `de`. max_unpacked_bytes: a packed file that grows beyond this, or beyond 200 times its size, is refused.
-    """
+class StoredFile(Source):
+    """One file. name: how document ids begin; the file's own name when not given. language: of all its documents, as a
+    code such as `de`."""
 
     path: str
     name: str | None = None
     language: str | None = None
-    max_unpacked_bytes: Count = streams.MAX_UNPACKED_BYTES
-
-    @property
-    def gap(self) -> re.Pattern[bytes]:
-        """Finds what stands between two documents; a part starts where one ends."""
-        return LINE_END
 
     @property
     def title(self) -> str:
@@ -46,6 +37,19 @@ class FileSource(Source):
 
     def digest(self) -> dict[str, str]:
         return {self.title: " ".join([streams.digest_of(self.path), *self.settings])}
+
+
+@dataclass(frozen=True)
+class FileSource(StoredFile):
+    """One text file, which may be packed (.gz, .zst). max_unpacked_bytes: a packed file that grows beyond this, or
+    beyond 200 times its size, is refused."""
+
+    max_unpacked_bytes: Count = streams.MAX_UNPACKED_BYTES
+
+    @property
+    def gap(self) -> re.Pattern[bytes]:
+        """Finds what stands between two documents; a part starts where one ends."""
+        return LINE_END
 
     def parts(self, target_bytes: int) -> list[SourcePart]:
         size = streams.size_of(self.path)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from afterbert.base.errors import UserError, did_you_mean
+from afterbert.base.extras import from_extra
 from afterbert.text.files import streams
 from afterbert.text.files.documents import Document, Tally
 from afterbert.text.files.intake import Intake
@@ -84,11 +85,9 @@ class Hub(Source):
 
     @contextmanager
     def _reached(self) -> Iterator[None]:
-        try:
-            import datasets
-            from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-        except ImportError:
-            raise UserError(f"{self.title} needs the datasets library: pip install 'afterbert[data]'") from None
+        datasets = from_extra("datasets", "data", needed_by=self.title)
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
         # Failed connections derive from the HTTP library's own base class, whichever library the hub client uses.
         failures = (OSError, HFValidationError, datasets.exceptions.DatasetsError, *HfHubHTTPError.__bases__)
         try:

@@ -1,17 +1,18 @@
 """Parquet files, read by row groups. Needs the extra `data`."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from afterbert.base.errors import UserError, did_you_mean
+from afterbert.base.extras import from_extra
 from afterbert.text.files import streams
 from afterbert.text.files.documents import Document, Tally
 from afterbert.text.files.intake import Intake
 from afterbert.text.files.policy import Policy
-from afterbert.text.sources import Source, SourcePart
+from afterbert.text.sources import SourcePart
+from afterbert.text.sources._file import StoredFile
 
 _ROWS_AT_ONCE = 256
 # A column of a row group is read through a window of this size; without one it is read whole, however large.
@@ -19,29 +20,18 @@ _BYTES_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
-class Parquet(Source):
+class Parquet(StoredFile):
     """A column of strings in a Parquet file, one document a row; a missing value is an empty document.
 
     text_column, id_column, language_column: names of columns; the id's may be absent. Places are rows from 0, parts
     are row groups.
     """
 
-    path: str
-    name: str | None = None
-    language: str | None = None
     text_column: str = "text"
     id_column: str = "id"
     language_column: str | None = None
 
     extensions: ClassVar[tuple[str, ...]] = (".parquet", ".pq")
-
-    @property
-    def title(self) -> str:
-        """The name, fit for ids."""
-        return streams.shown(self.name or os.path.basename(self.path))
-
-    def digest(self) -> dict[str, str]:
-        return {self.title: " ".join([streams.digest_of(self.path), *self.settings])}
 
     def parts(self, target_bytes: int) -> list[SourcePart]:
         with self._opened() as file:
@@ -105,13 +95,9 @@ class Parquet(Source):
 
     @contextmanager
     def _opened(self) -> Iterator[Any]:
-        try:
-            import pyarrow as pa
-            import pyarrow.parquet as pq
-        except ImportError:
-            raise UserError(
-                f"{streams.shown(self.path)} needs the pyarrow library: pip install 'afterbert[data]'"
-            ) from None
+        pa = from_extra("pyarrow", "data", needed_by=streams.shown(self.path))
+        import pyarrow.parquet as pq
+
         with streams.open_file(self.path) as stored:
             try:
                 with pq.ParquetFile(stored, buffer_size=_BYTES_AT_ONCE, pre_buffer=False) as file:

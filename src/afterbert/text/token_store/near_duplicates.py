@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from afterbert.base.errors import UserError
+from afterbert.base.extras import from_extra
 from afterbert.text.token_store.sections import Contents
 
 NEAR_DUPLICATE = "near duplicate"
@@ -27,11 +27,9 @@ _SURE = 0.98
 def sketches_of(texts: Sequence[str]) -> np.ndarray:
     """uint32 [N, 128]: a sketch of each text. Two sketches agree in about the share of places that is the share of
     common runs among all runs of the two texts. Raises UserError where rensa is not installed."""
-    try:
-        from rensa import RMinHash
-    except ImportError as error:
-        raise UserError("near duplicates are found by rensa; pip install 'afterbert[dedup]'") from error
-    found = RMinHash.digests_from_token_sets([_runs(text) for text in texts], PERMUTATIONS, _SEED)
+    found = from_extra("rensa", "dedup", needed_by="looking for near duplicates").RMinHash.digests_from_token_sets(
+        [_runs(text) for text in texts], PERMUTATIONS, _SEED
+    )
     return np.array(found, dtype=np.uint32).reshape(len(texts), PERMUTATIONS)
 
 

@@ -46,7 +46,15 @@ class TrainedRecipe(TokenizerRecipe):
     sample_megabytes: Annotated[int, Field(ge=1, le=4096)] | None = None
 
     #: special pieces by Hugging Face's name, in the order of their ids; names may share a piece
-    specials: ClassVar[dict[str, str]]
+    specials: ClassVar[dict[str, str]] = {
+        "pad": "[PAD]",
+        "unk": "[UNK]",
+        "cls": "[CLS]",
+        "sep": "[SEP]",
+        "mask": "[MASK]",
+        "bos": "[CLS]",
+        "eos": "[SEP]",
+    }
     #: how many pieces must have room beside the special ones
     least_ordinary: ClassVar[int] = 32
     #: whether the mask takes the space before it along, as pieces that begin with a space do

@@ -35,15 +35,6 @@ class BPE(TrainedRecipe):
     lowercase: bool = False
     """Everything in lower case."""
 
-    specials: ClassVar[dict[str, str]] = {
-        "pad": "[PAD]",
-        "unk": "[UNK]",
-        "cls": "[CLS]",
-        "sep": "[SEP]",
-        "mask": "[MASK]",
-        "bos": "[CLS]",
-        "eos": "[SEP]",
-    }
     least_ordinary: ClassVar[int] = 256 + 32
     mask_takes_space: ClassVar[bool] = True
 

@@ -7,7 +7,6 @@ more than 100 characters, or with an unknown character, becomes `[UNK]`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
@@ -31,16 +30,6 @@ class WordPiece(TrainedRecipe):
     strip_accents: bool | None = None
     """`é` becomes `e`, and marks that are letters of their own (Hindi's vowel signs) go; when not said, with lower case
     only, as BERT does."""
-
-    specials: ClassVar[dict[str, str]] = {
-        "pad": "[PAD]",
-        "unk": "[UNK]",
-        "cls": "[CLS]",
-        "sep": "[SEP]",
-        "mask": "[MASK]",
-        "bos": "[CLS]",
-        "eos": "[SEP]",
-    }
 
     def _train(self, sample: Sequence[str], size: int) -> tokenizers.Tokenizer:
         learner = self._backend(models.WordPiece(unk_token=self.specials["unk"]))
