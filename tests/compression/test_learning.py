@@ -10,14 +10,17 @@ import pytest
 import torch
 from small_models import answering, outputs, setting_for
 
+from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.compression.chain import parse
+from afterbert.compression.methods.distil import MeanOfTeachers
 from afterbert.compression.methods.gradual import PrunedModule, mask
 from afterbert.compression.methods.round_aware import rounded_states, rounded_weight
 from afterbert.compression.methods.theseus import ReplacedModule
 from afterbert.compression.parts.seen_weights import linear_weights
 from afterbert.compression.subject import Subject
 from afterbert.objectives.layer_drop import LayerDropModule
+from afterbert.objectives.parts.distillation import DistillationModule, Losses
 
 
 @pytest.fixture
@@ -83,6 +86,37 @@ class TestLayerDrop:
         around.rate = 0.999999
         small = task_of(parse("layers:1")(model, setting_for(model, tmp_path / "scratch")))
         assert not torch.isclose(*(next(iter(m.train()(arrays).values())) for m in (around, small)))
+
+
+class TestTeachers:
+    def test_answers_asked_beforehand_are_those_of_the_teacher(self, model: Subject, tmp_path: Path) -> None:
+        """Where only answers are compared it is asked once a row; a loss by its states needs it in every batch."""
+        setting = setting_for(model, tmp_path / "kept")
+        small = parse("layers:2")(model, setting)
+        after = parse("distil:epochs=2,batch_size=4")(small, setting)
+        kept = torch.from_numpy(np.load(setting.folder / "teacher.npy"))
+        torch.testing.assert_close(kept, outputs(model, setting))
+        assert not torch.allclose(outputs(after, setting), outputs(small, setting), atol=1e-5)
+        around = DistillationModule(task_of(small), task_of(model), Losses())
+        arrays = batch_of(model, tmp_path / "batch")
+        told = around({**arrays, "teacher_answers": kept[: len(arrays["input_ids"])]})
+        torch.testing.assert_close(told, around(arrays))
+        parse("distil:steps=1,patient=1")(small, setting_for(model, tmp_path / "asked"))
+        assert not (tmp_path / "asked" / "teacher.npy").exists()
+
+    def test_several_answer_with_the_mean_of_their_chances(self, model: Subject, tmp_path: Path) -> None:
+        other = task_of(parse("magnitude:0.9")(model, setting_for(model, tmp_path / "scratch")))
+        arrays, both = batch_of(model, tmp_path / "batch"), MeanOfTeachers(task_of(model), [other])
+        expected = (task_of(model).predict(arrays).softmax(-1) + other.predict(arrays).softmax(-1)) / 2
+        torch.testing.assert_close(both.predict(arrays).exp(), expected)
+
+    def test_another_teacher_must_know_the_task(self, model: Subject, tmp_path: Path) -> None:
+        setting = setting_for(model, tmp_path / "scratch")
+        again = parse(f"distil:steps=1,beside={model.model.name}")(model, setting)
+        assert again.tuned is not None
+        other = answering(tmp_path / "pairs", kind="pair_classification")
+        with pytest.raises(UserError, match="does not answer task 'toy' with the same labels"):
+            parse(f"distil:steps=1,beside={other.model.name}")(model, setting)
 
 
 class TestMovement:

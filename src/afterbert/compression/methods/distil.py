@@ -3,11 +3,15 @@
 Sources: see `objectives.parts.distillation`. The control is the same student, as long, without a teacher.
 """
 
-from dataclasses import dataclass, field, fields
-from typing import Annotated, Any
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Annotated, Any, cast
 
 import numpy as np
+import torch
 from pydantic import Field
+from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
@@ -17,11 +21,16 @@ from afterbert.compression.methods import Setting
 from afterbert.compression.methods._training import TrainingMethod
 from afterbert.compression.methods.retrain import Retrain
 from afterbert.compression.subject import Subject
+from afterbert.downstream.finetuning.batches import TaskPlan
+from afterbert.downstream.finetuning.objective import TaskObjective
 from afterbert.models import Architecture
 from afterbert.objectives import Batch, Objective, ObjectiveModule
 from afterbert.objectives.parts.distillation import DistillationModule, Losses, Weight, with_counts
-from afterbert.objectives.parts.wrapping import WrappingObjective
+from afterbert.objectives.parts.wrapping import WrappingModule, WrappingObjective
 from afterbert.pretext.pairings import Plan
+from afterbert.training.step import to_tensors
+
+_AT_ONCE = 32  # rows
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,9 @@ class Distil(TrainingMethod):
     """Weight of MiniLM's attention and value relations."""
     patient: Weight = 0.0
     """Weight of patient distillation's first pieces."""
+    beside: str = ""
+    """Further teachers, with + between them: models fine-tuned on the same task, whose chances are averaged with the
+    first's."""
 
     def __post_init__(self) -> None:
         self.losses()
@@ -51,10 +63,14 @@ class Distil(TrainingMethod):
         return Losses(**{one.name: getattr(self, one.name) for one in fields(Losses) if hasattr(self, one.name)})
 
     def around(self, objective: Objective, subject: Subject, setting: Setting) -> Objective:
-        teacher = setting.teacher
-        if teacher is None or teacher.tuned is None:
+        first = setting.teacher
+        if first is None or first.tuned is None or setting.task is None:
             raise UserError("there is no teacher: the model as it was answers no task")
-        return Distillation(objective, teacher.tuned.module, self.losses(), teacher.model.name)
+        others = [_beside(name, first, setting.task) for name in filter(None, self.beside.split("+"))]
+        teacher = MeanOfTeachers(first.tuned.module, others) if others else first.tuned.module
+        losses, told = self.losses(), "+".join(filter(None, (first.model.name, self.beside)))
+        answers = None if set(losses.parts()) - {"soft", "hard"} else _answers(objective, teacher, setting)
+        return Distillation(objective, teacher, losses, told, answers)
 
     def control(self) -> Retrain:
         return Retrain(self.epochs, self.learning_rate, self.batch_size, self.steps)
@@ -69,6 +85,9 @@ class Distillation(WrappingObjective):
     losses: Losses = Losses()
     teacher_name: str = "teacher"
     """What the run's identity calls it."""
+    answers: np.ndarray | None = field(default=None, repr=False, compare=False)
+    """What the teacher says to each training row, [rows, K], if it was asked beforehand: as often as rows are read, it
+    need not be asked again."""
 
     def plain(self) -> dict[str, Any]:
         said = {one.name: getattr(self.losses, one.name) for one in fields(self.losses)}
@@ -78,4 +97,56 @@ class Distillation(WrappingObjective):
         return DistillationModule(inner, self.teacher, self.losses)
 
     def pose(self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
-        return with_counts(self.inner.pose(plan, numbers, noise, vocabulary=vocabulary, length=length), self.losses)
+        batch = self.inner.pose(plan, numbers, noise, vocabulary=vocabulary, length=length)
+        if self.answers is not None:
+            assert isinstance(plan, TaskPlan)
+            _, units = plan.units(numbers)
+            batch = replace(batch, arrays={**batch.arrays, "teacher_answers": self.answers[units]})
+        return with_counts(batch, self.losses)
+
+
+class MeanOfTeachers(WrappingModule):
+    """Answers with the mean of several models' chances; everything else is the first one's."""
+
+    def __init__(self, first: ObjectiveModule, others: Sequence[ObjectiveModule]):
+        super().__init__(first)
+        self.others = nn.ModuleList(others)
+
+    def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
+        said = torch.stack([one.predict(arrays) for one in (self.inner, *cast(Any, self.others))])
+        if said.shape[-1] == 1:  # a number
+            return said.mean(0)
+        return said.log_softmax(-1).logsumexp(0) - math.log(len(said))
+
+
+def _beside(name: str, first: Subject, task: str) -> ObjectiveModule:
+    """Reads another teacher of the same task. Raises UserError."""
+    other, mine = Subject.read(name), first.tuned
+    assert mine is not None
+    if other.tuned is None or other.tuned.tasks.get(task) != mine.tasks[task]:
+        raise UserError(f"teacher {name} does not answer task '{task}' with the same labels; fine-tune it on that task")
+    if other.model.tokenizer.digest != first.model.tokenizer.digest:
+        raise UserError(f"teacher {name} has another tokenizer than {first.model.name}; name one with the same")
+    return other.tuned.module
+
+
+@torch.no_grad()
+def _answers(objective: Objective, teacher: ObjectiveModule, setting: Setting) -> np.ndarray | None:
+    """What the teacher says to each training row, [rows, K], kept on disk for a run that is resumed; None where a row
+    has several answers or none."""
+    assert isinstance(objective, TaskObjective) and setting.task is not None
+    kept = setting.folder / "teacher.npy"
+    if kept.exists():
+        return np.load(kept)
+    rows, found = objective.prepared[setting.task]["train"], []
+    teacher = teacher.to(setting.device).eval()
+    has_segments = objective.model.architecture.has_segments
+    for units in np.array_split(np.arange(len(rows)), -(-len(rows) // _AT_ONCE)):
+        batch = rows.batch(units, pad=objective.pad, has_segments=has_segments, name=setting.task)
+        found.append(teacher.predict(to_tensors(batch.arrays, setting.device)).float().cpu().numpy())
+        if len(found[-1]) != len(units):
+            return None
+    aside, every = setting.folder / "teacher.part.npy", np.concatenate(found)
+    np.save(aside, every)
+    aside.replace(kept)
+    return every
