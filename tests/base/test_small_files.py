@@ -12,7 +12,7 @@ import pytest
 from afterbert.base.errors import UserError
 from afterbert.base.small_files import check_regular, read_bytes, read_json, read_json_object, read_text
 from afterbert.base.tree import read as read_yaml
-from afterbert.downstream.formats._text import read_head
+from afterbert.downstream.row_files.text_file import TextFile
 from afterbert.interop.untrusted_files import TensorFiles, read_config
 from afterbert.report import write_report
 from afterbert.text.planes._listed import read_list
@@ -52,7 +52,7 @@ def test_only_regular_files_are_opened(tmp_path, kind):
         ("store.json", lambda path: Store.open(path.parent)),
         ("recipe.yaml", read_yaml),
         ("phrases.txt", lambda path: read_list(str(path))),
-        ("rows.csv", read_head),
+        ("rows.csv", TextFile.of),
         ("status.json", lambda path: write_report(path.parent)),
         ("metrics.jsonl", lambda path: write_report(path.parent)),
     ],

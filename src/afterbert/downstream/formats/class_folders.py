@@ -7,7 +7,7 @@ from pathlib import Path
 from afterbert.base.errors import UserError
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Format, Table
-from afterbert.downstream.formats._text import read_lines, read_text
+from afterbert.downstream.row_files.text_file import TextFile
 
 # What collections of reviews call texts that nobody has labelled.
 _UNLABELLED = ("unsup", "unlabeled", "unlabelled")
@@ -27,7 +27,9 @@ class ClassFolders(Format):
         for one in folders or class_files(path):
             label = None if one.stem.lower() in _UNLABELLED else one.stem if one.is_file() else one.name
             if one.is_file():
-                texts = {f"{one.name}:{n}": line for n, line in enumerate(read_lines(one), 1) if line.strip()}
+                texts = {
+                    f"{one.name}:{n}": line for n, line in enumerate(TextFile.of(one).bare_lines(), 1) if line.strip()
+                }
             else:
                 texts = {f"{one.name}/{file.name}": _text(file, findings) for file in _files(one)}
             rows += [(key, {"text": text, "label": label}) for key, text in texts.items()]
@@ -59,7 +61,7 @@ def _text(file: Path, findings: Findings) -> str:
     if file.stat().st_size == 0:
         findings.add("empty files", str(file))
         return ""
-    return read_text(file).strip()
+    return TextFile.of(file).text.strip()
 
 
 def _files(path: Path) -> list[Path]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Format, Table
-from afterbert.downstream.formats._text import read_lines
+from afterbert.downstream.row_files.text_file import TextFile
 
 _TAG = re.compile(r"O|[BIESLU]-\S+")
 # Phrases of the Penn Treebank, as CoNLL-2000 and CoNLL-2003 tag them beside the entities.
@@ -43,7 +43,7 @@ class Conll(Format):
 
     def read(self, path: Path, findings: Findings) -> Table:
         """One row a sentence; every column a tuple of its words' values."""
-        lines = read_lines(path)
+        lines = list(TextFile.of(path).bare_lines())
         separator = "\t" if sum("\t" in line.strip() for line in lines) > len(lines) / 4 else None
         width = _width(lines, separator)
         remarks = remarks_in(lines, separator)

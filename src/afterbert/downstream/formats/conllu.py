@@ -7,7 +7,7 @@ from pathlib import Path
 from afterbert.base.errors import UserError
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Format, Table
-from afterbert.downstream.formats._text import read_lines
+from afterbert.downstream.row_files.text_file import TextFile
 
 _FIELDS = ("form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 _WORD = re.compile(r"[0-9]+\t")
@@ -32,7 +32,7 @@ class Conllu(Format):
         sentences: list[list[list[str]]] = []
         name = ""
         words: list[list[str]] = []
-        for number, line in enumerate([*read_lines(path), ""], 1):
+        for number, line in enumerate([*TextFile.of(path).bare_lines(), ""], 1):
             if not line.strip():
                 if words:
                     keys.append(name or f"{path.name}:{number - len(words)}")

@@ -13,7 +13,7 @@ from afterbert.base.errors import UserError
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Format, Table
 from afterbert.downstream.formats._cells import table_of
-from afterbert.downstream.formats._text import read_text
+from afterbert.downstream.row_files.text_file import TextFile
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class CsvFormat(Format):
 
     def read(self, path: Path, findings: Findings) -> Table:
         """Raises UserError where quotes do not pair up and cannot be plain characters either."""
-        text = read_text(path)
+        text = TextFile.of(path).text
         delimiter = self.delimiter or _delimiter(text)
         quote = self.quote or quote_in(text, delimiter)
         rows, broken = rows_of(text, delimiter, quote, quoting=csv.QUOTE_MINIMAL)

@@ -10,7 +10,7 @@ from typing import Any
 
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Format, Table
-from afterbert.downstream.formats._text import read_lines
+from afterbert.downstream.row_files.text_file import TextFile
 
 _LABEL = re.compile(r"__label__(\S+)\s*,?\s*")
 _LABELS = re.compile(rf"\s*(?:{_LABEL.pattern})+")
@@ -26,7 +26,7 @@ class FasttextFormat(Format):
 
     def read(self, path: Path, findings: Findings) -> Table:
         rows: list[tuple[str, list[str], str]] = []
-        for number, line in enumerate(read_lines(path), start=1):
+        for number, line in enumerate(list(TextFile.of(path).bare_lines()), start=1):
             marks = _LABELS.match(line)
             if line.strip():
                 end = marks.end() if marks else 0

@@ -10,7 +10,7 @@ from typing import Any
 from afterbert.base.errors import UserError
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Format, Table
-from afterbert.downstream.formats._text import read_text
+from afterbert.downstream.row_files.text_file import TextFile
 
 _LINES = (".jsonl", ".ndjson")
 # Where a list of rows is looked for: this deep in objects, as answers of an interface nest it.
@@ -42,7 +42,7 @@ class JsonlFormat(Format):
     def read(self, path: Path, findings: Findings) -> Table:
         records, keys = [], []
         columns: dict[str, None] = {}
-        layout, found = self._rows(path, read_text(path))
+        layout, found = self._rows(path, TextFile.of(path).text)
         for place, record in found:
             deeper = {field: _within(record, field) for field in self.fields if field not in record}
             record |= {field: value for field, value in deeper.items() if value is not None}

@@ -8,7 +8,7 @@ from typing import Any
 from afterbert.base.errors import UserError
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Format, Table
-from afterbert.downstream.formats._text import read_text
+from afterbert.downstream.row_files.text_file import TextFile
 
 _COLUMNS = ("id", "title", "question", "context", "answers")
 
@@ -25,7 +25,7 @@ class Squad(Format):
         return 3 if begin.startswith("{") and ('"paragraphs"' in begin and '"data"' in head) else 0
 
     def read(self, path: Path, findings: Findings) -> Table:
-        text = read_text(path)
+        text = TextFile.of(path).text
         try:
             tree = json.loads(text)
         except json.JSONDecodeError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 from afterbert.base.errors import UserError
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Format, Table
-from afterbert.downstream.formats._text import read_lines
+from afterbert.downstream.row_files.text_file import TextFile
 
 _LINE = re.compile(r"([A-Z]+):(\w+) (.+)")
 
@@ -23,7 +23,7 @@ class Trec(Format):
 
     def read(self, path: Path, findings: Findings) -> Table:
         records, keys = [], []
-        for number, line in enumerate(read_lines(path), 1):
+        for number, line in enumerate(list(TextFile.of(path).bare_lines()), 1):
             if not line.strip():
                 continue
             found = _LINE.fullmatch(line)

@@ -10,8 +10,8 @@ from pathlib import Path
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Format, Table
 from afterbert.downstream.formats._cells import table_of
-from afterbert.downstream.formats._text import read_lines
 from afterbert.downstream.formats.csv import rows_of
+from afterbert.downstream.row_files.text_file import TextFile
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class TsvFormat(Format):
 
     def read(self, path: Path, findings: Findings) -> Table:
         """Cells as they stand between the tabs; empty lines are left out."""
-        lines = read_lines(path)
+        lines = list(TextFile.of(path).bare_lines())
         rows = [(number, line.split("\t")) for number, line in enumerate(lines, 1) if line.strip()]
         with_quotes = [number for number, line in enumerate(lines, 1) if '"' in line]
         if with_quotes and len({len(cells) for _, cells in rows}) > 1:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Format, Table
-from afterbert.downstream.formats._text import read_lines
+from afterbert.downstream.row_files.text_file import TextFile
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class TxtFormat(Format):
         return int(path.suffix == ".txt" and not says_more)
 
     def read(self, path: Path, findings: Findings) -> Table:
-        lines = read_lines(path)
+        lines = list(TextFile.of(path).bare_lines())
         return Table(
             path=path,
             layout="one text a line",

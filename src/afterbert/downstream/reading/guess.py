@@ -10,13 +10,13 @@ from afterbert.base import plugins
 from afterbert.base.errors import UserError, did_you_mean
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Format, Table
-from afterbert.downstream.formats._text import read_head
 from afterbert.downstream.formats.class_folders import ClassFolders, holds_classes
 from afterbert.downstream.formats.csv import CsvFormat
 from afterbert.downstream.formats.tsv import TsvFormat
 from afterbert.downstream.reading import columns as columns_of
 from afterbert.downstream.reading.columns import Held
 from afterbert.downstream.reading.source import TaskSource, split_files
+from afterbert.downstream.row_files.text_file import TextFile
 from afterbert.downstream.tasks import Task
 
 
@@ -84,7 +84,7 @@ def _are_classes(path: Path, files: Mapping[str, Path]) -> bool:
     if len(files) < 2 or {"train", "dev", "test"} & set(files) or not holds_classes(path):
         return False
     formats = [plugins.find(Format, known)() for known in plugins.names(Format)]
-    heads = {file: read_head(file) for file in files.values()}
+    heads = {file: TextFile.of(file).beginning for file in files.values()}
     tables = [one for one in formats if not one.is_bare_text]
     return not any(one.claim(file, head) for file, head in heads.items() for one in tables)
 
@@ -106,9 +106,7 @@ def guess_format(path: Path) -> Format:
     does."""
     if path.is_dir():
         return ClassFolders()
-    head = read_head(path)
-    if not head.strip():
-        raise UserError(f"{path}: is empty; name a file with rows")
+    head = TextFile.of(path).beginning
     formats = [plugins.find(Format, known)() for known in plugins.names(Format)]
     claims = {one: one.claim(path, head) for one in formats}
     best = max(formats, key=lambda one: claims[one])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from afterbert.base.errors import UserError
 from afterbert.base.small_files import check_regular
-from afterbert.downstream.formats._text import encoding_of
 
 _HEAD_BYTES = 1 << 18
 _BOM = b"\xef\xbb\xbf"
@@ -27,8 +27,8 @@ class TextFile:
     """Whether it begins with a byte order mark."""
     newline: str
     """How its lines end."""
-    head: tuple[str, ...]
-    """Its first lines, without their ends; whole ones, but for a file of a single long line."""
+    beginning: str
+    """Its first characters, line ends as `\\n`."""
 
     @staticmethod
     def of(path: Path, said: str | None = None) -> TextFile:
@@ -45,10 +45,19 @@ class TextFile:
         if not text.strip():
             raise UserError(f"{said}: is empty; name a file with rows")
         newline = "\r\n" if "\r\n" in text else "\r" if "\r" in text and "\n" not in text else "\n"
-        lines = text.split(newline)
-        whole = lines[:-1] if len(lines) > 1 else lines
         has_mark = encoding == "utf-16" or data.startswith(_BOM)
-        return TextFile(path, said, encoding, has_mark, newline, tuple(whole))
+        return TextFile(path, said, encoding, has_mark, newline, text.replace(newline, "\n"))
+
+    @property
+    def head(self) -> list[str]:
+        """Its first lines, without their ends; whole ones, but for a file of a single long line."""
+        lines = self.beginning.split("\n")
+        return lines[:-1] or lines
+
+    @property
+    def text(self) -> str:
+        """The whole of it, line ends as `\\n`. Raises UserError as `lines` does."""
+        return "\n".join(self.bare_lines())
 
     def bare_lines(self) -> Iterator[str]:
         """Every line without its end. Raises UserError as `lines` does."""
@@ -57,13 +66,15 @@ class TextFile:
     def lines(self) -> Iterator[str]:
         """Every line with its end as it stands. Raises UserError, with the number of the line, where a line is not
         in the encoding."""
-        number = 0
+        number = begins = 0
+        is_utf8 = self.encoding == "utf-8-sig"
+        by_bytes = is_utf8 and self.newline != "\r"
         try:
-            if self.encoding == "utf-8-sig" and self.newline != "\r":
+            if by_bytes:
                 with self.path.open("rb") as binary:
                     for number, raw in enumerate(binary, start=1):
-                        raw = raw.removeprefix(_BOM) if number == 1 else raw
-                        yield raw.decode("utf-8")
+                        yield (raw.removeprefix(_BOM) if number == 1 else raw).decode("utf-8")
+                        begins += len(raw)
                 return
             newline = "" if self.newline == "\r" else "\n"
             with self.path.open(encoding=self.encoding, newline=newline) as file:
@@ -71,6 +82,26 @@ class TextFile:
                     number += 1
                     yield line
         except UnicodeDecodeError as error:
-            if self.encoding == "utf-8-sig":
-                raise UserError(f"{self.said}:{number}: is not UTF-8; save the file as UTF-8") from error
-            raise UserError(f"{self.said}: is broken UTF-16 behind line {number}; save it as UTF-8") from error
+            if by_bytes:
+                place = f"{self.said}:{number}: is not UTF-8 at byte {begins + error.start}"
+                raise UserError(f"{place}; save it as UTF-8") from error
+            kind = "UTF-8" if is_utf8 else "UTF-16"
+            raise UserError(f"{self.said}: is broken {kind} behind line {number}; save it as UTF-8") from error
+
+
+def encoding_of(path: Path, head: bytes) -> str:
+    """How a file of text is encoded, from its first bytes, as Python names it: UTF-8, or UTF-16 as spreadsheets export
+    it, with a byte order mark or without. Raises UserError where it is no text.
+
+    >>> encoding_of(Path("a"), "text".encode()), encoding_of(Path("a"), "text".encode("utf-16-le"))
+    ('utf-8-sig', 'utf-16-le')
+    """
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if b"\0" not in head:
+        return "utf-8-sig"
+    # Of Latin letters, spaces and line ends one byte of two is zero, always the same one.
+    first, second = head[0::2].count(0), head[1::2].count(0)
+    if min(first, second) == 0 and 8 * max(first, second) >= len(head) // 2:
+        return "utf-16-be" if first else "utf-16-le"
+    raise UserError(f"{path}: holds zero bytes, so it is no text; save it as UTF-8 text")
