@@ -5,9 +5,11 @@ A long file is thinned, but for lines that hold an evaluation, a note or a value
 
 import json
 import math
+import re
 from dataclasses import dataclass, field
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -141,13 +143,12 @@ def _number(value: Any) -> float:
 
 
 _SHORT_BYTES = 1 << 22
-_CHUNK_BYTES = 1 << 24
 _LONGEST_LINE = 1 << 20
 
 
 @dataclass(frozen=True)
 class ThinnedLines:
-    """ThinnedLines in the order of the file; about one in `every` of it, besides the marked ones."""
+    """Lines in the order of the file; about one in `every` of it, besides the marked ones."""
 
     lines: list[bytes]
     every: int = 1
@@ -158,59 +159,24 @@ def thinned_lines(path: Path, marks: tuple[bytes, ...], *, most: int = 10_000) -
     one of `marks` (about `most` of these too, should nearly all hold one) and the last two. Raises OSError."""
     check_regular(path)
     size = path.stat().st_size
-    with path.open("rb") as file:
-        if size <= _SHORT_BYTES:
-            return ThinnedLines(file.read(_SHORT_BYTES).split(b"\n"))
-        starts = np.concatenate([_spread(file, size, most), _marked(file, size, marks, most), _last(file, size)])
-        lines = [_line(file, start) for start in np.unique(starts).tolist()]
+    if size <= _SHORT_BYTES:
+        return ThinnedLines(path.read_bytes().split(b"\n"))
+    with path.open("rb") as file, mmap(file.fileno(), size, access=ACCESS_READ) as data:
+        # A mark hides others close behind it, so that a file of nothing but marks takes bounded time.
+        patterns = (re.compile(re.escape(mark) + b"(?s:.{0,%d})" % (size // (10 * most))) for mark in marks)
+        found = (match.start() for pattern in patterns for match in pattern.finditer(data))
+        marked = np.unique(np.fromiter(found, np.int64))
+        last = _start(data, size - 1)  # how far the run is, also when the very last line is torn
+        places = [*range(0, size, size // most), *marked[:: len(marked) // most or 1].tolist(), last - 1, last]
+        starts = sorted({_start(data, place) for place in places})
+        lines = [
+            data[start : data.find(b"\n", start, start + _LONGEST_LINE) + 1 or start + _LONGEST_LINE]
+            for start in starts
+        ]
     mean_length = sum(map(len, lines)) / len(lines)
     return ThinnedLines(lines, every=max(1, round(size / mean_length / most)))
 
 
-def _spread(file: BinaryIO, size: int, most: int) -> np.ndarray:
-    """Where lines start, evenly spread over the file."""
-    starts = [0]
-    for offset in np.linspace(0, size, most, endpoint=False).astype(np.int64).tolist():
-        file.seek(offset)
-        file.readline(_LONGEST_LINE)
-        starts.append(file.tell())
-    return np.array(starts)
-
-
-def _marked(file: BinaryIO, size: int, marks: tuple[bytes, ...], most: int) -> np.ndarray:
-    """Where lines start that hold a mark."""
-    # No two found lines start closer than this, so that a file of nothing but marks takes bounded time.
-    stride = size // (10 * most)
-    starts, offset = [], 0
-    file.seek(0)
-    while chunk := file.read(_CHUNK_BYTES):
-        # To the end of the line: a mark cut in two by the border of chunks would be missed.
-        chunk += file.readline(_LONGEST_LINE)
-        starts += [offset + start for mark in marks for start in _occurrences(chunk, mark, stride)]
-        offset += len(chunk)
-    found = np.unique(np.array(starts, dtype=np.int64))
-    return found[:: max(1, -(-len(found) // most))]
-
-
-def _occurrences(chunk: bytes, mark: bytes, stride: int) -> list[int]:
-    starts = []
-    at = chunk.find(mark)
-    while at >= 0:
-        start = chunk.rfind(b"\n", 0, at) + 1
-        starts.append(start)
-        at = chunk.find(mark, max(at + len(mark), start + stride))
-    return starts
-
-
-def _last(file: BinaryIO, size: int) -> np.ndarray:
-    """Where the last two lines start: how far the run is, also when the very last is torn."""
-    begin = max(0, size - _LONGEST_LINE)
-    file.seek(begin)
-    tail = file.read(_LONGEST_LINE).rstrip(b"\n")
-    last = tail.rfind(b"\n") + 1
-    return np.array([begin + tail.rfind(b"\n", 0, max(0, last - 1)) + 1, begin + last])
-
-
-def _line(file: BinaryIO, start: int) -> bytes:
-    file.seek(start)
-    return file.readline(_LONGEST_LINE)
+def _start(data: mmap, place: int) -> int:
+    """Where the line starts that holds a place."""
+    return data.rfind(b"\n", max(0, place - _LONGEST_LINE), max(0, place)) + 1
