@@ -134,7 +134,7 @@ def head_everywhere() -> None:
     import torch
     from torch.nn import functional as F
 
-    from afterbert.objectives.masked_lm import MaskedLMModule
+    from afterbert.objectives.modules.masked_lm import MaskedLMModule
 
     def forward(self: Any, arrays: Any) -> dict[str, Any]:
         logits = self.lm_head(self.hidden(arrays)).flatten(0, 1)

@@ -16,8 +16,9 @@ from afterbert.base.noise import Noise
 from afterbert.interop.loaded import LoadedModel
 from afterbert.models import Architecture
 from afterbert.nn.inputs import Inputs
-from afterbert.objectives import Batch, Objective, ObjectiveModule
+from afterbert.objectives import Batch, Objective
 from afterbert.objectives.distilled import Distilled
+from afterbert.objectives.modules import ObjectiveModule
 from invented_rows import FakeSplit
 
 torch.set_num_threads(1)  # toys are so small that a second thread only costs

@@ -6,16 +6,21 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from afterbert.base.errors import UserError
 from afterbert.base.plugins import listed
 from afterbert.cli.main import run
 from afterbert.cli.verbs import PANELS
 from afterbert.recipes import known, resolve
 from afterbert.recipes.files import heading_of
+from afterbert.recipes.question import question_of
+from afterbert.text.tokenizers.wordpiece import WordPiece
 
+TEXT = "The cat sat on the mat. It was not amused. Then it left."
 HEAVY = {"torch", "transformers", "numpy", "scipy", "sklearn", "matplotlib", "tokenizers", "safetensors"}
 TOLD = """
 import sys
@@ -41,6 +46,35 @@ def test_nothing_heavy_is_imported(arguments: list[str], says: str) -> None:
     assert done.returncode == 0 and says in done.stdout, done.stderr
     (imported,) = done.stderr.splitlines()  # nothing else is told there
     assert not HEAVY & set(imported.split())
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("tokenizer")
+    made = WordPiece(vocab_size=120, min_frequency=1, sentinels=8, lowercase=True)
+    made.make([TEXT] * 9, corpus_bytes=900).save(folder)
+    return str(folder)
+
+
+def test_what_every_recipe_asks_is_shown_without_pytorch(tokenizer: str, tmp_path: Path) -> None:
+    phrases = tmp_path / "phrases.txt"
+    phrases.write_text("the mat\n")
+    arguments = ["show", TEXT, "--recipe", "all", "--tokenizer", tokenizer, "--phrases", str(phrases)]
+    done = subprocess.run([sys.executable, "-c", TOLD, *arguments], capture_output=True, text=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    assert all(f"\n{name}: " in done.stdout for name in known())
+    assert not (HEAVY - {"numpy", "tokenizers"}) & set(done.stderr.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("name", known())
+def test_what_is_asked_is_read_alone_as_with_the_model(name: str) -> None:
+    for size in (None, *heading_of(name).sizes):
+        assert question_of(name, size=size) == resolve(name, size=size).question
+
+
+def test_settings_of_ones_own_are_checked_against_the_model() -> None:
+    with pytest.raises(UserError, match="needs a model that reads both ways"):
+        question_of("bert-mlm", overrides=[("model.type", "decoder")])
 
 
 def test_the_list_of_verbs_draws_no_boxes_and_loads_nothing_that_does() -> None:

@@ -17,9 +17,10 @@ from afterbert.base.config import to_plain
 from afterbert.base.errors import UserError
 from afterbert.base.rows import Rows
 from afterbert.models import Architecture
-from afterbert.objectives import SAVED_HEADS, Batch, Objective, ObjectiveModule
+from afterbert.objectives import Batch, Objective
 from afterbert.objectives.layer_drop import LayerDrop
 from afterbert.objectives.mixture import MixedPlan, Mixture
+from afterbert.objectives.modules import SAVED_HEADS, ObjectiveModule
 from afterbert.objectives.parts.meaning import meaning_of_loss
 from afterbert.pretext.pairings import Plan
 from afterbert.recipes import known, resolve

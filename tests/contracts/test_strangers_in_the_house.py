@@ -271,7 +271,7 @@ def test_all_of_them_get_what_a_plain_one_gets(kind: str, store: Store, tmp_path
     assert "chosen_share" in statistics.get("masked", statistics)
     named = json.loads((run.path / "figures.json").read_text())
     assert set(done.module.loss_weights) <= set(named["others"])
-    shown = exhibits_of(resolved, store)
+    shown = exhibits_of(resolved.question, store)
     assert shown and all(one.picture is not None for one in shown)
     page = write_report(run.path).read_text()
     assert "Of 100 hidden pieces" in page and "the model was shown" in page

@@ -27,7 +27,8 @@ from afterbert.downstream.tasks import Task
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification
 from afterbert.downstream.tasks.tagging import Tagging
 from afterbert.models.encoder_decoder import EncoderDecoder
-from afterbert.objectives import Batch, ObjectiveModule
+from afterbert.objectives import Batch
+from afterbert.objectives.modules import ObjectiveModule
 from afterbert.objectives.parts.wrapping import WrappingModule, WrappingObjective
 from afterbert.recipes.recipe import resolve
 from afterbert.text.sources.txt import Txt

@@ -14,8 +14,7 @@ from afterbert.base.rows import Rows
 from afterbert.models.encoder import Encoder
 from afterbert.nn.embeddings import Embeddings
 from afterbert.objectives import Batch
-from afterbert.objectives.heads.boundary import Boundary
-from afterbert.objectives.masked_lm import MaskedLM
+from afterbert.objectives.masked_lm import Boundary, MaskedLM
 from afterbert.pretext.answers.in_place import InPlace
 from afterbert.pretext.answers.pair_label import PairLabel
 from afterbert.pretext.corruptions.mask import Mask

@@ -12,6 +12,7 @@ from afterbert.base.noise import Noise
 from afterbert.cli import showing
 from afterbert.probes.picture import Picture, pictures_of
 from afterbert.recipes import known, resolve
+from afterbert.recipes.question import question_of
 from afterbert.report import write_gallery
 from afterbert.text.planes.phrase import Phrase
 from afterbert.text.tokenizers.wordpiece import WordPiece
@@ -58,7 +59,7 @@ def exhibits(tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
         with store_of_text(text, tokenizer, [Phrase(str(lists / "phrases.txt"))]) as store:
             for name in known():
                 for seed in range(4 if language == "english" else 1):
-                    found.setdefault(language, []).extend(exhibits_of(resolve(name), store, seed=seed))
+                    found.setdefault(language, []).extend(exhibits_of(question_of(name), store, seed=seed))
     return found
 
 
@@ -70,7 +71,7 @@ def pictures(exhibits: list[Exhibit]) -> list[tuple[str, Picture]]:
 def test_the_text_is_rebuilt_from_the_cells(exhibits, language):
     found = pictures(exhibits[language])
     drawn = {
-        n for n in known() if any(not isinstance(task, str) for task in resolve(n).recipe.objective.pictured().values())
+        n for n in known() if any(not isinstance(task, str) for task in question_of(n).objective.pictured().values())
     }
     assert {recipe for recipe, _ in found} >= drawn - {"ernie"}
     for recipe, picture in found:

@@ -12,7 +12,7 @@ from torch import Tensor
 from afterbert.base.config import to_plain
 from afterbert.base.noise import Noise
 from afterbert.base.runs import RunFolder
-from afterbert.objectives import ObjectiveModule
+from afterbert.objectives.modules import ObjectiveModule
 from afterbert.recipes import resolve
 from afterbert.recipes.recipe import Recipe
 from afterbert.training.checkpoints.checkpoint import Checkpoints, Saved

@@ -21,7 +21,8 @@ from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows, starts_of
 from afterbert.base.runs import RunFolder
-from afterbert.objectives import Batch, ObjectiveModule
+from afterbert.objectives import Batch
+from afterbert.objectives.modules import ObjectiveModule
 from afterbert.pretext.pairings import Plan
 from afterbert.training.checkpoints.identity import RunIdentity
 from afterbert.training.config import Training

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from afterbert.recipes import known, resolve
+from afterbert.recipes import known
+from afterbert.recipes.question import question_of
 from afterbert.report import write_gallery
 from afterbert.text.planes.phrase import Phrase
 from afterbert.text.tokenizers.wordpiece import WordPiece
@@ -42,8 +43,8 @@ def test_stages_and_kinds_of_visibility_are_shown_one_by_one(tokenizer: Path, tm
     phrases = tmp_path / "phrases.txt"
     phrases.write_text("new york\n")
     with store_of_text(TEXT, tokenizer, [Phrase(str(phrases))]) as store:
-        stages = exhibits_of(resolve("ernie"), store)
-        modes = exhibits_of(resolve("unilm"), store)
+        stages = exhibits_of(question_of("ernie"), store)
+        modes = exhibits_of(question_of("unilm"), store)
     assert [(stage.task, bool(stage.reason)) for stage in stages] == [
         ("stage 1", False),
         ("stage 2", False),
@@ -78,7 +79,7 @@ def test_the_sample_is_neighbouring_sentences_of_one_document(tokenizer: Path) -
 
 def test_electra_shows_what_each_of_its_two_models_reads(tokenizer: Path) -> None:
     with store_of_text(TEXT, tokenizer) as store:
-        generator, discriminator = exhibits_of(resolve("electra"), store, seed=2)
+        generator, discriminator = exhibits_of(question_of("electra"), store, seed=2)
     assert (generator.task, discriminator.task) == ("the generator", "the discriminator")
     assert generator.picture is not None and discriminator.picture is not None
     chosen = [

@@ -7,7 +7,8 @@ from typing import Any
 
 from afterbert.api.asking import settings_of
 from afterbert.api.shown import ShowsItself, SmallTable
-from afterbert.recipes import known, resolve
+from afterbert.recipes.files import known
+from afterbert.recipes.question import question_of
 from afterbert.workflows.gallery import Exhibit, exhibits_on
 
 
@@ -55,6 +56,6 @@ def show(
     Raises UserError.
     """
     names = known() if recipe == "all" else [recipe]
-    resolved = [resolve(name, size=size, overrides=settings_of(overrides)) for name in names]
-    found = exhibits_on(text, resolved, Path(tokenizer) if tokenizer else None, (), seed=seed)
+    questions = [question_of(name, size=size, overrides=settings_of(overrides)) for name in names]
+    found = exhibits_on(text, questions, Path(tokenizer) if tokenizer else None, (), seed=seed)
     return ShownTasks(text, tuple(one for exhibits in found for one in exhibits))

@@ -10,11 +10,12 @@ from rich.text import Text
 
 from afterbert.api.terminal import console, safe
 from afterbert.probes.picture import Cell, Picture
-from afterbert.recipes.recipe import Resolved
 from afterbert.workflows.gallery import Exhibit
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from afterbert.recipes.recipe import Resolved
 
 # Action -> style. Said in the legend, so that colour is never the only carrier.
 STYLES = {

@@ -19,7 +19,8 @@ from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.reading.data import TaskData
 from afterbert.downstream.task_name import head_key
 from afterbert.models import Architecture
-from afterbert.objectives import Objective, ObjectiveModule
+from afterbert.objectives import Objective
+from afterbert.objectives.modules import ObjectiveModule
 from afterbert.objectives.parts.wrapping import WrappingModule, WrappingObjective
 
 

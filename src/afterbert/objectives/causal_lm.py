@@ -4,14 +4,19 @@ Source: GPT-2 (Radford et al. 2019), Section 2. On a decoder, or on an encoder t
 arm of BERT, 1810.04805, Table 5).
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from afterbert.base.errors import UserError
 from afterbert.base.plugins import name_of
-from afterbert.models import Architecture
 from afterbert.objectives.parts.next_piece import NextPieceObjective
 from afterbert.objectives.parts.questions import check_answers
 from afterbert.pretext.posed import AskedInPlace
+
+if TYPE_CHECKING:
+    from afterbert.models import Architecture
 
 
 @dataclass(frozen=True)

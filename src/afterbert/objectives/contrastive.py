@@ -11,11 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
@@ -23,17 +21,16 @@ from afterbert.base.numbers import Rate
 from afterbert.base.rows import Rows, starts_of
 from afterbert.base.visibility import Visibility
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.models import Architecture, Backbone
-from afterbert.nn.inputs import Inputs
-from afterbert.objectives import Batch, Objective, ObjectiveModule, PretextTask
+from afterbert.objectives import Batch, Objective, PretextTask
 from afterbert.objectives.parts.arrays import input_arrays, width_of
-from afterbert.objectives.parts.meaning import Meaning
-from afterbert.objectives.parts.posing import with_ponder_cost
-from afterbert.objectives.parts.scores import summed_cross_entropy
 from afterbert.pretext.pairings import Pairing, Plan
 from afterbert.pretext.pairings.two_halves import TwoHalves
 from afterbert.pretext.posed import Posed
 from afterbert.text.token_store.store import Split
+
+if TYPE_CHECKING:
+    from afterbert.models import Architecture, Backbone
+    from afterbert.objectives.modules import ObjectiveModule
 
 
 @dataclass(frozen=True)
@@ -72,10 +69,9 @@ class Contrastive(Objective):
         counts = {"contrast": int(is_pair.sum()), "ponder": views.num_pieces}
         return Batch(arrays, counts, views.num_pieces, rows.keys)
 
-    def build(self, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
-        return with_ponder_cost(self.build_on(architecture.build(vocabulary), architecture, vocabulary))
+    def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
+        from afterbert.objectives.modules.contrastive import ContrastiveModule
 
-    def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> ContrastiveModule:
         return ContrastiveModule(self, backbone)
 
     def check(self, architecture: Architecture) -> None:
@@ -89,51 +85,6 @@ class Contrastive(Objective):
                 "views dropout differ by nothing where model.hidden_dropout_prob is 0; set it to 0.1, or take views "
                 "halves"
             )
-
-
-class ContrastiveModule(ObjectiveModule):
-    """Its one part of the score is `contrast`."""
-
-    compares_rows = True
-
-    def __init__(self, config: Contrastive, backbone: Backbone):
-        super().__init__()
-        self.backbone = backbone
-        self.config = config
-        self.loss_weights = {"contrast": 1.0}
-
-    def vectors(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """Vectors [2 B, D] of length 1: first those of the first views, then those of the second."""
-        hidden = self.backbone.read(Inputs.of(arrays)).float()
-        if self.config.pooling == "first":
-            pooled = hidden[:, 0]
-        else:
-            is_text = arrays["is_text"][..., None]
-            pooled = (hidden * is_text).sum(1) / is_text.sum(1).clamp(min=1)
-        return nn.functional.normalize(pooled, dim=-1)
-
-    def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """Logits [N, N] of the batch's N pairs: the cosine of each first view with every second one, divided by the
-        temperature."""
-        first, second = self.vectors(arrays).chunk(2)
-        is_pair = arrays["is_pair"]
-        return first[is_pair] @ second[is_pair].T / self.config.temperature
-
-    def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        logits = self.predict(arrays)
-        return {"contrast": summed_cross_entropy(logits, _own(logits))}
-
-    def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
-        logits = self.predict(arrays)
-        return {"contrast_accuracy": ((logits.argmax(-1) == _own(logits)).sum(), len(logits))}
-
-    def meanings(self) -> Mapping[str, Meaning]:
-        asks = "the other view among those of the batch"
-        return {"contrast": Meaning(f"{asks}, loss", "nats per text"), "contrast_accuracy": Meaning.share_right(asks)}
-
-
-def _own(logits: Tensor) -> Tensor:
-    return torch.arange(len(logits), device=logits.device)
 
 
 def _twice(rows: Rows) -> Rows:

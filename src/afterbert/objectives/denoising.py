@@ -8,29 +8,26 @@ prefix LM architecture, Section 3.2.1).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.numbers import Share
 from afterbert.base.plugins import name_of
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.models import Architecture, Backbone
-from afterbert.nn.inputs import Inputs
-from afterbert.nn.stack import EncoderOutput
 from afterbert.objectives import Batch
 from afterbert.objectives.parts.arrays import input_arrays, width_of
-from afterbert.objectives.parts.language_model import LanguageModelModule
+from afterbert.objectives.parts.posing import TextStart
 from afterbert.objectives.parts.questions import check_answers
-from afterbert.objectives.parts.starts import TextStart
 from afterbert.objectives.parts.written import behind, cut_to, shifted, shifted_in_place
 from afterbert.pretext.posed import Posed, WrittenText
+
+if TYPE_CHECKING:
+    from afterbert.models import Architecture, Backbone
+    from afterbert.objectives.modules import ObjectiveModule
 
 
 @dataclass(frozen=True)
@@ -99,9 +96,11 @@ class Denoising(TextStart):
         arrays |= {"chosen": written.positions, "target_ids": written.target_ids.astype(np.int64)}
         return Batch(arrays, {"written": len(written.positions)}, num_tokens, posed.shown.keys)
 
-    def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> DenoisingModule:
+    def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
         if self.decoder_places == "counted":
             vocabulary.need(self.decoder_start)
+        from afterbert.objectives.modules.denoising import DenoisingModule
+
         return DenoisingModule(architecture, backbone, self.bottleneck)
 
     def check(self, architecture: Architecture) -> None:
@@ -117,40 +116,3 @@ class Denoising(TextStart):
                 f"denoising with layout {self.layout} does not fit model {name_of(architecture)}; set model.type to "
                 f"{wanted}, or choose the other layout"
             )
-
-
-class DenoisingModule(LanguageModelModule):
-    """The only part of the score: `written`."""
-
-    part = "written"
-    asks = "written pieces"
-
-    def __init__(self, architecture: Architecture, backbone: Backbone, bottleneck: Literal["none", "mean", "first"]):
-        super().__init__(architecture, backbone)
-        self.bottleneck = bottleneck
-
-    def states(self, arrays: Mapping[str, Tensor], places: Tensor) -> Tensor:
-        if "decoder_input_ids" not in arrays:
-            return super().states(arrays, places)
-        written = arrays["decoder_input_ids"]
-        if self.bottleneck != "none":
-            states = self.backbone.decode(written, self._one_vector(arrays))
-            return states.flatten(0, 1)[places]
-        return self.backbone.states(Inputs.of(arrays), decoder_input_ids=written, wanted=places)
-
-    def _one_vector(self, arrays: Mapping[str, Tensor]) -> EncoderOutput:
-        """The encoder's output as a text of one state [B, 1, D]."""
-        encoded = self.backbone.encode(Inputs.of(arrays))
-        if self.bottleneck == "first":
-            return EncoderOutput(encoded.hidden[:, :1], None)
-        rule, hidden = encoded.visibility, encoded.hidden
-        if rule is None or rule.lengths is None:
-            return EncoderOutput(hidden.mean(1, keepdim=True), None)
-        lengths = rule.lengths[:, None, None]
-        is_text = torch.arange(hidden.shape[1], device=hidden.device)[:, None] < lengths
-        return EncoderOutput((hidden * is_text).sum(1, keepdim=True) / lengths, None)
-
-    def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        if self.training:
-            self.backbone.train("undropped" not in arrays)  # nothing but dropout tells the two modes apart
-        return super().forward(arrays)

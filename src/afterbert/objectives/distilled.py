@@ -15,7 +15,8 @@ from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.loading import load_model
 from afterbert.models import Architecture
-from afterbert.objectives import Batch, ObjectiveModule
+from afterbert.objectives import Batch
+from afterbert.objectives.modules import ObjectiveModule
 from afterbert.objectives.parts.distillation import DistillationModule, Losses, with_counts
 from afterbert.objectives.parts.wrapping import WrappingObjective
 from afterbert.pretext.pairings import Plan

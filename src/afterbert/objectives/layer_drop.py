@@ -18,7 +18,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture
 from afterbert.nn.stack import Compute, StackModule, stood_in
-from afterbert.objectives import ObjectiveModule
+from afterbert.objectives.modules import ObjectiveModule
 from afterbert.objectives.parts.wrapping import WrappingModule, WrappingObjective
 
 

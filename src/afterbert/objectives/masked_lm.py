@@ -7,33 +7,67 @@ mixture of visibilities it is UniLM's cloze task (1905.03197, Sections 2.3 and 2
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
-from afterbert.base.numbers import NotNegative
+from afterbert.base.numbers import Count, NotNegative
+from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.models import Architecture, Backbone
-from afterbert.nn.embeddings import table_of
-from afterbert.nn.heads import Pooler
-from afterbert.nn.inputs import Inputs
 from afterbert.objectives import Batch
-from afterbert.objectives.heads.boundary import Boundary, BoundaryHead
 from afterbert.objectives.parts.arrays import asked_arrays, input_arrays, width_of
-from afterbert.objectives.parts.language_model import LanguageModelModule
-from afterbert.objectives.parts.meaning import Meaning
-from afterbert.objectives.parts.questions import check_answers, names_of
-from afterbert.objectives.parts.scores import right, summed_cross_entropy
-from afterbert.objectives.parts.starts import TextStart
+from afterbert.objectives.parts.posing import TextStart
+from afterbert.objectives.parts.questions import check_answers
 from afterbert.pretext.posed import AskedInPlace, Posed, RowLabels
 
+if TYPE_CHECKING:
+    from afterbert.models import Architecture, Backbone
+    from afterbert.objectives.modules import ObjectiveModule
+
 _FIRST_SEGMENT = {"full": 0, "causal": 2, "reverse": 3, "prefix": 4}
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """SpanBERT's second loss: each piece of a masked span from the two pieces around the span and its place in it.
+
+    Source: SpanBERT (1907.10529), Section 3.2 and equation 2; spans that touch or overlap are merged first, and at most
+    `max_targets` pieces of a span are asked, as in the release. The logits use the tied table with a bias of their own.
+    position_size: width of the vectors for places in the span.
+    """
+
+    position_size: Count = 200
+    max_targets: Count = 15
+    loss_weight: NotNegative = 1.0
+
+    def arrays(self, rows: Rows, positions: np.ndarray, *, width: int) -> dict[str, np.ndarray]:
+        """For chosen flat positions [N]: which of them are asked (index [M]), the flat padded places of both
+        neighbours of their span [M], and their place in it from 0 [M]. A span at either end of its row has
+        no neighbour and asks nothing.
+
+        >>> rows = Rows.of("[CLS] a b c d [SEP]")
+        >>> {k: v.tolist() for k, v in Boundary().arrays(rows, np.array([2, 3]), width=8).items()}
+        {'boundary_asked': [0, 1], 'boundary_left': [1, 1], 'boundary_right': [4, 4], 'boundary_place': [0, 1]}
+        """
+        row = rows.row_of[positions]
+        begins = np.ones(len(positions), dtype=bool)
+        begins[1:] = (np.diff(positions) != 1) | (np.diff(row) != 0)
+        first = np.flatnonzero(begins)
+        lengths = np.diff(first, append=len(positions))
+        left = np.repeat(positions[first] - 1, lengths)
+        right = np.repeat(positions[first] + lengths, lengths)
+        place = positions - left - 1
+        inside = (left >= rows.row_starts[row]) & (right < rows.row_starts[row + 1])
+        asked = np.flatnonzero(inside & (place < self.max_targets))
+        return {
+            "boundary_asked": asked,
+            "boundary_left": rows.flat_to_padded(left[asked], length=width),
+            "boundary_right": rows.flat_to_padded(right[asked], length=width),
+            "boundary_place": place[asked],
+        }
 
 
 @dataclass(frozen=True)
@@ -65,7 +99,9 @@ class MaskedLM(TextStart):
             counts["boundary"] = len(arrays["boundary_asked"])
         return Batch(arrays, counts, posed.shown.num_pieces, posed.shown.keys)
 
-    def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> MaskedLMModule:
+    def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
+        from afterbert.objectives.modules.masked_lm import MaskedLMModule
+
         return MaskedLMModule(self, architecture, backbone)
 
     def check(self, architecture: Architecture) -> None:
@@ -79,80 +115,6 @@ class MaskedLM(TextStart):
                 f"segments by_sight are numbered up to 5, but the model has {architecture.type_vocab_size}; "
                 "set model.embeddings.type_vocab_size to 6"
             )
-
-
-class MaskedLMModule(LanguageModelModule):
-    """Parts of the score: `masked`, `boundary`, and the pair question's name."""
-
-    part = "masked"
-    asks = "hidden pieces"
-    fills_masks = True
-
-    def __init__(self, config: MaskedLM, architecture: Architecture, backbone: Backbone):
-        super().__init__(architecture, backbone)
-        self.question = config.pretext.pairing.question if names_of(config.pretext, RowLabels) else None
-        self.loss_weights = {"masked": 1.0}
-        if self.question:
-            self.loss_weights[self.question] = config.pair_loss_weight
-            self.pooler = Pooler().build(architecture.hidden_size)
-            self.pair_head = nn.Linear(architecture.hidden_size, 2)
-        if config.boundary is not None:
-            self.loss_weights["boundary"] = config.boundary.loss_weight
-            self.boundary = BoundaryHead(config.boundary, architecture.hidden_size, table_of(backbone))
-        for name, part in self.named_children():
-            if name not in ("backbone", "lm_head"):  # these have drawn their own weights
-                architecture.initialization.apply(part, architecture.num_hidden_layers)
-
-    def meanings(self) -> Mapping[str, Meaning]:
-        found = dict(super().meanings())
-        if self.question:
-            asks = f"pair question {self.question.replace('_', ' ')}"
-            found[self.question] = Meaning.of_choice(asks, 2, "row")
-            found[f"{self.question}_accuracy"] = Meaning.share_right(asks, uniform=0.5)
-        if "boundary" in self.loss_weights:
-            size = len(self.backbone.embeddings.table.weight)
-            found["boundary"] = Meaning.of_pieces("hidden pieces from the ends of their span", size)
-        return found
-
-    def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        states, targets = self._states(arrays), arrays["target_ids"]
-        told = Inputs.languages_at(arrays, arrays["chosen"])
-        scores = {"masked": self.lm_head.score(states["chosen"], targets, told)}
-        if self.question:
-            pair_logits = self._pair_logits(states["first"])
-            scores[self.question] = summed_cross_entropy(pair_logits, arrays[f"{self.question}_labels"])
-        if "boundary" in self.loss_weights:
-            around = (states["left"], states["right"], arrays["boundary_place"])
-            scores["boundary"] = self.boundary.score(*around, targets[arrays["boundary_asked"]])
-        return scores
-
-    def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
-        states = self._states(arrays)
-        told = Inputs.languages_at(arrays, arrays["chosen"])
-        found = {"masked_accuracy": right(self.lm_head(states["chosen"], told), arrays["target_ids"])}
-        if self.question:
-            labels = arrays[f"{self.question}_labels"]
-            found[f"{self.question}_accuracy"] = right(self._pair_logits(states["first"]), labels)
-        return found
-
-    def _states(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Hidden states [N, D] of the places that each question looks at, all from one pass."""
-        places = {"chosen": arrays["chosen"]}
-        if self.question:
-            places["first"] = _first_places(arrays["input_ids"])
-        if "boundary" in self.loss_weights:
-            places |= {"left": arrays["boundary_left"], "right": arrays["boundary_right"]}
-        states = self.states(arrays, torch.cat(tuple(places.values())))
-        return dict(zip(places, states.split([len(part) for part in places.values()])))
-
-    def _pair_logits(self, first: Tensor) -> Tensor:
-        """[B, 2] from the states [B, D] of the rows' first pieces."""
-        return self.pair_head(self.pooler(first[:, None]))
-
-
-def _first_places(input_ids: Tensor) -> Tensor:
-    """Flat places [B] of the first pieces of ids [B, T]."""
-    return torch.arange(len(input_ids), device=input_ids.device) * input_ids.shape[1]
 
 
 def _by_sight(posed: Posed) -> Posed:

@@ -9,32 +9,29 @@ row and nothing else: where it begins elsewhere, it has forgotten all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.plugins import name_of
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.models import Architecture, Backbone
-from afterbert.models.permutation import Memory
-from afterbert.nn.inputs import Inputs
-from afterbert.nn.places import at_places
 from afterbert.objectives import Batch
 from afterbert.objectives.parts.arrays import input_arrays, width_of
 from afterbert.objectives.parts.backwards import BothWays, turned
-from afterbert.objectives.parts.language_model import LanguageModelModule
+from afterbert.objectives.parts.posing import TextStart
 from afterbert.objectives.parts.questions import check_answers
-from afterbert.objectives.parts.starts import TextStart
 from afterbert.pretext.pairings import Plan
 from afterbert.pretext.posed import AskedInPlace, Posed
 from afterbert.text.token_store.store import Split
 
-_NEEDS_ORDER = (
+if TYPE_CHECKING:
+    from afterbert.models import Architecture, Backbone
+    from afterbert.objectives.modules import ObjectiveModule
+
+NEEDS_ORDER = (
     "model.mem_len needs rows that go on from batch to batch; set training.order to contiguous, or mem_len to 0"
 )
 
@@ -84,7 +81,9 @@ class PermutationLM(TextStart):
         }
         return Batch(arrays, {"permuted": len(row)}, posed.shown.num_pieces, posed.shown.keys)
 
-    def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> PermutationLMModule:
+    def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
+        from afterbert.objectives.modules.permutation_lm import PermutationLMModule
+
         return PermutationLMModule(architecture, backbone)
 
     def check(self, architecture: Architecture) -> None:
@@ -97,78 +96,10 @@ class PermutationLM(TextStart):
     def check_feed(self, architecture: Architecture, *, order: str, views: int | None) -> None:
         super().check_feed(architecture, order=order, views=views)
         if architecture.num_remembered and order != "contiguous":
-            raise UserError(_NEEDS_ORDER)
+            raise UserError(NEEDS_ORDER)
         if architecture.num_remembered and not self.pretext.pairing.goes_on:
             raise UserError(
                 f"rows of pairing {name_of(self.pretext.pairing)} do not go on where others end, so there is "
                 "nothing to remember; give two_segments a reuse_share (XLNet: 0.5), take packed, or set model.mem_len "
                 "to 0"
             )
-
-
-class PermutationLMModule(LanguageModelModule):
-    """The only part of the score: `permuted`. What each row slot remembers goes from step to step through
-    `carried_state`; held-out rows are read without memory."""
-
-    part = "permuted"
-    asks = "pieces in a drawn order"
-    slot_axis = 1
-
-    def __init__(self, architecture: Architecture, backbone: Backbone):
-        super().__init__(architecture, backbone)
-        self.memory_shape = (architecture.num_hidden_layers, architecture.num_remembered, architecture.hidden_size)
-        self._memory: Memory | None = None  # a row of it for each slot
-        self._next: Tensor | None = None  # [slots], the step whose rows lie directly behind what is remembered
-
-    def carried_state(self) -> Mapping[str, Tensor]:
-        if self._memory is None or self._next is None:
-            return {}
-        return {"memory": self._memory.states, "remembered": torch.stack((self._memory.sizes, self._next))}
-
-    def load_carried_state(self, state: Mapping[str, Tensor]) -> None:
-        self._memory = Memory(state["memory"], state["remembered"][0]) if state else None
-        self._next = state["remembered"][1] if state else None
-
-    def states(self, arrays: Mapping[str, Tensor], places: Tensor) -> Tensor:
-        """States [N, D] of the query stream at these places of it; in training the rows' memories move on."""
-        slots = self._slots(arrays)
-        memory = None if slots is None else self._recalled(slots, arrays["row_steps"], arrays["row_goes_on"])
-        _, query, kept = self.backbone(
-            arrays["input_ids"],
-            query_positions=arrays["query_positions"],
-            memory=memory,
-            reuse_lengths=arrays["reuse_lengths"],
-            **Inputs.of(arrays).beside_ids(),
-        )
-        if slots is not None:
-            assert self._memory is not None and self._next is not None
-            # never in place: whoever keeps a former state must find it unchanged
-            self._memory = Memory(
-                self._memory.states.to(kept.states.dtype).index_copy(1, slots, kept.states),
-                self._memory.sizes.index_copy(0, slots, kept.sizes),
-            )
-            self._next = self._next.index_copy(0, slots, arrays["row_steps"] + 1)
-        return at_places(query, places)
-
-    def _slots(self, arrays: Mapping[str, Tensor]) -> Tensor | None:
-        """[B], where there is a memory to use."""
-        if not (self.training and self.memory_shape[1]):
-            return None
-        if "row_slots" not in arrays:
-            raise UserError(_NEEDS_ORDER)
-        return arrays["row_slots"]
-
-    def _recalled(self, slots: Tensor, steps: Tensor, goes_on: Tensor) -> Memory:
-        """What these slots [B] remember; nothing where the row does not go on [B], or where the slot did not read the
-        step before (its update was left out). The release shows zeros there."""
-        layers, length, width = self.memory_shape
-        states = slots.new_zeros(layers, 0, length, width, dtype=next(self.parameters()).dtype)
-        known = self._memory or Memory(states, slots.new_zeros(0))
-        missing = max(0, int(slots.max()) + 1 - len(known.sizes))
-        self._memory = Memory(
-            nn.functional.pad(known.states, (0, 0, 0, 0, 0, missing)), nn.functional.pad(known.sizes, (0, missing))
-        )
-        self._next = nn.functional.pad(slots.new_zeros(0) if self._next is None else self._next, (0, missing))
-        goes_on = goes_on & (self._next[slots] == steps)
-        states = self._memory.states[:, slots].masked_fill(~goes_on[None, :, None, None], 0)
-        return Memory(states, self._memory.sizes[slots] * goes_on)

@@ -197,7 +197,7 @@ def _drawn(given: IdeaAsked, tokenizers: Path) -> str:
     resolved = resolve(given.recipe)
     if overrides := given.overrides(resolved):
         resolved = resolve(given.recipe, overrides=overrides)
-    (exhibits,) = exhibits_on(given.text, [resolved], None, (), seed=given.seed, tokenizers=tokenizers)
+    (exhibits,) = exhibits_on(given.text, [resolved.question], None, (), seed=given.seed, tokenizers=tokenizers)
     return render("play_idea.html.jinja", hung=hung_exhibits(exhibits, given.text))
 
 

@@ -11,13 +11,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from afterbert.base.errors import UserError
-from afterbert.downstream.finetuning.saving import has_answers
+from afterbert.downstream.finetuning.saving import finetuned_folder, has_answers
 from afterbert.play.batching import Batcher
 from afterbert.play.guards import Asked, Guarded, application, asked
 from afterbert.probes.masked_model import MaskedModel
 from afterbert.probes.sentence_encoder import SentenceEncoder
 from afterbert.training.devices import default_device
-from afterbert.workflows.loading import finetuned_folder, load_model_or_checkpoint
+from afterbert.workflows.loading import load_model_or_checkpoint
 from afterbert.workflows.prediction import answerer_of
 
 MOST_ROWS, LONGEST = 64, 8192

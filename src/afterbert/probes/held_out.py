@@ -9,7 +9,8 @@ import torch
 from afterbert.base.noise import Noise
 from afterbert.base.stages import moments
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.objectives import Objective, ObjectiveModule
+from afterbert.objectives import Objective
+from afterbert.objectives.modules import ObjectiveModule
 from afterbert.text.token_store.store import Split
 from afterbert.training.devices import device_of
 

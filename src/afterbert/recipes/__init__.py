@@ -1,6 +1,7 @@
 """Recipes: one YAML file per paper, read into one frozen tree.
 
-`known` reads names alone; what builds a recipe imports PyTorch, and does so when it is first used.
+`known` reads names alone, `question_of` (in `question`) what is asked; what builds a recipe imports PyTorch, and does
+so when it is first used.
 """
 
 from __future__ import annotations

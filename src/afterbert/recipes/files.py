@@ -1,15 +1,17 @@
 """Recipe files as they are written: which come along, what each says, and what it extends. Nothing is built."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from afterbert.base.errors import UserError, did_you_mean
-from afterbert.base.tree import Node, read
+from afterbert.base.tree import Node, merge, parse, read
 
 _FOLDER = "afterbert.recipes"
+_ROWS = parse("{length: 0, training: {batch_size: 0, micro_batch_size: 0}}", label="rows")
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,62 @@ def layers_of(name: str, chain: tuple[str, ...] = ()) -> list[Layer]:
         raise UserError(f"{parent.origin}: extends is {parent.plain!r}, must be the name of a recipe")
     near = str(path.parent / parent.value) if parent.value.endswith((".yaml", ".yml")) else parent.value
     return [*layers_of(near, (*chain, name)), own]
+
+
+def usual_size(layers: Sequence[Layer]) -> str | None:
+    """The size that is taken where nobody asks for one. Raises UserError."""
+    stated = next((layer.size for layer in reversed(layers) if layer.size is not None), None)
+    if stated is not None and not isinstance(stated.value, str | None):
+        raise UserError(f"{stated.origin}: size is {stated.plain!r}, must be the name of one of the `sizes`")
+    return stated.value if stated is not None else None
+
+
+def sized(layers: Sequence[Layer], size: str | None, *, asked: str | None, fitted: str | None, name: str) -> Node:
+    """All layers with the entries of a size: over everything where it was asked for, else each below what the files
+    that extend its own state themselves. One that was fitted to a budget is compared with others on equal rows, so
+    it brings none of its own."""
+    tree = reduce(merge, [layer.values for layer in layers])
+    if size is None:
+        return tree
+    listed = list(dict.fromkeys(key for layer in layers for key in layer.sizes))
+    if size not in listed:
+        raise UserError(f"recipe '{name}' has no size '{size}'; {did_you_mean(size, listed)}")
+    for number, layer in enumerate(layers):
+        entry = layer.sizes.get(size)
+        if fitted and not asked:
+            entry = entry and without(entry, _ROWS)
+        for later in layers[number + 1 :] if not asked else ():
+            entry = entry and without(entry, later.values)
+        if entry:
+            tree = merge(tree, _named(entry, f"size {size}"))
+    return tree
+
+
+def without(entry: Node, stated: Node) -> Node | None:
+    """What a size sets and `stated` does not; None where nothing is left.
+
+    >>> entry, stated = parse("{a: {b: 1, c: 2}, d: 3}", label="x"), parse("{a: {c: 9}, d: 4}", label="y")
+    >>> without(entry, stated).plain
+    {'a': {'b': 1}}
+    """
+    if not (isinstance(entry.value, dict) and isinstance(stated.value, dict)):
+        return None
+    type_before, type_now = entry.value.get("type"), stated.value.get("type")
+    if type_before is not None and type_now is not None and type_before.value != type_now.value:
+        return None
+    left = {
+        key: without(child, stated.value[key]) if key in stated.value else child for key, child in entry.value.items()
+    }
+    kept = {key: child for key, child in left.items() if child is not None}
+    return Node(kept, entry.origin) if kept else None
+
+
+def _named(node: Node, prefix: str) -> Node:
+    """The same tree; origins tell that a value came with the size."""
+    value: Any = node.value
+    if isinstance(value, dict):
+        value = {key: _named(child, prefix) for key, child in value.items()}
+    return Node(value, f"{node.origin} ({prefix})")
 
 
 @cache

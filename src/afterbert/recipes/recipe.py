@@ -6,7 +6,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,14 +14,13 @@ from pydantic import Field
 
 from afterbert.base import config
 from afterbert.base.errors import UserError, did_you_mean
-from afterbert.base.tree import Node, located, merge, override, parse
+from afterbert.base.tree import Node, located, override
 from afterbert.models import Architecture
 from afterbert.objectives import Objective
-from afterbert.recipes.files import Layer, layers_of
+from afterbert.recipes.files import Layer, layers_of, sized, usual_size, without
+from afterbert.recipes.question import RecipeQuestion
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.training.config import LongRows, Training
-
-_ROWS = parse("{length: 0, training: {batch_size: 0, micro_batch_size: 0}}", label="rows")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +89,12 @@ class Resolved:
     size: str | None = None
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @property
+    def question(self) -> RecipeQuestion:
+        """What it asks of which text."""
+        asks = self.recipe
+        return RecipeQuestion(self.name, asks.title, asks.length, asks.tokenizer, asks.objective)
+
     def text(self, *, origins: bool = True) -> str:
         """The whole recipe as YAML that can be run again; with `origins`, each value's origin behind it as a
         comment."""
@@ -137,7 +141,7 @@ def says_its_size(name: str) -> bool:
     *parents, own = layers_of(name)
     entries = [entry.value.get("model") for parent in parents for entry in parent.sizes.values()]
     model = own.values.value.get("model", Node({}, ""))
-    overruled = any(entry is not None and _without(entry, model) != entry for entry in entries)
+    overruled = any(entry is not None and without(entry, model) != entry for entry in entries)
     return bool(parents) and (own.size is not None or overruled)
 
 
@@ -158,11 +162,8 @@ def resolve(
     """
     layers = layers_of(name)
     names = _names(layers)
-    stated = next((layer.size for layer in reversed(layers) if layer.size is not None), None)
-    if stated is not None and not isinstance(stated.value, str | None):
-        raise UserError(f"{stated.origin}: size is {stated.plain!r}, must be the name of one of the `sizes`")
-    usual = fitted_size or (stated.value if stated is not None else None)
-    tree = _sized(layers, size or usual, asked=size, fitted=fitted_size, name=name)
+    usual = fitted_size or usual_size(layers)
+    tree = sized(layers, size or usual, asked=size, fitted=fitted_size, name=name)
     for dotted, written in _outer_first(fitted, names):
         tree = override(tree, dotted[1], written, origin="fitted to the budget")
     for dotted, written in _outer_first(overrides, names):
@@ -182,47 +183,6 @@ def of_objects(recipe: Recipe, *, overrides: Sequence[tuple[str, str]] = ()) -> 
         tree = override(tree, dotted[1], written, origin=f"--{dotted[0]}")
     name = re.sub(r"[^a-z0-9]+", "-", recipe.title.lower()).strip("-")[:40].strip("-") or "recipe"
     return Resolved(_evaluated(config.build(Recipe, tree)), tree, name)
-
-
-def _sized(layers: Sequence[Layer], size: str | None, *, asked: str | None, fitted: str | None, name: str) -> Node:
-    """All layers with the entries of a size: over everything where it was asked for, else each below what the files
-    that extend its own state themselves. One that was fitted to a budget is compared with others on equal rows, so
-    it brings none of its own."""
-    tree = reduce(merge, [layer.values for layer in layers])
-    if size is None:
-        return tree
-    listed = list(dict.fromkeys(key for layer in layers for key in layer.sizes))
-    if size not in listed:
-        raise UserError(f"recipe '{name}' has no size '{size}'; {did_you_mean(size, listed)}")
-    for number, layer in enumerate(layers):
-        entry = layer.sizes.get(size)
-        if fitted and not asked:
-            entry = entry and _without(entry, _ROWS)
-        for later in layers[number + 1 :] if not asked else ():
-            entry = entry and _without(entry, later.values)
-        if entry:
-            tree = merge(tree, _named(entry, f"size {size}"))
-    return tree
-
-
-def _without(entry: Node, stated: Node) -> Node | None:
-    """What a size sets and `stated` does not; None where nothing is left.
-
-    >>> from afterbert.base.tree import parse
-    >>> entry, stated = parse("{a: {b: 1, c: 2}, d: 3}", label="x"), parse("{a: {c: 9}, d: 4}", label="y")
-    >>> _without(entry, stated).plain
-    {'a': {'b': 1}}
-    """
-    if not (isinstance(entry.value, dict) and isinstance(stated.value, dict)):
-        return None
-    type_before, type_now = entry.value.get("type"), stated.value.get("type")
-    if type_before is not None and type_now is not None and type_before.value != type_now.value:
-        return None
-    left = {
-        key: _without(child, stated.value[key]) if key in stated.value else child for key, child in entry.value.items()
-    }
-    kept = {key: child for key, child in left.items() if child is not None}
-    return Node(kept, entry.origin) if kept else None
 
 
 def _names(layers: Sequence[Layer]) -> dict[str, tuple[str, ...]]:
@@ -266,14 +226,6 @@ def _evaluated(recipe: Recipe) -> Recipe:
         return recipe
     tenth = replace(training.budget, amount=training.budget.amount / 10)
     return replace(recipe, training=replace(training, evaluate_every=tenth))
-
-
-def _named(node: Node, prefix: str) -> Node:
-    """The same tree; origins tell that a value came with the size."""
-    value: Any = node.value
-    if isinstance(value, dict):
-        value = {key: _named(child, prefix) for key, child in value.items()}
-    return Node(value, f"{node.origin} ({prefix})")
 
 
 def _yaml(plain: Mapping[str, Any]) -> str:

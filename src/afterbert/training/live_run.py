@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 
 from afterbert.base.runs import RunFolder, State
-from afterbert.objectives import ObjectiveModule
+from afterbert.objectives.modules import ObjectiveModule
 from afterbert.training.averaging import RunningAverage
 from afterbert.training.checkpoints import snapshot
 from afterbert.training.checkpoints.checkpointing import Checkpointing

@@ -9,7 +9,7 @@ import torch
 
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
-from afterbert.objectives import ObjectiveModule
+from afterbert.objectives.modules import ObjectiveModule
 from afterbert.training.averaging import RunningAverage
 from afterbert.training.checkpoints.checkpoint import Checkpoints
 from afterbert.training.checkpoints.checkpointing import Checkpointing

@@ -13,7 +13,7 @@ from afterbert.base.destination import folder_written
 from afterbert.base.errors import UserError
 from afterbert.base.runs import write_atomically
 from afterbert.compression.parts.graphs import quantize_file
-from afterbert.downstream.finetuning.saving import Loaded, has_answers, load_finetuned
+from afterbert.downstream.finetuning.saving import Loaded, finetuned_folder, has_answers, load_finetuned
 from afterbert.interop.families import Family
 from afterbert.interop.folder import export_folder, write_tokenizer
 from afterbert.interop.loaded import LoadedModel
@@ -23,7 +23,7 @@ from afterbert.interop.sentences import Sentences
 from afterbert.interop.task_class import Answering
 from afterbert.interop.written_out import export_notes, heads_left_out
 from afterbert.models import Architecture, Backbone
-from afterbert.workflows.loading import finetuned_folder, load_model_or_checkpoint
+from afterbert.workflows.loading import load_model_or_checkpoint
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from afterbert.pretext.posed import Posed
 from afterbert.pretext.task import Pretext
 from afterbert.probes.picture import Picture, pictures_of
 from afterbert.recipes.files import known
-from afterbert.recipes.recipe import Resolved, resolve
+from afterbert.recipes.question import RecipeQuestion, question_of
 from afterbert.text.files.policy import Policy
 from afterbert.text.pieces.spelling import piece_texts
 from afterbert.text.planes import Plane
@@ -63,38 +63,38 @@ def store_of_text(text: str, tokenizer: Path, planes: Sequence[Plane] = ()) -> I
         )
 
 
-def exhibits_of(resolved: Resolved, store: Store, *, seed: int = 0) -> list[Exhibit]:
+def exhibits_of(question: RecipeQuestion, store: Store, *, seed: int = 0) -> list[Exhibit]:
     """The recipe's tasks on the store's first row. Raises UserError where the store cannot pose them."""
     texts, found = piece_texts(store.tokenizer), []
     reason = "a text of one language, or so short a one, has no row for this task"
-    for name, task in resolved.recipe.objective.pictured().items():
+    for name, task in question.objective.pictured().items():
         if isinstance(task, str):
-            found.append(Exhibit(resolved.name, resolved.recipe.title, name, reason=task))
+            found.append(Exhibit(question.name, question.title, name, reason=task))
             continue
         noise = Noise(seed)
-        length, vocabulary = resolved.recipe.length, store.vocabulary
+        length, vocabulary = question.length, store.vocabulary
         plan = task.plan(store.split("train"), length=length, vocabulary=vocabulary, noise=noise)
         if not len(plan):
-            found.append(Exhibit(resolved.name, resolved.recipe.title, name, reason=reason))
+            found.append(Exhibit(question.name, question.title, name, reason=reason))
             continue
 
         def pose(noise: Noise, plan: Plan = plan, task: PretextTask = task) -> Posed:
             return task.posed(plan, np.zeros(1, dtype=np.int64), noise, store.vocabulary)
 
         for variant, seen in _variants(task.pretext, pose, noise).items():
-            shown = Exhibit(resolved.name, resolved.recipe.title, ", ".join(filter(None, (name, variant))))
+            shown = Exhibit(question.name, question.title, ", ".join(filter(None, (name, variant))))
             try:
                 found.append(replace(shown, picture=pictures_of(pose(seen), texts)[0]))
             except UserError as error:
                 found.append(replace(shown, reason=str(error)))
     if not any(exhibit.picture or exhibit.reason != reason for exhibit in found):
-        raise UserError(f"the text is too short for the task of {resolved.name}; give a longer one")
+        raise UserError(f"the text is too short for the task of {question.name}; give a longer one")
     return found
 
 
 def exhibits_on(
     text: str,
-    recipes: Sequence[Resolved],
+    questions: Sequence[RecipeQuestion],
     tokenizer: Path | None,
     planes: Sequence[Plane],
     *,
@@ -109,15 +109,15 @@ def exhibits_on(
     Raises UserError.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        for resolved in recipes:
-            recipe = resolved.recipe.tokenizer
+        for question in questions:
+            recipe = question.tokenizer
             letters = _letters_beside(text)
             made = (tokenizers or Path(scratch)) / digest([repr(recipe), letters])
             folder = _inside(tokenizer) if tokenizer else made
             if not tokenizer and not folder.is_dir():
                 _train_small(recipe, folder, letters)
             with store_of_text(text, folder, planes) as store:
-                yield exhibits_of(resolved, store, seed=seed)
+                yield exhibits_of(question, store, seed=seed)
 
 
 def _inside(folder: Path) -> Path:
@@ -150,11 +150,11 @@ def gallery(text: str, tokenizer: Path, *, seed: int = 0) -> list[Exhibit]:
     found: list[Exhibit] = []
     with store_of_text(text, tokenizer) as store:
         for name in known():
-            resolved = resolve(name)
+            question = question_of(name)
             try:
-                found += exhibits_of(resolved, store, seed=seed)
+                found += exhibits_of(question, store, seed=seed)
             except UserError as error:
-                found.append(Exhibit(resolved.name, resolved.recipe.title, reason=str(error)))
+                found.append(Exhibit(question.name, question.title, reason=str(error)))
     return found
 
 

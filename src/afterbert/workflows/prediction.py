@@ -15,7 +15,7 @@ from afterbert.base.errors import UserError, did_you_mean
 from afterbert.downstream.example import Example, Findings
 from afterbert.downstream.finetuning.evaluation import task_name
 from afterbert.downstream.finetuning.prediction import Answerer
-from afterbert.downstream.finetuning.saving import load_finetuned
+from afterbert.downstream.finetuning.saving import finetuned_folder, load_finetuned
 from afterbert.downstream.prediction import Prediction
 from afterbert.downstream.reading.cells import held_in
 from afterbert.downstream.reading.columns import column_named, known_names
@@ -26,7 +26,6 @@ from afterbert.downstream.row_files.row_writer import RowWriter
 from afterbert.downstream.row_files.text_file import TextFile
 from afterbert.downstream.tasks import Task
 from afterbert.text.pieces.unknown import MOST_UNKNOWN, UnknownPieces
-from afterbert.workflows.loading import finetuned_folder
 from afterbert.workflows.observer import WorkObserver
 
 # Rows answered together: enough to sort them into batches of like length, few enough for any memory.

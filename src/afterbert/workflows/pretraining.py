@@ -22,7 +22,7 @@ from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.own import Own
 from afterbert.interop.written_out import heads_left_out
 from afterbert.nn.recurrence import halting_statistics
-from afterbert.objectives import ObjectiveModule
+from afterbert.objectives.modules import ObjectiveModule
 from afterbert.objectives.parts.meaning import meaning_of_loss, told
 from afterbert.pretext.posed import Posed
 from afterbert.pretext.statistics import statistics_of

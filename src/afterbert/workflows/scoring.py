@@ -13,7 +13,7 @@ from afterbert.downstream.cues import Cue
 from afterbert.downstream.example import Example
 from afterbert.downstream.figures.results import TaskResult
 from afterbert.downstream.finetuning.evaluation import evaluate, task_name, write_evaluated
-from afterbert.downstream.finetuning.saving import load_finetuned
+from afterbert.downstream.finetuning.saving import finetuned_folder, load_finetuned
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.find_task import DataOptions, named_path
 from afterbert.downstream.tasks import Task
@@ -29,7 +29,7 @@ from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.pieces.unknown import UnknownPieces
 from afterbert.training.devices import default_device
 from afterbert.workflows.closing import check_probe, probe_figures
-from afterbert.workflows.loading import finetuned_folder, load_model_or_checkpoint
+from afterbert.workflows.loading import load_model_or_checkpoint
 from afterbert.workflows.observer import WorkObserver
 from afterbert.workflows.prediction import check_unknown
 

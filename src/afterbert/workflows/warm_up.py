@@ -12,7 +12,7 @@ from afterbert.base.config import to_plain
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
 from afterbert.interop.loaded import LoadedModel
-from afterbert.objectives import ObjectiveModule
+from afterbert.objectives.modules import ObjectiveModule
 from afterbert.objectives.parts.wrapping import WrappingModule
 from afterbert.recipes.recipe import resolve
 from afterbert.text.files.policy import Policy

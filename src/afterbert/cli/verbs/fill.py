@@ -25,10 +25,12 @@ def fill(
     from afterbert.text.pieces.unknown import UnknownPieces
     from afterbert.training.devices import default_device
     from afterbert.workflows.loading import load_model_or_checkpoint
-    from afterbert.workflows.run_folders import newest_model
 
-    taken = model or str(newest_model())
-    if model is None:
+    taken = model
+    if taken is None:
+        from afterbert.workflows.run_folders import newest_model
+
+        taken = str(newest_model())
         console.print(f"model: {safe(taken)} (the newest finished run; --model names another)")
     loaded = MaskedModel.of(load_model_or_checkpoint(taken), device=default_device())
     unknown = UnknownPieces.in_texts([loaded.unmasked(text)], loaded.tokenizer).check(1.0, whose="this text")

@@ -44,7 +44,8 @@ def show(
     from afterbert.base.errors import UserError
     from afterbert.cli.listed import planes_named
     from afterbert.cli.showing import print_exhibits, print_model
-    from afterbert.recipes import known, resolve
+    from afterbert.recipes.files import known
+    from afterbert.recipes.question import question_of
     from afterbert.workflows.gallery import exhibits_on
 
     if text is not None and text.startswith("--"):
@@ -53,17 +54,19 @@ def show(
         text = None
     overrides = settings_only(context)
     names = known() if recipe == "all" else [recipe]
-    resolved = [resolve(name, size=size, overrides=overrides) for name in names]
     if not text and not model:
         raise UserError('no text is given; write it in quotes: afterbert show "The cat sat on the mat."')
     if model or not text:
+        from afterbert.recipes.recipe import resolve
+
+        resolved = [resolve(name, size=size, overrides=overrides) for name in names]
         with recorded(html, title="What models are made of", overwrite=overwrite):
             for one in resolved:
                 print_model(one)
         return
     planes = planes_named("", {"phrase": phrases, "entity": entities}, None, "--planes")
-    exhibits = []
-    for found in exhibits_on(text, resolved, Path(tokenizer) if tokenizer else None, planes, seed=seed):
+    questions, exhibits = [question_of(name, size=size, overrides=overrides) for name in names], []
+    for found in exhibits_on(text, questions, Path(tokenizer) if tokenizer else None, planes, seed=seed):
         print_exhibits(found)
         exhibits += found
     if html:

@@ -24,7 +24,8 @@ from afterbert.compression.subject import Subject
 from afterbert.downstream.finetuning.batches import TaskPlan
 from afterbert.downstream.finetuning.objective import TaskObjective
 from afterbert.models import Architecture
-from afterbert.objectives import Batch, Objective, ObjectiveModule
+from afterbert.objectives import Batch, Objective
+from afterbert.objectives.modules import ObjectiveModule
 from afterbert.objectives.parts.distillation import DistillationModule, Losses, Weight, with_counts
 from afterbert.objectives.parts.wrapping import WrappingModule, WrappingObjective
 from afterbert.pretext.pairings import Plan

@@ -23,7 +23,8 @@ from afterbert.compression.parts.seen_weights import SeenWeights, ToldProgress, 
 from afterbert.compression.subject import Subject
 from afterbert.compression.training_again import with_zeros
 from afterbert.models import Architecture
-from afterbert.objectives import Objective, ObjectiveModule
+from afterbert.objectives import Objective
+from afterbert.objectives.modules import ObjectiveModule
 
 Score = Literal["magnitude", "movement"]
 # Of the run: until here nothing is pruned, from there on nothing more is (2005.07683, Appendix A.1, in shares).

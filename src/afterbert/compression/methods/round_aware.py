@@ -21,7 +21,8 @@ from afterbert.compression.methods.retrain import Retrain
 from afterbert.compression.parts.seen_weights import SeenWeights, ToldProgress, linear_weights
 from afterbert.compression.subject import Subject
 from afterbert.models import Architecture
-from afterbert.objectives import Objective, ObjectiveModule
+from afterbert.objectives import Objective
+from afterbert.objectives.modules import ObjectiveModule
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ from afterbert.compression.subject import Form, Subject
 from afterbert.models import Architecture
 from afterbert.models.parts.single_stack import SingleStack
 from afterbert.nn.stack import Compute, StackModule, stood_in
-from afterbert.objectives import Batch, Objective, ObjectiveModule
+from afterbert.objectives import Batch, Objective
+from afterbert.objectives.modules import ObjectiveModule
 from afterbert.objectives.parts.wrapping import WrappingModule, WrappingObjective
 from afterbert.pretext.pairings import Plan
 

@@ -14,7 +14,8 @@ from torch.func import functional_call
 
 from afterbert.base.noise import Noise
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.objectives import Batch, ObjectiveModule
+from afterbert.objectives import Batch
+from afterbert.objectives.modules import ObjectiveModule
 from afterbert.objectives.parts.wrapping import WrappingModule, WrappingObjective
 from afterbert.pretext.pairings import Plan
 

@@ -18,7 +18,8 @@ from afterbert.downstream.finetuning.unlabelled import Unlabelled
 from afterbert.downstream.reading.data import TaskData
 from afterbert.downstream.tasks import labels_of
 from afterbert.interop.loaded import LoadedModel
-from afterbert.objectives import Objective, ObjectiveModule
+from afterbert.objectives import Objective
+from afterbert.objectives.modules import ObjectiveModule
 from afterbert.text.token_store.store import NoText
 from afterbert.training.checkpoints.identity import RunIdentity
 from afterbert.training.feed import Feed, feed_for

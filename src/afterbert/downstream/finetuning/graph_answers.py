@@ -6,7 +6,7 @@ from torch import Tensor
 
 from afterbert.base.errors import UserError
 from afterbert.interop.graph_folder import Graph
-from afterbert.objectives import ObjectiveModule
+from afterbert.objectives.modules import ObjectiveModule
 
 
 class GraphModule(ObjectiveModule):

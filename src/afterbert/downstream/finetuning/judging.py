@@ -9,7 +9,7 @@ from afterbert.downstream.figures.results import Predictions, TaskResult, summar
 from afterbert.downstream.finetuning.objective import TaskObjective
 from afterbert.downstream.finetuning.task_card import SplitFigures
 from afterbert.downstream.reading.data import TaskData
-from afterbert.objectives import ObjectiveModule
+from afterbert.objectives.modules import ObjectiveModule
 
 
 def dev_figures(asked: TaskObjective, module: ObjectiveModule) -> dict[str, float]:

@@ -30,7 +30,8 @@ from afterbert.downstream.tasks import labels_of
 from afterbert.interop.loaded import LoadedModel
 from afterbert.models import Architecture
 from afterbert.nn.routing import own_to_languages
-from afterbert.objectives import Batch, Objective, ObjectiveModule
+from afterbert.objectives import Batch, Objective
+from afterbert.objectives.modules import ObjectiveModule
 from afterbert.pretext.pairings import Plan
 from afterbert.text.token_store.store import Split
 from afterbert.training.devices import device_of

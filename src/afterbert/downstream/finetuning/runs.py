@@ -22,7 +22,7 @@ from afterbert.downstream.finetuning.settings import FineTuning
 from afterbert.downstream.finetuning.thresholds import read_thresholds, threshold_lines, write_thresholds
 from afterbert.downstream.reading.data import TaskData
 from afterbert.interop.loaded import LoadedModel
-from afterbert.objectives import ObjectiveModule
+from afterbert.objectives.modules import ObjectiveModule
 from afterbert.training.devices import default_device
 from afterbert.training.observers import Observer
 from afterbert.training.trainer import Outcome, train

@@ -34,7 +34,7 @@ from afterbert.interop.own import Own, any_family
 from afterbert.interop.task_class import Answering, TaskKind
 from afterbert.interop.untrusted_files import digests_as_metadata, read_weights
 from afterbert.interop.weight_file import write_weights
-from afterbert.objectives import ObjectiveModule
+from afterbert.objectives.modules import ObjectiveModule
 from afterbert.training.devices import default_device
 
 HEADS, _ANSWERS = "heads.safetensors", "heads.json"
@@ -236,3 +236,20 @@ def load_finetuned(name: str | Path, *, device: torch.device | str | None = None
     module.to(device or default_device()).eval()
     length, columns = answers["length"], answers.get("columns", {})
     return Loaded(model, module, tasks, heads, length, summary, figures, columns)
+
+
+def finetuned_folder(source: Path) -> tuple[Path, tuple[str, ...]]:
+    """Finds the folder to read of a fine-tuning run, that of the seed which did best on dev, and what to say of the
+    others; any other source as it is."""
+    if has_answers(source) or (source / "model").is_dir():
+        return source, ()
+    seeds = sorted(path for path in source.glob("seed-*") if has_answers(path))
+    if not seeds:
+        return source, ()
+    figures = {seed: figure_on_dev(seed) for seed in seeds}
+    judged = [seed for seed in seeds if figures[seed] is not None]
+    best = max(judged, key=lambda seed: figures[seed] or 0.0, default=seeds[0])
+    if len(seeds) == 1:
+        return best, ()
+    why = "did best on dev" if judged else "is the first, for no row of dev has a label"
+    return best, (f"of {len(seeds)} seeds this is {best.name}, which {why}",)

@@ -12,7 +12,7 @@ from typing import Any
 from afterbert.base.sealed import read_sealed, write_sealed
 from afterbert.downstream.figures.results import Predictions
 from afterbert.downstream.finetuning.objective import TaskObjective
-from afterbert.objectives import ObjectiveModule
+from afterbert.objectives.modules import ObjectiveModule
 
 _FILE = Path("predictions", "thresholds.json")
 

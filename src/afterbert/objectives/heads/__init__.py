@@ -1,1 +1,1 @@
-"""Heads that only training needs: SpanBERT's boundary objective, ELECTRA's detection."""
+"""Heads that only training needs: ELECTRA's detection and its adversary."""

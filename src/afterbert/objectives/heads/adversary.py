@@ -14,9 +14,6 @@ from torch.nn import functional as F
 
 from afterbert.objectives.parts.meaning import Meaning
 
-#: Its parts of the score, both counted by the chosen pieces.
-PARTS = ("adversary", "forecast")
-
 
 class Adversary(nn.Module):
     """forecast: the vector w of the paper; the sigmoid of w.h is how sure the discriminator will be of the truth."""

@@ -4,7 +4,6 @@ import numpy as np
 
 from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.nn.visibility import padded_visibility
 from afterbert.pretext.posed import AskedInPlace, Places, Pointers, Posed, RowLabels
 
 # Widths are rounded up to this, so that few different shapes occur.
@@ -20,6 +19,8 @@ def width_of(rows: Rows, length: int) -> int:
 def input_arrays(posed: Posed, vocabulary: Vocabulary, *, width: int) -> dict[str, np.ndarray]:
     """`input_ids` [B, width], `token_type_ids` where the rows have segments, `language_ids` where they tell
     languages, and the visibility's arrays."""
+    from afterbert.nn.visibility import padded_visibility  # imports PyTorch, which a task needs only as a batch
+
     rows = posed.shown
     pad = vocabulary.pad if vocabulary.pad is not None else 0
     if rows.num_pieces == len(rows) * width:

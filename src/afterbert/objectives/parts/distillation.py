@@ -21,7 +21,8 @@ from torch.nn import functional as F
 
 from afterbert.base.errors import UserError
 from afterbert.nn.recording import Attended, Pass, recorded
-from afterbert.objectives import Batch, ObjectiveModule
+from afterbert.objectives import Batch
+from afterbert.objectives.modules import ObjectiveModule
 from afterbert.objectives.parts.meaning import Meaning
 from afterbert.objectives.parts.wrapping import WrappingModule
 

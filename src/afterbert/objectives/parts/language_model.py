@@ -8,7 +8,7 @@ from torch import Tensor
 from afterbert.models import Architecture, Backbone, LanguageModel
 from afterbert.nn.heads import LMHeadModule
 from afterbert.nn.inputs import Inputs
-from afterbert.objectives import ObjectiveModule
+from afterbert.objectives.modules import ObjectiveModule
 from afterbert.objectives.parts.meaning import Meaning
 from afterbert.objectives.parts.scores import right
 
@@ -57,3 +57,10 @@ class LanguageModelModule(ObjectiveModule, ABC):
 
     def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
         return {f"{self.part}_accuracy": right(self.predict(arrays), arrays["target_ids"])}
+
+
+class NextPieceModule(LanguageModelModule):
+    """The only part of the score: `next`."""
+
+    part = "next"
+    asks = "next pieces"

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from abc import ABC
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from afterbert.base.noise import Noise
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.models import Architecture, Backbone
 from afterbert.objectives import Batch
 from afterbert.objectives.parts.arrays import asked_arrays, input_arrays, width_of
-from afterbert.objectives.parts.language_model import LanguageModelModule
-from afterbert.objectives.parts.starts import TextStart
+from afterbert.objectives.parts.posing import TextStart
 from afterbert.pretext.posed import Posed
+
+if TYPE_CHECKING:
+    from afterbert.models import Architecture, Backbone
+    from afterbert.objectives.modules import ObjectiveModule
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,7 @@ class NextPieceObjective(TextStart, ABC):
         arrays = input_arrays(posed, vocabulary, width=width) | asked
         return Batch(arrays, counts, posed.shown.num_pieces, posed.shown.keys)
 
-    def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> NextPieceModule:
+    def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
+        from afterbert.objectives.parts.language_model import NextPieceModule
+
         return NextPieceModule(architecture, backbone)
-
-
-class NextPieceModule(LanguageModelModule):
-    """The only part of the score: `next`."""
-
-    part = "next"
-    asks = "next pieces"

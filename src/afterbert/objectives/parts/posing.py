@@ -1,24 +1,33 @@
 """What objectives that pose one pretext task have in common: rows are planned, the task is posed on them, and only then
 do they differ."""
 
-from abc import abstractmethod
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
-from torch import nn
 
 from afterbert.base.noise import Noise
 from afterbert.base.stages import Stages
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.models import Architecture, Backbone
-from afterbert.nn.recurrence import extra_scores, ponderings
-from afterbert.objectives import Batch, Objective, ObjectiveModule, PretextTask
+from afterbert.objectives import Batch, Objective, PretextTask
 from afterbert.pretext.pairings import Plan
 from afterbert.pretext.posed import Posed
 from afterbert.pretext.task import Pretext
 from afterbert.text.token_store.store import Split
+
+if TYPE_CHECKING:
+    from afterbert.models import Architecture, Backbone
+    from afterbert.nn.heads import LMHeadModule
+    from afterbert.objectives.modules import ObjectiveModule
+
+#: `zeros` as in the papers; `log_frequencies` of the training text saves the first steps from learning them.
+BiasStart = Literal["zeros", "log_frequencies"]
+#: `drawn` as in the papers; `neighbours`: pieces that stand among the same pieces start alike.
+VectorStart = Literal["drawn", "neighbours"]
 
 
 @dataclass(frozen=True)
@@ -54,26 +63,28 @@ class PretextObjective(Objective):
         found = [edit.selection.course for edit in self.pretext.edits]
         return tuple(stages for stages in found if stages is not None)
 
-    def build(self, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
-        return with_ponder_cost(self.build_on(architecture.build(vocabulary), architecture, vocabulary))
-
     @abstractmethod
     def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
         """Fresh heads on this backbone."""
 
 
-def with_ponder_cost(module: ObjectiveModule) -> ObjectiveModule:
-    """Gives the module; where pieces of its backbone may halt early, the steps they take are a part of the score.
+@dataclass(frozen=True, kw_only=True)
+class TextStart(PretextObjective, ABC):
+    """decoder_bias_start: of the language-model head, where it has an output bias. token_vectors_start: of the table of
+    pieces."""
 
-    Source: Universal Transformer (1807.03819) Section 2.2, after Graves (1603.08983).
-    """
-    halting = [part.config.halting for part in ponderings(module.backbone)]
-    if halting and halting[0] is not None:
-        module.loss_weights = {**module.loss_weights, "ponder": halting[0].ponder_weight}
-        module.register_forward_hook(_add_ponder_cost)
-    return module
+    decoder_bias_start: BiasStart = "zeros"
+    token_vectors_start: VectorStart = "drawn"
 
+    def begin(self, module: ObjectiveModule, split: Split) -> None:
+        from afterbert.nn.embeddings import table_of
+        from afterbert.objectives.parts.starts import sample, start_bias, start_vectors
 
-def _add_ponder_cost(module: nn.Module, arrays: tuple, scores: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    assert isinstance(module, ObjectiveModule)
-    return scores | {name: total for name, (total, _) in extra_scores(module.backbone).items()}
+        head = self.started_head(module)
+        if self.decoder_bias_start == "log_frequencies" and head.bias is not None:
+            start_bias(head, sample(split))
+        if self.token_vectors_start == "neighbours" and head.num_tables == 1:
+            start_vectors(table_of(module.backbone).weight, sample(split))
+
+    def started_head(self, module: Any) -> LMHeadModule:
+        return module.lm_head

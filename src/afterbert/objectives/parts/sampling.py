@@ -1,22 +1,10 @@
 """Drawing pieces from a model's logits with noise that came with the batch: the same row, the same sample."""
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from afterbert.base.noise import Noise
-from afterbert.base.rows import Rows
-
 _BLOCK = 128
-_BELOW_ONE = np.float32(1 - 2**-24)
-
-
-def sampling_noise(rows: Rows, positions: np.ndarray, noise: Noise) -> np.ndarray:
-    """float32 [N, 2] in [0, 1): two numbers for each of these flat positions, functions of row key and place."""
-    keys, places = rows.keys_of[positions], rows.position_in_row[positions]
-    drawn = [noise.of(name).uniform(keys, places) for name in ("block", "piece")]
-    return np.minimum(np.stack(drawn, axis=1).astype(np.float32), _BELOW_ONE)
 
 
 def sampled(logits: Tensor, uniforms: Tensor, *, temperature: float, is_barred: Tensor) -> Tensor:

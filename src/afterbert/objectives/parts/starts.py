@@ -7,24 +7,15 @@ Goldberg and Dagan 2015, Section 3.1), and of that matrix the singular vectors o
 weighted by the root of its value, found by random projection (Halko et al. 2011, 0909.4061, Algorithm 4.4).
 """
 
-from abc import ABC
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import scipy.sparse
 import torch
 
-from afterbert.nn.embeddings import table_of
 from afterbert.nn.heads import LMHeadModule
-from afterbert.objectives import ObjectiveModule
-from afterbert.objectives.parts.posing import PretextObjective
 from afterbert.text.token_store.store import Split
 
-#: `zeros` as in the papers; `log_frequencies` of the training text saves the first steps from learning them.
-BiasStart = Literal["zeros", "log_frequencies"]
-#: `drawn` as in the papers; `neighbours`: pieces that stand among the same pieces start alike.
-VectorStart = Literal["drawn", "neighbours"]
 _DISTANCES = (1, 2)
 _SMOOTHING = 0.75  # Levy, Goldberg and Dagan 2015
 _STRETCHES = 50
@@ -32,25 +23,6 @@ _NOTHING = 1e-12  # of the largest squared singular value: what is left of round
 _LARGE = 1_000_000  # pieces of a text in which a pair that was seen once tells nothing
 _MOST_NEIGHBOURS = 1 << 13  # the most frequent pieces; with
 _MOST_DIRECTIONS = 256  # this bounds time and memory for large vocabularies and wide models
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextStart(PretextObjective, ABC):
-    """decoder_bias_start: of the language-model head, where it has an output bias. token_vectors_start: of the table of
-    pieces."""
-
-    decoder_bias_start: BiasStart = "zeros"
-    token_vectors_start: VectorStart = "drawn"
-
-    def begin(self, module: ObjectiveModule, split: Split) -> None:
-        head = self.started_head(module)
-        if self.decoder_bias_start == "log_frequencies" and head.bias is not None:
-            head.start_at(torch.from_numpy(_log_frequencies(sample(split), head.num_pieces)))
-        if self.token_vectors_start == "neighbours" and head.num_tables == 1:
-            start_vectors(table_of(module.backbone).weight, sample(split))
-
-    def started_head(self, module: Any) -> LMHeadModule:
-        return module.lm_head
 
 
 def sample(split: Split, most: int = 5_000_000) -> np.ndarray:
@@ -62,10 +34,10 @@ def sample(split: Split, most: int = 5_000_000) -> np.ndarray:
     return split.pieces((starts[:, None] + np.arange(most // _STRETCHES)).ravel())
 
 
-def _log_frequencies(pieces: np.ndarray, vocab_size: int) -> np.ndarray:
-    """float32 [V]: natural logarithm of the add-one smoothed shares of all pieces."""
-    counts = np.bincount(pieces, minlength=vocab_size)
-    return np.log((counts + 1) / (counts.sum() + vocab_size)).astype(np.float32)
+def start_bias(head: LMHeadModule, pieces: np.ndarray) -> None:
+    """Sets the output bias of a head to the natural logarithm of the add-one smoothed shares of `pieces` [N]."""
+    counts = np.bincount(pieces, minlength=head.num_pieces)
+    head.start_at(torch.from_numpy(np.log((counts + 1) / (counts.sum() + head.num_pieces)).astype(np.float32)))
 
 
 @torch.no_grad()

@@ -21,7 +21,8 @@ from afterbert.base.plugins import name_of
 from afterbert.base.stages import Stages
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture, Backbone, LanguageModel
-from afterbert.objectives import Batch, Objective, ObjectiveModule, PretextTask
+from afterbert.objectives import Batch, Objective, PretextTask
+from afterbert.objectives.modules import ObjectiveModule
 from afterbert.objectives.parts.meaning import Meaning
 from afterbert.pretext.pairings import Plan
 from afterbert.text.token_store.store import Split

@@ -30,6 +30,7 @@ _HAN_BLOCKS = (
 )
 # All but these code points are private or not assigned; asking for each of a million takes a quarter of a second.
 _ASSIGNED = ((0x0000, 0x3FFFF), (0xE0000, 0xE0FFF))
+_EAST = 0x2E80  # below it stand most scripts that have spaces, and kinds are known in no time
 _REGIONAL = (0x1F1E6, 0x1F1FF)  # pairs of these are flags; a run of them is one word
 _SKIN_TONES = (0x1F3FB, 0x1F3FF)
 _LONG_VOWELS = (0x30FC, 0xFF70)  # Japanese signs that lengthen the letter before
@@ -37,14 +38,14 @@ JOINER = 0x200D
 
 
 @cache
-def kind_table() -> np.ndarray:
-    """uint8 [number of code points]: the kind of each code point."""
+def kind_table(end: int = sys.maxunicode + 1) -> np.ndarray:
+    """uint8 [end]: the kind of each code point below `end`."""
     by_category = {"Z": SPACE, "L": LETTER, "N": LETTER, "M": MARK}
-    table = np.full(sys.maxunicode + 1, OTHER, dtype=np.uint8)
+    table = np.full(end, OTHER, dtype=np.uint8)
     for first, last in _ASSIGNED:
-        categories = map(unicodedata.category, map(chr, range(first, last + 1)))
+        categories = map(unicodedata.category, map(chr, range(first, min(last + 1, end))))
         kinds = [MARK if name == "Cf" else by_category.get(name[0], OTHER) for name in categories]
-        table[first : last + 1] = kinds
+        table[first : first + len(kinds)] = kinds
     table[[0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x85]] = SPACE
     for blocks, kind in ((_UNSPACED_BLOCKS, UNSPACED), (_HAN_BLOCKS, HAN)):
         for first, last in blocks:
@@ -52,7 +53,8 @@ def kind_table() -> np.ndarray:
             block[block == LETTER] = kind
     table[_REGIONAL[0] : _REGIONAL[1] + 1] = LETTER
     table[_SKIN_TONES[0] : _SKIN_TONES[1] + 1] = MARK
-    table[list(_LONG_VOWELS)] = MARK
+    if end > max(_LONG_VOWELS):
+        table[list(_LONG_VOWELS)] = MARK
     table[[0x27, 0x2019]] = APOSTROPHE
     table[[0x2D, 0x2010, 0x2011]] = HYPHEN
     return table
@@ -73,7 +75,7 @@ def kinds_of(characters: np.ndarray) -> np.ndarray:
     >>> kinds_of(code_points("a 我'")).tolist() == [LETTER, SPACE, HAN, APOSTROPHE]
     True
     """
-    return kind_table()[characters]
+    return (kind_table() if len(characters) and characters.max() >= _EAST else kind_table(_EAST))[characters]
 
 
 def before_space(is_start: np.ndarray, kinds: np.ndarray, text_starts: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from afterbert.text.pieces.characters import HAN, kind_table
+from afterbert.text.pieces.characters import HAN, code_points, kinds_of
 from afterbert.text.pieces.tokenizer import Tokenizer
 
 _SPACE = "\u2581"
@@ -128,7 +128,7 @@ def _clings(piece: str) -> bool:
     if len(piece) != 1:
         return False
     closes = unicodedata.category(piece) in ("Pe", "Pf") or piece in ".,;:!?%'"
-    return closes or kind_table()[ord(piece)] == HAN
+    return closes or kinds_of(code_points(piece))[0] == HAN
 
 
 def _with_bytes(piece: str) -> bytes:

@@ -18,6 +18,7 @@ from afterbert.base.small_files import read_json, read_text
 _MOST_BYTES = 128 << 20
 _MOST_DEPTH = 32
 _LONGEST_PATTERN = 20_000
+_TRIAL = Path(__file__).with_name("_trial.py")
 _SECONDS = 30
 _MEMORY_BYTES = 6 << 30
 _WORKED: set[str] = set()  # digests of what was tried out in this process
@@ -65,7 +66,8 @@ def _try_out(path: Path) -> None:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest in _WORKED:
         return
-    command = [sys.executable, "-m", "afterbert.text.tokenizers._trial", str(path), str(_MEMORY_BYTES), str(_SECONDS)]
+    # as a file, not as a module: nothing of this package need be imported for it
+    command = [sys.executable, "-P", str(_TRIAL), str(path), str(_MEMORY_BYTES), str(_SECONDS)]
     try:
         done = subprocess.run(command, capture_output=True, timeout=2 * _SECONDS, check=False)
     except subprocess.TimeoutExpired as error:

@@ -1,6 +1,6 @@
 """What `_guard` runs in a process of its own: loads a tokenizer.json and encodes a few hard texts, under limits.
 
-python -m afterbert.text.tokenizers._trial FILE MEMORY_BYTES SECONDS
+python -P _trial.py FILE MEMORY_BYTES SECONDS
 """
 
 import resource

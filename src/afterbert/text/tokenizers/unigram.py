@@ -19,7 +19,6 @@ from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
 from afterbert.text.pieces.characters import HAN, LETTER, MARK, UNSPACED, code_points, kinds_of
 from afterbert.text.tokenizers._lattice import WordCounts
 from afterbert.text.tokenizers._trained import TrainedRecipe, alphabet_of, without_long_runs
-from afterbert.text.tokenizers._unigram_training import learn
 
 _SPACE = "▁"
 _LONGEST_WORD = 64
@@ -52,6 +51,8 @@ class Unigram(TrainedRecipe):
     mask_takes_space: ClassVar[bool] = True
 
     def _train(self, sample: Sequence[str], size: int) -> tokenizers.Tokenizer:
+        from afterbert.text.tokenizers._unigram_training import learn  # with scipy, which only learning needs
+
         parts: list[normalizers.Normalizer] = [normalizers.NFKC()]
         parts += [normalizers.Lowercase()] if self.lowercase else []
         parts += [normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 import afterbert
-from afterbert.objectives import ObjectiveModule
+from afterbert.objectives.modules import ObjectiveModule
 from afterbert.training.averaging import RunningAverage
 from afterbert.training.checkpoints import generators, snapshot
 from afterbert.training.checkpoints.checkpoint import Checkpoints, Saved

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from afterbert.objectives import ObjectiveModule
+from afterbert.objectives.modules import ObjectiveModule
 from afterbert.training.distribution.processes import Processes
 
 # Buffers are tables and flags that every process computes alike. Older versions of torch have only the second name.

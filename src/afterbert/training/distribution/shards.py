@@ -11,7 +11,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forwar
 
 from afterbert.models import Backbone
 from afterbert.nn.stack import StackModule
-from afterbert.objectives import ObjectiveModule
+from afterbert.objectives.modules import ObjectiveModule
 from afterbert.training.distribution.parallel import Parallel
 from afterbert.training.distribution.pieces import is_piece
 from afterbert.training.distribution.processes import Processes

@@ -1,0 +1,51 @@
+"""What a denoising model is trained with: the head behind an encoder and a decoder, or behind one stack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from afterbert.models import Architecture, Backbone
+from afterbert.nn.inputs import Inputs
+from afterbert.nn.stack import EncoderOutput
+from afterbert.objectives.parts.language_model import LanguageModelModule
+
+
+class DenoisingModule(LanguageModelModule):
+    """The only part of the score: `written`."""
+
+    part = "written"
+    asks = "written pieces"
+
+    def __init__(self, architecture: Architecture, backbone: Backbone, bottleneck: Literal["none", "mean", "first"]):
+        super().__init__(architecture, backbone)
+        self.bottleneck = bottleneck
+
+    def states(self, arrays: Mapping[str, Tensor], places: Tensor) -> Tensor:
+        if "decoder_input_ids" not in arrays:
+            return super().states(arrays, places)
+        written = arrays["decoder_input_ids"]
+        if self.bottleneck != "none":
+            states = self.backbone.decode(written, self._one_vector(arrays))
+            return states.flatten(0, 1)[places]
+        return self.backbone.states(Inputs.of(arrays), decoder_input_ids=written, wanted=places)
+
+    def _one_vector(self, arrays: Mapping[str, Tensor]) -> EncoderOutput:
+        """The encoder's output as a text of one state [B, 1, D]."""
+        encoded = self.backbone.encode(Inputs.of(arrays))
+        if self.bottleneck == "first":
+            return EncoderOutput(encoded.hidden[:, :1], None)
+        rule, hidden = encoded.visibility, encoded.hidden
+        if rule is None or rule.lengths is None:
+            return EncoderOutput(hidden.mean(1, keepdim=True), None)
+        lengths = rule.lengths[:, None, None]
+        is_text = torch.arange(hidden.shape[1], device=hidden.device)[:, None] < lengths
+        return EncoderOutput((hidden * is_text).sum(1, keepdim=True) / lengths, None)
+
+    def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        if self.training:
+            self.backbone.train("undropped" not in arrays)  # nothing but dropout tells the two modes apart
+        return super().forward(arrays)

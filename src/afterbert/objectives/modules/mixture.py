@@ -1,0 +1,94 @@
+"""What a mixture is trained with: its members' heads on one backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from afterbert.models import Backbone, LanguageModel
+from afterbert.objectives.mixture import Mixture
+from afterbert.objectives.modules import ObjectiveModule
+from afterbert.objectives.parts.meaning import Meaning
+
+
+class MixtureModule(ObjectiveModule):
+    """Parts of the score: `name.part` of each member that the batch asks."""
+
+    def __init__(self, config: Mixture, backbone: Backbone, members: dict[str, ObjectiveModule]):
+        super().__init__()
+        self.backbone = backbone
+        heads = [member.saved_heads["lm_head"] for member in members.values() if "lm_head" in member.saved_heads]
+        if heads:
+            self.lm_head = heads[0]
+            for member in members.values():
+                member.use_lm_head(heads[0])
+        self.members = nn.ModuleDict(members)
+        self.compares_rows = any(member.compares_rows for member in members.values())
+        self.loss_weights = {
+            f"{name}.{part}": weight * config.shares[name]
+            for name, member in members.items()
+            for part, weight in member.loss_weights.items()
+        }
+
+    def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {
+            f"{name}.{part}": score for name, member, own in self._asked(arrays) for part, score in member(own).items()
+        }
+
+    def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
+        """The predictions of all members that the batch asks, as one line [N]."""
+        return torch.cat([member.predict(own).flatten() for _, member, own in self._asked(arrays)])
+
+    @property
+    def language_model(self) -> LanguageModel | None:
+        """The one that fills masks, where a member has taught it to."""
+        found = [cast(ObjectiveModule, member).language_model for member in self.members.values()]
+        models = [model for model in found if model is not None]
+        return max(models, key=lambda model: model.fills_masks, default=None)
+
+    def meanings(self) -> Mapping[str, Meaning]:
+        return {
+            f"{name}.{key}": replace(one, title=f"{name}: {one.title}", beside=one.beside and f"{name}.{one.beside}")
+            for name, member in self.members.items()
+            for key, one in cast(ObjectiveModule, member).meanings().items()
+        }
+
+    def beside(self) -> Mapping[str, LanguageModel]:
+        return {
+            name: model
+            for member in self.members.values()
+            for name, model in cast(ObjectiveModule, member).beside().items()
+        }
+
+    def start_from(self, weights: Mapping[str, Mapping[str, Tensor]]) -> tuple[str, ...]:
+        notes = [cast(ObjectiveModule, member).start_from(weights) for member in self.members.values()]
+        return tuple(dict.fromkeys(note for each in notes for note in each))
+
+    def before_passes(self, counts: Mapping[str, int]) -> None:
+        for name, member in self.members.items():
+            assert isinstance(member, ObjectiveModule)
+            prefix = f"{name}."
+            member.before_passes(
+                {part.removeprefix(prefix): n for part, n in counts.items() if part.startswith(prefix)}
+            )
+
+    def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
+        return {
+            f"{name}.{measure}": found
+            for name, member, own in self._asked(arrays)
+            for measure, found in member.measure(own).items()
+        }
+
+    def _asked(self, arrays: Mapping[str, Tensor]) -> list[tuple[str, ObjectiveModule, dict[str, Tensor]]]:
+        """The members this batch asks, each with its own arrays."""
+        found = []
+        for name, member in self.members.items():
+            own = {key.removeprefix(f"{name}/"): array for key, array in arrays.items() if key.startswith(f"{name}/")}
+            if own:
+                assert isinstance(member, ObjectiveModule)
+                found.append((name, member, own))
+        return found
