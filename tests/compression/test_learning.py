@@ -144,6 +144,16 @@ class TestMovement:
         for number, name in enumerate(names):
             torch.testing.assert_close(pruned.scores[number].grad, plain[name] * weights[name].grad)
 
+    @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
+    def test_a_mask_keeps_the_highest_and_of_equals_the_last(self, share: float) -> None:
+        for scores in (
+            torch.zeros(7, 9),
+            torch.arange(63).remainder(5).float().view(7, 9),
+            -torch.arange(63.0).view(7, 9),
+        ):
+            lowest = scores.flatten().argsort(stable=True)[: round(share * 63)]
+            assert torch.equal(mask(scores, share), torch.ones(63).index_fill(0, lowest, 0.0).view(7, 9))
+
     def test_the_highest_scores_are_left(self, model: Subject, tmp_path: Path) -> None:
         setting = setting_for(model, tmp_path / "scratch")
         after = parse("gradual:sparsity=0.75,steps=10,learning_rate=0.01")(model, setting)

@@ -70,9 +70,15 @@ def pruned_share(final: float, progress: float) -> float:
 
 def mask(scores: Tensor, share: float) -> Tensor:
     """1 where a matrix is kept and 0 at this share of it, where the scores are lowest; of equal scores the first go."""
-    count = round(share * scores.numel())
-    lowest = scores.flatten().argsort(stable=True)[:count]
-    return torch.ones_like(scores).flatten().index_fill(0, lowest, 0.0).view_as(scores)
+    count, flat = round(share * scores.numel()), scores.flatten()
+    if not count:
+        return torch.ones_like(scores)
+    highest_gone = flat.kthvalue(count).values
+    kept = flat > highest_gone
+    too_many = len(flat) - count - int(kept.sum())
+    if too_many:  # of the highest that go, the last stay
+        kept[(flat == highest_gone).nonzero()[-too_many:, 0]] = True
+    return kept.to(scores.dtype).view_as(scores)
 
 
 @dataclass(frozen=True)
