@@ -1,10 +1,13 @@
 """Test sets in other languages: found by their files' names, scored in one run, drawn as languages by tasks."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 
+from afterbert.base.errors import UserError
 from afterbert.downstream.finetuning.bench import Bench
 from afterbert.downstream.finetuning.runs import finetune
 from afterbert.downstream.finetuning.settings import FineTuning
@@ -17,6 +20,7 @@ from afterbert.nn.sharing.by_language import ShareByLanguage
 from afterbert.nn.stack import Stack
 from afterbert.report.task_report import transfer_grids, write_task_report
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
+from afterbert.workflows.prediction import answerer_of
 
 GOOD = {"en": ["good", "warm", "fine"], "de": ["gut", "lieb", "fein"], "is": ["góð", "hlýr", "fínn"]}
 BAD = {"en": ["bad", "cold", "poor"], "de": ["böse", "kalt", "arm"], "is": ["vond", "kald", "lök"]}
@@ -85,3 +89,22 @@ def test_languages_have_their_own_rows_told_and_their_own_layers_stay(tmp_path):
     learns = {name for name, p in bench.module().named_parameters() if p.requires_grad}
     assert not any(".parts." in name or "embeddings.token" in name for name in learns)
     assert any("stack.attention.1." in name for name in learns)
+
+
+def test_a_model_told_languages_answers_rows_of_the_language_that_is_said(tmp_path):
+    """Vectors of the two languages differ, so answers do; a language that it was never told is one line."""
+    task, _ = write(tmp_path)
+    told = model(Stack(sharing=ShareByLanguage(("de", "en"), layers=1, embeddings=True)))
+    (tmp_path / "pieces").mkdir()
+    told.tokenizer.save(tmp_path / "pieces")
+    told = replace(told, folder=tmp_path / "pieces")
+    finetune(told, [read(find_task(f"mood:{task}"))], tmp_path / "out", FineTuning(length=16), device="cpu")
+    folder = str(tmp_path / "out" / "seed-0")
+    shares = {}
+    for language in ("de", "en", None):
+        answerer, notes = answerer_of(folder, language=language)
+        (shares[language],) = (answered.confidence for answered in answerer.rows(["good warm"]))
+        assert bool(notes) == (language is None)
+    assert shares["de"] != shares["en"] and shares[None] == shares["de"]
+    with pytest.raises(UserError, match="--language dee: the model .* does not know it; did you mean 'de'"):
+        answerer_of(folder, language="dee")
