@@ -15,6 +15,7 @@ import torch
 from afterbert import __version__
 from afterbert.training.devices import default_device
 from afterbert.training.precision import choose
+from afterbert.workflows.memory import machine_memory
 
 _EXTRAS = {"data": ("pyarrow", "zstandard", "datasets"), "zh": ("rjieba",)}
 _GIGABYTE = 1e9
@@ -38,7 +39,8 @@ def findings() -> Iterator[Finding]:
     for name in ("torch", "transformers", "tokenizers", "numpy"):
         yield Finding(name, importlib.metadata.version(name))
     yield Finding("processor", f"{os.cpu_count()} cores, {torch.get_num_threads()} threads for torch")
-    yield _memory()
+    memory = machine_memory(torch.device("cpu")) / _GIGABYTE
+    yield Finding("memory", f"{memory:.1f} GB", memory > 3)
     has_gpu = torch.cuda.is_available()
     yield Finding("accelerator", torch.cuda.get_device_name(0) if has_gpu else "none; training runs on the processor")
     device = default_device()
@@ -52,14 +54,6 @@ def findings() -> Iterator[Finding]:
         missing = [name for name in packages if importlib.util.find_spec(name) is None]
         said = "installed" if not missing else f'{", ".join(missing)} missing; pip install "afterbert[{extra}]"'
         yield Finding(f"extra {extra}", said, not missing)
-
-
-def _memory() -> Finding:
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / _GIGABYTE
-    except (ValueError, OSError, AttributeError):
-        return Finding("memory", "unknown")
-    return Finding("memory", f"{total:.1f} GB", total > 3)
 
 
 def _multiply_speed(size: int = 1024, seconds: float = 0.5) -> str:

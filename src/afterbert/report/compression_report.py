@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from afterbert.compression.latency import Latency, Machine
+from afterbert.compression.latency import Latency, Machine, median_speedup
 from afterbert.compression.measuring import StepRow
 from afterbert.downstream.metrics import in_print
 from afterbert.report import figures
@@ -45,13 +45,12 @@ def steps_grid(rows: Sequence[StepRow]) -> Grid:
     found = []
     for row in rows:
         sparse = f" (sparse {figures.size(row.sparse_bytes)})" if row.sparse_bytes else ""
-        speed = _speed(row.latencies)
         cells = [
             row.method or _AS_IT_WAS,
             figures.large(row.parameters),
             figures.size(row.bytes) + sparse,
             figures.large(row.flops),
-            f"{speed:.2f}x" if row.method and speed else "–",
+            f"{median_speedup(row.latencies):.2f}x" if row.method and row.latencies else "–",
         ]
         cells += _quality_cells(row) if has_quality else []
         found.append(tuple(cells))
@@ -78,9 +77,8 @@ def row_lines(row: StepRow) -> list[str]:
     if row.sparse_bytes:
         lines.append(f"{figures.size(row.sparse_bytes)} if sparse")
     lines.append(f"{figures.large(row.flops)}FLOP a token")
-    speed = _speed(row.latencies)
-    if speed and row.method:
-        lines.append(f"{speed:.2f}x as fast")
+    if row.method and row.latencies:
+        lines.append(f"{median_speedup(row.latencies):.2f}x as fast")
     if row.quality is not None:
         name, score = row.quality.metric, row.quality.score
         said = f"{figures.words(name)} {in_print(name, score.estimate)} ({in_print(name, score.low)} to "
@@ -172,7 +170,3 @@ def _ms(value: float) -> str:
     ('0.123', '12.3', '1,234')
     """
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
-
-
-def _speed(found: Sequence[Latency]) -> float | None:
-    return float(np.exp(np.mean([np.log(one.speedup) for one in found]))) if found else None

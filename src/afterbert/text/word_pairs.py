@@ -3,17 +3,14 @@
 from pathlib import Path
 
 from afterbert.base.errors import UserError
+from afterbert.base.small_files import read_text
 
 
 def read_dictionary(path: Path) -> list[tuple[str, str]]:
     """Pairs of words from a file with a word, a tab or spaces (as MUSE writes them), and its translation in each line.
     Raises UserError."""
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read ({error}); name a file of word pairs in UTF-8") from error
     pairs = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_text(path, remedy="name a file of word pairs").splitlines(), start=1):
         words = line.split("\t") if "\t" in line else line.split()
         if not line.strip():
             continue

@@ -10,6 +10,7 @@ import torch
 
 from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.noise import Noise
+from afterbert.base.small_files import read_text
 from afterbert.interop.loaded import LoadedModel
 from afterbert.probes.alignment import Measure, found_both_ways, linear_cka, normalized, rotation
 from afterbert.probes.figure import Figure
@@ -27,6 +28,7 @@ from afterbert.workflows.observer import WorkObserver
 LEVELS = {"sentences": "sentences (mean of their pieces)", "words": "words (mean wherever they stand)"}
 LEVELS["in context"] = "words where they stand, in pairs of sentences"
 _SHARE_LEARNED, _FEWEST = 0.5, 20
+_LARGEST = 4 << 30  # bytes of a file of texts
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def read_pairs(texts: Sequence[str], most: int) -> tuple[list[tuple[str, str]], 
     """At most so many pairs, drawn by chance, and the languages that a file's name tells. Raises UserError."""
     if len(texts) not in (1, 2):
         raise UserError(f"{len(texts)} files of texts are named; name one table of pairs, or two files line by line")
-    lines = [_lines(Path(name)) for name in texts]
+    lines = [read_text(name, most=_LARGEST).removesuffix("\n").split("\n") for name in texts]
     if len(texts) == 2 and len(lines[0]) != len(lines[1]):
         raise UserError(
             f"{texts[0]} has {len(lines[0]):,} lines and {texts[1]} {len(lines[1]):,}, so they do not belong together "
@@ -306,13 +308,3 @@ def _figure(name: str, hits: np.ndarray, beside: dict[str, float]) -> Figure:
     found = binomtest(int(hits.sum()), len(hits)).proportion_ci(method="wilson")
     interval = (float(found.low), float(found.high))
     return Figure(name, float(hits.mean()), {key: float(value) for key, value in beside.items()}, len(hits), interval)
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        text = path.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 (byte {error.start}); convert it") from error
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}); check the path") from error
-    return text.removesuffix("\n").split("\n")
