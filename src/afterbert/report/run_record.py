@@ -17,6 +17,7 @@ from afterbert.base.sealed import check_sealed
 from afterbert.base.small_files import read_json
 from afterbert.base.tree import Node, read
 from afterbert.objectives.parts.meaning import Meaning
+from afterbert.probes.figure import Figure
 from afterbert.probes.picture import Cell
 from afterbert.probes.samples import Guess
 from afterbert.report.metrics import MetricsTable, read_metrics
@@ -179,17 +180,6 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Answered:
-    """A question that needs no fine-tuning; beside: what guessing, or random weights, answer right."""
-
-    name: str = ""
-    value: float | None = None
-    beside: dict[str, float | None] = field(default_factory=dict)
-    count: int = 0
-    interval: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True)
 class FigureNames:
     """figures.json: of the loss, and of the parts of the score and the measures by their keys."""
 
@@ -207,13 +197,13 @@ class MeasuredRecord:
     baselines: dict[str, float | None] = field(default_factory=dict)
     counts: dict[str, float | None] = field(default_factory=dict)
     objective: dict[str, float | None] = field(default_factory=dict)
-    without_training: list[Answered] = field(default_factory=list)
-    shared: Answered | None = None
+    without_training: list[Figure] = field(default_factory=list)
+    shared: Figure | None = None
     asked: str = ""
     languages: dict[str, dict[str, float | None]] = field(default_factory=dict)
 
     @property
-    def answered(self) -> list[Answered]:
+    def answered(self) -> list[Figure]:
         """Everything that was asked without fine-tuning, the shared question first."""
         return [*([] if self.shared is None else [self.shared]), *self.without_training]
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from afterbert.objectives.parts.meaning import SHARE
+from afterbert.probes.figure import Figure
 from afterbert.report import figures
 from afterbert.report.forecast import Forecast, forecast
 from afterbert.report.grid import Grid
 from afterbert.report.metrics import MetricsTable
-from afterbert.report.run_record import Answered, RunRecord
+from afterbert.report.run_record import RunRecord
 
 HEADLINE = "masked_accuracy"
 
@@ -124,9 +125,7 @@ def headline_of(record: RunRecord) -> Headline | None:
     )
 
 
-def _shared_headline(shared: Answered) -> Headline | None:
-    if shared.value is None:
-        return None
+def _shared_headline(shared: Figure) -> Headline:
     return Headline(
         model=Share("this model", shared.value),
         baselines=tuple(Share(name, value) for name, value in _finite(shared.beside).items()),
@@ -139,7 +138,7 @@ def _shared_headline(shared: Answered) -> Headline | None:
     )
 
 
-def _interval(answered: Answered) -> str:
+def _interval(answered: Figure) -> str:
     if answered.interval is None:
         return ""
     low, high = answered.interval
@@ -180,7 +179,7 @@ def in_words(measures: Mapping[str, float | None]) -> list[tuple[str, str]]:
     return [(measure_name(key), measure_value(key, value)) for key, value in measures.items()]
 
 
-def answers_in_words(answered: Sequence[Answered]) -> list[tuple[str, str]]:
+def answers_in_words(answered: Sequence[Figure]) -> list[tuple[str, str]]:
     """Puts into words what needs no fine-tuning, with what guessing is worth."""
     lines = []
     for one in answered:
