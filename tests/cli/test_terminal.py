@@ -38,6 +38,11 @@ def test_of_a_value_as_long_as_a_page_the_ends_are_shown(tmp_path, capsys):
     assert told.startswith("error: ") and " ... " in told and len(told) < 2100
 
 
+def test_a_name_that_no_run_may_have_is_told_in_a_dry_run_too(capsys):
+    assert run(["pretrain", "texts", "--name", "../x", "--dry-run"]) == 2
+    assert "run name '../x' may hold only" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["no\x1b[2Jsuch", "no\nsuch"])
 def test_a_name_from_the_command_line_is_quoted_safely(name, capsys):
     assert run(["pretrain", name, "--dry-run", "--recipe", name]) == 2

@@ -89,7 +89,10 @@ def test_names_as_conventions_have_them(tmp_path, names, expected):
 def test_a_lone_file_is_what_there_is_to_learn_from(tmp_path, name):
     (tmp_path / name).write_text("text,label\n" + "good film,pos\nbad film,neg\n" * 20)
     for path in (tmp_path / name, tmp_path):
-        assert set(read(guess(path)).splits) == {"train"}
+        data = read(guess(path))
+        assert set(data.splits) == {"train"}
+        told = f"{name} is the only file, so it is trained on, though its name says {name[:-4]}"
+        assert (told in data.notes) == (name in ("test.csv", "dev.csv"))
 
 
 def test_single_quotes_and_semicolons(tmp_path):

@@ -58,7 +58,7 @@ def refusal(tmp_path, text, **options):
         ),
         (
             "extends: laptop\nsizes: {tiny: {model: {hidden_size: 100, num_attention_heads: 3}}}",
-            "r.yaml:2 (size tiny): model: hidden_size 100 does not divide into 3 attention heads; choose a multiple",
+            "r.yaml:2 (size tiny): model.hidden_size 100 does not divide into 3 attention heads; choose a multiple",
         ),
         ("extends: laptop\nlength: 4096", None),
         (
@@ -137,6 +137,13 @@ def test_mistakes_in_overrides(overrides, line):
         resolve("bert", overrides=overrides)
     assert len(error.value.lines) == 1
     assert error.value.lines[0].startswith(line)
+
+
+def test_a_complaint_that_begins_with_a_setting_names_the_place_of_that_setting(tmp_path):
+    said = "tokenizer.vocab_size is 40, letters and special pieces alone need 293; raise it"
+    assert refusal(tmp_path, "extends: laptop\ntokenizer:\n  vocab_size: 40") == [f"r.yaml:3: {said}"]
+    with pytest.raises(UserError, match=f"^--{said}"):
+        resolve("laptop", overrides=[("tokenizer.vocab_size", "40")])
 
 
 def test_a_part_is_set_after_its_node_in_whatever_order_they_are_written():

@@ -34,7 +34,7 @@ def store(lines, tmp_path):
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        (("bpe", 40), "--tokenizer: vocab_size is 40, letters and special pieces alone need"),
+        (("bpe", 40), "--tokenizer.vocab_size is 40, letters and special pieces alone need"),
         (("{type: unigram, nope: 1}", None), "--tokenizer: nope is not a setting; known: vocab_size"),
         (("{type: nope}", None), "--tokenizer: no tokenizer recipe is called 'nope'; known: bpe"),
     ],

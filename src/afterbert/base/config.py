@@ -101,7 +101,10 @@ def _make(kind: Any, node: Node, path: str, problems: list[str]) -> Any:
         form = "a list of settings" if origin is tuple else "a mapping of settings"
         return _complain(problems, node, path, f"is {shown(node.plain)}, must be {form}")
     if inspect.isclass(kind) and hasattr(kind, "parse"):
-        return _attempt(lambda: kind.parse(str(node.value)), node, path, problems)
+        try:
+            return kind.parse(str(node.value))
+        except UserError as error:
+            return _complain(problems, node, path, str(error), glue=": ")
     if plugins.is_interface(kind):
         return _make_plugin(kind, node, path, problems)
     if inspect.isclass(kind) and dataclasses.is_dataclass(kind):
@@ -155,7 +158,13 @@ def _make_dataclass(cls: type, found: dict[str, Node], node: Node, path: str, pr
             _complain(problems, node, _join(path, name), "is missing; write it")
     if len(problems) > before:
         return None
-    return _attempt(lambda: cls(**values), node, path, problems)
+    try:
+        return cls(**values)
+    except UserError as error:
+        key, _, what = str(error).partition(" ")
+        if key in found:  # the complaint begins with the setting that is wrong
+            return _complain(problems, found[key], _join(path, key), what)
+        return _complain(problems, node, path, str(error), glue=": ")
 
 
 def _make_leaf(kind: Any, node: Node, path: str, problems: list[str]) -> Any:
@@ -189,13 +198,6 @@ def _spoken(kind: Any) -> str:
     names = {int: "a whole number", float: "a number", str: "a word"}
     inner = typing.get_args(kind)[0] if typing.get_origin(kind) is typing.Annotated else kind
     return names.get(inner, str(inner))
-
-
-def _attempt(make: Any, node: Node, path: str, problems: list[str]) -> Any:
-    try:
-        return make()
-    except UserError as error:
-        return _complain(problems, node, path, str(error), glue=": ")
 
 
 def _complain(problems: list[str], node: Node, path: str, what: str, *, glue: str = " ") -> None:

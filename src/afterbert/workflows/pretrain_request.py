@@ -70,6 +70,10 @@ class PretrainRequest:
     reading: TextOptions = TextOptions()
     """How texts are read; has no effect on stores."""
 
+    def __post_init__(self) -> None:
+        if self.name is not None:
+            check_name(self.name)  # before the texts are read, which may take an hour
+
 
 def run_request(
     request: PretrainRequest,
@@ -86,8 +90,6 @@ def run_request(
     observer, processes = observer or WorkObserver(), processes or SingleProcess()
     device = device or default_device()
     start, notes = None, []
-    if request.name is not None:
-        check_name(request.name)  # before the texts are read, which may take an hour
     if request.resume is not None:
         run, resolved, store = _gone_on_with(request, request.resume)
     else:

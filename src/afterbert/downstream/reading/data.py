@@ -131,6 +131,8 @@ def read(source: TaskSource, *, needs_training: bool = True) -> TaskData:
         # A lone test.tsv is what there is to learn from.
         is_alone = split == "all" or (len(source.files) == 1 and split in ("dev", "test"))
         tables, by = splits_within(table, columns.values()) if is_alone and needs_training else ({split: table}, None)
+        if is_alone and needs_training and split != "all" and by is None:
+            notes.append(f"{path.name} is the only file, so it is trained on, though its name says {split}")
         split = next(iter(tables))
         reads = reads.informed(tables[split], columns)
         splits |= {one: reads.examples(rows, columns, findings) for one, rows in tables.items()}
