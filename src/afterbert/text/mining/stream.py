@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 
@@ -55,21 +54,11 @@ def stream_of(
         encoded = EncodedTexts.without_pieces(texts[some], languages[some])
         blocks.append(_columns(encoded, plane, keeps_case, offset))
         offset += len(encoded.characters)
-    if not any(block.is_word.any() for block in blocks):
+    words, forms, is_word, is_tie, follows, begins = map(np.concatenate, zip(*blocks))
+    if not is_word.any():
         raise UserError("the texts hold no words; name other texts")
-    found = _Columns(*map(np.concatenate, zip(*blocks)))
-    words, forms = (np.unique(x, return_inverse=True)[1].astype(np.int32) for x in (found.words, found.forms))
-    begins = np.append(found.begins, offset)
-    return WordStream(texts, words, forms, found.is_word, found.is_tie, found.follows, begins)
-
-
-class _Columns(NamedTuple):
-    words: np.ndarray
-    forms: np.ndarray
-    is_word: np.ndarray
-    is_tie: np.ndarray
-    follows: np.ndarray
-    begins: np.ndarray
+    words, forms = (np.unique(hashes, return_inverse=True)[1].astype(np.int32) for hashes in (words, forms))
+    return WordStream(texts, words, forms, is_word, is_tie, follows, np.append(begins, offset))
 
 
 def _blocks(texts: Sequence[str]) -> Iterator[slice]:
@@ -79,13 +68,14 @@ def _blocks(texts: Sequence[str]) -> Iterator[slice]:
     return (slice(begin, end) for begin, end in pairwise(edges))
 
 
-def _columns(encoded: EncodedTexts, plane: WordStart, keeps_case: bool, offset: int) -> _Columns:
+def _columns(encoded: EncodedTexts, plane: WordStart, keeps_case: bool, offset: int) -> tuple[np.ndarray, ...]:
+    """Of a block of texts what `WordStream` has, but for the texts; words and forms by their hashes."""
     starts = np.flatnonzero(plane.first_characters(encoded))
     kinds = encoded.kinds[starts]
     lines = starts_of(encoded.characters == ord("\n"))[starts]
     follows = np.append(np.diff(lines, prepend=0) == 0, True)
     follows[np.searchsorted(starts, encoded.text_starts)] = False
-    return _Columns(
+    return (
         hashes_of(encoded, starts, keeps_case=keeps_case),
         hashes_of(encoded, starts, keeps_case=True),
         np.isin(kinds, _WORD_KINDS),

@@ -21,7 +21,8 @@ from afterbert.text.files.intake import NOT_UTF8, REPLACED, Intake
 from afterbert.text.files.policy import Policy
 from afterbert.text.pieces.decoding import PieceDecoder
 from afterbert.text.pieces.tokenizer import Tokenizer
-from afterbert.text.sources import Source, SourcePart
+from afterbert.text.sources import SourcePart
+from afterbert.text.sources._file import StoredFile
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 
@@ -30,7 +31,7 @@ _PIECES_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
-class Datatrove(Source):
+class Datatrove(StoredFile):
     """One `.ds` file with its index beside it; special pieces (the end of each document) are left out.
 
     tokenizer: folder or hub name of the one that made the pieces; the one that the metadata names when not given.
@@ -38,17 +39,9 @@ class Datatrove(Source):
     cut. Places are documents from 0, and so are the limits of parts.
     """
 
-    path: str
-    name: str | None = None
-    language: str | None = None
     tokenizer: str | None = None
 
     extensions: ClassVar[tuple[str, ...]] = (".ds",)
-
-    @property
-    def title(self) -> str:
-        """The name, fit for ids."""
-        return streams.shown(self.name or os.path.basename(self.path))
 
     @property
     def piece_recipe(self) -> TokenizerRecipe:
