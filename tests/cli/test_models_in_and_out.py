@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,18 @@ def test_a_model_is_shown_with_its_parts_and_cost(recipe: str, capsys: pytest.Ca
     shown = capsys.readouterr().out
     backbone = next(line.split()[1] for line in shown.splitlines() if line.strip().startswith("backbone"))
     assert f"predicted {backbone} parameters" in shown and "MFLOPs a token" in shown
+
+
+def test_fill_imports_what_filling_takes_and_no_more(folder: Path) -> None:
+    code = """
+import sys
+from afterbert.cli.main import run
+assert run(["fill", "the [MASK] sat", "--model", sys.argv[1]]) == 0
+heavy = ("scipy", "sklearn", "transformers", "torch._dynamo", "afterbert.downstream", "afterbert.training.trainer")
+assert not [name for name in heavy if name in sys.modules], "imported, and not needed"
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(folder / "model")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("form", ["--model.stack.sharing.type=all", "--model.stack.sharing.type all"])

@@ -16,7 +16,7 @@ from afterbert.nn.visibility import PaddedVisibility
 from afterbert.objectives import Batch
 from afterbert.objectives.heads.adversary import Adversary
 from afterbert.objectives.heads.detection import GeneratedRows, WhichPieceOrThis
-from afterbert.objectives.parts.sampling import sampled
+from afterbert.objectives.modules.replaced_tokens import sampled
 from afterbert.objectives.replaced_tokens import Asks, Generator, ReplacedTokens
 from afterbert.pretext.answers.in_place import InPlace
 from afterbert.pretext.corruptions.mask import Mask

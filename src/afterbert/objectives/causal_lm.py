@@ -4,19 +4,12 @@ Source: GPT-2 (Radford et al. 2019), Section 2. On a decoder, or on an encoder t
 arm of BERT, 1810.04805, Table 5).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from afterbert.base.errors import UserError
-from afterbert.base.plugins import name_of
 from afterbert.objectives.parts.next_piece import NextPieceObjective
 from afterbert.objectives.parts.questions import check_answers
 from afterbert.pretext.posed import AskedInPlace
-
-if TYPE_CHECKING:
-    from afterbert.models import Architecture
 
 
 @dataclass(frozen=True)
@@ -29,11 +22,4 @@ class CausalLM(NextPieceObjective):
             raise UserError(
                 f"causal_lm reads left to right, but visibility is {', '.join(self.pretext.visibility.kinds)}; set "
                 "visibility.kinds to [causal], or use prefix_lm"
-            )
-
-    def check(self, architecture: Architecture) -> None:
-        if not architecture.obeys_visibility:
-            raise UserError(
-                f"causal_lm needs one stack that can look left only, not {name_of(architecture)}; set model.type "
-                "to decoder"
             )

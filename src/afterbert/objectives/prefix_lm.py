@@ -4,19 +4,12 @@ Source: T5 (1910.10683), Sections 3.2.1 and 3.2.3; Liu et al. (1801.10198). One 
 encoder-decoder that does so is objective `denoising` with selection `suffix`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from afterbert.base.errors import UserError
-from afterbert.base.plugins import name_of
 from afterbert.objectives.parts.next_piece import NextPieceObjective
 from afterbert.objectives.parts.questions import check_answers
 from afterbert.pretext.posed import AskedInPlace
-
-if TYPE_CHECKING:
-    from afterbert.models import Architecture
 
 
 @dataclass(frozen=True)
@@ -29,11 +22,4 @@ class PrefixLM(NextPieceObjective):
             raise UserError(
                 f"prefix_lm reads a prefix both ways, but visibility is {', '.join(self.pretext.visibility.kinds)}; "
                 "set visibility.kinds to [prefix], or use causal_lm"
-            )
-
-    def check(self, architecture: Architecture) -> None:
-        if not architecture.obeys_visibility:
-            raise UserError(
-                f"prefix_lm needs one stack that reads and writes, not {name_of(architecture)}; set model.type "
-                "to decoder"
             )

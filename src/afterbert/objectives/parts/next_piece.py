@@ -6,7 +6,9 @@ from abc import ABC
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
+from afterbert.base.plugins import name_of
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.objectives import Batch
 from afterbert.objectives.parts.arrays import asked_arrays, input_arrays, width_of
@@ -32,3 +34,10 @@ class NextPieceObjective(TextStart, ABC):
         from afterbert.objectives.parts.language_model import NextPieceModule
 
         return NextPieceModule(architecture, backbone)
+
+    def check(self, architecture: Architecture) -> None:
+        if not architecture.obeys_visibility:
+            raise UserError(
+                f"{name_of(self)} needs one stack that can look left only, not {name_of(architecture)}; set model.type "
+                "to decoder"
+            )
