@@ -1,10 +1,14 @@
-"""Nothing that a stranger wrote acts on the terminal: one place shows control and direction characters as signs."""
+"""Nothing that a stranger wrote acts on the terminal: one place shows control and direction characters as signs.
+
+Help and tables fit eighty columns; sentences are left to the terminal, which wraps them."""
 
 from __future__ import annotations
 
 import pytest
+from rich.cells import cell_len
 
 from afterbert.api.terminal import ProgressBar, console, safe
+from afterbert.base.plugins import listed
 from afterbert.cli.main import run
 
 EVIL = "a\x1b[31mb\u202ec\x07"
@@ -60,3 +64,17 @@ def test_a_warning_of_ours_is_a_note_without_code(capsys):
     ours, theirs = capsys.readouterr().err.split("\n", 1)
     assert ours.startswith("note: say") and "\x1b" not in ours and "DeprecationWarning: old" in theirs
     assert warnings.showwarning is not main._noted
+
+
+@pytest.mark.parametrize("verb", listed("afterbert.cli.verbs"))
+def test_help_fits_eighty_columns(verb, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run([verb.strip("_").replace("_", "-"), "--help"]) == 0
+    assert max(map(cell_len, capsys.readouterr().out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("words", [["recipes"], ["recipes", "spanbert"], ["show", "--model"], ["show", "The cat sat."]])
+def test_tables_fit_eighty_columns(words, monkeypatch, capsys):
+    monkeypatch.setattr(console, "_width", 80)
+    assert run(words) == 0
+    assert max(map(cell_len, capsys.readouterr().out.splitlines())) <= 80
