@@ -12,9 +12,13 @@ import pytest
 from afterbert.base.errors import UserError
 from afterbert.base.small_files import check_regular, read_bytes, read_json, read_json_object, read_text
 from afterbert.base.tree import read as read_yaml
+from afterbert.downstream.reading.source import split_files
 from afterbert.downstream.row_files.text_file import TextFile
+from afterbert.interop.hub import locate
 from afterbert.interop.untrusted_files import TensorFiles, read_config
+from afterbert.recipes.files import layers_of
 from afterbert.report import write_report
+from afterbert.report.run_record import read_run
 from afterbert.text.planes._listed import read_list
 from afterbert.text.token_store.store import Store
 from afterbert.text.tokenizers._guard import read_untrusted
@@ -26,6 +30,15 @@ def refused(call, *arguments) -> str:
     (line,) = found.value.lines
     assert "\n" not in line
     return line
+
+
+@pytest.mark.parametrize("call", [split_files, layers_of, locate, read_run])
+def test_a_pipe_is_not_said_to_be_missing(tmp_path, monkeypatch, call):
+    """In place of labelled rows, a recipe, a model, a run."""
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("a.yaml")
+    line = refused(call, "a.yaml" if call is layers_of else Path("a.yaml"))
+    assert "does not exist" not in line and "there is no" not in line and "hub" not in line
 
 
 @pytest.mark.parametrize("kind", ["device", "pipe", "folder"])

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from afterbert.base.errors import UserError
 from afterbert.base.plugins import name_of
 from afterbert.downstream.example import AnswerSpan, Example
 from afterbert.downstream.metrics.exact_match import ExactMatch
@@ -52,6 +53,13 @@ def test_names_that_look_alike_are_one_and_long_numbers_are_not(tmp_path):
     assert len(read(find_task(csv(tmp_path / "a.csv", labels))).task.labels) == 2
     labels = ["100000000000000000", "100000000000000001"] * 10
     assert read(find_task(csv(tmp_path / "b.csv", labels))).task.labels == ("100000000000000000", "100000000000000001")
+
+
+def test_scores_that_no_float_squares_are_refused(tmp_path):
+    """Training ended in a traceback."""
+    labels = ["1e300", "0.5"] * 20
+    with pytest.raises(UserError, match="scores reach 1e.300"):
+        read(find_task(csv(tmp_path / "a.csv", labels, header="text,score")))
 
 
 def test_what_was_read_as_what_is_told(tmp_path):

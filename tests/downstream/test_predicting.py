@@ -228,6 +228,17 @@ def test_words_are_found_wherever_they_stand(models, tmp_path, file, content, ke
     assert [line for line in lines.splitlines() if line in kept] == kept
 
 
+def test_rows_on_a_terminal_cannot_act(models, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "new.csv").write_text("review\n" + "we loved every dish " * 9 + "\x1b[31m soup \u202e\n")
+    assert run(["predict", str(models / "food"), "new.csv"]) == 0
+    assert "\x1b[31m" in capsys.readouterr().out  # a pipe gets them as they are
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert run(["predict", str(models / "food"), "new.csv"]) == 0
+    told = capsys.readouterr().out
+    assert "soup" in told and "\x1b" not in told and "\u202e" not in told
+
+
 def test_a_folder_is_no_text_and_a_known_column_no_row(models, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run(["predict", str(models / "food"), str(models)]) == 2

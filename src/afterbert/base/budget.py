@@ -12,7 +12,7 @@ Unit = Literal["steps", "tokens", "seconds", "flops", "epochs"]
 
 _SCALES = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12, "P": 1e15}
 _TIMES = {"s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "hours": 3600.0, "d": 86400.0}
-_WRITTEN = re.compile(r"\s*(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*([A-Za-z]+)\s*")
+_WRITTEN = re.compile(r"\s*(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*([A-Za-z]+)\s*")
 _MOST: dict[Unit, float] = {"steps": 1e10, "tokens": 1e16, "seconds": 1e9, "flops": 1e30, "epochs": 1e7}
 _HINT = "write 10min, 2h, 500steps, 20Mtokens, 3epochs or 1e15flops"
 

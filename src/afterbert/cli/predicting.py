@@ -1,14 +1,16 @@
 """What `predict` prints: rows on standard output, remarks beside them, and the answer to a text as a small table."""
 
+import io
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TextIO, cast
 
 from rich.table import Table
 
 from afterbert.api.terminal import console, safe, tell_notes
 from afterbert.api.watch import Watch
 from afterbert.base.errors import UserError
-from afterbert.base.visible import visible_line
+from afterbert.base.visible import visible, visible_line
 from afterbert.downstream.example import Example
 from afterbert.downstream.prediction import Prediction
 from afterbert.downstream.tasks import Task
@@ -16,10 +18,17 @@ from afterbert.text.pieces.unknown import UnknownPieces
 from afterbert.workflows.prediction import PredictRequest, added, answerer_of, check_unknown, predict_file
 
 
+class _Screen(io.TextIOBase):
+    """Standard output where it is a terminal, on which nothing in a row may act."""
+
+    def write(self, text: str) -> int:
+        return sys.stdout.write(visible(text.replace("\r\n", "\n")))
+
+
 def predict_rows(request: PredictRequest) -> None:
     """Rows go to standard output, or to a file with a bar meanwhile."""
     if request.out is None:
-        done = predict_file(request, stream=sys.stdout)
+        done = predict_file(request, stream=cast(TextIO, _Screen()) if sys.stdout.isatty() else sys.stdout)
     else:
         with Watch() as watch:
             done = predict_file(request, stream=sys.stdout, observer=watch)

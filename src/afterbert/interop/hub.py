@@ -26,6 +26,8 @@ def locate(name: str | Path) -> Path:
     folder, said = Path(name), str(name)
     if folder.is_dir():
         return folder
+    if folder.exists():
+        raise UserError(f"{name} is a file; name the folder of a model, or a run")
     is_path = len(folder.parts) > 1 and Path(folder.parts[0]).is_dir()
     if is_path or not _HUB_NAME.fullmatch(said):
         raise UserError(f"there is no folder {name}; {_nearest(folder) or 'name a run, or the folder of a model'}")

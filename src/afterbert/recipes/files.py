@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from afterbert.base.errors import UserError, did_you_mean
+from afterbert.base.small_files import check_regular
 from afterbert.base.tree import Node, merge, parse, read
 
 _FOLDER = "afterbert.recipes"
@@ -60,6 +61,7 @@ def layers_of(name: str, chain: tuple[str, ...] = ()) -> list[Layer]:
         raise UserError(f"recipe '{name}' extends itself ({' > '.join((*chain, name))}); remove one `extends`")
     if name.endswith((".yaml", ".yml")):
         path, label, reader = Path(name), name, read
+        check_regular(path)
         if not path.is_file():
             raise UserError(f"recipe file {name} does not exist; check the path, or name one of: {', '.join(known())}")
     else:

@@ -274,7 +274,7 @@ class RunRecord:
 def read_run(folder: Path) -> RunRecord:
     """The record of a run folder. Raises UserError where there is none, or where one of its files is broken."""
     if not folder.is_dir():
-        what = "is a file, not a run folder" if folder.is_file() else "does not exist"
+        what = "is a file, not a run folder" if folder.exists() else "does not exist"
         raise UserError(f"{folder} {what}; name the folder a run was written to")
     if not is_run(folder):
         raise UserError(f"{folder} is no run folder (it holds none of {', '.join(telling())}); name one that is")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from afterbert.base.visible import visible_line
 from afterbert.cli.options import Overwrite
 
 PLACE = 320
@@ -25,7 +26,7 @@ def report(
     from afterbert.report import write_report
 
     path = write_report(run, out, overwrite=overwrite)
-    typer.echo(path)
+    print(visible_line(str(path)))
     if open_:
         import webbrowser
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from afterbert.base.errors import UserError
+from afterbert.base.small_files import check_regular
 from afterbert.downstream.formats import Format, Table
 from afterbert.downstream.formats.class_folders import holds_classes
 from afterbert.downstream.task_name import checked_name
@@ -52,6 +53,7 @@ def split_files(path: Path) -> dict[str, Path]:
     if path.is_file():
         return {_split_word(path)[0] or "all": path}
     if not path.is_dir():
+        check_regular(path)
         raise UserError(f"{path}: does not exist; name a data file or a folder with train, dev and test files")
     folders = {_split_word(one)[0]: one for one in sorted(path.iterdir()) if one.is_dir() and holds_classes(one)}
     if any(folders):

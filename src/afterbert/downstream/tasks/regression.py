@@ -30,6 +30,8 @@ from afterbert.downstream.reading.columns import (
 from afterbert.downstream.tasks import Graded
 from afterbert.downstream.tasks._classes import TEXT_NAMES
 
+# A square of the difference of two must fit into a float of 32 bits.
+_LARGEST = 1e15
 _SCORE_NAMES = ("score", "similarity", "similarity_score", "relatedness_score")
 
 
@@ -106,6 +108,8 @@ class Regression(Graded):
                 f"{len(set(scores))} different scores in {len(examples):,} training rows, so there is nothing "
                 "to learn; is the score column the right one?"
             )
+        if max(map(abs, scores)) > _LARGEST:
+            raise UserError(f"scores reach {max(scores, key=abs):g}, more than a model computes with; divide them all")
         low = min(scores) if self.low is None else self.low
         high = max(scores) if self.high is None else self.high
         return replace(self, low=low, high=high)
