@@ -47,6 +47,12 @@ def test_a_name_that_no_run_may_have_is_told_in_a_dry_run_too(capsys):
     assert "run name '../x' may hold only" in capsys.readouterr().err
 
 
+def test_a_text_between_colons_is_no_picture(capsys):
+    with console.capture() as printed:
+        console.print("a:b: x :smile:", markup=True)
+    assert printed.get() == "a:b: x :smile:\n"
+
+
 @pytest.mark.parametrize("name", ["no\x1b[2Jsuch", "no\nsuch"])
 def test_a_name_from_the_command_line_is_quoted_safely(name, capsys):
     assert run(["pretrain", name, "--dry-run", "--recipe", name]) == 2

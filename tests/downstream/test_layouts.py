@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from afterbert.base.errors import UserError
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats.conll import Conll
 from afterbert.downstream.formats.csv import CsvFormat
@@ -85,7 +86,25 @@ def test_names_as_conventions_have_them(tmp_path, names, expected):
     assert tuple(split_files(tmp_path)) == expected
 
 
-@pytest.mark.parametrize("name", ["test.csv", "dev.csv", "all.csv", "train.csv"])
+@pytest.mark.parametrize(
+    "names", [("train.csv", "train.tsv"), ("train-00000-of-00002.csv", "train-00001-of-00002.csv")]
+)
+def test_two_files_of_one_split_are_not_one(tmp_path, names):
+    """One was left out, or became a test set, in silence."""
+    for name in names:
+        (tmp_path / name).write_text("text,label\na b,c\n")
+    with pytest.raises(UserError, match="both hold train rows"):
+        split_files(tmp_path)
+
+
+def test_texts_beside_labels_are_no_classes(tmp_path):
+    (tmp_path / "text.txt").write_text("good film\nbad film\n" * 9)
+    (tmp_path / "labels.txt").write_text("pos\nneg\n" * 9)
+    with pytest.raises(UserError):
+        read(guess(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["test.csv", "dev.csv", "all.csv", "train.csv", "rows.csv"])
 def test_a_lone_file_is_what_there_is_to_learn_from(tmp_path, name):
     (tmp_path / name).write_text("text,label\n" + "good film,pos\nbad film,neg\n" * 20)
     for path in (tmp_path / name, tmp_path):

@@ -43,7 +43,7 @@ class _Shown:
         return Measurement.get(console, options, self.inner)
 
 
-console = Console(highlight=False, soft_wrap=True, width=None if os.isatty(1) else 140)
+console = Console(highlight=False, emoji=False, soft_wrap=True, width=None if os.isatty(1) else 140)
 console.push_render_hook(_Visible())
 
 

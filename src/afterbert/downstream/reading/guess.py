@@ -80,9 +80,11 @@ def _with_splits(files: Mapping[str, Path], said: Mapping[str, Path]) -> dict[st
 
 def _are_classes(path: Path, files: Mapping[str, Path]) -> bool:
     """Whether the files of a folder hold a class each, with a text in each line: plain texts, none of which says a
-    split or reads like any format."""
+    split, is called like a column or reads like any format."""
     if len(files) < 2 or {"train", "dev", "test"} & set(files) or not holds_classes(path):
         return False
+    if any(file.stem.lower() in columns_of.known_names() for file in files.values()):
+        return False  # texts.txt beside labels.txt
     formats = [plugins.find(Format, known)() for known in plugins.names(Format)]
     heads = {file: TextFile.of(file).beginning for file in files.values()}
     tables = [one for one in formats if not one.is_bare_text]

@@ -67,7 +67,13 @@ def split_files(path: Path) -> dict[str, Path]:
     rests = [rest for split, rest in named.values() if split]
     trained_on = [rest for split, rest in named.values() if split == "train"]
     own = max(trained_on or rests or [""], key=(trained_on or rests or [""]).count)
-    found = {split: file for file, (split, rest) in named.items() if split and rest == own}
+    found: dict[str, Path] = {}
+    for file, (split, rest) in named.items():
+        if split and rest == own and found.setdefault(split, file) != file:
+            raise UserError(
+                f"{path}: {found[split].name} and {file.name} both hold {split} rows; put them into one file, or say "
+                "which one is meant under files: in a task file"
+            )
     ordered = {split: found[split] for split in _WORDS if split in found}
     further = {_stem(file): file for file in files if file not in ordered.values()}
     return ordered | further
@@ -111,7 +117,8 @@ def _split_word(file: Path) -> tuple[str | None, str]:
     >>> _split_word(Path("eng.testa")), _split_word(Path("devset.tsv"))
     (('dev', 'eng'), ('dev', ''))
     """
-    words = [word for word in re.split(r"[^a-z0-9]+", _stem(file).lower()) if word]
+    stem = re.sub(r"-\d+-of-\d+$", "", _stem(file).lower())  # the hub cuts large files so
+    words = [word for word in re.split(r"[^a-z0-9]+", stem) if word]
     split = next((_SPLIT_OF[word] for word in words if word in _SPLIT_OF), None)
     return split, " ".join(word for word in words if word not in _SPLIT_OF)
 
