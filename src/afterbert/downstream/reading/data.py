@@ -131,7 +131,7 @@ def read(source: TaskSource, *, needs_training: bool = True) -> TaskData:
         # A lone file is what there is to learn from, whatever it is called.
         is_alone = split == "all" or (len(source.files) == 1 and source.task.usual_head is not None)
         tables, by = splits_within(table, columns.values()) if is_alone and needs_training else ({split: table}, None)
-        if is_alone and needs_training and split != "all" and by is None:
+        if is_alone and needs_training and split in ("dev", "test") and by is None:
             notes.append(f"{path.name} is the only file, so it is trained on, though its name says {split}")
         split = next(iter(tables))
         reads = reads.informed(tables[split], columns)
