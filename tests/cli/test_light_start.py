@@ -48,6 +48,17 @@ def test_nothing_heavy_is_imported(arguments: list[str], says: str) -> None:
     assert not HEAVY & set(imported.split())
 
 
+def test_a_command_ends_without_looking_for_garbage() -> None:
+    code = (
+        "import atexit, gc\n"
+        "from afterbert.cli.main import main\n"
+        "atexit.register(lambda: print(gc.get_freeze_count() > 0))\n"
+        "main(['--version'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.split()[-1] == "True", done.stderr
+
+
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("tokenizer")
