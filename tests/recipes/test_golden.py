@@ -31,6 +31,7 @@ FAMILIES = {
     "electra": "electra",
     "gpt2": "gpt2",
     "laptop": "modernbert",
+    "laptop-t5": "t5",
     "laptop-tlm": "modernbert",
     "mass": "bart",
     "roberta": "roberta",
