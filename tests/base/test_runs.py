@@ -68,6 +68,17 @@ def test_two_processes_of_one_run_make_its_folder_together(tmp_path, monkeypatch
     assert RunFolder.create(tmp_path, "run").checkpoints.exists()
 
 
+def test_what_is_refused_leaves_no_empty_folder(tmp_path):
+    """A recipe that does not fit its store left `checkpoints/` behind; a run that has begun stays."""
+    for is_begun in (False, True):
+        run = RunFolder.create(tmp_path, f"run-{is_begun}")
+        if is_begun:
+            write_atomically(run.course, "{}")
+        with pytest.raises(UserError), run.unless_refused():
+            raise UserError("no sentinels")
+        assert run.path.exists() == is_begun
+
+
 def test_open_needs_a_run_folder(tmp_path):
     with pytest.raises(UserError, match="no run folder"):
         RunFolder.open(tmp_path)

@@ -6,6 +6,7 @@ import pytest
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
+from afterbert.probes.held_out import held_out_score
 from afterbert.recipes import known, resolve
 from afterbert.training.feed import Feed
 from afterbert.workflows.first_look import first_look
@@ -58,6 +59,14 @@ def test_no_order_of_segments() -> None:
 def test_a_task_that_asks_nothing_is_refused() -> None:
     with pytest.raises(UserError, match="the task asks nothing of these texts: sentence_order asks nothing in any"):
         looked("find-sentence-order", one_sentence_a_document())
+
+
+def test_held_out_rows_that_are_asked_nothing_have_no_figure() -> None:
+    """It was a loss of 0.000."""
+    recipe = resolve("find-sentence-order", overrides=[("length", "32")], size="tiny").recipe
+    module = recipe.objective.build(recipe.model, VOCABULARY)
+    assert held_out_score(module, recipe.objective, one_sentence_a_document(), VOCABULARY, length=32) == {}
+    assert held_out_score(module, recipe.objective, toy_split(), VOCABULARY, length=32)["loss"] > 0
 
 
 def test_a_unit_that_the_text_does_not_have_is_refused() -> None:

@@ -12,7 +12,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -155,6 +155,18 @@ class RunFolder:
         except OSError as error:
             raise UserError(f"run folder {path} cannot be made: {error.strerror}; choose another place") from error
         return run
+
+    @contextmanager
+    def unless_refused(self) -> Iterator[None]:
+        """What is refused before the run has begun leaves no folder behind that holds nothing."""
+        try:
+            yield
+        except UserError:
+            if not self.course.exists():
+                with suppress(OSError):
+                    self.checkpoints.rmdir()
+                    self.path.rmdir()
+            raise
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:

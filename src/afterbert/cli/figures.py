@@ -29,6 +29,8 @@ def print_run(run: Run, *, processes: int = 1) -> None:
 def print_figures(evaluation: Mapping[str, Any]) -> None:
     """The closing figures, with what counting alone would reach beside them."""
     if not evaluation.get("measures") and not evaluation.get("objective"):
-        console.print("no held-out figures: the texts left no document to hold out; give more or shorter documents")
+        console.print(
+            "no held-out figures: no document is held out, or none asks anything; give more or shorter documents"
+        )
     for name, said in spoken_figures(evaluation):
         console.print(safe(f"{name}: {said}"))

@@ -24,7 +24,8 @@ def held_out_score(
     """`loss` (weighted sum of the parts' means), `loss_<part>` where there are several, and the module's own measures.
 
     The rows are spread evenly over the split. What goes through stages is asked the questions of each of them, so that
-    figures of one run can be compared. Leaves the module in the mode it was in, and torch's generator untouched.
+    figures of one run can be compared. What they are not asked has no figure. Leaves the module in the mode it was in,
+    and torch's generator untouched.
     """
     noise = Noise(_SEED).of("held_out")
     plan = objective.plan(split, length=length, vocabulary=vocabulary, noise=noise)
@@ -47,8 +48,8 @@ def held_out_score(
                     measured[name] = (measured[name][0] + float(total), measured[name][1] + number)
     finally:
         module.train(was_training)
-    means = {part: sums[part] / max(counts[part], 1) for part in sums}
-    found = {"loss": sum(module.loss_weights[part] * mean for part, mean in means.items())}
-    if len(means) > 1:
+    means = {part: sums[part] / counts[part] for part in sums if counts[part]}
+    found = {"loss": sum(module.loss_weights[part] * mean for part, mean in means.items())} if means else {}
+    if len(sums) > 1:
         found |= {f"loss_{part}": mean for part, mean in means.items()}
     return found | {name: total / number for name, (total, number) in measured.items() if number}

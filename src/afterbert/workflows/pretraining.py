@@ -80,7 +80,7 @@ def pretrain(
     there is one if it is None. Raises UserError for whatever the user can mend, before the first step.
     """
     processes, device = processes or SingleProcess(), torch.device(device or default_device())
-    with store.verification.explains():
+    with store.verification.explains(), run.unless_refused():
         recipe = resolved.recipe
         closing = (closing or Closing()).kept_in(run, writes=processes.leads)
         closing.read()
