@@ -32,6 +32,16 @@ def refused(call, *arguments) -> str:
     return line
 
 
+def test_a_small_file_takes_little_memory(tmp_path):
+    """Room for the largest file was taken for each: under a batch system's limit nothing could be read."""
+    (tmp_path / "a.json").write_text("{}")
+    code = "import resource, sys; from pathlib import Path; from afterbert.base.small_files import read_bytes;"
+    code += "used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize();"
+    code += "resource.setrlimit(resource.RLIMIT_AS, (used + (32 << 20),) * 2);"
+    code += "sys.exit(read_bytes(sys.argv[1], most=1 << 30) != b'{}')"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.json")], check=True)
+
+
 @pytest.mark.parametrize("call", [split_files, layers_of, locate, read_run])
 def test_a_pipe_is_not_said_to_be_missing(tmp_path, monkeypatch, call):
     """In place of labelled rows, a recipe, a model, a run."""

@@ -47,6 +47,15 @@ def test_a_name_that_no_run_may_have_is_told_in_a_dry_run_too(capsys):
     assert "run name '../x' may hold only" in capsys.readouterr().err
 
 
+def test_memory_that_ran_out_is_one_line(capsys, monkeypatch):
+    def full():
+        raise MemoryError
+
+    monkeypatch.setattr("afterbert.cli.main.build_app", full)
+    assert run(["recipes"]) == 2
+    assert capsys.readouterr().err.startswith("error: memory ran out; ")
+
+
 def test_a_text_between_colons_is_no_picture(capsys):
     with console.capture() as printed:
         console.print("a:b: x :smile:", markup=True)

@@ -162,7 +162,7 @@ class RunFolder:
         try:
             yield
         except UserError:
-            if not self.course.exists():
+            if list(self.path.iterdir()) == [self.checkpoints]:
                 with suppress(OSError):
                     self.checkpoints.rmdir()
                     self.path.rmdir()

@@ -40,7 +40,8 @@ def read_bytes(path: Path | str, *, most: int = MOST_BYTES, remedy: str = "check
     try:
         # Should a pipe have come to stand here since, opening it does not wait for a writer.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            data = file.read(most + 1)
+            # No more than there is, as room for all of it is taken at once; what has no size (in /proc) is small.
+            data = file.read(min(most, max(os.fstat(file.fileno()).st_size, 1 << 20)) + 1)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); {remedy}") from error
     except ValueError as error:  # a NUL in the path, or a letter that the locale does not have

@@ -56,6 +56,8 @@ def run(arguments: list[str] | None = None) -> int:
     except (typer.Abort, KeyboardInterrupt):
         print("stopped", file=sys.stderr)
         return 128 + signal.SIGINT
+    except MemoryError:
+        lines = ("memory ran out; free some, raise the limit (ulimit -v, or what a batch system grants), or take less",)
     except BrokenPipeError:
         # The reader (head, less) has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
