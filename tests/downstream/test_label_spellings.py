@@ -55,6 +55,13 @@ def test_names_that_look_alike_are_one_and_long_numbers_are_not(tmp_path):
     assert read(find_task(csv(tmp_path / "b.csv", labels))).task.labels == ("100000000000000000", "100000000000000001")
 
 
+def test_why_no_row_can_be_used_is_said(tmp_path):
+    """It was `0 different scores in 0 training rows` and no more."""
+    path = csv(tmp_path / "a.csv", [f"{n}%" for n in range(30)], header="text,score")
+    with pytest.raises(UserError, match=r"30 rows were read; train: 30 scores that are no numbers \(first: a.csv:2\)"):
+        read(find_task(path, kind="regression"))
+
+
 def test_scores_that_no_float_squares_are_refused(tmp_path):
     """Training ended in a traceback."""
     labels = ["1e300", "0.5"] * 20

@@ -141,7 +141,13 @@ def read(source: TaskSource, *, needs_training: bool = True) -> TaskData:
     if needs_training and "train" not in splits:
         raise UserError(_nothing_to_train_on(source))
     basis = splits.get("train") or tuple(example for examples in splits.values() for example in examples)
-    task = reads.settled(tuple(example for example in basis if reads.is_usable(example)))
+    usable = tuple(example for example in basis if reads.is_usable(example))
+    try:
+        task = reads.settled(usable)
+    except UserError as error:
+        if usable or not notes:
+            raise
+        raise UserError(f"{error} ({len(basis):,} rows were read; {notes[0]})") from error
     for split, rows in splits.items():
         findings = Findings()
         splits[split] = task.finished(rows, findings, is_scored=split != "train")
