@@ -55,6 +55,12 @@ def test_names_that_look_alike_are_one_and_long_numbers_are_not(tmp_path):
     assert read(find_task(csv(tmp_path / "b.csv", labels))).task.labels == ("100000000000000000", "100000000000000001")
 
 
+def test_rows_without_a_label_are_not_counted_as_learned(tmp_path):
+    data = read(find_task(csv(tmp_path / "a.csv", ["1", "0", "nan"] * 10)))
+    assert data.said_rows("train") == "20 with text and label of 30"
+    assert read(find_task(csv(tmp_path / "b.csv", ["1", "0"] * 10))).said_rows("train") == "20"
+
+
 def test_why_no_row_can_be_used_is_said(tmp_path):
     """It was `0 different scores in 0 training rows` and no more."""
     path = csv(tmp_path / "a.csv", [f"{n}%" for n in range(30)], header="text,score")

@@ -229,7 +229,7 @@ def _tell(request: FinetuneRequest, bench: Bench, plans: Mapping[str, StrategyRu
     if not request.drop_leaked and any(data.leaked for data in bench.tasks):
         observer.on_line("--drop-leaked leaves rows that stand in another split out of train")
     for data in bench.tasks:
-        counts = ", ".join(f"{split} {len(rows):,}" for split, rows in data.splits.items())
+        counts = ", ".join(f"{split} {data.said_rows(split)}" for split in data.splits)
         labels = labels_of(data.task)
         classes = f"; {len(labels)} labels: {', '.join(map(str, labels[:6]))}" if labels else ""
         more = ", ..." if len(labels) > 6 else ""

@@ -53,6 +53,12 @@ class TaskData:
         fits = self.task.is_usable if split == "train" else self.task.has_text
         return tuple(example for example in self.splits[split] if fits(example))
 
+    def said_rows(self, split: str) -> str:
+        """How many rows a split has, in words, and how many of them can be learned or scored where it is not all."""
+        count = len(self.splits[split])
+        usable = sum(map(self.task.is_usable, self.splits[split]))
+        return f"{count:,}" if usable == count else f"{usable:,} with text and label of {count:,}"
+
     @property
     def is_judged(self) -> bool:
         """Whether it has dev rows with labels."""
