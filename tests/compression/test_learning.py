@@ -156,7 +156,7 @@ class TestMovement:
 
     def test_the_highest_scores_are_left(self, model: Subject, tmp_path: Path) -> None:
         setting = setting_for(model, tmp_path / "scratch")
-        after = parse("gradual:sparsity=0.75,steps=10,learning_rate=0.01")(model, setting)
+        after = parse("gradual:sparsity=0.75,by=movement,steps=10,learning_rate=0.01")(model, setting)
         for name in linear_weights(after.backbone):
             assert int((after.backbone[name] == 0).sum()) == round(0.75 * after.backbone[name].numel())
         by_size = parse("magnitude:0.75")(model, setting)

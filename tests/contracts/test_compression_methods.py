@@ -31,7 +31,7 @@ STRENGTHS = {
     "quantize": ("quantize", "quantize:static", "quantize:dynamic,leave=2"),
     "retrain": ("retrain:steps=2",),
     "distil": ("distil:steps=2", "distil:steps=2,hard=1,hidden=1,attention=1,relations=1,patient=1"),
-    "gradual": ("gradual:sparsity=0.4,steps=3", "gradual:steps=3,by=magnitude"),
+    "gradual": ("gradual:sparsity=0.4,steps=3", "gradual:steps=3,by=movement"),
     "layer_drop": ("layer_drop:rate=0.5,steps=2",),
     "round_aware": ("round_aware:steps=2",),
     "theseus": ("theseus:steps=3",),

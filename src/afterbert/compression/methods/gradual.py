@@ -41,8 +41,9 @@ class Gradual(TrainingMethod):
 
     sparsity: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Share of each matrix of the layers that is 0 at the end."""
-    by: Score = "movement"
-    """Which go: those nearest to zero, or those that training moves towards zero."""
+    by: Score = "magnitude"
+    """Which go: those nearest to zero, or those that training moves towards zero, which takes thousands of
+    steps to tell."""
 
     def __call__(self, subject: Subject, setting: Setting) -> Subject:
         return super().__call__(subject, setting) if self.sparsity else subject
