@@ -70,6 +70,8 @@ def test_a_setting_reaches_the_model_that_is_shown(form: str, capsys: pytest.Cap
 
 
 def test_a_folder_is_written_for_every_reader(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["export", str(folder / "model"), str(folder / "plain")]) == 0
+    assert "AutoModelForMaskedLM.from_pretrained(" in capsys.readouterr().out  # not the backbone alone
     assert run(["export", str(folder / "model"), str(folder / "own"), "--own"]) == 0
     assert "import afterbert" in capsys.readouterr().out
     assert run(["export", str(folder / "model"), str(folder / "st"), "--sentences", "first"]) == 0

@@ -12,6 +12,7 @@ from torch import nn
 from afterbert.base.destination import folder_written
 from afterbert.base.errors import UserError
 from afterbert.base.runs import write_atomically
+from afterbert.base.small_files import read_json_object
 from afterbert.compression.parts.graphs import quantize_file
 from afterbert.downstream.finetuning.saving import Loaded, finetuned_folder, has_answers, load_finetuned
 from afterbert.interop.families import Family
@@ -24,6 +25,9 @@ from afterbert.interop.task_class import Answering
 from afterbert.interop.written_out import export_notes, heads_left_out
 from afterbert.models import Architecture, Backbone
 from afterbert.workflows.loading import load_model_or_checkpoint
+
+# What loads a model with its language-model head, by how it writes.
+_WITH_LM_HEAD = {"nothing": "AutoModelForMaskedLM", "behind": "AutoModelForCausalLM", "apart": "AutoModelForSeq2SeqLM"}
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,10 @@ def _written(
         sentences.write(out, loaded.architecture)
     if web:
         return [_for_web(out, written.model_type, loaded.architecture, backbone, heads.get("lm_head"), notes)]
-    return [Exported(out, written.model_type, "AutoModel", notes)]
+    _, taken = written.class_with(tuple(heads), read_json_object(out / "config.json", most=1 << 20))
+    has_lm_head = "lm_head" in heads and "lm_head" in taken
+    loader = _WITH_LM_HEAD[loaded.architecture.writes] if has_lm_head else "AutoModel"
+    return [Exported(out, written.model_type, loader, notes)]
 
 
 def _for_web(
