@@ -11,7 +11,9 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 PAGE = (TESTS.parent / "docs" / "reliability.md").read_text(encoding="utf-8")
-ROWS = [line for line in PAGE.splitlines() if line.startswith("|") and not line.startswith(("|---", "| what "))]
+# Tables whose last column says where they are tested; one more counts what was tried by hand.
+TABLES = [block for block in PAGE.split("\n\n") if "| tested in |" in block.partition("\n")[0]]
+ROWS = [line for table in TABLES for line in table.splitlines()[2:]]
 
 
 @cache

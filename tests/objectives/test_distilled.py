@@ -50,7 +50,7 @@ def test_a_teacher_is_asked_where_pieces_are_named_and_counted_by_its_answers(na
         student = objective.build(objective.model.architecture, VOCABULARY).eval()
     except UserError as refused:
         assert "cannot be learned from a teacher" in str(refused)
-        assert name.startswith(("electra", "find-", "simcse", "masked-causal")) or name.endswith("-tlm")
+        assert "electra" in name or name.startswith(("find-", "simcse", "masked-causal")) or name.endswith("-tlm")
         return
     batch = posed(objective, [0, 1, 2])
     assert batch.counts["teacher/soft"] == len(student.predict(tensors(batch)))
