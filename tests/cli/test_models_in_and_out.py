@@ -48,6 +48,15 @@ def test_a_model_is_shown_with_its_parts_and_cost(recipe: str, capsys: pytest.Ca
     assert f"predicted {backbone} parameters" in shown and "MFLOPs a token" in shown
 
 
+def test_a_file_is_not_shown_as_a_sentence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = folder / "þrjár bækur.txt"
+    name.write_text(TEXT)
+    assert run(["show", str(name)]) == 2
+    told = capsys.readouterr().err
+    assert "is a file, and what is shown is a sentence" in told and "head -n 1 '" in told
+    assert run(["show", "the cat sat . " * 400]) == 0  # too long for the name of a file
+
+
 def test_fill_imports_what_filling_takes_and_no_more(folder: Path) -> None:
     code = """
 import sys

@@ -1,5 +1,7 @@
 """`afterbert show`: what a task does to a sentence, or what a model is made of."""
 
+import os
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -56,6 +58,9 @@ def show(
     names = known() if recipe == "all" else [recipe]
     if not text and not model:
         raise UserError('no text is given; write it in quotes: afterbert show "The cat sat on the mat."')
+    if text and os.path.isfile(text):
+        first = f'afterbert show "$(head -n 1 {shlex.quote(text)})"'
+        raise UserError(f"{text} is a file, and what is shown is a sentence; write one in quotes, or: {first}")
     if model or not text:
         from afterbert.recipes.recipe import resolve
 
