@@ -5,6 +5,7 @@ import json
 import pytest
 
 from afterbert.base.errors import UserError
+from afterbert.text.pieces.encoding import PieceEncoder
 from afterbert.text.pieces.tokenizer import Tokenizer, vocabulary_of
 from afterbert.text.tokenizers import _guard
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
@@ -34,6 +35,21 @@ def test_a_saved_tokenizer_is_read_as_it_is(tmp_path):
         made = PretrainedTokenizer(str(tmp_path / name)).make()
         assert made.digest == tokenizer_called(name).digest
         assert vocabulary_of(made) == vocabulary_of(tokenizer_called(name))
+
+
+def test_parts_need_not_say_their_type(tmp_path, untried):
+    """The library knows some by their other fields; pieces and what they spell are those of the whole file."""
+    content = json.loads(tokenizer_called("bpe").file)
+    replaces = {"type": "Replace", "pattern": {"String": "\u2019"}, "content": "'"}
+    content["normalizer"] = {"type": "Sequence", "normalizers": [replaces, {"type": "NFC"}]}
+    whole = written(tmp_path / "whole", content).make()
+    for part in (replaces, content["normalizer"], content["model"]):
+        del part["type"]
+    made = written(tmp_path / "part", content).make()
+    texts = ["Góðan  dag", "नमस्ते दुनिया", "你好"]
+    ours, theirs = (PieceEncoder(one)(texts) for one in (made, whole))
+    assert ours.piece_ids.tolist() == theirs.piece_ids.tolist()
+    assert made.content == whole.content
 
 
 def test_names_of_special_pieces_are_found_where_no_file_says_them(tmp_path, content, untried):

@@ -202,7 +202,7 @@ def _weights(lm: LanguageModel) -> dict[str, np.ndarray]:
 
 def _tokenizer(tokenizer: Tokenizer, cure: str) -> dict[str, Any]:
     """What model.js reads of a tokenizer. Raises UserError for parts that it does not know."""
-    file = json.loads(tokenizer.file)
+    file = tokenizer.content
     model, known = file["model"], tokenizer.vocabulary
     kind = model.get("type", "WordPiece" if "max_input_chars_per_word" in model else "BPE")
     other = [kind] if kind not in ("WordPiece", "BPE", "Unigram") else []

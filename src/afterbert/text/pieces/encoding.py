@@ -7,7 +7,6 @@ together by array arithmetic: the same pieces, two to three times faster.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -119,7 +118,7 @@ class PieceEncoder:
     def __init__(self, tokenizer: Tokenizer):
         self._backend = tokenizer.plain
         self._id_of_text = _without_specials(tokenizer)
-        self._known = _Known(self._pieces) if cuts_at_spaces(json.loads(tokenizer.file)) else None
+        self._known = _Known(self._pieces) if cuts_at_spaces(tokenizer.content) else None
 
     def __call__(self, texts: Sequence[str], languages: Sequence[str | None] | None = None) -> EncodedTexts:
         """The pieces of these texts; texts of about a megabyte in all go well together."""

@@ -8,7 +8,6 @@ that clings to the left and Chinese characters, which stand without spaces, are 
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -48,7 +47,7 @@ class Spellings:
         >>> b"".join(table.pieces[i] for i in made.encode("a word, 中文")).decode()
         ' a word,中文'
         """
-        file = json.loads(tokenizer.file)
+        file = tokenizer.content
         kinds = tuple(_kinds(file.get("decoder")))
         spell, is_led, is_known = _rule(file, kinds)
         backend, known = tokenizer.backend, tokenizer.vocabulary

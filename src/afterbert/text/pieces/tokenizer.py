@@ -83,6 +83,13 @@ class Tokenizer:
             backend.model.dropout = None
         return backend
 
+    @property
+    def content(self) -> dict[str, Any]:
+        """The parts of `tokenizer.json` as the library writes them: each with its `type`, which it does not ask of
+        files."""
+        found: dict[str, Any] = json.loads(self.backend.to_str())
+        return found
+
     @cached_property
     def digest(self) -> str:
         """sha256 of the canonical `tokenizer.json`: sorted keys, without padding and truncation."""

@@ -57,7 +57,7 @@ def extended(tokenizer: Tokenizer, texts: Sequence[str], *, more: int, units: Un
     """With at most `more` pieces. `words`: frequent words of the texts that were several pieces become one;
     `pieces`: frequent neighbours within words become one, again and again, as byte-pair encoding learns. Old
     pieces keep their numbers. Raises UserError for a kind of tokenizer that cannot grow."""
-    content = json.loads(tokenizer.file)
+    content = tokenizer.content
     model, backend = content["model"], tokenizer.plain
     if backend.pre_tokenizer is None or model["type"] not in _GROW:
         raise UserError(
@@ -110,7 +110,7 @@ def replaced(old: Tokenizer, new: Tokenizer) -> Change:
 def trimmed(tokenizer: Tokenizer, texts: Sequence[str]) -> Change:
     """Without the pieces that the texts do not use; special pieces, single letters and bytes stay. The texts keep
     exactly their pieces, which is checked on every one. Raises UserError for a kind of tokenizer that cannot shrink."""
-    content = json.loads(tokenizer.file)
+    content = tokenizer.content
     model = content["model"]
     if model["type"] not in ("WordPiece", "WordLevel", "BPE", "Unigram"):
         raise UserError(f"a tokenizer of type {model['type']} cannot be trimmed")
