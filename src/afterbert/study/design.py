@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import Field
 
@@ -66,7 +66,7 @@ class Expectation:
         """
         found = _SAYS.fullmatch(self.says)
         assert found
-        return found[1], found[2], found[3]  # type: ignore[return-value]
+        return found[1], cast(Relation, found[2]), found[3]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from afterbert.base.budget import Budget
+from afterbert.base.budget import Budget, Unit
 from afterbert.base.config import digest, to_plain
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder, write_atomically
@@ -233,6 +233,7 @@ def _budgets(plan: StudyPlan) -> dict[str, Budget]:
     equal."""
     tokens, first = plan.scale.budget.amount, plan.study.reference
     found = {}
+    unit: Unit
     for name, arm in plan.arms.items():
         if plan.study.hold == "tokens" or name == first:
             amount, unit = tokens, "tokens"
@@ -242,7 +243,7 @@ def _budgets(plan: StudyPlan) -> dict[str, Budget]:
             amount, unit = steps * flops_per_step(recipe, plan.stores[first]), "flops"
         else:
             amount, unit = float(round(tokens / _speed(plan, first) * _speed(plan, name), -3)), "tokens"
-        found[name] = Budget(amount * arm.arm.budget, unit)  # type: ignore[arg-type]
+        found[name] = Budget(amount * arm.arm.budget, unit)
     return found
 
 

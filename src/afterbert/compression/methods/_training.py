@@ -1,12 +1,12 @@
 """What the methods have in common that make a model better again by training, not smaller."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from afterbert.base.budget import Budget
-from afterbert.base.plugins import name_of
+from afterbert.base.plugins import find, name_of
 from afterbert.compression.methods import Method, Setting
 from afterbert.compression.subject import Form, Subject
 from afterbert.compression.training_again import trained
@@ -33,6 +33,14 @@ class TrainingMethod(Method):
     def finished(self, subject: Subject) -> Subject:
         """The model after training."""
         return subject
+
+    def control(self) -> Method | None:
+        """The same model, trained as long from labels alone."""
+        plainly: Any = find(Method, "retrain")
+        if isinstance(self, plainly):
+            return None
+        found: Method = plainly(self.epochs, self.learning_rate, self.batch_size, self.steps)
+        return found
 
     def check(self, form: Form) -> Form:
         form.need_weights(name_of(self))

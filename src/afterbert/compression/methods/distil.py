@@ -19,7 +19,6 @@ from afterbert.base.plugins import name_of
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.compression.methods import Setting
 from afterbert.compression.methods._training import TrainingMethod
-from afterbert.compression.methods.retrain import Retrain
 from afterbert.compression.subject import Subject
 from afterbert.downstream.finetuning.batches import TaskPlan
 from afterbert.downstream.finetuning.objective import TaskObjective
@@ -72,9 +71,6 @@ class Distil(TrainingMethod):
         losses, told = self.losses(), "+".join(filter(None, (first.model.name, self.beside)))
         answers = None if set(losses.parts()) - {"soft", "hard"} else _answers(objective, teacher, setting)
         return Distillation(objective, teacher, losses, told, answers)
-
-    def control(self) -> Retrain:
-        return Retrain(self.epochs, self.learning_rate, self.batch_size, self.steps)
 
 
 @dataclass(frozen=True)

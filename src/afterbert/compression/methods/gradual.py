@@ -8,23 +8,26 @@ that of the masked weight times the weight. The file is as large as before; what
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from afterbert.base.noise import Noise
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.compression.methods import Method, Setting
+from afterbert.compression.methods import Setting
 from afterbert.compression.methods._training import TrainingMethod
-from afterbert.compression.methods.retrain import Retrain
-from afterbert.compression.parts.seen_weights import SeenWeights, ToldProgress, linear_weights
+from afterbert.compression.parts.seen_weights import SeenWeights, linear_weights
 from afterbert.compression.subject import Subject
 from afterbert.compression.training_again import with_zeros
 from afterbert.models import Architecture
-from afterbert.objectives import Objective
+from afterbert.objectives import Batch, Objective
 from afterbert.objectives.modules import ObjectiveModule
+from afterbert.objectives.parts.wrapping import WrappingObjective
+from afterbert.pretext.pairings import Plan
 
 Score = Literal["magnitude", "movement"]
 # Of the run: until here nothing is pruned, from there on nothing more is (2005.07683, Appendix A.1, in shares).
@@ -55,9 +58,6 @@ class Gradual(TrainingMethod):
         names = linear_weights(subject.backbone)
         return with_zeros(subject, {name: mask(subject.backbone[name].abs(), self.sparsity) for name in names})
 
-    def control(self) -> Method:
-        return Retrain(self.epochs, self.learning_rate, self.batch_size, self.steps)
-
 
 def pruned_share(final: float, progress: float) -> float:
     """The share that is 0 at a moment of the run.
@@ -83,8 +83,9 @@ def mask(scores: Tensor, share: float) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Pruned(ToldProgress):
-    """The task inside, computed with ever fewer weights."""
+class Pruned(WrappingObjective):
+    """The task inside, computed with ever fewer weights. Batches tell how much of the run lies behind: `progress`,
+    float32 [1]."""
 
     names: tuple[str, ...]
     """The matrices of the backbone."""
@@ -93,6 +94,10 @@ class Pruned(ToldProgress):
 
     def wrap(self, inner: ObjectiveModule, architecture: Architecture, vocabulary: Vocabulary) -> PrunedModule:
         return PrunedModule(inner, self.names, self.sparsity, self.by)
+
+    def pose(self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
+        batch = self.inner.pose(plan, numbers, noise, vocabulary=vocabulary, length=length)
+        return replace(batch, arrays={**batch.arrays, "progress": np.full(1, noise.progress, dtype=np.float32)})
 
 
 class PrunedModule(SeenWeights):
@@ -117,8 +122,8 @@ class PrunedModule(SeenWeights):
                 self.settled.fill_(True)
         return super().forward(arrays)
 
-    def seen(self, number: int, weight: Tensor, progress: float) -> Tensor:
-        share = pruned_share(self.sparsity, progress)
+    def seen(self, number: int, weight: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
+        share = pruned_share(self.sparsity, float(arrays["progress"][0]))
         if self.settled:
             return weight * mask(weight.detach().abs(), share)
         scores = self.scores[number]

@@ -8,9 +8,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from afterbert.compression.methods import Method, Setting
+from afterbert.compression.methods import Setting
 from afterbert.compression.methods._training import TrainingMethod
-from afterbert.compression.methods.retrain import Retrain
 from afterbert.compression.subject import Subject
 from afterbert.objectives import Objective
 from afterbert.objectives.layer_drop import LayerDrop
@@ -25,6 +24,3 @@ class LearnDropping(TrainingMethod):
 
     def around(self, objective: Objective, subject: Subject, setting: Setting) -> Objective:
         return LayerDrop(objective, self.rate)
-
-    def control(self) -> Method:
-        return Retrain(self.epochs, self.learning_rate, self.batch_size, self.steps)

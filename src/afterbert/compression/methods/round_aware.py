@@ -15,14 +15,14 @@ from typing import Any
 from torch import Tensor, nn
 
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.compression.methods import Method, Setting
+from afterbert.compression.methods import Setting
 from afterbert.compression.methods._training import TrainingMethod
-from afterbert.compression.methods.retrain import Retrain
-from afterbert.compression.parts.seen_weights import SeenWeights, ToldProgress, linear_weights
+from afterbert.compression.parts.seen_weights import SeenWeights, linear_weights
 from afterbert.compression.subject import Subject
 from afterbert.models import Architecture
 from afterbert.objectives import Objective
 from afterbert.objectives.modules import ObjectiveModule
+from afterbert.objectives.parts.wrapping import WrappingObjective
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,9 @@ class RoundAware(TrainingMethod):
     def around(self, objective: Objective, subject: Subject, setting: Setting) -> Objective:
         return Rounded(objective, tuple(linear_weights(subject.backbone)))
 
-    def control(self) -> Method:
-        return Retrain(self.epochs, self.learning_rate, self.batch_size, self.steps)
-
 
 @dataclass(frozen=True)
-class Rounded(ToldProgress):
+class Rounded(WrappingObjective):
     """The task inside, computed in 8 bits."""
 
     names: tuple[str, ...]
@@ -53,7 +50,7 @@ class RoundedModule(SeenWeights):
         layers = dict(inner.backbone.named_modules())
         self._reading = tuple(layers[name.removesuffix(".weight")] for name in self.names)
 
-    def seen(self, number: int, weight: Tensor, progress: float) -> Tensor:
+    def seen(self, number: int, weight: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
         return rounded_weight(weight)
 
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -18,9 +18,8 @@ from torch import Tensor
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.compression.methods import Method, Setting
+from afterbert.compression.methods import Setting
 from afterbert.compression.methods._training import TrainingMethod
-from afterbert.compression.methods.retrain import Retrain
 from afterbert.compression.parts.shapes import unshared_stack
 from afterbert.compression.subject import Form, Subject
 from afterbert.models import Architecture
@@ -55,9 +54,6 @@ class Theseus(TrainingMethod):
         if teacher is None or teacher.tuned is None:
             raise UserError("there is no predecessor: the model as it was answers no task")
         return ReplacedLayers(objective, self.start, self.alone, teacher.tuned.module, teacher.model.name)
-
-    def control(self) -> Method:
-        return Retrain(self.epochs, self.learning_rate, self.batch_size, self.steps)
 
 
 def chance_of_standing(start: float, alone: float, progress: float) -> float:

@@ -6,27 +6,12 @@ weight that is seen as 0 today may be wanted again tomorrow.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
-import numpy as np
 from torch import Tensor
 from torch.func import functional_call
 
-from afterbert.base.noise import Noise
-from afterbert.base.vocabulary import Vocabulary
-from afterbert.objectives import Batch
 from afterbert.objectives.modules import ObjectiveModule
-from afterbert.objectives.parts.wrapping import WrappingModule, WrappingObjective
-from afterbert.pretext.pairings import Plan
-
-
-@dataclass(frozen=True)
-class ToldProgress(WrappingObjective, ABC):
-    """Batches tell how much of the run lies behind: `progress`, float32 [1], from 0 to 1."""
-
-    def pose(self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
-        batch = self.inner.pose(plan, numbers, noise, vocabulary=vocabulary, length=length)
-        return replace(batch, arrays={**batch.arrays, "progress": np.full(1, noise.progress, dtype=np.float32)})
+from afterbert.objectives.parts.wrapping import WrappingModule
 
 
 class SeenWeights(WrappingModule, ABC):
@@ -37,13 +22,12 @@ class SeenWeights(WrappingModule, ABC):
         self.names = tuple(names)
 
     @abstractmethod
-    def seen(self, number: int, weight: Tensor, progress: float) -> Tensor:
-        """What is computed with in place of the matrix `names[number]`, with a gradient for it."""
+    def seen(self, number: int, weight: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
+        """What is computed with on this batch in place of the matrix `names[number]`, with a gradient for it."""
 
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        progress = float(arrays["progress"][0])
         weights = dict(self.backbone.named_parameters())
-        mine = {f"backbone.{name}": self.seen(n, weights[name], progress) for n, name in enumerate(self.names)}
+        mine = {f"backbone.{name}": self.seen(n, weights[name], arrays) for n, name in enumerate(self.names)}
         return functional_call(self.inner, mine, (arrays,))
 
 

@@ -93,7 +93,7 @@ def read(path: Path) -> dict[str, torch.Tensor]:
     """
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            return {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+            return {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - the file is no mapping
     except SafetensorError as error:
         raise UserError(f"{path} is no safetensors file ({error}); it was not written by afterbert") from error
 
