@@ -15,6 +15,8 @@ from afterbert.downstream.formats.jsonl import JsonlFormat
 from afterbert.downstream.formats.squad import Squad
 from afterbert.downstream.formats.trec import Trec
 from afterbert.downstream.formats.tsv import TsvFormat
+from afterbert.downstream.reading.data import read as read_task
+from afterbert.downstream.reading.find_task import find_task
 from afterbert.downstream.reading.guess import guess_format
 
 
@@ -255,3 +257,12 @@ def test_a_cell_of_csv_may_be_a_whole_book(tmp_path):
 def test_squad_json_of_another_shape_is_one_line(tmp_path):
     tree = {"data": [{"paragraphs": [{"context": "x", "qas": ["no question"]}]}]}
     assert "is not SQuAD's JSON" in refusal(Squad(), tmp_path, json.dumps(tree))
+
+
+@pytest.mark.parametrize("text", ["\n", "\r\n\r\n", '""\n\n'])
+@pytest.mark.parametrize("kind", ["csv", "tsv"])
+def test_a_file_without_a_row_is_one_line(tmp_path, kind, text):
+    (tmp_path / f"a.{kind}").write_text(text, encoding="utf-8", newline="")
+    with pytest.raises(UserError) as refused:
+        read_task(find_task(f"x:{tmp_path / f'a.{kind}'}"))
+    assert len(refused.value.lines) == 1

@@ -16,7 +16,9 @@ _LOOKED_AT = 2000
 def table_of(
     path: Path, kind: str, rows: Sequence[tuple[int, list[str]]], *, header: bool | None, findings: Findings
 ) -> Table:
-    """A table from (line number, cells). header: None looks for one."""
+    """A table from (line number, cells). header: None looks for one. Raises UserError."""
+    if not rows:
+        raise UserError(f"{path} holds no row; check that it is the right file, and whole")
     width = Counter(len(cells) for _, cells in rows[:_LOOKED_AT]).most_common(1)[0][0]
     if header is not False:
         rows = [(rows[0][0], _names_for(rows, width, path)), *rows[1:]]
