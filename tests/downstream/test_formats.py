@@ -217,6 +217,9 @@ def test_files_that_are_no_text(tmp_path, format, data, said):
     assert refusal(format, tmp_path, data) == said
 
 
+RANGE = "".join(cells + "\t_" * 6 + "\n" for cells in ("1-2\tdu\t_\t_", "1\tde\t_\tADP", "2\tle\t_\tDET"))
+
+
 @pytest.mark.parametrize(
     ("name", "text", "format"),
     [
@@ -231,6 +234,9 @@ def test_files_that_are_no_text(tmp_path, format, data, said):
         ("a.txt", "In O\nOslo B-LOC\n\nOk O\n", "conll"),
         ("a.txt", "NUM:dist How far ?\nLOC:city Where ?\n", "trec"),
         ("a.txt", "1\tIn\t_\tADP" + "\t_" * 6 + "\n\n", "conllu"),
+        # Read as CoNLL, a range like 1-2 would be a word.
+        ("a.conllu", f"{RANGE}\n{RANGE}\n", "conllu"),
+        ("a.txt", f"# text = du\n{RANGE}\n# text = du\n{RANGE}\n", "conllu"),
     ],
 )
 def test_formats_are_told_apart(tmp_path, name, text, format):

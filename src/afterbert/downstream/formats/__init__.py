@@ -47,7 +47,7 @@ class Format(ABC):
     @abstractmethod
     def claim(self, path: Path, head: str) -> int:
         """How sure it is that the file, whose first characters are `head`, is of this format: 0 no, 1 by its
-        ending at most, 2 it reads like it, 3 nothing else reads like this."""
+        ending at most, 2 it reads like it, 3 nothing else reads like this, 4 nothing but its own parent format."""
 
     def settled(self, table: Table) -> Format:
         """Gives the same format with what was looked at in one file fixed, so that a folder's files are all read

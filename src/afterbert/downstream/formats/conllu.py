@@ -21,11 +21,11 @@ class Conllu(Format):
     """
 
     def claim(self, path: Path, head: str) -> int:
-        """Ten columns of which the first counts, or the ending."""
+        """Ten columns of which the first counts, or the ending; surer than CoNLL, as which it reads too."""
         if path.suffix == ".conllu":
-            return 3
+            return 4
         lines = [line for line in head.split("\n")[:-1][:100] if line and not line.startswith("#")]
-        return 3 if lines and all(line.count("\t") == 9 and line[0].isdigit() for line in lines) else 0
+        return 4 if lines and all(line.count("\t") == 9 and line[0].isdigit() for line in lines) else 0
 
     def read(self, path: Path, findings: Findings) -> Table:
         keys: list[str] = []
