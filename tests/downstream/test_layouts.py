@@ -104,6 +104,20 @@ def test_texts_beside_labels_are_no_classes(tmp_path):
         read(guess(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("head", "last", "told"),
+    [
+        ("text,label", "Summe,40", "1 labels that a single row has; sums, or slips? (first: rows.csv:42: '40')"),
+        ("text,label", ",40", "1 rows with an empty text (first: rows.csv:42)"),
+        ("text,score", "Total,20", "1 scores that are the sum of all above, as a last row of totals has it"),
+    ],
+)
+def test_a_row_of_totals_is_told(tmp_path, head, last, told):
+    (tmp_path / "rows.csv").write_text(head + "\n" + "good film,1\nbad film,0\n" * 20 + last)
+    data = read(guess(tmp_path / "rows.csv"))
+    assert [told in note for note in data.notes if "repeat" not in note] == [True]
+
+
 @pytest.mark.parametrize("name", ["test.csv", "dev.csv", "all.csv", "train.csv", "rows.csv"])
 def test_a_lone_file_is_what_there_is_to_learn_from(tmp_path, name):
     (tmp_path / name).write_text("text,label\n" + "good film,pos\nbad film,neg\n" * 20)

@@ -159,7 +159,7 @@ def read(source: TaskSource, *, needs_training: bool = True) -> TaskData:
         splits[split] = task.finished(rows, findings, is_scored=split != "train")
         notes += [f"{split}: {line}" for line in findings.lines()]
     own = () if needs_training else labels_of(source.task)
-    notes += [*_unseen_labels(task, splits, own), *_leaks(splits)]
+    notes += [*_labels_alone(task, splits.get("train", ())), *_unseen_labels(task, splits, own), *_leaks(splits)]
     return TaskData(source.name, task, splits, tuple(notes), first, languages_told(source.files))
 
 
@@ -201,6 +201,18 @@ def _columns(source: TaskSource, table: Table) -> dict[str, str]:
 
 def _labels_of(example: Example) -> Iterable[Any]:
     return example.label if isinstance(example.label, tuple) else (example.label,)
+
+
+def _labels_alone(task: Task, train: Sequence[Example]) -> list[str]:
+    """Classes that one training row alone has, which may be none: a spreadsheet's last row of sums, a slip."""
+    rows: dict[Any, list[str]] = {}
+    for example in filter(task.is_usable, train if task.answer in ("class", "labels") else ()):
+        for label in set(_labels_of(example)):
+            rows.setdefault(label, []).append(example.key)
+    alone = [f"{keys[0]}: '{label}'" for label, keys in rows.items() if len(keys) == 1]
+    if not 0 < len(alone) < len(rows):
+        return []
+    return [f"train: {len(alone):,} labels that a single row has; sums, or slips? (first: {alone[0]})"]
 
 
 def _unseen_labels(task: Task, splits: Mapping[str, Sequence[Example]], own: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isclose
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -113,6 +114,14 @@ class Regression(Graded):
         low = min(scores) if self.low is None else self.low
         high = max(scores) if self.high is None else self.high
         return replace(self, low=low, high=high)
+
+    def finished(self, examples: Sequence[Example], findings: Findings, *, is_scored: bool) -> tuple[Example, ...]:
+        """As they are; a spreadsheet's last row of sums is told."""
+        *others, last = [Example("", (), 0.0), *(example for example in examples if example.label is not None)]
+        above = [example.label for example in others]
+        if last.label > max(above, default=last.label) and isclose(last.label, sum(above), rel_tol=1e-4):
+            findings.add("scores that are the sum of all above, as a last row of totals has it", last.key)
+        return tuple(examples)
 
     def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
         """The mean, whose correlation is 0 by definition."""
