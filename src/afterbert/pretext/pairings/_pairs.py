@@ -1,8 +1,8 @@
 """Rows of two texts: how BERT's release walks through the sentences of a document, and the rows that come of it.
 
 Source: google-research/bert `create_pretraining_data.py`, `create_instances_from_document` and `truncate_seq_pair`. Its
-loop depends on itself in one thing only: where the next chunk begins. So everything a chunk would be if it began at a
-given sentence is computed for all sentences at once, and the loop that is left jumps from chunk to chunk.
+loop depends on itself in one thing only: where the next chunk begins. So the plan of a view finds the beginnings, for
+all documents side by side, and the rest of a chunk is drawn with the batch that wants it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.pairings import Pairing, Plan
 from afterbert.pretext.pairings._parts import NONE, Parts, assemble, row_keys
-from afterbert.pretext.pairings._sentences import chain, document_sentences
+from afterbert.pretext.pairings._sentences import document_sentences, ends_of, walk
 from afterbert.text.token_store.store import Split
 
 _TRIES = 10  # draws of another document before the own one is put up with
@@ -99,42 +99,69 @@ class Chunks:
     document: np.ndarray
     target: np.ndarray
 
+
+class ChunkWalk:
+    """The chunks of a split, by number. All that a chunk is follows from where it begins, so that alone is kept.
+
+    target: sentences [C] -> pieces after which the chunks that begin there end (with a sentence), int64 [C]. A chunk of
+    one sentence has a random B if `random_rate` is above 0, as in the release. most: sentences in a chunk.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        target: Callable[[np.ndarray], np.ndarray],
+        random_rate: float,
+        noise: Noise,
+        *,
+        most: int | None = None,
+    ):
+        self.split, self.target, self.random_rate, self.noise, self.most = split, target, random_rate, noise, most
+        self.of_document = document_sentences(split)
+        self.starts = walk(self.of_document, self._following)
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
     def take(self, numbers: np.ndarray) -> Chunks:
-        """Those with these numbers [B]."""
-        return Chunks(**{name: values[numbers] for name, values in vars(self).items()})
+        """The chunks with these numbers [C]."""
+        start = self.starts[numbers]
+        document = np.searchsorted(self.of_document, start, side="right") - 1
+        target = self.target(start)
+        a_end, end, is_random = self._cut(start, self.of_document[document + 1], target)
+        return Chunks(start, a_end, end, is_random, document, target)
+
+    def _following(self, start: np.ndarray, of_documents_end: np.ndarray) -> np.ndarray:
+        a_end, end, is_random = self._cut(start, of_documents_end, self.target(start))
+        return np.where(is_random, a_end, end)
+
+    def _cut(
+        self, start: np.ndarray, last: np.ndarray, target: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Where A and the chunk end, and whether B is random. last: the end of each chunk's document."""
+        if self.most is not None:
+            last = np.minimum(last, start + self.most)
+        end = ends_of(self.split.sentence_starts, start, target, last)
+        count, keys = end - start, start.astype(np.uint64)
+        a_end = start + 1 + self.noise.of("a_end").integers(np.maximum(count - 1, 1), keys)
+        is_random = self.noise.of("is_random").uniform(keys) < self.random_rate
+        return a_end, end, is_random | ((count == 1) & (self.random_rate > 0))
 
 
-def chunks_of(
-    split: Split, targets: np.ndarray, random_rate: float, noise: Noise, *, most: int | None = None
-) -> Chunks:
-    """The walk. targets: int64 [S], pieces after which a chunk that begins with each sentence ends (with a sentence). A
-    chunk of one sentence has a random B if `random_rate` is above 0, as in the release. most: sentences in a chunk."""
-    of_document = document_sentences(split)
-    num = int(of_document[-1])
-    sentence = np.arange(num)
-    document = np.repeat(np.arange(split.num_documents), np.diff(of_document))
-    ends = np.searchsorted(split.sentence_starts, split.sentence_starts[:-1] + targets)
-    ends = np.clip(ends, sentence + 1, of_document[1:][document])
-    if most is not None:
-        ends = np.minimum(ends, sentence + most)
-    count = ends - sentence
-    keys = sentence.astype(np.uint64)
-    a_ends = sentence + 1 + noise.of("a_end").integers(np.maximum(count - 1, 1), keys)
-    is_random = (noise.of("is_random").uniform(keys) < random_rate) | ((count == 1) & (random_rate > 0))
-    at = chain(np.where(is_random, a_ends, ends))
-    return Chunks(at, a_ends[at], ends[at], is_random[at], document[at], targets[at])
-
-
-def short_targets(split: Split, room: int, short_rate: float, noise: Noise) -> np.ndarray:
-    """int64 [S]: the length that a chunk which begins with each sentence aims at: `room`, or, with probability
+def short_targets(room: int, short_rate: float, noise: Noise) -> Callable[[np.ndarray], np.ndarray]:
+    """Sentences [C] -> the length that a chunk which begins there aims at, int64 [C]: `room`, or, with probability
     `short_rate`, even from 2 to `room`.
 
     Deviation: the release draws once a document. Where documents are as long as novels that makes a corpus of very
     short rows out of one document in ten, since these are the many; here `short_rate` is the share of the rows.
     """
-    keys = np.arange(len(split.sentence_starts) - 1, dtype=np.uint64)
-    short = 2 + noise.of("short_length").integers(room - 1, keys)
-    return np.where(noise.of("is_short").uniform(keys) < short_rate, short, room)
+
+    def target(start: np.ndarray) -> np.ndarray:
+        keys = start.astype(np.uint64)
+        short = 2 + noise.of("short_length").integers(room - 1, keys)
+        return np.where(noise.of("is_short").uniform(keys) < short_rate, short, room)
+
+    return target
 
 
 def own_texts(split: Split, chunks: Chunks) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -1,5 +1,6 @@
 """Rows made of whole sentences: as many as fit, one row after another."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,8 @@ from afterbert.pretext.pairings._parts import NONE, Parts, assemble, row_keys
 from afterbert.text.token_store.store import Split
 
 End = Literal["cls", "sep", "bos", "eos", "none"]
+
+_SIDE_BY_SIDE = 512  # documents; below, a jump of Python for each row costs less than a call of numpy for all
 
 
 def end_id(end: End, vocabulary: Vocabulary) -> int:
@@ -45,6 +48,42 @@ def chain(following: np.ndarray) -> np.ndarray:
         found.append(now)
         now = jumps[now]
     return np.array(found, dtype=np.int64)
+
+
+def walk(of_document: np.ndarray, following: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
+    """Where the rows begin that are cut one behind the other out of each document: sentences, int64 [R], in order.
+
+    of_document: int64 [D+1], see `document_sentences`. following: sentences at which rows begin [N], and where their
+    documents end [N] -> where the next rows begin [N], behind the first and never behind the second.
+
+    All documents are walked side by side, a row of each at a time, and asked only where a row begins. The few that are
+    much longer than the others are asked at every sentence they have left, and then followed.
+    """
+    is_begin = np.zeros(of_document[-1], dtype=bool)
+    at, ends = of_document[:-1], of_document[1:]
+    while (goes_on := at < ends).sum() >= _SIDE_BY_SIDE:
+        at, ends = at[goes_on], ends[goes_on]
+        is_begin[at] = True
+        at = following(at, ends)
+    left = ranges(at, ends - at)
+    to_place = np.arange(len(left)) - left
+    is_begin[left[chain(following(left, np.repeat(ends, ends - at)) + to_place)]] = True
+    return np.flatnonzero(is_begin)
+
+
+def ends_of(starts: np.ndarray, at: np.ndarray, pieces: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """int64 [N]: the sentence before which a text ends that begins with the sentence `at` [N] and takes whole sentences
+    until it has so many `pieces` [N]; never behind `last` [N]. starts: int64 [S+1], where sentences begin.
+
+    A search near `at`: in all of a large store's sentences it would be most of what a plan costs.
+    """
+    low, goal = at + 1, starts[at] + pieces
+    high = np.clip(at + pieces, low, last)
+    for _ in range(int(np.max(high - low, initial=0)).bit_length()):
+        middle = (low + high) >> 1
+        is_short = (starts[middle] < goal) & (low < high)
+        low, high = np.where(is_short, middle + 1, low), np.where(is_short, high, middle)
+    return low
 
 
 class Framed(Pairing):

@@ -17,16 +17,16 @@ from afterbert.base.numbers import Share
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.pairings import Plan
 from afterbert.pretext.pairings._pairs import (
+    ChunkWalk,
     OfTwoTexts,
     PairPlan,
     Pairs,
-    chunks_of,
     foreign_texts,
     next_sentence_pairs,
     own_texts,
     short_targets,
 )
-from afterbert.pretext.pairings._sentences import document_sentences, room_for
+from afterbert.pretext.pairings._sentences import room_for
 from afterbert.text.token_store.store import Split
 
 
@@ -42,13 +42,12 @@ class SegmentPairNsp(OfTwoTexts):
 
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         room = room_for(length, self.num_specials, least=2)
-        chunks = chunks_of(split, short_targets(split, room, self.short_rate, noise), self.random_rate, noise)
-        of_document = document_sentences(split)
+        chunks = ChunkWalk(split, short_targets(room, self.short_rate, noise), self.random_rate, noise)
 
         def pairs(numbers: np.ndarray) -> Pairs:
             some = chunks.take(numbers)
             _, a_length, _, _ = own_texts(split, some)
-            foreign = foreign_texts(split, some, some.target - a_length, of_document, noise)
+            foreign = foreign_texts(split, some, some.target - a_length, chunks.of_document, noise)
             return next_sentence_pairs(split, some, foreign, room=room, noise=noise)
 
-        return PairPlan(split, len(chunks.start), pairs, vocabulary)
+        return PairPlan(split, len(chunks), pairs, vocabulary)

@@ -13,8 +13,8 @@ from afterbert.base.noise import Noise
 from afterbert.base.numbers import Share
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.pairings import Plan
-from afterbert.pretext.pairings._pairs import OfTwoTexts, PairPlan, Pairs, chunks_of, foreign_texts, next_sentence_pairs
-from afterbert.pretext.pairings._sentences import document_sentences, room_for
+from afterbert.pretext.pairings._pairs import ChunkWalk, OfTwoTexts, PairPlan, Pairs, foreign_texts, next_sentence_pairs
+from afterbert.pretext.pairings._sentences import room_for
 from afterbert.text.token_store.store import Split
 
 
@@ -29,13 +29,15 @@ class SentencePairNsp(OfTwoTexts):
 
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         room = room_for(length, self.num_specials, least=2)
-        endless = np.full(len(split.sentence_starts) - 1, split.num_pieces + 1)
-        chunks = chunks_of(split, endless, self.random_rate, noise, most=2)
-        of_document = document_sentences(split)
+
+        def endless(start: np.ndarray) -> np.ndarray:
+            return np.full(len(start), split.num_pieces)
+
+        chunks = ChunkWalk(split, endless, self.random_rate, noise, most=2)
 
         def pairs(numbers: np.ndarray) -> Pairs:
             some = chunks.take(numbers)
-            foreign = foreign_texts(split, some, np.ones_like(some.start), of_document, noise, most=1)
+            foreign = foreign_texts(split, some, np.ones_like(some.start), chunks.of_document, noise, most=1)
             return next_sentence_pairs(split, some, foreign, room=room, noise=noise)
 
-        return PairPlan(split, len(chunks.start), pairs, vocabulary)
+        return PairPlan(split, len(chunks), pairs, vocabulary)

@@ -15,10 +15,10 @@ from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.pairings import Plan
 from afterbert.pretext.pairings._pairs import (
     Chunks,
+    ChunkWalk,
     OfTwoTexts,
     PairPlan,
     Pairs,
-    chunks_of,
     own_texts,
     short_targets,
     truncated,
@@ -39,12 +39,12 @@ class Sop(OfTwoTexts):
 
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         room = room_for(length, self.num_specials, least=2)
-        chunks = chunks_of(split, short_targets(split, room, self.short_rate, noise), 0.0, noise)
+        chunks = ChunkWalk(split, short_targets(room, self.short_rate, noise), 0.0, noise)
 
         def pairs(numbers: np.ndarray) -> Pairs:
             return self._pairs(split, chunks.take(numbers), room, noise)
 
-        return PairPlan(split, len(chunks.start), pairs, vocabulary)
+        return PairPlan(split, len(chunks), pairs, vocabulary)
 
     def _pairs(self, split: Split, chunks: Chunks, room: int, noise: Noise) -> Pairs:
         a_start, a_length, b_start, b_length = own_texts(split, chunks)

@@ -16,7 +16,7 @@ from afterbert.base.numbers import Share
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.pairings import Plan
 from afterbert.pretext.pairings._pairs import OfTwoTexts, PairPlan, Pairs
-from afterbert.pretext.pairings._sentences import chain, document_sentences, room_for
+from afterbert.pretext.pairings._sentences import document_sentences, ends_of, room_for, walk
 from afterbert.text.token_store.store import Split
 
 _SHORTEST = 5  # pieces that a short row aims at, at least
@@ -37,22 +37,23 @@ class TwoHalves(OfTwoTexts):
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         room = room_for(length, self.num_specials, least=2)
         starts, of_document = split.sentence_starts, document_sentences(split)
-        sentence = np.arange(len(starts) - 1)
-        keys = sentence.astype(np.uint64)
-        is_short = noise.of("is_short").uniform(keys) < self.short_rate
-        least = min(_SHORTEST, room)
-        drawn = least + noise.of("short_length").integers(length - least + 1, keys)
-        target = np.where(is_short, drawn, length)
-        # the release compares pieces of text with the length of a row, so that full rows have some to cut off
-        ends = np.searchsorted(starts, starts[:-1] + target)
-        ends = np.clip(ends, sentence + 1, np.repeat(of_document[1:], np.diff(of_document)))
-        at = chain(ends)
-        begins, stops, aimed = at, ends[at], target[at]
+
+        def target(at: np.ndarray) -> np.ndarray:
+            keys, least = at.astype(np.uint64), min(_SHORTEST, room)
+            drawn = least + noise.of("short_length").integers(length - least + 1, keys)
+            return np.where(noise.of("is_short").uniform(keys) < self.short_rate, drawn, length)
+
+        def following(at: np.ndarray, last: np.ndarray) -> np.ndarray:
+            # the release compares pieces of text with the length of a row, so that full rows have some to cut off
+            return ends_of(starts, at, target(at), last)
+
+        begins = walk(of_document, following)
 
         def pairs(numbers: np.ndarray) -> Pairs:
-            at, end = begins[numbers], stops[numbers]
+            at = begins[numbers]
+            end = following(at, of_document[np.searchsorted(of_document, at, side="right")])
             is_single = noise.of("is_single").uniform(at.astype(np.uint64)) < self.single_rate
-            middle = np.where(is_single, end, self._middles(split, at, aimed[numbers], noise))
+            middle = np.where(is_single, end, self._middles(split, at, target(at), noise))
             middle = starts[np.minimum(middle, end)]
             a_length = np.minimum(middle - starts[at], room)
             b_length = np.minimum(starts[end] - middle, room - a_length)
