@@ -1,5 +1,7 @@
 """Where rows begin that are cut one behind the other: side by side for all documents, and as a loop finds it."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,7 @@ def sentences(seed: int, num_documents: int) -> tuple[np.ndarray, np.ndarray]:
 
 def by_loop(starts: np.ndarray, of_document: np.ndarray, pieces: int) -> list[int]:
     found = []
-    for at, last in zip(of_document, of_document[1:]):
+    for at, last in pairwise(of_document):
         while at < last:
             found.append(int(at))
             end = at + 1
