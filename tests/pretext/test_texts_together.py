@@ -302,8 +302,11 @@ def test_two_segments_as_in_xlnet() -> None:
 
 def test_two_segments_lose_no_text() -> None:
     split = invented(100, sentences=10)
-    rows, _ = rows_of(TwoSegments(), split, 64)
-    assert set(rows.piece_ids[~rows.planes["special"]].tolist()) == set(split.ids.tolist())
+    for whole in (TwoSegments(0.0), TwoSegments(reuse_share=0.5)):
+        rows, _ = rows_of(whole, split, 64)
+        assert set(rows.piece_ids[~rows.planes["special"]].tolist()) == set(split.ids.tolist())
+    rows, _ = rows_of(TwoSegments(), split, 64)  # as many pieces as there are, those of texts from elsewhere twice
+    assert 0 <= (~rows.planes["special"]).sum() - len(split.ids) < 64
 
 
 def test_packing_for_gpt2_has_no_ends() -> None:

@@ -7,10 +7,10 @@ sentence on. No loss asks which. Segment numbers: 0, 1, and 2 for [CLS].
 With a `reuse_share` a row begins with a reused part, text of segment 0 in front of A, and the next row begins where
 that part ends (the release's `reuse_len`, 256 of 512): what a model remembers of the reused part is the text directly
 before the next row, wherever B came from. Read from its end to its start, the text is cut anew from its end, as in the
-release. Without it the stream goes on after the last text that is not from elsewhere.
+release. Without it (the release knows no such rows) windows lie end to end, and what a B from elsewhere takes the place
+of is not read in that view.
 """
 
-from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,8 +43,7 @@ class TwoSegments(OfTwoTexts):
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         room = room_for(length, self.num_specials, least=2)
         reuse = min(round(self.reuse_share * length), room - 2)
-        cut = _Cut(split, room - reuse, reuse, self.random_rate, noise)
-        return _TwoSegmentPlan(cut, vocabulary)
+        return _TwoSegmentPlan(_Cut(split, room - reuse, reuse, self.random_rate), vocabulary, noise)
 
 
 @dataclass(frozen=True)
@@ -55,61 +54,47 @@ class _Cut:
     room: int
     reuse: int
     random_rate: float
-    noise: Noise
 
-    def texts(self, sentence_starts: np.ndarray, noise: Noise) -> np.ndarray:
-        """int64 [R, 4]: start and length of A, its reused part included, and of B. A walk: without a reused part it
-        depends on the throw for a row where the next begins. sentence_starts: of the stream, its end included."""
-        starts, size, room = np.ascontiguousarray(sentence_starts).data, self.split.num_pieces, self.room
-        found: list[tuple[int, int, int, int]] = []
-        begin, last = 0, len(starts) - 1
-        draws = _Draws(noise)
-        while begin < size:
-            window = min(begin + self.reuse, size)
-            end = min(window + room, size)
-            low, high = bisect_right(starts, window), bisect_left(starts, end)
-            coin, cut, place = draws(len(found))
-            middle = starts[low + int(cut * (high - low))] if high > low else window + (end - window + 1) // 2
-            b_length = window + room - middle
-            is_random = coin < self.random_rate and size > room
-            if is_random:
-                sentence = bisect_right(starts, int(place * (size - b_length + 1)), 0, last) - 1
-                found.append((begin, middle - begin, starts[sentence], b_length))
-            else:
-                found.append((begin, middle - begin, middle, end - middle))
-            begin = begin + self.reuse if self.reuse else middle if is_random else end
-        return np.array(found, dtype=np.int64).reshape(-1, 4)
+    def __len__(self) -> int:
+        return -(-self.split.num_pieces // (self.reuse or self.room))
 
-
-class _Draws:
-    """Three numbers in [0, 1) for each row, made in blocks: a call of numpy for each row would take most of the
-    time."""
-
-    def __init__(self, noise: Noise):
-        self.noise, self.block, self.numbers = noise, -1, [[0.0, 0.0, 0.0]]
-
-    def __call__(self, row: int) -> list[float]:
-        block, within = divmod(row, 4096)
-        if block != self.block:
-            keys = np.arange(block * 4096, (block + 1) * 4096, dtype=np.uint64)
-            self.block, self.numbers = (block, self.noise.uniform(keys[:, None], np.arange(3)[None, :]).tolist())
-        return self.numbers[within]
+    def texts(self, numbers: np.ndarray, starts: np.ndarray, noise: Noise) -> tuple[np.ndarray, ...]:
+        """int64 [R] each: start and length of A, its reused part included, and of B. starts: where the sentences of the
+        stream begin, its end included."""
+        size = self.split.num_pieces
+        begin = numbers * (self.reuse or self.room)
+        window = np.minimum(begin + self.reuse, size)
+        end = np.minimum(window + self.room, size)
+        coin, cut, place = noise.uniform(numbers.astype(np.uint64)[:, None], np.arange(3)[None, :]).T
+        low = np.searchsorted(starts, window, side="right")
+        inside = np.searchsorted(starts, end) - low
+        sentence = np.minimum(low + (cut * inside).astype(np.int64), len(starts) - 1)
+        middle = np.where(inside > 0, starts[sentence], window + (end - window + 1) // 2)
+        length = window + self.room - middle  # of a B from elsewhere; it fills the row even where the stream ends
+        latest = (place * (size - length + 1)).astype(np.int64)
+        elsewhere = np.minimum(np.searchsorted(starts, latest, side="right"), len(starts) - 1) - 1
+        is_random = (coin < self.random_rate) & (size > self.room)
+        b_start, b_end = np.where(is_random, (starts[elsewhere], starts[elsewhere] + length), (middle, end))
+        return begin, middle - begin, b_start, b_end - b_start
 
 
 class _TwoSegmentPlan(Plan):
     """A [SEP] B [SEP] [CLS]; to be read backwards, [CLS] [SEP] B [SEP] A, where the reused part ends A."""
 
-    def __init__(self, cut: _Cut, vocabulary: Vocabulary, *, backward: bool = False):
-        self.cut, self.vocabulary, self.backward = cut, vocabulary, backward
-        starts, size, noise = cut.split.sentence_starts, cut.split.num_pieces, cut.noise
-        if backward:
-            self.texts = cut.texts((size - starts)[::-1], noise.of("backward"))
-            self.texts[:, ::2] = size - self.texts[:, ::2] - self.texts[:, 1::2]
-        else:
-            self.texts = cut.texts(starts, noise)
+    def __init__(self, cut: _Cut, vocabulary: Vocabulary, noise: Noise, *, backward: bool = False):
+        self.cut, self.vocabulary, self.noise, self.backward = cut, vocabulary, noise, backward
+        starts = cut.split.sentence_starts
+        self.starts = np.ascontiguousarray((cut.split.num_pieces - starts)[::-1]) if backward else starts
 
     def __len__(self) -> int:
-        return len(self.texts)
+        return len(self.cut)
+
+    def _texts(self, numbers: np.ndarray) -> tuple[np.ndarray, ...]:
+        if not self.backward:
+            return self.cut.texts(numbers, self.starts, self.noise)
+        a_end, a_length, b_end, b_length = self.cut.texts(numbers, self.starts, self.noise.of("backward"))
+        size = self.cut.split.num_pieces
+        return size - a_end - a_length, a_length, size - b_end - b_length, b_length
 
     def goes_on(self, numbers: np.ndarray) -> np.ndarray:
         return (numbers > 0) & (self.cut.reuse > 0)
@@ -117,11 +102,11 @@ class _TwoSegmentPlan(Plan):
     def mirrored(self) -> Plan:
         if not self.cut.reuse:
             return super().mirrored()
-        return _TwoSegmentPlan(self.cut, self.vocabulary, backward=True)
+        return _TwoSegmentPlan(self.cut, self.vocabulary, self.noise, backward=True)
 
     def rows(self, numbers: np.ndarray) -> Rows:
         numbers = np.asarray(numbers, dtype=np.int64)
-        a_start, a_length, b_start, b_length = self.texts[numbers].T
+        a_start, a_length, b_start, b_length = self._texts(numbers)
         cls, sep = self.vocabulary.need("cls"), self.vocabulary.need("sep")
         # each part: where its text lies, the special pieces around it, segment and document
         parts = [(a_start, a_length, NONE, sep, NONE, 0, 0), (b_start, b_length, NONE, sep, cls, 1, 1)]
