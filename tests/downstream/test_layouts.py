@@ -145,6 +145,17 @@ def test_single_quotes_and_semicolons(tmp_path):
     assert data.splits["train"][0].label == "Sport"
 
 
+def test_commas_in_texts_and_numbers_are_not_what_stands_between_columns(tmp_path):
+    """Line ends in quoted cells were refused, cells without a header cut at the commas of their texts."""
+    for row in ('"good, {n}\nso, so, so";{n},5', "good, {n}\nso, so;{n},5".replace("\n", " "), '{n},5;"good; {n}, so"'):
+        for number, head in enumerate(("text;score\n" if row[0] in '"g' else "score;text\n", "")):
+            path = tmp_path / f"{number}.csv"
+            path.write_text(head + "".join(row.format(n=n) + "\n" for n in range(30)))
+            data = read(guess(path))
+            assert [example.label for example in data.splits["train"]] == [n + 0.5 for n in range(30)]
+            assert all(example.texts[0].startswith("good") for example in data.splits["train"])
+
+
 def test_apostrophes_are_no_quotes(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("text,label\n" + "'tis good,1\nit's bad,0\n\"one, two\",1\n" * 9)

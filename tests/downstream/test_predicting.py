@@ -1,5 +1,6 @@
 """`predict`: the rows of a file, answered by a fine-tuned model in whatever folder it lies."""
 
+import csv
 import io
 import json
 
@@ -81,6 +82,22 @@ def test_a_table_comes_back_with_label_and_probabilities(models, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("head", "row", "between", "comma"),
+    [
+        ("id;review", "0,5;cold bread", ";", True),
+        ("id\treview", "-12,25\tcold bread", "\t", True),
+        ("id,review", '"0,5",cold bread', ",", True),
+        ("id;review", "0.5;cold bread", ";", False),
+        ("id;review", "1,234;cold bread", ";", False),
+    ],
+)
+def test_numbers_are_written_as_the_file_writes_its_own(models, tmp_path, head, row, between, comma):
+    _, text = answered(models, "food", f"{head}\n{row}\n", tmp_path)
+    _, told = csv.reader(io.StringIO(text), delimiter=between)
+    assert [("," in cell, "." in cell) for cell in told[3:]] == [(comma, not comma)] * 3
+
+
+@pytest.mark.parametrize(
     ("file", "content"),
     [
         ("a.csv", 'review\n"we loved every dish"\n'),
@@ -88,6 +105,7 @@ def test_a_table_comes_back_with_label_and_probabilities(models, tmp_path):
         ("a.tsv", "review\nwe loved every dish\n"),
         ("a.txt", "we loved every dish\n"),
         ("a.jsonl", '{"review": "we loved every dish"}\n'),
+        ("a.csv", 'id;review\n"a, b,\nc";"we loved every dish"\n'),
         ("a.csv", "mood,REVIEW\n,we loved every dish\n"),
         ("a.csv", "id,sentence\n1,we loved every dish\n"),
         ("a.json", '[{"review": "we loved every dish"}]'),

@@ -15,6 +15,11 @@ from afterbert.downstream.formats import Format, Table
 from afterbert.downstream.formats._cells import table_of
 from afterbert.downstream.row_files.text_file import TextFile
 
+_DELIMITERS: tuple[Literal[",", ";", "|", "\t"], ...] = (",", ";", "|", "\t")
+# A cell in quotes; the last one may not be closed where a file is cut.
+_QUOTED = re.compile(r"""(?<=[\n,;|\t])(?:"(?:[^"]++|"")*+(?:"(?=[\n,;|\t])|\Z)|'(?:[^'\n]++|'')*+'(?=[\n,;|\t]))""")
+_COMMA = re.compile(r"(?<=[;|\t])-?\d+,\d+(?=[;|\t\n])|(?<=\n)-?\d+,\d+(?=[;|\t])")
+
 
 @dataclass(frozen=True)
 class CsvFormat(Format):
@@ -38,7 +43,7 @@ class CsvFormat(Format):
     def read(self, path: Path, findings: Findings) -> Table:
         """Raises UserError where quotes do not pair up and cannot be plain characters either."""
         text = TextFile.of(path).text
-        delimiter = self.delimiter or _delimiter(text)
+        delimiter = self.delimiter or delimiter_in(text)
         quote = self.quote or quote_in(text, delimiter)
         rows, broken = rows_of(text, delimiter, quote, quoting=csv.QUOTE_MINIMAL)
         if broken:
@@ -90,9 +95,17 @@ def quote_in(text: str, delimiter: str) -> str:
     return "'" if counts["'"] > max(counts['"'], 0) else '"'
 
 
-def _delimiter(text: str) -> str:
-    """The candidate that the first lines hold most often in equal number."""
-    lines = text.split("\n")[:50]
-    counts = {mark: [line.count(mark) for line in lines if line] for mark in (",", ";", "|", "\t")}
-    steady = {mark: (min(found), sum(found)) for mark, found in counts.items()}
-    return max(steady, key=lambda mark: steady[mark])
+def delimiter_in(text: str) -> Literal[",", ";", "|", "\t"]:
+    """The sign that the first lines hold most often in equal number, outside of quoted cells; no comma where most lines
+    have a number with one before its fraction.
+
+    >>> delimiter_in('"one, two";1\\n"a, b\\nc, d";0'), delimiter_in("so, so;0,5\\nbad, bad;1,5")
+    (';', ';')
+    """
+    head = "\n" + "\n".join(text.split("\n")[:50]) + "\n"
+    plain = _QUOTED.sub("", head)
+    lines = [line for line in (plain if plain.strip() else head).split("\n") if line]
+    counts = {mark: [line.count(mark) for line in lines] for mark in _DELIMITERS}
+    if 2 * len(_COMMA.findall(plain)) > len(lines):
+        del counts[","]
+    return max(counts, key=lambda mark: (min(counts[mark], default=0), sum(counts[mark])))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Table
 from afterbert.downstream.formats._cells import names_columns
 from afterbert.downstream.formats.conll import by_role, remarks_in, stands_outside
-from afterbert.downstream.formats.csv import quote_in
+from afterbert.downstream.formats.csv import delimiter_in, quote_in
 from afterbert.downstream.reading.guess import guess_format, with_settings
 from afterbert.downstream.row_files.text_file import TextFile
 
@@ -31,7 +32,6 @@ _ENDINGS: Mapping[str, Kind] = {
     ".iob": "conll",
     ".iob2": "conll",
 }
-_DELIMITERS = (",", ";", "\t", "|")
 _LOOKED_AT = 2000
 # A cell may be a whole article; a quote that is never closed must not swallow the file.
 _LONGEST_CELL = 16 << 20
@@ -63,6 +63,8 @@ class RowFile:
     delimiter: str | None = None
     """Between cells; None in files of words that are separated by any number of spaces."""
     quote: str = '"'
+    has_commas: bool = False
+    """Whether its numbers have a comma before their fraction."""
     words: str | None = None
     """In files of words, the column that holds them."""
     remarks: frozenset[str] = frozenset()
@@ -136,7 +138,7 @@ class RowFile:
 
     def _with_cells(self, known: Sequence[str], header: bool | None) -> RowFile:
         text = "\n".join(self.file.head)
-        delimiter = "\t" if self.kind == "tsv" else _delimiter(self.file.head[0])
+        delimiter = "\t" if self.kind == "tsv" else _delimiter(self.file)
         quote = '"' if self.kind == "tsv" else quote_in(text, delimiter)
         # UTF-16 with tabs is what spreadsheets call Unicode text, and they quote in it.
         kind: Kind = "csv" if self.file.encoding.startswith("utf-16") else self.kind
@@ -144,6 +146,7 @@ class RowFile:
         sample = [row.raw for _, row in zip(range(_LOOKED_AT), made._cells(of_width=False))]
         if not sample:
             raise UserError(f"{self.file.said}: holds no row; name a file with rows")
+        made = replace(made, has_commas=_has_commas([cell.strip() for cells in sample for cell in cells]))
         first = [cell.strip() for cell in sample[0]]
         lowered = {cell.lower() for cell in first}
         is_named = bool(lowered & {name.lower() for name in known}) and len(lowered) == len(first)
@@ -266,17 +269,26 @@ def _kind_of(file: TextFile, known: Sequence[str], reads_words: bool) -> Kind:
     filled = [line for line in file.head if line.strip()]
     if reads_words and ("" in file.head[:-1] or sum(len(line.split()) == 1 for line in filled) > 1):
         return "conll"
-    cells = first.split(_delimiter(first))
+    cells = first.split(_delimiter(file))
     if len(cells) > 1 and {cell.strip(' "').lower() for cell in cells} & {name.lower() for name in known}:
         return "tsv" if "\t" in first and not file.encoding.startswith("utf-16") else "csv"
     counts = {line.count("\t") for line in filled}
     return "tsv" if len(counts) == 1 and counts != {0} else "txt"
 
 
-def _delimiter(first: str) -> str:
-    """What stands between cells: the sign that the first line holds most often outside of quotes."""
-    outside = "".join(first.split('"')[0::2])
-    return max(_DELIMITERS, key=outside.count)
+def _delimiter(file: TextFile) -> str:
+    """What stands between cells; of one column nothing does, whatever its texts hold."""
+    return delimiter_in(file.beginning) if any(mark in file.head[0] for mark in ",;\t|") else ","
+
+
+def _has_commas(cells: Sequence[str]) -> bool:
+    """Whether more cells hold a number with a comma before its fraction than one with a point; `1,234` may be either.
+
+    >>> _has_commas(["a", "0,5", "2"]), _has_commas(["a", "1,234"]), _has_commas(["0.5", "0,5"])
+    (True, False, False)
+    """
+    commas = sum(re.fullmatch(r"-?(\d+,(?!\d{3}$)|0,)\d+", cell) is not None for cell in cells)
+    return commas > sum(re.fullmatch(r"-?\d+\.\d+", cell) is not None for cell in cells)
 
 
 def _count(number: int) -> str:

@@ -47,7 +47,7 @@ class RowWriter:
             self.names = list(self._own.values())
             if self.source.has_header or self.source.kind not in ("csv", "tsv"):
                 self._write_line([*self.source.columns, *self.names])
-        flat = {self._own[name]: cell for name, cell in _flat(new).items()}
+        flat = {self._own[name]: cell for name, cell in _flat(new, has_commas=self.source.has_commas).items()}
         cells = list(row.raw or (_cell(row.record.get(column)) for column in self.source.columns))
         self._write_line([*cells, *(flat.get(name, "") for name in self.names)])
 
@@ -69,19 +69,20 @@ class RowWriter:
             self.out.write(line + (separator + tag if is_word else "") + self._newline)
 
 
-def _flat(new: Mapping[str, Any]) -> dict[str, str]:
+def _flat(new: Mapping[str, Any], *, has_commas: bool = False) -> dict[str, str]:
     """Name -> cell: a column for each class of `probability`; tags with spaces between them; other lists as JSON.
+    has_commas: before the fraction of a number.
 
     >>> _flat({"prediction": ("O", "B-LOC"), "probability": {"yes": 0.5}, "entities": [], "start": None})
     {'prediction': 'O B-LOC', 'probability_yes': '0.5', 'entities': '[]', 'start': ''}
     """
-    found: dict[str, str] = {}
+    values: dict[str, Any] = {}
     for name, value in new.items():
-        if isinstance(value, Mapping):
-            found |= {f"{name}_{key}": _cell(inner) for key, inner in value.items()}
-        else:
-            found[name] = _cell(value)
-    return found
+        values |= {f"{name}_{key}": one for key, one in value.items()} if isinstance(value, Mapping) else {name: value}
+    return {
+        name: _cell(value).replace(".", ",") if has_commas and isinstance(value, float) else _cell(value)
+        for name, value in values.items()
+    }
 
 
 def _cell(value: Any) -> str:
