@@ -104,7 +104,7 @@ def test_what_is_given_is_not_guessed(tmp_path):
         (
             {"format": "xlsx"},
             "no format is called 'xlsx'; known: class_folders, conll, conllu, csv, fasttext, jsonl, label_studio, "
-            "spans, squad, trec, tsv",
+            "spans, squad, text_and_labels, trec, tsv",
         ),
         ({"format": "trec"}, "train.tsv:1: does not begin with COARSE:fine"),
     ],

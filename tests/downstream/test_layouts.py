@@ -97,11 +97,28 @@ def test_two_files_of_one_split_are_not_one(tmp_path, names):
         split_files(tmp_path)
 
 
+def test_texts_and_labels_in_files_beside_each_other(tmp_path):
+    """TweetEval's layout."""
+    for split, count in (("train", 9), ("val", 2), ("test", 3)):
+        (tmp_path / f"{split}_text.txt").write_text(f"good {split} film\nbad {split}\tfilm\n" * count)
+        (tmp_path / f"{split}_labels.txt").write_text("1\n0\n" * count)
+    (tmp_path / "mapping.txt").write_text("0 sad\n1\tglad to see\tit")
+    data = read(guess(tmp_path))
+    assert {split: len(rows) for split, rows in data.splits.items()} == {"train": 18, "dev": 4, "test": 6}
+    assert [(row.texts[0], row.label) for row in data.splits["dev"][:2]] == [
+        ("good val film", "glad to see"),
+        ("bad val\tfilm", "sad"),
+    ]
+    assert len(read(guess(tmp_path / "test_text.txt")).splits["train"]) == 6
+    (tmp_path / "val_labels.txt").write_text("1\n0\n")
+    with pytest.raises(UserError, match=r"val_text.txt has 4 lines, val_labels.txt 2; each text needs its label"):
+        read(guess(tmp_path))
+
+
 def test_texts_beside_labels_are_no_classes(tmp_path):
     (tmp_path / "text.txt").write_text("good film\nbad film\n" * 9)
     (tmp_path / "labels.txt").write_text("pos\nneg\n" * 9)
-    with pytest.raises(UserError):
-        read(guess(tmp_path))
+    assert [row.label for row in read(guess(tmp_path)).splits["train"][:2]] == ["pos", "neg"]
 
 
 @pytest.mark.parametrize(

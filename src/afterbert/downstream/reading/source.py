@@ -9,6 +9,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.small_files import check_regular
 from afterbert.downstream.formats import Format, Table
 from afterbert.downstream.formats.class_folders import holds_classes
+from afterbert.downstream.formats.text_and_labels import NAMES_OF_LABELS, labels_beside
 from afterbert.downstream.task_name import checked_name
 from afterbert.downstream.tasks import Task
 
@@ -59,6 +60,8 @@ def split_files(path: Path) -> dict[str, Path]:
     if any(folders):
         return {split: folders[split] for split in _WORDS if split in folders}
     files = sorted(file for file in path.iterdir() if file.is_file() and _may_be_data(file))
+    if labels := {labels_beside(file) for file in files} - {None}:
+        files = [file for file in files if file not in labels and file.name != NAMES_OF_LABELS]
     if not files and holds_classes(path):
         return {"all": path}
     if not files:
