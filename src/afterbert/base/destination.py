@@ -25,6 +25,12 @@ _CURE = "name another place, or say --overwrite"
 _FIRST_BYTES = 4096
 
 
+def check_apart(out: Path, read: str | Path) -> None:
+    """Raises UserError where `out` is the folder that a model is read from."""
+    if Path(read).resolve() == out.resolve():
+        raise UserError(f"{out} is the folder the model is read from; name another one to write")
+
+
 def claim_folder(out: Path, *, made_by: str, overwrite: bool = False) -> None:
     """Makes the folder `out`, or finds that it is empty or ours, and marks it. Raises UserError where it is a link or
     holds what we did not make, unless `overwrite`."""

@@ -1,7 +1,6 @@
 """The checks of `afterbert doctor`."""
 
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import shutil
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from afterbert import __version__
+from afterbert.base.extras import missing
 from afterbert.training.devices import default_device
 from afterbert.training.precision import choose
 from afterbert.workflows.memory import machine_memory
@@ -51,9 +51,9 @@ def findings() -> Iterator[Finding]:
     free = shutil.disk_usage(".").free / _GIGABYTE
     yield Finding("disk here", f"{free:.1f} GB free", free > 2)
     for extra, packages in _EXTRAS.items():
-        missing = [name for name in packages if importlib.util.find_spec(name) is None]
-        said = "installed" if not missing else f'{", ".join(missing)} missing; pip install "afterbert[{extra}]"'
-        yield Finding(f"extra {extra}", said, not missing)
+        absent = missing(*packages)
+        said = "installed" if not absent else f'{", ".join(absent)} missing; pip install "afterbert[{extra}]"'
+        yield Finding(f"extra {extra}", said, not absent)
 
 
 def _multiply_speed(size: int = 1024, seconds: float = 0.5) -> str:

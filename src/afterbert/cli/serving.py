@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from afterbert.base.errors import UserError
+from afterbert.base.extras import need_extra
 
 if TYPE_CHECKING:
     from afterbert.play.guards import Guarded
@@ -55,6 +55,4 @@ def run_server(made: Callable[[str], Guarded], host: str, port: int, *, said: st
 
 def check_installed() -> None:
     """Raises UserError where the extra is missing."""
-    missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
-    if missing:
-        raise UserError(f"this needs {' and '.join(missing)}; install the extra: pip install 'afterbert[play]'")
+    need_extra("play", "starlette", "uvicorn", needed_by="this")

@@ -1,6 +1,5 @@
 """A model as an ONNX graph: any batch, any length, compared with ours before it is handed over."""
 
-import importlib.util
 import logging
 import os
 import warnings
@@ -14,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from afterbert.base.errors import UserError
+from afterbert.base.extras import need_extra
 from afterbert.interop.reading import hidden_states
 from afterbert.interop.task_class import Answering
 from afterbert.models import Architecture, Backbone
 
-_NEEDED = ("onnx", "onnxscript", "onnxruntime")
 # batch, pieces read, pieces written: none of them the shape that is traced
 _TRACED, _CHECKED = (2, 7, 5), ((1, 2, 2), (3, 12, 8), (5, 9, 11))
 _LONGEST_BATCH, _LONGEST_ROW = 1 << 16, 1 << 16
@@ -47,7 +46,7 @@ def export_onnx(
 
     Raises UserError when the extra is not installed, or the architecture has no such graph.
     """
-    _check_installed()
+    need_extra("onnx", "onnx", "onnxscript", "onnxruntime", needed_by="ONNX export")
     if architecture.reads == "by_order":
         raise UserError("a permutation model has no ONNX export here (its two streams); export it as a folder")
     reader = _Reader(backbone, head, architecture).eval()
@@ -149,12 +148,6 @@ class _Reader(nn.Module):
             else:
                 made[name] = torch.randint(0, size, (batch, length), generator=generator)
         return made
-
-
-def _check_installed() -> None:
-    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        raise UserError(f"ONNX export needs {', '.join(missing)}; install the extra: pip install 'afterbert[onnx]'")
 
 
 def _largest_difference(path: Path, reader: _Reader) -> float:

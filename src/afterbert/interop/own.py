@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from afterbert.base import config as trees
 from afterbert.base.errors import UserError
-from afterbert.base.tree import Node
+from afterbert.base.tree import located
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family, family_named, ids_of
 from afterbert.interop.sizes import LAYERS, PLACES, check_sizes, sizes_of
@@ -68,13 +68,5 @@ def architecture_in(plain: Any, origin: str) -> Architecture:
     if not isinstance(plain, Mapping):
         raise UserError(f"{origin} has no architecture tree; it was not written by afterbert")
     check_sizes(plain, origin, Own.sizes)
-    found: Architecture = trees.build(Architecture, _node(plain, origin))
+    found: Architecture = trees.build(Architecture, located(plain, origin))
     return found
-
-
-def _node(plain: Any, origin: str) -> Node:
-    if isinstance(plain, Mapping):
-        return Node({str(key): _node(value, origin) for key, value in plain.items()}, origin)
-    if isinstance(plain, list):
-        return Node([_node(value, origin) for value in plain], origin)
-    return Node(plain, origin)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -30,8 +30,10 @@ from afterbert.pretext.posed import AskedInPlace, Posed
 from afterbert.pretext.selections.fixed_count import FixedCount
 from afterbert.pretext.task import Pretext
 from afterbert.probes.count_baselines import CountBaselines
+from afterbert.text.pieces.spelling import Spellings
+from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.token_store.by_language import by_language
-from afterbert.text.token_store.store import Split
+from afterbert.text.token_store.store import Split, Store
 
 # One seed for all evaluations for ever: changing it makes figures incomparable.
 _SEED = 20_190_811
@@ -55,50 +57,62 @@ class MaskedPrediction:
         self,
         predict: Callable[[Mapping[str, Tensor]], Tensor],
         split: Split,
-        vocabulary: Vocabulary,
+        tokenizer: Tokenizer,
         *,
-        piece_bytes: np.ndarray,
         baselines: CountBaselines | None = None,
         device: torch.device | str = "cpu",
-    ) -> Measured:
-        """Asks `predict` (a batch's arrays -> logits [N, V] at its chosen places). piece_bytes: [V], UTF-8
-        bytes of each piece."""
-        tally = Measured.empty()
-        for batch, posed, rows in self.questions(split, vocabulary):
+    ) -> dict[str, Any]:
+        """Asks `predict` (a batch's arrays -> logits [N, V] at its chosen places) about a split. Returns `measures`
+        (loss in nats a piece, bits per byte, accuracies), `baselines` (accuracies of counting, where counts are given)
+        and `counts` of what was asked."""
+        sizes, nats, answered = Spellings.of(tokenizer).sizes, 0.0, []
+        for batch, posed, rows in self.questions(split, tokenizer.vocabulary):
             arrays = {name: torch.as_tensor(array, device=device) for name, array in batch.arrays.items()}
             with torch.inference_mode():
                 logits = predict(arrays).float()
                 surprise = torch.nn.functional.cross_entropy(logits, arrays["target_ids"], reduction="none")
                 right = (logits.argmax(-1) == arrays["target_ids"]).cpu().numpy()
             chosen = _in_place(posed)
-            tally += Measured.of(
-                rows,
-                chosen,
-                surprise=surprise.double().cpu().numpy(),
-                right=right,
-                neighbour_right=_neighbour_guess(posed, chosen, baselines) == chosen.target_ids if baselines else None,
-                frequent_right=chosen.target_ids == baselines.most_frequent if baselines else None,
-                piece_bytes=piece_bytes,
-            )
-        return tally
+            nats += float(surprise.double().cpu().numpy().sum())
+            found = {"bytes": sizes[chosen.target_ids], "kind": kinds_of(rows, chosen.positions), "right": right}
+            if baselines is not None:
+                found["most_frequent_piece"] = chosen.target_ids == baselines.most_frequent
+                found["left_and_right_neighbour"] = _neighbour_guess(posed, chosen, baselines) == chosen.target_ids
+            answered.append(found)
+        each = {name: np.concatenate([one[name] for one in answered]) for name in answered[0]}
+        asked = max(len(each["kind"]), 1)
+        of_kind = {name: each["kind"] == number for number, name in enumerate(KINDS)}
+        measures = {
+            "loss": nats / asked,
+            "bits_per_byte": nats / math.log(2) / max(int(each["bytes"].sum()), 1),
+            "masked_accuracy": int(each["right"].sum()) / asked,
+            **{
+                f"accuracy_{name}": float(each["right"][those].mean()) for name, those in of_kind.items() if those.any()
+            },
+        }
+        counts = {"asked": float(len(each["kind"]))} | {name: float(those.sum()) for name, those in of_kind.items()}
+        guesses = {name: int(each[name].sum()) / asked for name in list(each)[3:]}
+        return {"measures": measures, "baselines": guesses, "counts": counts}
 
-    def in_each_language(
+    def of_store(
         self,
         predict: Callable[[Mapping[str, Tensor]], Tensor],
+        store: Store,
         split: Split,
-        languages: tuple[str, ...],
-        vocabulary: Vocabulary,
         *,
-        piece_bytes: np.ndarray,
         device: torch.device | str = "cpu",
-    ) -> dict[str, dict[str, float]]:
-        """Language -> `measures` on the split's texts in it; of one language nothing. languages: names of its codes."""
-        parts = by_language(split, languages)
-        return {
-            name: self(predict, part, vocabulary, piece_bytes=piece_bytes, device=device).summary()["measures"]
-            for name, part in parts.items()
-            if len(parts) > 1
-        }
+    ) -> dict[str, Any]:
+        """Asks about a split of a store. Returns the same, for held-out text with the baselines that its training text
+        gives, and where the split has several languages `languages`: the measures of each."""
+        counted = (
+            CountBaselines.count(store.split("train"), store.vocabulary.size) if split.name == "held_out" else None
+        )
+        found = self(predict, split, store.tokenizer, baselines=counted, device=device)
+        parts = by_language(split, store.languages)
+        if len(parts) > 1:
+            each = {name: self(predict, part, store.tokenizer, device=device) for name, part in parts.items()}
+            found["languages"] = {name: one["measures"] for name, one in each.items()}
+        return found
 
     def questions(self, split: Split, vocabulary: Vocabulary) -> Iterator[tuple[Batch, Posed, Rows]]:
         """Each batch for the model, the same as a posed task, and its rows before the masks."""
@@ -148,80 +162,3 @@ def kinds_of(rows: Rows, positions: np.ndarray) -> np.ndarray:
     chosen = np.bincount(word[positions], minlength=len(pieces))
     pieces_of, chosen_of = pieces[word[positions]], chosen[word[positions]]
     return np.where(pieces_of == 1, 0, np.where(chosen_of < pieces_of, 1, 2))
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Sums over the chosen pieces; add two to merge batches. `summary` divides."""
-
-    asked: int
-    nats: float
-    num_bytes: int
-    right: int
-    right_by_kind: np.ndarray
-    asked_by_kind: np.ndarray
-    neighbour_right: int | None
-    frequent_right: int | None
-
-    @staticmethod
-    def empty() -> Measured:
-        nothing = np.zeros(len(KINDS), dtype=np.int64)
-        return Measured(0, 0.0, 0, 0, nothing, nothing, None, None)
-
-    @staticmethod
-    def of(
-        rows: Rows,
-        chosen: AskedInPlace,
-        *,
-        surprise: np.ndarray,
-        right: np.ndarray,
-        neighbour_right: np.ndarray | None,
-        frequent_right: np.ndarray | None,
-        piece_bytes: np.ndarray,
-    ) -> Measured:
-        kinds = kinds_of(rows, chosen.positions)
-        return Measured(
-            asked=len(right),
-            nats=float(surprise.sum()),
-            num_bytes=int(piece_bytes[chosen.target_ids].sum()),
-            right=int(right.sum()),
-            right_by_kind=np.bincount(kinds, weights=right, minlength=len(KINDS)).astype(np.int64),
-            asked_by_kind=np.bincount(kinds, minlength=len(KINDS)),
-            neighbour_right=None if neighbour_right is None else int(neighbour_right.sum()),
-            frequent_right=None if frequent_right is None else int(frequent_right.sum()),
-        )
-
-    def __add__(self, other: Measured) -> Measured:
-        return Measured(
-            asked=self.asked + other.asked,
-            nats=self.nats + other.nats,
-            num_bytes=self.num_bytes + other.num_bytes,
-            right=self.right + other.right,
-            right_by_kind=self.right_by_kind + other.right_by_kind,
-            asked_by_kind=self.asked_by_kind + other.asked_by_kind,
-            neighbour_right=_plus(self.neighbour_right, other.neighbour_right),
-            frequent_right=_plus(self.frequent_right, other.frequent_right),
-        )
-
-    def summary(self) -> dict[str, dict[str, float]]:
-        """`measures` (loss in nats a piece, bits per byte, accuracies), `baselines` (accuracies), `counts`."""
-        asked = max(self.asked, 1)
-        measures = {
-            "loss": self.nats / asked,
-            "bits_per_byte": self.nats / math.log(2) / max(self.num_bytes, 1),
-            "masked_accuracy": self.right / asked,
-        }
-        for kind, right, total in zip(KINDS, self.right_by_kind, self.asked_by_kind):
-            if total:
-                measures[f"accuracy_{kind}"] = float(right / total)
-        baselines = {}
-        if self.frequent_right is not None:
-            baselines["most_frequent_piece"] = self.frequent_right / asked
-        if self.neighbour_right is not None:
-            baselines["left_and_right_neighbour"] = self.neighbour_right / asked
-        counts = {"asked": float(self.asked)} | {k: float(n) for k, n in zip(KINDS, self.asked_by_kind)}
-        return {"measures": measures, "baselines": baselines, "counts": counts}
-
-
-def _plus(one: int | None, other: int | None) -> int | None:
-    return other if one is None else one if other is None else one + other

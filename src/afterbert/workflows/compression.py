@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from afterbert.base.config import digest, to_plain
-from afterbert.base.destination import check_folder, folder_written
+from afterbert.base.destination import check_apart, check_folder, folder_written
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.plugins import name_of
@@ -123,8 +123,7 @@ def prepare_compression(request: CompressRequest, observer: WorkObserver | None 
     if request.at_least is not None and not 0 < request.at_least <= 1:
         raise UserError(f"--at-least is {request.at_least:.0%}; write a share from 1% to 100%")
     check_folder(request.out, overwrite=request.overwrite)
-    if Path(request.model).is_dir() and Path(request.model).resolve() == request.out.resolve():
-        raise UserError(f"{request.out} is the folder the model is read from; name another one to write")
+    check_apart(request.out, request.model)
     before = Subject.read(request.model)
     examination, setting = _task_of(request, before, observer)
     form = before.form if examination is not None else replace(before.form, task=None)

@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from afterbert.base.errors import UserError
-from afterbert.probes.count_baselines import CountBaselines
 from afterbert.probes.masked_model import MaskedModel
 from afterbert.probes.masked_prediction import MaskedPrediction
-from afterbert.text.pieces.spelling import Spellings
 from afterbert.text.pieces.unknown import MOST_UNKNOWN
 from afterbert.text.token_store.mixture import is_store, open_store
 from afterbert.text.token_store.store import Split, Store
@@ -54,22 +52,12 @@ def evaluate_on_texts(
     reading = TextOptions(held_out=0.0, max_unknown=max_unknown, language=language, lang=tuple(lang))
     with _asked_of(model, texts, reading, observer or WorkObserver()) as (store, split):
         unknown = check_known(store, max_unknown)
-        baselines = None
-        if split.name == "held_out":
-            baselines = CountBaselines.count(store.split("train"), store.vocabulary.size)
         question = MaskedPrediction(rate=rate, length=min(length, model.loaded.longest), max_rows=max_rows)
-        how: Any = {
-            "piece_bytes": Spellings.of(store.tokenizer).sizes,
-            "device": device_of(model.language_model.backbone),
-        }
-        measured = question(model.predict, split, store.vocabulary, baselines=baselines, **how)
-        languages = question.in_each_language(model.predict, split, store.languages, store.vocabulary, **how)
+        summary = question.of_store(model.predict, store, split, device=device_of(model.language_model.backbone))
         is_told_none = bool(model.languages) and store.split("train").told_languages is None
     untold = model.loaded.without_language if is_told_none else ""
     notes = (*unknown, untold, *model.loaded.notes, model.language_model.note)
-    summary = {**measured.summary(), "asked": model.language_model.said}
-    summary |= {"languages": languages} if languages else {}
-    return EvaluatedTexts(summary, tuple(filter(None, notes)))
+    return EvaluatedTexts(summary | {"asked": model.language_model.said}, tuple(filter(None, notes)))
 
 
 @contextmanager

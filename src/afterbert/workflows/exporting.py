@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import nn
 
-from afterbert.base.destination import folder_written
+from afterbert.base.destination import check_apart, folder_written
 from afterbert.base.errors import UserError
 from afterbert.base.runs import write_atomically
 from afterbert.base.small_files import read_json_object
@@ -68,8 +68,7 @@ def export_model_folder(
     model of it. overwrite: also where
     `out` holds what we did not make. Raises UserError.
     """
-    if source.resolve() == out.resolve():
-        raise UserError(f"{out} is the folder the model is read from; name another one to write")
+    check_apart(out, source)
     with folder_written(out, made_by="export", overwrite=overwrite) as aside:
         made = _written(source, aside, family=family, onnx=onnx, web=web, sentences=sentences)
     return [one.moved(aside, out) for one in made]

@@ -22,7 +22,6 @@ from afterbert.probes.masked_model import MaskedModel
 from afterbert.probes.masked_prediction import MaskedPrediction
 from afterbert.text.files.policy import Policy
 from afterbert.text.languages import check_code, sources_by_language
-from afterbert.text.pieces.spelling import Spellings
 from afterbert.text.pieces.vocabulary_change import Units, extended
 from afterbert.text.sources import Source
 from afterbert.text.token_store.by_language import by_language, figures_by_language
@@ -224,7 +223,6 @@ def _measured(model: LoadedModel, stores: Sequence[Store]) -> Figures:
     """Of each language what the model makes of its held-out text, with pieces hidden and with whole words, and what the
     vocabulary makes of all of it."""
     asked = MaskedModel.of(model, device=default_device())
-    how: Any = {"piece_bytes": Spellings.of(model.tokenizer).sizes, "device": default_device()}
     found: Figures = {}
     for store in stores:
         counted, split = figures_by_language(store), told_to(store, asked).split("held_out")
@@ -236,8 +234,8 @@ def _measured(model: LoadedModel, stores: Sequence[Store]) -> Figures:
             }
             for unit, name in (("piece", ""), ("word", "_of_words")):
                 question = MaskedPrediction(unit=unit, length=min(128, model.longest), max_rows=_ASKED_ROWS)
-                measures = question(asked.predict, part, store.vocabulary, **how).summary()["measures"]
-                found[language][f"bits_per_byte{name}"] = measures["bits_per_byte"]
+                measured = question(asked.predict, part, model.tokenizer, device=default_device())
+                found[language][f"bits_per_byte{name}"] = measured["measures"]["bits_per_byte"]
     return found
 
 

@@ -26,13 +26,12 @@ from afterbert.objectives.modules import ObjectiveModule
 from afterbert.objectives.parts.meaning import meaning_of_loss, told
 from afterbert.pretext.posed import Posed
 from afterbert.pretext.statistics import statistics_of
-from afterbert.probes.count_baselines import CountBaselines
 from afterbert.probes.held_out import held_out_score
 from afterbert.probes.masked_prediction import MaskedPrediction
 from afterbert.probes.picture import pictures_of
 from afterbert.probes.samples import filled_sentences
 from afterbert.recipes.recipe import Recipe, Resolved, resolve
-from afterbert.text.pieces.spelling import Spellings, piece_texts
+from afterbert.text.pieces.spelling import piece_texts
 from afterbert.text.token_store.store import Split, Store
 from afterbert.training.checkpoints.checkpoint import Checkpoints
 from afterbert.training.checkpoints.identity import RunIdentity
@@ -175,9 +174,9 @@ def evaluate_held_out(module: ObjectiveModule, recipe: Recipe, store: Store) -> 
     if fills_masks(module, store):
         was_training = module.training
         module.eval()
-        how: Any = {"piece_bytes": Spellings.of(store.tokenizer).sizes, "device": device_of(module)}
-        measured = MaskedPrediction(length=recipe.length)(module.name_pieces, split, store.vocabulary, **how)
-        figures["masked_accuracy"] = measured.summary()["measures"]["masked_accuracy"]
+        question = MaskedPrediction(length=recipe.length)
+        measured = question(module.name_pieces, split, store.tokenizer, device=device_of(module))
+        figures["masked_accuracy"] = measured["measures"]["masked_accuracy"]
         module.train(was_training)
     return figures
 
@@ -210,11 +209,11 @@ def finish(
     samples: dict[str, Any] = {"corrupted": [], "filled": []}
     texts = piece_texts(store.tokenizer)
     split = store.split("held_out") if store.split("held_out").num_pieces else store.split("train")
-    if fills_masks(module, store) and split.name == "held_out":
-        evaluation |= closing_figures(module, recipe, store, split)
-        samples["filled"] = filled_sentences(
-            module.name_pieces, split, store.vocabulary, texts, device=device_of(module)
-        )
+    found = module.language_model
+    if found is not None and fills_masks(module, store) and split.name == "held_out":
+        device, question = device_of(module), MaskedPrediction(length=recipe.length)
+        evaluation |= question.of_store(module.name_pieces, store, split, device=device) | {"asked": found.said}
+        samples["filled"] = filled_sentences(module.name_pieces, split, store.vocabulary, texts, device=device)
     figures = closing_figures_without_training(
         recipe.model, module.backbone, module.language_model, store, closing or Closing()
     )
@@ -248,23 +247,6 @@ def every_task(store: Store, split: Split) -> dict[str, Any]:
     text = sample_text(store, split)
     exhibits = gallery(text, store.folder / "tokenizer") if text else []
     return {"text": text, "exhibits": plain(exhibits)}
-
-
-def closing_figures(module: ObjectiveModule, recipe: Recipe, store: Store, split: Split) -> dict[str, Any]:
-    """`measures`, `baselines` and `counts` of the fixed question that every masked language model is asked; `asked`:
-    whose head answers, where it is not the saved model's; `languages`: the measures of each of
-    several."""
-    baselines = CountBaselines.count(store.split("train"), store.vocabulary.size)
-    question = MaskedPrediction(length=recipe.length)
-    how: Any = {"piece_bytes": Spellings.of(store.tokenizer).sizes, "device": device_of(module)}
-    measured = question(module.name_pieces, split, store.vocabulary, baselines=baselines, **how)
-    languages = question.in_each_language(module.name_pieces, split, store.languages, store.vocabulary, **how)
-    found = module.language_model
-    return {
-        **measured.summary(),
-        "asked": found.said if found is not None else "",
-        **({"languages": languages} if languages else {}),
-    }
 
 
 def first_batches(recipe: Recipe, store: Store, split: Split, *, rows: int = 64) -> dict[str, Posed]:

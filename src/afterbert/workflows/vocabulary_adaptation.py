@@ -8,7 +8,7 @@ from typing import Literal
 
 from torch import nn
 
-from afterbert.base.destination import check_folder, folder_written
+from afterbert.base.destination import check_apart, check_folder, folder_written
 from afterbert.base.errors import UserError
 from afterbert.interop.folder import export_folder
 from afterbert.interop.loaded import LoadedModel
@@ -63,6 +63,7 @@ def adapt(
     `extend`; recipe: the tokenizer to learn, for `train`. overwrite: also where `out` holds what we did
     not make. Raises UserError."""
     check_folder(out, overwrite=overwrite)
+    check_apart(out, model)
     old = load_model(model)
     tokenizer = old.tokenizer
     texts = _texts(sources)

@@ -37,13 +37,10 @@ def adapt_vocabulary(
     Example: `afterbert adapt-vocabulary runs/laptop-tiny-1a2b3c4d/model my_texts/ --how extend --pieces 500`
     """
     from afterbert.api.terminal import console, tell_notes
-    from afterbert.base.errors import UserError
     from afterbert.text.from_paths import sources_for
     from afterbert.workflows.tokenizer_choice import tokenizer_named
     from afterbert.workflows.vocabulary_adaptation import adapt
 
-    if Path(model).is_dir() and Path(model).resolve() == out.resolve():
-        raise UserError(f"{out} is the folder the model is read from; name another one to write")
     done = adapt(
         model,
         sources_for(texts),

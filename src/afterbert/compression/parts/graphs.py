@@ -5,17 +5,15 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from afterbert.base.errors import UserError
+from afterbert.base.extras import need_extra
 from afterbert.base.plugins import name_of
 from afterbert.compression.subject import Form, Subject
 from afterbert.interop.fused_graph import check_fusible, fused_graph
 from afterbert.interop.graph_folder import Graph
-
-_NEEDED = ("onnx", "onnxruntime")
 
 
 def check_graph(form: Form, method: str) -> Form:
@@ -29,9 +27,7 @@ def check_graph(form: Form, method: str) -> Form:
 
 def need_onnx(method: str) -> None:
     """Raises UserError where the extra is not installed."""
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        raise UserError(f"{method} needs {', '.join(missing)}; install the extra: pip install 'afterbert[onnx]'")
+    need_extra("onnx", "onnx", "onnxruntime", needed_by=method)
 
 
 def graph_of(subject: Subject) -> Graph:
