@@ -68,21 +68,13 @@ class PairPlan(Plan):
 
     def rows(self, numbers: np.ndarray) -> Rows:
         numbers = np.asarray(numbers, dtype=np.int64)
-        pairs, both = self.pairs(numbers), np.zeros(2 * len(numbers), dtype=np.int64)
-        starts, lengths, second = both.copy(), both.copy(), np.arange(len(both)) % 2
-        starts[::2], starts[1::2] = pairs.a_start, pairs.b_start
-        lengths[::2], lengths[1::2] = pairs.a_length, pairs.b_length
-        there = lengths > 0
-        parts = Parts(
-            row_of=(np.arange(len(both)) // 2)[there],
-            starts=starts[there],
-            lengths=lengths[there],
-            before=np.where(second == 0, self.cls, NONE)[there],
-            after=(both + self.sep)[there],
-            last=(both + NONE)[there],
-            segment=second[there],
-            document=(second * np.repeat(pairs.is_foreign, 2))[there],
-        )
+        pairs = self.pairs(numbers)
+        starts = np.stack((pairs.a_start, pairs.b_start), axis=1).ravel()
+        lengths = np.stack((pairs.a_length, pairs.b_length), axis=1).ravel()
+        there = np.flatnonzero(lengths)
+        row_of, second = divmod(there, 2)
+        before, document = np.where(second == 0, self.cls, NONE), second * pairs.is_foreign[row_of]
+        parts = Parts(row_of, starts[there], lengths[there], before, self.sep, segment=second, document=document)
         return assemble(self.split, parts, row_keys(self.split, numbers))
 
 

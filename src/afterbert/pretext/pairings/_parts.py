@@ -16,7 +16,7 @@ NONE = -1  # no special piece here
 
 @dataclass(frozen=True)
 class Parts:
-    """P parts of B rows, in order; all int64 [P].
+    """P parts of B rows, in order; all int64 [P], the last five also one number for all parts.
 
     row_of: rising; starts, lengths: the run of text in the store; before, after, last: ids of the special pieces that
     open the part, close it, and follow that; segment: 0 or 1; document: number of the document within the row.
@@ -25,11 +25,11 @@ class Parts:
     row_of: np.ndarray
     starts: np.ndarray
     lengths: np.ndarray
-    before: np.ndarray
-    after: np.ndarray
-    last: np.ndarray
-    segment: np.ndarray
-    document: np.ndarray
+    before: np.ndarray | int = NONE
+    after: np.ndarray | int = NONE
+    last: np.ndarray | int = NONE
+    segment: np.ndarray | int = 0
+    document: np.ndarray | int = 0
 
 
 def row_keys(split: Split, numbers: np.ndarray) -> np.ndarray:
@@ -41,7 +41,10 @@ def row_keys(split: Split, numbers: np.ndarray) -> np.ndarray:
 def assemble(split: Split, parts: Parts, keys: np.ndarray) -> Rows:
     """The rows with these parts: ids and planes from the store, special pieces between them, which carry no plane but
     their own."""
-    specials = np.stack([parts.before, parts.after, parts.last])
+    *ids_around, segment, document, _ = np.broadcast_arrays(
+        parts.before, parts.after, parts.last, parts.segment, parts.document, parts.lengths
+    )
+    specials = np.stack(ids_around)
     has_special = specials != NONE
     sizes = parts.lengths + has_special.sum(axis=0)
     offsets = starts_of(sizes)
@@ -56,8 +59,8 @@ def assemble(split: Split, parts: Parts, keys: np.ndarray) -> Rows:
     ids[where] = specials[has_special]
     planes: dict[str, np.ndarray | Callable[[], np.ndarray]] = {
         "special": is_special,
-        "segment": partial(np.repeat, parts.segment.astype(np.uint8), sizes),
-        "document": partial(np.repeat, parts.document.astype(np.int32), sizes),
+        "segment": partial(np.repeat, segment.astype(np.uint8), sizes),
+        "document": partial(np.repeat, document.astype(np.int32), sizes),
         "count": partial(_counts, split, ids, is_special),
     }
     if split.told_languages is not None:

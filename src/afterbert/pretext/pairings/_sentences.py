@@ -163,8 +163,6 @@ class SentencePlan(Plan):
             lengths,
             before=np.where(first, self.ends.opens, NONE),
             after=np.where(is_last, self.ends.closes, self.ends.between),
-            last=np.full(len(begins), NONE),
-            segment=np.zeros_like(begins),
             document=np.arange(len(begins)) - np.searchsorted(part_row, part_row),
         )
         return assemble(self.split, parts, row_keys(self.split, numbers))

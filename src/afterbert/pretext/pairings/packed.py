@@ -41,17 +41,15 @@ class Packed(Framed):
         room = room_for(length, self.num_specials)
         opens, closes, between = (end_id(end, vocabulary) for end in (self.opens, self.closes, self.between))
         documents = noise.of("documents").order(split.num_documents)
-        if self.bounds == "keep":
-            return _Kept(split, documents, room, opens, closes)
         if self.bounds == "language":
             documents = documents[np.argsort(split.languages[documents], kind="stable")]
             streams = split.languages[documents]
-        else:
-            streams = np.zeros(split.num_documents, dtype=np.uint8)
-        return _Crossed(split, documents, streams, room, opens, closes, between)
+        else:  # each document is a stream of its own, or all of them are one
+            streams = np.arange(len(documents)) if self.bounds == "keep" else np.zeros(len(documents), dtype=np.uint8)
+        return _Streams(split, documents, streams, room, opens, closes, between)
 
 
-class _Crossed(Plan):
+class _Streams(Plan):
     """Row r is the window [r * room, (r + 1) * room) of a stream of slots: every piece has one, and so has every
     separator. Behind the last document of each of the `streams` (one number a document, equal ones side by side) stands
     no separator, but as many empty slots as bring the next one to the beginning of a row."""
@@ -96,41 +94,6 @@ class _Crossed(Plan):
             before=np.where(in_row == 0, self.opens, NONE),
             after=np.where(is_separated, self.between, NONE),
             last=np.where(in_row == count[row_of] - 1, self.closes, NONE),
-            segment=np.zeros_like(row_of),
             document=in_row,
-        )
-        return assemble(self.split, parts, row_keys(self.split, numbers))
-
-
-class _Kept(Plan):
-    """Each document is cut on its own; rows are numbered document by document."""
-
-    def __init__(self, split: Split, documents: np.ndarray, room: int, opens: int, closes: int):
-        self.split, self.room, self.opens, self.closes = split, room, opens, closes
-        self.text_starts = split.document_starts[:-1][documents]
-        self.lengths = np.diff(split.document_starts)[documents]
-        self.row_starts = starts_of(-(-self.lengths // room))  # int64 [D+1]: the first row of each document
-
-    def __len__(self) -> int:
-        return int(self.row_starts[-1])
-
-    def goes_on(self, numbers: np.ndarray) -> np.ndarray:
-        return ~np.isin(numbers, self.row_starts)
-
-    def rows(self, numbers: np.ndarray) -> Rows:
-        numbers = np.asarray(numbers, dtype=np.int64)
-        document = np.searchsorted(self.row_starts, numbers, side="right") - 1
-        skipped = (numbers - self.row_starts[document]) * self.room
-        lengths = np.minimum(self.lengths[document] - skipped, self.room)
-        same = np.zeros_like(numbers)
-        parts = Parts(
-            np.arange(len(numbers)),
-            self.text_starts[document] + skipped,
-            lengths,
-            before=same + self.opens,
-            after=same + self.closes,
-            last=same + NONE,
-            segment=same,
-            document=same,
         )
         return assemble(self.split, parts, row_keys(self.split, numbers))

@@ -14,7 +14,7 @@ from afterbert.base.noise import Noise
 from afterbert.base.rows import Rows
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.pretext.pairings import Pairing, Plan
-from afterbert.pretext.pairings._parts import NONE, Parts, assemble, row_keys
+from afterbert.pretext.pairings._parts import Parts, assemble, row_keys
 from afterbert.pretext.pairings._sentences import End, end_id, room_for
 from afterbert.text.token_store.store import Split
 
@@ -63,17 +63,9 @@ class _Translated(Plan):
 
     def rows(self, numbers: np.ndarray) -> Rows:
         numbers = np.asarray(numbers, dtype=np.int64)
-        sides, second = np.zeros(2 * len(numbers), dtype=np.int64), np.arange(2 * len(numbers)) % 2
-        parts = Parts(
-            row_of=np.arange(len(sides)) // 2,
-            starts=self.begins[numbers].ravel(),
-            lengths=self.sizes[numbers].ravel(),
-            before=sides + self.opens,
-            after=sides + self.closes,
-            last=sides + NONE,
-            segment=second,
-            document=second,
-        )
+        row_of, second = divmod(np.arange(2 * len(numbers)), 2)
+        begins, sizes = self.begins[numbers].ravel(), self.sizes[numbers].ravel()
+        parts = Parts(row_of, begins, sizes, self.opens, self.closes, segment=second, document=second)
         rows = assemble(self.split, parts, row_keys(self.split, numbers))
         if not self.pairing.restarts:
             return rows
