@@ -30,7 +30,7 @@ from afterbert.workflows.closing import Closing
 from afterbert.workflows.fitting import Choice, fit, measured_choice
 from afterbert.workflows.memory import check_memory
 from afterbert.workflows.observer import WorkObserver
-from afterbert.workflows.pretraining import PretrainingResult, pretrain, told_languages
+from afterbert.workflows.pretraining import PretrainingResult, pretrain
 from afterbert.workflows.run_folders import run_folder_for, store_of_run
 from afterbert.workflows.stores import check_known, mix_of, store_of
 from afterbert.workflows.text_options import TextOptions
@@ -95,9 +95,14 @@ def run_request(
     else:
         start = load_model(request.start) if request.start else None
         resolved = resolved_for(request, start, num_processes=processes.size)
-        store = _shared_store(request, resolved, processes, observer)
+        told: Any = {"sources": request.sources, "mixing": request.mixing, "reading": request.reading}
+        cut_by = resolved.recipe.tokenizer
+        folder = processes.on_rank_zero(  # one process makes the store, and all open it
+            lambda: str(store_of(request.texts, cut_by, out=request.out, observer=observer, wait=False, **told).folder)
+        )
+        store = open_store(Path(folder), wait=False)
         notes = [*check_tokenizer(resolved, store), *check_known(store, request.reading.max_unknown)]
-        told_languages(resolved.recipe, store)  # refuses before there is a run folder
+        store.telling(resolved.recipe.model.languages)  # refuses before there is a run folder
         objective = resolved.recipe.objective
         for model in (start, objective.model if isinstance(objective, Distilled) else None):
             if model is not None:
@@ -143,13 +148,6 @@ def resolved_for(request: PretrainRequest, start: LoadedModel | None = None, *, 
             f"the model {start.name} brings its own tokenizer; leave --tokenizer out, or fit the model to another one "
             "by `afterbert adapt-vocabulary`"
         )
-    resolved = _resolved(request, start)
-    vocab_size = getattr(resolved.recipe.tokenizer, "vocab_size", None) or 0  # that of a store is known later
-    check_memory(resolved.recipe, vocab_size, processes=num_processes)
-    return resolved
-
-
-def _resolved(request: PretrainRequest, start: LoadedModel | None) -> Resolved:
     if isinstance(request.recipe, Recipe):
         if request.size is not None:
             raise UserError(f"size {request.size} is for a recipe by name; a recipe made of objects says its own")
@@ -158,14 +156,16 @@ def _resolved(request: PretrainRequest, start: LoadedModel | None) -> Resolved:
         resolved = resolve(request.recipe, size=request.size, overrides=request.overrides)
     if request.teacher is not None:
         resolved = _taught(resolved, request.teacher)
-    if start is None:
-        return resolved
-    return resolved.replaced(
-        f"the model {start.name}",
-        model=_architecture_of(start, resolved),
-        tokenizer=PretrainedTokenizer(name=str(start.folder)),
-        length=min(resolved.recipe.length, start.longest),
-    )
+    if start is not None:
+        resolved = resolved.replaced(
+            f"the model {start.name}",
+            model=_architecture_of(start, resolved),
+            tokenizer=PretrainedTokenizer(name=str(start.folder)),
+            length=min(resolved.recipe.length, start.longest),
+        )
+    vocab_size = getattr(resolved.recipe.tokenizer, "vocab_size", None) or 0  # that of a store is known later
+    check_memory(resolved.recipe, vocab_size, processes=num_processes)
+    return resolved
 
 
 def _taught(resolved: Resolved, teacher: str) -> Resolved:
@@ -248,25 +248,6 @@ def tell_mix(run: RunFolder, recipe: Recipe, store: Store, observer: WorkObserve
     kept = read_json_object(path) if path.is_file() else {}
     kept["planned" if steps is None else "realised"] = mix.plain()
     write_atomically(path, json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
-
-
-def _shared_store(request: PretrainRequest, resolved: Resolved, processes: Processes, observer: WorkObserver) -> Store:
-    """The store, which one process makes and all open."""
-
-    def made() -> str:
-        store = store_of(
-            request.texts,
-            resolved.recipe.tokenizer,
-            out=request.out,
-            sources=request.sources,
-            mixing=request.mixing,
-            reading=request.reading,
-            observer=observer,
-            wait=False,
-        )
-        return str(store.folder)
-
-    return open_store(Path(processes.on_rank_zero(made)), wait=False)
 
 
 def _gone_on_with(request: PretrainRequest, folder: Path) -> tuple[RunFolder, Resolved, Store]:

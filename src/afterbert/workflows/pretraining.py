@@ -15,12 +15,12 @@ from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.runs import RunFolder, write_atomically
 from afterbert.base.sealed import sealed
-from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Family
 from afterbert.interop.folder import export_beside, export_folder
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.own import Own
 from afterbert.interop.written_out import heads_left_out
+from afterbert.models import Architecture
 from afterbert.nn.recurrence import halting_statistics
 from afterbert.objectives.modules import ObjectiveModule
 from afterbert.objectives.parts.meaning import meaning_of_loss, told
@@ -83,7 +83,7 @@ def pretrain(
         recipe = resolved.recipe
         closing = (closing or Closing()).kept_in(run, writes=processes.leads)
         closing.read()
-        store = told_languages(recipe, store)
+        store = store.telling(recipe.model.languages)
         vocabulary, train_split = store.vocabulary, store.split("train")
         for task in recipe.objective.pretexts().values():
             for _, length in recipe.row_lengths:
@@ -137,13 +137,6 @@ def _left_out(weights: Mapping[str, Any], module: ObjectiveModule) -> list[str]:
         for word in words
         if word not in ("backbone", "pooler")
     ]
-
-
-def told_languages(recipe: Recipe, store: Store) -> Store:
-    """The store, whose rows tell their languages where the model has vectors for them. Raises UserError when
-    it has none for one of them."""
-    languages = recipe.model.languages
-    return store.telling(languages) if languages else store
 
 
 def feed_of(recipe: Recipe, store: Store, split: Split) -> Feed:
@@ -202,7 +195,7 @@ def finish(
     """Writes what a finished run leaves for others: `model/`, the closing figures, samples and statistics
     for the report."""
     module.eval()
-    family = export_model(run.model, module, recipe, store.vocabulary, store.folder / "tokenizer")
+    family = _export(run.model, module, recipe.model, store)
     evaluation: dict[str, Any] = {"objective": evaluate_held_out(module, recipe, store)}
     known = module.meanings()
     evaluation["own"] = told(known, meaning_of_loss(module.loss_weights, known), evaluation["objective"])
@@ -258,14 +251,13 @@ def first_batches(recipe: Recipe, store: Store, split: Split, *, rows: int = 64)
     return found
 
 
-def export_model(out: Path, module: ObjectiveModule, recipe: Recipe, vocabulary: Vocabulary, tokenizer: Path) -> Family:
+def _export(out: Path, module: ObjectiveModule, architecture: Architecture, store: Store) -> Family:
     """Writes the trained backbone with its heads as a Hugging Face folder, in our own layout where no family
     computes exactly this, and in folders inside it what was trained beside it. Returns the family."""
-    family = export_folder(
-        out, recipe.model, module.backbone, module.saved_heads, vocabulary=vocabulary, tokenizer=tokenizer, or_own=True
-    )
+    made_of: Any = {"vocabulary": store.vocabulary, "tokenizer": store.folder / "tokenizer"}
+    family = export_folder(out, architecture, module.backbone, module.saved_heads, **made_of, or_own=True)
     for name, model in module.beside().items():
-        export_beside(out / name, model, vocabulary, tokenizer, like=family)
+        export_beside(out / name, model, **made_of, like=family)
     return family
 
 
@@ -274,7 +266,6 @@ def newest_checkpoint(path: Path) -> LoadedModel:
     run = RunFolder.open(path)
     resolved = resolve(str(run.recipe))
     store = store_of_run(run)
-    store = told_languages(resolved.recipe, store)
     model, vocabulary = resolved.recipe.model, store.vocabulary
     module = resolved.recipe.objective.build(model, vocabulary)
     saved, _ = Checkpoints(run.checkpoints, keep=1).latest()

@@ -13,7 +13,7 @@ from afterbert.training.distribution.parallel import Single
 from afterbert.training.distribution.processes import SingleProcess
 from afterbert.training.precision import choose
 from afterbert.training.stepper import Stepper
-from afterbert.workflows.pretraining import feed_of, told_languages
+from afterbert.workflows.pretraining import feed_of
 
 _STEPS, _WARM_STEPS = 3, 2
 
@@ -48,7 +48,7 @@ class _Tried:
     """A fresh module that makes updates; what it learns is thrown away."""
 
     def __init__(self, resolved: Resolved, store: Store, device: torch.device):
-        recipe, store = resolved.recipe, told_languages(resolved.recipe, store)
+        recipe, store = resolved.recipe, store.telling(resolved.recipe.model.languages)
         self.seconds: list[float] = []
         self.tokens: list[int] = []
         self._feed, self._device = feed_of(recipe, store, store.split("train")), device

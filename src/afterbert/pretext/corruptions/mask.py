@@ -55,7 +55,7 @@ class Mask(Corruption):
     def __call__(self, rows: Rows, chosen: Chosen, noise: Noise, vocabulary: Vocabulary) -> Shown:
         where, ids = chosen.positions, rows.piece_ids.copy()
         bits = bits_at(rows, where, noise)
-        draw = bits & _LOW if self.per == "piece" else _of_first(bits, chosen.spans) & _LOW
+        draw = (bits if self.per == "piece" else bits[chosen.begins[chosen.spans]]) & _LOW
         is_masked = draw < chance(self.masked)
         is_random = (draw < chance(min(1.0, self.masked + self.random))) & ~is_masked
         if self.masked:
@@ -63,9 +63,3 @@ class Mask(Corruption):
         if self.random:
             ids[where[is_random]] = random_pieces(bits[is_random], vocabulary)
         return with_ids(rows, ids, hidden=hidden_at(rows, where[is_masked]))
-
-
-def _of_first(values: np.ndarray, spans: np.ndarray) -> np.ndarray:
-    """Each span's first value, for all its pieces."""
-    begins = np.flatnonzero(np.diff(spans, prepend=-1))
-    return np.repeat(values[begins], np.diff(begins, append=len(spans)))

@@ -188,6 +188,8 @@ class Store:
     def telling(self, languages: Sequence[str]) -> Store:
         """Gives the same store, whose rows tell of each piece which of these languages it is in (plane `language`,
         a number into `languages`). Raises UserError when its texts are in another one, or name none."""
+        if not languages:
+            return self
         strange = [name for name in self.languages if name and name not in languages]
         if strange:
             raise UserError(
