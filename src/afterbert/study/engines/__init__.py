@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -29,11 +29,13 @@ class Engine(ABC):
         fails."""
 
 
-def carried_out(words: Sequence[str], threads: int | None = None) -> str:
-    """Runs one command with so many threads and gives its last line. Raises UserError with that line where it fails."""
+def carried_out(words: Sequence[str], threads: int | None = None, folder: Path | None = None) -> str:
+    """Runs one command with so many threads, in a folder where one is given, and gives its last line. Raises UserError
+    with that line where it fails."""
     more = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
     command = [sys.executable, "-m", "afterbert", *words]
-    done = subprocess.run(command, env=os.environ | more, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    told: Any = {"cwd": folder, "env": os.environ | more, "text": True}
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **told)
     said = [line for line in done.stdout.splitlines() if line.strip()] or ["it said nothing"]
     if done.returncode:
         raise UserError(f"afterbert {' '.join(words)} ended with {done.returncode}: {said[-1]}")
