@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from afterbert.base.destination import MARKER, aside_of, check_file, claim_folder, folder_written
+from afterbert.base.destination import MARKER, aside_of, check_file, folder_claimed, folder_written
 from afterbert.base.errors import UserError
 
 
@@ -36,11 +36,20 @@ def test_what_is_not_ours_is_refused(tmp_path):
     (out / "config.json").write_text("theirs")
     with pytest.raises(UserError, match="config.json.*--overwrite"):
         write(out, "config.json")
-    with pytest.raises(UserError, match="did not make"):
-        claim_folder(out, made_by="finetune")
+    with pytest.raises(UserError, match="did not make"), folder_claimed(out, made_by="finetune"):
+        raise AssertionError
     assert (out / "config.json").read_text() == "theirs" and names(out) == ["config.json"]
     write(out, "config.json", overwrite=True)
     assert (out / "config.json").read_text() == "ours"
+
+
+@pytest.mark.parametrize(("begun", "left"), [(False, []), (True, ["new"])])
+def test_a_new_folder_goes_where_its_work_is_refused_before_a_run_begins(tmp_path, begun, left):
+    with pytest.raises(UserError), folder_claimed(tmp_path / "new" / "out", made_by="finetune"):
+        (tmp_path / "new" / "out" / "seed-0").mkdir()
+        (tmp_path / "new" / "out" / "seed-0" / ("course.json" if begun else "status.json")).write_text("{}")
+        raise UserError("too little")
+    assert names(tmp_path) == left
 
 
 def test_a_file_that_came_later_is_not_taken_for_ours(tmp_path):

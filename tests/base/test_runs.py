@@ -69,14 +69,22 @@ def test_two_processes_of_one_run_make_its_folder_together(tmp_path, monkeypatch
 
 
 def test_what_is_refused_leaves_no_empty_folder(tmp_path):
-    """A recipe that does not fit its store left `checkpoints/` behind; a run that has begun stays."""
+    """A recipe that does not fit its store left `checkpoints/` behind, refused closing data `closing.json`; a run that
+    has begun, or that another process is beginning, stays."""
     for is_begun in (False, True):
         run = RunFolder.create(tmp_path, f"run-{is_begun}")
+        write_atomically(run.path / "closing.json", "{}")
         if is_begun:
             write_atomically(run.course, "{}")
         with pytest.raises(UserError), run.unless_refused():
             raise UserError("no sentinels")
         assert run.path.exists() == is_begun
+    with RunFolder.create(tmp_path, "held").locked():
+        run = RunFolder.create(tmp_path, "held")
+        write_atomically(run.recipe, "")
+        with pytest.raises(UserError), run.unless_refused():
+            raise UserError("no sentinels")
+        assert run.recipe.exists()
 
 
 def test_open_needs_a_run_folder(tmp_path):

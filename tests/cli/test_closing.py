@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,6 @@ def test_advice_names_what_pretrain_has(folder: Path, capsys: pytest.CaptureFixt
         assert run(["pretrain", "stories.txt", "--budget", "1steps", "--recipe", "bert-mlm", option, "odd.csv"]) == 2
         said = capsys.readouterr().err
         assert "say it in a task file" in said and "--" not in said
+        assert os.listdir("runs") == ["stores"]
+    assert run(["pretrain", "stories.txt", "--mixing", "equl", "--out", "new"]) == 2
+    assert not Path("new").exists()

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,22 +31,34 @@ def check_apart(out: Path, read: str | Path) -> None:
         raise UserError(f"{out} is the folder the model is read from; name another one to write")
 
 
-def claim_folder(out: Path, *, made_by: str, overwrite: bool = False) -> None:
-    """Makes the folder `out`, or finds that it is empty or ours, and marks it. Raises UserError where it is a link or
-    holds what we did not make, unless `overwrite`."""
+@contextmanager
+def folder_claimed(out: Path, *, made_by: str, overwrite: bool = False) -> Iterator[None]:
+    """Makes the folder `out`, or finds that it is empty or ours, and marks it; a new one goes again where what is done
+    inside is refused before any run has begun in it. Raises UserError where it is a link or holds what we did not make,
+    unless `overwrite`."""
     check_folder(out, overwrite=overwrite)
+    new = [one for one in (out, *out.parents) if not one.exists()]
     try:
         out.mkdir(parents=True, exist_ok=True)
         _mark(out, made_by, sorted(_ours(out)))
     except OSError as error:
         raise UserError(f"{out} cannot be written ({error.strerror}); name another place") from error
+    try:
+        yield
+    except UserError:
+        if new and not any(out.rglob("course.json")):
+            shutil.rmtree(out, ignore_errors=True)
+            for folder in new[1:]:
+                with suppress(OSError):
+                    folder.rmdir()
+        raise
 
 
 @contextmanager
 def folder_written(out: Path, *, made_by: str, overwrite: bool = False) -> Iterator[Path]:
     """Gives an empty folder beside `out` to write into. At the end its content stands in `out`, what an earlier call
     wrote there is gone, and all else is as it was; after an error `out` is as it was. Raises UserError as
-    `claim_folder` does, before anything is written, and where a new file would replace one that is not ours."""
+    `folder_claimed` does, before anything is written, and where a new file would replace one that is not ours."""
     check_folder(out, overwrite=overwrite)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

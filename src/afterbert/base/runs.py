@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from afterbert.base.errors import UserError
+from afterbert.base.run_files import RUN_FILES
 
 State = Literal["starting", "measuring", "training", "evaluating", "saving", "finished", "preempted", "failed"]
 
@@ -158,14 +159,18 @@ class RunFolder:
 
     @contextmanager
     def unless_refused(self) -> Iterator[None]:
-        """What is refused before the run has begun leaves no folder behind that holds nothing."""
+        """What is refused before the run has begun leaves nothing behind."""
         try:
             yield
         except UserError:
-            if list(self.path.iterdir()) == [self.checkpoints]:
-                with suppress(OSError):
-                    self.checkpoints.rmdir()
-                    self.path.rmdir()
+            with suppress(UserError), self.locked():  # unless another process is beginning it
+                if not self.course.exists():
+                    for name in RUN_FILES:
+                        with suppress(OSError):  # folders stay
+                            (self.path / name).unlink()
+            with suppress(OSError):
+                self.checkpoints.rmdir()
+                self.path.rmdir()
             raise
 
     @classmethod

@@ -1,6 +1,7 @@
 """From what a user asks of fine-tuning to figures: tasks found and read, settings, strategies; then the runs."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import torch
 
 from afterbert.base.budget import Budget
 from afterbert.base.config import build, digest, to_plain
-from afterbert.base.destination import claim_folder
+from afterbert.base.destination import folder_claimed
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
 from afterbert.base.small_files import read_json_object
@@ -139,9 +140,14 @@ def run_setup(
     """Trains and scores, or goes on with what was begun of it. device: the GPU where there is one if it is None.
     Raises UserError."""
     observer, device = observer or WorkObserver(), device or default_device()
-    if setup.request.out is not None:
-        claim_folder(setup.out, made_by="finetune", overwrite=setup.request.overwrite)
-    observer.on_line(f"writes to: {setup.out}")
+    claims = setup.request.out is not None
+    with folder_claimed(setup.out, made_by="finetune", overwrite=setup.request.overwrite) if claims else nullcontext():
+        observer.on_line(f"writes to: {setup.out}")
+        return _trained(setup, observer, device)
+
+
+def _trained(setup: FinetuneSetup, observer: WorkObserver, device: torch.device) -> FinetuneOutcome:
+    """What `run_setup` comes to in a folder that may be written."""
     if setup.request.search is not None:
         found = search(replace(setup.bench, device=device), Budget.parse(setup.request.search), setup.out / "search")
         observer.on_value(found, "search on held-out training rows")

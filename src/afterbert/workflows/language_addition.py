@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from afterbert.base.config import to_plain
-from afterbert.base.destination import claim_folder, folder_written
+from afterbert.base.destination import folder_claimed, folder_written
 from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder
 from afterbert.base.sealed import digest_of, read_sealed, write_sealed
@@ -109,38 +109,38 @@ def add_language(request: AdditionRequest, observer: WorkObserver | None = None)
     resolved_for(PretrainRequest(recipe=request.recipe, overrides=request.overrides), old)  # refuses what is mistyped
     made_of = {**asdict(request), "out": "", "overrides": (), "model": old.digests}
     made_of["texts"] = [source.digest() for source in texts]
-    claim_folder(out, made_by="add-language")
-    record = _record(out / "added.json", digest_of(to_plain(made_of)))
-    replayed += _written_out(request)
-    sources = {request.language: texts} | ({"replay": replayed} if replayed else {})
-    if not replayed:
-        observer.on_note(
-            "no text of the old languages is named, so what is lost of them is not seen; name it: --replay"
+    with folder_claimed(out, made_by="add-language"):
+        record = _record(out / "added.json", digest_of(to_plain(made_of)))
+        replayed += _written_out(request)
+        sources = {request.language: texts} | ({"replay": replayed} if replayed else {})
+        if not replayed:
+            observer.on_note(
+                "no text of the old languages is named, so what is lost of them is not seen; name it: --replay"
+            )
+        if "start" not in record:
+            _begin(request, old, sources, record, observer)
+            write_sealed(out / "added.json", record)
+        sizes = (old.tokenizer.vocabulary.size, load_model(str(out / "start")).tokenizer.vocabulary.size)
+        _tell_start(record, observer)
+        stores = [out / "stores" / name for name in sources]
+        weights = {request.language: 1 - request.replay_share, "replay": request.replay_share}
+        result = run_request(
+            PretrainRequest(
+                texts=tuple(map(str, stores)),
+                recipe=request.recipe,
+                overrides=request.overrides,
+                out=out,
+                name="run",
+                start=str(out / "start"),
+                mixing=(("mixing", "fixed"), ("mixing.weights", json.dumps(weights))) if replayed else (),
+            ),
+            observer=observer,
         )
-    if "start" not in record:
-        _begin(request, old, sources, record, observer)
-        write_sealed(out / "added.json", record)
-    sizes = (old.tokenizer.vocabulary.size, load_model(str(out / "start")).tokenizer.vocabulary.size)
-    _tell_start(record, observer)
-    stores = [out / "stores" / name for name in sources]
-    weights = {request.language: 1 - request.replay_share, "replay": request.replay_share}
-    result = run_request(
-        PretrainRequest(
-            texts=tuple(map(str, stores)),
-            recipe=request.recipe,
-            overrides=request.overrides,
-            out=out,
-            name="run",
-            start=str(out / "start"),
-            mixing=(("mixing", "fixed"), ("mixing.weights", json.dumps(weights))) if replayed else (),
-        ),
-        observer=observer,
-    )
-    after: Figures = {}
-    if result.outcome.state == "finished":
-        after = _measured(load_model(str(result.run.model)), [open_store(one) for one in stores])
-        write_sealed(result.run.path / "languages.json", record | {"after": after, "added": request.language})
-    return Added(request.language, record["start"], record["starts"], sizes, record["before"], after, result)
+        after: Figures = {}
+        if result.outcome.state == "finished":
+            after = _measured(load_model(str(result.run.model)), [open_store(one) for one in stores])
+            write_sealed(result.run.path / "languages.json", record | {"after": after, "added": request.language})
+        return Added(request.language, record["start"], record["starts"], sizes, record["before"], after, result)
 
 
 def _record(path: Path, made_of: str) -> dict[str, Any]:

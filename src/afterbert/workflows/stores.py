@@ -51,6 +51,7 @@ def store_of(
     is found again. wait: as for `open_store`. Raises UserError.
     """
     observer, reading = observer or WorkObserver(), reading or TextOptions()
+    mixing_of(mixing)  # refuses what is mistyped before a text is read
     are_stores = [is_store(Path(text)) for text in texts]
     if any(are_stores) and (stated := reading.stated()):
         raise UserError(

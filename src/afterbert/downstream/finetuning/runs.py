@@ -93,7 +93,8 @@ def predicted(bench: Bench, out: Path, seed: int) -> tuple[Predictions | None, O
     found = results.read_predictions(run.path, bench.tasks, identity=bench.identity(seed))
     if found is not None:
         return found, None
-    return one_seed(bench, run, seed)
+    with run.unless_refused():
+        return one_seed(bench, run, seed)
 
 
 def thresholds(bench: Bench, out: Path) -> dict[str, Any]:
