@@ -6,14 +6,10 @@ from typing import Any, TypeVar, cast
 
 from afterbert.base import plugins
 from afterbert.base.errors import UserError
-from afterbert.base.vocabulary import Vocabulary
-from afterbert.interop.families import ids_of
-from afterbert.interop.sizes import Keys
 from afterbert.interop.task_class import NOTHING, TaskClass, TaskKind
 from afterbert.interop.weights import Weight, layer_lines, lines
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
-from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.nn.activations import ACTIVATIONS, Activation
 from afterbert.nn.heads import LMHead
 from afterbert.nn.sharing.none import NoSharing
@@ -46,34 +42,12 @@ def bert_task_class(kind: TaskKind, stem: str, pooler: str) -> TaskClass:
     }[kind]
 
 
-def as_encoder(architecture: Architecture, family: str) -> Encoder:
-    """Raises UserError for anything that is no encoder."""
-    return as_kind(Encoder, architecture, family)
-
-
 def as_kind(kind: type[Kind], architecture: Architecture, family: str) -> Kind:
     """Raises UserError for an architecture of another kind."""
     if not isinstance(architecture, kind):
         ours, theirs = plugins.name_of(architecture), plugins.name_of(kind)
         raise UserError(f"Hugging Face's {family} is of type {theirs}; this model is of type {ours}")
     return architecture
-
-
-def their_words(ours: Any, keys: Keys, vocabulary: Vocabulary) -> dict[str, Any]:
-    """The part of a family's config that says these settings, the special ids, and that the tables are tied."""
-    said = {theirs: getattr(ours, name) for name, (theirs, _) in keys.items()}
-    return {**ids_of(vocabulary), **said, "vocab_size": ours.table_size(vocabulary), "tie_word_embeddings": True}
-
-
-def our_words(config: Mapping[str, Any], keys: Keys) -> dict[str, Any]:
-    """These settings as a family's config has them."""
-    return {name: config.get(theirs, default) for name, (theirs, default) in keys.items()}
-
-
-def with_segments(ours: Encoder, segments: int) -> Encoder:
-    """The encoder as families write it that share nothing and always have segments: so many where it has none."""
-    embeddings = replace(ours.embeddings, type_vocab_size=ours.embeddings.type_vocab_size or segments)
-    return replace(ours, embeddings=embeddings, stack=unshared(ours.stack))
 
 
 def unshared(stack: Stack) -> Stack:
@@ -86,15 +60,14 @@ def untransformed(head: LMHead) -> LMHead:
     return head if head.has_transform else replace(head, activation="gelu", bias=True)
 
 
-def normal_pair(ours: EncoderDecoder) -> EncoderDecoder:
+def normal_pair(ours: Any) -> Any:
     """An encoder-decoder written in one way."""
-    same = ours.num_decoder_layers == ours.num_hidden_layers
-    return replace(
-        ours,
-        num_decoder_layers=None if same else ours.num_decoder_layers,
-        stack=unshared(ours.stack),
-        lm_head=untransformed(ours.lm_head),
-    )
+    return with_decoder_layers(ours, ours.decoder_sizes.num_hidden_layers)
+
+
+def with_decoder_layers(ours: Any, layers: int) -> Any:
+    """The encoder-decoder with so many layers in its decoder."""
+    return replace(ours, num_decoder_layers=None if layers == ours.num_hidden_layers else layers)
 
 
 def bert_layers(prefix: str, architecture: Encoder) -> list[Weight]:

@@ -4,15 +4,15 @@ Names: transformers, models/albert/modeling_albert.py. Sharing of only one kind 
 such a model is written as BERT, each layer with its copy, when its tables are not narrow.
 """
 
-from dataclasses import replace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.interop.families import Config, Family, refuse_unless
-from afterbert.interop.families._names import as_encoder, bert_task_class
+from afterbert.interop.families import Config
+from afterbert.interop.families._names import bert_task_class
+from afterbert.interop.families._tabled import laid_over
 from afterbert.interop.families.bert import Bert
-from afterbert.interop.sizes import LAYERS, sizes_of
+from afterbert.interop.sizes import LAYERS, Keys, sizes_of
 from afterbert.interop.task_class import TaskClass, TaskKind
 from afterbert.interop.weights import Weight, layer_lines, lines
 from afterbert.models import Architecture
@@ -32,54 +32,49 @@ _PARTS: dict[str, str | tuple[str, ...]] = {
 }
 
 
-class Albert(Family):
+class Albert(Bert):
     lm_class = "AlbertForMaskedLM"
     base_class = "AlbertModel"
     other_class = ("AlbertForPreTraining", frozenset(("lm_head", "pooler", "pair_head")))
     prefix = "albert."
     sizes = sizes_of({}, num_hidden_groups=LAYERS, inner_group_num=LAYERS)
-    model_input_names = ("input_ids", "token_type_ids", "attention_mask")
     meaningless = r"albert\.embeddings\.position_ids|predictions\.decoder\."
 
+    keys: ClassVar[Keys] = {
+        **Bert.keys,
+        "vocab_size": ("vocab_size", 30000),
+        "hidden_size": ("hidden_size", 4096),
+        "num_attention_heads": ("num_attention_heads", 64),
+        "intermediate_size": ("intermediate_size", 16384),
+        "hidden_dropout_prob": ("hidden_dropout_prob", 0.0),
+        "attention_probs_dropout_prob": ("attention_probs_dropout_prob", 0.0),
+        "embeddings.embedding_size": ("embedding_size", 128),
+        "lm_head.activation": ("hidden_act", "gelu_new"),
+        "stack.feed_forward.activation": ("hidden_act", "gelu_new"),
+    }
+    only: ClassVar[Config] = {**Bert.only, "inner_group_num": 1}
+    says: ClassVar[Config] = {**Bert.says, "inner_group_num": 1}
+
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
-        ours = as_encoder(architecture, "albert")
-        plan = ours.stack.sharing.plan(ours.num_hidden_layers)
+        config = super().config_of(architecture, vocabulary)
+        ours = self.as_ours(architecture)
         return {
-            **Bert().config_of(ours, vocabulary),
-            "embedding_size": ours.embeddings.embedding_size or ours.hidden_size,
-            "num_hidden_groups": len(set(plan.attention)),
-            "inner_group_num": 1,
+            **config,
+            "embedding_size": config["embedding_size"] or config["hidden_size"],
+            "num_hidden_groups": len(set(ours.stack.sharing.plan(ours.num_hidden_layers).attention)),
         }
 
-    def architecture_of(self, config: Config) -> Encoder:
-        refuse_unless(config, "inner_group_num", 1)
-        defaults = {
-            "vocab_size": 30000,
-            "hidden_size": 4096,
-            "num_hidden_layers": 12,
-            "num_attention_heads": 64,
-            "intermediate_size": 16384,
-            "hidden_act": "gelu_new",
-            "hidden_dropout_prob": 0.0,
-            "attention_probs_dropout_prob": 0.0,
-        }
-        bert = Bert().architecture_of({**defaults, **config})
-        sharing = _groups(bert.num_hidden_layers, config.get("num_hidden_groups", 1))
-        return replace(
-            bert,
-            embeddings=replace(bert.embeddings, embedding_size=config.get("embedding_size", 128)),
-            stack=replace(bert.stack, sharing=sharing),
-        )
+    def architecture_of(self, config: Config) -> Any:
+        ours = super().architecture_of(config)
+        sharing = _groups(ours.num_hidden_layers, config.get("num_hidden_groups", 1))
+        return laid_over(ours, {"stack.sharing": sharing})
 
     def normal_form(self, architecture: Architecture) -> Architecture:
-        ours = as_encoder(architecture, "albert")
-        segments = ours.embeddings.type_vocab_size or 2
-        ours = replace(ours, embeddings=replace(ours.embeddings, type_vocab_size=segments))
-        plan = ours.stack.sharing.plan(ours.num_hidden_layers)
-        if plan.attention != plan.feed_forward:
-            return ours
-        sharing = _groups(ours.num_hidden_layers, len(set(plan.attention)))
-        return replace(ours, stack=replace(ours.stack, sharing=sharing))
+        ours = self.as_ours(architecture)
+        sharing, plan = ours.stack.sharing, ours.stack.sharing.plan(ours.num_hidden_layers)
+        if plan.attention == plan.feed_forward:
+            sharing = _groups(ours.num_hidden_layers, len(set(plan.attention)))
+        return laid_over(super().normal_form(ours), {"stack.sharing": sharing})
 
     def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass:
         return bert_task_class(kind, "Albert", "albert.pooler")

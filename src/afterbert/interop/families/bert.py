@@ -4,81 +4,59 @@ Names: transformers, models/bert/modeling_bert.py. A model of ours without segme
 zeros, which is the same.
 """
 
-from typing import Any, cast
+from dataclasses import replace
+from typing import ClassVar, cast
 
-from afterbert.base.vocabulary import Vocabulary
-from afterbert.interop.families import Config, Family, refuse_unless
-from afterbert.interop.families._names import (
-    activation,
-    as_encoder,
-    bert_embeddings,
-    bert_layers,
-    bert_task_class,
-    our_words,
-    their_words,
-    with_segments,
-)
+from afterbert.interop.families import Config
+from afterbert.interop.families._names import bert_embeddings, bert_layers, bert_task_class
+from afterbert.interop.families._tabled import Tabled
 from afterbert.interop.sizes import Keys
 from afterbert.interop.task_class import TaskClass, TaskKind
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
-from afterbert.nn.embeddings import Embeddings
-from afterbert.nn.feed_forwards.plain import Plain
-from afterbert.nn.heads import LMHead
-from afterbert.nn.norms.layer_norm import LayerNorm
-from afterbert.nn.stack import Stack
-
-#: Setting of ours -> their word and default.
-KEYS: Keys = {
-    "vocab_size": ("vocab_size", 30522),
-    "hidden_size": ("hidden_size", 768),
-    "num_hidden_layers": ("num_hidden_layers", 12),
-    "num_attention_heads": ("num_attention_heads", 12),
-    "intermediate_size": ("intermediate_size", 3072),
-    "max_position_embeddings": ("max_position_embeddings", 512),
-    "hidden_dropout_prob": ("hidden_dropout_prob", 0.1),
-    "attention_probs_dropout_prob": ("attention_probs_dropout_prob", 0.1),
-}
 
 
-class Bert(Family):
+class Bert(Tabled):
     lm_class = "BertForMaskedLM"
     base_class = "BertModel"
-    other_class = ("BertForPreTraining", frozenset(("lm_head", "pooler", "pair_head")))
+    other_class: ClassVar[tuple[str, frozenset[str]] | None] = (
+        "BertForPreTraining",
+        frozenset(("lm_head", "pooler", "pair_head")),
+    )
     prefix = "bert."
-    model_input_names = ("input_ids", "token_type_ids", "attention_mask")
+    model_input_names: ClassVar[tuple[str, ...]] = ("input_ids", "token_type_ids", "attention_mask")
     meaningless = r"bert\.embeddings\.position_ids|cls\.predictions\.decoder\."
 
-    def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
-        ours = as_encoder(architecture, "bert")
-        return {
-            **their_words(ours, KEYS, vocabulary),
-            "hidden_act": getattr(ours.stack.feed_forward, "activation", "gelu"),
-            "initializer_range": getattr(ours.initialization, "initializer_range", 0.02),
-            "layer_norm_eps": getattr(ours.norm, "eps", 1e-12),
-            "type_vocab_size": ours.embeddings.type_vocab_size or 2,
-        }
-
-    def architecture_of(self, config: Config) -> Encoder:
-        for key, allowed in (
-            ("position_embedding_type", "absolute"),
-            ("is_decoder", False),
-            ("add_cross_attention", False),
-            ("tie_word_embeddings", True),
-        ):
-            refuse_unless(config, key, allowed)
-        act = activation(config, "hidden_act", "gelu")
-        return Encoder(
-            **our_words(config, KEYS),
-            norm=LayerNorm(eps=config.get("layer_norm_eps", 1e-12)),
-            embeddings=Embeddings(type_vocab_size=config.get("type_vocab_size", 2)),
-            stack=Stack(feed_forward=Plain(activation=act)),
-            lm_head=LMHead(activation=act),
-        )
+    form = Encoder()
+    keys: ClassVar[Keys] = {
+        "vocab_size": ("vocab_size", 30522),
+        "hidden_size": ("hidden_size", 768),
+        "num_hidden_layers": ("num_hidden_layers", 12),
+        "num_attention_heads": ("num_attention_heads", 12),
+        "intermediate_size": ("intermediate_size", 3072),
+        "max_position_embeddings": ("max_position_embeddings", 512),
+        "hidden_dropout_prob": ("hidden_dropout_prob", 0.1),
+        "attention_probs_dropout_prob": ("attention_probs_dropout_prob", 0.1),
+        "norm.eps": ("layer_norm_eps", 1e-12),
+        "embeddings.type_vocab_size": ("type_vocab_size", 2),
+        "lm_head.activation": ("hidden_act", "gelu"),
+        "stack.feed_forward.activation": ("hidden_act", "gelu"),
+    }
+    written: ClassVar[Keys] = {"initialization.initializer_range": ("initializer_range", 0.02)}
+    only: ClassVar[Config] = {
+        "position_embedding_type": "absolute",
+        "is_decoder": False,
+        "add_cross_attention": False,
+        "tie_word_embeddings": True,
+    }
+    empty_segments: ClassVar[int] = 2
+    """Rows of zeros in the table of segments, for a model that knows none."""
 
     def normal_form(self, architecture: Architecture) -> Architecture:
-        return with_segments(as_encoder(architecture, "bert"), 2)
+        ours = super().normal_form(architecture)
+        segments = ours.embeddings.type_vocab_size or self.empty_segments
+        return replace(ours, embeddings=replace(ours.embeddings, type_vocab_size=segments))
 
     def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass:
         return bert_task_class(kind, "Bert", "bert.pooler.dense")
@@ -86,7 +64,7 @@ class Bert(Family):
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
         ours = cast(Encoder, architecture)
         return [
-            *bert_embeddings(self.prefix, ours, rows_before=0, empty_segments=2),
+            *bert_embeddings(self.prefix, ours, rows_before=0, empty_segments=self.empty_segments),
             *bert_layers(self.prefix, ours),
             *lines("lm_head.transform.dense", "cls.predictions.transform.dense", "weight", "bias"),
             *lines("lm_head.transform.norm", "cls.predictions.transform.LayerNorm", "weight", "bias"),

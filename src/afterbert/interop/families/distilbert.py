@@ -5,34 +5,20 @@ sinusoids is stored there like a learned one, and is read as one.
 """
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import ClassVar, cast
 
-from afterbert.base.vocabulary import Vocabulary
-from afterbert.interop.families import Config, Family, refuse_unless
-from afterbert.interop.families._names import activation, as_encoder, bert_task_class, our_words, their_words, unshared
+from afterbert.interop.families import Config
+from afterbert.interop.families._names import bert_task_class
+from afterbert.interop.families._tabled import Tabled
 from afterbert.interop.sizes import Keys, sizes_of
 from afterbert.interop.task_class import TaskClass, TaskKind
 from afterbert.interop.weights import Weight, layer_lines, lines
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
 from afterbert.nn.embeddings import Embeddings
-from afterbert.nn.feed_forwards.plain import Plain
-from afterbert.nn.heads import LMHead
 from afterbert.nn.norms.layer_norm import LayerNorm
-from afterbert.nn.stack import Stack
 from afterbert.nn.task_head import TaskHead
 
-_NORM = LayerNorm(eps=1e-12)  # fixed in their code
-_KEYS: Keys = {
-    "vocab_size": ("vocab_size", 30522),
-    "hidden_size": ("dim", 768),
-    "num_hidden_layers": ("n_layers", 6),
-    "num_attention_heads": ("n_heads", 12),
-    "intermediate_size": ("hidden_dim", 3072),
-    "max_position_embeddings": ("max_position_embeddings", 512),
-    "hidden_dropout_prob": ("dropout", 0.1),
-    "attention_probs_dropout_prob": ("attention_dropout", 0.1),
-}
 _PARTS: dict[str, str | tuple[str, ...]] = {
     "attention.inner.qkv": ("attention.q_lin", "attention.k_lin", "attention.v_lin"),
     "attention.inner.output": "attention.out_lin",
@@ -43,36 +29,30 @@ _PARTS: dict[str, str | tuple[str, ...]] = {
 }
 
 
-class Distilbert(Family):
+class Distilbert(Tabled):
     lm_class = "DistilBertForMaskedLM"
     base_class = "DistilBertModel"
     prefix = "distilbert."
-    sizes = sizes_of(_KEYS)
     meaningless = r"distilbert\.embeddings\.position_ids|vocab_projector\.weight"
 
-    def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
-        ours = as_encoder(architecture, "distilbert")
-        return {
-            **their_words(ours, _KEYS, vocabulary),
-            "activation": getattr(ours.stack.feed_forward, "activation", "gelu"),
-            "initializer_range": getattr(ours.initialization, "initializer_range", 0.02),
-            "sinusoidal_pos_embds": False,
-        }
-
-    def architecture_of(self, config: Config) -> Encoder:
-        refuse_unless(config, "tie_word_embeddings", True)
-        act = activation(config, "activation", "gelu")
-        return Encoder(
-            **our_words(config, _KEYS),
-            norm=_NORM,
-            embeddings=Embeddings(type_vocab_size=0),
-            stack=Stack(feed_forward=Plain(activation=act)),
-            lm_head=LMHead(activation=act),
-        )
-
-    def normal_form(self, architecture: Architecture) -> Architecture:
-        ours = as_encoder(architecture, "distilbert")
-        return replace(ours, stack=unshared(ours.stack))
+    form = Encoder(
+        norm=LayerNorm(eps=1e-12), embeddings=Embeddings(type_vocab_size=0)
+    )  # the eps is fixed in their code
+    keys: ClassVar[Keys] = {
+        "vocab_size": ("vocab_size", 30522),
+        "hidden_size": ("dim", 768),
+        "num_hidden_layers": ("n_layers", 6),
+        "num_attention_heads": ("n_heads", 12),
+        "intermediate_size": ("hidden_dim", 3072),
+        "max_position_embeddings": ("max_position_embeddings", 512),
+        "hidden_dropout_prob": ("dropout", 0.1),
+        "attention_probs_dropout_prob": ("attention_dropout", 0.1),
+        "lm_head.activation": ("activation", "gelu"),
+        "stack.feed_forward.activation": ("activation", "gelu"),
+    }
+    written: ClassVar[Keys] = {"initialization.initializer_range": ("initializer_range", 0.02)}
+    says: ClassVar[Config] = {"tie_word_embeddings": True, "sinusoidal_pos_embds": False}
+    sizes = sizes_of(keys)
 
     def naturalness(self, architecture: Architecture) -> int:
         return -3

@@ -6,45 +6,43 @@ their generator's has no detection head, so a folder holds one of the two.
 
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.interop.families import Config, Family
-from afterbert.interop.families._names import as_encoder, bert_embeddings, bert_layers, bert_task_class, with_segments
+from afterbert.interop.families import Config
+from afterbert.interop.families._names import bert_embeddings, bert_layers, bert_task_class
+from afterbert.interop.families._tabled import laid_over
 from afterbert.interop.families.bert import Bert
+from afterbert.interop.sizes import Keys
 from afterbert.interop.task_class import TaskClass, TaskKind
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
-from afterbert.nn.heads import LMHead
 from afterbert.nn.task_head import TaskHead
 
 
-class Electra(Family):
+class Electra(Bert):
     lm_class = "ElectraForMaskedLM"
     base_class = "ElectraModel"
     other_class = ("ElectraForPreTraining", frozenset(("detection_head",)))
     prefix = "electra."
-    model_input_names = ("input_ids", "token_type_ids", "attention_mask")
     meaningless = r"electra\.embeddings\.position_ids|generator_lm_head\.weight"
 
+    keys: ClassVar[Keys] = {name: word for name, word in Bert.keys.items() if not name.startswith("lm_head.")} | {
+        "hidden_size": ("hidden_size", 256),
+        "num_attention_heads": ("num_attention_heads", 4),
+        "intermediate_size": ("intermediate_size", 1024),
+        "embeddings.embedding_size": ("embedding_size", 128),
+    }  # their head is gelu whatever the layers are
+
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
-        ours = as_encoder(architecture, "electra")
-        return {
-            **Bert().config_of(ours, vocabulary),
-            "embedding_size": ours.embeddings.embedding_size or ours.hidden_size,
-        }
+        config = super().config_of(architecture, vocabulary)
+        return {**config, "embedding_size": config["embedding_size"] or config["hidden_size"]}
 
-    def architecture_of(self, config: Config) -> Encoder:
-        defaults = {"hidden_size": 256, "num_attention_heads": 4, "intermediate_size": 1024}
-        bert = Bert().architecture_of({**defaults, **config})
-        width = config.get("embedding_size", 128)
-        embeddings = replace(bert.embeddings, embedding_size=None if width == bert.hidden_size else width)
-        # their head is gelu whatever the layers are
-        return replace(bert, embeddings=embeddings, lm_head=LMHead())
-
-    def normal_form(self, architecture: Architecture) -> Architecture:
-        return with_segments(as_encoder(architecture, "electra"), 2)
+    def architecture_of(self, config: Config) -> Any:
+        ours = super().architecture_of(config)
+        is_narrow = ours.embeddings.embedding_size != ours.hidden_size
+        return ours if is_narrow else laid_over(ours, {"embeddings.embedding_size": None})
 
     def naturalness(self, architecture: Architecture) -> int:
         return -2
@@ -66,7 +64,7 @@ class Electra(Family):
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
         ours = cast(Encoder, architecture)
         table = [
-            *bert_embeddings(self.prefix, ours, rows_before=0, empty_segments=2),
+            *bert_embeddings(self.prefix, ours, rows_before=0, empty_segments=self.empty_segments),
             *bert_layers(self.prefix, ours),
             *lines("lm_head.transform.dense", "generator_predictions.dense", "weight", "bias"),
             *lines("lm_head.transform.norm", "generator_predictions.LayerNorm", "weight", "bias"),

@@ -5,12 +5,13 @@ attention and gate are packed as ours are. Dropout stands at other places than o
 """
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.interop.families import Config, Family, refuse_unless
-from afterbert.interop.families._names import activation, as_encoder, bert_task_class, our_words, their_words, unshared
+from afterbert.interop.families import Config, refuse_unless
+from afterbert.interop.families._names import bert_task_class, unshared
+from afterbert.interop.families._tabled import Tabled, laid_over
 from afterbert.interop.sizes import LAYERS, PLACES, Keys, sizes_of
 from afterbert.interop.task_class import TaskClass, TaskKind
 from afterbert.interop.weights import Weight, ends, lines
@@ -19,7 +20,6 @@ from afterbert.models.encoder import Encoder
 from afterbert.nn.attention import Attention
 from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.feed_forwards.gated import Gated
-from afterbert.nn.heads import LMHead
 from afterbert.nn.initializations.normal import Normal
 from afterbert.nn.norms.layer_norm import LayerNorm
 from afterbert.nn.position_embeddings.none import NoPositionEmbedding
@@ -31,85 +31,72 @@ from afterbert.nn.task_head import TaskHead
 _GLOBAL_THETA, _LOCAL_THETA = 160_000.0, 10_000.0
 
 
-_KEYS: Keys = {
-    "vocab_size": ("vocab_size", 50368),
-    "hidden_size": ("hidden_size", 768),
-    "num_hidden_layers": ("num_hidden_layers", 22),
-    "num_attention_heads": ("num_attention_heads", 12),
-    "intermediate_size": ("intermediate_size", 1152),
-    "max_position_embeddings": ("max_position_embeddings", 8192),
-    "hidden_dropout_prob": ("embedding_dropout", 0.0),
-    "attention_probs_dropout_prob": ("attention_dropout", 0.0),
-}
-
-
-class Modernbert(Family):
+class Modernbert(Tabled):
     lm_class = "ModernBertForMaskedLM"
     base_class = "ModernBertModel"
     prefix = "model."
-    sizes = sizes_of(_KEYS, global_attn_every_n_layers=LAYERS, local_attention=PLACES)
     meaningless = r"decoder\.weight"
 
+    form = Encoder(
+        embeddings=Embeddings(positions=NoPositionEmbedding(), type_vocab_size=0),
+        stack=Stack(
+            attention=Attention(positions=Rotary()), feed_forward=Gated(), residual=PreNorm(has_first_norm=False)
+        ),
+        initialization=Normal(scales_residuals=True),
+    )
+    keys: ClassVar[Keys] = {
+        "vocab_size": ("vocab_size", 50368),
+        "hidden_size": ("hidden_size", 768),
+        "num_hidden_layers": ("num_hidden_layers", 22),
+        "num_attention_heads": ("num_attention_heads", 12),
+        "intermediate_size": ("intermediate_size", 1152),
+        "max_position_embeddings": ("max_position_embeddings", 8192),
+        "hidden_dropout_prob": ("embedding_dropout", 0.0),
+        "attention_probs_dropout_prob": ("attention_dropout", 0.0),
+        "norm.eps": ("norm_eps", 1e-5),
+        "norm.bias": ("norm_bias", False),
+        "stack.attention.bias": ("attention_bias", False),
+        "stack.feed_forward.activation": ("hidden_activation", "gelu"),
+        "stack.feed_forward.bias": ("mlp_bias", False),
+        "stack.feed_forward.inner_dropout": ("mlp_dropout", 0.0),
+        "lm_head.activation": ("classifier_activation", "gelu"),
+        "lm_head.bias": ("classifier_bias", False),
+        "lm_head.decoder_bias": ("decoder_bias", True),
+    }
+    written: ClassVar[Keys] = {
+        "initialization.initializer_range": ("initializer_range", 0.02),
+        "initialization.initializer_cutoff_factor": ("initializer_cutoff_factor", None),
+    }
+    only: ClassVar[Config] = {"tie_word_embeddings": True, "rope_scaling": None}
+    sizes = sizes_of(keys, global_attn_every_n_layers=LAYERS, local_attention=PLACES)
+
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
-        ours = as_encoder(architecture, "modernbert")
-        feed_forward, windows = ours.stack.feed_forward, ours.stack.windows
+        ours = self.as_ours(architecture)
+        windows = ours.stack.windows
         theta = getattr(ours.stack.attention.positions, "theta", _GLOBAL_THETA)
         near = getattr(windows.positions, "theta", _LOCAL_THETA) if windows else theta
         return {
-            **their_words(ours, _KEYS, vocabulary),
-            "hidden_activation": getattr(feed_forward, "activation", "gelu"),
-            "initializer_range": getattr(ours.initialization, "initializer_range", 0.02),
-            "initializer_cutoff_factor": getattr(ours.initialization, "initializer_cutoff_factor", None),
-            "norm_eps": getattr(ours.norm, "eps", 1e-5),
-            "norm_bias": getattr(ours.norm, "bias", False),
-            "attention_bias": ours.stack.attention.bias,
+            **super().config_of(architecture, vocabulary),
             "layer_types": list(ours.stack.layer_types(ours.num_hidden_layers)),
             "rope_parameters": {
                 "full_attention": {"rope_type": "default", "rope_theta": theta},
                 "sliding_attention": {"rope_type": "default", "rope_theta": near},
             },
             "local_attention": windows.local_attention if windows else 128,
-            "mlp_bias": getattr(feed_forward, "bias", False),
-            "mlp_dropout": getattr(feed_forward, "inner_dropout", 0.0),
-            "decoder_bias": ours.lm_head.decoder_bias,
-            "classifier_bias": ours.lm_head.bias,
-            "classifier_activation": ours.lm_head.activation,
         }
 
-    def architecture_of(self, config: Config) -> Encoder:
-        refuse_unless(config, "tie_word_embeddings", True)
-        refuse_unless(config, "rope_scaling", None)
-        read = our_words(config, _KEYS)
-        kinds, windows = _layer_types(config, read["num_hidden_layers"]), None
+    def architecture_of(self, config: Config) -> Any:
+        ours, windows = super().architecture_of(config), None
+        kinds = _layer_types(config, ours.num_hidden_layers)
         if "sliding_attention" in kinds:
             near = Rotary(theta=_theta(config, "sliding_attention", "local_rope_theta", _LOCAL_THETA))
             width = config.get("local_attention", 128)
             windows = Windows(width, layer_types=shortest_pattern(kinds), positions=near)
-        rotary = Rotary(theta=_theta(config, "full_attention", "global_rope_theta", _GLOBAL_THETA))
-        return Encoder(
-            **read,
-            norm=LayerNorm(eps=config.get("norm_eps", 1e-5), bias=config.get("norm_bias", False)),
-            embeddings=Embeddings(positions=NoPositionEmbedding(), type_vocab_size=0),
-            stack=Stack(
-                attention=Attention(bias=config.get("attention_bias", False), positions=rotary),
-                feed_forward=Gated(
-                    activation=activation(config, "hidden_activation", "gelu"),
-                    bias=config.get("mlp_bias", False),
-                    inner_dropout=config.get("mlp_dropout", 0.0),
-                ),
-                residual=PreNorm(has_first_norm=False),
-                windows=windows,
-            ),
-            lm_head=LMHead(
-                activation=activation(config, "classifier_activation", "gelu"),
-                bias=config.get("classifier_bias", False),
-                decoder_bias=config.get("decoder_bias", True),
-            ),
-            initialization=Normal(scales_residuals=True),
-        )
+        theta = _theta(config, "full_attention", "global_rope_theta", _GLOBAL_THETA)
+        return laid_over(ours, {"stack.attention.positions.theta": theta, "stack.windows": windows})
 
     def normal_form(self, architecture: Architecture) -> Architecture:
-        ours = as_encoder(architecture, "modernbert")
+        ours = self.as_ours(architecture)
         kinds = ours.stack.layer_types(ours.num_hidden_layers)
         if ours.stack.sharing.plan(ours.num_hidden_layers).attention.count(0) == 1:
             # else the first attention has a norm, which it has not there
@@ -120,7 +107,7 @@ class Modernbert(Family):
         return replace(ours, stack=replace(ours.stack, windows=windows if "sliding_attention" in kinds else None))
 
     def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass:
-        ours = as_encoder(architecture, "modernbert")
+        ours = self.as_ours(architecture)
         # the layers of its language-model head, which its authors keep for tasks
         head = TaskHead(
             bias=ours.lm_head.bias, activation=ours.lm_head.activation, norm=ours.norm, starts_from="lm_head"

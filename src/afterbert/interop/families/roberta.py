@@ -10,7 +10,7 @@ from typing import Any, cast
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family
-from afterbert.interop.families._names import as_encoder, bert_embeddings, bert_layers, bert_task_class, with_segments
+from afterbert.interop.families._names import bert_embeddings, bert_layers, bert_task_class
 from afterbert.interop.families.bert import Bert
 from afterbert.interop.task_class import TaskClass, TaskKind
 from afterbert.interop.weights import Weight, lines
@@ -19,21 +19,20 @@ from afterbert.models.encoder import Encoder
 from afterbert.nn.task_head import TaskHead
 
 
-class Roberta(Family):
+class Roberta(Bert):
     lm_class = "RobertaForMaskedLM"
     base_class = "RobertaModel"
+    other_class = None
     prefix = "roberta."
+    model_input_names = Family.model_input_names
     meaningless = r"roberta\.embeddings\.position_ids|lm_head\.decoder\."
+    empty_segments = 1
 
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
-        ours = as_encoder(architecture, "roberta")
-        return {
-            **Bert().config_of(ours, vocabulary),
-            "max_position_embeddings": ours.max_position_embeddings + vocabulary.need("pad") + 1,
-            "type_vocab_size": ours.embeddings.type_vocab_size or 1,
-        }
+        config = super().config_of(architecture, vocabulary)
+        return {**config, "max_position_embeddings": config["max_position_embeddings"] + vocabulary.need("pad") + 1}
 
-    def architecture_of(self, config: Config) -> Encoder:
+    def architecture_of(self, config: Config) -> Any:
         before = _rows_before(config)
         positions = config.get("max_position_embeddings", 512) - before
         if positions < 1:
@@ -43,13 +42,10 @@ class Roberta(Family):
             )
         if config.get("hidden_act", "gelu") != "gelu":
             raise UserError(f"config.json has hidden_act '{config['hidden_act']}'; RoBERTa's head is always gelu")
-        return Bert().architecture_of({**config, "max_position_embeddings": positions})
-
-    def normal_form(self, architecture: Architecture) -> Architecture:
-        return with_segments(as_encoder(architecture, "roberta"), 1)
+        return super().architecture_of({**config, "max_position_embeddings": positions})
 
     def naturalness(self, architecture: Architecture) -> int:
-        return 1 if as_encoder(architecture, "roberta").embeddings.type_vocab_size == 1 else -1
+        return 1 if self.as_ours(architecture).embeddings.type_vocab_size == 1 else -1
 
     def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass:
         return roberta_task_class(kind, "Roberta")
@@ -57,7 +53,7 @@ class Roberta(Family):
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
         ours = cast(Encoder, architecture)
         return [
-            *bert_embeddings(self.prefix, ours, rows_before=_rows_before(config), empty_segments=1),
+            *bert_embeddings(self.prefix, ours, rows_before=_rows_before(config), empty_segments=self.empty_segments),
             *bert_layers(self.prefix, ours),
             *lines("lm_head.transform.dense", "lm_head.dense", "weight", "bias"),
             *lines("lm_head.transform.norm", "lm_head.layer_norm", "weight", "bias"),

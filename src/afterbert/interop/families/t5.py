@@ -6,13 +6,13 @@ hidden states are scaled first in `scale_decoder_outputs` or, in older folders, 
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.interop.families import Config, Family
-from afterbert.interop.families._names import activation, as_kind, normal_pair, our_words, their_words
+from afterbert.interop.families import Config
+from afterbert.interop.families._names import activation, normal_pair, with_decoder_layers
+from afterbert.interop.families._tabled import Tabled, laid_over
 from afterbert.interop.sizes import LAYERS, PLACES, WIDTH, Keys, sizes_of
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
@@ -29,48 +29,59 @@ from afterbert.nn.positions.relative_bias import RelativeBias
 from afterbert.nn.residuals.pre_norm import PreNorm
 from afterbert.nn.stack import Stack
 
-_KEYS: Keys = {
-    "vocab_size": ("vocab_size", 32128),
-    "hidden_size": ("d_model", 512),
-    "num_hidden_layers": ("num_layers", 6),
-    "num_attention_heads": ("num_heads", 8),
-    "intermediate_size": ("d_ff", 2048),
-    "max_position_embeddings": ("n_positions", 512),
-    "hidden_dropout_prob": ("dropout_rate", 0.1),
-}
 
-
-class T5(Family):
+class T5(Tabled):
     lm_class = "T5ForConditionalGeneration"
     base_class = "T5Model"
     prefix = ""
-    sizes = sizes_of(
-        _KEYS,
-        d_kv=WIDTH,
-        num_decoder_layers=LAYERS,
-        relative_attention_num_buckets=PLACES,
-        relative_attention_max_distance=PLACES,
-    )
     meaningless = (
         r"(en|de)coder\.embed_tokens\.weight|"
         r"decoder\.block\.0\.layer\.1\.EncDecAttention\.relative_attention_bias\.weight"
     )
 
+    form = EncoderDecoder(
+        norm=RMSNorm(),
+        embeddings=Embeddings(positions=NoPositionEmbedding(), type_vocab_size=0, has_norm=False),
+        stack=Stack(
+            attention=Attention(bias=False, is_scaled=False, positions=RelativeBias()),
+            residual=PreNorm(),
+            has_final_dropout=True,
+        ),
+        lm_head=LMHead(has_transform=False, decoder_bias=False),
+    )
+    keys: ClassVar[Keys] = {
+        "vocab_size": ("vocab_size", 32128),
+        "hidden_size": ("d_model", 512),
+        "num_hidden_layers": ("num_layers", 6),
+        "num_attention_heads": ("num_heads", 8),
+        "intermediate_size": ("d_ff", 2048),
+        "max_position_embeddings": ("n_positions", 512),
+        "attention_probs_dropout_prob": ("dropout_rate", 0.1),
+        "hidden_dropout_prob": ("dropout_rate", 0.1),
+        "norm.eps": ("layer_norm_epsilon", 1e-6),
+        "stack.attention.head_size": ("d_kv", 64),
+        "stack.attention.positions.num_buckets": ("relative_attention_num_buckets", 32),
+        "stack.attention.positions.max_distance": ("relative_attention_max_distance", 128),
+        "lm_head.is_scaled": ("scale_decoder_outputs", True),
+        "lm_head.is_tied": ("tie_word_embeddings", True),
+    }
+    only: ClassVar[Config] = {}
+    says: ClassVar[Config] = {"is_encoder_decoder": True}
+    sizes = sizes_of(
+        keys,
+        d_kv=WIDTH,
+        num_decoder_layers=LAYERS,
+        relative_attention_num_buckets=PLACES,
+        relative_attention_max_distance=PLACES,
+    )
+
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
-        ours = as_kind(EncoderDecoder, architecture, "t5")
-        positions = ours.stack.attention.positions
+        ours = self.as_ours(architecture)
         return {
-            **their_words(ours, _KEYS, vocabulary),
+            **super().config_of(architecture, vocabulary),
             "decoder_start_token_id": vocabulary.pad,
-            "d_kv": ours.sizes.head_size(ours.stack.attention.head_size),
             "num_decoder_layers": ours.decoder_sizes.num_hidden_layers,
-            "relative_attention_num_buckets": getattr(positions, "num_buckets", 32),
-            "relative_attention_max_distance": getattr(positions, "max_distance", 128),
-            "layer_norm_epsilon": getattr(ours.norm, "eps", 1e-6),
             "feed_forward_proj": _projection(ours.stack.feed_forward),
-            "is_encoder_decoder": True,
-            "scale_decoder_outputs": ours.lm_head.is_scaled,
-            "tie_word_embeddings": ours.lm_head.is_tied,
         }
 
     def with_names(self, config: Config, names: Iterable[str]) -> Config:
@@ -78,39 +89,15 @@ class T5(Family):
         scales = config.get("scale_decoder_outputs", config.get("tie_word_embeddings", True))
         return {**config, "scale_decoder_outputs": scales, "tie_word_embeddings": is_tied}
 
-    def architecture_of(self, config: Config) -> EncoderDecoder:
-        read = our_words(config, _KEYS)
-        layers, rate = read["num_hidden_layers"], read["hidden_dropout_prob"]
-        decoder_layers, is_tied = config.get("num_decoder_layers", layers), config.get("tie_word_embeddings", True)
-        buckets = RelativeBias(
-            num_buckets=config.get("relative_attention_num_buckets", 32),
-            max_distance=config.get("relative_attention_max_distance", 128),
-        )
-        return EncoderDecoder(
-            **read,
-            num_decoder_layers=None if decoder_layers == layers else decoder_layers,
-            attention_probs_dropout_prob=rate,
-            norm=RMSNorm(eps=config.get("layer_norm_epsilon", 1e-6)),
-            embeddings=Embeddings(positions=NoPositionEmbedding(), type_vocab_size=0, has_norm=False),
-            stack=Stack(
-                attention=Attention(bias=False, head_size=config.get("d_kv", 64), is_scaled=False, positions=buckets),
-                feed_forward=_feed_forward(config, rate),
-                residual=PreNorm(),
-                has_final_dropout=True,
-            ),
-            lm_head=LMHead(
-                has_transform=False,
-                decoder_bias=False,
-                is_scaled=config.get("scale_decoder_outputs", is_tied),
-                is_tied=is_tied,
-            ),
-        )
+    def architecture_of(self, config: Config) -> Any:
+        scales = config.get("scale_decoder_outputs", config.get("tie_word_embeddings", True))
+        ours = super().architecture_of({**config, "scale_decoder_outputs": scales})
+        ours = laid_over(ours, {"stack.feed_forward": _feed_forward(config, ours.hidden_dropout_prob)})
+        return with_decoder_layers(ours, config.get("num_decoder_layers", ours.num_hidden_layers))
 
     def normal_form(self, architecture: Architecture) -> Architecture:
-        ours = normal_pair(as_kind(EncoderDecoder, architecture, "t5"))
-        attention = ours.stack.attention
-        attention = replace(attention, head_size=ours.sizes.head_size(attention.head_size))
-        return replace(ours, stack=replace(ours.stack, attention=attention))
+        ours = normal_pair(super().normal_form(architecture))
+        return laid_over(ours, {"stack.attention.head_size": ours.sizes.head_size(ours.stack.attention.head_size)})
 
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
         ours = cast(EncoderDecoder, architecture)

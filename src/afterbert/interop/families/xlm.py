@@ -5,32 +5,19 @@ is four times the hidden one. Without `langs` their code adds no language, like 
 sinusoids is stored there like a learned one, and is read as one.
 """
 
-from dataclasses import replace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.interop.families import Config, Family, refuse_unless
-from afterbert.interop.families._names import as_encoder, our_words, their_words, unshared, untransformed
+from afterbert.interop.families import Config
+from afterbert.interop.families._tabled import Tabled, laid_over
 from afterbert.interop.sizes import LANGUAGES, Keys, sizes_of
 from afterbert.interop.task_class import NOTHING, TaskClass, TaskKind
 from afterbert.interop.weights import Weight, layer_lines, lines
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
 from afterbert.nn.embeddings import Embeddings
-from afterbert.nn.feed_forwards.plain import Plain
 from afterbert.nn.heads import LMHead
-from afterbert.nn.norms.layer_norm import LayerNorm
-from afterbert.nn.stack import Stack
 
-_KEYS: Keys = {
-    "vocab_size": ("vocab_size", 30145),
-    "hidden_size": ("emb_dim", 2048),
-    "num_hidden_layers": ("n_layers", 12),
-    "num_attention_heads": ("n_heads", 16),
-    "max_position_embeddings": ("max_position_embeddings", 512),
-    "hidden_dropout_prob": ("dropout", 0.1),
-    "attention_probs_dropout_prob": ("attention_dropout", 0.1),
-}
 _PARTS: dict[str, str | tuple[str, ...]] = {
     "attention.inner.qkv": ("attentions.{i}.q_lin", "attentions.{i}.k_lin", "attentions.{i}.v_lin"),
     "attention.inner.output": "attentions.{i}.out_lin",
@@ -41,46 +28,50 @@ _PARTS: dict[str, str | tuple[str, ...]] = {
 }
 
 
-class Xlm(Family):
+class Xlm(Tabled):
     lm_class = "XLMWithLMHeadModel"
     base_class = "XLMModel"
     prefix = "transformer."
-    sizes = sizes_of(_KEYS, n_langs=LANGUAGES)
     meaningless = r"transformer\.position_ids|pred_layer\.proj\.weight"
 
+    form = Encoder(embeddings=Embeddings(type_vocab_size=0), lm_head=LMHead(has_transform=False))
+    keys: ClassVar[Keys] = {
+        "vocab_size": ("vocab_size", 30145),
+        "hidden_size": ("emb_dim", 2048),
+        "num_hidden_layers": ("n_layers", 12),
+        "num_attention_heads": ("n_heads", 16),
+        "max_position_embeddings": ("max_position_embeddings", 512),
+        "hidden_dropout_prob": ("dropout", 0.1),
+        "attention_probs_dropout_prob": ("attention_dropout", 0.1),
+        "norm.eps": ("layer_norm_eps", 1e-12),
+    }
+    written: ClassVar[Keys] = {"initialization.initializer_range": ("init_std", 0.02)}
+    only: ClassVar[Config] = {"causal": False, "asm": False, "is_encoder": True, "tie_word_embeddings": True}
+    says: ClassVar[Config] = {"tie_word_embeddings": True, "sinusoidal_embeddings": False}
+    sizes = sizes_of(keys, n_langs=LANGUAGES)
+
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
-        ours = as_encoder(architecture, "xlm")
+        ours = self.as_ours(architecture)
         languages = ours.embeddings.languages
         indices = {"unk": vocabulary.unk, "mask": vocabulary.mask}
         return {
-            **their_words(ours, _KEYS, vocabulary),
+            **super().config_of(architecture, vocabulary),
             **{f"{name}_index": number for name, number in indices.items() if number is not None},
             "gelu_activation": getattr(ours.stack.feed_forward, "activation", "gelu") == "gelu",
             "n_langs": len(languages) or 1,
             "use_lang_emb": bool(languages),
             "lang2id": {name: number for number, name in enumerate(languages)},
             "id2lang": {str(number): name for number, name in enumerate(languages)},
-            "layer_norm_eps": getattr(ours.norm, "eps", 1e-12),
-            "init_std": getattr(ours.initialization, "initializer_range", 0.02),
-            "sinusoidal_embeddings": False,
         }
 
-    def architecture_of(self, config: Config) -> Encoder:
-        for key, allowed in (("causal", False), ("asm", False), ("is_encoder", True), ("tie_word_embeddings", True)):
-            refuse_unless(config, key, allowed)
-        read = our_words(config, _KEYS)
-        return Encoder(
-            **read,
-            intermediate_size=4 * read["hidden_size"],
-            norm=LayerNorm(eps=config.get("layer_norm_eps", 1e-12)),
-            embeddings=Embeddings(type_vocab_size=0, languages=_languages(config)),
-            stack=Stack(feed_forward=Plain(activation="gelu" if config.get("gelu_activation", True) else "relu")),
-            lm_head=LMHead(has_transform=False),
-        )
-
-    def normal_form(self, architecture: Architecture) -> Architecture:
-        ours = as_encoder(architecture, "xlm")
-        return replace(ours, stack=unshared(ours.stack), lm_head=untransformed(ours.lm_head))
+    def architecture_of(self, config: Config) -> Any:
+        ours = super().architecture_of(config)
+        said = {
+            "intermediate_size": 4 * ours.hidden_size,
+            "embeddings.languages": _languages(config),
+            "stack.feed_forward.activation": "gelu" if config.get("gelu_activation", True) else "relu",
+        }
+        return laid_over(ours, said)
 
     def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass | None:
         # of its class for choices the last layer sees no more than as many numbers as there are labels

@@ -5,91 +5,73 @@ longest row: an import says 512.
 """
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.interop.families import Config, Family, refuse_unless
-from afterbert.interop.families._names import activation, as_kind, our_words, their_words, unshared, untransformed
+from afterbert.interop.families import Config
+from afterbert.interop.families._tabled import Tabled, laid_over
 from afterbert.interop.sizes import WIDTH, Keys, sizes_of
 from afterbert.interop.task_class import NOTHING, TaskClass, TaskKind
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
 from afterbert.models.permutation import Permutation
-from afterbert.nn.attention import Attention
-from afterbert.nn.feed_forwards.plain import Plain
-from afterbert.nn.norms.layer_norm import LayerNorm
-from afterbert.nn.positions.transformer_xl import TransformerXL
-from afterbert.nn.stack import Stack
 from afterbert.nn.task_head import TaskHead
 
 _LONGEST = 512
 
 
-_KEYS: Keys = {
-    "vocab_size": ("vocab_size", 32000),
-    "hidden_size": ("d_model", 1024),
-    "num_hidden_layers": ("n_layer", 24),
-    "num_attention_heads": ("n_head", 16),
-    "intermediate_size": ("d_inner", 4096),
-    "hidden_dropout_prob": ("dropout", 0.1),
-}
-
-
-class Xlnet(Family):
+class Xlnet(Tabled):
     lm_class = "XLNetLMHeadModel"
     base_class = "XLNetModel"
     prefix = "transformer."
-    sizes = sizes_of(_KEYS, d_head=WIDTH)
     model_input_names = ("input_ids", "token_type_ids", "attention_mask")
     meaningless = r"lm_loss\.weight"
 
+    form = Permutation(max_position_embeddings=_LONGEST)
+    keys: ClassVar[Keys] = {
+        "vocab_size": ("vocab_size", 32000),
+        "hidden_size": ("d_model", 1024),
+        "num_hidden_layers": ("n_layer", 24),
+        "num_attention_heads": ("n_head", 16),
+        "intermediate_size": ("d_inner", 4096),
+        "attention_probs_dropout_prob": ("dropout", 0.1),
+        "stack.feed_forward.inner_dropout": ("dropout", 0.1),
+        "hidden_dropout_prob": ("dropout", 0.1),
+        "norm.eps": ("layer_norm_eps", 1e-12),
+        "stack.feed_forward.activation": ("ff_activation", "gelu"),
+    }
+    written: ClassVar[Keys] = {"initialization.initializer_range": ("initializer_range", 0.02)}
+    only: ClassVar[Config] = {
+        "attn_type": "bi",
+        "bi_data": False,
+        "same_length": False,
+        "untie_r": True,
+        "tie_word_embeddings": True,
+    }
+    says: ClassVar[Config] = {"tie_word_embeddings": True, "attn_type": "bi"}
+    sizes = sizes_of(keys, d_head=WIDTH)
+
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
-        ours = as_kind(Permutation, architecture, "xlnet")
+        ours = self.as_ours(architecture)
         return {
-            **their_words(ours, _KEYS, vocabulary),
-            "ff_activation": getattr(ours.stack.feed_forward, "activation", "gelu"),
-            "attn_type": "bi",
-            "initializer_range": getattr(ours.initialization, "initializer_range", 0.02),
-            "layer_norm_eps": getattr(ours.norm, "eps", 1e-12),
+            **super().config_of(architecture, vocabulary),
             "mem_len": ours.mem_len or None,
             "reuse_len": ours.reuse_len or None,
             "clamp_len": getattr(ours.stack.attention.positions, "clamp_length", None) or -1,
             "use_mems_eval": ours.mem_len > 0,
         }
 
-    def architecture_of(self, config: Config) -> Permutation:
-        for key, allowed in (
-            ("attn_type", "bi"),
-            ("bi_data", False),
-            ("same_length", False),
-            ("untie_r", True),
-            ("tie_word_embeddings", True),
-        ):
-            refuse_unless(config, key, allowed)
-        read, clamp = our_words(config, _KEYS), config.get("clamp_len", -1)
-        rate = read["hidden_dropout_prob"]
-        return Permutation(
-            **read,
-            max_position_embeddings=_LONGEST,
-            attention_probs_dropout_prob=rate,
-            norm=LayerNorm(eps=config.get("layer_norm_eps", 1e-12)),
-            stack=Stack(
-                attention=Attention(
-                    bias=False,
-                    positions=TransformerXL(clamp_length=clamp if clamp > 0 else None),
-                    has_relative_segments=True,
-                ),
-                feed_forward=Plain(activation=activation(config, "ff_activation", "gelu"), inner_dropout=rate),
-                has_final_dropout=True,
-            ),
-            mem_len=config.get("mem_len") or 0,
-            reuse_len=config.get("reuse_len") or 0,
-        )
+    def architecture_of(self, config: Config) -> Any:
+        clamp = config.get("clamp_len", -1)
+        said = {
+            "stack.attention.positions.clamp_length": clamp if clamp > 0 else None,
+            "mem_len": config.get("mem_len") or 0,
+            "reuse_len": config.get("reuse_len") or 0,
+        }
+        return laid_over(super().architecture_of(config), said)
 
     def normal_form(self, architecture: Architecture) -> Architecture:
-        ours = as_kind(Permutation, architecture, "xlnet")
-        head = untransformed(ours.lm_head)
-        return replace(ours, stack=unshared(ours.stack), lm_head=head, max_position_embeddings=_LONGEST)
+        return laid_over(super().normal_form(architecture), {"max_position_embeddings": _LONGEST})
 
     def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass:
         settings = {"summary_type": "last", "summary_use_proj": True, "summary_activation": "tanh"}

@@ -1,0 +1,73 @@
+"""Families whose config.json is a table: a word of theirs for each setting of ours, around a form that stays."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from operator import attrgetter
+from typing import Any, ClassVar, cast
+
+from afterbert.base.vocabulary import Vocabulary
+from afterbert.interop.families import Config, Family, ids_of, refuse_unless
+from afterbert.interop.families._names import activation, as_kind, unshared, untransformed
+from afterbert.interop.sizes import Keys
+from afterbert.models import Architecture
+
+
+class Tabled(Family):
+    """One table, read in both directions. What a table cannot say, a family adds to the methods."""
+
+    form: ClassVar[Architecture]
+    """What the family computes where the table says nothing else."""
+    keys: ClassVar[Keys]
+    """A dotted setting of ours -> their word and its default. Where two have one word, the last is written."""
+    written: ClassVar[Keys] = {}
+    """The same for what is written but not read, since it matters in training only."""
+    only: ClassVar[Mapping[str, Any]] = {"tie_word_embeddings": True}
+    """What their config must say, which it also means where it leaves it out: what we have in one way only."""
+    says: ClassVar[Mapping[str, Any]] = {"tie_word_embeddings": True}
+    """What is always written."""
+
+    def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
+        ours = self.normal_form(architecture)
+        words = [*self.written.items(), *self.keys.items()]
+        said = {theirs: _setting(ours, name, default) for name, (theirs, default) in words}
+        return {**ids_of(vocabulary), **self.says, **said, "vocab_size": ours.table_size(vocabulary)}
+
+    def architecture_of(self, config: Config) -> Any:
+        for key, value in self.only.items():
+            refuse_unless(config, key, value)
+        said: dict[str, Any] = {}
+        for name, (theirs, default) in self.keys.items():
+            is_activation = name.endswith("activation")
+            said[name] = activation(config, theirs, default) if is_activation else config.get(theirs, default)
+        return laid_over(self.form, said)
+
+    def normal_form(self, architecture: Architecture) -> Any:
+        ours = self.as_ours(architecture)
+        return replace(ours, stack=unshared(ours.stack), lm_head=untransformed(ours.lm_head))
+
+    def as_ours(self, architecture: Architecture) -> Any:
+        """The architecture. Raises UserError where it is of another kind than the family's."""
+        return as_kind(type(self.form), architecture, self.model_type)
+
+
+def laid_over(form: Any, said: Mapping[str, Any]) -> Any:
+    """The form with these values in its dotted settings.
+
+    >>> from afterbert.models.encoder import Encoder
+    >>> laid_over(Encoder(), {"norm.eps": 1e-5, "hidden_size": 64}).norm
+    LayerNorm(eps=1e-05, bias=True)
+    """
+    nodes: dict[str, dict[str, Any]] = {}
+    for name, value in said.items():
+        node, _, rest = name.partition(".")
+        nodes.setdefault(node, {})[rest] = value
+    found = {node: own[""] if "" in own else laid_over(getattr(form, node), own) for node, own in nodes.items()}
+    return replace(cast(Any, form), **found)
+
+
+def _setting(ours: Architecture, name: str, default: Any) -> Any:
+    """The value of a dotted setting; the default where the model has no such setting."""
+    try:
+        return attrgetter(name)(ours)
+    except AttributeError:
+        return default
