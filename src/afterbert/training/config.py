@@ -12,6 +12,7 @@ from afterbert.training.optimizers import Optimizer
 from afterbert.training.optimizers.adamw import AdamW
 from afterbert.training.schedules import Schedule
 from afterbert.training.schedules.linear import Linear
+from afterbert.training.trackers import Tracker
 
 #: Settings of `Training` that touch no weights as long as nothing goes wrong: a run may be resumed with others.
 HARMLESS = frozenset(
@@ -26,6 +27,7 @@ HARMLESS = frozenset(
         "on_disk_full",
         "on_out_of_memory",
         "parallel",
+        "track",
     ]
 )
 
@@ -76,6 +78,8 @@ class Training:
     keep_checkpoints: Count = 2
     log_every: Annotated[int, Field(ge=1, le=10**9)] = 10
     """Steps between two lines of the log."""
+    track: Tracker | None = None
+    """The tool, beside `metrics.jsonl`, that is told all figures while the run goes; None: no other."""
     non_finite: Literal["stop", "skip", "rewind"] = "stop"
     """What a NaN or infinite loss or gradient leads to; never to an update. Skip leaves the step out. Rewind goes back
     to the last checkpoint and leaves out the data from there to the bad step (PaLM, 2204.02311 Section 5.1). What it

@@ -80,6 +80,7 @@ def train(
             # of any shape from the start: a resumed run must not meet other kernels than an unbroken one
             module.backbone.compile(dynamic=True)
         parallel = _parallel(module, training, device, processes)
+        trackers = [training.track.observer(run.path)] if training.track and processes.leads else []
         optimizer = training.optimizer.build(module)
         average = RunningAverage(module, training.average)
         checkpoints = Checkpoints(run.checkpoints, keep=training.keep_checkpoints, processes=processes)
@@ -100,7 +101,7 @@ def train(
                 device=device,
                 processes=processes,
             ),
-            log=RunLog(run if processes.leads else None, observers),
+            log=RunLog(run if processes.leads else None, (*observers, *trackers)),
             evaluate=evaluate,
             flops_per_step=flops_per_step,
             device=device,

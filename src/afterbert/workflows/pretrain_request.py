@@ -165,6 +165,8 @@ def resolved_for(request: PretrainRequest, start: LoadedModel | None = None, *, 
         )
     vocab_size = getattr(resolved.recipe.tokenizer, "vocab_size", None) or 0  # that of a store is known later
     check_memory(resolved.recipe, vocab_size, processes=num_processes)
+    if resolved.recipe.training.track is not None:
+        resolved.recipe.training.track.check()
     return resolved
 
 
