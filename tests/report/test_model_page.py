@@ -1,4 +1,4 @@
-"""The page with a model inside: cuts texts and names pieces as Python does, under node and in Chromium."""
+"""The page with a model inside: cuts texts and names pieces as Python does, under node, in Chromium and in Firefox."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 import pytest
 import torch
+from browsers import in_chromium, in_firefox
 
 from afterbert.base.errors import UserError
 from afterbert.interop.folder import export_folder
@@ -119,13 +121,11 @@ def test_javascript_cuts_and_fills_as_python_does(folder: Path, page: Path) -> N
 
 
 @pytest.mark.slow
-def test_chromium_opens_it_from_disk_and_answers_alike(folder: Path, page: Path, tmp_path: Path) -> None:
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("no chromium is installed")
-    address = f"{page.as_uri()}#text={quote(GAPS[0])}"
-    command = [browser, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/browser"]
-    shown = subprocess.run([*command, "--dump-dom", address], capture_output=True, text=True, timeout=100).stdout
+@pytest.mark.enable_socket
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("shown_in", [in_chromium, in_firefox])
+def test_browsers_open_it_from_disk_and_answer_alike(folder: Path, page: Path, tmp_path: Path, shown_in: Any) -> None:
+    shown = shown_in(f"{page.as_uri()}#text={quote(GAPS[0])}", tmp_path)
     said = re.search(r'data-top="([^"]*)"', shown)
     assert said is not None, shown[-2000:]
     masked = rounded(folder)
