@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 
 from afterbert.base.noise import Noise
 from afterbert.compression.latency import Latency, latency
@@ -64,22 +65,7 @@ class StepRow:
     @staticmethod
     def of(plain: Mapping[str, Any]) -> StepRow:
         """Reads what `plain` gave."""
-
-        def quality(found: Mapping[str, Any] | None) -> Quality | None:
-            if found is None:
-                return None
-            intervals = {name: Interval(**found[name]) for name in ("score", "change")}
-            return Quality(**{**found, **intervals})
-
-        return StepRow(
-            **{
-                **plain,
-                "quality": quality(plain["quality"]),
-                "control": quality(plain["control"]),
-                "latencies": tuple(Latency(**one) for one in plain["latencies"]),
-                "notes": tuple(plain["notes"]),
-            }
-        )
+        return TypeAdapter(StepRow).validate_python(plain)
 
 
 @dataclass(frozen=True)

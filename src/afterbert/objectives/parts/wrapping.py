@@ -12,20 +12,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-import numpy as np
 from torch import Tensor, nn
 
 from afterbert.base.config import to_plain
-from afterbert.base.noise import Noise
 from afterbert.base.plugins import name_of
-from afterbert.base.stages import Stages
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.models import Architecture, Backbone, LanguageModel
-from afterbert.objectives import Batch, Objective, PretextTask
+from afterbert.objectives import Objective
 from afterbert.objectives.modules import ObjectiveModule
-from afterbert.objectives.parts.meaning import Meaning
-from afterbert.pretext.pairings import Plan
 from afterbert.text.token_store.store import Split
+
+
+def _inners(name: str) -> Any:
+    """The method of this name that hands everything on to that of `inner`."""
+
+    def handed_on(self: Any, *given: Any, **named: Any) -> Any:
+        return getattr(self.inner, name)(*given, **named)
+
+    return handed_on
 
 
 @dataclass(frozen=True)
@@ -52,35 +56,9 @@ class WrappingObjective(Objective, ABC):
         own = {f.name: to_plain(getattr(self, f.name)) for f in fields(self) if f.init and f.name != "inner"}
         return {"type": name_of(self), **own, "inner": self.inner.plain()}
 
-    def pretexts(self) -> Mapping[str, PretextTask]:
-        return self.inner.pretexts()
-
-    def pictured(self) -> Mapping[str, PretextTask | str]:
-        return self.inner.pictured()
-
-    def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
-        return self.inner.plan(split, length=length, vocabulary=vocabulary, noise=noise)
-
-    def pose(self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
-        return self.inner.pose(plan, numbers, noise, vocabulary=vocabulary, length=length)
-
-    def check(self, architecture: Architecture) -> None:
-        self.inner.check(architecture)
-
-    def check_feed(self, architecture: Architecture, *, order: str, views: int | None) -> None:
-        self.inner.check_feed(architecture, order=order, views=views)
-
-    def course(self) -> tuple[Stages, ...]:
-        return self.inner.course()
-
-    def flops_beside(self, architecture: Architecture, vocab_size: int, length: int) -> float:
-        return self.inner.flops_beside(architecture, vocab_size, length)
-
-    def pieces_per_row(self, length: int) -> float:
-        return self.inner.pieces_per_row(length)
-
-    def check_shards(self) -> None:
-        self.inner.check_shards()
+    pretexts, pictured, plan, pose = map(_inners, ("pretexts", "pictured", "plan", "pose"))
+    check, check_feed, check_shards, course = map(_inners, ("check", "check_feed", "check_shards", "course"))
+    flops_beside, pieces_per_row = map(_inners, ("flops_beside", "pieces_per_row"))
 
 
 class WrappingModule(ObjectiveModule):
@@ -94,29 +72,14 @@ class WrappingModule(ObjectiveModule):
         self.slot_axis = inner.slot_axis
         self.compares_rows = inner.compares_rows
 
-    def carried_state(self) -> Mapping[str, Tensor]:
-        return self.inner.carried_state()
-
-    def load_carried_state(self, state: Mapping[str, Tensor]) -> None:
-        self.inner.load_carried_state(state)
+    carried_state, load_carried_state, before_passes = map(
+        _inners, ("carried_state", "load_carried_state", "before_passes")
+    )
+    predict, answer, measure, meanings = map(_inners, ("predict", "answer", "measure", "meanings"))
+    use_lm_head, beside, start_from = map(_inners, ("use_lm_head", "beside", "start_from"))
 
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return self.inner(arrays)
-
-    def before_passes(self, counts: Mapping[str, int]) -> None:
-        self.inner.before_passes(counts)
-
-    def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        return self.inner.predict(arrays)
-
-    def answer(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        return self.inner.answer(arrays)
-
-    def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:
-        return self.inner.measure(arrays)
-
-    def meanings(self) -> Mapping[str, Meaning]:
-        return self.inner.meanings()
 
     @property
     def language_model(self) -> LanguageModel | None:
@@ -125,12 +88,3 @@ class WrappingModule(ObjectiveModule):
     @property
     def saved_heads(self) -> dict[str, nn.Module]:
         return self.inner.saved_heads
-
-    def use_lm_head(self, lm_head: nn.Module) -> None:
-        self.inner.use_lm_head(lm_head)
-
-    def beside(self) -> Mapping[str, LanguageModel]:
-        return self.inner.beside()
-
-    def start_from(self, weights: Mapping[str, Mapping[str, Tensor]]) -> tuple[str, ...]:
-        return self.inner.start_from(weights)
