@@ -21,6 +21,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cells import ROOT, keep, kept, parser_of_parts, write_between
 
 PAGE = ROOT / "docs" / "tasks.md"
@@ -165,6 +167,7 @@ def run(
 ) -> tuple[Any, list[list[Any]]]:
     """The bench, and what each seed predicts for the labelled rows of the cell's split."""
     from afterbert.base.budget import Budget
+    from afterbert.base.noise import Noise
     from afterbert.downstream.finetuning.bench import Bench
     from afterbert.downstream.finetuning.runs import predicted, tune
     from afterbert.downstream.finetuning.settings import FineTuning
@@ -177,7 +180,10 @@ def run(
         data, splits={split: data.splits[split] for split in ("train", "dev", cell.split) if split in data.splits}
     )
     if cell.share * options.scale < 1:
-        data = data.part_of_train(cell.share * options.scale, seed=0)
+        train = data.splits["train"]
+        order = Noise(0).of("part").permutation(len(train), np.arange(len(train)))
+        chosen = sorted(order[: max(1, round(cell.share * options.scale * len(train)))].tolist())
+        data = replace(data, splits={**data.splits, "train": tuple(train[number] for number in chosen)})
     settings = FineTuning(
         budget=Budget(cell.epochs, "epochs"),
         length=cell.length,

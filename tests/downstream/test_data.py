@@ -106,13 +106,6 @@ def test_questions_on_one_context_are_held_out_together(tmp_path):
     assert train and dev and not train & dev
 
 
-def test_a_part_of_the_training_rows_grows_with_its_share(tmp_path):
-    data = read(find_task(folder(tmp_path, train=[(f"text {i}", "xy"[i % 2]) for i in range(200)])))
-    small, large = (data.part_of_train(share, seed=1).splits["train"] for share in (0.1, 0.5))
-    assert (len(small), len(large)) == (20, 100)
-    assert set(small) < set(large)
-
-
 def squad(tmp_path, *answers):
     qas = [
         {"id": str(i), "question": f"q {i}?", "answers": [{"text": text, "answer_start": start}]}

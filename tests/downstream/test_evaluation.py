@@ -36,7 +36,7 @@ def rows(tmp_path, *pairs):
 def test_later_rows_are_scored_with_the_model_s_own_labels(tuned, tmp_path):
     pairs = [("we loved every dish", "positive"), ("cold bread and a rude waiter", "negative")]
     done = evaluate(tuned, rows(tmp_path, *pairs, ("friendly people and fresh salad", "neutral")), task="food")
-    assert done.predictions["all"] == ["positive", "negative", "positive"]
+    assert [one.value for one in done.answered["all"]] == ["positive", "negative", "positive"]
     assert done.result.splits["all"].metrics["accuracy"].mean == pytest.approx(2 / 3)
     assert done.data.task.labels == ("negative", "positive")
     assert done.data.notes == ("all: labels that the model does not have (neutral) count as wrong: 1",)

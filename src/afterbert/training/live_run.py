@@ -64,13 +64,7 @@ class LiveRun:
     def set_precision(self, precision: Precision) -> None:
         self.precision = precision
         self.stepper = Stepper(
-            self.parallel,
-            self.optimizer,
-            self.feed,
-            self.training,
-            device=self.device,
-            precision=precision,
-            processes=self.processes,
+            self.parallel, self.optimizer, self.feed, self.training, self.device, precision, self.processes
         )
 
     def gradient(self, ahead: Prefetch, *, step: int) -> Fitted:

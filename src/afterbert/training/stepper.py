@@ -26,23 +26,17 @@ class Fitted:
     micro_batch_size: int
 
 
+@dataclass(frozen=True)
 class Stepper:
     """Makes the updates of one module with one optimizer."""
 
-    def __init__(
-        self,
-        parallel: Parallel,
-        optimizer: torch.optim.Optimizer,
-        feed: Feed,
-        training: Training,
-        *,
-        device: torch.device,
-        precision: Precision,
-        processes: Processes,
-    ):
-        self._parallel, self._optimizer, self._feed, self._training = parallel, optimizer, feed, training
-        self._module = parallel.module
-        self._device, self._precision, self._processes = device, precision, processes
+    parallel: Parallel
+    optimizer: torch.optim.Optimizer
+    feed: Feed
+    training: Training
+    device: torch.device
+    precision: Precision
+    processes: Processes
 
     def gradient(self, batches: Sequence[Batch], *, data_step: int, micro_batch_size: int) -> Fitted:
         """The gradient of these micro-batches, left in the parameters; with smaller ones of the same rows
@@ -52,31 +46,31 @@ class Stepper:
         not fit, or when smaller micro-batches would fit but the recipe says "stop". Several processes do not
         try again, since the others are in the midst of the step.
         """
-        generators, carried = Generators.now(self._device), snapshot.carried(self._module)
+        generators, carried = Generators.now(self.device), snapshot.carried(self.parallel.module)
         size = micro_batch_size
         while (found := self._try(batches)) is None:
             if size == 1:
                 raise UserError(
                     "memory runs out with a single row; take shorter rows or a smaller model, or free memory"
                 )
-            if self._module.compares_rows:
+            if self.parallel.module.compares_rows:
                 raise UserError(
                     f"memory runs out with {size} rows, which are compared with each other and cannot be divided; take "
                     "a smaller batch_size or shorter rows"
                 )
             size = (size + 1) // 2
-            if self._processes.size > 1:
+            if self.processes.size > 1:
                 raise UserError(
                     f"memory runs out with micro-batches of {micro_batch_size} rows; set micro_batch_size to "
                     f"{size}, which gives the same gradients, and start again"
                 )
-            self._optimizer.zero_grad(set_to_none=True)
-            generators.put_back(self._device)
-            snapshot.restore_carried(self._module, carried)
-            batches = self._feed.step(
-                data_step, micro_batch_size=size, rank=self._processes.rank, world_size=self._processes.size
+            self.optimizer.zero_grad(set_to_none=True)
+            generators.put_back(self.device)
+            snapshot.restore_carried(self.parallel.module, carried)
+            batches = self.feed.step(
+                data_step, micro_batch_size=size, rank=self.processes.rank, world_size=self.processes.size
             )
-        if size < micro_batch_size and self._training.on_out_of_memory == "stop":
+        if size < micro_batch_size and self.training.on_out_of_memory == "stop":
             raise UserError(
                 f"memory runs out with micro-batches of {micro_batch_size} rows; "
                 f"micro_batch_size {size} fits and gives the same gradients"
@@ -85,26 +79,26 @@ class Stepper:
 
     def update(self, found: Gradient, factor: float) -> None:
         """Clips the gradient and moves the weights, at this share of the peak learning rate."""
-        if self._training.max_grad_norm is not None:
+        if self.training.max_grad_norm is not None:
             torch.nn.utils.clip_grads_with_norm_(
-                self._module.parameters(),
-                self._training.max_grad_norm,
-                torch.tensor(found.norm, device=self._device, dtype=torch.float32),
+                self.parallel.module.parameters(),
+                self.training.max_grad_norm,
+                torch.tensor(found.norm, device=self.device, dtype=torch.float32),
             )
-        for group in self._optimizer.param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
-        self._optimizer.step()
+        self.optimizer.step()
 
     def _try(self, batches: Sequence[Batch]) -> Gradient | None:
         """The gradient; None when memory ran out. What the failed pass held is free once this returns."""
         try:
             return gradient(
-                self._parallel, batches, device=self._device, precision=self._precision, processes=self._processes
+                self.parallel, batches, device=self.device, precision=self.precision, processes=self.processes
             )
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-        if self._device.type == "cuda":
+        if self.device.type == "cuda":
             torch.cuda.empty_cache()
         return None
 

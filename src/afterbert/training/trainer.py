@@ -91,15 +91,7 @@ def train(
             feed=feed,
             training=training,
             checkpointing=Checkpointing(
-                checkpoints,
-                module,
-                optimizer,
-                average,
-                feed,
-                identity,
-                seed=training.seed,
-                device=device,
-                processes=processes,
+                checkpoints, module, optimizer, average, feed, identity, training.seed, device, processes
             ),
             log=RunLog(run if processes.leads else None, (*observers, *trackers)),
             evaluate=evaluate,

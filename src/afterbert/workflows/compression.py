@@ -219,8 +219,7 @@ def steps(setup: CompressSetup, observer: WorkObserver) -> tuple[list[StepRow], 
     observer.on_value(rows[0])
     subject = before
     for number, method in enumerate(setup.methods, start=1):
-        said = "+".join(written(one) for one in setup.methods[:number])
-        folder = setup.work / f"{number}-{digest(said, length=8)}"
+        folder = _folder(setup, number)
         if (folder / "row.json").exists():
             rows.append(StepRow.of(read_sealed(folder / "row.json", remedy=_AGAIN)))
             if rows[-1].is_kept and _is_wanted(setup, number):
@@ -277,9 +276,13 @@ def _step(
 
 def _is_wanted(setup: CompressSetup, number: int) -> bool:
     """Whether the model of a finished step must be read again: that of the last finished one only."""
-    following = "+".join(written(one) for one in setup.methods[: number + 1])
-    after = setup.work / f"{number + 1}-{digest(following, length=8)}" / "row.json"
-    return number == len(setup.methods) or not after.exists()
+    return number == len(setup.methods) or not (_folder(setup, number + 1) / "row.json").exists()
+
+
+def _folder(setup: CompressSetup, number: int) -> Path:
+    """Where the step of this number is kept; what it holds depends on all methods up to it."""
+    said = "+".join(written(one) for one in setup.methods[:number])
+    return setup.work / f"{number}-{digest(said, length=8)}"
 
 
 def _measured(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from afterbert.base.runs import RunFolder
+from afterbert.training.checkpoints import tensor_file
 
 # What a record says of the clock, which no two runs share.
 _OF_THE_CLOCK = frozenset({"tokens_per_second", "seconds"})
@@ -35,7 +34,7 @@ class Evidence:
             steps=_bits_by_step(records, "step"),
             evaluations=_bits_by_step(records, "evaluation"),
             files={
-                f"{kind}/{path.relative_to(folder)}": _sha256(path)
+                f"{kind}/{path.relative_to(folder)}": tensor_file.digest(path).sha256
                 for kind, folder in folders.items()
                 for path in sorted(folder.rglob("*.safetensors"))
             },
@@ -111,8 +110,3 @@ def _bits(record: Mapping[str, Any]) -> dict[str, str]:
 
 def _readable(bits: str) -> str:
     return repr(float.fromhex(bits)) if "0x" in bits else bits
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

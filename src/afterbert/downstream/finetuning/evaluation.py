@@ -1,9 +1,7 @@
 """A fine-tuned model asked about other rows: a test set that came later, another language, another domain."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from afterbert.base import plugins
 from afterbert.base.errors import UserError, did_you_mean
@@ -25,11 +23,6 @@ class Evaluated:
     """Split -> one for each row with text."""
     result: TaskResult
     """Figures of the labelled splits."""
-
-    @property
-    def predictions(self) -> dict[str, Sequence[Any]]:
-        """The values of the answers."""
-        return {split: [one.value for one in told] for split, told in self.answered.items()}
 
 
 def evaluate(loaded: Loaded, source: TaskSource, *, task: str | None = None) -> Evaluated:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -80,16 +80,5 @@ class FineTuning:
         optimizer = self.optimizer
         if self.layer_decay != 1.0:
             optimizer = LayerDecay(inner=optimizer, decay=self.layer_decay)
-        return Training(
-            budget=self.budget,
-            optimizer=optimizer,
-            schedule=self.schedule,
-            batch_size=self.batch_size,
-            micro_batch_size=self.micro_batch_size,
-            max_grad_norm=self.max_grad_norm,
-            precision=self.precision,
-            seed=seed,
-            evaluate_every=self.evaluate_every,
-            checkpoint_every=Budget(600, "seconds"),
-            keep_checkpoints=1,
-        )
+        own = {one.name: getattr(self, one.name) for one in fields(Training) if hasattr(self, one.name)}
+        return Training(**{**own, "optimizer": optimizer, "seed": seed, "keep_checkpoints": 1})

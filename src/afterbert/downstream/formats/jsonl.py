@@ -73,15 +73,15 @@ def _whole(path: Path, text: str) -> Any:
     text = text.strip()
     place = str(path) if "\n" in text else f"{path}:1"
     if text.startswith("[") and not (path.suffix in _LINES and "\n" in text and _is_json(text.split("\n", 1)[0])):
-        return _parsed(text, str(path))
+        return parsed(text, str(path))
     if path.suffix in _LINES:
         return None
     try:
         _, end = json.JSONDecoder().raw_decode(text)
     except (ValueError, RecursionError):
         # Of a file of lines, the line that is wrong is named.
-        return None if text.split("\n", 1)[0].rstrip().endswith("}") else _parsed(text, place)
-    return None if text[end:].strip() else _parsed(text, place)
+        return None if text.split("\n", 1)[0].rstrip().endswith("}") else parsed(text, place)
+    return None if text[end:].strip() else parsed(text, place)
 
 
 def _rows_in(path: Path, tree: dict[str, Any], records: str | None) -> tuple[str, Sequence[Any]]:
@@ -145,12 +145,13 @@ def _lines(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             place = f"{path}:{number}"
-            row = _parsed(line, place)
+            row = parsed(line, place)
             first = row if first is None else first
             yield f"{path.name}:{number}", _checked(row, place, first)
 
 
-def _parsed(text: str, place: str) -> Any:
+def parsed(text: str, place: str) -> Any:
+    """The value of JSON text. Raises UserError, also for a key that is written twice in one object."""
     try:
         # NaN, which pandas and Python write and JSON does not know, is nothing.
         return json.loads(text, object_pairs_hook=lambda pairs: _unique(pairs, place), parse_constant=lambda name: None)

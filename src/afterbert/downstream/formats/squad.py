@@ -1,6 +1,5 @@
 """SQuAD's JSON, versions 1.1 and 2.0 (also XQuAD, MLQA, CMRC 2018's SQuAD-style files)."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from afterbert.base.errors import UserError
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Format, Table
+from afterbert.downstream.formats.jsonl import parsed
 from afterbert.downstream.row_files.text_file import TextFile
 
 _COLUMNS = ("id", "title", "question", "context", "answers")
@@ -25,13 +25,7 @@ class Squad(Format):
         return 3 if begin.startswith("{") and ('"paragraphs"' in begin and '"data"' in head) else 0
 
     def read(self, path: Path, findings: Findings) -> Table:
-        text = TextFile.of(path).text
-        try:
-            tree = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}:{error.lineno}: is not JSON ({error.msg}); mend the file") from error
-        except (RecursionError, ValueError) as error:
-            raise UserError(f"{path}: is nested too deeply, or holds too long a number; mend the file") from error
+        tree = parsed(TextFile.of(path).text, str(path))
         try:
             rows = [
                 _record(article, paragraph, question)

@@ -106,13 +106,6 @@ class TaskData:
         note = f"{len(self.splits['train']) - len(kept):,} training rows that stand in another split are left out"
         return replace(self, splits={**self.splits, "train": kept}, notes=(*self.notes, note))
 
-    def part_of_train(self, share: float, *, seed: int) -> TaskData:
-        """Keeps a random share of the training rows, for studies of how much data a task needs."""
-        train = self.splits["train"]
-        order = Noise(seed).of("part").permutation(len(train), np.arange(len(train)))
-        kept = np.sort(order[: max(1, round(share * len(train)))])
-        return replace(self, splits={**self.splits, "train": tuple(train[i] for i in kept)})
-
 
 def content_key(texts: tuple[str, ...]) -> int:
     """A 64-bit name of the texts."""

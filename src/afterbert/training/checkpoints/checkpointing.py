@@ -1,6 +1,7 @@
 """Saves all of a run's state as checkpoints and puts it back."""
 
 import platform
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -19,25 +20,19 @@ from afterbert.training.precision import Precision, name_of_device
 from afterbert.training.progress import Progress
 
 
+@dataclass(frozen=True)
 class Checkpointing:
     """Knows what a checkpoint of this run holds."""
 
-    def __init__(
-        self,
-        checkpoints: Checkpoints,
-        module: ObjectiveModule,
-        optimizer: torch.optim.Optimizer,
-        average: RunningAverage,
-        feed: Feed,
-        identity: RunIdentity,
-        *,
-        seed: int,
-        device: torch.device,
-        processes: Processes,
-    ):
-        self.checkpoints, self._average = checkpoints, average
-        self._module, self._optimizer, self._feed, self._identity = module, optimizer, feed, identity
-        self._seed, self._device, self._processes = seed, device, processes
+    checkpoints: Checkpoints
+    module: ObjectiveModule
+    optimizer: torch.optim.Optimizer
+    average: RunningAverage
+    feed: Feed
+    identity: RunIdentity
+    seed: int
+    device: torch.device
+    processes: Processes
 
     def latest(self) -> tuple[Saved | None, list[str]]:
         """Finds the newest whole checkpoint (`Checkpoints.latest`), which process 0 asks for all."""
@@ -46,7 +41,7 @@ class Checkpointing:
             saved, notes = self.checkpoints.latest()
             return saved.step if saved else None, notes
 
-        step, notes = self._processes.on_rank_zero(look)
+        step, notes = self.processes.on_rank_zero(look)
         return None if step is None else self.checkpoints.at(step), notes
 
     def save(self, progress: Progress, precision: Precision) -> Saved:
@@ -63,19 +58,19 @@ class Checkpointing:
         """Puts weights, optimizer, generators and feed back and returns the progress of that moment."""
         state = saved.state()
         progress = Progress(**state["progress"])
-        self._average.load(saved.tensors("average", like=snapshot.placed(self._module)))
+        self.average.load(saved.tensors("average", like=snapshot.placed(self.module)))
         has_generators = snapshot.restore(
-            self._module,
-            self._optimizer,
-            tensors=partial(saved.tensors, like=snapshot.placed(self._module)),
+            self.module,
+            self.optimizer,
+            tensors=partial(saved.tensors, like=snapshot.placed(self.module)),
             scalars=state["optimizer"],
-            device=self._device,
-            rank=self._processes.rank,
+            device=self.device,
+            rank=self.processes.rank,
             size=state["made_with"].get("processes", 1),
         )
         if not has_generators:  # there were fewer processes
-            generators.seed(self._seed, rank=self._processes.rank, step=progress.step)
-        self._feed.epochs.recall(state["epoch_starts"])
+            generators.seed(self.seed, rank=self.processes.rank, step=progress.step)
+        self.feed.epochs.recall(state["epoch_starts"])
         return progress
 
     def compare(self, saved: Saved, *, allow_changes: bool) -> tuple[Precision, list[str]]:
@@ -84,7 +79,7 @@ class Checkpointing:
         Raises UserError for what must not change.
         """
         state = saved.state()
-        notes = self._identity.check(state["identity"], allow_changes=allow_changes)
+        notes = self.identity.check(state["identity"], allow_changes=allow_changes)
         now = self._made_with()
         for name, before in state["made_with"].items():
             if name in now and now[name] != before:
@@ -93,34 +88,34 @@ class Checkpointing:
 
     def is_of_another_run(self, saved: Saved) -> bool:
         """Whether the checkpoint was made from another recipe, other data or another tokenizer."""
-        return saved.state()["identity"] != self._identity.plain()
+        return saved.state()["identity"] != self.identity.plain()
 
     def _capture(self) -> tuple[dict, dict]:
-        rank, size = self._processes.rank, self._processes.size
-        slots = self._feed.slots(rank, size) if size > 1 else None
-        files, scalars = snapshot.capture(self._module, self._optimizer, device=self._device, rank=rank, slots=slots)
-        average = self._average.tensors
+        rank, size = self.processes.rank, self.processes.size
+        slots = self.feed.slots(rank, size) if size > 1 else None
+        files, scalars = snapshot.capture(self.module, self.optimizer, device=self.device, rank=rank, slots=slots)
+        average = self.average.tensors
         if average and (rank == 0 or any_piece(average)):
             files["average"] = average
         return files, scalars
 
     def _state(self, progress: Progress, precision: Precision, scalars: dict) -> dict:
-        row = progress.data_step * self._feed.batch_size
+        row = progress.data_step * self.feed.batch_size
         return {
             "step": progress.step,
-            "epoch": self._feed.epoch_at(row),
+            "epoch": self.feed.epoch_at(row),
             "rows": row,
             "progress": progress.plain(),
-            "epoch_starts": self._feed.epochs.known,
+            "epoch_starts": self.feed.epochs.known,
             "precision": precision.name,
             "optimizer": scalars,
-            "identity": self._identity.plain(),
+            "identity": self.identity.plain(),
             "made_with": self._made_with(),
         }
 
     def _made_with(self) -> dict[str, str | int]:
         """On what the last bits depend, besides the recipe."""
-        return {**_versions(), "device": name_of_device(self._device), "processes": self._processes.size}
+        return {**_versions(), "device": name_of_device(self.device), "processes": self.processes.size}
 
 
 def _versions() -> dict[str, str]:
