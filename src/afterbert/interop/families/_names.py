@@ -7,9 +7,7 @@ from typing import Any, TypeVar, cast
 from afterbert.base import plugins
 from afterbert.base.errors import UserError
 from afterbert.interop.task_class import NOTHING, TaskClass, TaskKind
-from afterbert.interop.weights import Weight, layer_lines, lines
 from afterbert.models import Architecture
-from afterbert.models.encoder import Encoder
 from afterbert.nn.activations import ACTIVATIONS, Activation
 from afterbert.nn.heads import LMHead
 from afterbert.nn.sharing.none import NoSharing
@@ -68,34 +66,3 @@ def normal_pair(ours: Any) -> Any:
 def with_decoder_layers(ours: Any, layers: int) -> Any:
     """The encoder-decoder with so many layers in its decoder."""
     return replace(ours, num_decoder_layers=None if layers == ours.num_hidden_layers else layers)
-
-
-def bert_layers(prefix: str, architecture: Encoder) -> list[Weight]:
-    """The layers of BERT and its descendants; parts that our layers share are written once for each layer."""
-    parts: dict[str, str | tuple[str, ...]] = {
-        "attention.inner.qkv": tuple(f"attention.self.{part}" for part in ("query", "key", "value")),
-        "attention.inner.output": "attention.output.dense",
-        "attention.norm": "attention.output.LayerNorm",
-        "feed_forward.inner.input": "intermediate.dense",
-        "feed_forward.inner.output": "output.dense",
-        "feed_forward.norm": "output.LayerNorm",
-    }
-    return layer_lines("backbone.stack", architecture.plan, f"{prefix}encoder.layer.{{i}}.", parts, "weight", "bias")
-
-
-def bert_embeddings(prefix: str, architecture: Encoder, *, rows_before: int, empty_segments: int) -> list[Weight]:
-    """BERT's embeddings; `empty_segments` rows of zeros stand there for a model that knows no segments."""
-    table = [
-        *lines("backbone.embeddings.token", f"{prefix}embeddings.word_embeddings", "weight"),
-        *lines("backbone.embeddings.norm", f"{prefix}embeddings.LayerNorm", "weight", "bias"),
-        Weight(
-            "backbone.embeddings.position.weight",
-            (f"{prefix}embeddings.position_embeddings.weight",),
-            rows_before=rows_before,
-        ),
-    ]
-    segments = f"{prefix}embeddings.token_type_embeddings.weight"
-    if architecture.embeddings.type_vocab_size:
-        return [*table, Weight("backbone.embeddings.segment.weight", (segments,))]
-    width = architecture.embeddings.width(architecture.sizes)
-    return [*table, Weight(None, (segments,), shape=(empty_segments, width))]

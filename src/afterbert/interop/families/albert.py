@@ -4,7 +4,8 @@ Names: transformers, models/albert/modeling_albert.py. Sharing of only one kind 
 such a model is written as BERT, each layer with its copy, when its tables are not narrow.
 """
 
-from typing import Any, ClassVar, cast
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
@@ -14,22 +15,12 @@ from afterbert.interop.families._tabled import laid_over
 from afterbert.interop.families.bert import Bert
 from afterbert.interop.sizes import LAYERS, Keys, sizes_of
 from afterbert.interop.task_class import TaskClass, TaskKind
-from afterbert.interop.weights import Weight, layer_lines, lines
 from afterbert.models import Architecture
 from afterbert.models.encoder import Encoder
 from afterbert.nn.sharing import Sharing, SharingPlan
 from afterbert.nn.sharing.all import ShareAll
 from afterbert.nn.sharing.groups import ShareGroups
 from afterbert.nn.sharing.none import NoSharing
-
-_PARTS: dict[str, str | tuple[str, ...]] = {
-    "attention.inner.qkv": ("attention.query", "attention.key", "attention.value"),
-    "attention.inner.output": "attention.dense",
-    "attention.norm": "attention.LayerNorm",
-    "feed_forward.inner.input": "ffn",
-    "feed_forward.inner.output": "ffn_output",
-    "feed_forward.norm": "full_layer_layer_norm",
-}
 
 
 class Albert(Bert):
@@ -55,6 +46,24 @@ class Albert(Bert):
     only: ClassVar[Config] = {**Bert.only, "inner_group_num": 1}
     says: ClassVar[Config] = {**Bert.says, "inner_group_num": 1}
 
+    layer = "encoder.albert_layer_groups.{i}.albert_layers.0."
+    parts: ClassVar[Mapping[str, str | tuple[str, ...]]] = {
+        "attention.inner.qkv": ("attention.query", "attention.key", "attention.value"),
+        "attention.inner.output": "attention.dense",
+        "attention.norm": "attention.LayerNorm",
+        "feed_forward.inner.input": "ffn",
+        "feed_forward.inner.output": "ffn_output",
+        "feed_forward.norm": "full_layer_layer_norm",
+    }
+    heads: ClassVar[Mapping[str, str]] = {
+        "backbone.embeddings.widen": "albert.encoder.embedding_hidden_mapping_in",
+        "lm_head.transform.dense": "predictions.dense",
+        "lm_head.transform.norm": "predictions.LayerNorm",
+        "pooler.dense": "albert.pooler",
+        "pair_head": "sop_classifier.classifier",
+    }
+    lm_bias = "predictions.bias"
+
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
         config = super().config_of(architecture, vocabulary)
         ours = self.as_ours(architecture)
@@ -79,28 +88,9 @@ class Albert(Bert):
     def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass:
         return bert_task_class(kind, "Albert", "albert.pooler")
 
-    def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
-        ours = cast(Encoder, architecture)
-        embeddings = "albert.embeddings"
-        table = [
-            *lines("backbone.embeddings.token", f"{embeddings}.word_embeddings", "weight"),
-            *lines("backbone.embeddings.position", f"{embeddings}.position_embeddings", "weight"),
-            *lines("backbone.embeddings.norm", f"{embeddings}.LayerNorm", "weight", "bias"),
-            *lines("backbone.embeddings.widen", "albert.encoder.embedding_hidden_mapping_in", "weight", "bias"),
-            *lines("lm_head.transform.dense", "predictions.dense", "weight", "bias"),
-            *lines("lm_head.transform.norm", "predictions.LayerNorm", "weight", "bias"),
-            Weight("lm_head.bias", ("predictions.bias",)),
-            *lines("pooler.dense", "albert.pooler", "weight", "bias"),
-            *lines("pair_head", "sop_classifier.classifier", "weight", "bias"),
-        ]
-        segments = f"{embeddings}.token_type_embeddings.weight"
-        if ours.embeddings.type_vocab_size:
-            table.append(Weight("backbone.embeddings.segment.weight", (segments,)))
-        else:
-            table.append(Weight(None, (segments,), shape=(2, ours.embeddings.width(ours.sizes))))
+    def plan_of(self, ours: Encoder) -> SharingPlan:
         groups = tuple(sorted(set(ours.plan.attention)))
-        layer = "albert.encoder.albert_layer_groups.{i}.albert_layers.0."
-        return table + layer_lines("backbone.stack", SharingPlan(groups, groups), layer, _PARTS, "weight", "bias")
+        return SharingPlan(groups, groups)
 
 
 def _groups(layers: int, groups: int) -> Sharing:

@@ -4,20 +4,19 @@ Names: transformers, models/electra/modeling_electra.py. Their discriminator's c
 their generator's has no detection head, so a folder holds one of the two.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config
-from afterbert.interop.families._names import bert_embeddings, bert_layers, bert_task_class
+from afterbert.interop.families._names import bert_task_class
 from afterbert.interop.families._tabled import laid_over
 from afterbert.interop.families.bert import Bert
 from afterbert.interop.sizes import Keys
 from afterbert.interop.task_class import TaskClass, TaskKind
 from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
-from afterbert.models.encoder import Encoder
 from afterbert.nn.task_head import TaskHead
 
 
@@ -34,6 +33,14 @@ class Electra(Bert):
         "intermediate_size": ("intermediate_size", 1024),
         "embeddings.embedding_size": ("embedding_size", 128),
     }  # their head is gelu whatever the layers are
+
+    heads: ClassVar[Mapping[str, str]] = {
+        "lm_head.transform.dense": "generator_predictions.dense",
+        "lm_head.transform.norm": "generator_predictions.LayerNorm",
+        "detection_head.dense": "discriminator_predictions.dense",
+        "detection_head.decision": "discriminator_predictions.dense_prediction",
+    }
+    lm_bias = "generator_lm_head.bias"
 
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
         config = super().config_of(architecture, vocabulary)
@@ -62,16 +69,7 @@ class Electra(Bert):
         return replace(found, head=gelu, settings=settings) if kind == "choice" else found
 
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
-        ours = cast(Encoder, architecture)
-        table = [
-            *bert_embeddings(self.prefix, ours, rows_before=0, empty_segments=self.empty_segments),
-            *bert_layers(self.prefix, ours),
-            *lines("lm_head.transform.dense", "generator_predictions.dense", "weight", "bias"),
-            *lines("lm_head.transform.norm", "generator_predictions.LayerNorm", "weight", "bias"),
-            Weight("lm_head.bias", ("generator_lm_head.bias",)),
-            *lines("detection_head.dense", "discriminator_predictions.dense", "weight", "bias"),
-            *lines("detection_head.decision", "discriminator_predictions.dense_prediction", "weight", "bias"),
-        ]
-        if ours.embeddings.embedding_size:
+        table = super().weights(config, architecture)
+        if self.as_ours(architecture).embeddings.embedding_size:
             table += lines("backbone.embeddings.widen", "electra.embeddings_project", "weight", "bias")
         return table

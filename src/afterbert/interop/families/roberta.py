@@ -5,17 +5,16 @@ never reach a visible piece: they are left out here and written as zeros. A mode
 gets one segment row of zeros, which is the same.
 """
 
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from afterbert.base.errors import UserError
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import Config, Family
-from afterbert.interop.families._names import bert_embeddings, bert_layers, bert_task_class
+from afterbert.interop.families._names import bert_task_class
 from afterbert.interop.families.bert import Bert
 from afterbert.interop.task_class import TaskClass, TaskKind
-from afterbert.interop.weights import Weight, lines
 from afterbert.models import Architecture
-from afterbert.models.encoder import Encoder
 from afterbert.nn.task_head import TaskHead
 
 
@@ -27,13 +26,19 @@ class Roberta(Bert):
     model_input_names = Family.model_input_names
     meaningless = r"roberta\.embeddings\.position_ids|lm_head\.decoder\."
     empty_segments = 1
+    heads: ClassVar[Mapping[str, str]] = {
+        "lm_head.transform.dense": "lm_head.dense",
+        "lm_head.transform.norm": "lm_head.layer_norm",
+        "pooler.dense": "roberta.pooler.dense",
+    }
+    lm_bias = "lm_head.bias"
 
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
         config = super().config_of(architecture, vocabulary)
         return {**config, "max_position_embeddings": config["max_position_embeddings"] + vocabulary.need("pad") + 1}
 
     def architecture_of(self, config: Config) -> Any:
-        before = _rows_before(config)
+        before = self.rows_before(config)
         positions = config.get("max_position_embeddings", 512) - before
         if positions < 1:
             raise UserError(
@@ -50,16 +55,11 @@ class Roberta(Bert):
     def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass:
         return roberta_task_class(kind, "Roberta")
 
-    def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
-        ours = cast(Encoder, architecture)
-        return [
-            *bert_embeddings(self.prefix, ours, rows_before=_rows_before(config), empty_segments=self.empty_segments),
-            *bert_layers(self.prefix, ours),
-            *lines("lm_head.transform.dense", "lm_head.dense", "weight", "bias"),
-            *lines("lm_head.transform.norm", "lm_head.layer_norm", "weight", "bias"),
-            Weight("lm_head.bias", ("lm_head.bias",)),
-            *lines("pooler.dense", "roberta.pooler.dense", "weight", "bias"),
-        ]
+    def rows_before(self, config: Config) -> int:
+        pad = config.get("pad_token_id", 1)
+        if pad is None:
+            raise UserError("config.json has no pad_token_id, from which RoBERTa counts its positions; add it")
+        return int(pad) + 1
 
 
 def roberta_task_class(kind: TaskKind, stem: str) -> TaskClass:
@@ -68,10 +68,3 @@ def roberta_task_class(kind: TaskKind, stem: str) -> TaskClass:
         name = f"{stem}ForSequenceClassification"
         return TaskClass(name, TaskHead(), "classifier.out_proj", "classifier.dense")
     return bert_task_class(kind, stem, "roberta.pooler.dense")
-
-
-def _rows_before(config: Config) -> int:
-    pad = config.get("pad_token_id", 1)
-    if pad is None:
-        raise UserError("config.json has no pad_token_id, from which RoBERTa counts its positions; add it")
-    return int(pad) + 1
