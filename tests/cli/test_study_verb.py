@@ -59,7 +59,7 @@ def test_status_tells_how_far_a_study_is(tmp_path, capsys):
         (["study", "report"], "has results yet"),
         (["study", "new", "mine"], "RECIPE_OR_RUN"),
         (["compare", "nowhere"], "two runs or more"),
-        (["compare", "nowhere", "there"], "nowhere does not exist"),
+        (["compare", "nowhere", "there"], "there is no folder nowhere"),
     ],
 )
 def test_a_mistake_is_answered_with_what_to_write(words, said, capsys, tmp_path, monkeypatch):

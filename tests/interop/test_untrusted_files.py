@@ -12,13 +12,17 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from afterbert.base.errors import UserError
+from afterbert.base.runs import RunFolder
 from afterbert.base.vocabulary import Vocabulary
+from afterbert.downstream.finetuning.saving import load_finetuned
 from afterbert.interop.checkpoint import convert_checkpoint, load_pickled
 from afterbert.interop.folder import export_folder
 from afterbert.interop.hub import locate
 from afterbert.interop.importing import import_folder
 from afterbert.interop.untrusted_files import read_config
 from afterbert.models.encoder import Encoder
+from afterbert.report.run_record import read_run
+from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 
 VOCABULARY = Vocabulary(size=11, pad=0, cls=2, sep=3)
 ARCHITECTURE = Encoder(hidden_size=8, num_hidden_layers=1, intermediate_size=8, max_position_embeddings=6)
@@ -273,7 +277,10 @@ def test_a_wrong_path_names_the_nearest_run(asked: str, tmp_path: Path, monkeypa
         Path(name, "checkpoints").mkdir(parents=True)
     with pytest.raises(UserError, match=r"did you mean runs/laptop-tiny-1a2b3c4d\?") as refusal:
         locate(asked)
-    assert ("hub" in str(refusal.value)) == (not asked.startswith("runs"))
+    assert "hub" not in str(refusal.value)
+    for refused in (RunFolder.open, read_run, load_finetuned, lambda path: PretrainedTokenizer(str(path)).make()):
+        with pytest.raises(UserError, match=r"^(tokenizer: )?there is no folder .*; did you mean runs/laptop"):
+            refused(Path(asked))
 
 
 def test_names_that_are_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ def test_a_users_error_is_one_line(tmp_path, capsys):
     assert afterbert(["report", str(tmp_path / "absent")]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert "does not exist" in said
+    assert "there is no folder" in said
 
 
 def test_help_has_an_example(capsys):

@@ -299,7 +299,7 @@ def test_a_broken_file_is_one_line(run, name, content, expected):
 
 def test_no_run_folder_is_a_users_error(tmp_path):
     (tmp_path / "file").write_text("")
-    for folder, expected in [("absent", "does not exist"), ("file", "is a file"), (".", "is no run folder")]:
+    for folder, expected in [("absent", "there is no folder"), ("file", "is a file"), (".", "is no run folder")]:
         with pytest.raises(UserError, match=expected):
             write_report(tmp_path / folder)
 

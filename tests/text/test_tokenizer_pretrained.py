@@ -145,7 +145,7 @@ def test_older_files_are_converted(tmp_path):
 
 @pytest.mark.slow
 def test_folders_and_names_without_a_tokenizer_are_named(tmp_path):
-    with pytest.raises(UserError, match="no folder that exists"):
+    with pytest.raises(UserError, match="tokenizer: there is no folder"):
         PretrainedTokenizer(str(tmp_path / "missing")).make()
     with pytest.raises(UserError, match="none can be made from its other files"):
         PretrainedTokenizer(str(tmp_path)).make()

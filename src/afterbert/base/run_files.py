@@ -51,3 +51,31 @@ def is_run(folder: Path) -> bool:
 def telling() -> list[str]:
     """The names of the files by which a run is known."""
     return [name for name, file in RUN_FILES.items() if file.tells_a_run]
+
+
+def no_folder(name: str | Path, otherwise: str = "name a run, or the folder of a model") -> str:
+    """The line about a folder that is not there: the runs and models here that are called alike, or `otherwise`."""
+    near = " or ".join(called_like(Path(name)))
+    return f"there is no folder {name}; {f'did you mean {near}?' if near else otherwise}"
+
+
+def called_like(folder: Path) -> list[str]:
+    """The runs and models beside a folder, and below runs/ and demo/, that are called most alike, two at most."""
+    from difflib import get_close_matches
+
+    inner = "model" if folder.name == "model" else ""
+    folder = folder.parent if inner else folder
+    inside = ("config.json", "model/config.json", "checkpoints", "tokenizer.json")
+    known = [
+        str(one)
+        for root in dict.fromkeys((folder.parent, Path("runs"), Path("demo")))
+        if root.is_dir()
+        for one in sorted(root.iterdir())
+        if any((one / part).exists() for part in inside) or any(one.glob("seed-*/model"))
+    ]
+    # the name alone decides where it lies elsewhere
+    by_name = {Path(one).name: one for one in known}
+    near = get_close_matches(str(folder), known, n=2) or [
+        by_name[name] for name in get_close_matches(folder.name, by_name, n=2)
+    ]
+    return [str(Path(one, inner)) for one in near]

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from afterbert.base.errors import UserError
-from afterbert.base.run_files import RUN_FILES
+from afterbert.base.run_files import RUN_FILES, no_folder
 
 State = Literal["starting", "measuring", "training", "evaluating", "saving", "finished", "preempted", "failed"]
 
@@ -176,6 +176,8 @@ class RunFolder:
     @classmethod
     def open(cls, path: Path) -> RunFolder:
         """An existing run folder. Raises UserError when there is none."""
+        if not Path(path).exists():
+            raise UserError(no_folder(path, "name one that `afterbert pretrain` made"))
         if not (Path(path) / "checkpoints").is_dir():
             raise UserError(
                 f"{path} is no run folder (it has no checkpoints/); name one that `afterbert pretrain` made"

@@ -1,10 +1,10 @@
 """Where is the model someone named? A folder here, or a name on the Hugging Face hub."""
 
 import re
-from difflib import get_close_matches
 from pathlib import Path
 
 from afterbert.base.errors import UserError
+from afterbert.base.run_files import called_like, no_folder
 
 _WANTED = [
     "config.json",
@@ -30,27 +30,8 @@ def locate(name: str | Path) -> Path:
         raise UserError(f"{name} is a file; name the folder of a model, or a run")
     is_path = len(folder.parts) > 1 and Path(folder.parts[0]).is_dir()
     if is_path or not _HUB_NAME.fullmatch(said):
-        raise UserError(f"there is no folder {name}; {_nearest(folder) or 'name a run, or the folder of a model'}")
+        raise UserError(no_folder(name))
     return _fetch(said)
-
-
-def _nearest(folder: Path) -> str:
-    """A closing half sentence with the runs and models here that are called most alike; empty where none is."""
-    roots = dict.fromkeys((folder.parent, Path("runs"), Path("demo")))
-    inside = ("config.json", "model/config.json", "checkpoints")
-    known = [
-        str(one)
-        for root in roots
-        if root.is_dir()
-        for one in sorted(root.iterdir())
-        if any((one / part).exists() for part in inside) or any(one.glob("seed-*/model"))
-    ]
-    # the name alone decides where it lies elsewhere
-    by_name = {Path(one).name: one for one in known}
-    near = get_close_matches(str(folder), known, n=2) or [
-        by_name[name] for name in get_close_matches(folder.name, by_name, n=2)
-    ]
-    return f"did you mean {' or '.join(near)}?" if near else ""
 
 
 def _fetch(name: str) -> Path:
@@ -60,9 +41,9 @@ def _fetch(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=_WANTED))
     except (LocalEntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        near = _nearest(Path(name))
+        if called_like(Path(name)):
+            raise UserError(no_folder(name)) from None
         raise UserError(
-            f"there is no folder {name} here{f' ({near})' if near else ''}, and no model of that name could be "
-            f"fetched from the hub ({reason})"
+            f"there is no folder {name} here, and no model of that name could be fetched from the hub "
+            f"({type(error).__name__})"
         ) from None

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 from afterbert.base.errors import UserError
-from afterbert.base.run_files import is_run, telling
+from afterbert.base.run_files import is_run, no_folder, telling
 from afterbert.base.sealed import check_sealed
 from afterbert.base.small_files import read_json
 from afterbert.base.tree import Node, read
@@ -273,9 +273,10 @@ class RunRecord:
 
 def read_run(folder: Path) -> RunRecord:
     """The record of a run folder. Raises UserError where there is none, or where one of its files is broken."""
+    if not folder.exists():
+        raise UserError(no_folder(folder, "name the one a run was written to"))
     if not folder.is_dir():
-        what = "is a file, not a run folder" if folder.exists() else "does not exist"
-        raise UserError(f"{folder} {what}; name the folder a run was written to")
+        raise UserError(f"{folder} is a file, not a run folder; name the folder a run was written to")
     if not is_run(folder):
         raise UserError(f"{folder} is no run folder (it holds none of {', '.join(telling())}); name one that is")
     samples = _read(folder / "samples.json", Samples)

@@ -15,6 +15,7 @@ from torch import nn
 from afterbert.base import config
 from afterbert.base.errors import UserError
 from afterbert.base.plugins import name_of
+from afterbert.base.run_files import no_folder
 from afterbert.base.runs import write_atomically
 from afterbert.base.sealed import read_sealed, sealed
 from afterbert.base.tree import located
@@ -209,6 +210,8 @@ def load_finetuned(name: str | Path, *, device: torch.device | str | None = None
     seeds = sorted(path.glob(f"seed-*/model/{_ANSWERS}"))
     if seeds and not (path / _ANSWERS).is_file():
         raise UserError(f"{name} holds runs of {len(seeds)} seeds; name one of them, such as {seeds[0].parents[1]}")
+    if not path.exists():
+        raise UserError(no_folder(name))
     if not (path / _ANSWERS).is_file():
         raise UserError(
             f"{name} has no fine-tuned head ({_ANSWERS}); fine-tune it first: afterbert finetune --model {name}"

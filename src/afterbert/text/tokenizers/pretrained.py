@@ -14,6 +14,7 @@ from typing import Any
 from tokenizers import normalizers
 
 from afterbert.base.errors import UserError
+from afterbert.base.run_files import called_like, no_folder
 from afterbert.base.small_files import read_json_object
 from afterbert.text.pieces.tokenizer import FILE, NAMED, SETTINGS_FILE, Tokenizer
 from afterbert.text.tokenizers import TokenizerRecipe
@@ -66,7 +67,7 @@ class PretrainedTokenizer(TokenizerRecipe):
         if folder.is_dir():
             return folder
         if self.name.count("/") > 1 or self.name.startswith((".", "/", "~")):
-            raise UserError(f"tokenizer '{self.name}' is no folder that exists; check the path")
+            raise UserError(f"tokenizer: {no_folder(self.name, 'check the path')}")
         return self._fetched()
 
     def _fetched(self) -> Path:
@@ -75,6 +76,8 @@ class PretrainedTokenizer(TokenizerRecipe):
         try:
             found = huggingface_hub.snapshot_download(self.name, revision=self.revision, allow_patterns=_HUB_FILES)
         except Exception as error:  # the hub's client lets through whatever its transport raises
+            if called_like(Path(self.name)):
+                raise UserError(f"tokenizer: {no_folder(self.name)}") from None
             raise UserError(
                 f"tokenizer '{self.name}' is neither a folder nor could it be fetched from the hub "
                 f"({type(error).__name__}); check the name and the network"
