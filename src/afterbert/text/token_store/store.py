@@ -99,8 +99,7 @@ class Split:
         """int64 [V]: how often each id up to the highest occurs; counted once, in one pass."""
         counts = np.zeros(1, dtype=np.int64)
         for start in range(0, self.num_pieces, _BLOCK):
-            ids = self.pieces(np.arange(start, min(start + _BLOCK, self.num_pieces)))
-            here = np.bincount(ids, minlength=len(counts))
+            here = np.bincount(self._pieces[start : start + _BLOCK], minlength=len(counts))
             here[: len(counts)] += counts
             counts = here
         return counts
