@@ -44,7 +44,7 @@ class Stages:
         return first
 
     def told(self, total_steps: int) -> str:
-        """One line that announces them.
+        """Announces the stages in one line.
 
         >>> Stages("selection staged", ("pieces", "words"), (1, 3)).told(100)
         'stages of selection staged: pieces (steps 1 to 25), words (steps 26 to 100)'

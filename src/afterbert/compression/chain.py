@@ -49,8 +49,8 @@ def written(method: Method) -> str:
 
 
 def check_all(form: Form, methods: Sequence[Method]) -> Form:
-    """What is left after all methods, as far as it can be told before any work. Raises UserError where one does not fit
-    what stands before it."""
+    """Says what form the model will have after all methods, before any work is done. Raises UserError where a method
+    does not fit what stands before it."""
     for method in methods:
         form = method.check(form)
     return form

@@ -46,7 +46,7 @@ class Machine:
 
     @staticmethod
     def here() -> Machine:
-        """This one."""
+        """Describes the machine that this runs on."""
         return Machine(_processor(), torch.get_num_threads())
 
 

@@ -35,7 +35,7 @@ class Quality:
 
 @dataclass(frozen=True)
 class StepRow:
-    """One step. Of the first, the model as it was, the method is empty."""
+    """The figures of one step. The first step is the model as it was; its method is empty."""
 
     method: str
     parameters: int
@@ -112,8 +112,8 @@ def sizes(subject: Subject, method: str, bytes_on_disk: int) -> StepRow:
 
 
 def latencies(subject: Subject, before: Subject, task: str | None) -> tuple[Latency, ...]:
-    """Of each shape (rows, pieces a row) that both models read. task: whose head answers, its only one if it is None;
-    of a model without any, the hidden states are timed."""
+    """Times both models on each shape of batch (rows, pieces a row) that both can read. task: whose head answers, its
+    only one if it is None; of a model without any, the hidden states are timed."""
     longest = min(subject.model.longest, before.model.longest)
     tasks = list(before.tuned.tasks) if before.tuned is not None else []
     named = task or next(iter(tasks), None)

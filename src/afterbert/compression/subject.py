@@ -97,12 +97,12 @@ class Subject:
         return self.model.weights["backbone"]
 
     def changed(self, architecture: Architecture, backbone: Mapping[str, Tensor], **others: Any) -> Subject:
-        """The same model with another backbone. others: further fields of its `LoadedModel`."""
+        """Returns this model with another backbone. others: further fields of its `LoadedModel`."""
         weights = {**self.model.weights, "backbone": dict(backbone)}
         return self.with_model(replace(self.model, architecture=architecture, weights=weights, **others))
 
     def with_model(self, model: LoadedModel) -> Subject:
-        """The same heads on another backbone of the same width."""
+        """Puts the same heads on another backbone of the same width."""
         if self.tuned is None:
             return Subject(model)
         module = copy.deepcopy(self.tuned.module)
@@ -111,7 +111,7 @@ class Subject:
         return Subject(model, replace(self.tuned, model=model, module=module.eval(), figures={}))
 
     def finished(self, graph: Graph) -> Subject:
-        """The same model as this graph, which has its head in it."""
+        """Returns this model as a finished graph, which has its head in it."""
         model = replace(self.model, weights={}, beside={}, is_graph=True)
         tuned = self.tuned and replace(self.tuned, model=model, module=GraphModule(graph).eval(), figures={})
         return Subject(model, tuned, graph)

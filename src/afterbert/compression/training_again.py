@@ -69,7 +69,7 @@ def trained(
 
 
 def with_zeros(subject: Subject, kept: Mapping[str, Tensor]) -> Subject:
-    """The same model with 0 wherever a matrix of `kept`, by its name in the backbone, has 0 and not 1."""
+    """Returns the model with 0 wherever a matrix of `kept`, by its name in the backbone, has 0 and not 1."""
     if not kept:
         return subject
     state = {key: one * kept[key] if key in kept else one for key, one in subject.backbone.items()}

@@ -21,7 +21,7 @@ class FoundSpan:
 
 @dataclass(frozen=True)
 class Prediction:
-    """One answer."""
+    """An answer to one row."""
 
     value: Any
     """A class or several, a number, a text, a place, an order, or a tag for each word: in the terms of the task."""

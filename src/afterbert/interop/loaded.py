@@ -79,12 +79,12 @@ class LoadedModel:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages that it must be told, in the order of their numbers."""
+        """The languages whose vectors or layers the model has, in the order of their numbers."""
         return self.architecture.languages
 
     @property
     def without_language(self) -> str:
-        """What to tell a user whose texts do not say their language; empty for a model that is not told any."""
+        """A note for a user whose texts do not say their language; empty for a model that has no languages."""
         takes = f"takes them for {self.languages[0]}" if self.architecture.is_routed else "is told none"
         known = ", ".join(self.languages)
         said = f"the texts do not say which of the model's languages they are in ({known}), so it {takes}"

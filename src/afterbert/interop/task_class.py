@@ -20,7 +20,7 @@ NOTHING = TaskHead(has_dense=False, starts_from=None)
 
 @dataclass(frozen=True)
 class TaskClass:
-    """One class of a family's, and what its layers are called there."""
+    """A class of a family that answers tasks, and the names of its layers."""
 
     name: str
     head: TaskHead

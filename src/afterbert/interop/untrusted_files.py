@@ -233,7 +233,7 @@ def _header(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def tokenizer_size(path: Path) -> int:
-    """One more than the highest piece id in a tokenizer.json. Raises UserError."""
+    """Finds how many ids a tokenizer.json has: one more than the highest. Raises UserError."""
     return max(number for _, number in _numbered_pieces(path)) + 1
 
 

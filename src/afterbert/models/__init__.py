@@ -208,7 +208,7 @@ class Architecture(ABC):
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages that it must be told, having vectors or layers for each, in the order of their numbers."""
+        """The languages for which the model has vectors or layers of their own, in the order of their numbers."""
         return ()
 
     @property

@@ -39,7 +39,7 @@ class Inputs:
 
     @staticmethod
     def languages_at(arrays: Mapping[str, Tensor], places: Tensor) -> Tensor | None:
-        """The languages [N] of a batch's pieces at flat places [N]; None where they are not told."""
+        """Gives the languages [N] of a batch's pieces at flat places [N]; None where the batch does not say them."""
         told = arrays.get("language_ids")
         return None if told is None else told.flatten()[places]
 

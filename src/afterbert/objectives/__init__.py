@@ -114,7 +114,8 @@ class Objective(ABC):
         what the task needs; called when a recipe is read, with `training.order` and `training.views`."""
 
     def course(self) -> tuple[Stages, ...]:
-        """Gives the stages that it goes through, each for a share of the run, told by the noise's `progress`."""
+        """Lists the stages that the task goes through, each for a share of the run; the noise's `progress` says
+        which."""
         return ()
 
     def check_shards(self) -> None:

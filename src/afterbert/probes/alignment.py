@@ -14,7 +14,7 @@ Measure = Literal["cosine", "csls"]
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """The same directions at length 1; zeros stay zeros."""
+    """Scales vectors to length 1; zeros stay zeros."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return vectors / np.where(lengths > 0, lengths, 1)
 

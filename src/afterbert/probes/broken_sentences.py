@@ -109,7 +109,7 @@ class _Sentence:
         return np.split(np.arange(len(self.pieces.ids)), change)
 
     def drawn(self, among: Sequence[int], noise: Noise) -> int:
-        """One of these numbers, the same for this sentence always."""
+        """Draws one of these numbers, always the same one for the same sentence."""
         return among[int(noise.integers(len(among), np.array([int(self.name)]), np.array([0]))[0])]
 
 

@@ -63,7 +63,7 @@ class MaskedModel:
         return self.fill_texts([text], top=top)[0]
 
     def fill_texts(self, texts: Sequence[str], *, top: int = 5) -> list[list[list[tuple[str, float]]]]:
-        """The same for several texts in one pass."""
+        """Fills the blanks of several texts in one pass, as `fill` does of one."""
         rows = [self._asked(text) for text in texts]
         lengths, vocabulary = [len(row) for row in rows], self.tokenizer.vocabulary
         ids = torch.full((len(rows), max(lengths)), vocabulary.pad or 0)

@@ -34,7 +34,7 @@ def words_of(text: str) -> list[str]:
 
 
 def word_places(text: str) -> list[tuple[str, int, int]]:
-    """The same words in small letters, each with where it begins and ends in the text.
+    """Lists the words in small letters, each with where it begins and ends in the text.
 
     >>> word_places("The Mill")
     [('the', 0, 3), ('mill', 4, 8)]

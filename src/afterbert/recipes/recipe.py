@@ -115,7 +115,7 @@ class Resolved:
         return "\n".join(lines) + "\n" + (_yaml({"names": names}) if names else "")
 
     def replaced(self, origin: str, **nodes: Any) -> Resolved:
-        """The recipe with other values for some of its fields, each told to be from `origin`."""
+        """Returns the recipe with other values in some of its fields, whose origin is `origin`."""
         plain = {name: located(config.to_plain(value), origin) for name, value in nodes.items()}
         tree = Node({**self.tree.value, **plain}, self.tree.origin)
         return replace(self, recipe=replace(self.recipe, **nodes), tree=tree)

@@ -75,7 +75,7 @@ class Headline:
 
     @property
     def verdict(self) -> str:
-        """One sentence, computed.
+        """Says in one sentence what came of it.
 
         >>> Headline(Share("", 0.3), (Share("counting", 0.15),), (), "", None).verdict
         '15.0 points above counting: training found more than counts can tell.'

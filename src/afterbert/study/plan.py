@@ -53,7 +53,7 @@ class StudyRequest:
 
     @property
     def words(self) -> list[str]:
-        """What `afterbert` is told to make this request."""
+        """The words on the command line that make this request."""
         several = {"--text": self.texts, "--task": self.tasks, "--pairs": self.pairs, "--parallel": self.parallel}
         options = [(name, value) for name, values in several.items() for value in values]
         options.insert(len(self.texts), ("--scale", self.scale))

@@ -79,12 +79,12 @@ class Racer:
 
     @property
     def tokens(self) -> float:
-        """Read by each of its runs."""
+        """How many tokens each of its runs reads."""
         return self.steps * self.step.tokens
 
     @property
     def seconds(self) -> float:
-        """That a run takes at the measured speed, without evaluations."""
+        """How long a run takes at the measured speed, without evaluations."""
         return self.steps * self.step.seconds
 
     @property

@@ -55,7 +55,7 @@ def verdict_of(
 
 
 def together(verdicts: Sequence[Verdict]) -> Verdict:
-    """One verdict on several expectations: all must hold, and one that fails is enough.
+    """Gives one verdict on several expectations: all must hold, and a single failure decides.
 
     >>> together(["supported", "equivalent"]), together(["supported", "contradicted"])
     ('not separable at this scale', 'contradicted')

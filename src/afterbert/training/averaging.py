@@ -20,7 +20,7 @@ class RunningAverage:
         self.tensors: dict[str, Tensor] = {}
 
     def told(self, total_steps: int) -> list[str]:
-        """What is to be told of it; nothing where there is none."""
+        """Says which average is kept, for the user; nothing where none is."""
         return [] if self._config is None else [self._config.told(total_steps)]
 
     @torch.no_grad()

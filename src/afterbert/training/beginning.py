@@ -17,7 +17,7 @@ from afterbert.training.run_length import RunLength, Timing
 
 
 def begin_or_resume(live: LiveRun, notes: list[str], *, allow_changes: bool) -> None:
-    """From the newest whole checkpoint where there is one; everything that is out of the ordinary is told. Leaves
+    """Begins the run, or goes on from its newest whole checkpoint, and notes whatever is out of the ordinary. Leaves
     the run without a length where a signal came before it was known."""
     live.processes.on_rank_zero(lambda: _open(live))
     live.module.train()

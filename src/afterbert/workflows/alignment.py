@@ -54,8 +54,8 @@ class AlignmentRequest:
 
 @dataclass(frozen=True)
 class LayerAlignment:
-    """Of one level at one layer: how many are found forth and back, by cosine and by CSLS; linear CKA, which has no
-    interval. Beside each stands chance, and what random weights reach."""
+    """The figures of one level at one layer: how many are found forth and back, by cosine and by CSLS; linear CKA,
+    which has no interval. Beside each stands chance, and what random weights reach."""
 
     level: str
     layer: int
@@ -187,7 +187,7 @@ def parallel_figure(model: FrozenModel, file: str, *, most: int = 1000) -> Figur
 
 
 def mirrored_figure(model: FrozenModel, split: Split, *, most: int = 500) -> Figure | None:
-    """The same for held-out sentences and their mirror image: the same pieces, told as the model's other language. None
+    """Aligns held-out sentences with their mirror image: the same pieces, told as the model's other language. None
     where it has no two languages of which one is called after the other (`en`, `en-mirror`), or no sentences."""
     codes = model.architecture.languages
     if not model.architecture.is_routed or not codes[1].startswith(f"{codes[0]}-"):

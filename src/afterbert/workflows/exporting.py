@@ -43,7 +43,7 @@ class Exported:
     graph: OnnxModel | None = None
 
     def moved(self, aside: Path, out: Path) -> Exported:
-        """The same after all that was written in `aside` was moved to `out`."""
+        """Returns this with the places it has once everything in `aside` was moved to `out`."""
         graph = self.graph and replace(self.graph, path=out / self.graph.path.relative_to(aside))
         notes = tuple(note.replace(str(aside), str(out)) for note in self.notes)
         return replace(self, folder=out / self.folder.relative_to(aside), notes=notes, graph=graph)

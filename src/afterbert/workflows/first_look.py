@@ -25,8 +25,8 @@ _FEWEST_ANSWERS = 8  # among fewer, chance may well give the same one each time
 
 
 def first_look(objective: Objective, feed: Feed, vocabulary: Vocabulary, *, seed: int) -> list[str]:
-    """Poses rows from all over the first epoch, in each stage of the run, and returns what is to be told: questions
-    that ask nothing or have one answer only.
+    """Poses rows from all over the first epoch, in each stage of the run, and returns notes for the user on
+    questions that ask nothing or have one answer only.
 
     Raises UserError where the objective asks nothing at all in a stage, and for whatever posing itself raises, such as
     a plane that the store lacks.

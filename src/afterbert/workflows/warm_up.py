@@ -88,8 +88,8 @@ def train_rows(
     observers: Sequence[Observer] = (),
     device: torch.device | None = None,
 ) -> None:
-    """The same for these rows, on a store made with the tokenizer of `new`, in a run folder, where it goes on with what
-    was begun. Raises as `warm_up` does."""
+    """Trains only these rows of the tables, on a store made with the tokenizer of `new`, in a run folder, where it goes
+    on with what was begun. Raises as `warm_up` does."""
     device, architecture = device or default_device(), new.architecture
     split, vocabulary = store.split("train"), store.vocabulary
     objective = resolve(usual_recipe(architecture, vocabulary)).recipe.objective

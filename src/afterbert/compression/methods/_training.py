@@ -35,7 +35,7 @@ class TrainingMethod(Method):
         return subject
 
     def control(self) -> Method | None:
-        """The same model, trained as long from labels alone."""
+        """Trains the same model for as long, from labels alone."""
         plainly: Any = find(Method, "retrain")
         if isinstance(self, plainly):
             return None

@@ -33,7 +33,7 @@ def unshared_stack(form: Form, method: str) -> SingleStack:
 
 
 def reshaped(architecture: Architecture, method: str) -> ReshapedEncoder:
-    """The same encoder in a form whose layers may have sizes of their own. Raises UserError for any other kind."""
+    """Rewrites an encoder so that each of its layers may have sizes of its own. Raises UserError for any other kind."""
     if isinstance(architecture, ReshapedEncoder):
         found = architecture
     elif isinstance(architecture, Encoder):
@@ -45,7 +45,7 @@ def reshaped(architecture: Architecture, method: str) -> ReshapedEncoder:
 
 
 def plainest(architecture: SingleStack) -> SingleStack:
-    """The same architecture without shapes of its layers where all are alike, as an encoder if nothing else is left."""
+    """Drops the shapes of layers where all are alike; an architecture that then has nothing special is an encoder."""
     if not isinstance(architecture, ReshapedEncoder):
         return architecture
     inner = {shape.intermediate_size for shape in architecture.layers}

@@ -24,7 +24,7 @@ from afterbert.training.checkpoints.identity import RunIdentity
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """One class over all seeds."""
+    """The figures of one class over all seeds."""
 
     precision: float
     """Of what was given this class, the share that has it; 0 where nothing was."""

@@ -46,7 +46,7 @@ class Answerer:
         return head.answered(prepared, found)
 
     def placed(self, examples: Sequence[Example], words: Sequence[FoundWords | None]) -> list[Prediction]:
-        """The same for examples whose words were found in running texts: entities are where they stand in these."""
+        """Answers examples whose words were found in running texts: entities are where they stand in these."""
         found = self(examples)
         return [one if known is None else _placed(one, known) for one, known in zip(found, words, strict=True)]
 

@@ -96,7 +96,7 @@ class Loaded:
         return notes
 
     def only(self, name: str) -> Loaded:
-        """The same model with one of its tasks."""
+        """Returns this model with only one of its tasks."""
         return replace(self, tasks={name: self.tasks[name]}, heads={name: self.heads[name]})
 
     def export(self, out: Path, name: str, *, family: Family | None = None) -> Family:

@@ -33,7 +33,7 @@ def summary_places(arrays: Mapping[str, Tensor], summary: Summary) -> Tensor | N
 
 
 def summarized(hidden: Tensor, arrays: Mapping[str, Tensor], summary: Summary) -> Tensor:
-    """One vector a row [B, D] from hidden states: those at `summary_places` [B, D], for "mean" all [B, T, D]."""
+    """Takes one vector a row [B, D] from hidden states: those at `summary_places` [B, D], for "mean" all [B, T, D]."""
     if summary != "mean":
         return hidden
     last = arrays["last"]

@@ -78,7 +78,7 @@ class ReadsColumns(ABC):
         return None
 
     def offer(self, held: Held) -> dict[str, str]:
-        """Part -> column by what the columns hold, for as many parts as can be told so; by default none."""
+        """Guesses part -> column from what the columns hold, for as many parts as possible; by default for none."""
         return {}
 
     def joins(self, record: Mapping[str, Any], before: Mapping[str, Any], columns: Mapping[str, str]) -> bool:
@@ -145,7 +145,7 @@ class Held:
 
 @cache
 def known_names() -> frozenset[str]:
-    """Every name, in lower case, that a column has in some kind of task: by these a header is told from a row."""
+    """Lists every name, in lower case, that a column has in some kind of task. A header is known by them."""
     from afterbert.downstream.tasks import Task  # tasks read tables, whose readers ask this
 
     kinds: list[type[ReadsColumns]] = [plugins.find(Task, name) for name in plugins.names(Task)]

@@ -66,7 +66,7 @@ class Classification(Labelled):
         return replace(self, labels=labels, no_label=no_label, metrics=metrics)
 
     def finished(self, examples: Sequence[Example], findings: Findings, *, is_scored: bool) -> tuple[Example, ...]:
-        """With labels as the task spells them; what stands for none is told."""
+        """Spells the labels as the task does, and notes what stands for no label."""
         return tuple(self._aligned(example, findings) for example in examples)
 
     def _aligned(self, example: Example, findings: Findings) -> Example:

@@ -82,7 +82,7 @@ class MultipleChoice(Task):
         return None
 
     def offer(self, held: Held) -> dict[str, str]:
-        """The first text and the classes; choices are not told by what they hold."""
+        """Takes the first text and the classes. Choices cannot be recognised by what they hold."""
         return dict(zip(("prompt", "right"), [*held.texts[:1], *held.label]))
 
     def example(self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings) -> Example:

@@ -116,7 +116,7 @@ class Regression(Graded):
         return replace(self, low=low, high=high)
 
     def finished(self, examples: Sequence[Example], findings: Findings, *, is_scored: bool) -> tuple[Example, ...]:
-        """As they are; a spreadsheet's last row of sums is told."""
+        """Leaves the rows as they are, and notes a spreadsheet's last row of sums."""
         *others, last = [Example("", (), 0.0), *(example for example in examples if example.label is not None)]
         above = [example.label for example in others]
         if last.label > max(above, default=last.label) and isclose(last.label, sum(above), rel_tol=1e-4):

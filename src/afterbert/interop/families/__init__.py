@@ -45,17 +45,18 @@ class Family(ABC):
 
     @abstractmethod
     def config_of(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
-        """Their config.json but for `model_type` and `architectures`, as near as it comes. Raises UserError
-        where it cannot come near."""
+        """Writes their config.json but for `model_type` and `architectures`, as close as it can be. Raises UserError
+        for an architecture of another kind."""
 
     @abstractmethod
     def architecture_of(self, config: Config) -> Architecture:
-        """Ours from theirs, exactly. Raises UserError where a key asks for something we have not. Sizes are
-        already checked."""
+        """Reads our architecture from their config, exactly. Raises UserError where a key asks for something we do not
+        have. Sizes are already checked."""
 
     @abstractmethod
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:
-        """The table. Names of ours begin with `backbone.` or the name of a head in `interop.heads`."""
+        """Lists which tensors of theirs each tensor of ours is. Names of ours begin with `backbone.` or the name of a
+        head in `interop.heads`."""
 
     holds_all: ClassVar[bool] = False
     """Whether every architecture has a form here: our own layout."""

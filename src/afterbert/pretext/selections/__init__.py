@@ -98,7 +98,8 @@ class Selection(ABC):
 
     @property
     def course(self) -> Stages | None:
-        """The stages that the law goes through in a run, told by the noise's `progress`; None for one that stays."""
+        """The stages that the law goes through in a run; the noise's `progress` says which. None for a law that
+        stays."""
         return None
 
     @abstractmethod

@@ -5,7 +5,7 @@ from afterbert.study.measures import Measure
 
 
 class ParameterScore(Measure):
-    """Of the backbone and its language-model head; what only training needs is left out."""
+    """Counts the backbone and its language-model head; what only training needs is left out."""
 
     title = "parameters"
     unit = "number"

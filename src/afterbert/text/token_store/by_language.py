@@ -71,8 +71,8 @@ def by_language(split: Split, languages: tuple[str, ...]) -> dict[str, Split]:
 
 @dataclass(frozen=True)
 class LanguageFigures:
-    """Of one language's texts in a store, both splits: documents, pieces, words (0 without that plane), bytes that the
-    pieces stand for, pieces that the tokenizer does not know."""
+    """Counts for the texts in one language, in both splits of a store: documents, pieces, words (0 without that plane),
+    bytes that the pieces stand for, pieces that the tokenizer does not know."""
 
     documents: int
     pieces: int

@@ -18,7 +18,7 @@ _BUFFERS = "forward_sync_buffers" if "forward_sync_buffers" in _NAMES else "broa
 
 
 class Parallel(ABC):
-    """One process's part in the passes of a step. Gradients come out averaged over the processes."""
+    """What one process does in the passes of a step. Gradients come out averaged over the processes."""
 
     module: ObjectiveModule
     meets_in_passes = False  # whether every forward pass, also in evaluation, waits for the other processes
