@@ -58,6 +58,26 @@ def test_steps_are_measured_and_the_last_model_is_written(model: Path, rows: str
     assert ab.load(out).predict(["good food"])[0].value in ("positive", "negative")
 
 
+@pytest.mark.parametrize("method", ["quantize", "quantize:static", "quantize:none", "bits:8", "static"])
+def test_a_finished_graph_is_measured_scored_and_asked(
+    model: Path,
+    rows: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    monkeypatch.chdir(tmp_path)
+    arguments = ["compress", str(model), "--with", method, "--task", rows, "--out", str(tmp_path / "graph")]
+    assert run([*arguments, "--no-timing"]) == 0, capfd.readouterr().err
+    _, after = json.loads((tmp_path / "graph" / "compression.json").read_text())["rows"]
+    assert run(["score", str(tmp_path / "graph"), "--task", f"{rows}/dev.jsonl"]) == 0, capfd.readouterr().err
+    (scored,) = (tmp_path / "runs").glob("score-toy-*/results.json")
+    assert f'"estimate": {after["quality"]["score"]["estimate"]}' in scored.read_text()
+    assert ab.load(tmp_path / "graph").predict(["good food"])[0].value in ("positive", "negative")
+
+
 def test_latencies_are_those_of_both_models(model: Path, tmp_path: Path) -> None:
     done = ab.compress(model, "layers:1", out=tmp_path / "out")
     assert [(one.batch_size, one.length) for one in done.rows[1].latencies] == [(1, 16), (1, 64), (32, 16), (32, 64)]

@@ -23,5 +23,5 @@ def default_device(local_rank: int = 0) -> torch.device:
 
 
 def device_of(module: nn.Module) -> torch.device:
-    """Tells where a module's weights are."""
-    return next(module.parameters()).device
+    """Tells where a module's weights are; a finished graph has none and runs on the processor."""
+    return next((weight.device for weight in module.parameters()), torch.device("cpu"))
