@@ -51,6 +51,9 @@ def test_the_parts_by_language_are_the_documents_of_the_store(store):
     for part in parts.values():
         assert set(part.document_starts) <= set(part.sentence_starts)
         assert part.plane("document_start", np.arange(part.num_pieces)).sum() == part.num_documents
+        assert part.piece_counts.sum() == part.num_pieces
+    whole = np.bincount(split.pieces(np.arange(split.num_pieces)))
+    assert split.piece_counts.tolist() == whole.tolist()
 
 
 def test_figures_by_language_add_up(store):
@@ -66,6 +69,7 @@ def test_a_law_between_languages_survives_the_folder_and_refuses_one_language(st
     assert list(split.parts) == ["en", "is", "ja"] and split.num_pieces == store.split("train").num_pieces
     first = split.document_starts[np.flatnonzero(np.diff(split.languages, prepend=255))]
     assert split.language_at(first).tolist() == [1, 0, 2]
+    assert split.piece_counts.sum() == split.count(0) + (split.pieces(np.arange(split.num_pieces)) != 0).sum()
     alone = prepare(
         sources_by_language(_files(tmp_path, {"is": 30})), tmp_path / "alone", tokenizer=BPE(vocab_size=300)
     )

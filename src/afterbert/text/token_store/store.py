@@ -99,7 +99,7 @@ class Split:
         """int64 [V]: how often each id up to the highest occurs; counted once, in one pass."""
         counts = np.zeros(1, dtype=np.int64)
         for start in range(0, self.num_pieces, _BLOCK):
-            here = np.bincount(self._pieces[start : start + _BLOCK], minlength=len(counts))
+            here = np.bincount(self._stretch(start, min(start + _BLOCK, self.num_pieces)), minlength=len(counts))
             here[: len(counts)] += counts
             counts = here
         return counts
@@ -108,10 +108,15 @@ class Split:
         """int32 [N]: the ids at these offsets [N]."""
         return self._pieces[index].astype(np.int32)
 
+    def _stretch(self, start: int, stop: int) -> np.ndarray:
+        """The pieces between two offsets, without a copy where the split has a file of its own."""
+        return self._pieces[start:stop] if hasattr(self, "_folder") else self.pieces(np.arange(start, stop))
+
     def count(self, piece: int | None) -> int:
         """How often a piece stands in it."""
         blocks = range(0, self.num_pieces if piece is not None else 0, _BLOCK)
-        return sum(int((self._pieces[at : at + _BLOCK] == piece).sum()) for at in blocks)
+        ends = (min(at + _BLOCK, self.num_pieces) for at in blocks)
+        return sum(int((self._stretch(at, end) == piece).sum()) for at, end in zip(blocks, ends))
 
     def plane(self, name: str, index: np.ndarray) -> np.ndarray:
         """bool [N], or uint8 [N] for a plane of several bits: its values at these offsets [N]. Raises UserError."""
