@@ -7,7 +7,7 @@ so the same weights can read a prefix both ways (UniLM, T5's prefix language mod
 from dataclasses import dataclass
 
 from afterbert.models.parts.assembled import refuse_languages
-from afterbert.models.parts.single_stack import SingleStack, SingleStackModule
+from afterbert.models.parts.single_stack import SingleStack
 from afterbert.nn.embeddings import Embeddings
 from afterbert.nn.feed_forwards.plain import Plain
 from afterbert.nn.heads import LMHead
@@ -37,6 +37,3 @@ class Decoder(SingleStack):
     def __post_init__(self) -> None:
         super().__post_init__()
         refuse_languages(self, vectors=False)
-
-    def module(self, vocab_size: int) -> SingleStackModule:
-        return SingleStackModule(self, vocab_size, reads_left_to_right=True)

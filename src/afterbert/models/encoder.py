@@ -5,7 +5,7 @@ Sources: BERT (1810.04805), RoBERTa (1907.11692), ALBERT (1909.11942), ModernBER
 
 from dataclasses import dataclass
 
-from afterbert.models.parts.single_stack import SingleStack, SingleStackModule
+from afterbert.models.parts.single_stack import SingleStack
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,3 @@ class Encoder(SingleStack):
     writes = "nothing"
     summary = "first"
     obeys_visibility = True
-
-    def module(self, vocab_size: int) -> SingleStackModule:
-        return SingleStackModule(self, vocab_size, reads_left_to_right=False)

@@ -85,7 +85,7 @@ class ReshapedEncoder(SingleStack):
         )
 
     def module(self, vocab_size: int) -> SingleStackModule:
-        made = SingleStackModule(self, vocab_size, reads_left_to_right=False)
+        made = SingleStackModule(self, vocab_size)
         for part, given in enumerate(self.layers):
             self._reshape(made, part, given)
         if self.table_rank is not None:

@@ -1,6 +1,7 @@
 """What all architectures have in common that are assembled from embeddings, stacks and a head."""
 
 from abc import abstractmethod
+from dataclasses import fields
 from typing import Annotated
 
 from pydantic import Field
@@ -33,15 +34,7 @@ class Assembled(Architecture):
 
     @property
     def sizes(self) -> Sizes:
-        return Sizes(
-            hidden_size=self.hidden_size,
-            num_hidden_layers=self.num_hidden_layers,
-            num_attention_heads=self.num_attention_heads,
-            intermediate_size=self.intermediate_size,
-            max_position_embeddings=self.max_position_embeddings,
-            hidden_dropout_prob=self.hidden_dropout_prob,
-            attention_probs_dropout_prob=self.attention_probs_dropout_prob,
-        )
+        return Sizes(**{one.name: getattr(self, one.name) for one in fields(Sizes)})
 
     @property
     def plan(self) -> SharingPlan:

@@ -43,6 +43,9 @@ class SingleStack(Assembled):
         if self.embeddings.languages and self.stack.sharing.languages not in ((), self.embeddings.languages):
             raise UserError("stack.sharing.languages and embeddings.languages differ; name the same in the same order")
 
+    def module(self, vocab_size: int) -> Backbone:
+        return SingleStackModule(self, vocab_size)
+
     def flops_per_token(self, vocab_size: int, length: int) -> float:
         return self.embeddings.flops_per_token(self.sizes) + self.stack.flops_per_token(self.sizes, length)
 
@@ -50,13 +53,13 @@ class SingleStack(Assembled):
 class SingleStackModule(Backbone):
     """The backbone of an encoder or a decoder."""
 
-    def __init__(self, config: SingleStack, vocab_size: int, *, reads_left_to_right: bool):
+    def __init__(self, config: SingleStack, vocab_size: int):
         super().__init__()
-        self.reads_left_to_right = reads_left_to_right
+        self.reads_left_to_right = config.reads == "left_to_right"
         tables = config.stack.sharing.tables
         self.embeddings = config.embeddings.build(vocab_size * tables, config.sizes, config.norm)
         self.embeddings.rows_each = vocab_size if tables > 1 else None
-        self.stack = config.stack.build(config.sizes, config.norm, is_causal=reads_left_to_right)
+        self.stack = config.stack.build(config.sizes, config.norm, is_causal=self.reads_left_to_right)
 
     def forward(
         self,
