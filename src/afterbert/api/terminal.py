@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -99,15 +101,39 @@ def recorded(path: Path | None, *, title: str, overwrite: bool = False) -> Itera
     print(visible(str(path)))
 
 
+class NotebookBar:
+    """A bar in the output of a notebook's cell, drawn anew in its place."""
+
+    def __init__(self) -> None:
+        from IPython.display import HTML, display
+
+        self._html, self._place = HTML, display(HTML(""), display_id=True)
+        self._last = 0.0
+
+    @staticmethod
+    def serves() -> bool:
+        """Whether this process is the kernel of a notebook."""
+        shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+        return hasattr(shell, "kernel")
+
+    def to(self, done: float, total: float, told: str) -> None:
+        """Moves to `done` of `total`, with words beside the bar; at most five times a second."""
+        moment = time.monotonic()
+        if done >= total or moment - self._last >= 0.2:
+            self._last = moment
+            self._place.update(self._html(f'<progress max="{total}" value="{done}"></progress> {html.escape(told)}'))
+
+
 class ProgressBar:
-    """How far a piece of work has come: a bar on a terminal, a plain line now and then elsewhere. To be used in a
-    `with` block, or to be closed."""
+    """How far a piece of work has come: a bar on a terminal and in a notebook, a plain line now and then elsewhere. To
+    be used in a `with` block, or to be closed."""
 
     def __init__(self, total: float, description: str, *, done: int = 0, unit: str = ""):
         """unit: what is counted one by one, such as `step`; where nothing is, the share is told."""
         self.total, self.description, self.unit = total, visible_line(description), unit  # a live bar passes no hook
         self.line, self._live = ProgressLines(), None
-        if console.is_terminal:
+        self._in_notebook = NotebookBar() if NotebookBar.serves() else None
+        if console.is_terminal and self._in_notebook is None:
             told = f"{{task.completed:,.0f}} of {{task.total:,.0f}} {unit}s" if unit else "{task.percentage:>3.0f}%"
             texts = [TextColumn(text) for text in ("{task.description}", told, "{task.fields[note]}")]
             times = [TimeElapsedColumn()] if unit else [TimeElapsedColumn(), TimeRemainingColumn()]
@@ -115,15 +141,27 @@ class ProgressBar:
             self._task = self._live.add_task(self.description, total=total, completed=done, note="")
             self._live.start()
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether there is a bar, and no lines."""
+        return self._live is not None or self._in_notebook is not None
+
     def to(self, done: float, note: str = "", *, total: float | None = None) -> None:
         """Moves to `done` of `total`, with a short note beside the bar."""
         self.total, note = total or self.total, visible_line(note)
         if self._live is not None:
             self._live.update(self._task, completed=done, total=self.total, note=note)
+        elif self._in_notebook is not None:
+            self._in_notebook.to(done, self.total, f"{self.description}  {self._told(done)}  {note}")
         elif self.unit:
-            self.line(f"{self.unit} {done:.0f} of {self.total:.0f}  {note}", now=done >= self.total)
+            self.line(f"{self._told(done)}  {note}", now=done >= self.total)
         else:
-            self.line(f"{self.description} {100 * done / self.total if self.total else 100:3.0f}%  {note}")
+            self.line(f"{self.description} {self._told(done)}  {note}")
+
+    def _told(self, done: float) -> str:
+        if self.unit:
+            return f"{self.unit} {done:.0f} of {self.total:.0f}"
+        return f"{100 * done / self.total if self.total else 100:3.0f}%"
 
     def close(self) -> None:
         """Ends the bar; may be called twice."""

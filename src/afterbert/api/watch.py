@@ -42,7 +42,7 @@ class Watch(WorkObserver):
             console.print(safe(f"held out, step {record['step']}:  {said}"))
 
     def on_checkpoint(self, *, step: int, path: Path) -> None:
-        if self._bar is not None and not console.is_terminal:
+        if self._bar is not None and not self._bar.is_drawn:
             self._bar.line(f"checkpoint at step {step}")
 
     def on_note(self, text: str) -> None:
