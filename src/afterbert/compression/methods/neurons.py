@@ -7,37 +7,26 @@ heads. Each layer loses as many by default, so that a Hugging Face family still 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Literal
 
-import torch
-from pydantic import Field
 from torch import Tensor
 
 from afterbert.base.errors import UserError
-from afterbert.compression.methods import EVERYTHING, Method, Setting
-from afterbert.compression.parts.importance import scores_by_chance, scores_of
-from afterbert.compression.parts.shapes import is_gated, plainest, reshaped, unshared_stack, without_neurons
+from afterbert.compression.methods import Setting
+from afterbert.compression.methods._by_importance import ByImportance
+from afterbert.compression.parts.importance import scores_by_chance, scores_of, without_lowest
+from afterbert.compression.parts.shapes import is_gated, plainest, reshaped, without_neurons
 from afterbert.compression.subject import Form, Subject
 
 
 @dataclass(frozen=True)
-class Neurons(Method):
-    saves = EVERYTHING
-    at_zero = "share=0.0"
-
-    share: Annotated[float, Field(ge=0, lt=1)] = 0.25
-    """Of the neurons, how many go."""
-    by: Literal["importance", "chance"] = "importance"
-    """How they are chosen; by chance is the control."""
+class Neurons(ByImportance):
     within: Literal["layer", "model"] = "layer"
     """Whether each layer loses its share, or those go that matter least anywhere, which leaves layers of their own
     sizes."""
 
     def check(self, form: Form) -> Form:
-        before = unshared_stack(form, "neurons")
-        if self.by == "importance" and self.share:
-            form.need_task("neurons")
-        after = reshaped(before, "neurons")
+        after = self.reshaped(form)
         for layer in range(after.num_hidden_layers):
             have = after.shape(layer).intermediate_size or 0
             if round(self.share * have) >= have:
@@ -65,18 +54,10 @@ class Neurons(Method):
         """The numbers of the neurons of each layer that stay."""
         if self.within == "layer":
             return [one.argsort(descending=True)[: len(one) - round(self.share * len(one))].sort()[0] for one in scores]
-        # the best of each layer stays whatever happens
-        safe = [one.index_fill(0, one.argmax(), torch.inf) for one in scores]
-        order = torch.cat(safe).argsort()
-        gone = torch.zeros(len(order), dtype=torch.bool)
-        gone[order[: round(self.share * len(order))]] = True
-        return [(~one).nonzero()[:, 0] for one in gone.split([len(one) for one in scores])]
+        return without_lowest(scores, round(self.share * sum(map(len, scores))))
 
     def _scores(self, subject: Subject, setting: Setting, counts: list[int]) -> list[Tensor]:
         """The importance [I] of the neurons of each layer."""
         if self.by == "chance":
             return scores_by_chance(setting, "neurons", counts)
         return scores_of(subject, setting, "feed_forward", width=1)
-
-    def control(self) -> Neurons | None:
-        return None if self.by == "chance" else replace(self, by="chance")

@@ -31,6 +31,19 @@ def scores_by_chance(setting: Setting, stream: str, counts: Sequence[int]) -> li
     return [torch.from_numpy(noise.of(str(layer)).uniform(np.arange(n))) for layer, n in enumerate(counts)]
 
 
+def without_lowest(scores: Sequence[Tensor], number: int) -> list[Tensor]:
+    """The numbers of those of each layer that stay when so many go, the lowest of all. The best of each layer stays.
+
+    >>> [kept.tolist() for kept in without_lowest([torch.tensor([0.1, 0.2]), torch.tensor([0.3, 0.9, 0.4])], 2)]
+    [[1], [1, 2]]
+    """
+    safe = [one.index_fill(0, one.argmax(), torch.inf) for one in scores]
+    order = torch.cat(safe).argsort(stable=True)
+    gone = torch.zeros(len(order), dtype=torch.bool)
+    gone[order[:number]] = True
+    return [(~one).nonzero()[:, 0] for one in gone.split([len(one) for one in scores])]
+
+
 def importance(subject: Subject, setting: Setting, layers: Sequence[nn.Module], *, width: int) -> list[Tensor]:
     """The mean importance [parts] of what each of `layers` reads, in parts of `width` channels.
 
