@@ -167,6 +167,13 @@ def test_headers_are_decided_once_for_all_files(tmp_path):
     assert len(read(find_task(str(tmp_path))).splits["test"]) == 2
 
 
+def test_a_models_own_columns_without_names_make_no_header(tmp_path):
+    put(tmp_path / "later.tsv", OPINIONS * 3)  # the first row's label is the number of the training file's first column
+    known = find_task(str(tmp_path)).task
+    source = find_task(str(tmp_path / "later.tsv"), kind=known, usual={"text": "1", "label": "2"}, needs_label=False)
+    assert [row.label for row in read(source, needs_training=False).splits["all"]] == ["1", "0"] * 6
+
+
 def test_hub_splits_become_plain_files(tmp_path):
     datasets = pytest.importorskip("datasets")
     features = datasets.Features(

@@ -120,6 +120,13 @@ def test_the_same_text_gets_the_same_answer_from_any_file(models, tmp_path, file
     assert done.rows == 1
 
 
+def test_the_number_of_a_column_is_no_name_that_its_first_row_could_hold(models, tmp_path):
+    done, _ = answered(
+        models, "food", "2\twe loved every dish\n1\tcold bread\n", tmp_path, file="a.tsv", columns="text=2"
+    )
+    assert done.rows == 2 and done.columns == {"text": "2"}
+
+
 def test_columns_can_be_named_and_what_is_missing_is_said(models, tmp_path):
     content = "id,opinion\nx,we loved every dish\n"
     assert answered(models, "food", content, tmp_path, columns="text=2")[0].columns == {"text": "opinion"}

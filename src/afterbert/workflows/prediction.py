@@ -18,7 +18,7 @@ from afterbert.downstream.finetuning.prediction import Answerer
 from afterbert.downstream.finetuning.saving import finetuned_folder, load_finetuned
 from afterbert.downstream.prediction import Prediction
 from afterbert.downstream.reading.cells import held_in
-from afterbert.downstream.reading.columns import column_named, known_names
+from afterbert.downstream.reading.columns import column_named, known_names, told_by_name
 from afterbert.downstream.reading.find_task import parse_columns
 from afterbert.downstream.reading.words import FoundWords
 from afterbert.downstream.row_files.row_file import FileRow, Kind, RowFile, path_kind
@@ -127,7 +127,7 @@ def predict_file(request: PredictRequest, *, stream: TextIO, observer: WorkObser
         answerer, notes = answerer_of(request.model, request.task, request.language)
         remembered = answerer.loaded.columns.get(answerer.name, {})
         given = parse_columns(request.columns) if request.columns else {}
-        known = [*given.values(), *remembered.values(), *known_names()]
+        known = [*told_by_name((*given.values(), *remembered.values())), *known_names()]
         rows = RowFile.of(
             file,
             kind=request.kind,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Literal, Self
@@ -199,6 +199,16 @@ def column_named(name: str, columns: Sequence[str]) -> str | None:
     if name not in columns and name.isdigit() and 1 <= int(name) <= len(columns):
         return columns[int(name) - 1]
     return name if name in columns else None
+
+
+def told_by_name(columns: Iterable[str]) -> set[str]:
+    """The columns that have a name, by which a header can be known. A number counts a column of a file without header;
+    a cell that holds it is no name.
+
+    >>> sorted(told_by_name(["review", "2"]))
+    ['review']
+    """
+    return {column for column in columns if not column.isdigit()}
 
 
 def those_there(table: Table, usual: Mapping[str, str]) -> dict[str, str]:

@@ -47,7 +47,9 @@ def guess(
     format = with_settings(format or guess_format(first), {**(settings or {}), "fields": dotted or None})
     table = format.read(first, Findings())
     named = {str(cell).strip() for cell in table.records[0].values()} if usual and not table.has_header else set()
-    if isinstance(format, (CsvFormat, TsvFormat)) and named & set((usual or {}).values()):  # the model knows its column
+    if isinstance(format, (CsvFormat, TsvFormat)) and named & columns_of.told_by_name(
+        (usual or {}).values()
+    ):  # the model knows its column
         format = replace(format, header=True)
         table = format.read(first, Findings())
     given = {part: columns_of.check(table, part, column) for part, column in (columns or {}).items()}
