@@ -78,6 +78,20 @@ def test_a_finished_graph_is_measured_scored_and_asked(
     assert ab.load(tmp_path / "graph").predict(["good food"])[0].value in ("positive", "negative")
 
 
+def test_of_one_file_the_rows_that_fine_tuning_holds_out_judge(
+    model: Path, rows: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    lines = (tmp_path / "rows" / "dev.jsonl").read_text().splitlines()
+    many = [line.replace('"text": "', f'"text": "{number} ') for number in range(8) for line in lines]
+    (tmp_path / "lone.jsonl").write_text("\n".join(many))
+    arguments = ["compress", str(model), "--task", f"toy:{tmp_path}/lone.jsonl", "--no-timing", "--no-controls"]
+    assert run([*arguments, "--with", "layers:2", "--with", "retrain:steps=1", "-o", str(tmp_path / "learned")]) == 0
+    assert "of 64 training rows are held out as one" in capfd.readouterr().out
+    lone = ["compress", str(model), "--task", f"{rows}/dev.jsonl", "--no-timing"]
+    assert run([*lone, "--with", "retrain:steps=1", "-o", str(tmp_path / "none")]) == 2
+    assert "there are no training rows to learn from; name a folder" in capfd.readouterr().err
+
+
 def test_latencies_are_those_of_both_models(model: Path, tmp_path: Path) -> None:
     done = ab.compress(model, "layers:1", out=tmp_path / "out")
     assert [(one.batch_size, one.length) for one in done.rows[1].latencies] == [(1, 16), (1, 64), (32, 16), (32, 64)]

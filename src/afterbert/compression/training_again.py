@@ -39,7 +39,7 @@ def trained(
     name, tuned = setting.task, subject.tuned
     head = {key: tensor.detach() for key, tensor in tuned.head(name).state_dict().items()}
     start = replace(subject.model, weights={**subject.model.weights, head_key(name): head})
-    rows = tuple(setting.rows["train"])
+    rows = tuple(setting.learned_from())
     # no row is held out: nothing is chosen by dev, and the steps are judged by rows that are not handed in
     data = TaskData(name, tuned.tasks[name], {"train": rows, "dev": rows[:1]}, ())
     settings = FineTuning(

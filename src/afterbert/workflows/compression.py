@@ -183,6 +183,9 @@ def _task_of(request: CompressRequest, before: Subject, observer: WorkObserver) 
         )
     name = task_name(before.tuned, request.answered_as)
     data = _read(request, before, name, observer)
+    if set(data.splits) == {"all"} and request.split is None:  # one file: the rows that `finetune` holds out of it judge
+        data = replace(data, splits={"train": data.splits["all"]}, notes=()).with_dev(seed=request.seed)
+        observer.on_line(data.notes[0])
     found = {one: tuple(row for row in rows if data.task.is_usable(row)) for one, rows in data.splits.items()}
     labelled = [one for one, rows in found.items() if rows and one != "train"]
     split = request.split or next((one for one in ("dev", "test", *labelled) if one in labelled), "dev")

@@ -43,18 +43,21 @@ class Setting:
     observers: Sequence[Observer] = ()
     """Who is told how training goes."""
 
+    def learned_from(self) -> Sequence[Example]:
+        """The training rows. Raises UserError where there are none."""
+        if not self.rows.get("train"):
+            raise UserError("there are no training rows to learn from; name a folder that has some with --task")
+        return self.rows["train"]
+
     def texts(self) -> list[str]:
         """The texts of the training rows. Raises UserError where there are none."""
-        found = [text for row in self.rows.get("train", ()) for text in row.texts]
-        if not found:
-            raise UserError("there are no training rows to learn from; name a folder that has some with --task")
-        return found
+        return [text for row in self.learned_from() for text in row.texts]
 
-    def batches(self, subject: Subject, *, most: int = _CALIBRATION_ROWS) -> Iterator[dict[str, Tensor]]:
-        """Training rows as batches of the task, at most so many, chosen by the noise. Raises UserError."""
-        if self.task is None or subject.tuned is None or not self.rows.get("train"):
-            raise UserError("there are no training rows to learn from; name a folder that has some with --task")
-        tuned, rows = subject.tuned, self.rows["train"]
+    def batches(self, subject: Subject, *, most: int | None = _CALIBRATION_ROWS) -> Iterator[dict[str, Tensor]]:
+        """Training rows as batches of the task, at most so many, chosen by the noise; None: all. Raises UserError where
+        there are none."""
+        rows, tuned = self.learned_from(), subject.tuned
+        assert self.task is not None and tuned is not None
         order = self.noise.of("calibration").order(len(rows))[:most]
         chosen = [rows[number] for number in sorted(order.tolist())]
         vocabulary = tuned.model.tokenizer.vocabulary

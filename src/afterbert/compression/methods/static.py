@@ -84,7 +84,7 @@ class Static(Method):
 
     def __call__(self, subject: Subject, setting: Setting) -> Subject:
         vectors = _vectors(subject, min(self.width, subject.model.architecture.hidden_size))
-        batches = list(setting.batches(subject, most=len(setting.rows["train"]))) if setting.task is not None else []
+        batches = list(setting.batches(subject, most=None)) if setting.task is not None else []
         table = torch.from_numpy(vectors) * _weights(subject, batches, self.frequency)[:, None]
         if setting.task is None:
             return subject.finished(_graph(table, None, "", _sentence_folder(table, subject.model.folder)))
