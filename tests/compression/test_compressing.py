@@ -76,15 +76,26 @@ def test_a_finished_graph_is_measured_scored_and_asked(
     (scored,) = (tmp_path / "runs").glob("score-toy-*/results.json")
     assert f'"estimate": {after["quality"]["score"]["estimate"]}' in scored.read_text()
     assert ab.load(tmp_path / "graph").predict(["good food"])[0].value in ("positive", "negative")
+    assert run(["export", str(tmp_path / "graph"), str(tmp_path / "again")]) == 2
+    assert "graph is a finished graph: it answers its task" in capfd.readouterr().err
 
 
 def test_of_one_file_the_rows_that_fine_tuning_holds_out_judge(
     model: Path, rows: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     lines = (tmp_path / "rows" / "dev.jsonl").read_text().splitlines()
+    (tmp_path / "tuned").mkdir()
+    (tmp_path / "tuned" / "seed-0").symlink_to(model.parent)  # as `finetune` leaves it
     many = [line.replace('"text": "', f'"text": "{number} ') for number in range(8) for line in lines]
     (tmp_path / "lone.jsonl").write_text("\n".join(many))
-    arguments = ["compress", str(model), "--task", f"toy:{tmp_path}/lone.jsonl", "--no-timing", "--no-controls"]
+    arguments = [
+        "compress",
+        str(tmp_path / "tuned"),
+        "--task",
+        f"toy:{tmp_path}/lone.jsonl",
+        "--no-timing",
+        "--no-controls",
+    ]
     assert run([*arguments, "--with", "layers:2", "--with", "retrain:steps=1", "-o", str(tmp_path / "learned")]) == 0
     assert "of 64 training rows are held out as one" in capfd.readouterr().out
     lone = ["compress", str(model), "--task", f"{rows}/dev.jsonl", "--no-timing"]

@@ -24,6 +24,7 @@ from afterbert.compression.methods import Method, Setting
 from afterbert.compression.subject import Subject
 from afterbert.downstream.figures.results import tupled
 from afterbert.downstream.finetuning.evaluation import task_name
+from afterbert.downstream.finetuning.saving import finetuned_folder
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.find_task import DataOptions, named_path
 from afterbert.workflows.observer import WorkObserver
@@ -124,11 +125,12 @@ def prepare_compression(request: CompressRequest, observer: WorkObserver | None 
         raise UserError(f"--at-least is {request.at_least:.0%}; write a share from 1% to 100%")
     check_folder(request.out, overwrite=request.overwrite)
     check_apart(request.out, request.model)
-    before = Subject.read(request.model)
+    chosen, of_seeds = finetuned_folder(Path(request.model))
+    before = Subject.read(str(chosen))
     examination, setting = _task_of(request, before, observer)
     form = before.form if examination is not None else replace(before.form, task=None)
     check_all(form, methods)
-    return CompressSetup(request, before, methods, examination, setting, before.model.notes)
+    return CompressSetup(request, before, methods, examination, setting, (*of_seeds, *before.model.notes))
 
 
 def run_compression(setup: CompressSetup, observer: WorkObserver | None = None) -> CompressOutcome:
@@ -183,7 +185,7 @@ def _task_of(request: CompressRequest, before: Subject, observer: WorkObserver) 
         )
     name = task_name(before.tuned, request.answered_as)
     data = _read(request, before, name, observer)
-    if set(data.splits) == {"all"} and request.split is None:  # one file: the rows that `finetune` holds out of it judge
+    if set(data.splits) == {"all"} and request.split is None:  # one file is judged by what `finetune` holds out of it
         data = replace(data, splits={"train": data.splits["all"]}, notes=()).with_dev(seed=request.seed)
         observer.on_line(data.notes[0])
     found = {one: tuple(row for row in rows if data.task.is_usable(row)) for one, rows in data.splits.items()}

@@ -17,7 +17,8 @@ from afterbert.compression.parts.graphs import quantize_file
 from afterbert.downstream.finetuning.saving import Loaded, finetuned_folder, has_answers, load_finetuned
 from afterbert.interop.families import Family
 from afterbert.interop.folder import export_folder, write_tokenizer
-from afterbert.interop.loaded import LoadedModel
+from afterbert.interop.graph_folder import is_graph
+from afterbert.interop.loaded import FINISHED, LoadedModel
 from afterbert.interop.onnx import OnnxModel, export_onnx
 from afterbert.interop.own import Own, any_family
 from afterbert.interop.sentences import Sentences
@@ -78,6 +79,8 @@ def _written(
     source: Path, out: Path, *, family: str | None, onnx: bool, web: bool, sentences: Sentences | None
 ) -> list[Exported]:
     chosen, notes = finetuned_folder(source)
+    if is_graph(chosen):
+        raise UserError(f"{source} is {FINISHED}")
     asked = any_family(family) if family else None
     if has_answers(chosen) and sentences is None:
         return _export_tasks(load_finetuned(chosen, device="cpu"), out, family=asked, onnx=onnx, web=web, notes=notes)
