@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -87,16 +88,53 @@ def as_another_user(tmp_path: Path) -> Iterator[Callable[[], None]]:
         folder.chmod(mode)
 
 
-@pytest.mark.parametrize(
-    "verb",
-    [
-        "pretrain texts.txt --out {}",
-        "mine-phrases texts.txt --out {}/new",
-        "compress model --with heads:0.5 --out {}/new",
-    ],
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with texts, rows, a model trained for a step and one fine-tuned for a step."""
+    from afterbert.cli.main import run
+
+    folder = tmp_path_factory.mktemp("made")
+    folder.chmod(0o755)  # whoever goes on with a run looks for its texts there
+    (folder / "texts.txt").write_text("".join(f"the New York cat sat {n} times.\n\n" for n in range(150)))
+    (folder / "rows.csv").write_text("text,label\n" + "".join(f"cat {n} sat,good\nno cat {n},bad\n" for n in range(20)))
+    (folder / "pairs.tsv").write_text("".join(f"cat {n} sat\tdie Katze {n} sass\n" for n in range(40)))
+    texts, rows, base = (str(folder / name) for name in ("texts.txt", "rows.csv", "base"))
+    small = SMALL.replace("3steps", "1steps").split()
+    assert run(["pretrain", texts, "--out", str(folder), "--name", "base", *small]) == 0
+    assert run(["finetune", "-m", base, "-t", rows, "--budget", "1steps", "--out", str(folder / "tuned")]) == 0
+    return folder
+
+
+WRITING = (
+    "prepare texts.txt --out {}/new",
+    "pretrain texts.txt --out {}",
+    "pretrain --resume {}/base",
+    "finetune -m base -t rows.csv --out {}/new",
+    "predict tuned rows.csv --out {}/new.csv",
+    "export base {}/new",
+    "export tuned {}/new",
+    "export base --page {}/new.html",
+    "compress base --with heads:0.5 --out {}/new",
+    "embed base texts.txt --out {}/new",
+    "align base pairs.tsv --html {}/new.html",
+    "add-language base texts.txt --lang is --out {}/new",
+    "adapt-vocabulary base texts.txt --out {}/new",
+    "import-checkpoint base/model {}/new",
+    "mine-phrases texts.txt --out {}/new",
+    "show cat --html {}/new.html",
+    "report base --out {}/new.html",
+    "compare base base --out {}/new.html",
+    "study masking-rate --text texts.txt --scale smoke --out {}",
+    "runs --rename {}/base other",
+    "runs --remove {}/base",
 )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", WRITING)
 def test_a_folder_that_cannot_be_written_is_one_line(
     verb: str,
+    made: Path,
     tmp_path: Path,
     as_another_user: Callable[[], None],
     monkeypatch: pytest.MonkeyPatch,
@@ -104,9 +142,13 @@ def test_a_folder_that_cannot_be_written_is_one_line(
 ) -> None:
     from afterbert.cli.main import run
 
+    for one in made.iterdir():
+        shutil.copytree(one, tmp_path / one.name) if one.is_dir() else shutil.copy(one, tmp_path)
     monkeypatch.chdir(tmp_path)
-    Path("texts.txt").write_text("the New York cat sat.\n\n" * 80)
-    Path("locked").mkdir(mode=0o555)
+    shutil.copytree("base", "locked/base")
+    for one in (Path("locked"), Path("locked/base")):
+        one.chmod(0o555)
+    before = sorted(Path("locked").rglob("*"))
     # another user may not be able to read the libraries: they are there once a verb has been refused
     run(verb.format("texts.txt").split())
     capsys.readouterr()
@@ -114,4 +156,27 @@ def test_a_folder_that_cannot_be_written_is_one_line(
     assert run(verb.format("locked").split()) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1 and "locked" in lines[0] and "ermission denied" in lines[0]
-    assert not list(Path("locked").iterdir())
+    assert sorted(Path("locked").rglob("*")) == before
+
+
+@pytest.mark.slow
+def test_a_file_that_may_not_be_read_is_one_line(
+    made: Path,
+    tmp_path: Path,
+    as_another_user: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Weights without the right to read them were said to be broken, and to be downloaded again."""
+    from afterbert.cli.main import run
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(made / "base", "base")
+    assert run(["fill", "the<mask>", "--model", "base"]) == 0
+    Path("base/model/model.safetensors").chmod(0)
+    capsys.readouterr()
+    as_another_user()
+    assert run(["fill", "the<mask>", "--model", "base"]) == 2
+    assert capsys.readouterr().err == (
+        "error: base/model/model.safetensors cannot be read (Permission denied); change its rights\n"
+    )

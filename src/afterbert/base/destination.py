@@ -16,7 +16,7 @@ from typing import Any
 
 from afterbert.base.errors import UserError
 from afterbert.base.runs import write_atomically
-from afterbert.base.small_files import read_json_object
+from afterbert.base.small_files import may, read_json_object
 
 MARKER = ".afterbert.json"
 # In the head of every page that we write, by which it is known again.
@@ -76,7 +76,7 @@ def folder_written(out: Path, *, made_by: str, overwrite: bool = False) -> Itera
 def check_folder(out: Path, *, overwrite: bool = False) -> None:
     """Raises UserError where `out` may not be written, is a link, a file, or a folder with something in it that we did
     not make; with `overwrite` a link and such a folder pass."""
-    _check_allowed(out)
+    check_writable(out)
     if out.is_symlink() and not overwrite:
         raise UserError(f"{out} is a link to {os.readlink(out)}; {_CURE}")
     if os.path.lexists(out) and not out.is_dir():
@@ -91,7 +91,7 @@ def check_folder(out: Path, *, overwrite: bool = False) -> None:
 def check_file(path: Path, *, mark: str, overwrite: bool = False) -> None:
     """Raises UserError where `path` may not be written, or something stands there that is no regular file, or does not
     have `mark` in its first 4 kB; with `overwrite` any regular file passes."""
-    _check_allowed(path)
+    check_writable(path)
     if not os.path.lexists(path):
         return
     if path.is_symlink() and not overwrite:
@@ -106,10 +106,10 @@ def check_file(path: Path, *, mark: str, overwrite: bool = False) -> None:
         raise UserError(f"{path} is not a file that afterbert made; {_CURE}")
 
 
-def _check_allowed(path: Path) -> None:
+def check_writable(path: Path) -> None:
     """Raises UserError where the nearest folder that is there does not let this user write."""
     folder = next(one for one in (path, *path.absolute().parents) if os.path.isdir(one))
-    if not os.access(folder, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+    if not may(folder, os.W_OK):
         raise UserError(f"{path} cannot be written ({os.strerror(errno.EACCES)}); name another place")
 
 

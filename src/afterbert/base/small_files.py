@@ -3,6 +3,7 @@
 A folder from elsewhere may hold a link to a device or a pipe in place of config.json: reading that would never end.
 """
 
+import errno
 import json
 import os
 import stat
@@ -23,7 +24,7 @@ MOST_BYTES = 64 << 20
 
 def check_regular(path: Path | str) -> None:
     """Raises UserError where `path` leads to something that is there but no regular file (a device, a pipe, a
-    folder), before a library opens it and waits for ever."""
+    folder) or may not be read, before a library opens it and waits for ever, or takes it for broken."""
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError):
@@ -31,6 +32,13 @@ def check_regular(path: Path | str) -> None:
     if not stat.S_ISREG(mode):
         kind = next((said for is_kind, said in _KINDS if is_kind(mode)), "something else")
         raise UserError(f"{path} is {kind}, not a regular file; name a file")
+    if not may(path, os.R_OK):
+        raise UserError(f"{path} cannot be read ({os.strerror(errno.EACCES)}); change its rights")
+
+
+def may(path: Path | str, how: int) -> bool:
+    """Whether this user has the right `how` (os.R_OK, os.W_OK) to a path that is there."""
+    return os.access(path, how, effective_ids=os.access in os.supports_effective_ids)
 
 
 def read_bytes(path: Path | str, *, most: int = MOST_BYTES, remedy: str = "check the path") -> bytes:

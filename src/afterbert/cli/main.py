@@ -4,6 +4,7 @@
 import errno
 import gc
 import os
+import re
 import signal
 import sys
 import warnings
@@ -63,14 +64,15 @@ def run(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
+        named = re.sub(r"\.tmp-\d+-", "", str(error.filename or ""))  # where it is written to first
+        where = f"{named}: " if named else ""
         if error.errno in _DISK_FULL:
             lines = (
                 f"the disk is full ({where}{error.strerror}); free some space, or write elsewhere, and start again: "
                 "what was finished is kept",
             )
         elif error.errno in _FORBIDDEN and where:
-            lines = (f"{where}{error.strerror}; make it writable, or name another place",)
+            lines = (f"{where}{error.strerror}; change its rights, or name another place",)
         else:
             raise
     for line in lines:

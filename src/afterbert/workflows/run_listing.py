@@ -10,6 +10,7 @@ from typing import Any
 from afterbert.base.errors import UserError, did_you_mean
 from afterbert.base.runs import RunFolder, check_name
 from afterbert.base.sealed import read_sealed
+from afterbert.base.small_files import may
 
 ROOTS = (Path("runs"), Path("demo"))
 _STORES = "stores"
@@ -38,10 +39,15 @@ def listed_runs(roots: Sequence[Path] = ROOTS) -> list[ListedRun]:
         folder
         for root in roots
         if root.is_dir()
-        for folder in ([root] if kind_of(root) else sorted(one for one in root.iterdir() if one.is_dir()))
+        for folder in ([root] if kind_of(root) else sorted(one for one in root.iterdir() if _may_look(one)))
     ]
     found = [_listed(folder, kind) for folder in folders if (kind := kind_of(folder))]
     return sorted(found, key=lambda run: run.changed)
+
+
+def _may_look(one: Path) -> bool:
+    """Whether it is a folder that this user may look into."""
+    return one.is_dir() and may(one, os.R_OK | os.X_OK)
 
 
 def kind_of(folder: Path) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from afterbert.base import plugins
 from afterbert.base.config import build, digest, to_plain
+from afterbert.base.destination import check_writable
 from afterbert.base.errors import UserError
 from afterbert.base.tree import Node, located, override
 from afterbert.downstream.cues import Cue
@@ -87,10 +88,11 @@ def score_by_head(request: ScoreRequest, observer: WorkObserver) -> ScoredRows:
     usual = loaded.columns.get(name, {}) if isinstance(kind, Task) else {}
     source = request.find(request.rows, kind=kind, usual=usual, needs_label=False)
     observer.on_line(source.why)
+    out = Path("runs", f"score-{source.name}-{digest(request.plain(), length=8)}")
+    check_writable(out)
     done = evaluate(loaded, source, task=request.task)
     _tell([*notes, *done.data.notes], observer)
     _tell_unknown(request, done.data, loaded.model.tokenizer, observer)
-    out = Path("runs", f"score-{done.data.name}-{digest(request.plain(), length=8)}")
     write_evaluated(out, done, model=str(folder))
     return ScoredRows(out, (done.result,) if done.result.splits else ())
 
@@ -101,6 +103,9 @@ def score_by_cue(request: ScoreRequest, cue_name: str, observer: WorkObserver) -
     cue = _settled(plugins.find(Cue, cue_name)(), "cue", request.settings)
     data = _read(request, observer, needs_training=False)
     check_cue(data, cue)
+    made_of = request.plain() | {"cue": to_plain(cue)}
+    out = Path("runs", f"cue-{data.name}-{plugins.name_of(cue)}-{digest(made_of, length=8)}")
+    check_writable(out)
     generator = TextGenerator.of(load_model_or_checkpoint(request.model), device=default_device())
     _tell_unknown(request, data, generator.model.tokenizer, observer)
     with observer.working("asking") as advance:
@@ -108,8 +113,6 @@ def score_by_cue(request: ScoreRequest, cue_name: str, observer: WorkObserver) -
         done = ask(generator, data, cue, max_rows=request.most)
     if not done.result.splits:
         raise UserError(f"{request.rows}: no row has a label, so nothing can be scored")
-    made_of = request.plain() | {"cue": to_plain(cue)}
-    out = Path("runs", f"cue-{data.name}-{plugins.name_of(cue)}-{digest(made_of, length=8)}")
     write_cued(out, done, model=request.model, cue=cue)
     return ScoredRows(out, (done.result, done.control))
 
