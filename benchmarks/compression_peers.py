@@ -14,7 +14,7 @@ is that of the 872 rows with a bootstrap interval. Peers, each as its documentat
 - openvino: that graph, in float32 and through `nncf.quantize` (300 training rows, the model type TRANSFORMER);
 - model2vec: `distill` with 256 dimensions, and a logistic regression on the vectors of the training rows.
 
-A peer whose package is not installed is left out (pip install openvino nncf model2vec scikit-learn).
+A peer whose package is not installed is left out (pip install openvino nncf "model2vec[distill]" scikit-learn).
 """
 
 from __future__ import annotations
