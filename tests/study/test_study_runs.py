@@ -176,3 +176,13 @@ def test_a_study_of_tasks_asks_for_some(texts, tmp_path):
     (tmp_path / "tasks.yaml").write_text(TWO + "needs_tasks: true\n")
     with pytest.raises(UserError, match="name one or more: --task"):
         planned(StudyRequest(str(tmp_path / "tasks.yaml"), (str(texts),), scale="smoke", out=tmp_path))
+
+
+def test_a_question_about_epochs_refuses_a_text_that_is_too_long_for_them(two, texts, tmp_path):
+    Path(two).write_text(TWO + "least_epochs: 100000\n")
+    request = StudyRequest(two, (str(texts),), out=tmp_path / "runs")
+    with pytest.raises(
+        UserError, match=r"read 100000 times or more, but 500ktokens of [\d,]+ pieces are .* at most 5 pie"
+    ):
+        planned(request)
+    planned(replace(request, scale="smoke"))

@@ -161,6 +161,14 @@ def test_the_rule_alone_gives_the_verdict(says, gain, noise, verdict):
     assert [one.verdict for one in judged([Expectation(says)], [found])] == [verdict]
 
 
+@pytest.mark.parametrize("says", ["a > b", "a >= b", "a = b"])
+def test_arms_that_did_the_same_answer_nothing(says):
+    values = [0.31, 0.35, 0.33]
+    expectation = Expectation(says)
+    (found,) = judged([expectation], [difference(plain(values), plain(values), smallest=0.05)])
+    assert found.verdict == OPEN
+
+
 def test_one_expectation_that_fails_is_enough():
     assert together(["supported", "supported"]) == "supported"
     assert together(["supported", "contradicted", OPEN]) == "contradicted"

@@ -143,6 +143,9 @@ class Study:
     """Whether the text must hold translations, and others be named that are to be found (`--parallel`)."""
     needs_planes: tuple[str, ...] = ()
     """Annotations that the store must hold, such as phrase."""
+    least_epochs: float = 0
+    """How often the text must be read at least for the arms to differ; the smallest scale, which answers nothing, is
+    let off."""
     published: Published | None = None
     notes: tuple[str, ...] = ()
     scales: dict[str, dict[str, str]] = field(default_factory=dict)

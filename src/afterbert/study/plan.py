@@ -197,7 +197,22 @@ def planned(
     plan = replace(plan, budgets=_budgets(plan))
     if request.budget is not None:
         plan = _fitted(plan, Budget.parse(request.budget), observer)
+    if request.scale != "smoke":
+        _check_epochs(plan)
     return plan
+
+
+def _check_epochs(plan: StudyPlan) -> None:
+    """Raises UserError where the text is so long that it is not read as often as the question needs."""
+    for name, budget in plan.budgets.items():
+        pieces = plan.stores[name].split("train").num_pieces
+        most = int(budget.amount / plan.study.least_epochs) if plan.study.least_epochs else pieces
+        if budget.unit == "tokens" and pieces > most:
+            raise UserError(
+                f"study {plan.name} asks about a text that is read {plan.study.least_epochs:g} times or more, but "
+                f"{budget} of {pieces:,} pieces are {budget.amount / pieces:.2g} times; name a text of at most "
+                f"{most:,} pieces, or a larger --scale"
+            )
 
 
 def _stores(
