@@ -156,6 +156,7 @@ def parsed(text: str, place: str) -> Any:
         # NaN, which pandas and Python write and JSON does not know, is nothing.
         return json.loads(text, object_pairs_hook=lambda pairs: _unique(pairs, place), parse_constant=lambda name: None)
     except json.JSONDecodeError as error:
+        place += f":{error.lineno}" if "\n" in text else ""  # else the place is that of the line
         raise UserError(f"{place}: is not JSON ({error.msg} at column {error.colno}); mend or remove it") from error
     except RecursionError as error:
         raise UserError(f"{place}: is nested too deeply; mend or remove it") from error
