@@ -64,7 +64,7 @@ def answering(folder: Path, architecture: Architecture = BERT, *, kind: str = "s
         state = sized.build(tokenizer.vocabulary).state_dict()
         state = {name: one * 4 if one.dim() == 2 else one for name, one in state.items()}
         model = LoadedModel("tiny", sized, tokenizer, {"backbone": state}, folder / "tokenizer")
-        data = TaskData("toy", task.settled(rows), {"train": rows, "dev": rows}, ())
+        data = TaskData("toy", task.settled(rows), {"train": rows, "dev": rows}, (), {"text": "opinion"})
         asked = TaskObjective.of(model, [data], FineTuning(length=32))
         save_finetuned(folder / "model", asked.build(sized, tokenizer.vocabulary), asked)
     return Subject.read(folder / "model")

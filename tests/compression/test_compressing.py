@@ -72,6 +72,8 @@ def test_a_finished_graph_is_measured_scored_and_asked(
     arguments = ["compress", str(model), "--with", method, "--task", rows, "--out", str(tmp_path / "graph")]
     assert run([*arguments, "--no-timing"]) == 0, capfd.readouterr().err
     _, after = json.loads((tmp_path / "graph" / "compression.json").read_text())["rows"]
+    if method == "bits:8":
+        assert b"token_quantized" in (tmp_path / "graph" / "model.onnx").read_bytes(), "the table of pieces too"
     assert run(["score", str(tmp_path / "graph"), "--task", f"{rows}/dev.jsonl"]) == 0, capfd.readouterr().err
     (scored,) = (tmp_path / "runs").glob("score-toy-*/results.json")
     assert f'"estimate": {after["quality"]["score"]["estimate"]}' in scored.read_text()
@@ -97,7 +99,11 @@ def test_of_one_file_the_rows_that_fine_tuning_holds_out_judge(
         "--no-controls",
     ]
     assert run([*arguments, "--with", "layers:2", "--with", "retrain:steps=1", "-o", str(tmp_path / "learned")]) == 0
-    assert "of 64 training rows are held out as one" in capfd.readouterr().out
+    said = capfd.readouterr()
+    assert "of 64 training rows are held out as one" in said.out
+    assert "held out, step" not in said.out + said.err, "no figure on rows that were learned from"
+    kept = json.loads((tmp_path / "learned" / "heads.json").read_text())["columns"]
+    assert kept == {"toy": {"text": "opinion"}}, "columns of the training file are known still"
     lone = ["compress", str(model), "--task", f"{rows}/dev.jsonl", "--no-timing"]
     assert run([*lone, "--with", "retrain:steps=1", "-o", str(tmp_path / "none")]) == 2
     assert "there are no training rows to learn from; name a folder" in capfd.readouterr().err

@@ -40,8 +40,9 @@ def trained(
     head = {key: tensor.detach() for key, tensor in tuned.head(name).state_dict().items()}
     start = replace(subject.model, weights={**subject.model.weights, head_key(name): head})
     rows = tuple(setting.learned_from())
-    # no row is held out: nothing is chosen by dev, and the steps are judged by rows that are not handed in
-    data = TaskData(name, tuned.tasks[name], {"train": rows, "dev": rows[:1]}, ())
+    # nothing is held out here, chosen by dev or told of it: `compress` judges, by rows that are not handed in
+    splits = {"train": rows, "dev": (replace(rows[0], label=None),)}
+    data = TaskData(name, tuned.tasks[name], splits, (), tuned.columns.get(name, {}))
     settings = FineTuning(
         budget=budget,
         batch_size=batch_size,

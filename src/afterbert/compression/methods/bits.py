@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from afterbert.compression.methods import Method, Setting
-from afterbert.compression.parts.graphs import check_graph, graph_of, loaded, quiet_quantizer
+from afterbert.compression.parts.graphs import check_graph, graph_of, loaded, quantize_file, quiet_quantizer
 from afterbert.compression.subject import Form, Subject
 
 
@@ -33,7 +33,8 @@ class Bits(Method):
             return subject.finished(whole)
         from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
-        kinds = ("MatMul", "Gather") if self.table else ("MatMul",)
+        # GatherBlockQuantized has four bits alone; a table of eight is `quantize`'s
+        kinds = ("MatMul", "Gather") if self.table and self.bits == 4 else ("MatMul",)
         how = DefaultWeightOnlyQuantConfig(
             block_size=self.block,
             is_symmetric=True,
@@ -44,4 +45,10 @@ class Bits(Method):
         with quiet_quantizer():
             quantizer: Any = MatMulNBitsQuantizer(loaded(whole.content), bits=self.bits, algo_config=how)
             quantizer.process()
-        return subject.finished(replace(whole, content=quantizer.model.model.SerializeToString()))
+        content = quantizer.model.model.SerializeToString()
+        if self.table and self.bits == 8:
+            source, out = (setting.folder / f"{name}.onnx" for name in ("products", "all"))
+            source.write_bytes(content)
+            quantize_file(source, out, kinds=("Gather",))
+            content = out.read_bytes()
+        return subject.finished(replace(whole, content=content))

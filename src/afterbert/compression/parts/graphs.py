@@ -58,14 +58,22 @@ def quiet_quantizer() -> Iterator[None]:
         assert ours is not root
 
 
-def quantize_file(source: Path, out: Path, *, narrow: bool = True, left: Sequence[str] = (), rows: Any = None) -> None:
-    """Writes a graph's products and tables in eight bits. narrow: seven, so that sums do not overflow without VNNI;
-    left: nodes that stay as they are; rows: what is seen on the way in, whose largest numbers then fix the scales of
-    what comes in."""
+def quantize_file(
+    source: Path,
+    out: Path,
+    *,
+    narrow: bool = True,
+    left: Sequence[str] = (),
+    rows: Any = None,
+    kinds: Sequence[str] = ("MatMul", "Gather"),
+) -> None:
+    """Writes a graph's products and tables, or one kind of them, in eight bits. narrow: seven, so that sums do not
+    overflow without VNNI; left: nodes that stay as they are; rows: what is seen on the way in, whose largest numbers
+    then fix the scales of what comes in."""
     from onnxruntime import quantization
 
     usual: dict[str, Any] = {
-        "op_types_to_quantize": ["MatMul", "Gather"],
+        "op_types_to_quantize": list(kinds),
         "per_channel": True,
         "reduce_range": narrow,
         "nodes_to_exclude": list(left),
