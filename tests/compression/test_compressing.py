@@ -17,6 +17,7 @@ from afterbert.compression.chain import parse
 from afterbert.compression.measuring import Examination, Quality
 from afterbert.compression.methods.magnitude import Magnitude
 from afterbert.compression.subject import Subject
+from afterbert.downstream.metrics.matthews import Matthews
 from afterbert.workflows.compression import CompressRequest, prepare_compression
 from invented_examples import invented
 
@@ -109,6 +110,19 @@ def test_of_one_file_the_rows_that_fine_tuning_holds_out_judge(
     assert "there are no training rows to learn from; name a folder" in capfd.readouterr().err
 
 
+def test_of_a_score_of_nothing_no_share_is_kept(model: Path) -> None:
+    """Matthews is 0 where all answers are alike."""
+    tuned = Subject.read(model).tuned
+    assert tuned is not None
+    task = replace(tuned.tasks["toy"], metrics=(Matthews(),))  # type: ignore[call-arg]
+    subject = Subject(tuned.model, replace(tuned, tasks={"toy": task}))
+    rows = invented(task)
+    alike, right = [rows[0].label] * len(rows), [row.label for row in rows]
+    wrong = [next(label for label in right if label != one) for one in right]
+    examination = Examination("toy", rows, before=alike)
+    assert [examination.quality(subject, given).kept for given in (alike, right, wrong)] == [1.0, 1.0, 0.0]
+
+
 def test_latencies_are_those_of_both_models(model: Path, tmp_path: Path) -> None:
     done = ab.compress(model, "layers:1", out=tmp_path / "out")
     assert [(one.batch_size, one.length) for one in done.rows[1].latencies] == [(1, 16), (1, 64), (32, 16), (32, 64)]
@@ -166,6 +180,7 @@ def test_a_ladder_reaches_its_target_or_says_that_it_does_not(
         ({"methods": ("heads:0.3",), "task": None}, "goes by the loss of a task"),
         ({"at_least": 0.98, "task": None}, "--at-least needs rows"),
         ({"at_least": 98.0}, "write a share from 1% to 100%"),
+        ({"target": "1MB"}, "--with and --target: a goal chooses its methods itself"),
         ({"split": "elsewhere"}, "no labelled rows called elsewhere to judge by; there are: dev"),
         ({"methods": ("vocabulary:text=/no/such/file",)}, "/no/such/file"),
     ],

@@ -91,7 +91,9 @@ class Examination:
         score = interval(metric, [given], truths, noise=noise)
         change = paired_interval(metric, [given], [self.before or given], truths, noise=noise)
         before = score.estimate - change.estimate
-        kept = score.estimate / before if metric.higher_is_better else before / score.estimate
+        better, worse = (score.estimate, before) if metric.higher_is_better else (before, score.estimate)
+        # a score of 0 or below (Matthews, a model that has hardly learned) is no whole to keep a share of
+        kept = better / worse if worse > 0 else float(better >= worse)
         return Quality(metric.name, len(self.rows), score, change, float(kept))
 
 

@@ -118,6 +118,8 @@ def prepare_compression(request: CompressRequest, observer: WorkObserver | None 
         raise UserError("there is no method; say --with, such as --with layers:keep=4, or --target")
     if request.target is not None:
         Target.parse(request.target)
+        if request.methods:
+            raise UserError("--with and --target: a goal chooses its methods itself; leave one of the two out")
     methods = tuple(parse(one) for one in request.methods)
     if request.at_least is not None and request.task is None:
         raise UserError("--at-least needs rows to judge the model by; name them with --task")

@@ -29,6 +29,7 @@ def search(
         raise UserError("--target needs rows to judge models by; name them with --task")
     if target.kind == "faster" and not request.timed:
         raise UserError("--target asks for speed; leave --no-timing out")
+    setup.setting.learned_from()  # most combinations learn; they are not begun without
     tried = list(chains) if chains is not None else ladder(setup.before.form)
     begun = time.monotonic()
     rows: list[StepRow] = []
