@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from afterbert.base.errors import UserError
+from afterbert.downstream.zero_shot.text_generation import TextGenerator
 from afterbert.interop.folder import export_folder
 from afterbert.interop.loading import load_model
 from afterbert.models.decoder import Decoder
@@ -12,6 +13,7 @@ from afterbert.models.encoder import Encoder
 from afterbert.models.encoder_decoder import EncoderDecoder
 from afterbert.models.permutation import Permutation
 from afterbert.nn.visibility import PaddedVisibility
+from afterbert.probes.masked_model import MaskedModel
 from afterbert.probes.minimal_pairs import MinimalPairsProbe
 from afterbert.probes.readings import reading_of
 from afterbert.text.tokenizers.byte_level_bpe import ByteLevelBPE
@@ -63,6 +65,13 @@ def made(path, name):
         or_own=True,
     )
     return path
+
+
+@pytest.mark.parametrize("asks", [MaskedModel, TextGenerator])
+def test_a_permutation_is_not_sent_from_filling_to_writing_and_back(asks, tmp_path):
+    with pytest.raises(UserError, match="score --pairs|choose a decoder") as refused:
+        asks.of(load_model(made(tmp_path, "permutation") / "model"))
+    assert not any(f"`afterbert {verb}`" in str(refused.value) for verb in ("fill", "generate"))
 
 
 class Reader:

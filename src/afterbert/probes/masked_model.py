@@ -28,8 +28,9 @@ class MaskedModel:
         if not loaded.architecture.is_encoder:
             kind = name_of(loaded.architecture).replace("_", " ")
             raise UserError(
-                f"{loaded.name} is {kind}, which is not asked for masked pieces; `afterbert generate` lets it write, "
-                "`afterbert score --pairs` asks which sentences it finds likely"
+                f"{loaded.name} is {kind}, which is not asked for masked pieces; "
+                + "`afterbert generate` lets it write, " * (loaded.architecture.writes != "nothing")
+                + "`afterbert score --pairs` asks which sentences it finds likely"
             )
         if loaded.tokenizer.vocabulary.mask is None:
             raise UserError(f"the tokenizer of {loaded.name} has no mask token; choose a masked language model")

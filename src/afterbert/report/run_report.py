@@ -1,6 +1,5 @@
 """The report of one pre-training run: report.html to look at, report.md with the numbers."""
 
-import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 from afterbert.base.errors import UserError
 from afterbert.base.markdown import in_markdown
 from afterbert.base.run_files import RUN_FILES
+from afterbert.interop.auto_class import auto_class
 from afterbert.report import figures, summary
 from afterbert.report.curves import curves_of
 from afterbert.report.gallery import drawn, hung
@@ -95,13 +95,9 @@ def entries_of(folder: Path) -> tuple[Entry, ...]:
 
 def loading(folder: Path) -> tuple[str, ...]:
     """Three lines of Python that load the model; empty where there is none yet."""
-    config = folder / "model" / "config.json"
-    try:
-        architectures = json.loads(config.read_bytes()).get("architectures") or [""]
-        head = str(architectures[0]).rpartition("For")[2]
-    except (OSError, ValueError, AttributeError, LookupError, TypeError, RecursionError):
+    if not (folder / "model" / "config.json").is_file():
         return ()
-    cls = f"AutoModelFor{head}" if head in ("MaskedLM", "CausalLM") else "AutoModel"
+    cls = auto_class(folder / "model")
     # As a person would type it from here; never the whole path of a home folder in a file that is passed on.
     place = folder if not folder.is_absolute() else Path(folder.name)
     path = str((place if place.name else Path(folder.resolve().name)) / "model")

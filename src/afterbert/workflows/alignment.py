@@ -169,7 +169,7 @@ def align_models(
         if level in groups[0]
         for layer in range(frozen[0].num_layers + 1)
     )
-    notes = [f"{len(pairs):,} pairs of texts; " + ", ".join(f"{count:,} {name}" for name, count in sizes.items())]
+    notes = [", ".join([f"{len(pairs):,} pairs of texts", *(f"{count:,} {name}" for name, count in sizes.items())])]
     notes += ["a rotation was learned on half of them, and the other half is asked"] if is_two else []
     notes += ["too few words translate each other to compare them"] if len(groups[0]) == 1 else []
     return Alignment(" and ".join(model.name for model in models), codes, is_two, layers, tuple(notes))

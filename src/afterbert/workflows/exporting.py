@@ -12,9 +12,9 @@ from torch import nn
 from afterbert.base.destination import check_apart, folder_written
 from afterbert.base.errors import UserError
 from afterbert.base.runs import write_atomically
-from afterbert.base.small_files import read_json_object
 from afterbert.compression.parts.graphs import quantize_file
 from afterbert.downstream.finetuning.saving import Loaded, finetuned_folder, has_answers, load_finetuned
+from afterbert.interop.auto_class import auto_class
 from afterbert.interop.families import Family
 from afterbert.interop.folder import export_folder, write_tokenizer
 from afterbert.interop.graph_folder import is_graph
@@ -27,7 +27,7 @@ from afterbert.interop.written_out import export_notes, heads_left_out
 from afterbert.models import Architecture, Backbone
 from afterbert.workflows.loading import load_model_or_checkpoint
 
-# What loads a model with its language-model head, by how it writes.
+# What loads our own layout with its language-model head, by how it writes.
 _WITH_LM_HEAD = {"nothing": "AutoModelForMaskedLM", "behind": "AutoModelForCausalLM", "apart": "AutoModelForSeq2SeqLM"}
 
 
@@ -105,10 +105,8 @@ def _written(
         sentences.write(out, loaded.architecture)
     if web:
         return [_for_web(out, written.model_type, loaded.architecture, backbone, heads.get("lm_head"), notes)]
-    _, taken = written.class_with(tuple(heads), read_json_object(out / "config.json", most=1 << 20))
-    has_lm_head = "lm_head" in heads and "lm_head" in taken
-    loader = _WITH_LM_HEAD[loaded.architecture.writes] if has_lm_head else "AutoModel"
-    return [Exported(out, written.model_type, loader, notes)]
+    ours = _WITH_LM_HEAD[loaded.architecture.writes] if "lm_head" in heads else "AutoModel"
+    return [Exported(out, written.model_type, ours if isinstance(written, Own) else auto_class(out), notes)]
 
 
 def _for_web(
@@ -171,7 +169,7 @@ def _export_whole(tuned: Loaded, out: Path, *, own: bool, onnx: bool, notes: tup
     if onnx:
         return _export_graph(tuned.model, tuned.module.backbone, tuned.lm_head, out, notes)
     said = tuned.save(out, own=own)
-    return Exported(out, Own().model_type if own else tuned.model.family, "AutoModel", (*notes, *said))
+    return Exported(out, Own().model_type if own else tuned.model.family, auto_class(out), (*notes, *said))
 
 
 def _export_graph(

@@ -13,10 +13,17 @@ from afterbert.text.token_store.store import Store
 
 
 def model_card(
-    recipe: Recipe, store: Store, evaluation: Mapping[str, Any], *, notes: Sequence[str] = (), imports: str = ""
+    recipe: Recipe,
+    store: Store,
+    evaluation: Mapping[str, Any],
+    *,
+    notes: Sequence[str] = (),
+    imports: str = "",
+    loader: str = "AutoModel",
 ) -> str:
     """Markdown with a YAML head, as Hugging Face reads it. Texts from elsewhere are in_markdown; a YAML dumper
-    writes the head. notes: what else to know of the folder; imports: what its code must import first."""
+    writes the head. notes: what else to know of the folder; imports: what its code must import first;
+    loader: the auto class that opens it."""
     languages = sorted(name for name in store.languages if name)
     fills = ["fill-mask"] if "masked_accuracy" in evaluation.get("measures", {}) else []
     head = {"library_name": "transformers", "tags": ["afterbert", *fills]}
@@ -35,8 +42,8 @@ def model_card(
         "",
         "```python",
         *([f"import {imports}"] if imports else []),
-        "from transformers import AutoModel, AutoTokenizer",
-        'model, tokenizer = AutoModel.from_pretrained("."), AutoTokenizer.from_pretrained(".")',
+        f"from transformers import {loader}, AutoTokenizer",
+        f'model, tokenizer = {loader}.from_pretrained("."), AutoTokenizer.from_pretrained(".")',
         "```",
         "",
         *_figures(evaluation),

@@ -15,6 +15,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.runs import RunFolder, write_atomically
 from afterbert.base.sealed import sealed
+from afterbert.interop.auto_class import auto_class
 from afterbert.interop.families import Family
 from afterbert.interop.folder import export_beside, export_folder
 from afterbert.interop.loaded import LoadedModel
@@ -227,6 +228,7 @@ def finish(
         evaluation,
         notes=heads_left_out(family, tuple(module.saved_heads), run.model),
         imports="afterbert" if isinstance(family, Own) else "",
+        loader=auto_class(run.model),
     )
     write_atomically(run.model / "README.md", card)
     write_atomically(run.path / "evaluation.json", json.dumps(sealed(evaluation), indent=1))

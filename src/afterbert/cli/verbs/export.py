@@ -53,8 +53,10 @@ def export(
     from afterbert.workflows.exporting import export_model_folder
 
     layouts = (page, web, onnx, own, family)
-    if sum(map(bool, layouts)) > 1 or (sentences and (page or web or onnx)):
+    if sum(map(bool, layouts)) > 1:
         raise UserError("--page, --web, --onnx, --own and --family each say how to write the model; give one of them")
+    if sentences and (page or web or onnx):
+        raise UserError("--sentences makes a folder of weights; leave out --page, --web or --onnx")
     if page is not None:
         if out is not None:
             raise UserError(f"{out} has no effect beside --page, which names the file to write; leave it out")

@@ -41,7 +41,8 @@ class TextGenerator:
         if model.architecture.writes == "nothing":
             raise UserError(
                 f"{model.name} is {name_of(model.architecture).replace('_', ' ')}, which does not write texts; "
-                "`afterbert fill` asks it for masked words, or choose a decoder or an encoder-decoder"
+                + "`afterbert fill` asks it for masked words, or " * model.architecture.is_encoder
+                + "choose a decoder or an encoder-decoder"
             )
         named = model.language_model(device=device)
         known = model.tokenizer.vocabulary

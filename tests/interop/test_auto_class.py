@@ -1,0 +1,30 @@
+"""The auto class that is told for a folder opens it, with its head."""
+
+import json
+
+import pytest
+
+from afterbert.interop.auto_class import auto_class
+
+transformers = pytest.importorskip("transformers")
+
+CLASSES = {
+    "BertForPreTraining": "AutoModelForMaskedLM",
+    "AlbertForPreTraining": "AutoModelForMaskedLM",
+    "ElectraForPreTraining": "AutoModelForPreTraining",
+    "ModernBertForMaskedLM": "AutoModelForMaskedLM",
+    "XLMWithLMHeadModel": "AutoModelForMaskedLM",
+    "XLNetLMHeadModel": "AutoModelForCausalLM",
+    "GPT2LMHeadModel": "AutoModelForCausalLM",
+    "T5ForConditionalGeneration": "AutoModelForSeq2SeqLM",
+    "BartForConditionalGeneration": "AutoModelForSeq2SeqLM",
+    "BertModel": "AutoModel",
+}
+
+
+@pytest.mark.parametrize("named", CLASSES)
+def test_transformers_knows_the_class_by_it(named, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"architectures": [named]}))
+    assert auto_class(tmp_path) == CLASSES[named]
+    opened = getattr(transformers, CLASSES[named])
+    assert getattr(transformers, named).config_class in opened._model_mapping
