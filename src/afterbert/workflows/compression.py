@@ -125,8 +125,8 @@ def prepare_compression(request: CompressRequest, observer: WorkObserver | None 
         raise UserError("--at-least needs rows to judge the model by; name them with --task")
     if request.at_least is not None and not 0 < request.at_least <= 1:
         raise UserError(f"--at-least is {request.at_least:.0%}; write a share from 1% to 100%")
-    check_folder(request.out, overwrite=request.overwrite)
     check_apart(request.out, request.model)
+    check_folder(request.out, overwrite=request.overwrite)
     chosen, of_seeds = finetuned_folder(Path(request.model))
     before = Subject.read(str(chosen))
     examination, setting = _task_of(request, before, observer)

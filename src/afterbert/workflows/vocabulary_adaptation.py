@@ -62,8 +62,8 @@ def adapt(
     """Writes the model folder under its other vocabulary. pieces, units: how many more and of what kind, for
     `extend`; recipe: the tokenizer to learn, for `train`. overwrite: also where `out` holds what we did
     not make. Raises UserError."""
-    check_folder(out, overwrite=overwrite)
     check_apart(out, model)
+    check_folder(out, overwrite=overwrite)
     old = load_model(model)
     tokenizer = old.tokenizer
     texts = _texts(sources)
