@@ -164,8 +164,10 @@ def test_single_quotes_and_semicolons(tmp_path):
 
 def test_commas_in_texts_and_numbers_are_not_what_stands_between_columns(tmp_path):
     """Line ends in quoted cells were refused, cells without a header cut at the commas of their texts."""
-    for row in ('"good, {n}\nso, so, so";{n},5', "good, {n}\nso, so;{n},5".replace("\n", " "), '{n},5;"good; {n}, so"'):
-        for number, head in enumerate(("text;score\n" if row[0] in '"g' else "score;text\n", "")):
+    rows = ('"good, {n}\nso, so";{n},5', "good, {n}, so, so;{n},5", '{n},5;"good; {n}, so"', '"good, {n}, so"\t"{n}.5"')
+    for row in rows:
+        names = ("text", "score") if row[0] in '"g' else ("score", "text")
+        for number, head in enumerate((("\t" if "\t" in row else ";").join(names) + "\n", "")):
             path = tmp_path / f"{number}.csv"
             path.write_text(head + "".join(row.format(n=n) + "\n" for n in range(30)))
             data = read(guess(path))

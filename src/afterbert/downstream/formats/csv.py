@@ -96,16 +96,17 @@ def quote_in(text: str, delimiter: str) -> str:
 
 
 def delimiter_in(text: str) -> Literal[",", ";", "|", "\t"]:
-    """The sign that the first lines hold most often in equal number, outside of quoted cells; no comma where most lines
-    have a number with one before its fraction.
+    """The sign that each of the first lines holds as often, or else most often, outside of quoted cells; no comma where
+    most lines have a number with one before its fraction.
 
     >>> delimiter_in('"one, two";1\\n"a, b\\nc, d";0'), delimiter_in("so, so;0,5\\nbad, bad;1,5")
     (';', ';')
     """
     head = "\n" + "\n".join(text.split("\n")[:50]) + "\n"
     plain = _QUOTED.sub("", head)
-    lines = [line for line in (plain if plain.strip() else head).split("\n") if line]
-    counts = {mark: [line.count(mark) for line in lines] for mark in _DELIMITERS}
+    lines = [line for line in (plain.strip("\n") or head).split("\n") if line]
+    counts = {mark: [line.count(mark) for line in lines] or [0] for mark in _DELIMITERS}
     if 2 * len(_COMMA.findall(plain)) > len(lines):
         del counts[","]
-    return max(counts, key=lambda mark: (min(counts[mark], default=0), sum(counts[mark])))
+    steady = {mark: (0 < min(found) == max(found), min(found), sum(found)) for mark, found in counts.items()}
+    return max(steady, key=lambda mark: steady[mark])
