@@ -1,6 +1,7 @@
 """What the pages say is there: commands and their options, links, recipes; and the site is built without a network."""
 
 import importlib.util
+import itertools
 import re
 import shlex
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 import typer
 
 from afterbert.cli.commands import build_app
+from afterbert.recipes import known, resolve
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -48,6 +50,20 @@ def test_verb_and_options_exist(page, line, app):
     assert not given - known - (free if command.context_settings.get("ignore_unknown_options") else set()), (
         f"{page}: {line}"
     )
+
+
+def test_races_are_shown_between_recipes_of_one_tokenizer():
+    """A race of others is refused."""
+    shown = [
+        line for page in PAGES for line in re.findall(r"afterbert race ([^`\n]*)", page.read_text(encoding="utf-8"))
+    ]
+    asked = [dict(itertools.pairwise(words)) for words in map(shlex.split, shown)]
+    assert any("--tokenizer.type" in one for one in asked)
+    for one in asked:
+        settings = [("tokenizer.type", one["--tokenizer.type"])] if "--tokenizer.type" in one else []
+        ours = set(one.get("--recipes", "").split(",")) & set(known())
+        cuts = [resolve(name, overrides=settings).recipe.tokenizer for name in ours]
+        assert all(cut == cuts[0] for cut in cuts), one
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -54,7 +54,9 @@ def test_rows_with_none_of_the_model_s_labels_or_without_text_are_one_line(tuned
 
 
 def test_the_folder_of_all_seeds_says_where_one_is(tuned):
-    with pytest.raises(UserError, match="holds runs of 1 seeds; name one of them, such as .*seed-0"):
+    with pytest.raises(
+        UserError, match="holds fine-tuned models in folders below it; name one of these, such as .*seed-0"
+    ):
         load_finetuned(tuned.model.folder.parents[1])
 
 

@@ -207,12 +207,12 @@ def load_finetuned(name: str | Path, *, device: torch.device | str | None = None
     Raises UserError where the folder has no heads."""
     path = Path(name)
     path = path / "model" if (path / "model" / _ANSWERS).is_file() else path
-    seeds = sorted(path.glob(f"seed-*/model/{_ANSWERS}"))
-    if seeds and not (path / _ANSWERS).is_file():
-        raise UserError(f"{name} holds runs of {len(seeds)} seeds; name one of them, such as {seeds[0].parents[1]}")
     if not path.exists():
         raise UserError(no_folder(name))
     if not (path / _ANSWERS).is_file():
+        if below := sorted(path.rglob(_ANSWERS)):  # of several seeds, strategies, or exported tasks
+            one = below[0].parents[1] if below[0].parent.name == "model" else below[0].parent
+            raise UserError(f"{name} holds fine-tuned models in folders below it; name one of these, such as {one}")
         raise UserError(
             f"{name} has no fine-tuned head ({_ANSWERS}); fine-tune it first: afterbert finetune --model {name}"
         )
