@@ -127,6 +127,15 @@ def test_the_number_of_a_column_is_no_name_that_its_first_row_could_hold(models,
     assert done.rows == 2 and done.columns == {"text": "2"}
 
 
+def test_a_workbook_is_not_written_and_an_empty_text_not_taken_for_a_folder(models, tmp_path, capsys):
+    (tmp_path / "rows.csv").write_text("review\ncold bread\n")
+    asked = ["predict", str(models / "food")]
+    assert run([*asked, str(tmp_path / "rows.csv"), "--out", str(tmp_path / "answers.xlsx")]) == 2
+    assert "answers.xlsx: .xlsx files are not written; end its name in .csv" in capsys.readouterr().err
+    assert run([*asked, ""]) == 2
+    assert "error: the text is empty; write one" in capsys.readouterr().err
+
+
 def test_columns_can_be_named_and_what_is_missing_is_said(models, tmp_path):
     content = "id,opinion\nx,we loved every dish\n"
     assert answered(models, "food", content, tmp_path, columns="text=2")[0].columns == {"text": "opinion"}

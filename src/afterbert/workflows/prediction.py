@@ -78,6 +78,8 @@ def names_file(written: str) -> bool:
     can only be meant for a file, and there is none."""
     if written == "-":
         return True
+    if not written.strip():
+        raise UserError("the text is empty; write one, or name a file of rows")
     try:
         path = Path(written)
         is_folder, is_there = path.is_dir(), path.exists()
@@ -326,6 +328,8 @@ def _named(rows: RowFile, part: str, column: str) -> str:
 def _check_out(out: Path, source: Path, *, overwrite: bool) -> None:
     if out.is_dir():
         raise UserError(f"{out} is a folder; name a file to write")
+    if path_kind(out) is None and out.suffix.lower() not in ("", ".txt", source.suffix.lower()):
+        raise UserError(f"{out}: {out.suffix} files are not written; end its name in .csv, .tsv or .jsonl")
     if out.exists() and source.exists() and os.path.samefile(out, source):
         raise UserError(f"{out} is the file that is read; name another one to write")
     if os.path.lexists(out) and not overwrite:
