@@ -81,6 +81,8 @@ def test_a_finished_graph_is_measured_scored_and_asked(
     assert ab.load(tmp_path / "graph").predict(["good food"])[0].value in ("positive", "negative")
     assert run(["export", str(tmp_path / "graph"), str(tmp_path / "again")]) == 2
     assert "graph is a finished graph: it answers its task" in capfd.readouterr().err
+    assert run(["compress", str(tmp_path / "graph"), "--with", "layers:1", "--out", str(tmp_path / "again")]) == 2
+    assert "graph is a finished graph: it answers its task" in capfd.readouterr().err
 
 
 def test_of_one_file_the_rows_that_fine_tuning_holds_out_judge(

@@ -136,6 +136,13 @@ def test_a_workbook_is_not_written_and_an_empty_text_not_taken_for_a_folder(mode
     assert "error: the text is empty; write one" in capsys.readouterr().err
 
 
+def test_another_vocabulary_says_that_the_heads_stay_behind(models, tmp_path, capsys):
+    (tmp_path / "more.txt").write_text("we loved every dish\n" * 3)
+    words = ["adapt-vocabulary", str(models / "food" / "seed-0"), str(tmp_path / "more.txt"), "--how", "trim"]
+    assert run([*words, "--out", str(tmp_path / "other")]) == 0
+    assert "its heads for tasks are left out; fine-tune the new model" in capsys.readouterr().out
+
+
 def test_columns_can_be_named_and_what_is_missing_is_said(models, tmp_path):
     content = "id,opinion\nx,we loved every dish\n"
     assert answered(models, "food", content, tmp_path, columns="text=2")[0].columns == {"text": "opinion"}

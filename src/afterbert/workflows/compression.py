@@ -27,6 +27,7 @@ from afterbert.downstream.finetuning.evaluation import task_name
 from afterbert.downstream.finetuning.saving import finetuned_folder
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.find_task import DataOptions, named_path
+from afterbert.interop.loaded import FINISHED
 from afterbert.workflows.observer import WorkObserver
 
 _AGAIN = "delete its folder to have the step made again"
@@ -129,6 +130,8 @@ def prepare_compression(request: CompressRequest, observer: WorkObserver | None 
     check_folder(request.out, overwrite=request.overwrite)
     chosen, of_seeds = finetuned_folder(Path(request.model))
     before = Subject.read(str(chosen))
+    if before.kind == "graph":
+        raise UserError(f"{chosen} is {FINISHED}")
     examination, setting = _task_of(request, before, observer)
     form = before.form if examination is not None else replace(before.form, task=None)
     check_all(form, methods)

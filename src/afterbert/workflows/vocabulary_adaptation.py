@@ -10,6 +10,7 @@ from torch import nn
 
 from afterbert.base.destination import check_apart, check_folder, folder_written
 from afterbert.base.errors import UserError
+from afterbert.downstream.finetuning.saving import has_answers
 from afterbert.interop.folder import export_folder
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.loading import load_model
@@ -87,7 +88,9 @@ def adapt(
         write_model(aside, new, backbone, lm_head, change.tokenizer)
     sizes = (tokenizer.vocabulary.size, change.tokenizer.vocabulary.size)
     fertilities = (fertility(tokenizer, measured), fertility(change.tokenizer, measured))
-    return Adapted(sizes, fertilities, len(measured) if measured is not learned else 0, found, old.notes)
+    heads = "its heads for tasks are left out; fine-tune the new model" if has_answers(Path(model)) else None
+    notes = (*old.notes, *filter(None, [heads]))
+    return Adapted(sizes, fertilities, len(measured) if measured is not learned else 0, found, notes)
 
 
 def _texts(sources: Sequence[Source]) -> list[str]:
