@@ -123,6 +123,7 @@ def test_of_a_score_of_nothing_no_share_is_kept(model: Path) -> None:
     wrong = [next(label for label in right if label != one) for one in right]
     examination = Examination("toy", rows, before=alike)
     assert [examination.quality(subject, given).kept for given in (alike, right, wrong)] == [1.0, 1.0, 0.0]
+    assert replace(examination, before=right).quality(subject, wrong).kept == 0.0, "no share is below nothing"
 
 
 def test_latencies_are_those_of_both_models(model: Path, tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ class Examination:
         before = score.estimate - change.estimate
         better, worse = (score.estimate, before) if metric.higher_is_better else (before, score.estimate)
         # a score of 0 or below (Matthews, a model that has hardly learned) is no whole to keep a share of
-        kept = better / worse if worse > 0 else float(better >= worse)
+        kept = max(better / worse, 0.0) if worse > 0 else float(better >= worse)
         return Quality(metric.name, len(self.rows), score, change, float(kept))
 
 

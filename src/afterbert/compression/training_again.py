@@ -66,7 +66,9 @@ def trained(
         raise KeyboardInterrupt
     again = load_finetuned(out / f"seed-{setting.noise.seed}", device="cpu")
     after = replace(again.model, name=subject.model.name)
-    return with_zeros(Subject(after, replace(again, model=after, figures={})), zeros)
+    # its thresholds stay (when to give no answer, or a label), for there are no rows here to find others by
+    found = replace(again, model=after, heads={name: tuned.heads[name]}, figures={})
+    return with_zeros(Subject(after, found), zeros)
 
 
 def with_zeros(subject: Subject, kept: Mapping[str, Tensor]) -> Subject:
