@@ -20,8 +20,10 @@ from afterbert.compression.methods.round_aware import rounded_states, rounded_we
 from afterbert.compression.methods.theseus import ReplacedModule
 from afterbert.compression.parts.seen_weights import linear_weights
 from afterbert.compression.subject import Subject
+from afterbert.downstream.finetuning.prediction import Answerer
 from afterbert.objectives.layer_drop import LayerDropModule
 from afterbert.objectives.parts.distillation import DistillationModule, Losses
+from invented_examples import invented
 
 
 @pytest.fixture
@@ -46,6 +48,21 @@ def test_a_model_that_learns_again_gives_no_answer_as_before(tmp_path: Path) -> 
     known = replace(model, tuned=replace(model.tuned, heads={"toy": head}))
     after = parse("retrain:steps=1")(known, setting_for(known, tmp_path / "scratch"))
     assert after.tuned is not None and after.tuned.heads == {"toy": head}
+
+
+@pytest.mark.parametrize("kind", ["multiple_choice", "ranking"])
+def test_candidates_are_learned_from_a_teacher_and_answered_by_a_graph(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    monkeypatch.setattr("afterbert.compression.methods.distil._AT_ONCE", 3)
+    model = answering(tmp_path / "model", kind=kind)
+    after = parse("distil:steps=1")(model, setting_for(model, tmp_path / "scratch"))
+    graph = parse("quantize:none")(after, setting_for(after, tmp_path / "graph"))
+    assert after.tuned is not None and graph.tuned is not None
+    rows = invented(after.tuned.tasks["toy"])
+    ours, theirs = ([one.scores for one in Answerer(of, "toy")(rows)] for of in (after.tuned, graph.tuned))
+    np.testing.assert_allclose(np.concatenate(theirs), np.concatenate(ours), atol=1e-4)
 
 
 class TestTheseus:

@@ -140,6 +140,8 @@ def _answers(objective: Objective, teacher: ObjectiveModule, setting: Setting) -
     has_segments = objective.model.architecture.has_segments
     for units in np.array_split(np.arange(len(rows)), -(-len(rows) // _AT_ONCE)):
         batch = rows.batch(units, pad=objective.pad, has_segments=has_segments, name=setting.task)
+        if len(batch.arrays["input_ids"]) != len(units):  # candidates, windows: the answer hangs on the batch
+            return None
         found.append(teacher.predict(to_tensors(batch.arrays, setting.device)).float().cpu().numpy())
         if len(found[-1]) != len(units):
             return None

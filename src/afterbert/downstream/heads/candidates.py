@@ -59,7 +59,8 @@ class CandidatesHead(LayeredHead):
         return CandidatesModule(self, on, 1)
 
     def answered(self, asked: Prepared, outputs: Outputs) -> list[Prediction]:
-        scores, found = np.array([float(output) for output in outputs]), []
+        # a number each; of a finished graph [1]
+        scores, found = np.array([np.asarray(output).item() for output in outputs]), []
         for begin, end in pairwise(asked.unit_starts):
             own = scores[begin:end]
             order, told = np.argsort(-own, kind="stable").tolist(), tuple(own.tolist())
