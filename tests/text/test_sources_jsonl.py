@@ -50,10 +50,10 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (b'{"text": "a\tb"}',
          "not a JSON object: Invalid control character at column 12; mend the line, or read the file as another kind"),
         (b'{"text": "a\\ud83d!"}',
-         "'\\ud83d' is half a character (a lone surrogate); mend the text, or choose errors: replace or "
+         "'\\ud83d' is half a character (a lone surrogate); mend the text, or say --errors replace or "
              "skip-document"),
         (b'{"text": "\\udc80"}',
-         "'\\udc80' is half a character (a lone surrogate); mend the text, or choose errors: replace or skip-document"),
+         "'\\udc80' is half a character (a lone surrogate); mend the text, or say --errors replace or skip-document"),
         (b'{"text": ' + b"[" * 100_000, "the object is nested too deeply; mend the line"),
         (b'{"text": "a", "n": ' + b"9" * 5000 + b"}", "a number is too long; mend the line"),
     ],

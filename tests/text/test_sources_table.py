@@ -76,7 +76,7 @@ def test_tsv_has_no_quotes_unless_told() -> None:
         (b'text,n\n"a"b,1\n', {},
          "a.csv:2 (byte 7): not a row of quoted cells: ',' expected after '\"'; is a \" left open, or not doubled?"),
         (b"text,n\ncaf\xe9,1\n", {},
-         "a.csv:2 (byte 10): byte 0xE9 ('é' in Windows-1252) is not UTF-8; convert the file, or choose errors: replace "
+         "a.csv:2 (byte 10): byte 0xE9 ('é' in Windows-1252) is not UTF-8; convert the file, or say --errors replace "
          "or skip-document"),
     ],
 )  # fmt: skip

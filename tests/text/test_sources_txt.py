@@ -86,16 +86,16 @@ def test_the_table_stands_without_the_files() -> None:
     ("raw", "message"),
     [
         (b"abc\n\nd\xe9f\n",
-         "a.txt:3 (byte 6): byte 0xE9 ('é' in Windows-1252) is not UTF-8; convert the file, or choose errors: "
+         "a.txt:3 (byte 6): byte 0xE9 ('é' in Windows-1252) is not UTF-8; convert the file, or say --errors "
          "replace or skip-document"),
         (b"abc\r\n\xed\xa0\x80",
-         "a.txt:2 (byte 5): byte 0xED ('í' in Windows-1252) is not UTF-8; convert the file, or choose errors: "
+         "a.txt:2 (byte 5): byte 0xED ('í' in Windows-1252) is not UTF-8; convert the file, or say --errors "
          "replace or skip-document"),
         (b"cut \xe2\x82",
-         "a.txt:1 (byte 4): byte 0xE2 ('â' in Windows-1252) is not UTF-8; convert the file, or choose errors: "
+         "a.txt:1 (byte 4): byte 0xE2 ('â' in Windows-1252) is not UTF-8; convert the file, or say --errors "
          "replace or skip-document"),
         (b"\x81",
-         "a.txt:1 (byte 0): byte 0x81 is not UTF-8; convert the file, or choose errors: replace or skip-document"),
+         "a.txt:1 (byte 0): byte 0x81 is not UTF-8; convert the file, or say --errors replace or skip-document"),
         ("hello".encode("utf-16"),
          "a.txt looks like UTF-16LE, must be UTF-8; convert it: iconv -f UTF-16LE -t UTF-8"),
         ("hello".encode("utf-16-le"),

@@ -60,7 +60,7 @@ class Intake:
         if self.policy.errors == "fail":
             raise UserError(
                 f"{located(self.place(at))}: {_describe(raw[at - offset])} is not UTF-8; convert the file, or "
-                "choose errors: replace or skip-document"
+                "say --errors replace or skip-document"
             )
         if self.policy.errors == "skip-document":
             self.lose(NOT_UTF8, at)
@@ -121,7 +121,7 @@ class Intake:
         if self.policy.errors == "fail":
             raise UserError(
                 f"{located(self.place(offset))}: '\\u{ord(half):04x}' is half a character (a lone surrogate); "
-                "mend the text, or choose errors: replace or skip-document"
+                "mend the text, or say --errors replace or skip-document"
             )
         if self.policy.errors == "skip-document":
             self.lose(HALF_CHARACTER, offset)

@@ -93,7 +93,7 @@ class Datatrove(StoredFile):
         if broken:
             if intake.policy.errors == "fail":
                 raise UserError(
-                    f"{place}: its pieces are no UTF-8 when put together; choose errors: replace or skip-document"
+                    f"{place}: its pieces are no UTF-8 when put together; say --errors replace or skip-document"
                 )
             if intake.policy.errors == "skip-document":
                 tally.drop(NOT_UTF8, place)

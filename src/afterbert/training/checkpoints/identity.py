@@ -47,7 +47,7 @@ class RunIdentity:
         if harmful and not allow_changes:
             raise UserError(
                 "the recipe is not the one the run was begun with; "
-                "take the old values, start a new run, or allow changes:",
+                "take the old values, start a new run, or say --allow-changes:",
                 *harmful,
             )
         return [f"changed since the run began: {line}" for line in said.values()]
