@@ -1,4 +1,4 @@
-"""Event files for TensorBoard: `tensorboard --logdir runs` shows the curves of all runs below one folder."""
+"""Event files for TensorBoard, which shows the curves of all runs below the folder that it is given."""
 
 from __future__ import annotations
 
