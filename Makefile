@@ -39,8 +39,8 @@ golden: $(VENV)/.dev
 
 # The studies of docs/evidence, from the runs to the pages; what is finished is kept. TEXT: one file or folder of prose.
 TEXT ?= texts/standardebooks.jsonl
-STUDIES ?= factorization more-text masking-rate masked-or-causal layer-sharing size-or-steps row-length recurrence \
-	boundary span-law sentence-objective input-format
+STUDIES ?= more-text factorization masking-rate masking-unit span-law span-length mask-or-random masked-or-causal \
+	row-length layer-sharing size-or-steps recurrence boundary sentence-objective input-format
 evidence: $(VENV)/.user
 	for name in $(STUDIES); do $(BIN)/afterbert study $$name --text $(TEXT) --scale minutes --jobs $(WORKERS) || exit; done
 	for folder in runs/studies/*-minutes-*/; do name=$$(basename $${folder%-*/}); \
