@@ -234,7 +234,10 @@ def _value(value: float | None, measure: MeasureResult) -> str:
 
 def _amount(value: float, measure: MeasureResult) -> str:
     """A difference without its sign: points of a share."""
-    return f"{_short(100 * value)} points" if measure.unit == "share" else _value(float(f"{value:.2g}"), measure)
+    if measure.unit != "share":
+        return _value(float(f"{value:.2g}"), measure)
+    points = _short(100 * value)
+    return f"{points} point" if points == "1" else f"{points} points"
 
 
 def _short(points: float) -> str:
