@@ -172,11 +172,15 @@ def interval(hits: np.ndarray) -> list[float]:
 def table(told: dict[str, Any]) -> str:
     lines = ["| side | on disk | accuracy | speed, a sentence | speed, 32 sentences |", "|---|---|---|---|---|"]
     for name, one in told["sides"].items():
-        speeds = ("{:.2g}x ({:.2g} to {:.2g})".format(*one[key]) for key in ("one", "many"))
+        speeds = (f"{_times(a)}x ({_times(b)} to {_times(c)})" for a, b, c in (one["one"], one["many"]))
         accuracy = "{:.1f} ({:.1f} to {:.1f})".format(*one["accuracy"])
         lines.append(f"| {name} | {one['bytes'] / 1e6:.1f} MB | {accuracy} | {' | '.join(speeds)} |")
     threads = "one thread" if told["threads"] == 1 else f"{told['threads']} threads"
     return "\n".join([*lines, "", f"On {threads} of {told['processor']}."])
+
+
+def _times(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
 
 
 def main() -> None:
