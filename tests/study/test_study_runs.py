@@ -110,6 +110,7 @@ def test_finished_runs_are_read_and_shared_with_other_studies(two, texts, tmp_pa
     monkeypatch.setattr(running, "pretrain", None)
     again = run_study(planned(request))
     assert again.results == first.results
+    assert first.results.settings["length"] == "32"
     (tmp_path / "other.yaml").write_text(TWO.replace("high > low", "low > high").replace("Is a", "Why is a"))
     other = run_study(planned(replace(request, study=str(tmp_path / "other.yaml"))))
     assert other.folder != first.folder
@@ -186,3 +187,10 @@ def test_a_question_about_epochs_refuses_a_text_that_is_too_long_for_them(two, t
     ):
         planned(request)
     planned(replace(request, scale="smoke"))
+
+
+@pytest.mark.slow
+def test_what_a_study_sets_at_its_scale_is_told(two, texts, tmp_path):
+    Path(two).write_text(TWO + "scales: {smoke: {length: 16}}\n")
+    done = run_study(planned(StudyRequest(two, (str(texts),), scale="smoke", out=tmp_path / "runs", seeds=1)))
+    assert done.results.settings["length"] == "16"

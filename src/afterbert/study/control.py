@@ -65,8 +65,13 @@ def is_under(path: str, nodes: Iterable[str]) -> bool:
     return any(path == node or path.startswith(f"{node}.") for node in nodes)
 
 
+def shared_settings(study: Study, scale: StudyScale) -> dict[str, str]:
+    """What all arms set on top of the base recipe, at this scale."""
+    return {**scale.set, **study.set, **scale.own}
+
+
 def _resolved(study: Study, scale: StudyScale, arm: Arm) -> Resolved:
-    settings = {**scale.set, **study.set, **scale.own, **arm.set}
+    settings = shared_settings(study, scale) | arm.set
     return resolve(arm.recipe or study.base, size=scale.size, overrides=list(settings.items()))
 
 

@@ -16,7 +16,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.plugins import find
 from afterbert.base.runs import write_atomically
 from afterbert.base.sealed import read_sealed, sealed
-from afterbert.study.control import ResolvedArm
+from afterbert.study.control import ResolvedArm, shared_settings
 from afterbert.study.design import Published
 from afterbert.study.made import FinishedRun, Measurement
 from afterbert.study.measures import Measure
@@ -167,7 +167,7 @@ def collected(plan: StudyPlan, made: Mapping[str, Sequence[FinishedRun]]) -> Stu
         base=study.base,
         size=plan.scale.size,
         hold=study.hold,
-        settings={**plan.scale.set, **study.set, "training.budget": str(plan.budgets[first])},
+        settings={**shared_settings(study, plan.scale), "training.budget": str(plan.budgets[first])},
         seeds=plan.scale.seeds,
         searched=bool(study.search),
         measure=study.decision.measure,
