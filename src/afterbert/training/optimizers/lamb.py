@@ -41,7 +41,7 @@ class _Lamb(torch.optim.Optimizer):
         self._config = config
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]  # the stub overloads it
         assert closure is None, "the trainer has made the gradients"
         for group in self.param_groups:
             for parameter in group["params"]:
