@@ -75,12 +75,16 @@ class Model(ShowsItself):
         texts: str | Sequence[str],
         *,
         layer: int | None = None,
-        pooling: Literal["mean", "first", "last"] = "mean",
+        pooling: Literal["mean", "first", "last", "max"] | None = None,
         length: int = 128,
     ) -> np.ndarray:
         """Turns texts into vectors, float32 [N, D], from the states of their pieces. layer: 0 for the embeddings, None
-        for the last; length: pieces of a text that are read."""
+        for the last; pooling: None for the one that the model was trained with, else the mean; length: pieces of a
+        text that are read."""
         listed = [texts] if isinstance(texts, str) else list(texts)
+        if pooling is None:
+            told = self.loaded.sentences
+            pooling = told.pooling if told is not None else "mean"
         features = FrozenFeatures(layer=layer, pooling=pooling, length=length)
         return features.sentences(self._frozen, [(text,) for text in listed])
 

@@ -16,6 +16,7 @@ from afterbert.base.vocabulary import Vocabulary
 from afterbert.interop.families import family_for
 from afterbert.interop.heads import HEADS
 from afterbert.interop.own import any_family
+from afterbert.interop.sentences import Pooling, Sentences
 from afterbert.interop.task_class import NOTHING, TaskKind
 from afterbert.models import Architecture, Backbone, LanguageModel
 from afterbert.nn.heads import LMHeadModule
@@ -54,6 +55,16 @@ class LoadedModel:
     """The family of Hugging Face's that the folder is of, as they spell it; empty for a model from elsewhere."""
     is_graph: bool = False
     """Whether it is a finished graph (`interop.graph_folder`), which has no weights to build anything from."""
+    pooling: Pooling | None = None
+    """How its training pooled a text's vector, where it is not in a folder that says so."""
+
+    @cached_property
+    def sentences(self) -> Sentences | None:
+        """How one vector is made of a text, where its training or its folder says so. Raises UserError where the folder
+        asks for what is not known here."""
+        if self.pooling is not None:
+            return Sentences(self.pooling)
+        return None if self.folder is None else Sentences.told_by(self.folder)
 
     @cached_property
     def tokenizer(self) -> Tokenizer:

@@ -1,4 +1,5 @@
-"""One vector for a text: the side files that make a folder a sentence-transformers model, and the same computed here.
+"""One vector for a text: how a folder says it is pooled (the side files that make it a sentence-transformers model, or
+a key of config.json), and the same computed here.
 
 Source: Reimers, Gurevych (1908.10084), Section 3 (mean of the pieces' states is their default). The files are those of
 sentence-transformers' second version, which all later ones read.
@@ -30,6 +31,7 @@ _FLAGS: dict[Pooling, str] = {
 }
 _THEIR_WORDS: dict[str, Pooling] = {"mean": "mean", "cls": "first", "max": "max", "lasttoken": "last"}
 _KIND = "sentence_transformers.models"
+_KEY = "sentence_pooling"
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,29 @@ class Sentences:
             write_atomically(folder / name, json.dumps(content, indent=2) + "\n")
         if self.normalizes:
             (folder / "2_Normalize").mkdir(exist_ok=True)
+
+    def keep(self, folder: Path, architecture: Architecture) -> None:
+        """Notes in a model's folder how its vectors were trained: by `write`, or in config.json where
+        sentence-transformers cannot pool such a model."""
+        if architecture.writes == "apart":
+            config = read_json_object(folder / "config.json", most=1 << 20) | {_KEY: self.pooling}
+            write_atomically(folder / "config.json", json.dumps(config, indent=2) + "\n")
+        else:
+            self.write(folder, architecture)
+
+    @staticmethod
+    def told_by(folder: Path) -> Sentences | None:
+        """What a folder says about its vectors; None where it says nothing. Raises UserError."""
+        if (folder / "modules.json").is_file():
+            return Sentences.read(folder)
+        if not (folder / "config.json").is_file():
+            return None
+        pooling = read_json_object(folder / "config.json", most=1 << 20).get(_KEY)
+        if pooling is None:
+            return None
+        if pooling not in _FLAGS:
+            raise UserError(f"{folder / 'config.json'}: {_KEY} is {pooling!r}; it must be one of {', '.join(_FLAGS)}")
+        return Sentences(pooling)
 
     @staticmethod
     def read(folder: Path) -> Sentences:

@@ -17,7 +17,7 @@ _TEXTS_AT_ONCE = 1024
 
 @dataclass(frozen=True)
 class SentenceEncoder:
-    """Vectors from the states of a model's pieces, as its folder says (`modules.json`), else their mean."""
+    """Vectors from the states of a model's pieces, as its training or its folder says, else their mean."""
 
     model: FrozenModel
     features: FrozenFeatures
@@ -27,9 +27,7 @@ class SentenceEncoder:
     @staticmethod
     def of(loaded: LoadedModel, *, device: torch.device | str = "cpu", length: int | None = None) -> SentenceEncoder:
         """length: pieces of a text that are read; what the folder says, or 256, where it is None. Raises UserError."""
-        told = Sentences()
-        if loaded.folder is not None and (loaded.folder / "modules.json").is_file():
-            told = Sentences.read(loaded.folder)
+        told = loaded.sentences or Sentences()
         pooling: Pooling = told.pooling
         longest = min(length or told.max_length or 256, loaded.longest)
         frozen = FrozenModel(loaded.architecture, loaded.backbone().to(device).eval(), loaded.tokenizer)

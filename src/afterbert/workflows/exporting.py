@@ -88,6 +88,10 @@ def _written(
     backbone = loaded.backbone().eval()
     heads = {name: head.eval() for name, head in loaded.heads_on(backbone).items()}
     notes = (*notes, *loaded.notes)
+    try:
+        trained = loaded.sentences
+    except UserError as error:
+        trained, notes = None, (*notes, f"its vectors are not carried over: {error}")
     if onnx:
         return [_export_graph(loaded, backbone, heads.get("lm_head"), out, notes)]
     written = export_folder(
@@ -103,6 +107,8 @@ def _written(
     notes = (*notes, *heads_left_out(written, tuple(heads), out))
     if sentences is not None:
         sentences.write(out, loaded.architecture)
+    elif trained is not None:
+        trained.keep(out, loaded.architecture)
     if web:
         return [_for_web(out, written.model_type, loaded.architecture, backbone, heads.get("lm_head"), notes)]
     ours = _WITH_LM_HEAD[loaded.architecture.writes] if "lm_head" in heads else "AutoModel"

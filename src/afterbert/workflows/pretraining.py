@@ -20,6 +20,7 @@ from afterbert.interop.families import Family
 from afterbert.interop.folder import export_beside, export_folder
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.own import Own
+from afterbert.interop.sentences import Sentences
 from afterbert.interop.written_out import heads_left_out
 from afterbert.models import Architecture
 from afterbert.nn.recurrence import halting_statistics
@@ -260,6 +261,8 @@ def _export(out: Path, module: ObjectiveModule, architecture: Architecture, stor
     family = export_folder(out, architecture, module.backbone, module.saved_heads, **made_of, or_own=True)
     for name, model in module.beside().items():
         export_beside(out / name, model, **made_of, like=family)
+    if module.sentence_pooling is not None:
+        Sentences(module.sentence_pooling).keep(out, architecture)
     return family
 
 
@@ -282,7 +285,8 @@ def newest_checkpoint(path: Path) -> LoadedModel:
         name: LoadedModel(f"{path} ({name})", found.architecture, store.tokenizer, _states(found.parts()), tokenizer)
         for name, found in module.beside().items()
     }
-    return LoadedModel(str(path), architecture, store.tokenizer, weights, tokenizer, notes=notes, beside=beside)
+    found = LoadedModel(str(path), architecture, store.tokenizer, weights, tokenizer, notes=notes, beside=beside)
+    return replace(found, pooling=module.sentence_pooling)
 
 
 def _states(parts: Mapping[str, nn.Module]) -> dict[str, dict[str, Tensor]]:

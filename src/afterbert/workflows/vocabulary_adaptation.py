@@ -138,3 +138,5 @@ def write_model(out: Path, new: LoadedModel, backbone: Backbone, lm_head: nn.Mod
             tokenizer=Path(scratch),
             family=any_family(new.family),
         )
+    if new.sentences is not None:
+        new.sentences.keep(out, new.architecture)

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from afterbert.interop.heads import HEADS
+from afterbert.interop.sentences import Pooling
 from afterbert.models import Backbone, LanguageModel
 from afterbert.nn.recurrence import extra_scores, ponderings
 from afterbert.objectives.parts.meaning import Meaning
@@ -81,6 +82,9 @@ class ObjectiveModule(nn.Module, ABC):
     compares_rows: bool = False
     """Whether the score of a row depends on the other rows of its batch, so that a step is one micro-batch of one
     process."""
+
+    sentence_pooling: Pooling | None = None
+    """How the states of a text become one vector, where the training is about that vector."""
 
     def carried_state(self) -> Mapping[str, torch.Tensor]:
         """Gives what goes on from step to step and is neither parameter nor buffer (a segment memory); see

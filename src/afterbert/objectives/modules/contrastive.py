@@ -24,6 +24,7 @@ class ContrastiveModule(ObjectiveModule):
         super().__init__()
         self.backbone = backbone
         self.config = config
+        self.sentence_pooling = config.pooling
         self.loss_weights = {"contrast": 1.0}
 
     def vectors(self, arrays: Mapping[str, Tensor]) -> Tensor:

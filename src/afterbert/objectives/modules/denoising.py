@@ -23,6 +23,7 @@ class DenoisingModule(LanguageModelModule):
     def __init__(self, architecture: Architecture, backbone: Backbone, bottleneck: Literal["none", "mean", "first"]):
         super().__init__(architecture, backbone)
         self.bottleneck = bottleneck
+        self.sentence_pooling = None if bottleneck == "none" else bottleneck
 
     def states(self, arrays: Mapping[str, Tensor], places: Tensor) -> Tensor:
         if "decoder_input_ids" not in arrays:

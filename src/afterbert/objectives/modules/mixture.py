@@ -27,6 +27,8 @@ class MixtureModule(ObjectiveModule):
             for member in members.values():
                 member.use_lm_head(heads[0])
         self.members = nn.ModuleDict(members)
+        poolings = [member.sentence_pooling for member in members.values()]
+        self.sentence_pooling = next((pooling for pooling in poolings if pooling is not None), None)
         self.compares_rows = any(member.compares_rows for member in members.values())
         self.loss_weights = {
             f"{name}.{part}": weight * config.shares[name]

@@ -71,6 +71,7 @@ class WrappingModule(ObjectiveModule):
         self.loss_weights = dict(inner.loss_weights)
         self.slot_axis = inner.slot_axis
         self.compares_rows = inner.compares_rows
+        self.sentence_pooling = inner.sentence_pooling
 
     carried_state, load_carried_state, before_passes = map(
         _inners, ("carried_state", "load_carried_state", "before_passes")
