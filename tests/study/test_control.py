@@ -55,6 +55,13 @@ def test_a_node_below_a_declared_one_of_the_same_beginning_is_not_declared():
         arms_of("arms: {a: {}, b: {recipe: roberta, differs: [model.sta, objective, training, tokenizer]}}")
 
 
+def test_what_the_study_says_of_fine_tuning_holds_where_an_arm_says_nothing():
+    text = "finetune: {strategy: multi_task, set: {length: 16, head: text}}\n"
+    arms = arms_of(text + "arms: {a: {}, b: {finetune: {set: {length: 32}}}}")
+    assert arms["b"].arm.finetune.set == {"length": "32", "head": "text"}
+    assert arms["b"].changes == {"finetune.set.length": ("16", "32")}
+
+
 def test_arms_that_are_the_same_runs_are_refused():
     with pytest.raises(UserError, match="arms a and b are the same"):
         arms_of("arms: {a: {}, b: {set: {masking.rate: 0.3}}}")
@@ -77,6 +84,13 @@ def test_mistakes_of_all_arms_are_told_at_once():
         ("arms: {a: {is_pretrained: false}, b: {}}", "the first arm must be pre-trained"),
         ("arms: {a b: {}, b: {}}", "a name holds letters"),
         ("arm: {a: {}, b: {}}", "mine.yaml:4: arm is not a setting"),
+        ("arms: {a: {}, b: {ensemble: 4}}", "add `needs_tasks: true`"),
+        ("needs_tasks: true\narms: {a: {}, b: {compress: [layer]}}", "did you mean 'layers'"),
+        ("arms: {a: {}, b: {finetune: {strategy: multi_tasks}}}", "did you mean 'multi_task'"),
+        ("arms: {a: {}, b: {finetune: {strategy: alone}, compress: [quantize]}}", "leave finetune.strategy out"),
+        ("arms: {a: {}, b: {cue: candidates, ensemble: 2}}", "leave compress and cue out"),
+        ("texts: [c, d]\narms: {a: {text: c}, b: {text: e}}", "arm 'b' reads the text e"),
+        ("texts: [c, d]\narms: {a: {text: c}, b: {}}", "arm 'b' reads the text None"),
         ("arms: {a: {}, b: {}}\npublished: {paper: x, where: y, finding: z, columns: [a], rows: {r: [1, 2]}}",
          "2 values for 1 columns"),
     ],

@@ -78,22 +78,38 @@ def translated(texts: Path) -> tuple[Path, Path]:
     return store, pairs
 
 
+def switched(texts: Path) -> Path:
+    """The same store, some words of its first language in the second."""
+    words, store = texts.parent / "words.tsv", texts.parent / "switched"
+    words.write_text("boat\tböät\nhorse\thörsë\n", encoding="utf-8")
+    if not store.exists():
+        named = ["--lang", f"en={texts}", "--lang", f"en+de={texts.parent / 'trained.tsv'}", "--switch", f"en={words}"]
+        assert command(["prepare", *named, "--held-out", "0.2", "--vocab-size", "300", "--out", str(store)]) == 0
+    return store
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", known_studies())
 def test_each_study_runs_at_scale_smoke(name, texts, shared):
     _, study = read_study(name)
-    named = str(with_phrases(texts) if "phrase" in study.needs_planes else texts)
+    named = (str(with_phrases(texts) if "phrase" in study.needs_planes else texts),)
     if "mirror" in name:
-        named = str(mirrored(texts))
+        named = (str(mirrored(texts)),)
     parallel: tuple[str, ...] = ()
-    if study.needs_translations or "each_language" in study.measures:
-        named, *parallel = map(str, translated(texts))
-    tasks = (f"horses:{write_task(texts.parent)}",) if study.needs_tasks else ()
-    if "transfer" in study.measures:
-        tasks = (f"boats:{write_transfer(texts.parent / 'boats')}",)
+    if study.needs_translations or {"each_language", "transfer"} & {*study.measures}:
+        store, pairs = translated(texts)
+        named, parallel = (str(store),), () if "transfer" in study.measures else (str(pairs),)
+    if study.texts:
+        named = (f"plain={store}", f"anchored={switched(texts)}")
+    boats, horses = f"boats:{write_transfer(texts.parent / 'boats')}", f"horses:{write_task(texts.parent)}"
+    tasks = (boats,) if study.needs_tasks else ()
+    if any(arm.finetune.strategy for arm in study.arms.values()):
+        tasks = (boats, horses)
+    if any("quantize" in arm.compress for arm in study.arms.values()):
+        pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
     done = run_study(
-        planned(StudyRequest(name, (named,), scale="smoke", out=shared, tasks=tasks, parallel=tuple(parallel), seeds=1))
+        planned(StudyRequest(name, named, scale="smoke", out=shared, tasks=tasks, parallel=parallel, seeds=1))
     )
     found = read_results(done.folder / "results.json")
     assert found == done.results

@@ -28,6 +28,7 @@ def show_list() -> int:
         _, study = read_study(name)
         needs = " (--task)" if study.needs_tasks else ""
         needs += "".join(f" (plane {plane})" for plane in study.needs_planes)
+        needs += "".join(f" (--text {text}=)" for text in study.texts)
         table.add_row(safe(name), safe(study.question + needs), safe(", ".join(study.arms)))
     console.print(table)
     return 0
@@ -106,7 +107,7 @@ def carry_out(
 def _tell(plan: StudyPlan) -> None:
     console.print(safe(plan.study.question))
     for name, arm in plan.arms.items():
-        changed = "; ".join(f"{path}: {before} -> {after}" for path, (before, after) in arm.differences.items())
+        changed = "; ".join(f"{path}: {before} -> {after}" for path, (before, after) in arm.changes.items())
         console.print(safe(f"  {name}: {changed or 'the base'}"))
     console.print(
         safe(f"scale {plan.request.scale}: {listed_runs(plan.runs)}, {plan.budgets[plan.study.reference]} each")

@@ -24,6 +24,13 @@ class ResolvedArm:
     arm: Arm
     resolved: Resolved
     differences: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    beside: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    """The same for what it declares beside its recipe: text, budget, how tasks are learned."""
+
+    @property
+    def changes(self) -> dict[str, tuple[Any, Any]]:
+        """All that differs from the first arm."""
+        return {**self.differences, **self.beside}
 
 
 def resolved_arms(study: Study, scale: StudyScale) -> dict[str, ResolvedArm]:
@@ -40,7 +47,13 @@ def resolved_arms(study: Study, scale: StudyScale) -> dict[str, ResolvedArm]:
         raise UserError(*problems)
     first = plain[study.reference]
     arms = {
-        name: ResolvedArm(name, study.arms[name], found, recipe_differences(first, found))
+        name: ResolvedArm(
+            name,
+            study.arms[name],
+            found,
+            recipe_differences(first, found),
+            differences(_beside(study.arms[study.reference]), _beside(study.arms[name])),
+        )
         for name, found in plain.items()
     }
     for one in arms.values():
@@ -78,6 +91,11 @@ def _resolved(study: Study, scale: StudyScale, arm: Arm) -> Resolved:
 def _deciding(resolved: Resolved) -> dict[str, Any]:
     plain = to_plain(resolved.recipe)
     return {key: value for key, value in plain.items() if key not in _LABELS}
+
+
+def _beside(arm: Arm) -> dict[str, Any]:
+    """What an arm declares beside its recipe."""
+    return {key: value for key, value in to_plain(arm).items() if key not in ("set", "recipe", "differs", "why")}
 
 
 def _undeclared(arm: ResolvedArm, first: ResolvedArm) -> list[str]:
@@ -137,8 +155,7 @@ def _alike(arms: Mapping[str, ResolvedArm]) -> list[str]:
     seen: dict[str, str] = {}
     lines = []
     for name, arm in arms.items():
-        made_of = [_deciding(arm.resolved), arm.arm.budget, arm.arm.smoothing, arm.arm.is_pretrained]
-        other = seen.setdefault(digest(made_of), name)
+        other = seen.setdefault(digest([_deciding(arm.resolved), _beside(arm.arm)]), name)
         if other != name:
             lines.append(f"arms {other} and {name} are the same; let one of them set what it is about")
     return lines

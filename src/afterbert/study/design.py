@@ -12,8 +12,12 @@ from pydantic import Field
 from afterbert.base.budget import Budget
 from afterbert.base.config import build
 from afterbert.base.errors import UserError, did_you_mean
+from afterbert.base.mixing import Mixing
 from afterbert.base.plugins import names
 from afterbert.base.tree import Node, in_yaml, merge, read
+from afterbert.compression.chain import parse as parse_method
+from afterbert.downstream.cues import Cue
+from afterbert.downstream.strategies import Strategy
 from afterbert.study.measures import Measure
 
 _FOLDER = "afterbert.study"
@@ -21,6 +25,22 @@ _SAYS = re.compile(r"\s*([\w.+-]+)\s*(>=|>|=)\s*([\w.+-]+)\s*")
 _NAME = re.compile(r"[\w.+-]+")
 
 Relation = Literal[">", ">=", "="]
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How labelled tasks are learned from a finished run."""
+
+    strategy: Strategy | None = None
+    """How one fine-tuning learns all tasks (docs/many-tasks.md); None: a model for each task."""
+    reads_text: bool = False
+    """Whether the study's text is one more source for a strategy."""
+    recipe: str | None = None
+    """A paper's settings of fine-tuning."""
+    set: dict[str, str] = field(default_factory=dict)
+    """Settings of fine-tuning, on top of the scale's."""
+    share: Annotated[float, Field(gt=0, le=100)] = 1.0
+    """Epochs, as a share of the scale's."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +55,34 @@ class Arm:
     """Nodes that may differ as a whole, where an arm takes another recipe."""
     budget: Annotated[float, Field(gt=0, le=100)] = 1.0
     """Its share of the study's budget."""
-    smoothing: Annotated[float, Field(ge=0, le=1)] | None = None
-    """The power to which its languages' shares of the text are raised; None: as the store says."""
+    text: str | None = None
+    """Which of the texts it reads, where the study names several."""
+    mixing: Mixing | None = None
+    """How often each language of the text is read; None: as the store says."""
     is_pretrained: bool = True
     """False: no pre-training at all; tasks are learned by random weights of the first arm's model."""
+    finetune: Tuning = Tuning()
+    """How tasks are learned. In a file, what the study says under `finetune` holds where the arm says nothing."""
+    compress: tuple[str, ...] = ()
+    """Methods that then make each task's model smaller, as `compress --with` takes them."""
+    cue: Cue | None = None
+    """How tasks are told to a model that writes, in place of being learned."""
+    is_told: bool = True
+    """False: the cue's own words are left out, the control."""
+    ensemble: Annotated[int, Field(ge=1, le=100)] = 1
+    """So many runs of other seeds answer as one, by the mean of their logits."""
     why: str = ""
     """A remark for the reader."""
+
+    def __post_init__(self) -> None:
+        for method in self.compress:
+            parse_method(method)
+        if self.compress and self.finetune.strategy is not None:
+            raise UserError("compress makes models of one task smaller; leave finetune.strategy out")
+        if (self.compress or self.cue) and self.ensemble > 1:
+            raise UserError("an ensemble is one of fine-tuned models; leave compress and cue out")
+        if self.ensemble > 1 and not self.is_pretrained:
+            raise UserError("an ensemble is one of pre-trained models; leave is_pretrained out")
 
 
 @dataclass(frozen=True)
@@ -141,6 +183,8 @@ class Study:
     """Whether labelled tasks are part of the question."""
     needs_translations: bool = False
     """Whether the text must hold translations, and others be named that are to be found (`--parallel`)."""
+    texts: tuple[str, ...] = ()
+    """Names of texts, of which each arm reads one (`--text NAME=PATH`); none: all arms read the same."""
     needs_planes: tuple[str, ...] = ()
     """Annotations that the store must hold, such as phrase."""
     least_epochs: float = 0
@@ -159,6 +203,11 @@ class Study:
             raise UserError(f"has {len(self.arms)} arms; a comparison needs two or more")
         if not next(iter(self.arms.values())).is_pretrained:
             raise UserError("the first arm must be pre-trained: it says which model the others start from")
+        for label, one in self.arms.items():
+            if (one.text or None) not in (self.texts or (None,)):
+                raise UserError(f"arm '{label}' reads the text {one.text}; the study's texts are {list(self.texts)}")
+            if (one.ensemble > 1 or one.compress or one.cue) and not self.needs_tasks:
+                raise UserError(f"arm '{label}' is asked about labelled tasks; add `needs_tasks: true`")
         for expectation in self.expects:
             for arm in (expectation.parts[0], expectation.parts[2]):
                 if arm not in self.arms:
@@ -205,7 +254,12 @@ def study_of(tree: Node) -> Study:
     if not isinstance(tree.value, dict):
         raise UserError(f"{tree.origin}: a study is a mapping; see docs/studies.md")
     values = _settings_as_written(dict(tree.value))
-    for key, changed in (("arms", _arm), ("expects", _expectation), ("scales", _written)):
+    shared = _tuning(values.pop("finetune", Node({}, tree.origin)))
+
+    def arm(node: Node) -> Node:
+        return _arm(node, shared)
+
+    for key, changed in (("arms", arm), ("expects", _expectation), ("scales", _written)):
         node = values.get(key)
         if node is not None and isinstance(node.value, dict):
             values[key] = Node({name: changed(one) for name, one in node.value.items()}, node.origin)
@@ -235,9 +289,17 @@ def scale_for(study: Study, name: str, *, seeds: int | None = None, tokens: floa
     return _scale(merge(nodes[name], Node(found, "asked")))
 
 
-def _arm(node: Node) -> Node:
-    values = node.value or {}
-    return Node(_settings_as_written(dict(values)), node.origin) if isinstance(values, dict) else node
+def _arm(node: Node, finetune: Node) -> Node:
+    """An arm with the study's fine-tuning below its own."""
+    if not isinstance(node.value or {}, dict):
+        return node
+    values = _settings_as_written(dict(node.value or {}))
+    values["finetune"] = merge(finetune, _tuning(values.get("finetune", Node({}, node.origin))))
+    return Node(values, node.origin)
+
+
+def _tuning(node: Node) -> Node:
+    return Node(_settings_as_written(dict(node.value)), node.origin) if isinstance(node.value, dict) else node
 
 
 def _expectation(node: Node) -> Node:
@@ -250,12 +312,12 @@ def _scale_nodes() -> dict[str, Node]:
 
 
 def _scale(node: Node) -> StudyScale:
-    return build(StudyScale, Node(_settings_as_written(dict(node.value)), node.origin))
+    return build(StudyScale, Node(_settings_as_written(dict(node.value), "own", "finetune"), node.origin))
 
 
-def _settings_as_written(values: dict[str, Node]) -> dict[str, Node]:
-    """Settings of recipes stay text here, for recipes read them themselves."""
-    for key in ("set", "own", "finetune"):
+def _settings_as_written(values: dict[str, Node], *others: str) -> dict[str, Node]:
+    """Settings of recipes and of fine-tuning stay text here, for these read them themselves."""
+    for key in ("set", *others):
         if key in values and isinstance(values[key].value, dict):
             values[key] = _written(values[key])
     return values

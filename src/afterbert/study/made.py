@@ -1,5 +1,6 @@
-"""A finished run as measures see it: what its folder holds, and what was fine-tuned from it."""
+"""A finished run as measures see it: what its folder holds, and what it answered to labelled tasks."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,11 +24,57 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class TaskAnswers:
+    """What was answered to the rows that judge a task: its test rows where they are labelled, else dev."""
+
+    folder: Path
+    name: str
+    split: str
+    metric: str
+    """The main one."""
+    value: float
+
+    @staticmethod
+    def read(folder: Path, name: str) -> "TaskAnswers":
+        """From the folder of a fine-tuning, or of what else answered the task. Raises UserError for a broken file."""
+        splits = _results(folder)["tasks"][name]["splits"]
+        split = next(split for split in ("test", "dev") if split in splits)
+        metric, spread = next(iter(splits[split]["metrics"].items()))
+        return TaskAnswers(folder, name, split, metric, float(spread["mean"]))
+
+    @cached_property
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """The labelled rows with `prediction` and `label`; none where several models answered in turn."""
+        file = f"predictions/{self.name}.{self.split}.jsonl"
+        found = [*self.folder.glob(file), *self.folder.glob(f"seed-*/{file}")]
+        lines = found[0].read_text(encoding="utf-8").splitlines() if found else []
+        return [row for line in lines if (row := json.loads(line))["label"] is not None]
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The classes of which each row is given one; none for other tasks."""
+        gives_one = bool(self.rows) and all(isinstance(row["prediction"], str) for row in self.rows)
+        return list(self.rows[0].get("probability", ())) if gives_one else ()
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Task -> its training rows, where one fine-tuning learned several."""
+        stages = _results(self.folder).get("mix", {}).values()
+        return {name: one["rows"] for stage in stages for name, one in stage["planned"]["sources"].items()}
+
+
+def _results(folder: Path) -> Mapping[str, Any]:
+    return read_sealed(folder / "results.json", remedy="delete the folder to have it made again")
+
+
+@dataclass(frozen=True)
 class FinishedRun:
-    """folder: of the pre-training, None for an arm without; tasks: name -> its folder of fine-tuning, a seed each."""
+    """folder: of the pre-training, None for an arm without; tasks: name -> the folder of what it answered, a seed
+    each; members: the runs that answered together, where it is an ensemble of these."""
 
     folder: Path | None
     tasks: Mapping[str, Path] = field(default_factory=dict)
+    members: Sequence["FinishedRun"] = ()
 
     @cached_property
     def evaluation(self) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.runs import RunFolder, write_atomically
 from afterbert.recipes.recipe import Resolved
 from afterbert.study.control import ResolvedArm, resolved_arms
-from afterbert.study.design import Study, StudyScale, read_study, scale_for
+from afterbert.study.design import Arm, Study, StudyScale, read_study, scale_for
 from afterbert.text.token_store.store import Store
 from afterbert.training.devices import default_device
 from afterbert.workflows.closing import Closing
@@ -27,6 +27,8 @@ from afterbert.workflows.stores import by_its_languages, store_of
 
 #: The share of the budget that a search for the learning rate gives each rate, and the seed it trains with.
 SEARCH_SHARE, SEARCH_SEED = 0.25, 1_000_003
+#: From the seed of one member of an ensemble to that of the next.
+MEMBER_SEEDS = 1000
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class StudyRequest:
     study: str
     """The name of a study that comes along, or the path of a YAML file."""
     texts: tuple[str, ...] = ()
-    """Paths of texts, or of one store."""
+    """Paths of texts, or of one store; NAME=PATH where the study's arms read several."""
     scale: str = "minutes"
     out: Path = Path("runs")
     """The folder for runs and stores; studies write below `studies` in it."""
@@ -130,8 +132,9 @@ class StudyPlan:
         """The runs of the study, the first arm's before the others'."""
         return [
             PlannedRun(name, seed, self._laid_out(name, seed, rate=self.rates.get(name)), self.stores[name])
-            for name in self._trained
-            for seed in range(self.scale.seeds)
+            for name, arm in self._trained.items()
+            for member in range(arm.arm.ensemble)
+            for seed in range(member * MEMBER_SEEDS, member * MEMBER_SEEDS + self.scale.seeds)
         ]
 
     @property
@@ -182,8 +185,10 @@ def planned(
         )
     if study.needs_translations and not request.parallel:
         raise UserError(f"study {name} asks whether translations are found, but none are named; name some: --parallel")
-    measures_tasks = "task_score" in study.measures
-    if request.tasks and not measures_tasks:
+    mixes = [name for name, arm in study.arms.items() if arm.finetune.strategy is not None]
+    if mixes and len(request.tasks) < 2:
+        raise UserError(f"study {name} asks how one model learns several tasks; name two or more: --task NAME:PATH")
+    if request.tasks and "task_score" not in study.measures:
         study = replace(study, measures=(*study.measures, "task_score"))
     if request.pairs and "minimal_pairs" not in study.measures:
         study = replace(study, measures=(*study.measures, "minimal_pairs"))
@@ -223,9 +228,9 @@ def _stores(
     stores = {}
     for name, arm in arms.items():
         tokenizer = arm.resolved.recipe.tokenizer
-        key = digest(to_plain(tokenizer))
+        key = digest([to_plain(tokenizer), arm.arm.text])
         if key not in made:
-            made[key] = store_of(request.texts, tokenizer, out=request.out, observer=observer)
+            made[key] = store_of(_texts(request, study, arm.arm), tokenizer, out=request.out, observer=observer)
             lacks = [plane for plane in study.needs_planes if not _has(made[key], plane)]
             if lacks:
                 raise UserError(
@@ -233,10 +238,21 @@ def _stores(
                     "with it first (docs/units.md) and name the store"
                 )
         stores[name] = made[key]
-        if arm.arm.smoothing is not None:
-            law = (("mixing", "exponent"), ("mixing.exponent", str(arm.arm.smoothing)))
-            stores[name] = by_its_languages(made[key], law, request.out)
+        if arm.arm.mixing is not None:
+            stores[name] = by_its_languages(made[key], arm.arm.mixing, request.out)
     return stores
+
+
+def _texts(request: StudyRequest, study: Study, arm: Arm) -> tuple[str, ...]:
+    """What the user named for an arm to read. Raises UserError where the arm's text is not among it."""
+    if arm.text is None:
+        return request.texts
+    pairs = [text.partition("=") for text in request.texts]
+    found = tuple(path for name, equals, path in pairs if equals and name == arm.text)
+    if not found:
+        wanted = " ".join(f"--text {name}=PATH" for name in study.texts)
+        raise UserError(f"no text is called {arm.text}, but the arms of this study read several; write {wanted}")
+    return found
 
 
 def _has(store: Store, plane: str) -> bool:
@@ -273,15 +289,17 @@ def _speed(plan: StudyPlan, arm: str) -> float:
 
 def seconds_needed(plan: StudyPlan) -> float:
     """How long the training of all runs takes here, one after the other, from a few steps of each arm."""
-    total = 0.0
+    total, seen = 0.0, set[str]()
     for name, arm in plan.arms.items():
-        if arm.arm.is_pretrained:
+        key = digest([to_plain(arm.resolved.recipe), str(plan.budgets[name]), plan.stores[name].fingerprint])
+        if arm.arm.is_pretrained and key not in seen:  # arms that differ after training alone share their runs
+            seen.add(key)
             budget, recipe = plan.budgets[name], arm.resolved.recipe
             tokens = budget.amount
             if budget.unit == "flops":
                 per_step = flops_per_step(recipe, plan.stores[name])
                 tokens = budget.amount / per_step * recipe.pieces_per_step
-            runs = plan.scale.seeds + SEARCH_SHARE * len(plan.study.search)
+            runs = plan.scale.seeds * arm.arm.ensemble + SEARCH_SHARE * len(plan.study.search)
             total += runs * tokens / _speed(plan, name)
     return total
 

@@ -29,9 +29,9 @@ def progress_of(root: Path, name: str | None = None) -> list[StudyProgress]:
     for path in sorted((root / "studies").glob("*/plan.json")):
         told = read_json_object(path)
         if name is None or told["study"] == name:
-            folders = [root / folder for folder in told["searches"]]
-            folders += [root / run["folder"] for run in told["runs"]]
-            found.append(_progress(told["study"], told["scale"], path.parent, folders))
+            folders = [*told["searches"], *(run["folder"] for run in told["runs"])]
+            each = [root / folder for folder in dict.fromkeys(folders)]  # arms may share a run
+            found.append(_progress(told["study"], told["scale"], path.parent, each))
     return found
 
 

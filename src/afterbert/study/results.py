@@ -143,7 +143,7 @@ def measured(name: str, run: FinishedRun) -> Measurement | None:
 def collected(plan: StudyPlan, made: Mapping[str, Sequence[FinishedRun]]) -> StudyResults:
     """The results of finished runs; a pure function of their folders."""
     study, first = plan.study, plan.study.reference
-    names = [*study.measures, "tokens_per_second", "parameters", "memory"]
+    names = [*study.measures, "tokens_per_second", "parameters", "memory", "task_model_bytes"]
     found = {name: _measurements(name, made) for name in dict.fromkeys(names)}
     deciding = found[study.decision.measure]
     expected = [one for one in study.expectations if {one.parts[0], one.parts[2]} <= deciding.keys()]
@@ -264,12 +264,8 @@ def _compared(found: Any) -> Compared:
 
 
 def _arm(plan: StudyPlan, arm: ResolvedArm, runs: Sequence[FinishedRun]) -> ArmResult:
-    trained = [run for run in runs if run.steps]
-    changes = {path: (_text(before), _text(after)) for path, (before, after) in arm.differences.items()}
-    if not arm.arm.is_pretrained:
-        changes["pre-training"] = ("yes", "none")
-    if arm.arm.budget != 1:
-        changes["share of the budget"] = ("1", f"{arm.arm.budget:g}")
+    trained = [one for run in runs for one in run.members or (run,) if one.steps]
+    changes = {path: (_text(before), _text(after)) for path, (before, after) in arm.changes.items()}
     rate = None
     if trained and trained[0].resolved is not None:
         rate = getattr(trained[0].resolved.recipe.training.optimizer, "learning_rate", None)
@@ -277,21 +273,21 @@ def _arm(plan: StudyPlan, arm: ResolvedArm, runs: Sequence[FinishedRun]) -> ArmR
         why=arm.arm.why,
         changes=changes,
         learning_rate=rate,
-        cost=_cost(plan, arm.name, trained),
-        runs=[run.folder.name if run.folder is not None else None for run in runs],
+        cost=_cost(plan, arm, trained),
+        runs=[one.folder.name if one.folder is not None else None for run in runs for one in run.members or (run,)],
         curves=[_curve(run) for run in trained],
     )
 
 
-def _cost(plan: StudyPlan, name: str, runs: Sequence[FinishedRun]) -> Cost:
+def _cost(plan: StudyPlan, arm: ResolvedArm, runs: Sequence[FinishedRun]) -> Cost:
     if not runs:
         return Cost(None, None, None, None)
 
     def mean(key: str) -> float:
-        return sum(float(run.steps[-1][key]) for run in runs) / len(runs)
+        return sum(float(run.steps[-1][key]) for run in runs) / len(runs) * arm.arm.ensemble
 
     steps = mean("step")
-    per_step = flops_per_step(plan.arms[name].resolved.recipe, plan.stores[name])
+    per_step = flops_per_step(arm.resolved.recipe, plan.stores[arm.name])
     return Cost(steps, mean("tokens"), steps * per_step, mean("seconds"))
 
 

@@ -51,7 +51,7 @@ def store_of(
     is found again. wait: as for `open_store`. Raises UserError.
     """
     observer, reading = observer or WorkObserver(), reading or TextOptions()
-    mixing_of(mixing)  # refuses what is mistyped before a text is read
+    law = mixing_of(mixing) if mixing else None  # refuses what is mistyped before a text is read
     are_stores = [is_store(Path(text)) for text in texts]
     if any(are_stores) and (stated := reading.stated()):
         raise UserError(
@@ -62,7 +62,7 @@ def store_of(
         return stores_together(texts, mixing_of(mixing), out)
     if are_stores == [True]:
         store = open_store(Path(texts[0]), wait=wait)
-        return store if isinstance(store, MixtureStore) and not mixing else by_its_languages(store, mixing, out)
+        return store if isinstance(store, MixtureStore) and not mixing else by_its_languages(store, law, out)
     if any(are_stores):
         raise UserError("stores and texts are named together; prepare the texts first, with the stores' tokenizer")
     sources = list(sources) or reading.sources(texts)
@@ -75,9 +75,9 @@ def store_of(
     folder = out / "stores" / digest(made_from)
     if (folder / "store.json").is_file():
         observer.on_line(f"tokens: {folder} (prepared before)")
-        return by_its_languages(open_store(folder, wait=wait), mixing, out)
+        return by_its_languages(open_store(folder, wait=wait), law, out)
     made = prepared(sources, folder, tokenizer=tokenizer, reading=reading, observer=observer)
-    return by_its_languages(made, mixing, out)
+    return by_its_languages(made, law, out)
 
 
 def prepared(
@@ -183,15 +183,15 @@ def mixing_of(settings: Sequence[tuple[str, str]]) -> Mixing:
     return build(Mixing, tree.value["mixing"])
 
 
-def by_its_languages(store: Store, mixing: Sequence[tuple[str, str]], root: Path) -> Store:
-    """Gives the store with a law between its languages: the one in these settings, else the smoothing it was prepared
-    with; without both the store itself. A folder below `root` names it. Raises UserError."""
+def by_its_languages(store: Store, mixing: Mixing | None, root: Path) -> Store:
+    """Gives the store with a law between its languages: this one, else the smoothing it was prepared with; without
+    both the store itself. A folder below `root` names it. Raises UserError."""
     smoothing = store.manifest["settings"].get("smoothing")
-    if not mixing and (smoothing is None or len(store.languages) < 2):
+    if mixing is None and (smoothing is None or len(store.languages) < 2):
         return store
     if isinstance(store, MixtureStore):
         raise UserError(f"{store.folder} is a mixture already; name what it mixes instead")
-    return _mixed({store.folder.name: store}, mixing_of(mixing) if mixing else Exponent(smoothing), root)
+    return _mixed({store.folder.name: store}, mixing or Exponent(smoothing), root)
 
 
 def stores_together(texts: Sequence[str], mixing: Mixing, root: Path) -> Store:

@@ -24,10 +24,12 @@ _ROWS_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class Cued:
-    """data: the rows that were asked; predictions: split -> one for each readable row. control: without the cue."""
+    """data: the rows that were asked; predictions: split -> one for each readable row. without, control: the same
+    without the cue."""
 
     data: TaskData
     predictions: dict[str, list[Any]]
+    without: dict[str, list[Any]]
     result: TaskResult
     control: TaskResult
 
@@ -48,7 +50,7 @@ def ask(generator: TextGenerator, data: TaskData, cue: Cue, *, max_rows: int | N
         for cued in (True, False)
     ]
     control = summarize(data, [found[1]])
-    return Cued(data, found[0], summarize(data, [found[0]]), replace(control, name=f"{data.name}, no cue"))
+    return Cued(data, found[0], found[1], summarize(data, [found[0]]), replace(control, name=f"{data.name}, no cue"))
 
 
 def check_cue(data: TaskData, cue: Cue) -> None:

@@ -1,0 +1,105 @@
+"""Arms that differ after training share their runs; an ensemble answers by the mean of its members' logits."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from invented import write_task, write_texts
+
+from afterbert.base.errors import UserError
+from afterbert.base.sealed import write_sealed
+from afterbert.study.answering import together
+from afterbert.study.engines import Engine
+from afterbert.study.made import FinishedRun, TaskAnswers
+from afterbert.study.plan import StudyRequest, planned
+from afterbert.study.running import run_study
+
+TUNED = """\
+question: Is it better tuned longer?
+needs_tasks: true
+arms:
+  short: {}
+  long: {finetune: {share: 2}}
+  several: {ensemble: 3}
+measures: [task_score]
+decision: {measure: task_score, smallest: 0.01}
+"""
+
+
+class Collecting(Engine):
+    """Carries nothing out, and keeps what it was given."""
+
+    def __call__(self, commands, *, folder, observer):
+        self.given.extend(command[-1] for command in commands)
+        return False
+
+
+def member(folder, chances, *, key="row:1"):
+    """A run that gave the class `a` these chances, row by row; all rows are `b`."""
+    (folder / "seed-0" / "predictions").mkdir(parents=True)
+    rows = [
+        {
+            "key": f"{key}{number}",
+            "prediction": "a" if chance > 0.5 else "b",
+            "probability": {"a": chance, "b": round(1 - chance, 6)},
+            "label": "b",
+        }
+        for number, chance in enumerate(chances)
+    ]
+    (folder / "seed-0" / "predictions" / "t.test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    right = sum(row["prediction"] == "b" for row in rows) / len(rows)
+    write_sealed(
+        folder / "results.json", {"tasks": {"t": {"splits": {"test": {"metrics": {"accuracy": {"mean": right}}}}}}}
+    )
+    return FinishedRun(None, {"t": folder})
+
+
+def test_an_ensemble_takes_the_mean_of_logits_not_of_chances(tmp_path):
+    members = [member(tmp_path / name, [chance, 0.9]) for name, chance in (("x", 0.001), ("y", 0.9), ("z", 0.9))]
+    found = together(SimpleNamespace(request=SimpleNamespace(out=tmp_path)), members)
+    answers = TaskAnswers.read(found.tasks["t"], "t")
+    assert [row["prediction"] for row in answers.rows] == ["b", "a"]
+    assert (answers.value, answers.metric, answers.split) == (0.5, "accuracy", "test")
+    assert found.members == tuple(members)
+
+
+def test_an_ensemble_of_runs_that_were_asked_other_rows_is_refused(tmp_path):
+    members = [member(tmp_path / "x", [0.2]), member(tmp_path / "y", [0.2], key="row:2")]
+    with pytest.raises(UserError, match="name a test or dev file"):
+        together(SimpleNamespace(request=SimpleNamespace(out=tmp_path)), members)
+
+
+def test_runs_that_arms_share_are_trained_once(tmp_path):
+    (tmp_path / "tuned.yaml").write_text(TUNED)
+    tasks = (f"horses:{write_task(tmp_path)}",)
+    texts = (str(write_texts(tmp_path / "texts")),)
+    plan = planned(
+        StudyRequest(str(tmp_path / "tuned.yaml"), texts, scale="smoke", out=tmp_path / "runs", seeds=2, tasks=tasks)
+    )
+    assert len(plan.runs) == 2 + 2 + 3 * 2
+    engine = Collecting()
+    object.__setattr__(engine, "given", [])
+    assert run_study(plan, engine=engine).results is None
+    assert len(engine.given) == len(set(engine.given)) == 3 * 2, "the first member of the ensemble is the arm's own run"
+
+
+def test_one_task_is_too_few_to_be_learned_together(tmp_path):
+    (tmp_path / "mixed.yaml").write_text(TUNED.replace("{share: 2}", "{strategy: multi_task}"))
+    request = StudyRequest(str(tmp_path / "mixed.yaml"), ("x",), scale="smoke", out=tmp_path, tasks=("t:x",))
+    with pytest.raises(UserError, match="name two or more"):
+        planned(request)
+
+
+def test_a_study_of_several_texts_says_which_it_wants(tmp_path):
+    text = TUNED.replace("needs_tasks: true", "needs_tasks: true\ntexts: [plain, other]")
+    text = text.replace("short: {}", "short: {text: plain}").replace("long: {", "long: {text: other, ")
+    (tmp_path / "texts.yaml").write_text(text.replace("  several: {ensemble: 3}\n", ""))
+    named = f"plain={write_texts(tmp_path / 'texts')}"
+    request = StudyRequest(str(tmp_path / "texts.yaml"), (named,), scale="smoke", out=tmp_path, tasks=("t:x",))
+    with pytest.raises(UserError, match="no text is called other.*--text plain=PATH --text other=PATH"):
+        planned(request)
+    with pytest.raises(UserError, match="no text is called plain"):
+        planned(replace(request, texts=("my_texts",)))
