@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from invented import write_task, write_texts
+from invented import write_task, write_texts, write_transfer
 
 from afterbert.base.errors import UserError
 from afterbert.base.sealed import write_sealed
@@ -37,12 +37,12 @@ class Collecting(Engine):
         return False
 
 
-def member(folder, chances, *, key="row:1"):
+def member(folder, chances):
     """A run that gave the class `a` these chances, row by row; all rows are `b`."""
     (folder / "seed-0" / "predictions").mkdir(parents=True)
     rows = [
         {
-            "key": f"{key}{number}",
+            "key": f"row:{number}",
             "prediction": "a" if chance > 0.5 else "b",
             "probability": {"a": chance, "b": round(1 - chance, 6)},
             "label": "b",
@@ -66,15 +66,9 @@ def test_an_ensemble_takes_the_mean_of_logits_not_of_chances(tmp_path):
     assert found.members == tuple(members)
 
 
-def test_an_ensemble_of_runs_that_were_asked_other_rows_is_refused(tmp_path):
-    members = [member(tmp_path / "x", [0.2]), member(tmp_path / "y", [0.2], key="row:2")]
-    with pytest.raises(UserError, match="name a test or dev file"):
-        together(SimpleNamespace(request=SimpleNamespace(out=tmp_path)), members)
-
-
 def test_runs_that_arms_share_are_trained_once(tmp_path):
     (tmp_path / "tuned.yaml").write_text(TUNED)
-    tasks = (f"horses:{write_task(tmp_path)}",)
+    tasks = (f"boats:{write_transfer(tmp_path / 'boats')}",)
     texts = (str(write_texts(tmp_path / "texts")),)
     plan = planned(
         StudyRequest(str(tmp_path / "tuned.yaml"), texts, scale="smoke", out=tmp_path / "runs", seeds=2, tasks=tasks)
@@ -93,12 +87,30 @@ def test_one_task_is_too_few_to_be_learned_together(tmp_path):
         planned(request)
 
 
+@pytest.mark.parametrize(
+    ("arm", "said"),
+    [
+        ("{ensemble: 2}", "arm several: each seed holds out other rows of horses"),
+        ("{compress: ['layers:9']}", "arm several: layers.*9"),
+        ("{cue: reading}", "arm several: the cue reading does not pose sentence_classification"),
+    ],
+)
+def test_an_arm_that_does_not_fit_the_task_is_refused_before_anything_is_trained(arm, said, tmp_path):
+    (tmp_path / "tuned.yaml").write_text(TUNED.replace("{ensemble: 3}", arm))
+    tasks = (f"horses:{write_task(tmp_path)}",)
+    request = StudyRequest(str(tmp_path / "tuned.yaml"), ("x",), scale="smoke", out=tmp_path, tasks=tasks)
+    with pytest.raises(UserError, match=said):
+        planned(request)
+    with pytest.raises(UserError, match="nowhere"):
+        planned(replace(request, tasks=("horses:nowhere.csv",)))
+
+
 def test_a_study_of_several_texts_says_which_it_wants(tmp_path):
     text = TUNED.replace("needs_tasks: true", "needs_tasks: true\ntexts: [plain, other]")
     text = text.replace("short: {}", "short: {text: plain}").replace("long: {", "long: {text: other, ")
     (tmp_path / "texts.yaml").write_text(text.replace("  several: {ensemble: 3}\n", ""))
-    named = f"plain={write_texts(tmp_path / 'texts')}"
-    request = StudyRequest(str(tmp_path / "texts.yaml"), (named,), scale="smoke", out=tmp_path, tasks=("t:x",))
+    named, tasks = f"plain={write_texts(tmp_path / 'texts')}", (f"horses:{write_task(tmp_path)}",)
+    request = StudyRequest(str(tmp_path / "texts.yaml"), (named,), scale="smoke", out=tmp_path, tasks=tasks)
     with pytest.raises(UserError, match="no text is called other.*--text plain=PATH --text other=PATH"):
         planned(request)
     with pytest.raises(UserError, match="no text is called plain"):

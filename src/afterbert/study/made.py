@@ -51,12 +51,6 @@ class TaskAnswers:
         return [row for line in lines if (row := json.loads(line))["label"] is not None]
 
     @property
-    def labels(self) -> Sequence[str]:
-        """The classes of which each row is given one; none for other tasks."""
-        gives_one = bool(self.rows) and all(isinstance(row["prediction"], str) for row in self.rows)
-        return list(self.rows[0].get("probability", ())) if gives_one else ()
-
-    @property
     def sizes(self) -> Mapping[str, int]:
         """Task -> its training rows, where one fine-tuning learned several."""
         stages = _results(self.folder).get("mix", {}).values()

@@ -12,7 +12,11 @@ import torch
 from afterbert.base.budget import Budget, Unit
 from afterbert.base.config import digest, to_plain
 from afterbert.base.errors import UserError
+from afterbert.base.plugins import name_of
 from afterbert.base.runs import RunFolder, write_atomically
+from afterbert.compression.chain import check_all, parse
+from afterbert.compression.subject import Form
+from afterbert.downstream.reading.find_task import DataOptions
 from afterbert.recipes.recipe import Resolved
 from afterbert.study.control import ResolvedArm, resolved_arms
 from afterbert.study.design import Arm, Study, StudyScale, read_study, scale_for
@@ -194,6 +198,7 @@ def planned(
         study = replace(study, measures=(*study.measures, "minimal_pairs"))
     scale = scale_for(study, request.scale, seeds=request.seeds)
     arms = resolved_arms(study, scale)
+    _check_tasks(request, arms)
     if request.parallel and "retrieval" not in study.measures:
         study = replace(study, measures=(*study.measures, "retrieval"))
     Closing(pairs=request.pairs, parallel=request.parallel).read()
@@ -205,6 +210,30 @@ def planned(
     if request.scale != "smoke":
         _check_epochs(plan)
     return plan
+
+
+def _check_tasks(request: StudyRequest, arms: Mapping[str, ResolvedArm]) -> None:
+    """Raises UserError, before anything is trained, for tasks that are not there, and for arms that do not fit them."""
+    for source in (DataOptions().find(task) for task in request.tasks):
+        for name, arm in arms.items():
+            try:
+                check_all(
+                    Form(arm.resolved.recipe.model, task=name_of(source.task)), [parse(one) for one in arm.arm.compress]
+                )
+            except UserError as error:
+                raise UserError(*(f"arm {name}: {line}" for line in error.lines)) from error
+            if arm.arm.cue is not None and not isinstance(source.task, arm.arm.cue.tasks):
+                asked, kind = name_of(arm.arm.cue), name_of(source.task)
+                raise UserError(
+                    f"arm {name}: the cue {asked} does not pose {kind}; name another task than {source.name}"
+                )
+            if arm.arm.ensemble > 1 and source.task.answer != "class":
+                raise UserError(f"arm {name}: an ensemble answers with classes; name another task than {source.name}")
+            if arm.arm.ensemble > 1 and not {"test", "dev"} & source.files.keys():
+                raise UserError(
+                    f"arm {name}: each seed holds out other rows of {source.name}, so its members cannot answer "
+                    "together; name a folder with a test or dev file"
+                )
 
 
 def _check_epochs(plan: StudyPlan) -> None:

@@ -312,7 +312,8 @@ def _text(value: Any) -> str:
 
 def _command(plan: StudyPlan) -> str:
     asked, path = plan.request, "NAME:PATH"
+    texts = tuple(f"{text}=MINE" for text in plan.study.texts) or ("MINE",)
     tasks, pairs, parallel = ((path,) * len(given) for given in (asked.tasks, asked.pairs, asked.parallel))
-    files = replace(asked, texts=("MINE",), tasks=tasks, pairs=pairs, parallel=parallel)
+    files = replace(asked, texts=texts, tasks=tasks, pairs=pairs, parallel=parallel)
     told = replace(files, study=plan.name, out=StudyRequest.out)
     return " ".join(["afterbert", *told.words])
