@@ -49,6 +49,6 @@ def test_tasks_that_it_cannot_answer_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="static answers for whole rows"):
         parse("static").check(answering(tmp_path / "tags", kind="tagging").form)
     pairs = answering(tmp_path / "pairs", like_the_laptop_recipe(), kind="pair_classification")
-    with pytest.raises(UserError, match="but this model has none"):
+    with pytest.raises(UserError, match="which this model lacks"):
         parse("static").check(pairs.form)
     assert BERT.has_segments

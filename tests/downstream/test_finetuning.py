@@ -380,7 +380,7 @@ def test_weights_are_not_chosen_by_dev_rows_without_labels(changed, tiny_model, 
     wish = settings(epochs=2, evaluate_every=Budget(1, "epochs"), **changed)
     assert any("figures of dev flatter" in note for note in Bench.of(tiny_model, [data], wish).notes)
     unlabelled = replace(data, splits=dict(data.splits) | {"dev": blind})
-    with pytest.raises(UserError, match="goes by dev rows, but none of toy has a label"):
+    with pytest.raises(UserError, match="needs labelled dev rows, but toy has none"):
         finetune(tiny_model, [unlabelled], tmp_path, wish)
 
 

@@ -186,7 +186,7 @@ def test_what_no_class_holds_stays_in_our_layout_and_is_said(tiny_model, data_of
     data = data_of(find(Task, "pair_classification")())
     bench, module = trained(tiny_model, data, head=San(turns=2))
     (note,) = save_finetuned(tmp_path, module, bench.asked)
-    assert note.startswith("no class of Hugging Face's holds the head san of toy")
+    assert note.startswith("no Hugging Face class holds the head san of toy")
     assert json.loads((tmp_path / "config.json").read_text())["architectures"] == ["BertModel"]
     assert note.split(";")[0] in (tmp_path / "README.md").read_text()
     assert not import_folder(tmp_path).has_lm_head

@@ -231,7 +231,7 @@ def test_what_cannot_be_carried_out_is_one_line(tiny_model, tasks):
     bench = Bench.of(tiny_model, tasks, settings(4, head=None))
     with pytest.raises(UserError, match="unsupervised needs running text; name some with --unlabelled"):
         StrategyRun.of(Unsupervised(), bench)
-    with pytest.raises(UserError, match="leave_one_out has nothing to begin with when food counts"):
+    with pytest.raises(UserError, match="leave_one_out has no rows for the first stage of food"):
         StrategyRun.of(LeaveOneOut(), bench, groups=dict.fromkeys(("food", "pairs", "grades"), "glue"))
     timed = bench.with_settings(replace(bench.settings, budget=Budget(60, "seconds")))
     with pytest.raises(UserError, match="compared at equal steps, but the budget is 1min"):

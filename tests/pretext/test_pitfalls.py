@@ -228,7 +228,7 @@ def test_what_would_leak_is_refused() -> None:
         task(All(), Keep(), Next())
     with pytest.raises(UserError, match="shown as it is"):
         task(All(), Keep(), WholeText())
-    with pytest.raises(UserError, match=r"read off where \[MASK\] stands"):
+    with pytest.raises(UserError, match=r"given away by \[MASK\]"):
         task(FixedCount(), Mask(), Replaced())
 
 

@@ -16,7 +16,7 @@ Paths = str | Path | Store | Sequence[str | Path]
 
 
 def paths_of(named: Paths) -> tuple[str, ...]:
-    """The paths, whether one is named or several; of a store its folder."""
+    """Returns the paths, given one or several; a store is given by its folder."""
     if isinstance(named, Store):
         return (str(named.folder),)
     if isinstance(named, (str, os.PathLike)):
@@ -25,7 +25,7 @@ def paths_of(named: Paths) -> tuple[str, ...]:
 
 
 def settings_of(overrides: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    """Settings as the command line writes them, from a mapping that may be nested and hold objects. Raises UserError.
+    """Returns settings as the command line writes them, from a mapping, nested or with objects. Raises UserError.
 
     >>> settings_of({"masking": {"rate": 0.4}, "training.compile": True})
     [('masking.rate', '0.4'), ('training.compile', 'true')]

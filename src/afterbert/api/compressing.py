@@ -16,14 +16,14 @@ from afterbert.workflows.compression_search import search
 
 @dataclass(frozen=True, repr=False)
 class CompressedModel(ShowsItself):
-    """What a call of `compress` came to. It stands for the smaller model's folder wherever a path is wanted."""
+    """The result of `compress`. It stands for the smaller model's folder wherever a path is wanted."""
 
     path: Path
     title: str
     rows: tuple[StepRow, ...]
     """The figures of the model as it was, and after each method."""
     refusal: tuple[str, ...] = ()
-    """Why no model was written; empty where one was."""
+    """Why no model was written; empty if one was."""
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -97,6 +97,6 @@ def carry_out_compression(request: CompressRequest) -> CompressOutcome:
 
 
 def title_of(done: CompressOutcome) -> str:
-    """What was made smaller, in words."""
+    """Returns a title that names what was made smaller."""
     task = done.setup.setting.task
     return f"{done.setup.before.model.name}, smaller" + (f", judged on {task}" if task else "")

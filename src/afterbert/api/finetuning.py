@@ -16,7 +16,7 @@ from afterbert.workflows.finetune_request import FinetuneRequest, run_setup, set
 
 @dataclass(frozen=True, repr=False)
 class FinetunedRun(ShowsItself):
-    """What a call of `finetune` came to. It stands for its first model's folder wherever a path is wanted."""
+    """The result of `finetune`. It stands for its first model's folder wherever a path is wanted."""
 
     path: Path
     """The folder of all seeds."""

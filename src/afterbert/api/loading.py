@@ -37,8 +37,7 @@ from afterbert.workflows.searching import Hit, SearchIndex
 
 @dataclass(frozen=True, repr=False)
 class Model(ShowsItself):
-    """A model to use. Each way of using it is set up when it is first asked for; what the model cannot do raises
-    UserError."""
+    """A model to use. Each use is set up when first asked for; what the model cannot do raises UserError."""
 
     loaded: LoadedModel
     device: torch.device

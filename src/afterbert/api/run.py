@@ -63,7 +63,7 @@ class Run(ShowsItself):
 
 
 def spoken_figures(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Closing figures in words, with what counting alone would reach behind them."""
+    """Returns closing figures in words, each followed by what counting alone would reach."""
     measures, found = evaluation.get("measures", {}), []
     if "masked_accuracy" in measures:
         by = f", by {evaluation['asked']}" if evaluation.get("asked") else ""

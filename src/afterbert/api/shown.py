@@ -16,7 +16,7 @@ class SmallTable:
     rows: Sequence[tuple[str, str]]
 
     def text(self) -> str:
-        """The table in plain text.
+        """Returns the table in plain text.
 
         >>> print(SmallTable("a run", [("steps", "20"), ("loss", "5.1")]).text())
         a run
@@ -28,7 +28,7 @@ class SmallTable:
         return "\n".join([visible_line(self.title), *lines])
 
     def html(self) -> str:
-        """The table as a notebook shows it."""
+        """Returns the table as a notebook shows it."""
         rows = "".join(f"<tr><th>{_safe(name)}</th><td>{_safe(value)}</td></tr>" for name, value in self.rows)
         return f"<table><caption>{_safe(self.title)}</caption>{rows}</table>"
 
@@ -38,7 +38,7 @@ class ShowsItself(ABC):
 
     @abstractmethod
     def table(self) -> SmallTable:
-        """The result in words: a title, and rows of a name and a value."""
+        """Returns the result in words: a title, and rows of a name and a value."""
 
     def __repr__(self) -> str:
         return self.table().text()

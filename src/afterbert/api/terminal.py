@@ -50,7 +50,7 @@ console.push_render_hook(_Visible())
 
 
 def safe(text: str) -> str:
-    """Text from a stranger, with rich's markup switched off; its line ends stay.
+    """Returns a text from elsewhere with rich's markup switched off; its line ends stay.
 
     >>> safe("a\\x1b[red]")
     'a␛\\\\[red]'
@@ -112,7 +112,7 @@ class NotebookBar:
 
     @staticmethod
     def serves() -> bool:
-        """Whether this process is the kernel of a notebook."""
+        """Returns whether this process is the kernel of a notebook."""
         shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
         return hasattr(shell, "kernel")
 
@@ -125,8 +125,8 @@ class NotebookBar:
 
 
 class ProgressBar:
-    """How far a piece of work has come: a bar on a terminal and in a notebook, a plain line now and then elsewhere. To
-    be used in a `with` block, or to be closed."""
+    """Shows how far a piece of work has come: as a bar on a terminal and in a notebook, as a plain line now and then
+    elsewhere. Use it in a `with` block, or close it."""
 
     def __init__(self, total: float, description: str, *, done: int = 0, unit: str = ""):
         """unit: what is counted one by one, such as `step`; where nothing is, the share is told."""
@@ -176,7 +176,8 @@ class ProgressBar:
 
 
 def table(*columns: str, title: str = "", **how: Any) -> Table:
-    """A table without lines; columns whose names begin with `>` stand at the right. how: what else rich's takes."""
+    """Returns a table without lines; columns whose names begin with `>` are aligned to the right. how: further options
+    of rich's table."""
     made = Table(box=None, header_style="bold", title=title, title_justify="left", **how)
     for name in columns:
         made.add_column(name.removeprefix(">"), justify="right" if name.startswith(">") else "left")

@@ -28,8 +28,8 @@ _LARGEST = 1e18  # no setting comes near; beyond, numbers are no longer whole in
 
 
 def build(kind: type[T], tree: Node, *, path: str = "") -> T:
-    """An instance of the dataclass (or plug-in interface) `kind` from a tree. Raises one UserError with
-    every mistake."""
+    """Returns an instance of the dataclass (or plug-in interface) `kind` from a tree. Raises one UserError with every
+    mistake."""
     problems: list[str] = []
     made = _make(kind, tree, path, problems)
     if problems:
@@ -38,7 +38,8 @@ def build(kind: type[T], tree: Node, *, path: str = "") -> T:
 
 
 def to_plain(thing: Any) -> Any:
-    """The inverse of `build` as plain dicts, lists and scalars; defaults written out; plug-ins with their `type`.
+    """Returns a config as plain dicts, lists and scalars, the inverse of `build`. Defaults are written out, and
+    plug-ins have their `type`.
 
     >>> to_plain({"a": (1, 2)})
     {'a': [1, 2]}
@@ -56,7 +57,7 @@ def to_plain(thing: Any) -> Any:
 
 
 def digest(thing: Any, *, length: int = 12) -> str:
-    """A name for a config by its content: the start of the sha256 of its plain form."""
+    """Returns a name for a config by its content: the start of the sha256 of its plain form."""
     canonical = json.dumps(to_plain(thing), sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:length]
 
@@ -190,7 +191,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 @cache
 def field_types(cls: type) -> dict[str, Any]:
-    """Field name -> resolved type, `Annotated` kept."""
+    """Returns field name -> resolved type; `Annotated` is kept."""
     return typing.get_type_hints(cls, include_extras=True)
 
 

@@ -34,7 +34,7 @@ def check_apart(out: Path, read: str | Path) -> None:
 @contextmanager
 def folder_claimed(out: Path, *, made_by: str, overwrite: bool = False) -> Iterator[None]:
     """Makes the folder `out`, or finds that it is empty or ours, and marks it; a new one goes again where what is done
-    inside is refused before any run has begun in it. Raises UserError where it is a link or holds what we did not make,
+    inside is refused before any run has begun in it. Raises UserError if it is a link or holds what we did not make,
     unless `overwrite`."""
     check_folder(out, overwrite=overwrite)
     new = [one for one in (out, *out.parents) if not one.exists()]
@@ -107,7 +107,7 @@ def check_file(path: Path, *, mark: str, overwrite: bool = False) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Raises UserError where the nearest folder that is there does not let this user write."""
+    """Raises UserError if the nearest folder that is there does not let this user write."""
     folder = next(one for one in (path, *path.absolute().parents) if os.path.isdir(one))
     if not may(folder, os.W_OK):
         raise UserError(f"{path} cannot be written ({os.strerror(errno.EACCES)}); name another place")

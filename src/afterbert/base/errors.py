@@ -18,7 +18,7 @@ class UserError(ValueError):
 
 
 def shown(value: object, *, most: int = 80) -> str:
-    """A value as it stands in a message: its middle left out where it is long.
+    """Returns a value as it stands in a message; the middle of a long one is left out.
 
     >>> shown("12"), shown("7" * 5000, most=10)
     ("'12'", "'7777...777'")
@@ -28,7 +28,7 @@ def shown(value: object, *, most: int = 80) -> str:
 
 
 def did_you_mean(word: str, known: list[str]) -> str:
-    """A closing half sentence with the nearest known names; all of them when none is near.
+    """Returns the end of a sentence with the nearest known names, or with all of them when none is near.
 
     >>> did_you_mean("hiden_size", ["hidden_size", "dropout"])
     "did you mean 'hidden_size'?"

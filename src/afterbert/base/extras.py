@@ -8,7 +8,7 @@ from afterbert.base.errors import UserError
 
 
 def missing(*modules: str) -> list[str]:
-    """The modules that are not installed."""
+    """Returns the modules that are not installed."""
     return [name for name in modules if importlib.util.find_spec(name) is None]
 
 
@@ -19,7 +19,7 @@ def need_extra(extra: str, *modules: str, needed_by: str) -> None:
 
 
 def from_extra(module: str, extra: str, *, needed_by: str) -> Any:
-    """Imports a module of a library that `extra` brings. Raises UserError where it is not installed."""
+    """Imports a module of a library that `extra` brings. Raises UserError if it is not installed."""
     try:
         return importlib.import_module(module)
     except ImportError:

@@ -11,7 +11,7 @@ _MARKDOWN = re.compile(r"[\\`*_\[\]|~#!]")
 
 
 def in_markdown(text: str) -> str:
-    r"""`text` as it is, in one line of Markdown or a cell of its tables.
+    r"""Returns `text` escaped, so that it shows as it is in one line of Markdown or a cell of a table.
 
     >>> print(in_markdown("a|b <i> `c`"))
     a\|b &lt;i&gt; \`c\`

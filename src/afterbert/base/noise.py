@@ -32,7 +32,7 @@ def mix(state: np.ndarray) -> np.ndarray:
 
 
 def chance(rate: float) -> np.uint64:
-    """The threshold below which 32 random bits fall with probability `rate` (to 2**-32).
+    """Returns the threshold below which 32 random bits fall with probability `rate` (to 2**-32).
 
     >>> int(chance(0.5)), int(chance(1.0))
     (2147483648, 4294967296)
@@ -62,7 +62,7 @@ class Noise:
     progress: float = 0.0
 
     def of(self, stream: str) -> Noise:
-        """The named sub-stream; names nest."""
+        """Returns the named sub-stream; names nest."""
         return Noise(self.seed, f"{self.stream}/{stream}", self.view, self.progress)
 
     def seen_as(self, view: int) -> Noise:
@@ -77,7 +77,7 @@ class Noise:
         return np.uint64(xxhash.xxh3_64_intdigest(f"{self.seed}:{self.view}:{self.stream}".encode()))
 
     def bits(self, keys: np.ndarray, positions: np.ndarray | None = None) -> np.ndarray:
-        """uint64, of the broadcast shape of `keys` (row keys) and `positions` (integers within the row)."""
+        """Returns random bits, uint64, in the broadcast shape of `keys` (row keys) and `positions` (within the row)."""
         by_key = mix(np.asarray(keys, dtype=np.uint64) ^ self._start())
         if positions is None:
             return by_key
@@ -85,7 +85,7 @@ class Noise:
         return mix(by_key ^ spread)
 
     def words(self, keys: np.ndarray, width: int) -> np.ndarray:
-        """uint32 [B, width]: 32 random bits for each key [B] and each position below `width`.
+        """Returns uint32 [B, width]: 32 random bits for each key [B] and each position below `width`.
 
         Two positions share one hash, so this is twice as fast as `bits`; a position's number does not depend
         on `width`.
@@ -95,20 +95,21 @@ class Noise:
         return bits.astype("<u8", copy=False).view("<u4")[:, :width]
 
     def uniform(self, keys: np.ndarray, positions: np.ndarray | None = None) -> np.ndarray:
-        """float64 in [0, 1), shaped as `bits`."""
+        """Returns random numbers in [0, 1), float64, shaped as `bits`."""
         bits = self.bits(keys, positions)
         bits >>= _S11
         return bits * 2.0**-53
 
     def integers(self, high: np.ndarray | int, keys: np.ndarray, positions: np.ndarray | None = None) -> np.ndarray:
-        """int64 uniform in [0, high), shaped as `bits`; `high` broadcasts. Bias below high / 2**53."""
+        """Returns random integers in [0, high), int64, shaped as `bits`; `high` broadcasts. Their bias is below high /
+        2**53."""
         drawn = self.uniform(keys, positions)
         drawn *= high
         return drawn.astype(np.int64)
 
     def order(self, size: int) -> np.ndarray:
-        """A random order of range(size), int64 [size]: the same as `permutation` up to 4096, and much faster beyond
-        where all of it is wanted.
+        """Returns a random order of range(size), int64 [size]. Up to 4096 it is that of `permutation`; beyond, it is
+        much faster where the whole order is wanted.
 
         >>> Noise(1).order(10).tolist() == Noise(1).permutation(10, np.arange(10)).tolist()
         True

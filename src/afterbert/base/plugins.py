@@ -18,12 +18,12 @@ from afterbert.base.errors import UserError, did_you_mean
 
 @cache
 def names(interface: type) -> list[str]:
-    """The names of all plug-ins behind an abstract class, sorted."""
+    """Returns the names of all plug-ins behind an abstract class, sorted."""
     return listed(interface.__module__)
 
 
 def listed(package: str) -> list[str]:
-    """The names of all plug-ins in the package called so, sorted, without importing it: for help texts."""
+    """Returns the names of all plug-ins in a package, sorted. The package is not imported."""
     found = importlib.util.find_spec(package)
     assert found is not None, f"there is no package {package}"
     modules = pkgutil.iter_modules(found.submodule_search_locations)
@@ -32,7 +32,7 @@ def listed(package: str) -> list[str]:
 
 @cache
 def find(interface: type, name: str) -> type[Any]:
-    """The plug-in class called `name`. Raises UserError with the nearest names when there is none."""
+    """Returns the plug-in class called `name`. Raises UserError with the nearest names when there is none."""
     if name not in names(interface):
         kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", interface.__name__).lower()
         raise UserError(f"no {kind} is called '{name}'; {did_you_mean(name, names(interface))}")
@@ -50,13 +50,13 @@ def find(interface: type, name: str) -> type[Any]:
 
 
 def is_interface(kind: object) -> bool:
-    """Whether `kind` is the abstract class of a plug-in folder."""
+    """Returns whether `kind` is the abstract class of a plug-in folder."""
     if not inspect.isclass(kind) or not inspect.isabstract(kind):
         return False
     return hasattr(importlib.import_module(kind.__module__), "__path__")
 
 
 def name_of(plugin: object) -> str:
-    """The plug-in name of an instance or class: its file's name."""
+    """Returns the plug-in name of an instance or class: its file's name."""
     cls = plugin if inspect.isclass(plugin) else type(plugin)
     return cls.__module__.rsplit(".", 1)[-1]

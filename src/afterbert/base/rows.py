@@ -14,7 +14,7 @@ import numpy as np
 
 
 def starts_of(lengths: np.ndarray) -> np.ndarray:
-    """int64 [B+1] row starts of ragged rows with these lengths [B].
+    """Returns the row starts, int64 [B+1], of ragged rows with these lengths [B].
 
     >>> starts_of(np.array([2, 0, 3])).tolist()
     [0, 2, 2, 5]
@@ -25,7 +25,7 @@ def starts_of(lengths: np.ndarray) -> np.ndarray:
 
 
 def ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """int64: the concatenation of arange(start, start + length), without a Python loop.
+    """Returns the concatenation of arange(start, start + length), int64, without a Python loop.
 
     >>> ranges(np.array([5, 0]), np.array([2, 3])).tolist()
     [5, 6, 0, 1, 2]
@@ -68,11 +68,11 @@ class Planes(Mapping[str, np.ndarray]):
         return Planes, (dict(self),)
 
     def replaced(self, planes: Mapping[str, np.ndarray | Callable[[], np.ndarray]]) -> Planes:
-        """These planes added or put in place of old ones."""
+        """Returns planes with these added, or put in place of old ones."""
         return Planes({**self._made, **planes})
 
     def taken(self, index: np.ndarray) -> Planes:
-        """All planes at these flat positions."""
+        """Returns all planes at these flat positions."""
         return Planes({name: partial(self._at, name, index) for name in self._made})
 
     def _at(self, name: str, index: np.ndarray) -> np.ndarray:
@@ -126,7 +126,7 @@ class Rows:
         return np.repeat(self.keys, self.lengths)
 
     def rows_of(self, positions: np.ndarray) -> np.ndarray:
-        """int64 [N]: the rows of these flat positions [N], which must be sorted."""
+        """Returns the rows, int64 [N], of these flat positions [N], which must be sorted."""
         return np.repeat(np.arange(len(self)), np.diff(np.searchsorted(positions, self.row_starts)))
 
     def with_planes(self, **planes: np.ndarray | Callable[[], np.ndarray]) -> Rows:
@@ -135,17 +135,18 @@ class Rows:
         return Rows(self.piece_ids, self.row_starts, self.keys, self.planes.replaced(planes))
 
     def with_ids(self, piece_ids: np.ndarray, **planes: np.ndarray) -> Rows:
-        """Other pieces [T] in the same places, with these planes added or replaced."""
+        """Returns rows with other pieces [T] in the same places, and these planes added or replaced."""
         assert isinstance(self.planes, Planes)
         return Rows(piece_ids, self.row_starts, self.keys, self.planes.replaced(planes))
 
     def take(self, index: np.ndarray, row_starts: np.ndarray) -> Rows:
-        """Rows cut anew from the flat positions `index` [U] (planes follow), with new row starts and the same keys."""
+        """Returns rows cut anew from the flat positions `index` [U] (planes follow), with new row starts and the same
+        keys."""
         assert isinstance(self.planes, Planes)
         return Rows(self.piece_ids[index], row_starts, self.keys, self.planes.taken(index))
 
     def padded(self, values: np.ndarray, *, fill: float, length: int) -> np.ndarray:
-        """Any flat array [T] as a matrix [B, length], filled up on the right. Rows longer than `length` are a bug."""
+        """Returns any flat array [T] as a matrix [B, length], filled up on the right. Longer rows are a bug."""
         assert self.lengths.max(initial=0) <= length
         out = np.full((len(self), length), fill, dtype=values.dtype)
         if self.lengths.min(initial=length) == length:
@@ -155,16 +156,16 @@ class Rows:
         return out
 
     def flat_to_padded(self, positions: np.ndarray, *, length: int) -> np.ndarray:
-        """Flat positions [N] in these rows as flat positions in the padded matrix [B * length]."""
+        """Returns flat positions [N] in these rows as flat positions in the padded matrix [B * length]."""
         is_sorted = bool((positions[1:] >= positions[:-1]).all())
         row = self.rows_of(positions) if is_sorted else np.searchsorted(self.row_starts, positions, "right") - 1
         return positions + (np.arange(len(self)) * length - self.row_starts[:-1])[row]
 
     @staticmethod
     def of(*texts: str, first_key: int = 0) -> Rows:
-        """Rows for examples and tests, from pieces written out with spaces: `[...]` is special, `##`
-        continues a word, a piece after `.` (or a special piece) starts a sentence. Ids: 0-9 are reserved for
-        `TOY` specials; other pieces are numbered in order of first appearance from 10.
+        """Returns rows for examples and tests, from pieces written out with spaces: `[...]` is special, `##` continues
+        a word, a piece after `.` (or a special piece) starts a sentence. Ids: 0-9 are reserved for `TOY` specials;
+        other pieces are numbered in order of first appearance from 10.
 
         >>> rows = Rows.of("[CLS] un ##believ ##able ! [SEP]")
         >>> rows.piece_ids.tolist(), rows.planes["word_start"].tolist()

@@ -24,19 +24,19 @@ RUN_FILES: Mapping[str, RunFile] = {
         RunFile("recipe.yaml", "yaml", "every setting with its origin; can be run again as it is", True),
         RunFile("metrics.jsonl", "jsonl", "one line a step, the source of the curves", True),
         RunFile("status.json", "json", "where the run stands", True),
-        RunFile("course.json", "json", "how long the run is"),
-        RunFile("data.json", "json", "the text, counted", True),
-        RunFile("mixture.json", "json", "how much of each store was planned, and was drawn"),
-        RunFile("languages.json", "json", "what was won and lost in each language when one was added"),
-        RunFile("figures.json", "json", "what the figures are called, their units, what a uniform guess reaches"),
-        RunFile("closing.json", "json", "the labelled data asked at the end"),
+        RunFile("course.json", "json", "how many steps the run has"),
+        RunFile("data.json", "json", "the text in numbers, and where its store lies", True),
+        RunFile("mixture.json", "json", "how much of each store was planned, and how much was drawn"),
+        RunFile("languages.json", "json", "what each language won or lost when one was added"),
+        RunFile("figures.json", "json", "the name and unit of each figure, and what a uniform guess would reach"),
+        RunFile("closing.json", "json", "the labelled data asked at the end of the run"),
         RunFile("evaluation.json", "json", "held-out measures and baselines", True),
-        RunFile("statistics.json", "json", "what the masking really did"),
+        RunFile("statistics.json", "json", "what the masking really did, counted"),
         RunFile("samples.json", "json", "held-out sentences filled in, and rows as the task shows them"),
         RunFile("tasks.json", "json", "what every recipe's task does to one held-out text"),
         RunFile("model", "folder", "the model, in Hugging Face's layout"),
         RunFile("checkpoints", "folder", "to resume from"),
-        RunFile("diagnosis", "folder", "batches that led to a loss that was no number"),
+        RunFile("diagnosis", "folder", "batches whose loss was infinite or not a number"),
         RunFile("report.html", "page", "the report"),
         RunFile("report.md", "page", "the report's numbers as Markdown"),
     )
@@ -44,23 +44,23 @@ RUN_FILES: Mapping[str, RunFile] = {
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder holds any file by which a run is known."""
+    """Returns whether a folder holds any file by which a run is known."""
     return any((folder / name).exists() for name in telling())
 
 
 def telling() -> list[str]:
-    """The names of the files by which a run is known."""
+    """Returns the names of the files by which a run is known."""
     return [name for name, file in RUN_FILES.items() if file.tells_a_run]
 
 
 def no_folder(name: str | Path, otherwise: str = "name a run, or the folder of a model") -> str:
-    """The line about a folder that is not there: the runs and models here that are called alike, or `otherwise`."""
+    """Returns the line about a missing folder. It ends with runs and models of like names, else with `otherwise`."""
     near = " or ".join(called_like(Path(name)))
     return f"there is no folder {name}; {f'did you mean {near}?' if near else otherwise}"
 
 
 def called_like(folder: Path) -> list[str]:
-    """The runs and models beside a folder, and below runs/ and demo/, that are called most alike, two at most."""
+    """Returns at most two runs or models of like names, beside a folder or below runs/ and demo/."""
     from difflib import get_close_matches
 
     inner = "model" if folder.name == "model" else ""

@@ -27,7 +27,7 @@ _STATUS_EVERY = 0.5  # seconds between two writes of the same state
 
 
 def check_name(name: str) -> str:
-    """`name` itself, when it can name a run on any file system. Raises UserError.
+    """Returns `name` itself if it can name a run on any file system. Raises UserError.
 
     >>> check_name("bert-2.seed_1")
     'bert-2.seed_1'
@@ -62,8 +62,8 @@ def explain_exit(returncode: int) -> str:
 
 
 def write_atomically(path: Path, text: str, *, sync: bool = False) -> None:
-    """The whole text or nothing stands at `path` afterwards; `sync` also makes it survive a power failure.
-    Raises OSError."""
+    """Writes a file so that afterwards either the whole text or nothing stands at `path`; `sync` makes it survive a
+    power failure too. Raises OSError."""
     beside = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     try:
         with open(beside, "w", encoding="utf-8") as file:
@@ -137,8 +137,8 @@ class RunFolder:
 
     @classmethod
     def create(cls, root: Path, name: str) -> RunFolder:
-        """The folder `root/name`, made where it is missing. Raises UserError for a bad name, one that leads out of
-        `root`, and a folder with something in it that is no run's."""
+        """Returns the folder `root/name`, made where it is missing. Raises UserError for a bad name, for one that leads
+        out of `root`, and for a folder that holds something other than a run."""
         path = Path(root) / check_name(name)
         if path.resolve().parent != Path(root).resolve():
             raise UserError(f"run folder {path} is a link that leads out of {root}; remove it or choose another name")
@@ -159,7 +159,7 @@ class RunFolder:
 
     @contextmanager
     def unless_refused(self) -> Iterator[None]:
-        """What is refused before the run has begun leaves nothing behind."""
+        """Removes what was written when the block refuses the run before it has begun."""
         try:
             yield
         except UserError:
@@ -175,7 +175,7 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
-        """An existing run folder. Raises UserError when there is none."""
+        """Returns an existing run folder. Raises UserError if there is none."""
         if not Path(path).exists():
             raise UserError(no_folder(path, "name one that `afterbert pretrain` made"))
         if not (Path(path) / "checkpoints").is_dir():
@@ -237,7 +237,7 @@ class RunFolder:
             ) from error
         if not _is_at(descriptor, self._lock):
             raise UserError(
-                f"{self._kind} {self.path} was let go by another process this very moment; start this again"
+                f"{self._kind} {self.path} was released by another process this very moment; start this again"
             )
         before = _holder(descriptor)
         mine = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
@@ -250,7 +250,7 @@ class RunFolder:
     def report(self, **changed: Any) -> None:
         """Changes these fields of the status and writes it; the same state at most twice a second.
 
-        Raises OSError when the folder is gone or can no longer be written: a run without its folder must end.
+        Raises OSError if the folder is gone or can no longer be written: a run without its folder must end.
         """
         before = self._reported or replace(self.status() or Status(), pid=os.getpid(), host=socket.gethostname())
         now = replace(before, updated=time.time(), **changed)
@@ -265,8 +265,7 @@ class RunFolder:
         self._reported = now
 
     def status(self) -> Status | None:
-        """The last status written; None where there is none or it cannot be read (it is for the eye, not
-        for resuming)."""
+        """Returns the last status written; None if there is none or it cannot be read. It is not for resuming."""
         try:
             found = json.loads(self._status.read_text(encoding="utf-8"))
             return Status(**{name: found[name] for name in Status.__dataclass_fields__ if name in found})
@@ -287,7 +286,7 @@ def _lost(folder: Path, error: OSError) -> OSError:
 
 
 def _holder(descriptor: int) -> str:
-    """Who wrote the lock file, in words; empty where nobody did."""
+    """Who wrote the lock file, in words; empty if nobody did."""
     try:
         found = json.loads(os.pread(descriptor, 4096, 0) or b"{}")
     except ValueError:
@@ -321,7 +320,7 @@ class Metrics:
                 os.fsync(file.fileno())
 
     def read(self) -> list[dict[str, Any]]:
-        """All whole records; a torn last line is left out. Raises UserError for a broken line before the last."""
+        """Returns all whole records, without a torn last line. Raises UserError for a broken line before the last."""
         if not self.path.exists():
             return []
         *lines, torn = self.path.read_bytes().split(b"\n")

@@ -17,13 +17,13 @@ _KEY = "digest"
 
 
 def digest_of(content: Any) -> str:
-    """The sha256, in hex, of anything JSON can hold; the order of keys does not matter."""
+    """Returns the sha256, in hex, of anything that JSON can hold; the order of keys does not matter."""
     canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The content with the digest of all of it but an older digest.
+    """Returns the content with a digest of all of it, in place of an older digest.
 
     >>> sealed(sealed({"steps": 400})) == sealed({"steps": 400}), sealed({"steps": 400}) == sealed({"steps": 500})
     (True, False)
@@ -39,7 +39,7 @@ def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def check_sealed(path: Path, content: Mapping[str, Any], *, remedy: str) -> None:
-    """Raises UserError where the content of this file is not the one that its digest was made of. A file of version 0.1
+    """Raises UserError if the content of this file is not the one that its digest was made of. A file of version 0.1
     may have none."""
     if _KEY in content and sealed(content) != content:
         raise UserError(f"{path} was changed after it was written (its digest is of another content); {remedy}")

@@ -37,12 +37,12 @@ def check_regular(path: Path | str) -> None:
 
 
 def may(path: Path | str, how: int) -> bool:
-    """Whether this user has the right `how` (os.R_OK, os.W_OK) to a path that is there."""
+    """Returns whether this user has the right `how` (os.R_OK, os.W_OK) to an existing path."""
     return os.access(path, how, effective_ids=os.access in os.supports_effective_ids)
 
 
 def read_bytes(path: Path | str, *, most: int = MOST_BYTES, remedy: str = "check the path") -> bytes:
-    """The content of a regular file of at most `most` bytes. Raises UserError that names the file, also where it
+    """Returns the content of a regular file of at most `most` bytes. Raises UserError that names the file, also when it
     is missing."""
     check_regular(path)
     try:
@@ -61,7 +61,7 @@ def read_bytes(path: Path | str, *, most: int = MOST_BYTES, remedy: str = "check
 
 
 def read_text(path: Path | str, *, most: int = MOST_BYTES, remedy: str = "check the path") -> str:
-    """The text of a small UTF-8 file, a byte order mark left out. Raises UserError with the line of the first
+    """Returns the text of a small UTF-8 file without its byte order mark. Raises UserError with the line of the first
     byte that is not UTF-8."""
     data = read_bytes(path, most=most, remedy=remedy)
     try:
@@ -91,7 +91,7 @@ def read_json(
 def read_json_object(
     path: Path | str, *, most: int = MOST_BYTES, remedy: str = "make the file again", allows_nan: bool = False
 ) -> dict[str, Any]:
-    """The JSON object that a small file holds. Raises UserError as `read_json` does, also for anything else."""
+    """Returns the JSON object that a small file holds. Raises UserError as `read_json` does, also for anything else."""
     found = read_json(path, most=most, remedy=remedy, allows_nan=allows_nan)
     if not isinstance(found, dict):
         raise UserError(f"{path} holds a {type(found).__name__}; must be a JSON object; {remedy}")

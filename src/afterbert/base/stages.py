@@ -28,12 +28,12 @@ class Stages:
         return tuple(math.fsum(self.shares[:number]) / total for number in range(len(self.shares)))
 
     def at(self, progress: float) -> int:
-        """The number of the stage in which a run is of which a share of `progress` lies behind."""
+        """Returns the number of the stage in which a run is when the share `progress` of it is done."""
         return max(number for number, start in enumerate(self.starts) if start <= progress + 1e-9)
 
     def first_steps(self, total_steps: int) -> list[int]:
-        """The step (0-based) with which each begins, in a run of so many. Raises UserError when one would have no
-        step."""
+        """Returns the first step (0-based) of each stage, in a run of so many steps. Raises UserError if a stage would
+        have none."""
         first = [math.ceil(start * total_steps - 1e-9 * total_steps) for start in self.starts]
         if any(one >= following for one, following in zip(first, [*first[1:], total_steps])):
             enough = math.ceil(math.fsum(self.shares) / min(self.shares))
@@ -58,7 +58,7 @@ class Stages:
 
 
 def widths(begins: Sequence[float]) -> list[float]:
-    """The shares of a run between these moments, and from the last one to its end.
+    """Returns the shares of a run between these moments, and from the last one to its end.
 
     >>> widths((0.0, 0.75))
     [0.75, 0.25]
@@ -67,5 +67,5 @@ def widths(begins: Sequence[float]) -> list[float]:
 
 
 def moments(courses: Sequence[Stages]) -> tuple[float, ...]:
-    """The shares of a run at which something new begins in one of these; 0 is always one."""
+    """Returns the shares of a run at which something new begins in any of these; 0 is always one."""
     return tuple(sorted({0.0, *(start for stages in courses for start in stages.starts)}))

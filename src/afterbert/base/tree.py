@@ -46,7 +46,7 @@ class Node:
 
 
 def scalar(written: str) -> Any:
-    """The value of an unquoted scalar.
+    """Returns the value of an unquoted YAML scalar.
 
     >>> scalar("3e-4"), scalar("12"), scalar("true"), scalar("yes"), scalar("1_000"), scalar("null")
     (0.0003, 12, True, 'yes', 1000, None)
@@ -63,8 +63,9 @@ def scalar(written: str) -> Any:
 
 
 def read(path: Path, *, label: str | None = None, ours: bool = False) -> Node:
-    """The tree of a YAML file. `ours` says that the file came along and is known to be sound, so that it may be read
-    by the parser in C, which is ten times as fast but has no limit of depth. Raises UserError naming file and line."""
+    """Returns the tree of a YAML file. `ours` says that afterbert brought the file along, so that it is sound and may
+    be read by the parser in C, which is ten times as fast but has no limit of depth. Raises UserError naming file and
+    line."""
     label = label or str(path)
     data = read_bytes(path, most=_MAX_BYTES)
     try:
@@ -75,7 +76,7 @@ def read(path: Path, *, label: str | None = None, ours: bool = False) -> Node:
 
 
 def parse(text: str, *, label: str, loader: Any = yaml.SafeLoader) -> Node:
-    """The tree of YAML text; `label` stands for the file in origins. Raises UserError with all that is wrong at once.
+    """Returns the tree of a YAML text; `label` is its name in origins. Raises UserError with all mistakes at once.
 
     >>> parse("a: {b: 3e-4}", label="x.yaml").value["a"].value["b"]
     Node(value=0.0003, origin='x.yaml:1')
@@ -148,8 +149,8 @@ def located(plain: Any, origin: str) -> Node:
 
 
 def in_yaml(value: Any) -> str:
-    """A value as YAML has it on one line, which `override` reads again. Raises yaml.YAMLError for what YAML has no
-    form for.
+    """Returns a value as one line of YAML, which `override` reads again. Raises yaml.YAMLError for a value that YAML
+    cannot write.
 
     >>> in_yaml({"type": "mask", "rate": 0.4}), in_yaml("word"), in_yaml(None)
     ('{type: mask, rate: 0.4}', 'word', 'null')
@@ -161,8 +162,8 @@ def in_yaml(value: Any) -> str:
 
 
 def merge(base: Node, over: Node) -> Node:
-    """`over` laid on `base`: mappings key by key, everything else replaced. A mapping that names another
-    `type` than the base has replaces the whole node, since the old one's settings mean nothing to it.
+    """Returns `over` laid on `base`: mappings are merged key by key, everything else is replaced. A mapping that names
+    another `type` than the base replaces the whole node, since the old one's settings mean nothing to it.
 
     >>> a, b = parse("{x: {type: p, u: 1}, y: 2}", label="a"), parse("x: {type: q}", label="b")
     >>> merge(a, b).plain
@@ -180,8 +181,8 @@ def merge(base: Node, over: Node) -> Node:
 
 
 def override(base: Node, dotted: str, written: str, origin: str | None = None) -> Node:
-    """`base` with the value at a dotted path replaced, as the command line does: `model.num_hidden_layers`,
-    `4`. origin: who says so, where it was not the command line.
+    """Returns `base` with the value at a dotted path replaced, as the command line does: `model.num_hidden_layers`,
+    `4`. origin: where the value comes from, if not from the command line.
 
     >>> override(parse("a: {b: 1}", label="x"), "a.b", "2").value["a"].value["b"]
     Node(value=2, origin='--a.b')

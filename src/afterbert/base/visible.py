@@ -8,7 +8,7 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def visible(text: str) -> str:
-    """`text` with every character that would act unseen replaced by a sign for it.
+    """Returns `text` with every invisible or acting character replaced by a sign for it.
 
     >>> visible("a\\x1b[31m \\u202e!")
     'a␛[31m ⟨U+202E⟩!'
@@ -19,7 +19,7 @@ def visible(text: str) -> str:
 
 
 def visible_line(text: str) -> str:
-    """`text` as one line: line ends are shown as signs too.
+    """Returns `text` as one line, with signs for line ends too.
 
     >>> visible_line("one\\ntwo")
     'one␊two'

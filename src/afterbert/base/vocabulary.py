@@ -10,7 +10,7 @@ from afterbert.base.errors import UserError
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Ids of the special pieces (None where the tokenizer has none) and the number of pieces.
+    """Ids of the special pieces (None if the tokenizer has none) and the number of pieces.
 
     `special_ids` lists every id that no selection may choose and no corruption may draw: the named ones, the
     sentinels and whatever else the tokenizer marks as special.
@@ -34,7 +34,7 @@ class Vocabulary:
     special_ids: tuple[int, ...] = field(default=())
 
     def need(self, name: str) -> int:
-        """The id of a special piece that the task cannot do without. Raises UserError when it is missing."""
+        """Returns the id of a special piece that the task needs. Raises UserError if it is missing."""
         found = getattr(self, name)
         if found is None:
             raise UserError(
@@ -46,7 +46,7 @@ class Vocabulary:
     @property
     def beginning(self) -> int | None:
         """The piece set before a text that is read from left to right, so that its first word is a continuation too;
-        None where the tokenizer has no such piece."""
+        None if the tokenizer has no such piece."""
         return next((one for one in (self.bos, self.cls, self.eos) if one is not None), None)
 
     @cached_property

@@ -32,7 +32,7 @@ class Finding:
 
 
 def findings() -> Iterator[Finding]:
-    """Everything that is worth knowing before a long run."""
+    """Yields what is worth knowing about this machine before a long run."""
     yield Finding(
         "afterbert", f"{__version__} on Python {platform.python_version()}", sys.version_info >= (3, 11), True
     )

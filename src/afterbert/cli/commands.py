@@ -55,7 +55,7 @@ class _Verbs(TyperGroup):
 
 
 def build_app() -> typer.Typer:
-    """The command with every module of `verbs` as a sub-command, in the order of the places that they say."""
+    """Returns the command with every module of `verbs` as a sub-command, in the order that they state."""
     app = typer.Typer(
         cls=_Verbs,
         help="Turn a folder of text into a small language model, and see which pre-training idea serves it best.",

@@ -10,7 +10,7 @@ from afterbert.report.summary import headline_of
 
 
 def print_run(run: Run, *, processes: int = 1) -> None:
-    """The closing figures of a finished run and where it lies; of a stopped one how to go on."""
+    """Prints the closing figures of a finished run and its folder, or how to go on with a stopped one."""
     if not run.is_finished:
         console.print(f"stopped at step {run.step}, everything saved; go on with:")
         console.print(f"  afterbert pretrain --resume {run.path}")
@@ -27,7 +27,7 @@ def print_run(run: Run, *, processes: int = 1) -> None:
 
 
 def print_figures(evaluation: Mapping[str, Any]) -> None:
-    """The closing figures, with what counting alone would reach beside them."""
+    """Prints the closing figures beside what counting alone would reach."""
     if not evaluation.get("measures") and not evaluation.get("objective"):
         console.print(
             "no held-out figures: no document is held out, or none asks anything; give more or shorter documents"

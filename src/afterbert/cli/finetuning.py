@@ -11,7 +11,7 @@ from afterbert.workflows.finetune_request import FinetuneRequest, set_up
 
 
 def fine_tune(request: FinetuneRequest, *, dry_run: bool) -> int:
-    """The exit status: 0 finished, 143 or 130 stopped by a signal with everything saved."""
+    """Returns the exit status: 0 finished, 143 or 130 stopped by a signal with everything saved."""
     if dry_run:
         with Watch() as watch:
             setup = set_up(request, watch)

@@ -18,8 +18,8 @@ _OPTION = {"phrase": "--phrases", "entity": "--entities"}
 
 
 def planes_named(written: str, lists: Mapping[str, str | None], case: str | None, option: str) -> list[Plane]:
-    """The planes an option names, separated by commas; a list that is given asks for its plane in a new store
-    too. Raises UserError."""
+    """Returns the planes that an option names, separated by commas. A list given for a new store adds its plane too.
+    Raises UserError."""
     names = list(dict.fromkeys(name.strip() for name in written.split(",") if name.strip()))
     given = {name: path for name, path in lists.items() if path is not None}
     for name in given:
@@ -47,15 +47,15 @@ def _built(name: str, file: str | None, case: str | None, option: str) -> Plane:
 
 
 def print_coverage(store: Path, planes: Sequence[Plane]) -> None:
-    """How much of the text lies in the units of these planes, for those that do not cover it."""
+    """Prints how much of the text lies in the units of these planes, for planes that do not cover it."""
     for plane in planes:
         if plane.width > 1:
             console.print(safe(str(coverage_of(open_store(store), name_of(plane)))))
 
 
 def print_beginning(sources: Sequence[Source]) -> None:
-    """How the pieces of a token file read as text: whether the tokenizer is the one that made them, only a reader can
-    tell."""
+    """Prints how the pieces of a token file read as text. Only a reader can tell whether the tokenizer is the one that
+    made them."""
     document = next(iter(read(sources)), None)
     if document is not None:
         console.print(safe(f"{document.id} begins: {' '.join(document.text[:200].split())}"))

@@ -1,5 +1,4 @@
-"""The command line: runs a verb, and turns every error a user can mend into one line and exit status
-2."""
+"""The command line: runs a verb, and turns every error a user can mend into one line and exit status 2."""
 
 import errno
 import gc
@@ -39,7 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """The exit status of a command line."""
+    """Returns the exit status of a command line."""
     rank = os.environ.get("RANK") or os.environ.get("SLURM_PROCID")
     if rank is not None:  # torch's remarks on its own settings would come once for each process
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")

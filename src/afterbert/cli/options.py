@@ -14,8 +14,8 @@ _TOP_LEVEL = ("length", "title", "paper", "tokenizer", "model", "objective")
 
 
 def plugins_in(folder: str) -> str:
-    """The names of the plug-ins in a folder of the package, for a help text; nothing is imported, which would take a
-    second."""
+    """Returns the names of the plug-ins in a folder of the package, for a help text. Nothing is imported, which would
+    take a second."""
     return ", ".join(listed(f"afterbert.{folder}"))
 
 
@@ -32,8 +32,8 @@ Option = tuple[Any, Any]
 
 
 def option(kind: Any, said: str, *flags: str, default: Any = None, panel: str | None = None, **more: Any) -> Option:
-    """An option for `also_takes`. said: for `--help`; flags: where they are not made of the name; more: as typer's
-    `Option` takes it."""
+    """Returns an option for `also_takes`. said: its help text; flags: where they are not made of the name; more:
+    further arguments of typer's `Option`."""
     return Annotated[kind, typer.Option(*flags, help=said, rich_help_panel=panel, **more)], default
 
 
@@ -55,7 +55,7 @@ def also_takes(options: Mapping[str, Option]) -> Callable[[Callable[..., Any]], 
 
 
 def of_data(*names: str, panel: str | None = None) -> dict[str, Option]:
-    """What is said of files of labelled rows, by the names of `DataOptions`: those of these names, or all."""
+    """Returns the options for files of labelled rows, named as in `DataOptions`: those of these names, or all."""
     kinds, formats = plugins_in("downstream.tasks"), plugins_in("downstream.formats")
     said = {
         "kind": f"The kind of task, where the guess is wrong: {kinds}.",
@@ -68,7 +68,7 @@ def of_data(*names: str, panel: str | None = None) -> dict[str, Option]:
 
 
 def reading(*names: str) -> dict[str, Option]:
-    """How files of text are read, by whichever verb makes a store of them: those of these names, or all."""
+    """Returns the options for reading texts, for verbs that make a store: those of these names, or all."""
     return {name: _READING[name] for name in names or _READING}
 
 
@@ -79,42 +79,42 @@ def _of_texts(kind: Any, said: str, default: Any = None, **more: Any) -> Option:
 _READING = {
     "tokenizer": _of_texts(
         str | None,
-        "Trained: bpe, byte_level_bpe, unigram, wordpiece; or a folder or hub name to take. Its settings: "
+        "A kind to train (bpe, byte_level_bpe, unigram, wordpiece), or a folder or hub name to take. Its settings: "
         "--tokenizer.lowercase true, --tokenizer.sentinels 100, --tokenizer.ends last.",
     ),
-    "vocab_size": _of_texts(int | None, "Pieces to learn; chosen by the amount of text when not given."),
+    "vocab_size": _of_texts(int | None, "How many pieces to learn; chosen by the amount of text when not given."),
     "kind": _of_texts(str | None, "What a file holds when its name does not tell, such as txt or jsonl."),
-    "documents": _of_texts(str | None, "In plain text a document is: paragraphs, line or file."),
+    "documents": _of_texts(str | None, "What is one document of plain text: paragraphs, line or file."),
     "text_key": _of_texts(str | None, "JSONL: the key that holds the text."),
     "text_column": _of_texts(str | None, "CSV, TSV, Parquet: the column that holds the text."),
     "language": _of_texts(
-        str | None, "Language code of texts that do not say theirs; by-name: files are called after it (de.txt)."
+        str | None, "Language code of texts that do not name their own; by-name: taken from file names (de.txt)."
     ),
     "language_key": _of_texts(str | None, "JSONL: the key that holds each text's language."),
     "lang": _of_texts(
-        list[str] | None, "Texts with their language, as often as there are: --lang en=english/ --lang is=a.txt."
+        list[str] | None, "Texts with their language, once for each: --lang en=english/ --lang is=a.txt."
     ),
     "switch": _of_texts(
         list[str] | None,
-        "Replace words of texts in a language by translations, for anchors: --switch en=muse.en-de.txt.",
+        "Replace some words of a language by translations from a word list: --switch en=muse.en-de.txt.",
     ),
     "smoothing": _of_texts(
         float | None,
-        "S: languages' shares to this power (0.7; 1: by size), for the tokenizer and for how often each is trained on.",
+        "How often each language is drawn: its share of the text to this power (1: by size; 0.7 is usual).",
     ),
-    "errors": _of_texts(str | None, "Broken text: fail (when not given), replace or skip-document."),
-    "normalization": _of_texts(str | None, "NFC (when not given), NFKC or none."),
+    "errors": _of_texts(str | None, "What to do with broken text: fail (when not given), replace or skip-document."),
+    "normalization": _of_texts(str | None, "Unicode form of the text: NFC (when not given), NFKC or none."),
     "max_dropped_share": _of_texts(
         float | None,
         "Stop when more than this share of the documents is dropped, empty ones not counted; 0.1 when not given.",
     ),
     "near_duplicates": _of_texts(
         float | None,
-        "Of documents that share this much of their runs of five words (0.8) keep the longest; needs the extra dedup.",
+        "Keep only the longest of documents that share this much of their runs of five words (0.8; extra dedup).",
     ),
     "max_unknown": _of_texts(float, _UNKNOWN, default=0.1),
     "held_out": _of_texts(float, "Share of the text kept for evaluation.", default=0.02),
-    "processes": option(int | None, "Processes; one a core when not given.", min=1),
+    "processes": option(int | None, "How many processes to use; one for each core when not given.", min=1),
 }
 
 
@@ -150,7 +150,7 @@ def split_arguments(words: Sequence[str], options: Sequence[str] = ()) -> tuple[
 
 
 def settings_only(context: typer.Context) -> list[tuple[str, str]]:
-    """Recipe settings for a verb that takes no further arguments. Raises UserError."""
+    """Returns recipe settings for a verb that takes no further arguments. Raises UserError."""
     words = [word for word in context.params.values() if isinstance(word, str) and word.startswith("-")]
     taken = [word for word in words if word not in context.args]  # by an argument, for good
     plain, settings = split_arguments([*taken, *context.args], own_options(context))
@@ -160,18 +160,18 @@ def settings_only(context: typer.Context) -> list[tuple[str, str]]:
 
 
 def own_options(context: typer.Context) -> list[str]:
-    """The options that a verb itself has."""
+    """Returns the options that a verb itself has."""
     return [name for parameter in context.command.params for name in parameter.opts if name.startswith("--")]
 
 
 def given_options(context: typer.Context) -> list[str]:
-    """The names of a verb's parameters that stand on the command line."""
+    """Returns the names of a verb's parameters that were given on the command line."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
     return [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
 
 
 def share_of(written: str, option: str) -> float:
-    """A share as people write it. Raises UserError.
+    """Returns a share from how people write it. Raises UserError.
 
     >>> share_of("98%", "--at-least"), share_of("0.98", "--at-least")
     (0.98, 0.98)

@@ -26,7 +26,7 @@ class _Screen(io.TextIOBase):
 
 
 def predict_rows(request: PredictRequest) -> None:
-    """Rows go to standard output, or to a file with a bar meanwhile."""
+    """Prints the answered rows, or writes them to a file with a progress bar."""
     if request.out is None:
         done = predict_file(request, stream=cast(TextIO, _Screen()) if sys.stdout.isatty() else sys.stdout)
     else:
@@ -49,7 +49,7 @@ def predict_text(
     max_unknown: float,
     language: str | None = None,
 ) -> None:
-    """The answer to one row, given as its texts. Raises UserError."""
+    """Prints the answer to one row, given as its texts. Raises UserError."""
     for option, value in unheeded.items():
         if value is not None:
             raise UserError(f"{option} has an effect on files alone, and no file is called '{texts[0]}'")

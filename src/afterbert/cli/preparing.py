@@ -11,14 +11,14 @@ from afterbert.workflows.text_options import TextOptions
 
 
 def named(kind: Any, settings: Mapping[str, Any], option: str) -> Any:
-    """An instance of a config or plug-in from the values of an option. Raises UserError that names the option."""
+    """Returns a config or plug-in from the values of an option. Raises UserError that names the option."""
     tree = Node({key: Node(value, option) for key, value in settings.items()}, option)
     return build(kind, tree)
 
 
 def text_options(given: Mapping[str, Any], settings: Sequence[tuple[str, str]]) -> TextOptions:
-    """How texts are read, from a verb's options by name, and from settings such as `policy.max_run_length`. Raises
-    UserError that names the option."""
+    """Returns how texts are read, from a verb's options by name and from settings such as `policy.max_run_length`.
+    Raises UserError that names the option."""
     names = [field.name for field in fields(Policy)]
     said = {name: given[name] for name in names if given.get(name) is not None}
     tree = Node({name: Node(value, f"--{name.replace('_', '-')}") for name, value in said.items()}, "default")

@@ -29,7 +29,7 @@ def prove_and_print(
     out: Path,
     overrides: Sequence[tuple[str, str]],
 ) -> int:
-    """The exit status: 0 when every bit agrees, else 1, and then the two runs stay for a look. Raises UserError."""
+    """Returns the exit status: 0 if every bit agrees, else 1; then the folders of both runs stay. Raises UserError."""
     resolved, every = proof_recipe(recipe, size=size, steps=steps, kills=kills, overrides=overrides)
     if store is not None:
         open_store(store)

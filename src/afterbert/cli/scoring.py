@@ -14,7 +14,7 @@ from afterbert.workflows.scoring import (
 
 
 def print_scored(request: ScoreRequest, *, cue: str | None) -> None:
-    """The figures of a fine-tuned head, or of a cue."""
+    """Prints the figures of a fine-tuned head, or of a cue."""
     with Watch() as watch:
         done: ScoredRows = score_by_cue(request, cue, watch) if cue else score_by_head(request, watch)
     if done.results:
@@ -26,7 +26,7 @@ def print_scored(request: ScoreRequest, *, cue: str | None) -> None:
 
 
 def print_probed(request: ScoreRequest) -> None:
-    """One line for each split."""
+    """Prints one line for each split."""
     with Watch() as watch:
         figures = score_by_probe(request, watch)
     for figure in figures:
@@ -34,7 +34,7 @@ def print_probed(request: ScoreRequest) -> None:
 
 
 def print_pairs(request: ScoreRequest) -> None:
-    """A line for each group and file."""
+    """Prints a line for each group and file."""
     with Watch() as watch:
         figures = score_pairs(request, watch)
     made = table("pairs of", ">count", ">right", ">the shorter one")

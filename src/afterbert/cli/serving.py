@@ -54,5 +54,5 @@ def run_server(made: Callable[[str], Guarded], host: str, port: int, *, said: st
 
 
 def check_installed() -> None:
-    """Raises UserError where the extra is missing."""
+    """Raises UserError if the extra is missing."""
     need_extra("play", "starlette", "uvicorn", needed_by="this")

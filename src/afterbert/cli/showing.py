@@ -34,7 +34,7 @@ _WIDEST_PICTURE = 40
 
 
 def print_exhibits(exhibits: Sequence[Exhibit]) -> None:
-    """The tasks of one recipe."""
+    """Prints the tasks of one recipe."""
     console.print(f"\n[bold]{exhibits[0].recipe}[/bold]: {safe(exhibits[0].title)}")
     for exhibit in exhibits:
         if exhibit.task:
@@ -46,7 +46,7 @@ def print_exhibits(exhibits: Sequence[Exhibit]) -> None:
 
 
 def print_picture(picture: Picture) -> None:
-    """Read, asked, written, and who sees whom."""
+    """Prints what is read, asked and written, and who sees whom."""
     console.print(Text("  text   ").append_text(_cells(picture.before)))
     console.print(Text("  reads  ").append_text(_cells(picture.shown)))
     hides = [
@@ -99,7 +99,7 @@ def _sight(may_attend: np.ndarray) -> str:
 
 
 def print_model(resolved: Resolved) -> None:
-    """The model's tree with parameters by part, and its cost per token."""
+    """Prints the model's tree with the parameters of each part, and its cost per token."""
     from afterbert.base.vocabulary import Vocabulary
     from afterbert.nn.skeleton import skeleton
     from afterbert.nn.stack import StackModule

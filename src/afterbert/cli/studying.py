@@ -22,7 +22,7 @@ from afterbert.training.process_setup import set_up_process
 
 
 def show_list() -> int:
-    """The studies that come along."""
+    """Prints the studies that afterbert brings along."""
     table = Table("study", "question", "arms", box=None)
     for name in known_studies():
         _, study = read_study(name)
@@ -35,7 +35,7 @@ def show_list() -> int:
 
 
 def show_status(root: Path, name: str | None) -> int:
-    """How far the studies below `root` are."""
+    """Prints how far the studies below `root` are."""
     found = progress_of(root, name)
     if not found:
         which = f"of {name} " if name else ""
@@ -61,7 +61,7 @@ def write_pages(root: Path, folders: Sequence[Path]) -> int:
 
 
 def write_new(words: Sequence[str], question: str) -> int:
-    """A study file NAME.yaml in the working directory."""
+    """Writes a study file NAME.yaml in the working directory."""
     if len(words) < 3 or not question:
         raise UserError('write: afterbert study new NAME RECIPE_OR_RUN RECIPE_OR_RUN --question "..."')
     name, *sources = words

@@ -10,8 +10,8 @@ from afterbert.base.small_files import read_json_object
 
 
 def print_samples(run: RunFolder, *, count: int = 6) -> None:
-    """Held-out sentences with the model's first guess at each mask: green where right, else struck out
-    beside the truth."""
+    """Prints held-out sentences with the model's first guess at each mask: green where right, else struck out beside
+    the truth."""
     samples = read_json_object(run.path / "samples.json")["filled"]
     if not samples:
         return
@@ -39,7 +39,7 @@ def _printable(text: str) -> str:
 
 
 def print_next_steps(run: RunFolder) -> None:
-    """Three commands for one's own text."""
+    """Prints three commands to try on one's own text."""
     console.print("\nnext, with your own text:")
     console.print("  afterbert pretrain my_texts/ --budget 10min        a folder of .txt, .jsonl, .csv, .parquet")
     console.print(f'  afterbert fill "A list of [MASK]." --model {run.path}', markup=False)

@@ -14,7 +14,7 @@ from afterbert.workflows.loading import load_model_or_checkpoint
 def print_texts(
     name: str, prompt: str, generation: Generation, *, longest: int, stop: Sequence[str], count: int
 ) -> None:
-    """`count` texts, each behind the prompt where the model goes on with it. Raises UserError."""
+    """Prints `count` texts, each after its prompt where the model goes on with it. Raises UserError."""
     if count > 1 and generation.method != "sample":
         raise UserError(f"method {generation.method} writes the same text each time; leave --count out, or draw")
     generator = TextGenerator.of(load_model_or_checkpoint(name), device=default_device())

@@ -37,7 +37,7 @@ def parse(written: str) -> Method:
 
 
 def written(method: Method) -> str:
-    """The shortest way to write a method, which `parse` reads back.
+    """Returns the shortest way to write a method, which `parse` reads back.
 
     >>> written(parse("layers:4,drop=top"))
     'layers:keep=4'
@@ -49,8 +49,8 @@ def written(method: Method) -> str:
 
 
 def check_all(form: Form, methods: Sequence[Method]) -> Form:
-    """Says what form the model will have after all methods, before any work is done. Raises UserError where a method
-    does not fit what stands before it."""
+    """Says what form the model will have after all methods, before any work is done. Raises UserError if a method does
+    not fit what stands before it."""
     for method in methods:
         form = method.check(form)
     return form

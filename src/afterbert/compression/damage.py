@@ -11,8 +11,9 @@ from afterbert.nn.recording import recorded
 
 @torch.no_grad()
 def damage(before: Subject, after: Subject, setting: Setting, *, most: int = 64) -> tuple[str, ...]:
-    """A line for each layer of the smaller model: the mean distance of its states to those at the same depth, as a
-    share of their length, on training rows of the task. Nothing for a graph, or where the two cut rows otherwise."""
+    """Returns a line for each layer of the smaller model: the mean distance of its states to those at the same depth of
+    the original, as a share of their length, on training rows of the task. Empty for a graph, or where the two models
+    cut rows differently."""
     if after.kind != "weights" or before.tuned is None or after.tuned is None or not setting.rows.get("train"):
         return ()
     sums: list[Tensor] = []

@@ -25,8 +25,8 @@ _UNITS = {"kB": 1e3, "MB": 1e6, "GB": 1e9}
 
 @dataclass(frozen=True)
 class Target:
-    """What a smaller model must reach. faster: the mean speed-up at least; bytes: on disk at most; points: that the
-    task's main metric loses at most, as a share of 1."""
+    """The goal of a smaller model. faster: the mean speed-up at least; bytes: on disk at most; points: the loss of the
+    task's main metric at most, as a share of 1."""
 
     kind: Kind
     amount: float
@@ -47,7 +47,7 @@ class Target:
         raise UserError(f"--target '{written}' is not known; write 4x faster, 10MB or -1 point")
 
     def is_met(self, row: StepRow) -> bool:
-        """Whether a model reaches it."""
+        """Returns whether a model reaches the goal."""
         if self.kind == "bytes":
             return row.bytes <= self.amount
         if self.kind == "points":
@@ -55,8 +55,8 @@ class Target:
         return median_speedup(row.latencies) >= self.amount
 
     def best(self, rows: Sequence[StepRow]) -> int | None:
-        """The number of the row that is taken: of those that reach it the one that keeps most quality, and for a number
-        of points the fastest. None where none does."""
+        """Returns the number of the row to take, or None if no row reaches the goal. Of those that do it is the one
+        that keeps most quality; for a goal in points, the fastest."""
         met = [number for number, row in enumerate(rows) if self.is_met(row)]
 
         def worth(number: int) -> tuple[float, float]:
@@ -70,8 +70,8 @@ class Target:
 
 
 def ladder(form: Form) -> list[tuple[Method, ...]]:
-    """The combinations that are tried: those that need no training first, then fewer and fewer layers. Those that do
-    not fit the model are left out."""
+    """Returns the combinations to try: first those without training, then fewer and fewer layers. Those that do not fit
+    the model are left out."""
     layers = form.architecture.num_hidden_layers
     fewer = sorted({max(1, round(layers * share)) for share in (2 / 3, 1 / 2, 1 / 3, 1 / 6)} - {layers}, reverse=True)
     written = [["quantize"], ["vocabulary", "quantize"]]

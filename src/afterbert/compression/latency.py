@@ -39,7 +39,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class Machine:
-    """What latencies were measured on."""
+    """The machine on which latencies were measured."""
 
     processor: str
     threads: int
@@ -103,5 +103,5 @@ def _processor() -> str:
 
 
 def median_speedup(found: Sequence[Latency]) -> float:
-    """The geometric mean of the speed-ups of all shapes."""
+    """Returns the geometric mean of the speed-ups of all shapes."""
     return float(np.exp(np.mean([np.log(one.speedup) for one in found]))) if found else float("nan")

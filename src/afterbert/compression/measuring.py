@@ -21,7 +21,7 @@ SHAPES = tuple((batch_size, length) for batch_size in (1, 32) for length in (16,
 
 @dataclass(frozen=True)
 class Quality:
-    """How well a task is answered."""
+    """The quality of answers to a task."""
 
     metric: str
     rows: int
@@ -59,7 +59,7 @@ class StepRow:
     """That the method took."""
 
     def plain(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """Returns the row as JSON holds it."""
         return asdict(self)
 
     @staticmethod
@@ -78,13 +78,13 @@ class Examination:
     """The uncompressed model's answers; empty until it has been asked."""
 
     def answers(self, subject: Subject) -> list[Any]:
-        """What a model answers to the rows."""
+        """Returns a model's answers to the rows."""
         assert subject.tuned is not None
         found = Answerer(subject.tuned, self.task)(self.rows)
         return [one.value for one in found]
 
     def quality(self, subject: Subject, given: Sequence[Any]) -> Quality:
-        """The figures of these answers."""
+        """Returns the figures of these answers."""
         assert subject.tuned is not None
         task = subject.tuned.tasks[self.task]
         metric, truths, noise = task.metrics[0], [row.label for row in self.rows], Noise(0).of("bootstrap")
@@ -98,7 +98,7 @@ class Examination:
 
 
 def sizes(subject: Subject, method: str, bytes_on_disk: int) -> StepRow:
-    """The figures of a model that need no task and no time."""
+    """Returns the figures of a model that need neither a task nor time."""
     parameters, nonzero = subject.num_parameters(), subject.num_parameters(zeros=False)
     is_sparse = subject.kind == "weights" and nonzero < 0.99 * parameters
     length = min(128, subject.model.longest)

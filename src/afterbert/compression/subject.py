@@ -30,24 +30,24 @@ Kind = Literal["weights", "graph"]
 
 @dataclass(frozen=True)
 class Form:
-    """What is known of a model before any work is done: enough to refuse a method that does not fit."""
+    """The facts about a model that are known before any work is done: enough to refuse a method that does not fit."""
 
     architecture: Architecture
     kind: Kind = "weights"
     task: str | None = None
-    """The kind of task that it answers; None where it answers none."""
+    """The kind of task that it answers; None if it answers none."""
     first: Architecture | None = None
     """What it was before all methods."""
 
     def need_weights(self, method: str) -> None:
-        """Raises UserError where nothing is left that a method could change or train."""
+        """Raises UserError if nothing is left that a method could change or train."""
         if self.kind != "weights":
             raise UserError(f"{method} needs weights, but what stands before it leaves a finished graph; put it first")
 
     def need_task(self, method: str) -> None:
-        """Raises UserError where no task says which parts of the model matter."""
+        """Raises UserError if no task says which parts of the model matter."""
         if self.task is None:
-            raise UserError(f"{method} goes by the loss of a task; fine-tune the model, and name its rows with --task")
+            raise UserError(f"{method} needs the loss of a task; fine-tune the model, and name its rows with --task")
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Subject:
         return Subject(model, tuned, graph)
 
     def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """What the task's head answers to a batch; the hidden states [B, T, D] where there is no task."""
+        """Returns what the task's head answers to a batch; the hidden states [B, T, D] where there is no task."""
         if self.tuned is not None:
             return self.tuned.module.answer(arrays)
         if self.graph is not None:
@@ -129,7 +129,7 @@ class Subject:
         return self.model.backbone().eval()
 
     def num_parameters(self, *, zeros: bool = True) -> int:
-        """Numbers that the model consists of, the head of its task included. zeros: whether those that are 0 count."""
+        """Returns the number of parameters, the task's head included. zeros: whether those that are 0 count."""
         if self.graph is not None:
             return self.graph.parameters if zeros else self.graph.nonzero
         tensors: list[Tensor] = [tensor for state in self.model.weights.values() for tensor in state.values()]

@@ -81,10 +81,10 @@ def with_zeros(subject: Subject, kept: Mapping[str, Tensor]) -> Subject:
 
 @dataclass(frozen=True)
 class KeptZeros(WrappingObjective):
-    """What was pruned stays 0: before each pass the weights are put back (2002.08307, Section 3)."""
+    """An objective that keeps pruned weights at 0: it puts them back before each pass (2002.08307, Section 3)."""
 
     kept: Mapping[str, Tensor]
-    """Matrix of the backbone -> 1 where it is learned, 0 where it stays 0."""
+    """Matrix of the backbone -> 1 where it is learned, 0 if it stays 0."""
 
     def plain(self) -> dict[str, Any]:
         counts = {name: int(one.sum()) for name, one in self.kept.items()}
@@ -95,6 +95,8 @@ class KeptZeros(WrappingObjective):
 
 
 class KeptZerosModule(WrappingModule):
+    """The module of `KeptZeros`."""
+
     def __init__(self, inner: ObjectiveModule, kept: Mapping[str, Tensor]):
         super().__init__(inner)
         self._kept = dict(kept)

@@ -6,9 +6,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Example:
-    """One thing to predict. key: a stable name (the data's own id, or `file:line`). texts: what is read, one
-    to many; a tagging task's texts are the words. label: the truth in the task's own terms (each task says
-    which), None where there is none. group: what scores are broken down by, if anything.
+    """One thing to predict. key: a stable name (the data's own id, or `file:line`). texts: what is read, one to many; a
+    tagging task's texts are the words. label: the truth in the task's own terms (each task says which), None if there
+    is none. group: what scores are broken down by, if anything.
     """
 
     key: str
@@ -19,8 +19,8 @@ class Example:
 
 @dataclass(frozen=True)
 class AnswerSpan:
-    """A stretch of a context: its text, and the character it begins at (None where the text does not stand in
-    the context)."""
+    """A stretch of a context: its text, and the character it begins at (None if the text does not stand in the
+    context)."""
 
     text: str
     start: int | None
@@ -58,9 +58,9 @@ class Findings:
         return self._counts.get(what, 0)
 
     def lines(self) -> list[str]:
-        """One line for each kind, in the order they were met."""
+        """Returns one line for each kind, in the order they were met."""
         return [f"{count:,} {what} (first: {self._first[what]})" for what, count in self._counts.items()]
 
     def to_plain(self) -> dict[str, dict[str, Any]]:
-        """Kind -> count and first place, for results.json."""
+        """Returns kind -> count and first place, for results.json."""
         return {what: {"count": count, "first": self._first[what]} for what, count in self._counts.items()}

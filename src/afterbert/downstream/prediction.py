@@ -27,7 +27,7 @@ class Prediction:
     """A class or several, a number, a text, a place, an order, or a tag for each word: in the terms of the task."""
     confidence: float | None = None
     """The chance that the model gives its answer: of a class its probability, of tags that of the word it is least sure
-    of, of a span that of its two ends together. None where nothing of the kind is computed."""
+    of, of a span that of its two ends together. None if nothing of the kind is computed."""
     probabilities: Mapping[str, float] = field(default_factory=dict)
     """Label -> its probability, for tasks that choose one or several labels for a row; empty for others."""
     scores: tuple[float, ...] = ()
@@ -36,12 +36,13 @@ class Prediction:
     """For tags that mark entities; offsets count in the words joined by single spaces, or in the text that they were
     found in. None for all other tasks."""
     span: FoundSpan | None = None
-    """The answer's place in the context; None where there is no answer, and for all other tasks."""
+    """The answer's place in the context; None if there is no answer, and for all other tasks."""
     words: tuple[str, ...] | None = None
     """What was tagged, where the words were found in a running text."""
 
     def plain(self) -> dict[str, Any]:
-        """Name -> value as a file holds them; only what the kind of task has, the same names for each of its rows."""
+        """Returns name -> value as a file holds them: only what the kind of task has, with the same names for each of
+        its rows."""
         found: dict[str, Any] = {"prediction": self.value}
         if self.confidence is not None:
             found["confidence"] = round(self.confidence, 6)

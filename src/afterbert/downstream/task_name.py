@@ -6,7 +6,7 @@ _LONGEST_BYTES = 160  # of a file name's 255, since others are made from it: NAM
 
 
 def checked_name(name: str) -> str:
-    """The name as it is. Raises UserError where no file could be called so, since files are named by it."""
+    """Returns the name unchanged. Raises UserError if no file could have this name, since files are named by it."""
     wrong = next((sign for sign in ("/", "\\", "\0", "\n") if sign in name), None)
     if wrong is not None or name.strip(". ") == "":
         said = "is empty" if wrong is None else f"holds {wrong!r}"
@@ -17,7 +17,7 @@ def checked_name(name: str) -> str:
 
 
 def shortened(names: str) -> str:
-    """The beginning of several names, short enough for a part of a folder's name in any script.
+    """Returns the beginning of several names, short enough in any script to be a part of a folder's name.
 
     >>> shortened("sst2-stsb"), len(shortened("語" * 100).encode())
     ('sst2-stsb', 159)
@@ -26,7 +26,7 @@ def shortened(names: str) -> str:
 
 
 def head_key(name: str) -> str:
-    """The name of a task's head among the heads of a model.
+    """Returns the name of a task's head among the heads of a model.
 
     >>> head_key("reviews")
     'head/reviews'
@@ -35,7 +35,7 @@ def head_key(name: str) -> str:
 
 
 def module_key(name: str) -> str:
-    """The name under which torch holds what belongs to the task: without dots, and never that of a method.
+    """Returns the name under which torch holds what belongs to the task: without dots, and never that of a method.
 
     >>> module_key("train"), module_key("reviews.v2"), module_key("100%")
     ('task:train', 'task:reviews%2Ev2', 'task:100%25')

@@ -16,8 +16,8 @@ _OPENED_BY = {
 
 
 def auto_class(folder: Path) -> str:
-    """The auto class for the class that the folder's config names; AutoModel where it has no head of these, or there is
-    no config that can be read."""
+    """Returns the auto class for the class that the folder's config names; AutoModel when that class has none of these
+    heads, or when no config can be read."""
     try:
         named = str(json.loads((folder / "config.json").read_bytes())["architectures"][0])
     except (OSError, ValueError, LookupError, TypeError, RecursionError):

@@ -32,7 +32,7 @@ def convert_checkpoint(pickled: Path, out: Path, *, overwrite: bool = False) -> 
 
 
 def load_pickled(path: Path, *, max_bytes: int = 8 << 30) -> dict[str, Tensor]:
-    """Tensors of a PyTorch checkpoint, by the loader that runs no code of the file; never by another. Raises UserError.
+    """Returns the tensors of a PyTorch checkpoint. Its loader runs no code of the file. Raises UserError.
 
     For the one explicit command `afterbert import-checkpoint`; nothing else reads pickles.
     """

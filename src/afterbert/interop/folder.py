@@ -46,8 +46,8 @@ def export_folder(
     for it, and without `lm_head` the class is one that has none. answering: in place of them, a head that answers a
     task; the folder is of the family's class for such tasks. longest: the pieces of a row at which the tokenizer is
     told to cut, where the model reads more. tokenizer: a folder with tokenizer.json, or that file. or_own: our own
-    layout where no family computes exactly this. Raises UserError when none does, when no class holds the answering
-    head, or when the tokenizer does not fit.
+    layout where no family computes exactly this. Raises UserError if none does, when no class holds the answering head,
+    or when the tokenizer does not fit.
     """
     try:
         family, written = _expressible(architecture, vocabulary, heads, family)
@@ -130,15 +130,13 @@ def _expressible(
 
 
 def class_for(family: Family, architecture: Architecture, answering: Answering) -> TaskClass:
-    """The family's class that is exactly this head on its backbone. Raises UserError where there is none."""
+    """Returns the family's class that is exactly this head on its backbone. Raises UserError if there is none."""
     found = family.task_class(answering.kind, architecture)
     called = f"Hugging Face's {family.model_type}"
     if isinstance(family, Own):
-        raise UserError(
-            "no family of Hugging Face's computes exactly this model, so none of its classes holds the head"
-        )
+        raise UserError("no Hugging Face family computes exactly this model, so none of their classes holds the head")
     if found is None:
-        raise UserError(f"{called} has no class that this model's {answering.kind} head can be")
+        raise UserError(f"{called} has no class for this model's {answering.kind} head")
     if answering.kind in ("sequence", "choice") and found.summary != answering.summary:
         raise UserError(
             f"{called} answers from the {found.summary} piece of a row, this head from its {answering.summary}"
@@ -149,8 +147,8 @@ def class_for(family: Family, architecture: Architecture, answering: Answering) 
 
 
 def their_tensors(table: Sequence[Weight], ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """All tensors under the names of a table. What `ours` has not (a pooler, say) is left out; what has no line in the
-    table is a bug."""
+    """Returns all tensors under the names of a table. Lines of the table without a tensor in `ours` (a pooler, say) are
+    left out; a tensor without a line in the table is a bug."""
     tensors: dict[str, Tensor] = {}
     placed = set()
     for line in table:
@@ -171,9 +169,9 @@ def _dtype_of(tensors: Mapping[str, Tensor]) -> str:
 def write_tokenizer(
     out: Path, tokenizer: Path, architecture: Architecture, vocabulary: Vocabulary, settings: Mapping[str, Any]
 ) -> None:
-    """Copies the tokenizer's files and makes its config say what the model takes and which pieces are
-    special. settings: `model_input_names`, and what else of its config the model decides. Raises UserError when it has
-    more pieces than the model's table has rows."""
+    """Copies the tokenizer's files and makes its config say what the model takes and which pieces are special.
+    settings: `model_input_names`, and what else of its config the model decides. Raises UserError if it has more pieces
+    than the model's table has rows."""
     file = tokenizer if tokenizer.is_file() else tokenizer / "tokenizer.json"
     size, rows = tokenizer_size(file), architecture.table_size(vocabulary)
     if size > rows:

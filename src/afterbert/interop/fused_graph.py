@@ -39,7 +39,7 @@ _OPSET, _FORMAT = 20, 9
 def check_fusible(architecture: Architecture) -> SingleStack:
     """Raises UserError for a model that these operators do not compute."""
     if not isinstance(architecture, SingleStack) or not architecture.is_encoder:
-        raise UserError(f"a model of type {name_of(architecture)} has no fused graph here; encoders have")
+        raise UserError(f"a model of type {name_of(architecture)} has no fused graph here; only encoders have one")
     stack, embeddings = architecture.stack, architecture.embeddings
     for part, known in (
         (stack.attention.positions, (NoPositions, Rotary)),
@@ -56,7 +56,7 @@ def check_fusible(architecture: Architecture) -> SingleStack:
 
 
 def fused_graph(architecture: Architecture, backbone: Backbone, answering: Answering | None) -> bytes:
-    """The graph in float32. Inputs: `input_ids` and `attention_mask` [B, T] with padding on the right, and
+    """Returns the graph in float32. Inputs: `input_ids` and `attention_mask` [B, T] with padding on the right, and
     `token_type_ids` of a model with segments. Outputs: `logits` [B, K] for rows, [B, T, K] for pieces and spans, or
     without a head `last_hidden_state` [B, T, D]. Raises UserError."""
     return _Writer(check_fusible(architecture), backbone, answering).written()
@@ -238,7 +238,7 @@ class _Writer:
         if first and summary == "first":
             return vectors
         if first:
-            raise UserError("a rotary model whose last piece speaks has no fused graph here")
+            raise UserError("a model with rotary positions that answers from its last piece has no fused graph here")
         positions: Any = self.architecture.stack.attention.positions
         half = inner.head_size // 2
         exponents = torch.arange(0, inner.head_size, 2, dtype=torch.float32) / inner.head_size

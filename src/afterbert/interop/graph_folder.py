@@ -44,7 +44,7 @@ class Graph:
 
     @cached_property
     def session(self) -> Any:
-        """ONNX Runtime's session, on as many threads as PyTorch uses. Raises UserError where it is not installed."""
+        """ONNX Runtime's session, on as many threads as PyTorch uses. Raises UserError if it is not installed."""
         onnxruntime = from_extra("onnxruntime", "onnx", needed_by="a graph")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
@@ -56,8 +56,8 @@ class Graph:
         return frozenset(one.name for one in self.session.get_inputs())
 
     def feeds(self, arrays: Mapping[str, Tensor]) -> dict[str, Any]:
-        """A batch of a task as the graph reads it: `input_ids` [B, T] and `last` [B], the place of each row's last
-        piece."""
+        """Returns a batch of a task as the graph reads it: `input_ids` [B, T] and `last` [B], the place of each row's
+        last piece."""
         ids = arrays["input_ids"].cpu()
         mask = torch.arange(ids.shape[1]) <= arrays["last"].cpu()[:, None]
         found = {"input_ids": ids, "attention_mask": mask.long()}
@@ -66,12 +66,12 @@ class Graph:
         return {name: one.numpy() for name, one in found.items() if name in self._inputs}
 
     def run(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """The graph's output for a batch."""
+        """Returns the graph's output for a batch."""
         return torch.from_numpy(self.session.run(None, self.feeds(arrays))[0])
 
 
 def is_graph(folder: Path) -> bool:
-    """Whether a folder holds a finished graph."""
+    """Returns whether a folder holds a finished graph."""
     return (folder / TOLD).is_file() and (folder / GRAPH).is_file()
 
 

@@ -29,8 +29,8 @@ BESIDE = ("generator",)
 
 
 def shapes_of(architecture: Architecture) -> dict[str, tuple[int, ...]]:
-    """`backbone.NAME` and `HEAD.NAME` -> the shape of every tensor that a folder of this architecture may hold.
-    Allocates nothing."""
+    """Returns `backbone.NAME` and `HEAD.NAME` -> the shape of every tensor that a folder of this architecture may hold.
+    It allocates nothing."""
     with skeleton():
         backbone = architecture.build(Vocabulary(size=architecture.vocab_size or 1))
         parts = {"backbone": backbone, **{name: build(architecture, backbone) for name, build in HEADS.items()}}
@@ -42,7 +42,7 @@ def shapes_of(architecture: Architecture) -> dict[str, tuple[int, ...]]:
 
 
 def tensors_of(backbone: nn.Module, heads: Mapping[str, nn.Module]) -> dict[str, Tensor]:
-    """The tensors of a model on the processor, under the same names."""
+    """Returns the tensors of a model on the processor, under the names of `shapes_of`."""
     return {
         f"{part}.{name}": tensor.detach().cpu()
         for part, module in {"backbone": backbone, **heads}.items()

@@ -19,7 +19,8 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
 def locate(name: str | Path) -> Path:
-    """The folder called so, or a snapshot of the hub's model of that name (no code, no pickles). Raises UserError.
+    """Returns the folder of this name, or a snapshot of the hub's model of that name (without code and pickles). Raises
+    UserError.
 
     Only a name that can be no folder here reaches for the network: `runs/laptop` does not where there is a `runs/`.
     """

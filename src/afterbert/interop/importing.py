@@ -25,8 +25,8 @@ def import_folder(name: str | Path) -> LoadedModel:
     """Reads a folder, or the hub's model of that name, with a tokenizer or without. Nothing is allocated before every
     size and shape has been checked. A head of which something is missing is left out, and a note says so.
 
-    Raises UserError when the family, a setting or a size cannot be read here, or when files are missing,
-    broken or only pickles.
+    Raises UserError if the family, a setting or a size cannot be read here, or when files are missing, broken or only
+    pickles.
     """
     folder = locate(name)
     config: Config = read_config(folder)
@@ -58,7 +58,7 @@ def import_folder(name: str | Path) -> LoadedModel:
 
 
 def is_model_folder(path: Path) -> bool:
-    """Whether a folder says that it holds a model."""
+    """Returns whether a folder holds a model, by its config.json."""
     return (path / "config.json").is_file()
 
 
@@ -149,7 +149,7 @@ def _parts(
 
 
 def _task_layers(config: Config, family: Family, architecture: Architecture) -> tuple[str, ...]:
-    """How the names of the layers begin that answer the task of the folder's class; empty where it is no such class."""
+    """How the names of the layers begin that answer the task of the folder's class; empty if it is no such class."""
     named = config.get("architectures")
     classes = (family.task_class(kind, architecture) for kind in KINDS)
     found = [one for one in classes if one is not None and isinstance(named, list) and one.name in named]

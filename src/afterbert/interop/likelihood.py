@@ -31,7 +31,7 @@ class Question:
         return max(map(len, self.rows), default=0) + beside
 
     def ask(self, places: Sequence[int], targets: Iterable[int]) -> None:
-        """At these places of the newest row."""
+        """Asks for the pieces at these places of the newest row."""
         self.row += [len(self.rows) - 1] * len(places)
         self.place += [int(place) for place in places]
         self.target_ids += [int(target) for target in targets]
@@ -45,7 +45,8 @@ def log_likelihoods(
     pieces_at_once: int,
     device: torch.device | str = "cpu",
 ) -> np.ndarray:
-    """float64 [N], natural logarithm: of what each question asks, summed over its places; 0 where it asks nothing.
+    """Returns log likelihoods, float64 [N], natural logarithm: of what each question asks, summed over its places; 0 if
+    it asks nothing.
 
     pieces_at_once: of a batch, padding included.
     """

@@ -46,7 +46,7 @@ class LoadedModel:
     """`backbone` and the heads of `interop.heads`, as far as there are any; a head that is nothing but the table of
     pieces (GPT-2's) has no tensors of its own. Without `backbone`, weights are drawn."""
     folder: Path | None
-    """Where the tokenizer's files are; None where the model's folder has no tokenizer.json."""
+    """Where the tokenizer's files are; None if the model's folder has no tokenizer.json."""
     notes: tuple[str, ...] = ()
     """Sentences for the user about what the folder holds."""
     beside: Mapping[str, LoadedModel] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class LoadedModel:
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
-        """Raises UserError where the folder has none, or one that cannot be trusted."""
+        """Raises UserError if the folder has none, or one that cannot be trusted."""
         if self.given is not None:
             return self.given
         if self.folder is None:
@@ -111,7 +111,7 @@ class LoadedModel:
         return replace(self, name=f"{self.name} (random weights)", weights={}, beside={})
 
     def backbone(self) -> Backbone:
-        """The backbone with its weights, or freshly drawn ones. Raises UserError for a finished graph."""
+        """Returns the backbone with its weights, or with freshly drawn ones. Raises UserError for a finished graph."""
         if self.is_graph:
             raise UserError(f"{self.name} is {FINISHED}")
         size = self.architecture.vocab_size or self.tokenizer.vocabulary.size
@@ -121,27 +121,27 @@ class LoadedModel:
         return built
 
     def lm_head_on(self, backbone: Backbone) -> LMHeadModule:
-        """The head that names pieces, tied to the table of this backbone, with its weights or freshly drawn ones."""
+        """Returns the head that names pieces, tied to the table of this backbone, with its weights or fresh ones."""
         lm_head = self.architecture.build_lm_head(backbone)
         if "lm_head" in self.weights:
             lm_head.load_state_dict(self.weights["lm_head"])
         return lm_head
 
     def build(self) -> tuple[Backbone, LMHeadModule]:
-        """The backbone and its language-model head."""
+        """Returns the backbone and its language-model head."""
         backbone = self.backbone()
         return backbone, self.lm_head_on(backbone)
 
     def heads_on(self, backbone: Backbone) -> dict[str, nn.Module]:
-        """Every head that it has weights for, by name."""
+        """Returns every head for which the model has weights, by name."""
         heads = {name: HEADS[name](self.architecture, backbone) for name in HEADS if name in self.weights}
         for name, head in heads.items():
             head.load_state_dict(self.weights[name])
         return heads
 
     def task_head(self, kind: TaskKind) -> TaskHead:
-        """The layers that answer a task of this kind: those of the family's class for it, so that what is fine-tuned
-        can leave in that class; BERT's where there is no such class."""
+        """Returns the layers that answer a task of this kind: those of the family's class for it, so that the
+        fine-tuned model can be saved as that class; BERT's where there is no such class."""
         found = None
         try:
             vocabulary = self.tokenizer.vocabulary
@@ -153,15 +153,15 @@ class LoadedModel:
         return usual if found is None else found.head
 
     def weights_to_start_from(self) -> dict[str, State]:
-        """All weights by part; those of a model beside this one as `generator.backbone` and so on."""
+        """Returns all weights by part; those of a model beside this one under names such as `generator.backbone`."""
         inner = {
             f"{name}.{part}": state for name, model in self.beside.items() for part, state in model.weights.items()
         }
         return {**self.weights, **inner}
 
     def language_model(self, *, device: torch.device | str = "cpu") -> LanguageModel:
-        """The view that names pieces, in evaluation mode; of a discriminator with its generator, the generator, which
-        alone learned what a mask hides. Raises UserError where no such head was trained."""
+        """Returns the view that names pieces, in evaluation mode. For a discriminator with its generator it is the
+        generator, which alone learned what a mask hides. Raises UserError if no such head was trained."""
         if "generator" in self.beside:
             return replace(self.beside["generator"].language_model(device=device), said="the generator")
         if self.weights and not self.has_lm_head:

@@ -10,8 +10,8 @@ from afterbert.interop.loaded import FINISHED, LoadedModel
 
 
 def load_model(name: str | Path) -> LoadedModel:
-    """The model that `name` stands for: of a run folder its `model/`, else the model folder itself, else the hub's
-    model of that name. It has a tokenizer.
+    """Returns the model that `name` stands for: the `model/` of a run folder, else the model folder itself, else the
+    hub's model of that name. It has a tokenizer.
 
     Raises UserError, also for a run that has not finished: of such a run `workflows.loading` reads the newest
     checkpoint.
@@ -22,7 +22,7 @@ def load_model(name: str | Path) -> LoadedModel:
 
 
 def model_folder(name: str | Path) -> str | Path:
-    """The folder to read, or the name itself where it is no folder here. Raises UserError for a run that has not
+    """Returns the folder to read, or the name itself if it is no folder here. Raises UserError for a run that has not
     finished, and for one whose seeds are runs of their own."""
     path = Path(name)
     if (path / "graph.json").is_file():
@@ -44,5 +44,5 @@ def model_folder(name: str | Path) -> str | Path:
 
 
 def is_unfinished(path: Path) -> bool:
-    """Whether a folder is a run that has not written its model yet."""
+    """Returns whether a folder is a run that has not written its model yet."""
     return RunFolder(path).checkpoints.is_dir() and not (RunFolder(path).model / "config.json").is_file()

@@ -44,7 +44,7 @@ def export_onnx(
     that answers a task: `logits` [B, K] of rows or [B, T, K] of pieces, `start_logits` and `end_logits` [B, T] of
     spans.
 
-    Raises UserError when the extra is not installed, or the architecture has no such graph.
+    Raises UserError if the extra is not installed, or the architecture has no such graph.
     """
     need_extra("onnx", "onnx", "onnxscript", "onnxruntime", needed_by="ONNX export")
     if architecture.reads == "by_order":

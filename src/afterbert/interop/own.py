@@ -59,12 +59,12 @@ class Own(Family):
 
 
 def any_family(model_type: str) -> Family:
-    """The family of this name, our own among them. Raises UserError for one that is not known."""
+    """Returns the family of this name, which may be our own layout. Raises UserError for an unknown name."""
     return Own() if model_type == Own().model_type else family_named(model_type)
 
 
 def architecture_in(plain: Any, origin: str) -> Architecture:
-    """The architecture of a tree as it stands in config.json. Raises UserError, also for sizes beyond all reason."""
+    """Returns the architecture from the tree in a config.json. Raises UserError, also for sizes beyond all reason."""
     if not isinstance(plain, Mapping):
         raise UserError(f"{origin} has no architecture tree; it was not written by afterbert")
     check_sizes(plain, origin, Own.sizes)

@@ -23,6 +23,8 @@ from afterbert.nn.stack import EncoderOutput
 
 
 class AfterbertPreTrainedModel(_PreTrainedModel):
+    """The base of our classes for transformers."""
+
     config_class = AfterbertConfig
     base_model_prefix = "model"
     _supports_sdpa = True
@@ -32,6 +34,8 @@ class AfterbertPreTrainedModel(_PreTrainedModel):
 
 
 class AfterbertModel(AfterbertPreTrainedModel):
+    """A backbone of ours as a class of transformers."""
+
     def __init__(self, config: AfterbertConfig):
         super().__init__(config)
         self.architecture = architecture_in(config.architecture, "config.json")
@@ -75,7 +79,7 @@ class AfterbertModel(AfterbertPreTrainedModel):
 
 
 class AfterbertForLM(AfterbertPreTrainedModel, _GenerationMixin):
-    """With the language-model head: masked, left to right or sequence to sequence as the architecture is."""
+    """A backbone with its language-model head: masked, left to right or sequence to sequence as the architecture is."""
 
     def __init__(self, config: AfterbertConfig):
         super().__init__(config)
@@ -122,6 +126,7 @@ class _EncoderAlone:
 
 
 def register_models() -> None:
+    """Registers our classes with the auto classes of transformers."""
     AutoModel.register(AfterbertConfig, AfterbertModel, exist_ok=True)
     for auto in (AutoModelForMaskedLM, AutoModelForCausalLM, AutoModelForSeq2SeqLM):
         auto.register(AfterbertConfig, AfterbertForLM, exist_ok=True)

@@ -23,6 +23,7 @@ class AfterbertConfig(PretrainedConfig):
 
 
 def register_configuration() -> None:
+    """Registers our configuration with transformers' AutoConfig."""
     AutoConfig.register(AfterbertConfig.model_type, AfterbertConfig, exist_ok=True)
 
 

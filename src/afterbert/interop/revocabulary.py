@@ -22,8 +22,8 @@ _PARTS = ("backbone", "lm_head")
 
 
 def with_vocabulary(imported: LoadedModel, change: Change) -> LoadedModel:
-    """The model with a table for the new tokenizer. Rows beyond the old tokenizer's pieces are left out.
-    Raises UserError when the old tokenizer has more pieces than the model's table has rows."""
+    """Returns the model with a table for the new tokenizer. Table rows beyond the old tokenizer's pieces are left out.
+    Raises UserError if the old tokenizer has more pieces than the model's table has rows."""
     table = imported.architecture.table_size(imported.tokenizer.vocabulary)
     highest = max(max(parents) for parents in change.parents)
     if highest >= table:
@@ -40,8 +40,8 @@ def with_vocabulary(imported: LoadedModel, change: Change) -> LoadedModel:
 
 
 def with_sums(model: LoadedModel, rows: np.ndarray, sums: sparse.csr_matrix) -> LoadedModel:
-    """The model with other vectors for the pieces `rows` [N]: sums [N, V] of all pieces' vectors. The head's bias,
-    which says how frequent a piece is, stays."""
+    """Returns the model with new vectors for the pieces `rows` [N]: sums [N, V] of all pieces' vectors. The head's
+    bias, which says how frequent a piece is, stays."""
 
     def summed(name: str, tensor: Tensor) -> Tensor:
         if name not in _ROWS or tensor.ndim < 2:
@@ -54,8 +54,8 @@ def with_sums(model: LoadedModel, rows: np.ndarray, sums: sparse.csr_matrix) -> 
 
 
 def with_language(model: LoadedModel, language: str) -> LoadedModel:
-    """The model with a vector for one more language, the mean of the others', where it has such vectors. Raises
-    UserError where languages have layers or tables of their own."""
+    """Returns the model with a vector for one more language, the mean of the others, when it has such vectors. Raises
+    UserError when languages have layers or tables of their own."""
     architecture = cast(Any, model.architecture)
     if architecture.is_routed:
         raise UserError(
@@ -81,8 +81,8 @@ def _with_tensors(model: LoadedModel, changed: Callable[[str, Tensor], Tensor]) 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far a trimmed model's numbers are from the old one's on texts it kept, and at how many pieces that
-    was looked at."""
+    """The largest difference between a trimmed model's numbers and the old one's on texts it kept, and the number of
+    pieces compared."""
 
     largest_difference: float
     num_pieces: int

@@ -36,19 +36,20 @@ _KEY = "sentence_pooling"
 
 @dataclass(frozen=True)
 class Sentences:
-    """pooling: of the pieces' states into one vector; normalizes: to length 1; max_length: pieces of a text
-    that are read."""
+    """How a text becomes one vector."""
 
     pooling: Pooling = "mean"
+    """How the pieces' states become one vector."""
     normalizes: bool = True
+    """Whether vectors are brought to length 1."""
     max_length: int | None = None
+    """How many pieces of a text are read."""
 
     def write(self, folder: Path, architecture: Architecture) -> None:
         """Writes the side files into a folder with config.json and tokenizer. Raises UserError."""
         if architecture.writes == "apart":
             raise UserError(
-                "a model that reads and writes has no one vector for a text; export an encoder, or a decoder with "
-                "pooling last"
+                "an encoder-decoder has no one vector for a text; export an encoder, or a decoder with pooling last"
             )
         if not (folder / "tokenizer.json").is_file():
             raise UserError(f"{folder} has no tokenizer.json, without which texts have no vectors; add it")
@@ -109,7 +110,7 @@ class Sentences:
         if not modes and asked.get("pooling_mode") in _THEIR_WORDS:
             modes = [_THEIR_WORDS[asked["pooling_mode"]]]
         if len(modes) != 1:
-            raise UserError(f"{folder} pools in a way that is not known here; one of {', '.join(_FLAGS)} is")
+            raise UserError(f"{folder} pools in a way that cannot be read here; known: {', '.join(_FLAGS)}")
         cut = read_json_object(folder / "sentence_bert_config.json", most=1 << 20).get("max_seq_length")
         return Sentences(modes[0], len(kinds) == 3, cut)
 

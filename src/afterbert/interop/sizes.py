@@ -25,7 +25,7 @@ Keys = Mapping[str, tuple[str, Any]]
 
 
 def sizes_of(keys: Keys, **others: int) -> Mapping[str, int]:
-    """The largest numbers of the usual sizes, of those that a family has its own words for, and of `others`."""
+    """Returns the largest allowed numbers of the usual sizes, under a family's own words, and of `others`."""
     own = {theirs: USUAL[name] for name, (theirs, _) in keys.items() if name in USUAL}
     return {**USUAL, **own, **others}
 

@@ -35,7 +35,7 @@ class TaskClass:
     """What its config.json must say besides."""
 
     def weights(self, head: TaskHead, num_outputs: int) -> list[Weight]:
-        """Lines for `task_head.NAME`. A bias that only theirs has is written as zeros."""
+        """Returns lines for `task_head.NAME`. A bias that only the class has is written as zeros."""
         table: list[Weight] = []
         if head.has_dense:
             table += lines("task_head.dense", self.dense, *ends(head.bias))
@@ -47,7 +47,7 @@ class TaskClass:
         return table
 
     def fits(self, head: TaskHead) -> bool:
-        """Whether it computes exactly what a head of this form does."""
+        """Returns whether the class computes exactly what a head of this form does."""
         same = replace(head, last_bias=self.head.last_bias or head.last_bias, starts_from=self.head.starts_from)
         return same == self.head
 

@@ -88,8 +88,8 @@ _MISSING = "name a run folder, or a model's folder as Hugging Face transformers 
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """config.json with every value of use checked but for sizes, of which its family knows the keys, and every key that
-    chooses code dropped. A null is taken for a key left out. Raises UserError."""
+    """Returns a checked config.json: every value in use is checked except sizes, whose keys the family knows, and every
+    key that chooses code is dropped. A null counts as a missing key. Raises UserError."""
     path = folder / "config.json"
     read = read_json_object(path, most=_CONFIG_BYTES, remedy=_MISSING)
     config = {key: value for key, value in read.items() if value is not None and not _CHOOSES_CODE.fullmatch(key)}
@@ -112,8 +112,8 @@ class TensorFiles:
 
     @staticmethod
     def of(folder: Path) -> TensorFiles:
-        """From model.safetensors, or from the parts that an index lists. Raises UserError, also when there
-        are only pickles."""
+        """Returns the tensors of model.safetensors, or of the parts that an index lists. Raises UserError, also if
+        there are only pickles."""
         shapes: dict[str, tuple[int, ...]] = {}
         files: dict[str, Path] = {}
         for path in _tensor_paths(folder):
@@ -122,8 +122,8 @@ class TensorFiles:
         return TensorFiles(shapes, files)
 
     def load(self, names: set[str]) -> dict[str, Tensor]:
-        """These tensors, as they are stored. Raises UserError for a tensor that is not what its digest says,
-        where the file has digests (ours have), or that holds no numbers."""
+        """Returns these tensors as they are stored. Raises UserError for a tensor that differs from its digest, where
+        the file has digests (ours have), or that holds values other than numbers."""
         loaded: dict[str, Tensor] = {}
         for path in sorted({self.files[name] for name in names}):
             with safe_open(str(path), framework="pt") as file:
@@ -135,13 +135,13 @@ class TensorFiles:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """All tensors of one file. Raises UserError as `TensorFiles` does."""
+    """Returns all tensors of one file. Raises UserError as `TensorFiles` does."""
     shapes = _header(path)
     return TensorFiles(shapes, dict.fromkeys(shapes, path)).load(set(shapes))
 
 
 def digest_of(tensor: Tensor) -> str:
-    """A digest of a tensor's bytes, against accidents."""
+    """Returns a digest of a tensor's bytes, which guards against accidents."""
     whole = tensor.detach().contiguous().flatten().view(torch.uint8)
     return xxhash.xxh3_128_hexdigest(whole.numpy().data)
 
@@ -157,7 +157,7 @@ def digests_as_metadata(tensors: Mapping[str, Tensor], tokenizer: Path | None) -
 
 
 def check_pieces(weights: Path, tokenizer: Path) -> None:
-    """Raises UserError when a weight file of ours was saved with other pieces than this tokenizer.json has."""
+    """Raises UserError if a weight file of ours was saved with other pieces than this tokenizer.json has."""
     if not weights.is_file():
         return
     with safe_open(str(weights), framework="pt") as file:
@@ -238,15 +238,14 @@ def tokenizer_size(path: Path) -> int:
 
 
 def pieces_digest(path: Path) -> str:
-    """A digest of which piece has which id in a tokenizer.json; the same however the file is laid out. Raises
-    UserError."""
+    """Returns a digest of which piece has which id in a tokenizer.json, whatever its layout. Raises UserError."""
     pairs = sorted(_numbered_pieces(path))
     return xxhash.xxh3_128_hexdigest(json.dumps(pairs).encode())
 
 
 def settings_digest(tokenizer: Path) -> str:
-    """A digest of what the tokenizer_config.json beside a tokenizer.json decides: special pieces, length, padding;
-    empty where there is none. Raises UserError."""
+    """Returns a digest of what the tokenizer_config.json beside a tokenizer.json decides: special pieces, length,
+    padding; empty if there is none. Raises UserError."""
     path = tokenizer.with_name(_SETTINGS_FILE)
     if not path.is_file():
         return ""

@@ -31,7 +31,7 @@ class Weight:
     shape: Shape = ()
 
     def to_theirs(self, tensor: Tensor | None) -> dict[str, Tensor]:
-        """Their tensors, contiguous, made from ours (None where ours is None)."""
+        """Returns the family's tensors, contiguous, made from ours (None where ours is None)."""
         if tensor is None:
             return {name: torch.zeros(self.shape) for name in self.theirs}
         if self.rows_before:
@@ -43,7 +43,7 @@ class Weight:
         }
 
     def to_ours(self, found: Mapping[str, Tensor]) -> Tensor:
-        """Our tensor from theirs, in float32."""
+        """Returns our tensor from the family's, in float32."""
         parts = [found[name].float() for name in self.theirs]
         if self.shape:
             parts = [part.flatten(1) for part in parts]
@@ -51,7 +51,7 @@ class Weight:
         return whole[self.rows_before :].clone()
 
     def shape_of_theirs(self, ours: Shape) -> Shape:
-        """The shape each of theirs must have, given ours."""
+        """Returns the shape that each of the family's tensors must have, given ours."""
         if self.shape:
             return self.shape
         shape = (ours[0] // len(self.theirs) + self.rows_before, *ours[1:])
@@ -59,12 +59,12 @@ class Weight:
 
 
 def ends(bias: bool) -> tuple[str, ...]:
-    """The tensors of a layer, with a bias or without."""
+    """Returns the tensors of a layer, with a bias or without."""
     return ("weight", "bias") if bias else ("weight",)
 
 
 def lines(ours: str, theirs: str | tuple[str, ...], *endings: str, transposed: bool = False) -> list[Weight]:
-    """One line for each ending (weight, bias) of a layer. A bias is never transposed.
+    """Returns one line for each ending (weight, bias) of a layer. A bias is never transposed.
 
     >>> [line.theirs for line in lines("dense", "cls.dense", "weight", "bias")]
     [('cls.dense.weight',), ('cls.dense.bias',)]
@@ -84,7 +84,7 @@ def layer_lines(
     *endings: str,
     transposed: bool = False,
 ) -> list[Weight]:
-    """Lines for every layer of a stack of ours. A part that layers share is written once for each of them.
+    """Returns lines for every layer of a stack of ours. A part that layers share is written once for each layer.
 
     parts: `attention.NAME` or `feed_forward.NAME` -> what they call it behind `prefix`; `{i}` stands for the layer.
 

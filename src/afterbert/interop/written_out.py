@@ -20,8 +20,8 @@ _WIDEN = "backbone.embeddings.widen.weight"
 
 
 def without_factorization(architecture: Architecture) -> Architecture | None:
-    """Gives the same computation with tables of full width, where it exists: with no norm between the tables and
-    their widening, their product is one table, and the head is tied to that. None where it does not."""
+    """Gives the same computation with tables of full width, where it exists: with no norm between the tables and their
+    widening, their product is one table, and the head is tied to that. None if it does not."""
     if not isinstance(architecture, Assembled):
         return None
     embeddings, head = architecture.embeddings, architecture.lm_head
@@ -33,7 +33,7 @@ def without_factorization(architecture: Architecture) -> Architecture | None:
 
 
 def multiply_out(ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of the architecture that `without_factorization` gives."""
+    """Returns the tensors of the architecture that `without_factorization` gives."""
     widen = ours[_WIDEN]
     tables = ("embeddings.", "decoder_embeddings.")
     return {
@@ -44,7 +44,8 @@ def multiply_out(ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def export_notes(architecture: Architecture, family: Family, vocabulary: Vocabulary, folder: Path) -> tuple[str, ...]:
-    """Sentences for the user: what stands in the exported folder at full length, and how large that is."""
+    """Returns sentences for the user: which shared or factorized parts of the exported folder are written at full
+    length, and how large that is."""
     notes = []
     size = (folder / "model.safetensors").stat().st_size
     written = without_factorization(architecture)
@@ -68,7 +69,7 @@ def export_notes(architecture: Architecture, family: Family, vocabulary: Vocabul
 
 
 def heads_left_out(family: Family, heads: Collection[str], folder: Path) -> tuple[str, ...]:
-    """A sentence for the user for each trained head that the exported folder's class has no place for."""
+    """Returns a sentence for the user for each trained head that has no place in the exported folder's class."""
     config = read_json_object(folder / "config.json", most=1 << 20)
     their_class, taken = family.class_with(heads, config)
     return tuple(

@@ -38,7 +38,7 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def read(self, inputs: Inputs, *, wanted: Tensor | None = None) -> Tensor:
-        """The hidden states [B, T, D] of texts that are read whole; of an encoder-decoder, the encoder's.
+        """Returns the hidden states [B, T, D] of texts that are read whole; in an encoder-decoder, the encoder's.
 
         wanted: flat places [N] of [B, T], where only their states [N, D] are to be computed. In a model that reads
         from left to right, a rule of visibility that tells of nothing but padding on the right changes nothing.
@@ -47,13 +47,13 @@ class Backbone(nn.Module, ABC):
     def states(
         self, inputs: Inputs, *, decoder_input_ids: Tensor | None = None, wanted: Tensor | None = None
     ) -> Tensor:
-        """The hidden states from which heads answer: those of `read`, or [B, U, D] of a decoder beside an encoder.
-        Such a decoder reads `decoder_input_ids` [B, U], or where these are not given the same text once more (BART
+        """Returns the hidden states from which heads answer: those of `read`, or those [B, U, D] of a decoder beside an
+        encoder. Such a decoder reads `decoder_input_ids` [B, U], or without them the same text once more (BART
         1910.13461, Section 3.3). wanted: flat places [N] of these states."""
         return self.read(inputs, wanted=wanted)
 
     def asked(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """The states [N, D] at the places `chosen` of a batch, from which a language-model head names pieces.
+        """Returns the states [N, D] at the places `chosen` of a batch, from which a language-model head names pieces.
 
         arrays: `input_ids`, `chosen` (flat places [N]), whatever `Inputs.of` knows, and what this kind of model is
         asked by besides: `decoder_input_ids` [B, U], or `query_positions` [B, Q]; then `chosen` counts in these.
@@ -74,12 +74,13 @@ class Backbone(nn.Module, ABC):
         visibility: PaddedVisibility | None = None,
         past: Past | None = None,
     ) -> Tensor:
-        """Hidden states [B, U, D] of what is written, ids [B, U], looking at what was encoded. past: the pieces written
-        before these, whose `begin` has just been told their positions [B, U]. Only where it `writes_apart`."""
+        """Returns hidden states [B, U, D] of the written ids [B, U], looking at what was encoded. past: the pieces
+        written before these, whose `begin` has just been given their positions [B, U]. Only where it `writes_apart`."""
         raise NotImplementedError(f"{type(self).__name__} does not write apart; ask `writes_apart` first")
 
     def layers(self, inputs: Inputs, *, attention: bool = False) -> Pass:
-        """The hidden states of all layers while these texts are read whole, and on request the attention maps."""
+        """Returns the hidden states of all layers while these texts are read whole, and on request the attention
+        maps."""
         with recorded(self, attention=attention) as recording:
             self.read(inputs)
         return recording.passes[0]
@@ -100,7 +101,7 @@ class LanguageModel:
     said: str = ""
 
     def parts(self) -> dict[str, nn.Module]:
-        """Both, under the names that a saved model gives them."""
+        """Returns backbone and head, under the names that a saved model gives them."""
         return {"backbone": self.backbone, "lm_head": self.lm_head}
 
     @property
@@ -115,7 +116,7 @@ class LanguageModel:
         )
 
     def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """Logits [N, V] at the chosen places of a batch; see `Backbone.asked`."""
+        """Returns logits [N, V] at the chosen places of a batch; see `Backbone.asked`."""
         told = Inputs.languages_at(arrays, arrays["chosen"])
         hidden = self.backbone.asked(arrays)
         return self.lm_head(hidden) if told is None else self.lm_head(hidden, told)
@@ -146,12 +147,13 @@ class Architecture(ABC):
 
     @abstractmethod
     def build(self, vocabulary: Vocabulary) -> Backbone:
-        """The backbone with fresh weights, drawn from torch's generator. Raises UserError when vocabulary and
+        """Returns the backbone with fresh weights, drawn from torch's generator. Raises UserError if vocabulary and
         config disagree."""
 
     @abstractmethod
     def build_lm_head(self, backbone: Backbone) -> LMHeadModule:
-        """A fresh head from hidden [N, D] to logits [N, V], tied to the table of `backbone` without owning it."""
+        """Returns a fresh head from hidden [N, D] to logits [N, V], tied to the table of `backbone` without owning
+        it."""
 
     def num_parameters(self, vocab_size: int) -> int:
         """Counts the parameters of `build`, on a skeleton that holds no numbers; of one deeper than any that is built
@@ -217,14 +219,14 @@ class Architecture(ABC):
         return False
 
     def writing_start(self, vocabulary: Vocabulary) -> Start:
-        """The special piece with which writing begins: whatever parts texts. Where the vocabulary has none of them it
-        is `eos`, which `vocabulary.need` then asks for."""
+        """Returns the special piece with which writing begins: the one that separates texts. Where the vocabulary has
+        none it is `eos`, which `vocabulary.need` then asks for."""
         order: tuple[Start, ...] = ("eos", "sep", "bos", "cls", "pad")
         return next((name for name in order if getattr(vocabulary, name) is not None), "eos")
 
     def table_size(self, vocabulary: Vocabulary) -> int:
-        """Rows of the table of pieces: `vocab_size` where it is set, else the vocabulary's. Raises UserError
-        when the vocabulary does not fit in."""
+        """Returns the rows of the table of pieces: `vocab_size` where it is set, else the vocabulary's. Raises
+        UserError if the vocabulary does not fit in."""
         if self.vocab_size is None:
             return vocabulary.size
         if self.vocab_size < vocabulary.size:

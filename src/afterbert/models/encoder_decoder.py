@@ -64,7 +64,8 @@ class EncoderDecoder(Assembled):
         return replace(self.sizes, num_hidden_layers=self.num_decoder_layers or self.num_hidden_layers)
 
     def writing_start(self, vocabulary: Vocabulary) -> Start:
-        """BART begins with eos; T5, whose tokenizer has no piece for beginnings, with pad."""
+        """Returns the piece with which writing begins: eos for BART; pad for T5, whose tokenizer has no piece for
+        beginnings."""
         has_beginning = vocabulary.bos is not None or vocabulary.cls is not None
         return "pad" if not has_beginning and vocabulary.pad is not None else super().writing_start(vocabulary)
 
@@ -72,7 +73,7 @@ class EncoderDecoder(Assembled):
         return EncoderDecoderModule(self, vocab_size)
 
     def flops_per_token(self, vocab_size: int, length: int) -> float:
-        """The mean of a token read and a token written, each in rows of this length."""
+        """Returns the mean FLOPs of a token read and a token written, each in rows of this length."""
         read = self.stack.flops_per_token(self.sizes, length)
         written = self.stack.flops_per_token(self.decoder_sizes, length, looks_across=True)
         return self.embeddings.flops_per_token(self.sizes) + (read + written) / 2
@@ -107,9 +108,9 @@ class EncoderDecoderModule(Backbone):
         visibility: PaddedVisibility | None = None,
         decoder_visibility: PaddedVisibility | None = None,
     ) -> Tensor:
-        """Hidden states [B, U, D] of the decoder from ids read [B, T] and ids written so far [B, U].
-        `visibility` None: nothing read is padding; `decoder_visibility` None: left to right. Segments,
-        positions and languages are those of the text read."""
+        """Returns hidden states [B, U, D] of the decoder from ids read [B, T] and ids written so far [B, U].
+        `visibility` None: nothing read is padding; `decoder_visibility` None: left to right. Segments, positions and
+        languages are those of the text read."""
         inputs = Inputs(input_ids, token_type_ids, position_ids, language_ids, visibility)
         return self.decode(decoder_input_ids, self.encode(inputs), visibility=decoder_visibility)
 

@@ -33,7 +33,7 @@ from afterbert.nn.visibility import PaddedVisibility, Visible, visible
 
 
 class Memory(NamedTuple):
-    """What the layers of a model read at the places before a row.
+    """The states that the layers of a model read at the places before a row.
 
     states: [L, B, M, D], the nearest place last; sizes: [B], how many of the last places hold something.
     """
@@ -43,7 +43,7 @@ class Memory(NamedTuple):
 
     @staticmethod
     def of(states: Tensor) -> Memory:
-        """A memory of which every place holds something."""
+        """Returns a memory in which every place holds something."""
         return Memory(states, torch.full(states.shape[1:2], states.shape[2], device=states.device))
 
     @property
@@ -53,8 +53,8 @@ class Memory(NamedTuple):
         return places <= self.sizes[:, None]
 
     def followed_by(self, states: Tensor, read: Tensor, size: int) -> Memory:
-        """The memory of `size` places once rows were read whose layers read `states` [L, B, T, D], of which the
-        first `read` [B] places of each row are kept."""
+        """Returns the memory of `size` places after rows were read whose layers read `states` [L, B, T, D]. The first
+        `read` [B] places of each row are kept."""
         layers, rows, _, width = states.shape
         before = nn.functional.pad(self.states, (0, 0, max(0, size - self.states.shape[2]), 0))
         first = before.shape[2] - size + read[:, None] + torch.arange(size, device=read.device)
@@ -64,8 +64,7 @@ class Memory(NamedTuple):
 
 
 class TwoStreams(NamedTuple):
-    """content: [B, T, D]; query: [B, Q, D], or None where no places were asked; memory: for the next segment, or
-    None."""
+    """content: [B, T, D]; query: [B, Q, D], or None if no places were asked; memory: for the next segment, or None."""
 
     content: Tensor
     query: Tensor | None

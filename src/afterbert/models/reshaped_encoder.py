@@ -76,7 +76,7 @@ class ReshapedEncoder(SingleStack):
         return self.sizes.head_size(self.stack.attention.head_size)
 
     def shape(self, part: int) -> LayerShape:
-        """The shape of a layer, every size told, ranks None where a matrix is full."""
+        """Returns the shape of a layer with every size filled in; a rank is None if a matrix is full."""
         given = self.layers[part] if self.layers else LayerShape()
         return replace(
             given,
@@ -133,7 +133,7 @@ class ReshapedEncoder(SingleStack):
         return found
 
     def matrices(self, layer: int) -> dict[str, tuple[int, int]]:
-        """The sizes [out, in] of a layer's four matrices, by the name of their rank."""
+        """Returns the sizes [out, in] of a layer's four matrices, by the name of their rank."""
         shape = self.shape(layer)
         width, heads = self.hidden_size, (shape.num_attention_heads or 0) * self.head_size
         inner = shape.intermediate_size or 0

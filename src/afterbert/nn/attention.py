@@ -47,7 +47,7 @@ class Surroundings:
 
 
 class RelativeSegments(nn.Module):
-    """Whether two pieces stand in the same segment, added to their score: `(q + b) s`, with one s for same and one for
+    """Adds to a score whether two pieces stand in the same segment: `(q + b) s`, with one s for same and one for
     different. It works for any number of segments. Source: XLNet (1906.08237), Section 2.5."""
 
     def __init__(self, sizes: Sizes, head_size: int, scale: float):
@@ -57,7 +57,7 @@ class RelativeSegments(nn.Module):
         self.bias = nn.Parameter(torch.zeros(self.shape))
 
     def forward(self, query: Tensor, differs: Tensor) -> Tensor:
-        """[B, H, U, T] to be added to the scores, from scaled queries [B, H, U, K] and whether segments
+        """Returns numbers [B, H, U, T] to be added to the scores, from scaled queries [B, H, U, K] and whether segments
         differ, bool [B, U, T]."""
         same, different = self.table.weight.view(2, *self.shape, 1)
         query = query + self.bias[:, None] * self.scale
@@ -66,20 +66,23 @@ class RelativeSegments(nn.Module):
 
 @dataclass(frozen=True)
 class Attention:
-    """bias: of all four layers; head_size: K where it is not hidden_size / heads (T5); is_scaled: queries
-    times K**-0.5 (T5: no); has_relative_segments: scores know whether two pieces share a segment (XLNet)."""
+    """Multi-head attention."""
 
     bias: bool = True
+    """Whether all four linear layers have a bias."""
     head_size: Count | None = None
+    """K, if it is not hidden_size / heads (T5)."""
     is_scaled: bool = True
+    """Whether queries are multiplied by K**-0.5 (not in T5)."""
     positions: Positions = NoPositions()
     has_relative_segments: bool = False
+    """Whether scores know that two pieces share a segment (XLNet)."""
 
     def build(self, sizes: Sizes) -> SelfAttention:
         return SelfAttention(self, sizes)
 
     def across(self) -> Attention:
-        """The attention from a decoder to an encoder that goes with this one: it knows neither positions nor
+        """Returns the attention from a decoder to an encoder that belongs to this one; it knows neither positions nor
         segments."""
         return replace(self, positions=NoPositions(), has_relative_segments=False)
 
@@ -87,7 +90,7 @@ class Attention:
         return self.positions.build_shared(sizes, sizes.head_size(self.head_size), is_causal=is_causal)
 
     def width(self, sizes: Sizes) -> int:
-        """H * K: the width of all heads together."""
+        """Returns h * K: the width of all heads together."""
         return sizes.num_attention_heads * sizes.head_size(self.head_size)
 
     def num_weights(self, sizes: Sizes) -> int:
@@ -139,7 +142,7 @@ class SelfAttention(nn.Module):
         return self.output(at_places(mixed.transpose(1, 2).flatten(2), kept))
 
     def keys_and_values(self, hidden: Tensor) -> KeyValue:
-        """Keys and values [B, H, T, K] of other pieces, hidden [B, T, D]."""
+        """Returns keys and values [B, H, T, K] of other pieces, hidden [B, T, D]."""
         key, value = self._project(hidden, 1, 3)
         return key, value
 
@@ -163,7 +166,7 @@ def attend(
     dropout_rate: float = 0.0,
     keep: Callable[[Attended], None] | None = None,
 ) -> Tensor:
-    """Values [B, H, U, K] mixed by softmax(query key^T + bias); queries [B, H, U, K] are already scaled, keys
+    """Returns values [B, H, U, K] mixed by softmax(query key^T + bias); queries [B, H, U, K] are already scaled, keys
     and values are [B, H, T, K].
 
     On an accelerator PyTorch's fused kernel, and on CPU for float32 without dropout or bias: as fast at length
@@ -205,7 +208,7 @@ def fused(
 
 
 def attention_scores(query: Tensor, key: Tensor, *, visible: Visible, bias: Tensor | None = None) -> Tensor:
-    """[B, H, U, T]: scores before the softmax, the invisible ones at the lowest number."""
+    """Returns the scores before the softmax, [B, H, U, T]; invisible ones have the lowest number."""
     scores = query @ key.transpose(-1, -2)
     if bias is not None:
         scores = scores + bias.to(scores.dtype)
@@ -214,5 +217,6 @@ def attention_scores(query: Tensor, key: Tensor, *, visible: Visible, bias: Tens
 
 
 def attention_weights(scores: Tensor, dropout_rate: float) -> Tensor:
+    """Returns the weights after the softmax, [B, H, U, T]."""
     weights = torch.softmax(scores, dim=-1)
     return dropped(weights, dropout_rate) if dropout_rate else weights

@@ -20,7 +20,7 @@ _EXACT = 1e-30
 
 
 def linear_cross_entropy(hidden: Tensor, table: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
-    """The *sum* over rows of the cross-entropy of `hidden table^T + bias` at targets, a float32 scalar.
+    """Returns the *sum* over rows of the cross-entropy of `hidden table^T + bias` at targets, a float32 scalar.
 
     hidden: [N, D]; table: [V, D]; bias: [V] or None; targets: int64 [N], each in [0, V). 0 for no rows. Under
     autocast the products are made in its type, everything else in float32.

@@ -13,7 +13,8 @@ _LOWEST = -(1 << 63)
 
 
 def dropout(rate: float) -> nn.Module:
-    """
+    """Returns a module that drops elements with probability `rate`.
+
     >>> dropout(0.0), dropout(0.1)
     (Identity(), Dropout(rate=0.1))
     """
@@ -35,8 +36,8 @@ class Dropout(nn.Module):
 
 
 def dropped(hidden: Tensor, rate: float) -> Tensor:
-    """Each element [...] zero with probability `rate`, the others scaled so that the mean stays (Srivastava et al.
-    2014). The noise is PyTorch's own generator's.
+    """Returns [...] in which each element is zero with probability `rate`, and the others are scaled so that the mean
+    stays (Srivastava et al. 2014). The noise comes from PyTorch's own generator.
 
     On a processor the rate is that of the nearest 65,536th, and the scale belongs to it.
     """

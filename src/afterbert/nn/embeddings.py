@@ -25,17 +25,19 @@ from afterbert.nn.sizes import Sizes
 
 @dataclass(frozen=True)
 class Embeddings:
-    """type_vocab_size: kinds of segments, 0 for none; languages: those with a vector, in the order of the rows;
-    embedding_size: width of the tables where it is not hidden_size (a linear layer then widens the sum; it has a bias
-    after a norm only, so that without norm the product of both is one table, which heads tie to); is_scaled: token
-    vectors times the root of their width (Transformer, BART option)."""
+    """The vectors of pieces, positions, segments and languages, added up."""
 
     positions: PositionEmbedding = Learned()
     type_vocab_size: CountFromZero = 2
+    """How many kinds of segments have a vector; 0 for none."""
     languages: tuple[str, ...] = ()
+    """The languages that have a vector, in the order of the rows."""
     has_norm: bool = True
     embedding_size: Count | None = None
+    """The width of the tables, if it is not hidden_size. A linear layer then widens the sum; it has a bias only after a
+    norm, so that without norm the product of both is one table, which heads tie to."""
     is_scaled: bool = False
+    """Whether token vectors are multiplied by the root of their width (Transformer, an option of BART)."""
 
     def __post_init__(self) -> None:
         twice = sorted({name for name in self.languages if self.languages.count(name) > 1})
@@ -101,9 +103,9 @@ class EmbeddingsModule(nn.Module):
         token_type_ids: Tensor | None = None,
         language_ids: Tensor | None = None,
     ) -> Tensor:
-        """[B, T, D] from ids [B, T] and positions [B or 1, T]; segments that are not given are 0; where languages
-        are not given no language is added, as in transformers' XLM. Raises UserError when the rows are longer
-        than the position table."""
+        """Returns vectors [B, T, D] of ids [B, T] and positions [B or 1, T]. Segments are 0 if not given; without
+        languages no language is added, as in transformers' XLM. Raises UserError if the rows are longer than the
+        position table."""
         if isinstance(self.position, nn.Embedding) and input_ids.shape[1] > self.max_length:
             raise UserError(
                 f"a row of {input_ids.shape[1]} pieces exceeds max_position_embeddings {self.max_length}; "
@@ -147,7 +149,7 @@ class EmbeddingsModule(nn.Module):
 
 
 def table_of(backbone: nn.Module) -> nn.Embedding:
-    """The table of pieces that a backbone owns."""
+    """Returns the table of pieces that a backbone owns."""
     token = cast(EmbeddingsModule, backbone.embeddings).token
     assert token is not None
     return token

@@ -17,30 +17,30 @@ from afterbert.nn.norms import Norm
 
 @dataclass(frozen=True)
 class LMHead:
-    """From hidden states to logits over the vocabulary, through the transposed token table.
-
-    has_transform: a dense layer, activation and norm before it (BERT's masked-LM head; GPT-2, BART and T5
-    have none); bias, decoder_bias: of the dense layer and of the logits; is_scaled: hidden states times
-    hidden_size**-0.5 first (T5); is_tied: False gives the decoder a table of its own (T5 1.1). Without
-    transform, narrow tables are reached through the transposed widening of the embeddings.
-    """
+    """From hidden states to logits over the vocabulary, through the transposed token table."""
 
     has_transform: bool = True
+    """Whether a dense layer, activation and norm come first (BERT's masked-LM head; not in GPT-2, BART and T5)."""
     activation: Activation = "gelu"
     bias: bool = True
+    """Whether the dense layer has a bias."""
     decoder_bias: bool = True
+    """Whether the logits have a bias."""
     is_scaled: bool = False
+    """Whether hidden states are multiplied by hidden_size**-0.5 first (T5)."""
     is_tied: bool = True
+    """False gives the decoder a table of its own (T5 1.1). Without transform, narrow tables are reached through the
+    transposed widening of the embeddings."""
 
     def build(
         self, hidden_size: int, token: nn.Embedding, norm: Norm, *, widen: nn.Module | None = None, tables: int = 1
     ) -> LMHeadModule:
-        """widen: the embeddings' layer from narrow tables to hidden_size, where there is one; tables: how many tables
-        of pieces, one a language, stand in `token`."""
+        """Returns the head's module. widen: the embeddings' layer from narrow tables to hidden_size, where there is
+        one; tables: how many tables of pieces, one for each language, `token` holds."""
         return LMHeadModule(self, hidden_size, token, norm, widen, tables)
 
     def flops_per_piece(self, vocab_size: int, hidden_size: int, embedding_size: int) -> float:
-        """Floating-point operations for one chosen piece, forward."""
+        """Returns the floating-point operations of a forward pass for one chosen piece."""
         narrows = self.has_transform or (self.is_tied and embedding_size != hidden_size)
         width = self._width(hidden_size, embedding_size)
         return 2.0 * (narrows * embedding_size * hidden_size + width * vocab_size)
@@ -83,7 +83,8 @@ class LMHeadModule(nn.Module):
         return every.gather(0, languages[None, :, None].expand_as(every[:1]))[0]
 
     def score(self, hidden: Tensor, targets: Tensor, languages: Tensor | None = None) -> Tensor:
-        """The summed cross-entropy of the logits at targets [N], as float32 scalar, without holding them all."""
+        """Returns the summed cross-entropy of the logits at targets [N], a float32 scalar, without holding all
+        logits."""
         ready, tables = self._before_table(hidden), self._tables()
         if self.num_tables == 1 or languages is None:
             return linear_cross_entropy(ready, *tables[0], targets)

@@ -28,7 +28,7 @@ class Inputs:
 
     @staticmethod
     def of(arrays: Mapping[str, Tensor]) -> Inputs:
-        """From a batch's arrays on the device, whatever else they hold."""
+        """Returns the inputs among a batch's arrays on the device, whatever else they hold."""
         return Inputs(
             arrays["input_ids"],
             arrays.get("token_type_ids"),
@@ -39,7 +39,7 @@ class Inputs:
 
     @staticmethod
     def languages_at(arrays: Mapping[str, Tensor], places: Tensor) -> Tensor | None:
-        """Gives the languages [N] of a batch's pieces at flat places [N]; None where the batch does not say them."""
+        """Gives the languages [N] of a batch's pieces at flat places [N]; None if the batch does not say them."""
         told = arrays.get("language_ids")
         return None if told is None else told.flatten()[places]
 
@@ -51,7 +51,7 @@ class Inputs:
         return torch.arange(self.input_ids.shape[1], device=self.input_ids.device)[None]
 
     def beside_ids(self) -> dict[str, Any]:
-        """The keyword arguments of a backbone's forward pass, but for the ids; those that are given."""
+        """Returns the keyword arguments of a backbone's forward pass that are given, except the ids."""
         named = {
             "token_type_ids": self.token_type_ids,
             "position_ids": self.position_ids,

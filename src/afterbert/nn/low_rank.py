@@ -49,7 +49,7 @@ class LowRankTable(nn.Module):
 
 
 def project(layer: nn.Module, hidden: Tensor, rows: slice) -> Tensor:
-    """Some outputs of a full or thin linear layer: [..., out] of hidden [..., in], `rows` of them."""
+    """Returns the outputs `rows` of a full or thin linear layer: [..., out] of hidden [..., in]."""
     if isinstance(layer, LowRankLinear):
         return project(layer.up, layer.down(hidden), rows)
     assert isinstance(layer, nn.Linear)

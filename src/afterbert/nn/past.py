@@ -29,7 +29,8 @@ class Past:
         return 0 if self.positions is None else self.positions.shape[1]
 
     def begin(self, position_ids: Tensor, is_piece: Tensor) -> None:
-        """U more pieces are about to be read: their positions [N, U], and which of them are no padding [N, U]."""
+        """Announces that U more pieces are about to be read: their positions [N, U], and which of them are no padding
+        [N, U]."""
         if self.positions is None or self.is_piece is None:
             self.positions, self.is_piece = position_ids, is_piece
             return
@@ -47,7 +48,7 @@ class Past:
         return Visible(position_ids.shape[1], self.length, position_ids.device, may_attend[:, None], may_be_blind=True)
 
     def extended(self, layer: int, key_value: KeyValue) -> KeyValue:
-        """Keys and values of all pieces at a layer, those of the new ones added."""
+        """Returns keys and values of all pieces at a layer, with those of the new ones added."""
         if layer in self._own:
             before = self._own[layer]
             key_value = (torch.cat((before[0], key_value[0]), dim=2), torch.cat((before[1], key_value[1]), dim=2))
@@ -55,15 +56,15 @@ class Past:
         return key_value
 
     def across(self, layer: int) -> KeyValue | None:
-        """Keys and values of an encoder at a layer, where they were kept."""
+        """Returns keys and values of an encoder at a layer, where they were kept."""
         return self._across.get(layer)
 
     def keep_across(self, layer: int, key_value: KeyValue) -> None:
-        """They do not change while a text is written."""
+        """Keeps keys and values of an encoder at a layer; they do not change while a text is written."""
         self._across[layer] = key_value
 
     def reorder(self, rows: Tensor) -> None:
-        """Row n becomes what row `rows[n]` was, for beams; rows [M]."""
+        """Makes row n what row `rows[n]` was, for beams; rows [M]."""
         if self.positions is not None and self.is_piece is not None:
             self.positions, self.is_piece = self.positions[rows], self.is_piece[rows]
         for kept in (self._own, self._across):

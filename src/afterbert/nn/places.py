@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def at_places(hidden: Tensor, places: Tensor | None) -> Tensor:
-    """Rows [N, D] of hidden [B, T, D] at flat places [N]; hidden itself for None.
+    """Returns rows [N, D] of hidden [B, T, D] at flat places [N]; for None hidden itself.
 
     >>> at_places(torch.arange(6).view(2, 3, 1), torch.tensor([4, 0])).tolist()
     [[4], [0]]
@@ -26,13 +26,13 @@ class RowPlaces:
     slots: Tensor
 
     def of(self, hidden: Tensor) -> Tensor:
-        """[B, Q, D] of hidden [B, T, D]."""
+        """Returns the states [B, Q, D] of hidden [B, T, D] at these places."""
         return hidden.gather(1, self.positions[:, :, None].expand(-1, -1, hidden.shape[2]))
 
 
 def by_row(places: Tensor, num_rows: int, length: int) -> RowPlaces | None:
-    """Flat places [N] row by row. None where some row has more than half of its places among them, so that hardly
-    anything is left out, and off the processor, where looking at the numbers means waiting for the device.
+    """Returns flat places [N] row by row. It is None if some row has more than half of its places among them, so that
+    little is left out; and on a GPU, where looking at the numbers means waiting for the device.
 
     >>> found = by_row(torch.tensor([9, 0, 2]), num_rows=2, length=8)
     >>> found.positions.tolist(), found.slots.tolist()

@@ -57,14 +57,14 @@ class Recording:
     passes: list[Pass] = field(default_factory=list)
 
     def begin(self, stream: str, hidden: Tensor) -> Pass:
-        """A pass that begins with these states [B, T, D]."""
+        """Returns a new pass that begins with these states [B, T, D]."""
         self.passes.append(Pass(stream, [hidden]))
         return self.passes[-1]
 
 
 @contextmanager
 def recorded(backbone: nn.Module, *, attention: bool = False) -> Iterator[Recording]:
-    """Inside the block, every pass of the backbone is kept in the recording that it gives.
+    """Keeps every pass of the backbone inside the block in the recording that it gives.
 
     All states are computed then, also where only some places are asked for; what comes out is the same but for the
     last bits. Not for passes that remember what was read before (`Past`).

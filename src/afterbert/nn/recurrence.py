@@ -21,20 +21,18 @@ from afterbert.nn.position_embeddings.sinusoid import sinusoids
 
 @dataclass(frozen=True)
 class Halting:
-    """Each piece stops when its halting probabilities have added up to 1 - epsilon, or at the last layer.
-
-    bias_start: of the unit that decides; ponder_weight: of the ponder cost in the loss.
-    """
+    """Each piece stops when its halting probabilities have added up to 1 - epsilon, or at the last layer."""
 
     epsilon: InnerShare = 0.01
     bias_start: float = 1.0
+    """The bias at the start of the unit that decides."""
     ponder_weight: NotNegative = 0.01
+    """The weight of the ponder cost in the loss."""
 
 
 @dataclass(frozen=True)
 class Recurrence:
-    """has_signal: before every step the sinusoids of position and of step are added; halting: None for a
-    fixed number of steps, `num_hidden_layers`.
+    """Applies the layers again and again.
 
     >>> Recurrence(has_signal=False)
     Traceback (most recent call last):
@@ -42,7 +40,9 @@ class Recurrence:
     """
 
     has_signal: bool = True
+    """Whether the sinusoids of position and of step are added before every step."""
     halting: Halting | None = None
+    """How pieces halt; None for a fixed number of steps, `num_hidden_layers`."""
 
     def __post_init__(self) -> None:
         if not self.has_signal and self.halting is None:
@@ -78,7 +78,7 @@ class RecurrenceModule(nn.Module):
         return {**self.__dict__, "halted": None}
 
     def signalled(self, hidden: Tensor, position_ids: Tensor, step: int) -> Tensor:
-        """Hidden states [B, T, D] with the sinusoids of positions [B or 1, T] and of the step added."""
+        """Returns hidden states [B, T, D] with the sinusoids of positions [B or 1, T] and of the step added."""
         if not self.config.has_signal:
             return hidden
         width = hidden.shape[-1]
@@ -86,12 +86,12 @@ class RecurrenceModule(nn.Module):
         return hidden + (sinusoids(position_ids, width) + sinusoids(steps, width)).to(hidden.dtype)
 
     def begin(self, hidden: Tensor) -> HaltingProgress | None:
-        """The tally of one forward pass; None without halting."""
+        """Returns the tally of one forward pass; None without halting."""
         return HaltingProgress(self, hidden) if self.config.halting is not None else None
 
 
 class HaltingProgress:
-    """How far each piece of hidden [B, T, D] has come, step by step."""
+    """The state of halting for each piece of hidden [B, T, D], step by step."""
 
     def __init__(self, module: RecurrenceModule, hidden: Tensor):
         assert module.config.halting is not None
@@ -102,8 +102,8 @@ class HaltingProgress:
         self.is_running = torch.ones_like(self.spent, dtype=torch.bool)
 
     def step(self, before: Tensor, read: Tensor, after: Tensor, *, is_last: bool) -> Tensor:
-        """States [B, T, D] after a step: of pieces that were running the new ones, of the others those `before` it.
-        read: what the step began from, with its signal; it decides how likely the piece halts."""
+        """Returns states [B, T, D] after a step: the new ones of pieces that were running, and those `before` it of the
+        others. read: what the step began from, with its signal; it decides how likely a piece halts."""
         logits = self.module.unit(read).squeeze(-1) + self.module.unit_bias
         chance = torch.sigmoid(logits.float())
         halts = self.is_running & ((self.spent + chance > self.threshold) | is_last)
@@ -118,15 +118,15 @@ class HaltingProgress:
         return state
 
     def end(self, is_piece: Tensor | None) -> Tensor:
-        """The weighted mean of states [B, T, D]; leaves the tally with the module. is_piece: bool [B, T],
-        None where nothing is padding."""
+        """Returns the weighted mean of states [B, T, D], and leaves the tally with the module. is_piece: bool [B, T];
+        None if nothing is padding."""
         self.module.halted = Halted(self.steps, self.remainder, is_piece)
         return self.mean
 
 
 @dataclass(frozen=True)
 class Halted:
-    """How each piece [B, T] halted: how many steps it ran, the probability that was left for its last one, and
+    """The record of how each piece [B, T] halted: how many steps it ran, the probability left for its last one, and
     whether it is a piece at all."""
 
     steps: Tensor
@@ -134,12 +134,13 @@ class Halted:
     is_piece: Tensor | None
 
     def ponder(self) -> Tensor:
-        """Summed over pieces: steps plus remainder (Graves, equations 11 and 12). Only remainders have a gradient."""
+        """Returns steps plus remainder, summed over pieces (Graves, equations 11 and 12). Only remainders have a
+        gradient."""
         cost = self.steps + self.remainder
         return cost.sum() if self.is_piece is None else (cost * self.is_piece).sum()
 
     def statistics(self) -> dict[str, float]:
-        """mean_steps, most_steps, and the mean remainder, over the pieces."""
+        """Returns mean_steps, most_steps and the mean remainder over the pieces."""
         if self.is_piece is None:
             steps, left = self.steps.flatten(), self.remainder.flatten()
         else:
@@ -152,7 +153,7 @@ class Halted:
 
 
 def ponderings(backbone: nn.Module) -> list[RecurrenceModule]:
-    """The parts of a backbone in which pieces may stop early."""
+    """Returns the parts of a backbone in which pieces may stop early."""
     found = [part for part in backbone.modules() if isinstance(part, RecurrenceModule)]
     return [part for part in found if part.config.halting is not None]
 
@@ -169,7 +170,7 @@ def extra_scores(backbone: nn.Module) -> dict[str, tuple[Tensor, float]]:
 
 
 def halting_statistics(backbone: nn.Module) -> dict[str, float]:
-    """The figures of the last forward pass, for measures and reports; a decoder's begin with `written_`."""
+    """Returns the figures of the last forward pass, for measures and reports; a decoder's begin with `written_`."""
     found: dict[str, float] = {}
     for number, part in enumerate(ponderings(backbone)):
         if part.halted is not None:

@@ -18,7 +18,7 @@ class Routed(nn.Module):
         self.parts = nn.ModuleList(parts)
 
     def forward(self, hidden: Tensor, *rest: Any, languages: Tensor | None = None, **named: Any) -> Tensor:
-        """[B, T, D] from hidden [B, T, D]; languages: int64 [B, T], the first one for all where it is None."""
+        """Returns [B, T, D] from hidden [B, T, D]. languages: int64 [B, T]; None takes the first language for all."""
         if languages is None:
             first: Tensor = self.parts[0](hidden, *rest, **named)
             return first
@@ -27,7 +27,7 @@ class Routed(nn.Module):
 
 
 def own_to_languages(backbone: nn.Module) -> Iterator[nn.Parameter]:
-    """The weights that one language alone uses: they do not learn from labelled rows of another."""
+    """Yields the weights that only one language uses: they do not learn from labelled rows of another."""
     for part in backbone.modules():
         if isinstance(part, Routed):
             yield from part.parameters()

@@ -18,8 +18,8 @@ class Sizes:
     attention_probs_dropout_prob: float = 0.0
 
     def head_size(self, fixed: int | None) -> int:
-        """The width K of one attention head: `fixed`, or hidden_size shared out evenly. Raises UserError when
-        it cannot be."""
+        """Returns the width K of one attention head: `fixed`, or hidden_size divided evenly. Raises UserError if it
+        cannot be."""
         if fixed is not None:
             return fixed
         if self.hidden_size % self.num_attention_heads:

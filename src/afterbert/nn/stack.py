@@ -42,15 +42,14 @@ LayerType = Literal["full_attention", "sliding_attention"]
 
 @dataclass(frozen=True)
 class Windows:
-    """Some layers look only near. Source: ModernBERT (2412.13663), Section 2.1.2.
-
-    local_attention: width of the window, half on each side; layer_types: repeated over the layers; positions:
-    of the near-sighted layers.
-    """
+    """Some layers look only near. Source: ModernBERT (2412.13663), Section 2.1.2."""
 
     local_attention: Annotated[int, Field(gt=1)] = 128
+    """The width of the window, half of it on each side."""
     layer_types: tuple[LayerType, ...] = ("full_attention", "sliding_attention", "sliding_attention")
+    """The kinds of the layers, repeated over the stack."""
     positions: Positions = Rotary(theta=10_000.0)
+    """The positions of the layers that look only near."""
 
     def __post_init__(self) -> None:
         if not self.layer_types:
@@ -86,7 +85,8 @@ class Stack:
             self.recurrence.check(sizes.hidden_size)
 
     def build(self, sizes: Sizes, norm: Norm, *, is_causal: bool = False, looks_across: bool = False) -> StackModule:
-        """is_causal: no piece ever looks ahead; looks_across: each layer also attends to an encoder."""
+        """Returns the stack's module. is_causal: no piece ever looks ahead; looks_across: each layer also attends to an
+        encoder."""
         return StackModule(self, sizes, norm, is_causal=is_causal, looks_across=looks_across)
 
     def flops_per_token(self, sizes: Sizes, length: int, *, looks_across: bool = False) -> float:
@@ -104,7 +104,7 @@ class Stack:
         return self.residual.first_norm(norm) if plan.attention.count(0) == 1 else norm
 
     def layer_types(self, num_hidden_layers: int) -> tuple[LayerType, ...]:
-        """The kind of each layer."""
+        """Returns the kind of each layer."""
         pattern: tuple[LayerType, ...] = self.windows.layer_types if self.windows else ("full_attention",)
         return tuple(pattern[layer % len(pattern)] for layer in range(num_hidden_layers))
 
@@ -117,7 +117,7 @@ StandIn = Callable[["StackModule", int, Tensor, Compute], Tensor]
 
 @contextmanager
 def stood_in(backbone: nn.Module, stand_in: StandIn) -> Iterator[None]:
-    """Inside the block, `stand_in` is called in place of every layer of the backbone's stacks, at all places."""
+    """Calls `stand_in` in place of every layer of the backbone's stacks, at all places, inside the block."""
     stacks = [part for part in backbone.modules() if isinstance(part, StackModule)]
     for stack in stacks:
         assert stack.stand_in is None, "one at a time"
@@ -186,10 +186,10 @@ class StackModule(nn.Module):
         wanted: Tensor | None = None,
         languages: Tensor | None = None,
     ) -> Tensor:
-        """past: the pieces read before these, which these join; they see by positions then, whatever
-        `visibility` says. wanted: flat places [N]; the result is [N, D] then, and the last layer computes
-        nothing else, unless somebody records the pass. languages: int64 [B, T], for layers that each language has for
-        itself."""
+        """Returns the states after the last layer. past: the pieces read before these, which these join; they then see
+        by positions, whatever `visibility` says. wanted: flat places [N]; the result is then [N, D], and the last layer
+        computes nothing else, unless somebody records the pass. languages: int64 [B, T], for layers that each language
+        has for itself."""
         kept = None if self.recording is None else self.recording.begin(self.stream, hidden)
         is_last_cut = past is None and encoded is None and self.recurrence is None
         is_last_cut = is_last_cut and kept is None and self.stand_in is None

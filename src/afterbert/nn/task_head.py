@@ -35,7 +35,7 @@ class TaskHead:
     """The pre-trained head whose dense layer and norm it starts from, where the model has it; None: fresh weights."""
 
     def build(self, hidden_size: int, num_outputs: int, *, rate: DropoutRate) -> TaskHeadModule:
-        """rate: of the dropout before the last layer."""
+        """Returns the head's module. rate: of the dropout before the last layer."""
         return TaskHeadModule(self, hidden_size, num_outputs, rate)
 
 

@@ -21,7 +21,7 @@ _PREFIX = "visible_"
 
 
 def padded_visibility(visibility: Visibility, rows: Rows, *, length: int) -> dict[str, np.ndarray]:
-    """The rule as arrays for `PaddedVisibility.of`, for rows padded on the right to `length`.
+    """Returns the rule as arrays for `PaddedVisibility.of`, for rows padded on the right to `length`.
 
     A padded piece may attend to what the last piece of its row may attend to; nobody may attend to it.
 
@@ -70,8 +70,8 @@ def _intervals(visibility: Visibility, rows: Rows) -> tuple[np.ndarray, np.ndarr
 
 @dataclass(frozen=True)
 class Visible:
-    """What may be attended to, as the kernel needs it for U queries and T keys: `may_attend` (bool, broadcastable
-    to [B, H, U, T]; None: all), or `is_causal`."""
+    """The visibility in the form the kernel needs, for U queries and T keys: `may_attend` (bool, broadcastable to [B,
+    H, U, T]; None: all), or `is_causal`."""
 
     num_queries: int
     num_keys: int
@@ -82,7 +82,7 @@ class Visible:
     _made: dict[torch.dtype, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     def as_booleans(self) -> Tensor | None:
-        """bool, broadcastable to [B, H, U, T]; None where all may attend to all."""
+        """Returns who may attend to whom, bool, broadcastable to [B, H, U, T]; None if all may attend to all."""
         if not self.is_causal:
             return self.may_attend
         return torch.ones(self.num_queries, self.num_keys, dtype=torch.bool, device=self.device).tril()
@@ -109,7 +109,7 @@ class Visible:
         return Visible(query_positions.shape[1], self.num_keys, self.device, may_attend, may_be_blind=self.may_be_blind)
 
     def sighted(self) -> Tensor | None:
-        """bool [B, 1, U, 1]: the queries that see anything; None where all do."""
+        """Returns the queries that see anything, bool [B, 1, U, 1]; None if all do."""
         return self.may_attend.any(-1, keepdim=True) if self.may_be_blind and self.may_attend is not None else None
 
     def as_added(self, dtype: torch.dtype) -> Tensor | None:
@@ -144,8 +144,7 @@ class PaddedVisibility:
 
     @staticmethod
     def of(arrays: Mapping[str, Tensor]) -> PaddedVisibility | None:
-        """From a batch's arrays on the device, whatever else they hold; None where the rule left no array:
-        all see all."""
+        """Returns the rule among a batch's arrays on the device; None if it left no array: all see all."""
         names = [part.name for part in fields(PaddedVisibility) if _PREFIX + part.name in arrays]
         return PaddedVisibility(**{name: arrays[_PREFIX + name] for name in names}) if names else None
 
@@ -157,8 +156,8 @@ class PaddedVisibility:
 
     @staticmethod
     def left_to_right(device: torch.device) -> PaddedVisibility:
-        """Every piece attends to itself and to what stands before it. Right padding needs no more: nobody
-        looks right."""
+        """Returns the rule that every piece attends to itself and to those before it. Right padding needs no more:
+        nobody looks right."""
         return PaddedVisibility(causal=torch.zeros(0, dtype=torch.bool, device=device))
 
     @staticmethod
@@ -176,7 +175,7 @@ def visible(
     window: int | None = None,
     strictly: bool = False,
 ) -> Visible:
-    """The kernel's form among `length` pieces. `window`: only places at most so far away (ModernBERT's local
+    """Returns the kernel's form among `length` pieces. `window`: only places at most this far away (ModernBERT's local
     layers); `strictly`: only ranks below one's own (XLNet's query stream)."""
     rule = visibility or PaddedVisibility()
     reach = length if window is None else window
@@ -204,7 +203,7 @@ def visible(
 def visible_across(
     visibility: PaddedVisibility | None, num_queries: int, num_keys: int, device: torch.device
 ) -> Visible:
-    """The kernel's form for a decoder's look at the encoder's rows: everything but padding."""
+    """Returns the kernel's form for a decoder's look at the encoder's rows: everything but padding."""
     conditions = []
     if visibility is not None and visibility.lengths is not None:
         place = torch.arange(num_keys, device=device)
@@ -213,7 +212,7 @@ def visible_across(
 
 
 def is_piece(visibility: PaddedVisibility | None, length: int) -> Tensor | None:
-    """bool [B, T]: what is no padding; None where nothing is, as far as the rule knows."""
+    """Returns which places are no padding, bool [B, T]; None if none are, as far as the rule knows."""
     if visibility is None or visibility.lengths is None:
         return None
     return torch.arange(length, device=visibility.lengths.device) < visibility.lengths[:, None]

@@ -51,7 +51,7 @@ class PretextTask:
     plan: Callable[..., Plan]
 
     def posed(self, plan: Plan, numbers: np.ndarray, noise: Noise, vocabulary: Vocabulary) -> Posed:
-        """The task on the rows `numbers` [B] of its plan."""
+        """Returns the task on the rows `numbers` [B] of its plan."""
         return self.pretext.pose(plan.rows(numbers), noise, vocabulary, plan.labels(numbers))
 
 
@@ -59,55 +59,55 @@ class Objective(ABC):
     """A training task as a frozen config. To vary one, wrap it (`parts.wrapping`)."""
 
     def pretexts(self) -> Mapping[str, PretextTask]:
-        """The pretext tasks that it poses, by name; a single one is called "" (nothing). Empty where none is posed,
-        as by a task with labels."""
+        """Returns the pretext tasks that it poses, by name; a single one has the empty name "". Empty if it poses none,
+        as a task with labels does."""
         return {}
 
     def pictured(self) -> Mapping[str, PretextTask | str]:
-        """The tasks that a picture of it shows, by name: those it poses, and those that come of them only in training
-        (what ELECTRA's discriminator reads). One that no picture of a row can show is a sentence."""
+        """Returns the tasks that a picture of it shows, by name: those it poses, and those that arise only in training
+        (what ELECTRA's discriminator reads). A task that no picture of a row can show is told in a sentence."""
         return self.pretexts()
 
     def plain(self) -> Any:
-        """What it is, as plain dicts, lists and scalars: a part of what a run is known by."""
+        """Returns the objective as plain dicts, lists and scalars: a part of what a run is known by."""
         return to_plain(self)
 
     @abstractmethod
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
-        """The rows of one view of a split, so that the model reads at most `length` pieces a row. An objective that
-        brings rows of its own (a labelled task) is handed `NoText` and looks at neither of both."""
+        """Returns the rows of one view of a split, so that the model reads at most `length` pieces of a row. An
+        objective that brings its own rows (a labelled task) is handed `NoText` and looks at neither."""
 
     @abstractmethod
     def pose(self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
-        """Rows `numbers` [B] of the plan as a batch; a pure function of its arguments."""
+        """Returns the rows `numbers` [B] of the plan as a batch; a pure function of its arguments."""
 
     def build(self, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
-        """Backbone and heads with fresh weights. Raises UserError when tokenizer and task do not fit."""
+        """Returns backbone and heads with fresh weights. Raises UserError if tokenizer and task do not fit."""
         from afterbert.objectives.modules import with_ponder_cost
 
         return with_ponder_cost(self.build_on(architecture.build(vocabulary), architecture, vocabulary))
 
     def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
-        """Fresh heads on a backbone that is there already and may serve other objectives too. Raises
-        UserError from an objective that must have it alone."""
+        """Returns fresh heads on an existing backbone, which may serve other objectives too. Raises UserError from an
+        objective that must have it alone."""
         raise UserError(
             f"objective {name_of(self)} cannot share its model with others; train it alone, or take it out of "
             "the mixture"
         )
 
     def flops_beside(self, architecture: Architecture, vocab_size: int, length: int) -> float:
-        """How many floating-point operations a forward pass spends, for each piece, on models beside the backbone
+        """Returns the floating-point operations of a forward pass, for each piece, on models beside the backbone
         (ELECTRA's generator)."""
         return 0.0
 
     def pieces_per_row(self, length: int) -> float:
-        """How many pieces of text, special ones included, a row takes on average where documents are long, so that
-        the model reads (or writes) at most `length` of them: T5's spans of 512 take 569."""
+        """Returns the mean number of pieces of text in a row, special ones included, where documents are long and the
+        model reads (or writes) at most `length` of them: T5's spans of 512 take 569."""
         return float(length)
 
     # Not abstract: most objectives have nothing to refuse, to count or to divide.
     def check(self, architecture: Architecture) -> None:
-        """Raises UserError when this architecture cannot be asked this; called when a recipe is read."""
+        """Raises UserError if this architecture cannot be asked this; called when a recipe is read."""
 
     def check_feed(self, architecture: Architecture, *, order: str, views: int | None) -> None:
         """Raises UserError when rows in this order, or so many views of them (None: ever new ones), are not
@@ -119,7 +119,7 @@ class Objective(ABC):
         return ()
 
     def check_shards(self) -> None:
-        """Raises UserError where several processes cannot hold the model in shards while they train this task."""
+        """Raises UserError if several processes cannot hold the model in shards while they train this task."""
 
     def begin(self, module: ObjectiveModule, split: Split) -> None:
-        """Anything fresh weights may learn from counting the training split, before the first step."""
+        """Sets what fresh weights may learn from counting the training split, before the first step."""

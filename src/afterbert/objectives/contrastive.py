@@ -82,8 +82,8 @@ class Contrastive(Objective):
             )
         if self.views == "dropout" and getattr(architecture, "hidden_dropout_prob", 1.0) == 0.0:
             raise UserError(
-                "views dropout differ by nothing where model.hidden_dropout_prob is 0; set it to 0.1, or take views "
-                "halves"
+                "with views dropout and model.hidden_dropout_prob 0 both readings of a text are the same; set the "
+                "dropout to 0.1, or take views halves"
             )
 
 

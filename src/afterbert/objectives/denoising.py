@@ -32,13 +32,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Denoising(TextStart):
-    """decoder_start: the special piece with which writing begins (BART: eos, T5: pad). layout: read by an encoder and
-    written by a decoder, or written behind what is read, in one stack. decoder_places: the decoder's rows hold just the
-    target, or the target at its own places in a row of masks (MASS; no decoder_start then)."""
+    """Writes the original text, or what is missing, from a corrupted one."""
 
     decoder_start: Literal["pad", "bos", "eos", "cls", "sep"] = "eos"
+    """The special piece with which writing begins (BART: eos, T5: pad)."""
     layout: Literal["encoder_decoder", "behind"] = "encoder_decoder"
+    """Whether an encoder reads and a decoder writes, or one stack writes after what it reads."""
     decoder_places: Literal["counted", "original"] = "counted"
+    """Whether the decoder's rows hold just the target, or the target at its own places in a row of masks (MASS; without
+    decoder_start)."""
     bottleneck: Literal["none", "mean", "first"] = "none"
     """What of the encoder the decoder looks at: all states; or one vector alone, their mean or the first, which then
     must hold the sentence (TSDAE 2104.06979, Section 3)."""
@@ -54,9 +56,9 @@ class Denoising(TextStart):
             )
 
     def row_length(self, length: int) -> int:
-        """How long to plan the rows so that what is read and what is written both fit into `length`, each or
-        together. What is read fits for certain, what is written in all but one row in a million; the end of a longer
-        text is left out, as T5's release does it. Raises UserError when nothing fits."""
+        """Returns the length of rows to plan so that what is read and what is written both fit into `length`, each or
+        together. What is read always fits; what is written fits in all but one row in a million; then the end of the
+        text is left out, as T5's release does. Raises UserError if nothing fits."""
         shortest, row = self.pretext.pairing.num_specials + 2, self.pretext.row_length(length)
         while row > shortest and not self._fits(row, length):
             row -= 1
@@ -106,7 +108,7 @@ class Denoising(TextStart):
     def check(self, architecture: Architecture) -> None:
         if self.bottleneck != "none" and (self.layout, self.decoder_places) != ("encoder_decoder", "counted"):
             raise UserError(
-                "a bottleneck stands between an encoder and a decoder that counts its places; set "
+                "a bottleneck needs an encoder, and a decoder that counts its places; set "
                 "layout to encoder_decoder and decoder_places to counted"
             )
         fits = architecture.writes == "apart" if self.layout == "encoder_decoder" else architecture.obeys_visibility

@@ -24,6 +24,8 @@ from afterbert.pretext.pairings import Plan
 
 @dataclass(frozen=True)
 class Distilled(WrappingObjective):
+    """An objective that also learns from a teacher."""
+
     teacher: str
     """A run or model folder, or a hub name; its tokenizer must be the text's own."""
     weights: str = ""
@@ -47,8 +49,8 @@ class Distilled(WrappingObjective):
             )
         if inner.language_model is None or len(self.inner.pretexts()) != 1 or inner.beside():
             raise UserError(
-                f"objective {name_of(self.inner)} cannot be learned from a teacher: only one whose one answer is to "
-                "name pieces can; leave --teacher out, or take another recipe"
+                f"objective {name_of(self.inner)} cannot be learned from a teacher, since it asks for "
+                "more or other than the names of pieces; leave --teacher out, or take another recipe"
             )
         teacher = self.inner.build(self.model.architecture, vocabulary)
         missing = [note for note in teacher.start_from(self.model.weights_to_start_from()) if "starts fresh" in note]

@@ -24,6 +24,8 @@ from afterbert.objectives.parts.wrapping import WrappingModule, WrappingObjectiv
 
 @dataclass(frozen=True)
 class LayerDrop(WrappingObjective):
+    """An objective that leaves out layers at random while it trains."""
+
     rate: Annotated[float, Field(ge=0, lt=1)] = 0.2
     """The chance that a layer is left out of a pass in training."""
 
@@ -32,7 +34,7 @@ class LayerDrop(WrappingObjective):
 
     def check_shards(self) -> None:
         raise UserError(
-            "objective layer_drop leaves other layers out in each process, which models in shards cannot; "
+            "objective layer_drop leaves out different layers in each process, which a model in shards cannot do; "
             "set training.parallel to ddp"
         )
 

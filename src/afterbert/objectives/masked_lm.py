@@ -36,17 +36,17 @@ class Boundary:
 
     Source: SpanBERT (1907.10529), Section 3.2 and equation 2; spans that touch or overlap are merged first, and at most
     `max_targets` pieces of a span are asked, as in the release. The logits use the tied table with a bias of their own.
-    position_size: width of the vectors for places in the span.
     """
 
     position_size: Count = 200
+    """The width of the vectors for places in the span."""
     max_targets: Count = 15
     loss_weight: NotNegative = 1.0
 
     def arrays(self, rows: Rows, positions: np.ndarray, *, width: int) -> dict[str, np.ndarray]:
-        """For chosen flat positions [N]: which of them are asked (index [M]), the flat padded places of both
-        neighbours of their span [M], and their place in it from 0 [M]. A span at either end of its row has
-        no neighbour and asks nothing.
+        """Returns for chosen flat positions [N]: which of them are asked (index [M]), the flat padded places of both
+        neighbours of their span [M], and their place in the span from 0 [M]. A span at either end of its row lacks a
+        neighbour and asks nothing.
 
         >>> rows = Rows.of("[CLS] a b c d [SEP]")
         >>> {k: v.tolist() for k, v in Boundary().arrays(rows, np.array([2, 3]), width=8).items()}
@@ -72,17 +72,19 @@ class Boundary:
 
 @dataclass(frozen=True)
 class MaskedLM(TextStart):
-    """boundary: SpanBERT's second loss; None for none. pair_loss_weight: of the pair question, where the
-    pretext asks one. segments: numbers as the pairing gives them, or by who sees whom (UniLM's code: 0 and 1
-    in full rows, 2 in causal, 3 in reverse, 4 and 5 in prefix rows).
+    """Names chosen pieces where they stand.
 
-    Where rows differ in who sees whom, only rows that see everything are asked the pair question: the first
-    piece must see both texts.
+    Where rows differ in who sees whom, only rows that see everything are asked the pair question: the first piece
+    must see both texts.
     """
 
     boundary: Boundary | None = None
+    """SpanBERT's second loss; None for none."""
     pair_loss_weight: NotNegative = 1.0
+    """The weight of the pair question, if the pretext asks one."""
     segments: Literal["paired", "by_sight"] = "paired"
+    """Numbers as the pairing gives them, or by who sees whom (UniLM's code: 0 and 1 in full rows, 2 in causal, 3 in
+    reverse, 4 and 5 in prefix rows)."""
 
     def __post_init__(self) -> None:
         check_answers(self.pretext, "masked_lm", may=(AskedInPlace, RowLabels), exactly_one=AskedInPlace)

@@ -46,15 +46,13 @@ class Member:
 
 @dataclass(frozen=True)
 class Mixture(Objective):
-    """members: the tasks; parts of the score are called `name.part`. how: each row draws a member by
-    weight, all rows are asked by every member, or the members take turns in their order.
-
-    A row that several members may draw is the same text where their pairings cut alike. All members train
-    one backbone; language-model heads are shared too, other heads are each member's own.
-    """
+    """Several objectives on one backbone. A row that several members may draw is the same text where their pairings cut
+    alike. All members train one backbone; language-model heads are shared too, other heads are each member's own."""
 
     members: tuple[Member, ...]
+    """The tasks; parts of the score are called `name.part`."""
     how: Literal["drawn_by_row", "summed", "in_turn"] = "drawn_by_row"
+    """Each row draws a member by weight, or every member asks all rows, or the members take turns in their order."""
 
     def __post_init__(self) -> None:
         if len(self.members) < 2:
@@ -134,7 +132,7 @@ class Mixture(Objective):
         return [member == number for number in range(len(plan.plans))]
 
     def pieces_per_row(self, length: int) -> float:
-        """The mean over the members by their shares (over their turns: evenly)."""
+        """Returns the mean over the members by their shares; members that take turns weigh alike."""
         members = {member.name: member.objective.pieces_per_row(length) for member in self.members}
         return float(np.average(list(members.values()), weights=list(self.shares.values())))
 

@@ -38,10 +38,11 @@ NEEDS_ORDER = (
 
 @dataclass(frozen=True)
 class PermutationLM(TextStart):
-    """reads_both_ways: the text comes twice in an epoch, once from its end to its start, so that in contiguous order
-    half of each batch is read backwards (Section 2.6); matters to the memory only."""
+    """Names the last pieces of a random order from those before them."""
 
     reads_both_ways: bool = False
+    """Whether the text comes twice in an epoch, once from its end to its start, so that in contiguous order half of
+    each batch is read backwards (Section 2.6). It matters only to the memory."""
 
     def __post_init__(self) -> None:
         check_answers(self.pretext, "permutation_lm", may=(AskedInPlace,), exactly_one=AskedInPlace)

@@ -62,7 +62,7 @@ class Generator:
     """From its own masked-LM loss, or to make the discriminator err (Appendix F)."""
 
     def of(self, discriminator: Encoder) -> Encoder:
-        """The generator's architecture.
+        """Returns the generator's architecture.
 
         >>> from afterbert.models.encoder import Encoder
         >>> base = Generator(size=1 / 3).of(Encoder(hidden_size=768, num_attention_heads=12))
@@ -88,22 +88,24 @@ class Generator:
 
 @dataclass(frozen=True)
 class ReplacedTokens(TextStart):
-    """asks: about every piece, or only where pieces were chosen; whether it was replaced, or which it was. (ELECTRA;
-    ELECTRA 15%; Replace MLM; All-Tokens MLM, which may copy the shown piece through a gate.) loss_weight: of that
-    question; the generator's is 1. two_stage: the generator alone for this share of the run, then the discriminator
-    from its weights, the generator frozen (Section 3.2); None: together."""
+    """Finds the pieces that a generator replaced."""
 
     generator: Generator = Generator()
     asks: Asks = "replaced_everywhere"
+    """Whether every piece is asked about, or only chosen ones; and whether it was replaced, or which it was. (ELECTRA;
+    ELECTRA 15%; Replace MLM; All-Tokens MLM, which may copy the shown piece through a gate.)"""
     loss_weight: NotNegative = 50.0
+    """The weight of that question; the generator's is 1."""
     two_stage: InnerShare | None = None
+    """For this share of the run the generator learns alone, then the discriminator from its weights, with the generator
+    frozen (Section 3.2); None: together."""
 
     def __post_init__(self) -> None:
         check_answers(self.pretext, "replaced_tokens", may=(AskedInPlace,), exactly_one=AskedInPlace)
         if self.two_stage is not None and (self.generator.size != 1 or self.generator.shares != "none"):
             raise UserError(
-                "two_stage copies the generator's weights into the model, so both must be alike and apart; "
-                "set generator.size to 1 and generator.shares to none"
+                "two_stage copies the generator's weights into the model, so both must have one shape and share "
+                "nothing; set generator.size to 1 and generator.shares to none"
             )
         if self.generator.learns == "to_deceive" and (self.two_stage or not self.asks.startswith("replaced")):
             raise UserError(
@@ -115,8 +117,8 @@ class ReplacedTokens(TextStart):
         return self.generator.of(cast("Encoder", architecture)).flops_per_token(vocab_size, length)
 
     def pictured(self) -> Mapping[str, PretextTask]:
-        """The generator's task, and what the discriminator then reads; in place of a trained generator's samples stand
-        pieces of the row itself."""
+        """Returns the generator's task, and what the discriminator then reads; pieces of the row itself take the place
+        of a trained generator's samples."""
         (task,) = self.pretexts().values()
         edits = tuple(replace(edit, corruption=Replace(draws="row")) for edit in self.pretext.edits)
         asks = Replaced() if self.asks.startswith("replaced") else InPlace()

@@ -34,7 +34,7 @@ _HEADERS = {
 
 
 class Asked(BaseModel):
-    """What a request may hold: the fields of a subclass, of exactly their types, and no others."""
+    """The form of a request: the fields of a subclass, of exactly their types, and no others."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -43,7 +43,7 @@ A = TypeVar("A", bound=Asked)
 
 
 async def asked(request: Request, kind: type[A]) -> A:
-    """The body of a request. Raises UserError, one line for each fault."""
+    """Returns the body of a request as its form. Raises UserError, one line for each fault."""
     try:
         return kind.model_validate_json(await request.body())
     except ValidationError as error:
@@ -127,7 +127,7 @@ class Guarded:
         return None
 
     async def _body(self, receive: Receive) -> bytes | None:
-        """The whole body; None where it is too large."""
+        """The whole body; None if it is too large."""
         body, more = bytearray(), True
         while more:
             message = await receive()
@@ -139,13 +139,13 @@ class Guarded:
 
 
 def application(routes: list[Route], **limits: Any) -> Guarded:
-    """An application of these routes behind the guards; a UserError is an answer 400 in its words."""
+    """Returns an application of these routes behind the guards. A UserError becomes an answer 400 with its words."""
     handlers: Mapping[Any, Any] = {UserError: lambda _, error: _error(400, *error.lines)}
     return Guarded(Starlette(routes=routes, exception_handlers=handlers), **limits)
 
 
 def token_for(host: str) -> str:
-    """A fresh token where the server is to be reached from other machines; empty for loopback."""
+    """Returns a fresh token when the server is reachable from other machines; empty for loopback."""
     return "" if host in LOOPBACK else secrets.token_urlsafe(24)
 
 

@@ -55,7 +55,7 @@ class Idea:
 
 @cache
 def ideas() -> dict[str, Idea]:
-    """Recipe -> idea, in the article's own order."""
+    """Returns recipe -> idea, in the article's order."""
     tree = read(Path(str(resources.files("afterbert.play") / "ideas.yaml")), label="ideas.yaml", ours=True)
     return {recipe: build(Idea, node) for recipe, node in tree.value.items()}
 
@@ -71,7 +71,7 @@ class IdeaAsked(Asked):
     unit: Literal["piece", "word"] | None = None
 
     def overrides(self, resolved: Resolved) -> list[tuple[str, str]]:
-        """The sliders as settings of each choice that has them."""
+        """Returns the sliders as settings of each selection that has them."""
         span = self.span and {"mean": self.span, "length": round(self.span), "probability": round(1 / self.span, 3)}
         wanted = {"rate": self.rate, "unit": self.unit, **(span or {})}
         edits = resolved.value("objective.pretext.edits")
@@ -117,7 +117,7 @@ class PlayModel:
         return piece_texts(self.loaded.tokenizer)
 
     def look(self, given: LookAsked) -> dict[str, Any]:
-        """What it puts in the gaps, and whom each piece attends to in a layer: for each head T x T numbers."""
+        """Returns the guesses for the gaps, and for each head of a layer T x T numbers: whom each piece attends to."""
         backend, note, masks = self.loaded.tokenizer.backend, "", []
         name = self.loaded.tokenizer.settings.get("mask_token") or "[MASK]"
         try:
@@ -135,7 +135,7 @@ class PlayModel:
         return {"masks": masks, "note": note, "pieces": pieces, "layers": len(seen), "layer": layer, "weights": weights}
 
     def near(self, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """The other texts by their cosine to the first, nearest first."""
+        """Returns the other texts by their cosine to the first, nearest first."""
         vectors = self._encoder(texts)
         return sorted(
             ({"text": text, "share": float(one @ vectors[0])} for text, one in zip(texts[1:], vectors[1:])),
@@ -144,8 +144,8 @@ class PlayModel:
 
 
 def playing_app(models: Sequence[str], runs: Path, scratch: Path, *, token: str = "") -> Guarded:
-    """The playground. models: to look at, by name; runs: the folder whose runs are shown; scratch: one for tokenizers
-    that are made. Raises UserError."""
+    """Returns the playground. models: the models to look at, by name; runs: the folder whose runs are shown; scratch: a
+    folder for tokenizers. Raises UserError."""
     shown = [PlayModel(load_model_or_checkpoint(name)) for name in models]
     thread = ThreadPoolExecutor(1, "play")
 

@@ -44,8 +44,8 @@ class PredictAsked(Asked):
 
 
 def serving_app(model: str, *, token: str = "", most: int = 32, task: str | None = None) -> Guarded:
-    """The application that answers with a model whatever it can. most: rows in a batch. Raises UserError where it can
-    nothing."""
+    """Returns the application that answers with whatever the model can do. most: rows in a batch. Raises UserError if
+    it can do nothing."""
     thread = ThreadPoolExecutor(1, "model")
     answers, reasons = _answers(model, task)
     if not answers:

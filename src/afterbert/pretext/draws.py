@@ -13,8 +13,8 @@ _FILLER = np.uint32(0xFFFFFFFF)
 
 
 def shuffled(noise: Noise, keys: np.ndarray, sizes: np.ndarray, first: int | None = None) -> np.ndarray:
-    """int64 [B, W], W the largest of `sizes` [B]: line b starts with a random order of range(sizes[b]); what comes
-    after in the line means nothing. With `first`, only that many columns come back, the same ones.
+    """Returns random orders, int64 [B, W], with W the largest of `sizes` [B]: line b starts with a random order of
+    range(sizes[b]); the rest of the line means nothing. `first` returns only that many columns, the same ones.
 
     A row's order depends on its key and size alone. Positions whose random bits agree are ordered by a mask drawn for
     the row, so none is favoured.
@@ -57,8 +57,8 @@ def _wide(noise: Noise, keys: np.ndarray, sizes: np.ndarray, width: int, kept: i
 
 
 def subset(noise: Noise, keys: np.ndarray, sizes: np.ndarray, counts: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """int64 [N], sorted: `counts` [B] different members of range(sizes[b]) for each row, each subset equally likely,
-    moved by `starts` [B] (where the row's members begin in a flat array).
+    """Returns int64 [N], sorted: `counts` [B] different members of range(sizes[b]) for each row, moved by `starts` [B]
+    (where the row's members begin in a flat array). Each subset is equally likely.
 
     >>> keys, sizes, starts = np.arange(2, dtype=np.uint64), np.array([4, 2]), np.array([0, 4])
     >>> subset(Noise(1), keys, sizes, np.array([4, 1]), starts)[:4].tolist()
@@ -73,7 +73,7 @@ def subset(noise: Noise, keys: np.ndarray, sizes: np.ndarray, counts: np.ndarray
 
 
 def drawn(bits: np.ndarray, weights: tuple[float, ...] | np.ndarray) -> np.ndarray:
-    """int64, shaped as `bits` (uint32): k with a probability proportional to weights[k], to within 2**-32.
+    """Returns numbers k, int64, shaped as `bits` (uint32), with probability proportional to weights[k], within 2**-32.
 
     >>> drawn(np.array([0, 2**31 - 1, 2**31, 2**32 - 1], dtype=np.uint32), (1, 0, 1)).tolist()
     [0, 0, 2, 2]

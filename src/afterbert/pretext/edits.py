@@ -12,8 +12,8 @@ from afterbert.pretext.selections import Selection
 
 @dataclass(frozen=True)
 class Extent:
-    """How many of a row's `size` ordinary pieces a law chooses at the least and at the most, in at most how many
-    spans; `likely` is the most in all but one row in a million."""
+    """The least and the most that a law chooses of a row's `size` ordinary pieces, and the most spans; `likely` is the
+    most in all but one row in a million."""
 
     size: int
     fewest: int
@@ -24,7 +24,7 @@ class Extent:
 
 @dataclass(frozen=True)
 class Edit:
-    """A law of choice with its corruption. Raises UserError when the corruption cannot show what the law chooses."""
+    """A law of choice with its corruption. Raises UserError if the corruption cannot show what the law chooses."""
 
     selection: Selection
     corruption: Corruption

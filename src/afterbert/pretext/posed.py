@@ -12,7 +12,7 @@ from afterbert.pretext.selections import Chosen
 
 @dataclass(frozen=True)
 class AskedInPlace:
-    """At these pieces of the shown rows, which piece belongs here?
+    """The question which piece belongs at these places of the shown rows.
 
     positions: int64 [N], flat into the shown rows, sorted; target_ids: int32 [N]; spans: int64 [N], number of
     the span each belongs to (global in the batch; never falls); ahead: the place asked about lies so many
@@ -111,8 +111,8 @@ class Posed:
     asked: tuple[Asked, ...] = ()
 
     def places_now(self, number: int, positions: np.ndarray) -> np.ndarray:
-        """int64 [N]: where the pieces at these flat positions of the rows *before* step `number` stand in the shown
-        rows; -1 if gone."""
+        """Returns where the pieces at these flat positions of the rows *before* step `number` stand in the shown rows,
+        int64 [N]; -1 if gone."""
         now = positions
         for step in self.steps[number:]:
             if not step.keeps_places:
@@ -123,8 +123,8 @@ class Posed:
         return now
 
     def places_first(self, number: int, positions: np.ndarray) -> np.ndarray:
-        """int64 [N]: which flat positions of `original` these positions of the rows *before* step `number` stand for;
-        -1 for none."""
+        """Returns the flat positions of `original`, int64 [N], that these positions of the rows *before* step `number`
+        stand for; -1 for none."""
         first = positions
         for step in reversed(self.steps[:number]):
             if not step.keeps_places:

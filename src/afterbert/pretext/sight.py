@@ -31,7 +31,7 @@ class Sight:
             raise UserError("visibility names no kind; choose among full, causal, reverse, prefix, permutation")
 
     def of(self, posed: Posed, noise: Noise) -> Visibility:
-        """The visibility of these shown rows."""
+        """Returns the visibility of these shown rows."""
         rows = posed.shown
         kind: Kind | tuple[Kind, ...] = self.kinds[0]
         if len(self.kinds) > 1:

@@ -24,7 +24,7 @@ class Pretext:
     """A pretext task: which texts stand together, what is chosen and shown instead (edit after edit), what is
     asked, who sees whom.
 
-    Raises UserError when the parts do not fit.
+    Raises UserError if the parts do not fit.
     """
 
     pairing: Pairing
@@ -41,16 +41,16 @@ class Pretext:
             answer.check(self.pairing, self.edits, self.visibility)
 
     def check(self, vocabulary: Vocabulary, row_length: int) -> None:
-        """Raises UserError when this tokenizer lacks a piece that rows planned with `row_length` need. Laws that do not
+        """Raises UserError if this tokenizer lacks a piece that rows planned with `row_length` need. Laws that do not
         know their number of spans in advance count as one span."""
         for edit, extent in self._extents(row_length):
             knows = edit.selection.promise == "exact" and edit.selection.counts_pieces
             edit.corruption.check(vocabulary, extent.spans if knows else 1)
 
     def row_length(self, length: int) -> int:
-        """How long to plan the rows (special pieces included) so that what is shown never exceeds `length` and comes as
-        close to it as is certain. Longer than `length` where spans shrink to marks (T5: 568 pieces and the end piece
-        for 512), shorter where pieces are inserted."""
+        """Returns the length of rows to plan (special pieces included) so that what is shown never exceeds `length` and
+        comes as close to it as is certain. It is longer than `length` where spans shrink to marks (T5: 568 pieces and
+        the end piece for 512), shorter where pieces are inserted."""
         row = length
         while row > self.pairing.num_specials + 1 and self.shown_length(row) > length:
             row -= 1
@@ -59,17 +59,17 @@ class Pretext:
         return row
 
     def shown_length(self, row_length: int) -> int:
-        """The most pieces shown of a row planned with `row_length`, special pieces included in both."""
+        """Returns the most pieces shown of a row planned with `row_length`, special pieces included in both."""
         return self._shown(row_length, self._extents(row_length))
 
     def target_length(self, row_length: int) -> int | None:
-        """The longest target text, in all but one row in a million, for rows planned with `row_length`; None where
+        """Returns the longest target text, in all but one row in a million, for rows planned with `row_length`; None if
         nothing is written."""
         return self._written(row_length, self._extents(row_length))
 
     def shown_and_written(self, row_length: int) -> tuple[tuple[int, int], tuple[int, int]]:
-        """(pieces shown, pieces written) of a row in which the laws choose as little as they may, and of one in which
-        they choose as much as they are likely to: the more is written, the less is shown."""
+        """Returns (pieces shown, pieces written) of a row in which the laws choose as little as they may, and of one in
+        which they choose as much as they are likely to. The more is written, the less is shown."""
         little, much = (self._extents(row_length, at=at) for at in ("fewest", "likely"))
         return (
             (self._shown(row_length, little), self._written(row_length, little) or 0),
@@ -101,8 +101,8 @@ class Pretext:
         return tuple(found)
 
     def pose(self, rows: Rows, noise: Noise, vocabulary: Vocabulary, labels: np.ndarray | None = None) -> Posed:
-        """The task on these rows; `labels` int64 [B] are the plan's. A pure function of row, key, noise and vocabulary,
-        row by row. Unknown pieces are shown, but no law chooses them: what they stand for is lost."""
+        """Returns the task on these rows; `labels` int64 [B] are the plan's. A pure function of row, key, noise and
+        vocabulary, row by row. Unknown pieces are shown, but no law chooses them, since what they stand for is lost."""
         is_unknown = rows.piece_ids == vocabulary.unk
         if vocabulary.unk is not None and is_unknown.any():
             rows = rows.with_planes(unknown=is_unknown)

@@ -49,13 +49,13 @@ class Units:
         return np.repeat(np.append(begins[1:], len(broken)), np.diff(begins, append=len(broken)))
 
     def pieces(self, index: np.ndarray) -> np.ndarray:
-        """int64: the flat positions of these units [N], unit by unit."""
+        """Returns the flat positions of these units [N], int64, unit by unit."""
         return self.starts[index] if self.are_pieces else ranges(self.starts[index], self.lengths[index])
 
 
 def is_ordinary(rows: Rows) -> np.ndarray:
-    """bool [T]: pieces a law may choose: neither special, nor unknown (plane `unknown`), nor already hidden by
-    an earlier edit (plane `hidden`)."""
+    """Returns which pieces a law may choose, bool [T]: those that are neither special, nor unknown (plane `unknown`),
+    nor already hidden by an earlier edit (plane `hidden`)."""
     others = rows.planes["special"]
     for name in ("unknown", "hidden"):
         if name in rows.planes:
@@ -64,12 +64,12 @@ def is_ordinary(rows: Rows) -> np.ndarray:
 
 
 def ordinary_counts(rows: Rows) -> np.ndarray:
-    """int64 [B]: ordinary pieces in each row."""
+    """Returns the number of ordinary pieces in each row, int64 [B]."""
     return rows.lengths - np.diff(np.searchsorted(np.flatnonzero(~is_ordinary(rows)), rows.row_starts))
 
 
 def needed_plane(rows: Rows, name: str) -> np.ndarray:
-    """A plane that a task cannot do without. Raises UserError when the store has not recorded it."""
+    """Returns a plane that a task needs. Raises UserError if the store has not recorded it."""
     if name not in rows.planes:
         known, plane = ", ".join(sorted(rows.planes)), name.removesuffix("_start").removesuffix("_inside")
         listed = {"phrase": " --phrases FILE", "entity": " --entities FILE"}.get(plane, "")
@@ -81,8 +81,8 @@ def needed_plane(rows: Rows, name: str) -> np.ndarray:
 
 
 def units_of(rows: Rows, unit: str) -> Units:
-    """The units of these rows. `piece`: every ordinary piece. Any other name reads the plane `<name>_start`; where a
-    plane `<name>_inside` stands beside it, the units cover only part of the text and the rest belongs to none.
+    """Returns the units of these rows. `piece`: every ordinary piece. Any other name reads the plane `<name>_start`.
+    Where a plane `<name>_inside` stands beside it, the units cover only part of the text and the rest belongs to none.
 
     `entity|phrase|word` takes entities, then phrases in what they leave over, then words. A unit ends at a special
     piece.
@@ -127,12 +127,12 @@ def _covering(rows: Rows, plane: np.ndarray) -> Units:
 
 
 def sentences_of(rows: Rows) -> Units:
-    """The sentences of these rows, hidden pieces included; they end at special pieces and at the ends of documents."""
+    """Returns the sentences of these rows, hidden pieces included. They end at special pieces and ends of documents."""
     return _runs(rows, needed_plane(rows, "sentence_start").astype(bool), _documents(rows))
 
 
 def stretches_of(rows: Rows) -> Units:
-    """The longest runs of text, hidden pieces included, without a special piece or the end of a document between."""
+    """Returns the longest runs of text, hidden pieces included, with no special piece or end of a document between."""
     return _runs(rows, np.zeros(rows.num_pieces, dtype=bool), _documents(rows))
 
 

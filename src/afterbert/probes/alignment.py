@@ -20,8 +20,9 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def similarity(x: np.ndarray, y: np.ndarray, measure: Measure = "csls", *, neighbours: int = 10) -> np.ndarray:
-    """[N, M]: the cosine of each row of x with each of y, or CSLS: twice the cosine, less the mean cosine of either
-    with its nearest `neighbours` on the other side, so that a row which is near to everything is found less often."""
+    """Returns the similarity of each row of x with each of y, [N, M]: the cosine, or CSLS, which is twice the cosine
+    less the mean cosine of either row with its nearest `neighbours` on the other side. By CSLS a row that is near to
+    everything is found less often."""
     cosines = unit(x) @ unit(y).T
     if measure == "cosine":
         return cosines
@@ -39,7 +40,8 @@ def _nearest(cosines: np.ndarray, axis: int, neighbours: int) -> np.ndarray:
 
 
 def found_both_ways(x: np.ndarray, y: np.ndarray, measure: Measure = "csls") -> tuple[np.ndarray, np.ndarray]:
-    """bool [N] twice: whether the row of y that is most similar to row n of x is row n, and the other way round.
+    """Returns bool [N] twice: whether the row of y that is most similar to row n of x is row n, and the same from y to
+    x.
 
     >>> x = np.eye(4)
     >>> forth, back = found_both_ways(x, x[[0, 1, 3, 2]])
@@ -51,8 +53,8 @@ def found_both_ways(x: np.ndarray, y: np.ndarray, measure: Measure = "csls") -> 
 
 
 def rotation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """[D, D]: the orthogonal W for which x W is nearest to y in the sum of squares: U V^T, where U S V^T is the
-    singular value decomposition of x^T y.
+    """Returns the orthogonal W, [D, D], for which x W is nearest to y in the sum of squares: U V^T, where U S V^T is
+    the singular value decomposition of x^T y.
 
     >>> turned = np.array([[0.0, 1.0], [-1.0, 0.0]])
     >>> x = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
@@ -65,7 +67,7 @@ def rotation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def normalized(x: np.ndarray, *, rounds: int = 5) -> np.ndarray:
-    """Length 1 and mean 0 in turn, so that both hold nearly: what a rotation cannot change is made the same."""
+    """Returns rows brought to length 1 and mean 0 in turn, so that both nearly hold: which no rotation changes."""
     for _ in range(rounds):
         x = unit(x)
         x = x - x.mean(0)
@@ -73,8 +75,8 @@ def normalized(x: np.ndarray, *, rounds: int = 5) -> np.ndarray:
 
 
 def linear_cka(x: np.ndarray, y: np.ndarray) -> float:
-    """How alike the rows of x [N, D] lie to each other as those of y [N, E], from 0 to 1; rotations and scales do not
-    matter, and widths may differ. With fewer rows than columns it is high by chance.
+    """Returns how similarly the rows of x [N, D] and of y [N, E] lie to each other, from 0 to 1. Rotations and scales
+    do not matter, and widths may differ. With fewer rows than columns it is high by chance.
 
     >>> x = np.random.default_rng(0).normal(size=(50, 3))
     >>> round(linear_cka(x, 7 * x[:, [2, 0, 1]]), 6)

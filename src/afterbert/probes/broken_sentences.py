@@ -34,11 +34,14 @@ Break = Callable[["_Sentence", Noise], TextPieces | None]
 
 @dataclass(frozen=True)
 class BrokenSentences:
-    """count: sentences, spread over the split; shortest, longest: their pieces."""
+    """Compares held-out sentences with a broken copy of themselves."""
 
     count: Count = 100
+    """How many sentences are asked, spread over the split."""
     shortest: Annotated[int, Field(ge=4)] = 7
+    """The fewest pieces of a sentence."""
     longest: Annotated[int, Field(ge=4)] = 20
+    """The most pieces of a sentence."""
 
     def __call__(
         self,

@@ -21,7 +21,7 @@ class ContextTable:
 
     @staticmethod
     def count(contexts: np.ndarray, pieces: np.ndarray, vocab_size: int) -> ContextTable:
-        """From N observations (context [N], piece [N]). The smaller id wins a tie.
+        """Returns a table of N observations (context [N], piece [N]). The smaller id wins a tie.
 
         >>> table = ContextTable.count(np.array([7, 7, 7, 2]), np.array([1, 3, 3, 0]), vocab_size=5)
         >>> table.look_up(np.array([2, 7, 9]), otherwise=np.array([4, 4, 4])).tolist()
@@ -35,7 +35,7 @@ class ContextTable:
         return ContextTable(ordered[first], (pairs % vocab_size)[by_context_then_count][first])
 
     def look_up(self, contexts: np.ndarray, *, otherwise: np.ndarray) -> np.ndarray:
-        """The best guess for each context [N], or `otherwise` [N] where it was never seen."""
+        """Returns the best guess for each context [N], or `otherwise` [N] where it was never seen."""
         if len(self.contexts) == 0:
             return otherwise
         at = np.minimum(np.searchsorted(self.contexts, contexts), len(self.contexts) - 1)
@@ -60,7 +60,8 @@ class CountBaselines:
 
     @staticmethod
     def of(pieces: np.ndarray, vocab_size: int, counts: np.ndarray) -> CountBaselines:
-        """From a text of pieces int64 [T]; counts: bool [T], the pieces that may be guessed."""
+        """Returns the baselines counted from a text of pieces, int64 [T]; counts: bool [T], the pieces that may be
+        guessed."""
         total = np.bincount(pieces[counts], minlength=vocab_size)
         left, middle, right = pieces[:-2], pieces[1:-1], pieces[2:]
         inner, second, first = counts[1:-1], counts[1:], counts[:-1]
@@ -74,8 +75,8 @@ class CountBaselines:
         )
 
     def guess(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """The piece most often seen between `left` and `right` [N]; -1 stands for a neighbour that is not
-        visible. Backs off to the left neighbour alone, then the right one, then the most frequent piece."""
+        """Returns the piece most often seen between `left` and `right` [N]; -1 stands for a neighbour that is not
+        visible. It falls back to the left neighbour alone, then the right one, then the most frequent piece."""
         guess = np.full(len(left), self.most_frequent, dtype=np.int64)
         guess = self.before.look_up(right, otherwise=guess)
         guess = self.after.look_up(left, otherwise=guess)

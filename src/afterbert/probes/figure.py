@@ -14,10 +14,10 @@ class Figure:
     beside: Mapping[str, float] = field(default_factory=dict)
     count: int = 0
     interval: tuple[float, float] | None = None
-    """Where the value would lie for 95 in 100 other draws of what was asked; None where nobody computed it."""
+    """Where the value would lie for 95 in 100 other draws of what was asked; None if nobody computed it."""
     rows: tuple[tuple[int, int], ...] = ()
     """For each held-out row, how many were right of how many asked, so that two models that were asked the same can be
-    compared row by row; empty where nobody kept it."""
+    compared row by row; empty if nobody kept it."""
 
     def __str__(self) -> str:
         """

@@ -38,13 +38,14 @@ class FrozenModel:
         return self.architecture.num_hidden_layers
 
     def states(self, ids: Tensor, lengths: Tensor, layer: int | None) -> Tensor:
-        """Hidden states [B, T, D] of ids [B, T]; of an encoder-decoder those of the encoder. layer: None for the
-        last, the final norm included."""
+        """Returns hidden states [B, T, D] of ids [B, T]; in an encoder-decoder those of the encoder. layer: None for
+        the last, with the final norm."""
         inputs = self._inputs(ids, lengths)
         return self.backbone.read(inputs) if layer is None else self.backbone.layers(inputs).hidden[layer]
 
     def all_states(self, ids: Tensor, lengths: Tensor) -> list[Tensor]:
-        """The states [B, T, D] of the embeddings and of every layer from one pass, the last with its final norm."""
+        """Returns the states [B, T, D] of the embeddings and of every layer from one pass, the last with its final
+        norm."""
         found = self.backbone.layers(self._inputs(ids, lengths))
         assert found.last is not None
         return [*found.hidden[:-1], found.last]
@@ -52,8 +53,8 @@ class FrozenModel:
     def batches(
         self, rows: Sequence[Sequence[int]], *, pieces_at_once: int = 16_384
     ) -> Iterator[tuple[list[int], Tensor, Tensor]]:
-        """The numbers of rows of like length [B], their ids [B, T] and lengths [B] on the device, longest first; rows
-        without pieces are left out."""
+        """Yields the numbers of rows of similar length [B], their ids [B, T] and lengths [B] on the device, longest
+        first; rows without pieces are left out."""
         pad = self.tokenizer.vocabulary.pad or 0
         device = next(self.backbone.parameters()).device
         order = [int(number) for number in np.argsort([len(row) for row in rows], kind="stable") if rows[number]]
@@ -74,19 +75,21 @@ class FrozenModel:
 
 @dataclass(frozen=True)
 class FrozenFeatures:
-    """layer: 0 for the embeddings, 1 for the first layer, ...; None: the last, with its norm. pooling: of sentences;
-    strength: of the classifier's regularisation (C of scikit-learn, for standardised features). most_rows: trained
-    on, drawn by chance where there are more."""
+    """Answers from the frozen states of a model, by a linear model."""
 
     layer: CountFromZero | None = None
+    """0 for the embeddings, 1 for the first layer, and so on; None: the last, with its norm."""
     pooling: Literal["mean", "first", "last", "max"] = "mean"
+    """How the states of a sentence become one vector."""
     strength: Positive = 0.05
+    """The strength of the classifier's regularisation (C of scikit-learn, for standardised features)."""
     most_rows: Count = 5_000
+    """How many rows are trained on at most, drawn at random."""
     length: Annotated[int, Field(ge=8)] = 128
     pieces_at_once: Count = 16_384
 
     def sentences(self, model: FrozenModel, texts: Sequence[tuple[str, ...]]) -> np.ndarray:
-        """float32 [N, D], or [N, 4 D] for pairs of texts."""
+        """Returns the features of texts, float32 [N, D], or [N, 4 D] for pairs of texts."""
         plain = model.tokenizer.plain
         encoded = [[found.ids for found in plain.encode_batch(list(each))] for each in zip(*texts)]
         vectors = [self._pooled(model, rows) for rows in encoded]
@@ -96,8 +99,8 @@ class FrozenFeatures:
         return np.concatenate((u, v, np.abs(u - v), u * v), axis=1)
 
     def words(self, model: FrozenModel, sentences: Sequence[tuple[str, ...]]) -> list[np.ndarray]:
-        """For each sentence of W words float32 [W, D]: the state of each word's first piece; words behind the length
-        get zeros."""
+        """Returns for each sentence of W words the state of each word's first piece, float32 [W, D]; words beyond the
+        length get zeros."""
         encodings = [model.tokenizer.plain.encode(" ".join(words)) for words in sentences]
         room = self._room(model)
         rows = [encoding.ids[:room] for encoding in encodings]
@@ -114,7 +117,7 @@ class FrozenFeatures:
         return found
 
     def classify(self, train: np.ndarray, labels: Sequence[Any], test: np.ndarray) -> list[Any]:
-        """A label for each row of `test` [M, D], by logistic regression on `train` [N, D]."""
+        """Returns a label for each row of `test` [M, D], by logistic regression on `train` [N, D]."""
         # here, since scikit-learn takes two seconds to import and every pre-training reads this file
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
@@ -133,7 +136,7 @@ class FrozenFeatures:
         return [classes[number] for number in fitted.predict(test)]
 
     def regress(self, train: np.ndarray, scores: Sequence[float], test: np.ndarray) -> list[float]:
-        """A number for each row of `test`, by ridge regression."""
+        """Returns a number for each row of `test`, by ridge regression."""
         from sklearn.linear_model import Ridge
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler

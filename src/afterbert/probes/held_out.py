@@ -21,7 +21,8 @@ _MOST_ROWS, _AT_ONCE = 256, 32
 def held_out_score(
     module: ObjectiveModule, objective: Objective, split: Split, vocabulary: Vocabulary, *, length: int
 ) -> dict[str, float]:
-    """`loss` (weighted sum of the parts' means), `loss_<part>` where there are several, and the module's own measures.
+    """Returns `loss` (the weighted sum of the parts' means), `loss_<part>` where there are several parts, and the
+    module's own measures.
 
     The rows are spread evenly over the split. What goes through stages is asked the questions of each of them, so that
     figures of one run can be compared. What they are not asked has no figure. Leaves the module in the mode it was in,

@@ -51,11 +51,11 @@ class ReadTexts:
         return Grouped([np.full(len(row), number) for number, row in enumerate(self.rows)], len(self.rows))
 
     def types(self, wanted: Mapping[str, int]) -> Grouped:
-        """Each of these words a group, wherever it stands."""
+        """Returns a group for each of these words, wherever it stands."""
         return self._grouped([[(wanted[word], at) for word, at in row if word in wanted] for row in self.words], wanted)
 
     def occurrences(self, wanted: Sequence[tuple[int, str]]) -> Grouped:
-        """Each (row, word) a group: where that word first stands in that row."""
+        """Returns a group for each (row, word): the place where that word first stands in that row."""
         groups: list[list[tuple[int, np.ndarray]]] = [[] for _ in self.rows]
         for number, (row, word) in enumerate(wanted):
             groups[row].append((number, next(at for known, at in self.words[row] if known == word)))
@@ -70,8 +70,8 @@ class ReadTexts:
 
 
 def layer_means(model: FrozenModel, reading: ReadTexts, groups: Mapping[str, Grouped]) -> dict[str, np.ndarray]:
-    """Name -> float32 [L + 1, G, D]: the mean state of each group's pieces, of the embeddings and after each layer;
-    zeros for a group without pieces."""
+    """Returns name -> the mean state of each group's pieces, float32 [L + 1, G, D], of the embeddings and after each
+    layer; zeros for a group without pieces."""
     shapes = {name: (model.num_layers + 1, one.count, model.architecture.hidden_size) for name, one in groups.items()}
     sums = {name: torch.zeros(shape) for name, shape in shapes.items()}
     for numbers, ids, lengths in model.batches(reading.rows, pieces_at_once=4096):

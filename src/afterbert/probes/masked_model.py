@@ -46,7 +46,7 @@ class MaskedModel:
         return self.loaded.architecture.languages
 
     def unmasked(self, text: str) -> str:
-        """The text without its masks."""
+        """Returns the text without its masks."""
         return self._with_masks(text, " ").replace(self.tokenizer.settings["mask_token"], " ")
 
     @staticmethod
@@ -55,12 +55,11 @@ class MaskedModel:
         return text.replace("[MASK]", mask).replace("<mask>", mask)
 
     def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """Logits [N, V] at the chosen places of a batch."""
+        """Returns logits [N, V] at the chosen places of a batch."""
         return self.language_model.predict(arrays)
 
     def fill(self, text: str, *, top: int = 5) -> list[list[tuple[str, float]]]:
-        """For each mask in the text, the likeliest pieces with their probabilities. Raises UserError when
-        there is no mask."""
+        """Returns the likeliest pieces with their probabilities for each mask. Raises UserError if there is no mask."""
         return self.fill_texts([text], top=top)[0]
 
     def fill_texts(self, texts: Sequence[str], *, top: int = 5) -> list[list[list[tuple[str, float]]]]:
@@ -85,7 +84,7 @@ class MaskedModel:
         return [[next(gaps) for _ in range(count)] for count in is_mask.sum(1).tolist()]
 
     def _asked(self, text: str) -> list[int]:
-        """The pieces of a text. Raises UserError where there are too many, or no mask."""
+        """The pieces of a text. Raises UserError if there are too many, or no mask."""
         mask = self.tokenizer.settings["mask_token"]
         ids = list(self.tokenizer.backend.encode(self._with_masks(text, mask)).ids)
         if len(ids) > self.loaded.longest:

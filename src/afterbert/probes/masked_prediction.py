@@ -44,13 +44,16 @@ KINDS = ("one_piece_word", "word_otherwise_visible", "wholly_masked_word")
 
 @dataclass(frozen=True)
 class MaskedPrediction:
-    """rate: share of pieces asked about; unit: what is hidden whole (`word` asks the same text of any vocabulary);
-    max_rows: rows taken, spread evenly over the split; length: pieces a row."""
+    """Asks for masked pieces of held-out rows."""
 
     rate: InnerShare = 0.15
+    """The share of pieces asked about."""
     unit: str = "piece"
+    """What is hidden whole (`word` asks the same text under any vocabulary)."""
     max_rows: Count = 512
+    """How many rows are taken, spread evenly over the split."""
     length: Annotated[int, Field(ge=8)] = 128
+    """The pieces of a row."""
     batch_size: Count = 32
 
     def __call__(
@@ -115,7 +118,7 @@ class MaskedPrediction:
         return found
 
     def questions(self, split: Split, vocabulary: Vocabulary) -> Iterator[tuple[Batch, Posed, Rows]]:
-        """Each batch for the model, the same as a posed task, and its rows before the masks."""
+        """Yields each batch for the model, the same batch as a posed task, and its rows before the masks."""
         pretext = Pretext(
             pairing=Packed(),
             edits=(Edit(FixedCount(unit=self.unit, rate=self.rate), Mask(masked=1.0, random=0.0)),),
@@ -148,7 +151,7 @@ def _neighbour_guess(posed: Posed, chosen: AskedInPlace, baselines: CountBaselin
 
 
 def kinds_of(rows: Rows, positions: np.ndarray) -> np.ndarray:
-    """For each chosen position [N] the index into KINDS: how much of its word is left to see.
+    """Returns for each chosen position [N] the index into KINDS: how much of its word can still be seen.
 
     >>> rows = Rows.of("[CLS] un ##believ ##able ! [SEP]")
     >>> [KINDS[k] for k in kinds_of(rows, np.array([1, 2, 4]))]

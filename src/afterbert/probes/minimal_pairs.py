@@ -22,8 +22,8 @@ from afterbert.text.pieces.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Preferences:
-    """preferred: int64 [N], 0 where the first sentence of a pair is likelier, else 1 (also for a tie);
-    margins: float64 [N], by how much the first one is; accuracy: share of 0, overall and by group."""
+    """preferred: int64 [N], 0 if the first sentence of a pair is likelier, else 1 (also for a tie); margins: float64
+    [N], by how much the first one is; accuracy: share of 0, overall and by group."""
 
     preferred: np.ndarray
     margins: np.ndarray
@@ -32,7 +32,7 @@ class Preferences:
 
     @staticmethod
     def of(margins: np.ndarray, groups: Sequence[str] = ()) -> Preferences:
-        """From the margins [N] and, where there are groups, the name of each pair's."""
+        """Returns the preferences from the margins [N] and, where there are groups, the name of each pair's group."""
         is_right = margins > 0
         names = np.array(groups, dtype=object)
         return Preferences(
@@ -68,7 +68,7 @@ class MinimalPairsProbe:
     def log_likelihoods(
         self, predict: Predict, tokenizer: Tokenizer, sentences: Sequence[str], *, device: torch.device | str = "cpu"
     ) -> np.ndarray:
-        """float64 [N], natural logarithm: of each sentence, or its pseudo-likelihood."""
+        """Returns the log likelihood, or pseudo-likelihood, of each sentence, float64 [N], natural logarithm."""
         texts = [TextPieces.of(sentence, tokenizer) for sentence in sentences]
         return self.of_pieces(predict, texts, Frame.of(tokenizer), tokenizer.vocabulary, device=device)
 
@@ -89,8 +89,8 @@ class MinimalPairsProbe:
 
 
 def short_enough(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer, *, longest: int) -> list[int]:
-    """The numbers of the pairs that a model can read whose rows have `longest` pieces at most: with the special pieces
-    around a sentence, and the one that an encoder-decoder's writing begins with."""
+    """Returns the numbers of the pairs that a model with rows of at most `longest` pieces can read. The special pieces
+    around a sentence count, and the one with which an encoder-decoder begins to write."""
     frame = Frame.of(tokenizer)
     room = longest - len(frame.before) - len(frame.behind) - 1
     fits = {

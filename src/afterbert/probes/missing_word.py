@@ -63,7 +63,7 @@ class MissingWord:
 
     @staticmethod
     def of_length(length: int) -> MissingWord:
-        """The question on rows of this length: of shorter ones so many more that as many words are asked.
+        """Returns the question on rows of this length; with shorter rows more of them, to ask as many words.
 
         >>> MissingWord.of_length(16).rows_to_ask, MissingWord.of_length(128) == MissingWord()
         (3072, True)
@@ -81,7 +81,7 @@ class MissingWord:
         self, backbone: Backbone, control: Backbone, train: Split, held_out: Split, vocabulary: Vocabulary
     ) -> Figure | None:
         """The share of right answers with its 95% interval, beside the same probe on `control` (random weights), the
-        most frequent word, and what counting guesses from both neighbours. None where there are too few gaps.
+        most frequent word, and what counting guesses from both neighbours. None if there are too few gaps.
 
         Both backbones are in evaluation mode. The interval tells how much the figure would move with other held-out
         rows of this kind; it treats each row as one draw.

@@ -68,11 +68,11 @@ class Picture:
     may_attend: np.ndarray
 
     def truth(self, cell: Cell) -> str:
-        """The original text that a shown cell stands for."""
+        """Returns the original text that a shown cell stands for."""
         return "".join(self.before[place].text for place in cell.places)
 
     def cut(self, pieces: int) -> Picture:
-        """The beginning of a long row: at most so many cells of each line."""
+        """Returns the beginning of a long row: at most this many cells of each line."""
         shown = self.shown[:pieces]
         read = sum(cell.is_read for cell in shown)
         reach = 1 + max((place for cell in shown for place in cell.places), default=-1)
@@ -85,7 +85,7 @@ class Picture:
         )
 
     def plain(self) -> dict[str, Any]:
-        """The picture as JSON holds it; `sight` has a line of 0 and 1 for each piece read."""
+        """Returns the picture as JSON holds it; `sight` has a line of 0 and 1 for each piece read."""
         return {
             "before": [_plain(cell) for cell in self.before],
             "shown": [_plain(cell) for cell in self.shown],
@@ -96,7 +96,7 @@ class Picture:
 
 
 def pictures_of(posed: Posed, piece_texts: Sequence[str], *, count: int = 1) -> list[Picture]:
-    """The first `count` rows of a posed batch; piece_texts: [V], each piece for the eye."""
+    """Returns the first `count` rows of a posed batch as pictures; piece_texts: [V], each piece in readable form."""
     actions, stands_for = _actions(posed), _stands_for(posed)
     asked = _asked_at(posed, piece_texts)
     found = []
@@ -268,7 +268,7 @@ def _written(posed: Posed, piece_texts: Sequence[str], row: int) -> tuple[Cell, 
 
 
 def may_attend(visibility: Visibility, posed: Posed, row: int) -> np.ndarray:
-    """bool [T, T]: whether the piece of line i may attend to the piece of column j, for the eye; written
+    """Returns whether the piece of line i may attend to the piece of column j, bool [T, T], for pictures. It is written
     from the definition, apart from what the models use."""
     start, end = int(posed.shown.row_starts[row]), int(posed.shown.row_starts[row + 1])
     i, j = np.ogrid[: end - start, : end - start]

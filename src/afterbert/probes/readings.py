@@ -44,14 +44,14 @@ class TextPieces:
 
     @staticmethod
     def of(text: str, tokenizer: Tokenizer) -> TextPieces:
-        """Words as the tokenizer splits them before it cuts pieces."""
+        """Returns the pieces of a text with the words that they belong to, as the tokenizer splits them."""
         encoding = tokenizer.plain.encode(text, add_special_tokens=False)
         words = [-1 if number is None else number for number in encoding.word_ids]
         return TextPieces(np.array(encoding.ids, dtype=np.int64), np.array(words, dtype=np.int64))
 
 
 def reading_of(architecture: Architecture) -> Reading:
-    """The usual one for a kind of model."""
+    """Returns the usual reading for a kind of model."""
     if architecture.writes == "apart":
         return "written_by_word"
     usual: dict[str, Reading] = {
@@ -63,7 +63,7 @@ def reading_of(architecture: Architecture) -> Reading:
 
 
 def question(text: TextPieces, reading: Reading, frame: Frame, vocabulary: Vocabulary) -> Question:
-    """Everything that is asked of one text. Raises UserError where the vocabulary lacks a mark."""
+    """Returns everything that is asked of one text. Raises UserError if the vocabulary lacks a mark."""
     if reading == "left_to_right":
         return _left_to_right(text, vocabulary)
     if reading == "written_whole":

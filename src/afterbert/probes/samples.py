@@ -34,7 +34,7 @@ def filled_sentences(
     *,
     device: torch.device | str = "cpu",
 ) -> list[dict[str, list[dict]]]:
-    """Held-out sentences of a readable length, spread over the split, about 15% of their words masked whole.
+    """Returns held-out sentences of a readable length, from all over the split, with about 15% of their words masked.
 
     predict: a batch's arrays -> logits [N, V] at its chosen places. piece_texts: [V], each piece for the eye.
     """

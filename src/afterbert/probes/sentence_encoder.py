@@ -26,7 +26,8 @@ class SentenceEncoder:
 
     @staticmethod
     def of(loaded: LoadedModel, *, device: torch.device | str = "cpu", length: int | None = None) -> SentenceEncoder:
-        """length: pieces of a text that are read; what the folder says, or 256, where it is None. Raises UserError."""
+        """Returns the encoder of a model. length: how many pieces of a text are read; None takes what the folder says,
+        or 256. Raises UserError."""
         told = loaded.sentences or Sentences()
         pooling: Pooling = told.pooling
         longest = min(length or told.max_length or 256, loaded.longest)

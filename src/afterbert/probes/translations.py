@@ -15,8 +15,8 @@ _LIKELY = 0.3
 
 
 def translations(left: Sequence[str], right: Sequence[str], *, least: int = 4) -> list[tuple[str, str]]:
-    """Pairs of words from texts that translate each other line by line, the surest first. least: how many lines must
-    hold both.
+    """Returns pairs of words, the surest first, from texts that translate each other line by line. least: how many
+    lines must hold both.
 
     >>> translations(["the mill", "the river", "mill", "river"], ["die Mühle", "die Au", "Mühle", "Au"], least=2)
     [('mill', 'mühle'), ('river', 'au'), ('the', 'die')]

@@ -25,7 +25,7 @@ _IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
 
 
 def words_of(text: str) -> list[str]:
-    """The words that are counted of a text.
+    """Returns the words of a text that are counted.
 
     >>> words_of("The Mill's wheel"), words_of("हिन्दी में"), words_of("北京大学")
     (['the', "mill's", 'wheel'], ['हिन्दी', 'में'], ['北京', '京大', '大学'])
@@ -80,7 +80,7 @@ class WordIndex:
         return WordIndex(raw.tocsc(), vocabulary)
 
     def scores(self, query: str) -> np.ndarray:
-        """float32 [N]: how well each text answers the words of the query; 0 for none of them."""
+        """Returns how well each text matches the words of the query, float32 [N]; 0 for no match."""
         known = [self.vocabulary[word] for word in words_of(query) if word in self.vocabulary]
         total = np.zeros(self.weights.shape[0], dtype=np.float32)
         for column in known:

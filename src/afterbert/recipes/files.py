@@ -17,7 +17,7 @@ _ROWS = parse("{length: 0, training: {batch_size: 0, micro_batch_size: 0}}", lab
 
 @dataclass(frozen=True)
 class Layer:
-    """What one recipe file says, without what it extends; `size` is None where it says nothing of it."""
+    """The content of one recipe file, without what it extends; `size` is None if the file names none."""
 
     values: Node
     sizes: Mapping[str, Node]
@@ -27,7 +27,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Heading:
-    """What a list of recipes says of one: its title, the paper it follows and its sizes, from the smallest."""
+    """The entry of a recipe in a list: its title, the paper it follows and its sizes, smallest first."""
 
     title: str
     paper: str | None
@@ -35,28 +35,28 @@ class Heading:
 
 
 def known() -> list[str]:
-    """The names of the recipes that come along."""
+    """Returns the names of the recipes that afterbert brings along."""
     return sorted(
         entry.name.removesuffix(".yaml") for entry in resources.files(_FOLDER).iterdir() if entry.name.endswith(".yaml")
     )
 
 
 def heading_of(name: str) -> Heading:
-    """Reads the heading of the recipe called `name` (or of a path to a YAML file) from its files alone, so that a
-    list of all recipes needs no PyTorch. Raises UserError where a file cannot be read."""
+    """Reads the heading of the recipe called `name` (or of a path to a YAML file) from its files alone, so that a list
+    of all recipes needs no PyTorch. Raises UserError if a file cannot be read."""
     said = {key: node.plain for layer in layers_of(name) for key, node in layer.values.value.items()}
     paper = said.get("paper")
     return Heading(str(said.get("title", name)), None if paper is None else str(paper), sizes_of(name))
 
 
 def sizes_of(name: str) -> tuple[str, ...]:
-    """The sizes that a recipe offers, in the order of its files: from the smallest."""
+    """Returns the sizes that a recipe offers, in the order of its files, smallest first."""
     return tuple(dict.fromkeys(size for layer in layers_of(name) for size in layer.sizes))
 
 
 def layers_of(name: str, chain: tuple[str, ...] = ()) -> list[Layer]:
-    """What the file of the recipe called `name` (or at a path) says, and before it what the files say that it extends,
-    the farthest first. `chain` holds the names that led here. Raises UserError."""
+    """Returns the content of the file of the recipe called `name` (or at a path), preceded by that of the files that it
+    extends, the farthest first. `chain` holds the names that led here. Raises UserError."""
     if name in chain:
         raise UserError(f"recipe '{name}' extends itself ({' > '.join((*chain, name))}); remove one `extends`")
     if name.endswith((".yaml", ".yml")):
@@ -84,7 +84,7 @@ def layers_of(name: str, chain: tuple[str, ...] = ()) -> list[Layer]:
 
 
 def usual_size(layers: Sequence[Layer]) -> str | None:
-    """The size that is taken where nobody asks for one. Raises UserError."""
+    """Returns the size to take when nobody asks for one. Raises UserError."""
     stated = next((layer.size for layer in reversed(layers) if layer.size is not None), None)
     if stated is not None and not isinstance(stated.value, str | None):
         raise UserError(f"{stated.origin}: size is {stated.plain!r}, must be the name of one of the `sizes`")
@@ -92,9 +92,9 @@ def usual_size(layers: Sequence[Layer]) -> str | None:
 
 
 def sized(layers: Sequence[Layer], size: str | None, *, asked: str | None, fitted: str | None, name: str) -> Node:
-    """All layers with the entries of a size: over everything where it was asked for, else each below what the files
-    that extend its own state themselves. One that was fitted to a budget is compared with others on equal rows, so
-    it brings none of its own."""
+    """Returns all layers with the entries of a size. A size that was asked for goes over everything, else each entry
+    goes below what the files that extend its own state themselves. A size fitted to a budget is compared with others on
+    equal rows, so it brings none of its own."""
     tree = reduce(merge, [layer.values for layer in layers])
     if size is None:
         return tree
@@ -113,7 +113,7 @@ def sized(layers: Sequence[Layer], size: str | None, *, asked: str | None, fitte
 
 
 def without(entry: Node, stated: Node) -> Node | None:
-    """What a size sets and `stated` does not; None where nothing is left.
+    """Returns the settings of a size that `stated` does not have; None if none are left.
 
     >>> entry, stated = parse("{a: {b: 1, c: 2}, d: 3}", label="x"), parse("{a: {c: 9}, d: 4}", label="y")
     >>> without(entry, stated).plain

@@ -25,16 +25,14 @@ from afterbert.training.config import LongRows, Training
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that decides what a run computes, but for the text itself.
-
-    length: pieces a row holds, specials included; long_rows: at the end of the run it holds more. What is measured is
-    asked in rows of `length` throughout.
-    """
+    """Everything that decides what a run computes, but for the text itself."""
 
     title: str
     paper: str | None = None
     length: Annotated[int, Field(ge=8, le=1_000_000)] = 128
+    """How many pieces a row holds, special ones included."""
     long_rows: LongRows | None = None
+    """Longer rows at the end of the run. What is measured is asked in rows of `length` throughout."""
     tokenizer: TokenizerRecipe
     model: Architecture
     objective: Objective
@@ -96,8 +94,8 @@ class Resolved:
         return RecipeQuestion(self.name, asks.title, asks.length, asks.tokenizer, asks.objective)
 
     def text(self, *, origins: bool = True) -> str:
-        """The whole recipe as YAML that can be run again; with `origins`, each value's origin behind it as a
-        comment."""
+        """Returns the whole recipe as YAML that can be run again; with `origins`, each value is followed by its origin
+        as a comment."""
         plain = config.to_plain(self.recipe)
         lines = _yaml(plain).splitlines()
         if origins:
@@ -121,7 +119,7 @@ class Resolved:
         return replace(self, recipe=replace(self.recipe, **nodes), tree=tree)
 
     def value(self, path: str) -> Any:
-        """The value at a dotted path, plain. Raises UserError when the recipe has no such setting."""
+        """Returns the value at a dotted path as plain data. Raises UserError if the recipe has no such setting."""
         found = config.to_plain(self.recipe)
         try:
             for key in path.split("."):
@@ -131,13 +129,13 @@ class Resolved:
         return found
 
     def origins(self) -> dict[str, str]:
-        """Dotted path -> where the value was written. What is not here is a default."""
+        """Returns dotted path -> where the value was written. A path that is missing has its default."""
         return dict(_origins(self.tree, ""))
 
 
 def says_its_size(name: str) -> bool:
-    """Whether a recipe that extends another says by itself how large its model is: a size, or a setting of the model
-    that its parents' sizes would set."""
+    """Returns whether a recipe that extends another states how large its model is: by a size, or by a setting of the
+    model that its parents' sizes would set."""
     *parents, own = layers_of(name)
     entries = [entry.value.get("model") for parent in parents for entry in parent.sizes.values()]
     model = own.values.value.get("model", Node({}, ""))

@@ -14,7 +14,7 @@ _NAMES = ("forth, CSLS", "back, CSLS", "forth, cosine", "linear CKA", "random we
 
 
 def alignment_grid(found: Alignment) -> Grid:
-    """A line for each level and layer, in percent, with 95% intervals."""
+    """Returns a line for each level and layer, in percent, with 95% intervals."""
     here, there = found.languages
     rows = []
     for one in found.layers:
@@ -41,7 +41,7 @@ def alignment_grid(found: Alignment) -> Grid:
 
 
 def alignment_page(found: Alignment) -> SectionedPage:
-    """The page with a drawing for each level, and the table."""
+    """Returns the page with a drawing for each level, and the table."""
     sections, key = [], tuple(enumerate(_NAMES, start=1))
     for level, words in LEVELS.items():
         layers = [one for one in found.layers if one.level == level]

@@ -129,7 +129,7 @@ def draw(
     width: int = 440,
     height: int = 280,
 ) -> Chart | None:
-    """The chart of some curves over steps; None where no curve has a finite value.
+    """Returns the chart of some curves over steps; None if no curve has a finite value.
 
     levels: horizontal lines with their words. A few far outliers are drawn at the edge instead of flattening
     all the rest, and the chart's note says so.
@@ -162,7 +162,7 @@ def draw(
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:
-    """Round values from `low` to `high`, at most about `most`.
+    """Returns round values from `low` to `high`, at most about `most`.
 
     >>> ticks(0, 0.33, 4), ticks(3.1, 9.2, 4)
     ([0.0, 0.1, 0.2, 0.3], [4.0, 6.0, 8.0])
@@ -185,7 +185,7 @@ def thin(xs: np.ndarray, ys: np.ndarray, most: int = 240) -> tuple[np.ndarray, n
 
 
 def smoothed(xs: np.ndarray, ys: np.ndarray, most: int = 240) -> tuple[np.ndarray, np.ndarray]:
-    """A centred Gaussian mean over about a fiftieth of the curve, at most `most` points; NaN weighs nothing."""
+    """Returns a centred Gaussian mean over about a fiftieth of the curve, at most `most` points; NaN weighs nothing."""
     ys = _bounded(ys)
     ys = np.minimum(ys, _usual_top(ys))
     stretches = np.array_split(np.arange(len(xs)), min(most, len(xs)))

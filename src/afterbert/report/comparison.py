@@ -26,7 +26,7 @@ _SMALLEST = 0.01  # a point; comparisons of runs judge nothing by it
 
 
 def comparison_of(folders: Sequence[Path]) -> SectionedPage:
-    """The page of a comparison. Raises UserError where a folder is no run, or fewer than two are named."""
+    """Returns the page of a comparison. Raises UserError if a folder is no run, or fewer than two are named."""
     if len(folders) < 2:
         raise UserError("a comparison needs two runs or more; name their folders: afterbert compare RUN RUN")
     records = dict(zip(_names(folders), map(read_run, folders)))

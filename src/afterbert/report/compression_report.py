@@ -22,7 +22,7 @@ _PICTURED = (
 
 
 def write_compression_report(out: Path, rows: Sequence[StepRow], *, machine: Machine, title: str) -> Path:
-    """`report.html` and `report.md` in `out`; the page."""
+    """Writes `report.html` and `report.md` into `out`, and returns the page."""
     grids = [steps_grid(rows), *latency_grids(rows)]
     threads = "one thread" if machine.threads == 1 else f"{machine.threads} threads"
     notes = [
@@ -37,7 +37,7 @@ def write_compression_report(out: Path, rows: Sequence[StepRow], *, machine: Mac
 
 
 def steps_grid(rows: Sequence[StepRow]) -> Grid:
-    """One row a step: sizes, cost and quality."""
+    """Returns one row for each step: sizes, cost and quality."""
     has_quality = any(row.quality for row in rows)
     metric = next((row.quality.metric for row in rows if row.quality), "")
     head = ["step", "parameters", "on disk", "FLOPs a token", "speed"]
@@ -58,7 +58,7 @@ def steps_grid(rows: Sequence[StepRow]) -> Grid:
 
 
 def latency_grids(rows: Sequence[StepRow]) -> list[Grid]:
-    """Steps in rows, shapes of batches in columns; none where nothing was timed."""
+    """Returns tables with steps in rows and shapes of batches in columns; none when nothing was timed."""
     if not any(row.latencies for row in rows):
         return []
     shapes = [(one.batch_size, one.length) for one in rows[0].latencies]
@@ -72,7 +72,7 @@ def latency_grids(rows: Sequence[StepRow]) -> list[Grid]:
 
 
 def row_lines(row: StepRow) -> list[str]:
-    """The figures of one step in words."""
+    """Returns the figures of one step in words."""
     lines = [f"{figures.large(row.parameters)} parameters", figures.size(row.bytes)]
     if row.sparse_bytes:
         lines.append(f"{figures.size(row.sparse_bytes)} if sparse")
@@ -90,7 +90,7 @@ def row_lines(row: StepRow) -> list[str]:
 
 
 def pareto(rows: Sequence[StepRow]) -> list[Chart | None]:
-    """Quality beside bytes on disk, and beside time: steps as dots, and a line through those that none beats."""
+    """Returns charts of quality beside bytes on disk and beside time: steps as dots, with a line through the best."""
     judged = [row for row in rows if row.quality is not None]
     if not judged:
         return []
@@ -103,7 +103,7 @@ def pareto(rows: Sequence[StepRow]) -> list[Chart | None]:
 
 
 def frontier(costs: Sequence[float], scores: Sequence[float]) -> list[int]:
-    """The numbers of the points that no other beats in both, by rising cost.
+    """Returns the numbers of the points that no other beats in both, by rising cost.
 
     >>> frontier([3.0, 1.0, 2.0, 4.0], [0.9, 0.5, 0.4, 0.8])
     [1, 0]

@@ -38,7 +38,7 @@ class Curves:
 
 
 def curves_of(record: RunRecord) -> Curves:
-    """Every chart that the metrics have something for."""
+    """Returns every chart for which the metrics have values."""
     metrics = record.metrics
     large = (_loss(record), _accuracy(record))
     small = [

@@ -37,7 +37,7 @@ class DotChart:
 
 
 def draw_dots(title: str, values: Mapping[str, Sequence[float]], *, write: Callable[[float], str]) -> DotChart:
-    """The chart of some arms: name -> a value each seed."""
+    """Returns the chart of several arms: name -> one value for each seed."""
     every = np.array([value for one in values.values() for value in one])
     room = 0.08 * float(np.ptp(every)) or 0.05 * abs(float(every[0])) or 0.5
     height = _TOP + _ROW * len(values) + _BOTTOM

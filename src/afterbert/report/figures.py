@@ -7,7 +7,7 @@ _MINUS = "\N{MINUS SIGN}"
 
 
 def count(number: float | None) -> str:
-    """A whole number in full.
+    """Returns a whole number in full.
 
     >>> count(1234567), count(None)
     ('1,234,567', '–')
@@ -16,7 +16,7 @@ def count(number: float | None) -> str:
 
 
 def large(number: float | None) -> str:
-    """A large number to three digits.
+    """Returns a large number to three digits.
 
     >>> large(812), large(8_041_472), large(12_345), large(999_999)
     ('812', '8.04 M', '12.3 k', '1 M')
@@ -25,7 +25,7 @@ def large(number: float | None) -> str:
 
 
 def size(number: float | None) -> str:
-    """Bytes, in powers of ten.
+    """Returns a number of bytes in powers of ten.
 
     >>> size(29_400_000), size(12)
     ('29.4 MB', '12 bytes')
@@ -34,7 +34,7 @@ def size(number: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share of one, to a tenth of a percent.
+    """Returns a share of one as percent, with one decimal.
 
     >>> percent(0.32816), percent(1), percent(0.00004)
     ('32.8%', '100%', '0.004%')
@@ -67,7 +67,7 @@ def duration(seconds: float | None) -> str:
 
 
 def number(value: Any) -> str:
-    """Any single value: four digits for a fraction, all of them for a whole number.
+    """Returns any single value: four digits for a fraction, all of them for a whole number.
 
     >>> number(3.14159265), number(4096), number(0.00003), number(float("nan")), number(True)
     ('3.142', '4,096', '3e-05', 'NaN', 'true')
@@ -84,7 +84,7 @@ def number(value: Any) -> str:
 
 
 def measured(value: float | None, unit: str) -> str:
-    """A measure in its unit: a `share`, `bytes`, or any number."""
+    """Returns a measure in its unit: a `share`, `bytes`, or any number."""
     if value is None:
         return "–"
     if unit in ("share", "bytes"):
@@ -93,7 +93,7 @@ def measured(value: float | None, unit: str) -> str:
 
 
 def setting(value: Any) -> str:
-    """A recipe's value as YAML would have it, every digit kept.
+    """Returns a recipe's value as YAML writes it, with every digit.
 
     >>> setting(None), setting(True), setting(3e-4), setting([]), setting("packed")
     ('null', 'true', '0.0003', '[]', 'packed')
@@ -103,7 +103,7 @@ def setting(value: Any) -> str:
 
 
 def words(key: str) -> str:
-    """A key of a file, in words.
+    """Returns a key of a file in words.
 
     >>> words("left_and_right_neighbour")
     'left and right neighbour'

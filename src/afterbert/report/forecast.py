@@ -31,7 +31,7 @@ class Forecast:
 
 
 def forecast(metrics: MetricsTable, measure: str, gap: float) -> Forecast | None:
-    """The time in which a share of right answers rises by `gap`; None where the curve does not tell."""
+    """Returns the time in which a share of right answers rises by `gap`; None if the curve does not tell."""
     seconds, last = metrics.last("seconds"), metrics.last("step")
     told = [e for e in metrics.evaluations if math.isfinite(e.measures.get(measure, math.nan))]
     told = [e for e in told if last and e.step >= max(1, last / 4)]

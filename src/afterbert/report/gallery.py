@@ -64,13 +64,13 @@ def hung_exhibits(exhibits: Sequence[Exhibit], text: str) -> tuple[Hung, ...]:
 
 
 def hung(gallery: Gallery) -> tuple[Hung, ...]:
-    """The exhibits by recipe, in their order."""
+    """Returns the exhibits by recipe, in their order."""
     groups = groupby(gallery.exhibits, key=lambda shown: (shown.recipe, shown.title))
     return tuple(Hung(recipe, title, tuple(map(drawn, tasks))) for (recipe, title), tasks in groups)
 
 
 def drawn(shown: ShownTask) -> Drawn:
-    """One row of a task as the page shows it."""
+    """Returns one row of a task as the page shows it."""
     beside = [cell for cell in shown.shown if cell.asked and cell.places and cell.action in _TELLS_TRUTH]
     asked = [cell for cell in shown.shown if cell.asked and cell.asked != "·" and cell not in beside]
     return Drawn(

@@ -17,10 +17,10 @@ class Grid:
     """How strongly each cell is coloured, 0 to 1; None for not at all."""
 
     def markdown(self) -> str:
-        """Title and table."""
+        """Returns title and table as Markdown."""
         return f"## {in_markdown(self.title)}\n\n{self.table()}"
 
     def table(self) -> str:
-        """The table alone, as Markdown."""
+        """Returns the table as Markdown, without its title."""
         lines = [f"| {' | '.join(in_markdown(str(one)) for one in row)} |" for row in (self.head, *self.rows)]
         return "\n".join([lines[0], "|" + " --- |" * len(self.head), *lines[1:]])

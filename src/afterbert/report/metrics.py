@@ -58,14 +58,14 @@ class MetricsTable:
         return len(self.columns.get("step", ()))
 
     def last(self, column: str) -> float | None:
-        """The last finite value of a column."""
+        """Returns the last finite value of a column."""
         values = self.columns.get(column, np.empty(0))
         finite = values[np.isfinite(values)]
         return float(finite[-1]) if len(finite) else None
 
 
 def read_metrics(path: Path) -> MetricsTable:
-    """The metrics of a run; empty where the file is absent or empty. Raises UserError where it cannot be read."""
+    """Returns the metrics of a run; empty if the file is absent or empty. Raises UserError if it cannot be read."""
     try:
         thinned = thinned_lines(path, _NEVER_SKIPPED)
     except FileNotFoundError:
@@ -155,8 +155,8 @@ class ThinnedLines:
 
 
 def thinned_lines(path: Path, marks: tuple[bytes, ...], *, most: int = 10_000) -> ThinnedLines:
-    """All lines of a short file. Of a long one about `most`, evenly spread, and with them those that hold
-    one of `marks` (about `most` of these too, should nearly all hold one) and the last two. Raises OSError."""
+    """Returns all lines of a short file. Of a long file it returns about `most`, evenly spread, with the lines that
+    hold one of `marks` (about `most` of these too) and the last two. Raises OSError."""
     check_regular(path)
     size = path.stat().st_size
     if size <= _SHORT_BYTES:

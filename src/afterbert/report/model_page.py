@@ -96,12 +96,12 @@ def write_model_page(source: Path, out: Path, *, overwrite: bool = False) -> int
 
 
 def page_file(name: str) -> str:
-    """The text of a script of `report/page`."""
+    """Returns the text of a script of `report/page`."""
     return resources.files("afterbert.report").joinpath("page", name).read_text(encoding="utf-8")
 
 
 def quantized(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """int8 codes [R, C] and float32 scales [R, ceil(C / 32)] of a float matrix: each group of a row by its largest.
+    """Returns int8 codes [R, C] and float32 scales [R, ceil(C / 32)] of a float matrix, scaled by groups of a row.
 
     >>> codes, scales = quantized(np.array([[1.27, -0.5]], dtype=np.float32))
     >>> codes.tolist(), scales.round(4).tolist()
@@ -116,8 +116,8 @@ def quantized(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def with_policy(page: str, *, also: str = "") -> str:
-    """The page with a policy that lets through its own scripts and styles, by their hashes, and nothing else but what
-    `also` says."""
+    """Returns the page with a policy that admits its own scripts and styles, by their hashes, and what `also` names,
+    but nothing else."""
     found = {
         kind: " ".join(
             f"'sha256-{base64.b64encode(hashlib.sha256(inner.encode()).digest()).decode()}'"

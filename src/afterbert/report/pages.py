@@ -19,13 +19,13 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri
 
 
 def render(template: str, **values: Any) -> str:
-    """A template of `templates/` as HTML. Every value is escaped, its hidden characters made visible."""
+    """Returns a template of `templates/` as HTML, with every value escaped and its hidden characters made visible."""
     return _environment().get_template(template).render(policy=POLICY, version=__version__, **values)
 
 
 def write_page(out: Path, html: str, *, markdown: str = "", overwrite: bool = False) -> Path:
-    """Writes a page, and where there is one its Markdown twin beside it. Raises UserError where that cannot be, and
-    where something stands there that is not ours, unless `overwrite`."""
+    """Writes a page, and where there is one its Markdown twin beside it. Raises UserError if that cannot be, and where
+    something stands there that is not ours, unless `overwrite`."""
     check_file(out, mark=PAGE_MARK, overwrite=overwrite)
     if markdown:
         twin_mark = markdown.partition("\n")[0]

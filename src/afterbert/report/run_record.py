@@ -44,7 +44,7 @@ class Value:
 
 
 def read_recipe(path: Path) -> tuple[Value, ...]:
-    """The values of a recipe in the order of the file; empty where the file is absent. Raises UserError."""
+    """Returns the values of a recipe in the order of the file; empty if the file is absent. Raises UserError."""
     if not path.exists():
         return ()
     tree = read(path)
@@ -267,12 +267,12 @@ class RunRecord:
     addition: AddedRecord
 
     def setting(self, path: str) -> Any:
-        """A value of the recipe by its dotted path; None where it is not there."""
+        """Returns a value of the recipe by its dotted path; None if it is not there."""
         return next((value.value for value in self.recipe if value.path == path), None)
 
 
 def read_run(folder: Path) -> RunRecord:
-    """The record of a run folder. Raises UserError where there is none, or where one of its files is broken."""
+    """Returns the record of a run folder. Raises UserError if there is none, or when one of its files is broken."""
     if not folder.exists():
         raise UserError(no_folder(folder, "name the one a run was written to"))
     if not folder.is_dir():

@@ -25,8 +25,8 @@ def write_report(run_folder: Path, out: Path | None = None, *, overwrite: bool =
     """Writes the report of a run, and its Markdown twin beside it; gives the path of the HTML file.
 
     The run may be unfinished. `out` defaults to report.html in the run folder; where something stands that is no report
-    of ours, it is replaced with `overwrite` alone. Raises UserError where the
-    folder is no run folder, one of its files is broken, or the report cannot be written.
+    of ours, it is replaced with `overwrite` alone. Raises UserError if the folder is no run folder, one of its files is
+    broken, or the report cannot be written.
     """
     record = read_run(Path(run_folder))
     named = out is not None
@@ -37,7 +37,7 @@ def write_report(run_folder: Path, out: Path | None = None, *, overwrite: bool =
 
 
 def run_html(record: RunRecord) -> str:
-    """The whole page."""
+    """Returns the whole page of a run."""
     title = record.setting("title")
     return render(
         "run.html.jinja",
@@ -79,7 +79,7 @@ class Entry:
 
 
 def entries_of(folder: Path) -> tuple[Entry, ...]:
-    """The visible files and folders, a folder with the size of all in it. Links are not followed."""
+    """Returns the visible files and folders, a folder with the size of all in it. Links are not followed."""
     with os.scandir(folder) as found:
         entries = sorted((e for e in found if not e.name.startswith(".") and e.name not in _OURS), key=lambda e: e.name)
     return tuple(
@@ -94,7 +94,7 @@ def entries_of(folder: Path) -> tuple[Entry, ...]:
 
 
 def loading(folder: Path) -> tuple[str, ...]:
-    """Three lines of Python that load the model; empty where there is none yet."""
+    """Returns three lines of Python that load the model; empty if there is none yet."""
     if not (folder / "model" / "config.json").is_file():
         return ()
     cls = auto_class(folder / "model")
@@ -122,7 +122,7 @@ def _bytes(entry: os.DirEntry[str]) -> int:
 
 
 def run_markdown(record: RunRecord) -> str:
-    """The numbers of a run as a few Markdown tables."""
+    """Returns the numbers of a run as a few Markdown tables."""
     title = record.setting("title") or record.name
     parts = [f"# {in_markdown(str(title))}", in_markdown(summary.described(record))]
     if standing := summary.standing(record):

@@ -58,7 +58,7 @@ class FilledText:
 
 
 def filled_texts(samples: Sequence[Filled]) -> tuple[FilledText, ...]:
-    """The first few filled rows."""
+    """Returns the first few filled rows."""
     return tuple(
         FilledText(sample.before[: 10 * _MOST_PIECES], tuple(map(_filled_word, sample.pieces[:_MOST_PIECES])))
         for sample in samples[:_MOST_SAMPLES]

@@ -58,6 +58,6 @@ class SectionedPage:
         return "\n\n".join(parts) + "\n"
 
     def write(self, out: Path, *, overwrite: bool = False) -> Path:
-        """Writes the page, and its Markdown twin beside it. Raises UserError where that cannot be, and where something
+        """Writes the page, and its Markdown twin beside it. Raises UserError if that cannot be, and where something
         stands there that is not ours, unless `overwrite`."""
         return write_page(out, self.html(), markdown=self.markdown(), overwrite=overwrite)

@@ -39,7 +39,7 @@ class Statistics:
 
 
 def statistics_of(record: RunRecord) -> Statistics:
-    """statistics.json in the order of the file; a rate that the recipe asks for stands beside what came out."""
+    """Returns statistics.json in the order of the file, with the rate that the recipe asks for beside the real one."""
     singles, groups = [], []
     for key, value in record.statistics.items():
         if isinstance(value, Mapping):

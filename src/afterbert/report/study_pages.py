@@ -32,7 +32,7 @@ def write_index(root: Path) -> Path:
 
 
 def study_page(found: StudyResults) -> SectionedPage:
-    """The whole page."""
+    """Returns the whole page of a study."""
     deciding = found.measures.get(found.measure)
     notice = ""
     if found.scale == "smoke":
@@ -52,14 +52,15 @@ def study_page(found: StudyResults) -> SectionedPage:
 
 
 def said(one: JudgedResult, measure: MeasureResult | None) -> str:
-    """An expectation and its verdict in a sentence."""
+    """Returns an expectation and its verdict in a sentence."""
     if measure is None:
         return f"{one.says}: {one.verdict}."
     return f"{one.says}: {one.verdict} ({_effect(one.difference, measure)})."
 
 
 def index_page(studies: Sequence[tuple[str, StudyResults]]) -> SectionedPage:
-    """studies: (address of the page, results). Every claim of the article has a row, or one for each verdict on it."""
+    """Returns the index page of all studies. studies: (address of the page, results). Every claim of the article has a
+    row, or one for each verdict on it."""
     rows: list[tuple[Any, ...]] = []
     open_claims = 0
     for number, claim in claims().items():
@@ -249,7 +250,7 @@ def _signed(value: float, measure: MeasureResult) -> str:
 
 
 def signed_share(value: float) -> str:
-    """A difference of shares in points.
+    """Returns a difference of shares in points, with its sign.
 
     >>> signed_share(-0.0123), signed_share(0.2)
     ('−1.2', '+20.0')

@@ -56,7 +56,7 @@ class Headline:
     """One figure of held-out text beside what needs no training: masked accuracy, or for a run without it the question
     that all runs share. asked: on how many pieces, or with which interval.
 
-    at_step: None where it is the finished model's.
+    at_step: None if it is the finished model's.
     """
 
     model: Share
@@ -99,7 +99,8 @@ class Fact:
 
 
 def headline_of(record: RunRecord) -> Headline | None:
-    """From evaluation.json, or from the last evaluation in the metrics; None where nothing was evaluated yet."""
+    """Returns the main figures from evaluation.json, or from the last evaluation in the metrics; None if nothing was
+    evaluated yet."""
     if HEADLINE not in record.measured.measures and record.measured.shared is not None:
         return _shared_headline(record.measured.shared)
     measures, at_step = _finite(record.measured.measures), None
@@ -146,22 +147,22 @@ def _interval(answered: Figure) -> str:
 
 
 def baseline_name(key: str) -> str:
-    """A baseline in words."""
+    """Returns a baseline in words."""
     return _BASELINES.get(key, figures.words(key))
 
 
 def measure_name(key: str) -> str:
-    """A measure in words."""
+    """Returns a measure in words."""
     return _MEASURES.get(key, figures.words(key))
 
 
 def measure_value(key: str, value: float | None) -> str:
-    """A measure's figure: accuracies as percent."""
+    """Returns a measure's figure as text: accuracies as percent."""
     return figures.percent(value) if "accuracy" in key else figures.number(value)
 
 
 def own_in_words(record: RunRecord) -> list[tuple[str, str]]:
-    """The objective's own figures as (name, figure), named by it where it names them."""
+    """Returns the objective's own figures as (name, figure), with the objective's names where it gives them."""
     lines = []
     for key, value in record.measured.objective.items():
         named = record.named.loss if key == "loss" else record.named.others.get(key.removeprefix("loss_"))
@@ -237,7 +238,7 @@ def standing(record: RunRecord) -> str:
 
 
 def parameters(path: Path) -> int | None:
-    """How many numbers a safetensors file holds, from its header; None where there is no such file."""
+    """Returns how many numbers a safetensors file holds, from its header; None if there is no such file."""
     try:
         with safe_open(path, framework="np") as file:
             names = file.keys()  # it is no mapping
@@ -295,8 +296,8 @@ def mix_in_words(record: RunRecord) -> list[tuple[str, str, str, str]]:
 
 
 def languages_in_words(record: RunRecord) -> Grid | None:
-    """Tells of each language the held-out figures; of a run that added one, before it and after. None where there is
-    one language."""
+    """Tells of each language the held-out figures; of a run that added one, before it and after. None if there is one
+    language."""
     before, after = record.addition.before, record.addition.after
     if not after:
         told = record.measured.languages.items()

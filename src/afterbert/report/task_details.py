@@ -15,7 +15,7 @@ _MISTAKES, _LONGEST_TEXT = 10, 200
 
 
 def detail_grids(results: Mapping[str, Any], folder: Path) -> list[Grid]:
-    """Tables of a results.json that lies in `folder`, beside the runs of its seeds."""
+    """Returns tables of a results.json that lies in `folder`, beside the runs of its seeds."""
     grids = [metrics_grid(results)]
     for task, split, found in _splits(results):
         of = f"{task} {split}"
@@ -28,15 +28,15 @@ def detail_grids(results: Mapping[str, Any], folder: Path) -> list[Grid]:
 
 
 def remarks(results: Mapping[str, Any]) -> list[str]:
-    """What the terminal remarked: how was guessed, what is odd about the data, what was chosen on dev."""
+    """Returns the remarks that the terminal printed: guesses, oddities of the data, what was chosen on dev."""
     guesses = dict.fromkeys(f"Guessing for {task}: {found['baseline']}." for task, _, found in _splits(results))
     notes = [f"Note: {note}." for note in (*results.get("notes", ()), *results.get("remarks", ()))]
     return [*guesses, *notes]
 
 
 def metrics_grid(results: Mapping[str, Any]) -> Grid:
-    """A line for each metric of a results.json: what guessing scores, mean and spread over seeds; of the main metric
-    the interval and the gain over guessing."""
+    """Returns a line for each metric of a results.json: what guessing scores, mean and spread over seeds; for the main
+    metric also the interval and the gain over guessing."""
     rows = []
     for task, split, found in _splits(results):
         for number, (name, spread) in enumerate(found["metrics"].items()):

@@ -18,7 +18,8 @@ _GUESSING = "guessing"
 
 
 def write_task_report(out: Path, arms: Mapping[str, Path], *, title: str) -> Path:
-    """`comparison.json`, `report.md` and `report.html` in `out`, from the results.json of each arm; the page."""
+    """Writes `comparison.json`, `report.md` and `report.html` into `out`, from the results.json of each arm, and
+    returns the page."""
     read = {name: read_json(path) for name, path in arms.items()}
     grids = [results_grid(read), *transfer_grids(read), *answers_grids(read), *mix_grids(read)]
     write_atomically(out / "comparison.json", json.dumps(compared(read), indent=1, ensure_ascii=False) + "\n")
@@ -33,7 +34,7 @@ def write_task_report(out: Path, arms: Mapping[str, Path], *, title: str) -> Pat
 
 
 def compared(arms: Mapping[str, Any]) -> dict[str, Any]:
-    """Arm -> steps, mix, and `task/split` -> main metric with mean, deviation, values and what guessing scores."""
+    """Returns arm -> steps, mix, and `task/split` -> main metric with mean, deviation, values and guessing."""
     found: dict[str, Any] = {}
     for name, arm in arms.items():
         cells = {}
@@ -47,8 +48,8 @@ def compared(arms: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def results_grid(arms: Mapping[str, Any]) -> Grid:
-    """Arms in rows, one column for each labelled split of a task, and the mean over tasks: of test splits where every
-    task has one, else of dev. In percent; errors as they are."""
+    """Returns a table of arms by labelled splits of tasks, with the mean over tasks: of test splits where every task
+    has one, else of dev. Figures are in percent, errors as they are."""
     table = {name: found["tasks"] for name, found in compared(arms).items()}
     columns = list(dict.fromkeys(key for cells in table.values() for key in cells))
     metric = {key: cells[key]["metric"] for cells in table.values() for key in cells}
@@ -66,9 +67,9 @@ def results_grid(arms: Mapping[str, Any]) -> Grid:
 
 
 def transfer_grids(arms: Mapping[str, Any]) -> list[Grid]:
-    """A table of languages by tasks, where the files of a task tell two or more: the main metric with its interval, and
-    what guessing scores; coloured by how much of the way from guessing to all right it is. Each language by its test
-    rows, or what there is besides those of training."""
+    """Returns a table of languages by tasks, where the files of a task name two or more languages. Cells have the main
+    metric with its interval, and what guessing scores; their colour shows how much of the way from guessing to all
+    right it is. Each language is scored on its test rows, or on what it has besides training rows."""
     cells: dict[str, dict[str, Any]] = {}
     trained = []
     for arm, found in arms.items():
@@ -103,7 +104,8 @@ def _transferred(found: Mapping[str, Any] | None) -> tuple[str, float | None]:
 
 
 def answers_grids(arms: Mapping[str, Any]) -> list[Grid]:
-    """Tables, where answers were written, of how many were none of the task's, mean over seeds."""
+    """Returns tables of how many written answers were none of the task's, as a mean over seeds; empty if no answers
+    were written."""
     found = {
         (name, f"{task}/{split}"): f"{sum(counts) / len(counts):g} of {result['rows']:,}"
         for name, arm in arms.items()
@@ -118,7 +120,7 @@ def answers_grids(arms: Mapping[str, Any]) -> list[Grid]:
 
 
 def mix_grids(arms: Mapping[str, Any]) -> list[Grid]:
-    """For each arm that mixed sources: their shares and epochs as planned, and as they were in the first seed."""
+    """Returns tables for each arm that mixed sources: their shares and epochs as planned and in the first seed."""
     rows = []
     for name, arm in arms.items():
         mix = arm.get("mix") or {}
@@ -135,7 +137,7 @@ def mix_grids(arms: Mapping[str, Any]) -> list[Grid]:
 
 
 def steps_notes(arms: Mapping[str, Any]) -> list[str]:
-    """One line on the model, the seeds and the steps of the stages."""
+    """Returns one line on the model, the seeds and the steps of the stages."""
     first = next(iter(arms.values()))
     settings = first["settings"]
     lines = [f"From {first['model']}; seeds: {settings['num_seeds']}, from {settings['seed']} on."]

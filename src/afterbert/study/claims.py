@@ -12,7 +12,7 @@ from afterbert.base.tree import Node, read
 
 @dataclass(frozen=True)
 class Claim:
-    """says: in a sentence; why_not: why no run can test it, empty where one can."""
+    """says: in a sentence; why_not: why no run can test it, empty if one can."""
 
     says: str
     why_not: str = ""
@@ -24,7 +24,7 @@ class Claim:
 
 @cache
 def claims() -> Mapping[int, Claim]:
-    """Number -> claim, in order."""
+    """Returns number -> claim, in order."""
     path = Path(str(resources.files("afterbert.study") / "claims.yaml"))
     tree = read(path, label=path.name, ours=True)
     return {

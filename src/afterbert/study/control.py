@@ -34,8 +34,8 @@ class ResolvedArm:
 
 
 def resolved_arms(study: Study, scale: StudyScale) -> dict[str, ResolvedArm]:
-    """The arms of a study at a scale. Raises UserError at an undeclared difference, at arms that do not differ, and
-    for whatever a recipe cannot be, all at once."""
+    """Returns the arms of a study at a scale as recipes. Raises UserError with all mistakes at once: an undeclared
+    difference, arms that do not differ, a recipe that cannot be."""
     plain: dict[str, Resolved] = {}
     problems: list[str] = []
     for name, arm in study.arms.items():
@@ -65,13 +65,14 @@ def resolved_arms(study: Study, scale: StudyScale) -> dict[str, ResolvedArm]:
 
 
 def recipe_differences(before: Resolved, after: Resolved) -> dict[str, tuple[Any, Any]]:
-    """Path -> (before, after), for every setting that decides what two recipes compute."""
+    """Returns path -> (before, after) for every setting that changes what two recipes compute."""
     found = differences(_deciding(before), _deciding(after))
     return {path: pair for path, pair in found.items() if not is_under(path, _OURS)}
 
 
 def is_under(path: str, nodes: Iterable[str]) -> bool:
-    """
+    """Returns whether a dotted path lies below one of others.
+
     >>> is_under("model.stack.sharing.type", ["model.stack"]), is_under("model.stacks", ["model.stack"])
     (True, False)
     """
@@ -79,7 +80,7 @@ def is_under(path: str, nodes: Iterable[str]) -> bool:
 
 
 def shared_settings(study: Study, scale: StudyScale) -> dict[str, str]:
-    """What all arms set on top of the base recipe, at this scale."""
+    """Returns what all arms set on top of the base recipe, at this scale."""
     return {**scale.set, **study.set, **scale.own}
 
 
@@ -135,7 +136,7 @@ def _stated(arm: ResolvedArm) -> list[str]:
 
 
 def long_paths(resolved: Resolved, key: str) -> list[str]:
-    """The dotted paths that a short name of a recipe stands for; a path stands for itself."""
+    """Returns the dotted paths that a short name of a recipe stands for; a path stands for itself."""
     short = next((name for name in resolved.names if key == name or key.startswith(f"{name}.")), None)
     if short is None:
         return [key]

@@ -122,7 +122,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Published:
-    """What a paper reported, laid beside the study. rows: name -> values, aligned with the columns."""
+    """The figures that a paper reported, laid beside the study. rows: name -> values, aligned with the columns."""
 
     paper: str
     where: str
@@ -139,7 +139,7 @@ class Published:
 
 @dataclass(frozen=True)
 class StudyScale:
-    """How large the runs are. The first four are settings of recipes or of fine-tuning, as `Arm.set`."""
+    """The size of the runs. The first four fields are settings of recipes or of fine-tuning, as `Arm.set`."""
 
     about: str
     budget: Budget
@@ -232,13 +232,13 @@ class Study:
 
 
 def known_studies() -> list[str]:
-    """The names of the studies that come along."""
+    """Returns the names of the studies that afterbert brings along."""
     found = (entry.name for entry in (resources.files(_FOLDER) / "studies").iterdir())
     return sorted(name.removesuffix(".yaml") for name in found if name.endswith(".yaml"))
 
 
 def read_study(name: str) -> tuple[str, Study]:
-    """The name and content of a study that comes along, or of a YAML file. Raises UserError."""
+    """Returns the name and content of a study of afterbert, or of a YAML file. Raises UserError."""
     if name.endswith((".yaml", ".yml")):
         if not Path(name).is_file():
             raise UserError(f"study file {name} does not exist; check the path, or see `afterbert study list`")
@@ -250,7 +250,7 @@ def read_study(name: str) -> tuple[str, Study]:
 
 
 def study_of(tree: Node) -> Study:
-    """A study from its tree. Raises UserError with every mistake and its place."""
+    """Returns a study from its tree. Raises UserError with every mistake and its place."""
     if not isinstance(tree.value, dict):
         raise UserError(f"{tree.origin}: a study is a mapping; see docs/studies.md")
     values = _settings_as_written(dict(tree.value))
@@ -269,12 +269,12 @@ def study_of(tree: Node) -> Study:
 
 
 def scales() -> Mapping[str, StudyScale]:
-    """The scales, from the smallest."""
+    """Returns the scales, smallest first."""
     return {name: _scale(node) for name, node in _scale_nodes().items()}
 
 
 def scale_for(study: Study, name: str, *, seeds: int | None = None, tokens: float | None = None) -> StudyScale:
-    """The scale called so, with what the study and the caller say of it. Raises UserError."""
+    """Returns the scale of this name, with the changes that the study and the caller ask for. Raises UserError."""
     nodes = _scale_nodes()
     if name not in nodes:
         raise UserError(f"no scale is called '{name}'; {did_you_mean(name, list(nodes))}")

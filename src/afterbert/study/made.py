@@ -72,7 +72,7 @@ class FinishedRun:
 
     @cached_property
     def evaluation(self) -> Mapping[str, Any]:
-        """evaluation.json; empty where nothing was pre-trained."""
+        """evaluation.json; empty if nothing was pre-trained."""
         if self.folder is None:
             return {}
         return read_sealed(self.folder / "evaluation.json", remedy="restore it from a copy", allows_nan=True)
@@ -98,11 +98,11 @@ class FinishedRun:
 
     @cached_property
     def data(self) -> Mapping[str, Any]:
-        """data.json, the text it was trained on; empty where nothing was pre-trained."""
+        """data.json, the text it was trained on; empty if nothing was pre-trained."""
         return {} if self.folder is None else read_json_object(self.folder / "data.json")
 
     def figure(self, *words: str) -> Mapping[str, Any] | None:
-        """The figure without training whose name holds all these words."""
+        """Returns the figure without training whose name holds all these words."""
         for one in self.evaluation.get("without_training", ()):
             if all(word in one["name"] for word in words):
                 return one

@@ -80,7 +80,7 @@ class PlannedRun:
     factor: float | None = None
 
     def folder(self, root: Path) -> RunFolder:
-        """Its folder, made where it is missing."""
+        """Returns the run's folder, made when it is missing."""
         return run_folder_for(root, self.resolved, self.store)
 
 
@@ -162,7 +162,7 @@ class StudyPlan:
         return resolved.replaced(f"study {self.name}", training=training)
 
     def write(self) -> None:
-        """plan.json, by which `study status` finds the runs."""
+        """Writes plan.json, by which `study status` finds the runs."""
         self.folder.mkdir(parents=True, exist_ok=True)
         told = {
             "study": self.name,
@@ -237,7 +237,7 @@ def _check_tasks(request: StudyRequest, arms: Mapping[str, ResolvedArm]) -> None
 
 
 def _check_epochs(plan: StudyPlan) -> None:
-    """Raises UserError where the text is so long that it is not read as often as the question needs."""
+    """Raises UserError if the text is so long that it is not read as often as the question needs."""
     for name, budget in plan.budgets.items():
         pieces = plan.stores[name].split("train").num_pieces
         most = int(budget.amount / plan.study.least_epochs) if plan.study.least_epochs else pieces
@@ -317,7 +317,7 @@ def _speed(plan: StudyPlan, arm: str) -> float:
 
 
 def seconds_needed(plan: StudyPlan) -> float:
-    """How long the training of all runs takes here, one after the other, from a few steps of each arm."""
+    """Returns how long the training of all runs takes here, one after the other, judged by a few steps of each arm."""
     total, seen = 0.0, set[str]()
     for name, arm in plan.arms.items():
         key = digest([to_plain(arm.resolved.recipe), str(plan.budgets[name]), plan.stores[name].fingerprint])
@@ -359,5 +359,5 @@ def _rate(resolved: Resolved) -> float:
 
 
 def listed_runs(runs: Sequence[PlannedRun]) -> str:
-    """How many runs of how many arms, in words."""
+    """Returns in words how many runs there are, of how many arms."""
     return f"{len(runs)} runs of {len({run.arm for run in runs})} arms"

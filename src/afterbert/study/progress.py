@@ -11,7 +11,7 @@ from afterbert.study.running import is_finished
 @dataclass(frozen=True)
 class StudyProgress:
     """A study's runs: how many there are, and are finished; the share of all steps that is done; the seconds of
-    training that are left at the speed so far, None where none has begun."""
+    training that are left at the speed so far, None if none has begun."""
 
     name: str
     scale: str
@@ -24,7 +24,7 @@ class StudyProgress:
 
 
 def progress_of(root: Path, name: str | None = None) -> list[StudyProgress]:
-    """The progress of the studies in `root/studies`, or of those called `name`. Raises UserError for a broken file."""
+    """Returns the progress of the studies in `root/studies`, or of `name` alone. Raises UserError for a broken file."""
     found = []
     for path in sorted((root / "studies").glob("*/plan.json")):
         told = read_json_object(path)

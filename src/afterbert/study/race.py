@@ -66,8 +66,8 @@ class RaceRequest:
 
 @dataclass(frozen=True)
 class Racer:
-    """What a recipe came to. values: by seed; reached: by seed, the share of the run after which it reached the goal,
-    None where it did not; against: this recipe against the first one, None for the first itself."""
+    """The result of a recipe. values: by seed; reached: by seed, the share of the run after which it reached the goal,
+    None if it did not; against: this recipe against the first one, None for the first itself."""
 
     name: str
     steps: int
@@ -97,7 +97,7 @@ class Racer:
 
     @property
     def share_to_goal(self) -> tuple[float, float, float] | None:
-        """The mean share of a run until the goal, and its 95% interval over seeds; None where one did not reach it."""
+        """The mean share of a run until the goal, and its 95% interval over seeds; None if one did not reach it."""
         found = [Measurement(share) for share in self.reached if share is not None]
         if not found or len(found) < len(self.reached):
             return None
@@ -114,7 +114,7 @@ class Racer:
 
 @dataclass(frozen=True)
 class RaceResult:
-    """racers: in the order of the request; None where a signal stopped the race, and the same call goes on."""
+    """racers: in the order of the request; None if a signal stopped the race, and the same call goes on."""
 
     request: RaceRequest
     folder: Path
@@ -123,7 +123,8 @@ class RaceResult:
 
 
 def run_race(request: RaceRequest, *, observer: WorkObserver | None = None) -> RaceResult:
-    """Runs the race or goes on with it, and writes `race.json` into its folder below `races`. Raises UserError."""
+    """Runs the race or goes on with it, writes `race.json` into its folder below `races`, and returns the result.
+    Raises UserError."""
     observer, device = observer or WorkObserver(), default_device()
     arms = {name: resolve(name, size=request.size, overrides=request.overrides) for name in request.recipes}
     store = _shared_store(request, arms, observer)

@@ -32,7 +32,7 @@ _MOST_CURVE = 12
 
 @dataclass(frozen=True)
 class Cost:
-    """What the runs of an arm spent on average; None where nothing was pre-trained."""
+    """The mean cost of an arm's runs; None if nothing was pre-trained."""
 
     steps: float | None
     tokens: float | None
@@ -136,12 +136,12 @@ class StudyResults:
 
 
 def measured(name: str, run: FinishedRun) -> Measurement | None:
-    """A measure, by its name, of a run."""
+    """Returns the value of a measure, given by its name, of a run."""
     return find(Measure, name)()(run)
 
 
 def collected(plan: StudyPlan, made: Mapping[str, Sequence[FinishedRun]]) -> StudyResults:
-    """The results of finished runs; a pure function of their folders."""
+    """Returns the results of finished runs; a pure function of their folders."""
     study, first = plan.study, plan.study.reference
     names = [*study.measures, "tokens_per_second", "parameters", "memory", "task_model_bytes"]
     found = {name: _measurements(name, made) for name in dict.fromkeys(names)}
@@ -209,7 +209,7 @@ def write_results(path: Path, results: StudyResults) -> None:
 
 
 def read_results(path: Path) -> StudyResults:
-    """Reads results.json. Raises UserError where it is none, or was changed."""
+    """Reads results.json. Raises UserError if it is none, or was changed."""
     content = read_sealed(path, remedy="run the study again to write it anew")
     try:
         return TypeAdapter(StudyResults).validate_python(content)

@@ -20,7 +20,7 @@ from afterbert.workflows.pretraining import pretrain
 
 @dataclass(frozen=True)
 class StudyOutcome:
-    """What a study came to. results: None where a signal stopped it; the same call goes on."""
+    """The result of carrying out a study. results: None if a signal stopped it; the same call goes on."""
 
     plan: StudyPlan
     results: StudyResults | None
@@ -88,7 +88,7 @@ def _by_folder(plan: StudyPlan, runs: Sequence[PlannedRun]) -> dict[str, list[Pl
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether a run has come to its end and left its figures."""
+    """Returns whether a run has come to its end and left its figures."""
     status = RunFolder(folder).status()
     return status is not None and status.state == "finished" and (folder / "evaluation.json").is_file()
 

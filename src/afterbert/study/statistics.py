@@ -24,10 +24,10 @@ _MANY = 1e6  # degrees of freedom where nothing is estimated
 class ArmDifference:
     """An arm minus another one, positive where the first is better.
 
-    low, high: the 95% interval; error: standard error; freedom: its degrees of freedom, 0 where a single seed without
-    rows tells nothing. p_equal: two-sided, of no difference; p_large: of a difference of at least the smallest effect
-    of interest (two one-sided tests, Schuirmann 1987); p_worse: of being worse by at least that. seen: the
-    smallest true difference that this study would have seen with a chance of 80%.
+    low, high: the 95% interval; error: standard error; freedom: its degrees of freedom, 0 if a single seed without rows
+    tells nothing. p_equal: two-sided, of no difference; p_large: of a difference of at least the smallest effect of
+    interest (two one-sided tests, Schuirmann 1987); p_worse: of being worse by at least that. seen: the smallest true
+    difference that this study would have seen with a chance of 80%.
     """
 
     estimate: float
@@ -62,12 +62,12 @@ def difference(
 
 
 def spread(values: Sequence[float]) -> tuple[float, float | None]:
-    """Mean and sample standard deviation, None of a single value."""
+    """Returns the mean and the sample standard deviation; None for that of a single value."""
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """Each p as large as Holm (1979) makes it, where all of them are asked at once.
+    """Returns each p adjusted by Holm (1979), where all of them are asked at once.
 
     >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
     [0.03, 0.06, 0.06]
@@ -81,8 +81,8 @@ def holm(ps: Sequence[float]) -> list[float]:
 
 
 def smallest_seen(deviation: float, seeds: int, *, comparisons: int = 1) -> float:
-    """The difference between two arms that would be seen with a chance of 80%, from the standard deviation of one arm
-    over its seeds, if seeds were not paired: what a pilot arm tells before the others are run."""
+    """Returns the difference between two arms that would be seen with a probability of 80%, from the standard deviation
+    of one arm over its seeds, if seeds were not paired. A pilot arm tells it before the others are run."""
     freedom = max(1, seeds - 1)
     return deviation * float(np.sqrt(2 / seeds)) * _seen_factor(freedom, comparisons)
 

@@ -25,7 +25,7 @@ class Judgement:
 
 
 def judged(expectations: Sequence[Expectation], found: Sequence[ArmDifference]) -> list[Judgement]:
-    """All expectations of a study, judged together, so that many questions do not find something by chance."""
+    """Returns all expectations of a study, judged together, so that many questions do not find something by chance."""
     equal, large, worse = (holm([getattr(one, name) for one in found]) for name in ("p_equal", "p_large", "p_worse"))
     return [
         Judgement(
@@ -38,8 +38,8 @@ def judged(expectations: Sequence[Expectation], found: Sequence[ArmDifference]) 
 def verdict_of(
     expectation: Expectation, found: ArmDifference, p_equal: float, p_large: float, p_worse: float
 ) -> Verdict:
-    """The rule. A difference within the smallest effect of interest counts as none, even where it is certain. Arms that
-    came out the same to the last bit with every seed have done the same, which answers nothing."""
+    """Returns the verdict by the rule. A difference within the smallest effect of interest counts as none, even where
+    it is certain. Arms that came out the same to the last bit with every seed answer nothing."""
     if found.values and not any(found.values):
         return OPEN
     relation = expectation.parts[1]

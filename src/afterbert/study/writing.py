@@ -17,8 +17,8 @@ _HEAD = """\
 
 
 def new_study(name: str, sources: Sequence[str], *, question: str, smallest: float = 0.01) -> str:
-    """The text of a study file. sources: two or more recipes, by name or as YAML files, or run folders; the first is
-    what the others are compared with. Raises UserError where they do not differ."""
+    """Returns the text of a study file. sources: two or more recipes, by name or as YAML files, or run folders; the
+    others are compared with the first. Raises UserError if they do not differ."""
     if len(sources) < 2:
         raise UserError("a study compares two or more; name them: afterbert study new NAME RECIPE_OR_RUN RECIPE_OR_RUN")
     resolved = [recipe_of(source) for source in sources]
@@ -42,7 +42,7 @@ def new_study(name: str, sources: Sequence[str], *, question: str, smallest: flo
 
 
 def recipe_of(source: str) -> Resolved:
-    """The recipe called so, of a YAML file, or of a run folder. Raises UserError."""
+    """Returns the recipe of this name, of a YAML file, or of a run folder. Raises UserError."""
     return resolve(_recipe(source))
 
 

@@ -18,9 +18,10 @@ from afterbert.text.tokenizers import TokenizerRecipe
 def sources_for(
     paths: Iterable[str], *, kind: str | None = None, tokenizer: str | None = None, **options: Any
 ) -> list[Source]:
-    """One source for each path: a file (its kind guessed from the extension unless `kind` says it), a folder, `-` for
-    standard input or `hub:NAME`. `options` go to every source that has them; None means not given; `tokenizer` to token
-    files, in place of the one they name. Raises UserError, and warns of an option that no source here has."""
+    """Returns one source for each path: a file (its kind guessed from the extension unless `kind` names it), a folder,
+    `-` for standard input or `hub:NAME`. `options` go to every source that has them; None means not given; `tokenizer`
+    goes to token files, in place of the one they name. Raises UserError, and warns of an option that no source here
+    has."""
     given = {option: value for option, value in options.items() if value is not None}
     check_options(given)
     asked = given | ({"tokenizer": tokenizer} if tokenizer is not None else {})
@@ -37,8 +38,8 @@ def sources_for(
 
 
 def piece_recipe_of(sources: Iterable[Source]) -> TokenizerRecipe | None:
-    """How to get the tokenizer whose pieces the first token file among these holds; None where there is none. Raises
-    UserError."""
+    """Returns the recipe of the tokenizer whose pieces the first token file among these holds; None if there is none.
+    Raises UserError."""
     found = (file.piece_recipe for source in sources for file in _files(source))
     return next((recipe for recipe in found if recipe is not None), None)
 

@@ -40,7 +40,7 @@ _LOOKED_AT, _MUCH = 500, 0.2
 
 
 def check_code(code: str) -> str:
-    """Gives the code back. Raises UserError where it is no language's.
+    """Gives the code back. Raises UserError if it is no language's.
 
     >>> check_code("zh-Hant")
     'zh-Hant'
@@ -60,15 +60,15 @@ def check_code(code: str) -> str:
 
 
 def check_codes(language: str | None) -> None:
-    """Raises UserError for a code in `--language a,b` that is none; `by-name` is told by the files' names."""
+    """Raises UserError for an unknown code in `--language a,b`; with `by-name` the files' names hold the codes."""
     for code in (language or "").split(",") if language not in (None, "by-name") else ():
         check_code(code.strip())
 
 
 def sources_by_language(named: Sequence[str], **options: Any) -> list[Source]:
-    """The sources of texts that are named with their language (`is=PATH`). options: as `sources_for` takes them. Raises
-    UserError for a code that is none, for one file under two languages and for a language without text; warns of a file
-    that mixes scripts."""
+    """Returns the sources of texts that are named with their language (`is=PATH`). options: as `sources_for` takes
+    them. Raises UserError for an unknown code, for one file under two languages and for a language without text; warns
+    of a file that mixes scripts."""
     found: list[tuple[str, str, Source]] = []
     for one in named:
         code, equals, path = one.partition("=")

@@ -10,8 +10,8 @@ _PART_BYTES = 64_000_000
 
 
 def read(sources: Iterable[Source], policy: Policy | None = None, tally: Tally | None = None) -> Iterator[Document]:
-    """All documents of these sources, in order, in this process; at the end the policy looks at the tally.
-    Raises UserError."""
+    """Yields all documents of these sources, in order, in this process. At the end the policy checks the tally. Raises
+    UserError."""
     policy = Policy() if policy is None else policy
     tally = Tally() if tally is None else tally
     for source in sources:

@@ -7,8 +7,8 @@ from afterbert.base.small_files import read_text
 
 
 def read_dictionary(path: Path) -> list[tuple[str, str]]:
-    """Pairs of words from a file with a word, a tab or spaces (as MUSE writes them), and its translation in each line.
-    Raises UserError."""
+    """Returns pairs of words from a file. Each line holds a word, a tab or spaces (as MUSE writes them), and its
+    translation. Raises UserError."""
     pairs = []
     for number, line in enumerate(read_text(path, remedy="name a file of word pairs").splitlines(), start=1):
         words = line.split("\t") if "\t" in line else line.split()

@@ -41,7 +41,7 @@ class RunningAverage:
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Inside, the module has the average for its weights."""
+        """Gives the module the average as its weights inside the block."""
         trained = {name: self._own[name].detach().clone() for name in self.tensors}
         self.put_in()
         try:

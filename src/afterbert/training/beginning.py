@@ -138,8 +138,7 @@ def _lay_out(live: LiveRun, timing: Timing | None) -> None:
 
 
 def _try_out(live: LiveRun) -> tuple[float, float]:
-    """Real steps and a checkpoint of full size, all undone again. Returns the seconds of a step and of a
-    checkpoint."""
+    """Real steps and a checkpoint of full size, all undone again. Returns the seconds of a step and of a checkpoint."""
     durations: list[float] = []
     with closing(live.prefetch()) as ahead:
         while not live.must_stop() and not _timed_enough(live, durations):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Lap:
-    """How long something took; known when it is over."""
+    """The length of time that something took; known when it is over."""
 
     seconds: float = 0.0
 
@@ -40,16 +40,16 @@ class Clock:
         return time.monotonic() - self._saved
 
     def resumed(self, *, seconds: float) -> None:
-        """Former processes took so long."""
+        """Adds the time that earlier processes took."""
         self._before = seconds
 
     def trains(self, *, tokens: int) -> None:
-        """Training begins, or goes on from where it was before; so many tokens had been read then."""
+        """Notes that training begins, or goes on where it was; this many tokens had been read then."""
         self._logged, self._tokens = time.monotonic(), tokens
 
     @contextmanager
     def apart(self) -> Iterator[Lap]:
-        """Inside is something else than training, which its speed must not suffer from."""
+        """Leaves the time inside the block out of the training speed."""
         lap, begun = Lap(), time.monotonic()
         try:
             yield lap
@@ -59,7 +59,7 @@ class Clock:
 
     @contextmanager
     def saves(self) -> Iterator[None]:
-        """Inside a checkpoint is made."""
+        """Counts the time inside the block as making a checkpoint."""
         with self.apart() as lap:
             yield
         self._saved, self.last_save = time.monotonic(), lap

@@ -37,19 +37,20 @@ Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 @dataclass(frozen=True)
 class LongRows:
-    """Rows of another length towards the end of a run. length: pieces a row holds, specials included; share: of the
-    steps. Batches have as many rows as before.
+    """Rows of another length towards the end of a run.
 
     Source: BERT (1810.04805), A.2: 90% of the steps at length 128, the rest at 512.
     """
 
     length: Annotated[int, Field(ge=8, le=1_000_000)] = 512
+    """How many pieces a row holds, special ones included."""
     share: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """The share of the steps. Batches have as many rows as before."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """How one run trains."""
+    """The settings by which one run trains."""
 
     budget: Budget
     """How long; the schedule is laid over it. A time is turned into steps once, when the run begins."""

@@ -8,8 +8,8 @@ from afterbert.base.errors import UserError
 
 
 def default_device(local_rank: int = 0) -> torch.device:
-    """The GPU of this process where there is one, else the processor. local_rank: which process of this machine it
-    is. Raises UserError where there are fewer GPUs than processes."""
+    """Returns the GPU of this process where there is one, else the processor. local_rank: which process of this machine
+    it is. Raises UserError if there are fewer GPUs than processes."""
     gpus = torch.cuda.device_count()
     if gpus == 0:
         return torch.device("cpu")

@@ -59,11 +59,11 @@ class Epochs:
         return self._start(epoch + 1) - self._start(epoch)
 
     def noise(self, epoch: int) -> Noise:
-        """The noise of the view that an epoch sees."""
+        """Returns the noise of the view that an epoch sees."""
         return self._noise.seen_as(epoch if self._views is None else epoch % self._views)
 
     def plan(self, epoch: int) -> Plan:
-        """All rows of an epoch; of the last few the plan is kept."""
+        """Returns all rows of an epoch; the plans of the last few epochs are kept."""
         noise = self.noise(epoch)
         with self._lock:  # also while planning, so that two workers never plan the same view
             if noise.view not in self._plans:
@@ -73,8 +73,8 @@ class Epochs:
             return self._plans[noise.view]
 
     def parts(self, rows: range) -> Iterator[EpochPart]:
-        """These rows, counted from the start of the run, by epoch; of plans that form their own batches, which must be
-        asked for whole, by batch."""
+        """Yields these rows, counted from the start of the run, by epoch; for plans that form their own batches, which
+        must be asked for whole, by batch."""
         at = rows.start
         while at < rows.stop:
             epoch = self.of_row(at)

@@ -96,14 +96,14 @@ class Feed:
         return self._then, self._turn.first_steps(self._total_steps)[1] if self._total_steps else 0
 
     def lasts(self, total_steps: int) -> list[str]:
-        """Says how many steps the run has; returns what is to be told of its stages. Raises UserError when one of them
+        """Says how many steps the run has; returns what is to be told of its stages. Raises UserError if one of them
         would have no step."""
         told = [stages.told(total_steps) for stages in self._course]
         self._total_steps = total_steps
         return told
 
     def progress_at(self, step: int) -> float:
-        """The share of the run that lies behind when this update (0-based) is made."""
+        """Returns the share of the run that is done when this update (0-based) is made."""
         if self._total_steps is None:
             return self.moments[step % len(self.moments)]
         return min(step / self._total_steps, 1.0)
@@ -111,9 +111,9 @@ class Feed:
     def step(
         self, number: int, *, micro_batch_size: int | None = None, rank: int = 0, world_size: int = 1
     ) -> list[Batch]:
-        """The micro-batches of update `number` (0-based), each of at most `micro_batch_size` rows.
+        """Returns the micro-batches of update `number` (0-based), each of at most `micro_batch_size` rows.
 
-        With several processes each gets its share of the same rows. Raises UserError when the split has no rows.
+        With several processes each gets its share of the same rows. Raises UserError if the split has no rows.
         """
         size = micro_batch_size or self.batch_size
         progress, (feed, first) = self.progress_at(number), self._at(number)
@@ -154,7 +154,7 @@ class Feed:
         rank: int = 0,
         world_size: int = 1,
     ) -> Generator[list[Batch], None, None]:
-        """The micro-batches of steps `first`, `first + 1`, ... without end, up to `ahead` steps prepared
+        """Yields the micro-batches of steps `first`, `first + 1`, ... without end, with up to `ahead` steps prepared
         before they are asked for.
 
         An error while preparing comes out here, at its step. Close the iterator to end the threads.
@@ -235,8 +235,8 @@ def feed_for(
     length: int,
     long_rows: LongRows | None = None,
 ) -> Feed:
-    """The batches of a run that trains this objective on a split, in rows of at most `length` pieces, towards the end
-    in those of `long_rows`; of a split of several stores by their law."""
+    """Returns the batches of a run that trains this objective on a split, in rows of at most `length` pieces, towards
+    the end in those of `long_rows`; for a split of several stores, mixed by their law."""
     is_counted = training.budget.unit == "epochs" and training.views is None
     turn = then = None
     if long_rows is not None:

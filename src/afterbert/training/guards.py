@@ -29,7 +29,7 @@ class Diverged(UserError):
 
 
 def is_spike(loss: float, recent: Sequence[float]) -> bool:
-    """Whether a loss stands more than 6 standard deviations above the mean of the last 128; never before there are 128.
+    """Returns whether a loss is more than 6 standard deviations above the mean of the last 128; never with fewer.
 
     >>> is_spike(9.0, [1.0, 1.1] * 64), is_spike(9.0, [1.0, 1.1] * 63), is_spike(0.0, [1.0, 1.1] * 64)
     (True, False, False)
@@ -96,8 +96,8 @@ def _where(found: Fitted, processes: Processes) -> str:
 
 
 def write_diagnosis(folder: Path, found: Fitted, module: nn.Module, *, step: int) -> None:
-    """The micro-batches of a bad step as safetensors, and what is known about it as `diagnosis.json`; replaces an older
-    one.
+    """Writes the micro-batches of a bad step as safetensors, and what is known about it as `diagnosis.json`; replaces
+    an older diagnosis.
 
     Raises OSError.
     """
@@ -128,7 +128,7 @@ def write_diagnosis(folder: Path, found: Fitted, module: nn.Module, *, step: int
 
 
 def first_bad_part(losses: Mapping[str, float]) -> str | None:
-    """The first part of the score that is not finite; None when the gradient alone is bad.
+    """Returns the first part of the score that is not finite; None if the gradient alone is bad.
 
     >>> first_bad_part({"masked": 1.0, "pair": float("nan")})
     'pair'

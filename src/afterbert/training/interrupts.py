@@ -42,8 +42,8 @@ class Interrupts:
 
     @contextmanager
     def breaking(self) -> Iterator[None]:
-        """Inside, a signal (also one already received) raises Interrupted where it strikes. For work without lasting
-        effects."""
+        """Makes a signal (also one already received) raise Interrupted where it strikes, inside the block. For work
+        without lasting effects."""
         self._may_break = True
         try:
             if self.signum is not None:

@@ -68,7 +68,7 @@ class LiveRun:
         )
 
     def gradient(self, ahead: Prefetch, *, step: int) -> Fitted:
-        """From the data of `step`."""
+        """Computes the gradient of the data of `step`."""
         before = self.progress.micro_batch_size
         found = self.stepper.gradient(ahead.batches(step, before), data_step=step, micro_batch_size=before)
         self.progress.micro_batch_size = found.micro_batch_size
@@ -83,7 +83,7 @@ class LiveRun:
         return Prefetch(self.feed, workers=self.training.workers, processes=self.processes)
 
     def signal(self) -> int | None:
-        """The signal that any process received."""
+        """Returns the signal that any process received."""
         return round(self.processes.most(self.interrupts.signum or 0)) or None
 
     def must_stop(self) -> bool:
@@ -126,7 +126,7 @@ class LiveRun:
         return nullcontext() if self.parallel.meets_in_passes else self.interrupts.breaking()
 
     def save(self) -> None:
-        """Saves a checkpoint of this step unless there is one. Raises SaveError when the disk is full and the rules say
+        """Saves a checkpoint of this step unless there is one. Raises SaveError if the disk is full and the rules say
         "stop", and whatever `check_data` raises."""
         if self.saved_step == self.progress.step:
             return

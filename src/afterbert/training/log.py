@@ -16,7 +16,7 @@ class RunLog:
         self._run, self._observers = run, observers if run is not None else ()
 
     def status(self, state: State, *, step: int, total_steps: int | None) -> None:
-        """Writes where the run stands. Raises OSError when the run folder is gone."""
+        """Writes where the run stands. Raises OSError if the run folder is gone."""
         if self._run is not None:
             self._run.report(state=state, step=step, total_steps=total_steps)
 
@@ -39,7 +39,7 @@ class RunLog:
             observer.on_checkpoint(step=step, path=path)
 
     def note(self, text: str, *, step: int, kind: str = "note", **facts: Any) -> None:
-        """Something out of the ordinary; `kind` and `facts` let a report find it."""
+        """Notes something unusual; `kind` and `facts` let a report find it."""
         self._append({"kind": kind, "step": step, "text": text, **facts})
         for observer in self._observers:
             observer.on_note(text)

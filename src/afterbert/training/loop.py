@@ -20,10 +20,10 @@ from afterbert.training.run_length import RunLength
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended.
+    """The way a run ended.
 
-    total_steps: None when a signal came before the length was known; signal: what stopped a preempted run;
-    evaluation: the last figures; enough: why it ended before its budget was spent.
+    total_steps: None if a signal came before the length was known; signal: what stopped a preempted run; evaluation:
+    the last figures; enough: why it ended before its budget was spent.
     """
 
     state: Literal["finished", "preempted"]

@@ -17,16 +17,16 @@ class Observer:
     """
 
     def on_start(self, *, step: int, total_steps: int) -> None:
-        """The length is known, training begins or goes on at `step`."""
+        """Is called when the length is known and training begins or goes on at `step`."""
 
     def on_step(self, record: Mapping[str, Any]) -> None:
-        """A step was logged (every `log_every`)."""
+        """Is called when a step was logged (every `log_every`)."""
 
     def on_evaluation(self, record: Mapping[str, Any]) -> None:
-        """An evaluation was made."""
+        """Is called when an evaluation was made."""
 
     def on_checkpoint(self, *, step: int, path: Path) -> None:
-        """A checkpoint is whole on disk."""
+        """Is called when a checkpoint is whole on disk."""
 
     def on_note(self, text: str) -> None:
-        """Something the user may want to know: what "auto" took, what was repaired, what was left out."""
+        """Is called with something the user may want to know: what "auto" chose, was repaired, was left out."""

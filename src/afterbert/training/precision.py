@@ -21,14 +21,14 @@ class Precision:
     reason: str
 
     def autocast(self, device: torch.device) -> AbstractContextManager:
-        """The context for a forward pass. bf16 has fp32's range, so gradients need no scaling."""
+        """Returns the context for a forward pass. bf16 has fp32's range, so gradients need no scaling."""
         if self.name == "fp32":
             return nullcontext()
         return torch.autocast(device.type, torch.bfloat16)
 
 
 def name_of_device(device: torch.device) -> str:
-    """The kind of device, of a GPU its model too.
+    """Returns the kind of device; for a GPU with its model.
 
     >>> name_of_device(torch.device("cpu"))
     'cpu'
@@ -38,8 +38,8 @@ def name_of_device(device: torch.device) -> str:
 
 def choose(asked: Literal["auto", "fp32", "bf16"], device: torch.device) -> Precision:
     """Says what `asked` means on this device. "auto" depends on the environment's AFTERBERT_AUTO_PRECISION or else on
-    the kind of device, never on a measurement: a clock must not reach the weights. Raises UserError where the
-    environment names no precision."""
+    the kind of device, never on a measurement: a clock must not reach the weights. Raises UserError if the environment
+    names no precision."""
     if asked != "auto":
         return Precision(asked, "as the recipe says")
     if written := os.environ.get(AUTO):

@@ -24,7 +24,7 @@ def set_up_process() -> None:
 
 
 def share_cores_politely() -> None:
-    """On a machine busy with something else, tells GNU OpenMP's threads to sleep while they wait for each other.
+    """Tells GNU OpenMP's threads to sleep while they wait for each other, on a busy machine.
 
     By default they spin, which is a third faster on a quiet machine; where another program wants the cores, a
     spinning thread holds up the very thread that it waits for, and training is several times slower (figures in
@@ -37,8 +37,8 @@ def share_cores_politely() -> None:
 
 
 def share_in_use() -> float:
-    """Which share of the cores' time is spent while this process sleeps for a moment: an installation that has ended
-    still stands in the last minute's load. 1 where the system does not tell (Linux does)."""
+    """Returns the share of the cores' time that is spent while this process sleeps for a moment: an installation that
+    has ended still counts in the last minute's load. It is 1 when the system does not tell (Linux does)."""
     before = _core_time()
     time.sleep(_LOOK)
     after = _core_time()

@@ -36,7 +36,7 @@ class Progress:
     summed_steps: int = 0
 
     def plain(self) -> dict[str, Any]:
-        """For `state.json`."""
+        """Returns the progress for `state.json`."""
         return asdict(self)
 
     @property
@@ -45,14 +45,14 @@ class Progress:
         return self.step + self.batches_passed_over
 
     def learned(self, losses: Mapping[str, float], total: float) -> None:
-        """A step gave these mean losses; `loss` is kept beside the parts."""
+        """Notes the mean losses of a step; `loss` is kept beside the parts."""
         for name, loss in {**{f"part {n}": v for n, v in losses.items()}, "loss": total}.items():
             self.sums[name] = self.sums.get(name, 0.0) + loss
         self.summed_steps += 1
         self.recent_losses = [*self.recent_losses, total][-SPIKE_WINDOW:]
 
     def take_means(self) -> tuple[float | None, dict[str, float]]:
-        """The mean loss and mean parts since the last call; None and nothing where no step gave any."""
+        """Returns the mean loss and mean parts since the last call; None and an empty mapping when no step gave any."""
         means = {name: total / self.summed_steps for name, total in self.sums.items()}
         self.sums, self.summed_steps = {}, 0
         loss = means.pop("loss", None)

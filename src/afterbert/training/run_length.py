@@ -35,7 +35,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Rates:
-    """The rates of a run: what a step amounts to in each unit; None where it is not known."""
+    """The rates of a run: what a step amounts to in each unit; None if it is not known."""
 
     tokens_per_step: float
     steps_per_epoch: float
@@ -43,7 +43,7 @@ class Rates:
     seconds_per_step: float | None = None
 
     def steps(self, budget: Budget) -> float:
-        """The budget in steps, not rounded. Raises UserError when its unit is not known here."""
+        """Returns the budget in steps, not rounded. Raises UserError if its unit is not known here."""
         if budget.unit == "steps":
             return budget.amount
         if budget.unit == "epochs":
@@ -65,8 +65,8 @@ class RunLength:
     rates: Rates
 
     def every(self, interval: Budget | None) -> int | None:
-        """An interval in whole steps, at least 1; None stays None. In the budget's own unit it is a share of the
-        run."""
+        """Returns an interval in whole steps, at least 1; None stays None. An interval in the budget's own unit is a
+        share of the run."""
         if interval is None:
             return None
         if interval.unit == self.budget.unit:
@@ -79,12 +79,12 @@ class RunLength:
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> RunLength:
-        """From what `asdict` made of one."""
+        """Returns a run length from what `asdict` made of one."""
         return cls(Budget(**plain["budget"]), plain["total_steps"], Rates(**plain["rates"]))
 
     @classmethod
     def load(cls, path: Path) -> RunLength:
-        """Reads what `save` wrote. Raises UserError when the file is missing, damaged or changed: the length of a run
+        """Reads what `save` wrote. Raises UserError if the file is missing, damaged or changed: the length of a run
         cannot be found out again."""
         try:
             return cls.of(read_sealed(path, remedy="restore it"))
@@ -95,13 +95,13 @@ class RunLength:
 
 
 def needs_timing(training: Training) -> bool:
-    """Whether the clock must be asked before the run's length is known."""
+    """Returns whether the speed must be measured before the run's length is known."""
     every = training.evaluate_every
     return training.budget.unit == "seconds" or (every is not None and every.unit == "seconds")
 
 
 def are_enough(durations: Sequence[float], training: Training) -> bool:
-    """Whether the seconds of these steps tell how long one takes; a single one where nobody asks."""
+    """Returns whether the seconds of these steps tell how long one takes; where nobody asks, a single one does."""
     if not needs_timing(training):
         return len(durations) >= 1
     budget = training.budget
@@ -113,8 +113,8 @@ def are_enough(durations: Sequence[float], training: Training) -> bool:
 
 
 def seconds_per_step(durations: Sequence[float], shares: Sequence[float] = (1.0,)) -> float:
-    """The mean without the first steps, where there are more. shares: of the stages that these steps went through in
-    turn.
+    """Returns the mean without the first steps, where there are more. shares: of the stages that these steps went
+    through in turn.
 
     >>> seconds_per_step([9.0, 5.0, 1.0, 3.0]), seconds_per_step([9.0, 5.0]), seconds_per_step([])
     (2.0, 5.0, 0.0)
@@ -140,9 +140,10 @@ def rates_of(feed: Feed, *, flops_per_step: float | None, timing: Timing | None)
 
 
 def lay_out(training: Training, rates: Rates, timing: Timing | None = None) -> RunLength:
-    """The course for this budget: at least one step, never more than the budget except to end an epoch's last batch.
+    """Returns the run length for this budget: at least one step, and never more than the budget except to end an
+    epoch's last batch.
 
-    Raises UserError when an interval or the budget is in a unit that cannot be turned into steps.
+    Raises UserError if an interval or the budget is in a unit that cannot be turned into steps.
     """
     budget = training.budget
     steps = rates.steps(budget)

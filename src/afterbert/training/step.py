@@ -78,8 +78,8 @@ def gradient(
 
 
 def total_counts(batches: Sequence[Batch], parts: Collection[str], processes: Processes) -> tuple[dict[str, int], int]:
-    """Part -> how many things the whole step asks, over all micro-batches and processes, for those `parts` that any
-    batch counts; and how many tokens it reads."""
+    """Returns part -> how many things the whole step asks, over all micro-batches and processes, for those `parts` that
+    any batch counts; and how many tokens it reads."""
     names = sorted(parts)
     mine = [sum(batch.counts.get(name, 0) for batch in batches) for name in names]
     named = [any(name in batch.counts for batch in batches) for name in names]
@@ -90,7 +90,7 @@ def total_counts(batches: Sequence[Batch], parts: Collection[str], processes: Pr
 
 
 def grad_norm(module: torch.nn.Module) -> torch.Tensor:
-    """The 2-norm of all gradients together, float32 scalar on the parameters' device."""
+    """Returns the 2-norm of all gradients together, a float32 scalar on the parameters' device."""
     parameters = list(module.parameters())
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     norm = in_one(torch.nn.utils.get_total_norm(gradients)).float()
@@ -98,7 +98,7 @@ def grad_norm(module: torch.nn.Module) -> torch.Tensor:
 
 
 def to_tensors(arrays: Mapping[str, np.ndarray], device: torch.device) -> dict[str, torch.Tensor]:
-    """The arrays on the device, types unchanged."""
+    """Returns the arrays on the device, types unchanged."""
     found = {}
     for name, array in arrays.items():
         own = array if array.flags.writeable and array.flags.c_contiguous else np.array(array, order="C")

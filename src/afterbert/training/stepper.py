@@ -39,12 +39,12 @@ class Stepper:
     processes: Processes
 
     def gradient(self, batches: Sequence[Batch], *, data_step: int, micro_batch_size: int) -> Fitted:
-        """The gradient of these micro-batches, left in the parameters; with smaller ones of the same rows
-        when memory runs out.
+        """Computes the gradient of these micro-batches and leaves it in the parameters. When memory runs out it takes
+        smaller micro-batches of the same rows.
 
-        Every try starts from the same generators and carried state. Raises UserError when a single row does
-        not fit, or when smaller micro-batches would fit but the recipe says "stop". Several processes do not
-        try again, since the others are in the midst of the step.
+        Every try starts from the same generators and carried state. Raises UserError if a single row does not fit, or
+        when smaller micro-batches would fit but the recipe says "stop". Several processes do not try again, since the
+        others are in the midst of the step.
         """
         generators, carried = Generators.now(self.device), snapshot.carried(self.parallel.module)
         size = micro_batch_size
@@ -104,7 +104,7 @@ class Stepper:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out. torch has no type of its own for the CPU's."""
+    """Returns whether an error says that memory ran out. On the CPU torch has no type of its own for it."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

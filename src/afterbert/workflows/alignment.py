@@ -33,7 +33,7 @@ _LARGEST = 4 << 30  # bytes of a file of texts
 
 @dataclass(frozen=True)
 class AlignmentRequest:
-    """What to compare."""
+    """The request for a comparison."""
 
     model: str
     """A run or model folder, or a hub name."""
@@ -80,7 +80,7 @@ class Alignment:
     notes: tuple[str, ...] = ()
 
     def best(self, level: str = "sentences") -> LayerAlignment:
-        """The layer at which most is found."""
+        """Returns the layer at which most is found."""
         return max((one for one in self.layers if one.level == level), key=lambda one: one.both_ways)
 
 
@@ -102,7 +102,7 @@ def aligned(request: AlignmentRequest, observer: WorkObserver | None = None) -> 
 
 
 def read_pairs(texts: Sequence[str], most: int) -> tuple[list[tuple[str, str]], tuple[str, str] | None]:
-    """At most so many pairs, drawn by chance, and the languages that a file's name tells. Raises UserError."""
+    """Returns at most this many pairs, drawn at random, and the languages in a file's name. Raises UserError."""
     if len(texts) not in (1, 2):
         raise UserError(f"{len(texts)} files of texts are named; name one table of pairs, or two files line by line")
     lines = [read_text(name, most=_LARGEST).removesuffix("\n").split("\n") for name in texts]
@@ -176,8 +176,7 @@ def align_models(
 
 
 def parallel_figure(model: FrozenModel, file: str, *, most: int = 1000) -> Figure:
-    """How many sentences of a table of translations are found, both ways, at the layer where most are. Raises
-    UserError."""
+    """Returns how many sentences of a table are found, both ways, at the best layer. Raises UserError."""
     pairs, codes = read_pairs((file,), most)
     known = model.architecture.languages
     told = [known.index(code) if code in known else None for code in codes or ()] or [None, None]
@@ -187,8 +186,8 @@ def parallel_figure(model: FrozenModel, file: str, *, most: int = 1000) -> Figur
 
 
 def mirrored_figure(model: FrozenModel, split: Split, *, most: int = 500) -> Figure | None:
-    """Aligns held-out sentences with their mirror image: the same pieces, told as the model's other language. None
-    where it has no two languages of which one is called after the other (`en`, `en-mirror`), or no sentences."""
+    """Aligns held-out sentences with their mirror image: the same pieces, told as the model's other language. None if
+    it has no two languages of which one is called after the other (`en`, `en-mirror`), or no sentences."""
     codes = model.architecture.languages
     if not model.architecture.is_routed or not codes[1].startswith(f"{codes[0]}-"):
         return None

@@ -53,7 +53,7 @@ class Closing:
     """Tables of translations, whose sentences are looked for."""
 
     def read(self) -> tuple[list[TaskData], list[TaskData]]:
-        """All of it. Raises UserError for whatever cannot be used, so that this is known before the first step."""
+        """Returns all of the data. Raises UserError for whatever cannot be used, before the first step."""
         try:
             pairs = [read(find_task(spec, kind="minimal_pairs"), needs_training=False) for spec in self.pairs]
             probes = [read(find_task(spec)).with_dev() for spec in self.probes]
@@ -67,8 +67,7 @@ class Closing:
         return pairs, probes
 
     def kept_in(self, run: RunFolder, *, writes: bool = True) -> Closing:
-        """This, noted in the run folder for when the run is gone on with; where it is nothing, what was noted there
-        before."""
+        """Returns this, noted in the run folder for a resume; when it is empty, what was noted there before."""
         path = run.path / "closing.json"
         if self != Closing():
             if writes:
@@ -87,8 +86,8 @@ def closing_figures_without_training(
     store: Store,
     closing: Closing = Closing(),
 ) -> list[Figure]:
-    """language_model: what was trained to name pieces, None for nothing, of which no pairs are asked; the probes look
-    at the backbone."""
+    """Returns the figures. language_model: what was trained to name pieces; None for nothing, and then no pairs are
+    asked. The probes look at the backbone."""
     pairs, probes = closing.read()
     figures: list[Figure] = []
     if language_model is not None:
@@ -106,8 +105,8 @@ def closing_figures_without_training(
 
 
 def shared_figure(architecture: Architecture, backbone: Backbone, store: Store, *, length: int) -> Figure | None:
-    """The figure that runs of all objectives share, see `probes.missing_word`; None where nothing is held out or too
-    little was asked."""
+    """Returns the figure that runs of all objectives share, see `probes.missing_word`; None if nothing is held out or
+    too little was asked."""
     if store.split("held_out").num_pieces == 0:
         return None
     control = _random(architecture, store.vocabulary, device_of(backbone))
@@ -117,9 +116,9 @@ def shared_figure(architecture: Architecture, backbone: Backbone, store: Store, 
 
 
 def broken_figures(language_model: LanguageModel, store: Store) -> list[Figure]:
-    """Held-out sentences against themselves with something broken; none where nothing is held out, or where the store
-    does not know sentences and words, the vocabulary has no mark for what is hidden, or the model reads both ways and
-    never learned what a mask hides."""
+    """Returns the figures of held-out sentences against themselves with something broken. There are none when nothing
+    is held out, when the store does not know sentences and words, when the vocabulary has no mark for what is hidden,
+    or when the model reads both ways and never learned what a mask hides."""
     split, vocabulary, architecture = store.split("held_out"), store.vocabulary, language_model.architecture
     reading = reading_of(architecture)
     lacks_mark = vocabulary.mask is None and not vocabulary.sentinels and reading != "left_to_right"
@@ -143,7 +142,7 @@ def broken_figures(language_model: LanguageModel, store: Store) -> list[Figure]:
 
 
 def pair_figures(language_model: LanguageModel, tokenizer: Tokenizer, data: TaskData) -> list[Figure]:
-    """One figure for each file of pairs, of those that are not too long for the model."""
+    """Returns one figure for each file of pairs, over pairs that are not too long for the model."""
     architecture, figures = language_model.architecture, []
     for split in data.splits:
         rows = data.usable(split)
@@ -178,8 +177,8 @@ def probe_figures(
     data: TaskData,
     probe: FrozenFeatures = FrozenFeatures(),  # noqa: B008 - it is frozen
 ) -> list[Figure]:
-    """The task's main metric on each labelled split besides its training rows, some of which are held out where there
-    is no other split; beside the same probe on random weights and the task's own baseline."""
+    """Returns the task's main metric on each labelled split besides its training rows, beside the same probe on random
+    weights and the task's own baseline. When there is no other split, some training rows are held out."""
     check_probe(data)
     if probe.layer is not None and probe.layer > architecture.num_hidden_layers:
         raise UserError(

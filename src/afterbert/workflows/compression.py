@@ -35,7 +35,7 @@ _AGAIN = "delete its folder to have the step made again"
 
 @dataclass(frozen=True)
 class CompressRequest(DataOptions):
-    """What a user asks of compression."""
+    """The request for a compression."""
 
     model: str
     """A run or model folder, or a hub name; fine-tuned where a task is to judge."""
@@ -100,14 +100,14 @@ class CompressSetup:
 
 @dataclass(frozen=True)
 class CompressOutcome:
-    """What a compression came to."""
+    """The result of a compression."""
 
     setup: CompressSetup
     rows: tuple[StepRow, ...]
     """One for the model as it was, and one for each method."""
     machine: Machine
     model: Path | None
-    """The folder that was written; None where the model is not good enough."""
+    """The folder that was written; None if the model is not good enough."""
     refusal: tuple[str, ...] = ()
     """Why nothing was written, line by line."""
 
@@ -167,7 +167,7 @@ def _write(setup: CompressSetup, rows: Sequence[StepRow], subject: Subject) -> N
 
 
 def told(setup: CompressSetup, rows: Sequence[StepRow], machine: Machine) -> str:
-    """The figures of all steps as JSON."""
+    """Returns the figures of all steps as JSON."""
     found = {
         "model": setup.before.model.name,
         "task": setup.setting.task,
@@ -216,7 +216,7 @@ def _read(request: CompressRequest, before: Subject, name: str, observer: WorkOb
 
 
 def steps(setup: CompressSetup, observer: WorkObserver) -> tuple[list[StepRow], Subject]:
-    """All rows, and the model after the last step. Finished steps are read again."""
+    """Returns all rows, and the model after the last step. Finished steps are read again."""
     before, folder = setup.before, setup.work / "0"
     with observer.working("measuring the model as it is") as advance:
         folder.mkdir(parents=True, exist_ok=True)

@@ -41,13 +41,12 @@ def evaluate_on_texts(
     lang: Sequence[str] = (),
     observer: WorkObserver | None = None,
 ) -> EvaluatedTexts:
-    """Masked accuracy, loss and bits per byte of a model on texts, at the fixed question that every model is asked.
+    """Returns masked accuracy, loss and bits per byte of a model on texts, for the question that every model is asked.
 
     texts: files and folders that the model has not seen, which have no baselines; or one store made with the model's
-    tokenizer, of which the held-out split is asked and the training split is counted for the baselines. rate: share
-    of pieces masked; length: pieces a row; max_rows: rows asked about; max_unknown: more unknown pieces than this
-    share are an error; language: the code of plain texts; lang: more of them, each with its own, `is=PATH`. Raises
-    UserError.
+    tokenizer, of which the held-out split is asked and the training split is counted for the baselines. rate: share of
+    pieces masked; length: pieces a row; max_rows: rows asked about; max_unknown: more unknown pieces than this share
+    are an error; language: the code of plain texts; lang: more of them, each with its own, `is=PATH`. Raises UserError.
     """
     reading = TextOptions(held_out=0.0, max_unknown=max_unknown, language=language, lang=tuple(lang))
     with _asked_of(model, texts, reading, observer or WorkObserver()) as (store, split):
@@ -67,7 +66,7 @@ def _asked_of(
     """The store that the texts name, or that is made of them for this while, and its split that is asked about."""
     if len(texts) == 1 and is_store(Path(texts[0])):
         if reading.language or reading.lang:
-            raise UserError(f"{texts[0]} is a store, which says its languages itself; leave --language and --lang out")
+            raise UserError(f"{texts[0]} is a store, which knows its languages; leave --language and --lang out")
         store = open_store(Path(texts[0]))
         store.check_made_with(
             model.tokenizer, whose=f"the model {model.loaded.name}", remedy="name plain texts instead"

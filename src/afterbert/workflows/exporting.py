@@ -66,8 +66,7 @@ def export_model_folder(
 
     family: as Hugging Face spells it; None for the one that computes exactly this. onnx: a graph in place of weights.
     web: the same in eight bits, where transformers.js looks for it. sentences: also what makes a sentence-transformers
-    model of it. overwrite: also where
-    `out` holds what we did not make. Raises UserError.
+    model of it. overwrite: also where `out` holds what we did not make. Raises UserError.
     """
     check_apart(out, source)
     with folder_written(out, made_by="export", overwrite=overwrite) as aside:

@@ -36,7 +36,7 @@ from afterbert.workflows.observer import WorkObserver
 
 @dataclass(frozen=True)
 class FinetuneRequest(DataOptions):
-    """What a user asks of fine-tuning."""
+    """The request for a fine-tuning."""
 
     model: str
     """A run or model folder, or a hub name."""
@@ -93,7 +93,7 @@ class FinetuneSetup:
 
 @dataclass(frozen=True)
 class FinetuneOutcome:
-    """What a fine-tuning came to."""
+    """The result of a fine-tuning."""
 
     setup: FinetuneSetup
     results: tuple[TaskResult, ...]
@@ -103,7 +103,7 @@ class FinetuneOutcome:
     exit_code: int = 0
     """0, or as shells report the signal that stopped it."""
     step: int | None = None
-    """Where it was stopped; None where it came to its end, or stopped in the search."""
+    """Where it was stopped; None if it came to its end, or stopped in the search."""
 
 
 def set_up(request: FinetuneRequest, observer: WorkObserver | None = None) -> FinetuneSetup:

@@ -28,8 +28,8 @@ def first_look(objective: Objective, feed: Feed, vocabulary: Vocabulary, *, seed
     """Poses rows from all over the first epoch, in each stage of the run, and returns notes for the user on
     questions that ask nothing or have one answer only.
 
-    Raises UserError where the objective asks nothing at all in a stage, and for whatever posing itself raises, such as
-    a plane that the store lacks.
+    Raises UserError if the objective asks nothing at all in a stage, and for whatever posing itself raises, such as a
+    plane that the store lacks.
     """
     told: list[str] = []
     for moment, (_, part) in product(feed.moments, feed.parts):

@@ -39,8 +39,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class Choice:
-    """A size of a recipe: what it has, and how fast this machine trains it; 0 where its batch does not fit into
-    memory."""
+    """A size of a recipe: what it has, and how fast this machine trains it; 0 if its batch does not fit into memory."""
 
     name: str
     parameters: int
@@ -57,10 +56,9 @@ def fit(
     batch: int,
     given: Collection[str] = (),
 ) -> Fit:
-    """The fit for so many seconds of training. measured: called for one size after another, from the smallest, until
-    one is too large. length and batch are the recipe's own; both are lower bounds but for short documents. given:
-    the settings that are not left to us.
-    """
+    """Returns the fit for this many seconds of training. measured: called for one size after another, smallest first,
+    until one is too large. length and batch: the recipe's own; both are lower bounds, except for short documents.
+    given: the settings that are not left to us."""
     chosen = measured(sizes[0])
     reasons: list[str] = []
     for name in sizes[1:]:
@@ -101,8 +99,8 @@ def fit(
 
 
 def measured_choice(resolved: Resolved, store: Store, *, device: torch.device, kept: Path) -> Choice:
-    """This size on this machine, from a few updates; noted in the file `kept`, so that the same
-    question has the same answer later."""
+    """Returns the measurement of this size on this machine, from a few updates. It is noted in the file `kept`, so that
+    the same question has the same answer later."""
     recipe, size = resolved.recipe, store.vocabulary.size
     parameters = recipe.model.num_parameters(size) + recipe.model.num_lm_head_parameters(size)
     asked = digest(
@@ -130,7 +128,7 @@ def measured_choice(resolved: Resolved, store: Store, *, device: torch.device, k
 
 
 def _pieces_per_second(resolved: Resolved, store: Store, device: torch.device) -> float | None:
-    """None where not a single row fits into memory."""
+    """None if not a single row fits into memory."""
     try:
         found = step_times({"": resolved}, store, device=device, turns=1)[""]
     except UserError:

@@ -47,7 +47,7 @@ class Exhibit:
 
 @contextmanager
 def store_of_text(text: str, tokenizer: Path, planes: Sequence[Plane] = ()) -> Iterator[Store]:
-    """A store of just this text, made the way every store is made; gone when the block ends."""
+    """Makes a store of just this text, as every store is made; it is gone when the block ends."""
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch, "text.txt")
         file.write_text(text, encoding="utf-8")
@@ -64,7 +64,7 @@ def store_of_text(text: str, tokenizer: Path, planes: Sequence[Plane] = ()) -> I
 
 
 def exhibits_of(question: RecipeQuestion, store: Store, *, seed: int = 0) -> list[Exhibit]:
-    """The recipe's tasks on the store's first row. Raises UserError where the store cannot pose them."""
+    """Returns the recipe's tasks on the store's first row. Raises UserError if the store cannot pose them."""
     texts, found = piece_texts(store.tokenizer), []
     reason = "a text of one language, or so short a one, has no row for this task"
     for name, task in question.objective.pictured().items():
@@ -145,7 +145,7 @@ def _train_small(recipe: TokenizerRecipe, folder: Path, letters: str) -> None:
 
 
 def gallery(text: str, tokenizer: Path, *, seed: int = 0) -> list[Exhibit]:
-    """All recipes that come along, on this text cut by this tokenizer; a reason in place of the picture where the
+    """Returns all recipes of afterbert on this text, cut by this tokenizer; a reason in place of the picture when the
     tokenizer lacks what a task needs."""
     found: list[Exhibit] = []
     with store_of_text(text, tokenizer) as store:
@@ -159,8 +159,8 @@ def gallery(text: str, tokenizer: Path, *, seed: int = 0) -> list[Exhibit]:
 
 
 def sample_text(store: Store, split: Split, *, sentences: int = 3, most_pieces: int = 44) -> str:
-    """Neighbouring sentences of one document that fit into a picture, from the middle of the split; its first pieces
-    where there are none."""
+    """Returns neighbouring sentences of one document that fit into a picture, from the middle of the split; its first
+    pieces when there are none."""
     starts, documents = split.sentence_starts, split.document_starts
     sizes = starts[sentences:] - starts[:-sentences]
     begins, ends = starts[: len(sizes)], starts[len(starts) - len(sizes) :]

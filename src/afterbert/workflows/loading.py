@@ -7,8 +7,8 @@ from afterbert.interop.loading import is_unfinished, load_model
 
 
 def load_model_or_checkpoint(name: str | Path) -> LoadedModel:
-    """The model as `load_model` finds it; of a run that has not finished, its newest whole checkpoint, and a note says
-    of which step. Raises UserError."""
+    """Returns the model as `load_model` finds it. For a run that has not finished it is the newest whole checkpoint,
+    and a note says of which step. Raises UserError."""
     if not is_unfinished(Path(name)):
         return load_model(name)
     # A finished model is loaded without what only training needs.

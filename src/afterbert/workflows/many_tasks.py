@@ -28,7 +28,7 @@ ALL = ("unsupervised", "multi_task", "multi_task_finetune", "leave_one_out", "su
 
 
 def paper(name: str) -> Node:
-    """A paper's settings for fine-tuning, by its name or from a YAML file. Raises UserError."""
+    """Returns a paper's settings for fine-tuning, by its name or from a YAML file. Raises UserError."""
     if name.endswith((".yaml", ".yml")):
         if not Path(name).is_file():
             raise UserError(f"settings {name} do not exist; check the path, or name one of: {', '.join(papers())}")
@@ -39,7 +39,7 @@ def paper(name: str) -> Node:
 
 
 def papers() -> list[str]:
-    """The names of the settings that come along."""
+    """Returns the names of the settings that afterbert brings along."""
     found = (entry.name for entry in resources.files(_PAPERS).iterdir())
     return sorted(name.removesuffix(".yaml") for name in found if name.endswith(".yaml"))
 
@@ -75,7 +75,7 @@ def steps_of_t5(bench: Bench, given: Sequence[str]) -> Node | None:
 
 
 def groups_of(written: Sequence[str], tasks: Sequence[str]) -> dict[str, str]:
-    """Task -> group from `glue=sst2,stsb`. Raises UserError.
+    """Returns task -> group from texts such as `glue=sst2,stsb`. Raises UserError.
 
     >>> groups_of(["glue=sst2,stsb"], ["sst2", "stsb", "trec"])
     {'sst2': 'glue', 'stsb': 'glue'}
@@ -94,8 +94,8 @@ def groups_of(written: Sequence[str], tasks: Sequence[str]) -> dict[str, str]:
 
 
 def strategies_of(written: Sequence[str]) -> dict[str, Strategy]:
-    """The strategies by their words, `all` being T5's five; `{type: supervised, share: 0.5}` sets one. Raises
-    UserError."""
+    """Returns the strategies by their words, where `all` stands for T5's five; `{type: supervised, share: 0.5}` sets
+    one. Raises UserError."""
     found: dict[str, Strategy] = {}
     for word in written:
         if word == "all":
@@ -118,5 +118,5 @@ def strategies_of(written: Sequence[str]) -> dict[str, Strategy]:
 
 
 def staged(strategies: Mapping[str, Strategy], bench: Bench, groups: Mapping[str, str]) -> dict[str, StrategyRun]:
-    """Each strategy, ready to be carried out. Raises UserError for the first that cannot be."""
+    """Returns each strategy, ready to be carried out. Raises UserError for the first that cannot be."""
     return {name: StrategyRun.of(strategy, bench, groups=groups) for name, strategy in strategies.items()}

@@ -16,8 +16,8 @@ _LEAST_SEEN = 5
 
 
 def by_company(split: Split, size: int, first_new: int) -> tuple[np.ndarray, sparse.csr_matrix]:
-    """The new pieces [N], numbered from first_new, that the split tells enough of, and each as a sum [N, V] of known
-    ones."""
+    """Returns the new pieces [N], numbered from first_new, about which the split tells enough, and each as a sum [N, V]
+    of known ones."""
     pieces = sample(split)
     vectors = neighbour_vectors(pieces, size, _DIMENSIONS).astype(np.float64)
     is_told = np.any(vectors, axis=1) & (np.bincount(pieces, minlength=size) >= _LEAST_SEEN)
@@ -28,8 +28,8 @@ def by_company(split: Split, size: int, first_new: int) -> tuple[np.ndarray, spa
 
 
 def matching_pursuit(wanted: np.ndarray, known: np.ndarray, *, most: int = 8) -> tuple[np.ndarray, np.ndarray]:
-    """Each of wanted [N, D] as a sum of at most so many of known [A, D], unit vectors: which [N, K], and their weights
-    [N, K]. Greedily: the one that is nearest to what is left, then the best weights of all that were taken.
+    """Returns each of wanted [N, D] as a sum of at most this many of known [A, D], unit vectors: which [N, K], and
+    their weights [N, K]. Greedily: the one nearest to what is left, then the best weights of all that were taken.
 
     >>> which, weights = matching_pursuit(np.array([[0.6, 0.8]]), np.eye(2), most=2)
     >>> which.tolist(), weights.round(2).tolist()

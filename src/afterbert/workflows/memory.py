@@ -18,7 +18,7 @@ _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_
 
 @dataclass(frozen=True)
 class MemoryNeed:
-    """What training needs at the least, in bytes."""
+    """The least memory that training needs, in bytes."""
 
     parameters: int
     fixed: int
@@ -27,13 +27,14 @@ class MemoryNeed:
     """For what the backward pass needs of each row in memory."""
 
     def of(self, rows: int) -> int:
-        """With so many rows in memory at once."""
+        """Returns the bytes needed with this many rows in memory at once."""
         return self.fixed + rows * self.row
 
 
 def memory_need(recipe: Recipe, vocab_size: int, *, processes: int = 1) -> MemoryNeed:
-    """The need of the recipe's model with a vocabulary of so many pieces: a lower bound, since what an objective has
-    beside the model, and what kernels take for a moment, are left out. processes: how many share the rows.
+    """Returns the need of the recipe's model with a vocabulary of this many pieces. It is a lower bound, since what an
+    objective has beside the model, and what kernels take for a moment, are left out. processes: how many share the
+    rows.
 
     Of each layer the backward pass keeps at least the queries, keys, values, their mean, the input of each of the two
     parts before and after its norm (8 times the width), and the feed-forward part before and after its activation.
@@ -52,8 +53,8 @@ def memory_need(recipe: Recipe, vocab_size: int, *, processes: int = 1) -> Memor
 
 
 def machine_memory(device: torch.device) -> int:
-    """The bytes that a process may use on this device: of a processor the least of what is built in, what a container
-    is given and what `ulimit -v` says."""
+    """Returns the bytes that a process may use on this device: for a processor the least of what is built in, what a
+    container is given and what `ulimit -v` says."""
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]

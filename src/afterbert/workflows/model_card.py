@@ -21,9 +21,9 @@ def model_card(
     imports: str = "",
     loader: str = "AutoModel",
 ) -> str:
-    """Markdown with a YAML head, as Hugging Face reads it. Texts from elsewhere are in_markdown; a YAML dumper
-    writes the head. notes: what else to know of the folder; imports: what its code must import first;
-    loader: the auto class that opens it."""
+    """Returns a model card: Markdown with a YAML head, as Hugging Face reads it. Texts from elsewhere are escaped by
+    in_markdown; a YAML dumper writes the head. notes: what else to know of the folder; imports: what its code must
+    import first; loader: the auto class that opens it."""
     languages = sorted(name for name in store.languages if name)
     fills = ["fill-mask"] if "masked_accuracy" in evaluation.get("measures", {}) else []
     head = {"library_name": "transformers", "tags": ["afterbert", *fills]}

@@ -23,7 +23,8 @@ class WorkObserver(Observer):
         yield lambda done, total, phase: None
 
     def on_line(self, text: str) -> None:
-        """A line, or a small table of lines, for whoever asked for the work."""
+        """Is called with a line, or a small table of lines, for whoever asked for the work."""
 
     def on_value(self, value: object, title: str = "") -> None:
-        """Something that has a form of its own, such as the mix of several stores; whoever shows it knows its class."""
+        """Is called with a value that has a form of its own, such as the mix of several stores; whoever shows it knows
+        its class."""

@@ -63,7 +63,7 @@ class PredictRequest:
 
 @dataclass(frozen=True)
 class Predicted:
-    """What came of a file."""
+    """The result of predicting a file."""
 
     rows: int
     columns: Mapping[str, str]
@@ -74,8 +74,8 @@ class Predicted:
 
 
 def names_file(written: str) -> bool:
-    """Whether what a user wrote names a file, or standard input, rather than being a text. Raises UserError where it
-    can only be meant for a file, and there is none."""
+    """Returns whether what a user wrote names a file, or standard input, rather than being a text. Raises UserError if
+    it can only be meant for a file, and there is none."""
     if written == "-":
         return True
     if not written.strip():
@@ -98,8 +98,8 @@ def names_file(written: str) -> bool:
 
 
 def answerer_of(model: str, task: str | None = None, language: str | None = None) -> tuple[Answerer, tuple[str, ...]]:
-    """The head of a fine-tuned model, and what to say of how it was found. language: of the rows, for a model that is
-    told it. Raises UserError."""
+    """Returns the head of a fine-tuned model, and a remark on how it was found. language: of the rows, for a model with
+    parts for each language. Raises UserError."""
     folder, notes = finetuned_folder(Path(model))
     loaded = load_finetuned(folder)
     known = loaded.model.languages
@@ -112,7 +112,8 @@ def answerer_of(model: str, task: str | None = None, language: str | None = None
 
 
 def check_unknown(found: UnknownPieces, whose: str, most: float) -> tuple[str, ...]:
-    """What to say of pieces that a model's tokenizer does not know. Raises UserError for a larger share than `most`."""
+    """Returns a remark on pieces that a model's tokenizer does not know. Raises UserError for a larger share than
+    `most`."""
     return tuple(found.check(most, whose=whose, remedy="ask a model whose tokenizer knows this text"))
 
 
@@ -153,8 +154,8 @@ def predict_file(request: PredictRequest, *, stream: TextIO, observer: WorkObser
 
 
 def columns_read(task: Task, rows: RowFile, given: Mapping[str, str], remembered: Mapping[str, str]) -> dict[str, str]:
-    """Part -> column: those `given`, those of the training, those known by name; where a file has no more columns than
-    the task reads texts, these in order. Raises UserError."""
+    """Returns part -> column: those `given`, those of the training, those known by name; when a file has no more
+    columns than the task reads texts, these in order. Raises UserError."""
     names, label = list(rows.columns), task.label_part
     unknown = [part for part in given if part not in (*task.parts, *task.optional_parts)]
     if unknown:
@@ -303,7 +304,7 @@ class _Asked:
 
 
 def added(task: Task, example: Example, found: Prediction, place: int = 0) -> dict[str, Any]:
-    """Name -> value of what an answer adds to a row. place: of the row among those of its example."""
+    """Returns name -> value for what an answer adds to a row. place: of the row among those of its example."""
     if task.answer == "order":
         return {"score": round(found.scores[place], 6), "rank": found.value.index(place) + 1}
     value = round(found.value, 6) if isinstance(found.value, float) else task.as_written(found.value)

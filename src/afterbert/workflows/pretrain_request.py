@@ -141,8 +141,8 @@ def run_request(
 
 
 def resolved_for(request: PretrainRequest, start: LoadedModel | None = None, *, num_processes: int = 1) -> Resolved:
-    """The recipe asked for, with architecture and tokenizer of the model to start from. Raises UserError, also where it
-    does not fit into this machine's memory."""
+    """Returns the recipe asked for, with architecture and tokenizer of the model to start from. Raises UserError, also
+    if it does not fit into this machine's memory."""
     if start is not None and any(path.partition(".")[0] == "tokenizer" for path, _ in request.overrides):
         raise UserError(
             f"the model {start.name} brings its own tokenizer; leave --tokenizer out, or fit the model to another one "
@@ -213,7 +213,7 @@ def is_to_be_fitted(request: PretrainRequest, resolved: Resolved) -> bool:
 def fitted_to_budget(
     request: PretrainRequest, resolved: Resolved, store: Store, *, processes: Processes, device: torch.device
 ) -> tuple[Resolved, Sequence[str]]:
-    """The recipe in the size, batch and length that its minutes pay for here, and why, in sentences."""
+    """Returns the recipe in the size, batch and length that fit its minutes here, and the reasons."""
     named = str(request.recipe)
 
     def measured(size: str) -> Choice:

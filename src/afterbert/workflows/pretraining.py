@@ -53,7 +53,7 @@ from afterbert.workflows.run_folders import remember_store, store_of_run
 
 @dataclass(frozen=True)
 class PretrainingResult:
-    """The outcome of a run. evaluation: the closing figures; None when it was stopped before its end."""
+    """The outcome of a run. evaluation: the closing figures; None if it was stopped before its end."""
 
     run: RunFolder
     outcome: Outcome
@@ -142,14 +142,14 @@ def _left_out(weights: Mapping[str, Any], module: ObjectiveModule) -> list[str]:
 
 
 def feed_of(recipe: Recipe, store: Store, split: Split) -> Feed:
-    """The training batches of a recipe."""
+    """Returns the training batches of a recipe."""
     rows: Any = {"length": recipe.length, "long_rows": recipe.long_rows}
     return feed_for(recipe.objective, split, recipe.training, vocabulary=store.vocabulary, **rows)
 
 
 def flops_per_step(recipe: Recipe, store: Store) -> float:
-    """Forward and backward of one step of full rows, backward counted as twice forward (Kaplan et al. 2020,
-    Section 2.1); heads, which run at chosen places only, are left out."""
+    """Returns the operations of forward and backward of one step of full rows. Backward counts as twice forward (Kaplan
+    et al. 2020, Section 2.1); heads, which run at chosen places only, are left out."""
     size, total = store.vocabulary.size, 0.0
     for share, length in recipe.row_lengths:
         per_token = recipe.model.flops_per_token(size, length)
@@ -159,8 +159,8 @@ def flops_per_step(recipe: Recipe, store: Store) -> float:
 
 
 def evaluate_held_out(module: ObjectiveModule, recipe: Recipe, store: Store) -> dict[str, float]:
-    """The objective's own score on held-out rows; for a masked language model also `masked_accuracy` at the fixed
-    question that every one is asked, whatever it was trained on. Nothing where the store holds no text out."""
+    """Returns the objective's own score on held-out rows; for a masked language model also `masked_accuracy` at the
+    fixed question that every one is asked, whatever it was trained on. Empty if the store holds no text out."""
     split = store.split("held_out")
     if split.num_pieces == 0:
         return {}
@@ -177,7 +177,7 @@ def evaluate_held_out(module: ObjectiveModule, recipe: Recipe, store: Store) -> 
 
 
 def fills_masks(module: ObjectiveModule, store: Store) -> bool:
-    """Whether the fixed question about masked pieces can be put to what was trained."""
+    """Returns whether the fixed question about masked pieces can be put to what was trained."""
     found = module.language_model
     return found is not None and found.fills_masks and store.vocabulary.mask is not None
 
@@ -246,7 +246,7 @@ def every_task(store: Store, split: Split) -> dict[str, Any]:
 
 
 def first_batches(recipe: Recipe, store: Store, split: Split, *, rows: int = 64) -> dict[str, Posed]:
-    """Each of the recipe's pretext tasks posed to some held-out rows, for samples and statistics."""
+    """Returns each of the recipe's pretext tasks posed to some held-out rows, for samples and statistics."""
     noise, found = Noise(recipe.training.seed).of("samples"), {}
     for name, task in recipe.objective.pretexts().items():
         plan = task.plan(split, length=recipe.length, vocabulary=store.vocabulary, noise=noise)
@@ -267,7 +267,7 @@ def _export(out: Path, module: ObjectiveModule, architecture: Architecture, stor
 
 
 def newest_checkpoint(path: Path) -> LoadedModel:
-    """The model in the newest whole checkpoint of a run, finished or not. Raises UserError."""
+    """Returns the model in the newest whole checkpoint of a run, finished or not. Raises UserError."""
     run = RunFolder.open(path)
     resolved = resolve(str(run.recipe))
     store = store_of_run(run)

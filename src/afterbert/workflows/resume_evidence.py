@@ -43,7 +43,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Difference:
-    """The first thing that is not the same. step: None where it is a file."""
+    """The first thing that is not the same. step: None if it is a file."""
 
     step: int | None
     what: str
@@ -56,7 +56,7 @@ class Difference:
 
 
 def first_difference(expected: Evidence, found: Evidence) -> Difference | None:
-    """Finds where `found` first departs from `expected`; None where every bit agrees.
+    """Finds where `found` first departs from `expected`; None if every bit agrees.
 
     >>> one = Evidence({1: {"loss": "0x1p+1"}, 2: {"loss": "0x1p+0"}}, {}, {"model": "ab"})
     >>> other = Evidence({1: {"loss": "0x1p+1"}, 2: {"loss": "0x1p-1"}}, {}, {"model": "cd"})

@@ -32,8 +32,8 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Interruption:
-    """How a process ends. kind: "SIGKILL" and "SIGTERM" come from outside at a random moment, some steps after
-    the process began to train; "save" is SIGKILL at a `point` inside its first checkpoint."""
+    """The way a process ends. kind: "SIGKILL" and "SIGTERM" come from outside at a random moment, some steps after the
+    process began to train; "save" is SIGKILL at a `point` inside its first checkpoint."""
 
     kind: str
     point: str = ""
@@ -57,7 +57,7 @@ class Struck:
 
 @dataclass(frozen=True)
 class ResumeVerdict:
-    """The outcome of the proof. difference: None where every bit agrees; causes: what may have led to it."""
+    """The outcome of the proof. difference: None if every bit agrees; causes: what may have led to it."""
 
     struck: Sequence[Struck]
     compared: Evidence
@@ -70,8 +70,8 @@ class ResumeVerdict:
 
 
 def interruptions(kills: int, *, every: int, seed: int) -> list[Interruption]:
-    """`kills` SIGKILLs at random steps, one at each point inside a save, one SIGTERM, in random order. every:
-    steps between checkpoints; a kill strikes before or after the process's first one, never after a second."""
+    """Returns `kills` SIGKILLs at random steps, one at each point inside a save, and one SIGTERM, in random order.
+    every: steps between checkpoints; a kill strikes before or after the process's first one, never after a second."""
     draw = random.Random(seed)
     outside = [*["SIGKILL"] * kills, "SIGTERM"]
     found = [Interruption(kind, steps=draw.randint(1, max(1, 2 * every - 2)), moment=draw.random()) for kind in outside]
@@ -83,7 +83,7 @@ def interruptions(kills: int, *, every: int, seed: int) -> list[Interruption]:
 def proof_recipe(
     name: str, *, size: str | None, steps: int, kills: int, overrides: Sequence[tuple[str, str]]
 ) -> tuple[Resolved, int]:
-    """The recipe cut to `steps`, every step logged; and the steps between its checkpoints, few enough that
+    """Returns the recipe cut to `steps` with every step logged, and the steps between its checkpoints, few enough that
     all interruptions strike before the end. Raises UserError."""
     every = steps // (kills + 5)
     if every < 1:
@@ -110,7 +110,7 @@ class Proof:
     command: Sequence[str] = field(default=(sys.executable, "-m", "afterbert"))
 
     def __call__(self, plan: Sequence[Interruption]) -> ResumeVerdict:
-        """Raises UserError when the uninterrupted run does not come to its end."""
+        """Raises UserError if the uninterrupted run does not come to its end."""
         self.say("the uninterrupted run")
         whole = self._to_the_end("whole")
         expected = Evidence.of(whole)

@@ -15,8 +15,8 @@ _DATA = "data.json"
 
 
 def run_folder_for(root: Path, resolved: Resolved, store: Store, *, name: str | None = None) -> RunFolder:
-    """The folder of a run below `root`: recipe, size and a hash of all that decides the result, so that the
-    same request finds its run again."""
+    """Returns the folder of a run below `root`. Its name holds recipe, size and a hash of all that decides the result,
+    so that the same request finds its run again."""
     made_of = {"recipe": to_plain(resolved.recipe), "store": store.fingerprint}
     made_up = "-".join(filter(None, [resolved.name, resolved.size, digest(made_of, length=8)]))
     return RunFolder.create(root, name or made_up)
@@ -42,7 +42,7 @@ def store_of_run(run: RunFolder, *, wait: bool = True) -> Store:
 
 
 def newest_model(*roots: Path) -> Path:
-    """The folder of the run that finished last below `runs/` or `demo/`. Raises UserError when there is none."""
+    """Returns the folder of the run that finished last below `runs/` or `demo/`. Raises UserError if there is none."""
     roots = roots or (Path("runs"), Path("demo"))
     found = [path.parent for root in roots for path in root.glob("*/model/config.json")]
     if not found:

@@ -24,9 +24,9 @@ class ListedRun:
     kind: str
     """`pre-training`, `fine-tuning`, `scores` or `stores`."""
     state: str
-    """As the run itself says: `finished at step 300`; empty where it says nothing."""
+    """As the run itself says: `finished at step 300`; empty if it says nothing."""
     figure: str
-    """Its main held-out figure; empty where there is none yet."""
+    """Its main held-out figure; empty if there is none yet."""
     num_bytes: int
     """What it takes on disk, blocks counted once."""
     changed: float
@@ -34,7 +34,7 @@ class ListedRun:
 
 
 def listed_runs(roots: Sequence[Path] = ROOTS) -> list[ListedRun]:
-    """Every run below the roots, the newest last. A root that is a run is listed itself."""
+    """Returns every run below the roots, the newest last. A root that is itself a run is listed too."""
     folders = [
         folder
         for root in roots
@@ -51,7 +51,7 @@ def _may_look(one: Path) -> bool:
 
 
 def kind_of(folder: Path) -> str:
-    """What made a folder; empty for one that is no run."""
+    """Returns the verb that made a folder; empty for one that is no run."""
     if folder.name == _STORES and any(folder.glob("*/store.json")):
         return "stores"
     if any(folder.glob("seed-*/checkpoints")):
@@ -86,7 +86,7 @@ def remove_run(run: Path) -> int:
 
 
 def disk_use(folder: Path) -> int:
-    """Bytes that a folder takes on disk; files with several names are counted once, and links not followed."""
+    """Returns the bytes that a folder takes on disk; files with several names count once, links are not followed."""
     seen: dict[tuple[int, int], int] = {}
     for place, _, names in os.walk(folder):
         for name in names:

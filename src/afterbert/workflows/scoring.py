@@ -37,7 +37,7 @@ from afterbert.workflows.prediction import check_unknown
 
 @dataclass(frozen=True)
 class ScoreRequest(DataOptions):
-    """What a user asks of a model that is trained already."""
+    """The request to score a trained model."""
 
     model: str
     """A folder that fine-tuning made; for cues, probes and pairs any model."""
@@ -53,7 +53,7 @@ class ScoreRequest(DataOptions):
     """The largest share of pieces that the tokenizer may not know."""
 
     def plain(self) -> dict[str, Any]:
-        """All that decides what comes out, by which its folder is named."""
+        """Returns all that decides the result, by which its folder is named."""
         made_of = to_plain(self) | {"model": str(Path(self.model).resolve())}
         return {name: value for name, value in made_of.items() if name not in ("max_unknown", "splits")}
 
@@ -68,7 +68,7 @@ class ScoredRows:
 
 @dataclass(frozen=True)
 class PairsFigure:
-    """How often the better sentence of a pair is likelier."""
+    """The share of pairs whose better sentence is likelier."""
 
     name: str
     count: int
@@ -78,7 +78,7 @@ class PairsFigure:
 
 
 def score_by_head(request: ScoreRequest, observer: WorkObserver) -> ScoredRows:
-    """The figures of a fine-tuned model; predictions are saved also for rows without labels. Raises UserError."""
+    """Returns the figures of a fine-tuned model; predictions are saved, also without labels. Raises UserError."""
     folder, notes = finetuned_folder(Path(request.model))
     loaded = load_finetuned(folder)
     name = task_name(loaded, request.task)
@@ -98,8 +98,8 @@ def score_by_head(request: ScoreRequest, observer: WorkObserver) -> ScoredRows:
 
 
 def score_by_cue(request: ScoreRequest, cue_name: str, observer: WorkObserver) -> ScoredRows:
-    """Figures of a model that was never trained on the task, beside guessing and the same model without the cue.
-    Raises UserError."""
+    """Returns the figures of a model that was never trained on the task, beside guessing and the same model without the
+    cue. Raises UserError."""
     cue = _settled(plugins.find(Cue, cue_name)(), "cue", request.settings)
     data = _read(request, observer, needs_training=False)
     check_cue(data, cue)
@@ -118,8 +118,8 @@ def score_by_cue(request: ScoreRequest, cue_name: str, observer: WorkObserver) -
 
 
 def score_by_probe(request: ScoreRequest, observer: WorkObserver) -> list[Figure]:
-    """A linear probe beside random weights and guessing, for each labelled split besides the training rows. Raises
-    UserError."""
+    """Returns the figures of a linear probe beside random weights and guessing, for each labelled split besides the
+    training rows. Raises UserError."""
     probe = _settled(FrozenFeatures(), "probe", request.settings)
     data = _read(request, observer, needs_training=True)
     check_probe(data)
@@ -130,8 +130,8 @@ def score_by_probe(request: ScoreRequest, observer: WorkObserver) -> list[Figure
 
 
 def score_pairs(request: ScoreRequest, observer: WorkObserver) -> list[PairsFigure]:
-    """How often a model finds the better sentence of a pair likelier, by group and overall, for each file. Raises
-    UserError."""
+    """Returns how often a model finds the better sentence of a pair likelier, by group and overall, for each file.
+    Raises UserError."""
     data = _read(request, observer, kind="minimal_pairs", needs_training=False)
     loaded = load_model_or_checkpoint(request.model)
     language_model = loaded.language_model(device=default_device())
@@ -156,7 +156,7 @@ def _readable_pairs(
     loaded: LoadedModel, data: TaskData, split: str, most: int | None, observer: WorkObserver
 ) -> list[Example]:
     """At most `most` pairs of a split, of all kinds alike, without those that are too long; how many that were is told.
-    Raises UserError where none is left."""
+    Raises UserError if none is left."""
     rows, longest = some_of_each(data.usable(split), most), loaded.longest
     kept = short_enough([(row.texts[0], row.texts[1]) for row in rows], loaded.tokenizer, longest=longest)
     if len(kept) < len(rows):

@@ -122,7 +122,7 @@ class SearchIndex:
                 raise UserError(f"{path} was changed or lost after it was written; {remedy}")
 
     def passage(self, number: int) -> Passage:
-        """The passage with this number, from 0."""
+        """Returns the passage with this number, from 0."""
         begin = int(self._line_ends[number - 1]) + 1 if number else 0
         line = bytes(self._lines[begin : int(self._line_ends[number])])
         return Passage(*json.loads(line))
@@ -145,8 +145,8 @@ class SearchIndex:
         return WordIndex.read(self.folder)
 
     def search(self, query: str, *, top: int = 5, by: By = "meaning") -> list[Hit]:
-        """The passages nearest to the query, nearest first; exact. by: the cosine of vectors, the words in common, or
-        the ranks under both. Raises UserError for an empty query."""
+        """Returns the passages nearest to the query, nearest first; the search is exact. by: the cosine of vectors, the
+        words in common, or the ranks under both. Raises UserError for an empty query."""
         if not query.strip():
             raise UserError("the question is empty; write what you look for")
         scores = self.scores(query, by)
@@ -155,7 +155,7 @@ class SearchIndex:
         return [Hit(self.passage(int(at)), float(scores[at])) for at in best if by != "words" or scores[at] > 0]
 
     def scores(self, query: str, by: By = "meaning") -> np.ndarray:
-        """float32 [N]: of every passage."""
+        """Returns the score of every passage, float32 [N]."""
         if by == "words":
             return self.words.scores(query)
         if by == "both":

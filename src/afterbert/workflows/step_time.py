@@ -31,7 +31,7 @@ def step_times(
 ) -> dict[str, StepTime]:
     """Times a few updates of each arm, all arms in turn, so that whatever else the machine does falls on all alike.
 
-    Batches are made within the time. Raises UserError where a single row does not fit into memory.
+    Batches are made within the time. Raises UserError if a single row does not fit into memory.
     """
     with torch.random.fork_rng(devices=[]):
         tried = {name: _Tried(resolved, store, device) for name, resolved in arms.items()}

@@ -127,8 +127,8 @@ def tell_store(store: Store, observer: WorkObserver, *, advises: bool = True) ->
 
 
 def check_known(store: Store, most: float) -> list[str]:
-    """A sentence for the user where the tokenizer does not know some pieces of a store, also one that was prepared
-    before this was counted. Raises UserError for a larger share than `most`."""
+    """Returns a sentence for the user when the tokenizer does not know some pieces of a store, also of one that was
+    prepared before these were counted. Raises UserError for a larger share than `most`."""
     if isinstance(store, MixtureStore):
         return [said for one in store.stores.values() for said in check_known(one, most)]
     total = sum(store.split(name).num_pieces for name in SPLITS)

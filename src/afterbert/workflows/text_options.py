@@ -22,7 +22,7 @@ _WITHOUT_TRACE = ("max_unknown", "processes")
 
 @dataclass(frozen=True)
 class TextOptions:
-    """How texts are read, checked and divided."""
+    """The options by which texts are read, checked and divided."""
 
     kind: str | None = None
     """The kind of all files (txt, jsonl, csv, ...), where their names do not tell."""
@@ -52,7 +52,7 @@ class TextOptions:
     """How many work side by side; one a core where it is None."""
 
     def sources(self, texts: Sequence[str], *, tokenizer: str | None = None) -> list[Source]:
-        """The sources of texts by name, read as these options say. tokenizer: of token files. Raises UserError."""
+        """Returns the sources of texts by name, read so. tokenizer: of token files. Raises UserError."""
         check_codes(self.language)
         given = self.source_options | {"tokenizer": tokenizer}
         found = [*(sources_for(texts, **given) if texts else ()), *sources_by_language(self.lang, **given)]
@@ -70,7 +70,7 @@ class TextOptions:
         return {name: getattr(self, name) for name in _SOURCE_OPTIONS}
 
     def of_prepare(self) -> dict[str, Any]:
-        """The options as `text.token_store.prepare` takes them."""
+        """Returns the options as `text.token_store.prepare` takes them."""
         return {
             "policy": self.policy,
             "held_out": self.held_out,
@@ -80,7 +80,7 @@ class TextOptions:
         }
 
     def stated(self) -> dict[str, Any]:
-        """What differs from the defaults and decides what comes of the texts, as plain values."""
+        """Returns the options that differ from the defaults and change what comes of the texts, as plain values."""
         usual = TextOptions()
         names = [field.name for field in fields(self) if field.name not in _WITHOUT_TRACE]
         return {name: to_plain(getattr(self, name)) for name in names if getattr(self, name) != getattr(usual, name)}

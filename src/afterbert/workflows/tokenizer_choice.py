@@ -48,14 +48,14 @@ def tokenizer_named(
 
 
 def asked_by_recipe(name: str, settings: Sequence[tuple[str, str]] = ()) -> tuple[TokenizerRecipe, list[str]]:
-    """The tokenizer that a recipe states, with `settings` laid over it, and the listed annotations (phrase, entity)
-    that its task needs. Raises UserError."""
+    """Returns the tokenizer that a recipe states, with `settings` laid over it, and the listed annotations (phrase,
+    entity) that its task needs. Raises UserError."""
     recipe = resolve(name, overrides=settings).recipe
     return recipe.tokenizer, listed_planes(recipe)
 
 
 def listed_planes(recipe: Recipe) -> list[str]:
-    """The names of the planes that a recipe's units name: those that a list makes, in their order."""
+    """Returns the names of the planes that a recipe's units name and that are made from a list, in their order."""
     units = dict.fromkeys(unit for written in _units(to_plain(recipe.objective)) for unit in written.split("|"))
     return [unit for unit in units if unit in names(Plane)]
 

@@ -37,9 +37,9 @@ _SAME = 1e-4
 
 @dataclass(frozen=True)
 class Adapted:
-    """Sizes and pieces per word before and after; kept_aside: how many texts these were counted on that the change
-    did not learn from, 0 where it learned from all; agreement: how far a trimmed model's numbers are from the old
-    ones (None where it was not trimmed)."""
+    """Sizes and pieces per word before and after; kept_aside: how many texts these were counted on that the change did
+    not learn from, 0 if it learned from all; agreement: how far a trimmed model's numbers are from the old ones (None
+    if it was not trimmed)."""
 
     sizes: tuple[int, int]
     fertilities: tuple[float, float]

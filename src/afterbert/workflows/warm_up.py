@@ -65,7 +65,7 @@ def warm_up(
     """Trains the new rows of `parts` (`backbone` and `lm_head` of `new`) at the task that the model's kind is usually
     trained at, by the trainer that every run has. device: the fastest that there is when left out.
 
-    Raises UserError when no row is new or the texts give no row to train on, KeyboardInterrupt when a signal stops it.
+    Raises UserError if no row is new or the texts give no row to train on, KeyboardInterrupt when a signal stops it.
     """
     if not change.new_rows:
         raise UserError("the vocabulary has no new piece, so --warm-up has nothing to train; leave it out")

@@ -15,12 +15,12 @@ class Mixing(ABC):
 
     @abstractmethod
     def shares(self, sizes: Mapping[str, int], *, progress: float = 0.0) -> dict[str, float]:
-        """Source -> share of the draws, adding up to 1. sizes: examples of each source, positive; progress:
-        how much of the run is behind, in [0, 1]. Raises UserError for sources that the law does not know."""
+        """Returns source -> share of the draws, adding up to 1. sizes: examples of each source, positive; progress: how
+        much of the run is behind, in [0, 1]. Raises UserError for sources that the law does not know."""
 
 
 def normalized(weights: Mapping[str, float]) -> dict[str, float]:
-    """Weights as shares.
+    """Returns weights as shares.
 
     >>> normalized({"a": 3, "b": 1})
     {'a': 0.75, 'b': 0.25}
@@ -30,7 +30,7 @@ def normalized(weights: Mapping[str, float]) -> dict[str, float]:
 
 
 def allotted(shares: Mapping[str, float], total: int) -> dict[str, int]:
-    """Whole numbers that add up to `total`, as near to the shares as can be, at least 1 where a share is not 0.
+    """Returns whole numbers that add up to `total`, as near to the shares as possible; at least 1 for a share above 0.
 
     >>> allotted({"a": 0.5, "b": 0.3, "c": 0.2}, 8)
     {'a': 4, 'b': 2, 'c': 2}

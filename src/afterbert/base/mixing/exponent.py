@@ -10,14 +10,16 @@ from afterbert.base.numbers import NotNegative
 
 @dataclass(frozen=True)
 class Exponent(Mixing):
-    """exponent: S; last: what it has become by the end of the run, along a straight line, where it moves.
+    """Draws each source by its share of the rows to the power S.
 
     >>> Exponent(exponent=0.5).shares({"a": 100, "b": 900})
     {'a': 0.25, 'b': 0.75}
     """
 
     exponent: NotNegative = 0.7
+    """S: 1 draws by size, 0 draws all alike."""
     last: NotNegative | None = None
+    """The value that S reaches by the end of the run, along a straight line; None: S stays."""
 
     @property
     def moves(self) -> bool:

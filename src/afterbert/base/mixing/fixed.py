@@ -9,13 +9,14 @@ from afterbert.base.mixing import Mixing, normalized
 
 @dataclass(frozen=True)
 class Fixed(Mixing):
-    """weights: source -> weight, of any sum; every source needs one.
+    """Draws each source by a weight of its own.
 
     >>> Fixed({"a": 3, "b": 1}).shares({"a": 5, "b": 5})
     {'a': 0.75, 'b': 0.25}
     """
 
     weights: dict[str, float] = field(default_factory=dict)
+    """Source -> weight, of any sum; every source needs one."""
 
     def shares(self, sizes: Mapping[str, int], *, progress: float = 0.0) -> dict[str, float]:
         check_weights(self.weights, sizes)
@@ -23,7 +24,7 @@ class Fixed(Mixing):
 
 
 def check_weights(weights: Mapping[str, float], sizes: Mapping[str, int]) -> None:
-    """Raises UserError where a source has no weight, a weight no source, or a weight is no weight."""
+    """Raises UserError if a source has no weight, a weight no source, or a weight is no weight."""
     for name in sizes:
         if name not in weights:
             raise UserError(f"mixing gives no weight to '{name}'; {did_you_mean(name, list(weights))}")

@@ -9,14 +9,16 @@ from afterbert.base.mixing.fixed import check_weights
 
 @dataclass(frozen=True)
 class Scheduled(Mixing):
-    """first, last: source -> weight at the beginning and at the end; both sets become shares before they are mixed.
+    """Draws by weights that move from one set to another along the run.
 
     >>> Scheduled({"a": 1, "b": 0}, {"a": 1, "b": 3}).shares({"a": 5, "b": 5}, progress=0.5)
     {'a': 0.625, 'b': 0.375}
     """
 
     first: dict[str, float] = field(default_factory=dict)
+    """Source -> weight at the beginning. Both sets become shares before they are mixed."""
     last: dict[str, float] = field(default_factory=dict)
+    """Source -> weight at the end."""
 
     @property
     def moves(self) -> bool:

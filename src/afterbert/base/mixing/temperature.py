@@ -10,15 +10,16 @@ from afterbert.base.numbers import Count, Positive
 
 @dataclass(frozen=True)
 class Temperature(Mixing):
-    """temperature: T; 1 is proportional, large ones come near to equal (T5: 2, 4, 8). limit: K as in
-    `proportional` (T5: 2**21).
+    """Draws each source by its proportional share to the power 1/T.
 
     >>> Temperature(temperature=2).shares({"a": 100, "b": 900})
     {'a': 0.25, 'b': 0.75}
     """
 
     temperature: Positive = 2.0
+    """T: 1 is proportional, large values come near to equal (T5: 2, 4, 8)."""
     limit: Count | None = 2**21
+    """K as in `proportional` (T5: 2**21)."""
 
     def shares(self, sizes: Mapping[str, int], *, progress: float = 0.0) -> dict[str, float]:
         flat = Proportional(self.limit).shares(sizes)

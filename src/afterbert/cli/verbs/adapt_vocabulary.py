@@ -12,27 +12,29 @@ PLACE = 420
 
 def adapt_vocabulary(
     model: Annotated[str, typer.Argument(help="A model folder or hub name.")],
-    texts: Annotated[list[str], typer.Argument(help="Files or folders with the text that is to be served.")],
+    texts: Annotated[list[str], typer.Argument(help="Files or folders with the text that the vocabulary is for.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")] = Path("adapted"),
     how: Annotated[
         Literal["extend", "trim", "train"],
-        typer.Option(help="extend: more pieces for what is frequent; trim: only pieces the text uses; train: anew."),
+        typer.Option(help="extend: add frequent pieces; trim: keep only pieces the text uses; train: learn new ones."),
     ] = "extend",
-    pieces: Annotated[int, typer.Option(min=1, help="extend: how many pieces more, at most.")] = 1000,
+    pieces: Annotated[int, typer.Option(min=1, help="extend: how many pieces to add at most.")] = 1000,
     units: Annotated[
         Literal["words", "pieces"], typer.Option(help="extend: whole words, or pieces that many words may share.")
     ] = "pieces",
     tokenizer: Annotated[str, typer.Option(help="train: wordpiece, byte_level_bpe or unigram.")] = "wordpiece",
     vocab_size: Annotated[
-        int | None, typer.Option(help="train: pieces to learn; chosen by the amount of text when not given.")
+        int | None, typer.Option(help="train: how many pieces to learn; chosen by the amount of text when not given.")
     ] = None,
-    warm_up: Annotated[int, typer.Option(min=0, help="Steps that train the new rows alone, the body frozen.")] = 0,
+    warm_up: Annotated[
+        int, typer.Option(min=0, help="For how many steps only the vectors of new pieces are trained.")
+    ] = 0,
     overwrite: Overwrite = False,
 ) -> None:
     """Give a model another vocabulary: more pieces, fewer, or a tokenizer of its own.
 
-    New rows begin as the mean of the rows of the pieces the text had before. Trimmed, the model gives the same
-    numbers on the text, which is checked.
+    The vector of a new piece begins as the mean of those of the pieces that it replaces. A trimmed model gives the same
+    numbers on the text as before, which is checked.
 
     Example: `afterbert adapt-vocabulary runs/laptop-tiny-1a2b3c4d/model my_texts/ --how extend --pieces 500`
     """

@@ -32,16 +32,16 @@ def add_language(
     texts: Annotated[list[str], typer.Argument(help="Files or folders in the new language.")],
     lang: Annotated[str, typer.Option(help="The code of the new language, such as is.")],
     budget: Annotated[
-        str, typer.Option("--budget", "-b", help="How long the whole model trains then: 10min, 500steps.")
+        str, typer.Option("--budget", "-b", help="How long the whole model trains afterwards: 10min, 500steps.")
     ] = "10min",
     seed: Annotated[int, typer.Option(help="The seed of order and masks.")] = 0,
     **given: Any,
 ) -> int:
     """Teach a model one more language, and see what that costs the others.
 
-    New pieces begin as the mean of their parts or as sums of known pieces in like company, whichever does better on
-    held-out text; they learn alone first, then all of the model does, while text in the old languages is replayed. The
-    same call goes on where it was stopped.
+    New pieces begin as the mean of their parts, or as sums of known pieces with similar neighbours, whichever does
+    better on held-out text. First they learn alone, then the whole model does, while text in the old languages is
+    replayed. A command that was stopped goes on when it is given again.
 
     Example: `afterbert add-language runs/many icelandic.txt --lang is --replay stores/many --budget 20min`
     """

@@ -24,14 +24,15 @@ _REQUEST = {
 def align(
     model: Annotated[str, typer.Argument(help="A run or model folder, or a hub name.")],
     texts: Annotated[
-        list[str], typer.Argument(help="A table of translations with a tab between, or two files line by line.")
+        list[str],
+        typer.Argument(help="One file with text, tab, translation on each line; or two files that match line by line."),
     ],
-    html: Annotated[Path | None, typer.Option("--html", help="Draw it on a page of its own.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write the figures as a page to this HTML file.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
     overwrite: Overwrite = False,
     **given: Any,
 ) -> None:
-    """Look for translations by the states of a model, layer by layer: of sentences, of words, and of words in context.
+    """Measure how well a model's states find translations, layer by layer: of sentences, words, and words in context.
 
     Beside each figure stands what random weights of the same model find. Two models that read one language each are
     compared after a rotation, which is learned on half of the pairs.

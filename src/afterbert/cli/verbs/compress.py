@@ -25,25 +25,27 @@ _REQUEST = {
 
 @also_takes(_REQUEST)
 def compress(
-    model: Annotated[str, typer.Argument(help="A run or model folder; fine-tuned, where a task is to judge.")],
+    model: Annotated[str, typer.Argument(help="A run or model folder; it must be fine-tuned for --task.")],
     with_: Annotated[
         list[str] | None,
         typer.Option(
             "--with", "-w", help=f"A method, as layers:keep=4; in order: {plugins_in('compression.methods')}."
         ),
     ] = None,
-    at_least: Annotated[str | None, typer.Option(help="Write nothing that keeps less of the quality: 98%.")] = None,
+    at_least: Annotated[
+        str | None, typer.Option(help="Write nothing if less of the quality is kept than this: 98%.")
+    ] = None,
     no_controls: Annotated[
-        bool, typer.Option("--no-controls", help="Leave out what takes as much away by chance.")
+        bool, typer.Option("--no-controls", help="Do not measure the control, which removes as much by chance.")
     ] = False,
     no_timing: Annotated[bool, typer.Option("--no-timing", help="Leave latencies out.")] = False,
     **given: Any,
 ) -> int:
     """Make a trained model smaller by one method or several, and see what each costs.
 
-    Every step is one row: parameters, bytes, FLOPs, latency beside the model as it was, quality with its interval, and
-    the control that tells whether the method chose well. Methods and their settings: docs/compression.md. Called again
-    after it was stopped, it goes on.
+    Each step gets a row: parameters, bytes, FLOPs, latency beside the original model, quality with its interval, and
+    the control that tells whether the method chose well. Methods and their settings: docs/compression.md. A command
+    that was stopped goes on when it is given again.
 
     Example: `afterbert compress runs/finetune-sst2-1a2b3c4d/seed-0 --task data/sst2 --with layers:keep=4`
 

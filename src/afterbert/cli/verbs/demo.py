@@ -14,13 +14,15 @@ TAKES_RECIPE_OPTIONS = True
 def demo(
     context: typer.Context,
     budget: Annotated[str, typer.Option("--budget", "-b", help="How long to train: 2000steps, 5min.")] = "2000steps",
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where the demo's run folder is made.")] = Path("demo"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder in which the demo's run folder is made.")] = Path(
+        "demo"
+    ),
 ) -> int:
-    """Train a small masked language model on the documentation that every Python carries.
+    """Train a small masked language model on the documentation that comes with every Python.
 
     No network and no files of yours are needed: the text is the language reference and the docstrings of the
-    standard library and of the installed packages. Six to eight minutes on two idle cores; steps are counted, not
-    minutes, so a slower machine takes longer and learns as much.
+    standard library and of the installed packages. It takes six to eight minutes on two idle cores. Steps are
+    counted, not minutes: a slower machine takes longer and learns as much.
 
     Example: `afterbert demo --budget 2min`
     """

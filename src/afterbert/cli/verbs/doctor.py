@@ -26,15 +26,17 @@ def doctor(
     size: Size = None,
     steps: Annotated[int, typer.Option(min=1, help="For the proof: how long the run is.")] = 40,
     kills: Annotated[
-        int, typer.Option(min=0, help="For the proof: SIGKILLs at random, beside those inside a save.")
+        int, typer.Option(min=0, help="For the proof: how many SIGKILLs at random steps, beside those inside a save.")
     ] = 5,
-    seed: Annotated[int, typer.Option(help="For the proof: chooses the moments of the kills.")] = 0,
-    out: Annotated[Path, typer.Option("--out", "-o", help="For the proof: the disk it is made on.")] = Path("runs"),
+    seed: Annotated[int, typer.Option(help="For the proof: the seed that chooses the moments of the kills.")] = 0,
+    out: Annotated[Path, typer.Option("--out", "-o", help="For the proof: a folder on the disk to use.")] = Path(
+        "runs"
+    ),
 ) -> int:
     """Check this machine and this installation, and say what to mend.
 
-    With --prove-resume, run a recipe here for some steps, once undisturbed and once killed at random steps,
-    at five points inside a save and stopped by SIGTERM, and compare the two bit for bit: about a minute.
+    With --prove-resume it runs a recipe for some steps, once undisturbed and once killed at random steps,
+    at five points inside a save and stopped by SIGTERM, and compares the two bit for bit: about a minute.
 
     Example: `afterbert doctor`
 

@@ -18,13 +18,15 @@ def embed(
     passages: Annotated[
         bool, typer.Option("--passages", help="Cut documents into passages, and make a vector of each.")
     ] = False,
-    length: Annotated[int | None, typer.Option(min=8, help="Pieces of a text that are read.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Also where files of others stand.")] = False,
+    length: Annotated[int | None, typer.Option(min=8, help="How many pieces of each text are read.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write even if the folder holds files that afterbert did not make.")
+    ] = False,
     **how_read: Any,
 ) -> None:
-    """Turn each document into a vector of length 1, so that products of vectors are cosines.
+    """Turn each document into a vector of length 1, so that the product of two vectors is their cosine.
 
-    Writes `vectors.npy` (float32, a row a text) and `passages.jsonl` (a line `[id, text]` for each row).
+    Writes `vectors.npy` (float32, one row for each text) and `passages.jsonl` (a line `[id, text]` for each row).
 
     Example: `afterbert embed runs/laptop-sentences-tiny-1a2b3c4d sentences.txt --documents line --out vectors`
     """

@@ -14,9 +14,9 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="A run folder, a model folder, or a hub name.")],
     texts: Annotated[
         list[str] | None,
-        typer.Argument(help="Files or folders the model has not seen; or a store that `prepare` made."),
+        typer.Argument(help="Files or folders that the model has not seen, or a store that `prepare` made."),
     ] = None,
-    rate: Annotated[float, typer.Option(help="Share of pieces masked.")] = 0.15,
+    rate: Annotated[float, typer.Option(help="The share of pieces that is masked.")] = 0.15,
     length: Annotated[int, typer.Option(help="Pieces a row.")] = 128,
     max_rows: Annotated[int, typer.Option(help="Rows asked about.")] = 512,
     max_unknown: MaxUnknown = 0.1,
@@ -25,8 +25,8 @@ def evaluate(
 ) -> None:
     """Measure masked accuracy, loss and bits per byte on texts, beside what counting alone would guess.
 
-    The masks are the same for every model with the same tokenizer. Of a store, the held-out split is asked
-    and the training split is counted for the baselines; of plain texts there are no baselines.
+    The masks are the same for every model with the same tokenizer. In a store, the held-out split is asked
+    and the training split is counted for the baselines; for plain texts there are no baselines.
 
     Examples:
 

@@ -12,30 +12,36 @@ PLACE = 430
 
 def export(
     source: Annotated[Path, typer.Argument(help="A run folder, finished or not, or a model folder.")],
-    out: Annotated[Path | None, typer.Argument(help="The folder to write; not for --page.")] = None,
+    out: Annotated[Path | None, typer.Argument(help="The folder to write (not with --page).")] = None,
     family: Annotated[
-        str | None, typer.Option(help="A family of Hugging Face's; the one that computes exactly this when not given.")
+        str | None, typer.Option(help="The Hugging Face family; the one that computes exactly the same when not given.")
     ] = None,
-    own: Annotated[bool, typer.Option("--own", help="Our own layout, for models that no family computes.")] = False,
+    own: Annotated[
+        bool, typer.Option("--own", help="Write afterbert's own layout, for models that no family computes.")
+    ] = False,
     onnx: Annotated[
-        bool, typer.Option("--onnx", help="Only model.onnx and the tokenizer (needs the extra onnx).")
+        bool, typer.Option("--onnx", help="Write only model.onnx and the tokenizer (needs the extra onnx).")
     ] = False,
     sentences: Annotated[
-        str | None, typer.Option(help="Also for SentenceTransformer(OUT): mean, first, max or last piece's state.")
+        str | None,
+        typer.Option(
+            help="Make SentenceTransformer(OUT) work too; a text's vector is the mean, max, first or last state."
+        ),
     ] = None,
     page: Annotated[
-        Path | None, typer.Option(help="One HTML file with the model inside, which fills blanks without a network.")
+        Path | None,
+        typer.Option(help="Write one HTML file with the model inside, which fills blanks without a network."),
     ] = None,
     web: Annotated[
-        bool, typer.Option("--web", help="The folder that transformers.js loads in a page (needs the extra onnx).")
+        bool, typer.Option("--web", help="Write a folder that transformers.js loads in a page (needs the extra onnx).")
     ] = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Write a model as a Hugging Face folder, in our own layout, as an ONNX graph, or as a page.
 
-    A finished run already has the first: `RUN/model`. This also serves a run that is still going or was stopped.
-    A fine-tuned model leaves as the class of its family for the task, with its labels, so that `pipeline(...)` of
-    transformers answers as `score` does; of several tasks each in a folder of its own.
+    A finished run already has a Hugging Face folder: `RUN/model`. An unfinished run can be exported too.
+    A fine-tuned model is written as its family's class for the task, with its labels, so that `pipeline(...)` of
+    transformers answers as `score` does; a model of several tasks is written to one folder for each.
 
     Example: `afterbert export runs/laptop-tiny-1a2b3c4d my-model --sentences mean`
 

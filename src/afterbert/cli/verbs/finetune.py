@@ -72,14 +72,14 @@ def finetune(
         list[str], typer.Option("--task", "-t", help="NAME:PATH, PATH, a task file or hub:NAME; once for each task.")
     ],
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what was found in the data and what would be done.")
+        bool, typer.Option("--dry-run", help="Say what was found in the data and what would be done, and stop.")
     ] = False,
     **given: Any,
 ) -> int:
     """Fine-tune a model on a task, or on several at once, and score it beside what guessing is worth.
 
-    Kind, format and columns of a task are guessed and said; a task file settles what a guess gets wrong.
-    Called again, finished seeds are read and a stopped one goes on. Any further setting is written
+    Kind, format and columns of a task are guessed, and the guess is printed; a task file corrects a wrong guess.
+    Called again, it reads finished seeds and goes on with a stopped one. Any further setting is written
     `--node.key VALUE` (`--optimizer.weight_decay 0.1`, `--mixing.limit 1000`, and where there is no node
     `--finetuning.max_grad_norm 0.5`); `--dry-run` shows them all.
 

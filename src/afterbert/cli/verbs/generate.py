@@ -26,15 +26,15 @@ def generate(
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="A run or model folder; the newest finished run when not given.")
     ] = None,
-    longest: Annotated[int, typer.Option("--longest", "-n", min=1, help="Pieces to write at most.")] = 60,
-    stop: Annotated[list[str] | None, typer.Option(help="End before this text; may be given several times.")] = None,
+    longest: Annotated[int, typer.Option("--longest", "-n", min=1, help="How many pieces to write at most.")] = 60,
+    stop: Annotated[list[str] | None, typer.Option(help="Stop before this text; may be given several times.")] = None,
     count: Annotated[int, typer.Option(min=1, help="How many texts.")] = 1,
     **given: Any,
 ) -> None:
     """Continue a text (a decoder such as gpt2), or write what a model answers to it (bart, t5).
 
-    For bart and t5 write [MASK] where something is missing: bart writes the whole text, t5 what is missing.
-    Draws are from the 40 likeliest pieces unless `--top-k` or `--top-p` says otherwise.
+    For bart and t5 put [MASK] where something is missing: bart writes the whole text, t5 only what is missing.
+    Each piece is drawn from the 40 likeliest unless `--top-k` or `--top-p` says otherwise.
 
     Example: `afterbert generate "The old house" --model runs/gpt2-tiny-1a2b3c4d --count 3`
     """

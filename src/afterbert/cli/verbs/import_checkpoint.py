@@ -11,14 +11,16 @@ PLACE = 440
 
 
 def import_checkpoint(
-    checkpoint: Annotated[Path, typer.Argument(help="pytorch_model.bin or the like, with its config beside it.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(help="The pickled file, such as pytorch_model.bin, with its config beside it.")
+    ],
     out: Annotated[Path, typer.Argument(help="The folder to write.")],
     overwrite: Overwrite = False,
 ) -> None:
     """Convert a pickled checkpoint to a folder with model.safetensors.
 
-    A pickle can run code when it is read. This command reads it with PyTorch's loader that runs none, and nothing
-    else here reads pickles at all.
+    A pickle can run code when it is read. This command reads it with PyTorch's loader that runs none; no other part of
+    afterbert reads pickles.
 
     Example: `afterbert import-checkpoint downloads/old-bert/pytorch_model.bin old-bert`
     """

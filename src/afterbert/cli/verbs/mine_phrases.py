@@ -31,7 +31,7 @@ def mine_phrases(
 ) -> None:
     """Find the runs of words that belong together, in any language, and write them as a list for `prepare`.
 
-    A phrase's parts stand together far more often than chance has it (cohesion), in many different
+    The parts of a phrase stand together far more often than by chance (cohesion), and in many different
     surroundings (freedom). These are collocations (`no doubt`, `New York`), not noun phrases.
 
     Example: `afterbert mine-phrases my_texts/ --out phrases.tsv`, then

@@ -38,16 +38,18 @@ def predict(
     as_: Annotated[
         str | None, typer.Option("--as", help="Which of the model's tasks, where it answers several.")
     ] = None,
-    language: Annotated[str | None, typer.Option(help="The rows' language, for a model that is told it.")] = None,
+    language: Annotated[
+        str | None, typer.Option(help="The language of the rows, for a model with parts for each language.")
+    ] = None,
     max_unknown: MaxUnknown = 0.1,
     overwrite: Overwrite = False,
     **of_files: Any,
 ) -> None:
     """Answer the rows of a file, or a text, with a fine-tuned model.
 
-    The same rows come out in the same order, with the same columns and new ones behind them: the prediction, how sure
-    it is, the probability of each class, the place of an answer, the entities with their places. Files may be csv, tsv,
-    JSON lines, one text a line, or one word a line, as long as one likes; spreadsheets' exports are read as they are.
+    The same rows come out in the same order, with their columns and new ones after them: the prediction, how sure
+    it is, the probability of each class, the place of an answer, the entities with their places. Files of any length
+    may be csv, tsv, JSON lines, one text on each line, or one word on each line; spreadsheets are read as exported.
 
     Examples:
 

@@ -25,7 +25,7 @@ def prepare(
     recipe: Annotated[
         str | None,
         typer.Option(
-            "--recipe", "-r", help="Make the tokenizer and the annotations that this recipe states (T5: sentinels)."
+            "--recipe", "-r", help="Make the tokenizer and the annotations that this recipe asks for (T5: sentinels)."
         ),
     ] = None,
     planes: Annotated[
@@ -33,36 +33,36 @@ def prepare(
     ] = "word_start,sentence_start,document_start",
     add_plane: Annotated[
         str | None,
-        typer.Option("--add-plane", help="Add this annotation to the finished store, made from the same texts."),
+        typer.Option("--add-plane", help="Add this annotation to a finished store that was made from the same texts."),
     ] = None,
     tokenizer_only: Annotated[
-        bool, typer.Option("--tokenizer-only", help="Only make the tokenizer, for shards to come.")
+        bool, typer.Option("--tokenizer-only", help="Make only the tokenizer, for shards to be prepared later.")
     ] = False,
     shard: Annotated[
+        str | None, typer.Option(help="Prepare only this part of the texts on this machine, such as 3/8 (1/8 to 8/8).")
+    ] = None,
+    merge: Annotated[bool, typer.Option("--merge", help="Join the shards in these folders into one store.")] = False,
+    phrases: Annotated[
+        str | None, typer.Option(help="A list of phrases, one on each line; a second column may hold types.")
+    ] = None,
+    entities: Annotated[
+        str | None, typer.Option(help="A list of entities, one on each line; a second column may hold types.")
+    ] = None,
+    list_case: Annotated[
         str | None,
         typer.Option(
-            help="Prepare only this share of the texts, such as 3/8 (from 1/8 to 8/8), on a machine of its own."
+            help="Case in these lists: ignored or kept. When not given: ignored for phrases, kept for entities."
         ),
     ] = None,
-    merge: Annotated[
-        bool, typer.Option("--merge", help="Put the shards in these folders together to one store.")
-    ] = False,
-    phrases: Annotated[
-        str | None,
-        typer.Option(help="A list for the plane phrase: one a line, or a table with types as second column."),
-    ] = None,
-    entities: Annotated[str | None, typer.Option(help="The same for the plane entity.")] = None,
-    list_case: Annotated[
-        str | None, typer.Option(help="Whether case counts in these lists: ignored (phrases) or kept (entities).")
-    ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a store there that was made of other texts or otherwise.")
+        bool,
+        typer.Option("--overwrite", help="Replace a store there that was made of other texts or with other settings."),
     ] = False,
     **how_read: Any,
 ) -> None:
-    """Turn texts into a token store: pieces and annotations, once, for any number of runs.
+    """Turn texts into a token store (pieces and annotations) that any number of runs can read.
 
-    Interrupted, it goes on where it was when started again. Ends with a table of what was read, kept and
+    An interrupted command goes on where it was when it is given again. A table at the end says what was read, kept and
     dropped.
 
     Phrases and entities are found by lists (`--phrases`, `--entities`), in a new store or, with
@@ -71,7 +71,7 @@ def prepare(
     On many machines: `--tokenizer-only` on one, `--shard 1/8 --tokenizer tokenizer` and so on on each of them,
     `--merge` on one again. The store is the same, byte for byte (docs/cluster.md).
 
-    A recipe asks for a tokenizer of its own: T5's has sentinels, ALBERT's is lower-case. `--recipe t5` makes it.
+    A recipe may ask for its own tokenizer: T5's has sentinels, ALBERT's is lower-case. `--recipe t5` makes it.
     `afterbert pretrain` on texts does so by itself.
 
     Examples:

@@ -48,12 +48,13 @@ def pretrain(
         typer.Argument(help="Files, folders, `hub:NAME`, `-` for standard input; or stores that `prepare` made."),
     ] = None,
     budget: Annotated[
-        str | None, typer.Option("--budget", "-b", help="How long: 10min, 500steps, 20Mtokens, 3epochs, 1e15flops.")
+        str | None,
+        typer.Option("--budget", "-b", help="How long to train: 10min, 500steps, 20Mtokens, 3epochs, 1e15flops."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="The seed of order, masks and fresh weights.")] = None,
     mixing: Annotated[str | None, typer.Option(help=f"Of several stores: {plugins_in('base.mixing')}.")] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the resolved recipe with origins, and stop.")
+        bool, typer.Option("--dry-run", help="Print the resolved recipe with the origin of each value, and stop.")
     ] = False,
     **given: Any,
 ) -> int:

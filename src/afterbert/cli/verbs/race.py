@@ -26,21 +26,21 @@ def race(
     recipes: Annotated[
         str,
         typer.Option(
-            "--recipes", "-r", help="Names or YAML files, by commas; the first is what the others are compared with."
+            "--recipes", "-r", help="Names or YAML files with commas between; the others are compared with the first."
         ),
     ],
     span: Annotated[
-        str, typer.Option("--for", help="What each run gets: 10min of this machine, 20Mtokens, 500steps.")
+        str, typer.Option("--for", help="How long each run trains: 10min on this machine, 20Mtokens, 500steps.")
     ] = "10min",
     to: Annotated[
-        str | None, typer.Option(help="A goal whose reaching is timed: 35% of masked pieces, or a loss such as 3.5.")
+        str | None, typer.Option(help="A goal to time: 35% of masked pieces named, or a loss such as 3.5.")
     ] = None,
     **given: Any,
 ) -> int:
-    """Race recipes against each other on your text: equal time on this machine, several seeds, with intervals.
+    """Race recipes against each other on your text: equal time on this machine, several seeds, intervals.
 
     The time of a step is measured at the start, all recipes in turn; from then on only steps count, so a race may be
-    stopped, and the same command goes on. A goal is timed along runs whose schedule is laid over the whole of --for.
+    stopped, and the same command goes on. With --to, a goal is timed; each run's schedule still covers all of --for.
 
     Examples:
 

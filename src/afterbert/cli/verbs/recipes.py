@@ -9,10 +9,10 @@ PLACE = 220
 
 def recipes(
     name: Annotated[
-        str | None, typer.Argument(help="A recipe's name, or a path to a YAML file, to be looked at closely.")
+        str | None, typer.Argument(help="A recipe's name, or a path to a YAML file; without it all are listed.")
     ] = None,
 ) -> None:
-    """List the recipes that come along; of one recipe, its sizes and the short names of its settings.
+    """List the recipes of afterbert; for one recipe, list its sizes and the short names of its settings.
 
     Examples: `afterbert recipes`, `afterbert recipes spanbert`
     """

@@ -13,7 +13,7 @@ def runs(
         list[Path] | None, typer.Argument(help="Folders with runs; runs/ and demo/ when not given.")
     ] = None,
     rename: Annotated[
-        tuple[Path, str] | None, typer.Option("--rename", help="A run, and the name it gets.", metavar="RUN NAME")
+        tuple[Path, str] | None, typer.Option("--rename", help="A run, and its new name.", metavar="RUN NAME")
     ] = None,
     remove: Annotated[
         list[Path] | None, typer.Option("--remove", help="A run to remove; may be given several times.")
@@ -21,8 +21,8 @@ def runs(
 ) -> None:
     """List the runs on disk with their state, main figure and disk use; rename or remove them.
 
-    Only folders that afterbert made are renamed or removed, and none that is being written. A run that was renamed is
-    gone on with by `--resume`; the command that made it begins a new one.
+    Only folders that afterbert made are renamed or removed, and none that is being written. Go on with a renamed run
+    by `pretrain --resume`; the command that made it would begin a new one.
 
     Examples:
 

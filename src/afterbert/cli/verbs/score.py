@@ -20,21 +20,20 @@ def score(
         str | None, typer.Option("--task", "-t", help="Rows of a task: NAME:PATH, PATH or a task file.")
     ] = None,
     pairs: Annotated[
-        str | None, typer.Option("--pairs", help="Sentence pairs in BLiMP's jsonl layout: a file or folder.")
+        str | None, typer.Option("--pairs", help="A file or folder of sentence pairs in BLiMP's jsonl layout.")
     ] = None,
     as_: Annotated[
         str | None, typer.Option("--as", help="Which of the model's tasks, where it answers several.")
     ] = None,
     cue: Annotated[str | None, typer.Option(help=f"Ask by a cue: {plugins_in('downstream.cues')}.")] = None,
     probe: Annotated[
-        bool, typer.Option("--probe", help="Ask the task by a linear classifier on frozen states.")
+        bool, typer.Option("--probe", help="Score the task by a linear classifier on the model's frozen states.")
     ] = False,
     max_unknown: MaxUnknown = 0.1,
-    max_rows: Annotated[
-        int | None, typer.Option(min=1, help="Ask only this many rows, from the first (--cue).")
-    ] = None,
+    max_rows: Annotated[int | None, typer.Option(min=1, help="Ask only the first so many rows (--cue).")] = None,
     max_pairs: Annotated[
-        int | None, typer.Option(min=1, help="At most this many pairs of a file, equally many of each kind (--pairs).")
+        int | None,
+        typer.Option(min=1, help="Ask at most so many pairs of a file, equally many of each kind (--pairs)."),
     ] = None,
     **data: Any,
 ) -> None:

@@ -19,15 +19,15 @@ def search(
         Literal["meaning", "words", "both"],
         typer.Option(help="meaning (vectors), words (BM25), or both (their ranks added)."),
     ] = "meaning",
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder below which the index is kept.")] = Path("runs"),
-    length: Annotated[int | None, typer.Option(min=8, help="Pieces of a passage that are read.")] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder in which the index is kept.")] = Path("runs"),
+    length: Annotated[int | None, typer.Option(min=8, help="How many pieces of each passage are read.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the passages as JSON lines.")] = False,
     **how_read: Any,
 ) -> None:
     """Find the passages of texts that are nearest to a question.
 
-    The texts are cut into passages and turned into vectors once; the index is found again while texts and model are
-    the same. A model of the recipe laptop-sentences, or any from sentence-transformers, knows best what is near.
+    The texts are cut into passages and turned into vectors once; this index is used again while texts and model are
+    the same. Any encoder will do; models from sentence-transformers are used as their folder says.
 
     Example: `afterbert search runs/laptop-sentences-tiny-1a2b3c4d novels/ "a storm at sea"`
     """

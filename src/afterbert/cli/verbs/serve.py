@@ -13,10 +13,14 @@ def serve(
     model: Annotated[str, typer.Argument(help="A run or model folder, a fine-tuned one too, or a hub name.")],
     host: Host = "127.0.0.1",
     port: Port = 8077,
-    batch: Annotated[int, typer.Option(min=1, max=1024, help="Rows of concurrent requests answered at once.")] = 32,
-    as_: Annotated[str | None, typer.Option("--as", help="Which of a fine-tuned model's tasks, of several.")] = None,
+    batch: Annotated[
+        int, typer.Option(min=1, max=1024, help="How many rows of concurrent requests are answered in one pass.")
+    ] = 32,
+    as_: Annotated[
+        str | None, typer.Option("--as", help="Which task to answer, where the model answers several.")
+    ] = None,
 ) -> None:
-    """Answer requests of programs: POST /fill, /embed or /predict, whatever the model can, and GET /health.
+    """Answer other programs over HTTP: POST /fill, /embed or /predict, as the model can, and GET /health.
 
     Rows of requests that come at the same time are answered in one pass. See docs/see-it.md for the bodies and limits.
 

@@ -28,16 +28,18 @@ def show(
         bool, typer.Option("--model", help="Show the recipe's model instead: parts, parameters, FLOPs.")
     ] = False,
     phrases: Annotated[
-        str | None, typer.Option(help="A list of phrases, for tasks that choose them: one a line.")
+        str | None, typer.Option(help="A list of phrases, one on each line, for tasks that choose phrases.")
     ] = None,
-    entities: Annotated[str | None, typer.Option(help="The same for entities.")] = None,
+    entities: Annotated[
+        str | None, typer.Option(help="A list of entities, one on each line, for tasks that choose entities.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Another seed draws other masks.")] = 0,
     html: Annotated[Path | None, typer.Option(help="Also write what is shown to this HTML file.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Show what a pre-training task does to a text: what is read, what is asked, who sees whom.
 
-    `--recipe all` shows every recipe that comes along. Colours: what was masked, replaced, kept, inserted or
+    `--recipe all` shows every recipe. Colours tell what was masked, replaced, kept, inserted or
     moved. Every run's report holds the same pictures, of a sentence of its own text.
 
     Example: `afterbert show "The cat sat on the mat. It was not amused." --recipe spanbert`

@@ -27,23 +27,24 @@ def study(
     words: Annotated[
         list[str], typer.Argument(help="NAME or FILE.yaml; or: list | status [NAME] | new NAME A B | report [FOLDER]")
     ],
-    question: Annotated[str, typer.Option(help="Of `new`: the question in a sentence.")] = "",
+    question: Annotated[str, typer.Option(help="With `new`: the question in a sentence.")] = "",
     jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", help="So many runs at once, each a process with its cores.", min=1)
+        int | None,
+        typer.Option("--jobs", "-j", help="How many runs at once, each a process with its share of the cores.", min=1),
     ] = None,
     on: Annotated[
         str, typer.Option(help="What carries out the runs: here, ray (a cluster) or slurm (a script).")
     ] = "here",
-    only: Annotated[str | None, typer.Option(hidden=True, help="Carry out the run in this folder alone.")] = None,
+    only: Annotated[str | None, typer.Option(hidden=True, help="Carry out only the run in this folder.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check the arms against each other, say what would be run, and stop.")
     ] = False,
     **given: Any,
 ) -> int:
-    """Test an idea under control: arms that differ in what they declare alone, several seeds, a verdict by a rule.
+    """Test an idea under control: arms that differ only in what they declare, several seeds, a verdict by a rule.
 
-    Runs are shared between studies, and the same command goes on where it stopped. `list` shows the studies that come
-    along, `status` how far they are, `report` writes pages anew and an index over all, `new` a study file of your own.
+    Runs are shared between studies, and the same command goes on where it stopped. `list` shows the studies of
+    afterbert, `status` how far they are; `report` writes all pages and an index anew; `new` writes a study file.
 
     Examples:
 

@@ -28,12 +28,12 @@ _CALIBRATION_ROWS = 512
 
 @dataclass(frozen=True)
 class Setting:
-    """What a method may look at while it works."""
+    """The data and settings that a method may use while it works."""
 
     folder: Path
     """An empty folder for whatever it must keep on disk."""
     task: str | None = None
-    """The name of the task's head; None where no rows are at hand."""
+    """The name of the task's head; None if no rows are at hand."""
     rows: Mapping[str, Sequence[Example]] = field(default_factory=dict)
     """The labelled rows by split; methods learn from `train` only."""
     noise: Noise = field(default_factory=lambda: Noise(0))
@@ -44,18 +44,18 @@ class Setting:
     """Who is told how training goes."""
 
     def learned_from(self) -> Sequence[Example]:
-        """The training rows. Raises UserError where there are none."""
+        """Returns the training rows. Raises UserError if there are none."""
         if not self.rows.get("train"):
             raise UserError("there are no training rows to learn from; name a folder that has some with --task")
         return self.rows["train"]
 
     def texts(self) -> list[str]:
-        """The texts of the training rows. Raises UserError where there are none."""
+        """Returns the texts of the training rows. Raises UserError if there are none."""
         return [text for row in self.learned_from() for text in row.texts]
 
     def batches(self, subject: Subject, *, most: int | None = _CALIBRATION_ROWS) -> Iterator[dict[str, Tensor]]:
-        """Training rows as batches of the task, at most so many, chosen by the noise; None: all. Raises UserError where
-        there are none."""
+        """Yields training rows as batches of the task, at most `most` rows, chosen by the noise; None: all. Raises
+        UserError if there are none."""
         rows, tuned = self.learned_from(), subject.tuned
         assert self.task is not None and tuned is not None
         order = self.noise.of("calibration").order(len(rows))[:most]
@@ -95,13 +95,12 @@ class Method(ABC):
     @abstractmethod
     def check(self, form: Form) -> Form:
         """Gives what will be left of a model of this form, as far as it can be told before any work. Raises UserError
-        where the method does not fit."""
+        if the method does not fit."""
 
     @abstractmethod
     def __call__(self, subject: Subject, setting: Setting) -> Subject:
         """Makes the smaller model."""
 
     def control(self) -> Method | None:
-        """What tells whether the method earned its quality: as much taken away, but by chance; None where nothing was
-        chosen."""
+        """Returns the control of this method, which removes as much by chance; None if nothing was chosen."""
         return None

@@ -17,6 +17,8 @@ from afterbert.models.reshaped_encoder import ReshapedEncoder
 
 @dataclass(frozen=True)
 class ByImportance(Method, ABC):
+    """The methods that remove parts of each layer, the least important first."""
+
     saves = EVERYTHING
     at_zero = "share=0.0"
 
@@ -26,7 +28,7 @@ class ByImportance(Method, ABC):
     """How they are chosen; by chance is the control."""
 
     def reshaped(self, form: Form) -> ReshapedEncoder:
-        """The architecture with sizes for each layer. Raises UserError where the method does not fit the model."""
+        """Returns the architecture with sizes for each layer. Raises UserError if the method does not fit the model."""
         before = unshared_stack(form, name_of(self))
         if self.by == "importance" and self.share:
             form.need_task(name_of(self))

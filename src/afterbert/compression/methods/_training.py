@@ -15,6 +15,8 @@ from afterbert.objectives import Objective
 
 @dataclass(frozen=True)
 class TrainingMethod(Method):
+    """The methods that learn again from the training rows of the task."""
+
     saves = frozenset()
     at_zero = "epochs=0.0"
     trains = True
@@ -27,11 +29,12 @@ class TrainingMethod(Method):
     """In place of epochs."""
 
     def around(self, objective: Objective, subject: Subject, setting: Setting) -> Objective:
-        """What is trained, around the task with its labels. Raises UserError where the model does not fit."""
+        """Returns the objective to train, around the task with its labels. Raises UserError if the model does not
+        fit."""
         return objective
 
     def finished(self, subject: Subject) -> Subject:
-        """The model after training."""
+        """Returns the model after training."""
         return subject
 
     def control(self) -> Method | None:

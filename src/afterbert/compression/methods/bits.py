@@ -14,6 +14,8 @@ from afterbert.compression.subject import Form, Subject
 
 @dataclass(frozen=True)
 class Bits(Method):
+    """Stores only the weights in 8 or 4 bits."""
+
     saves = frozenset(("bytes",))
     at_zero = "bits=32"
 

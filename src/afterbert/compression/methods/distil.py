@@ -59,13 +59,13 @@ class Distil(TrainingMethod):
         self.losses()
 
     def losses(self) -> Losses:
-        """The weights of what is compared. Raises UserError where all are 0."""
+        """Returns the weights of what is compared. Raises UserError where all are 0."""
         return Losses(**{one.name: getattr(self, one.name) for one in fields(Losses) if hasattr(self, one.name)})
 
     def around(self, objective: Objective, subject: Subject, setting: Setting) -> Objective:
         first = setting.teacher
         if first is None or first.tuned is None or setting.task is None:
-            raise UserError("there is no teacher: the model as it was answers no task")
+            raise UserError("distil: the original model answers no task, so it cannot teach one; fine-tune it first")
         others = [_beside(name, first, setting.task) for name in filter(None, self.beside.split("+"))]
         teacher = MeanOfTeachers(first.tuned.module, others) if others else first.tuned.module
         losses, told = self.losses(), "+".join(filter(None, (first.model.name, self.beside)))
@@ -129,8 +129,8 @@ def _beside(name: str, first: Subject, task: str) -> ObjectiveModule:
 
 @torch.no_grad()
 def _answers(objective: Objective, teacher: ObjectiveModule, setting: Setting) -> np.ndarray | None:
-    """What the teacher says to each training row, [rows, K], kept on disk for a run that is resumed; None where a row
-    has several answers or none."""
+    """What the teacher says to each training row, [rows, K], kept on disk for a run that is resumed; None if a row has
+    several answers or none."""
     assert isinstance(objective, TaskObjective) and setting.task is not None
     kept = setting.folder / "teacher.npy"
     if kept.exists():

@@ -60,7 +60,7 @@ class Gradual(TrainingMethod):
 
 
 def pruned_share(final: float, progress: float) -> float:
-    """The share that is 0 at a moment of the run.
+    """Returns the share of weights that is 0 at a moment of the run.
 
     >>> pruned_share(0.8, 0.0), pruned_share(0.8, 0.4), pruned_share(0.8, 1.0)
     (0.0, 0.7, 0.8)
@@ -70,7 +70,8 @@ def pruned_share(final: float, progress: float) -> float:
 
 
 def mask(scores: Tensor, share: float) -> Tensor:
-    """1 where a matrix is kept and 0 at this share of it, where the scores are lowest; of equal scores the first go."""
+    """Returns a mask of a matrix: 0 for this share of it, where the scores are lowest, else 1. Of equal scores the
+    first become 0."""
     count, flat = round(share * scores.numel()), scores.flatten()
     if not count:
         return torch.ones_like(scores)

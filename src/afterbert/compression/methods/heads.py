@@ -20,6 +20,8 @@ from afterbert.compression.subject import Form, Subject
 
 @dataclass(frozen=True)
 class Heads(ByImportance):
+    """Removes attention heads, the least important first."""
+
     def check(self, form: Form) -> Form:
         after = self.reshaped(form)
         total = sum(after.shape(layer).num_attention_heads or 0 for layer in range(after.num_hidden_layers))

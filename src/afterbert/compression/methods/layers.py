@@ -37,7 +37,7 @@ class Layers(Method):
     the middle."""
 
     def kept(self, num_hidden_layers: int) -> tuple[int, ...]:
-        """The numbers of the layers that are left."""
+        """Returns the numbers of the layers that are kept."""
         every = list(range(num_hidden_layers))
         keep = num_hidden_layers if self.keep is None else self.keep
         if self.drop == "top":

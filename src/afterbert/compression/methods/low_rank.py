@@ -33,6 +33,8 @@ _MATRICES = {
 
 @dataclass(frozen=True)
 class LowRank(Method):
+    """Replaces a matrix by two thin ones."""
+
     at_zero = "keep=1.0"
 
     keep: Annotated[float, Field(gt=0, le=1)] = 0.5
@@ -48,7 +50,7 @@ class LowRank(Method):
         return kept if self.of == "table" else kept | {"flops"}
 
     def rank(self, rows: int, columns: int) -> int:
-        """The width between the two thin matrices; 0 where nothing would be left."""
+        """Returns the width between the two thin matrices; 0 if nothing would be left."""
         return int(self.keep * rows * columns / (rows + columns))
 
     def check(self, form: Form) -> Form:
@@ -58,7 +60,7 @@ class LowRank(Method):
         if self.of == "layers":
             before = reshaped(unshared_stack(form, "low_rank"), "low_rank")
             if any(getattr(shape, name) for shape in before.layers for name in _MATRICES):
-                raise UserError("low_rank: the matrices are thin already; say it once")
+                raise UserError("low_rank: the matrices are thin already; name it only once")
             after = replace(before, layers=tuple(self._thin(before, layer) for layer in range(len(before.layers))))
             smallest = min(before.hidden_size, before.intermediate_size)
         else:

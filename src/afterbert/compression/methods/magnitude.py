@@ -16,6 +16,8 @@ from afterbert.compression.subject import Form, Subject
 
 @dataclass(frozen=True)
 class Magnitude(Method):
+    """Sets the smallest weights of each matrix to 0."""
+
     saves = frozenset(("nonzero",))
     at_zero = "sparsity=0.0"
 

@@ -21,6 +21,8 @@ from afterbert.compression.subject import Form, Subject
 
 @dataclass(frozen=True)
 class Neurons(ByImportance):
+    """Removes feed-forward neurons, the least important first."""
+
     within: Literal["layer", "model"] = "layer"
     """Whether each layer loses its share, or those go that matter least anywhere, which leaves layers of their own
     sizes."""

@@ -22,6 +22,8 @@ from afterbert.interop.graph_folder import Graph
 
 @dataclass(frozen=True)
 class Quantize(Method):
+    """Turns the model into an int8 graph for ONNX Runtime."""
+
     saves = frozenset(("bytes",))
     at_zero = "mode=none"
     must_be_faster = True

@@ -45,6 +45,8 @@ class Rounded(WrappingObjective):
 
 
 class RoundedModule(SeenWeights):
+    """The module that rounds its weights and states while it trains."""
+
     def __init__(self, inner: ObjectiveModule, names: Sequence[str]):
         super().__init__(inner, names)
         layers = dict(inner.backbone.named_modules())
@@ -61,13 +63,14 @@ class RoundedModule(SeenWeights):
 
 
 def rounded_weight(weight: Tensor) -> Tensor:
-    """A matrix [O, I] in 255 steps for each of its O rows, from minus to plus its largest number."""
+    """Returns a matrix [O, I] rounded to 255 steps for each of its O rows, from minus to plus the row's largest
+    number."""
     scale = weight.detach().abs().amax(1, keepdim=True).clamp_min(1e-12) / 127
     return weight + ((weight / scale).round() * scale - weight).detach()
 
 
 def rounded_states(states: Tensor) -> Tensor:
-    """States [...] in 256 steps from their lowest to their highest number, 0 among them."""
+    """Returns states [...] rounded to 256 steps from their lowest to their highest number, with 0 among the steps."""
     low, high = states.detach().amin().clamp_max(0.0), states.detach().amax().clamp_min(0.0)
     scale = ((high - low) / 255).clamp_min(1e-12)
     zero = (-low / scale).round()

@@ -24,6 +24,8 @@ from afterbert.nn.sharing.groups import ShareGroups
 
 @dataclass(frozen=True)
 class Shared(Method):
+    """Replaces layers by their mean, applied again and again."""
+
     saves = frozenset(("parameters", "nonzero", "bytes"))
     at_zero = "groups=0"
 

@@ -59,6 +59,8 @@ _PAIR = """
 
 @dataclass(frozen=True)
 class Static(Method):
+    """Replaces the model by one vector for each piece."""
+
     saves = EVERYTHING
 
     width: Annotated[int, Field(gt=0)] = 256
@@ -73,13 +75,11 @@ class Static(Method):
         form.need_weights("static")
         need_onnx("static")
         if form.architecture.writes == "apart":
-            raise UserError(
-                "static needs an encoder or decoder; a model that reads and writes has no one vector for a text"
-            )
+            raise UserError("static needs an encoder or decoder; an encoder-decoder has no one vector for a text")
         if form.task not in (None, *_OF_ROWS, *_OF_PAIRS):
             raise UserError(f"static answers for whole rows, of {', '.join((*_OF_ROWS, *_OF_PAIRS))}, not {form.task}")
         if form.task in _OF_PAIRS and not form.architecture.has_segments:
-            raise UserError("static tells the texts of a pair by their segments, but this model has none")
+            raise UserError("static tells two texts apart by segments, which this model lacks; take quantize")
         return replace(form, kind="graph")
 
     def __call__(self, subject: Subject, setting: Setting) -> Subject:

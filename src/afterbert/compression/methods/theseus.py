@@ -43,21 +43,21 @@ class Theseus(TrainingMethod):
     def check(self, form: Form) -> Form:
         mine = unshared_stack(super().check(form), "theseus")
         if mine.stack.windows is not None:
-            raise UserError("theseus does not fit a model whose layers see through different windows; take distil")
+            raise UserError("theseus does not fit a model whose layers have different attention windows; take distil")
         first, number = form.first, mine.num_hidden_layers
         if not isinstance(first, SingleStack) or replace(first, num_hidden_layers=number) != mine:
-            raise UserError("theseus: layers stand in for layers of the same shape; put it right behind layers")
+            raise UserError("theseus: a layer can stand in only for layers of its own shape; put it right after layers")
         return form
 
     def around(self, objective: Objective, subject: Subject, setting: Setting) -> Objective:
         teacher = setting.teacher
         if teacher is None or teacher.tuned is None:
-            raise UserError("there is no predecessor: the model as it was answers no task")
+            raise UserError("theseus: the original model answers no task; fine-tune it first")
         return ReplacedLayers(objective, self.start, self.alone, teacher.tuned.module, teacher.model.name)
 
 
 def chance_of_standing(start: float, alone: float, progress: float) -> float:
-    """The chance that a layer stands in for its predecessors at a moment of the run.
+    """Returns the probability that a layer stands in for its predecessors at a moment of the run.
 
     >>> chance_of_standing(0.5, 0.5, 0.0), chance_of_standing(0.5, 0.5, 0.25), chance_of_standing(0.5, 0.5, 0.9)
     (0.5, 0.75, 1.0)

@@ -17,6 +17,8 @@ from afterbert.text.reading import read
 
 @dataclass(frozen=True)
 class TrimmedVocabulary(Method):
+    """Removes the pieces that the texts do not use."""
+
     saves = frozenset(("parameters", "nonzero", "bytes"))
     exact = True
 

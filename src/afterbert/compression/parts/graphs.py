@@ -17,8 +17,7 @@ from afterbert.interop.graph_folder import Graph
 
 
 def check_graph(form: Form, method: str) -> Form:
-    """The form of the graph that a model becomes. Raises UserError where it has none, or where the extra is not
-    installed."""
+    """Returns the form of the graph that a model becomes. Raises UserError if it has none or the extra is missing."""
     form.need_weights(method)
     need_onnx(method)
     check_fusible(form.architecture)
@@ -26,12 +25,13 @@ def check_graph(form: Form, method: str) -> Form:
 
 
 def need_onnx(method: str) -> None:
-    """Raises UserError where the extra is not installed."""
+    """Raises UserError if the extra is not installed."""
     need_extra("onnx", "onnx", "onnxruntime", needed_by=method)
 
 
 def graph_of(subject: Subject) -> Graph:
-    """The fused graph in float32 of a model, with its task's head. Raises UserError for a head that has no graph."""
+    """Returns the fused graph in float32 of a model, with its task's head. Raises UserError for a head that has no
+    graph."""
     answering = None
     backbone = subject.model.backbone().eval() if subject.tuned is None else subject.tuned.module.backbone.cpu()
     if subject.tuned is not None:
@@ -45,7 +45,7 @@ def graph_of(subject: Subject) -> Graph:
 
 @contextmanager
 def quiet_quantizer() -> Iterator[None]:
-    """Without ONNX Runtime's remarks on steps that these graphs do not need."""
+    """Silences ONNX Runtime's remarks on steps that these graphs do not need, inside the block."""
     root, ours = logging.getLogger(), logging.getLogger("onnxruntime")
     before = root.manager.disable
     logging.disable(logging.WARNING)
@@ -87,7 +87,7 @@ def quantize_file(
 
 
 def loaded(content: bytes) -> Any:
-    """The graph as the onnx package holds it."""
+    """Returns the graph as the onnx package holds it."""
     import onnx
 
     return onnx.load_from_string(content)

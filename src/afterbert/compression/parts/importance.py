@@ -19,20 +19,21 @@ from afterbert.compression.subject import Subject
 def scores_of(
     subject: Subject, setting: Setting, part: Literal["attention", "feed_forward"], *, width: int
 ) -> list[Tensor]:
-    """The importance of the heads or neurons, of `width` channels each, in this part of every layer."""
+    """Returns the importance of the heads or neurons, of `width` channels each, in this part of every layer."""
     assert subject.tuned is not None
     layers = getattr(cast(Any, subject.tuned.module.backbone).stack, part)
     return importance(subject, setting, [one.inner.output for one in layers], width=width)
 
 
 def scores_by_chance(setting: Setting, stream: str, counts: Sequence[int]) -> list[Tensor]:
-    """As many numbers for each layer as it has parts, by chance: the control."""
+    """Returns random scores for the parts of each layer: the control."""
     noise = setting.noise.of(stream)
     return [torch.from_numpy(noise.of(str(layer)).uniform(np.arange(n))) for layer, n in enumerate(counts)]
 
 
 def without_lowest(scores: Sequence[Tensor], number: int) -> list[Tensor]:
-    """The numbers of those of each layer that stay when so many go, the lowest of all. The best of each layer stays.
+    """Returns for each layer the numbers of the parts that stay when `number` parts go, the lowest of all. The best
+    part of each layer stays.
 
     >>> [kept.tolist() for kept in without_lowest([torch.tensor([0.1, 0.2]), torch.tensor([0.3, 0.9, 0.4])], 2)]
     [[1], [1, 2]]
@@ -45,7 +46,7 @@ def without_lowest(scores: Sequence[Tensor], number: int) -> list[Tensor]:
 
 
 def importance(subject: Subject, setting: Setting, layers: Sequence[nn.Module], *, width: int) -> list[Tensor]:
-    """The mean importance [parts] of what each of `layers` reads, in parts of `width` channels.
+    """Returns the mean importance [parts] of what each of `layers` reads, in parts of `width` channels.
 
     layers: linear layers of the subject's module. The loss is the task's, without dropout, on training rows.
     """

@@ -23,7 +23,7 @@ class SeenWeights(WrappingModule, ABC):
 
     @abstractmethod
     def seen(self, number: int, weight: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
-        """What is computed with on this batch in place of the matrix `names[number]`, with a gradient for it."""
+        """Returns the matrix that is used on this batch in place of `names[number]`, with a gradient for it."""
 
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
         weights = dict(self.backbone.named_parameters())
@@ -32,5 +32,5 @@ class SeenWeights(WrappingModule, ABC):
 
 
 def linear_weights(state: Mapping[str, Tensor]) -> list[str]:
-    """The names of the matrices by which layers multiply: those of the stack, without tables of vectors."""
+    """Returns the names of the matrices by which the layers of the stack multiply, without tables of vectors."""
     return sorted(name for name, one in state.items() if one.dim() == 2 and name.startswith("stack."))

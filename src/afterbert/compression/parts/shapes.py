@@ -20,7 +20,7 @@ State = dict[str, Tensor]
 
 
 def unshared_stack(form: Form, method: str) -> SingleStack:
-    """The architecture of a model of one stack whose layers have weights of their own. Raises UserError for another."""
+    """Returns the architecture of a one-stack model whose layers do not share weights. Raises UserError for another."""
     form.need_weights(method)
     found = form.architecture
     if not isinstance(found, SingleStack):
@@ -62,7 +62,7 @@ def plainest(architecture: SingleStack) -> SingleStack:
 
 
 def without_heads(state: Mapping[str, Tensor], layer: int, kept: Sequence[int], head_size: int) -> State:
-    """A backbone's tensors with some heads of a layer only."""
+    """Returns a backbone's tensors with only some heads of a layer."""
     part = f"stack.attention.{layer}.inner"
     width = torch.cat([torch.arange(head * head_size, (head + 1) * head_size) for head in kept])
     found = dict(state)
@@ -74,7 +74,7 @@ def without_heads(state: Mapping[str, Tensor], layer: int, kept: Sequence[int], 
 
 
 def without_neurons(state: Mapping[str, Tensor], layer: int, kept: Tensor, *, is_gated: bool) -> State:
-    """A backbone's tensors with the feed-forward neurons `kept` [N] of a layer only."""
+    """Returns a backbone's tensors with only the feed-forward neurons `kept` [N] of a layer."""
     part = f"stack.feed_forward.{layer}.inner"
     name = _last(state, f"{part}.input")
     rows = torch.cat((kept, kept + len(state[f"{name}.weight"]) // 2)) if is_gated else kept
@@ -82,7 +82,7 @@ def without_neurons(state: Mapping[str, Tensor], layer: int, kept: Tensor, *, is
 
 
 def is_gated(architecture: SingleStack) -> bool:
-    """Whether each neuron has a gate beside it."""
+    """Returns whether each neuron has a gate beside it."""
     return isinstance(architecture.stack.feed_forward, Gated)
 
 

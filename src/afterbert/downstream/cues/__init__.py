@@ -16,7 +16,7 @@ from afterbert.downstream.zero_shot.text_generation import TextGenerator
 
 @dataclass(frozen=True)
 class CuedRows:
-    """What a cue is asked: rows of a task, and rows with answers that may stand before them."""
+    """The rows of a task that a cue asks, and rows with answers that may stand before them."""
 
     generator: TextGenerator
     task: Task
@@ -35,11 +35,11 @@ class Cue(ABC):
 
     @abstractmethod
     def answers(self, asked: CuedRows) -> list[Any]:
-        """A prediction for each row, in the terms of the task's labels."""
+        """Returns a prediction for each row, in terms of the task's labels."""
 
 
 def sentences(text: str, count: int) -> str:
-    """The first sentences of a text, by their full stops.
+    """Returns the first sentences of a text, split at full stops.
 
     >>> sentences(" One. Two! Three? Four.", 2)
     'One. Two!'

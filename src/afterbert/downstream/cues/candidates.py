@@ -22,12 +22,14 @@ from afterbert.downstream.zero_shot.likelihood import log_chances
 
 @dataclass(frozen=True)
 class CandidatesCue(Cue):
-    """cue: between text and answer. words: one for each class, in the order of the labels; left out: the labels."""
+    """Chooses the class whose word is likeliest after the text and the cue."""
 
     tasks: ClassVar[tuple[type[Task], ...]] = (SentenceClassification, PairClassification)
 
     cue: str = "\nThis is"
+    """The words between text and answer."""
     words: tuple[str, ...] = ()
+    """One word for each class, in the order of the labels; when left out, the labels."""
     calibrated: bool = True
     num_shots: Annotated[int, Field(ge=0)] = 0
 

@@ -21,14 +21,16 @@ from afterbert.downstream.zero_shot.likelihood import log_chances
 
 @dataclass(frozen=True)
 class LastWord(Cue):
-    """num_draws: candidates besides the greedy word; filters: whether stop words (English) may not be answers;
-    num_words: of the passage that the control shows."""
+    """Asks for the last word of a passage."""
 
     tasks: ClassVar[tuple[type[Task], ...]] = (TextToText,)
 
     num_draws: Annotated[int, Field(ge=0)] = 4
+    """How many candidates are drawn besides the greedy word."""
     filters: bool = True
+    """Whether (English) stop words may not be answers."""
     num_words: Annotated[int, Field(gt=0)] = 3
+    """How many words of the passage the control shows."""
     num_shots: Annotated[int, Field(ge=0, le=0)] = 0
 
     def answers(self, asked: CuedRows) -> list[Any]:

@@ -17,16 +17,18 @@ from afterbert.downstream.tasks.question_answering import QuestionAnswering
 
 @dataclass(frozen=True)
 class Reading(Cue):
-    """has_context: False asks what the model knows by itself. num_shots: question-answer pairs of other rows."""
+    """Asks a question about a context, after some pairs of question and answer."""
 
     tasks: ClassVar[tuple[type[Task], ...]] = (QuestionAnswering,)
 
     has_context: bool = True
+    """False asks what the model knows by itself."""
     question: str = "Q:"
     answer: str = "A:"
     longest: Annotated[int, Field(gt=0)] = 20
     generation: Generation = Generation()
     num_shots: Annotated[int, Field(ge=0)] = 3
+    """How many pairs of question and answer from other rows come first."""
 
     def answers(self, asked: CuedRows) -> list[Any]:
         answered = [shot for shot in asked.shots if shot.label]

@@ -17,13 +17,15 @@ from afterbert.downstream.tasks.text_to_text import TextToText
 
 @dataclass(frozen=True)
 class Summary(Cue):
-    """longest: pieces to write; num_sentences: kept of them."""
+    """Asks for a summary of a text."""
 
     tasks: ClassVar[tuple[type[Task], ...]] = (TextToText,)
 
     cue: str = "\nTL;DR:"
     longest: Annotated[int, Field(gt=0)] = 100
+    """How many pieces are written."""
     num_sentences: Annotated[int, Field(gt=0)] = 3
+    """How many of the written sentences are kept."""
     generation: Generation = Generation("sample", top_k=2)
     num_shots: Annotated[int, Field(ge=0)] = 0
 

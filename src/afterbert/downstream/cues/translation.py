@@ -16,11 +16,12 @@ from afterbert.downstream.tasks.text_to_text import TextToText
 
 @dataclass(frozen=True)
 class Translation(Cue):
-    """between: the sign between source and target."""
+    """Asks for a translation, after some translated pairs."""
 
     tasks: ClassVar[tuple[type[Task], ...]] = (TextToText,)
 
     between: str = " ="
+    """The sign between source and target."""
     longest: Annotated[int, Field(gt=0)] = 60
     generation: Generation = Generation()
     num_shots: Annotated[int, Field(ge=0)] = 5

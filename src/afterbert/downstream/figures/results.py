@@ -27,9 +27,9 @@ class ClassFigures:
     """The figures of one class over all seeds."""
 
     precision: float
-    """Of what was given this class, the share that has it; 0 where nothing was."""
+    """Of what was given this class, the share that has it; 0 if nothing was."""
     recall: float
-    """Of what has this class, the share that was given it; 0 where nothing has."""
+    """Of what has this class, the share that was given it; 0 if nothing has."""
     f1: float
     """Their harmonic mean."""
     support: int
@@ -68,8 +68,8 @@ def figures_by_class(task: Task, runs: Sequence[Sequence[Any]], truths: Sequence
 
 
 def taken_for(task: Task, runs: Sequence[Sequence[Any]], truths: Sequence[Any]) -> dict[str, dict[str, int]]:
-    """True class -> class that was given -> how often, over all seeds, for tasks that give each thing one class; else
-    nothing."""
+    """Returns true class -> predicted class -> how often, over all seeds, for tasks that give each item one class; else
+    an empty mapping."""
     counts: dict[str, Counter[str]] = {}
     if not isinstance(task, Labelled) or task.answer not in ("class", "tags") or task.marks_entities:
         return {}
@@ -89,7 +89,7 @@ Predictions = Mapping[str, Mapping[str, Sequence[Any]]]
 class SplitResult:
     """One split over all seeds. metrics: name -> spread, the main one first; interval: of the main one over examples
     and seeds; baseline: what guessing scores, and `gain`, the main metric's difference to it, paired. no_answers: of
-    each seed, written texts that are no answer of the task, which count as wrong; empty where nothing was written."""
+    each seed, written texts that are no answer of the task, which count as wrong; empty if nothing was written."""
 
     rows: int
     metrics: Mapping[str, Spread]
@@ -116,7 +116,7 @@ class TaskResult:
     """Split -> language, where files tell it."""
 
     def lines(self) -> list[str]:
-        """One line a split, in percent: `sst2 dev: accuracy 90.1 ± 0.3 (always '1': 50.9)`."""
+        """Returns one line for each split, in percent: `sst2 dev: accuracy 90.1 ± 0.3 (always '1': 50.9)`."""
         found = []
         for split, result in self.splits.items():
             shown = ", ".join(
@@ -128,7 +128,8 @@ class TaskResult:
 
 
 def summarize(data: TaskData, runs: Sequence[Mapping[str, Sequence[Any]]], *, is_written: bool = False) -> TaskResult:
-    """The figures of one task from its predictions [seeds][split][rows]. is_written: they were read off texts."""
+    """Returns the figures of one task from its predictions [seeds][split][rows]. is_written: whether they were read
+    from generated texts."""
     splits = {}
     for split in runs[0]:
         readable = [example for example in data.splits[split] if data.task.has_text(example)]
@@ -170,7 +171,7 @@ def _split(data: TaskData, split: str, examples: Sequence[Example], runs: Sequen
 
 
 def write_results(path: Path, made: Sequence[TaskResult], facts: Mapping[str, Any]) -> None:
-    """`results.json`: the facts of the run and the figures of each task."""
+    """Writes `results.json`: the facts of the run and the figures of each task."""
     tasks = {result.name: asdict(result) for result in made}
     write_atomically(path, json.dumps(sealed({**facts, "tasks": tasks}), indent=1, ensure_ascii=False) + "\n")
 
@@ -182,8 +183,8 @@ def write_predictions(
     *,
     identity: RunIdentity,
 ) -> None:
-    """`predictions/TASK.SPLIT.jsonl`, one line a row as `write_split` has it; and what they were made
-    from, written last."""
+    """Writes `predictions/TASK.SPLIT.jsonl`, one line for each row as `write_split` has it; last of all, what they were
+    made from."""
     (folder / "predictions").mkdir(exist_ok=True)
     digests = {}
     for name, splits in found.items():
@@ -195,8 +196,8 @@ def write_predictions(
 
 
 def write_split(path: Path, predictions: Sequence[Prediction], examples: Sequence[Example]) -> None:
-    """One line a row: its key and text, the prediction with whatever is told of it (confidence, probabilities, places),
-    and its label."""
+    """Writes one line for each row: its key and text, the prediction with what else is known of it (confidence,
+    probabilities, places), and its label."""
     lines = []
     for example, one in zip(examples, predictions, strict=True):
         text = example.texts[0] if len(example.texts) == 1 else list(example.texts)
@@ -207,8 +208,8 @@ def write_split(path: Path, predictions: Sequence[Prediction], examples: Sequenc
 
 
 def read_predictions(folder: Path, tasks: Sequence[TaskData], *, identity: RunIdentity) -> Predictions | None:
-    """Reads what a finished seed predicted; None where it has not finished. Raises UserError where it was made from
-    something else."""
+    """Reads what a finished seed predicted; None if it has not finished. Raises UserError if it was made from something
+    else."""
     made_from = folder / "predictions" / "identity.json"
     if not made_from.exists():
         return None
@@ -230,7 +231,7 @@ def read_predictions(folder: Path, tasks: Sequence[TaskData], *, identity: RunId
 
 
 def remove(path: Path) -> None:
-    """A file or a folder, gone."""
+    """Removes a file or a folder."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -246,7 +247,7 @@ def _plain(label: Any) -> Any:
 
 
 def tupled(value: Any) -> Any:
-    """A value as it was before JSON made lists of its tuples."""
+    """Returns a value as it was before JSON made lists of its tuples."""
     return tuple(tupled(one) for one in value) if isinstance(value, list) else value
 
 

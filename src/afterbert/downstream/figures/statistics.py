@@ -44,7 +44,7 @@ class Interval:
 
 
 def over_seeds(values: Sequence[float]) -> Spread:
-    """Mean and spread of one value a seed.
+    """Returns the mean and spread of one value per seed.
 
     >>> str(over_seeds([0.5, 0.7])), str(over_seeds([0.5]))
     ('0.6000 ± 0.1414', '0.5000')
@@ -62,7 +62,8 @@ def interval(
     num_resamples: int = 1000,
     level: float = 0.95,
 ) -> Interval:
-    """The metric's mean over the seeds' predictions `runs` [seeds][N], and its interval over examples and seeds."""
+    """Returns the metric's mean over the seeds' predictions `runs` [seeds][N], and its interval over examples and
+    seeds."""
     stacked = _stacked(metric, runs, truths)
     scores = _resampled(metric, [stacked], noise, num_resamples)[0]
     return _summary(metric.value(stacked.sum(axis=1)).mean(), scores, level)
@@ -78,8 +79,9 @@ def paired_interval(
     num_resamples: int = 1000,
     level: float = 0.95,
 ) -> Interval:
-    """`ours` minus `theirs` (predictions [seeds][N] of the same examples): every resample draws one set of examples for
-    both sides, and seeds on each side for itself. Positive means that the metric is higher for ours.
+    """Returns `ours` minus `theirs` (predictions [seeds][N] of the same examples) with its interval. Every resample
+    draws one set of examples for both sides, and seeds for each side on its own. A positive value means that the metric
+    is higher for ours.
 
     >>> from afterbert.downstream.metrics.accuracy import Accuracy
     >>> truths = ["a", "b"] * 50

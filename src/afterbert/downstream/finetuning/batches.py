@@ -46,7 +46,7 @@ class TaskPlan(Plan):
         return self._batches
 
     def units(self, numbers: np.ndarray) -> tuple[str, np.ndarray]:
-        """Task and units [B] of rows [B] that belong to one group."""
+        """Returns the task and the units [B] of rows [B] that belong to one group."""
         group = int(np.searchsorted(self._starts, numbers[0], side="right")) - 1
         assert self._starts[group] <= numbers.min() and numbers.max() < self._starts[group + 1], "one group"
         name, units = self.groups[group]
@@ -82,13 +82,13 @@ class TaskBatches:
         return {name: -(-len(units) // self.batch_size) for name, units in self.units.items()}
 
     def counts(self, epoch: int) -> dict[str, int]:
-        """Task -> batches in this epoch, an epoch being as many batches as all tasks have together."""
+        """Returns task -> batches in this epoch, an epoch being as many batches as all tasks have together."""
         counted = {name: self.virtual_sizes.get(name, len(units)) for name, units in self.units.items()}
         shares = self.mixing.shares(counted, progress=min(1.0, epoch / self.epochs))
         return allotted(shares, sum(self.sizes.values()))
 
     def plan(self, noise: Noise) -> TaskPlan:
-        """The batches of the epoch that the noise's view names."""
+        """Returns the batches of the epoch that the noise's view names."""
         groups: list[tuple[str, np.ndarray]] = []
         for name, count in self.counts(noise.view).items():
             round_number = 0

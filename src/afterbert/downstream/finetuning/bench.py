@@ -30,7 +30,7 @@ Wrap = Callable[[Objective], Objective]
 
 
 def unwrapped(objective: Objective) -> Objective:
-    """The objective as it is."""
+    """Returns the objective as it is."""
     return objective
 
 
@@ -81,30 +81,30 @@ class Bench:
         return self.asked.tasks
 
     def module(self) -> ObjectiveModule:
-        """Fresh heads on the model's backbone, in whatever is around them."""
+        """Returns fresh heads on the model's backbone, in whatever is around them."""
         model, rows = self.asked.model, NoText()
         module = self.objective.build(model.architecture, model.tokenizer.vocabulary)
         self.objective.begin(module, rows)
         return module
 
     def feed(self, seed: int) -> Feed:
-        """The training batches of the run of one seed."""
+        """Returns the training batches of the run of one seed."""
         settings, vocabulary = self.settings, self.asked.model.tokenizer.vocabulary
         return feed_for(
             self.objective, NoText(), settings.training(seed), vocabulary=vocabulary, length=settings.length
         )
 
     def identity(self, seed: int) -> RunIdentity:
-        """What a run of this seed is made from."""
+        """Returns what a run of this seed is made from."""
         recipe = {**self.objective.plain(), "seed": seed}
         return RunIdentity(recipe, _fingerprint(self.tasks), self.asked.model.tokenizer.digest)
 
     def check_choice(self) -> None:
-        """Raises UserError where the best weights are to be kept, but nothing says which these are."""
+        """Raises UserError if the best weights are to be kept, but nothing says which these are."""
         if self.settings.chooses and not any(data.is_judged for data in self.tasks):
             wish = "patience" if self.settings.patience is not None else "keep: best"
             names = ", ".join(data.name for data in self.tasks)
-            raise UserError(f"{wish} goes by dev rows, but none of {names} has a label; leave it out, or label some")
+            raise UserError(f"{wish} needs labelled dev rows, but {names} has none; leave it out, or label some")
 
     def check_names(self) -> None:
         """Raises UserError where `virtual_sizes` names something that is not trained on, so has no effect."""

@@ -51,7 +51,7 @@ def evaluate(loaded: Loaded, source: TaskSource, *, task: str | None = None) -> 
 
 
 def write_evaluated(folder: Path, done: Evaluated, *, model: str) -> None:
-    """`results.json` and `predictions/TASK.SPLIT.jsonl`."""
+    """Writes `results.json` and `predictions/TASK.SPLIT.jsonl`."""
     folder.joinpath("predictions").mkdir(parents=True, exist_ok=True)
     write_results(folder / "results.json", [done.result], {"model": model, "notes": list(done.data.notes)})
     for split, predictions in done.answered.items():
@@ -60,7 +60,7 @@ def write_evaluated(folder: Path, done: Evaluated, *, model: str) -> None:
 
 
 def task_name(loaded: Loaded, task: str | None) -> str:
-    """The task meant: the one named, or the only one. Raises UserError."""
+    """Returns the name of the task: the one given, or the only one. Raises UserError."""
     known = list(loaded.tasks)
     if task is None and len(known) == 1:
         return known[0]

@@ -13,7 +13,7 @@ from afterbert.objectives.modules import ObjectiveModule
 
 
 def dev_figures(asked: TaskObjective, module: ObjectiveModule) -> dict[str, float]:
-    """`task/metric` of what the module answers on the dev splits."""
+    """Returns the figures `task/metric` of the module's answers on the dev splits."""
     return flat(
         {
             data.name: data.scores("dev", asked.predict(module, data.name, "dev"))
@@ -24,7 +24,8 @@ def dev_figures(asked: TaskObjective, module: ObjectiveModule) -> dict[str, floa
 
 
 def flat(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """
+    """Returns figures by `task/metric`.
+
     >>> flat({"food": {"accuracy": 0.5}})
     {'food/accuracy': 0.5}
     """
@@ -32,7 +33,7 @@ def flat(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
 
 
 def main_figure(tasks: Sequence[TaskData], figures: Mapping[str, float]) -> float:
-    """The mean of the tasks' main metrics among figures by `task/metric`, the higher the better."""
+    """Returns the mean of the tasks' main metrics among figures by `task/metric`; higher is better."""
     mains = [(data.name, data.task.metrics[0]) for data in tasks]
     signed = [
         figures[f"{name}/{metric.name}"] * (1 if metric.higher_is_better else -1)
@@ -45,12 +46,12 @@ def main_figure(tasks: Sequence[TaskData], figures: Mapping[str, float]) -> floa
 def task_results(
     asked: TaskObjective, runs: Mapping[str, Sequence[Mapping[str, Sequence[Any]]]]
 ) -> tuple[TaskResult, ...]:
-    """The figures of each task from its predictions, task -> [seeds][split][rows]."""
+    """Returns the figures of each task from its predictions, task -> [seeds][split][rows]."""
     return tuple(summarize(data, runs[data.name], is_written=asked.heads[data.name].writes) for data in asked.tasks)
 
 
 def split_figures(tasks: Sequence[TaskData], found: Predictions) -> dict[str, dict[str, SplitFigures]]:
-    """Task -> labelled split -> its figures, from the predictions of one run."""
+    """Returns task -> labelled split -> its figures, from the predictions of one run."""
     figures: dict[str, dict[str, SplitFigures]] = {}
     for data in tasks:
         for split, predictions in found[data.name].items():

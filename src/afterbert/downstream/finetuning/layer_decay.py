@@ -40,7 +40,7 @@ class LayerDecay(Optimizer):
         return self.inner.is_relative
 
     def factors(self, names: list[str]) -> list[float]:
-        """The share of the learning rate that each parameter gets."""
+        """Returns the share of the learning rate that each parameter gets."""
         layers = [_layer_of(name) for name in names]
         top = max((layer for layer in layers if layer is not None), default=0) + 1
         return [self.decay ** (top - (top if layer is None else layer)) for layer in layers]

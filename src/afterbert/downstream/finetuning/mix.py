@@ -34,7 +34,7 @@ class TaskMix:
         return TaskMix(steps, {name: len(rows) for name, rows in units.items()}, dict(drawn))
 
     def plain(self) -> dict[str, Any]:
-        """For results.json: source -> rows, rows drawn, share of all that are drawn, epochs.
+        """Returns the mix for results.json: source -> rows, rows drawn, share of all that are drawn, epochs.
 
         >>> TaskMix(2, {"a": 100, "b": 50}, {"a": 300, "b": 100}).plain()["sources"]["b"]
         {'rows': 50, 'drawn': 100, 'share': 0.25, 'epochs': 2.0}
@@ -53,8 +53,8 @@ class TaskMix:
 
 
 def planned_steps(bench: Bench, budget: Budget | None = None) -> int | None:
-    """Steps of a run, where they are known before it; an epoch is as many batches as all sources have together.
-    budget: that of the settings where it is None."""
+    """Returns the steps of a run, where they are known before it. An epoch is as many batches as all sources have
+    together. budget: None takes that of the settings."""
     budget = budget or bench.settings.budget
     if budget.unit == "steps":
         return max(1, int(budget.amount))

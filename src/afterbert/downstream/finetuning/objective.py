@@ -112,7 +112,7 @@ class TaskObjective(Objective):
         return self.batches.plan(noise)
 
     def pose(self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
-        """Rows [B] of one task, which one update of the plan holds together."""
+        """Returns rows [B] of one task, which one update of the plan holds together, as a batch."""
         assert isinstance(plan, TaskPlan)
         name, units = plan.units(numbers)
         source = plan.prepared[name]
@@ -141,16 +141,16 @@ class TaskObjective(Objective):
         return self.model.tokenizer.vocabulary.pad or 0
 
     def predict(self, module: ObjectiveModule, name: str, split: str) -> list[Any]:
-        """The values of what `answered` gives."""
+        """Returns the values of what `answered` gives."""
         return [one.value for one in self.answered(module, name, split)]
 
     def answered(self, module: ObjectiveModule, name: str, split: str) -> list[Prediction]:
-        """One prediction for each readable row of a split. The module, which may be one around that of `build`, is in
-        evaluation mode."""
+        """Returns one prediction for each readable row of a split. The module, which may be one around that of `build`,
+        is in evaluation mode."""
         return self.heads[name].answered(self.prepared[name][split], self.outputs(module, name, split))
 
     def outputs(self, module: ObjectiveModule, name: str, split: str) -> Outputs:
-        """The head's output for each row of a split."""
+        """Returns the head's output for each row of a split."""
         return outputs(module, self.model, self.heads[name], self.prepared[name][split], name=name)
 
     def calibrated(self, module: ObjectiveModule) -> TaskObjective:
@@ -201,8 +201,8 @@ class TaskModule(ObjectiveModule):
         return self
 
     def hidden(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """Hidden states [B, T, D] of a batch, or of the text to write [B, U, D]; where the head reads some places only,
-        of those [N, D]."""
+        """Returns hidden states [B, T, D] of a batch, or [B, U, D] of the text to write. Where the head reads only some
+        places, it returns those states [N, D]."""
         wanted = self.head(_task_of(arrays)).wanted(arrays)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             return states(self.backbone, arrays, wanted=wanted)
@@ -228,7 +228,7 @@ class TaskModule(ObjectiveModule):
         return super().saved_heads | {head_key(name): self.head(name) for name in self._answered}
 
     def head(self, name: str) -> HeadModule:
-        """The head of a task."""
+        """Returns the head of a task."""
         head = self.heads[module_key(name)]
         assert isinstance(head, HeadModule)
         return head
@@ -279,7 +279,7 @@ def _shared(data: TaskData) -> TaskData:
 def outputs(
     module: ObjectiveModule, model: LoadedModel, head: Head, prepared: Prepared, *, name: str, batch_size: int = 64
 ) -> Outputs:
-    """The head's output for each row [R] in order, without padding. The module must be in evaluation mode."""
+    """Returns the head's output for each row [R] in order, without padding. The module must be in evaluation mode."""
     pad, has_segments = model.tokenizer.vocabulary.pad or 0, model.architecture.has_segments
     found: list[np.ndarray] = [np.zeros(0)] * len(prepared.rows)
     for units, rows in _by_cost(prepared, batch_size):

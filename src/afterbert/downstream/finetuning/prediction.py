@@ -51,8 +51,8 @@ class Answerer:
         return [one if known is None else _placed(one, known) for one, known in zip(found, words, strict=True)]
 
     def rows(self, rows: Sequence[Row]) -> list[Prediction]:
-        """The answers to rows as Python has them. Raises UserError for a row without a text, or with another number of
-        texts than the task reads."""
+        """Returns the answers to rows of Python values. Raises UserError for a row without a text, or with another
+        number of texts than the task reads."""
         words = [self.task.words_of(row) if self.reads_words and isinstance(row, str) else None for row in rows]
         examples = []
         for number, (row, found) in enumerate(zip(rows, words), start=1):

@@ -40,7 +40,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class SearchOutcome:
-    """trials in the order of running; learning_rate: None where a signal stopped the search."""
+    """trials in the order of running; learning_rate: None if a signal stopped the search."""
 
     trials: tuple[Trial, ...]
     learning_rate: float | None
@@ -52,7 +52,7 @@ def search(bench: Bench, budget: Budget, out: Path, *, rates: Sequence[float] | 
     RATES, or ten times those for an optimizer whose steps are shares of a weight's own size.
 
     Writes `out/search.json` (figure null where the loss was no longer a number). Called again it goes on where it was.
-    Raises UserError where the budget is too small, or every rate breaks the loss.
+    Raises UserError if the budget is too small, or every rate breaks the loss.
     """
     trial_bench = _on_held_out(bench)
     if rates is None:
@@ -75,7 +75,7 @@ def search(bench: Bench, budget: Budget, out: Path, *, rates: Sequence[float] | 
         left = [trial.learning_rate for trial in sorted(mine, key=lambda one: (-one.figure, one.learning_rate))]
         left = sorted(left[: rounds[number][0]] if number < len(rounds) else left[:1])
     if all(math.isinf(trial.figure) for trial in mine):
-        raise UserError(f"no rate from {min(rates):g} on keeps the loss a number; check the model and its weights")
+        raise UserError(f"the loss is no number with any rate from {min(rates):g} on; check the model and its weights")
     found = SearchOutcome(tuple(trials), left[0])
     plain = asdict(found)
     for trial in plain["trials"]:
@@ -118,7 +118,7 @@ def _steps(bench: Bench, span: Budget) -> int:
 
 
 def _try(bench: Bench, rate: float, span: Budget, out: Path, number: int) -> Trial | None:
-    """One run; None where a signal stopped it."""
+    """One run; None if a signal stopped it."""
     mine = bench.with_settings(replace(bench.settings.with_learning_rate(rate), budget=span))
     folder, seed = out / f"round-{number}-rate-{rate:g}", bench.settings.seed
     try:

@@ -87,8 +87,8 @@ def tune(bench: Bench, out: Path) -> FineTuned:
 
 
 def predicted(bench: Bench, out: Path, seed: int) -> tuple[Predictions | None, Outcome | None]:
-    """What the run `out/seed-N` predicts: read where it has finished (then without an outcome), else trained or gone
-    on with."""
+    """Returns the predictions of the run `out/seed-N`. A finished run is read (then there is no outcome); else it is
+    trained or gone on with."""
     run = RunFolder.create(out, f"seed-{seed}")
     found = results.read_predictions(run.path, bench.tasks, identity=bench.identity(seed))
     if found is not None:
@@ -98,19 +98,19 @@ def predicted(bench: Bench, out: Path, seed: int) -> tuple[Predictions | None, O
 
 
 def thresholds(bench: Bench, out: Path) -> dict[str, Any]:
-    """By seed, what heads chose on dev rows; nothing where none chose."""
+    """Returns by seed what heads chose on dev rows; empty if none chose anything."""
     seeds = range(bench.settings.seed, bench.settings.seed + bench.settings.num_seeds)
     return {str(seed): told for seed in seeds if (told := read_thresholds(out / f"seed-{seed}"))}
 
 
 def remarks(bench: Bench, out: Path) -> list[str]:
-    """What to say of the runs besides figures: what was chosen on dev, and where dev was better before the end."""
+    """Returns remarks on the runs besides their figures: what was chosen on dev, and where dev was better earlier."""
     chosen = [line for seed, told in thresholds(bench, out).items() for line in threshold_lines(int(seed), told)]
     return [*chosen, *better_before(bench, out)]
 
 
 def better_before(bench: Bench, out: Path) -> list[str]:
-    """For each seed that did clearly better on dev before its end, where the last weights are taken: a line."""
+    """Returns a line for each seed that did clearly better on dev before its end, when the last weights are kept."""
     if bench.settings.chooses:
         return []
     lines = []
@@ -129,7 +129,8 @@ def better_before(bench: Bench, out: Path) -> list[str]:
 
 
 def mixes(bench: Bench, out: Path, *, least: int = 2) -> dict[str, Any]:
-    """`planned` (None where a time is the budget) and, by seed, `realised`; nothing for fewer sources than `least`."""
+    """Returns the mix as `planned` (None if a time is the budget) and, by seed, as `realised`; empty for fewer sources
+    than `least`."""
     settings = bench.settings
     if len(bench.asked.batches.units) < least:
         return {}

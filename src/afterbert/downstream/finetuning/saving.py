@@ -67,13 +67,13 @@ class Loaded:
         return self.module.saved_heads.get("lm_head")
 
     def head(self, name: str) -> HeadModule:
-        """The trained head of a task."""
+        """Returns the trained head of a task."""
         head = self.module.saved_heads[head_key(name)]
         assert isinstance(head, HeadModule)
         return head
 
     def answering(self, name: str) -> Answering | None:
-        """The head of a task as one of Hugging Face's classes has it; None where none does."""
+        """Returns the head of a task in the form of a Hugging Face class; None if no class fits."""
         return self.heads[name].answering(self.tasks[name], self.head(name))
 
     def save(self, folder: Path, *, own: bool = False) -> tuple[str, ...]:
@@ -100,7 +100,7 @@ class Loaded:
         return replace(self, tasks={name: self.tasks[name]}, heads={name: self.heads[name]})
 
     def export(self, out: Path, name: str, *, family: Family | None = None) -> Family:
-        """Writes one task as a folder of Hugging Face's class for it. Raises UserError where there is none."""
+        """Writes one task as a folder of Hugging Face's class for it. Raises UserError if there is none."""
         written = self._write_class(out, name, family=family)
         self._write_heads(out, [name])
         return written
@@ -109,7 +109,7 @@ class Loaded:
         answering = self.answering(name)
         if answering is None:
             head = name_of(self.heads[name])
-            raise UserError(f"no class of Hugging Face's holds the head {head} of {name}")
+            raise UserError(f"no Hugging Face class holds the head {head} of {name}")
         mine = self.model.family or None
         family = family or (any_family(mine) if mine else None)
         written = self._export(out, family=family, answering=answering)
@@ -145,7 +145,7 @@ class Loaded:
         self.write_answers(folder, names)
 
     def write_answers(self, folder: Path, names: Sequence[str]) -> None:
-        """`heads.json`: what each task asks, and how its answers are read off."""
+        """Writes `heads.json`: what each task asks, and how its answers are read."""
         answers = {
             "length": self.length,
             "summary": self.summary,
@@ -184,13 +184,13 @@ def save_finetuned(
 
 
 def has_answers(folder: Path) -> bool:
-    """Whether a model folder, or that of a fine-tuning run of one seed, holds heads that answer tasks."""
+    """Returns whether a model folder, or that of one seed's fine-tuning run, holds heads that answer tasks."""
     return (folder / _ANSWERS).is_file() or (folder / "model" / _ANSWERS).is_file()
 
 
 def figure_on_dev(folder: Path) -> float | None:
-    """The mean of the tasks' main metrics on dev, the higher the better, of a fine-tuned model in a folder that
-    `has_answers`; None where none was measured."""
+    """Returns the mean of the tasks' main metrics on dev of a fine-tuned model, in a folder that `has_answers`; higher
+    is better. None if none was measured."""
     place = folder / "model" if (folder / "model" / _ANSWERS).is_file() else folder
     answers = read_sealed(place / _ANSWERS, remedy=_RESTORE)
     found = []
@@ -204,7 +204,7 @@ def figure_on_dev(folder: Path) -> float | None:
 
 def load_finetuned(name: str | Path, *, device: torch.device | str | None = None) -> Loaded:
     """Reads a fine-tuned model from a run's folder, or its `model/`. device: the GPU where there is one if it is None.
-    Raises UserError where the folder has no heads."""
+    Raises UserError if the folder has no heads."""
     path = Path(name)
     path = path / "model" if (path / "model" / _ANSWERS).is_file() else path
     if not path.exists():

@@ -43,8 +43,8 @@ class StrategyRun:
 
     @staticmethod
     def of(strategy: Strategy, bench: Bench, *, groups: Mapping[str, str] | None = None) -> StrategyRun:
-        """On the sources of a bench, in as many steps as its budget is there. Raises UserError where the strategy
-        has nothing to train on, or steps cannot be held equal."""
+        """Returns a strategy run on the sources of a bench, in as many steps as its budget has. Raises UserError if the
+        strategy has nothing to train on, or steps cannot be held equal."""
         settings, name = bench.settings, name_of(strategy)
         total = planned_steps(bench)
         if total is None:
@@ -65,7 +65,7 @@ class StrategyRun:
         for data in bench.tasks:
             if not made.sources(data.name) and name != "alone":
                 raise UserError(
-                    f"strategy {name} has nothing to begin with when {data.name} counts; name more tasks, other "
+                    f"strategy {name} has no rows for the first stage of {data.name}; name more tasks, other "
                     "groups, or --unlabelled texts"
                 )
         return made
@@ -81,13 +81,13 @@ class StrategyRun:
         return any(self.sources(data.name) for data in self.bench.tasks)
 
     def stage(self, target: str) -> str:
-        """The folder of the first stage; one for all tasks that have it in common."""
+        """Returns the folder of the first stage, one for all tasks that share it."""
         if len({self.sources(data.name) for data in self.bench.tasks}) == 1:
             return "first"
         return f"first-without-{self.groups.get(target, target)}"
 
     def first(self, target: str, seed: int) -> Bench:
-        """The first stage. Where another one follows, nothing is held against its dev rows."""
+        """Returns the first stage. When another stage follows, it does not look at dev rows."""
         steps, _ = self.strategy.steps(self.total)
         settings = replace(self.bench.settings, budget=Budget(steps, "steps"), seed=seed, num_seeds=1)
         tasks = [data for data in self.bench.tasks if data.name in self.sources(target)]
@@ -98,7 +98,7 @@ class StrategyRun:
         return self.bench.again(tasks, settings, texts=texts)
 
     def second(self, target: str, seed: int, before: Bench | None, left: Path) -> Bench:
-        """The second stage, on the model that the first one left."""
+        """Returns the second stage, on the model that the first one left."""
         _, steps = self.strategy.steps(self.total, has_first=before is not None)
         settings = replace(self.bench.settings, budget=Budget(steps, "steps"), seed=seed, num_seeds=1)
         model = None if before is None else _gone_on(self.bench.asked.model, before, left, seed)

@@ -24,7 +24,7 @@ _PIPELINES = ("sequence", "token")
 
 @dataclass(frozen=True)
 class SplitFigures:
-    """How well one split was answered, beside what guessing is worth."""
+    """The figures of one split, beside what guessing is worth."""
 
     rows: int
     metrics: Mapping[str, float]
@@ -43,8 +43,8 @@ def task_card(
     kind: TaskKind | None,
     notes: Sequence[str] = (),
 ) -> str:
-    """Markdown with a YAML head, as Hugging Face reads it. figures: task -> split -> figures. kind: of the class that
-    the folder is of; None where none of theirs holds the heads, so that afterbert is needed to ask them."""
+    """Returns a model card: Markdown with a YAML head, as Hugging Face reads it. figures: task -> split -> figures.
+    kind: the kind of class that the folder is written for; None if no class holds the heads."""
     kinds = list(dict.fromkeys(name_of(task) for task in tasks.values()))
     head: dict[str, Any] = {"library_name": "transformers", "tags": ["afterbert", *kinds]}
     if kind is not None:

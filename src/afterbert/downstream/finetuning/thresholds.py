@@ -20,8 +20,8 @@ _FILE = Path("predictions", "thresholds.json")
 def write_thresholds(
     run: Path, asked: TaskObjective, tuned: TaskObjective, module: ObjectiveModule, found: Predictions
 ) -> None:
-    """Task -> what its head chose, in words (`said`) too, and the metrics on dev `without` it (`found`) and `with` it.
-    No file where no head chose anything."""
+    """Writes for each task what its head chose, also in words (`said`), and the metrics on dev `without` it (`found`)
+    and `with` it. No file is written when no head chose anything."""
     told = {}
     for data in asked.tasks:
         head = tuned.heads[data.name]
@@ -38,12 +38,12 @@ def write_thresholds(
 
 
 def read_thresholds(run: Path) -> dict[str, Any]:
-    """Reads the thresholds that `write_thresholds` wrote; empty where there are none."""
+    """Reads the thresholds that `write_thresholds` wrote; empty if there are none."""
     return read_sealed(run / _FILE, remedy=f"delete {run / _FILE.parent}") if (run / _FILE).exists() else {}
 
 
 def threshold_lines(seed: int, told: Mapping[str, Any]) -> list[str]:
-    """One line a task.
+    """Returns one line for each task.
 
     >>> said = "no answer from a margin of -1.50 on"
     >>> told = {"qa": {"said": said, "without": {"answer_f1": 0.5}, "with": {"answer_f1": 0.625}}}

@@ -38,7 +38,8 @@ class Unlabelled:
 
     @staticmethod
     def of(store: Store, objective: Objective, model: LoadedModel, *, length: int, name: str) -> Unlabelled:
-        """The training split of a store. Raises UserError where store, objective and model do not go together."""
+        """Returns running text as a source, from the training split of a store. Raises UserError where store, objective
+        and model do not go together."""
         store.check_made_with(
             model.tokenizer,
             whose=f"the model {model.name}",
@@ -73,7 +74,7 @@ class Unlabelled:
         return self.asked
 
     def batch(self, units: np.ndarray, noise: Noise) -> Batch:
-        """The rows `units` [B] in the view that the noise names, counted under the task's own name."""
+        """Returns the rows `units` [B] in the view that the noise names, counted under the task's own name."""
         vocabulary = self.model.tokenizer.vocabulary
         batch = self.objective.pose(self.plan, units, noise, vocabulary=vocabulary, length=self.length)
         arrays = dict(batch.arrays) | {f"task/{self.name}": np.zeros(0, dtype=bool)}
@@ -81,7 +82,7 @@ class Unlabelled:
 
 
 def _parts(objective: Objective, model: LoadedModel, name: str) -> list[str]:
-    """The parts of the score that it has on a backbone which others use too. Raises UserError where it must have that
+    """The parts of the score that it has on a backbone which others use too. Raises UserError if it must have that
     alone."""
     vocabulary = model.tokenizer.vocabulary
     with skeleton():

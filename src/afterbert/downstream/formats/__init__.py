@@ -28,11 +28,11 @@ class Table:
     has_header: bool = True
 
     def column(self, name: str) -> list[Any]:
-        """All values of a column, None where a row has none."""
+        """Returns all values of a column, None if a row has none."""
         return [record.get(name) for record in self.records]
 
     def only(self, rows: Sequence[int]) -> Table:
-        """The rows of these numbers."""
+        """Returns the table with only the rows of these numbers."""
         records, keys = tuple(self.records[n] for n in rows), tuple(self.keys[n] for n in rows)
         return replace(self, records=records, keys=keys)
 
@@ -46,8 +46,8 @@ class Format(ABC):
 
     @abstractmethod
     def claim(self, path: Path, head: str) -> int:
-        """How sure it is that the file, whose first characters are `head`, is of this format: 0 no, 1 by its
-        ending at most, 2 it reads like it, 3 nothing else reads like this, 4 nothing but its own parent format."""
+        """Returns how sure it is that a file, whose first characters are `head`, is of this format: 0 no; 1 its ending
+        at most; 2 it reads like it; 3 nothing else reads like this; 4 nothing but its own parent format."""
 
     def settled(self, table: Table) -> Format:
         """Gives the same format with what was looked at in one file fixed, so that a folder's files are all read
@@ -56,4 +56,4 @@ class Format(ABC):
 
     @abstractmethod
     def read(self, path: Path, findings: Findings) -> Table:
-        """The whole file. Raises UserError."""
+        """Returns the whole file as a table. Raises UserError."""

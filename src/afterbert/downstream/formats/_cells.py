@@ -16,7 +16,7 @@ _LOOKED_AT = 2000
 def table_of(
     path: Path, kind: str, rows: Sequence[tuple[int, list[str]]], *, header: bool | None, findings: Findings
 ) -> Table:
-    """A table from (line number, cells). header: None looks for one. Raises UserError."""
+    """Returns a table from (line number, cells). header: None looks for a header. Raises UserError."""
     if not rows:
         raise UserError(f"{path} holds no row; check that it is the right file, and whole")
     width = Counter(len(cells) for _, cells in rows[:_LOOKED_AT]).most_common(1)[0][0]
@@ -63,15 +63,15 @@ def _names_for(rows: Sequence[tuple[int, list[str]]], width: int, path: Path) ->
     if len(first) == width - 1 and all(cells[0].isdigit() for _, cells in rows[1:] if cells):
         return ["", *first]
     raise UserError(
-        f"{path}:{line}: has {len(first)} columns, most rows have {width}: is the sign between columns also in their "
+        f"{path}:{line}: has {len(first)} columns, most rows have {width}: is the delimiter also in the "
         "texts? put such texts in quotes, or save the file as tsv"
     )
 
 
 def names_columns(rows: list[list[str]]) -> bool:
-    """Whether the first line names the columns: no number over numbers, no value that comes again below, and
-    a known name, a word over numbers or over running text, or a unique word over few values. A column of row numbers,
-    as pandas writes it, may have no name.
+    """Returns whether the first line names the columns. It does when no number stands over numbers, no value comes
+    again below, and there is a known name, a word over numbers or over running text, or a unique word over few values.
+    A column of row numbers, as pandas writes it, may have no name.
 
     >>> names_columns([["sentence", "label"], ["good", "1"]])
     True

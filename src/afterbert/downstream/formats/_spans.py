@@ -12,8 +12,9 @@ _NAMES = ("label", "labels", "entity", "tag", "type", "ner")
 
 
 def span_of(value: Any, text: str) -> tuple[int, int, str] | None:
-    """Beginning, end and type of one marked stretch, as [begin, end, type] or an object; None for anything else. Where
-    it says its text, places that count UTF-16 units, as browsers do, are told from places that count characters.
+    """Returns begin, end and type of one marked stretch, given as [begin, end, type] or an object; None for anything
+    else. When the stretch holds its text, places that count UTF-16 units, as browsers do, can be told from those that
+    count characters.
 
     >>> span_of([0, 4, "PER"], "Anna"), span_of({"start_offset": 0, "end_offset": 4, "label": "PER"}, "Anna")
     ((0, 4, 'PER'), (0, 4, 'PER'))
@@ -42,8 +43,8 @@ def span_of(value: Any, text: str) -> tuple[int, int, str] | None:
 def tagged(
     text: str, spans: Sequence[tuple[int, int, str]], key: str, findings: Findings
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Words and BIO tags. A stretch that begins or ends inside a word takes the whole of it; of two that overlap the
-    one that begins first, or is longer, is taken. Both are counted.
+    """Returns words and BIO tags. A stretch that begins or ends inside a word takes the whole word. Of two that
+    overlap, the one that begins first, or is longer, is taken. Both cases are counted.
 
     >>> tagged("Anna Berg, Oslo.", [(0, 9, "PER"), (11, 15, "LOC")], "row", Findings())
     (('Anna', 'Berg', ',', 'Oslo', '.'), ('B-PER', 'I-PER', 'O', 'B-LOC', 'O'))

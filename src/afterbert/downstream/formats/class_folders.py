@@ -18,7 +18,7 @@ class ClassFolders(Format):
     """Columns `text` and `label`, the name of the folder or file."""
 
     def claim(self, path: Path, head: str) -> int:
-        """Never a file: folders of this layout are known by what they hold, see `holds_classes`."""
+        """Never claims a file: folders of this layout are known by what they hold, see `holds_classes`."""
         return 0
 
     def read(self, path: Path, findings: Findings) -> Table:
@@ -41,18 +41,18 @@ class ClassFolders(Format):
 
 
 def holds_classes(path: Path) -> bool:
-    """Whether a folder holds a folder or a file for each of two classes or more, and no files besides the latter."""
+    """Returns whether a folder holds a folder or a file for each of two or more classes, and no other files."""
     return len(class_folders(path)) > 1 or len(class_files(path)) > 1
 
 
 def class_folders(path: Path) -> list[Path]:
-    """Its folders that hold files and no folders."""
+    """Returns the folders inside that hold files and no folders."""
     folders = [one for one in _visible(path) if one.is_dir()]
     return [one for one in folders if _files(one) and not any(inner.is_dir() for inner in _visible(one))]
 
 
 def class_files(path: Path) -> list[Path]:
-    """Its files, where all are plain text."""
+    """Returns the files inside when all are plain text."""
     files = _files(path)
     return files if all(file.suffix == ".txt" for file in files) else []
 

@@ -26,7 +26,7 @@ class Conll(Format):
     """
 
     def claim(self, path: Path, head: str) -> int:
-        """Short lines of two or more columns in groups, or the ending."""
+        """Claims short lines of two or more columns in groups, or a file by its ending."""
         if path.suffix in (".conll", ".bio", ".iob", ".iob2"):
             return 3
         lines = head.split("\n")[:-1][:400]
@@ -42,7 +42,7 @@ class Conll(Format):
         return 3 if tagged > 0.9 * len(filled) else 0
 
     def read(self, path: Path, findings: Findings) -> Table:
-        """One row a sentence; every column a tuple of its words' values."""
+        """Returns one row for each sentence; every column is a tuple of its words' values."""
         lines = list(TextFile.of(path).bare_lines())
         separator = "\t" if sum("\t" in line.strip() for line in lines) > len(lines) / 4 else None
         width = _width(lines, separator)
@@ -89,7 +89,8 @@ def _cells(line: str, separator: str | None) -> list[str]:
 
 
 def remarks_in(lines: list[str], separator: str | None) -> set[str]:
-    """How remarks end that have as many columns as words: they stand above most sentences and end as no word does."""
+    """Returns how remarks end that have as many columns as words: they stand above most sentences and end as no word
+    does."""
     firsts = [line for before, line in zip(["", *lines], lines) if line.strip() and not before.strip()]
     hashed = {_cells(line, separator)[-1] for line in firsts if line[0] == "#"}
     if 2 * sum(line[0] == "#" for line in firsts) <= len(firsts):
@@ -98,14 +99,14 @@ def remarks_in(lines: list[str], separator: str | None) -> set[str]:
 
 
 def stands_outside(line: str, cells: list[str], width: int, remarks: Collection[str]) -> bool:
-    """Whether a filled line holds no word: a remark, the mark of a document, the names of the columns. remarks: those
-    of `remarks_in`."""
+    """Returns whether a filled line holds no word: a remark, the mark of a document, the names of the columns. remarks:
+    what `remarks_in` found."""
     is_remark = line[0] == "#" and (len(cells) != width or cells[-1] in remarks)
     return is_remark or cells[:1] == ["-DOCSTART-"] or names_columns(cells)
 
 
 def names_columns(cells: list[str]) -> bool:
-    """Whether cells of a line are nothing but known names of columns.
+    """Returns whether cells of a line are nothing but known names of columns.
 
     >>> names_columns(["Word", "POS", "Tag"]), names_columns(["word", "B-LOC"]), names_columns(["word"])
     (True, False, False)
@@ -114,7 +115,7 @@ def names_columns(cells: list[str]) -> bool:
 
 
 def by_role(cells: dict[str, list[str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The columns with that of the words first and that of the tags last; and further ones that may hold the tags.
+    """Returns the columns, that of the words first and that of the tags last, and further ones that may hold the tags.
 
     A counter is no word, a chunk of grammar (I-NP) no entity where there are others, and of two layers the first, which
     is GermEval's outer one, is taken. Where no tags mark spans, the column of the fewest different values holds them.

@@ -21,7 +21,8 @@ class Conllu(Format):
     """
 
     def claim(self, path: Path, head: str) -> int:
-        """Ten columns of which the first counts, or the ending; surer than CoNLL, as which it reads too."""
+        """Claims ten columns of which the first counts, or a file by its ending. It is surer than CoNLL, as which such
+        a file reads too."""
         if path.suffix == ".conllu":
             return 4
         lines = [line for line in head.split("\n")[:-1][:100] if line and not line.startswith("#")]

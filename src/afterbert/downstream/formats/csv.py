@@ -34,7 +34,7 @@ class CsvFormat(Format):
     """What stands around a cell that holds the delimiter; doubled inside."""
 
     def claim(self, path: Path, head: str) -> int:
-        """By its ending only: running text holds commas too."""
+        """Claims a file only by its ending: running text holds commas too."""
         return 2 if path.suffix == ".csv" else 0
 
     def settled(self, table: Table) -> CsvFormat:
@@ -63,7 +63,7 @@ class CsvFormat(Format):
 def rows_of(
     text: str, delimiter: str, quote: str, *, quoting: Literal[0, 3]
 ) -> tuple[list[tuple[int, list[str]]], tuple[int, csv.Error] | None]:
-    """(line a row begins on, cells) without empty lines, and the line of the first row that cannot be read, and why."""
+    """Returns (first line of a row, cells) without empty lines, and line and reason of the first unreadable row."""
     # A cell may be a whole article; the module's own limit is 128 KiB for all of Python.
     csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
     lines = io.StringIO(text, newline="")
@@ -81,8 +81,8 @@ def rows_of(
 
 
 def quote_in(text: str, delimiter: str) -> str:
-    """A single quote where the first lines have cells that begin and end with one, and more of them than with double
-    quotes.
+    """Returns a single quote when the first lines have cells that begin and end with one, and more of them than with
+    double quotes.
 
     >>> quote_in("Sport;'one; two'\\nArt;'it''s'", ";"), quote_in("it's,1\\n'tis,0", ",")
     ("'", '"')
@@ -96,8 +96,8 @@ def quote_in(text: str, delimiter: str) -> str:
 
 
 def delimiter_in(text: str) -> Literal[",", ";", "|", "\t"]:
-    """The sign that each of the first lines holds as often, or else most often, outside of quoted cells; no comma where
-    most lines have a number with one before its fraction.
+    """Returns the delimiter: the sign that each of the first lines holds equally often, or else most often, outside of
+    quoted cells. It is no comma when most lines have a number with a decimal comma.
 
     >>> delimiter_in('"one, two";1\\n"a, b\\nc, d";0'), delimiter_in("so, so;0,5\\nbad, bad;1,5")
     (';', ';')

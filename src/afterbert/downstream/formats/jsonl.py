@@ -29,7 +29,7 @@ class JsonlFormat(Format):
     """Columns that stand deeper in a row, as `review.body`."""
 
     def claim(self, path: Path, head: str) -> int:
-        """A first line that is a whole object, a list of objects, or an object over several lines in a .json file."""
+        """Claims a first line that is a whole object, a list, or an object over several lines in a .json file."""
         first = head.lstrip().split("\n", 1)[0]
         if head.lstrip().startswith("["):
             return 2 if path.suffix in (".json", *_LINES) else 1
@@ -69,7 +69,7 @@ class JsonlFormat(Format):
 
 
 def _whole(path: Path, text: str) -> Any:
-    """The one value that a file holds; None where it has one object a line."""
+    """The one value that a file holds; None if it has one object a line."""
     text = text.strip()
     place = str(path) if "\n" in text else f"{path}:1"
     if text.startswith("[") and not (path.suffix in _LINES and "\n" in text and _is_json(text.split("\n", 1)[0])):
@@ -85,7 +85,7 @@ def _whole(path: Path, text: str) -> Any:
 
 
 def _rows_in(path: Path, tree: dict[str, Any], records: str | None) -> tuple[str, Sequence[Any]]:
-    """The rows of a file that is one object, and how they stand there. Raises UserError where that is not told."""
+    """The rows of a file that is one object, and how they stand there. Raises UserError if that is not told."""
     if records is not None:
         rows = _within(tree, records)
         if not isinstance(rows, list):
@@ -127,7 +127,7 @@ def _lists(tree: dict[str, Any], depth: int = _DEPTH) -> dict[str, int]:
 
 
 def _within(value: Any, dotted: str) -> Any:
-    """What stands at a path through objects, and lists by number; None where nothing does.
+    """What stands at a path through objects, and lists by number; None if nothing does.
 
     >>> _within({"a": {"b": [3, 4]}}, "a.b.1"), _within({"a": 1}, "a.b")
     (4, None)
@@ -151,7 +151,7 @@ def _lines(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def parsed(text: str, place: str) -> Any:
-    """The value of JSON text. Raises UserError, also for a key that is written twice in one object."""
+    """Returns the value of a JSON text. Raises UserError, also for a key that is written twice in one object."""
     try:
         # NaN, which pandas and Python write and JSON does not know, is nothing.
         return json.loads(text, object_pairs_hook=lambda pairs: _unique(pairs, place), parse_constant=lambda name: None)

@@ -23,7 +23,7 @@ class LabelStudio(Format):
     """
 
     def claim(self, path: Path, head: str) -> int:
-        """Tasks with annotations and their results."""
+        """Claims tasks with annotations and their results."""
         parts = ('"annotations"', '"result"', '"data"')
         return 3 if head.lstrip()[:1] in ("{", "[") and all(part in head for part in parts) else 0
 
@@ -53,7 +53,7 @@ def _answer(value: Mapping[str, Any]) -> Any:
 
 
 def _results(task: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """What was answered about a task; None where nobody did."""
+    """What was answered about a task; None if nobody did."""
     done = [one["result"] for one in task.get("annotations") or () if not one.get("was_cancelled")]
     return [one for one in done[0] if isinstance(one.get("value"), dict) and "from_name" in one] if done else None
 

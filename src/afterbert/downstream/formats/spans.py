@@ -24,12 +24,12 @@ class Spans(Format):
     and what else the rows hold."""
 
     def claim(self, path: Path, head: str) -> int:
-        """JSON, and some row has a marked stretch."""
+        """Claims JSON in which some row has a marked stretch."""
         return 3 if head.lstrip()[:1] in ("{", "[") and _MARKED.search(head) else 0
 
     def read(self, path: Path, findings: Findings) -> Table:
-        """Words and tags of each row; none of the latter where nothing says which stretches are marked. Raises
-        UserError where no column holds a text or marked stretches."""
+        """Returns words and tags of each row; no tags where nothing says which stretches are marked. Raises UserError
+        if no column holds a text or marked stretches."""
         table = JsonlFormat().read(path, findings)
         texts = [name for name in (*_TEXTS, *table.columns) if isinstance(_any(table, name), str)]
         marked = [name for name in table.columns if _is_marked(table, name)]

@@ -15,12 +15,12 @@ _COLUMNS = ("id", "title", "question", "context", "answers")
 
 @dataclass(frozen=True)
 class Squad(Format):
-    """One row a question. answers: a list of {text, answer_start}, empty for a question that cannot be
-    answered (`is_impossible`), None where the file says nothing (a test set without answers).
+    """One row a question. answers: a list of {text, answer_start}, empty for a question that cannot be answered
+    (`is_impossible`), None if the file says nothing (a test set without answers).
     """
 
     def claim(self, path: Path, head: str) -> int:
-        """An object with `data` or `paragraphs` near the beginning."""
+        """Claims an object with `data` or `paragraphs` near the beginning."""
         begin = head.lstrip()[:2000]
         return 3 if begin.startswith("{") and ('"paragraphs"' in begin and '"data"' in head) else 0
 

@@ -25,7 +25,7 @@ class TextAndLabels(Format):
         return 4 if labels_beside(path) else 0
 
     def read(self, path: Path, findings: Findings) -> Table:
-        """Raises UserError where the two files have not as many lines."""
+        """Raises UserError if the two files have not as many lines."""
         beside = labels_beside(path)
         if beside is None:
             raise UserError(f"{path}: has no file of labels beside it; call it like the texts, with labels for text")
@@ -49,6 +49,6 @@ class TextAndLabels(Format):
 
 
 def labels_beside(path: Path) -> Path | None:
-    """The file of labels that belongs to a file of texts, by their names; None where there is none."""
+    """Returns the file of labels that belongs to a file of texts, by their names; None if there is none."""
     found = (path.with_name(_TEXT.sub(word, path.name)) for word in ("labels", "label"))
     return next((one for one in found if one != path and one.is_file()), None)

@@ -17,7 +17,7 @@ class Trec(Format):
     """Columns `text`, `coarse` (6 types) and `fine` (50, written `COARSE:fine`)."""
 
     def claim(self, path: Path, head: str) -> int:
-        """Every line begins with a type."""
+        """Claims a file of which every line begins with a type."""
         lines = [line for line in head.split("\n")[:-1][:100] if line]
         return 3 if lines and all(_LINE.fullmatch(line) for line in lines) else 0
 

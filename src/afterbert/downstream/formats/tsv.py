@@ -21,7 +21,7 @@ class TsvFormat(Format):
     header: bool | None = None
 
     def claim(self, path: Path, head: str) -> int:
-        """By ending, and a tab in nearly every line."""
+        """Claims a file by its ending, or when nearly every line has a tab."""
         lines = [line for line in head.split("\n")[:50] if line]
         with_tab = sum("\t" in line for line in lines)
         if with_tab < 0.9 * max(1, len(lines)):
@@ -33,7 +33,7 @@ class TsvFormat(Format):
         return replace(self, header=table.has_header)
 
     def read(self, path: Path, findings: Findings) -> Table:
-        """Cells as they stand between the tabs; empty lines are left out."""
+        """Returns the cells as they stand between the tabs, without empty lines."""
         lines = list(TextFile.of(path).bare_lines())
         rows = [(number, line.split("\t")) for number, line in enumerate(lines, 1) if line.strip()]
         with_quotes = [number for number, line in enumerate(lines, 1) if '"' in line]

@@ -16,7 +16,7 @@ class TxtFormat(Format):
     is_bare_text: ClassVar[bool] = True
 
     def claim(self, path: Path, head: str) -> int:
-        """By the ending, where neither tabs, objects nor empty lines say more."""
+        """Claims a file by its ending when it holds no tabs, objects or empty lines."""
         lines = [line for line in head.split("\n") if line]
         says_more = head.lstrip().startswith(("{", "[")) or 2 * sum("\t" in line for line in lines) > len(lines)
         return int(path.suffix == ".txt" and not says_more)

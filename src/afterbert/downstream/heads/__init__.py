@@ -28,13 +28,13 @@ Outputs = Sequence[np.ndarray]
 
 @dataclass(frozen=True)
 class Footing:
-    """What the weights of a head stand on."""
+    """The model on which the weights of a head are built."""
 
     model: LoadedModel
     summary: Summary
     """The piece that speaks for a row."""
     class_weights: np.ndarray | None = None
-    """How much each class weighs in the loss; None where all weigh alike."""
+    """How much each class weighs in the loss; None if all weigh alike."""
 
 
 class HeadModule(nn.Module, ABC):
@@ -44,12 +44,13 @@ class HeadModule(nn.Module, ABC):
     writes: ClassVar[bool] = False
 
     def wanted(self, arrays: Mapping[str, Tensor]) -> Tensor | None:
-        """Flat places [N] of [B, T], where it reads no other states; it is given those alone [N, D] then."""
+        """Returns the flat places [N] of [B, T] whose states it reads, when it reads only some. It is then given only
+        those [N, D]."""
         return None
 
     @abstractmethod
     def score(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
-        """The summed loss (float32 scalar) from hidden states [B, T, D]."""
+        """Returns the summed loss (float32 scalar) from hidden states [B, T, D]."""
 
     def attach(self, backbone: Backbone, lm_head: nn.Module) -> None:
         """Hands over what heads that write share with the model; called once, before anything else."""
@@ -80,47 +81,46 @@ class Head(ABC):
 
     @classmethod
     def serves(cls, task: Task) -> bool:
-        """Whether it can answer this kind of task."""
+        """Returns whether the head can answer this kind of task."""
         return task.answer in cls.answers
 
     def settled(self, model: LoadedModel, name: str) -> Head:
-        """Gives the same head with nothing left open for the task `name` on this model. Raises UserError where
-        they do not go together."""
+        """Gives the same head with nothing left open for the task `name` on this model. Raises UserError if they do not
+        go together."""
         return self
 
     @abstractmethod
     def prepare(self, task: Task, examples: Sequence[Example], formatter: Formatter) -> Prepared:
-        """All examples as rows. Examples without a label, or with one that was never seen, ask nothing."""
+        """Returns all examples as rows. Examples without a label, or with an unknown label, ask nothing."""
 
     @abstractmethod
     def build(self, task: Task, on: Footing) -> HeadModule:
-        """Fresh weights (but for a pre-trained pooler where the head has one)."""
+        """Returns a module with fresh weights (except for a pre-trained pooler where the head has one)."""
 
     def chooses(self, task: Task) -> bool:
-        """Whether `calibrated` chooses anything for this task."""
+        """Returns whether `calibrated` chooses anything for this task."""
         return False
 
     def calibrated(self, asked: Prepared, outputs: Outputs) -> Head:
-        """Gives the same head with what is chosen on rows that were not trained on, from their outputs; itself where
-        nothing is."""
+        """Gives the same head with what is chosen on rows that were not trained on, from their outputs; or itself."""
         return self
 
     def chosen(self, task: Task) -> Mapping[str, Any]:
-        """Setting -> what `calibrated` chose for it, and the same as `said` in words; empty where it chose nothing."""
+        """Returns setting -> what `calibrated` chose for it, and under `said` the same in words; empty if nothing."""
         return {}
 
     def answering(self, task: Task, module: HeadModule) -> Answering | None:
-        """Its trained layers as one of Hugging Face's classes has them; None where none does."""
+        """Returns the trained layers in the form of a Hugging Face class; None if no class fits."""
         return None
 
     @abstractmethod
     def answered(self, asked: Prepared, outputs: Outputs) -> list[Prediction]:
-        """One prediction for each example that `prepare` was given, in the terms of its labels, with whatever the
-        outputs tell besides: probabilities, places, how sure they are."""
+        """Returns one prediction for each example given to `prepare`, in terms of its labels, with what else the
+        outputs tell: probabilities, places, confidence."""
 
 
 def head_for(task: Task, asked: Head | None) -> Head:
-    """The head asked for where it serves this kind of task, else the usual one. Raises UserError."""
+    """Returns the head asked for when it serves this kind of task, else the usual one. Raises UserError."""
     kind = plugins.name_of(task).replace("_", " ")
     if task.usual_head is None:
         raise UserError(f"{kind} is not answered by a head; see docs/tasks.md for what can be done with it")
@@ -135,6 +135,6 @@ def head_for(task: Task, asked: Head | None) -> Head:
 
 
 def label_numbers(task: Task, labels: Sequence[Any]) -> np.ndarray:
-    """int64 [N]: the class number of each label, -1 for none and for one that training never saw."""
+    """Returns the class number of each label, int64 [N]; -1 for none and for one that training never saw."""
     number = {name: i for i, name in enumerate(labels_of(task))}
     return np.array([number.get(label, -1) for label in labels], dtype=np.int64)

@@ -16,7 +16,7 @@ from afterbert.nn.task_head import TaskHead
 
 @dataclass(frozen=True)
 class LayeredHead(Head):
-    """So built, a model can leave as the class that Hugging Face's family has for the task."""
+    """A head built so that its model can be saved as the Hugging Face family's class for the task."""
 
     layer_kind: ClassVar[Literal["sequence", "token", "span"]] = "sequence"
 
@@ -26,7 +26,7 @@ class LayeredHead(Head):
     """None: those of the model's family."""
 
     def layers_on(self, model: LoadedModel) -> TaskHead:
-        """The layers asked for, or the usual ones of the model."""
+        """Returns the layers asked for, or the model's usual ones."""
         return self.layers or model.task_head(self.layer_kind)
 
     def settled(self, model: LoadedModel, name: str) -> Self:

@@ -27,14 +27,14 @@ class TaskFormat:
     words: Mapping[str, str] = field(default_factory=dict)
 
     def source(self, example: Example, prefix: str) -> str:
-        """A row as one text."""
+        """Returns a row as one text."""
         if not self.names:
             return example.texts[0]
         named = [f"{name}: {example.texts[place]}" for name, place in zip(self.names, self.order)]
         return " ".join([prefix, *named] if prefix else named)
 
     def spelled(self, task: Task) -> Task:
-        """The task with T5's words for its labels, where it has others and none were given."""
+        """Returns the task with T5's words for its labels, when T5 has some and none were given."""
         if not isinstance(task, (SentenceClassification, PairClassification)) or task.label_words:
             return task
         if not set(task.labels) <= set(self.words):

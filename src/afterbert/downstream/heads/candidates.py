@@ -36,7 +36,7 @@ class CandidatesHead(LayeredHead):
     answers: ClassVar[tuple[str, ...]] = ("order", "choice")
 
     def layers_on(self, model: LoadedModel) -> TaskHead:
-        """The last one has no bias, which would add the same to all candidates."""
+        """Returns the layers. The last one has no bias, which would add the same to all candidates."""
         return self.layers or replace(model.task_head("sequence"), last_bias=False)
 
     def prepare(self, task: Task, examples: Sequence[Example], formatter: Formatter) -> Prepared:
@@ -89,7 +89,7 @@ class CandidatesModule(LayersModule):
         return -(log_shares * arrays["is_right"]).sum()
 
     def logits(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
-        """[U, B]: for each question its candidates' scores, very low for those of others."""
+        """Returns scores [U, B]: for each question those of its candidates, very low for those of other questions."""
         return _by_unit(self.output(hidden, arrays), arrays["unit_of"], -1e4)
 
 

@@ -57,7 +57,7 @@ class EachLabel(LayeredHead):
         return self.threshold == "dev"
 
     def calibrated(self, asked: Prepared, outputs: Outputs) -> EachLabel:
-        """With the thresholds at which each label's F1 over the labelled examples is highest."""
+        """Returns the head with the thresholds at which each label's F1 over the labelled examples is highest."""
         is_asked = asked.asked > 0
         chances, truths = expit(np.stack(outputs))[is_asked], asked.row_arrays["labels"][is_asked] > 0
         return replace(self, thresholds=tuple(map(best_threshold, chances.T, truths.T)))
@@ -70,7 +70,7 @@ class EachLabel(LayeredHead):
         return {"thresholds": list(self.thresholds), "said": f"labels are given from these chances on: {shown}"}
 
     def answered(self, asked: Prepared, outputs: Outputs) -> list[Prediction]:
-        """No chance of the whole answer: each label has its own."""
+        """Returns the predictions, without a probability of the whole answer: each label has its own."""
         labels, found = labels_of(asked.task), []
         least = np.array(self.thresholds or [_HALF] * len(labels))
         for chances in map(expit, outputs):

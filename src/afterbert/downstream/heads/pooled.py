@@ -83,7 +83,7 @@ class PooledModule(LayersModule):
 
 
 def text_rows(examples: Sequence[Example], formatter: Formatter) -> tuple[Rows, int]:
-    """Rows of one or two texts each, cut to fit, and how many lost pieces."""
+    """Returns rows of one or two texts each, cut to fit, and how many of them lost pieces."""
     is_pair = len(examples[0].texts) > 1
     assert all(len(example.texts) == 1 + is_pair for example in examples), "one text in all rows, or two in all"
     encoded = formatter.encode([text for example in examples for text in example.texts])

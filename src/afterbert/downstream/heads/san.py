@@ -28,15 +28,16 @@ from afterbert.nn.dropout import dropout
 
 @dataclass(frozen=True)
 class San(Head):
-    """turns: how often the first text is read again (the release's default). prediction_dropout: share of
-    turns left out in training."""
+    """Answers a pair of texts by reading the first one several times (stochastic answer network)."""
 
     answers: ClassVar[tuple[str, ...]] = ("class",)
     weighs_classes: ClassVar[bool] = True
 
     turns: Annotated[int, Field(ge=1)] = 5
+    """How often the first text is read again (the release's default)."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     prediction_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """The share of turns left out in training."""
 
     def prepare(self, task: Task, examples: Sequence[Example], formatter: Formatter) -> Prepared:
         if any(len(example.texts) != 2 for example in examples):

@@ -33,13 +33,10 @@ from afterbert.text.pieces.encoding import EncodedTexts
 
 @dataclass(frozen=True)
 class Span(Head):
-    """stride: pieces of context by which windows advance; None: half a window. max_question: pieces of a
-    question that are read.
+    """Answers a question by a stretch of its context.
 
-    max_answer: pieces of an answer. null_bias: added to the score of no answer. threshold: whether rows other than dev,
-    and later ones, take the null_bias that scores best on dev, as find_best_thresh_v2 of evaluate-v2.0.py finds it
-    ("dev"), or the one given ("given"). Deviation: where questions always have an answer, windows without it are left
-    out of training, instead of being taught the first piece.
+    Deviation: where questions always have an answer, windows without it are left out of training, instead of being
+    taught the first piece.
     """
 
     answers: ClassVar[tuple[str, ...]] = ("span",)
@@ -47,10 +44,16 @@ class Span(Head):
     is_by_piece: ClassVar[bool] = True
 
     stride: Annotated[int, Field(gt=0)] | None = None
+    """How many pieces of context a window advances; None: half a window."""
     max_question: Annotated[int, Field(gt=0)] = 64
+    """How many pieces of a question are read."""
     max_answer: Annotated[int, Field(gt=0)] = 30
+    """The most pieces of an answer."""
     null_bias: float = 0.0
+    """A number added to the score of no answer."""
     threshold: Literal["dev", "given"] = "dev"
+    """The null_bias for rows other than dev: the one that scores best on dev, as find_best_thresh_v2 of
+    evaluate-v2.0.py finds it ("dev"), or the one above ("given")."""
     layers: TaskHead | None = None
     """None: those of the model's family."""
 
@@ -88,8 +91,8 @@ class Span(Head):
         return SpanModule(self.layers or on.model.task_head("span"), on.model)
 
     def answered(self, asked: Prepared, outputs: Outputs) -> list[Prediction]:
-        """Answers with their places in the context; their chance is that of where they start times that of where they
-        end, over all pieces of all windows."""
+        """Returns answers with their places in the context. The probability of an answer is that of its start times
+        that of its end, over all pieces of all windows."""
         may_be_none, found = _may_be_none(asked.task), []
         for example, guess in zip(asked.examples, self._guesses(asked, outputs)):
             is_none = may_be_none and guess.doubt + self.null_bias >= 0
@@ -102,7 +105,7 @@ class Span(Head):
         return _may_be_none(task) and self.threshold == "dev"
 
     def calibrated(self, asked: Prepared, outputs: Outputs) -> Span:
-        """With the null_bias at which the main metric over the labelled examples is highest."""
+        """Returns the head with the null_bias at which the main metric over the labelled examples is highest."""
         task, guesses = asked.task, zip(asked.examples, self._guesses(asked, outputs))
         pairs = [(example, guess) for example, guess in guesses if task.is_usable(example)]
         metric, truths = task.metrics[0], [example.label for example, _ in pairs]
@@ -165,7 +168,7 @@ class SpanModule(HeadModule):
         return found.masked_fill(~allowed[..., None], -1e4)
 
     def logits(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
-        """[2B, T]: all starts over the places, then all ends."""
+        """Returns logits [2B, T]: first of the starts over the places, then of the ends."""
         return torch.cat(self.output(hidden, arrays).unbind(-1))
 
     def score(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:

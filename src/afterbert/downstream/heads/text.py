@@ -35,24 +35,26 @@ from afterbert.text.pieces.unknown import unknown_piece
 
 @dataclass(frozen=True)
 class Text(Head):
-    """prefix: before each source; None: T5's for tasks it knows, else the task's name. known_as: the name under which
-    T5 writes the task's texts and labels; None: looked up by the task's name; empty: none. target_length: pieces
-    written at most. start: the special piece with which writing begins; None: what the model is used to. layout:
-    None: by the model."""
+    """Answers a task by writing text."""
 
     answers: ClassVar[tuple[str, ...]] = ("text",)
     writes: ClassVar[bool] = True
 
     prefix: str | None = None
+    """The text before each source; None: T5's for tasks that T5 knows, else the task's name."""
     known_as: str | None = None
+    """The name under which T5 writes the task's texts and labels; None: looked up by the task's name; empty: none."""
     target_length: Annotated[int, Field(ge=2)] = 64
+    """How many pieces are written at most."""
     start: Start | None = None
+    """The special piece with which writing begins; None: the one that the model is used to."""
     layout: Literal["encoder_decoder", "behind"] | None = None
+    """Which stack reads and which writes; None: as the model is built."""
     generation: Generation = Generation()
 
     @classmethod
     def serves(cls, task: Task) -> bool:
-        """Every task that any head answers: all of them can be written."""
+        """Returns whether any head answers the task: every such task can be written."""
         return task.usual_head is not None
 
     def settled(self, model: LoadedModel, name: str) -> Text:
@@ -63,7 +65,7 @@ class Text(Head):
             )
         known_as = format_of(name) if self.known_as is None else self.known_as
         if known_as and known_as not in FORMATS:
-            raise UserError(f"{name}: T5 writes no task called '{known_as}'; {did_you_mean(known_as, list(FORMATS))}")
+            raise UserError(f"{name}: T5 knows no task called '{known_as}'; {did_you_mean(known_as, list(FORMATS))}")
         usual = FORMATS[known_as].prefix if known_as else name
         return replace(
             self,
@@ -135,7 +137,7 @@ class Text(Head):
 
 
 class TextModule(HeadModule):
-    """No weights of its own: the language model's head is shared by all tasks, and handed in."""
+    """Has no weights of its own: all tasks share the language model's head, which is handed in."""
 
     writes: ClassVar[bool] = True
 
@@ -157,7 +159,7 @@ class TextModule(HeadModule):
         return self._shared[1](hidden[arrays["target_ids"] >= 0])
 
     def output(self, hidden: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
-        """int64 [B, U]; the states, which know the target, are not looked at."""
+        """Returns the written piece ids, int64 [B, U]. It does not look at the states, which know the target."""
         assert self._shared is not None
         start, end, longest = (int(arrays[f"written_{name}"][0]) for name in ("from", "to", "at_most"))
         return self.generation(Writer(*self._shared, arrays), arrays["number"], start=start, end=end, longest=longest)

@@ -28,12 +28,12 @@ class Metric(ABC):
 
     @abstractmethod
     def statistics(self, predictions: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
-        """float64 [N, S], one line for each example. Predictions and truths [N] are in the terms of the
-        task's labels."""
+        """Returns the statistics of each example, float64 [N, S]. Predictions and truths [N] are in terms of the task's
+        labels."""
 
     @abstractmethod
     def value(self, sums: np.ndarray) -> np.ndarray:
-        """From sums of statistics over examples [..., S] to the measure [...]."""
+        """Returns the measure [...] from sums of statistics over examples [..., S]."""
 
     def __call__(self, predictions: Sequence[Any], truths: Sequence[Any]) -> float:
         """The measure over all examples; 0 for none."""
@@ -48,7 +48,7 @@ class MeanMetric(Metric):
 
     @abstractmethod
     def of_each(self, predictions: Sequence[Any], truths: Sequence[Any]) -> Sequence[float] | np.ndarray:
-        """What each prediction is worth, [N]."""
+        """Returns the worth of each prediction, [N]."""
 
     def statistics(self, predictions: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
         worth = np.asarray(self.of_each(predictions, truths), dtype=np.float64)
@@ -59,7 +59,7 @@ class MeanMetric(Metric):
 
 
 def in_print(name: str, value: float) -> str:
-    """A value of the metric called `name` as tables show it: a share in percent, anything else as it is.
+    """Returns a value of the metric called `name` as tables show it: a share in percent, anything else unchanged.
 
     >>> in_print("accuracy", 0.913), in_print("f1_macro", 0.5), in_print("squared_error", 0.25)
     ('91.3', '50.0', '0.250')
@@ -69,7 +69,7 @@ def in_print(name: str, value: float) -> str:
 
 
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """above / below, and 0 where below is 0.
+    """Returns above / below, and 0 where below is 0.
 
     >>> ratio(np.array([1.0, 1.0]), np.array([2.0, 0.0])).tolist()
     [0.5, 0.0]
@@ -78,8 +78,8 @@ def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 
 def confusion(predictions: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
-    """float64 [N, 3 K] for the K classes that occur: hits, predictions and truths of each, 0 or 1. A prediction or
-    truth is a class, or a tuple of any number of classes.
+    """Returns counts, float64 [N, 3 K], for the K classes that occur: hits, predictions and truths of each, 0 or 1. A
+    prediction or truth is a class, or a tuple of any number of classes.
 
     >>> confusion([("a", "b"), ()], [("a",), ("b",)]).tolist()
     [[1.0, 0.0, 1.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0, 0.0, 1.0]]

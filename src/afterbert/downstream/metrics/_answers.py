@@ -35,7 +35,7 @@ class AnswerMetric(MeanMetric):
 
     @abstractmethod
     def likeness(self, prediction: str, truth: str, rule: Rule) -> float:
-        """How alike two answers are, from 0 to 1."""
+        """Returns how similar two answers are, from 0 to 1."""
 
     def of_each(self, predictions: Sequence[Any], truths: Sequence[Any]) -> list[float]:
         rule = rule_for(truths, self.style)
@@ -46,8 +46,8 @@ class AnswerMetric(MeanMetric):
 
 
 def rule_for(truths: Sequence[Sequence[Any]], style: Style) -> Rule:
-    """How the answers of a set are compared. `auto`: by character where most questions that have an answer have one
-    with a Han character, else by SQuAD's rules for all.
+    """Returns the rule by which the answers of a set are compared. `auto` compares by character when most questions
+    that have an answer have one with a Han character, else by SQuAD's rules.
 
     >>> rule_for([("1998年",), ("巴黎", "Paris"), ()], "auto"), rule_for([("Paris",), ("the 巴黎 road",)], "auto")
     ('cmrc', 'squad')
@@ -59,8 +59,8 @@ def rule_for(truths: Sequence[Sequence[Any]], style: Style) -> Rule:
 
 
 def asked_for(answers: Sequence[Any], rule: Rule) -> list[str]:
-    """The texts of `Answer`s, or texts, with which a prediction is compared. Without any the empty text is right; as in
-    evaluate-v2.0.py, answers of which the normalization leaves nothing are not asked for.
+    """Returns the texts, from texts or `Answer`s, that a prediction is compared with. Without any, the empty text is
+    right. As in evaluate-v2.0.py, answers that the normalization empties are left out.
 
     >>> asked_for(("Paris", "the"), "squad"), asked_for((), "cmrc")
     (['Paris'], [''])
@@ -73,7 +73,7 @@ def _texts(answers: Sequence[Any]) -> list[str]:
 
 
 def normalized(text: str, rule: Rule) -> str:
-    """The form in which two answers are equal.
+    """Returns an answer in the form in which equal answers are equal.
 
     >>> normalized(" The  Eiffel Tower. ", "squad"), normalized("《村雨城》", "cmrc")
     ('eiffel tower', '村雨城')
@@ -84,7 +84,7 @@ def normalized(text: str, rule: Rule) -> str:
 
 
 def overlap_f1(prediction: str, truth: str, rule: Rule) -> float:
-    """F1 of the common words (squad: as bags) or of the longest common run of characters and words (cmrc).
+    """Returns the F1 of the common words (squad: as bags), or of the longest common run of characters and words (cmrc).
 
     >>> overlap_f1("in the tower", "Tower", "squad")
     0.6666666666666666

@@ -12,16 +12,15 @@ from afterbert.downstream.metrics import Metric
 
 @dataclass(frozen=True)
 class Bleu(Metric):
-    """tokenize: sacrebleu's name of a tokenization; `zh` for Chinese, `char` where there are no spaces, `13a`
-    (its default) elsewhere.
-
-    Raises UserError where sacrebleu is not installed.
-    """
+    """BLEU, as sacrebleu counts it. Raises UserError if sacrebleu is not installed."""
 
     tokenize: Literal["13a", "zh", "char", "intl", "none"] = "13a"
+    """Sacrebleu's name of a tokenization: `zh` for Chinese, `char` for text without spaces, `13a` (its default)
+    else."""
 
     def statistics(self, predictions: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
-        """[N, 10]: matching and possible n-grams of each order, lengths of prediction and nearest reference."""
+        """Returns counts [N, 10]: matching and possible n-grams of each order, lengths of prediction and nearest
+        reference."""
         scorer = _sacrebleu().BLEU(tokenize=self.tokenize, effective_order=True)
         out = np.zeros((len(truths), 10))
         for row, (prediction, references) in enumerate(zip(predictions, truths, strict=True)):

@@ -26,7 +26,7 @@ class ChrF(Metric):
     beta: Annotated[float, Field(gt=0)] = 2.0
 
     def statistics(self, predictions: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
-        """[N, 3 order]: n-grams in common, of the prediction, of the reference."""
+        """Returns counts [N, 3 order]: n-grams in common, of the prediction, of the reference."""
         out = np.zeros((len(truths), 3 * self.order))
         for row, (prediction, references) in enumerate(zip(predictions, truths, strict=True)):
             texts = (references,) if isinstance(references, str) else references
@@ -35,7 +35,7 @@ class ChrF(Metric):
         return out
 
     def value(self, sums: np.ndarray) -> np.ndarray:
-        """The F-score of mean precision and mean recall, over the orders for which both sides have n-grams."""
+        """Returns the F-score of mean precision and mean recall, over the orders for which both sides have n-grams."""
         common, found, wanted = np.split(sums, 3, axis=-1)
         occurs = (found > 0) & (wanted > 0)
         orders = occurs.sum(axis=-1)

@@ -22,7 +22,7 @@ class EntityF1(Metric):
     """
 
     def statistics(self, predictions: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
-        """[N, 3]: right, predicted and true entities of each sentence."""
+        """Returns counts [N, 3]: right, predicted and true entities of each sentence."""
         out = np.zeros((len(truths), 3))
         for row, (tags, true) in enumerate(zip(predictions, truths, strict=True)):
             found, wanted = set(entities(tags)), set(entities(true))
@@ -30,12 +30,12 @@ class EntityF1(Metric):
         return out
 
     def value(self, sums: np.ndarray) -> np.ndarray:
-        """2 right / (predicted + true): micro-averaged F1."""
+        """Returns micro-averaged F1: 2 right / (predicted + true)."""
         return ratio(2 * sums[..., 0], sums[..., 1] + sums[..., 2])
 
 
 def entities(tags: Sequence[str]) -> list[tuple[str, int, int]]:
-    """(type, first word, word after the last) of each entity.
+    """Returns (type, first word, word after the last) of each entity.
 
     >>> entities(["I-PER", "I-LOC", "O", "S-LOC", "B-X", "E-X"])
     [('PER', 0, 1), ('LOC', 1, 2), ('LOC', 3, 4), ('X', 4, 6)]

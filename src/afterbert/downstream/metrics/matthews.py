@@ -21,7 +21,7 @@ class Matthews(Metric):
         return confusion(predictions, truths)
 
     def value(self, sums: np.ndarray) -> np.ndarray:
-        """The correlation, in [-1, 1]; 0 where predictions or truths are constant."""
+        """Returns the correlation, in [-1, 1]; 0 where predictions or truths are constant."""
         hits, predicted, true = np.split(sums, 3, axis=-1)
         total = true.sum(axis=-1)
         covariance = hits.sum(axis=-1) * total - (predicted * true).sum(axis=-1)

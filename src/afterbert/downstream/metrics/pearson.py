@@ -21,8 +21,8 @@ class Pearson(Metric):
     """
 
     def statistics(self, predictions: Sequence[Any], truths: Sequence[Any]) -> np.ndarray:
-        """[N, 6]: 1, p, t, p p, t t, p t, with both sides shifted and scaled over the whole set (which
-        changes nothing but rounding)."""
+        """Returns sums [N, 6]: 1, p, t, p p, t t, p t, with both sides shifted and scaled over the whole set, which
+        changes only rounding."""
         predicted, true = _standard(predictions), _standard(truths)
         return np.stack([np.ones(len(true)), predicted, true, predicted**2, true**2, predicted * true], axis=1)
 

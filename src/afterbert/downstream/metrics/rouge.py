@@ -54,8 +54,8 @@ def _ngrams(words: list[str], size: int) -> Counter[tuple[str, ...]]:
 
 
 def common_subsequence(left: Sequence[str], right: Sequence[str]) -> int:
-    """Length of the longest common subsequence. Bit-parallel (Hyyrö 2004): one big-integer step for each word
-    of `right`.
+    """Returns the length of the longest common subsequence. It is bit-parallel (Hyyrö 2004): one step on a big integer
+    for each word of `right`.
 
     >>> common_subsequence("abcbdab", "bdcaba")
     4
@@ -79,7 +79,7 @@ _WITHOUT_SPACES = re.compile(
 
 
 def segments(text: str) -> list[str]:
-    """Words in lower case without punctuation; a character at a time in scripts without spaces.
+    """Returns words in lower case without punctuation; in scripts without spaces, single characters.
 
     >>> segments("Die Straße, 3. Haus"), segments("我爱 BERT！")
     (['die', 'strasse', '3', 'haus'], ['我', '爱', 'bert'])

@@ -15,16 +15,16 @@ Summary = Literal["first", "last", "mean"]
 
 
 def states(backbone: Backbone, arrays: Mapping[str, Tensor], *, wanted: Tensor | None = None) -> Tensor:
-    """Hidden states [B, T, D] of a batch. An encoder-decoder reads the same text on both sides, and the
-    decoder's states count (BART, Section 3.3); where a text is to be written, they are the states [B, U, D] of
-    that. wanted: flat places [N], where no more than their states [N, D] is to be computed."""
+    """Returns hidden states [B, T, D] of a batch. An encoder-decoder reads the same text on both sides, and the
+    decoder's states count (BART, Section 3.3); where a text is to be written, they are the decoder's states [B, U, D]
+    of it. wanted: flat places [N], when only their states [N, D] are to be computed."""
     if "decoder_input_ids" in arrays:
         return writing_states(backbone, arrays)
     return backbone.states(Inputs.of(arrays), wanted=wanted)
 
 
 def summary_places(arrays: Mapping[str, Tensor], summary: Summary) -> Tensor | None:
-    """The flat places [B] of the pieces that speak for their rows; None where all do."""
+    """Returns the flat places [B] of the pieces that speak for their rows; None if all pieces do."""
     if summary == "mean":
         return None
     ids = arrays["input_ids"]

@@ -28,7 +28,7 @@ class Stretches:
 
     @staticmethod
     def whole(encoded: EncodedTexts) -> Stretches:
-        """Each text from its first piece to its last."""
+        """Returns each text from its first piece to its last."""
         return Stretches(encoded.piece_starts[:-1], np.diff(encoded.piece_starts))
 
     def take(self, index: np.ndarray) -> Stretches:
@@ -59,18 +59,18 @@ class Formatter:
         return PieceEncoder(self.tokenizer)
 
     def encode(self, texts: Sequence[str]) -> EncodedTexts:
-        """The pieces of texts, without specials."""
+        """Returns the pieces of texts, without special pieces."""
         return self.encoder(texts)
 
     def room(self, frame: Frame) -> int:
-        """Pieces of text that a row has room for. Raises UserError where it has none."""
+        """Returns how many pieces of text fit into a row. Raises UserError if none do."""
         room = self.length - frame.num_specials
         if room < 2:
             raise UserError(f"length {self.length} leaves no room for text beside special pieces; raise --length")
         return room
 
     def fit(self, first: Stretches, second: Stretches | None = None) -> tuple[Stretches, Stretches | None]:
-        """Cut to the room of a row: the longer of two texts loses its end until both fit (BERT's
+        """Returns the texts cut to the room of a row: the longer of two loses its end until both fit (BERT's
         `_truncate_seq_pair`)."""
         if second is None:
             room = self.room(self.one)
@@ -80,7 +80,7 @@ class Formatter:
         return Stretches(first.starts, kept), Stretches(second.starts, np.minimum(second.lengths, room - kept))
 
     def rows(self, encoded: EncodedTexts, first: Stretches, second: Stretches | None = None) -> Rows:
-        """Framed rows of stretches of `encoded`, which must fit.
+        """Returns framed rows of stretches of `encoded`, which must fit.
 
         Planes: `special`; `segment` uint8; `text` int8 (1 first text, 2 second, 0 special); `source` int64,
         the piece's place in `encoded`, -1 for specials.

@@ -30,18 +30,23 @@ NOTHING = -1
 
 @dataclass(frozen=True)
 class Generation:
-    """num_beams, length_penalty: of `beam`; a length penalty of 0 compares sums, a higher one favours longer
-    texts. penalizes: what the sum is divided by, ((5 + length) / 6) ** penalty (Wu et al.), or length ** penalty
-    (transformers). temperature, top_k, top_p, seed: of `sample`; None cuts nothing off."""
+    """The way in which texts are written."""
 
     method: Literal["greedy", "beam", "sample"] = "greedy"
     num_beams: Annotated[int, Field(gt=0)] = 4
+    """How many texts `beam` follows at once."""
     length_penalty: Annotated[float, Field(ge=0)] = 0.6
+    """For `beam`: 0 compares sums, a higher penalty favours longer texts."""
     penalizes: Literal["wu", "length"] = "wu"
+    """What the sum is divided by: ((5 + length) / 6) ** penalty (Wu et al.), or length ** penalty (transformers)."""
     temperature: Annotated[float, Field(gt=0)] = 1.0
+    """For `sample`: what the logits are divided by."""
     top_k: Annotated[int, Field(gt=0)] | None = None
+    """For `sample`: only so many of the likeliest pieces are drawn from; None: all."""
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    """For `sample`: only the likeliest pieces with this probability together are drawn from; None: all."""
     seed: Annotated[int, Field(ge=0)] = 0
+    """For `sample`: the seed of the draws."""
 
     def __post_init__(self) -> None:
         if self.method != "sample" and (self.top_k or self.top_p or self.temperature != 1.0):

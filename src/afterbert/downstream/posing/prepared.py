@@ -52,7 +52,7 @@ class Prepared:
         return np.maximum.reduceat(lengths, self.unit_starts[:-1])
 
     def select(self, units: np.ndarray) -> Rows:
-        """The rows of these units, in this order."""
+        """Returns the rows of these units, in this order."""
         numbers = self.row_numbers(units)
         lengths = self.rows.lengths[numbers]
         index = ranges(self.rows.row_starts[numbers], lengths)
@@ -60,11 +60,11 @@ class Prepared:
         return cut.take(index, starts_of(lengths))
 
     def row_numbers(self, units: np.ndarray) -> np.ndarray:
-        """int64: the rows of these units."""
+        """Returns the rows of these units, int64."""
         return ranges(self.unit_starts[units], np.diff(self.unit_starts)[units])
 
     def batch(self, units: np.ndarray, *, pad: int, has_segments: bool, name: str) -> Batch:
-        """These units as a batch of the task `name`; a padded matrix as wide as the longest row.
+        """Returns these units as a batch of the task `name`: a padded matrix as wide as the longest row.
 
         Arrays: `input_ids` [B, T], `token_type_ids` where the model has segments, the visibility's, `last`
         [B] (place of each row's last piece), `unit_of` [B], `task/NAME` (empty: says whose batch it is), and
@@ -95,17 +95,17 @@ class Prepared:
 
 
 def one_row_each(task: Task, examples: Sequence[Example], rows: Rows, *, asked: np.ndarray, **extra: Any) -> Prepared:
-    """Units of one row, one for each example."""
+    """Returns units of one row, one for each example."""
     every = np.arange(len(rows))
     return Prepared(task, examples, rows, np.arange(len(rows) + 1), every, asked.astype(np.int64), **extra)
 
 
 def in_batches(costs: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """Units in batches of about equal cost."""
+    """Returns units in batches of about equal cost."""
     by_cost = np.argsort(costs, kind="stable")
     return [by_cost[start : start + batch_size] for start in range(0, len(by_cost), batch_size)]
 
 
 def unpadded(values: np.ndarray, lengths: np.ndarray) -> Sequence[np.ndarray]:
-    """A padded matrix [B, T, ...] as B arrays of their own lengths."""
+    """Returns a padded matrix [B, T, ...] as B arrays of their own lengths."""
     return [row[:length] for row, length in zip(values, lengths)]

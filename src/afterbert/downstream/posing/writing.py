@@ -21,7 +21,7 @@ from afterbert.text.pieces.unknown import unknown_piece
 
 
 def end_of(vocabulary: Vocabulary) -> int:
-    """The piece that closes a text. Raises UserError where the tokenizer has none."""
+    """Returns the piece that closes a text. Raises UserError if the tokenizer has none."""
     return vocabulary.sep if vocabulary.eos is None and vocabulary.sep is not None else vocabulary.need("eos")
 
 
@@ -59,8 +59,8 @@ class ToWrite:
 
 
 def writing_states(backbone: Backbone, arrays: Mapping[str, Tensor]) -> Tensor:
-    """Hidden states [B, U, D] of `decoder_input_ids`: of a decoder that looks at an encoder's states, or of
-    one stack that reads `input_ids` and goes on right behind each row's last piece, in place of the padding."""
+    """Returns hidden states [B, U, D] of `decoder_input_ids`. The model is a decoder that looks at an encoder's states,
+    or one stack that reads `input_ids` and goes on right after each row's last piece, in place of the padding."""
     ids, written = arrays["input_ids"], arrays["decoder_input_ids"]
     if backbone.writes_apart:
         return backbone.decode(written, backbone.encode(Inputs.of(arrays)))

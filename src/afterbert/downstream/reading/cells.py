@@ -14,7 +14,7 @@ _LITERAL_WORDS = {"true": "True", "false": "False"}
 
 
 def held_in(value: Any) -> Any:
-    """The list or object that a cell of text holds as Python, JSON or numpy write it; any other value as it is.
+    """Returns the list or object that a cell of text holds as Python, JSON or numpy write it; any other value as it is.
 
     >>> held_in("['a', 'b']"), held_in("['a' 'b']"), held_in("[0 1]"), held_in("('a',)"), held_in("[1] a")
     (['a', 'b'], ['a', 'b'], [0, 1], ['a'], '[1] a')

@@ -40,7 +40,7 @@ PAIRS = (
 
 
 class ReadsColumns(ABC):
-    """What a kind of task wants of a table: which of its columns plays which part."""
+    """The part of a kind of task that reads tables: which column plays which part."""
 
     parts: ClassVar[tuple[str, ...]]
     """The parts that it needs, such as `text` and `label`."""
@@ -56,11 +56,11 @@ class ReadsColumns(ABC):
     """Whether the kind is guessed from what the columns hold, where their names say nothing."""
 
     def find(self, part: str, columns: Sequence[str]) -> str | None:
-        """The one of `columns` that plays a part by its name (several joined by `+`); None where none does."""
+        """Returns the one of `columns` that plays a part, by its name (several joined by `+`); None if none does."""
         return first_named(self.column_names[part], columns)
 
     def match(self, table: Table, given: Mapping[str, str]) -> dict[str, str] | None:
-        """Part -> column: those `given`, the others by their names; None where one that is needed is not found."""
+        """Returns part -> column: those `given`, and the others by their names; None if a needed one is not found."""
         rest = [column for column in table.columns if column not in given.values()]
         known = (*self.parts, *self.optional_parts)
         found = {part: given.get(part) or self.find(part, rest) for part in known}
@@ -69,12 +69,12 @@ class ReadsColumns(ABC):
         return {part: column for part, column in found.items() if column is not None}
 
     def fits(self, table: Table, columns: Mapping[str, str]) -> bool:
-        """Whether the values of these columns (part -> column) are of this kind, where the kind is guessed."""
+        """Returns whether the values of these columns (part -> column) are of this kind, where the kind is guessed."""
         return True
 
     def recognized(self, table: Table) -> tuple[Self, dict[str, str], str] | None:
-        """Where a table is a well-known data set of this kind that names no columns: the task as that set is scored,
-        part -> column, and the set in words; else None."""
+        """Returns, for a well-known data set of this kind that names no columns, the task as that set is scored, part
+        -> column, and the set in words; else None."""
         return None
 
     def offer(self, held: Held) -> dict[str, str]:
@@ -82,15 +82,15 @@ class ReadsColumns(ABC):
         return {}
 
     def joins(self, record: Mapping[str, Any], before: Mapping[str, Any], columns: Mapping[str, str]) -> bool:
-        """Whether a row of a file is one more part of the example that the row before belongs to."""
+        """Returns whether a row of a file is one more part of the example that the row before belongs to."""
         return False
 
     def words_of(self, text: str) -> FoundWords:
-        """The words of a running text, for tasks that read words."""
+        """Returns the words of a running text, for tasks that read words."""
         return words_in(text)
 
     def as_written(self, prediction: Any) -> Any:
-        """A prediction as files of this task write labels."""
+        """Returns a prediction as files of this task write labels."""
         return prediction
 
 
@@ -120,7 +120,7 @@ class Held:
 
     @staticmethod
     def of(table: Table, *, is_asked: bool = False, looked_at: int = 2000) -> Held:
-        """From the first rows of a table."""
+        """Returns what columns hold, judged by the first rows of a table."""
         found: dict[Profile, list[str]] = {"text": [], "class": [], "number": [], "list": [], "other": []}
         flags, several = [], []
         for column in table.columns:
@@ -153,7 +153,7 @@ def known_names() -> frozenset[str]:
 
 
 def first_named(names: Sequence[str], columns: Sequence[str]) -> str | None:
-    """The column that has the first of these names that any has, whatever its case.
+    """Returns the column with the first of these names that occurs, whatever its case.
 
     >>> first_named(("label", "category"), ["id", "Text", "Category"])
     'Category'
@@ -163,7 +163,7 @@ def first_named(names: Sequence[str], columns: Sequence[str]) -> str | None:
 
 
 def pair_named(columns: Sequence[str]) -> tuple[str, str] | None:
-    """The two columns whose names are one of `PAIRS`.
+    """Returns the two columns whose names are one of `PAIRS`.
 
     >>> pair_named(["Hypothesis", "premise", "label"])
     ('premise', 'Hypothesis')
@@ -174,7 +174,7 @@ def pair_named(columns: Sequence[str]) -> tuple[str, str] | None:
 
 
 def check(table: Table, part: str, name: str) -> str:
-    """The column's name as the table has it, see `column_named`. Raises UserError."""
+    """Returns the column's name in the table, see `column_named`. Raises UserError."""
     found = column_named(name, table.columns)
     if found is None and table.has_header:
         raise UserError(f"{table.path}: has no column '{name}' for {part}; {did_you_mean(name, list(table.columns))}")
@@ -187,8 +187,8 @@ def check(table: Table, part: str, name: str) -> str:
 
 
 def column_named(name: str, columns: Sequence[str]) -> str | None:
-    """The column that is meant, by its name, or where none is called so by its number from 1; None where there is none.
-    `+` joins several columns (the choices of a multiple choice).
+    """Returns the column with this name, or else with this number, counted from 1; None if there is none. `+` joins
+    several columns (the choices of a multiple choice).
 
     >>> column_named("2", ["text", "label"]), column_named("1+label", ["text", "label"]), column_named("x", ["text"])
     ('label', 'text+label', None)
@@ -202,8 +202,8 @@ def column_named(name: str, columns: Sequence[str]) -> str | None:
 
 
 def told_by_name(columns: Iterable[str]) -> set[str]:
-    """The columns that have a name, by which a header can be known. A number counts a column of a file without header;
-    a cell that holds it is no name.
+    """Returns the columns given by name, from which a header can be known. A number counts a column of a file without
+    header; a cell with that number is no name.
 
     >>> sorted(told_by_name(["review", "2"]))
     ['review']
@@ -212,8 +212,8 @@ def told_by_name(columns: Iterable[str]) -> set[str]:
 
 
 def those_there(table: Table, usual: Mapping[str, str]) -> dict[str, str]:
-    """Part -> column of those that a table has; of columns without names only where it has all of them, since the same
-    number may be another column in another file."""
+    """Returns part -> column for the columns that a table has. Columns without names are returned only when the table
+    has all of them, since the same number may be another column in another file."""
     found = {part: column for part, column in usual.items() if set(column.split("+")) <= set(table.columns)}
     return found if table.has_header or len(found) == len(usual) else {}
 
@@ -244,7 +244,7 @@ def profile(values: Sequence[Any]) -> Profile:
 
 
 def holds_flags(values: Sequence[Any]) -> bool:
-    """Whether a column says of each row whether something is so, and of some that it is.
+    """Returns whether a column says of each row yes or no, and of some of them yes.
 
     >>> holds_flags(["0", "1", "-1"]), holds_flags([True, False]), holds_flags(["1", "2"]), holds_flags(["1", "1"])
     (True, True, False, False)
@@ -254,8 +254,8 @@ def holds_flags(values: Sequence[Any]) -> bool:
 
 
 def holds_several(values: Sequence[Any]) -> bool:
-    """Whether a column gives several labels a row: labels come back in other rows, so that there are fewer of them
-    than there are different cells.
+    """Returns whether a column gives several labels to a row. Such labels come back in other rows, so that there are
+    fewer labels than different cells.
 
     >>> holds_several([["a"], ["a", "b"], []]), holds_several(["a|b", "a", "b"]), holds_several(["Oslo, NO", "Rom, IT"])
     (True, True, False)
@@ -270,12 +270,12 @@ def holds_several(values: Sequence[Any]) -> bool:
 
 
 def is_flat(value: Sequence[Any]) -> bool:
-    """Whether a list holds plain values alone."""
+    """Returns whether a list holds only plain values."""
     return not any(isinstance(one, (list, tuple, dict)) for one in value)
 
 
 def separator_of(values: Sequence[Any]) -> str | None:
-    """The sign between several labels in one cell, `[` where cells are written as lists; None where there is none.
+    """Returns the sign between several labels in one cell, `[` where cells are written as lists; None if there is none.
 
     >>> separator_of(["joy|anger", "joy", "anger", ""]), separator_of(["['a', 'b']", "['a']", "[]"])
     ('|', '[')
@@ -300,7 +300,7 @@ def separator_of(values: Sequence[Any]) -> str | None:
 
 
 def is_decimal(text: str) -> bool:
-    """Whether it reads as a number, with a point or a comma before its fraction.
+    """Returns whether a text reads as a number with a decimal point or comma.
 
     >>> is_decimal("0,5"), is_decimal("1e-3"), is_decimal("1,2,3"), is_decimal("a")
     (True, True, False, False)
@@ -309,7 +309,7 @@ def is_decimal(text: str) -> bool:
 
 
 def number_of(text: str) -> float:
-    """The number that a text with a point or a comma before its fraction stands for; see `is_decimal`.
+    """Returns the number that a text with a decimal point or comma stands for; see `is_decimal`.
 
     >>> number_of("0,5"), number_of("2")
     (0.5, 2.0)
@@ -318,7 +318,7 @@ def number_of(text: str) -> float:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a cell says that it holds nothing: empty, or as pandas and databases write it.
+    """Returns whether a cell says that it holds nothing: empty, or as pandas and databases write it.
 
     >>> is_missing(None), is_missing(" "), is_missing(float("nan")), is_missing("None")
     (True, True, True, False)
@@ -327,7 +327,7 @@ def is_missing(value: Any) -> bool:
 
 
 def is_number(text: str) -> bool:
-    """Whether it reads as a finite number.
+    """Returns whether a text reads as a finite number.
 
     >>> is_number("3.5"), is_number("nan"), is_number("x")
     (True, False, False)
@@ -339,8 +339,8 @@ def is_number(text: str) -> bool:
 
 
 def is_graded(texts: Sequence[str]) -> bool:
-    """Whether numbers are grades rather than names of classes: any has a fraction, or there are more than 20
-    different ones that are no mere count of the rows.
+    """Returns whether numbers are grades rather than names of classes: one has a fraction, or there are more than 20
+    different ones that do not just count the rows.
 
     >>> is_graded(["0", "1", "1.5"]), is_graded(["0", "1", "2"]), is_graded([str(n) for n in range(99)])
     (True, False, False)

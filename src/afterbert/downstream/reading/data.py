@@ -36,11 +36,11 @@ class TaskData:
     """Split -> the language that its file's name tells."""
 
     def language_of(self, split: str) -> str | None:
-        """The language of a split; of one that says nothing that of the training rows."""
+        """Returns the language of a split, or that of the training rows when the split names none."""
         return self.languages.get(split, self.languages.get("train"))
 
     def usable(self, split: str) -> tuple[Example, ...]:
-        """The rows of a split that can be trained on and scored. Raises UserError where there are none."""
+        """Returns the rows of a split that can be trained on and scored. Raises UserError if there are none."""
         if split not in self.splits:
             raise UserError(f"{self.name}: has no split '{split}'; it has {', '.join(self.splits)}")
         found = tuple(example for example in self.splits[split] if self.task.is_usable(example))
@@ -49,12 +49,12 @@ class TaskData:
         return found
 
     def readable(self, split: str) -> tuple[Example, ...]:
-        """The rows of a split that have text; of the training split those that have a label too."""
+        """Returns the rows of a split that have text; in the training split, those that have a label too."""
         fits = self.task.is_usable if split == "train" else self.task.has_text
         return tuple(example for example in self.splits[split] if fits(example))
 
     def said_rows(self, split: str) -> str:
-        """How many rows a split has, in words, and how many of them can be learned or scored where it is not all."""
+        """Returns in words how many rows a split has, and how many can be learned or scored, if not all."""
         count = len(self.splits[split])
         usable = sum(map(self.task.is_usable, self.splits[split]))
         return f"{count:,}" if usable == count else f"{usable:,} with text and label of {count:,}"
@@ -65,7 +65,7 @@ class TaskData:
         return any(self.task.is_usable(row) for row in self.splits.get("dev", ()))
 
     def scores(self, split: str, predictions: Sequence[Any]) -> dict[str, float]:
-        """Metric -> value of predictions for the `readable` rows of a split."""
+        """Returns metric -> value of predictions for the `readable` rows of a split."""
         pairs = zip(self.readable(split), predictions, strict=True)
         usable = [(example, guess) for example, guess in pairs if self.task.is_usable(example)]
         return self.task.score([guess for _, guess in usable], [example for example, _ in usable])
@@ -108,15 +108,15 @@ class TaskData:
 
 
 def content_key(texts: tuple[str, ...]) -> int:
-    """A 64-bit name of the texts."""
+    """Returns a 64-bit key of the texts."""
     return xxhash.xxh3_64_intdigest("\x1f".join(texts).encode("utf-8", "surrogatepass"))
 
 
 def read(source: TaskSource, *, needs_training: bool = True) -> TaskData:
-    """All splits of a source, looked over. A single file counts as `train`, whatever it is called.
+    """Returns all splits of a source, checked for oddities. A single file counts as `train`, whatever its name.
 
-    needs_training: False for measuring a model whose task is settled already; its labels are then all there are.
-    Raises UserError where the rows cannot be used at all.
+    needs_training: False for measuring a model whose task is settled already; its labels are then all there are. Raises
+    UserError if the rows cannot be used at all.
     """
     splits: dict[str, tuple[Example, ...]] = {}
     notes: list[str] = []

@@ -21,7 +21,7 @@ _NAMED = re.compile(r"(\w[^/\\:]*):(.+)")
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
-    """What a user says of files of labelled rows, as the command line writes it; what is None is guessed."""
+    """The options for files of labelled rows, as the command line writes them; what is None is guessed."""
 
     kind: str | None = None
     """The kind of task."""
@@ -93,7 +93,7 @@ def find_task(
 
 
 def parse_columns(written: str) -> dict[str, str]:
-    """Part -> column from `text=sentence,label=2`. Raises UserError.
+    """Returns part -> column from `text=sentence,label=2`. Raises UserError.
 
     >>> parse_columns("text=sentence,label=2")
     {'text': 'sentence', 'label': '2'}
@@ -108,7 +108,7 @@ def parse_columns(written: str) -> dict[str, str]:
 
 
 def parse_splits(written: Sequence[str]) -> dict[str, Path]:
-    """Split -> file from `test=FILE`, each. Raises UserError.
+    """Returns split -> file from texts such as `test=FILE`. Raises UserError.
 
     >>> {split: path.name for split, path in parse_splits(["test=a.csv"]).items()}
     {'test': 'a.csv'}
@@ -116,12 +116,12 @@ def parse_splits(written: Sequence[str]) -> dict[str, Path]:
     pairs = [one.partition("=") for one in written]
     for one, (split, equals, path) in zip(written, pairs):
         if not (split.strip() and equals and path.strip()):
-            raise UserError(f"--split {one} is no split=FILE; write --split test=FILE")
+            raise UserError(f"--split {one} names no file; write --split test=FILE")
     return {checked_name(split.strip()): Path(path) for split, _, path in pairs}
 
 
 def parse_header(written: str | None) -> bool | None:
-    """Whether there is a header, from yes or no; None where nothing is said. Raises UserError.
+    """Returns whether there is a header, from yes or no; None where neither is given. Raises UserError.
 
     >>> parse_header("yes"), parse_header("no"), parse_header(None)
     (True, False, None)
@@ -132,8 +132,8 @@ def parse_header(written: str | None) -> bool | None:
 
 
 def named_path(spec: str) -> tuple[str | None, Path]:
-    """A path that exists is a path, even with a colon in it; a single letter before the colon and a backslash
-    is a drive."""
+    """Returns name and path. A path that exists is a path, even with a colon in it; a single letter before the colon
+    and a backslash is a drive."""
     named = _NAMED.fullmatch(spec)
     if named is None or Path(spec).exists() or (len(named[1]) == 1 and named[2][0] == "\\"):
         return None, Path(spec)

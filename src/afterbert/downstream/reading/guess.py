@@ -36,7 +36,7 @@ def guess(
 
     columns: part -> column name, or its number from 1; a path with dots in nested JSON. usual: those to take if the
     file has them. needs_label: whether the rows of a given task must have a column for the label. settings: of the
-    format, by name. splits: split -> file, beside what the names of files tell. Raises UserError where no guess can be
+    format, by name. splits: split -> file, beside what the names of files tell. Raises UserError if no guess can be
     made, saying what to name.
     """
     files = _with_splits(split_files(path), splits or {})
@@ -94,7 +94,7 @@ def _are_classes(path: Path, files: Mapping[str, Path]) -> bool:
 
 
 def with_settings(format: Format, settings: Mapping[str, Any]) -> Format:
-    """The format with settings of these names. Raises UserError for one that it does not have."""
+    """Returns the format with settings of these names. Raises UserError for one that it does not have."""
     made: Any = format
     known = {field.name for field in fields(made)}
     for name, value in settings.items():
@@ -106,8 +106,8 @@ def with_settings(format: Format, settings: Mapping[str, Any]) -> Format:
 
 
 def guess_format(path: Path) -> Format:
-    """The format that claims the file most surely; a folder holds one for each class. Raises UserError where none
-    does."""
+    """Returns the format that claims the file most surely; a folder is read as one folder for each class. Raises
+    UserError if no format claims it."""
     if path.is_dir():
         return ClassFolders()
     head = TextFile.of(path).beginning
@@ -137,8 +137,7 @@ def _choose(table: Table, task: Task | None, given: Mapping[str, str]) -> tuple[
 
 
 def _without_label(table: Table, task: Task, given: Mapping[str, str]) -> tuple[Task, Mapping[str, str], str] | None:
-    """The same where all columns but that of the label are found by name; None where they are not, or it is there
-    too."""
+    """The same where all columns but that of the label are found by name; None if they are not, or it is there too."""
     if task.label_part in given or task.match(table, given) is not None:
         return None
     parts = [part for part in (*task.parts, *task.optional_parts) if part != task.label_part]

@@ -14,8 +14,8 @@ _SPLITS = {"validation": "dev", "valid": "dev", "validation_matched": "dev"}
 
 
 def fetch(name: str, folder: Path) -> Path:
-    """The folder of `name` (or `name/config`, or an owner's: `owner/name`) below `folder`: one jsonl file a
-    split, written only once.
+    """Returns the folder of `name` (or `name/config`, or an owner's: `owner/name`) below `folder`. It holds one jsonl
+    file for each split, written only once.
 
     Raises UserError without `datasets`, without a network, or where the hub has no such data set.
     """
@@ -36,8 +36,8 @@ def fetch(name: str, folder: Path) -> Path:
 
 
 def write(rows: Any, path: Path) -> None:
-    """A split of `datasets` as jsonl: class numbers as class names, the hub's -1 as no label. The file is
-    whole or not there."""
+    """Writes a split of `datasets` as jsonl: class numbers become class names, the hub's -1 no label. The file is whole
+    or absent."""
     beside = path.with_suffix(".part")
     with beside.open("w", encoding="utf-8") as file:
         for record in _named(rows):

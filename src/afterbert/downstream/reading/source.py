@@ -46,7 +46,7 @@ class TaskSource:
 
 
 def split_files(path: Path) -> dict[str, Path]:
-    """Split -> file of a data file or a folder of them. Raises UserError where there is none.
+    """Returns split -> file of a data file or a folder of them. Raises UserError if there is none.
 
     Files that share the training file's name but for the word `train` are its `dev` and `test`; others keep their whole
     name. A folder with a folder or a plain text for each class counts as one file.
@@ -83,8 +83,8 @@ def split_files(path: Path) -> dict[str, Path]:
 
 
 def splits_within(table: Table, taken: Collection[str]) -> tuple[dict[str, Table], str | None]:
-    """Split -> its rows, and the column that says so: the one of those that are not `taken` in which each row is said
-    to be for training, for another split; where none does, all rows are `train`."""
+    """Returns split -> its rows, and the column that says so: one that is not `taken` and says of each row for which
+    split it is. Where there is none, all rows are `train`."""
     for name in table.columns:
         said = [_SPLIT_OF.get(str(value).strip().lower()) for value in table.column(name)]
         if name not in taken and None not in said and {"train"} < set(said):
@@ -94,8 +94,8 @@ def splits_within(table: Table, taken: Collection[str]) -> tuple[dict[str, Table
 
 
 def languages_told(files: Mapping[str, Path]) -> dict[str, str]:
-    """Split -> language, as the names of files tell it (`de_gsd-test.conllu`, `xquad.zh.json`); nothing where they do
-    not tell two at least, for `is` and `no` are words too.
+    """Returns split -> language from the names of files (`de_gsd-test.conllu`, `xquad.zh.json`); empty unless they name
+    at least two languages, since `is` and `no` are words too.
 
     >>> languages_told({name: Path(f"{name}.csv") for name in ("train-en", "test.is", "more")})
     {'train-en': 'en', 'test.is': 'is'}
@@ -108,7 +108,7 @@ def languages_told(files: Mapping[str, Path]) -> dict[str, str]:
 
 
 def further_sets(path: Path) -> dict[str, Path]:
-    """Split -> file of a file or a folder of further test sets, each called after its file. Raises UserError."""
+    """Returns split -> file for a file or a folder of further test sets, named after their files. Raises UserError."""
     return {checked_name(_stem(file)): file for file in split_files(path).values()}
 
 

@@ -33,7 +33,7 @@ class RecordForm:
 
 
 def form_among(columns: Sequence[str]) -> RecordForm | None:
-    """The first form of which a table has all columns.
+    """Returns the first form whose columns a table has.
 
     >>> form_among(["idx", "word", "sentence2", "sentence1", "label"]).name
     'wic'
@@ -42,7 +42,7 @@ def form_among(columns: Sequence[str]) -> RecordForm | None:
 
 
 def form_of(source: str) -> RecordForm | None:
-    """The form whose columns, joined, are these."""
+    """Returns the form whose columns, joined, are these."""
     return next((form for form in FORMS if form.source == source), None)
 
 
@@ -116,5 +116,5 @@ FORMS = (
 
 
 def read_as_t5(form: RecordForm, record: Record) -> str:
-    """What T5 reads of a row: `wic sentence1: ...`; WSC's name has a colon, since its text has no name."""
+    """Returns the text that T5 reads of a row: `wic sentence1: ...`; WSC's has a colon, since its text has no name."""
     return f"{form.name}{':' if form.name == 'wsc' else ''} {form.read(record)}"

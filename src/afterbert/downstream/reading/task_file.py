@@ -25,7 +25,7 @@ class TaskFile:
 
 
 def read_task_file(path: Path) -> TaskSource:
-    """The task that a YAML file describes. Raises one UserError with every mistake, each with its line."""
+    """Returns the task that a YAML file describes. Raises one UserError with every mistake, each with its line."""
     tree = read(path)
     if not isinstance(tree.value, dict):
         raise UserError(f"{path}: a task file is a mapping of settings; see docs/tasks.md")

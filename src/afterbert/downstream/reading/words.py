@@ -40,7 +40,7 @@ def words_in(text: str) -> FoundWords:
 
 
 def words_between_spaces(text: str) -> FoundWords:
-    """The words as white space separates them.
+    """Returns the words as white space separates them.
 
     >>> words_between_spaces("in New-York .")
     FoundWords(text='in New-York .', words=('in', 'New-York', '.'), begins=(0, 3, 12))

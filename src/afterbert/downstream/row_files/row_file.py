@@ -53,7 +53,7 @@ class FileRow:
 
 @dataclass(frozen=True)
 class RowFile:
-    """How a file of rows is laid out."""
+    """A file of rows, with its layout."""
 
     file: TextFile
     kind: Kind
@@ -84,8 +84,8 @@ class RowFile:
     ) -> RowFile:
         """Looks at the beginning of a file. kind: None is told by the name, else by what the file holds. known: names
         of columns by which a header is told. reads_words: whether sentences of words are what is looked for. header:
-        whether a table's first line names its columns, None where that is to be told. records: where the rows stand in
-        one JSON object. Raises UserError."""
+        whether a table's first line names its columns, None if that is to be told. records: where the rows stand in one
+        JSON object. Raises UserError."""
         kind = kind or _kind_of(file, known, reads_words)
         made = RowFile(file, kind)
         if header is not None and kind not in ("csv", "tsv"):
@@ -108,7 +108,7 @@ class RowFile:
         return made._with_cells(known, header)
 
     def rows(self) -> Iterator[FileRow]:
-        """Every row in order. Raises UserError where the file cannot be read on from some row."""
+        """Returns every row in order. Raises UserError if the file cannot be read beyond some row."""
         if self.kind == "jsonl":
             return self._objects()
         if self.table is not None:
@@ -242,7 +242,7 @@ class RowFile:
         return FileRow(begins, dict(columns), raw)
 
     def is_word(self, line: str) -> bool:
-        """Whether a line of a file of words holds one."""
+        """Returns whether a line of a file of words holds one."""
         cells = self._split(line)
         if not line.strip() or stands_outside(line, cells, len(self.columns), self.remarks):
             return False
@@ -253,7 +253,7 @@ class RowFile:
 
 
 def path_kind(path: Path) -> Kind | None:
-    """What a file's name says of how it is laid out; None where it says nothing (`.txt` may hold anything)."""
+    """Returns the layout that a file's name tells; None if it tells none (`.txt` may hold anything)."""
     return _ENDINGS.get(path.suffix.lower())
 
 

@@ -29,8 +29,8 @@ class RowWriter:
         )
 
     def write(self, row: FileRow, new: Mapping[str, Any], like: Mapping[str, Any]) -> None:
-        """One row. new: name -> value of what is added, nothing for a row without an answer. like: the names that any
-        row has, for those of the columns."""
+        """Writes one row. new: name -> value to add, empty for a row without an answer. like: the names that any row
+        has, for those of the columns."""
         if self.kind == "jsonl":
             own = row.record
             added = {_free(name, own): value for name, value in new.items()}

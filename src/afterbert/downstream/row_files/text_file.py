@@ -16,7 +16,7 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class TextFile:
-    """What its first bytes tell of a file of text."""
+    """The facts about a file of text that its first bytes tell."""
 
     path: Path
     said: str
@@ -32,7 +32,7 @@ class TextFile:
 
     @staticmethod
     def of(path: Path, said: str | None = None) -> TextFile:
-        """Looks at a file. said: what to call it. Raises UserError where it cannot be read, is empty or no text."""
+        """Looks at a file. said: what to call it. Raises UserError if it cannot be read, is empty or no text."""
         said = said or str(path)
         check_regular(path)
         try:
@@ -60,11 +60,11 @@ class TextFile:
         return "\n".join(self.bare_lines())
 
     def bare_lines(self) -> Iterator[str]:
-        """Every line without its end. Raises UserError as `lines` does."""
+        """Returns every line without its end. Raises UserError as `lines` does."""
         return (line.rstrip("\n").removesuffix("\r") for line in self.lines())
 
     def lines(self) -> Iterator[str]:
-        """Every line with its end as it stands. Raises UserError, with the number of the line, where a line is not
+        """Yields every line with its end unchanged. Raises UserError, with the number of the line, for one that is not
         in the encoding."""
         number = begins = 0
         is_utf8 = self.encoding == "utf-8-sig"
@@ -90,8 +90,8 @@ class TextFile:
 
 
 def encoding_of(path: Path, head: bytes) -> str:
-    """How a file of text is encoded, from its first bytes, as Python names it: UTF-8, or UTF-16 as spreadsheets export
-    it, with a byte order mark or without. Raises UserError where it is no text.
+    """Returns the encoding of a file of text, judged by its first bytes, as Python names it: UTF-8, or UTF-16 as
+    spreadsheets export it, with a byte order mark or without. Raises UserError if it is no text.
 
     >>> encoding_of(Path("a"), "text".encode()), encoding_of(Path("a"), "text".encode("utf-16-le"))
     ('utf-8-sig', 'utf-16-le')

@@ -41,7 +41,7 @@ class Strategy(ABC):
         stage."""
 
     def steps(self, total: int, *, has_first: bool = True) -> tuple[int, int]:
-        """Steps of the first stage and of the second.
+        """Returns the steps of the first stage and of the second.
 
         Together always `total`, and at least 1 in each stage there is.
         """

@@ -16,11 +16,11 @@ class Task(ReadsColumns):
     """A frozen config. Left empty, `labels` and `metrics` are decided by the training rows, once, in `settled`."""
 
     label_part: ClassVar[str | None]
-    """The part that holds the truth; None where no column does."""
+    """The part that holds the truth; None if no column does."""
     answer: ClassVar[str]
     """What a prediction is, in a word: a `class`, a `number`, an `order`. A head serves tasks by it."""
     usual_head: ClassVar[str | None]
-    """The plug-in name of the head that answers it where none is asked for; None where no head does."""
+    """The plug-in name of the head that answers it where none is asked for; None if no head does."""
     text_names: ClassVar[tuple[str, ...]]
     """What its texts are called where the task is posed as text."""
     metrics: tuple[Metric, ...]
@@ -28,12 +28,12 @@ class Task(ReadsColumns):
 
     @abstractmethod
     def example(self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings) -> Example:
-        """One row; columns: part -> column. What is odd about it is counted, and its label None where it has
+        """Returns one row as an example; columns: part -> column. Oddities are counted; the label is None if there is
         none that can be used."""
 
     @abstractmethod
     def settled(self, examples: Sequence[Example]) -> Task:
-        """Gives the same task with nothing left open. Raises UserError where nothing can be learned from these
+        """Gives the same task with nothing left open. Raises UserError if nothing can be learned from these
         examples."""
 
     @abstractmethod
@@ -43,15 +43,15 @@ class Task(ReadsColumns):
 
     @abstractmethod
     def target_text(self, label: Any) -> str:
-        """A label as the text that a text-to-text model is to write."""
+        """Returns a label as the text that a text-to-text model is to write."""
 
     @abstractmethod
     def read_answer(self, written: str) -> Any:
-        """The prediction that a written text stands for; text that is no answer of this task gives one that
-        is always wrong."""
+        """Returns the prediction that a written text stands for; a text that is no answer of this task gives a
+        prediction that is always wrong."""
 
     def is_answer(self, prediction: Any) -> bool:
-        """Whether a prediction read off a written text is one of this task's answers; else it is always wrong."""
+        """Returns whether a prediction read from a written text is one of this task's answers; any other is wrong."""
         return True
 
     def informed(self, table: Table, columns: Mapping[str, str]) -> Task:
@@ -65,7 +65,7 @@ class Task(ReadsColumns):
         return tuple(examples)
 
     def examples(self, table: Table, columns: Mapping[str, str], findings: Findings) -> tuple[Example, ...]:
-        """All rows of a table; empty texts and missing labels are counted."""
+        """Returns all rows of a table as examples; empty texts and missing labels are counted."""
         found = []
         for record, key in zip(table.records, table.keys):
             example = self.example(record, columns, key, findings)
@@ -77,24 +77,24 @@ class Task(ReadsColumns):
         return tuple(found)
 
     def has_text(self, example: Example) -> bool:
-        """Whether there is something to read in every text."""
+        """Returns whether every text of the example has something to read."""
         return bool(example.texts) and all(text.strip() for text in example.texts)
 
     def kept_together(self, example: Example) -> tuple[str, ...]:
-        """Rows that have these texts in common are held out together, or not at all."""
+        """Returns the texts by which rows are kept together: such rows are held out together, or not at all."""
         return example.texts
 
     def is_usable(self, example: Example) -> bool:
-        """Whether it can be trained on and scored: it has texts and a label."""
+        """Returns whether the example can be trained on and scored: it has texts and a label."""
         return example.label is not None and self.has_text(example)
 
     def score(self, predictions: Sequence[Any], examples: Sequence[Example]) -> dict[str, float]:
-        """Metric -> value, the main one first."""
+        """Returns metric -> value, the main one first."""
         truths = [example.label for example in examples]
         return {metric.name: metric(predictions, truths) for metric in self.metrics}
 
     def source_text(self, example: Example, prefix: str) -> str:
-        """The row as one text under its prefix, as T5 writes it (Raffel et al. 2020, Appendix D).
+        """Returns the row as one text under its prefix, as T5 writes it (Raffel et al. 2020, Appendix D).
 
         `cola sentence: The cat sat.`
         """
@@ -115,7 +115,7 @@ class Labelled(Task):
     labels: tuple[str, ...]
 
     def counted(self, label: Any) -> list[tuple[str, Any]]:
-        """What a label says: (class, which thing has it), for figures by class."""
+        """Returns what a label says as pairs (class, which thing has it), for figures by class."""
         return [(str(label), None)]
 
     @property
@@ -125,5 +125,5 @@ class Labelled(Task):
 
 
 def labels_of(task: Task) -> tuple[str, ...]:
-    """The names that its labels are made of; none where they are numbers, places or texts."""
+    """Returns the names of a task's labels; empty if they are numbers, places or texts."""
     return task.labels if isinstance(task, Labelled) else ()

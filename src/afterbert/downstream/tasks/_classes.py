@@ -49,14 +49,15 @@ class Classification(Labelled):
         return Example(key, texts, class_label(label))
 
     def fits(self, table: Table, columns: Mapping[str, str]) -> bool:
-        """No numbers, and no texts that are each row's own."""
+        """Returns whether the labels can be classes: no numbers, and no texts that occur in one row only."""
         values = table.column(columns["label"])
         labels = [label for value in values if (label := class_label(value)) is not None]
         return profile(values) != "number" and not (len(labels) > 9 and 2 * len(set(labels)) > len(labels))
 
     def settled(self, examples: Sequence[Example]) -> Self:
-        """Labels from the examples, each in its most frequent spelling. Metrics from the labels: accuracy first,
-        Matthews' correlation, and F1 of the class `1` where there are 0 and 1, else the mean over classes."""
+        """Returns the task with labels from the examples, each in its most frequent spelling, and metrics from the
+        labels: accuracy first, Matthews' correlation, and F1 of the class `1` where there are 0 and 1, else the mean
+        over classes."""
         counts = Counter(example.label for example in examples if example.label is not None)
         no_label = without_meaning(counts) if self.no_label is None else self.no_label
         written = one_spelling({name: count for name, count in counts.items() if name not in no_label})
@@ -86,7 +87,7 @@ class Classification(Labelled):
         return replace(example, label=found)
 
     def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
-        """The most frequent label, the first in order where several are."""
+        """Returns the most frequent label, or the first in order of several."""
         counts = Counter(example.label for example in train or examples if example.label is not None)
         best = max(self.labels, key=lambda name: counts[name])
         of = "" if train else " of these rows"
@@ -96,7 +97,7 @@ class Classification(Labelled):
         return self.label_words.get(label, label)
 
     def read_answer(self, written: str) -> Any:
-        """The label a text names, letter for letter; any other text is wrong (T5, Section 2.4)."""
+        """Returns the label that a text names letter for letter; any other text is wrong (T5, Section 2.4)."""
         by_word = {self.label_words.get(label, label): label for label in self.labels}
         return by_word.get(written.strip(), NO_CLASS)
 
@@ -105,7 +106,7 @@ class Classification(Labelled):
 
 
 def class_label(value: Any) -> str | None:
-    """A cell as a class name; None where it holds none.
+    """Returns a cell as a class name; None if it holds none.
 
     >>> class_label(" yes "), class_label("NaN"), class_label(True), class_label(3)
     ('yes', None, 'true', '3')
@@ -120,9 +121,9 @@ def class_label(value: Any) -> str | None:
 
 
 def label_names(examples: Sequence[Example]) -> tuple[str, ...]:
-    """The labels of the examples in a fixed order, numbers by size.
+    """Returns the labels of the examples in a fixed order, numbers by size.
 
-    Raises UserError where there are fewer than two.
+    Raises UserError if there are fewer than two.
     """
     counts = Counter(example.label for example in examples if example.label is not None)
     if len(counts) < 2:
@@ -136,7 +137,7 @@ def label_names(examples: Sequence[Example]) -> tuple[str, ...]:
 
 
 def read_place(written: str) -> int:
-    """A number written from 1 as a place from 0; -1 for any other text.
+    """Returns the place, from 0, of a number written from 1; -1 for any other text.
 
     >>> read_place(" 2"), read_place("two"), read_place("\uff12")
     (1, -1, -1)

@@ -18,8 +18,8 @@ _RARE = 10
 
 
 def without_meaning(counts: Mapping[str, int]) -> tuple[str, ...]:
-    """Those labels that say "nobody knows" among labels with their counts: `-` and `_`, unless there is a `+`; -1 where
-    it is rare beside whole numbers from 0. A None is a class.
+    """Returns the labels that say "nobody knows", among labels with their counts: `-` and `_`, unless there is a `+`;
+    -1 where it is rare beside whole numbers from 0. None is a class.
 
     >>> without_meaning({"a": 9, "b": 9, "-": 9}), without_meaning({"+": 9, "-": 9}), without_meaning({"None": 1})
     (('-',), (), ())
@@ -34,8 +34,8 @@ def without_meaning(counts: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def one_spelling(counts: Mapping[str, int]) -> dict[str, str]:
-    """Label -> the most frequent spelling of its class, for labels with their counts: those that differ by case or by
-    the form of a number alone are one, and where all say yes or no, those that say the same.
+    """Returns label -> the most frequent spelling of its class, for labels with their counts. Labels that differ only
+    in case or in the form of a number are one class; where all say yes or no, so are those that say the same.
 
     >>> one_spelling({"Yes": 3, "yes": 1, "NO": 2, "1": 1, "1.0": 1})
     {'Yes': 'Yes', 'yes': 'Yes', 'NO': 'NO', '1': 'Yes', '1.0': 'Yes'}

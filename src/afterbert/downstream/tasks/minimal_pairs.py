@@ -50,7 +50,7 @@ class MinimalPairs(Task):
         return self
 
     def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
-        """The shorter sentence; of equally long ones either, by chance but the same in every run."""
+        """Returns the shorter sentence; of equally long ones either, at random but the same in every run."""
         return Baseline("the shorter sentence", tuple(_shorter(*example.texts[:2]) for example in examples))
 
     def target_text(self, label: Any) -> str:
@@ -61,7 +61,7 @@ class MinimalPairs(Task):
 
 
 def some_of_each(examples: Sequence[Example], most: int | None) -> list[Example]:
-    """At most `most` pairs (None: all), in file order: of each group as many as of any other, while it has them."""
+    """Returns at most `most` pairs (None: all) in file order, equally many of each group as far as it has them."""
     rank: dict[str, int] = {}
     turn = []
     for number, example in enumerate(examples):

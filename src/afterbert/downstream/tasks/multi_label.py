@@ -45,7 +45,7 @@ class MultiLabel(Labelled):
     metrics: tuple[Metric, ...] = (F1("micro"), F1("macro"), Accuracy())
 
     def find(self, part: str, columns: Sequence[str]) -> str | None:
-        """The labels by the name of their column, or one column each where all are known."""
+        """Returns the column of the labels by its name, or one column for each where all are known."""
         if part == "labels" and self.labels and set(self.labels) <= set(columns):
             return "+".join(self.labels)
         return super().find(part, columns)
@@ -58,14 +58,14 @@ class MultiLabel(Labelled):
         return "+" in columns["labels"] or separator_of(values) is not None
 
     def offer(self, held: Held) -> dict[str, str]:
-        """The one text, and a column of several labels or two and more columns of 0 and 1."""
+        """Returns the one text, and either a column of several labels or two and more columns of 0 and 1."""
         if len(held.texts) != 1 or len(held.lists) > 1:
             return {}
         labels = held.several or (["+".join(held.flags)] if len(held.flags) > 1 else [])
         return dict(zip(("text", "labels"), (*held.texts, *labels)))
 
     def informed(self, table: Table, columns: Mapping[str, str]) -> MultiLabel:
-        """With the names of the labels where each has its column, else with what separates them."""
+        """Returns the task with the names of the labels where each has its column, else with their separator."""
         column = columns.get("labels")
         if column is None:
             return self
@@ -81,7 +81,8 @@ class MultiLabel(Labelled):
         return replace(self, separator=separator_of(values))
 
     def examples(self, table: Table, columns: Mapping[str, str], findings: Findings) -> tuple[Example, ...]:
-        """All rows. A column without any label is taken for none, as in a test set whose labels were removed."""
+        """Returns all rows as examples. A column without any label counts as absent, as in a test set whose labels were
+        removed."""
         column = columns.get("labels", "")
         if column in table.columns and not any(table.column(column)):
             columns = {part: name for part, name in columns.items() if part != "labels"}
@@ -111,7 +112,7 @@ class MultiLabel(Labelled):
         return replace(self, labels=self.labels or label_names(names))
 
     def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
-        """The most frequent labels, as many as make micro F1 highest."""
+        """Returns the most frequent labels, as many as make micro F1 highest."""
         rows = [example.label for example in train or examples if example.label is not None]
         counts = Counter(name for row in rows for name in row)
         order = sorted(self.labels, key=lambda name: -counts[name])
@@ -123,7 +124,7 @@ class MultiLabel(Labelled):
         return Baseline(f"always {shown}, the most frequent labels{of}", (guess,) * len(examples))
 
     def target_text(self, label: Any) -> str:
-        """The labels with a comma between them (another sign where a label holds one), `-` for none."""
+        """Returns the labels with a comma between them (another sign where a label holds one), `-` for none."""
         return f"{self._between} ".join(label) or _NONE_WRITTEN
 
     def read_answer(self, written: str) -> Any:
@@ -136,7 +137,7 @@ class MultiLabel(Labelled):
         return [(name, None) for name in label]
 
     def as_written(self, prediction: Any) -> Any:
-        """With what stands between labels in the training rows, else as a list."""
+        """Returns the labels separated as in the training rows, else as a list."""
         if self.separator == _PLACES:
             return [int(name in prediction) for name in self.labels]
         if self.separator is None or self.separator == "[":
@@ -170,7 +171,7 @@ def _number_of_places(values: Sequence[Any]) -> int:
 
 
 def _flag(value: Any) -> bool | None:
-    """Whether a label is given; None where the cell does not say.
+    """Whether a label is given; None if the cell does not say.
 
     >>> _flag("1"), _flag(0), _flag(True), _flag("-1")
     (True, False, True, None)
@@ -180,7 +181,7 @@ def _flag(value: Any) -> bool | None:
 
 
 def _written_labels(value: Any, separator: str | None) -> list[str] | None:
-    """The labels in a cell; None where it holds nothing, not even an empty text.
+    """The labels in a cell; None if it holds nothing, not even an empty text.
 
     >>> _written_labels("a| b", "|"), _written_labels("['a', 'b']", "["), _written_labels("", ",")
     (['a', 'b'], ['a', 'b'], [])

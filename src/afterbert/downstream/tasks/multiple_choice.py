@@ -26,8 +26,7 @@ _CHOICE_STEMS = ("ending", "choice", "option", "sol", "answer", "")
 class MultipleChoice(Task):
     """texts: the prompt, then its choices. label and prediction: the number of the right choice, from 0.
 
-    The right choice may be written as a number, a letter or the choice itself. counts_from: where numbers begin; left
-    out, at 0 if any row of the first file read (that for training) says 0, else at 1.
+    The right choice may be written as a number, a letter or the choice itself.
     """
 
     parts: ClassVar[tuple[str, ...]] = ("prompt", "choices", "right")
@@ -54,9 +53,10 @@ class MultipleChoice(Task):
 
     metrics: tuple[Metric, ...] = (Accuracy(),)
     counts_from: Annotated[int, Field(ge=0, le=1)] | None = None
+    """The number of the first choice; left out: 0 if any row of the first file read (training) says 0, else 1."""
 
     def informed(self, table: Table, columns: Mapping[str, str]) -> MultipleChoice:
-        """With where numbers begin, if there are any."""
+        """Returns the task with the number from which this data counts, if it counts."""
         if self.counts_from is not None:
             return self
         found = super().examples(table, columns, Findings())
@@ -69,7 +69,8 @@ class MultipleChoice(Task):
         return tuple(_settled_label(example, first, findings) for example in found)
 
     def find(self, part: str, columns: Sequence[str]) -> str | None:
-        """By its name; choices also one a column, a stem followed by a number or letter: `ending0`, `option_a`."""
+        """Returns the column by its name; choices may also be one column each, a stem followed by a number or letter:
+        `ending0`, `option_a`."""
         found = super().find(part, columns)
         if found is not None or part != "choices":
             return found
@@ -86,8 +87,8 @@ class MultipleChoice(Task):
         return dict(zip(("prompt", "right"), [*held.texts[:1], *held.label]))
 
     def example(self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings) -> Example:
-        """Prompt and choices; the label is a number from 0, or still a text of digits where the whole file
-        must be seen."""
+        """Returns prompt and choices; the label is a number from 0, or still a text of digits where the whole file must
+        be seen."""
         choices, names = _choices(record, columns["choices"])
         texts = (str(record.get(columns["prompt"]) or ""), *choices)
         right = class_label(record.get(columns["right"])) if "right" in columns else None
@@ -121,15 +122,15 @@ class MultipleChoice(Task):
         return str(label + 1)
 
     def read_answer(self, written: str) -> Any:
-        """The choice of that number; a tokenizer may give its digits back with spaces between them."""
+        """Returns the choice with that number; a tokenizer may return its digits with spaces between them."""
         return read_place("".join(written.split()))
 
     def as_written(self, prediction: Any) -> Any:
-        """The number of the choice, from where this data begins to count."""
+        """Returns the number of the choice, counted as this data counts."""
         return prediction + (self.counts_from or 0)
 
     def is_answer(self, prediction: Any) -> bool:
-        """A place; whether there is such a choice hangs on the row."""
+        """Returns whether the prediction is a place; whether there is such a choice depends on the row."""
         return prediction >= 0
 
     def source_text(self, example: Example, prefix: str) -> str:

@@ -29,5 +29,5 @@ class PairClassification(Classification):
         return pair and pair[part == "second"]
 
     def offer(self, held: Held) -> dict[str, str]:
-        """Two texts and the classes; of more texts none is chosen."""
+        """Returns two texts and the classes; none is chosen when there are more than two texts."""
         return dict(zip(self.parts, [*held.texts, *held.label])) if len(held.texts) == 2 else {}

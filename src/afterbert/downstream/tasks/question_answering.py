@@ -24,13 +24,8 @@ _SENTENCE = re.compile(r"[^.!?。！？]+[.!?。！？]*")
 
 @dataclass(frozen=True)
 class QuestionAnswering(Task):
-    """texts: question and context. label: a tuple of `AnswerSpan`, empty where there is none. prediction: a text,
-    empty for none.
-
-    style: how answers are compared, `squad` by words or `cmrc` by characters; left out: by characters in a set whose
-    answers are mostly Chinese. may_be_unanswerable: whether a model may answer with nothing; left out:
-    whether any training question has no answer.
-    """
+    """texts: question and context. label: a tuple of `AnswerSpan`, empty if there is none. prediction: a text, empty
+    for none."""
 
     parts: ClassVar[tuple[str, ...]] = ("question", "context", "answers")
     label_part: ClassVar[str | None] = "answers"
@@ -45,18 +40,21 @@ class QuestionAnswering(Task):
     text_names: ClassVar[tuple[str, ...]] = ("question", "context")
 
     style: Style = "auto"
+    """How answers are compared: `squad` by words, `cmrc` by characters; left out: by characters if most answers of the
+    set are Chinese."""
     may_be_unanswerable: bool | None = None
+    """Whether a model may answer with nothing; left out: whether any training question has no answer."""
     metrics: tuple[Metric, ...] = ()
 
     def fits(self, table: Table, columns: Mapping[str, str]) -> bool:
-        """Answers are texts, not yes and no."""
+        """Returns whether the answers are texts, not yes and no."""
         return not holds_flags(table.column(columns["answers"]))
 
     def offer(self, held: Held) -> dict[str, str]:
         return dict(zip(self.parts, held.texts[:3]))
 
     def example(self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings) -> Example:
-        """Question, context and answers; answers are looked for where they do not stand at their start."""
+        """Returns question, context and answers; an answer that does not stand at its start is looked for."""
         texts = (str(record.get(columns["question"]) or ""), str(record.get(columns["context"]) or ""))
         written = record.get(columns["answers"]) if "answers" in columns else None
         if written is None:
@@ -75,7 +73,7 @@ class QuestionAnswering(Task):
         return Example(key, texts, tuple(answers))
 
     def kept_together(self, example: Example) -> tuple[str, ...]:
-        """The context: who has read it with one question knows it for the next."""
+        """Returns the context: a model that has read it with one question knows it for the next."""
         return example.texts[1:]
 
     def settled(self, examples: Sequence[Example]) -> QuestionAnswering:
@@ -87,8 +85,8 @@ class QuestionAnswering(Task):
         )
 
     def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
-        """The sentence of the context that is most like the question; or no answer to anything, where that is
-        better on `train`."""
+        """Returns the sentence of the context that is most similar to the question; or no answer to anything, where
+        that is better on `train`."""
         labelled = [example for example in train if example.label is not None]
         if self.may_be_unanswerable and labelled:
             truths = [example.label for example in labelled]
@@ -132,8 +130,8 @@ def _written_answers(value: Any) -> list[tuple[str, int | None]] | None:
 
 
 def nearest(text: str, context: str, start: int | None) -> int | None:
-    """Finds where `text` begins in `context`: at `start` if it does, else at the nearest place; None where it is
-    not in it.
+    """Finds where `text` begins in `context`: at `start` if it does, else at the nearest place; None if it is not in
+    it.
 
     >>> nearest("ab", "ab ab ab", 3), nearest("ab", "ab ab ab", 5), nearest("x", "ab", 0)
     (3, 6, None)
@@ -146,8 +144,8 @@ def nearest(text: str, context: str, start: int | None) -> int | None:
 
 
 def likest_sentence(question: str, context: str) -> str:
-    """The sentence of the context that holds the largest share of the question's character trigrams; the
-    first of equals."""
+    """Returns the sentence of the context that holds the largest share of the question's character trigrams, or the
+    first of several."""
     wanted = {question[i : i + 3].lower() for i in range(len(question) - 2)}
     sentences = [found.strip() for found in _SENTENCE.findall(context)] or [context]
     return max(sentences, key=lambda text: len(wanted & {text[i : i + 3].lower() for i in range(len(text) - 2)}))

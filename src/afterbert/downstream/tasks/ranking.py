@@ -26,9 +26,8 @@ _RELEVANT = ("true", "yes", "relevant", "entailment", "positive")
 class Ranking(Task):
     """Rows hold a query, a candidate and whether it is relevant; rows of one query make one example.
 
-    texts: the query, then its candidates. label: numbers of the relevant candidates from 0. prediction:
-    numbers of all, best first. relevant: the label that means so; left out: a number above 0, or `true`,
-    `yes`, `relevant`, `entailment`, `positive`.
+    texts: the query, then its candidates. label: numbers of the relevant candidates from 0. prediction: numbers of all,
+    best first.
     """
 
     parts: ClassVar[tuple[str, ...]] = ("query", "candidate", "label")
@@ -44,6 +43,7 @@ class Ranking(Task):
     text_names: ClassVar[tuple[str, ...]] = ("query", "candidate")
 
     relevant: str | None = None
+    """The label for relevant; left out: a number above 0, or `true`, `yes`, `relevant`, `entailment`, `positive`."""
     metrics: tuple[Metric, ...] = (FirstRelevant(), ReciprocalRank())
 
     def offer(self, held: Held) -> dict[str, str]:
@@ -55,7 +55,7 @@ class Ranking(Task):
         return Example(key, texts, None if label is None else (0,) if self._is_relevant(label) else ())
 
     def examples(self, table: Table, columns: Mapping[str, str], findings: Findings) -> tuple[Example, ...]:
-        """One example for each query, in the order of first appearance, named by its first row."""
+        """Returns one example for each query, in the order of first appearance, named by its first row."""
         rows = super().examples(table, columns, findings)
         grouped: dict[str, list[Example]] = {}
         for row in rows:
@@ -88,7 +88,7 @@ class Ranking(Task):
         return self
 
     def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
-        """An order by chance, the same in every run."""
+        """Returns a random order, the same in every run."""
         orders = (sorted(range(len(example.texts) - 1), key=partial(_chance, example)) for example in examples)
         return Baseline("an order by chance", tuple(map(tuple, orders)))
 

@@ -38,11 +38,7 @@ _SCORE_NAMES = ("score", "similarity", "similarity_score", "relatedness_score")
 
 @dataclass(frozen=True)
 class Regression(Graded):
-    """texts: one or two. label and prediction: a float. low, high: the range of the training labels, which
-    heads may scale by.
-
-    step: the grid on which a text-to-text model writes numbers (T5, Section 2.4: 0.2).
-    """
+    """texts: one or two. label and prediction: a float."""
 
     parts: ClassVar[tuple[str, ...]] = ("first", "score")
     optional_parts: ClassVar[tuple[str, ...]] = ("second",)
@@ -59,12 +55,16 @@ class Regression(Graded):
     text_names: ClassVar[tuple[str, ...]] = ("sentence1", "sentence2")
 
     low: float | None = None
+    """The lowest training label; heads may scale by it."""
     high: float | None = None
+    """The highest training label."""
     step: Annotated[float, Field(gt=0)] = 0.2
+    """The grid on which a text-to-text model writes numbers (T5, Section 2.4: 0.2)."""
     metrics: tuple[Metric, ...] = (Pearson(), Spearman(), SquaredError())
 
     def find(self, part: str, columns: Sequence[str]) -> str | None:
-        """The score by its name; two texts by a pair of names that belong together, a single one by its own."""
+        """Returns the column of the score by its name, of two texts by a pair of names that belong together, of a
+        single one by its own."""
         if part == "score":
             return super().find(part, columns)
         pair = pair_named(columns)
@@ -81,14 +81,14 @@ class Regression(Graded):
         return is_score and all(is_decimal(str(value)) for value in values if not is_missing(value))
 
     def offer(self, held: Held) -> dict[str, str]:
-        """One text or two (of more none is chosen) and the one column of grades; whole numbers where grades are asked
-        for."""
+        """Returns one text or two (with more, none is chosen) and the one column of grades; whole numbers count where
+        grades are asked for."""
         grades = held.numbers or (held.whole if held.is_asked else [])
         found = dict(zip(("first", "second"), held.texts)) if len(held.texts) < 3 else {}
         return found | ({"score": grades[0]} if len(grades) == 1 else {})
 
     def example(self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings) -> Example:
-        """Texts and number; what is no number counts as no label."""
+        """Returns texts and number; anything that is no number counts as no label."""
         texts = tuple(str(record.get(columns[part]) or "") for part in ("first", "second") if part in columns)
         written = record.get(columns["score"]) if "score" in columns else None
         if is_missing(written):
@@ -124,14 +124,14 @@ class Regression(Graded):
         return tuple(examples)
 
     def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
-        """The mean, whose correlation is 0 by definition."""
+        """Returns the mean, whose correlation is 0 by definition."""
         scores = [example.label for example in train or examples if example.label is not None]
         mean = float(np.mean(scores)) if scores else 0.0
         of = "" if train else " of these rows"
         return Baseline(f"always {mean:.3g}, the mean{of}", (mean,) * len(examples))
 
     def target_text(self, label: Any) -> str:
-        """The number on the grid, with as many digits as the grid has, one at least.
+        """Returns the number on the grid, with as many digits as the grid has, and at least one.
 
         >>> Regression().target_text(2.57), Regression(step=0.25).target_text(0.3)
         ('2.6', '0.25')
@@ -140,9 +140,9 @@ class Regression(Graded):
         return f"{round(float(label) / self.step) * self.step:.{digits}f}"
 
     def read_answer(self, written: str) -> Any:
-        """The number, where it lies in the range. Any other text becomes a number below the range by a fifth of its
-        width (by a step of the grid at least), so that it is no row's truth: -1 for grades from 0 to 5, as T5's release
-        reads it.
+        """Returns the number when it lies in the range. Any other text becomes a number below the range by a fifth of
+        its width (at least a step of the grid), so that it is no row's truth: -1 for grades from 0 to 5, as T5's
+        release reads it.
 
         >>> narrow = Regression(low=0.0, high=0.4)
         >>> narrow.is_answer(narrow.read_answer("no number")), Regression(low=0.0, high=5.0).read_answer("x")

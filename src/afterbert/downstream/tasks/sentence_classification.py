@@ -27,13 +27,14 @@ class SentenceClassification(Classification):
     text_names: ClassVar[tuple[str, ...]] = ("sentence",)
 
     def offer(self, held: Held) -> dict[str, str]:
-        """The text and the classes. Two columns of text are never half used."""
+        """Returns the text and the classes. When there are two columns of text, neither is taken."""
         if len(held.texts) > 1:
             return {}
         return dict(zip(("text",), held.texts)) | dict(zip(("label",), held.label))
 
     def recognized(self, table: Table) -> tuple[Self, dict[str, str], str] | None:
-        """CoLA: `source<TAB>label<TAB>mark<TAB>sentence`, where the mark is empty or a sign like `*` or `??`."""
+        """Returns CoLA when the columns are `source<TAB>label<TAB>mark<TAB>sentence`, with a mark that is empty or a
+        sign like `*` or `??`."""
         if table.has_header or len(table.columns) != 4:
             return None
         marks = set(table.column("3"))

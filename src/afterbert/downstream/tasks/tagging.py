@@ -27,8 +27,7 @@ _NO_TAG = ("", "_")
 
 @dataclass(frozen=True)
 class Tagging(Labelled):
-    """texts: the words. label and prediction: a tuple of tags. labels: the tags. scheme: what the tags mean; left out,
-    it is looked at: entities are scored where every tag is `O`, `B-`, `I-`, `E-` or `S-` something, else single tags.
+    """texts: the words. label and prediction: a tuple of tags.
 
     A broken scheme is not mended; entities are read from it as conlleval does.
     """
@@ -49,14 +48,17 @@ class Tagging(Labelled):
     text_names: ClassVar[tuple[str, ...]] = ("words",)
 
     labels: tuple[str, ...] = ()
+    """The tags."""
     scheme: Scheme | None = None
+    """What the tags mean; left out: entities are scored if every tag is `O`, `B-`, `I-`, `E-` or `S-` something, else
+    single tags."""
     is_spaced: bool | None = None
     """Whether the words stand in one text with spaces between them, rather than in a list or a line each; left out, the
     first file read tells."""
     metrics: tuple[Metric, ...] = ()
 
     def match(self, table: Table, given: Mapping[str, str]) -> dict[str, str] | None:
-        """Also a text and a column that holds a tag of a scheme for each of its words."""
+        """Returns the columns, also of a text beside a column that holds a tag of a scheme for each of its words."""
         found = super().match(table, given)
         if found is None and not given:
             tags = [name for name in table.columns if _holds_rows_of_tags(table.column(name)[:2000])]
@@ -68,7 +70,7 @@ class Tagging(Labelled):
         return {"words": held.lists[0], "tags": held.lists[-1]} if len(held.lists) > 1 else {}
 
     def example(self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings) -> Example:
-        """Words and tags; a row whose words and tags differ in number has no label."""
+        """Returns words and tags; a row with different numbers of words and tags has no label."""
         words = _cells(record.get(columns["words"]))
         tags = _cells(record.get(columns["tags"])) if "tags" in columns else ()
         tags = tuple(tags[0].split(",")) if len(tags) == 1 < len(words) else tags
@@ -80,7 +82,7 @@ class Tagging(Labelled):
         return Example(key, words, tags)
 
     def examples(self, table: Table, columns: Mapping[str, str], findings: Findings) -> tuple[Example, ...]:
-        """All rows; tags that break the scheme are counted."""
+        """Returns all rows; tags that break the scheme are counted."""
         found = super().examples(_with_whole_sentences(table, columns, findings), columns, findings)
         scheme = self.scheme or scheme_of(tag for example in found for tag in example.label or ())
         if scheme == "none" and self.scheme is None and any(map(_entities, found)):
@@ -100,14 +102,14 @@ class Tagging(Labelled):
         return replace(self, is_spaced=any(isinstance(held_in(one), str) for one in table.column(columns["words"])[:9]))
 
     def joins(self, record: Mapping[str, Any], before: Mapping[str, Any], columns: Mapping[str, str]) -> bool:
-        """A word goes on with the sentence of the one before that has the same mark, or where it has none."""
+        """Returns whether a word belongs to the sentence before it: it has the same mark, or none."""
         name = columns.get("sentence_id")
         if name is None or len(_cells(record.get(columns["words"]))) > 1:
             return False
         return is_missing(record.get(name)) or record.get(name) == before.get(name)
 
     def words_of(self, text: str) -> FoundWords:
-        """As those of the training were: between spaces, or else found."""
+        """Returns the words as those of the training data were found: between spaces, or else by the word finder."""
         return words_between_spaces(text) if self.is_spaced else words_in(text)
 
     @property
@@ -121,7 +123,7 @@ class Tagging(Labelled):
         return [(tag, place) for place, tag in enumerate(label)]
 
     def has_text(self, example: Example) -> bool:
-        """Some word can be read; single words of nothing but spaces occur."""
+        """Returns whether some word can be read; single words that are only spaces do occur."""
         return any(word.strip() for word in example.texts)
 
     def settled(self, examples: Sequence[Example]) -> Tagging:
@@ -132,8 +134,8 @@ class Tagging(Labelled):
         return replace(self, labels=labels, scheme=scheme, metrics=self.metrics or metrics)
 
     def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
-        """The tag each word has most often, and for unseen words the most frequent tag of all; without `train` that of
-        `examples` for all words."""
+        """Returns the tag that each word has most often, and for unseen words the most frequent tag of all; without
+        `train` that of `examples` for all words."""
         by_word: dict[str, Counter[str]] = {}
         overall: Counter[str] = Counter()
         for example in train:
@@ -206,7 +208,7 @@ def _with_whole_sentences(table: Table, columns: Mapping[str, str], findings: Fi
 
 
 def scheme_of(tags: Any) -> Scheme:
-    """The scheme that tags are written in.
+    """Returns the scheme that tags are written in.
 
     >>> scheme_of(["O", "B-x"]), scheme_of(["O", "S-x"]), scheme_of(["NOUN"])
     ('bio', 'bioes', 'none')
@@ -218,7 +220,7 @@ def scheme_of(tags: Any) -> Scheme:
 
 
 def breaks(tags: Sequence[str], scheme: Scheme) -> int:
-    """How many neighbours of a sentence do not follow the scheme.
+    """Returns how many neighbouring tags of a sentence break the scheme.
 
     >>> breaks(["O", "I-x", "I-x"], "bio"), breaks(["B-x", "I-y"], "bio")
     (1, 1)

@@ -45,7 +45,7 @@ class TextToText(Task):
     metrics: tuple[Metric, ...] = ()
 
     def find(self, part: str, columns: Sequence[str]) -> str | None:
-        """By its name; of data sets that T5 writes in a way of its own, all columns that it reads."""
+        """Returns the column by its name; for data sets that T5 writes in its own way, all columns that it reads."""
         found, form = super().find(part, columns), form_among(columns)
         if found is not None or form is None:
             return found
@@ -60,7 +60,7 @@ class TextToText(Task):
         return dict(zip(self.parts, held.running)) if len(held.running) == 2 else {}
 
     def example(self, record: Mapping[str, Any], columns: Mapping[str, str], key: str, findings: Findings) -> Example:
-        """Source and targets; empty targets count as none."""
+        """Returns source and targets; empty targets count as none."""
         form = form_of(columns["source"])
         if form is not None:
             return Example(key, (read_as_t5(form, record),), form.written(record) or None)
@@ -74,7 +74,7 @@ class TextToText(Task):
         return Example(key, (text,), tuple(one for one in targets if one.strip()) or None)
 
     def finished(self, examples: Sequence[Example], findings: Findings, *, is_scored: bool) -> tuple[Example, ...]:
-        """Where they are scored, one item for each source, with the targets of all its rows."""
+        """Returns the examples as they are scored: one item for each source, with the targets of all its rows."""
         if not is_scored:
             return tuple(examples)
         found: dict[tuple[str, ...], Example] = {}
@@ -87,7 +87,7 @@ class TextToText(Task):
         return tuple(found.values())
 
     def settled(self, examples: Sequence[Example]) -> TextToText:
-        """Metrics by the lengths of sources and targets. Raises UserError where no row has a target."""
+        """Metrics by the lengths of sources and targets. Raises UserError if no row has a target."""
         labelled = [example for example in examples if self.is_usable(example)]
         if not labelled:
             raise UserError(f"of {len(examples):,} training rows none has a target text; name its column")
@@ -96,7 +96,7 @@ class TextToText(Task):
         return replace(self, metrics=self.metrics or ((*rouge, ChrF()) if is_shorter else (ChrF(), *rouge)))
 
     def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
-        """The beginning of the source, as long as the mean target of `train` (all of it without `train`)."""
+        """Returns the beginning of the source, as long as the mean target of `train` (all of it without `train`)."""
         labelled = [example for example in train if example.label is not None]
         size = round(_mean_target(labelled)) if labelled else None
         return Baseline(

@@ -35,8 +35,9 @@ class Cued:
 
 
 def ask(generator: TextGenerator, data: TaskData, cue: Cue, *, max_rows: int | None = None) -> Cued:
-    """Every split but the training rows (those too, where there is nothing else), the first `max_rows` of each.
-    Examples for the cue are drawn from the training rows. Raises UserError where cue and task do not fit."""
+    """Returns the answers on every split but the training rows (on those too when there is no other), for the first
+    `max_rows` of each. Examples for the cue are drawn from the training rows. Raises UserError if cue and task do not
+    fit."""
     check_cue(data, cue)
     shots = _shots(data, cue)
     used = {split: rows for split, rows in data.splits.items() if split != "train"} or dict(data.splits)
@@ -54,7 +55,7 @@ def ask(generator: TextGenerator, data: TaskData, cue: Cue, *, max_rows: int | N
 
 
 def check_cue(data: TaskData, cue: Cue) -> None:
-    """Raises UserError where cue and task do not fit."""
+    """Raises UserError if cue and task do not fit."""
     if not isinstance(data.task, cue.tasks):
         kinds = ", ".join(name_of_kind(kind) for kind in cue.tasks)
         raise UserError(
@@ -64,7 +65,7 @@ def check_cue(data: TaskData, cue: Cue) -> None:
 
 
 def write_cued(folder: Path, done: Cued, *, model: str, cue: Cue) -> None:
-    """`results.json` and `predictions/TASK.SPLIT.jsonl`."""
+    """Writes `results.json` and `predictions/TASK.SPLIT.jsonl`."""
     folder.joinpath("predictions").mkdir(parents=True, exist_ok=True)
     facts = {"model": model, "cue": to_plain(cue)}
     write_results(folder / "results.json", [done.result, done.control], facts)
@@ -78,7 +79,7 @@ def write_cued(folder: Path, done: Cued, *, model: str, cue: Cue) -> None:
 
 
 def name_of_kind(kind: type) -> str:
-    """A task's class in words."""
+    """Returns a task's class in words."""
     return kind.__module__.rsplit(".", 1)[-1].replace("_", " ")
 
 

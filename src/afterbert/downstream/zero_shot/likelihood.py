@@ -13,7 +13,8 @@ _PIECES_AT_ONCE = 8_192
 
 
 def log_chances(generator: TextGenerator, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-    """float64 [N], natural logarithm: of each second text behind its first one, summed over its pieces.
+    """Returns log probabilities, float64 [N], natural logarithm: of each second text after its first one, summed over
+    its pieces.
 
     Both are cut into pieces apart, so put the space between them at the beginning of the second. What is too long
     loses the beginning of the first. An encoder-decoder reads the first with a mark behind it and writes the second:

@@ -30,14 +30,14 @@ class TextGenerator:
     backbone: Backbone
     lm_head: nn.Module
     begin: int | None
-    """The piece before a decoder's prompt, so that its first word is a continuation too; None where the tokenizer has
-    no such piece."""
+    """The piece before a decoder's prompt, so that its first word is a continuation too; None if the tokenizer has no
+    such piece."""
     end: int
     """The piece that closes a text; -1 where the tokenizer has none."""
 
     @staticmethod
     def of(model: LoadedModel, *, device: torch.device | str = "cpu") -> TextGenerator:
-        """A model of random weights writes too. Raises UserError where it cannot write."""
+        """Returns a generator for a model, even of random weights. Raises UserError if the model cannot write."""
         if model.architecture.writes == "nothing":
             raise UserError(
                 f"{model.name} is {name_of(model.architecture).replace('_', ' ')}, which does not write texts; "

@@ -50,7 +50,7 @@ class Family(ABC):
 
     @abstractmethod
     def architecture_of(self, config: Config) -> Architecture:
-        """Reads our architecture from their config, exactly. Raises UserError where a key asks for something we do not
+        """Reads our architecture from their config, exactly. Raises UserError if a key asks for something we do not
         have. Sizes are already checked."""
 
     @abstractmethod
@@ -66,7 +66,7 @@ class Family(ABC):
         return architecture
 
     def with_names(self, config: Config, names: Iterable[str]) -> Config:
-        """Their config with what only the names of the saved tensors tell."""
+        """Returns the family's config with what only the names of the saved tensors tell."""
         return config
 
     def naturalness(self, architecture: Architecture) -> int:
@@ -74,8 +74,8 @@ class Family(ABC):
         return 0
 
     def class_with(self, heads: Collection[str], config: Config) -> tuple[str, frozenset[str]]:
-        """Their class that takes most of these heads of ours, and the heads it has a place for. No class with a
-        language-model head is named for a model that has none."""
+        """Returns the family's class that takes most of these heads of ours, and the heads it has a place for. A class
+        with a language-model head is never named for a model that has none."""
         if self.other_class is not None and self.other_class[1] <= set(heads):
             return self.other_class
         if "lm_head" not in heads:
@@ -83,7 +83,7 @@ class Family(ABC):
         return self.lm_class, frozenset(("lm_head", "pooler"))
 
     def task_class(self, kind: TaskKind, architecture: Architecture) -> TaskClass | None:
-        """Their class that answers this kind of task; None where it has none that our heads can be."""
+        """Returns the family's class that answers this kind of task; None if no class fits our heads."""
         return None
 
     @property
@@ -92,7 +92,7 @@ class Family(ABC):
         return plugins.name_of(self).replace("_", "-")
 
     def express(self, architecture: Architecture, vocabulary: Vocabulary) -> dict[str, Any]:
-        """Their whole config.json. Raises UserError that names the nodes without an exact form."""
+        """Returns the family's whole config.json. Raises UserError that names the nodes without an exact form."""
         if architecture.is_routed and not self.holds_all:
             raise UserError(f"Hugging Face's {self.model_type} has no layers or tables of pieces by language")
         config = {**self.config_of(architecture, vocabulary), "model_type": self.model_type}
@@ -110,7 +110,7 @@ class Family(ABC):
 
 
 def family_for(architecture: Architecture, vocabulary: Vocabulary, *, heads: Collection[str] = ()) -> Family:
-    """The family that computes exactly this architecture, if possible with a class for these trained heads.
+    """Returns the family that computes exactly this architecture, if possible with a class for these trained heads.
     Raises UserError with each family's reason when there is none."""
     fitting: list[Family] = []
     reasons: list[str] = []
@@ -144,12 +144,12 @@ def family_named(model_type: str) -> Family:
 
 
 def model_types() -> list[str]:
-    """The families that can be read and written, as Hugging Face spells them."""
+    """Returns the families that can be read and written, as Hugging Face spells them."""
     return [name.replace("_", "-") for name in plugins.names(Family)]
 
 
 def ids_of(vocabulary: Vocabulary) -> dict[str, int | None]:
-    """The special ids every config names, so that no default of another vocabulary remains in force."""
+    """Returns the special ids that every config names, so that no default of another vocabulary stays in force."""
     return {
         "pad_token_id": vocabulary.pad,
         "bos_token_id": vocabulary.bos if vocabulary.bos is not None else vocabulary.cls,

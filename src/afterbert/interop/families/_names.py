@@ -20,7 +20,7 @@ _SYNONYMS = {"gelu_pytorch_tanh": "gelu_new", "swish": "silu"}
 
 
 def activation(config: Mapping[str, Any], key: str, default: str) -> Activation:
-    """Our name of an activation. Raises UserError for one we have not."""
+    """Returns our name of an activation. Raises UserError for one that we do not have."""
     name = config.get(key, default)
     ours = _SYNONYMS.get(name, name)
     if ours not in ACTIVATIONS:
@@ -29,8 +29,8 @@ def activation(config: Mapping[str, Any], key: str, default: str) -> Activation:
 
 
 def bert_task_class(kind: TaskKind, stem: str, pooler: str) -> TaskClass:
-    """The classes of BERT and those that followed it: rows are answered from the pooled first piece. stem: how their
-    names begin."""
+    """Returns the task class of BERT or of a family that followed it: rows are answered from the pooled first piece.
+    stem: how the class names begin."""
     rows = TaskHead()
     return {
         "sequence": TaskClass(f"{stem}ForSequenceClassification", rows, "classifier", pooler),
@@ -49,20 +49,20 @@ def as_kind(kind: type[Kind], architecture: Architecture, family: str) -> Kind:
 
 
 def unshared(stack: Stack) -> Stack:
-    """The stack as families write it that know no sharing: each layer with its own copy of the weights."""
+    """Returns the stack as families without sharing write it: each layer has its own copy of the weights."""
     return replace(stack, sharing=NoSharing())
 
 
 def untransformed(head: LMHead) -> LMHead:
-    """A head without transform written in one way: what its dense layer would be does not matter."""
+    """Returns a head without transform in one fixed form: the size of its missing dense layer does not matter."""
     return head if head.has_transform else replace(head, activation="gelu", bias=True)
 
 
 def normal_pair(ours: Any) -> Any:
-    """An encoder-decoder written in one way."""
+    """Returns an encoder-decoder in one fixed form."""
     return with_decoder_layers(ours, ours.decoder_sizes.num_hidden_layers)
 
 
 def with_decoder_layers(ours: Any, layers: int) -> Any:
-    """The encoder-decoder with so many layers in its decoder."""
+    """Returns the encoder-decoder with this number of decoder layers."""
     return replace(ours, num_decoder_layers=None if layers == ours.num_hidden_layers else layers)

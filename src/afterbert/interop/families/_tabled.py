@@ -46,12 +46,12 @@ class Tabled(Family):
         return replace(ours, stack=unshared(ours.stack), lm_head=untransformed(ours.lm_head))
 
     def as_ours(self, architecture: Architecture) -> Any:
-        """The architecture. Raises UserError where it is of another kind than the family's."""
+        """Returns the architecture. Raises UserError if it is of another kind than the family's."""
         return as_kind(type(self.form), architecture, self.model_type)
 
 
 def laid_over(form: Any, said: Mapping[str, Any]) -> Any:
-    """The form with these values in its dotted settings.
+    """Returns the form with these values in its dotted settings.
 
     >>> from afterbert.models.encoder import Encoder
     >>> laid_over(Encoder(), {"norm.eps": 1e-5, "hidden_size": 64}).norm

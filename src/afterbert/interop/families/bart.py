@@ -21,6 +21,8 @@ _FEED_FORWARD = {"inner.input": "fc1", "inner.output": "fc2", "norm": "final_lay
 
 
 class Bart(Tabled):
+    """The family `bart`: config keys and weight names."""
+
     lm_class = "BartForConditionalGeneration"
     base_class = "BartModel"
     prefix = "model."
@@ -57,7 +59,7 @@ class Bart(Tabled):
         for setting in ("intermediate_size", "num_attention_heads"):
             (encoder, default), (decoder, _) = self.keys[setting], self.written[setting]
             if config.get(encoder, default) != config.get(decoder, default):
-                raise UserError(f"config.json has unlike {encoder} and {decoder}; only like ones can be read here")
+                raise UserError(f"config.json has different {encoder} and {decoder}; only equal ones can be read here")
         return with_decoder_layers(super().architecture_of(config), config.get("decoder_layers", 12))
 
     def normal_form(self, architecture: Architecture) -> Architecture:

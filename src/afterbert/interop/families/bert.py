@@ -20,6 +20,8 @@ from afterbert.nn.sharing import SharingPlan
 
 
 class Bert(Tabled):
+    """The family `bert`: config keys and weight names."""
+
     lm_class = "BertForMaskedLM"
     base_class = "BertModel"
     other_class: ClassVar[tuple[str, frozenset[str]] | None] = (
@@ -82,11 +84,11 @@ class Bert(Tabled):
         return bert_task_class(kind, "Bert", "bert.pooler.dense")
 
     def rows_before(self, config: Config) -> int:
-        """How many rows of their table of positions nobody reads."""
+        """Returns the number of rows of the family's position table that nobody reads."""
         return 0
 
     def plan_of(self, ours: Encoder) -> SharingPlan:
-        """Which of their layers' weights are one."""
+        """Returns which weights of the family's layers are shared."""
         return ours.plan
 
     def weights(self, config: Config, architecture: Architecture) -> list[Weight]:

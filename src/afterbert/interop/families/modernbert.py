@@ -32,6 +32,8 @@ _GLOBAL_THETA, _LOCAL_THETA = 160_000.0, 10_000.0
 
 
 class Modernbert(Tabled):
+    """The family `modernbert`: config keys and weight names."""
+
     lm_class = "ModernBertForMaskedLM"
     base_class = "ModernBertModel"
     prefix = "model."
@@ -151,7 +153,7 @@ class Modernbert(Tabled):
 
 
 def shortest_pattern(kinds: tuple[LayerType, ...]) -> tuple[LayerType, ...]:
-    """The shortest beginning of which the whole is a repetition, cut off anywhere.
+    """Returns the shortest beginning whose repetition, cut off anywhere, gives the whole.
 
     >>> shortest_pattern(("full_attention", "sliding_attention", "full_attention"))
     ('full_attention', 'sliding_attention')

@@ -19,6 +19,8 @@ from afterbert.nn.task_head import TaskHead
 
 
 class Roberta(Bert):
+    """The family `roberta`: config keys and weight names."""
+
     lm_class = "RobertaForMaskedLM"
     base_class = "RobertaModel"
     other_class = None
@@ -63,7 +65,7 @@ class Roberta(Bert):
 
 
 def roberta_task_class(kind: TaskKind, stem: str) -> TaskClass:
-    """Rows are answered by layers of the class's own, and choices from the pooled first piece."""
+    """Returns the task class: rows are answered by layers of the class's own, choices from the pooled first piece."""
     if kind == "sequence":
         name = f"{stem}ForSequenceClassification"
         return TaskClass(name, TaskHead(), "classifier.out_proj", "classifier.dense")

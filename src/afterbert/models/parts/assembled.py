@@ -55,7 +55,7 @@ class Assembled(Architecture):
 
     @abstractmethod
     def module(self, vocab_size: int) -> Backbone:
-        """The backbone, its weights not drawn yet."""
+        """Returns the backbone before its weights are drawn."""
 
     def build(self, vocabulary: Vocabulary) -> Backbone:
         backbone = self.module(self.table_size(vocabulary))

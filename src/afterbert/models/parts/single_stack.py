@@ -72,10 +72,10 @@ class SingleStackModule(Backbone):
         past: Past | None = None,
         wanted: Tensor | None = None,
     ) -> Tensor:
-        """Hidden states [B, T, D] of ids [B, T]. Positions that are not given count from 0; `visibility`
-        None: all see all, no padding; in a decoder, each piece sees itself and what stands before it. past: the
-        pieces read before these, whose `begin` has just been told their positions [B, T]. wanted: flat places [N]
-        of [B, T], where only their states [N, D] are wanted."""
+        """Returns hidden states [B, T, D] of ids [B, T]. Positions count from 0 if not given. `visibility` None: all
+        see all, no padding; in a decoder, each piece sees itself and those before it. past: the pieces read before
+        these, whose `begin` has just been given their positions [B, T]. wanted: flat places [N] of [B, T], when only
+        their states [N, D] are wanted."""
         inputs = Inputs(input_ids, token_type_ids, position_ids, language_ids, visibility)
         hidden, rule = self.embeddings.of(inputs), inputs.visibility
         if rule is None and self.reads_left_to_right:

@@ -15,7 +15,7 @@ class FeedForward(ABC):
 
     @abstractmethod
     def build(self, hidden_size: int, intermediate_size: int) -> nn.Module:
-        """A module from [..., D] to [..., D]."""
+        """Returns a module from [..., D] to [..., D]."""
 
     @abstractmethod
     def num_weights(self, hidden_size: int, intermediate_size: int) -> int:

@@ -12,11 +12,12 @@ from afterbert.nn.feed_forwards import FeedForward
 
 @dataclass(frozen=True)
 class Plain(FeedForward):
-    """inner_dropout: on the activated states (T5, BART); BERT has none there."""
+    """Two linear layers with an activation between."""
 
     activation: Activation = "gelu"
     bias: bool = True
     inner_dropout: DropoutRate = 0.0
+    """Whether the activated states get dropout (T5, BART; not in BERT)."""
 
     def build(self, hidden_size: int, intermediate_size: int) -> nn.Module:
         return _Plain(self, hidden_size, intermediate_size)

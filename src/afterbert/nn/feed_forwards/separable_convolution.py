@@ -22,7 +22,7 @@ from afterbert.nn.visibility import Visible
 
 @dataclass(frozen=True)
 class SeparableConvolution(FeedForward):
-    """widths: places that the first and the second convolution span, odd, so that the piece stands in the middle.
+    """Two separable convolutions along the row, with an activation between.
 
     >>> SeparableConvolution(widths=(2, 5))
     Traceback (most recent call last):
@@ -30,6 +30,7 @@ class SeparableConvolution(FeedForward):
     """
 
     widths: tuple[Annotated[int, Field(gt=0, lt=100)], Annotated[int, Field(gt=0, lt=100)]] = (3, 5)
+    """How many places the two convolutions span; odd, so that the piece stands in the middle."""
     activation: Activation = "relu"
     bias: bool = True
     inner_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -25,13 +25,14 @@ from afterbert.nn.initializations.normal import Normal
 
 @dataclass(frozen=True)
 class Neighbours(Normal):
-    """offsets: of each layer from the lowest, the distance (key minus query) at which each of its first heads looks;
-    further heads and layers are drawn as ever, and all of them where embeddings are narrower than the layers: what
-    vectors have in common does not reach attention there. sharpness: what a score falls by, in nats, from that distance
-    to the next, roughly."""
+    """Draws weights so that the first heads of low layers look at neighbouring pieces."""
 
     offsets: tuple[tuple[int, ...], ...] = ((-1, 1), (-2, 2))
+    """For each layer from the lowest, the distances (key minus query) at which its first heads look. Other heads and
+    layers are drawn as usual, and all of them if embeddings are narrower than the layers: what vectors have in common
+    does not reach attention there."""
     sharpness: Positive = 2.0
+    """By how much, in nats, a score falls from that distance to the next, roughly."""
 
     @torch.no_grad()
     def apply(self, module: nn.Module, num_hidden_layers: int) -> None:

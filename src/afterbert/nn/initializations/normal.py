@@ -15,12 +15,14 @@ from afterbert.nn.initializations import Initialization
 
 @dataclass(frozen=True)
 class Normal(Initialization):
-    """initializer_range: standard deviation before cutting; initializer_cutoff_factor: cut at so many of it, None for
-    no cut; scales_residuals: divide it by sqrt(2 * layers) in layers called `output`."""
+    """Draws weights from a normal distribution."""
 
     initializer_range: Positive = 0.02
+    """The standard deviation before cutting."""
     initializer_cutoff_factor: Positive | None = 2.0
+    """At how many standard deviations draws are cut; None for no cut."""
     scales_residuals: bool = False
+    """Whether it is divided by sqrt(2 * layers) in layers called `output`."""
 
     @torch.no_grad()
     def apply(self, module: nn.Module, num_hidden_layers: int) -> None:

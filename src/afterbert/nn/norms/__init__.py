@@ -10,4 +10,4 @@ class Norm(ABC):
 
     @abstractmethod
     def build(self, size: int) -> nn.Module:
-        """A module from [..., size] to [..., size]."""
+        """Returns a module from [..., size] to [..., size]."""

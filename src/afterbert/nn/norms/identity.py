@@ -9,5 +9,7 @@ from afterbert.nn.norms import Norm
 
 @dataclass(frozen=True)
 class Identity(Norm):
+    """No norm: states pass unchanged."""
+
     def build(self, size: int) -> nn.Module:
         return nn.Identity()

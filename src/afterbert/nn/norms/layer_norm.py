@@ -10,6 +10,8 @@ from afterbert.nn.norms import Norm
 
 @dataclass(frozen=True)
 class LayerNorm(Norm):
+    """Layer normalization with mean and variance."""
+
     eps: Positive = 1e-12
     bias: bool = True
 

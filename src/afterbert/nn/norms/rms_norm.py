@@ -10,6 +10,8 @@ from afterbert.nn.norms import Norm
 
 @dataclass(frozen=True)
 class RMSNorm(Norm):
+    """Normalization by the root mean square alone."""
+
     eps: Positive = 1e-6
 
     def build(self, size: int) -> nn.Module:

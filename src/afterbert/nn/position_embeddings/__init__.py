@@ -10,4 +10,4 @@ class PositionEmbedding(ABC):
 
     @abstractmethod
     def build(self, max_position_embeddings: int, size: int) -> nn.Module:
-        """A module from positions [B or 1, T] to vectors [B or 1, T, size] that are added, or to None."""
+        """Returns a module from positions [B or 1, T] to vectors [B or 1, T, size] that are added, or to None."""

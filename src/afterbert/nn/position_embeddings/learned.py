@@ -9,5 +9,7 @@ from afterbert.nn.position_embeddings import PositionEmbedding
 
 @dataclass(frozen=True)
 class Learned(PositionEmbedding):
+    """A learned vector for each position."""
+
     def build(self, max_position_embeddings: int, size: int) -> nn.Module:
         return nn.Embedding(max_position_embeddings, size)

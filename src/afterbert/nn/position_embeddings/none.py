@@ -9,6 +9,8 @@ from afterbert.nn.position_embeddings import PositionEmbedding
 
 @dataclass(frozen=True)
 class NoPositionEmbedding(PositionEmbedding):
+    """No vectors for positions."""
+
     def build(self, max_position_embeddings: int, size: int) -> nn.Module:
         return _Nothing()
 

@@ -17,6 +17,8 @@ from afterbert.nn.position_embeddings import PositionEmbedding
 
 @dataclass(frozen=True)
 class Sinusoid(PositionEmbedding):
+    """Fixed vectors of sines and cosines."""
+
     theta: Annotated[float, Field(gt=1)] = 10_000.0
 
     def build(self, max_position_embeddings: int, size: int) -> nn.Module:
@@ -35,7 +37,8 @@ class _Sinusoid(nn.Module):
 
 
 def sinusoids(positions: Tensor, size: int, theta: float = 10_000.0) -> Tensor:
-    """float32 [..., size] of positions [...]: sin(p / theta**(2i / size)) for i < size / 2, then the cosines.
+    """Returns vectors, float32 [..., size], of positions [...]: sin(p / theta**(2i / size)) for i < size / 2, then the
+    cosines.
 
     >>> sinusoids(torch.tensor([0, 1]), 4).round(decimals=2).tolist()
     [[0.0, 0.0, 1.0, 1.0], [0.8399999737739563, 0.009999999776482582, 0.5400000214576721, 1.0]]

@@ -16,14 +16,14 @@ class Positions(ABC):
 
     @abstractmethod
     def build_shared(self, sizes: Sizes, head_size: int, *, is_causal: bool) -> nn.Module:
-        """A module called with (query positions [B or 1, U], key positions [B or 1, T]); what it returns goes
+        """Returns a module called with (query positions [B or 1, U], key positions [B or 1, T]); what it returns goes
         to every layer half. is_causal: no query ever looks ahead."""
 
     @abstractmethod
     def build_layer(self, sizes: Sizes, head_size: int, scale: float) -> nn.Module:
-        """A module called with (query [B, H, U, K], key [B, H, T, K], what the shared half returned). It
-        returns query, key and either None or what is added to the scores, broadcastable to [B, H, U, T].
-        Queries come in already multiplied by `scale`."""
+        """Returns a module called with (query [B, H, U, K], key [B, H, T, K], what the shared half returned). It
+        returns query, key and either None or what is added to the scores, broadcastable to [B, H, U, T]. Queries come
+        in already multiplied by `scale`."""
 
     def flops_per_token(self, sizes: Sizes, head_size: int, length: int) -> float:
         """Counts the cost of one layer half, beyond the two products of attention; what is computed once a batch

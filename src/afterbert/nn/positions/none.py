@@ -10,6 +10,8 @@ from afterbert.nn.sizes import Sizes
 
 @dataclass(frozen=True)
 class NoPositions(Positions):
+    """Attention without positions."""
+
     def build_shared(self, sizes: Sizes, head_size: int, *, is_causal: bool) -> nn.Module:
         return _Nothing()
 

@@ -59,7 +59,7 @@ class _Added(nn.Module):
 
 
 def buckets(ahead: Tensor, num_buckets: int, max_distance: int, *, looks_both_ways: bool) -> Tensor:
-    """The bucket [...] of each distance [...] (key position minus query position).
+    """Returns the bucket [...] of each distance [...] (key position minus query position).
 
     >>> ahead = torch.tensor([-20, -3, -1, 0, 1, 3, 20])
     >>> buckets(ahead, 8, 16, looks_both_ways=True).tolist()

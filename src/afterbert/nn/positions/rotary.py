@@ -20,9 +20,10 @@ Turn = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Rotary(Positions):
-    """theta: the base of the wave lengths (10,000 in the paper; ModernBERT: 160,000 in global layers)."""
+    """Rotates queries and keys by their positions."""
 
     theta: Annotated[float, Field(gt=1)] = 10_000.0
+    """The base of the wave lengths (10,000 in the paper; ModernBERT: 160,000 in global layers)."""
 
     def build_shared(self, sizes: Sizes, head_size: int, *, is_causal: bool) -> nn.Module:
         if head_size % 2:
@@ -79,6 +80,6 @@ class _Turn(nn.Module):
 
 
 def turned(vectors: Tensor, turn: Turn) -> Tensor:
-    """`vectors` [B, H, T, K] turned by (cos, sin), in their own type."""
+    """Returns `vectors` [B, H, T, K] rotated by (cos, sin), in their own type."""
     (left, right), (cos, sin) = vectors.chunk(2, dim=-1), turn
     return torch.cat((left * cos - right * sin, right * cos + left * sin), dim=-1).to(vectors.dtype)

@@ -21,10 +21,10 @@ Distances = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True)
 class TransformerXL(Positions):
-    """clamp_length: distances beyond it count as it; None: all are told apart. A row read backwards has
-    falling positions."""
+    """Transformer-XL's relative positions."""
 
     clamp_length: Count | None = None
+    """Distances beyond it count as it; None: all are told apart. A row read backwards has falling positions."""
 
     def build_shared(self, sizes: Sizes, head_size: int, *, is_causal: bool) -> nn.Module:
         if sizes.hidden_size % 2:

@@ -13,13 +13,13 @@ class Residual(ABC):
 
     @abstractmethod
     def build(self, inner: nn.Module, norm: nn.Module, dropout_rate: float) -> nn.Module:
-        """A module called with (hidden [..., D], *whatever `inner` takes besides). With the keyword `wanted`,
-        flat places [N] of hidden [B, T, D], it is around an `inner` that returns those only, and so does it."""
+        """Returns a module called with (hidden [..., D], *whatever else `inner` takes). With the keyword `wanted`, flat
+        places [N] of hidden [B, T, D], it and its `inner` return only the states at those places."""
 
     def first_norm(self, norm: Norm) -> Norm:
-        """The norm of the very first part of a stack."""
+        """Returns the norm of the very first part of a stack."""
         return norm
 
     def final_norm(self, norm: Norm) -> Norm:
-        """The norm after the last layer."""
+        """Returns the norm after the last layer."""
         return Identity()

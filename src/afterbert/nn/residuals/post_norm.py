@@ -13,6 +13,8 @@ from afterbert.nn.residuals import Residual
 
 @dataclass(frozen=True)
 class PostNorm(Residual):
+    """The norm after adding, as in BERT."""
+
     def build(self, inner: nn.Module, norm: nn.Module, dropout_rate: float) -> nn.Module:
         return _PostNorm(inner, norm, dropout_rate)
 

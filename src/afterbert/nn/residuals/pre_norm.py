@@ -17,9 +17,10 @@ from afterbert.nn.residuals import Residual
 
 @dataclass(frozen=True)
 class PreNorm(Residual):
-    """has_first_norm: False where the embeddings are already normalised (ModernBERT, Section 2.1.1)."""
+    """The norm before each part."""
 
     has_first_norm: bool = True
+    """False if the embeddings are already normalised (ModernBERT, Section 2.1.1)."""
 
     def build(self, inner: nn.Module, norm: nn.Module, dropout_rate: float) -> nn.Module:
         return _PreNorm(inner, norm, dropout_rate)

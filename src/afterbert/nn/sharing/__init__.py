@@ -27,4 +27,4 @@ class Sharing(ABC):
 
     @abstractmethod
     def plan(self, num_hidden_layers: int) -> SharingPlan:
-        """The plan for so many layers."""
+        """Returns the plan for so many layers."""

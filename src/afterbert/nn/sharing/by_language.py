@@ -17,16 +17,18 @@ from afterbert.nn.sharing import Sharing, SharingPlan
 
 @dataclass(frozen=True)
 class ShareByLanguage(Sharing):
-    """languages: codes, in the order of their numbers; layers: how many, from the lowest, each language has for itself;
-    embeddings: whether each has its own table of pieces, and so its own softmax: then no piece is shared.
+    """Gives each language some layers of its own.
 
     >>> ShareByLanguage(languages=("en", "de"), layers=1).plan(2)
     SharingPlan(attention=(0, 1), feed_forward=(0, 1), own=1)
     """
 
     languages: tuple[str, ...]
+    """Codes, in the order of their numbers."""
     layers: Annotated[int, Field(ge=0)] = 0
+    """How many layers, from the lowest, each language has for itself."""
     embeddings: bool = False
+    """Whether each language has its own table of pieces, and so its own softmax: then no piece is shared."""
 
     def __post_init__(self) -> None:
         if len(set(self.languages)) < max(2, len(self.languages)):

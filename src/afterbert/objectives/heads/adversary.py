@@ -25,7 +25,7 @@ class Adversary(nn.Module):
     def forward(
         self, hidden: Tensor, log_shares: Tensor, *, verdicts: Tensor, is_replaced: Tensor
     ) -> dict[str, Tensor]:
-        """Both parts, summed over the chosen places [N].
+        """Returns both parts, summed over the chosen places [N].
 
         hidden: [N, D] of the generator; log_shares: [N], of the drawn pieces under it; verdicts: [N], the
         discriminator's logits for "replaced" there; is_replaced: [N], the truth.

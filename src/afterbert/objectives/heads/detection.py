@@ -43,7 +43,7 @@ class Detector(nn.Module, ABC):
 
     @abstractmethod
     def score(self, predictions: Tensor, corrupted: GeneratedRows) -> Tensor:
-        """The summed loss; 0 for none."""
+        """Returns the summed loss; 0 if nothing is asked."""
 
     @abstractmethod
     def meanings(self, vocab_size: int) -> Mapping[str, Meaning]:
@@ -51,7 +51,7 @@ class Detector(nn.Module, ABC):
 
     @abstractmethod
     def measure(self, predictions: Tensor, corrupted: GeneratedRows) -> Measured:
-        """Figures for held-out rows."""
+        """Returns figures for held-out rows."""
 
 
 class IsReplaced(Detector):

@@ -31,7 +31,8 @@ class ObjectiveModule(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, arrays: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Part -> summed score, for every part of `loss_weights` that the batch counts; 0 where nothing is asked."""
+        """Returns part -> summed score for every part of `loss_weights` that the batch counts; 0 if nothing is
+        asked."""
 
     @abstractmethod
     def predict(self, arrays: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -45,12 +46,12 @@ class ObjectiveModule(nn.Module, ABC):
 
     @property
     def language_model(self) -> LanguageModel | None:
-        """The backbone and head that were trained to name pieces, whatever else was; None where none was."""
+        """The backbone and head that were trained to name pieces, whatever else was; None if none was."""
         return None
 
     def name_pieces(self, arrays: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Logits [N, V] of the language model at the chosen places of any batch; see `Backbone.asked`. Only for an
-        objective that has one."""
+        """Returns logits [N, V] of the language model at the chosen places of any batch; see `Backbone.asked`. Only for
+        an objective that has a language model."""
         found = self.language_model
         assert found is not None, "ask for language_model first"
         return found.predict(arrays)
@@ -61,8 +62,8 @@ class ObjectiveModule(nn.Module, ABC):
         return {}
 
     def beside(self) -> Mapping[str, LanguageModel]:
-        """Models that training made besides the backbone and that are worth keeping, by the name of their folder in
-        `model/` (ELECTRA's generator)."""
+        """Returns models that training made beside the backbone and that are worth keeping, by the name of their folder
+        in `model/` (ELECTRA's generator)."""
         return {}
 
     def start_from(self, weights: Mapping[str, Mapping[str, torch.Tensor]]) -> tuple[str, ...]:
@@ -101,11 +102,11 @@ class ObjectiveModule(nn.Module, ABC):
             self.add_module("lm_head", lm_head)
 
     def before_passes(self, counts: Mapping[str, int]) -> None:
-        """Called before the passes of a training step, with what the whole step counts in all processes: the place
-        for what must happen in all of them at once, whatever each one's own batches ask."""
+        """Prepares a training step, given the counts of the whole step in all processes. It is the place for what must
+        happen in all processes at once, whatever their own batches ask."""
 
     def measure(self, arrays: Mapping[str, torch.Tensor]) -> dict[str, tuple[torch.Tensor, int]]:
-        """Measure -> (sum, count), such as right guesses and guesses; called without gradients on held-out rows."""
+        """Returns measure -> (sum, count), such as right guesses and guesses, on held-out rows, without gradients."""
         return {}
 
     @property

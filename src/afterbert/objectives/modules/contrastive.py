@@ -16,7 +16,7 @@ from afterbert.objectives.parts.scores import summed_cross_entropy
 
 
 class ContrastiveModule(ObjectiveModule):
-    """Its one part of the score is `contrast`."""
+    """The module of `Contrastive`; the one part of its score is `contrast`."""
 
     compares_rows = True
 
@@ -28,7 +28,7 @@ class ContrastiveModule(ObjectiveModule):
         self.loss_weights = {"contrast": 1.0}
 
     def vectors(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """Vectors [2 B, D] of length 1: first those of the first views, then those of the second."""
+        """Returns vectors [2 B, D] of length 1: first those of the first views, then those of the second."""
         hidden = self.backbone.read(Inputs.of(arrays)).float()
         if self.config.pooling == "first":
             pooled = hidden[:, 0]
@@ -38,8 +38,8 @@ class ContrastiveModule(ObjectiveModule):
         return nn.functional.normalize(pooled, dim=-1)
 
     def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """Logits [N, N] of the batch's N pairs: the cosine of each first view with every second one, divided by the
-        temperature."""
+        """Returns logits [N, N] of the batch's N pairs: the cosine of each first view with every second one, divided by
+        the temperature."""
         first, second = self.vectors(arrays).chunk(2)
         is_pair = arrays["is_pair"]
         return first[is_pair] @ second[is_pair].T / self.config.temperature

@@ -49,7 +49,7 @@ class FindPlacesModule(ObjectiveModule):
         return places | pointers
 
     def answers(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Question -> logits [N] of "yes" at the asked pieces, or [N, T] over the places of the row."""
+        """Returns question -> logits [N] of "yes" at the asked pieces, or logits [N, T] over the places of the row."""
         hidden = self.backbone(arrays["input_ids"], **Inputs.of(arrays).beside_ids())
         flat = hidden.flatten(0, 1)
         found = {name: head(flat[arrays[f"{name}_at"]]) for name, head in self.places.items()}
@@ -58,7 +58,7 @@ class FindPlacesModule(ObjectiveModule):
         return found
 
     def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """All answers as one line [N], question by question."""
+        """Returns all answers as one line [N], question by question."""
         return torch.cat([logits.flatten() for logits in self.answers(arrays).values()])
 
     def measure(self, arrays: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, int]]:

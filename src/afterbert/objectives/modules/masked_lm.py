@@ -107,11 +107,11 @@ class BoundaryHead(nn.Module):
         self._tied = (token,)
 
     def forward(self, left: Tensor, right: Tensor, place: Tensor) -> Tensor:
-        """left, right: [M, D], states of both neighbours; place: [M]."""
+        """Returns logits [M, V] of the hidden pieces. left, right: [M, D], states of both neighbours; place: [M]."""
         return nn.functional.linear(self._before_table(left, right, place), self._tied[0].weight, self.bias)
 
     def score(self, left: Tensor, right: Tensor, place: Tensor, targets: Tensor) -> Tensor:
-        """The summed cross-entropy at targets [M], without holding all logits."""
+        """Returns the summed cross-entropy at targets [M], without holding all logits."""
         inner = self._before_table(left, right, place)
         return linear_cross_entropy(inner, self._tied[0].weight, self.bias, targets)
 

@@ -42,7 +42,7 @@ class MixtureModule(ObjectiveModule):
         }
 
     def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """The predictions of all members that the batch asks, as one line [N]."""
+        """Returns the predictions of all members that the batch asks, as one line [N]."""
         return torch.cat([member.predict(own).flatten() for _, member, own in self._asked(arrays)])
 
     @property

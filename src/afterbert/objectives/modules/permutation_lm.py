@@ -40,7 +40,7 @@ class PermutationLMModule(LanguageModelModule):
         self._next = state["remembered"][1] if state else None
 
     def states(self, arrays: Mapping[str, Tensor], places: Tensor) -> Tensor:
-        """States [N, D] of the query stream at these places of it; in training the rows' memories move on."""
+        """Returns states [N, D] of the query stream at these places of it; in training the rows' memories move on."""
         slots = self._slots(arrays)
         memory = None if slots is None else self._recalled(slots, arrays["row_steps"], arrays["row_goes_on"])
         _, query, kept = self.backbone(

@@ -64,7 +64,7 @@ class ReplacedTokensModule(ObjectiveModule):
         return LanguageModel(self.guesser, self.generator, self.generator_head, fills_masks=True, said="the generator")
 
     def beside(self) -> Mapping[str, LanguageModel]:
-        """The generator by itself, with a table of pieces of its own."""
+        """Returns the generator, with its own table of pieces."""
         table = self.generator.embeddings.table
         with torch.random.fork_rng(devices=[]):
             alone = self.guesser.build(Vocabulary(size=len(table.weight))).to(table.weight)
@@ -121,7 +121,7 @@ class ReplacedTokensModule(ObjectiveModule):
         return scores
 
     def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """The detector's predictions [N] or [N, V] at the places it is asked about."""
+        """Returns the detector's predictions [N] or [N, V] at the places it is asked about."""
         return self._detected(arrays, self._guesses(arrays))[0]
 
     def before_passes(self, counts: Mapping[str, int]) -> None:
@@ -136,7 +136,7 @@ class ReplacedTokensModule(ObjectiveModule):
         return found
 
     def corrupted(self, arrays: Mapping[str, Tensor], guesses: Tensor) -> tuple[Tensor, Tensor]:
-        """Ids [B, T] as they were, and with a sample from the guesses [N, V] at every chosen place."""
+        """Returns ids [B, T] with a sample from the guesses [N, V] at every chosen place."""
         samples = sampled(guesses, arrays["sampling_noise"], temperature=self.temperature, is_barred=self.is_barred)
         shape = arrays["input_ids"].shape
         original = arrays["input_ids"].flatten().index_copy(0, arrays["chosen"], arrays["target_ids"])
@@ -200,7 +200,7 @@ def _build_detector(asks: Asks, architecture: Encoder, backbone: Backbone) -> De
 
 
 def sampled(logits: Tensor, uniforms: Tensor, *, temperature: float, is_barred: Tensor) -> Tensor:
-    """Ids [N] drawn from softmax(logits / temperature), logits [N, V]; never one that `is_barred` (bool [V]).
+    """Returns ids [N] drawn from softmax(logits / temperature), logits [N, V]; never one that `is_barred` (bool [V]).
 
     By inversion in two steps, first a block of neighbouring ids and then one of the block: 24 random bits for
     each keep rare pieces possible, which 24 bits for all V would not.

@@ -17,7 +17,7 @@ def width_of(rows: Rows, length: int) -> int:
 
 
 def input_arrays(posed: Posed, vocabulary: Vocabulary, *, width: int) -> dict[str, np.ndarray]:
-    """`input_ids` [B, width], `token_type_ids` where the rows have segments, `language_ids` where they tell
+    """Returns `input_ids` [B, width], `token_type_ids` where the rows have segments, `language_ids` where they tell
     languages, and the visibility's arrays."""
     from afterbert.nn.visibility import padded_visibility  # imports PyTorch, which a task needs only as a batch
 
@@ -37,7 +37,7 @@ def input_arrays(posed: Posed, vocabulary: Vocabulary, *, width: int) -> dict[st
 
 
 def asked_arrays(posed: Posed, *, width: int, in_place: str = "masked") -> tuple[dict[str, np.ndarray], dict[str, int]]:
-    """The arrays of each question but written texts, and how many things each asks.
+    """Returns the arrays of each question except written texts, and how many things each asks.
 
     Positions are flat into the padded batch [B * width]. `in_place`: what the pieces asked in place count for.
     """

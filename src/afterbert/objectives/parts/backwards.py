@@ -24,7 +24,7 @@ class BothWays(Plan):
         return len(self.plan) + len(self.mirror)
 
     def is_backward(self, numbers: np.ndarray) -> np.ndarray:
-        """bool [B]."""
+        """Returns which of these rows are read backwards, bool [B]."""
         return np.asarray(numbers) >= len(self.plan)
 
     def rows(self, numbers: np.ndarray) -> Rows:
@@ -46,8 +46,8 @@ class BothWays(Plan):
 
 
 def turned(posed: Posed) -> tuple[Posed, np.ndarray]:
-    """The posed rows with those turned that are to be read backwards, as far as arrays are made from them; and
-    which those are, bool [B]."""
+    """Returns the posed rows with those turned that are to be read backwards, as far as arrays are made from them; and
+    which rows those are, bool [B]."""
     rows, is_backward = posed.shown, np.zeros(len(posed.shown), dtype=bool)
     if "backward" not in rows.planes:
         return posed, is_backward

@@ -31,7 +31,7 @@ class Blend(Plan):
         return int(self._starts[-1])
 
     def sources(self, numbers: np.ndarray) -> np.ndarray:
-        """int64 [B]: which of the stores, by their order, each of these rows comes from."""
+        """Returns for each of these rows the store, by its number, from which it comes, int64 [B]."""
         return np.searchsorted(self._starts, numbers, side="right") - 1
 
     def rows(self, numbers: np.ndarray) -> Rows:
@@ -69,14 +69,14 @@ class Blend(Plan):
 
 
 def blended(split: Split, plan_of: Callable[[Split], Plan], *, view: int, epochs: float | None) -> Plan:
-    """The plan of one view of a split; of a mixture of stores, by its law. epochs: of the whole run, None where they
-    are not counted. Raises UserError for a law that moves with the run then."""
+    """Returns the plan of one view of a split; for a mixture of stores, by its law. epochs: of the whole run; None if
+    they are not counted. Raises UserError then for a law that changes along the run."""
     if not isinstance(split, JoinedSplit):
         return plan_of(split)
     if split.mixing.moves and epochs is None:
         raise UserError(
-            "a mix that moves does so from epoch to epoch, so the run must count them; write --budget 3epochs and "
-            "--training.views null, or take another mixing"
+            "the shares of this mixing change from epoch to epoch, so the run must count epochs; write --budget "
+            "3epochs and --training.views null, or take another mixing"
         )
     progress = min(1.0, view / epochs) if epochs else 0.0
     return _blend(split, {name: plan_of(part) for name, part in split.parts.items()}, progress)

@@ -41,7 +41,7 @@ _BY_PIECE = ("cosine", "hidden", "attention", "relations")
 
 @dataclass(frozen=True)
 class Losses:
-    """How much each part weighs; a part of weight 0 is not computed.
+    """The weight of each part of the distillation; a part of weight 0 is not computed.
 
     DistilBERT's pre-training is `Losses(temperature=2, soft=5, hard=2, cosine=1)`; TinyBERT's last stage for a task
     `Losses(temperature=1)`, the one before `Losses(soft=0, hidden=1, attention=1)`.
@@ -69,13 +69,13 @@ class Losses:
             raise UserError("a distillation whose weights are all 0 learns nothing; raise one")
 
     def parts(self) -> dict[str, float]:
-        """Part -> weight, of those that are computed."""
+        """Returns part -> weight for the parts that are computed."""
         found = {one.name: float(getattr(self, one.name)) for one in fields(self) if one.name != "temperature"}
         return {name: weight for name, weight in found.items() if weight}
 
 
 def with_counts(batch: Batch, losses: Losses) -> Batch:
-    """The batch of the objective inside, with what each part of the distillation counts."""
+    """Returns the batch of the objective inside, with what each part of the distillation counts."""
     asked = next(iter(batch.counts.values()))  # what `predict` answers stands first
     mine = {name: batch.num_tokens if name in _BY_PIECE else asked for name in losses.parts()}
     if "patient" in mine:

@@ -40,16 +40,16 @@ class LanguageModelModule(ObjectiveModule, ABC):
         }
 
     def states(self, arrays: Mapping[str, Tensor], places: Tensor) -> Tensor:
-        """Hidden states [N, D] at flat places [N] of a batch."""
+        """Returns hidden states [N, D] at flat places [N] of a batch."""
         return self.backbone(arrays["input_ids"], **Inputs.of(arrays).beside_ids(), wanted=places)
 
     def score(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """The summed cross-entropy at the asked places of a batch."""
+        """Returns the summed cross-entropy at the asked places of a batch."""
         told = Inputs.languages_at(arrays, arrays["chosen"])
         return self.lm_head.score(self.states(arrays, arrays["chosen"]), arrays["target_ids"], told)
 
     def predict(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """Logits [N, V] at the asked places of a batch."""
+        """Returns logits [N, V] at the asked places of a batch."""
         return self.lm_head(self.states(arrays, arrays["chosen"]), Inputs.languages_at(arrays, arrays["chosen"]))
 
     def forward(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -22,28 +22,28 @@ class Meaning:
     unit: str
     """`nats per piece`, `nats per row`, `SHARE` and the like."""
     uniform: float | None = None
-    """What a guess that holds all answers for equally likely reaches; None where there is no one such number."""
+    """What a guess that holds all answers for equally likely reaches; None if there is no one such number."""
     beside: str = ""
     """The key of a measure to lay beside it: what an answer that looks at nothing reaches on the same rows."""
 
     @staticmethod
     def of_pieces(what: str, vocab_size: int) -> Meaning:
-        """The loss of naming one piece of a vocabulary."""
+        """Returns the loss of naming one piece of a vocabulary."""
         return Meaning(f"{what}, loss", "nats per piece", math.log(vocab_size))
 
     @staticmethod
     def of_choice(what: str, choices: int, per: str) -> Meaning:
-        """The loss of choosing one of so many answers."""
+        """Returns the loss of choosing one of so many answers."""
         return Meaning(f"{what}, loss", f"nats per {per}", math.log(choices))
 
     @staticmethod
     def share_right(what: str, *, uniform: float | None = None, beside: str = "") -> Meaning:
-        """The share of right answers."""
+        """Returns the share of right answers."""
         return Meaning(f"{what}, share right", SHARE, uniform, beside)
 
 
 def told(known: Mapping[str, Meaning], loss: Meaning, measured: Mapping[str, float]) -> list[str]:
-    """The figures of an objective on held-out rows as lines for a person; `loss_<part>` is the loss of a part.
+    """Returns the figures of an objective on held-out rows as lines for a person; `loss_<part>` is the loss of a part.
 
     >>> told({"a": Meaning.share_right("words", uniform=0.5)}, Meaning("words", "nats"), {"loss": 1.25, "a": 0.75})
     ['words: 1.250 nats', 'words, share right: 75.0% (a uniform guess: 50.0%)']

@@ -43,8 +43,8 @@ class PretextObjective(Objective):
         return self.pretext.pairing.plan(split, length=self.row_length(length), vocabulary=vocabulary, noise=noise)
 
     def row_length(self, length: int) -> int:
-        """How long to plan the rows, special pieces included, so that the model reads at most `length` of each.
-        Raises UserError when nothing fits."""
+        """Returns the length of rows to plan, special pieces included, so that the model reads at most `length` of
+        each. Raises UserError if nothing fits."""
         return self.pretext.row_length(length)
 
     def pieces_per_row(self, length: int) -> float:
@@ -57,7 +57,7 @@ class PretextObjective(Objective):
 
     @abstractmethod
     def batch(self, posed: Posed, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
-        """The posed task as arrays. A pure function of its arguments."""
+        """Returns the posed task as arrays. A pure function of its arguments."""
 
     def course(self) -> tuple[Stages, ...]:
         found = [edit.selection.course for edit in self.pretext.edits]
@@ -65,7 +65,7 @@ class PretextObjective(Objective):
 
     @abstractmethod
     def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
-        """Fresh heads on this backbone."""
+        """Returns fresh heads on this backbone."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,17 +11,17 @@ from afterbert.pretext.task import Pretext
 
 @cache
 def kind_of(answer: type[Answer]) -> type:
-    """InPlace, WrittenText, Places, Pointers or RowLabels: what this answer returns."""
+    """Returns InPlace, WrittenText, Places, Pointers or RowLabels: the class that this answer returns."""
     return typing.get_type_hints(answer.__call__)["return"]
 
 
 def names_of(pretext: Pretext, kind: type) -> list[str]:
-    """The names of the answers of this kind, in the pretext's order."""
+    """Returns the names of the answers of this kind, in the pretext's order."""
     return [name_of(answer) for answer in pretext.answers if kind_of(type(answer)) is kind]
 
 
 def check_answers(pretext: Pretext, objective: str, *, may: tuple[type, ...], exactly_one: type | None = None) -> None:
-    """Raises UserError when the pretext asks something that `may` not be asked by this objective, or when not
+    """Raises UserError if the pretext asks something that `may` not be asked by this objective, or when not
     `exactly_one` answer is of that kind."""
     strange = [name_of(answer) for answer in pretext.answers if kind_of(type(answer)) not in may]
     if strange:

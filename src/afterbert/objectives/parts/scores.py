@@ -11,11 +11,11 @@ def summed_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def summed_binary(logits: Tensor, labels: Tensor) -> Tensor:
-    """Binary cross-entropy of logits [N] at labels [N] in {0, 1}, in float32; 0 for none."""
+    """Returns binary cross-entropy of logits [N] at labels [N] in {0, 1}, in float32; 0 for none."""
     return F.binary_cross_entropy_with_logits(logits.float(), labels.float(), reduction="sum")
 
 
 def right(logits: Tensor, targets: Tensor) -> tuple[Tensor, int]:
-    """(right first guesses, guesses) of logits [N, V]; targets of -1 are not counted."""
+    """Returns (right first guesses, guesses) of logits [N, V]; targets of -1 do not count."""
     asked = targets >= 0
     return ((logits.argmax(-1) == targets) & asked).sum(), int(asked.sum())

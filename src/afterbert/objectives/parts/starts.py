@@ -26,8 +26,8 @@ _MOST_DIRECTIONS = 256  # this bounds time and memory for large vocabularies and
 
 
 def sample(split: Split, most: int = 5_000_000) -> np.ndarray:
-    """int32 [N]: all pieces of a split, or `most` of them in stretches from all over it, so that none of several
-    languages is passed over."""
+    """Returns pieces of a split, int32 [N]: all of them, or `most` in stretches from all over it, so that none of
+    several languages is passed over."""
     if split.num_pieces <= most:
         return split.pieces(np.arange(split.num_pieces))
     starts = np.linspace(0, split.num_pieces - most // _STRETCHES, _STRETCHES).astype(np.int64)
@@ -53,8 +53,8 @@ def start_vectors(table: torch.Tensor, pieces: np.ndarray) -> None:
 
 
 def neighbour_vectors(pieces: np.ndarray, vocab_size: int, width: int) -> np.ndarray:
-    """float32 [V, at most D] of length 1: pieces with like neighbours in the text [N] have like vectors. Zeros for
-    pieces without any that is telling. The same on every processor up to rounding.
+    """Returns vectors, float32 [V, at most D], of length 1: pieces with similar neighbours in the text [N] have similar
+    vectors. A piece without telling neighbours gets zeros. The vectors are the same on every processor up to rounding.
 
     >>> text = np.array([0, 1, 5, 0, 2, 5, 0, 1, 5, 0, 2, 5, 3, 4, 3, 4, 3] * 4)
     >>> vectors = neighbour_vectors(text, 8, 4)

@@ -13,8 +13,8 @@ from afterbert.pretext.posed import Posed, WrittenText
 
 @dataclass(frozen=True)
 class Written:
-    """At these places, which piece is written? positions int64 [N], flat into the rows that are read while writing
-    (after `padded`: into the padded batch); target_ids int32 [N]."""
+    """The question which piece is written at these places. positions: int64 [N], flat into the rows that are read while
+    writing (after `padded`: into the padded batch); target_ids: int32 [N]."""
 
     positions: np.ndarray
     target_ids: np.ndarray
@@ -29,7 +29,7 @@ class Written:
 
 
 def cut_to(text: WrittenText, most: np.ndarray) -> WrittenText:
-    """The text without the ends of rows that are longer than `most` [B] pieces.
+    """Returns the text with each row cut to `most` [B] pieces.
 
     >>> cut_to(WrittenText(Rows.of("a b c")), np.array([2])).target.piece_ids.tolist()
     [10, 11]
@@ -45,7 +45,7 @@ def cut_to(text: WrittenText, most: np.ndarray) -> WrittenText:
 
 
 def shifted(text: WrittenText, start: int) -> tuple[Rows, Written]:
-    """The target rows one piece behind, beginning with `start`, and each target piece where it is asked.
+    """Returns the target rows moved by one piece, beginning with `start`, and each target piece where it is asked.
 
     >>> rows, written = shifted(WrittenText(Rows.of("a b c")), start=6)
     >>> rows.piece_ids.tolist(), written.positions.tolist(), written.target_ids.tolist()
@@ -59,8 +59,8 @@ def shifted(text: WrittenText, start: int) -> tuple[Rows, Written]:
 
 
 def shifted_in_place(text: WrittenText, original: Rows, mask: int) -> tuple[Rows, Written]:
-    """Rows of masks as long as the original ones (and a piece longer where the target ends behind them), in
-    which each target piece is asked at its own place and read one place later if another follows there.
+    """Returns rows of masks as long as the original ones (and a piece longer where the target ends after them). Each
+    target piece is asked at its own place, and read one place later if another follows there.
 
     >>> text = WrittenText(Rows.of("b c"), places=np.array([1, 2]))
     >>> rows, written = shifted_in_place(text, Rows.of("a b c d"), mask=4)
@@ -80,8 +80,8 @@ def shifted_in_place(text: WrittenText, original: Rows, mask: int) -> tuple[Rows
 
 
 def behind(posed: Posed, text: WrittenText, start: int) -> tuple[Posed, Written]:
-    """One row of what is shown, `start`, and the target but for its last piece: the shown part is seen from everywhere,
-    the rest from left to right."""
+    """Returns one row of what is shown, `start`, and the target without its last piece. The shown part is seen from
+    everywhere, the rest from left to right."""
     shown, target = posed.shown, text.target
     decoder, written = shifted(text, start)
     starts = starts_of(shown.lengths + decoder.lengths)

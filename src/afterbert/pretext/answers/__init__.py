@@ -20,11 +20,11 @@ class Answer(ABC):
 
     @abstractmethod
     def check(self, pairing: Pairing, edits: tuple[Edit, ...], sight: Sight) -> None:
-        """Raises UserError when these leave nothing to ask, or show what is asked."""
+        """Raises UserError if these leave nothing to ask, or show what is asked."""
 
     def target_length(self, row_length: int, extents: Extents) -> int | None:
-        """The longest target text, in all but one row in a million, for rows of `row_length` pieces, special ones
-        included, in which each edit chooses so much; None where nothing is written."""
+        """Returns the longest target text, in all but one row in a million, for rows of `row_length` pieces, special
+        ones included, of which each edit chooses this much; None if nothing is written."""
         return None
 
     @abstractmethod

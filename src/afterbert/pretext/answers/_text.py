@@ -13,12 +13,12 @@ from afterbert.pretext.posed import Posed, Step, WrittenText
 
 
 def hides_text(corruption: Corruption) -> bool:
-    """Whether the chosen pieces are no longer to be read."""
+    """Returns whether the chosen pieces can no longer be read."""
     return corruption.hides and corruption.effect in ("content", "removal")
 
 
 def is_marking(corruption: Corruption) -> bool:
-    """Whether each span, empty ones too, leaves one piece behind."""
+    """Returns whether each span, even an empty one, leaves one piece."""
     return corruption.effect == "removal" and corruption.shows_gaps
 
 
@@ -32,18 +32,18 @@ def the_edit(edits: tuple[Edit, ...], wanted: type[Corruption], answer: str, nam
 
 
 def the_step(posed: Posed, wanted: type[Corruption]) -> Step:
-    """The step with this corruption."""
+    """Returns the step with this corruption."""
     return next(step for step in posed.steps if isinstance(step.corruption, wanted))
 
 
 def end_id(vocabulary: Vocabulary) -> int:
-    """The piece that ends a target text: eos, or sep where there is none. Raises UserError without either."""
+    """Returns the piece that ends a target text: eos, or sep where there is none. Raises UserError without either."""
     return vocabulary.eos if vocabulary.eos is not None else vocabulary.need("sep")
 
 
 def kept_places(posed: Posed, number: int) -> tuple[np.ndarray, np.ndarray | slice]:
-    """int64 [N]: the original flat positions of what step `number` chose, and which of its pieces have one (inserted
-    ones have not)."""
+    """Returns the original flat positions, int64 [N], of what step `number` chose, and which of its pieces have one
+    (inserted ones have not)."""
     places = posed.places_first(number, posed.steps[number].chosen.positions)
     if number == 0:
         return places, slice(None)
@@ -58,8 +58,8 @@ def written(
     is_special: np.ndarray,
     ends: Sequence[np.ndarray | int],
 ) -> WrittenText:
-    """A target text with these row starts, of pieces [N] that stood at these flat positions of the original; `ends`,
-    ids of special pieces (one, or [B]), close each row and stand after its last place."""
+    """Returns a target text with these row starts, of pieces [N] that stood at these flat positions of the original.
+    `ends`, ids of special pieces (one, or [B]), close each row and stand after its last place."""
     lengths = np.diff(row_starts)
     in_row = np.maximum(places - np.repeat(original.row_starts[:-1], lengths), 0)
     last = np.where(lengths > 0, np.append(in_row, 0)[row_starts[1:] - 1], -1)

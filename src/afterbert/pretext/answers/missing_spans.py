@@ -23,10 +23,11 @@ from afterbert.pretext.sight import Sight
 
 @dataclass(frozen=True)
 class MissingSpans(Answer):
-    """closing: what ends the target: the end piece (eos, or sep where there is none), a `sentinel` (the first one that
-    the row has not used; the last one if it has used all), or `both`, the sentinel first."""
+    """Asks for the missing spans, each after its mark."""
 
     closing: Literal["end", "sentinel", "both"] = "end"
+    """What ends the target: the end piece (eos, or sep if there is none), a `sentinel` (the first that the row has not
+    used; the last one if it has used all), or `both`, the sentinel first."""
 
     def check(self, pairing: Pairing, edits: tuple[Edit, ...], sight: Sight) -> None:
         if sum(is_marking(edit.corruption) for edit in edits) != 1:

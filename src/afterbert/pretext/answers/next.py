@@ -28,9 +28,7 @@ class Next(Answer):
         if not edits or not all(edit.corruption.keeps_places for edit in edits):
             raise UserError("answer next needs a selection and a corruption that moves no piece; use all and keep")
         if not set(sight.kinds) <= {"causal", "prefix"}:
-            raise UserError(
-                f"answer next would be read off under visibility {', '.join(sight.kinds)}; use causal or prefix"
-            )
+            raise UserError(f"answer next can be seen under visibility {', '.join(sight.kinds)}; use causal or prefix")
 
     def __call__(self, posed: Posed, vocabulary: Vocabulary) -> AskedInPlace:
         rows = posed.shown

@@ -29,7 +29,7 @@ class Replaced(Answer):
                 "answer replaced needs corruptions that put other pieces in the same places; use replace, or shuffle"
             )
         if any(isinstance(edit.corruption, Mask) and edit.corruption.masked > 0 for edit in edits):
-            raise UserError("answer replaced is read off where [MASK] stands; use replace, or mask with masked: 0")
+            raise UserError("answer replaced is given away by [MASK]; use replace, or mask with masked: 0")
 
     def __call__(self, posed: Posed, vocabulary: Vocabulary) -> Places:
         asked = np.flatnonzero(~posed.shown.planes["special"])

@@ -50,15 +50,16 @@ class Corruption(ABC):
         return self.effect in ("content", "nothing")
 
     def length_after(self, size: int, *, fewest: int, most: int, spans: int) -> int:
-        """The longest a row of `size` ordinary pieces can get when from `fewest` to `most` of them are chosen, in at
-        most `spans` spans, empty ones included."""
+        """Returns the greatest length of a row of `size` ordinary pieces after from `fewest` to `most` of them are
+        chosen, in at most `spans` spans, empty ones included."""
         return size
 
     def check(self, vocabulary: Vocabulary, spans: int) -> None:
-        """Raises UserError when this tokenizer cannot show rows of so many spans."""
+        """Raises UserError if this tokenizer cannot show rows of so many spans."""
 
     def settled(self, rows: Rows, chosen: Chosen, vocabulary: Vocabulary) -> Chosen:
-        """The choice as this corruption carries it out: neighbouring spans made one, say. The answers see this one."""
+        """Returns the choice as this corruption carries it out, for example with neighbouring spans joined. The answers
+        see this choice."""
         return chosen
 
     @abstractmethod

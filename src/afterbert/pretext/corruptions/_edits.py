@@ -17,13 +17,13 @@ _S32 = np.uint64(32)
 
 
 def bits_at(rows: Rows, positions: np.ndarray, noise: Noise) -> np.ndarray:
-    """uint64 [N]: random bits for these sorted flat positions, each from its row's key and its place in the row."""
+    """Returns random bits, uint64 [N], for these sorted flat positions, each from its row's key and place."""
     row = rows.rows_of(positions)
     return noise.bits(rows.keys[row], positions - rows.row_starts[row])
 
 
 def random_pieces(bits: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
-    """int32 [N]: an ordinary piece for the upper 32 of these random bits [N]."""
+    """Returns an ordinary piece, int32 [N], for the upper 32 of these random bits [N]."""
     ordinary = vocabulary.ordinary_ids
     if not len(ordinary):
         raise UserError("the vocabulary holds special pieces only, so none can be drawn at random; set random to 0")
@@ -31,7 +31,7 @@ def random_pieces(bits: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
 
 
 def hidden_at(rows: Rows, positions: np.ndarray) -> np.ndarray:
-    """bool [T]: the plane `hidden`, with these flat positions added."""
+    """Returns the plane `hidden`, bool [T], with these flat positions added."""
     hidden = rows.planes.get("hidden")
     hidden = np.zeros(rows.num_pieces, dtype=bool) if hidden is None else hidden.copy()
     hidden[positions] = True
@@ -39,18 +39,18 @@ def hidden_at(rows: Rows, positions: np.ndarray) -> np.ndarray:
 
 
 def with_ids(rows: Rows, piece_ids: np.ndarray, **planes: np.ndarray) -> Shown:
-    """Other pieces in the same places."""
+    """Returns rows with other pieces in the same places."""
     return Shown(rows.with_ids(piece_ids, **planes), np.arange(rows.num_pieces))
 
 
 def cut_anew(rows: Rows, index: np.ndarray) -> Rows:
-    """Rows from the flat positions `index` [U]; whatever stands before position row_starts[b] stays before row b."""
+    """Returns rows made of the flat positions `index` [U]; what is before position row_starts[b] stays before row b."""
     return rows.take(index, np.searchsorted(index, rows.row_starts))
 
 
 def with_new(rows: Rows, index: np.ndarray, is_new: np.ndarray) -> Rows:
-    """Rows from the flat positions `index` [U], in order; where `is_new` [U], a new piece stands just before that
-    place: in the same segment and document, but no special piece and the start of nothing."""
+    """Returns rows made of the flat positions `index` [U], in order. Where `is_new` [U], a new piece stands just before
+    that place, in the same segment and document; it is no special piece and starts nothing."""
     cut = cut_anew(rows, index)
     of_piece = [name for name in rows.planes if name == "special" or name.endswith(("_start", "_inside"))]
     return cut.with_planes(**{name: partial(_without, cut, name, is_new) for name in of_piece})
@@ -63,7 +63,8 @@ def _without(rows: Rows, name: str, is_new: np.ndarray) -> np.ndarray:
 
 
 def merged(chosen: Chosen, rows: Rows) -> Chosen:
-    """Neighbouring spans made one (those of two rows stay two); an empty span that touches another is swallowed."""
+    """Returns the choice with neighbouring spans joined (those of two rows stay two); an empty span that touches
+    another is dropped."""
     begins = chosen.begins
     first = chosen.positions[begins]
     touches = chosen.positions[begins[1:] - 1] + 1 == first[1:]
@@ -102,7 +103,7 @@ class MarkedSpans(Corruption):
 
 
 def show_marks(rows: Rows, chosen: Chosen, mark_ids: np.ndarray | int) -> Shown:
-    """The rows with each span, empty ones included, replaced by one piece: these ids (one, or [M])."""
+    """Returns the rows with each span, empty ones included, replaced by one piece: these ids (one, or [M])."""
     marks = chosen.marks
     kept = np.ones(rows.num_pieces, dtype=bool)
     kept[chosen.positions] = False

@@ -20,7 +20,8 @@ from afterbert.pretext.units import sentences_of, stretches_of
 
 @dataclass(frozen=True)
 class PermuteSentences(Corruption):
-    """No sentence leaves its document or crosses a special piece. Planes go with their pieces."""
+    """Puts the sentences of a row in random order. No sentence leaves its document or crosses a special piece. Planes
+    go with their pieces."""
 
     effect: ClassVar[Effect] = "order"
 

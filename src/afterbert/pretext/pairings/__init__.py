@@ -23,12 +23,12 @@ class Plan(ABC):
 
     @abstractmethod
     def rows(self, numbers: np.ndarray) -> Rows:
-        """The rows with these numbers [B], in any order, specials in place, never longer than the plan's length.
-        Planes: those of the store, and `special`, `segment` (uint8: 0 first text, 1 second), `document` (int32: number
-        of the document within its row; a special piece belongs to the text before it, an opening one to the first),
-        `count` (int64: how often the piece occurs in the split; 0 for special ones), where the split tells languages
-        `language` (uint8), and where the next row begins inside this one `reused` (bool: the pieces that lie before
-        it). A row's key is a pure function of store and number."""
+        """Returns the rows with these numbers [B], in any order, with special pieces in place, never longer than the
+        plan's length. Their planes are those of the store, and: `special`; `segment` (uint8: 0 first text, 1 second);
+        `document` (int32: number of the document within its row; a special piece belongs to the text before it, an
+        opening one to the first); `count` (int64: how often the piece occurs in the split; 0 for special ones);
+        `language` (uint8), where the split tells languages; and `reused` (bool: the pieces before the next row), where
+        the next row begins inside this one. A row's key is a pure function of store and number."""
 
     def goes_on(self, numbers: np.ndarray) -> np.ndarray:
         """Tells which of these rows [B] begin where the row numbered one less ends, or, where rows have a plane
@@ -36,17 +36,17 @@ class Plan(ABC):
         return np.zeros(len(numbers), dtype=bool)
 
     def mirrored(self) -> Plan:
-        """The rows for reading the text from its end to its start: pieces and numbers of rows still stand as in the
-        text and its plan, only that row n + 1 lies before row n."""
+        """Returns the rows for reading the text from its end to its start: pieces and row numbers stay as they are, but
+        row n + 1 counts as lying before row n."""
         return _LastFirst(self)
 
     def labels(self, numbers: np.ndarray) -> np.ndarray | None:
-        """int64 [B], the pair label of these rows; None where the pairing asks no such question."""
+        """Returns the pair label of these rows, int64 [B]; None if the pairing asks no such question."""
         return None
 
     def batches(self) -> Sequence[np.ndarray] | None:
-        """The numbers of the rows [B] that form each update, every row in one of them, where the plan says so itself
-        (rows of one task and of like length); None leaves it to the feed. Called often: keep the answer."""
+        """Returns the numbers of the rows [B] that form each update, every row in one of them, when the plan decides
+        this itself (rows of one task and of similar length); None leaves it to the feed. Called often: keep it."""
         return None
 
 
@@ -91,13 +91,14 @@ class Pairing(ABC):
         return False
 
     def expected_length(self, length: int) -> float:
-        """How many pieces, special ones included, a row planned with `length` holds on average where documents are
-        long."""
+        """Returns how many pieces, special ones included, a row planned with `length` holds on average where documents
+        are long."""
         return float(length)
 
     def check_text(self, split: Split) -> None:
-        """Raises UserError where the texts lack what rows are made of; called before a run begins."""
+        """Raises UserError if the texts lack what rows are made of; called before a run begins."""
 
     @abstractmethod
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
-        """The rows of `split` with at most `length` pieces each, specials included. `noise` carries the view."""
+        """Returns the rows of `split` with at most `length` pieces each, special ones included. `noise` carries the
+        view."""

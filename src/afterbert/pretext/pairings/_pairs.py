@@ -41,8 +41,8 @@ class OfTwoTexts(Pairing):
 @dataclass(frozen=True)
 class Pairs:
     """R pairs of texts, all int64 [R]: where each begins in the store and how long it is (0: there is none); whether
-    the second comes from another document; labels: 0, 1, or -1 for a row that is not asked; None where the pairing asks
-    no question."""
+    the second comes from another document; labels: 0, 1, or -1 for a row that is not asked; None if the pairing asks no
+    question."""
 
     a_start: np.ndarray
     a_length: np.ndarray
@@ -116,7 +116,7 @@ class ChunkWalk:
         return len(self.starts)
 
     def take(self, numbers: np.ndarray) -> Chunks:
-        """The chunks with these numbers [C]."""
+        """Returns the chunks with these numbers [C]."""
         start = self.starts[numbers]
         document = np.searchsorted(self.of_document, start, side="right") - 1
         target = self.target(start)
@@ -141,8 +141,8 @@ class ChunkWalk:
 
 
 def short_targets(room: int, short_rate: float, noise: Noise) -> Callable[[np.ndarray], np.ndarray]:
-    """Sentences [C] -> the length that a chunk which begins there aims at, int64 [C]: `room`, or, with probability
-    `short_rate`, even from 2 to `room`.
+    """Returns a function from sentences [C] to the target length, int64 [C], of a chunk that begins there: `room`, or,
+    with probability `short_rate`, uniform from 2 to `room`.
 
     Deviation: the release draws once a document. Where documents are as long as novels that makes a corpus of very
     short rows out of one document in ten, since these are the many; here `short_rate` is the share of the rows.
@@ -157,7 +157,7 @@ def short_targets(room: int, short_rate: float, noise: Noise) -> Callable[[np.nd
 
 
 def own_texts(split: Split, chunks: Chunks) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Start and length of A and of the rest of the chunk, int64 [C] each."""
+    """Returns start and length of A and of the rest of the chunk, each int64 [C]."""
     begins, middle, ends = (split.sentence_starts[at] for at in (chunks.start, chunks.a_end, chunks.end))
     return begins, middle - begins, middle, ends - middle
 
@@ -165,8 +165,8 @@ def own_texts(split: Split, chunks: Chunks) -> tuple[np.ndarray, np.ndarray, np.
 def foreign_texts(
     split: Split, chunks: Chunks, wanted: np.ndarray, of_document: np.ndarray, noise: Noise, *, most: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Start and length of a random B of at least `wanted` pieces (unless its document ends before), for every chunk.
-    of_document: int64 [D+1], see `document_sentences`."""
+    """Returns start and length of a random B of at least `wanted` pieces (unless its document ends before) for every
+    chunk. of_document: int64 [D+1], see `document_sentences`."""
     keys = chunks.start.astype(np.uint64)
     tries = noise.of("document").integers(split.num_documents, keys[:, None], np.arange(_TRIES)[None, :])
     is_other = tries != chunks.document[:, None]
@@ -183,8 +183,8 @@ def foreign_texts(
 def next_sentence_pairs(
     split: Split, chunks: Chunks, foreign: tuple[np.ndarray, np.ndarray], *, room: int, noise: Noise
 ) -> Pairs:
-    """A and the rest of its chunk or, where the chunk is random, a `foreign` text (starts, lengths). Labels: 0 the
-    continuation, 1 random, -1 where A stands alone."""
+    """Returns A and the rest of its chunk or, where the chunk is random, a `foreign` text (starts, lengths). Labels: 0
+    the continuation, 1 random, -1 where A stands alone."""
     a_start, a_length, *rest = own_texts(split, chunks)
     b_start, b_length = (np.where(chunks.is_random, f, own) for f, own in zip(foreign, rest))
     keys = chunks.start.astype(np.uint64)
@@ -196,8 +196,8 @@ def next_sentence_pairs(
 def truncated(
     a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray], room: int, keys: np.ndarray, noise: Noise
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Both texts (starts, lengths) cut so that together they have at most `room` pieces: always from the longer one (B
-    when equal), piece by piece from its front or its end by the throw of a coin."""
+    """Returns both texts (starts, lengths) cut so that together they have at most `room` pieces: always from the longer
+    one (B when equal), piece by piece from its front or its end by the throw of a coin."""
     shorter, is_over = np.minimum(a[1], b[1]), a[1] + b[1] > room
     is_evened = is_over & (2 * shorter > room)
     a_kept = np.where(is_evened, room - room // 2, np.where(is_over & (a[1] > b[1]), room - b[1], a[1]))

@@ -33,14 +33,14 @@ class Parts:
 
 
 def row_keys(split: Split, numbers: np.ndarray) -> np.ndarray:
-    """uint64 [B]: stable names of these rows, different from store to store."""
+    """Returns the keys of these rows, uint64 [B]: stable, and different from store to store."""
     store = np.uint64(xxhash.xxh3_64_intdigest(split.fingerprint.encode()))
     return mix(np.asarray(numbers).astype(np.uint64) ^ store)
 
 
 def assemble(split: Split, parts: Parts, keys: np.ndarray) -> Rows:
-    """The rows with these parts: ids and planes from the store, special pieces between them, which carry no plane but
-    their own."""
+    """Returns the rows with these parts: ids and planes from the store, with special pieces between them, which carry
+    no plane but their own."""
     *ids_around, segment, document, _ = np.broadcast_arrays(
         parts.before, parts.after, parts.last, parts.segment, parts.document, parts.lengths
     )

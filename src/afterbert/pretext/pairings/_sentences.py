@@ -20,24 +20,26 @@ _SIDE_BY_SIDE = 512  # documents; below, a jump of Python for each row costs les
 
 
 def end_id(end: End, vocabulary: Vocabulary) -> int:
-    """The id of a special piece named in a recipe, NONE for `none`. Raises UserError when the tokenizer has it not."""
+    """Returns the id of a special piece in a recipe; NONE for `none`. Raises UserError if the tokenizer lacks it."""
     return NONE if end == "none" else vocabulary.need(end)
 
 
 def room_for(length: int, specials: int, least: int = 1) -> int:
-    """Pieces of text in a row of `length` beside its special ones. Raises UserError when fewer than `least` fit."""
+    """Returns how many pieces of text fit into a row of `length` beside its special ones. Raises UserError when fewer
+    than `least` fit."""
     if length - specials < least:
         raise UserError(f"rows of length {length} have no room for text beside {specials} special pieces; choose more")
     return length - specials
 
 
 def document_sentences(split: Split) -> np.ndarray:
-    """int64 [D+1]: each document's first sentence."""
+    """Returns each document's first sentence, int64 [D+1]."""
     return np.searchsorted(split.sentence_starts, split.document_starts)
 
 
 def chain(following: np.ndarray) -> np.ndarray:
-    """0, following[0], following[following[0]], ... as far as they are below len(following). Sequential by definition.
+    """Returns 0, following[0], following[following[0]], ... as long as they are below len(following). It is sequential
+    by definition.
 
     >>> chain(np.array([2, 9, 3, 4])).tolist()
     [0, 2, 3]
@@ -51,7 +53,8 @@ def chain(following: np.ndarray) -> np.ndarray:
 
 
 def walk(of_document: np.ndarray, following: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
-    """Where the rows begin that are cut one behind the other out of each document: sentences, int64 [R], in order.
+    """Returns the sentences at which rows begin, int64 [R], in order, when rows are cut one after the other out of each
+    document.
 
     of_document: int64 [D+1], see `document_sentences`. following: sentences at which rows begin [N], and where their
     documents end [N] -> where the next rows begin [N], behind the first and never behind the second.
@@ -72,8 +75,9 @@ def walk(of_document: np.ndarray, following: Callable[[np.ndarray, np.ndarray], 
 
 
 def ends_of(starts: np.ndarray, at: np.ndarray, pieces: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """int64 [N]: the sentence before which a text ends that begins with the sentence `at` [N] and takes whole sentences
-    until it has so many `pieces` [N]; never behind `last` [N]. starts: int64 [S+1], where sentences begin.
+    """Returns for each text the sentence before which it ends, int64 [N]. The text begins with the sentence `at` [N]
+    and takes whole sentences until it has `pieces` [N] of them, never beyond `last` [N]. starts: int64 [S+1], where
+    sentences begin.
 
     A search near `at`: in all of a large store's sentences it would be most of what a plan costs.
     """

@@ -16,8 +16,8 @@ from afterbert.text.token_store.store import Split
 
 @dataclass(frozen=True)
 class DocSentences(Framed):
-    """`opens`, `closes`: the special pieces of every row. A sentence longer than a row is cut. Raises UserError when
-    the plan's length leaves no room for text."""
+    """`opens`, `closes`: the special pieces of every row. A sentence longer than a row is cut. Raises UserError if the
+    plan's length leaves no room for text."""
 
     opens: End = "cls"
     closes: End = "sep"

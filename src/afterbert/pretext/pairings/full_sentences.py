@@ -15,7 +15,7 @@ from afterbert.text.token_store.store import Split
 @dataclass(frozen=True)
 class FullSentences(Framed):
     """`opens`, `closes`: the special pieces of every row; `between`: after each document that ends within it. A
-    sentence longer than a row is cut. Raises UserError when the plan's length leaves no room for text."""
+    sentence longer than a row is cut. Raises UserError if the plan's length leaves no room for text."""
 
     opens: End = "cls"
     closes: End = "sep"

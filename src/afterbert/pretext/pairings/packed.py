@@ -25,7 +25,7 @@ class Packed(Framed):
     `opens`, `closes`: the special pieces of every row. Documents stand in an order drawn for the view.
 
     All rows but the last (`cross`; `language`: each language's last) have exactly the plan's length. Raises UserError
-    when it leaves no room for text.
+    if it leaves no room for text.
     """
 
     bounds: Literal["cross", "keep", "language"] = "cross"

@@ -33,7 +33,7 @@ from afterbert.text.token_store.store import Split
 @dataclass(frozen=True)
 class SegmentPairNsp(OfTwoTexts):
     """random_rate: of random second texts (0: never, and a chunk of one sentence stands alone, not asked). Labels: 0
-    the continuation, 1 random. Raises UserError when the plan's length leaves no room for two pieces."""
+    the continuation, 1 random. Raises UserError if the plan's length leaves no room for two pieces."""
 
     short_rate: Share = 0.1
     random_rate: Share = 0.5

@@ -21,7 +21,7 @@ from afterbert.text.token_store.store import Split
 @dataclass(frozen=True)
 class SentencePairNsp(OfTwoTexts):
     """random_rate: of random second sentences; a document's last sentence, left over, gets one for certain. Labels: 0
-    the next sentence, 1 random. Raises UserError when the plan's length leaves no room for two pieces."""
+    the next sentence, 1 random. Raises UserError if the plan's length leaves no room for two pieces."""
 
     random_rate: Share = 0.5
 

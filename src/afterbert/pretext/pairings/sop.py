@@ -29,7 +29,7 @@ from afterbert.text.token_store.store import Split
 
 @dataclass(frozen=True)
 class Sop(OfTwoTexts):
-    """swap_rate: of swapped pairs. Labels: 0 in order, 1 swapped, -1 one segment only. Raises UserError when the plan's
+    """swap_rate: of swapped pairs. Labels: 0 in order, 1 swapped, -1 one segment only. Raises UserError if the plan's
     length leaves no room for two pieces."""
 
     short_rate: Share = 0.1

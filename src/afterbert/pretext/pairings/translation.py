@@ -22,8 +22,8 @@ from afterbert.text.token_store.store import Split
 @dataclass(frozen=True)
 class TranslationPair(Pairing):
     """Rows of the pairs of a store, in an order drawn for the view. Of a pair that is too long the longer side is cut
-    at its end. restarts: positions begin again with the translation (plane `position`). Raises UserError when the
-    length leaves no room for text."""
+    at its end. restarts: positions begin again with the translation (plane `position`). Raises UserError if the length
+    leaves no room for text."""
 
     opens: End = "cls"
     closes: End = "sep"

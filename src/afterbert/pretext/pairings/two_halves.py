@@ -24,7 +24,7 @@ _SHORTEST = 5  # pieces that a short row aims at, at least
 
 @dataclass(frozen=True)
 class TwoHalves(OfTwoTexts):
-    """Raises UserError when the plan's length leaves no room for two pieces."""
+    """Raises UserError if the plan's length leaves no room for two pieces."""
 
     single_rate: Share = 0.1
     """The share of rows of one text only."""

@@ -28,8 +28,8 @@ from afterbert.text.token_store.store import Split
 
 @dataclass(frozen=True)
 class TwoSegments(OfTwoTexts):
-    """A window without the start of a sentence is cut in the middle; the last row may be short. Raises UserError when
-    the plan's length leaves no room for two pieces."""
+    """A window without the start of a sentence is cut in the middle; the last row may be short. Raises UserError if the
+    plan's length leaves no room for two pieces."""
 
     random_rate: Share = 0.5
     """The share of second segments that come from elsewhere."""

@@ -26,7 +26,7 @@ class Marks:
     is_gap: np.ndarray
 
     def numbers(self, rows: Rows) -> np.ndarray:
-        """int64 [M]: the number of each within its row."""
+        """Returns the number of each mark within its row, int64 [M]."""
         first = np.searchsorted(self.positions, rows.row_starts)
         return np.arange(len(self.positions)) - np.repeat(first[:-1], np.diff(first))
 
@@ -104,17 +104,17 @@ class Selection(ABC):
 
     @abstractmethod
     def budget(self, sizes: np.ndarray) -> np.ndarray:
-        """How many of `sizes` [B] ordinary pieces (or units) a row's choice is meant to hold (a mean where
-        `expected`)."""
+        """Returns how many of `sizes` [B] ordinary pieces (or units) a row's choice should hold; a mean where
+        `expected`."""
 
     def likely_most(self, size: int) -> int:
-        """In all but one row in a million of `size` ordinary pieces, at most so many of them are chosen."""
+        """Returns the most pieces chosen, in all but one row in a million, of `size` ordinary pieces."""
         is_known = self.promise != "expected" and self.counts_pieces
         return int(self.budget(np.array([size]))[0]) if is_known else size
 
     def most_spans(self, size: int) -> int:
-        """At most so many spans, empty ones included, lie in a row of `size` ordinary pieces without special ones
-        between them."""
+        """Returns the most spans, empty ones included, in a row of `size` ordinary pieces without special ones between
+        them."""
         is_known = self.promise != "expected" and self.counts_pieces
         return int(self.budget(np.array([size]))[0]) if is_known else size
 

@@ -15,9 +15,9 @@ from afterbert.pretext.units import Units
 def first_come(
     starts: np.ndarray, lengths: np.ndarray, tested: np.ndarray | None, num_units: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Runs of units come in order; one is turned away if one of its units (or, with `tested`, its unit of
-    that number) lies in a run taken before. Returns which are taken, bool [C], and for each unit the first
-    taken run over it, int64 [U], C where none is.
+    """Returns which runs of units are taken, bool [C], and for each unit the first taken run over it, int64 [U], C
+    where none is. Runs come in order; one is turned away if one of its units (or, with `tested`, its unit of that
+    number) lies in a run taken before.
 
     starts, lengths, tested: int64 [C], in order of arrival (runs of different rows never meet, so any
     interleaving of rows will do). In rounds: a run that no earlier run still in question touches is in; a
@@ -56,8 +56,8 @@ def _earliest(
 
 
 def walk(lengths: np.ndarray, budgets: np.ndarray) -> np.ndarray:
-    """bool [B, W]: what a walk along each line of `lengths` [B, W] takes that skips whatever no longer fits
-    (and zeros).
+    """Returns what is taken, bool [B, W], by a walk along each line of `lengths` [B, W] that skips whatever no longer
+    fits (and zeros).
 
     In rounds: a running sum takes everything up to the first item that overshoots; then whatever is larger
     than the rest of the budget can never fit again and drops out. Each round ends a line or shrinks its
@@ -84,7 +84,8 @@ def walk(lengths: np.ndarray, budgets: np.ndarray) -> np.ndarray:
 def filled(
     units: Units, keys: np.ndarray, noise: Noise, budgets: np.ndarray, is_free: np.ndarray | None = None
 ) -> np.ndarray:
-    """int64, sorted: the units that a walk through each row's shuffled units (only the free ones, bool [U]) takes."""
+    """Returns the units, int64, sorted, that a walk through each row's shuffled units (only the free ones, bool [U])
+    takes."""
     widest = int(units.counts.max(initial=0))
     first = min(widest, int(budgets.max(initial=0)) + 16)  # here nearly every walk ends; the rest go on
     lines = np.flatnonzero(budgets > 0)
@@ -131,9 +132,9 @@ class Served:
 
 
 def served(units: Units, starts: np.ndarray, lengths: np.ndarray, budgets: np.ndarray, *, shortens: bool) -> Served:
-    """Runs of units, in each line [B, M] in order of arrival (length 0: nobody), taken whole unless one of their units
-    is, up to the first that overshoots the row's budget of pieces. That one is shortened to the units that still fit,
-    or turned away whole."""
+    """Returns runs of units, in each line [B, M] in order of arrival (length 0: nobody). A run is taken whole unless
+    one of its units is taken, until one overshoots the row's budget of pieces. That one is shortened to the units that
+    still fit, or turned away whole."""
     pieces = starts_of(units.lengths)
     there = np.flatnonzero((lengths > 0).T.ravel())  # column by column: in order of arrival
     queue_starts, queue_lengths = starts.T.ravel()[there], lengths.T.ravel()[there]

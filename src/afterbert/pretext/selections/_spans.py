@@ -15,8 +15,8 @@ Rounding = Literal["nearest", "up"]
 
 
 def share(rate: float, sizes: np.ndarray, rounding: Rounding = "nearest") -> np.ndarray:
-    """int64 [B]: `rate` of `sizes` [B], rounded to the nearest integer (halves to even, as Python's `round`), but at
-    least 1 of what is there and at most all of it. `up` rounds up instead (SpanBERT's release).
+    """Returns `rate` of `sizes` [B], int64 [B], rounded to the nearest integer (halves to even, as Python's `round`),
+    but at least 1 of what is there and at most all of it. `up` rounds up instead (SpanBERT's release).
 
     BERT's `max(1, round(0.15 * n))`, for all laws; an empty row's share is 0.
 
@@ -50,8 +50,8 @@ class RatedUnits(Rated):
 
 
 def spanned(positions: np.ndarray, begins: np.ndarray | None, rows: Rows) -> Chosen:
-    """Sorted flat positions [N] as a choice. `begins` bool [N]: where a new span begins for certain (None: nowhere);
-    one also begins where the piece before is not chosen or stands in another row."""
+    """Returns sorted flat positions [N] as a choice. `begins` bool [N]: where a new span certainly begins (None:
+    nowhere). A span also begins where the piece before is not chosen or stands in another row."""
     starts = np.ones(len(positions), dtype=bool)
     starts[1:] = positions[1:] != positions[:-1] + 1
     if begins is not None:
@@ -62,8 +62,8 @@ def spanned(positions: np.ndarray, begins: np.ndarray | None, rows: Rows) -> Cho
 
 
 def collected(units: Units, index: np.ndarray, rows: Rows, begins: np.ndarray | None = None) -> Chosen:
-    """The pieces of the units `index` [N] (sorted) as a choice; `begins` bool [N]: whether a span begins with this unit
-    (None: with each)."""
+    """Returns the pieces of the units `index` [N] (sorted) as a choice. `begins` bool [N]: whether a span begins with
+    this unit (None: with each)."""
     if begins is None:
         return Chosen(units.pieces(index), np.repeat(np.arange(len(index)), units.lengths[index]))
     positions = units.pieces(index)
@@ -75,14 +75,15 @@ def collected(units: Units, index: np.ndarray, rows: Rows, begins: np.ndarray | 
 
 
 def budgets_of(selection: Selection, rows: Rows, units: Units) -> np.ndarray:
-    """int64 [B]: pieces to choose: the selection's budget over all ordinary pieces, or all that the units hold."""
+    """Returns how many pieces to choose, int64 [B]: the selection's budget over all ordinary pieces, or all that the
+    units hold."""
     budgets = selection.budget(ordinary_counts(rows))
     return budgets if units.cover_all else np.minimum(budgets, units.sizes)
 
 
 def strewn(units: Units, rows: Rows, noise: Noise, lengths: np.ndarray, counts: np.ndarray) -> Chosen:
-    """Spans of these `lengths` [sum of counts] (units; zeros are gaps; `counts` [B] a row), fallen between the units
-    left over in a uniformly random way, without overlap."""
+    """Returns spans of these `lengths` [sum of counts] (units; zeros are gaps; `counts` [B] for each row), placed
+    between the remaining units uniformly at random, without overlap."""
     offsets, before = starts_of(counts), starts_of(lengths)
     taken = before[offsets[1:]] - before[offsets[:-1]]
     slots = subset(noise, rows.keys, units.counts - taken + counts, counts, offsets[:-1] + units.row_starts[:-1])
@@ -117,8 +118,8 @@ def _gaps(units: Units, rows: Rows, noise: Noise, chosen: Chosen, before: np.nda
 
 
 def cut_last(lengths: np.ndarray, budgets: np.ndarray, rows: Rows, noise: Noise) -> tuple[np.ndarray, np.ndarray]:
-    """Each line of drawn `lengths` [B, W] up to where its sum reaches the budget [B], the last one cut to meet it
-    exactly and moved to a random place in the line, so that the end of the row is not where the cut ones gather.
+    """Returns each line of drawn `lengths` [B, W] up to where its sum reaches the budget [B]. The last one is cut to
+    meet it exactly and moved to a random place in the line, so that cut ones do not gather at the end of the row.
 
     Returns the lengths in one array and how many each row has [B]. The lines must reach their budgets.
     """
@@ -134,8 +135,8 @@ def cut_last(lengths: np.ndarray, budgets: np.ndarray, rows: Rows, noise: Noise)
 
 
 def split_counts(sizes: np.ndarray, rate: float | None, keys: np.ndarray, noise: Noise) -> np.ndarray:
-    """int64 [B]: how many of `sizes` [B] lie on one side of a split that leaves none empty: the share of `rate`, or,
-    for None, a number drawn evenly from 1 to size - 1. Rows of fewer than two are not split: 0."""
+    """Returns how many of `sizes` [B] lie on one side of a split that leaves neither side empty, int64 [B]: the share
+    of `rate`, or, for None, a number drawn uniformly from 1 to size - 1. Rows of fewer than two are not split: 0."""
     if rate is None:
         return np.where(sizes > 1, 1 + noise.integers(np.maximum(sizes - 1, 0), keys), 0)
     return np.minimum(share(rate, sizes), np.maximum(sizes - 1, 0))

@@ -20,7 +20,7 @@ from afterbert.pretext.units import units_of
 
 @dataclass(frozen=True)
 class FixedSpans(RatedUnits):
-    """length: units in a span. The budget counts units: exact for pieces, and for words so many words.
+    """Chooses spans of a fixed length.
 
     >>> FixedSpans(rate=0.5, length=3)(Rows.of("[CLS] a b c d e f [SEP]"), Noise(0)).spans.tolist()
     [0, 0, 0]
@@ -29,6 +29,7 @@ class FixedSpans(RatedUnits):
     unit: str = "piece"
     rate: Rate = 0.15
     length: Annotated[int, Field(ge=1)] = 3
+    """How many units a span holds. The budget counts units: exact for pieces, and for words so many words."""
 
     def most_spans(self, size: int) -> int:
         return -(-int(self.budget(np.array([size]))[0]) // self.length) if self.unit == "piece" else size

@@ -21,11 +21,12 @@ from afterbert.pretext.units import Units, units_of
 
 @dataclass(frozen=True)
 class MixedUnits(Rated):
-    """units: kinds, the last one (such as word) covering the whole text; the others grow to whole units of it. shares:
-    of the draws, in any scale. When a kind is used up, the others go on."""
+    """Chooses units of several kinds."""
 
     units: tuple[str, ...] = ("entity", "word")
+    """The kinds; the last one (such as word) covers the whole text, and the others grow to whole units of it."""
     shares: tuple[float, ...] = (0.5, 0.5)
+    """The shares of the draws, in any scale. When a kind is used up, the others go on."""
     rate: Rate = 0.15
 
     def __post_init__(self) -> None:

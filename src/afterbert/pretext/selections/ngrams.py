@@ -23,7 +23,7 @@ from afterbert.pretext.units import units_of
 
 @dataclass(frozen=True)
 class Ngrams(Rated):
-    """weights: of 1, 2, 3, ... units in a run, in any scale; a run ends early at a special piece.
+    """Chooses runs of one or more units.
 
     >>> Ngrams(rate=1.0, weights=(0, 1))(Rows.of("[CLS] a b c d [SEP]"), Noise(3)).positions.tolist()
     [1, 2, 3, 4]
@@ -32,6 +32,7 @@ class Ngrams(Rated):
     unit: str = "word"
     rate: Rate = 0.15
     weights: tuple[float, ...] = (6, 3, 2)
+    """The weights of runs of 1, 2, 3, ... units, in any scale; a run ends early at a special piece."""
 
     def __post_init__(self) -> None:
         if not self.weights or min(self.weights) < 0 or sum(self.weights) <= 0:

@@ -26,8 +26,7 @@ from afterbert.pretext.units import Units, needed_plane, units_of
 
 @dataclass(frozen=True)
 class PermutationTail(Selection):
-    """context: XLNet's K. weights: of spans of 1, 2, ... units, in any scale; (1,) gives BART's permuted
-    arm, single pieces. The budget counts units: exact for pieces, for words so many words.
+    """Chooses the last units of a random order, in spans.
 
     >>> rows = Rows.of("[CLS] a b c d e f [SEP]")
     >>> chosen = PermutationTail(context=2, weights=(1,))(rows, Noise(0))
@@ -37,7 +36,10 @@ class PermutationTail(Selection):
 
     unit: str = "piece"
     context: Annotated[float, Field(ge=1)] = 6.0
+    """XLNet's K."""
     weights: tuple[float, ...] = (60, 30, 20, 15, 12)
+    """The weights of spans of 1, 2, ... units, in any scale; (1,) gives BART's permuted arm, single pieces. The budget
+    counts units: exact for pieces, for words so many words."""
 
     def __post_init__(self) -> None:
         if not self.weights or min(self.weights) < 0 or self.weights[-1] <= 0:

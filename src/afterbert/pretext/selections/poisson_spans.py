@@ -23,9 +23,10 @@ from afterbert.pretext.units import units_of
 
 @dataclass(frozen=True)
 class PoissonSpans(RatedUnits):
-    """mean: lambda, in units. shortest: 1 draws zeros anew. The budget counts units: exact for pieces, and
-    for words so many words. A row never has more spans than chosen pieces (so it never grows): empty spans
-    beyond that are dropped, which binds in rows of a few pieces only.
+    """Chooses spans whose lengths follow a Poisson law.
+
+    The budget counts units: exact for pieces, and for words so many words. A row never has more spans than chosen
+    pieces (so it never grows): empty spans beyond that are dropped, which matters only in rows of a few pieces.
 
     >>> chosen = PoissonSpans(rate=0.5, shortest=1)(Rows.of("[CLS] a b c d e f [SEP]"), Noise(0))
     >>> len(chosen.positions), len(chosen.gaps)
@@ -35,7 +36,9 @@ class PoissonSpans(RatedUnits):
     unit: str = "piece"
     rate: Rate = 0.3
     mean: Annotated[float, Field(gt=0, le=50)] = 3.0
+    """Lambda, in units."""
     shortest: Annotated[int, Field(ge=0, le=1)] = 0
+    """The shortest span; 1 draws zeros anew."""
 
     @property
     def has_gaps(self) -> bool:

@@ -21,10 +21,11 @@ from afterbert.pretext.selections.fixed_count import FixedCount
 
 @dataclass(frozen=True)
 class Stage:
-    """A law of choice. share: how long it lasts, beside the shares of the other stages."""
+    """A law of choice."""
 
     selection: Selection
     share: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    """How long it lasts, relative to the shares of the other stages."""
 
 
 _ERNIE = tuple(Stage(FixedCount(unit=unit)) for unit in ("piece", "phrase|word", "entity|phrase|word"))
@@ -57,7 +58,7 @@ class Staged(Selection):
         return Stages("selection staged", names, tuple(stage.share for stage in self.stages))
 
     def at(self, progress: float) -> Selection:
-        """The law when this share of the run lies behind."""
+        """Returns the law that holds when this share of the run is done."""
         return self.stages[self.course.at(progress)].selection
 
     @property

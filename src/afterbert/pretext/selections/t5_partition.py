@@ -24,7 +24,7 @@ from afterbert.pretext.units import units_of
 
 @dataclass(frozen=True)
 class T5Partition(RatedUnits):
-    """mean_span: in units. The budget counts units and leaves at least one: exact for pieces, for words so many words.
+    """Chooses a fixed number of spans, cut at random.
 
     >>> rows = Rows.of("[CLS] a b c d e f g h i j [SEP]")
     >>> chosen = T5Partition(rate=0.4, mean_span=2, roll=False)(rows, Noise(0))
@@ -35,6 +35,8 @@ class T5Partition(RatedUnits):
     unit: str = "piece"
     rate: Rate = 0.15
     mean_span: Annotated[float, Field(ge=1)] = 3.0
+    """The mean length of a span in units. The budget counts units and leaves at least one: exact for pieces, for words
+    so many words."""
     roll: bool = True
 
     @property
@@ -45,7 +47,7 @@ class T5Partition(RatedUnits):
         return np.minimum(share(self.rate, sizes), np.maximum(np.asarray(sizes) - 1, 0))
 
     def num_spans(self, sizes: np.ndarray) -> np.ndarray:
-        """int64 [B]: spans before the roll, which may cut one in two."""
+        """Returns the number of spans, int64 [B], before the roll, which may cut one in two."""
         noise = self.budget(sizes)
         spans = np.maximum(np.rint(noise / self.mean_span).astype(np.int64), np.minimum(noise, 1))
         return np.minimum(spans, np.asarray(sizes) - noise)

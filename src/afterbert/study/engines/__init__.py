@@ -25,13 +25,13 @@ class Engine(ABC):
     @abstractmethod
     def __call__(self, commands: Sequence[Sequence[str]], *, folder: Path, observer: WorkObserver) -> bool:
         """Carries out commands, each the words after `afterbert`, in any order. folder: the study's, for whatever the
-        engine writes. Gives whether all are done: False where they wait in a queue now. Raises UserError where one
+        engine writes. Gives whether all are done: False where they wait in a queue now. Raises UserError if one
         fails."""
 
 
 def carried_out(words: Sequence[str], threads: int | None = None, folder: Path | None = None) -> str:
-    """Runs one command with so many threads, in a folder where one is given, and gives its last line. Raises UserError
-    with that line where it fails."""
+    """Runs one command with this many threads, in a folder where one is given, and returns its last line. Raises
+    UserError with that line when it fails."""
     more = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
     command = [sys.executable, "-m", "afterbert", *words]
     told: Any = {"cwd": folder, "env": os.environ | more, "text": True}

@@ -21,4 +21,4 @@ class Measure(ABC):
 
     @abstractmethod
     def __call__(self, run: FinishedRun) -> Measurement | None:
-        """The measurement; None where the run was not asked this."""
+        """The measurement; None if the run was not asked this."""

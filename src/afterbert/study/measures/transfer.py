@@ -8,8 +8,8 @@ from afterbert.study.measures import Measure
 
 
 class TransferScore(Measure):
-    """Reads results.json of each fine-tuning; the mean over languages and tasks. None where no task's files tell
-    another language than that of its training rows."""
+    """Reads results.json of each fine-tuning; the mean over languages and tasks. None if no task's files tell another
+    language than that of its training rows."""
 
     title = "tasks in languages without training rows"
 

@@ -53,17 +53,17 @@ class Tally:
     places: dict[str, Place] = field(default_factory=dict)
 
     def drop(self, reason: str, place: Place) -> None:
-        """A document that is not given on."""
+        """Counts a document that is dropped."""
         self.dropped[reason] += 1
         self.places.setdefault(reason, place)
 
     def repair(self, reason: str, place: Place, count: int = 1) -> None:
-        """Text that was changed."""
+        """Counts text that was changed."""
         self.repaired[reason] += count
         self.places.setdefault(reason, place)
 
     def notice(self, reason: str, place: Place, count: int = 1) -> None:
-        """Text that is odd, but kept as it is."""
+        """Counts text that is odd, but kept unchanged."""
         self.noticed[reason] += count
         self.places.setdefault(reason, place)
 
@@ -96,8 +96,8 @@ class Tally:
         return cls(**{**saved, **counts, "places": places})
 
     def table(self, more: Sequence[tuple[str, int, str]] = ()) -> str:
-        """The closing table, as plain text. Lines of places are counted here, by reading their files up to there.
-        more: rows of label, count and remark to set below.
+        """Returns the closing table as plain text. The lines of places are counted here, by reading their files up to
+        there. more: further rows of label, count and remark.
 
         >>> print(Tally(Counter({".txt": 2}), 1_500_000, documents=40, kept=39, dropped=Counter(empty=1)).table())
         files read                 2  .txt 2

@@ -32,7 +32,7 @@ class Intake:
         self.path, self.name, self.language, self.unit = path, name, language, unit
 
     def place(self, offset: int) -> Place:
-        """A byte (or row) of this file."""
+        """Returns the place of a byte (or row) of this file."""
         return Place(self.path, offset, unit=self.unit)
 
     def lone_returns(self, count: int, offset: int) -> None:
@@ -40,19 +40,19 @@ class Intake:
         self.tally.repair(LONE_RETURNS, self.place(offset), count)
 
     def lose(self, reason: str, offset: int) -> None:
-        """A document that was found but cannot be given on."""
+        """Counts a document that was found but cannot be given on."""
         self.tally.documents += 1
         self.tally.drop(reason, self.place(offset))
 
     def broken(self, offset: int, found: str, remedy: str) -> None:
-        """A record that is not what its format asks for. Raises UserError unless the policy skips such documents."""
+        """Reports a record that is not what its format asks for. Raises UserError unless the policy skips these."""
         if self.policy.errors != "skip-document":
             raise UserError(f"{located(self.place(offset))}: {found}; {remedy}")
         self.lose(BROKEN, offset)
 
     def decoded(self, raw: bytes, offset: int) -> str | None:
-        """The text of a document's (or record's) bytes; None when the policy drops it, which is then
-        counted. Raises UserError."""
+        """Returns the text of a document's (or record's) bytes; None if the policy drops it, which is then counted.
+        Raises UserError."""
         try:
             return raw.decode()
         except UnicodeDecodeError as error:
@@ -72,7 +72,7 @@ class Intake:
     def documents(
         self, text: str, offset: int, *, id: str | None = None, language: str | None = None
     ) -> Iterable[Document]:
-        """The documents that one text found at this offset makes: none, one, or several where it is too long."""
+        """Returns the documents that one text at this offset makes: none, one, or several when it is too long."""
         try:
             raw = text.encode()
         except UnicodeEncodeError as error:
@@ -96,8 +96,8 @@ class Intake:
             yield from self.piece(raw.decode(), offset, id=piece_id, language=language, is_plain=is_plain)
 
     def piece(self, text: str, offset: int, *, id: str, language: str | None, is_plain: bool) -> tuple[Document, ...]:
-        """The document made of a text that is short enough, if anything is left of it. is_plain: what `Policy.is_plain`
-        says of it, or of more text around it."""
+        """Returns the document made of a text that is short enough, if anything is left of it. is_plain: what
+        `Policy.is_plain` says of it, or of more text around it."""
         if not is_plain:
             text, repaired, noticed = self.policy.clean(text)
             for reason, count in repaired.items():

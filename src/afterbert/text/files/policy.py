@@ -51,30 +51,30 @@ class Cleaned(NamedTuple):
 
 @dataclass(frozen=True)
 class Policy:
-    """How strict to be with text.
-
-    errors: what to do about bytes that are not UTF-8, half characters (lone surrogates) in JSON, and broken
-    records: stop with file and line; put U+FFFD in their place (broken records stop all the same); or drop
-    the document and count it. normalization: the Unicode form of the text; NFKC also makes full-width
-    letters and ligatures plain. max_document_bytes: longer documents are cut at the end of a sentence.
-    max_run_length: longer runs of characters without white space get a space. max_dropped_share: more
-    dropped documents than this are an error at the end. near_duplicates: of documents that share at least this much of
-    their runs of five words one is kept; None looks for none.
+    """The rules for broken or odd text.
 
     >>> Policy().clean("cafe\\u0301\\x1b[1m").text
     'café [1m'
     """
 
     errors: Literal["fail", "replace", "skip-document"] = "fail"
+    """What happens to bytes that are not UTF-8, half characters (lone surrogates) in JSON, and broken records: stop
+    with file and line; put U+FFFD in their place (broken records stop all the same); or drop the document and count
+    it."""
     normalization: Literal["NFC", "NFKC", "none"] = "NFC"
+    """The Unicode form of the text; NFKC also makes full-width letters and ligatures plain."""
     max_document_bytes: Annotated[int, Field(ge=100)] = 1_000_000
+    """Longer documents are cut at the end of a sentence."""
     max_run_length: Annotated[int, Field(ge=10)] = 1_000
+    """Longer runs of characters without white space get a space."""
     max_dropped_share: Share = 0.1
+    """If a larger share of the documents is dropped, this is an error at the end."""
     near_duplicates: Annotated[float, Field(ge=0.3, le=1)] | None = None
+    """Of documents that share at least this much of their runs of five words one is kept; None looks for none."""
 
     def is_plain(self, raw: bytes) -> bool:
-        """Whether `clean` would change and notice nothing in any document within these bytes, if they are UTF-8 (line
-        ends and runs aside). A last character may be incomplete. Fast, as every megabyte is asked."""
+        """Returns whether `clean` would change and notice nothing in any document within these bytes, if they are UTF-8
+        (line ends and runs aside). A last character may be incomplete. It is fast, since every megabyte is asked."""
         others = raw.translate(None, _PLAIN_ASCII)
         if not others:
             return True
@@ -91,8 +91,8 @@ class Policy:
         return form == "none" or all(unicodedata.is_normalized(form, lines) for lines in _by_lines(text))
 
     def clean(self, text: str) -> Cleaned:
-        """One document's text: `\\r\\n` and `\\r` become `\\n`, control characters spaces, then the Unicode
-        form is made. Zero-width and bidirectional characters stay and are counted; U+2028, U+2029 stay."""
+        """Returns one document's text: `\\r\\n` and `\\r` become `\\n`, control characters become spaces, then the
+        Unicode form is made. Zero-width and bidirectional characters stay and are counted; U+2028 and U+2029 stay."""
         repaired: dict[str, int] = {}
         noticed: dict[str, int] = {}
         text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -116,9 +116,9 @@ class Policy:
         return "".join(unicodedata.normalize(self.normalization, lines) for lines in _by_lines(text))
 
     def break_runs(self, text: str) -> tuple[str, int]:
-        """The text with a space put into every run of more than `max_run_length` characters without white
-        space, and how many: after the last punctuation mark within its last fifth, else at the very length,
-        never before a combining mark.
+        """Returns the text with a space put into every run of more than `max_run_length` characters without white
+        space, and the number of such runs. The space goes after the last punctuation mark within the run's last fifth,
+        else at the very length, never before a combining mark.
 
         >>> Policy(max_run_length=10).break_runs("short words, 一二三四五六七八，九十一二三")
         ('short words, 一二三四五六七八， 九十一二三', 1)
@@ -137,7 +137,7 @@ class Policy:
         return " ".join([*pieces, text[begin:]]), len(pieces)
 
     def pieces(self, raw: bytes) -> Iterator[bytes]:
-        """A document's UTF-8 bytes, cut into documents of at most `max_document_bytes`."""
+        """Yields a document's UTF-8 bytes, cut into documents of at most `max_document_bytes`."""
         while len(raw) > self.max_document_bytes:
             at = cut_point(raw, self.max_document_bytes)
             yield raw[:at]
@@ -145,7 +145,7 @@ class Policy:
         yield raw
 
     def check(self, tally: Tally) -> None:
-        """Raises UserError when nothing was kept, or when too large a share was dropped."""
+        """Raises UserError if nothing was kept, or when too large a share was dropped."""
         reasons = ", ".join(f"{why} {count:,}" for why, count in sorted(tally.dropped.items()))
         if not tally.kept:
             found = f"all {tally.documents:,} documents were dropped ({reasons})"
@@ -190,8 +190,8 @@ def _extends(character: str) -> bool:
 
 
 def _last_white(text: str, start: int, stop: int) -> int | None:
-    """Where the last space stands in text[start:stop]; without one, the last white space of any kind; None
-    when there is none."""
+    """Where the last space stands in text[start:stop]; without one, the last white space of any kind; None if there is
+    none."""
     if (space := text.rfind(" ", start, stop)) >= 0:
         return space
     window = text[start:stop]

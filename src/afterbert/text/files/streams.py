@@ -80,7 +80,8 @@ class Place(NamedTuple):
 
 
 def shown(path: str) -> str:
-    """A path (or any name) as it may be printed anywhere: without control characters, in the same way in every locale.
+    """Returns a path (or any name) in a form that may be printed anywhere: without control characters, and the same in
+    every locale.
 
     >>> shown("caf\\udce9/\\x1b[2J.txt")
     'caf\\\\xe9/\\\\x1b[2J.txt'
@@ -93,7 +94,7 @@ def shown(path: str) -> str:
 
 
 def packing_of(path: str) -> str:
-    """`.gz`, `.zst` or nothing, by name.
+    """Returns `.gz`, `.zst` or an empty text, by the file's name.
 
     >>> packing_of("a.txt.GZ"), packing_of("a.txt")
     ('.gz', '')
@@ -103,7 +104,7 @@ def packing_of(path: str) -> str:
 
 
 def extension_of(path: str) -> str:
-    """The extension that tells the kind of file, without the packing; an archive's extension is its outermost.
+    """Returns the extension that tells the kind of file, without the packing; for an archive, the outermost.
 
     >>> extension_of("a/b.JSONL.gz"), extension_of("a.tar.gz"), extension_of("LICENSE")
     ('.jsonl', '.tar', '')
@@ -115,7 +116,7 @@ def extension_of(path: str) -> str:
 
 
 def open_file(path: str) -> BinaryIO:
-    """A regular file, opened for reading; the caller closes it. Raises UserError."""
+    """Returns a regular file, opened for reading; the caller closes it. Raises UserError."""
     try:
         kind = os.stat(path).st_mode
         if stat.S_ISREG(kind):
@@ -130,20 +131,20 @@ def open_file(path: str) -> BinaryIO:
 
 
 def size_of(path: str) -> int:
-    """Bytes on disk. Raises UserError as `open_file` does."""
+    """Returns the bytes on disk. Raises UserError as `open_file` does."""
     with open_file(path) as file:
         return os.fstat(file.fileno()).st_size
 
 
 def stamp_of(path: str) -> tuple[int, int]:
-    """Bytes on disk, and when they last changed, in nanoseconds. Raises UserError as `open_file` does."""
+    """Returns the bytes on disk, and when they last changed, in nanoseconds. Raises UserError as `open_file` does."""
     with open_file(path) as file:
         found = os.fstat(file.fileno())
         return found.st_size, found.st_mtime_ns
 
 
 def digest_of(path: str) -> str:
-    """Size and 128-bit xxh3 of the file as it lies on disk, one word."""
+    """Returns in one word the size and the 128-bit xxh3 of the file as it lies on disk."""
     digest, size = xxhash.xxh3_128(), 0
     with open_file(path) as file:
         while chunk := file.read(CHUNK_BYTES):
@@ -160,7 +161,7 @@ def chunks(
     max_unpacked_bytes: int = MAX_UNPACKED_BYTES,
     on_lone_returns: Callable[[int, int], None] | None = None,
 ) -> Iterator[tuple[int, bytes]]:
-    """(offset, bytes) of a text file from `start` to `stop`, about a megabyte each, in bounded memory.
+    """Yields (offset, bytes) of a text file from `start` to `stop`, about a megabyte each, in bounded memory.
 
     Unpacked where the name ends in .gz or .zst (then offsets count unpacked bytes, and start must be 0); the
     byte order mark left out; every lone carriage return turned into a newline and told to
@@ -269,7 +270,7 @@ def _unzstd(file: BinaryIO, path: str) -> Iterator[bytes]:
 
 
 def refuse_binary(path: str, head: bytes) -> None:
-    """Raises UserError when the first bytes of a file (unpacked) are no UTF-8 text, with what they look like."""
+    """Raises UserError if the first bytes of a file (unpacked) are no UTF-8 text, with what they look like."""
     for mark, name in _WIDE_MARKS:
         if head.startswith(mark):
             raise _wide(path, name)
@@ -313,7 +314,8 @@ def located(place: Place) -> Place:
 
 
 def next_start(path: str, at: int, gap: re.Pattern[bytes]) -> int | None:
-    """The first offset at or after `at` where a document starts: the end of the next whole gap, or None before the end.
+    """Returns the first offset at or after `at` where a document starts: the end of the next whole gap, or None if
+    there is none before the end.
 
     `gap` is a pattern that ends in greedy white space, so a whole gap is one with a byte behind it.
     """

@@ -47,25 +47,27 @@ class Mined:
 
 @dataclass(frozen=True)
 class Mining:
-    """Finds phrases of 2 to max_words words (a mark inside counts as one).
-
-    min_count, min_cohesion, min_freedom: the least a phrase must reach; most: how many to keep. case: `ignored`
-    counts `The Times` and `the times` as one. chinese: as in the plane word_start. sample_bytes: of larger
-    corpora a sample of documents by their content is looked at, so memory is bounded (some 25 times as much).
-    """
+    """Finds phrases of 2 to max_words words (a mark inside counts as one)."""
 
     max_words: Annotated[int, Field(ge=2, le=8)] = 4
     min_count: Annotated[int, Field(ge=2)] = 5
+    """The fewest occurrences of a phrase."""
     min_cohesion: float = 5.0
+    """The least cohesion of a phrase, in bits."""
     min_freedom: float = 1.5
+    """The least freedom of a phrase, in bits."""
     most: Annotated[int, Field(ge=1)] = 100_000
+    """How many phrases are kept at most."""
     case: Literal["ignored", "kept"] = "ignored"
+    """`ignored` counts `The Times` and `the times` as one."""
     chinese: Literal["jieba", "characters"] | None = None
+    """How Chinese is read, as in the plane word_start."""
     sample_bytes: Annotated[int, Field(ge=1)] = 50_000_000
+    """From larger corpora a sample of documents is taken by their content, so memory is bounded (some 25 times as
+    much)."""
 
     def __call__(self, documents: Iterable[Document]) -> list[Mined]:
-        """The phrases, best first; the same for the same documents in any order. Raises UserError when there
-        are none."""
+        """The phrases, best first; the same for the same documents in any order. Raises UserError if there are none."""
         texts, languages = self._sample(documents)
         plane = replace(CHARACTERS, chinese=self.chinese)
         stream = stream_of(texts, languages, plane, keeps_case=self.case == "kept")
@@ -113,6 +115,6 @@ class Mining:
 
 
 def as_table(found: Sequence[Mined]) -> str:
-    """A list that the planes phrase and entity read: text, type (`mined`), then the figures."""
+    """Returns the phrases as a list that the planes phrase and entity read: text, type (`mined`), then the figures."""
     lines = (f"{m.text}\tmined\t{m.score:.2f}\t{m.count}\t{m.cohesion:.2f}\t{m.freedom:.2f}\n" for m in found)
     return HEADER + "".join(lines)

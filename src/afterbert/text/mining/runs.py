@@ -19,14 +19,14 @@ class Runs:
     first: np.ndarray
 
     def places(self, is_wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """int64 [N], int32 [N]: where the wanted [R] runs begin, and which one it is."""
+        """Returns where the wanted [R] runs begin, int64 [N], and which one each is, int32 [N]."""
         places = np.flatnonzero(np.append(is_wanted, False)[self.numbers])
         return places, self.numbers[places]
 
 
 def runs_of(stream: WordStream, *, max_words: int, min_count: int) -> list[Runs]:
-    """The runs of 1, 2, ... max_words words that occur at least min_count times. They hold no mark that does not tie
-    words, and no line end.
+    """Returns the runs of 1, 2, ... max_words words that occur at least min_count times. They hold no line end, and no
+    mark but those that join words.
 
     A run can only be as frequent as its parts, so those of n words are counted where both runs of n - 1 are left.
     """
@@ -49,7 +49,7 @@ def _counted(size: int, keys: np.ndarray, places: np.ndarray, num_words: int, mi
 
 
 def cohesion(found: list[Runs], size: int, num_words: int) -> np.ndarray:
-    """float64 [R] in bits, for the runs of this size: mutual information of the parts, at the weakest cut."""
+    """Returns the mutual information of the parts of runs of this size at the weakest cut, float64 [R], in bits."""
     runs = found[size - 1]
     weakest = np.full(len(runs.counts), np.inf)
     for cut in range(1, size):
@@ -61,8 +61,8 @@ def cohesion(found: list[Runs], size: int, num_words: int) -> np.ndarray:
 
 
 def freedom(runs: Runs, is_wanted: np.ndarray, stream: WordStream) -> np.ndarray:
-    """float64 [R] in bits: the smaller entropy of the neighbours to the left and to the right; 0 for runs that
-    are not wanted [R]."""
+    """Returns the smaller of the entropies of the left and right neighbours, float64 [R], in bits; 0 for runs that are
+    not wanted [R]."""
     places, numbers = runs.places(is_wanted)
     may_stand = np.append(stream.is_word | stream.is_tie, False)
     words, follows = np.append(stream.words, -1), np.append(stream.follows, False)
@@ -82,8 +82,8 @@ def _entropy(counts: np.ndarray, numbers: np.ndarray, neighbours: np.ndarray, is
 
 
 def most_usual(runs: Runs, wanted: np.ndarray, stream: WordStream) -> np.ndarray:
-    """int64 [M]: for each of these runs [M] a place where it is written as it mostly is; of several such ways
-    the one that occurs first."""
+    """Returns for each of these runs [M] a place where it is written in its most frequent way, int64 [M]; the first way
+    of several."""
     is_wanted = np.zeros(len(runs.counts), dtype=bool)
     is_wanted[wanted] = True
     places, numbers = runs.places(is_wanted)

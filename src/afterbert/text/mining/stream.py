@@ -48,7 +48,7 @@ class WordStream:
 def stream_of(
     texts: Sequence[str], languages: Sequence[str | None], plane: WordStart, *, keeps_case: bool
 ) -> WordStream:
-    """The words of these texts, as `plane` finds them. Raises UserError when there are none."""
+    """Returns the words of these texts, as `plane` finds them. Raises UserError if there are none."""
     blocks, offset = [], 0
     for some in _blocks(texts):
         encoded = EncodedTexts.without_pieces(texts[some], languages[some])

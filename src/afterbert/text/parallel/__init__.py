@@ -30,7 +30,7 @@ class PairReader(ABC):
 
 
 def reader_of(paths: tuple[str, ...]) -> PairReader:
-    """The reader for these files, by their names. Raises UserError."""
+    """Returns the reader for these files, chosen by their names. Raises UserError."""
     extension = streams.extension_of(paths[0])
     known = {ending: name for name in plugins.names(PairReader) for ending in plugins.find(PairReader, name).extensions}
     name = known.get(extension, "moses" if len(paths) == 2 else "table")
@@ -43,7 +43,7 @@ def reader_of(paths: tuple[str, ...]) -> PairReader:
 
 
 def numbered_lines(path: str) -> Iterator[tuple[int, str]]:
-    """The lines of a file, packed or not, from 1, without their ends. Raises UserError for what is not UTF-8."""
+    """Yields the lines of a file, packed or not, from 1, without their ends. Raises UserError for what is not UTF-8."""
     rest, number = b"", 0
     for _, chunk in streams.chunks(path):
         *whole, rest = (rest + chunk).split(b"\n")
@@ -55,7 +55,7 @@ def numbered_lines(path: str) -> Iterator[tuple[int, str]]:
 
 
 def decoded(raw: bytes, path: str, line: int) -> str:
-    """The text of a line. Raises UserError."""
+    """Returns the text of a line. Raises UserError."""
     try:
         return raw.decode().removesuffix("\r").removeprefix("\ufeff")
     except UnicodeDecodeError:

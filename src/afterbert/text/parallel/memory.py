@@ -15,8 +15,9 @@ _LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 
 @dataclass(frozen=True)
 class TranslationMemory(PairReader):
-    """Of TMX the units that have both languages; of the others source and target. What is not translated, or is marked
-    as doubtful (fuzzy), is passed over. Line numbers of .po count entries."""
+    """Reads translation memories. From TMX it takes the units that have both languages, from other formats source and
+    target. What is not translated, or is marked as doubtful (fuzzy), is passed over. Line numbers of .po count
+    entries."""
 
     extensions: ClassVar[tuple[str, ...]] = (".tmx", ".xlf", ".xliff", ".po")
 

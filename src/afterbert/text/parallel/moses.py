@@ -11,7 +11,7 @@ from afterbert.text.parallel import PairReader, RawPair, numbered_lines
 
 @dataclass(frozen=True)
 class Moses(PairReader):
-    """Lines of two files. Raises UserError where one has more than the other."""
+    """Lines of two files. Raises UserError if one has more than the other."""
 
     def __call__(self, paths: tuple[str, ...], languages: tuple[str, str]) -> Iterator[RawPair]:
         one, other = paths

@@ -22,7 +22,7 @@ _HEADING = re.compile(r"\\(s|ms|mr|r|d|sp|mt|toc|h|rem|ide|sts|cl|cp|cd|is|ip)\d
 
 @dataclass(frozen=True)
 class Usfm(PairReader):
-    """Verses of two translations. Raises UserError where they share none."""
+    """Verses of two translations. Raises UserError if they share none."""
 
     extensions: ClassVar[tuple[str, ...]] = (".usfm", ".sfm")
 

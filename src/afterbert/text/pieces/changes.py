@@ -17,7 +17,7 @@ _AT_ONCE = 1 << 20
 
 
 class CharacterCounts:
-    """How often each character stands in texts, a million characters at a time.
+    """Counts how often each character stands in texts, a million characters at a time.
 
     >>> counts = CharacterCounts()
     >>> counts.add("ab"), counts.add("b"), counts.total()
@@ -37,7 +37,7 @@ class CharacterCounts:
             self._count()
 
     def total(self) -> dict[int, int]:
-        """Code point -> count, so far."""
+        """Returns code point -> count, up to now."""
         self._count()
         codes = np.flatnonzero(self._counts)
         return dict(zip(codes.tolist(), self._counts[codes].tolist()))
@@ -49,9 +49,9 @@ class CharacterCounts:
 
 
 def changes_of(tokenizer: Tokenizer, characters: Mapping[int, int]) -> dict[str, list[int]]:
-    """Script -> how many of its letters and marks the tokenizer changes or leaves out, and how many there are, for
-    scripts in which it changes some; the most changed first. characters: code point -> count. A mark that stands alone
-    is counted by itself; how marks and letters are put together is no change.
+    """Returns script -> how many of its letters and marks the tokenizer changes or leaves out, and how many there are,
+    for scripts in which it changes some, the most changed first. characters: code point -> count. A mark that stands
+    alone is counted by itself; how marks and letters are put together is no change.
 
     >>> from afterbert.text.tokenizers.wordpiece import WordPiece
     >>> made = WordPiece(vocab_size=64, min_frequency=1, lowercase=True).make(["a b"] * 9, corpus_bytes=99)
@@ -75,7 +75,7 @@ def changes_of(tokenizer: Tokenizer, characters: Mapping[int, int]) -> dict[str,
 
 
 def script_of(character: str) -> str:
-    """The script of a letter or mark, by its name in Unicode.
+    """Returns the script of a letter or mark, by its name in Unicode.
 
     >>> script_of("é"), script_of("ж"), script_of("ﾂ"), script_of("\u0301")
     ('Latin', 'Cyrillic', 'Katakana', 'Combining')

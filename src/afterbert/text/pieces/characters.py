@@ -39,7 +39,7 @@ JOINER = 0x200D
 
 @cache
 def kind_table(end: int = sys.maxunicode + 1) -> np.ndarray:
-    """uint8 [end]: the kind of each code point below `end`."""
+    """Returns the kind of each code point below `end`, uint8 [end]."""
     by_category = {"Z": SPACE, "L": LETTER, "N": LETTER, "M": MARK}
     table = np.full(end, OTHER, dtype=np.uint8)
     for first, last in _ASSIGNED:
@@ -61,7 +61,7 @@ def kind_table(end: int = sys.maxunicode + 1) -> np.ndarray:
 
 
 def code_points(text: str) -> np.ndarray:
-    """uint32 [characters].
+    """Returns the code points of a text, uint32 [characters].
 
     >>> code_points("aß").tolist()
     [97, 223]
@@ -70,7 +70,7 @@ def code_points(text: str) -> np.ndarray:
 
 
 def kinds_of(characters: np.ndarray) -> np.ndarray:
-    """uint8 [C]: the kinds of these code points [C].
+    """Returns the kinds of these code points, uint8 [C].
 
     >>> kinds_of(code_points("a 我'")).tolist() == [LETTER, SPACE, HAN, APOSTROPHE]
     True
@@ -79,7 +79,7 @@ def kinds_of(characters: np.ndarray) -> np.ndarray:
 
 
 def before_space(is_start: np.ndarray, kinds: np.ndarray, text_starts: np.ndarray) -> np.ndarray:
-    """bool [C]: starts [C] moved before the white space in front of them, which belongs to what follows it.
+    """Returns starts [C], bool, moved before the white space in front of them, which belongs to what follows it.
 
     kinds: uint8 [C]; text_starts: int64 [D+1]; no start is moved out of its text.
 

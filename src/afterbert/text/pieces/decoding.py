@@ -41,17 +41,17 @@ class PieceDecoder:
         self._bytes = np.frombuffer(b"".join(table.pieces), dtype=np.uint8)
 
     def sizes(self, piece_ids: np.ndarray) -> np.ndarray:
-        """int64 [T]: how many bytes each piece stands for."""
+        """Returns how many bytes each piece stands for, int64 [T]."""
         return self._starts[piece_ids + 1] - self._starts[piece_ids]
 
     def begins_character(self, piece_ids: np.ndarray) -> np.ndarray:
-        """bool [T]: whether a piece begins a character rather than going on with one."""
+        """Returns which pieces begin a character rather than going on with one, bool [T]."""
         first = self._bytes[np.minimum(self._starts[piece_ids], len(self._bytes) - 1)]
         return (first & 0xC0) != 0x80
 
     def text(self, piece_ids: np.ndarray) -> tuple[str, int]:
-        """The text of the pieces [T] of a document, none of them special, and how many of its bytes were no UTF-8;
-        these stand as U+FFFD."""
+        """Returns the text of the pieces [T] of a document, none of them special, and how many of its bytes were no
+        UTF-8; these appear as U+FFFD."""
         raw = self._bytes[ranges(self._starts[piece_ids], self.sizes(piece_ids))].tobytes()
         text, broken = _HALF.subn("\ufffd", raw.decode(errors="surrogateescape"))
         return text[self._leads(text) :], broken

@@ -71,7 +71,7 @@ class EncodedTexts:
         return kinds_of(self.characters)
 
     def pieces_with_start(self, is_start: np.ndarray) -> np.ndarray:
-        """bool [T]: the pieces in which something starts, given the characters [C] at which it does.
+        """Returns the pieces in which something starts, bool [T], given the characters [C] at which it does.
 
         A mark on a character that no piece stands for (white space, removed accents) counts for the next piece, and
         where several pieces share a character (bytes of a letter) the first one has it. So the rule is the same for
@@ -82,15 +82,15 @@ class EncodedTexts:
         return found
 
     def starts_seen(self, is_start: np.ndarray) -> np.ndarray:
-        """int64 [T]: how many of the characters [C] at which something starts each piece, or one before it,
-        stands for; the rule of `pieces_with_start`."""
+        """Returns for each piece, int64 [T], how many of the characters [C] at which something starts it or a piece
+        before it stands for; the rule of `pieces_with_start`."""
         marks_before = starts_of(is_start)
         first_end = np.repeat(self.text_starts[:-1] + 1, np.diff(self.piece_starts))
         return np.maximum.accumulate(marks_before[np.maximum(self.ends, first_end)])
 
     @classmethod
     def without_pieces(cls, texts: Sequence[str], languages: Sequence[str | None] | None = None) -> EncodedTexts:
-        """Texts of which only the characters matter."""
+        """Returns encoded texts of which only the characters matter."""
         nothing = np.zeros(0, np.int64)
         codes = tuple(languages) if languages is not None else (None,) * len(texts)
         return cls(tuple(texts), codes, nothing.astype(np.int32), nothing, np.zeros(len(texts) + 1, np.int64), nothing)
@@ -236,7 +236,7 @@ class _Known:
 
 
 def cuts_at_spaces(file: dict[str, Any]) -> bool:
-    """Whether a tokenizer (its `tokenizer.json`) gives the same pieces when a text is cut before spaces that
+    """Returns whether a tokenizer (its `tokenizer.json`) gives the same pieces when a text is cut before spaces that
     follow a visible character.
 
     >>> cuts_at_spaces({"normalizer": None, "pre_tokenizer": {"type": "BertPreTokenizer"}, "added_tokens": []})

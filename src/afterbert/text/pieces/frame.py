@@ -26,7 +26,7 @@ class Frame:
 
     @staticmethod
     def of(tokenizer: Tokenizer, *, is_pair: bool = False) -> Frame:
-        """The frame of one text, or of two; read off from what the tokenizer makes of short ones."""
+        """Returns the frame of one text, or of two, read from what the tokenizer makes of short ones."""
         found = tokenizer.plain.encode(_SHORT, _SHORT if is_pair else None)
         text_of = [-1 if number is None else number for number in found.sequence_ids]
         last_text = int(is_pair)

@@ -39,7 +39,7 @@ class Spellings:
 
     @staticmethod
     def of(tokenizer: Tokenizer) -> Spellings:
-        """The table of a tokenizer.
+        """Returns the table of a tokenizer.
 
         >>> from afterbert.text.tokenizers.wordpiece import WordPiece
         >>> made = WordPiece(vocab_size=80, min_frequency=1).make(["a word, 中文"] * 9, corpus_bytes=99)
@@ -69,8 +69,8 @@ class Spellings:
 
 
 def piece_texts(tokenizer: Tokenizer) -> list[str]:
-    """[V]: each piece for the eye, as it stands in running text; special pieces by their names. Bytes that are no whole
-    character show as U+FFFD."""
+    """Returns each piece in readable form, [V], as it stands in running text; special pieces by their names. Bytes that
+    are no whole character appear as U+FFFD."""
     texts = [piece.decode(errors="replace") for piece in Spellings.of(tokenizer).pieces]
     for number in tokenizer.vocabulary.special_ids:
         texts[number] = tokenizer.backend.id_to_token(number) or ""
@@ -78,7 +78,7 @@ def piece_texts(tokenizer: Tokenizer) -> list[str]:
 
 
 def boundaries(tokenizer: Tokenizer) -> list[int]:
-    """The special pieces; an unknown one that serves for nothing else stands for text, and is none of them."""
+    """Returns the special pieces, without an unknown one that serves only as such: it stands for text."""
     known = tokenizer.vocabulary
     others = (known.bos, known.eos, known.cls, known.sep, known.pad)
     return [number for number in known.special_ids if number != known.unk or number in others]
@@ -105,7 +105,7 @@ def _kinds(part: Mapping[str, Any] | None) -> list[str]:
 
 
 def _part(tree: Mapping[str, Any] | None, kind: str) -> Mapping[str, Any]:
-    """The settings of the first part of this type; empty where there is none."""
+    """The settings of the first part of this type; empty if there is none."""
     if tree is None or tree["type"] == kind:
         return tree or {}
     inner = [*tree.get("decoders", ()), *tree.get("pretokenizers", ())]

@@ -35,7 +35,7 @@ class Tokenizer:
 
     @classmethod
     def of(cls, backend: tokenizers.Tokenizer, settings: Mapping[str, Any]) -> Tokenizer:
-        """The tokenizer that `backend` is now. settings: `pad_token`, `mask_token`, ... and whatever else
+        """Returns the tokenizer that `backend` is now. settings: `pad_token`, `mask_token`, ... and whatever else
         Hugging Face reads."""
         file = json.dumps(json.loads(backend.to_str()), ensure_ascii=False, indent=1) + "\n"
         always = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
@@ -43,7 +43,7 @@ class Tokenizer:
 
     @classmethod
     def load(cls, folder: Path) -> Tokenizer:
-        """A tokenizer that afterbert saved; for one from elsewhere use the recipe `pretrained`. Raises UserError."""
+        """Returns a tokenizer that afterbert saved; for others use the recipe `pretrained`. Raises UserError."""
         found = {}
         for name in (FILE, SETTINGS_FILE):
             found[name] = read_text(Path(folder) / name, most=128 << 20, remedy="name a folder with a tokenizer in it")
@@ -103,11 +103,11 @@ class Tokenizer:
         return vocabulary_of(self)
 
     def encode(self, text: str) -> list[int]:
-        """Piece ids of running text, nothing added."""
+        """Returns the piece ids of running text, with nothing added."""
         return list(self.plain.encode(text, add_special_tokens=False).ids)
 
     def decode(self, piece_ids: Any) -> str:
-        """The text of these ids [N], special pieces left out."""
+        """Returns the text of these ids [N] without special pieces."""
         return str(self.backend.decode([int(i) for i in piece_ids], skip_special_tokens=True))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class Tokenizer:
 
 
 def vocabulary_of(tokenizer: Tokenizer) -> Vocabulary:
-    """Size, special ids and sentinels of a tokenizer. Raises UserError when a named special token is not in it."""
+    """Returns size, special ids and sentinels of a tokenizer. Raises UserError if it lacks a named special token."""
     backend = tokenizer.backend
     named: dict[str, int] = {}
     for name in NAMED:

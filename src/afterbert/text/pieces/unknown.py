@@ -18,15 +18,15 @@ _REMEDY = "take a tokenizer that knows every text: --tokenizer bpe or --tokenize
 
 
 def unknown_piece(vocabulary: Vocabulary) -> int | None:
-    """The piece for text that the tokenizer does not know; None where the id of that name serves for something else, as
-    GPT-2's end of text does, and none is ever made."""
+    """Returns the piece for text that the tokenizer does not know. It is None if the id of that name serves for
+    something else, as GPT-2's end of text does, since none is ever made."""
     others = (vocabulary.bos, vocabulary.eos, vocabulary.cls, vocabulary.sep, vocabulary.pad)
     return None if vocabulary.unk in others else vocabulary.unk
 
 
 @dataclass(frozen=True)
 class UnknownPieces:
-    """How many of `total` pieces are unknown.
+    """The number of unknown pieces among `total`.
 
     >>> print(UnknownPieces(30, 1000).of("these texts"))
     the tokenizer does not know 30 of the 1,000 pieces of these texts (3.0%)
@@ -51,13 +51,13 @@ class UnknownPieces:
         return UnknownPieces(self.unknown + other.unknown, self.total + other.total)
 
     def of(self, whose: str) -> str:
-        """A sentence for the user."""
+        """Returns a sentence for the user."""
         share = self.unknown / max(1, self.total)
         return f"the tokenizer does not know {self.unknown:,} of the {self.total:,} pieces of {whose} ({share:.1%})"
 
     def check(self, most: float, *, whose: str = "these texts", remedy: str = _REMEDY) -> list[str]:
-        """A sentence for the user where some are unknown. whose: the texts, and remedy, in words. Raises UserError for
-        a larger share than `most`."""
+        """Returns a sentence for the user when some pieces are unknown. whose: the texts, and remedy, both in words.
+        Raises UserError for a larger share than `most`."""
         if self.unknown > most * self.total:
             raise UserError(
                 f"{self.of(whose)}; more than {most:.0%} teach a model nothing, and its answers are guesses; {remedy}, "

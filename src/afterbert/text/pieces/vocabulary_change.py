@@ -45,7 +45,7 @@ class Change:
 
 
 def fertility(tokenizer: Tokenizer, texts: Iterable[str]) -> float:
-    """Pieces per word of running text; a word is a stretch of letters and digits, a piece of anything counts."""
+    """Returns the pieces per word of running text; a word is a stretch of letters and digits; any piece counts."""
     pieces = words = 0
     for text in texts:
         pieces += len(tokenizer.encode(text))
@@ -54,9 +54,9 @@ def fertility(tokenizer: Tokenizer, texts: Iterable[str]) -> float:
 
 
 def extended(tokenizer: Tokenizer, texts: Sequence[str], *, more: int, units: Units = "pieces") -> Change:
-    """With at most `more` pieces. `words`: frequent words of the texts that were several pieces become one;
-    `pieces`: frequent neighbours within words become one, again and again, as byte-pair encoding learns. Old
-    pieces keep their numbers. Raises UserError for a kind of tokenizer that cannot grow."""
+    """Returns the tokenizer with at most `more` new pieces. `words`: frequent words of the texts that were several
+    pieces become one; `pieces`: frequent neighbours within words become one, again and again, as byte-pair encoding
+    learns. Old pieces keep their numbers. Raises UserError for a kind of tokenizer that cannot grow."""
     content = tokenizer.content
     model, backend = content["model"], tokenizer.plain
     if backend.pre_tokenizer is None or model["type"] not in _GROW:
@@ -86,8 +86,8 @@ def extended(tokenizer: Tokenizer, texts: Sequence[str], *, more: int, units: Un
 
 
 def replaced(old: Tokenizer, new: Tokenizer) -> Change:
-    """A quite other tokenizer: a piece that the old one has keeps its row, special pieces go by their role,
-    any other is the mean of the pieces that its text had."""
+    """Returns the change to a different tokenizer: a piece that the old one has keeps its vector, special pieces go by
+    their role, any other is the mean of the pieces that its text had."""
     have = old.backend.get_vocab(with_added_tokens=True)
     roles = {new.settings.get(f"{name}_token"): have.get(str(old.settings.get(f"{name}_token"))) for name in NAMED}
     unknown = old.vocabulary.unk
@@ -108,8 +108,9 @@ def replaced(old: Tokenizer, new: Tokenizer) -> Change:
 
 
 def trimmed(tokenizer: Tokenizer, texts: Sequence[str]) -> Change:
-    """Without the pieces that the texts do not use; special pieces, single letters and bytes stay. The texts keep
-    exactly their pieces, which is checked on every one. Raises UserError for a kind of tokenizer that cannot shrink."""
+    """Returns the tokenizer without the pieces that the texts do not use; special pieces, single letters and bytes
+    stay. The texts keep exactly their pieces, which is checked on every one. Raises UserError for a kind of tokenizer
+    that cannot shrink."""
     content = tokenizer.content
     model = content["model"]
     if model["type"] not in ("WordPiece", "WordLevel", "BPE", "Unigram"):
@@ -332,7 +333,7 @@ def _with(tokenizer: Tokenizer, content: dict[str, Any]) -> Tokenizer:
 
 
 def mean_rows(table: np.ndarray, parents: Sequence[Sequence[int]]) -> np.ndarray:
-    """For each new piece the mean of its parents' rows; table [V, ...] to [len(parents), ...].
+    """Returns for each new piece the mean of its parents' rows: from table [V, ...] to [len(parents), ...].
 
     >>> mean_rows(np.array([[0.0, 2.0], [4.0, 0.0]]), [(0,), (0, 1), (1, 1)]).tolist()
     [[0.0, 2.0], [2.0, 1.0], [4.0, 0.0]]

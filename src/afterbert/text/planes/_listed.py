@@ -39,21 +39,21 @@ class _Compiled(NamedTuple):
 
 @dataclass(frozen=True)
 class ListedUnits(Plane):
-    """Every place where a phrase of a list stands in the text: whole words, at each place the longest that
-    fits, from left to right; never over an empty line. White space between words does not matter.
-
-    file: a phrase a line, or a table with types in the second column. case: `ignored` takes `Us` for `us`.
-    chinese: whether a phrase must begin and end with jieba's words or with any character, as in word_start.
-    types: in the order of their codes, from 1; sorted when not given. digest: the list's sha256; when given,
-    the list must have it. entries: how many it has, for the record. Raises UserError.
-    """
+    """Every place where a phrase of a list stands in the text: whole words, at each place the longest that fits, from
+    left to right; never over an empty line. White space between words does not matter."""
 
     file: str
+    """A list with one phrase on each line, or a table with types in the second column."""
     case: Case = "ignored"
+    """`ignored` takes `Us` for `us`."""
     chinese: Literal["jieba", "characters"] | None = None
+    """Whether a phrase begins and ends with jieba's words or with any character, as in word_start."""
     types: tuple[str, ...] | None = None
+    """The types in the order of their codes, from 1; sorted when not given."""
     digest: str | None = None
+    """The list's sha256; when given, the list must have it."""
     entries: int | None = None
+    """How many entries the list has, for the record."""
 
     def __post_init__(self) -> None:
         if self.digest is None:
@@ -66,8 +66,8 @@ class ListedUnits(Plane):
         return 8 if number > 3 else 4 if number else 2
 
     def settled(self) -> ListedUnits:
-        """With what was found in the list, and how Chinese is read; of the file only its name: where it lay means
-        nothing to others."""
+        """Returns the plane with what was found in the list, and with how Chinese is read. Of the file it keeps only
+        the name: where it lay means nothing to others."""
         chinese = WordStart(chinese=self.chinese).settled().chinese
         if self.digest is not None and self.types is not None:
             return replace(self, chinese=chinese)
@@ -148,7 +148,8 @@ class PhraseList:
 
 
 def read_list(path: Path) -> PhraseList:
-    """The list in a file: UTF-8, a phrase a line; after a tab a type may stand, after another tab anything.
+    """Returns the list in a file: UTF-8 with one phrase on each line; a tab and a type may follow, and after another
+    tab anything.
 
     A first line that begins `text<TAB>type` is a heading. A text that is given several types, as a chunker
     does that tags every occurrence, has the most frequent one. Raises UserError.

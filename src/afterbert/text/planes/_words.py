@@ -31,8 +31,8 @@ class TextWords:
 
 
 def words_of(encoded: EncodedTexts, plane: WordStart, *, keeps_case: bool) -> TextWords:
-    """The words of these texts. White space around a word is no part of it; all apostrophes are one, and so
-    are all hyphens."""
+    """Returns the words of these texts. White space around a word is no part of it; all apostrophes are one, and so are
+    all hyphens."""
     is_start = replace(plane, chinese="characters", unspaced="characters").first_characters(encoded)
     starts = np.flatnonzero(is_start)
     is_whole = np.ones(len(starts), dtype=bool)
@@ -47,17 +47,17 @@ def words_of(encoded: EncodedTexts, plane: WordStart, *, keeps_case: bool) -> Te
 
 
 def text_of(encoded: EncodedTexts, characters: np.ndarray) -> np.ndarray:
-    """int64 [N]: the text in which each of these characters [N] stands."""
+    """Returns the text in which each of these characters [N] stands, int64 [N]."""
     return np.searchsorted(encoded.text_starts, characters, side="right") - 1
 
 
 def followed_by(hashes: np.ndarray, words: np.ndarray) -> np.ndarray:
-    """uint64 [N]: the hashes of sequences [N] with one more word [N] behind them."""
+    """Returns the hashes of sequences [N] with one more word [N] after them, uint64 [N]."""
     return mix(hashes) ^ words
 
 
 def hashes_of(encoded: EncodedTexts, starts: np.ndarray, *, keeps_case: bool) -> np.ndarray:
-    """uint64 [W]: the sum over a word's characters of a hash of (character, place in the word)."""
+    """Returns for each word the sum over its characters of a hash of (character, place in the word), uint64 [W]."""
     if not len(starts):
         return np.zeros(0, np.uint64)
     size = len(encoded.characters)

@@ -12,11 +12,13 @@ from afterbert.text.planes import Plane
 
 @dataclass(frozen=True)
 class SentenceStart(Plane):
-    """default_language: for texts that name none. lines_end_sentences: a line end is the end of a sentence; right where
-    a line holds a paragraph or a title, wrong where paragraphs are wrapped. An empty line always ends a sentence."""
+    """Marks where sentences begin."""
 
     default_language: str = "en"
+    """The language of texts that name none."""
     lines_end_sentences: bool = False
+    """Whether a line end is the end of a sentence: right if a line holds a paragraph or a title, wrong if paragraphs
+    are wrapped. An empty line always ends a sentence."""
 
     def __call__(self, encoded: EncodedTexts) -> np.ndarray:
         size = len(encoded.characters)

@@ -60,7 +60,7 @@ class WordStart(Plane):
     def __post_init__(self) -> None:
         for asked, module in ((self.chinese, "rjieba"), (self.unspaced, "icu")):
             if asked not in (None, "characters") and not _has(module):
-                raise UserError(f"plane word_start wants {asked}, which is not installed; {_install(module)}")
+                raise UserError(f"plane word_start needs {asked}, which is not installed; {_install(module)}")
 
     def settled(self) -> WordStart:
         chinese = self.chinese or ("jieba" if _has("rjieba") else "characters")
@@ -71,7 +71,7 @@ class WordStart(Plane):
         return encoded.pieces_with_start(before_space(is_start, encoded.kinds, encoded.text_starts))
 
     def first_characters(self, encoded: EncodedTexts) -> np.ndarray:
-        """bool [C]: the characters of the texts with which words begin, white space left out."""
+        """Returns the characters of the texts with which words begin, bool [C], without white space."""
         kinds = encoded.kinds.copy()
         is_first = np.zeros(len(kinds), dtype=bool)
         is_first[encoded.text_starts[:-1][np.diff(encoded.text_starts) > 0]] = True

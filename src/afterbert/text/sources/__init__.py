@@ -23,9 +23,9 @@ _NO_CONTENT = ("path", "name", "revision", "max_unpacked_bytes", "tokenizer")
 class SourcePart:
     """A stretch of one source, small enough to be read again after a kill. Can be pickled.
 
-    start, stop: bytes of a text file, row groups of a Parquet file, documents of a token file; stop is None where
-    the source ends. num_bytes: about how much there is to read (on disk), for a progress bar. passed_over: files
-    that the source left out, told with its first part.
+    start, stop: bytes of a text file, row groups of a Parquet file, documents of a token file; stop is None if the
+    source ends. num_bytes: about how much there is to read (on disk), for a progress bar. passed_over: files that the
+    source left out, told with its first part.
     """
 
     source: Source
@@ -35,8 +35,7 @@ class SourcePart:
     passed_over: Mapping[str, int] = field(default_factory=dict)
 
     def documents(self, policy: Policy, tally: Tally) -> Iterator[Document]:
-        """The documents of this part, in order. `tally` is complete when the iterator is exhausted. Raises
-        UserError."""
+        """Yields the documents of this part, in order. `tally` is complete at the end. Raises UserError."""
         for why, count in self.passed_over.items():
             tally.passed_over[why] += count
         yield from self.source.read(self, policy, tally)
@@ -62,12 +61,13 @@ class Source(ABC):
 
     @abstractmethod
     def parts(self, target_bytes: int) -> list[SourcePart]:
-        """The source in parts of about this many bytes on disk; looks at every file's head. Raises UserError."""
+        """Returns the source in parts of about this many bytes on disk. It looks at the head of every file. Raises
+        UserError."""
 
     @abstractmethod
     def digest(self) -> dict[str, str]:
-        """File name -> size, digest of the content, options that are not the defaults. While these are the same,
-        the same texts come out."""
+        """Returns file name -> size, digest of the content, and options that are not the defaults. As long as these are
+        the same, the same texts come out."""
 
     @abstractmethod
     def read(self, part: SourcePart, policy: Policy, tally: Tally) -> Iterator[Document]:

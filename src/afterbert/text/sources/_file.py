@@ -95,7 +95,7 @@ class FileSource(StoredFile):
 def lines(
     chunks: Iterator[tuple[int, bytes]], intake: Intake, *, keep_empty: bool = False
 ) -> Iterator[tuple[int, bytes]]:
-    """(offset, line without its newline), whatever the chunks; the last line need not have one. Raises UserError."""
+    """Yields (offset, line without its newline), whatever the chunks; the last may lack one. Raises UserError."""
     pattern = _ANY_LINE if keep_empty else _LINE
     begin, size = 0, 0
     open_line: list[bytes] = []

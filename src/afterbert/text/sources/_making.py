@@ -19,13 +19,13 @@ _PLACES = ("path", "name", "kind", "options")
 
 @cache
 def kinds_by_extension() -> dict[str, str]:
-    """`.txt` -> `txt`, for every extension that a kind of source claims."""
+    """Returns `.txt` -> `txt` and so on, for every extension that a kind of source claims."""
     return {extension: kind for kind in plugins.names(Source) for extension in _kind(kind).extensions}
 
 
 @cache
 def options_of(kind: str) -> frozenset[str]:
-    """The options that a kind of source takes."""
+    """Returns the options that a kind of source takes."""
     return frozenset(field.name for field in dataclasses.fields(_kind(kind)) if field.name not in _PLACES)
 
 
@@ -51,13 +51,13 @@ def _language_named(path: str) -> str:
     name = os.path.splitext(stem)[0].rpartition(".")[2]
     if not re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", name):
         raise UserError(
-            f"{streams.shown(path)} is not called after its language; rename it to end like .de.txt, or give the code"
+            f"{streams.shown(path)} has no language in its name; rename it to end like .de.txt, or give the code"
         )
     return name
 
 
 def kind_of(path: str) -> str:
-    """The kind of source that a file's name means. Raises UserError."""
+    """Returns the kind of source that a file's name means. Raises UserError."""
     extension = streams.extension_of(path)
     if extension in streams.ARCHIVES:
         raise UserError(f"{streams.shown(path)} is an archive, which is not opened; unpack it and name the folder")
@@ -70,7 +70,7 @@ def kind_of(path: str) -> str:
 
 
 def make(kind: str, path: str, options: Mapping[str, Any], **named: Any) -> Source:
-    """A source of this kind with those of the options that it takes. Raises UserError.
+    """Returns a source of this kind with those of the options that it takes. Raises UserError.
 
     language `by-name`: each file is called after its language, like de.jsonl or texts.de.txt.
     """

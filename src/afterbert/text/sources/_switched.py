@@ -25,14 +25,18 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True)
 class Switched(Source):
-    """inner: where the texts come from; language: of those that are changed; words: a file of word pairs; rate: of the
-    words that are in it; most: of all words."""
+    """Another source with some words replaced by translations."""
 
     inner: Source
+    """The source of the texts."""
     language: str
+    """The language of the documents that are changed."""
     words: str
+    """A file of word pairs."""
     rate: float = 0.3
+    """How many of the words that are in it are replaced."""
     most: float = 0.15
+    """The largest share of all words that is replaced."""
 
     @cached_property
     def _translations(self) -> Mapping[str, list[str]]:
@@ -54,7 +58,7 @@ class Switched(Source):
             yield document._replace(text=self.switched(document.text)) if is_mine else document
 
     def switched(self, text: str) -> str:
-        """The text with some of its words replaced: always the same ones, for the same text."""
+        """Returns the text with some of its words replaced; the same text always comes out the same."""
         words = list(_WORD.finditer(text))
         noise, key = Noise(0, "switched"), np.array([xxhash.xxh3_64_intdigest(text.encode())], dtype=np.uint64)
         chance, choice = (noise.of(name).uniform(key, np.arange(len(words))) for name in ("which", "what"))

@@ -34,15 +34,13 @@ class Layout(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class TableFile(FileSource):
-    """Rows of cells.
-
-    text_column: the text's column, by its name in the first line, or by number from 1. Not given: the column
-    called `text`, or the only one. header: whether the first line names the columns; not given: it does when
-    the column was found there by name.
-    """
+    """Rows of cells."""
 
     text_column: str | int | None = None
+    """The text's column, by its name in the first line, or by number from 1. Not given: the column called `text`, or
+    the only one."""
     header: bool | None = None
+    """Whether the first line names the columns; not given: it does if the column was found there by name."""
     delimiter: str = ","
     is_quoted: bool = True
 
@@ -103,7 +101,7 @@ class TableFile(FileSource):
                 yield feed.take(cells)
 
     def _layout(self) -> Layout:
-        """Decides by the first row. Raises UserError when it does not say where the text is."""
+        """Decides by the first row. Raises UserError if it does not say where the text is."""
         if isinstance(self.text_column, int) and not self.header:
             return Layout(self.text_column - 1, None)
         intake = self._lenient_intake()

@@ -147,7 +147,7 @@ class Datatrove(StoredFile):
         return np.asarray(np.memmap(path, "<u8", "r")) if size else np.zeros(0, "<u8")
 
     def _width(self) -> int:
-        """Bytes of a piece, by the sizes of both files. Raises UserError where they do not fit."""
+        """Bytes of a piece, by the sizes of both files. Raises UserError if they do not fit."""
         ends, size = self._ends(), streams.size_of(self.path)
         pieces = int(ends[-1]) if len(ends) else 0
         if pieces and (ends[1:] >= ends[:-1]).all():

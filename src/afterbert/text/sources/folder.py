@@ -46,8 +46,8 @@ class Folder(Source):
         raise AssertionError("the parts of a folder belong to the sources of its files")
 
     def files(self) -> tuple[list[Source], dict[str, int]]:
-        """A source for each file that can be read, and the number of others by extension or reason. Raises
-        UserError when there is nothing to read."""
+        """Returns a source for each file that can be read, and the number of others by extension or reason. Raises
+        UserError if there is nothing to read."""
         title = self.name or os.path.basename(os.path.abspath(self.path))
         passed_over = Counter[str]()
         sources = []

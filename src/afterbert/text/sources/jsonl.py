@@ -19,16 +19,15 @@ class _Refused(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Jsonl(FileSource):
-    """One JSON object a line. Strict: repeated keys, NaN and a text that is no string are refused, with their line.
-
-    text_key: where the text is. id_key: where the document's own id is, if it has one. language_key: where its language
-    is; every object must then have it. Blank lines are passed over.
-    """
+    """One JSON object a line. Strict: repeated keys, NaN and a text that is no string are refused, with their line."""
 
     extensions: ClassVar[tuple[str, ...]] = (".jsonl", ".ndjson", ".jsonlines")
     text_key: str = "text"
+    """The key of the text."""
     id_key: str = "id"
+    """The key of the document's own id, if it has one."""
     language_key: str | None = None
+    """The key of its language; every object must then have it. Blank lines are passed over."""
 
     def _documents(self, part: SourcePart, intake: Intake, chunks: Iterator[tuple[int, bytes]]) -> Iterator[Document]:
         decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_constant)

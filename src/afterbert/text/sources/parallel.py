@@ -17,18 +17,17 @@ _MOST_RATIO, _SAME = 9, 20
 
 @dataclass(frozen=True)
 class ParallelText(Source):
-    """path: the file, whose name tells its layout (`text/parallel/`). other: the one that holds the translations, where
-    there are two. languages: of both sides, `en+is`.
-
-    Its documents hold both sides with PAIR between. A pair is dropped, and counted with its line, when a side is empty,
-    both are the same (20 characters and more), one is nine times as long as the other (the limit of Moses'
-    clean-corpus-n), or one is longer than 8,192 bytes.
-    """
+    """Its documents hold both sides with PAIR between. A pair is dropped, and counted with its line, when a side is
+    empty, both are the same (20 characters and more), one is nine times as long as the other (the limit of Moses'
+    clean-corpus-n), or one is longer than 8,192 bytes."""
 
     path: str
+    """The file, whose name tells its layout (`text/parallel/`)."""
     other: str | None = None
+    """The file that holds the translations, if there are two."""
     name: str | None = None
     languages: str = "en+de"
+    """The languages of both sides, `en+is`."""
 
     @property
     def paths(self) -> tuple[str, ...]:

@@ -20,12 +20,13 @@ from afterbert.text.sources._making import Option, make
 
 @dataclass(frozen=True)
 class Stdin(Source):
-    """Text that is piped in, not packed; as long as the process lives. kind: `txt`, `jsonl`, `csv` or `tsv`;
-    options: for that kind."""
+    """Text that is piped in, not packed; as long as the process lives."""
 
     path: str = "-"
     kind: str = "txt"
+    """`txt`, `jsonl`, `csv` or `tsv`."""
     options: dict[str, Option] = field(default_factory=dict)
+    """Options for that kind."""
 
     def parts(self, target_bytes: int) -> list[SourcePart]:
         return self._file().parts(target_bytes)

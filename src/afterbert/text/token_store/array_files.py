@@ -68,7 +68,7 @@ class PackedFile(ArrayFile):
 
 
 def pack(values: np.ndarray, width: int) -> np.ndarray:
-    """uint8 [ceil(N * width / 8)]: values [N] of `width` bits.
+    """Returns values [N] of `width` bits packed as uint8 [ceil(N * width / 8)].
 
     >>> pack(np.array([1, 0, 3]), 2).tolist(), pack(np.array([True, False, True]), 1).tolist()
     ([49], [5])
@@ -83,7 +83,7 @@ def pack(values: np.ndarray, width: int) -> np.ndarray:
 
 
 def unpack(packed: np.ndarray, index: np.ndarray, width: int) -> np.ndarray:
-    """bool [N] (uint8 where width > 1): the values at these places [N].
+    """Returns the values at these places [N]: bool [N], or uint8 [N] where width > 1.
 
     >>> unpack(np.array([49], dtype=np.uint8), np.array([2, 0]), 2).tolist()
     [3, 1]
@@ -95,7 +95,7 @@ def unpack(packed: np.ndarray, index: np.ndarray, width: int) -> np.ndarray:
 
 
 def mapped(path: Path, dtype: str) -> np.ndarray:
-    """The array in a file, memory-mapped and read-only; an empty file is an empty array."""
+    """Returns the array in a file, memory-mapped and read-only; for an empty file an empty array."""
     if path.stat().st_size == 0:
         return np.zeros(0, dtype=dtype)
     # A plain view: gathering from the memmap class itself takes twice as long.
@@ -103,14 +103,14 @@ def mapped(path: Path, dtype: str) -> np.ndarray:
 
 
 def is_mapped(value: object) -> bool:
-    """Whether this is an array in a memory-mapped file, which opens again more cheaply than it is copied."""
+    """Returns whether this is an array in a memory-mapped file, which is cheaper to open again than to copy."""
     while isinstance(value, np.ndarray):
         value = value.base
     return isinstance(value, mmap.mmap)
 
 
 def record_of(path: Path) -> dict[str, Any]:
-    """The record of a file that was written otherwise."""
+    """Returns the record of a file that was written in another way."""
     return _record(path, _digest(path, hashlib.sha256), _digest(path, xxhash.xxh3_128))
 
 

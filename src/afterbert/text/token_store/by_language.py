@@ -64,7 +64,7 @@ class LanguageSplit(Split):
 
 
 def by_language(split: Split, languages: tuple[str, ...]) -> dict[str, Split]:
-    """Language -> its part of the split; those that have none are left out."""
+    """Returns language -> its part of the split, without languages that have none."""
     parts = {name: LanguageSplit(split, code, name) for code, name in enumerate(languages)}
     return {name: part for name, part in parts.items() if part.num_pieces}
 
@@ -87,7 +87,7 @@ class LanguageFigures:
 
 
 def figures_by_language(store: Store) -> Mapping[str, LanguageFigures]:
-    """What the store has of each language."""
+    """Returns the store's figures for each language."""
     size = len(store.languages)
     counts = np.zeros((5, size), dtype=np.int64)
     sizes, unk = Spellings.of(store.tokenizer).sizes, store.vocabulary.unk

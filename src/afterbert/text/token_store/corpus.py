@@ -100,9 +100,9 @@ class Corpus:
         stamps: Mapping[str, Any],
         numbers: Sequence[int] | None = None,
     ) -> list[EncodedPart]:
-        """The parts with these numbers, or all, encoded below `work`; what the workers warned of is said once here.
-        Raises UserError, also for a file that was written to since `stamps` were taken: its digest may be that of other
-        contents."""
+        """Returns the parts with these numbers, or all, encoded below `work`. Warnings of the workers are given once
+        here. Raises UserError, also for a file that was written to since `stamps` were taken: its digest may be that of
+        other contents."""
         numbers = range(len(self.parts)) if numbers is None else numbers
         mine = [(number, self.parts[number]) for number in numbers]
         encode = EncodePart(tokenizer, planes, self.policy, work, dtype_for(tokenizer))
@@ -121,16 +121,16 @@ class Corpus:
         return found
 
     def joined(self, parts: Sequence[EncodedPart], tokenizer: Tokenizer) -> EncodedParts:
-        """All parts, encoded, and what becomes of their documents. Raises UserError."""
+        """Returns all parts, encoded, and what becomes of their documents. Raises UserError."""
         return EncodedParts.of(parts, self.policy, held_out=self.held_out, dtype=dtype_for(tokenizer))
 
     def described(self, found: Survey) -> list[dict[str, Any]]:
-        """Each source in a few words: name, digest, bytes, documents."""
+        """Returns each source in a few words: name, digest, bytes, documents."""
         sizes = [[part.num_bytes for part in parts] for parts in self.parts_of]
         return described(self.digests, sizes, found)
 
     def check_pieces(self, tokenizer: Tokenizer) -> None:
-        """Raises UserError when a source holds the pieces of another tokenizer."""
+        """Raises UserError if a source holds the pieces of another tokenizer."""
         recipes = {recipe: part for part in self.parts if (recipe := part.source.piece_recipe) is not None}
         for recipe, part in recipes.items():
             if recipe.make([], corpus_bytes=0).digest != tokenizer.digest:
@@ -161,21 +161,21 @@ class Corpus:
 
 
 def stamps_of(parts: Iterable[SourcePart]) -> dict[str, tuple[int, int]]:
-    """Path -> size and time of the last change, of the files of these parts; not every source is one."""
+    """Returns path -> size and time of the last change of the files of these parts; not every source is a file."""
     inner: list[Any] = [getattr(part.source, "inner", part.source) for part in parts]
     paths = {path for one in inner for path in getattr(one, "paths", (getattr(one, "path", ""),))}
     return {path: streams.stamp_of(path) for path in sorted(paths) if os.path.isfile(path)}
 
 
 def dtype_for(tokenizer: Tokenizer) -> str:
-    """How a store holds this tokenizer's pieces: in two bytes where they fit."""
+    """Returns the type in which a store holds this tokenizer's pieces: two bytes where they fit."""
     return "<u2" if tokenizer.vocabulary.size <= 1 << 16 else "<u4"
 
 
 def described(
     digests: Sequence[Mapping[str, str]], sizes: Sequence[Sequence[int]], found: Survey
 ) -> list[dict[str, Any]]:
-    """Each source in a few words: name, digest, bytes, documents. sizes: bytes of each source's parts."""
+    """Returns each source in a few words: name, digest, bytes, documents. sizes: bytes of each source's parts."""
     sources, first = [], 0
     for digest, parts in zip(digests, sizes):
         starts = found.part_documents[[first, first + len(parts)]]

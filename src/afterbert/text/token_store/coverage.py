@@ -45,7 +45,7 @@ def coverage_of(store: Store, name: str) -> Coverage:
 
 
 def warn_of_nothing_found(store: Store, planes: Iterable[str]) -> None:
-    """A warning for each of these planes whose units need not be there, and are not."""
+    """Warns of each of these planes when it may lack units and none was found."""
     for name in planes:
         if store.planes[name]["width"] > 1 and not any(values.any() for values in _values(store, name)):
             settings = store.planes[name]["settings"]

@@ -14,8 +14,8 @@ UNDETERMINED = "und"
 
 
 def decoded_texts(store: Store, folder: Path) -> dict[str, Path]:
-    """Language -> JSONL file below `folder` with the documents of both splits, as their pieces spell them. Raises
-    UserError for a tokenizer whose pieces cannot be turned back into text."""
+    """Returns language -> JSONL file below `folder` with the documents of both splits, as their pieces spell them.
+    Raises UserError for a tokenizer whose pieces cannot be turned back into text."""
     decoder = PieceDecoder(store.tokenizer)
     folder.mkdir(parents=True, exist_ok=True)
     paths = {code: folder / f"{code or UNDETERMINED}.jsonl" for code in store.languages}

@@ -60,7 +60,7 @@ class EncodedParts:
         return EncodedParts(tuple(parts), found, dtype)
 
     def column(self, split: str, name: str) -> Iterator[np.ndarray]:
-        """The values of a column for the documents of a split, through all parts, in blocks of bounded size."""
+        """Yields the values of a column for the documents of a split, through all parts, in blocks of bounded size."""
         for number, part in enumerate(self.parts):
             lengths, fates, is_pair, runs = self._sections(number)
             mine = runs.in_split(split)

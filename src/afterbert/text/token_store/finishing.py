@@ -64,8 +64,8 @@ def finish(out: Path, encoded: StoreContents, *, least_pieces: int, max_unknown:
 
 
 def finished_before(out: Path, settings: Mapping[str, Any], *, overwrite: bool = False) -> Store | None:
-    """The store that lies there whole, None where there is none. Raises UserError when it is damaged or was made
-    otherwise; with `overwrite` there is then none."""
+    """Returns the whole store that lies there, or None. Raises UserError if it is damaged or was made with other
+    settings; with `overwrite` it then counts as absent."""
     if not (out / FILE).exists():
         return None
     try:
@@ -103,12 +103,12 @@ def settings_of(
 
 
 def by_name(planes: Sequence[Plane]) -> dict[str, Plane]:
-    """The planes under the names they have in a store."""
+    """Returns the planes under the names they have in a store."""
     return {plugins.name_of(plane): plane for plane in planes}
 
 
 def described(planes: Mapping[str, Plane]) -> dict[str, Any]:
-    """The planes as the manifest tells of them."""
+    """Returns the manifest's description of the planes."""
     return {name: {"width": plane.width, "settings": to_plain(plane.settled())} for name, plane in planes.items()}
 
 

@@ -40,8 +40,8 @@ def merge_shards(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Store:
-    """The store in the folder `out` of the shards in these folders, in whatever order they are named: byte for
-    byte what `prepare` makes of all the texts with that tokenizer.
+    """Returns the store made in the folder `out` from the shards in these folders, in whatever order they are named:
+    byte for byte what `prepare` makes of all the texts with that tokenizer.
 
     Memory: some 40 bytes for each document and each 4 kB of long ones. The other arguments are those of `prepare`.
     Raises UserError for shards that are missing, named twice, damaged or of another store.

@@ -35,8 +35,8 @@ class Leak:
 
 
 def leaks_of(store: Store) -> list[Leak]:
-    """The leaks of a store that holds translations and knows sentences; none of another. Reads all of it once; memory:
-    9 bytes a sentence."""
+    """Returns the leaks of a store that holds translations and knows sentences; empty for any other store. It reads all
+    of it once, with 9 bytes of memory for each sentence."""
     knows = "sentence_start" in store.planes
     if not knows or not any(len(store.split(name).pairs[1]) for name in ("train", "held_out")):
         return []

@@ -41,7 +41,7 @@ class Merge:
         self.planes(name, merged)
 
     def pieces_digest(self, split: str) -> str:
-        """The sha256 that the file of ids has or would have."""
+        """Returns the sha256 that the file of ids has or would have."""
         digest = hashlib.sha256()
         for block in self.parts.column(split, "pieces"):
             digest.update(block.tobytes())

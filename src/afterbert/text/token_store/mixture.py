@@ -48,8 +48,8 @@ def open_store(folder: Path, *, wait: bool = True) -> Store:
 
 
 def mix_stores(stores: Mapping[str, Store], mixing: Mixing, out: Path) -> MixtureStore:
-    """Writes the folder `out`. Raises UserError where the stores cannot be read as one: another tokenizer, other
-    planes; or where the law does not know them."""
+    """Writes the folder `out`. Raises UserError if the stores cannot be read as one: another tokenizer, other planes;
+    or where the law does not know them."""
     first = next(iter(stores.values()))
     for store in stores.values():
         store.check_made_with(
@@ -97,7 +97,7 @@ def find_store(places: Iterable[Path], fingerprint: str, *, wait: bool = True) -
 
 
 def is_store(folder: Path) -> bool:
-    """Whether a store, or a mixture of some, lies there."""
+    """Returns whether a store, or a mixture of stores, lies there."""
     return any((folder / file).is_file() for file in (STORE_FILE, FILE))
 
 
@@ -120,8 +120,8 @@ class MixtureStore(Store):
 
     @classmethod
     def opened(cls, folder: Path, *, wait: bool = True) -> MixtureStore:
-        """Opens the mixture in a folder. wait: see `Store.open`. Raises UserError when a store is not there or is
-        another one now."""
+        """Opens the mixture in a folder. wait: see `Store.open`. Raises UserError if a store is not there or is another
+        one now."""
         path = folder / FILE
         record = read_sealed(path, remedy="name the stores again")
         stores = {
@@ -136,7 +136,7 @@ class MixtureStore(Store):
         return store
 
     def split(self, name: str) -> JoinedSplit:
-        """The stores' splits one behind the other; of one store, the parts in each language."""
+        """Returns the stores' splits one after the other; for one store, its parts in each language."""
         splits, codes = _parts(self.stores, name), [np.arange(len(self.languages), dtype=np.uint8)]
         if len(self.stores) > 1:
             codes = [
@@ -152,7 +152,7 @@ class MixtureStore(Store):
         return reduce(Tally.__add__, (store.tally for store in self.stores.values()))
 
     def summary(self) -> dict[str, Any]:
-        """Sums up the mixture as one store does; a store is a source."""
+        """Returns a summary of the mixture in the form of one store's; a store is a source."""
         each = {name: store.summary() for name, store in self.stores.items()}
         first = next(iter(each.values()))
         read = {key: sum(one["tally"][key] for one in each.values()) for key in ("read", "kept", "bytes")}

@@ -25,8 +25,8 @@ _SURE = 0.98
 
 
 def sketches_of(texts: Sequence[str]) -> np.ndarray:
-    """uint32 [N, 128]: a sketch of each text. Two sketches agree in about the share of places that is the share of
-    common runs among all runs of the two texts. Raises UserError where rensa is not installed."""
+    """Returns a sketch of each text, uint32 [N, 128]. The share of places in which two sketches agree is about the
+    share of common runs among all runs of the two texts. Raises UserError if rensa is not installed."""
     found = from_extra("rensa", "dedup", needed_by="looking for near duplicates").RMinHash.digests_from_token_sets(
         [_runs(text) for text in texts], PERMUTATIONS, _SEED
     )
@@ -34,12 +34,12 @@ def sketches_of(texts: Sequence[str]) -> np.ndarray:
 
 
 def no_sketches() -> np.ndarray:
-    """uint32 [0, 128]."""
+    """Returns an empty array of sketches, uint32 [0, 128]."""
     return np.zeros((0, PERMUTATIONS), dtype=np.uint32)
 
 
 def near_duplicates(contents: Contents, sketches: np.ndarray, likeness: float) -> np.ndarray:
-    """bool [D]: the documents that share at least this much with one that is kept. sketches: uint32 [D, 128].
+    """Returns the documents that share at least this much with one that is kept, bool [D]. sketches: uint32 [D, 128].
 
     >>> from afterbert.text.token_store.sections import Contents
     >>> contents = Contents.of([b"some text", b"some texts", b"another"])

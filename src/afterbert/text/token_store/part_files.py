@@ -84,12 +84,12 @@ def part_folder(folder: Path, number: int) -> Path:
 
 
 def column_dtype(column: str, dtype: str) -> str:
-    """How a column lies on disk; planes are a byte per piece until they are merged."""
+    """Returns the type of a column on disk; planes take a byte for each piece until they are merged."""
     return {"pieces": dtype, **_BY_DOCUMENT}.get(column, "u1")
 
 
 def finished(folder: Path) -> list[Any] | None:
-    """The report of a part that lies there whole; None otherwise."""
+    """Returns the report of a whole part that lies there, or None."""
     try:
         done = json.loads((folder / "done.json").read_text(encoding="utf-8"))
         if sealed(done) != done:

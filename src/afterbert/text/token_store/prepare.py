@@ -50,8 +50,8 @@ def prepare(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Store:
-    """The token store of these sources, in the folder `out`. Called again after an interruption it goes on;
-    called again when all is done it opens what is there.
+    """Returns the token store of these sources, made in the folder `out`. Called again after an interruption it goes
+    on; called again when all is done it opens what is there.
 
     held_out: the share of the text kept for evaluation, chosen by its content. least_pieces: fewer to train on are an
     error, and so is a larger share of unknown pieces than max_unknown. smoothing: the power S to which the languages'
@@ -87,8 +87,8 @@ def prepare(
 def add_plane(
     folder: Path, sources: Sequence[Source], plane: Plane, *, processes: int = 1, progress: Progress | None = None
 ) -> Store:
-    """A store with one more plane: its sources are read and encoded again, the ids stay. Raises UserError
-    when the texts, or what is made of them, are not those of the store."""
+    """Returns a store with one more plane: its sources are read and encoded again, the ids stay. Raises UserError if
+    the texts, or what is made of them, are not those of the store."""
     name, store = plugins.name_of(plane), Store.open(folder)
     settings = store.manifest["settings"]
     if name in store.planes:
@@ -131,7 +131,7 @@ def make_tokenizer(
     smoothing: float | None = None,
     progress: Progress | None = None,
 ) -> Tokenizer:
-    """Only the tokenizer that `prepare` would make of these sources, in the folder `out`. Raises UserError."""
+    """Returns the tokenizer that `prepare` would make of these sources, made in the folder `out`. Raises UserError."""
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} is there already and not empty; name a new folder for the tokenizer")

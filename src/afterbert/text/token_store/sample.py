@@ -51,11 +51,11 @@ class Sample:
             self.offer(key, text)
 
     def pairs(self) -> list[tuple[int, str]]:
-        """(key, text), by rising key."""
+        """Returns (key, text) pairs, by rising key."""
         return [(-key, text) for key, _, text in sorted(self._heap, reverse=True)]
 
     def texts(self) -> list[str]:
-        """The texts, by rising key."""
+        """Returns the texts, by rising key."""
         return [text for _, text in self.pairs()]
 
 
@@ -69,7 +69,7 @@ class LanguageSamples:
         self._seen: Counter[str] = Counter()
 
     def limits(self) -> dict[str, int]:
-        """By language, the highest key that can still be of use."""
+        """Returns for each language the highest key that can still be of use."""
         return {language: sample.limit for language, sample in self._samples.items()}
 
     def offer(self, language: str, raw: bytes, text: str) -> None:
@@ -85,7 +85,7 @@ class LanguageSamples:
             self._of(language).join(sample)
 
     def texts(self) -> Iterator[str]:
-        """The texts of the sample, language by language."""
+        """Yields the texts of the sample, language by language."""
         if self._smoothing is None:
             yield from (text for sample in self._samples.values() for text in sample.texts())
             return

@@ -57,21 +57,21 @@ def _section_length(raw: bytes) -> int:
 
 
 def hashes_by_section(sections: Sequence[bytes], *, is_pair: bool) -> list[int]:
-    """64 bits for each section, which decide on the side it goes to: of a pair both sides have those of the first, so
-    that all translations of a text, and the text itself, go to one side."""
+    """Returns 64 bits for each section, which decide to which side it goes. Both sides of a pair have those of the
+    first, so that all translations of a text, and the text itself, go to one side."""
     own = [content_hash(section) for section in sections]
     return own[:1] * 2 if is_pair else own
 
 
 def content_hash(raw: bytes) -> int:
-    """64 bits that stand for a text, given as UTF-8."""
+    """Returns 64 bits that stand for a text, given as UTF-8."""
     return xxhash.xxh3_64_intdigest(raw)
 
 
 @dataclass(frozen=True)
 class Contents:
-    """Of D documents with S sections in all. hashes: uint64 [D], of the documents; counts: int64 [D], their sections;
-    section_hashes: uint64 [S]; sizes: uint32 [S], bytes of the sections."""
+    """The hashes and sizes of D documents with S sections in all. hashes: uint64 [D], of the documents; counts: int64
+    [D], their sections; section_hashes: uint64 [S]; sizes: uint32 [S], bytes of the sections."""
 
     hashes: np.ndarray
     counts: np.ndarray
@@ -98,7 +98,7 @@ class Contents:
         return Contents(*(np.concatenate([getattr(one, name) for one in some]) for name in names))
 
     def fates(self, *, held_out: float, is_near: np.ndarray | None = None) -> np.ndarray:
-        """uint8 [S]: what becomes of each section: one of DROPPED, TRAIN, HELD_OUT.
+        """Returns the fate of each section, uint8 [S]: DROPPED, TRAIN or HELD_OUT.
 
         Of equal documents the first is kept. The different sections of what is kept are put in an order that follows
         from their contents; the first of them are held out, as many as come nearest to the share of all bytes: at
@@ -142,8 +142,8 @@ class SectionRuns:
     def of(
         counts: np.ndarray, lengths: np.ndarray, fates: np.ndarray, is_pair: np.ndarray | None = None
     ) -> SectionRuns:
-        """counts: int64 [D], sections of each document; is_pair: bool [D], whether they are the sides of a pair, which
-        stay apart; lengths, fates: [S], of the sections.
+        """Returns the runs of sections with one fate. counts: int64 [D], sections of each document; is_pair: bool [D],
+        whether they are the sides of a pair, which stay apart; lengths, fates: [S], of the sections.
 
         >>> runs = SectionRuns.of(np.array([4, 1]), np.array([5, 6, 7, 8, 9]), np.array([1, 1, 2, 1, 1]))
         >>> runs.lengths.tolist(), runs.fates.tolist(), runs.documents.tolist()
@@ -156,11 +156,11 @@ class SectionRuns:
         return SectionRuns(firsts, total, fates[firsts], document[firsts])
 
     def in_split(self, name: str) -> np.ndarray:
-        """bool [R]: those on this side that have pieces."""
+        """Returns the runs on this side that have pieces, bool [R]."""
         return (self.fates == FATES[name]) & (self.lengths > 0)
 
     def halves(self, is_pair: np.ndarray) -> np.ndarray:
-        """uint8 [R]: 1 and 2 for the sides of a pair that both have pieces, 0 for all else."""
+        """Returns 1 and 2 for the sides of a pair that both have pieces, 0 for all else, uint8 [R]."""
         found = np.zeros(len(self.firsts), dtype=np.uint8)
         first = np.flatnonzero(is_pair[self.documents] & (np.diff(self.documents, prepend=-1) > 0))
         first = first[(self.lengths[first] > 0) & (self.lengths[first + 1] > 0)]
@@ -168,14 +168,14 @@ class SectionRuns:
         return found
 
     def begin_at(self, name: str) -> np.ndarray:
-        """bool [T]: the pieces on this side with which a document of the store begins."""
+        """Returns the pieces on this side with which a document of the store begins, bool [T]."""
         starts = starts_of(self.lengths[self.in_split(name)])
         found = np.zeros(starts[-1], dtype=bool)
         found[starts[:-1]] = True
         return found
 
     def without_pieces(self) -> int:
-        """How many of the documents that are kept have no piece at all."""
+        """Returns how many of the kept documents have no piece at all."""
         kept = self.fates != DROPPED
         pieces = np.bincount(self.documents[kept], self.lengths[kept])
         return int(((np.bincount(self.documents[kept]) > 0) & (pieces == 0)).sum())

@@ -42,7 +42,8 @@ class Shard(NamedTuple):
 
     @classmethod
     def of(cls, written: str) -> Shard:
-        """
+        """Returns the shard written as NUMBER/COUNT. Raises UserError.
+
         >>> Shard.of("3/8")
         Shard(number=3, total=8)
         >>> Shard.of("0/8")
@@ -58,8 +59,8 @@ class Shard(NamedTuple):
         return f"{self.number}/{self.total}"
 
     def parts(self, sizes: Sequence[int]) -> range:
-        """The numbers of the parts that belong to it, of parts with these sizes in bytes: those whose middle lies
-        in its stretch of the whole.
+        """Returns the numbers of the shard's parts, among parts with these sizes in bytes: those whose middle lies in
+        its stretch of the whole.
 
         >>> [list(Shard(n, 3).parts([4, 4, 4, 2, 10])) for n in (1, 2, 3)]
         [[0, 1], [2, 3], [4]]

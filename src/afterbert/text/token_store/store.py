@@ -78,7 +78,7 @@ class Split:
         return mapped(self._folder / "languages.bin", "u1")
 
     def language_at(self, index: np.ndarray) -> np.ndarray:
-        """uint8 [N]: the language of the pieces at these offsets [N], under the number by which it is told."""
+        """Returns the number of the language of the pieces at these offsets [N], uint8 [N]."""
         assert self.told_languages is not None, "ask the split of a store that speaks"
         document = np.searchsorted(self.document_starts, index, side="right") - 1
         return self.told_languages[self.languages[document]]
@@ -105,7 +105,7 @@ class Split:
         return counts
 
     def pieces(self, index: np.ndarray) -> np.ndarray:
-        """int32 [N]: the ids at these offsets [N]."""
+        """Returns the ids at these offsets [N], int32 [N]."""
         return self._pieces[index].astype(np.int32)
 
     def _stretch(self, start: int, stop: int) -> np.ndarray:
@@ -113,13 +113,13 @@ class Split:
         return self._pieces[start:stop] if hasattr(self, "_folder") else self.pieces(np.arange(start, stop))
 
     def count(self, piece: int | None) -> int:
-        """How often a piece stands in it."""
+        """Returns how often a piece stands in the split."""
         blocks = range(0, self.num_pieces if piece is not None else 0, _BLOCK)
         ends = (min(at + _BLOCK, self.num_pieces) for at in blocks)
         return sum(int((self._stretch(at, end) == piece).sum()) for at, end in zip(blocks, ends))
 
     def plane(self, name: str, index: np.ndarray) -> np.ndarray:
-        """bool [N], or uint8 [N] for a plane of several bits: its values at these offsets [N]. Raises UserError."""
+        """Returns a plane's values at these offsets [N]: bool [N], uint8 [N] if of several bits. Raises UserError."""
         if name not in self.plane_widths:
             raise UserError(
                 f"store {self._folder.parent} has no plane '{name}' ({did_you_mean(name, list(self.plane_widths))}); "
@@ -184,14 +184,14 @@ class Store:
         return store
 
     def split(self, name: str) -> Split:
-        """The split `train` or `held_out`. Raises UserError for another name."""
+        """Returns the split `train` or `held_out`. Raises UserError for another name."""
         if name not in SPLITS:
             raise UserError(f"a store has no split '{name}'; {did_you_mean(name, list(SPLITS))}")
         return Split(self.folder, name, self.manifest, told_languages=self._told_languages)
 
     def telling(self, languages: Sequence[str]) -> Store:
-        """Gives the same store, whose rows tell of each piece which of these languages it is in (plane `language`,
-        a number into `languages`). Raises UserError when its texts are in another one, or name none."""
+        """Gives the same store, whose rows tell of each piece which of these languages it is in (plane `language`, a
+        number into `languages`). Raises UserError if its texts are in another one, or name none."""
         if not languages:
             return self
         strange = [name for name in self.languages if name and name not in languages]
@@ -212,7 +212,7 @@ class Store:
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
-        """The tokenizer that made the pieces. Raises UserError when it is another one now."""
+        """The tokenizer that made the pieces. Raises UserError if it is another one now."""
         tokenizer = Tokenizer.load(self.folder / "tokenizer")
         expected = self.manifest["tokenizer"]["digest"]
         if tokenizer.digest != expected:
@@ -223,8 +223,8 @@ class Store:
         return tokenizer
 
     def check_made_with(self, tokenizer: Tokenizer, *, whose: str, remedy: str) -> None:
-        """Raises UserError where the ids of this store do not mean the pieces of this tokenizer. Whoever brings the ids
-        of a store to a table of weights asks this first. whose: the tokenizer's owner, for the message."""
+        """Raises UserError if the ids of this store do not mean the pieces of this tokenizer. Whoever brings the ids of
+        a store to a table of weights asks this first. whose: the tokenizer's owner, for the message."""
         if self.tokenizer.digest != tokenizer.digest:
             raise UserError(
                 f"{self.folder} was made with another tokenizer than {whose} ({self.tokenizer.digest[:12]}, not "
@@ -241,7 +241,7 @@ class Store:
         return Tally.from_json(self.manifest["tally"])
 
     def summary(self) -> dict[str, Any]:
-        """The store in a few numbers, for reports: where it is, splits, tally, sources, tokenizer."""
+        """Returns the store in a few numbers, for reports: where it is, splits, tally, sources, tokenizer."""
         tally, manifest = self.tally, self.manifest
         return {
             "store": str(self.folder),

@@ -48,8 +48,7 @@ class Verification:
 
     @contextmanager
     def explains(self) -> Iterator[None]:
-        """Inside, an error is told as the damage that it came from, where there is some: foreign ids may break
-        anything."""
+        """Reports an error inside the block as the damage that caused it, if any: foreign ids may break anything."""
         try:
             yield
         except Exception:

@@ -29,7 +29,7 @@ class WorkerLost(UserError):
 
 
 def in_order(work: Callable[[Task], Result], tasks: Iterable[Task], *, processes: int) -> Iterator[Result]:
-    """`work(task)` for every task, in the order of the tasks; in this process when `processes` is 1.
+    """Yields `work(task)` for every task, in the order of the tasks; in this process when `processes` is 1.
 
     work and tasks are pickled; tasks are taken from their iterable as late as possible. An exception in a
     worker is raised here. Raises WorkerLost when a worker was killed.
@@ -47,7 +47,8 @@ def in_order(work: Callable[[Task], Result], tasks: Iterable[Task], *, processes
 
 @contextmanager
 def ended_by_sigterm() -> Iterator[None]:
-    """Within, SIGTERM raises SystemExit(143), so that everything is put away; a second one ends the process at once.
+    """Makes SIGTERM raise SystemExit(143) inside the block, so that everything is put away; a second one ends the
+    process at once.
 
     Only the main thread may set signal handlers; in others this does nothing.
     """

@@ -37,7 +37,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def refusing(work: Path) -> Iterator[None]:
-    """Within, a UserError leaves nothing of what was done: the same request would be refused again."""
+    """Removes all work when a UserError leaves the block: the same request would be refused again."""
     try:
         yield
     except WorkerLost:
@@ -48,9 +48,9 @@ def refusing(work: Path) -> Iterator[None]:
 
 
 def work_folder(out: Path, settings: Mapping[str, Any], *, last_file: str, overwrite: bool = False) -> Path:
-    """The folder for what is done so far; emptied when it was begun with other texts or settings. last_file:
-    what is written last of all. Raises UserError when the folder belongs to somebody else, unless `overwrite`, and
-    where files that are no store's lie in the folders that a store replaces whole."""
+    """Returns the folder for unfinished work; it is emptied when that work was begun with other texts or settings.
+    last_file: the file that is written last. Raises UserError if the folder belongs to somebody else, unless
+    `overwrite`, and when files that are no store's lie in the folders that a store replaces whole."""
     work, key = out / WORK, digest_of(settings)
     others = {path.name for path in out.iterdir()} - {WORK, ".lock"}
     if others and not work.exists() and last_file not in others and not overwrite:

@@ -11,11 +11,11 @@ class TokenizerRecipe(ABC):
 
     @abstractmethod
     def sample_bytes(self, corpus_bytes: int) -> int:
-        """How much text of a corpus of about this size `make` wants to see; 0 for none."""
+        """Returns how much text `make` wants to see of a corpus of about this size; 0 for none."""
 
     @abstractmethod
     def make(self, sample: Sequence[str], *, corpus_bytes: int) -> Tokenizer:
-        """The tokenizer. sample: texts drawn from the corpus, in an order that is always the same. Raises UserError."""
+        """Returns the tokenizer. sample: texts of the corpus, in a fixed order. Raises UserError."""
 
 
 __all__ = ["Tokenizer", "TokenizerRecipe", "vocabulary_of"]

@@ -25,7 +25,7 @@ _WORKED: set[str] = set()  # digests of what was tried out in this process
 
 
 def read_untrusted(path: Path) -> str:
-    """The text of a tokenizer.json that can be handed to the library. Raises UserError that says what is wrong."""
+    """Returns the text of a tokenizer.json that can be handed to the library. Raises UserError with what is wrong."""
     content = read_json(path, most=_MOST_BYTES, remedy="name a folder with a tokenizer.json")
     text = read_text(path, most=_MOST_BYTES)
     if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
@@ -61,8 +61,8 @@ def _patterns(content: dict[str, Any], path: Path) -> Iterator[str]:
 
 
 def _try_out(path: Path) -> None:
-    """Loads the tokenizer and encodes a few hard texts in another process, once for each content. Raises UserError
-    when that goes wrong."""
+    """Loads the tokenizer and encodes a few hard texts in another process, once for each content. Raises UserError if
+    that goes wrong."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     if digest in _WORKED:
         return

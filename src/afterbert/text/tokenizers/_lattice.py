@@ -76,7 +76,7 @@ class Lattice:
 
     @staticmethod
     def of(words: WordCounts, pieces: CandidatePieces) -> Lattice:
-        """Every occurrence of a piece in the words."""
+        """Returns the lattice of every occurrence of a piece in the words."""
         codes, room = words.codes.astype(np.uint64), words.room
         found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         keys = mix(codes)
@@ -110,8 +110,7 @@ class Lattice:
         )
 
     def restricted(self, keep: np.ndarray) -> Lattice:
-        """The lattice without the pieces that are not kept (bool [P]); those kept are numbered anew. A letter
-        is always kept."""
+        """Returns the lattice with only the kept pieces (bool [P]), numbered anew. A letter is always kept."""
         numbers = np.append(np.cumsum(keep) - 1, -1)
         stays = np.append(keep, True)[self.piece]
         moved = np.cumsum(stays) - 1
@@ -128,7 +127,7 @@ class Lattice:
         )
 
     def expected(self, scores: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """float64 [P]: how often each piece is expected, over all cuts in proportion to their probability."""
+        """Returns how often each piece is expected, float64 [P], over all cuts in proportion to their probability."""
         gain = self._gain(scores)
         forward = self._sums(gain, self.source, self.target, self.depth, np.arange(len(gain)), self.first)
         backward = self._sums(gain, self.target, self.source, -self.source_depth, self.by_source, self.last)
@@ -138,7 +137,7 @@ class Lattice:
         return np.bincount(self.piece[known], (share * counts[word])[known], minlength=len(scores))
 
     def best(self, scores: np.ndarray, *, without: np.ndarray | None = None) -> np.ndarray:
-        """int64: the edges of the best cut of each word, in no order; edges `without` (bool [E]) may not be used."""
+        """Returns the edges of each word's best cut, int64, in no order; edges `without` (bool [E]) may not be used."""
         gain = self._gain(scores)
         if without is not None:
             gain = np.where(without, -np.inf, gain)

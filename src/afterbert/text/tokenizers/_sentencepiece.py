@@ -26,9 +26,9 @@ _NORMAL, _UNKNOWN, _CONTROL, _USER, _BYTE = 1, 2, 3, 4, 6
 
 @dataclass(frozen=True)
 class SentencePieceModel:
-    """What the file says. pieces: (text, score, kind), in the order of their ids; model: 1 Unigram, 2 BPE; charsmap:
-    how characters are normalized; prefixes: whether a space is put before a text; squeezes: whether runs of spaces
-    become one."""
+    """The content of a SentencePiece file. pieces: (text, score, kind), in the order of their ids; model: 1 Unigram, 2
+    BPE; charsmap: how characters are normalized; prefixes: whether a space is put before a text; squeezes: whether runs
+    of spaces become one."""
 
     pieces: tuple[tuple[str, float, int], ...]
     model: int
@@ -38,7 +38,7 @@ class SentencePieceModel:
 
     @staticmethod
     def read(path: Path) -> SentencePieceModel:
-        """Reads the file. Raises UserError where it is none."""
+        """Reads the file. Raises UserError if it is none."""
         raw = read_bytes(path, most=_MOST_BYTES)
         try:
             return _model(raw)
@@ -46,9 +46,9 @@ class SentencePieceModel:
             raise UserError(f"{path} is no SentencePiece model, or a damaged one ({error}); copy it again") from error
 
     def backend(self, *, sentinels: int = 0, before: Sequence[Any] = ()) -> tokenizers.Tokenizer:
-        """The tokenizer of the library `tokenizers` that cuts text alike. sentinels: how many `<extra_id_i>` get the
-        ids behind the others, the first the last, as T5 has them. before: what is done to a text first. Raises
-        UserError for other models than Unigram and BPE."""
+        """Returns an equal tokenizer of the library `tokenizers`. sentinels: how many `<extra_id_i>` get the ids after
+        the others, the first the last, as T5 has them. before: what is done to a text first. Raises UserError for other
+        models than Unigram and BPE."""
         made = tokenizers.Tokenizer(self._model_of_pieces())
         made.normalizer = normalizers.Sequence([*before, *self._normalizing()])
         scheme = "always" if self.prefixes else "never"

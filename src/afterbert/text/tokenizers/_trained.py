@@ -22,7 +22,7 @@ _LONG_RUN = re.compile(rf"(\S{{{_LONGEST_RUN}}})(?=\S)")
 
 
 def automatic_vocab_size(corpus_bytes: int) -> int:
-    """8,000 pieces below 50 MB of text, 16,000 below 500 MB, else 30,000, BERT's number.
+    """Returns 8,000 pieces below 50 MB of text, 16,000 below 500 MB, else 30,000, BERT's number.
 
     Small models on small texts learn rare pieces badly, and their embeddings would be most of the model.
 
@@ -34,16 +34,18 @@ def automatic_vocab_size(corpus_bytes: int) -> int:
 
 @dataclass(frozen=True)
 class TrainedRecipe(TokenizerRecipe):
-    """vocab_size: all pieces, specials and sentinels included; by the size of the corpus when not given. min_frequency:
-    rarer pieces are not made. sentinels: how many `<extra_id_i>` (T5), which get the last ids, the first of them the
-    very last. ends: what `tokenizer.json` puts around a text: both (`[CLS] A [SEP]`), last (`A </s>`), none.
-    sample_megabytes: how much of the corpus the training sees; one for each thousand pieces when not given."""
+    """A tokenizer that is trained on the corpus."""
 
     vocab_size: Annotated[int, Field(ge=32, le=10_000_000)] | None = None
+    """The number of all pieces, specials and sentinels included; chosen by the size of the corpus when not given."""
     min_frequency: Annotated[int, Field(ge=1, le=1_000_000_000)] = 2
+    """Rarer pieces are not made."""
     sentinels: Annotated[int, Field(ge=0, le=1000)] = 0
+    """How many `<extra_id_i>` there are (T5). They get the last ids, the first of them the very last."""
     ends: Ends = "both"
+    """What `tokenizer.json` puts around a text: both (`[CLS] A [SEP]`), last (`A </s>`), none."""
     sample_megabytes: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """How much of the corpus the training sees; one for each thousand pieces when not given."""
 
     #: special pieces by Hugging Face's name, in the order of their ids; names may share a piece
     specials: ClassVar[dict[str, str]] = {
@@ -113,7 +115,7 @@ class TrainedRecipe(TokenizerRecipe):
 
 
 def without_long_runs(sample: Sequence[str]) -> Iterator[str]:
-    """The texts with a space in every run of 128 characters: training on longer ones takes time, and teaches nothing.
+    """Returns the texts with a space in every run of 128 characters: longer ones take time and teach nothing.
 
     >>> [len(part) for part in next(without_long_runs(["x" * 300])).split()]
     [128, 128, 44]
@@ -122,7 +124,7 @@ def without_long_runs(sample: Sequence[str]) -> Iterator[str]:
 
 
 def alphabet_of(sample: Sequence[str], *, normalize: Callable[[str], str], limit: int, min_frequency: int) -> list[str]:
-    """The characters to know, sorted: those seen often enough, the `limit` most frequent at most.
+    """Returns the characters to know, sorted: those seen often enough, at most the `limit` most frequent.
 
     `normalize` is applied to one character at a time; ties go to the lower code point, so the answer is
     always the same.

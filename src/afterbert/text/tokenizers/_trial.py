@@ -29,7 +29,7 @@ def _limit(kind: int, most: int) -> None:
 
 
 def main(path: str, memory_bytes: int, seconds: int) -> int:
-    """The exit status: 0 when all texts were encoded."""
+    """Returns the exit status: 0 if all texts were encoded."""
     _limit(resource.RLIMIT_AS, memory_bytes)
     _limit(resource.RLIMIT_CPU, seconds)
     try:

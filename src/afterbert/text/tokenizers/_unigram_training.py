@@ -32,7 +32,7 @@ class Scored(NamedTuple):
 
 
 def learn(words: WordCounts, alphabet: Sequence[str], *, size: int, min_frequency: int) -> list[Scored]:
-    """At most `size` pieces with their scores, best first; every letter of the alphabet is among them."""
+    """Returns at most `size` pieces with their scores, best first; every letter of the alphabet is among them."""
     letters = code_points("".join(alphabet))
     pieces = _seeds(words, letters, most=_SEEDS_PER_PIECE * size, min_frequency=min_frequency)
     lattice = Lattice.of(words, pieces)

@@ -25,7 +25,7 @@ _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 def word_pieces(path: Path, said: Mapping[str, Any]) -> tokenizers.Tokenizer:
     """Reads the file. said: what the folder's tokenizer_config.json says. Warns of what is taken from the pieces.
-    Raises UserError where the file is no vocabulary of WordPiece."""
+    Raises UserError if the file is no vocabulary of WordPiece."""
     lines = read_text(path, most=_MOST_BYTES, remedy="name a vocab.txt with a piece a line").splitlines()
     ids = {line.rstrip("\n"): number for number, line in enumerate(lines)}
     missing = [piece for piece in ("[UNK]", "[CLS]", "[SEP]") if piece not in ids]

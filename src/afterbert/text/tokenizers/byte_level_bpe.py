@@ -16,8 +16,7 @@ from afterbert.text.tokenizers._trained import TrainedRecipe, without_long_runs
 
 @dataclass(frozen=True)
 class ByteLevelBPE(TrainedRecipe):
-    """add_prefix_space: the first word of a text is cut like any other. trim_offsets: the place of a piece in the text
-    is told without its space. With ends: both, pairs are joined as RoBERTa does (`<s> A </s></s> B </s>`).
+    """Byte-pair encoding over bytes.
 
     >>> made = ByteLevelBPE(vocab_size=300, min_frequency=1).make(["low lower lowest"] * 9, corpus_bytes=150)
     >>> made.plain.encode("low lowest", add_special_tokens=False).tokens
@@ -25,7 +24,10 @@ class ByteLevelBPE(TrainedRecipe):
     """
 
     add_prefix_space: bool = False
+    """Whether the first word of a text is cut like any other."""
     trim_offsets: bool = True
+    """Whether the place of a piece in the text is told without its space. With ends: both, pairs are joined as RoBERTa
+    does (`<s> A </s></s> B </s>`)."""
 
     specials: ClassVar[dict[str, str]] = {
         "bos": "<s>",

@@ -43,11 +43,13 @@ _KEPT = ("model_max_length", "model_input_names", "padding_side", "truncation_si
 
 @dataclass(frozen=True)
 class PretrainedTokenizer(TokenizerRecipe):
-    """name: a folder, one of its files, or a name on the hub such as `google-bert/bert-base-uncased` (then the network
-    is used). revision: of the hub's."""
+    """A tokenizer that exists already."""
 
     name: str
+    """A folder, one of its files, or a name on the hub such as `google-bert/bert-base-uncased` (then the network is
+    used)."""
     revision: str | None = None
+    """The revision on the hub."""
 
     def sample_bytes(self, corpus_bytes: int) -> int:
         return 0
@@ -100,7 +102,7 @@ def _settings(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A JSON object; empty where the file is missing. Raises UserError."""
+    """A JSON object; empty if the file is missing. Raises UserError."""
     if not path.exists():
         return {}
     return read_json_object(path, most=_MOST_SETTINGS_BYTES, remedy="download it again")
@@ -127,7 +129,7 @@ def _converted(folder: Path, named: str | None) -> Tokenizer:
 
 
 def _family(folder: Path) -> str | None:
-    """Whose tokenizer it is, by the files that say it; None where none does."""
+    """Whose tokenizer it is, by the files that say it; None if none does."""
     kind = _read(folder / SETTINGS_FILE).get("tokenizer_class") or _read(folder / "config.json").get("model_type")
     if not isinstance(kind, str):
         return None

@@ -30,7 +30,7 @@ _NEVER = -1000.0
 
 @dataclass(frozen=True)
 class Unigram(TrainedRecipe):
-    """lowercase: everything in lower case, as ALBERT does.
+    """A Unigram tokenizer.
 
     >>> made = Unigram(vocab_size=64, min_frequency=1).make(["low lower lowest"] * 9, corpus_bytes=150)
     >>> made.plain.encode("low lowest", add_special_tokens=False).tokens
@@ -38,6 +38,7 @@ class Unigram(TrainedRecipe):
     """
 
     lowercase: bool = False
+    """Whether everything is in lower case, as ALBERT does."""
 
     specials: ClassVar[dict[str, str]] = {
         "pad": "<pad>",

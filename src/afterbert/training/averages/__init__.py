@@ -8,8 +8,8 @@ class Average(ABC):
 
     @abstractmethod
     def share_of_new(self, step: int, total_steps: int) -> float:
-        """How far the average moves to the weights after update number `step` (0-based) of `total_steps`, from 0 to 1:
-        a pure function. 0 is for steps that do not count, 1 begins anew from these weights."""
+        """Returns how far the average moves to the weights after update number `step` (0-based) of `total_steps`, from
+        0 to 1; a pure function. 0 is for steps that do not count, 1 begins anew from these weights."""
 
     @abstractmethod
     def told(self, total_steps: int) -> str:

@@ -41,8 +41,8 @@ class Saved:
     def tensors(
         self, name: str, like: Callable[[str, torch.Size], torch.Tensor | None] | None = None
     ) -> dict[str, torch.Tensor]:
-        """The tensors of one file, by its name without ending; empty where there is no such file. What several
-        processes wrote in pieces is read in the shards of `like`, whole without it."""
+        """Returns the tensors of one file, given by its name without ending; empty if there is no such file. What
+        several processes wrote in pieces is read in the shards of `like`, or whole without it."""
         path = self.path / (name + TENSORS)
         if path.exists():
             return tensor_file.read(path)
@@ -66,7 +66,7 @@ class Checkpoints:
         """Writes this process's `files` (name without ending -> tensors) and process 0's `state`, verifies, and then
         forgets all but the newest `keep`.
 
-        Raises SaveError when the disk is full; RuntimeError when the disk gives back other bytes than were written.
+        Raises SaveError if the disk is full; RuntimeError when the disk gives back other bytes than were written.
         """
         saved = self.at(step)
         if self._processes.on_rank_zero(lambda: saved.path.exists() and why_bad(saved.path) is None):
@@ -76,7 +76,7 @@ class Checkpoints:
         return saved
 
     def at(self, step: int) -> Saved:
-        """The checkpoint of a step, made or yet to be made."""
+        """Returns the checkpoint of a step, whether it exists yet or not."""
         return Saved(self.folder / f"step-{step:06d}", step)
 
     def _put_in_place(self, saved: Saved, beside: Path) -> None:
@@ -101,8 +101,8 @@ class Checkpoints:
         return self._processes.on_rank_zero(remove)
 
     def latest(self) -> tuple[Saved | None, list[str]]:
-        """The newest checkpoint that verifies, None where none was ever made, and a note for each damaged
-        one set aside.
+        """Returns the newest checkpoint that verifies, or None if none was ever made, and a note for each damaged one
+        that was set aside.
 
         Raises UserError when every checkpoint is damaged, or when one was made by a newer version.
         """
@@ -129,7 +129,7 @@ class Checkpoints:
         shutil.rmtree(gone)
 
     def forget_start(self) -> None:
-        """Removes the checkpoint of step 0 where there is a later one."""
+        """Removes the checkpoint of step 0 if there is a later one."""
         found = self._found()
         if 0 in found and len(found) > 1:
             self.forget(Saved(found[0], 0))

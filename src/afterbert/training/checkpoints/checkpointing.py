@@ -45,7 +45,7 @@ class Checkpointing:
         return None if step is None else self.checkpoints.at(step), notes
 
     def save(self, progress: Progress, precision: Precision) -> Saved:
-        """A checkpoint of this very state. Raises SaveError when the disk is full."""
+        """Saves a checkpoint of this very state and returns it. Raises SaveError if the disk is full."""
         files, scalars = self._capture()
         return self.checkpoints.save(progress.step, files, self._state(progress, precision, scalars))
 
@@ -74,7 +74,7 @@ class Checkpointing:
         return progress
 
     def compare(self, saved: Saved, *, allow_changes: bool) -> tuple[Precision, list[str]]:
-        """The precision a checkpoint was made in, and notes on what is not as it was then.
+        """Returns the precision of a checkpoint, and notes on what has changed since.
 
         Raises UserError for what must not change.
         """
@@ -87,7 +87,7 @@ class Checkpointing:
         return Precision(state["precision"], "as the run was begun"), notes
 
     def is_of_another_run(self, saved: Saved) -> bool:
-        """Whether the checkpoint was made from another recipe, other data or another tokenizer."""
+        """Returns whether the checkpoint was made from another recipe, other data or another tokenizer."""
         return saved.state()["identity"] != self.identity.plain()
 
     def _capture(self) -> tuple[dict, dict]:

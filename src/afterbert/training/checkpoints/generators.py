@@ -34,7 +34,7 @@ class Generators:
 
     @classmethod
     def now(cls, device: torch.device) -> Generators:
-        """The states at this moment; the GPU's is that of `device`."""
+        """Returns the states at this moment; the GPU's state is that of `device`."""
         on_gpu = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
         of_numpy: Any = np.random.get_state(legacy=True)
         return cls(torch.get_rng_state(), on_gpu, of_numpy, random.getstate())
@@ -59,7 +59,7 @@ class Generators:
 
     @classmethod
     def unpacked(cls, states: Mapping[str, torch.Tensor]) -> Generators:
-        """The inverse of `packed`."""
+        """Returns the states that `packed` packed."""
         name, keys, *rest = json.loads(states["numpy"].numpy().tobytes())
         version, inner, kept = json.loads(states["python"].numpy().tobytes())
         return cls(

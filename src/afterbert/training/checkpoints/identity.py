@@ -20,7 +20,7 @@ class RunIdentity:
     tokenizer: str
 
     def plain(self) -> dict[str, Any]:
-        """For `state.json`, exactly as it will be read from there."""
+        """Returns the identity for `state.json`, exactly as it will be read from there."""
         recipe = json.loads(json.dumps(config.to_plain(self.recipe)))
         return {
             "recipe": recipe,
@@ -30,7 +30,7 @@ class RunIdentity:
         }
 
     def check(self, saved: Mapping[str, Any], *, allow_changes: bool) -> list[str]:
-        """Notes on harmless differences to what a checkpoint was made from (all differences where they are allowed).
+        """Returns notes on harmless differences from what a checkpoint was made from (on all, if they are allowed).
 
         Raises UserError for other data or another tokenizer, and for a changed recipe unless `allow_changes`.
         """

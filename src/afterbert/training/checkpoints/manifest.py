@@ -17,7 +17,7 @@ _IN_SHARDS = {"model", "optim", "average"}  # folders where several processes wr
 
 
 def why_bad(path: Path) -> str | None:
-    """Tells what is wrong with a checkpoint folder, in words; None when it is whole.
+    """Tells what is wrong with a checkpoint folder, in words; None if it is whole.
 
     Raises UserError for a whole one in a newer format: it is not damaged, but only a newer version can read it.
     """
@@ -53,14 +53,14 @@ def why_bad(path: Path) -> str | None:
 
 
 def manifest_of(version: int, digests: Mapping[str, Digest]) -> bytes:
-    """The manifest's bytes; its last line is the digest of all before it."""
+    """Returns the manifest's bytes; its last line is the digest of everything before it."""
     body = {"format": version, "files": {name: asdict(digests[name]) for name in sorted(digests)}}
     text = json.dumps(body, indent=1).encode() + b"\n"
     return text + hashlib.sha256(text).hexdigest().encode() + b"\n"
 
 
 def _read_manifest(raw: bytes) -> dict[str, Any] | None:
-    """Format version and digests as written; None when a single bit is not as it was."""
+    """Format version and digests as written; None if a single bit is not as it was."""
     text, own = raw[:-65], raw[-65:]
     if own != hashlib.sha256(text).hexdigest().encode() + b"\n":
         return None

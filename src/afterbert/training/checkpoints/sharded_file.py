@@ -39,7 +39,7 @@ def write(folder: Path, tensors: Mapping[str, Tensor], *, rank: int) -> dict[str
 
 
 def read(folder: Path, like: Callable[[str, torch.Size], Tensor | None] | None = None) -> dict[str, Tensor]:
-    """All tensors: in the shards of what `like` gives for a name and a shape, whole where it gives none."""
+    """Returns all tensors: in the shards that `like` gives for a name and a shape, whole where it gives none."""
     metadata = HuggingFaceStorageReader(str(folder)).read_metadata()
     found: dict[str, Tensor] = {}
     for name, entry in metadata.state_dict_metadata.items():

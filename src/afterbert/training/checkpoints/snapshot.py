@@ -68,8 +68,8 @@ def restore(
     rank: int = 0,
     size: int = 1,
 ) -> bool:
-    """The inverse of `capture` by `size` processes; `tensors` reads a file by its name. Returns whether there were
-    generators for process `rank`. Raises UserError when they do not fit the module."""
+    """Restores what `capture` of `size` processes saved; `tensors` reads a file by its name. Returns whether there were
+    generators for process `rank`. Raises UserError if they do not fit the module."""
     restore_weights(module, tensors("model"))
     of_optimizer = OptimizerState(dict(tensors("optim")), {name: dict(value) for name, value in scalars.items()})
     restore_optimizer(optimizer, module, of_optimizer)
@@ -160,7 +160,7 @@ class OptimizerState:
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer, module: nn.Module) -> OptimizerState:
-    """The state of all parameters that have one."""
+    """Returns the state of all parameters that have one."""
     names: dict[torch.Tensor, str] = {parameter: name for name, parameter in module.named_parameters()}
     state = OptimizerState()
     for parameter, entries in optimizer.state.items():
@@ -175,7 +175,7 @@ def optimizer_state(optimizer: torch.optim.Optimizer, module: nn.Module) -> Opti
 def restore_optimizer(optimizer: torch.optim.Optimizer, module: nn.Module, saved: OptimizerState) -> None:
     """Puts saved state in place of the optimizer's own; hyper-parameters stay as they are.
 
-    Raises UserError when the state belongs to parameters that the module does not have.
+    Raises UserError if the state belongs to parameters that the module does not have.
     """
     by_name: dict[str, dict[str, Any]] = {name: dict(entries) for name, entries in saved.scalars.items()}
     for full_name, tensor in saved.tensors.items():
@@ -204,8 +204,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, module: nn.Module, saved
 
 @contextmanager
 def undisturbed(module: nn.Module, device: torch.device) -> Iterator[None]:
-    """Inside, the module is in eval mode and nothing wants a gradient; afterwards module and generators are
-    as before."""
+    """Puts the module in eval mode, without gradients, inside the block; then module and generators are as before."""
     modes = {part: part.training for part in module.modules()}
     generators, memory = Generators.now(device), carried(module)
     module.eval()

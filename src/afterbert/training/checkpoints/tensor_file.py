@@ -43,7 +43,7 @@ class Digest:
 
 
 def size_of(tensors: Mapping[str, torch.Tensor]) -> int:
-    """Bytes that a file of these tensors takes, header included."""
+    """Returns the bytes of a file of these tensors, header included."""
     return len(_header(tensors)) + sum(tensor.nbytes for tensor in tensors.values())
 
 
@@ -80,14 +80,14 @@ def write_chunks(path: Path, chunks: Iterable[bytes | memoryview]) -> Digest:
 
 
 def digest(path: Path) -> Digest:
-    """Size and sha256 of a file on disk. Raises OSError."""
+    """Returns the size and sha256 of a file on disk. Raises OSError."""
     with open(path, "rb") as file:
         sha = hashlib.file_digest(file, "sha256")
         return Digest(file.tell(), sha.hexdigest())
 
 
 def read(path: Path) -> dict[str, torch.Tensor]:
-    """All tensors, in memory that torch allocated. Raises UserError for a file that is no safetensors file.
+    """Returns all tensors, in memory that torch allocated. Raises UserError for a file that is no safetensors file.
 
     The copies matter: kernels may round differently on memory that is aligned differently, and a mapped file's is.
     """

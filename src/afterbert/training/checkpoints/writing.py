@@ -38,7 +38,7 @@ class CheckpointWriter:
         self._writes = 0  # by this object, rehearsals included
 
     def write(self, name: str, files: Mapping[str, Tensors], state: Mapping[str, Any]) -> Path:
-        """A whole, synced and verified checkpoint beside the others, not yet in its place."""
+        """Returns a whole, synced and verified checkpoint beside the others, not yet in its place."""
         self._writes += 1
         own = sum(_bytes(tensors) for tensors in files.values())
         needed = round(self._processes.total([own])[0])
@@ -126,7 +126,7 @@ class CheckpointWriter:
         )
 
     def crash_point(self, name: str) -> None:
-        """Where tests ask this process to die: AFTERBERT_TEST_CRASH_AT=save:<number of the write>:<point>."""
+        """Ends this process where tests ask for it: AFTERBERT_TEST_CRASH_AT=save:<number of the write>:<point>."""
         if os.environ.get("AFTERBERT_TEST_CRASH_AT") == f"save:{self._writes}:{name}":
             os.kill(os.getpid(), signal.SIGKILL)
 

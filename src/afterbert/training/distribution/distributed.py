@@ -101,7 +101,7 @@ class Distributed(Processes):
         return ProcessLost(f"{named}; look there for the cause (often the system kills for want of memory)")
 
     def speaks(self, lines: Sequence[str]) -> bool:
-        """Whether it is this process that tells the user about an error, and not a lower one with the same words."""
+        """Returns whether this process tells the user about an error: it does unless a lower one has the same words."""
         said = json.dumps(list(lines))
         try:
             self._store.set(f"said/{self.rank}", said)
@@ -122,7 +122,8 @@ class Distributed(Processes):
             self._store.set(f"gone/{self.rank}", why or "ended")
 
     def part(self) -> None:
-        """The last call. Process 0, which may hold the store, waits a little until the others have gone."""
+        """Ends the work of this process; it is the last call. Process 0, which may hold the store, waits a little until
+        the others have gone."""
         self._life.end()
         with suppress(RuntimeError):
             self._store.set(f"left/{self.rank}", "")
@@ -184,10 +185,9 @@ class Distributed(Processes):
 
 @contextmanager
 def joined(launch: Launch, *, device: torch.device, timeout: float) -> Iterator[Distributed]:
-    """Inside, all processes of the launch are together; `timeout` in seconds.
+    """Keeps all processes of the launch together inside the block; `timeout` is in seconds.
 
-    Raises UserError when they do not meet. A UserError that leaves is told by one process: in the others it has
-    no lines.
+    Raises UserError if they do not meet. A UserError that leaves is told by one process: in the others it has no lines.
     """
     place = f"{launch.address}:{launch.port}"
     try:

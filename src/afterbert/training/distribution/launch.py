@@ -72,7 +72,7 @@ def _by_slurm(environment: Mapping[str, str]) -> Launch:
 
 
 def first_host(nodes: str) -> str:
-    """The first name of a list as Slurm writes it.
+    """Returns the first name of a list as Slurm writes it.
 
     >>> first_host("gpu[003-007,9],cpu1"), first_host("a-1,b-2"), first_host("rack[1-2]n[05,07]")
     ('gpu003', 'a-1', 'rack1n05')

@@ -18,29 +18,29 @@ _BUFFERS = "forward_sync_buffers" if "forward_sync_buffers" in _NAMES else "broa
 
 
 class Parallel(ABC):
-    """What one process does in the passes of a step. Gradients come out averaged over the processes."""
+    """The way one process makes the passes of a step. Gradients come out averaged over the processes."""
 
     module: ObjectiveModule
     meets_in_passes = False  # whether every forward pass, also in evaluation, waits for the other processes
 
     @abstractmethod
     def scores(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The module's summed scores."""
+        """Returns the module's summed scores."""
 
     @abstractmethod
     def apart(self) -> AbstractContextManager:
-        """Inside, a pass leaves its gradients in this process; for all passes of a step but the last."""
+        """Returns a context in which a pass leaves its gradients in this process; for all but the last of a step."""
 
     def idle_passes(self, own: int, processes: Processes) -> int:
-        """How many passes without effect this process must make beside its `own`."""
+        """Returns how many passes without effect this process must make beside its `own`."""
         return 0
 
     def settle(self) -> None:
-        """After passes without a way back: makes the module's parameters those that the optimizer knows."""
+        """Makes the module's parameters those that the optimizer knows, after passes without a backward pass."""
 
 
 class Single(Parallel):
-    """No other copy."""
+    """The way of a single process."""
 
     def __init__(self, module: ObjectiveModule):
         self.module = module

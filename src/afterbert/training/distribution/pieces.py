@@ -8,17 +8,18 @@ from torch import Tensor
 
 
 def is_piece(tensor: Tensor) -> bool:
-    """Whether the tensor lies in several processes."""
+    """Returns whether the tensor lies in several processes."""
     return hasattr(tensor, "device_mesh")
 
 
 def any_piece(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether one of them does."""
+    """Returns whether one of the tensors lies in several processes."""
     return any(is_piece(tensor) for tensor in tensors.values())
 
 
 def like(whole: Tensor, own: Tensor) -> Tensor:
-    """This process's piece of a whole tensor, where its `own` is one, of the same shape; else all of it."""
+    """Returns this process's piece of a whole tensor, where its `own` tensor of the same shape is a piece; else the
+    whole."""
     if not is_piece(own) or is_piece(whole) or whole.shape != own.shape:
         return whole
     from torch.distributed.tensor import distribute_tensor
@@ -28,17 +29,18 @@ def like(whole: Tensor, own: Tensor) -> Tensor:
 
 
 def in_one(tensor: Any) -> Tensor:
-    """The whole tensor. Collective where it is in pieces; all processes get it."""
+    """Returns the whole tensor. The call is collective where the tensor is in pieces; all processes get it."""
     return tensor.full_tensor() if is_piece(tensor) else tensor
 
 
 def here(tensor: Any) -> Tensor:
-    """The piece of this process; a whole tensor itself."""
+    """Returns this process's piece of the tensor; a whole tensor itself."""
     return tensor.to_local() if is_piece(tensor) else tensor
 
 
 def beside(whole: Tensor, own: Any) -> Tensor:
-    """A tensor that every process has whole, as it may be multiplied with a piece; itself beside a whole tensor."""
+    """Returns a tensor that every process has whole, in a form that can be multiplied with a piece; beside a whole
+    tensor, the tensor itself."""
     if not is_piece(own):
         return whole
     from torch.distributed.tensor import DTensor, Replicate

@@ -27,11 +27,11 @@ class Processes(ABC):
 
     @abstractmethod
     def total(self, numbers: Sequence[float]) -> list[float]:
-        """Each number [N] summed over all processes, in float64 (counts stay exact)."""
+        """Returns each number [N] summed over all processes, in float64 (counts stay exact)."""
 
     @abstractmethod
     def most(self, number: float) -> float:
-        """The largest that any process has."""
+        """Returns the largest number that any process has."""
 
     @abstractmethod
     def gathered(self, value: Any) -> list[Any]:
@@ -45,11 +45,11 @@ class Processes(ABC):
         """
 
     def any(self, flag: bool) -> bool:
-        """Whether the flag is up in any process."""
+        """Returns whether the flag is set in any process."""
         return self.most(flag) > 0
 
     def lost(self, error: BaseException) -> ProcessLost | None:
-        """Finds what an error says about another process that is gone; None where it has other causes."""
+        """Finds what an error says about another process that is gone; None if it has other causes."""
         return None
 
 

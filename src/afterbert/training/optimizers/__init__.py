@@ -30,12 +30,13 @@ class Optimizer(ABC):
 
     @abstractmethod
     def build(self, module: nn.Module) -> torch.optim.Optimizer:
-        """A fresh optimizer over all parameters of `module` that want a gradient, each in one group,
+        """Returns a fresh optimizer over all parameters of `module` that want a gradient, each in one group, with
         `initial_lr` set."""
 
 
 def decay_groups(module: nn.Module, *, weight_decay: float, embeddings: bool) -> list[dict]:
-    """Two parameter groups: matrices decay; vectors and biases do not, nor embedding tables unless `embeddings`.
+    """Returns two parameter groups: matrices decay; vectors and biases do not, nor embedding tables unless
+    `embeddings`.
 
     BERT's own optimizer (google-research/bert `optimization.py`) leaves out biases and layer norms. Nearly all of these
     are vectors; the others are known by their name, which ends in `bias`: XLNet's three are [heads, head width], and

@@ -11,21 +11,23 @@ from afterbert.training.optimizers import Optimizer, decay_groups
 
 @dataclass(frozen=True)
 class AdamKind(Optimizer):
-    """beta1, beta2: how much of the running means of gradient and size a step keeps. `decay_embeddings`: whether
-    embedding tables decay like other matrices (BERT: yes)."""
+    """The optimizers with Adam's running means."""
 
     learning_rate: Positive = 1e-3
     beta1: float = 0.9
+    """How much of the running mean of the gradient a step keeps."""
     beta2: float = 0.999
+    """How much of the running mean of the gradient's square a step keeps."""
     eps: Positive = 1e-8
     weight_decay: NotNegative = 0.0
     decay_embeddings: bool = True
+    """Whether embedding tables decay like other matrices (BERT: yes)."""
 
     def __post_init__(self) -> None:
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
             raise UserError(f"beta1 is {self.beta1} and beta2 is {self.beta2}; both must be at least 0 and below 1")
 
     def groups(self, module: nn.Module) -> list[dict]:
-        """Its parameters as torch takes them, at the peak of the learning rate."""
+        """Returns the module's parameters as torch takes them, at the peak of the learning rate."""
         groups = decay_groups(module, weight_decay=self.weight_decay, embeddings=self.decay_embeddings)
         return [group | {"initial_lr": self.learning_rate} for group in groups]

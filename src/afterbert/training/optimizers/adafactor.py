@@ -21,16 +21,19 @@ _SMALLEST_SQUARE = 1e-30  # Section 9
 
 @dataclass(frozen=True)
 class Adafactor(Optimizer):
-    """learning_rate: of each matrix's own root mean square, or of `smallest_scale` where that is larger; beta2_decay:
-    step t keeps 1 - t**beta2_decay of the means; clip: the largest root mean square of an update before it is scaled.
-    weight_decay: decoupled. `decay_embeddings`: whether embedding tables decay like other matrices."""
+    """AdaFactor, whose running means are kept by rows and columns."""
 
     learning_rate: Positive = 1e-2
+    """A share of each matrix's own root mean square, or of `smallest_scale` if that is larger."""
     beta2_decay: Annotated[float, Field(lt=0)] = -0.8
+    """Step t keeps 1 - t**beta2_decay of the means."""
     smallest_scale: Positive = 1e-3
     clip: Positive = 1.0
+    """The largest root mean square of an update before it is scaled."""
     weight_decay: NotNegative = 0.0
+    """The decoupled decay."""
     decay_embeddings: bool = True
+    """Whether embedding tables decay like other matrices."""
 
     numbers_per_weight: ClassVar[float] = 0  # of a matrix it keeps a row and a column
 

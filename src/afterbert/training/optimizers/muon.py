@@ -63,7 +63,7 @@ class Muon(AdamKind):
 
 
 def hidden_matrices_of(module: nn.Module) -> Iterator[tuple[nn.Parameter, int]]:
-    """Each hidden matrix once, and how many matrices it packs one above the other.
+    """Yields each hidden matrix once, and how many matrices it packs one above the other.
 
     Every part that has some says so: `hidden_matrices`, the name of each of its linear layers -> that number.
     """
@@ -140,8 +140,8 @@ def _chunks(hidden: Sequence[tuple[nn.Parameter, dict]]) -> Iterator[list[tuple[
 
 
 def orthogonal(matrices: Sequence[Tensor]) -> list[Tensor]:
-    """The orthogonal matrix next to each of these [R, C] (all singular values near 1), those of one shape, or of that
-    shape turned round, in one batch; in bfloat16 on a GPU, else in float32. A matrix of zeros stays one.
+    """Returns the orthogonal matrix next to each of these [R, C], with all singular values near 1. Those of one shape,
+    or of its transpose, are computed in one batch; in bfloat16 on a GPU, else in float32. A matrix of zeros stays one.
 
     >>> (found,) = orthogonal([torch.tensor([[3.0, 0.0], [0.0, -2.0]])])
     >>> found.sign().tolist(), bool(((found.diag().abs() - 1).abs() < 0.3).all())

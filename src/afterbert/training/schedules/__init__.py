@@ -12,7 +12,7 @@ class Schedule(ABC):
 
 
 def warmup_steps(warmup: float, total_steps: int) -> int:
-    """A warm-up written as a share of the run (below 1) or as a number of steps, in steps.
+    """Returns a warm-up in steps, from a share of the run (below 1) or a number of steps.
 
     >>> warmup_steps(0.05, 200), warmup_steps(10_000, 1_000_000), warmup_steps(0, 200)
     (10, 10000, 0)
@@ -21,7 +21,8 @@ def warmup_steps(warmup: float, total_steps: int) -> int:
 
 
 def rise(step: int, steps: int) -> float:
-    """The straight way up from 0 over the warm-up's `steps`, 1 after it. The first update already moves a little.
+    """Returns the factor of a straight rise from 0 over the warm-up's `steps`, 1 after it. The first update already
+    moves a little.
 
     >>> [rise(step, 4) for step in range(6)]
     [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
@@ -30,8 +31,7 @@ def rise(step: int, steps: int) -> float:
 
 
 def elapsed(step: int, start: int, total_steps: int) -> float:
-    """The share of the way from `start` to the end that is behind update `step`: 0 at `start`, below 1 at
-    the last update.
+    """Returns the share of the way from `start` to the end done at update `step`: 0 at `start`, below 1 at the last.
 
     >>> [elapsed(step, 2, 6) for step in range(6)]
     [0.0, 0.0, 0.0, 0.25, 0.5, 0.75]

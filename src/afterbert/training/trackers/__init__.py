@@ -11,8 +11,8 @@ class Tracker(ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Raises UserError where its library is not installed; called before anything is made."""
+        """Raises UserError if its library is not installed; called before anything is made."""
 
     @abstractmethod
     def observer(self, folder: Path) -> Observer:
-        """What tells the tool of the run in this folder."""
+        """Returns an observer that reports the run in this folder to the tool."""
