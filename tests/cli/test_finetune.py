@@ -6,13 +6,17 @@ import re
 import pytest
 import torch
 
+import afterbert as ab
+from afterbert.base.errors import UserError
 from afterbert.cli.main import run
 from afterbert.downstream.tasks.sentence_classification import SentenceClassification
 from afterbert.downstream.tasks.tagging import Tagging
 from afterbert.interop.folder import export_folder
+from afterbert.interop.loading import load_model
 from afterbert.models.encoder import Encoder
 from afterbert.text.tokenizers.wordpiece import WordPiece
 from afterbert.workflows.finetune_request import FinetuneRequest, settings_of
+from afterbert.workflows.loading import load_finished, load_model_or_checkpoint
 from invented_examples import invented
 
 FOOD, NAMES = invented(SentenceClassification()), invented(Tagging())
@@ -85,6 +89,20 @@ def test_two_seeds_of_a_task_end_in_a_table_and_can_be_scored(model, food, tmp_p
     assert figures[:3] == [f"{100 * x:.1f}" for x in (0.5, spread["mean"], spread["deviation"])]
     assert figures[3:5] == [f"{100 * written['interval'][end]:.1f}" for end in ("low", "high")]
     assert f"model:       {out / 'seed-0' / 'model'} (and 1 more seeds" in said
+
+    best = out / f"seed-{int(spread['values'][1] > spread['values'][0])}"
+    found = load_model_or_checkpoint(out)
+    assert (found.name, found.notes) == (str(best), (f"of 2 seeds this is {best.name}, which did best on dev",))
+    assert load_finished(out).name == ab.load(out).loaded.name == str(best)
+    with pytest.raises(UserError, match="holds models in folders below it; name one of these, such as .*/seed-0$"):
+        load_model(out)
+    assert run(["finetune", "--model", str(best), *asked[3:], "--epochs", "2"]) == 2
+    refused = capsys.readouterr().err
+    assert "take the old values, or name another --out:" in refused and "--allow-changes" not in refused
+    train = tmp_path / "food" / "train.jsonl"
+    train.write_text(train.read_text() * 2)
+    assert run(asked) == 2
+    assert "the run there was begun with other rows; name another --out" in capsys.readouterr().err
 
     assert run(["score", str(out / "seed-0"), "--task", food]) == 0
     assert "--drop-leaked leaves rows that stand in another split out of train" in said

@@ -71,6 +71,10 @@ def test_strategies_are_said_carried_out_and_laid_side_by_side(folder, capsys):
     said = capsys.readouterr().out
     assert "strategies, at equal steps for each task" in said
     assert "first: food, pairs" in said
+    assert f"model of multi_task: {folder}/out/multi_task/first/seed-0/model" in said
+    assert (
+        f"model of supervised: {folder}/out/supervised/tasks/food/seed-0/model (and 1 more below supervised/)" in said
+    )
     assert "the mix as it was, first, seed 0: 6 steps" in said and "first, seed 0: 4 steps" in said
     found = json.loads((folder / "out" / "comparison.json").read_text())
     assert found["supervised"]["steps"] == {"first": 4, "second": 2}

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
+from tokenizers import Tokenizer as Tokenizers
 
 from afterbert.cli.main import run
 from afterbert.interop.folder import export_folder
@@ -232,3 +237,69 @@ def test_a_changed_tokenizer_config_is_refused(folder: Path, capsys: pytest.Capt
     assert run(["export", str(folder / "model"), str(folder / "out")]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert "tokenizer_config.json names other special pieces" in line
+
+
+def test_texts_that_are_only_asked_about_leave_no_folder_behind_and_get_no_foreign_advice(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "lines.txt").write_text("the cat sat on the mat .\nthe hedgehog looked at the cat .\n")
+    assert run(["evaluate", str(folder / "model"), str(folder / "lines.txt")]) == 0
+    told = capsys.readouterr().out
+    assert "tokens:" not in told and "train" not in told and "--documents" not in told
+    assert re.search(r"held-out masked accuracy: \d+\.\d% of 2\n", told)
+
+
+def test_broken_text_is_settled_by_each_verb_that_reads_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "bad.txt").write_bytes(b"the cat sat on the mat .\nthe \xff hedgehog looked at the cat .\n")
+    model, words = str(folder / "model"), [str(folder / "bad.txt"), "--documents", "line"]
+    for verb, rest in (("search", ["a cat"]), ("embed", []), ("adapt-vocabulary", []), ("evaluate", [])):
+        out = [] if verb == "evaluate" else ["--out", str(folder / verb)]
+        command = [verb, model, *words[:1], *rest, *words[1:], *out]
+        assert run(command) == 2 and "say --errors replace or skip-document" in capsys.readouterr().err, verb
+        assert run([*command, "--errors", "skip-document"]) == 2, verb
+        assert "50.0% of the documents were dropped" in capsys.readouterr().err, verb
+        assert run([*command, "--errors", "replace"]) == 0, (verb, capsys.readouterr().err)
+
+
+def test_vectors_of_pieces_are_searched_as_sentence_transformers_has_them(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    monkeypatch.chdir(folder)
+    assert run(["compress", "model", "--with", "static", "--out", "small", "--no-timing"]) == 0
+    assert run(["embed", "small", "text.txt", "--out", "vectors"]) == 0
+    assert run(["search", "small", "text.txt", "a cat"]) == 0, capsys.readouterr().err
+    vectors, table = np.load("vectors/vectors.npy"), load_file("small/0_StaticEmbedding/model.safetensors")
+    lines = [json.loads(line) for line in Path("vectors/passages.jsonl").read_text().splitlines()]
+    backend = Tokenizers.from_file("small/0_StaticEmbedding/tokenizer.json")
+    for (_, text), vector in zip(lines, vectors, strict=True):
+        mean = table["embedding.weight"][backend.encode(text, add_special_tokens=False).ids].mean(0).numpy()
+        np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), atol=0.02)  # eight bits
+    assert run(["search", "small", "text.txt", "   "]) == 2
+    assert run(["fill", "the [MASK]", "--model", "small"]) == 2
+    assert "is a finished graph" in capsys.readouterr().err
+
+
+def test_a_graph_for_other_tools_is_told_from_a_model_to_be_fine_tuned(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    theirs = folder / "graph"
+    theirs.mkdir()
+    (theirs / "model.onnx").write_bytes(b"")
+    for command in (["predict", str(theirs), "a text"], ["fill", "a [MASK]", "--model", str(theirs)]):
+        assert run(command) == 2
+        assert "holds a graph for other tools, without weights; name the model" in capsys.readouterr().err
+
+
+def test_a_folder_of_models_and_a_file_that_is_not_there_are_told_with_the_nearest(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "runs" / "one").mkdir(parents=True)
+    (folder / "model").rename(folder / "runs" / "one" / "model")
+    for command, said in (
+        (["fill", "a [MASK]", "--model", str(folder / "runs")], f"such as {folder / 'runs' / 'one'}"),
+        (["pretrain", str(folder / "txt.txt")], f"did you mean {folder / 'text.txt'}?"),
+        (["finetune", "--model", "x", "--task", str(folder / "tex")], f"did you mean {folder / 'text.txt'}?"),
+    ):
+        assert run(command) == 2
+        assert said in capsys.readouterr().err

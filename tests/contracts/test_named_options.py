@@ -11,6 +11,7 @@ import typer
 
 import afterbert
 from afterbert.cli.main import build_app
+from afterbert.cli.options import OF_FILES
 
 SOURCES = Path(afterbert.__file__).parent
 _OPTION = re.compile(r"(?<![\w-])--([a-z][a-z_-]*)(\.[a-z_.]+|\.[A-Z]+)?")
@@ -70,3 +71,10 @@ def test_a_command_that_is_told_has_its_options():
                 named = {name for name, dotted in _OPTION.findall(rest) if not dotted} - _OTHERS
                 wrong += [f"{place}: afterbert {verb} has no --{name}" for name in named - verbs[verb]]
     assert not wrong
+
+
+def test_whoever_reads_files_of_text_takes_the_same_options():
+    taken = {verb: options for verb, options in options_of_verbs().items() if "documents" in options}
+    assert {"embed", "search", "evaluate", "adapt-vocabulary", "mine-phrases", "pretrain"} <= set(taken)
+    for verb, options in taken.items():
+        assert {name.replace("_", "-") for name in OF_FILES} <= options, verb

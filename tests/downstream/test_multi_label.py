@@ -148,3 +148,16 @@ def test_it_learns_and_answers_with_its_thresholds(tiny_model, data_of, tmp_path
     )
     (one,) = Answerer(loaded, "toy").rows(["a hard bed"])
     assert one.value == ("bed",) and set(one.probabilities) == {"bed", "noise", "price"}
+
+
+def test_a_row_of_totals_hides_no_labels(tmp_path):
+    """A spreadsheet's last row holds the sums of the columns above."""
+    cells = [(number % 2, number % 3 > 0) for number in range(8)]
+    lines = [f"a text of number {number},{one:d},{other:d}" for number, (one, other) in enumerate(cells)]
+    totals = ",".join(["Total", *(str(sum(column)) for column in zip(*cells))])
+    (tmp_path / "a.csv").write_text("\n".join(["text,rude,wrong", *lines, totals]))
+    source = find_task(str(tmp_path / "a.csv"))
+    assert "above the last row, a.csv:10" in source.why
+    data = read(source)
+    assert (name_of(data.task), data.task.labels) == ("multi_label", ("rude", "wrong"))
+    assert "1 rows without a label (first: a.csv:10)" in " ".join(data.notes)

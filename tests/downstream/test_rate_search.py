@@ -72,7 +72,7 @@ def test_rates_that_are_shares_of_a_weight_are_higher(optimizer, highest, bench,
 
 
 def test_a_budget_that_decides_nothing_is_one_line(bench, tmp_path):
-    with pytest.raises(UserError, match="a search in .* for the shortest run is no comparison"):
+    with pytest.raises(UserError, match="shortest runs would have fewer than 5 steps, .* at least 120steps"):
         search(bench, Budget(30, "steps"), tmp_path)
 
 

@@ -2,10 +2,16 @@
 
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from invented import write_texts
 from test_study_runs import TWO
+
+from afterbert.base.errors import UserError
+from afterbert.study.engines import ray as engine
+from afterbert.workflows.observer import WorkObserver
 
 _STUDY = """
 import sys
@@ -56,3 +62,17 @@ def test_runs_are_tasks_of_a_cluster(tmp_path):
     assert "nodes 2" in lines and "judged 1" in lines
     assert sum(line.startswith(("1 of 2: ", "2 of 2: ")) for line in lines) == 2
     assert lines[-1].startswith("UserError afterbert study no-such") and "no study is called 'no-such'" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("address", "cure"), [("", "`ray start --head` begins one"), ("auto", "at auto .*; mend RAY_ADDRESS")]
+)
+def test_a_cluster_that_does_not_answer_is_told_by_what_named_it(monkeypatch, address, cure):
+    def init(**settings):
+        raise ConnectionError("nobody is there")
+
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    monkeypatch.setattr(engine, "from_extra", lambda *names, needed_by: SimpleNamespace(is_initialized=bool, init=init))
+    with pytest.raises(UserError, match=cure) as told:
+        engine.Ray()([], folder=Path("."), observer=WorkObserver())
+    assert ("RAY_ADDRESS" in str(told.value)) == bool(address)

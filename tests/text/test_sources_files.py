@@ -101,7 +101,7 @@ def test_files_that_are_called_alike_keep_apart() -> None:
 @pytest.mark.parametrize(
     ("path", "options", "message"),
     [
-        ("nothing.txt", {}, "nothing.txt cannot be read: No such file or directory; check the path and its rights"),
+        ("nothing.txt", {}, "nothing.txt cannot be read: No such file or directory; check the path"),
         ("a.foo", {}, "a.foo has the extension '.foo', known are .csv, .ds, .jsonl, .jsonlines, .markdown, .md, "
                       ".ndjson, .parquet, .pq, .raw, .tab, .text, .tokens, .tsv, .txt "
                       "(and .gz, .zst behind); or say its kind"),
@@ -115,7 +115,7 @@ def test_files_that_are_called_alike_keep_apart() -> None:
                                   ".text, .tokens, .txt"),
         ("pipe", {"kind": "txt"}, "pipe is not a regular file; pipe it in and name it '-'"),
         ("esc\x1b[31m.txt", {},
-         "esc\\x1b[31m.txt cannot be read: No such file or directory; check the path and its rights"),
+         "esc\\x1b[31m.txt cannot be read: No such file or directory; check the path"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_one_line(path: str, options: dict[str, str], message: str) -> None:

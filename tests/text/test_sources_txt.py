@@ -146,7 +146,7 @@ def test_too_much_dropped_or_nothing_kept() -> None:
         found_in(b"ok\n\n\xe9\n\n", Policy(errors="skip-document"))
     assert str(caught.value) == (
         "50.0% of the documents were dropped (not UTF-8 1), max_dropped_share is 10%; mend the files or raise it "
-        "(prepare --max-dropped-share)"
+        "(--max-dropped-share)"
     )
     assert found_in(b"ok\n\n\xc2\xa0\n\n", Policy())[0] == ["ok"]
     for raw in (b"", b"\n \n\t\n", b"\xef\xbb\xbf"):

@@ -65,8 +65,8 @@ def test_held_out_rows_that_are_asked_nothing_have_no_figure() -> None:
     """It was a loss of 0.000."""
     recipe = resolve("find-sentence-order", overrides=[("length", "32")], size="tiny").recipe
     module = recipe.objective.build(recipe.model, VOCABULARY)
-    assert held_out_score(module, recipe.objective, one_sentence_a_document(), VOCABULARY, length=32) == {}
-    assert held_out_score(module, recipe.objective, toy_split(), VOCABULARY, length=32)["loss"] > 0
+    assert held_out_score(module, recipe.objective, one_sentence_a_document(), VOCABULARY, length=32).figures == {}
+    assert held_out_score(module, recipe.objective, toy_split(), VOCABULARY, length=32).figures["loss"] > 0
 
 
 def test_a_unit_that_the_text_does_not_have_is_refused() -> None:

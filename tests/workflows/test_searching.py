@@ -96,7 +96,7 @@ def test_documents_are_embedded_one_by_one(made, tmp_path: Path):
 def test_no_texts_and_no_question_are_told(made, tmp_path):
     _, encoder = made
     (tmp_path / "empty.txt").write_text("\n \n")
-    with pytest.raises(UserError, match="nothing to read"):
+    with pytest.raises(UserError, match="no text was found"):
         embedded(sources_for([str(tmp_path / "empty.txt")]), encoder, tmp_path)
     assert not list(tmp_path.glob("*.npy"))
     with pytest.raises(UserError, match="the question is empty"):

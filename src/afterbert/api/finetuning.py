@@ -1,7 +1,7 @@
 """Fine-tuning as one call: a model and labelled rows in, figures and a model out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ class FinetunedRun(ShowsItself):
     """0, or as shells report the signal that stopped it; the same call goes on."""
     step: int | None = None
     """Where a signal stopped the training."""
+    compared: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    """Strategy -> the models that it left, of each task and seed; nothing where no strategies were compared."""
 
     def __fspath__(self) -> str:
         return str(self.models[0].parent if self.models else self.path)
@@ -42,7 +44,7 @@ class FinetunedRun(ShowsItself):
     @property
     def figures(self) -> Path:
         """The file with all figures: `results.json`, or `comparison.json` of several strategies."""
-        return self.path / ("results.json" if self.models else "comparison.json")
+        return self.path / ("comparison.json" if self.compared else "results.json")
 
     @property
     def report(self) -> Path:
@@ -114,11 +116,20 @@ def carry_out(request: FinetuneRequest) -> FinetunedRun:
         done = run_setup(setup, observer=watch)
     setup = done.setup
     models: tuple[Path, ...] = ()
+    compared = {}
     if not done.exit_code:
         write_task_report(setup.out, done.arms, title=setup.title)
         for grid in transfer_grids({arm: read_json(path) for arm, path in done.arms.items()}):
             watch.on_value(grid)
         first, count = setup.bench.settings.seed, setup.bench.settings.num_seeds
-        if not setup.plans:
+        if setup.plans:
+            compared = {arm: _models_below(path.parent) for arm, path in done.arms.items()}
+        else:
             models = tuple(setup.out / f"seed-{seed}" / "model" for seed in range(first, first + count))
-    return FinetunedRun(setup.out, setup.title, done.results, models, done.exit_code, done.step)
+    return FinetunedRun(setup.out, setup.title, done.results, models, done.exit_code, done.step, compared)
+
+
+def _models_below(arm: Path) -> tuple[Path, ...]:
+    """The models that a strategy ends with: those of its second stage, where it has one."""
+    last = arm / "tasks" if (arm / "tasks").is_dir() else arm
+    return tuple(sorted(path.parent for path in last.rglob("model/config.json")))

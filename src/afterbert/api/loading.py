@@ -22,7 +22,6 @@ from afterbert.downstream.finetuning.saving import Loaded, load_finetuned
 from afterbert.downstream.posing.generation import Generation
 from afterbert.downstream.prediction import Prediction
 from afterbert.downstream.zero_shot.text_generation import TextGenerator
-from afterbert.interop.graph_folder import is_graph, read_graph
 from afterbert.interop.loaded import LoadedModel
 from afterbert.probes.frozen_features import FrozenFeatures, FrozenModel
 from afterbert.probes.masked_model import MaskedModel
@@ -31,7 +30,7 @@ from afterbert.text.from_paths import sources_for
 from afterbert.training.devices import default_device
 from afterbert.workflows.alignment import Alignment, align_models
 from afterbert.workflows.evaluation import evaluate_on_texts
-from afterbert.workflows.loading import load_model_or_checkpoint
+from afterbert.workflows.loading import load_any
 from afterbert.workflows.searching import Hit, SearchIndex
 
 
@@ -211,5 +210,4 @@ def load(name: str | Path | os.PathLike[str], *, device: torch.device | str | No
     """Loads a model to use. name: a run, a run or model folder, or a hub name. device: the GPU where there is one, if
     nothing is said. Raises UserError."""
     place = torch.device(device) if device is not None else default_device()
-    path = Path(os.fspath(name))
-    return Model(read_graph(path)[0] if is_graph(path) else load_model_or_checkpoint(os.fspath(name)), place)
+    return Model(load_any(os.fspath(name)), place)

@@ -20,7 +20,7 @@ from afterbert.workflows.text_options import TextOptions
 def pretrain(
     texts: Paths,
     *,
-    recipe: str | Recipe = "laptop",
+    recipe: str | Recipe | None = None,
     size: str | None = None,
     budget: str | None = None,
     overrides: Mapping[str, Any] | None = None,
@@ -37,7 +37,8 @@ def pretrain(
     """Pre-trains a small language model on texts, or goes on with the same call's unfinished run.
 
     - texts: paths of files or folders, stores that `prepare` made, or a store itself.
-    - recipe: a name that `afterbert recipes` lists, a YAML file, or a `Recipe` made of objects.
+    - recipe: a name that `afterbert recipes` lists, a YAML file, or a `Recipe` made of objects; left out,
+      laptop, or what is usual for the kind of the model to `start` from.
     - size: tiny, mini, small or base; left out, a budget in time chooses it.
     - budget: "10min", "500steps", "20Mtokens", "3epochs", "1e15flops".
     - overrides: any setting by its dotted path or short name, `{"masking.rate": 0.4}`, or nested,

@@ -67,7 +67,8 @@ def spoken_figures(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
     measures, found = evaluation.get("measures", {}), []
     if "masked_accuracy" in measures:
         by = f", by {evaluation['asked']}" if evaluation.get("asked") else ""
-        found.append((f"held-out masked accuracy{by}", f"{measures['masked_accuracy']:.1%}"))
+        of = f" of {asked:,.0f}" if (asked := evaluation.get("counts", {}).get("asked")) else ""
+        found.append((f"held-out masked accuracy{by}", f"{measures['masked_accuracy']:.1%}{of}"))
         for name, value in evaluation.get("baselines", {}).items():
             found.append((f"  guessing by the {name.replace('_', ' ')}", f"{value:.1%}"))
         found.append(("  bits per byte", f"{measures['bits_per_byte']:.3f}"))
@@ -79,6 +80,7 @@ def spoken_figures(evaluation: Mapping[str, Any]) -> list[tuple[str, str]]:
             found.append(("  nats per masked piece" if own is None else "  loss", f"{own or measures['loss']:.3f}"))
         for language, asked in evaluation.get("languages", {}).items():
             told = f"bits per byte {asked['bits_per_byte']:.3f}, masked accuracy {asked['masked_accuracy']:.1%}"
+            told += f" of {asked['asked']:,.0f}" if "asked" in asked else ""
             found.append((f"  in {language or 'no language told'}", told))
     else:
         for line in evaluation.get("own", []):

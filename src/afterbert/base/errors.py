@@ -1,5 +1,8 @@
 """The one error a user can mend."""
 
+import os
+from pathlib import Path
+
 
 class UserError(ValueError):
     """Something the user can mend: the command line prints it as it is and exits with status 2.
@@ -25,6 +28,20 @@ def shown(value: object, *, most: int = 80) -> str:
     """
     text = repr(value)
     return text if len(text) <= most else f"{text[: most // 2]}...{text[-(most // 2 - 1) :]}"
+
+
+def near_file(path: str | Path, otherwise: str) -> str:
+    """A closing half sentence about a file that is not there: what its folder holds that is called most alike, else
+    `otherwise`."""
+    from difflib import get_close_matches
+
+    try:
+        names = os.listdir(Path(path).parent)
+    except (OSError, ValueError):
+        return otherwise
+    called = {Path(name).stem: name for name in names} | {name: name for name in names}  # the ending may be left out
+    near = get_close_matches(Path(path).name, list(called), n=1, cutoff=0.6)
+    return f"did you mean {Path(path).parent / called[near[0]]}?" if near else otherwise
 
 
 def did_you_mean(word: str, known: list[str]) -> str:

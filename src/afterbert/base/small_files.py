@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from afterbert.base.errors import UserError
+from afterbert.base.errors import UserError, near_file
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -51,7 +51,8 @@ def read_bytes(path: Path | str, *, most: int = MOST_BYTES, remedy: str = "check
             # No more than there is, as room for all of it is taken at once; what has no size (in /proc) is small.
             data = file.read(min(most, max(os.fstat(file.fileno()).st_size, 1 << 20)) + 1)
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}); {remedy}") from error
+        cure = near_file(path, remedy) if isinstance(error, FileNotFoundError) else remedy
+        raise UserError(f"{path} cannot be read ({error.strerror}); {cure}") from error
     except ValueError as error:  # a NUL in the path, or a letter that the locale does not have
         raise UserError(f"{path} cannot be read ({error}); {remedy}") from error
     if len(data) > most:

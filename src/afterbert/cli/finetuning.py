@@ -27,6 +27,9 @@ def fine_tune(request: FinetuneRequest, *, dry_run: bool) -> int:
         every = f" (and {len(done.models) - 1} more seeds beside it)" if len(done.models) > 1 else ""
         console.print(f"model:       {safe(str(done.model))}{every}")
         console.print(f"predictions: {safe(str(done.model.parent / 'predictions'))}")
+    for name, models in done.compared.items():
+        every = f" (and {len(models) - 1} more below {name}/)" if len(models) > 1 else ""
+        console.print(safe(f"model of {name}: {models[0]}{every}"))
     console.print(f"figures:     {safe(str(done.figures))}")
     console.print(f"report:      {safe(str(done.report))}")
     return 0

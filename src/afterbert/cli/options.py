@@ -67,6 +67,10 @@ def of_data(*names: str, panel: str | None = None) -> dict[str, Option]:
     return {name: option(str | None, said[name], panel=panel) for name in names or said}
 
 
+#: What every verb that reads files of text takes, whether it makes a store of them or not.
+OF_FILES = ("kind", "documents", "text_key", "text_column", "errors", "max_dropped_share")
+
+
 def reading(*names: str) -> dict[str, Option]:
     """Returns the options for reading texts, for verbs that make a store: those of these names, or all."""
     return {name: _READING[name] for name in names or _READING}

@@ -28,8 +28,8 @@ State = Mapping[str, Tensor]
 
 #: What is said of a finished graph to whoever wants its weights.
 FINISHED = (
-    "a finished graph: it answers its task (`score`, `predict`), but its weights can be neither trained nor asked for "
-    "anything else; name the model that it was made from"
+    "a finished graph: it answers its task (`score`, `predict`) or gives vectors (`embed`, `search`), but its weights "
+    "can be neither trained nor asked for anything else; name the model that it was made from"
 )
 
 

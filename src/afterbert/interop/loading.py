@@ -23,10 +23,11 @@ def load_model(name: str | Path) -> LoadedModel:
 
 def model_folder(name: str | Path) -> str | Path:
     """Returns the folder to read, or the name itself if it is no folder here. Raises UserError for a run that has not
-    finished, and for one whose seeds are runs of their own."""
+    finished, for a graph, and for a folder whose models lie in folders below it."""
     path = Path(name)
     if (path / "graph.json").is_file():
         raise UserError(f"{name} is {FINISHED}")
+    check_no_graph_of_others(path)
     inner = RunFolder(path).model
     if (inner / "config.json").is_file():
         return inner
@@ -37,10 +38,15 @@ def model_folder(name: str | Path) -> str | Path:
             f"{name} is a run that has not finished; go on with `afterbert pretrain --resume {name}`, or write its "
             f"newest checkpoint with `afterbert export {name} OUT` and name that"
         )
-    seeds = sorted(path.glob("seed-*/model/config.json"))
-    if seeds:
-        raise UserError(f"{name} holds runs of {len(seeds)} seeds; name one of them, such as {seeds[0].parents[1]}")
+    if below := [one for depth in range(1, 4) for one in sorted(path.glob("*/" * depth + "model/config.json"))]:
+        raise UserError(f"{name} holds models in folders below it; name one of these, such as {below[0].parents[1]}")
     return name
+
+
+def check_no_graph_of_others(path: Path) -> None:
+    """Raises UserError for a folder that `export --onnx` or `--web` wrote, which has no weights that could be read."""
+    if not any(path.glob("*.safetensors")) and (any(path.glob("*.onnx")) or any(path.glob("onnx/*.onnx"))):
+        raise UserError(f"{path} holds a graph for other tools, without weights; name the model it was exported from")
 
 
 def is_unfinished(path: Path) -> bool:

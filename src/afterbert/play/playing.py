@@ -20,6 +20,7 @@ from afterbert.base.config import build
 from afterbert.base.errors import UserError
 from afterbert.base.tree import read
 from afterbert.interop.loaded import LoadedModel
+from afterbert.models import Backbone
 from afterbert.nn.inputs import Inputs
 from afterbert.play.guards import Asked, Guarded, application, asked
 from afterbert.probes.masked_model import MaskedModel
@@ -113,6 +114,10 @@ class PlayModel:
         return SentenceEncoder.of(self.loaded)
 
     @cached_property
+    def _backbone(self) -> Backbone:
+        return self.loaded.backbone().eval()
+
+    @cached_property
     def _texts(self) -> list[str]:
         return piece_texts(self.loaded.tokenizer)
 
@@ -128,7 +133,7 @@ class PlayModel:
             note = str(reason)
         ids = backend.encode(given.text.replace("[MASK]", name)).ids[:_MOST_PIECES]
         with torch.inference_mode():
-            seen = self._encoder.model.backbone.layers(Inputs(torch.tensor([ids])), attention=True).attention
+            seen = self._backbone.layers(Inputs(torch.tensor([ids])), attention=True).attention
         layer = len(seen) - 1 if given.layer is None else min(given.layer, len(seen) - 1)
         weights = [head.flatten().mul(1000).round().div(1000).tolist() for head in seen[layer].weights[0]]
         pieces = [self._texts[piece] for piece in ids]

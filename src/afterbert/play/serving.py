@@ -17,7 +17,7 @@ from afterbert.play.guards import Asked, Guarded, application, asked
 from afterbert.probes.masked_model import MaskedModel
 from afterbert.probes.sentence_encoder import SentenceEncoder
 from afterbert.training.devices import default_device
-from afterbert.workflows.loading import load_model_or_checkpoint
+from afterbert.workflows.loading import load_any
 from afterbert.workflows.prediction import answerer_of
 
 MOST_ROWS, LONGEST = 64, 8192
@@ -80,7 +80,7 @@ def _answers(model: str, task: str | None) -> tuple[dict[str, Callable[[list[Any
     if has_answers(folder):
         answerer, _ = answerer_of(model, task)
         return {"predict": lambda rows: [one.plain() for one in answerer.rows(rows)]}, []
-    loaded = load_model_or_checkpoint(model)
+    loaded = load_any(model)
     reasons: list[str] = []
     try:
         masked = MaskedModel.of(loaded, device=default_device())

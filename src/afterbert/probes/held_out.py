@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,11 +19,18 @@ _SEED = 20_190_811
 _MOST_ROWS, _AT_ONCE = 256, 32
 
 
+class HeldOutScore(NamedTuple):
+    """figures: `loss` (weighted sum of the parts' means), `loss_<part>` where there are several, and the module's own
+    measures; counts: of how many things each measure is a mean."""
+
+    figures: dict[str, float]
+    counts: dict[str, int]
+
+
 def held_out_score(
     module: ObjectiveModule, objective: Objective, split: Split, vocabulary: Vocabulary, *, length: int
-) -> dict[str, float]:
-    """Returns `loss` (the weighted sum of the parts' means), `loss_<part>` where there are several parts, and the
-    module's own measures.
+) -> HeldOutScore:
+    """Returns what the objective scores on held-out rows.
 
     The rows are spread evenly over the split. What goes through stages is asked the questions of each of them, so that
     figures of one run can be compared. What they are not asked has no figure. Leaves the module in the mode it was in,
@@ -53,4 +61,5 @@ def held_out_score(
     found = {"loss": sum(module.loss_weights[part] * mean for part, mean in means.items())} if means else {}
     if len(sums) > 1:
         found |= {f"loss_{part}": mean for part, mean in means.items()}
-    return found | {name: total / number for name, (total, number) in measured.items() if number}
+    asked = {name: number for name, (_, number) in measured.items() if number}
+    return HeldOutScore(found | {name: measured[name][0] / number for name, number in asked.items()}, asked)

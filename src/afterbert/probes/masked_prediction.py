@@ -114,7 +114,9 @@ class MaskedPrediction:
         parts = by_language(split, store.languages)
         if len(parts) > 1:
             each = {name: self(predict, part, store.tokenizer, device=device) for name, part in parts.items()}
-            found["languages"] = {name: one["measures"] for name, one in each.items()}
+            found["languages"] = {
+                name: one["measures"] | {"asked": one["counts"]["asked"]} for name, one in each.items()
+            }
         return found
 
     def questions(self, split: Split, vocabulary: Vocabulary) -> Iterator[tuple[Batch, Posed, Rows]]:

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from afterbert.base.errors import UserError, did_you_mean
+from afterbert.base.errors import UserError, did_you_mean, near_file
 from afterbert.base.small_files import check_regular
 from afterbert.base.tree import Node, merge, parse, read
 
@@ -63,7 +63,8 @@ def layers_of(name: str, chain: tuple[str, ...] = ()) -> list[Layer]:
         path, label, reader = Path(name), name, read
         check_regular(path)
         if not path.is_file():
-            raise UserError(f"recipe file {name} does not exist; check the path, or name one of: {', '.join(known())}")
+            cure = near_file(path, f"check the path, or name one of: {', '.join(known())}")
+            raise UserError(f"recipe file {name} does not exist; {cure}")
     else:
         if name not in known():
             raise UserError(f"no recipe is called '{name}'; {did_you_mean(name, known())}")

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from afterbert.base.budget import Budget
 from afterbert.base.config import build
-from afterbert.base.errors import UserError, did_you_mean
+from afterbert.base.errors import UserError, did_you_mean, near_file
 from afterbert.base.mixing import Mixing
 from afterbert.base.plugins import names
 from afterbert.base.tree import Node, in_yaml, merge, read
@@ -241,7 +241,8 @@ def read_study(name: str) -> tuple[str, Study]:
     """Returns the name and content of a study of afterbert, or of a YAML file. Raises UserError."""
     if name.endswith((".yaml", ".yml")):
         if not Path(name).is_file():
-            raise UserError(f"study file {name} does not exist; check the path, or see `afterbert study list`")
+            cure = near_file(name, "check the path, or see `afterbert study list`")
+            raise UserError(f"study file {name} does not exist; {cure}")
         return Path(name).stem, study_of(read(Path(name), label=name))
     if name not in known_studies():
         raise UserError(f"no study is called '{name}'; {did_you_mean(name, known_studies())}")

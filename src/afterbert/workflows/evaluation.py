@@ -3,21 +3,22 @@
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from afterbert.base.errors import UserError
 from afterbert.probes.masked_model import MaskedModel
 from afterbert.probes.masked_prediction import MaskedPrediction
-from afterbert.text.pieces.unknown import MOST_UNKNOWN
 from afterbert.text.token_store.mixture import is_store, open_store
+from afterbert.text.token_store.prepare import prepare
 from afterbert.text.token_store.store import Split, Store
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 from afterbert.training.devices import device_of
 from afterbert.workflows.observer import WorkObserver
-from afterbert.workflows.stores import check_known, prepared
+from afterbert.workflows.stores import changed_by_tokenizer, check_known
 from afterbert.workflows.text_options import TextOptions
+
+_OTHER_MODEL = "ask a model whose tokenizer knows this text"
 
 
 @dataclass(frozen=True)
@@ -36,21 +37,18 @@ def evaluate_on_texts(
     rate: float = 0.15,
     length: int = 128,
     max_rows: int = 512,
-    max_unknown: float = MOST_UNKNOWN,
-    language: str | None = None,
-    lang: Sequence[str] = (),
+    reading: TextOptions | None = None,
     observer: WorkObserver | None = None,
 ) -> EvaluatedTexts:
     """Returns masked accuracy, loss and bits per byte of a model on texts, for the question that every model is asked.
 
     texts: files and folders that the model has not seen, which have no baselines; or one store made with the model's
-    tokenizer, of which the held-out split is asked and the training split is counted for the baselines. rate: share of
-    pieces masked; length: pieces a row; max_rows: rows asked about; max_unknown: more unknown pieces than this share
-    are an error; language: the code of plain texts; lang: more of them, each with its own, `is=PATH`. Raises UserError.
+    tokenizer, of which the held-out split is asked and the training split is counted for the baselines. rate: share
+    of pieces masked; length: pieces a row; max_rows: rows asked about; reading: how texts are read. Raises UserError.
     """
-    reading = TextOptions(held_out=0.0, max_unknown=max_unknown, language=language, lang=tuple(lang))
+    reading = reading or TextOptions()
     with _asked_of(model, texts, reading, observer or WorkObserver()) as (store, split):
-        unknown = check_known(store, max_unknown)
+        unknown = check_known(store, reading.max_unknown, whose="the texts", remedy=_OTHER_MODEL)
         question = MaskedPrediction(rate=rate, length=min(length, model.loaded.longest), max_rows=max_rows)
         summary = question.of_store(model.predict, store, split, device=device_of(model.language_model.backbone))
         is_told_none = bool(model.languages) and store.split("train").told_languages is None
@@ -65,8 +63,7 @@ def _asked_of(
 ) -> Iterator[tuple[Store, Split]]:
     """The store that the texts name, or that is made of them for this while, and its split that is asked about."""
     if len(texts) == 1 and is_store(Path(texts[0])):
-        if reading.language or reading.lang:
-            raise UserError(f"{texts[0]} is a store, which knows its languages; leave --language and --lang out")
+        reading.check_unsaid(texts[0])
         store = open_store(Path(texts[0]))
         store.check_made_with(
             model.tokenizer, whose=f"the model {model.loaded.name}", remedy="name plain texts instead"
@@ -76,14 +73,16 @@ def _asked_of(
         return
     with tempfile.TemporaryDirectory() as scratch:
         model.tokenizer.save(Path(scratch, "tokenizer"))
-        made = prepared(
-            reading.sources(texts),
-            Path(scratch, "store"),
-            tokenizer=PretrainedTokenizer(name=str(Path(scratch, "tokenizer"))),
-            reading=reading,
-            least_pieces=1,
-            observer=observer,
-        )
+        with observer.working("preparing") as advance:
+            made = prepare(
+                reading.sources(texts),
+                Path(scratch, "store"),
+                tokenizer=PretrainedTokenizer(name=str(Path(scratch, "tokenizer"))),
+                least_pieces=1,
+                progress=advance,
+                **replace(reading, held_out=0.0, max_unknown=1.0).of_prepare(),
+            )
+        observer.on_line(made.tally.table(changed_by_tokenizer(made)))
         told = told_to(made, model)
         yield told, told.split("train")
 

@@ -20,7 +20,6 @@ from afterbert.interop.loading import load_model
 from afterbert.interop.revocabulary import with_language, with_sums, with_vocabulary
 from afterbert.probes.masked_model import MaskedModel
 from afterbert.probes.masked_prediction import MaskedPrediction
-from afterbert.text.files.policy import Policy
 from afterbert.text.languages import check_code, sources_by_language
 from afterbert.text.pieces.vocabulary_change import Units, extended
 from afterbert.text.sources import Source
@@ -33,6 +32,7 @@ from afterbert.text.token_store.store import Store
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 from afterbert.training.devices import default_device
 from afterbert.workflows.evaluation import told_to
+from afterbert.workflows.loading import load_finished
 from afterbert.workflows.matching_pursuit import by_company
 from afterbert.workflows.observer import WorkObserver
 from afterbert.workflows.pretrain_request import PretrainRequest, resolved_for, run_request
@@ -99,7 +99,7 @@ def add_language(request: AdditionRequest, observer: WorkObserver | None = None)
     """Adds the language, or goes on with it; the run lies in `out/run`. Raises UserError for whatever the user can
     mend."""
     observer, out = observer or WorkObserver(), request.out
-    old = with_language(load_model(request.model), check_code(request.language))
+    old = with_language(load_finished(request.model), check_code(request.language))
     MaskedModel.of(old)  # refuses what cannot be asked about held-out text
     if not 0 < request.replay_share < 1:
         raise UserError(f"--replay-share is {request.replay_share:g}, must be between 0 and 1; 0.5 is usual")
@@ -185,12 +185,12 @@ def _begin(
     had.save(out / "tokenizers" / "old")
     before = [_plain_store(some, out / "stores" / f"old-{name}", "old", request) for name, some in sources.items()]
     record["before"] = _measured(old, before)
-    corpus = Corpus(tuple(sources[request.language]), Policy(), request.held_out, 1, silent)
+    corpus = Corpus(tuple(sources[request.language]), request.reading.policy, request.held_out, 1, silent)
     found = corpus.survey(sample_bytes=_SAMPLE_BYTES)
     change = extended(had, found.sample, more=request.pieces, units=request.units)
     change.tokenizer.save(out / "tokenizers" / "new")
     recipe = PretrainedTokenizer(name=str(out / "tokenizers" / "new"))
-    reading = TextOptions(held_out=request.held_out)
+    reading = TextOptions(held_out=request.held_out, policy=request.reading.policy)
     stores = {
         name: prepared(some, out / "stores" / name, tokenizer=recipe, reading=reading, observer=observer)
         for name, some in sources.items()
@@ -216,7 +216,9 @@ def _begin(
 
 def _plain_store(sources: Sequence[Source], folder: Path, tokenizer: str, request: AdditionRequest) -> Store:
     recipe = PretrainedTokenizer(name=str(request.out / "tokenizers" / tokenizer))
-    return prepare(sources, folder, tokenizer=recipe, held_out=request.held_out, max_unknown=1.0)
+    return prepare(
+        sources, folder, tokenizer=recipe, held_out=request.held_out, max_unknown=1.0, policy=request.reading.policy
+    )
 
 
 def _measured(model: LoadedModel, stores: Sequence[Store]) -> Figures:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 from afterbert.base.destination import aside_of
-from afterbert.base.errors import UserError, did_you_mean
+from afterbert.base.errors import UserError, did_you_mean, near_file
 from afterbert.downstream.example import Example, Findings
 from afterbert.downstream.finetuning.evaluation import task_name
 from afterbert.downstream.finetuning.prediction import Answerer
@@ -93,7 +93,7 @@ def names_file(written: str) -> bool:
         and (path_kind(path) or path.suffix in (".txt", ".json"))
     )
     if looks_so:
-        raise UserError(f"{written}: there is no such file; check the path")
+        raise UserError(f"{written}: there is no such file; {near_file(path, 'check the path')}")
     return is_there
 
 

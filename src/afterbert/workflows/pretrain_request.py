@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from afterbert.base.small_files import read_json_object
 from afterbert.base.tree import Node, located, override
 from afterbert.interop.heads import shapes_of
 from afterbert.interop.loaded import LoadedModel
-from afterbert.interop.loading import load_model
 from afterbert.models import Architecture
 from afterbert.objectives.distilled import Distilled
 from afterbert.recipes.files import sizes_of
@@ -28,6 +27,7 @@ from afterbert.training.devices import default_device
 from afterbert.training.distribution.processes import Processes, SingleProcess
 from afterbert.workflows.closing import Closing
 from afterbert.workflows.fitting import Choice, fit, measured_choice
+from afterbert.workflows.loading import load_finished
 from afterbert.workflows.memory import check_memory
 from afterbert.workflows.observer import WorkObserver
 from afterbert.workflows.pretraining import PretrainingResult, pretrain
@@ -35,6 +35,10 @@ from afterbert.workflows.run_folders import run_folder_for, store_of_run
 from afterbert.workflows.stores import check_known, mix_of, store_of
 from afterbert.workflows.text_options import TextOptions
 from afterbert.workflows.tokenizer_choice import check_tokenizer
+from afterbert.workflows.usual_recipes import usual_recipe
+
+#: The recipe of whoever names none and starts from no model.
+USUAL = "laptop"
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,9 @@ class PretrainRequest:
 
     texts: tuple[str, ...] = ()
     """Paths of texts or of stores, `hub:NAME`, or `-`; for a run that is gone on with, another place of its store."""
-    recipe: str | Recipe = "laptop"
-    """The name of a recipe, the path of a YAML file, or a recipe made of objects."""
+    recipe: str | Recipe | None = None
+    """The name of a recipe, the path of a YAML file, or a recipe made of objects; None for laptop, or for the usual one
+    of the model to start from where laptop's task is not for its kind."""
     size: str | None = None
     """One of the recipe's sizes; None leaves it to the recipe, or to the budget where that is a time."""
     overrides: tuple[tuple[str, str], ...] = ()
@@ -93,7 +98,11 @@ def run_request(
     if request.resume is not None:
         run, resolved, store = _gone_on_with(request, request.resume)
     else:
-        start = load_model(request.start) if request.start else None
+        start = load_finished(request.start) if request.start else None
+        if request.recipe is None:
+            request = replace(request, recipe=usual_recipe_for(start))
+            if request.recipe != USUAL:
+                observer.on_line(f"recipe: {request.recipe}, the usual one for such a model (--recipe names another)")
         resolved = resolved_for(request, start, num_processes=processes.size)
         told: Any = {"sources": request.sources, "mixing": request.mixing, "reading": request.reading}
         cut_by = resolved.recipe.tokenizer
@@ -140,6 +149,13 @@ def run_request(
     return result
 
 
+def usual_recipe_for(start: LoadedModel | None) -> str:
+    """Returns the recipe where none is named: laptop, or the usual one of a model whose kind laptop's task is not for."""
+    if start is None or start.architecture.is_encoder:
+        return USUAL
+    return usual_recipe(start.architecture, start.tokenizer.vocabulary)
+
+
 def resolved_for(request: PretrainRequest, start: LoadedModel | None = None, *, num_processes: int = 1) -> Resolved:
     """Returns the recipe asked for, with architecture and tokenizer of the model to start from. Raises UserError, also
     if it does not fit into this machine's memory."""
@@ -148,15 +164,17 @@ def resolved_for(request: PretrainRequest, start: LoadedModel | None = None, *, 
             f"the model {start.name} brings its own tokenizer; leave --tokenizer out, or fit the model to another one "
             "by `afterbert adapt-vocabulary`"
         )
-    if isinstance(request.recipe, Recipe):
+    recipe = request.recipe or usual_recipe_for(start)
+    if isinstance(recipe, Recipe):
         if request.size is not None:
             raise UserError(f"size {request.size} is for a recipe by name; a recipe made of objects says its own")
-        resolved = of_objects(request.recipe, overrides=request.overrides)
+        resolved = of_objects(recipe, overrides=request.overrides)
     else:
-        resolved = resolve(request.recipe, size=request.size, overrides=request.overrides)
+        resolved = resolve(recipe, size=request.size, overrides=request.overrides)
     if request.teacher is not None:
         resolved = _taught(resolved, request.teacher)
     if start is not None:
+        _check_kind(resolved, start)
         resolved = resolved.replaced(
             f"the model {start.name}",
             model=_architecture_of(start, resolved),
@@ -170,10 +188,19 @@ def resolved_for(request: PretrainRequest, start: LoadedModel | None = None, *, 
     return resolved
 
 
+def _check_kind(resolved: Resolved, start: LoadedModel) -> None:
+    """Raises UserError that names another recipe where this one's task is not for the model's kind."""
+    try:
+        resolved.recipe.objective.check(start.architecture)
+    except UserError as why:
+        said = why.lines[0].partition(";")[0]
+        raise UserError(f"the model {start.name}: {said}; take --recipe {usual_recipe_for(start)}") from None
+
+
 def _taught(resolved: Resolved, teacher: str) -> Resolved:
     """The recipe whose task is also learned from a teacher, on texts cut into the teacher's pieces."""
-    model = load_model(teacher)
-    where = str(Path(teacher).resolve()) if Path(teacher).exists() else teacher
+    model = load_finished(teacher)
+    where = str(Path(model.name).resolve()) if Path(model.name).exists() else teacher
     return resolved.replaced(
         f"the teacher {teacher}",
         objective=Distilled(resolved.recipe.objective, where, model.digests.get("backbone", "")),
@@ -203,18 +230,19 @@ def _architecture_of(start: LoadedModel, resolved: Resolved) -> Architecture:
 
 def is_to_be_fitted(request: PretrainRequest, resolved: Resolved) -> bool:
     """Says whether the size is left to us: a budget in time, and no word about the model."""
-    if isinstance(request.recipe, Recipe) or resolved.recipe.training.budget.unit != "seconds":
+    recipe = request.recipe or USUAL
+    if isinstance(recipe, Recipe) or resolved.recipe.training.budget.unit != "seconds":
         return False
-    said = request.size or request.start or says_its_size(request.recipe)
+    said = request.size or request.start or says_its_size(recipe)
     said = said or any(path.startswith("model.") for path, _ in request.overrides)
-    return not said and len(sizes_of(request.recipe)) > 1
+    return not said and len(sizes_of(recipe)) > 1
 
 
 def fitted_to_budget(
     request: PretrainRequest, resolved: Resolved, store: Store, *, processes: Processes, device: torch.device
 ) -> tuple[Resolved, Sequence[str]]:
     """Returns the recipe in the size, batch and length that fit its minutes here, and the reasons."""
-    named = str(request.recipe)
+    named = str(request.recipe or USUAL)
 
     def measured(size: str) -> Choice:
         asked = resolve(named, fitted_size=size, overrides=request.overrides)

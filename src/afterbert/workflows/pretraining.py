@@ -28,7 +28,7 @@ from afterbert.objectives.modules import ObjectiveModule
 from afterbert.objectives.parts.meaning import meaning_of_loss, told
 from afterbert.pretext.posed import Posed
 from afterbert.pretext.statistics import statistics_of
-from afterbert.probes.held_out import held_out_score
+from afterbert.probes.held_out import HeldOutScore, held_out_score
 from afterbert.probes.masked_prediction import MaskedPrediction
 from afterbert.probes.picture import pictures_of
 from afterbert.probes.samples import filled_sentences
@@ -112,7 +112,7 @@ def pretrain(
             feed,
             recipe.training,
             identity=RunIdentity(to_plain(recipe), store.fingerprint, store.tokenizer.digest),
-            evaluate=lambda trained, _: evaluate_held_out(trained, recipe, store),
+            evaluate=lambda trained, _: evaluate_held_out(trained, recipe, store).figures,
             observers=observers,
             flops_per_step=flops_per_step(recipe, store),
             allow_changes=allow_changes,
@@ -158,13 +158,13 @@ def flops_per_step(recipe: Recipe, store: Store) -> float:
     return total
 
 
-def evaluate_held_out(module: ObjectiveModule, recipe: Recipe, store: Store) -> dict[str, float]:
+def evaluate_held_out(module: ObjectiveModule, recipe: Recipe, store: Store) -> HeldOutScore:
     """Returns the objective's own score on held-out rows; for a masked language model also `masked_accuracy` at the
     fixed question that every one is asked, whatever it was trained on. Empty if the store holds no text out."""
     split = store.split("held_out")
     if split.num_pieces == 0:
-        return {}
-    figures = held_out_score(module, recipe.objective, split, store.vocabulary, length=recipe.length)
+        return HeldOutScore({}, {})
+    figures, counts = held_out_score(module, recipe.objective, split, store.vocabulary, length=recipe.length)
     figures |= halting_statistics(module.backbone)
     if fills_masks(module, store):
         was_training = module.training
@@ -173,7 +173,7 @@ def evaluate_held_out(module: ObjectiveModule, recipe: Recipe, store: Store) -> 
         measured = question(module.name_pieces, split, store.tokenizer, device=device_of(module))
         figures["masked_accuracy"] = measured["measures"]["masked_accuracy"]
         module.train(was_training)
-    return figures
+    return HeldOutScore(figures, counts)
 
 
 def fills_masks(module: ObjectiveModule, store: Store) -> bool:
@@ -198,9 +198,10 @@ def finish(
     for the report."""
     module.eval()
     family = _export(run.model, module, recipe.model, store)
-    evaluation: dict[str, Any] = {"objective": evaluate_held_out(module, recipe, store)}
+    figures, counts = evaluate_held_out(module, recipe, store)
     known = module.meanings()
-    evaluation["own"] = told(known, meaning_of_loss(module.loss_weights, known), evaluation["objective"])
+    own = told(known, meaning_of_loss(module.loss_weights, known), figures, counts)
+    evaluation: dict[str, Any] = {"objective": figures, "own": own}
     samples: dict[str, Any] = {"corrupted": [], "filled": []}
     texts = piece_texts(store.tokenizer)
     split = store.split("held_out") if store.split("held_out").num_pieces else store.split("train")
@@ -209,13 +210,13 @@ def finish(
         device, question = device_of(module), MaskedPrediction(length=recipe.length)
         evaluation |= question.of_store(module.name_pieces, store, split, device=device) | {"asked": found.said}
         samples["filled"] = filled_sentences(module.name_pieces, split, store.vocabulary, texts, device=device)
-    figures = closing_figures_without_training(
+    asked = closing_figures_without_training(
         recipe.model, module.backbone, module.language_model, store, closing or Closing()
     )
     shared = shared_figure(recipe.model, module.backbone, store, length=min(recipe.length, 128))
     if shared is not None:
         evaluation["shared"] = asdict(shared)
-    evaluation["without_training"] = [asdict(figure) for figure in figures]
+    evaluation["without_training"] = [asdict(figure) for figure in asked]
     tasks = first_batches(recipe, store, split)
     for posed in tasks.values():
         drawn = pictures_of(posed, texts, count=max(1, 4 // len(tasks)))

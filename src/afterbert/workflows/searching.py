@@ -47,14 +47,16 @@ def embedded(
     folder: Path,
     *,
     cut: Passages | None = None,
+    policy: Policy | None = None,
     observer: WorkObserver | None = None,
 ) -> int:
     """Writes `vectors.npy`, float32 [N, D], and `passages.jsonl`, a line `[id, text]` for each, of all documents or of
-    what they are cut into, in memory that does not grow with their number. Returns N. Raises UserError."""
-    tally, count, raw = Tally(), 0, folder / ".vectors"
+    what they are cut into, in memory that does not grow with their number. policy: how strict to be with text; the
+    usual where it is None. Returns N. Raises UserError."""
+    policy, tally, count, raw = policy or Policy(), Tally(), 0, folder / ".vectors"
     parts = [part for source in sources for part in source.parts(1 << 24)]
     total = sum(part.num_bytes for part in parts)
-    documents = (document for part in parts for document in part.documents(Policy(), tally))
+    documents = (document for part in parts for document in part.documents(policy, tally))
     texts = cut(documents) if cut is not None else (Passage(one.id, one.text) for one in documents)
     try:
         with (
@@ -67,8 +69,7 @@ def embedded(
                 lines.writelines(json.dumps(one, ensure_ascii=False) + "\n" for one in some)
                 count += len(some)
                 advance(min(tally.bytes, total), total, f"{count:,} texts")
-        if not count:
-            raise UserError("the texts hold nothing to read; name files or folders with text")
+        policy.check(tally)
         laid = np.lib.format.open_memmap(folder / "vectors.npy", "w+", np.float32, (count, encoder.width))
         laid.reshape(-1)[:] = np.memmap(raw, np.float32, "r")
         laid.flush()
@@ -91,6 +92,7 @@ class SearchIndex:
         *,
         root: Path,
         cut: Passages | None = None,
+        policy: Policy | None = None,
         observer: WorkObserver | None = None,
     ) -> SearchIndex:
         """Opens the index of these texts under this model below `root`, or makes it. Its folder is named by what it
@@ -98,11 +100,13 @@ class SearchIndex:
         cut = cut or Passages()
         digests = [source.digest() for source in sources]
         made_of = {"sources": digests, "encoder": encoder.identity, "passages": to_plain(cut)}
+        if policy not in (None, Policy()):
+            made_of["policy"] = to_plain(policy)
         folder = root / digest_of(made_of)[:16]
         if not (folder / _FILE).is_file():
             observer = observer or WorkObserver()
             with folder_written(folder, made_by="search") as aside:
-                count = embedded(sources, encoder, aside, cut=cut, observer=observer)
+                count = embedded(sources, encoder, aside, cut=cut, policy=policy, observer=observer)
                 with open(aside / "passages.jsonl", encoding="utf-8") as lines:
                     WordIndex.of(json.loads(line)[1] for line in lines).write(aside)
                 files = {path.name: _digest(path) for path in sorted(aside.iterdir()) if path.name != _FILE}

@@ -53,11 +53,8 @@ def store_of(
     observer, reading = observer or WorkObserver(), reading or TextOptions()
     law = mixing_of(mixing) if mixing else None  # refuses what is mistyped before a text is read
     are_stores = [is_store(Path(text)) for text in texts]
-    if any(are_stores) and (stated := reading.stated()):
-        raise UserError(
-            f"--{min(stated).replace('_', '-')} says how texts are read, but {texts[are_stores.index(True)]} is a "
-            "store; leave it out, or name the texts"
-        )
+    if any(are_stores):
+        reading.check_unsaid(texts[are_stores.index(True)])
     if len(are_stores) > 1 and all(are_stores):
         return stores_together(texts, mixing_of(mixing), out)
     if are_stores == [True]:
@@ -126,17 +123,18 @@ def tell_store(store: Store, observer: WorkObserver, *, advises: bool = True) ->
         )
 
 
-def check_known(store: Store, most: float) -> list[str]:
+def check_known(store: Store, most: float, *, whose: str = "", remedy: str = "") -> list[str]:
     """Returns a sentence for the user when the tokenizer does not know some pieces of a store, also of one that was
-    prepared before these were counted. Raises UserError for a larger share than `most`."""
+    prepared before these were counted. whose, remedy: of a store that nobody else sees. Raises UserError for a larger
+    share than `most`."""
     if isinstance(store, MixtureStore):
         return [said for one in store.stores.values() for said in check_known(one, most)]
     total = sum(store.split(name).num_pieces for name in SPLITS)
     unknown = store.manifest["tokenizer"].get("unknown")
     if unknown is None:
         unknown = sum(store.split(name).count(store.vocabulary.unk) for name in SPLITS)
-    remedy = "prepare the texts with a tokenizer that knows them (--tokenizer bpe)"
-    return UnknownPieces(unknown, total).check(most, whose=str(store.folder), remedy=remedy)
+    remedy = remedy or "prepare the texts with a tokenizer that knows them (--tokenizer bpe)"
+    return UnknownPieces(unknown, total).check(most, whose=whose or str(store.folder), remedy=remedy)
 
 
 def changed_by_tokenizer(store: Store) -> list[tuple[str, int, str]]:

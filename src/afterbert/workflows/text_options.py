@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from afterbert.base.config import to_plain
+from afterbert.base.config import differences, to_plain
 from afterbert.base.errors import UserError
 from afterbert.text.files.policy import Policy
 from afterbert.text.from_paths import sources_for
@@ -78,6 +78,16 @@ class TextOptions:
             "smoothing": self.smoothing,
             "processes": self.processes or os.cpu_count() or 1,
         }
+
+    def check_unsaid(self, store: str) -> None:
+        """Raises UserError where anything is said of how texts are read, for they are in a store already."""
+        stated = [name for name in self.stated() if name != "policy"]
+        stated += differences(to_plain(self.policy), to_plain(Policy()))
+        if stated:
+            raise UserError(
+                f"--{min(stated).replace('_', '-')} says how texts are read, but {store} is a store; leave it out, or "
+                "name the texts"
+            )
 
     def stated(self) -> dict[str, Any]:
         """Returns the options that differ from the defaults and change what comes of the texts, as plain values."""

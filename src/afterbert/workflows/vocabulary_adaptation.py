@@ -13,15 +13,16 @@ from afterbert.base.errors import UserError
 from afterbert.downstream.finetuning.saving import has_answers
 from afterbert.interop.folder import export_folder
 from afterbert.interop.loaded import LoadedModel
-from afterbert.interop.loading import load_model
 from afterbert.interop.own import any_family
 from afterbert.interop.revocabulary import Agreement, agreement, with_vocabulary
 from afterbert.models import Backbone
+from afterbert.text.files.policy import Policy
 from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.pieces.vocabulary_change import Change, Units, extended, fertility, replaced, trimmed
 from afterbert.text.reading import read
 from afterbert.text.sources import Source
 from afterbert.text.tokenizers import TokenizerRecipe
+from afterbert.workflows.loading import load_finished
 from afterbert.workflows.warm_up import warm_up
 
 How = Literal["extend", "train", "trim"]
@@ -58,16 +59,17 @@ def adapt(
     units: Units = "pieces",
     recipe: TokenizerRecipe | None = None,
     warm_up_steps: int = 0,
+    policy: Policy | None = None,
     overwrite: bool = False,
 ) -> Adapted:
     """Writes the model folder under its other vocabulary. pieces, units: how many more and of what kind, for
-    `extend`; recipe: the tokenizer to learn, for `train`. overwrite: also where `out` holds what we did
-    not make. Raises UserError."""
+    `extend`; recipe: the tokenizer to learn, for `train`. policy: how strict to be with text. overwrite: also where
+    `out` holds what we did not make. Raises UserError."""
     check_apart(out, model)
     check_folder(out, overwrite=overwrite)
-    old = load_model(model)
+    old = load_finished(model)
     tokenizer = old.tokenizer
-    texts = _texts(sources)
+    texts = _texts(sources, policy)
     learned, measured = _divided(texts) if how != "trim" else (texts, texts)
     change = _change(tokenizer, learned, how, pieces, units, recipe)
     new = with_vocabulary(old, change)
@@ -83,19 +85,19 @@ def adapt(
     backbone, lm_head = new.build()
     if warm_up_steps:
         parts = {"backbone": backbone, "lm_head": lm_head}
-        warm_up(new, parts, change, sources, steps=warm_up_steps)
+        warm_up(new, parts, change, sources, policy=policy, steps=warm_up_steps)
     with folder_written(out, made_by="adapt-vocabulary", overwrite=overwrite) as aside:
         write_model(aside, new, backbone, lm_head, change.tokenizer)
     sizes = (tokenizer.vocabulary.size, change.tokenizer.vocabulary.size)
     fertilities = (fertility(tokenizer, measured), fertility(change.tokenizer, measured))
-    heads = "its heads for tasks are left out; fine-tune the new model" if has_answers(Path(model)) else None
+    heads = "its heads for tasks are left out; fine-tune the new model" if has_answers(Path(old.name)) else None
     notes = (*old.notes, *filter(None, [heads]))
     return Adapted(sizes, fertilities, len(measured) if measured is not learned else 0, found, notes)
 
 
-def _texts(sources: Sequence[Source]) -> list[str]:
+def _texts(sources: Sequence[Source], policy: Policy | None) -> list[str]:
     texts, left = [], _MOST_CHARACTERS
-    for document in read(sources):
+    for document in read(sources, policy):
         texts.append(document.text)
         left -= len(document.text)
         if left < 0:

@@ -60,6 +60,7 @@ def warm_up(
     sources: Sequence[Source],
     *,
     steps: int,
+    policy: Policy | None = None,
     device: torch.device | None = None,
 ) -> None:
     """Trains the new rows of `parts` (`backbone` and `lm_head` of `new`) at the task that the model's kind is usually
@@ -72,7 +73,7 @@ def warm_up(
     with tempfile.TemporaryDirectory() as scratch:
         change.tokenizer.save(Path(scratch, "tokenizer"))
         recipe = PretrainedTokenizer(name=str(Path(scratch, "tokenizer")))
-        store = prepare(sources, Path(scratch, "store"), tokenizer=recipe, policy=Policy(), processes=1)
+        store = prepare(sources, Path(scratch, "store"), tokenizer=recipe, policy=policy, processes=1)
         run = RunFolder.create(Path(scratch), "run")
         train_rows(new, parts, change.new_rows, store, run, steps=steps, device=device)
 

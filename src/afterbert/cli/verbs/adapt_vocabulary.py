@@ -1,15 +1,16 @@
 """`afterbert adapt-vocabulary`: a model under a vocabulary that suits one's text."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from afterbert.cli.options import Overwrite
+from afterbert.cli.options import OF_FILES, Overwrite, also_takes, reading
 
 PLACE = 420
 
 
+@also_takes(reading(*OF_FILES))
 def adapt_vocabulary(
     model: Annotated[str, typer.Argument(help="A model folder or hub name.")],
     texts: Annotated[list[str], typer.Argument(help="Files or folders with the text that the vocabulary is for.")],
@@ -30,6 +31,7 @@ def adapt_vocabulary(
         int, typer.Option(min=0, help="For how many steps only the vectors of new pieces are trained.")
     ] = 0,
     overwrite: Overwrite = False,
+    **how_read: Any,
 ) -> None:
     """Give a model another vocabulary: more pieces, fewer, or a tokenizer of its own.
 
@@ -39,14 +41,16 @@ def adapt_vocabulary(
     Example: `afterbert adapt-vocabulary runs/laptop-tiny-1a2b3c4d/model my_texts/ --how extend --pieces 500`
     """
     from afterbert.api.terminal import console, tell_notes
-    from afterbert.text.from_paths import sources_for
+    from afterbert.cli.preparing import text_options
     from afterbert.workflows.tokenizer_choice import tokenizer_named
     from afterbert.workflows.vocabulary_adaptation import adapt
 
+    reads = text_options(how_read, ())
     done = adapt(
         model,
-        sources_for(texts),
+        reads.sources(texts),
         out,
+        policy=reads.policy,
         how=how,
         pieces=pieces,
         units=units,

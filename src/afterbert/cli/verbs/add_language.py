@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from afterbert.cli.options import also_takes, option, own_options, reading, split_arguments
+from afterbert.cli.options import OF_FILES, also_takes, option, own_options, reading, split_arguments
 
 PLACE = 35
 TAKES_RECIPE_OPTIONS = True
@@ -25,7 +25,7 @@ _REQUEST = {
 }
 
 
-@also_takes(_REQUEST | reading("kind", "documents", "text_key"))
+@also_takes(_REQUEST | reading(*OF_FILES))
 def add_language(
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="A run or model folder, or a hub name.")],
@@ -50,19 +50,19 @@ def add_language(
     from afterbert.api.terminal import console
     from afterbert.api.watch import Watch
     from afterbert.cli.figures import print_run
+    from afterbert.cli.preparing import text_options
     from afterbert.report import write_report
     from afterbert.report.run_record import read_run
     from afterbert.report.summary import languages_in_words
     from afterbert.workflows.language_addition import AdditionRequest
     from afterbert.workflows.language_addition import add_language as added
-    from afterbert.workflows.text_options import TextOptions
 
     plain, overrides = split_arguments([*texts, *context.args], own_options(context))
     overrides += [("training.budget", budget), ("training.seed", str(seed))]
     given["replay"] = tuple(given["replay"] or ())
     asked = {name: given.pop(name) for name in _REQUEST}
     request = AdditionRequest(
-        model, tuple(plain), lang, overrides=tuple(overrides), reading=TextOptions(**given), **asked
+        model, tuple(plain), lang, overrides=tuple(overrides), reading=text_options(given, ()), **asked
     )
     with Watch() as watch:
         done = added(request, watch)

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
-from afterbert.cli.options import also_takes, reading
+from afterbert.cli.options import OF_FILES, also_takes, reading
 
 PLACE = 140
 
 
-@also_takes(reading("kind", "documents", "text_key", "text_column"))
+@also_takes(reading(*OF_FILES))
 def embed(
     model: Annotated[str, typer.Argument(help="A run or model folder, or a hub name.")],
     texts: Annotated[list[str], typer.Argument(help="Files or folders, or `-` for standard input.")],
@@ -30,18 +30,22 @@ def embed(
 
     Example: `afterbert embed runs/laptop-sentences-tiny-1a2b3c4d sentences.txt --documents line --out vectors`
     """
-    from afterbert.api.terminal import console
+    from afterbert.api.terminal import console, tell_notes
     from afterbert.api.watch import Watch
     from afterbert.base.destination import folder_written
+    from afterbert.cli.preparing import text_options
     from afterbert.probes.sentence_encoder import SentenceEncoder
-    from afterbert.text.from_paths import sources_for
     from afterbert.text.passages import Passages
     from afterbert.training.devices import default_device
-    from afterbert.workflows.loading import load_model_or_checkpoint
+    from afterbert.workflows.loading import load_any
     from afterbert.workflows.searching import embedded
 
-    sources = sources_for(texts, **how_read)
-    encoder = SentenceEncoder.of(load_model_or_checkpoint(model), device=default_device(), length=length)
+    reads = text_options(how_read, ())
+    sources = reads.sources(texts)
+    loaded = load_any(model)
+    tell_notes(loaded.notes)
+    encoder = SentenceEncoder.of(loaded, device=default_device(), length=length)
     with Watch() as watch, folder_written(out, made_by="embed", overwrite=overwrite) as aside:
-        count = embedded(sources, encoder, aside, cut=Passages() if passages else None, observer=watch)
+        cut = Passages() if passages else None
+        count = embedded(sources, encoder, aside, cut=cut, policy=reads.policy, observer=watch)
     console.print(f"vectors: {out / 'vectors.npy'} ({count:,} texts, {encoder.width} wide)")

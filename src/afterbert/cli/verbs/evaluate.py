@@ -4,12 +4,12 @@ from typing import Annotated, Any
 
 import typer
 
-from afterbert.cli.options import MaxUnknown, also_takes, reading
+from afterbert.cli.options import OF_FILES, also_takes, reading
 
 PLACE = 340
 
 
-@also_takes(reading("language", "lang"))
+@also_takes(reading(*OF_FILES, "language", "lang", "max_unknown"))
 def evaluate(
     model: Annotated[str, typer.Argument(help="A run folder, a model folder, or a hub name.")],
     texts: Annotated[
@@ -19,9 +19,8 @@ def evaluate(
     rate: Annotated[float, typer.Option(help="The share of pieces that is masked.")] = 0.15,
     length: Annotated[int, typer.Option(help="Pieces a row.")] = 128,
     max_rows: Annotated[int, typer.Option(help="Rows asked about.")] = 512,
-    max_unknown: MaxUnknown = 0.1,
     json_: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
-    **told: Any,
+    **how_read: Any,
 ) -> None:
     """Measure masked accuracy, loss and bits per byte on texts, beside what counting alone would guess.
 
@@ -39,6 +38,7 @@ def evaluate(
     from afterbert.api.terminal import console, tell_notes
     from afterbert.api.watch import Watch
     from afterbert.cli.figures import print_figures
+    from afterbert.cli.preparing import text_options
     from afterbert.probes.masked_model import MaskedModel
     from afterbert.training.devices import default_device
     from afterbert.workflows.evaluation import evaluate_on_texts
@@ -50,11 +50,9 @@ def evaluate(
             MaskedModel.of(load_model_or_checkpoint(model), device=default_device()),
             texts or (),
             rate=rate,
-            language=told["language"],
-            lang=told["lang"] or (),
             length=length,
             max_rows=max_rows,
-            max_unknown=max_unknown,
+            reading=text_options(how_read, ()),
             observer=WorkObserver() if json_ else watch,
         )
     if json_:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from afterbert.cli.options import Overwrite, also_takes, option, reading
+from afterbert.cli.options import OF_FILES, Overwrite, also_takes, option, reading
 
 PLACE = 40
 
@@ -22,7 +22,7 @@ _MINING = {
 }
 
 
-@also_takes(_MINING | reading("kind", "documents", "text_key", "text_column", "language"))
+@also_takes(_MINING | reading(*OF_FILES, "language"))
 def mine_phrases(
     texts: Annotated[list[str], typer.Argument(help="Files, folders, `hub:NAME`, or `-` for standard input.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The table to write.")] = Path("phrases.tsv"),
@@ -43,7 +43,7 @@ def mine_phrases(
     from afterbert.base.errors import UserError
     from afterbert.base.runs import write_atomically
     from afterbert.base.tree import Node
-    from afterbert.text.from_paths import sources_for
+    from afterbert.cli.preparing import text_options
     from afterbert.text.mining import HEADER, Mining, as_table
     from afterbert.text.reading import read
 
@@ -52,7 +52,8 @@ def mine_phrases(
     check_file(out, mark=HEADER, overwrite=overwrite)
     tree = {name: Node(given.pop(name), f"--{name.replace('_', '-')}") for name in _MINING}
     mining = build(Mining, Node(tree, "options"))
-    found = mining(read(sources_for(texts, **given)))
+    reads = text_options(given, ())
+    found = mining(read(reads.sources(texts), reads.policy))
     write_atomically(out, as_table(found))
     first = ", ".join(one.text for one in found[:12])
     console.print(f"{out}: {len(found):,} phrases; the first: {safe(first)}")

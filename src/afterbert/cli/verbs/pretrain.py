@@ -5,23 +5,20 @@ from typing import Annotated, Any
 
 import typer
 
-from afterbert.cli.options import (
-    RecipeName,
-    Size,
-    also_takes,
-    option,
-    own_options,
-    plugins_in,
-    reading,
-    split_arguments,
-)
+from afterbert.cli.options import Size, also_takes, option, own_options, plugins_in, reading, split_arguments
 
 PLACE = 30
 TAKES_RECIPE_OPTIONS = True
 
 # By the names of `PretrainRequest`.
 _REQUEST = {
-    "recipe": (RecipeName, "laptop"),
+    "recipe": option(
+        str | None,
+        "A recipe's name, or a path to a YAML file; laptop when not given, or with --from what is usual for its kind.",
+        "--recipe",
+        "-r",
+        panel="Recipe",
+    ),
     "size": (Size, None),
     "out": option(Path, "Where run folders are made.", "--out", "-o", default=Path("runs")),
     "name": option(str | None, "The run's name; made from recipe and data when not given."),
@@ -77,9 +74,9 @@ def pretrain(
     from afterbert.cli.figures import print_run
     from afterbert.cli.preparing import divided, text_options
     from afterbert.cli.together import together
-    from afterbert.interop.loading import load_model
     from afterbert.training.distribution.processes import Processes
     from afterbert.workflows.closing import Closing
+    from afterbert.workflows.loading import load_finished
     from afterbert.workflows.pretrain_request import PretrainRequest, resolved_for
     from afterbert.workflows.tokenizer_choice import tokenizer_settings
 
@@ -103,7 +100,7 @@ def pretrain(
         asked = request()
         if dry_run and asked.resume is None:
             if processes.leads:
-                print(visible(resolved_for(asked, load_model(asked.start) if asked.start else None).text()), end="")
+                print(visible(resolved_for(asked, load_finished(asked.start) if asked.start else None).text()), end="")
             return 0
         run = carry_out(asked, processes=processes, device=device)
         if processes.leads:

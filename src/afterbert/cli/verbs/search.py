@@ -5,12 +5,12 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from afterbert.cli.options import also_takes, reading
+from afterbert.cli.options import OF_FILES, also_takes, reading
 
 PLACE = 130
 
 
-@also_takes(reading("kind", "documents", "text_key", "text_column"))
+@also_takes(reading(*OF_FILES))
 def search(
     model: Annotated[str, typer.Argument(help="A run or model folder, or a hub name.")],
     texts: Annotated[list[str], typer.Argument(help="Files or folders to search; the last word is the question.")],
@@ -33,22 +33,26 @@ def search(
     """
     import json
 
-    from afterbert.api.terminal import console, safe
+    from afterbert.api.terminal import console, safe, tell_notes
     from afterbert.api.watch import Watch
     from afterbert.base.errors import UserError
+    from afterbert.cli.preparing import text_options
     from afterbert.probes.sentence_encoder import SentenceEncoder
-    from afterbert.text.from_paths import sources_for
     from afterbert.training.devices import default_device
-    from afterbert.workflows.loading import load_model_or_checkpoint
+    from afterbert.workflows.loading import load_any
     from afterbert.workflows.searching import SearchIndex
 
     *places, question = texts
     if not places:
         raise UserError('name the texts and then the question: afterbert search MODEL TEXTS "a question"')
-    sources = sources_for(places, **how_read)
-    encoder = SentenceEncoder.of(load_model_or_checkpoint(model), device=default_device(), length=length)
+    reads = text_options(how_read, ())
+    loaded = load_any(model)
+    tell_notes(() if as_json else loaded.notes)
+    encoder = SentenceEncoder.of(loaded, device=default_device(), length=length)
     with Watch() as watch:
-        index = SearchIndex.of(sources, encoder, root=out / "indexes", observer=watch)
+        index = SearchIndex.of(
+            reads.sources(places), encoder, root=out / "indexes", policy=reads.policy, observer=watch
+        )
     hits = index.search(question, top=top, by=by)
     if not hits:
         console.print("no passage has a word of the question; try --by meaning")

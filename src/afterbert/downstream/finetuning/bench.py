@@ -97,7 +97,9 @@ class Bench:
     def identity(self, seed: int) -> RunIdentity:
         """Returns what a run of this seed is made from."""
         recipe = {**self.objective.plain(), "seed": seed}
-        return RunIdentity(recipe, _fingerprint(self.tasks), self.asked.model.tokenizer.digest)
+        return RunIdentity(
+            recipe, _fingerprint(self.tasks), self.asked.model.tokenizer.digest, way_out="name another --out"
+        )
 
     def check_choice(self) -> None:
         """Raises UserError if the best weights are to be kept, but nothing says which these are."""

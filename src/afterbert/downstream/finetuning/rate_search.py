@@ -111,8 +111,9 @@ def _steps(bench: Bench, span: Budget) -> int:
     steps = planned_steps(bench, span)
     if steps is None or steps < _FEWEST_STEPS:
         raise UserError(
-            f"a search in {span} for the shortest run is no comparison; give --search-learning-rate a budget of at "
-            f"least {_FEWEST_STEPS * sum(c * n for c, n in _rounds(len(RATES)))}steps, or a time"
+            f"the search's shortest runs would have fewer than {_FEWEST_STEPS} steps, too few to compare; give "
+            f"--search-learning-rate at least {_FEWEST_STEPS * sum(c * n for c, n in _rounds(len(RATES)))}steps, or a "
+            "time"
         )
     return steps
 

@@ -30,7 +30,7 @@ from afterbert.interop.families import Family
 from afterbert.interop.folder import export_folder
 from afterbert.interop.graph_folder import is_graph, read_graph
 from afterbert.interop.loaded import LoadedModel
-from afterbert.interop.loading import load_model
+from afterbert.interop.loading import check_no_graph_of_others, load_model
 from afterbert.interop.own import Own, any_family
 from afterbert.interop.task_class import Answering, TaskKind
 from afterbert.interop.untrusted_files import digests_as_metadata, read_weights
@@ -213,6 +213,7 @@ def load_finetuned(name: str | Path, *, device: torch.device | str | None = None
         if below := sorted(path.rglob(_ANSWERS)):  # of several seeds, strategies, or exported tasks
             one = below[0].parents[1] if below[0].parent.name == "model" else below[0].parent
             raise UserError(f"{name} holds fine-tuned models in folders below it; name one of these, such as {one}")
+        check_no_graph_of_others(path)
         raise UserError(
             f"{name} has no fine-tuned head ({_ANSWERS}); fine-tune it first: afterbert finetune --model {name}"
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from afterbert.base import plugins
-from afterbert.base.errors import UserError, did_you_mean
+from afterbert.base.errors import UserError, did_you_mean, near_file
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Format, Table
 from afterbert.downstream.formats.class_folders import ClassFolders, holds_classes
@@ -18,6 +18,9 @@ from afterbert.downstream.reading.columns import Held
 from afterbert.downstream.reading.source import TaskSource, split_files
 from afterbert.downstream.row_files.text_file import TextFile
 from afterbert.downstream.tasks import Task
+
+# So many rows like each other make a last one unlike them a row of totals.
+_FEW_ROWS = 4
 
 
 def guess(
@@ -74,7 +77,7 @@ def _with_splits(files: Mapping[str, Path], said: Mapping[str, Path]) -> dict[st
     """Files by split with those that were said; a lone file beside them is what there is to train on."""
     for split, path in said.items():
         if not path.exists():
-            raise UserError(f"--split {split}={path}: does not exist; check the path")
+            raise UserError(f"--split {split}={path}: does not exist; {near_file(path, 'check the path')}")
     if said and len(files) == 1 and "train" not in said:
         files = {"train": next(iter(files.values()))}
     return {**files, **said}
@@ -158,7 +161,19 @@ def _known_tasks() -> list[Task]:
 
 
 def _choose_by_values(table: Table, task: Task | None, given: Mapping[str, str]) -> tuple[Task, Mapping[str, str], str]:
-    """By what the columns hold, where their names say too little."""
+    """By what the columns hold, where their names say too little; above the last row where that one alone is unlike the
+    others, as a spreadsheet's row of totals is. Raises UserError."""
+    above = table.only(range(len(table.records) - 1))
+    if found := _told_by_values(table, task, given):
+        return found
+    if len(above.records) >= _FEW_ROWS and (found := _told_by_values(above, task, given)):
+        return found[0], found[1], f"{found[2]} above the last row, {table.keys[-1]}"
+    raise UserError(_helpless(table, task, given))
+
+
+def _told_by_values(
+    table: Table, task: Task | None, given: Mapping[str, str]
+) -> tuple[Task, Mapping[str, str], str] | None:
     held, known = Held.of(table, is_asked=task is not None), _known_tasks()
     if task is None and not given:
         for one in known:
@@ -168,7 +183,7 @@ def _choose_by_values(table: Table, task: Task | None, given: Mapping[str, str])
         found = one.offer(held) | dict(given)
         if set(given) <= {*one.parts, *one.optional_parts} and set(one.parts) <= set(found):
             return one, found, "by what the columns hold"
-    raise UserError(_helpless(table, task, given))
+    return None
 
 
 def _shown(table: Table, column: str) -> str:
@@ -189,6 +204,6 @@ def _helpless(table: Table, task: Task | None, given: Mapping[str, str]) -> str:
     nested = [f"{name}.{key}" for name, one in objects.items() for key in one]
     deeper = f", fields that stand deeper by their path ({', '.join(nested[:3])})" if nested else ""
     return (
-        f"{table.path}: the task cannot be told from its columns {held}; name it with --kind "
-        f"({', '.join(plugins.names(Task))}) and the columns with --columns part=column{deeper}"
+        f"{table.path}: the task cannot be told from its columns {held}; name its --kind (--help lists them) and the "
+        f"columns with --columns part=column{deeper}"
     )

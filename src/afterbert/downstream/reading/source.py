@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from afterbert.base.errors import UserError
+from afterbert.base.errors import UserError, near_file
 from afterbert.base.small_files import check_regular
 from afterbert.downstream.formats import Format, Table
 from afterbert.downstream.formats.class_folders import holds_classes
@@ -55,7 +55,8 @@ def split_files(path: Path) -> dict[str, Path]:
         return {_split_word(path)[0] or "all": path}
     if not path.is_dir():
         check_regular(path)
-        raise UserError(f"{path}: does not exist; name a data file or a folder with train, dev and test files")
+        cure = near_file(path, "name a data file or a folder with train, dev and test files")
+        raise UserError(f"{path}: does not exist; {cure}")
     folders = {_split_word(one)[0]: one for one in sorted(path.iterdir()) if one.is_dir() and holds_classes(one)}
     if any(folders):
         return {split: folders[split] for split in _WORDS if split in folders}

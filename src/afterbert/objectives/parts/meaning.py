@@ -42,11 +42,15 @@ class Meaning:
         return Meaning(f"{what}, share right", SHARE, uniform, beside)
 
 
-def told(known: Mapping[str, Meaning], loss: Meaning, measured: Mapping[str, float]) -> list[str]:
-    """Returns the figures of an objective on held-out rows as lines for a person; `loss_<part>` is the loss of a part.
+def told(
+    known: Mapping[str, Meaning], loss: Meaning, measured: Mapping[str, float], counts: Mapping[str, int]
+) -> list[str]:
+    """Returns the figures of an objective on held-out rows as lines for a person; `loss_<part>` is the loss of a part,
+    and `counts` says of how many a share is.
 
-    >>> told({"a": Meaning.share_right("words", uniform=0.5)}, Meaning("words", "nats"), {"loss": 1.25, "a": 0.75})
-    ['words: 1.250 nats', 'words, share right: 75.0% (a uniform guess: 50.0%)']
+    >>> words = Meaning.share_right("words", uniform=0.5)
+    >>> told({"a": words}, Meaning("words", "nats"), {"loss": 1.25, "a": 0.75}, {"a": 4})
+    ['words: 1.250 nats', 'words, share right: 75.0% of 4 (a uniform guess: 50.0%)']
     """
     lines, laid_beside = [], {one.beside for one in known.values()}
     for key, value in measured.items():
@@ -62,7 +66,8 @@ def told(known: Mapping[str, Meaning], loss: Meaning, measured: Mapping[str, flo
         beside = [] if one.uniform is None else [f"a uniform guess: {written(one.uniform)}"]
         if one.beside in measured:
             beside.append(f"{known[one.beside].title.rpartition(', ')[2]}: {written(measured[one.beside])}")
-        lines.append(f"{one.title}: {written(value)}" + (f" ({', '.join(beside)})" if beside else ""))
+        of = f" of {counts[key]:,}" if key in counts and one.unit == SHARE else ""
+        lines.append(f"{one.title}: {written(value)}{of}" + (f" ({', '.join(beside)})" if beside else ""))
     return lines
 
 

@@ -27,7 +27,12 @@ class Ray(Engine):
                 ray.init(log_to_driver=False, logging_level="error")
             except (OSError, RuntimeError, ValueError) as error:
                 said = str(error).strip().splitlines()[0]
-                raise UserError(f"no Ray cluster answers at {address or 'all'} ({said}); mend RAY_ADDRESS") from None
+                cure = (
+                    f"at {address} ({said}); mend RAY_ADDRESS"
+                    if address
+                    else f"({said}); `ray start --head` begins one"
+                )
+                raise UserError(f"no Ray cluster answers {cure}, or leave --on ray out") from None
         gpus = min(1, ray.cluster_resources().get("GPU", 0))
         task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=_TRIES_AGAIN)(carried_out)
         left = (task.remote(list(words), 1, Path.cwd()) for words in commands)

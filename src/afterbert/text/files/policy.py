@@ -154,7 +154,7 @@ class Policy:
         if tally.dropped_share > self.max_dropped_share:
             raise UserError(
                 f"{tally.dropped_share:.1%} of the documents were dropped ({reasons}), max_dropped_share is "
-                f"{self.max_dropped_share:.0%}; mend the files or raise it (prepare --max-dropped-share)"
+                f"{self.max_dropped_share:.0%}; mend the files or raise it (--max-dropped-share)"
             )
 
 

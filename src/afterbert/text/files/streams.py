@@ -16,7 +16,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 import xxhash
 
-from afterbert.base.errors import UserError
+from afterbert.base.errors import UserError, near_file
 from afterbert.base.extras import from_extra
 
 CHUNK_BYTES = 1 << 20
@@ -122,8 +122,8 @@ def open_file(path: str) -> BinaryIO:
         if stat.S_ISREG(kind):
             return open(path, "rb")
     except OSError as error:
-        why = f"{error.strerror}; check the path and its rights"
-        raise UserError(f"{shown(path)} cannot be read: {why}") from None
+        cure = near_file(path, "check the path") if isinstance(error, FileNotFoundError) else "check its rights"
+        raise UserError(f"{shown(path)} cannot be read: {error.strerror}; {shown(cure)}") from None
     except ValueError as error:  # a NUL in the path, or a character that the locale does not have
         raise UserError(f"{shown(path)} cannot be read: {error}; set LC_ALL=C.UTF-8 or rename it") from None
     remedy = "name a file" if stat.S_ISDIR(kind) else "pipe it in and name it '-'"

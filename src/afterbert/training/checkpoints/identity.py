@@ -13,11 +13,12 @@ from afterbert.training.config import HARMLESS
 @dataclass(frozen=True)
 class RunIdentity:
     """The resolved recipe as plain dicts, lists and scalars, the fingerprint of the token store, the digest of the
-    tokenizer."""
+    tokenizer. way_out: of fine-tuning, what is left to whoever names a run that was begun with others."""
 
     recipe: Mapping[str, Any]
     store: str
     tokenizer: str
+    way_out: str = ""
 
     def plain(self) -> dict[str, Any]:
         """Returns the identity for `state.json`, exactly as it will be read from there."""
@@ -36,6 +37,9 @@ class RunIdentity:
         """
         for name, mine in (("store", self.store), ("tokenizer", self.tokenizer)):
             if saved[name] != mine:
+                if self.way_out:
+                    other = {"store": "other rows", "tokenizer": "a model with another tokenizer"}[name]
+                    raise UserError(f"the run there was begun with {other}; {self.way_out}")
                 called = {"store": "the token store", "tokenizer": "the tokenizer"}[name]
                 raise UserError(
                     f"{called} is {mine[:12]}, the run was begun with {saved[name][:12]}; "
@@ -45,9 +49,7 @@ class RunIdentity:
         said = {path: f"{path}: {before!r} became {after!r}" for path, (before, after) in changes.items()}
         harmful = [line for path, line in said.items() if path.rsplit(".", 1)[-1] not in HARMLESS]
         if harmful and not allow_changes:
-            raise UserError(
-                "the recipe is not the one the run was begun with; "
-                "take the old values, start a new run, or say --allow-changes:",
-                *harmful,
-            )
+            made_of = "the settings are not those" if self.way_out else "the recipe is not the one"
+            cure = self.way_out or "start a new run or say --allow-changes"
+            raise UserError(f"{made_of} the run was begun with; take the old values, or {cure}:", *harmful)
         return [f"changed since the run began: {line}" for line in said.values()]
