@@ -94,6 +94,8 @@ def test_faults_are_told_and_kept_out(client: TestClient, folder: Path) -> None:
         assert status(body=body) == 400
     said = client.post("/fill", json={"texts": ["no gap", "a [MASK]"]})
     assert said.status_code == 400 and "has no mask" in said.json()["error"]
+    said = client.post("/fill", json={"texts": [""]})
+    assert said.json()["error"] == "texts.0: is empty; write something"
     with pytest.raises(UserError, match="name a run folder"):
         serving_app(str(folder.parent))
 

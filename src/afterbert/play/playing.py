@@ -158,7 +158,7 @@ def playing_app(models: Sequence[str], runs: Path, scratch: Path, *, token: str 
         return await asyncio.get_running_loop().run_in_executor(thread, work, *given)
 
     async def page(_: Request) -> Response:
-        return HTMLResponse(_page([Path(name).name for name in models]))
+        return HTMLResponse(_page(_titles(models)))
 
     async def idea(request: Request) -> Response:
         return JSONResponse({"html": await done(_drawn, await asked(request, IdeaAsked), scratch)})
@@ -217,3 +217,13 @@ def _runs(root: Path) -> str:
             return ()
 
     return render("play_runs.html.jinja", runs=[(run, charts(run)) for run in reversed(found)], root=root.name)
+
+
+def _titles(models: Sequence[str]) -> list[str]:
+    """What the page calls the models: the last part of their paths, or all of it where two end alike.
+
+    >>> _titles(["runs/a", "b"]), _titles(["a/model", "b/model"])
+    (['a', 'b'], ['a/model', 'b/model'])
+    """
+    ends = [Path(name).name for name in models]
+    return ends if len(set(ends)) == len(ends) else list(models)

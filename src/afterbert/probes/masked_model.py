@@ -26,9 +26,9 @@ class MaskedModel:
     def of(loaded: LoadedModel, *, device: torch.device | str = "cpu") -> MaskedModel:
         """Raises UserError for a model that is not asked for masked pieces, and for one without a mask or a head."""
         if not loaded.architecture.is_encoder:
-            kind = name_of(loaded.architecture).replace("_", " ")
+            kind = name_of(loaded.architecture).replace("_", "-")
             raise UserError(
-                f"{loaded.name} is {kind}, which is not asked for masked pieces; "
+                f"{loaded.name} is of the kind {kind}, which is not asked for masked pieces; "
                 + "`afterbert generate` lets it write, " * (loaded.architecture.writes != "nothing")
                 + "`afterbert score --pairs` asks which sentences it finds likely"
             )

@@ -9,8 +9,8 @@ from afterbert.interop.loading import is_unfinished, load_model
 
 
 def load_finished(name: str | Path) -> LoadedModel:
-    """Returns the model as `load_model` finds it; of a fine-tuning run that of the seed which did best on dev, and a note says
-    so where there are several. Raises UserError."""
+    """Returns the model as `load_model` finds it; of a fine-tuning run that of the seed which did best on dev, and a
+    note says so where there are several. Raises UserError."""
     if not any(Path(name).glob("seed-*")):
         return load_model(name)
     # What reads figures of tasks is not loaded for any other model.
@@ -22,13 +22,14 @@ def load_finished(name: str | Path) -> LoadedModel:
 
 
 def load_any(name: str | Path) -> LoadedModel:
-    """Returns the model as `load_model_or_checkpoint` finds it, or a finished graph, which has no weights. Raises UserError."""
+    """Returns the model as `load_model_or_checkpoint` finds it, or a finished graph, which has no weights. Raises
+    UserError."""
     return read_graph(Path(name))[0] if is_graph(Path(name)) else load_model_or_checkpoint(name)
 
 
 def load_model_or_checkpoint(name: str | Path) -> LoadedModel:
-    """Returns the model as `load_finished` finds it; of a run that has not finished, its newest whole checkpoint, and a note
-    says of which step. Raises UserError."""
+    """Returns the model as `load_finished` finds it; of a run that has not finished, its newest whole checkpoint, and a
+    note says of which step. Raises UserError."""
     if not is_unfinished(Path(name)):
         return load_finished(name)
     # A finished model is loaded without what only training needs.

@@ -150,7 +150,7 @@ def run_request(
 
 
 def usual_recipe_for(start: LoadedModel | None) -> str:
-    """Returns the recipe where none is named: laptop, or the usual one of a model whose kind laptop's task is not for."""
+    """Returns the recipe where none is named: laptop, or the usual one of a model that laptop's task is not for."""
     if start is None or start.architecture.is_encoder:
         return USUAL
     return usual_recipe(start.architecture, start.tokenizer.vocabulary)
