@@ -21,7 +21,7 @@ class CompressedModel(ShowsItself):
     path: Path
     title: str
     rows: tuple[StepRow, ...]
-    """The figures of the model as it was, and after each method."""
+    """The figures of the original model, and those after each method."""
     refusal: tuple[str, ...] = ()
     """Why no model was written; empty if one was."""
 
@@ -54,18 +54,18 @@ def compress(
     seed: int = 0,
     overwrite: bool = False,
 ) -> CompressedModel:
-    """Makes a model smaller, and measures each step against the model as it was.
+    """Makes a model smaller, and measures each step against the original.
 
     - model: a run that `pretrain` or `finetune` returned, a run or model folder, or a hub name.
-    - methods: as `"layers:keep=4"`; several are carried out in their order.
+    - methods: written as `"layers:keep=4"`; several are applied in their order.
     - task: labelled rows that judge it, as `PATH` or `NAME:PATH`; methods learn from their training rows.
     - at_least: the share of its quality (0.98) below which nothing is written.
-    - target: in place of methods, what a ladder of combinations is to reach: "4x faster", "10MB", "-1 point". minutes:
-      after which no further one is begun.
+    - target: in place of methods, the goal of a ladder of combinations: "4x faster", "10MB", "-1 point". minutes:
+      the time after which no further combination is begun.
     - controls: whether a method that chooses is laid beside one that takes as much by chance. timed: whether latencies
       are measured.
 
-    Called again after it was stopped, it goes on. Raises UserError before any work where a method does not fit.
+    A call that was stopped goes on when it is made again. Raises UserError before any work if a method does not fit.
     """
     columns_said = ",".join(f"{part}={column}" for part, column in columns.items()) if columns else None
     request = CompressRequest(

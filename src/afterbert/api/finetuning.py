@@ -82,13 +82,13 @@ def finetune(
 
     - model: a run that `pretrain` returned, a run or model folder, or a hub name.
     - tasks: labelled files or folders, as `PATH` or `NAME:PATH`; several are learned together.
-    - kind, columns: what the guess gets wrong; `{"text": "review", "label": 3}` says which column is what.
+    - kind, columns: corrections of a wrong guess; `{"text": "review", "label": 3}` says which column is what.
     - transfer: a folder of test sets beside the task's own, in other languages.
-    - epochs, or budget ("5min", "500steps"): how long; three epochs if neither is said.
+    - epochs, or budget ("5min", "500steps"): how long to train; three epochs when neither is given.
     - seeds, seed: how many runs, for mean and spread, and the seed of the first.
     - recipe: a paper's settings, `mt-dnn` or `t5`, or a YAML file. overrides: any other setting.
 
-    Called again, finished seeds are read and a stopped one goes on. Raises UserError, with a line for each mistake,
+    The same call reads finished seeds and goes on with a stopped one. Raises UserError, with a line for each mistake,
     before anything is trained.
     """
     named = {"budget": budget, "num_seeds": seeds, "seed": seed}

@@ -42,8 +42,11 @@ class Model(ShowsItself):
     device: torch.device
 
     def fill(self, text: str, *, top: int = 5) -> Guesses:
-        """Fills in the masks of a text. text: with `[MASK]` (or `<mask>`) where a word is missing. top: how many
-        guesses each mask gets."""
+        """Fills in the masks of a text.
+
+        - text: a text with `[MASK]` (or `<mask>`) where a word is missing.
+        - top: how many guesses each mask gets.
+        """
         return Guesses(text, tuple(tuple(one) for one in self._masked.fill(text, top=top)))
 
     def generate(
@@ -59,8 +62,8 @@ class Model(ShowsItself):
     ) -> list[str]:
         """Writes texts: a decoder goes on with the prompt, an encoder-decoder answers it.
 
-        longest: pieces at most. stop: what a text ends before. settings: `temperature`, `top_k` (40 of a draw where
-        nothing is said), `top_p`, `num_beams`, `length_penalty`.
+        - longest: how many pieces are written at most. stop: texts before which the writing ends.
+        - settings: `temperature`, `top_k` (40 unless given), `top_p`, `num_beams`, `length_penalty`.
         """
         if method == "sample" and not {"top_k", "top_p"} & settings.keys():
             settings["top_k"] = 40
@@ -76,9 +79,11 @@ class Model(ShowsItself):
         pooling: Literal["mean", "first", "last", "max"] | None = None,
         length: int = 128,
     ) -> np.ndarray:
-        """Turns texts into vectors, float32 [N, D], from the states of their pieces. layer: 0 for the embeddings, None
-        for the last; pooling: None for the one that the model was trained with, else the mean; length: pieces of a
-        text that are read."""
+        """Returns the vectors of texts, float32 [N, D], made from the states of their pieces.
+
+        - layer: 0 for the embeddings, None for the last layer. length: how many pieces of a text are read.
+        - pooling: how states become one vector; None: as the model was trained for, else by their mean.
+        """
         listed = [texts] if isinstance(texts, str) else list(texts)
         if pooling is None:
             told = self.loaded.sentences
@@ -89,7 +94,7 @@ class Model(ShowsItself):
     def search(
         self, texts: Paths, question: str, *, top: int = 5, by: Literal["meaning", "words", "both"] = "meaning"
     ) -> list[Hit]:
-        """Finds the passages of texts that are nearest to a question, nearest first. The texts are read once; their
+        """Returns the passages of texts that are nearest to a question, nearest first. The texts are read once; their
         index is kept below `runs/indexes`."""
         with Watch() as watch:
             sources = sources_for([str(path) for path in paths_of(texts)])
@@ -97,15 +102,21 @@ class Model(ShowsItself):
         return index.search(question, top=top, by=by)
 
     def predict(self, rows: Sequence[Row], *, task: str | None = None, language: str | None = None) -> list[Prediction]:
-        """Answers rows with the head that was fine-tuned. rows: a text each, or a tuple of the texts of a pair, or of a
-        question and its context, or of the words of a sentence to be tagged. task: which head, of several. language: of
-        the rows, for a model that is told it."""
+        """Answers rows with the fine-tuned head.
+
+        - rows: one text each; or a tuple of texts: a pair, a question and its context, the words of a sentence to tag.
+        - task: which head answers, if there are several.
+        - language: the language of the rows, for a model with parts for each language.
+        """
         name = task_name(self._finetuned, task)
         return Answerer(self._finetuned, name, language).rows(rows)
 
     def evaluate(self, texts: Paths, *, rate: float = 0.15, length: int = 128, max_rows: int = 512) -> Figures:
-        """Measures how well the model fills in texts that it has not seen. texts: files, folders, or one store. rate:
-        share of pieces masked; length: pieces a row; max_rows: rows asked about."""
+        """Measures how well the model fills in texts that it has not seen.
+
+        - texts: files, folders, or one store.
+        - rate: the share of pieces that is masked. length: pieces of a row. max_rows: how many rows are asked about.
+        """
         with Watch() as watch:
             done = evaluate_on_texts(
                 self._masked, paths_of(texts), rate=rate, length=length, max_rows=max_rows, observer=watch
@@ -121,9 +132,12 @@ class Model(ShowsItself):
         languages: tuple[str, str] | None = None,
         length: int = 128,
     ) -> Alignment:
-        """Looks for translations by the states of every layer. pairs: texts that translate each other; other: the model
-        of the second language; dictionary: pairs of words, counted in the texts where it is None; languages: codes, for
-        a model that is told them; length: pieces of a text that are read."""
+        """Measures how well the states of every layer find translations.
+
+        - pairs: texts that translate each other. other: the model of the second language.
+        - dictionary: pairs of words; None counts them in the texts.
+        - languages: codes, for a model with parts for each language. length: how many pieces of a text are read.
+        """
         models = [self.loaded] if other is None else [self.loaded, other.loaded]
         with Watch() as watch:
             return align_models(
@@ -164,7 +178,7 @@ class Model(ShowsItself):
 
 @dataclass(frozen=True, repr=False)
 class Guesses(ShowsItself, Sequence[tuple[tuple[str, float], ...]]):
-    """For each mask of a text its guesses, likeliest first, as pairs of a piece and its probability."""
+    """The guesses for each mask of a text, likeliest first, as pairs of a piece and its probability."""
 
     text: str
     masks: tuple[tuple[tuple[str, float], ...], ...]
@@ -186,7 +200,7 @@ class Guesses(ShowsItself, Sequence[tuple[tuple[str, float], ...]]):
 
 @dataclass(frozen=True, repr=False)
 class Figures(ShowsItself, Mapping[str, float]):
-    """Name -> figure of an evaluation, such as `masked_accuracy`, `bits_per_byte`, `loss`."""
+    """The figures of an evaluation by name, such as `masked_accuracy`, `bits_per_byte`, `loss`."""
 
     name: str
     summary: Mapping[str, Any]
@@ -207,7 +221,10 @@ class Figures(ShowsItself, Mapping[str, float]):
 
 
 def load(name: str | Path | os.PathLike[str], *, device: torch.device | str | None = None) -> Model:
-    """Loads a model to use. name: a run, a run or model folder, or a hub name. device: the GPU where there is one, if
-    nothing is said. Raises UserError."""
+    """Loads a model to use. Raises UserError.
+
+    - name: a run, a run or model folder, or a hub name.
+    - device: where it computes; when not given, the GPU where there is one.
+    """
     place = torch.device(device) if device is not None else default_device()
     return Model(load_any(os.fspath(name)), place)

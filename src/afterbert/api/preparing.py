@@ -26,18 +26,18 @@ def prepare(
     overwrite: bool = False,
     **reading: Any,
 ) -> Store:
-    """Turns texts into a token store: pieces and annotations, once, for any number of runs.
+    """Turns texts into a token store (pieces and annotations) that any number of runs can read.
 
     - texts: files, folders or hub names, one or several. out: the folder to write.
-    - tokenizer: one to train, by its name or as an object, or the folder of one that exists; left out, `bpe`.
-    - vocab_size: pieces to learn; left out, the amount of text decides.
-    - recipe: the name of the one whose tokenizer is made.
+    - tokenizer: a kind to train, by its name or as an object, or the folder of an existing one; `bpe` when left out.
+    - vocab_size: how many pieces to learn; when left out, the amount of text decides.
+    - recipe: the name of the recipe whose tokenizer is made.
     - planes: the annotations to find.
-    - overwrite: whether a store there that was made otherwise is replaced.
+    - overwrite: whether a store that was made with other texts or settings is replaced.
     - reading: how texts are read, the fields of `afterbert.workflows.text_options.TextOptions`, such as
       `documents="line"` or `held_out=0.05`.
 
-    Raises UserError. Interrupted, the same call goes on where it was.
+    Raises UserError. After an interruption the same call goes on where it was.
     """
     options = TextOptions(**reading)
     made: TokenizerRecipe

@@ -37,13 +37,13 @@ def pretrain(
     """Pre-trains a small language model on texts, or goes on with the same call's unfinished run.
 
     - texts: paths of files or folders, stores that `prepare` made, or a store itself.
-    - recipe: a name that `afterbert recipes` lists, a YAML file, or a `Recipe` made of objects; left out,
-      laptop, or what is usual for the kind of the model to `start` from.
-    - size: tiny, mini, small or base; left out, a budget in time chooses it.
-    - budget: "10min", "500steps", "20Mtokens", "3epochs", "1e15flops".
+    - recipe: a name that `afterbert recipes` lists, a YAML file, or a `Recipe` made of objects; when left out, laptop,
+      or the usual one for the kind of the model to `start` from.
+    - size: tiny, mini, small or base; when left out, a budget in time chooses it.
+    - budget: how long to train, as "10min", "500steps", "20Mtokens", "3epochs", "1e15flops".
     - overrides: any setting by its dotted path or short name, `{"masking.rate": 0.4}`, or nested,
       `{"masking": {"rate": 0.4}}`.
-    - start: a model whose weights, architecture and tokenizer the run starts from.
+    - start: a model from whose weights, architecture and tokenizer the run starts.
     - teacher: a model whose answers to the same rows are learned too, with DistilBERT's losses.
     - mixing: the law between several stores, as a name or a mapping with `type`.
     - pairs, probes: labelled data for the closing figures.

@@ -19,7 +19,7 @@ class Run(ShowsItself):
     path: Path
     """The run's folder."""
     state: str
-    """`finished`, or `preempted` where a signal stopped it; the same call goes on."""
+    """`finished`, or `preempted` if a signal stopped it; the same call goes on."""
     step: int
     """The last step that was made."""
     exit_code: int = 0

@@ -18,7 +18,7 @@ class ShownTasks(ShowsItself):
 
     text: str
     exhibits: tuple[Exhibit, ...]
-    """Each with a `picture`: what stood there, what is read, what is asked and written, who sees whom."""
+    """Each task with a `picture`: the original, what is read, what is asked and written, who sees whom."""
 
     def table(self) -> SmallTable:
         rows: list[tuple[str, str]] = []
@@ -49,9 +49,9 @@ def show(
     """Shows what a recipe's task does to a text: what is read, what is asked, what is written.
 
     - recipe: a name that `afterbert recipes` lists, a YAML file, or "all".
-    - tokenizer: the folder of a run, store or model that cuts the text; left out, a small one is trained on the
-      documentation that Python brings.
-    - seed: another one draws other masks.
+    - tokenizer: the folder of a run, store or model that cuts the text; when left out, a small one is trained on the
+      documentation that comes with Python.
+    - seed: another seed draws other masks.
 
     Raises UserError.
     """
