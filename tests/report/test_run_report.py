@@ -17,7 +17,7 @@ from afterbert.base.errors import UserError
 from afterbert.report import write_report
 
 HOSTILE = "</script><script>alert(1)</script>\"><img src=x onerror='alert(2)'> `a` | b\u202e\x1b[31m{{ 7*7 }} &lt;"
-SECTIONS = {"filled", "corrupted", "statistics", "curves", "data", "recipe", "use"}
+SECTIONS = {"filled", "corrupted", "statistics", "curves", "figures", "data", "recipe", "use"}
 PARTS = """html head meta title style body main footer header section nav a h1 h2 h3 p ul li b i small strong span
 div figure figcaption svg rect line path circle text details summary table tr th td pre code"""
 
@@ -85,6 +85,12 @@ def test_has_every_section_and_the_headline(run):
     assert "--model.hidden_size" in page.text
     assert "Not finished" not in page.text
     nothing_acts(page)
+
+
+def test_the_links_at_the_top_name_the_sections_in_their_order(run):
+    page = page_of(run)
+    links = [href.removeprefix("#") for href in page.attributes("href") if href]
+    assert links == [name for name in page.attributes("id") if name in links] and set(links) == SECTIONS
 
 
 def test_policy_forbids_everything_but_inline_styles(run):
@@ -198,7 +204,7 @@ def test_unfinished_run_says_so(run):
     assert "Not finished: training, step 1,200 of 3,900." in page.text
     assert "There is no model/ folder yet" in page.text
     assert "Measured during training, at step 3,900" in page.text
-    assert set(page.attributes("id")) == SECTIONS - {"filled", "corrupted", "statistics"}
+    assert set(page.attributes("id")) == SECTIONS - {"filled", "corrupted", "statistics", "figures"}
 
 
 @pytest.mark.parametrize(
@@ -356,6 +362,8 @@ def test_a_run_without_masked_pieces_shows_the_question_that_all_share(run):
             "others": {"next_accuracy": {"title": "next pieces, share right", "unit": "share"}},
         },
     )
+    # a question and its answer are sentences: in a cell of figures, which never break, they ran out of the page
+    assert not re.search(r'class="figure">[^<]{60}', page_of(run).source)
     page = page_of(run).text
     assert "Of 100 frequent words taken out" in page and "45.5%" in page
     assert "561 words (41.5% to 49.4% in 95 of 100 draws of rows)" in page
