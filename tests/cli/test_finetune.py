@@ -105,7 +105,7 @@ def test_two_seeds_of_a_task_end_in_a_table_and_can_be_scored(model, food, tmp_p
     assert "the run there was begun with other rows; name another --out" in capsys.readouterr().err
 
     assert run(["score", str(out / "seed-0"), "--task", food]) == 0
-    assert "--drop-leaked leaves rows that stand in another split out of train" in said
+    assert "--drop-leaked leaves out training rows that stand in another split" in said
     said = capsys.readouterr().out
     predicted = tmp_path / re.search(r"predictions: (\S+)", said)[1] / "food.dev.jsonl"
     assert predicted.read_text() == (out / "seed-0" / "predictions" / "food.dev.jsonl").read_text()

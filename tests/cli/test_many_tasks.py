@@ -95,7 +95,7 @@ def test_a_t5_that_writes_its_answers_moves_as_t5_does(folder, capsys):
         assert run([*asked(folder, "--dry-run", "--max-unknown", "0.5", *words), "-m", str(folder / model)]) == 0
         said = capsys.readouterr().out
         settings = yaml.safe_load(said[said.index("budget:") :])
-        assert ("steps: AdaFactor" in said) == (settings["optimizer"]["type"] == "adafactor" and "-r" not in words)
+        assert ("optimizer: AdaFactor" in said) == (settings["optimizer"]["type"] == "adafactor" and "-r" not in words)
         return (settings["optimizer"]["type"], settings["optimizer"]["learning_rate"], settings["schedule"]["type"])
 
     text = ("--head", "text")

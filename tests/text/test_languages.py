@@ -114,7 +114,7 @@ def test_what_is_wrong_with_a_language_is_one_line(tmp_path, named, said):
 def test_mixed_scripts_are_told_with_the_place(tmp_path):
     path = tmp_path / "ru.txt"
     path.write_text("Это первый текст.\n\nВторой текст.\n\nBut this is English text.\n", encoding="utf-8")
-    with pytest.warns(UserWarning, match=r"of its letters \d+% are .* first at .*ru.txt:"):
+    with pytest.warns(UserWarning, match=r"\d+% of its letters are .* first at .*ru.txt:"):
         sources_by_language([f"ru={path}"], documents="paragraphs")
 
 

@@ -579,7 +579,7 @@ def test_rewind_passes_over_the_data(tmp_path):
     back = bad - 1
     rewinds = [record for record in records(tmp_path / "run", "rewind") if record["step"] == back]
     assert len(rewinds) == good - bad >= 2  # also when the data after it is bad
-    assert f"back to step {back}, passing over its data" in rewinds[0]["text"]
+    assert f"back to step {back}, skipping its data" in rewinds[0]["text"]
     feed = toy_feed(toy_training())
     tokens = [sum(batch.num_tokens for batch in feed.step(n)) for n in range(good)]
     after = next(record for record in records(tmp_path / "run", "step") if record["step"] == back + 1)

@@ -136,7 +136,7 @@ def _look_at(code: str, path: str, source: Source) -> int:
             usual = scripts.most_common(1)[0][0]
             at = f"; first at {_place(path, first[script])}" if script in first else ""
             warnings.warn(
-                f"{path} is said to be {code}, but of its letters {letters_of / scripts.total():.0%} are {script}, "
+                f"{path} is named as {code}, but {letters_of / scripts.total():.0%} of its letters are {script}, "
                 f"most others {usual}{at}",
                 stacklevel=4,
             )

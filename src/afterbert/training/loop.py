@@ -128,7 +128,7 @@ def _rewind(live: LiveRun) -> None:
     live.clock.trains(tokens=live.progress.tokens)
     for text in damaged:
         live.note(text)
-    live.note(f"step {bad.step + 1} was not finite; back to step {saved.step}, passing over its data", kind="rewind")
+    live.note(f"step {bad.step + 1} was not finite; back to step {saved.step}, skipping its data", kind="rewind")
 
 
 def _log(live: LiveRun, norm: float, length: RunLength) -> None:

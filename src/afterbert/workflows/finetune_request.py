@@ -120,7 +120,7 @@ def set_up(request: FinetuneRequest, observer: WorkObserver | None = None) -> Fi
     if request.recipe is None and steps is not None:
         settings = settings_of(request, usual=steps)
         bench = bench.with_settings(settings)
-        observer.on_line("steps: AdaFactor, as T5 is fine-tuned; --optimizer.type adamw takes others")
+        observer.on_line("optimizer: AdaFactor, with which T5 was fine-tuned; --optimizer.type names another")
     bench.check_names()
     bench.check_choice()
     if request.search is not None and request.strategies:
@@ -233,7 +233,7 @@ def _tell(request: FinetuneRequest, bench: Bench, plans: Mapping[str, StrategyRu
     for note in (*bench.notes, *_unknown(bench, request.max_unknown)):
         observer.on_note(note)
     if not request.drop_leaked and any(data.leaked for data in bench.tasks):
-        observer.on_line("--drop-leaked leaves rows that stand in another split out of train")
+        observer.on_line("--drop-leaked leaves out training rows that stand in another split")
     for data in bench.tasks:
         counts = ", ".join(f"{split} {data.said_rows(split)}" for split in data.splits)
         labels = labels_of(data.task)

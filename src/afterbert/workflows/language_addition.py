@@ -115,7 +115,7 @@ def add_language(request: AdditionRequest, observer: WorkObserver | None = None)
         sources = {request.language: texts} | ({"replay": replayed} if replayed else {})
         if not replayed:
             observer.on_note(
-                "no text of the old languages is named, so what is lost of them is not seen; name it: --replay"
+                "no text of the old languages is named, so what the model forgets is not measured; name some: --replay"
             )
         if "start" not in record:
             _begin(request, old, sources, record, observer)

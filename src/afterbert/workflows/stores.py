@@ -106,19 +106,19 @@ def tell_store(store: Store, observer: WorkObserver, *, advises: bool = True) ->
     noticed, documents = store.tally.noticed, sum(store.split(name).num_documents for name in SPLITS)
     if documents > store.tally.kept:
         observer.on_note(
-            f"of documents longer than {LONG_DOCUMENT_BYTES:,} bytes single sections are held out, cut at ends of "
+            f"from documents longer than {LONG_DOCUMENT_BYTES:,} bytes single sections are held out, cut at ends of "
             "paragraphs, not whole documents"
         )
     for leak in leaks_of(store):
         observer.on_note(str(leak))
     if advises and (files := noticed.get(OF_PARAGRAPHS)):
         observer.on_note(
-            f"text files with blank lines in them were taken as one document each ({files:,}); where blank lines "
-            "divide documents say --documents paragraphs, where these are books --documents file"
+            f"text files with blank lines were taken as one document each ({files:,}); if blank lines divide "
+            "documents, say --documents paragraphs; if these are books, say --documents file"
         )
     if advises and (files := noticed.get(OF_LINES)):
         observer.on_note(
-            f"text files without a blank line are one document each ({files:,}); where every line is a document say "
+            f"text files without a blank line are one document each ({files:,}); if every line is a document, say "
             "--documents line"
         )
 
