@@ -5,7 +5,8 @@
 STS: Spearman's correlation of the cosine of two vectors with the grades people gave; a file `sentence1,sentence2,score`
 without a header. Search: a sentence is taken out of the middle of each passage, and asked for; counted is how often the
 passage it was taken from is among the first ten, by vectors, by words (BM25) and by both. Intervals are of 2,000
-bootstrap samples over pairs or passages, with seed 0.
+bootstrap samples over pairs or passages, with seed 0; of each further model also of the difference from the first one,
+on the same pairs and passages.
 """
 
 from __future__ import annotations
@@ -31,21 +32,37 @@ _SENTENCE = re.compile(r"[^.!?]+[.!?]+[\"'”’]?\s*")
 _TOP = 10
 
 
-def interval(values: np.ndarray, figure: Callable[[np.ndarray], float]) -> str:
-    """The figure of rows [N, ...] and its 95% interval."""
-    draw = np.random.default_rng(0)
-    drawn = [figure(values[draw.integers(len(values), size=len(values))]) for _ in range(2000)]
-    low, high = np.quantile(drawn, (0.025, 0.975))
-    return f"{figure(values):6.3f}  ({low:.3f} to {high:.3f}) of {len(values):,}"
+class Intervals:
+    """Tells figures with their 95% intervals, and how far they are from those of the first model."""
+
+    def __init__(self) -> None:
+        self.first: dict[str, np.ndarray] = {}
+
+    def tell(self, name: str, values: np.ndarray, figure: Callable[[np.ndarray], float]) -> None:
+        """Prints the figure of rows [N, ...]."""
+        of_first = self.first.setdefault(name, values)
+        draw = np.random.default_rng(0)
+        drawn = [draw.integers(len(values), size=len(values)) for _ in range(2000)]
+        figures = np.array([figure(values[index]) for index in drawn])
+        said = f"{figure(values):6.3f}  {_between(figures)} of {len(values):,}"
+        if of_first is not values:
+            apart = figures - np.array([figure(of_first[index]) for index in drawn])
+            said += f"; {figure(values) - figure(of_first):+.3f}  {_between(apart)} from the first"
+        print(f"  {name:38}{said}", flush=True)
 
 
-def similarity(encoder: SentenceEncoder, path: Path) -> str:
-    """Spearman's correlation on a file of graded pairs."""
+def _between(figures: np.ndarray) -> str:
+    low, high = np.quantile(figures, (0.025, 0.975))
+    return f"({low:.3f} to {high:.3f})"
+
+
+def similarity(encoder: SentenceEncoder, path: Path, intervals: Intervals) -> None:
+    """Tells Spearman's correlation on a file of graded pairs."""
     with open(path, encoding="utf-8", newline="") as file:
         rows = [row for row in csv.reader(file) if len(row) == 3]
     first, second = encoder([row[0] for row in rows]), encoder([row[1] for row in rows])
     values = np.stack([(first * second).sum(1), [float(row[2]) for row in rows]], axis=1)
-    return interval(values, lambda drawn: float(spearmanr(drawn[:, 0], drawn[:, 1]).statistic))
+    intervals.tell("STS, Spearman", values, lambda drawn: float(spearmanr(drawn[:, 0], drawn[:, 1]).statistic))
 
 
 def asked_of(texts: list[str], most: int) -> tuple[list[str], list[str]]:
@@ -63,8 +80,8 @@ def asked_of(texts: list[str], most: int) -> tuple[list[str], list[str]]:
     return rests, sentences[:most]
 
 
-def recall(encoder: SentenceEncoder, texts: list[str], most: int) -> dict[str, str]:
-    """Recall at 10 by each way of searching."""
+def recall(encoder: SentenceEncoder, texts: list[str], most: int, intervals: Intervals) -> None:
+    """Tells recall at 10 by each way of searching."""
     rests, sentences = asked_of(texts, most)
     cosines = encoder(sentences) @ encoder(rests).T
     index = WordIndex.of(rests)
@@ -72,8 +89,9 @@ def recall(encoder: SentenceEncoder, texts: list[str], most: int) -> dict[str, s
     ranks = {"vectors": _ranks(cosines), "words (BM25)": _ranks(words)}
     ranks["both"] = _ranks(sum(1 / (61 + rank) for rank in ranks.values()))
     own = np.arange(len(sentences))
-    found = {name: (rank[own, own] < _TOP).astype(float) for name, rank in ranks.items()}
-    return {name: interval(values, lambda drawn: float(drawn.mean())) for name, values in found.items()}
+    for name, rank in ranks.items():
+        is_found = (rank[own, own] < _TOP).astype(float)
+        intervals.tell(f"search, recall at {_TOP}, {name}", is_found, lambda drawn: float(drawn.mean()))
 
 
 def _ranks(scores: np.ndarray) -> np.ndarray:
@@ -87,18 +105,18 @@ def main() -> None:
     parser.add_argument("--texts")
     parser.add_argument("--most", type=int, default=1000, help="sentences asked for")
     chosen = parser.parse_args()
+    intervals = Intervals()
     for name in chosen.models:
         encoder = SentenceEncoder.of(load_model_or_checkpoint(name))
         print(name)
         if chosen.sts:
-            print(f"  STS, Spearman            {similarity(encoder, chosen.sts)}")
+            similarity(encoder, chosen.sts, intervals)
         if chosen.texts:
             tally, policy = Tally(), Policy()
             parts = [part for source in sources_for([chosen.texts]) for part in source.parts(1 << 24)]
             documents = (document for part in parts for document in part.documents(policy, tally))
             texts = [passage.text for passage in Passages()(documents)]
-            for way, said in recall(encoder, texts, chosen.most).items():
-                print(f"  search, recall at {_TOP}, {way:13}{said}")
+            recall(encoder, texts, chosen.most, intervals)
 
 
 if __name__ == "__main__":

@@ -66,6 +66,22 @@ def test_the_score_is_the_softmax_over_the_cosines_of_the_batch():
     assert float(module(batch)["contrast"].detach()) == pytest.approx(expected, rel=1e-4)  # fp32
 
 
+def test_deleted_views_lack_their_share_each_its_own():
+    objective = Contrastive(pairing=Packed(), views="deleted", deleted=0.25)
+    batch, whole = (posed(one, np.arange(12)) for one in (objective, replace(objective, deleted=1e-9)))
+    ids = batch.arrays["input_ids"]
+    sizes, full = batch.arrays["is_text"].sum(1), whole.arrays["is_text"].sum(1)
+    assert 0.6 < sizes.sum() / full.sum() < 0.9  # a quarter of the pieces, none of the special ones
+    assert not np.array_equal(ids[:12], ids[12:])
+    np.testing.assert_array_equal(ids, posed(objective, np.arange(12)).arrays["input_ids"])
+    np.testing.assert_array_equal(
+        ids[3, : sizes[3]], posed(objective, np.array([3])).arrays["input_ids"][0, : sizes[3]]
+    )
+    for row, size, there in zip(ids, sizes, whole.arrays["input_ids"]):
+        rest = iter(there.tolist())
+        assert all(piece in rest for piece in row[:size].tolist())  # in their order
+
+
 def test_dropout_is_what_differs():
     objective = Contrastive(pairing=Packed(), views="dropout")
     module = objective.build(replace(ENCODER, hidden_dropout_prob=0.1), VOCABULARY)

@@ -202,6 +202,22 @@ def test_contiguous_order_of_a_tiny_corpus_repeats_rows(size):
         assert set(keys(source.step(n))) == set(range(size))
 
 
+@pytest.mark.parametrize("size", [8, 27, 64, 1000])
+def test_neighbours_stand_in_one_batch(size):
+    """The rows of a batch follow each other; batches come in another order, and begin elsewhere, each epoch."""
+    source = feed(order="neighbours", plan=lambda noise: ToyPlan(size, Noise(1)))
+    turns = max(1, size // 8)
+    epochs = [[keys(source.step(epoch * turns + turn)) for turn in range(turns)] for epoch in range(3)]
+    for batches in epochs:
+        rows = np.array(batches)
+        np.testing.assert_array_equal(rows[:, 1:], (rows[:, :-1] + 1) % size)
+        assert len(set(rows.ravel().tolist())) == rows.size
+    if size == 1000:
+        starts = [[batch[0] for batch in batches] for batches in epochs]
+        assert starts[0] != sorted(starts[0])
+        assert {start % 8 for start in starts[0]} != {start % 8 for start in starts[1]}
+
+
 def test_contiguous_order_names_the_slots():
     source = feed(order="contiguous", plan=lambda noise: ToyPlan(64, Noise(1)))
     pieces = source.step(1, micro_batch_size=3, rank=1, world_size=2)

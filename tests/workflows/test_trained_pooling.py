@@ -34,10 +34,13 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(("recipe", "pooling"), [("simcse", "first"), ("tsdae", "first"), ("laptop", None)])
-def test_pooling_of_training(recipe: str, pooling: str | None, text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pooling_of_training(
+    recipe: str, pooling: str | None, text: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(text.parent)
     run = ab.pretrain(text, recipe=recipe, size="tiny", budget="2steps", overrides=SETTINGS)
     folder = Path(run.path)
+    assert ("--from RUN" in " ".join(capsys.readouterr().out.split())) == (recipe == "simcse")
     for loaded in (load_model_or_checkpoint(str(folder)), newest_checkpoint(folder)):
         told = loaded.sentences
         assert (told and told.pooling) == pooling

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -57,6 +57,9 @@ class PretextTask:
 
 class Objective(ABC):
     """A training task as a frozen config. To vary one, wrap it (`parts.wrapping`)."""
+
+    from_drawn_weights: ClassVar[str] = ""
+    """A note for whoever does not start from a trained model, where the task is meant to go on from one."""
 
     def pretexts(self) -> Mapping[str, PretextTask]:
         """Returns the pretext tasks that it poses, by name; a single one has the empty name "". Empty if it poses none,

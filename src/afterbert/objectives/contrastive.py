@@ -3,15 +3,16 @@ batch.
 
 Sources: SimCSE (2104.08821), Section 3: a text is read twice and only dropout differs; temperature 0.05; the loss is
 a softmax over the cosines with the second views of the batch. Two runs of sentences of one document as the two views:
-Contriever (2112.09118), Section 3.1, after the inverse cloze task (1906.00300). Deviation: no extra layer stands
-between the pooled states and the cosine, so what is trained is what is saved.
+Contriever (2112.09118), Section 3.1, after the inverse cloze task (1906.00300). A text without some of its pieces,
+drawn for each view: word deletion in CLEAR (2012.15466), Section 3. Deviation: no extra layer stands between the pooled
+states and the cosine, so what is trained is what is saved.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -37,28 +38,38 @@ if TYPE_CHECKING:
 class Contrastive(Objective):
     """A text's vector is the mean of the states of its pieces, or the state of its first."""
 
+    from_drawn_weights: ClassVar[str] = (
+        "the recipe trains vectors alone, and starts from drawn weights, which know no words; train a masked model "
+        "first, and go on from it: --from RUN"
+    )
+
     pairing: Pairing = TwoHalves(single_rate=0.0, short_rate=0.0)
     """Which texts stand in a row; for views `halves` a pairing whose rows hold two."""
-    views: Literal["halves", "dropout"] = "halves"
-    """The two texts of a row; or the row twice, under two draws of dropout."""
+    views: Literal["halves", "dropout", "deleted"] = "halves"
+    """The two texts of a row; the row twice, under two draws of dropout; or twice, each time without other pieces."""
+    deleted: Rate = 0.7
+    """With views `deleted`: the chance that a view lacks a piece."""
     pooling: Literal["mean", "first"] = "mean"
     temperature: Rate = 0.05
     """Cosines are divided by it (SimCSE: 0.05)."""
 
     def pictured(self) -> Mapping[str, PretextTask | str]:
-        twice = (
-            "the text is read twice, and only dropout differs"
-            if self.views == "dropout"
-            else ("two neighbouring texts of one document are read, each for itself")
-        )
-        return {"": f"{twice}; asked is which of the batch's second vectors belongs to which first one"}
+        twice = {
+            "dropout": "the text is read twice, and only dropout differs",
+            "deleted": "the text is read twice, each time with other pieces deleted",
+            "halves": "two neighbouring texts of one document are read, each for itself",
+        }
+        return {"": f"{twice[self.views]}; asked is which of the batch's second vectors belongs to which first one"}
 
     def plan(self, split: Split, *, length: int, vocabulary: Vocabulary, noise: Noise) -> Plan:
         return self.pairing.plan(split, length=length, vocabulary=vocabulary, noise=noise)
 
     def pose(self, plan: Plan, numbers: np.ndarray, noise: Noise, *, vocabulary: Vocabulary, length: int) -> Batch:
         rows = plan.rows(numbers)
-        views = _twice(rows) if self.views == "dropout" else _halves(rows, vocabulary)
+        if self.views == "halves":
+            views = _halves(rows, vocabulary)
+        else:
+            views = _twice(rows) if self.views == "dropout" else _thinned(rows, self.deleted, noise)
         posed = Posed(views, Visibility(), np.arange(views.num_pieces), views, ())
         arrays = input_arrays(posed, vocabulary, width=width_of(views, length))
         is_pair = np.all((views.lengths > 2).reshape(2, -1), axis=0)  # more than special pieces on both sides
@@ -91,6 +102,17 @@ def _twice(rows: Rows) -> Rows:
     """All rows, and all once more."""
     index = np.tile(np.arange(rows.num_pieces), 2)
     return _renamed(rows.take(index, starts_of(np.tile(rows.lengths, 2))), rows)
+
+
+def _thinned(rows: Rows, rate: float, noise: Noise) -> Rows:
+    """All rows, and all once more, each time without the pieces whose coin says so; special pieces stay."""
+    stays = [
+        rows.planes["special"] | (noise.of(name).uniform(rows.keys_of, rows.position_in_row) >= rate)
+        for name in ("first_view", "second_view")
+    ]
+    index = np.concatenate([np.flatnonzero(side) for side in stays])
+    lengths = np.concatenate([np.bincount(rows.row_of[side], minlength=len(rows)) for side in stays])
+    return _renamed(rows.take(index, starts_of(lengths)), rows)
 
 
 def _halves(rows: Rows, vocabulary: Vocabulary) -> Rows:

@@ -35,6 +35,9 @@ HARMLESS = frozenset(
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
+Order = Literal["shuffled", "contiguous", "neighbours"]
+
+
 @dataclass(frozen=True)
 class LongRows:
     """Rows of another length towards the end of a run.
@@ -70,8 +73,9 @@ class Training:
     """Of order, masks and fresh weights."""
     views: Count | None = None
     """Epoch e sees view e mod views of the data (1: the same masks each time); None: always a new one."""
-    order: Literal["shuffled", "contiguous"] = "shuffled"
-    """With contiguous, row slot i of a batch continues slot i of the batch before (segment memory)."""
+    order: Order = "shuffled"
+    """With contiguous, row slot i of a batch continues slot i of the batch before (segment memory). With neighbours, a
+    batch is rows that follow each other in the text, so that a contrastive objective compares like with like."""
     evaluate_every: Budget | None = None
     """None evaluates at the end only."""
     checkpoint_every: Budget = Budget(600, "seconds")

@@ -4,13 +4,13 @@ import threading
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.pretext.pairings import Plan
+from afterbert.training.config import Order
 
 _PLANS_KEPT = 2  # a step sees at most the end of one view and the start of the next, unless the corpus is tiny
 
@@ -34,13 +34,7 @@ class Epochs:
     `Feed`."""
 
     def __init__(
-        self,
-        plan: Callable[[Noise], Plan],
-        noise: Noise,
-        *,
-        batch_size: int,
-        views: int | None,
-        order: Literal["shuffled", "contiguous"],
+        self, plan: Callable[[Noise], Plan], noise: Noise, *, batch_size: int, views: int | None, order: Order
     ):
         self._plan, self._noise = plan, noise
         self._batch_size, self._views, self._order = batch_size, views, order
@@ -117,7 +111,7 @@ class Epochs:
     def _rows_used(self, plan: Plan) -> int:
         batches = plan.batches()
         if batches is not None:
-            assert self._order == "shuffled", "a plan that forms its own batches has no contiguous order"
+            assert self._order == "shuffled", "a plan that forms its own batches has no other order"
             return len(batches) * self._batch_size
         if self._order == "shuffled":
             return len(plan)
@@ -131,4 +125,7 @@ class Epochs:
             return order.permutation(length, places)
         turn, slot = places // self._batch_size, places % self._batch_size
         shift = order.integers(length, np.zeros(1, np.uint64))
+        if self._order == "neighbours":
+            block = order.permutation(max(1, length // self._batch_size), turn)
+            return (block * self._batch_size + slot + shift) % length
         return (slot * length // self._batch_size + turn + shift) % length

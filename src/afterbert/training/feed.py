@@ -11,7 +11,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from statistics import harmonic_mean
-from typing import Literal
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from afterbert.objectives import Batch, Objective
 from afterbert.objectives.parts.blending import blended
 from afterbert.pretext.pairings import Plan
 from afterbert.text.token_store.store import Split
-from afterbert.training.config import LongRows, Training
+from afterbert.training.config import LongRows, Order, Training
 from afterbert.training.distribution.processes import Processes
 from afterbert.training.epochs import EpochPart, Epochs
 
@@ -38,7 +37,8 @@ class Feed:
     of step n within an epoch; each of the `batch_size` slots walks through its own stretch of the plan, the stretches
     begin at another place each epoch, and at most one row a slot is left out. The slots stand in the array `row_slots`
     int64 [B]; `row_goes_on` bool [B] says which rows go on directly behind what their slot read in the step before, and
-    which begin anew; `row_steps` int64 [B] which step this is.
+    which begin anew; `row_steps` int64 [B] which step this is. order "neighbours": the rows of a step follow each other
+    in the plan; such blocks come in a new order each epoch and begin at another row; what fills no block is left out.
 
     A plan that forms its own batches (`Plan.batches`) is read a batch a step, in a new order of the batches each epoch.
     One that has fewer rows counts as a full one, so epochs end where steps do. Each process reads a share of its rows;
@@ -58,7 +58,7 @@ class Feed:
         noise: Noise,
         batch_size: int,
         views: int | None = None,
-        order: Literal["shuffled", "contiguous"] = "shuffled",
+        order: Order = "shuffled",
         course: Sequence[Stages] = (),
         turn: Stages | None = None,
         then: Feed | None = None,

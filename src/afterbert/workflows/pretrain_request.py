@@ -113,6 +113,8 @@ def run_request(
         notes = [*check_tokenizer(resolved, store), *check_known(store, request.reading.max_unknown)]
         store.telling(resolved.recipe.model.languages)  # refuses before there is a run folder
         objective = resolved.recipe.objective
+        if start is None and objective.from_drawn_weights:
+            notes.append(objective.from_drawn_weights)
         for model in (start, objective.model if isinstance(objective, Distilled) else None):
             if model is not None:
                 store.check_made_with(
