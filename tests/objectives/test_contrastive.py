@@ -90,7 +90,7 @@ def test_dropout_is_what_differs():
     torch.testing.assert_close(first, second)
     first, second = module.train().vectors(batch).chunk(2)
     assert not torch.allclose(first, second)
-    with pytest.raises(UserError, match="hidden_dropout_prob is 0"):
+    with pytest.raises(UserError, match="hidden_dropout_prob 0 both readings"):
         objective.check(replace(ENCODER, hidden_dropout_prob=0.0))
 
 
