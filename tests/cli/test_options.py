@@ -28,4 +28,4 @@ from afterbert.downstream.finetuning.settings import FineTuning
 def test_the_help_of_finetune_tells_the_default(option, default):
     parameter = inspect.signature(finetune, eval_str=True).parameters[option].annotation
     (told,) = (each.help for each in parameter.__metadata__)
-    assert told.endswith(f"; {default(FineTuning())}.")
+    assert told.endswith(f"; {default(FineTuning())} when not given.")

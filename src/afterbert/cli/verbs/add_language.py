@@ -13,15 +13,17 @@ TAKES_RECIPE_OPTIONS = True
 # By the names of `AdditionRequest`.
 _REQUEST = {
     "out": option(Path, "The folder for stores, start and run.", "--out", "-o", default=Path("added")),
-    "replay": option(list[str] | None, "Text in the old languages, as often as there are: en=PATH, or a store."),
+    "replay": option(list[str] | None, "Text in the old languages: en=PATH, once for each, or a store."),
     "replay_share": option(float, "The share of the rows that is replayed.", default=0.5),
-    "pieces": option(int, "New pieces, at most.", default=1000, min=1),
+    "pieces": option(int, "How many new pieces at most.", default=1000, min=1),
     "units": option(
-        Literal["words", "pieces"], "New pieces are whole words, or pieces that words may share.", default="pieces"
+        Literal["words", "pieces"],
+        "What a new piece is: a whole word, or a piece that words may share.",
+        default="pieces",
     ),
-    "warm_up": option(int, "Steps that train the new pieces alone, the body frozen.", default=200, min=0),
+    "warm_up": option(int, "For how many steps only the new pieces are trained.", default=200, min=0),
     "recipe": option(str, "The recipe that trains it.", "--recipe", "-r", default="laptop"),
-    "held_out": option(float, "Share of each text on which won and lost are measured.", default=0.1),
+    "held_out": option(float, "The share of each text that is held out to measure what was won and lost.", default=0.1),
 }
 
 

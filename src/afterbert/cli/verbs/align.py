@@ -12,11 +12,13 @@ PLACE = 50
 # By the names of `AlignmentRequest`.
 _REQUEST = {
     "other": option(str | None, "Another model for the second language, of the same size.", "--with"),
-    "words": option(str | None, "A dictionary: a word, a tab, its translation; else counted in the texts."),
-    "languages": option(str | None, "Codes of both, as en,de, for a model that is told them."),
-    "layer": option(int | None, "One layer alone; 0 for the embeddings.", min=0),
-    "most": option(int, "Pairs of texts that are read.", default=1000, min=20, max=20_000),
-    "length": option(int, "Pieces of a text that are read.", default=128, min=8),
+    "words": option(
+        str | None, "A file with word, tab, translation on each line; counted in the texts when not given."
+    ),
+    "languages": option(str | None, "The codes of both languages, as en,de, for a model with parts for each language."),
+    "layer": option(int | None, "Only this layer; 0 for the embeddings.", min=0),
+    "most": option(int, "How many pairs of texts are read.", default=1000, min=20, max=20_000),
+    "length": option(int, "How many pieces of each text are read.", default=128, min=8),
 }
 
 

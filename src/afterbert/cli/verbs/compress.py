@@ -13,9 +13,11 @@ PLACE = 410
 _REQUEST = {
     "task": option(str | None, "Labelled rows: NAME:PATH, PATH, a task file or hub:NAME.", "--task", "-t"),
     "out": option(Path, "The folder to write.", "--out", "-o", default=Path("smaller")),
-    "target": option(str | None, "A goal instead of --with; combinations are tried: 4x faster, 10MB, -1 point."),
-    "minutes": option(float | None, "With --target: begin no further combination after this.", min=0),
-    "answered_as": option(str | None, "Which of the model's tasks, where it has several.", "--as"),
+    "target": option(
+        str | None, "A goal instead of --with, for which combinations are tried: 4x faster, 10MB, -1 point."
+    ),
+    "minutes": option(float | None, "With --target: begin no further combination after this time.", min=0),
+    "answered_as": option(str | None, "Which of the model's tasks, if it has several.", "--as"),
     "columns": option(str | None, "Which column is what: text=review,label=3."),
     "split": option(str | None, "The rows that judge the model: dev if there is one, else test."),
     "seed": option(int, "The seed of everything drawn at random.", default=0),

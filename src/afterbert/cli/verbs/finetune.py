@@ -14,52 +14,79 @@ _DATA, _TRAINING, _MANY = "Data", "Training", "Many tasks"
 
 # By the names that settings of fine-tuning have, but for those below.
 _SETTINGS = {
-    "budget": option(str | None, "In place of --epochs: 5min, 500steps, ...", "--budget", "-b", panel=_TRAINING),
-    "learning_rate": option(str | None, "The highest; 5e-5.", "--learning-rate", "--lr", panel=_TRAINING),
-    "batch_size": option(str | None, "Rows a step; 32.", panel=_TRAINING),
-    "length": option(str | None, "Pieces a row at most; 128.", panel=_TRAINING),
-    "seeds": option(str | None, "How many runs, for mean and spread; 1.", panel=_TRAINING),
-    "seed": option(str | None, "The first one's seed; 0.", panel=_TRAINING),
-    "frozen": option(bool, "Only the heads learn.", "--frozen", default=False, panel=_TRAINING),
-    "layer_decay": option(str | None, "A layer's learning rate by that of the one above; 1.0.", panel=_TRAINING),
-    "class_weights": option(str | None, "none, or balanced; none.", panel=_TRAINING),
-    "head": option(
+    "budget": option(
+        str | None, "How long to train, in place of --epochs: 5min, 500steps.", "--budget", "-b", panel=_TRAINING
+    ),
+    "learning_rate": option(
+        str | None, "The highest learning rate; 5e-5 when not given.", "--learning-rate", "--lr", panel=_TRAINING
+    ),
+    "batch_size": option(str | None, "Rows of a step; 32 when not given.", panel=_TRAINING),
+    "length": option(str | None, "The most pieces of a row; 128 when not given.", panel=_TRAINING),
+    "seeds": option(str | None, "How many runs, for mean and spread; 1 when not given.", panel=_TRAINING),
+    "seed": option(str | None, "The seed of the first run; 0 when not given.", panel=_TRAINING),
+    "frozen": option(bool, "Train only the heads.", "--frozen", default=False, panel=_TRAINING),
+    "layer_decay": option(
         str | None,
-        f"By default the task's usual one: {plugins_in('downstream.heads')}; text writes the answer.",
+        "A layer's learning rate as a share of that of the layer above; 1.0 when not given.",
         panel=_TRAINING,
     ),
-    "keep": option(str | None, "Which weights: last, or best on dev; last.", panel=_TRAINING),
+    "class_weights": option(
+        str | None, "Weights of the classes: none or balanced; none when not given.", panel=_TRAINING
+    ),
+    "head": option(
+        str | None,
+        f"The head: {plugins_in('downstream.heads')} (text writes the answer); the task's usual one when not given.",
+        panel=_TRAINING,
+    ),
+    "keep": option(str | None, "Which weights to keep: last, or best on dev; last when not given.", panel=_TRAINING),
     "patience": option(str | None, "Stop after this many evaluations without a better one.", panel=_TRAINING),
-    "mixing": option(str | None, f"{plugins_in('base.mixing')}; proportional.", panel=_MANY),
+    "mixing": option(
+        str | None, f"How often each task comes: {plugins_in('base.mixing')}; proportional when not given.", panel=_MANY
+    ),
 }
 _PATHS = {"learning_rate": "optimizer.learning_rate", "seeds": "num_seeds"}
 
 # By the names of `FinetuneRequest`.
 _REQUEST = of_data(panel=_DATA) | {
-    "splits": option(list[str] | None, "test=FILE: a file beside the task's own.", "--split", panel=_DATA),
-    "transfer": option(Path | None, "Test sets beside the task's own, in other languages.", "--transfer", panel=_DATA),
+    "splits": option(
+        list[str] | None, "Another file of rows, beside the task's own: test=FILE.", "--split", panel=_DATA
+    ),
+    "transfer": option(
+        Path | None, "A folder of test sets in other languages, beside the task's own.", "--transfer", panel=_DATA
+    ),
     "drop_leaked": option(
         bool, "Leave out training rows that other splits hold.", "--drop-leaked", default=False, panel=_DATA
     ),
-    "epochs": option(float | None, "Rounds through the training rows; 3.", panel=_TRAINING),
+    "epochs": option(float | None, "Rounds through the training rows; 3 when not given.", panel=_TRAINING),
     "search": option(
         str | None,
-        "Try rates for so long (10min, 2000steps) on held-out training rows, and take the best.",
+        "First try learning rates for this long (10min, 2000steps), and take the best on held-out training rows.",
         "--search-learning-rate",
         panel=_TRAINING,
     ),
     "max_unknown": (MaxUnknown, 0.1),
     "from_scratch": option(
-        bool, "The same model from random weights.", "--from-scratch", default=False, panel=_TRAINING
+        bool, "Train the same model from random weights.", "--from-scratch", default=False, panel=_TRAINING
     ),
     "strategies": option(
-        list[str] | None, f"{plugins_in('downstream.strategies')}; or all; once for each.", "--strategy", panel=_MANY
+        list[str] | None,
+        f"What to train on together first; once for each: {plugins_in('downstream.strategies')}, or all.",
+        "--strategy",
+        panel=_MANY,
     ),
-    "groups": option(list[str] | None, "glue=sst2,stsb: left out together.", "--group", panel=_MANY),
-    "unlabelled": option(list[str] | None, "Running text as one of the tasks.", "--unlabelled", panel=_MANY),
-    "unlabelled_recipe": option(str | None, "What it asks; default: by the model.", panel=_MANY),
-    "recipe": option(str | None, "mt-dnn, t5, or a YAML file.", "--recipe", "-r", panel=_TRAINING),
-    "out": option(Path | None, "Where to write; default: below runs/.", "--out", "-o"),
+    "groups": option(
+        list[str] | None, "Tasks that leave_one_out leaves out together: glue=sst2,stsb.", "--group", panel=_MANY
+    ),
+    "unlabelled": option(
+        list[str] | None, "Running text that is trained on as one of the tasks.", "--unlabelled", panel=_MANY
+    ),
+    "unlabelled_recipe": option(
+        str | None,
+        "The recipe that says what is asked of --unlabelled text; chosen by the model when not given.",
+        panel=_MANY,
+    ),
+    "recipe": option(str | None, "Settings of a paper: mt-dnn, t5, or a YAML file.", "--recipe", "-r", panel=_TRAINING),
+    "out": option(Path | None, "The folder to write; below runs/ when not given.", "--out", "-o"),
     "overwrite": option(bool, "Also replace what afterbert did not make.", "--overwrite", default=False),
 }
 

@@ -11,12 +11,12 @@ PLACE = 120
 # By the names of `Generation`.
 _GENERATION = {
     "method": option(Literal["sample", "greedy", "beam"], "How each piece is chosen.", default="sample"),
-    "temperature": option(float | None, "Of draws: below 1 keeps to what is likely, above 1 dares more."),
-    "top_k": option(int | None, "Draw from this many of the likeliest pieces."),
-    "top_p": option(float | None, "Draw from the likeliest pieces that hold this share."),
-    "num_beams": option(int | None, "Texts kept side by side (method beam)."),
-    "length_penalty": option(float | None, "Higher favours longer texts (method beam)."),
-    "seed": option(int, "Of the draws.", default=0),
+    "temperature": option(float | None, "For draws: below 1 keeps to likely pieces, above 1 dares more."),
+    "top_k": option(int | None, "Draw only from this many of the likeliest pieces."),
+    "top_p": option(float | None, "Draw only from the likeliest pieces that have this probability together."),
+    "num_beams": option(int | None, "How many texts are followed at once (method beam)."),
+    "length_penalty": option(float | None, "A higher penalty favours longer texts (method beam)."),
+    "seed": option(int, "The seed of the draws.", default=0),
 }
 
 

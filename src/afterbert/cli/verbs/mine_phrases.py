@@ -11,14 +11,14 @@ PLACE = 40
 
 # By the names of `Mining`.
 _MINING = {
-    "max_words": option(int, "Words of the longest phrase, marks within counted.", default=4),
-    "min_count": option(int, "A phrase occurs at least so often.", default=5),
-    "min_cohesion": option(float, "Bits of mutual information between its parts.", default=5.0),
-    "min_freedom": option(float, "Bits of entropy of its neighbours.", default=1.5),
+    "max_words": option(int, "The most words of a phrase, marks included.", default=4),
+    "min_count": option(int, "The fewest occurrences of a phrase.", default=5),
+    "min_cohesion": option(float, "The least mutual information between its parts, in bits.", default=5.0),
+    "min_freedom": option(float, "The least entropy of its neighbours, in bits.", default=1.5),
     "most": option(int, "How many phrases to keep, the best first.", default=100_000),
-    "case": option(str, "ignored or kept.", default="ignored"),
-    "chinese": option(str | None, "Words of Chinese: jieba (where installed) or characters."),
-    "sample_bytes": option(int, "Look at so much text; bounds the memory.", default=50_000_000),
+    "case": option(str, "Case of letters: ignored or kept.", default="ignored"),
+    "chinese": option(str | None, "How Chinese words are found: jieba (if installed) or characters."),
+    "sample_bytes": option(int, "How many bytes of text to look at; this bounds the memory.", default=50_000_000),
 }
 
 

@@ -13,7 +13,7 @@ PLACE = 160
 # By the names of `PredictRequest`.
 _OF_FILES = {
     "out": option(Path | None, "The file to write, .csv, .tsv or .jsonl; printed when not given.", "--out", "-o"),
-    "columns": option(str | None, "Which column is what, where the training's names are not there: text=review."),
+    "columns": option(str | None, "Which column is what, if the names of the training are not there: text=review."),
     "kind": option(
         Literal["csv", "tsv", "jsonl", "txt", "conll"] | None,
         "The file's layout, where the guess is wrong.",

@@ -14,22 +14,26 @@ TAKES_RECIPE_OPTIONS = True
 _REQUEST = {
     "recipe": option(
         str | None,
-        "A recipe's name, or a path to a YAML file; laptop when not given, or with --from what is usual for its kind.",
+        "A recipe's name or a YAML file; laptop when not given, or with --from the usual one for that model.",
         "--recipe",
         "-r",
         panel="Recipe",
     ),
     "size": (Size, None),
-    "out": option(Path, "Where run folders are made.", "--out", "-o", default=Path("runs")),
+    "out": option(Path, "The folder in which run folders are made.", "--out", "-o", default=Path("runs")),
     "name": option(str | None, "The run's name; made from recipe and data when not given."),
     "resume": option(Path | None, "Go on with this run folder."),
-    "start": option(str | None, "Start from this Hugging Face folder's weights and tokenizer.", "--from"),
-    "teacher": option(str | None, "Learn from what this model says to the same rows, too (DistilBERT's losses)."),
-    "allow_changes": option(bool, "Resume although the recipe changed.", "--allow-changes", default=False),
+    "start": option(
+        str | None, "Start from the weights and tokenizer of this Hugging Face folder, run or hub model.", "--from"
+    ),
+    "teacher": option(str | None, "Learn also from this model's answers to the same rows (DistilBERT's losses)."),
+    "allow_changes": option(bool, "Resume even if the recipe has changed.", "--allow-changes", default=False),
 }
 # By the names of `Closing`.
 _CLOSING = {
-    "parallel": option(list[str] | None, "Translations to be found at the end.", "--parallel", panel="Closing"),
+    "parallel": option(
+        list[str] | None, "Translations for the model to find at the end.", "--parallel", panel="Closing"
+    ),
     "pairs": option(list[str] | None, "Minimal pairs (BLiMP's layout) to ask at the end.", "--pairs", panel="Closing"),
     "probes": option(
         list[str] | None, "Labelled rows for a linear probe at the end: NAME:PATH.", "--probe", panel="Closing"

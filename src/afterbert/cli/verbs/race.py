@@ -12,10 +12,10 @@ TAKES_RECIPE_OPTIONS = True
 
 # By the names of `RaceRequest`.
 _REQUEST = {
-    "by_loss": option(bool, "Compare held-out losses, of recipes that ask the same.", "--by-loss", default=False),
+    "by_loss": option(bool, "Compare held-out losses, for recipes that ask the same.", "--by-loss", default=False),
     "seeds": option(int, "How many runs of each recipe.", default=3, min=1),
     "size": (Size, None),
-    "out": option(Path, "Where runs are made and found.", "--out", "-o", default=Path("runs")),
+    "out": option(Path, "The folder in which runs are made and found.", "--out", "-o", default=Path("runs")),
 }
 
 

@@ -12,13 +12,17 @@ PLACE = 230
 # By the names of `StudyRequest`.
 _REQUEST = {
     "texts": option(list[str] | None, "Files, folders, or a store that `prepare` made.", "--text", "-x"),
-    "scale": option(str, "smoke, minutes, hours or days.", default="minutes"),
+    "scale": option(str, "How large the runs are: smoke, minutes, hours or days.", default="minutes"),
     "tasks": option(list[str] | None, "Labelled rows that each run is fine-tuned on: NAME:PATH.", "--task", "-t"),
-    "pairs": option(list[str] | None, "Minimal pairs, BLiMP's layout.", "--pairs"),
-    "parallel": option(list[str] | None, "Translations to be found: a table, a tab between.", "--parallel"),
-    "seeds": option(int | None, "How many; the scale's where not given.", min=1),
-    "budget": option(str | None, "A time for the whole study (2h): its runs are fitted to it.", "--budget", "-b"),
-    "out": option(Path, "Where runs are made and found.", "--out", "-o", default=Path("runs")),
+    "pairs": option(list[str] | None, "Minimal pairs in BLiMP's layout that each run is asked.", "--pairs"),
+    "parallel": option(
+        list[str] | None,
+        "Translations for each run to find: a file with text, tab, translation on each line.",
+        "--parallel",
+    ),
+    "seeds": option(int | None, "How many seeds; as many as the scale says when not given.", min=1),
+    "budget": option(str | None, "A time for the whole study (2h), to which its runs are fitted.", "--budget", "-b"),
+    "out": option(Path, "The folder in which runs are made and found.", "--out", "-o", default=Path("runs")),
 }
 
 
