@@ -29,7 +29,7 @@ class FinetunedRun(ShowsItself):
     exit_code: int = 0
     """0, or as shells report the signal that stopped it; the same call goes on."""
     step: int | None = None
-    """Where a signal stopped the training."""
+    """The step at which a signal stopped the training."""
     compared: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     """Strategy -> the models that it left, of each task and seed; nothing where no strategies were compared."""
 

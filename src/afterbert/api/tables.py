@@ -37,7 +37,7 @@ def _(mix: TaskMix, title: str = "") -> RenderableType:
 
 @drawn.register
 def _(plans: dict, title: str = "") -> RenderableType:
-    """Of each strategy: the steps of its stages, and what is mixed in the first."""
+    """For each strategy the steps of its stages, and what is mixed in the first."""
     made = table("strategy", ">first stage", ">its own stage", "mixed in the first stage", title=title)
     for name, staging in plans.items():
         first, second = staging.strategy.steps(staging.total, has_first=staging.has_first)

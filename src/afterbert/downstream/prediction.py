@@ -31,7 +31,7 @@ class Prediction:
     probabilities: Mapping[str, float] = field(default_factory=dict)
     """Label -> its probability, for tasks that choose one or several labels for a row; empty for others."""
     scores: tuple[float, ...] = ()
-    """Of each candidate, before the softmax, for tasks that order candidates."""
+    """The score of each candidate before the softmax, for tasks that order candidates."""
     entities: tuple[FoundSpan, ...] | None = None
     """For tags that mark entities; offsets count in the words joined by single spaces, or in the text that they were
     found in. None for all other tasks."""

@@ -38,7 +38,7 @@ class LoadedModel:
     """An architecture (its vocab_size set), its weights in float32, and its tokenizer."""
 
     name: str
-    """As the user named it."""
+    """The name by which the user called it."""
     architecture: Architecture
     given: Tokenizer | None
     """A tokenizer that is in memory already; None: it is read from `folder` when somebody asks for it."""

@@ -26,13 +26,13 @@ class LayerShape:
     intermediate_size: Size | None = None
     """Neurons of the feed-forward part that are left."""
     qkv_rank: Size | None = None
-    """Numbers between the two thin layers in place of the packed one to query, key and value; None: it is full."""
+    """The rank of the packed layer to query, key and value, which two thin layers replace; None: full."""
     mixed_rank: Size | None = None
-    """The same for the layer after the heads."""
+    """The rank of the layer after the heads; None: full."""
     input_rank: Size | None = None
-    """The same for the first layer of the feed-forward part."""
+    """The rank of the first layer of the feed-forward part; None: full."""
     output_rank: Size | None = None
-    """The same for the last layer of the feed-forward part."""
+    """The rank of the last layer of the feed-forward part; None: full."""
 
 
 @dataclass(frozen=True)

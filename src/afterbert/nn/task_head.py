@@ -26,9 +26,9 @@ class TaskHead:
     bias: bool = True
     """Whether the dense layer has a bias."""
     activation: Activation = "tanh"
-    """Of the dense layer."""
+    """The activation of the dense layer."""
     norm: Norm | None = None
-    """Behind the activation."""
+    """The norm after the activation; None: no norm."""
     last_bias: bool = True
     """Whether the last layer has a bias."""
     starts_from: Literal["pooler", "lm_head"] | None = "pooler"

@@ -44,7 +44,7 @@ class Contrastive(Objective):
     )
 
     pairing: Pairing = TwoHalves(single_rate=0.0, short_rate=0.0)
-    """Which texts stand in a row; for views `halves` a pairing whose rows hold two."""
+    """The texts of a row; views `halves` need a pairing whose rows hold two."""
     views: Literal["halves", "dropout", "deleted"] = "halves"
     """The two texts of a row; the row twice, under two draws of dropout; or twice, each time without other pieces."""
     deleted: Rate = 0.7

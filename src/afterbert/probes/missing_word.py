@@ -50,7 +50,7 @@ class MissingWord:
     """The question. Answers, rows, gaps and noise are the same for all models with one tokenizer."""
 
     answers: Annotated[int, Field(gt=1)] = 100
-    """So many of the most frequent words that are a single piece."""
+    """How many of the most frequent words that are a single piece may be asked."""
     rows_to_learn: Annotated[int, Field(gt=1)] = 384
     """Rows of the training split from which the classifier learns, a fifth of them to choose the layer by."""
     rows_to_ask: Annotated[int, Field(gt=1)] = 384
@@ -58,7 +58,7 @@ class MissingWord:
     length: Annotated[int, Field(ge=8)] = 128
     """Pieces in a row before the words are taken out."""
     layers: Count = 4
-    """So many layers are tried, evenly spaced, the last always among them."""
+    """How many layers are tried, evenly spaced, the last always among them."""
     batch_size: Count = 32
 
     @staticmethod

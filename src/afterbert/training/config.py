@@ -56,55 +56,57 @@ class Training:
     """The settings by which one run trains."""
 
     budget: Budget
-    """How long; the schedule is laid over it. A time is turned into steps once, when the run begins."""
+    """How long to train; the schedule is laid over it. A time becomes a number of steps once, when the run begins."""
     optimizer: Optimizer = field(default_factory=AdamW)
     schedule: Schedule = field(default_factory=Linear)
     average: Average | None = None
     """Which average of the weights is evaluated and exported; None: the last weights."""
     batch_size: Count = 32
-    """Rows an update is made from, over all processes."""
+    """How many rows an update is made from, over all processes."""
     micro_batch_size: Count | None = None
-    """At most so many rows are in memory at once; None: the whole batch."""
+    """How many rows are in memory at once; None: the whole batch."""
     max_grad_norm: Annotated[float, Field(gt=0, le=1e9)] | None = 1.0
-    """Gradients whose norm is larger are scaled down to it; None: never."""
+    """Gradients with a larger norm are scaled down to it; None: never."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """With auto, bf16 where the hardware is known to multiply it faster; the run says what it took."""
     seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
-    """Of order, masks and fresh weights."""
+    """The seed of order, masks and fresh weights."""
     views: Count | None = None
     """Epoch e sees view e mod views of the data (1: the same masks each time); None: always a new one."""
     order: Order = "shuffled"
     """With contiguous, row slot i of a batch continues slot i of the batch before (segment memory). With neighbours, a
     batch is rows that follow each other in the text, so that a contrastive objective compares like with like."""
     evaluate_every: Budget | None = None
-    """None evaluates at the end only."""
+    """How often held-out text is evaluated; None: only at the end."""
     checkpoint_every: Budget = Budget(600, "seconds")
-    """May be a time, since it does not touch the weights."""
+    """How often a checkpoint is saved. It may be a time, since saving does not touch the weights."""
     keep_checkpoints: Count = 2
+    """How many of the newest checkpoints are kept."""
     log_every: Annotated[int, Field(ge=1, le=10**9)] = 10
-    """Steps between two lines of the log."""
+    """How many steps lie between two lines of the log."""
     track: Tracker | None = None
-    """The tool, beside `metrics.jsonl`, that is told all figures while the run goes; None: no other."""
+    """A tool that gets all figures while the run goes, beside `metrics.jsonl`; None: no tool."""
     non_finite: Literal["stop", "skip", "rewind"] = "stop"
-    """What a NaN or infinite loss or gradient leads to; never to an update. Skip leaves the step out. Rewind goes back
+    """What happens at a NaN or infinite loss or gradient; never an update. Skip leaves the step out. Rewind goes back
     to the last checkpoint and leaves out the data from there to the bad step (PaLM, 2204.02311 Section 5.1). What it
     does depends on which checkpoints there are: write `checkpoint_every` in steps where such a run must repeat."""
     non_finite_limit: Annotated[int, Field(ge=0, le=1_000_000)] = 10
-    """A run skips or rewinds at most so many times."""
+    """How many times a run skips or rewinds at most."""
     spikes: Literal["warn", "skip"] = "warn"
-    """What a loss more than 6 standard deviations above the mean of the last 128 leads to."""
+    """What happens at a loss more than 6 standard deviations above the mean of the last 128."""
     deterministic: bool = False
-    """Only kernels that give the same bits again; on CPU this is always so."""
+    """Whether only kernels are used that repeat bit for bit; on CPU this is always so."""
     on_out_of_memory: Literal["halve", "stop"] = "halve"
-    """Halve goes on with half the micro-batch and the same gradients."""
+    """Whether to go on with half the micro-batch, which gives the same gradients, or to stop."""
     on_disk_full: Literal["stop", "continue"] = "stop"
+    """Whether to stop or to go on without a checkpoint when the disk is full."""
     workers: Annotated[int, Field(ge=0, le=256)] = 1
-    """Threads that prepare batches ahead; none, one or many give the same batches."""
+    """How many threads prepare batches ahead; any number gives the same batches."""
     parallel: Literal["ddp", "fsdp"] = "ddp"
-    """Of several processes, ddp holds the whole model in each, fsdp a part in each; touches only the last bits."""
+    """With several processes, whether each holds the whole model (ddp) or a part (fsdp). Only the last bits differ."""
     compile: bool = False
-    """The model's backbone through torch.compile, which takes a minute at the start, needs a C++ compiler on CPU, and
-    pays on a GPU."""
+    """Whether the backbone goes through torch.compile, which takes a minute at the start, needs a C++ compiler on CPU,
+    and pays on a GPU."""
 
     def __post_init__(self) -> None:
         if self.compile and self.parallel == "fsdp":

@@ -46,7 +46,7 @@ class CompressRequest(DataOptions):
     task: str | None = None
     """Labelled rows: NAME:PATH, PATH, a task file or hub:NAME."""
     answered_as: str | None = None
-    """Which of the model's tasks, where it answers several."""
+    """Which of the model's tasks, if it answers several."""
     split: str | None = None
     """The rows by which models are judged; None: dev, else test."""
     at_least: float | None = None

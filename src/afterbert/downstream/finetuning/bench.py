@@ -42,7 +42,7 @@ class Bench:
     """The tasks: their rows, their heads, their predictions."""
     wrap: Wrap = unwrapped
     device: torch.device | str | None = None
-    """Where it is trained; the GPU where there is one if it is None."""
+    """Where it is trained; None: on the GPU where there is one."""
     observers: Sequence[Observer] = ()
     """Who is told how training goes."""
 

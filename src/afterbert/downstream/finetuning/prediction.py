@@ -25,7 +25,7 @@ class Answerer:
     name: str
     """The task whose head answers."""
     language: str | None = None
-    """Of the rows, for a model that is told languages."""
+    """The language of the rows, for a model with parts for each language."""
 
     @property
     def task(self) -> Task:

@@ -23,41 +23,45 @@ from afterbert.training.schedules.linear import Linear
 
 @dataclass(frozen=True)
 class FineTuning:
-    """Defaults are BERT's (1810.04805, Appendix A.3), with one of its learning rates.
-
-    - `length`: pieces a row at most. - `head`: None takes the one that fits the task. - `summary`: the piece
-    that speaks for a row; None takes the one that has seen all of it. - `layer_decay`: learning rate of a
-    layer by that of the layer above. - `class_weights`: "balanced" weighs a class by the inverse of its
-    frequency. - `frozen`: the backbone learns nothing. - `keep`: "best" takes the weights that did best on
-    dev instead of the last ones. - `patience`: stops after so many evaluations that were no better, and keeps
-    the best. - `num_seeds`: runs, from `seed` on. - `mixing`: of several tasks. - `heads`: task, or kind of task,
-    -> its head, before `head`. - `virtual_sizes`: task -> the number of rows it counts as in the mix (T5, Section
-    3.7), where that is not how many it has.
-    """
+    """The settings of fine-tuning. Defaults are BERT's (1810.04805, Appendix A.3), with one of its learning rates."""
 
     budget: Budget = Budget(3, "epochs")
     batch_size: Annotated[int, Field(gt=0)] = 32
-    """Rows an update is made from, all of one task."""
+    """How many rows an update is made from, all of one task."""
     micro_batch_size: Annotated[int, Field(gt=0)] | None = None
-    """At most so many rows are in memory at once, with the same gradients; None: the whole batch."""
+    """How many rows are in memory at once, with the same gradients; None: the whole batch."""
     length: Annotated[int, Field(ge=8)] = 128
+    """The most pieces of a row."""
     optimizer: Optimizer = field(default_factory=lambda: AdamW(learning_rate=5e-5))
     schedule: Schedule = field(default_factory=lambda: Linear(warmup=0.1))
     head: Head | None = None
+    """The head of all tasks; None: the one that fits each task."""
     heads: dict[str, Head] = field(default_factory=dict)
+    """A task, or a kind of task -> its head, in place of `head`."""
     summary: Summary | None = None
+    """The piece that speaks for a row; None: the one that has seen all of it."""
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """The learning rate of a layer as a share of that of the layer above."""
     class_weights: Literal["none", "balanced"] = "none"
+    """With balanced, a class weighs the inverse of its frequency."""
     frozen: bool = False
+    """Whether only the heads are trained."""
     keep: Literal["last", "best"] = "last"
+    """Which weights are kept: the last ones, or those that did best on dev."""
     patience: Annotated[int, Field(gt=0)] | None = None
+    """Stops after this many evaluations that were no better, and keeps the best weights; None: never."""
     evaluate_every: Budget | None = Budget(1, "epochs")
     mixing: Mixing = Proportional()
+    """How often each of several tasks comes."""
     virtual_sizes: dict[str, Annotated[int, Field(gt=0)]] = field(default_factory=dict)
+    """Task -> the number of rows it counts as in the mix (T5, Section 3.7), if not how many it has."""
     max_grad_norm: Annotated[float, Field(gt=0)] | None = 1.0
+    """Gradients with a larger norm are scaled down to it; None: never."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     seed: Annotated[int, Field(ge=0)] = 0
+    """The seed of the first run."""
     num_seeds: Annotated[int, Field(gt=0)] = 1
+    """How many runs, each with the next seed."""
 
     def __post_init__(self) -> None:
         if self.patience is not None and self.evaluate_every is None:

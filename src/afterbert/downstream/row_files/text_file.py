@@ -22,7 +22,7 @@ class TextFile:
     said: str
     """What it is called in messages."""
     encoding: str
-    """As Python names it; `utf-8-sig` also where there is no byte order mark."""
+    """The encoding as Python names it; `utf-8-sig` also without a byte order mark."""
     has_mark: bool
     """Whether it begins with a byte order mark."""
     newline: str

@@ -18,7 +18,7 @@ class Tail(Average):
     """
 
     share: Rate = 0.1
-    """Of the run's steps, at its end."""
+    """The share of the run's steps, at its end, that is averaged."""
 
     def share_of_new(self, step: int, total_steps: int) -> float:
         counted = step + 1 - self._before(total_steps)
