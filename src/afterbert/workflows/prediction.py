@@ -112,8 +112,7 @@ def answerer_of(model: str, task: str | None = None, language: str | None = None
 
 
 def check_unknown(found: UnknownPieces, whose: str, most: float) -> tuple[str, ...]:
-    """Returns a remark on pieces that a model's tokenizer does not know. Raises UserError for a larger share than
-    `most`."""
+    """Returns a remark on pieces that a model's tokenizer does not know. Raises UserError for more than `most`."""
     return tuple(found.check(most, whose=whose, remedy="ask a model whose tokenizer knows this text"))
 
 

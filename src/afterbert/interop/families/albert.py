@@ -24,8 +24,6 @@ from afterbert.nn.sharing.none import NoSharing
 
 
 class Albert(Bert):
-    """The family `albert`: config keys and weight names."""
-
     lm_class = "AlbertForMaskedLM"
     base_class = "AlbertModel"
     other_class = ("AlbertForPreTraining", frozenset(("lm_head", "pooler", "pair_head")))

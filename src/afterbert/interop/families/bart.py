@@ -21,8 +21,6 @@ _FEED_FORWARD = {"inner.input": "fc1", "inner.output": "fc2", "norm": "final_lay
 
 
 class Bart(Tabled):
-    """The family `bart`: config keys and weight names."""
-
     lm_class = "BartForConditionalGeneration"
     base_class = "BartModel"
     prefix = "model."

@@ -20,8 +20,6 @@ from afterbert.nn.sharing import SharingPlan
 
 
 class Bert(Tabled):
-    """The family `bert`: config keys and weight names."""
-
     lm_class = "BertForMaskedLM"
     base_class = "BertModel"
     other_class: ClassVar[tuple[str, frozenset[str]] | None] = (

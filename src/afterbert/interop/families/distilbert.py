@@ -30,8 +30,6 @@ _PARTS: dict[str, str | tuple[str, ...]] = {
 
 
 class Distilbert(Tabled):
-    """The family `distilbert`: config keys and weight names."""
-
     lm_class = "DistilBertForMaskedLM"
     base_class = "DistilBertModel"
     prefix = "distilbert."

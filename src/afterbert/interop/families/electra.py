@@ -21,8 +21,6 @@ from afterbert.nn.task_head import TaskHead
 
 
 class Electra(Bert):
-    """The family `electra`: config keys and weight names."""
-
     lm_class = "ElectraForMaskedLM"
     base_class = "ElectraModel"
     other_class = ("ElectraForPreTraining", frozenset(("detection_head",)))

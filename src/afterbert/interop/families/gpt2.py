@@ -23,8 +23,6 @@ _MATRICES = {
 
 
 class Gpt2(Tabled):
-    """The family `gpt2`: config keys and weight names."""
-
     lm_class = "GPT2LMHeadModel"
     base_class = "GPT2Model"
     prefix = "transformer."

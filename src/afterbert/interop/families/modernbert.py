@@ -32,8 +32,6 @@ _GLOBAL_THETA, _LOCAL_THETA = 160_000.0, 10_000.0
 
 
 class Modernbert(Tabled):
-    """The family `modernbert`: config keys and weight names."""
-
     lm_class = "ModernBertForMaskedLM"
     base_class = "ModernBertModel"
     prefix = "model."

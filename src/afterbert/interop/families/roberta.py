@@ -19,8 +19,6 @@ from afterbert.nn.task_head import TaskHead
 
 
 class Roberta(Bert):
-    """The family `roberta`: config keys and weight names."""
-
     lm_class = "RobertaForMaskedLM"
     base_class = "RobertaModel"
     other_class = None

@@ -31,8 +31,6 @@ from afterbert.nn.stack import Stack
 
 
 class T5(Tabled):
-    """The family `t5`: config keys and weight names."""
-
     lm_class = "T5ForConditionalGeneration"
     base_class = "T5Model"
     prefix = ""

@@ -29,8 +29,6 @@ _PARTS: dict[str, str | tuple[str, ...]] = {
 
 
 class Xlm(Tabled):
-    """The family `xlm`: config keys and weight names."""
-
     lm_class = "XLMWithLMHeadModel"
     base_class = "XLMModel"
     prefix = "transformer."

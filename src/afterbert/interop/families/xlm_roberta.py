@@ -9,8 +9,6 @@ from afterbert.models import Architecture
 
 
 class XlmRoberta(Roberta):
-    """The family `xlm-roberta`, which is RoBERTa under another name."""
-
     lm_class = "XLMRobertaForMaskedLM"
     base_class = "XLMRobertaModel"
 

@@ -21,8 +21,6 @@ _LONGEST = 512
 
 
 class Xlnet(Tabled):
-    """The family `xlnet`: config keys and weight names."""
-
     lm_class = "XLNetLMHeadModel"
     base_class = "XLNetModel"
     prefix = "transformer."
