@@ -204,8 +204,8 @@ def _cost(found: StudyResults) -> Section:
         rows.append((name, *spent, *(_value(one.means.get(name), one) for one in costs.values())))
     head = ("arm", "steps", "tokens", "FLOPs", "time", *(one.title for one in costs.values()))
     words = (
-        "Of one run. FLOPs are those of the backbone, heads left out. Time and speed are those of a machine that may "
-        "have done other things too.",
+        "Of the pre-training behind one value above; labelled tasks are not counted. FLOPs are those of the backbone, "
+        "heads left out. Time and speed are those of a machine that may have done other things too.",
     )
     return Section("Cost", words, Grid("", head, tuple(rows)))
 

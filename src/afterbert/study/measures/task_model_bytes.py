@@ -10,7 +10,7 @@ from afterbert.study.measures import Measure
 
 class TaskModelBytes(Measure):
     """Weights on disk, the mean over tasks: what compression.json says, else the weight files of a fine-tuning. None
-    where a model was only told its task, or several answered."""
+    where a model was only told its task, where several answered, and where a strategy taught tasks together."""
 
     title = "weights of a task's model"
     unit = "bytes"
