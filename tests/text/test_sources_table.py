@@ -45,6 +45,10 @@ def texts(source: Source, policy: Policy | None = None) -> list[str]:
         (b'text\n"a, ""b""\nc"\n"d"\n', {}, ['a, "b"\nc', "d"]),
         (b'text\n"a\r\nb"\r\n', {}, ["a\nb"]),
         (b'a;"b;c"\n', {"delimiter": ";", "text_column": 2}, ["b;c"]),
+        (b"id;text\n1;one, two\n2;three\n", {}, ["one, two", "three"]),
+        (b"text|n\none; two, three|1\n", {}, ["one; two, three"]),
+        (b"1;one, two\n2;three\n", {"text_column": 2}, ["one, two", "three"]),
+        (b'text,n\n"one; two",3\n', {}, ["one; two"]),
     ],
 )
 def test_csv(raw: bytes, options: dict[str, object], expected: list[str]) -> None:
@@ -71,6 +75,11 @@ def test_tsv_has_no_quotes_unless_told() -> None:
          "a.csv:1 (byte 0): the row has 2 column(s), the text is in column 3; is ',' the delimiter?"),
         (b"n,text\n1,a\n2\n", {},
          "a.csv:3 (byte 11): the row has 1 column(s), the text is in column 2; is ',' the delimiter?"),
+        (b"text,n\na,1\nb, c,2\n", {},
+         "a.csv:3 (byte 11): the row has 3 cells, the first row 2; put cells with ',' in them into quotes"),
+        (b"text\na\nb, c\n", {},
+         "a.csv:3 (byte 7): the row has 2 cells, the first row 1; put cells with ',' in them into quotes, or say --kind "
+         "txt --documents line"),
         (b'text,n\na,1\n"b,2\nc,3\n', {},
          'a.csv:3 (byte 11): not a row of quoted cells: unexpected end of data; is a " left open, or not doubled?'),
         (b'text,n\n"a"b,1\n', {},

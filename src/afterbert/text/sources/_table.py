@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
 from typing import NamedTuple
 
 from afterbert.base.errors import UserError, did_you_mean
@@ -25,11 +27,18 @@ class Row(NamedTuple):
     is_utf8: bool
 
 
+_SIGNS = ",;\t|"
+_LOOKED_AT = 50  # rows
+_NO_ROW = Row(0, [], b"", True)
+
+
 class Layout(NamedTuple):
-    """The place of the text: number of its column from 0, and the offset of the header row, if there is one."""
+    """The place of the text: number of its column from 0, the offset of the header row, if there is one, and how many
+    cells the first row has."""
 
     column: int
     header_offset: int | None
+    width: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +50,37 @@ class TableFile(FileSource):
     the only one."""
     header: bool | None = None
     """Whether the first line names the columns; not given: it does if the column was found there by name."""
-    delimiter: str = ","
+    delimiter: str | None = None
+    """What stands between cells. Not given, it is the first of `_SIGNS` by which a cell of the first row is called as
+    the text's column, else by which all rows have as many cells."""
     is_quoted: bool = True
 
     def __post_init__(self) -> None:
-        if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
+        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
             raise UserError(f"delimiter is {self.delimiter!r}, must be one character such as ',' or ';'")
         if isinstance(self.text_column, int) and self.text_column < 1:
             raise UserError(f"text_column is {self.text_column}, columns are counted from 1")
+
+    @cached_property
+    def sign(self) -> str:
+        """What stands between cells."""
+        if self.delimiter is not None:
+            return self.delimiter
+        wanted = "text" if self.text_column is None else str(self.text_column)
+        named, steady, several = [], [], []
+        for sign in _SIGNS:
+            rows = replace(self, delimiter=sign)._rows(streams.chunks(self.path), self._lenient_intake())
+            if len((first := next(rows, _NO_ROW)).cells) < 2:
+                continue
+            named += [sign] if wanted in map(str.strip, first.cells) else []
+            steady += [sign] if all(len(row.cells) == len(first.cells) for row in islice(rows, _LOOKED_AT)) else []
+            several.append(sign)
+        return next(iter(named or steady or several), ",")
+
+    @property
+    def settings(self) -> list[str]:
+        found = super().settings
+        return found if self.delimiter is not None or self.sign == "," else [*found, f"delimiter={self.sign}"]
 
     def _inner_starts(self, size: int, target_bytes: int) -> list[int]:
         """Within quotes a line end is no row end, so quoted tables are read once to find where rows start."""
@@ -68,9 +100,14 @@ class TableFile(FileSource):
                 continue
             if not row.is_utf8 and intake.decoded(row.raw, row.offset) is None:
                 continue
+            if any(map(str.strip, row.cells[layout.width :])):
+                found = f"the row has {len(row.cells)} cells, the first row {layout.width}"
+                plain = ", or say --kind txt --documents line" if layout.width == 1 else ""
+                intake.broken(row.offset, found, f"put cells with '{_named(self.sign)}' in them into quotes{plain}")
+                continue
             if len(row.cells) <= layout.column:
                 found = f"the row has {len(row.cells)} column(s), the text is in column {layout.column + 1}"
-                intake.broken(row.offset, found, f"is '{_named(self.delimiter)}' the delimiter?")
+                intake.broken(row.offset, found, f"is '{_named(self.sign)}' the delimiter?")
                 continue
             yield from intake.documents(row.cells[layout.column], row.offset)
 
@@ -82,13 +119,13 @@ class TableFile(FileSource):
     def _plain_rows(self, chunks: Iterator[tuple[int, bytes]], intake: Intake) -> Iterator[Row]:
         for offset, raw in lines(chunks, intake):
             text, is_utf8 = _decoded(raw)
-            yield Row(offset, text.removesuffix("\r").split(self.delimiter), raw, is_utf8)
+            yield Row(offset, text.removesuffix("\r").split(self.sign), raw, is_utf8)
 
     def _quoted_rows(self, chunks: Iterator[tuple[int, bytes]], intake: Intake) -> Iterator[Row]:
         # For the whole process, but never lowered.
         csv.field_size_limit(max(csv.field_size_limit(), MAX_RECORD_BYTES))
         feed = _Feed(lines(chunks, intake, keep_empty=True))
-        reader = csv.reader(feed, delimiter=self.delimiter, strict=True)
+        reader = csv.reader(feed, delimiter=self.sign, strict=True)
         while True:
             try:
                 cells = next(reader)
@@ -102,23 +139,22 @@ class TableFile(FileSource):
 
     def _layout(self) -> Layout:
         """Decides by the first row. Raises UserError if it does not say where the text is."""
-        if isinstance(self.text_column, int) and not self.header:
-            return Layout(self.text_column - 1, None)
         intake = self._lenient_intake()
         first = next(self._rows(streams.chunks(self.path), intake), None)
         if first is None:
-            return Layout(0, None)
+            return Layout(0, None, 0)
+        width = len(first.cells)
         names = [cell.strip() for cell in first.cells]
         header_offset = first.offset if self.header else None
         if isinstance(self.text_column, int):
-            return Layout(self.text_column - 1, header_offset)
+            return Layout(self.text_column - 1, header_offset, width)
         wanted = "text" if self.text_column is None else self.text_column
         if self.header is not False and wanted in names:
-            return Layout(names.index(wanted), first.offset)
+            return Layout(names.index(wanted), first.offset, width)
         if wanted.isdecimal() and int(wanted) > 0:
-            return Layout(int(wanted) - 1, header_offset)
+            return Layout(int(wanted) - 1, header_offset, width)
         if self.text_column is None and len(names) == 1:
-            return Layout(0, header_offset)
+            return Layout(0, header_offset, width)
         place = streams.located(intake.place(first.offset))
         known = [streams.shown(name)[:40] for name in names[:20]]
         remedy = did_you_mean(wanted, known)

@@ -8,7 +8,6 @@ from afterbert.text.sources._table import TableFile
 
 @dataclass(frozen=True, kw_only=True)
 class Csv(TableFile):
-    """A table, one document a row. Options: see `TableFile`; `delimiter: ";"` for what spreadsheets of some
-    countries write."""
+    """A table, one document a row. Options: see `TableFile`."""
 
     extensions: ClassVar[tuple[str, ...]] = (".csv",)

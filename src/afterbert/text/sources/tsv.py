@@ -11,5 +11,5 @@ class Tsv(TableFile):
     """A table, one document a row. Options: see `TableFile`; `is_quoted: true` for files written with CSV's quotes."""
 
     extensions: ClassVar[tuple[str, ...]] = (".tsv", ".tab")
-    delimiter: str = "\t"
+    delimiter: str | None = "\t"
     is_quoted: bool = False
