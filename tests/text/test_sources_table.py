@@ -78,8 +78,8 @@ def test_tsv_has_no_quotes_unless_told() -> None:
         (b"text,n\na,1\nb, c,2\n", {},
          "a.csv:3 (byte 11): the row has 3 cells, the first row 2; put cells with ',' in them into quotes"),
         (b"text\na\nb, c\n", {},
-         "a.csv:3 (byte 7): the row has 2 cells, the first row 1; put cells with ',' in them into quotes, or say --kind "
-         "txt --documents line"),
+         "a.csv:3 (byte 7): the row has 2 cells, the first row 1; put cells with ',' in them into quotes, or say "
+         "--kind txt --documents line"),
         (b'text,n\na,1\n"b,2\nc,3\n', {},
          'a.csv:3 (byte 11): not a row of quoted cells: unexpected end of data; is a " left open, or not doubled?'),
         (b'text,n\n"a"b,1\n', {},

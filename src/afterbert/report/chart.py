@@ -166,8 +166,10 @@ def ticks(low: float, high: float, most: int) -> list[float]:
 
     >>> ticks(0, 0.33, 4), ticks(3.1, 9.2, 4)
     ([0.0, 0.1, 0.2, 0.3], [4.0, 6.0, 8.0])
+    >>> ticks(0, 5e-324, 5)
+    [0.0]
     """
-    rough = (high - low) / most
+    rough = max((high - low) / most, 1e-300)
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * m for m in (1, 2, 2.5, 5, 10) if power * m >= rough * 0.999)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)

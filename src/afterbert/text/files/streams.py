@@ -7,6 +7,7 @@ are ``\\n`` and ``\\r\\n``; a carriage return on its own (old Macintosh files) i
 import gzip
 import os
 import re
+import shlex
 import stat
 import zlib
 from collections.abc import Callable, Iterator
@@ -288,7 +289,8 @@ def refuse_binary(path: str, head: bytes) -> None:
 
 
 def _wide(path: str, name: str) -> UserError:
-    return UserError(f"{shown(path)} looks like {name}, must be UTF-8; convert it: iconv -f {name} -t UTF-8")
+    convert = f"iconv -f {name} -t UTF-8 {shlex.quote(shown(path))} > NEW"
+    return UserError(f"{shown(path)} looks like {name}, must be UTF-8; convert it: {convert}")
 
 
 def _unmarked_wide(head: bytes) -> str | None:
