@@ -4,7 +4,9 @@
 
 STS: Spearman's correlation of the cosine of two vectors with the grades people gave; a file `sentence1,sentence2,score`
 without a header. Search: a sentence is taken out of the middle of each passage, and asked for; counted is how often the
-passage it was taken from is among the first ten, by vectors, by words (BM25) and by both. Intervals are of 2,000
+passage it was taken from is among the first ten, by vectors, by words (BM25) and by both. Titles: the title of each
+article of a file in WikiText's layout is asked for, and counted is how often one of the first ten passages is of that
+article. Intervals are of 2,000
 bootstrap samples over pairs or passages, with seed 0; of each further model also of the difference from the first one,
 on the same pairs and passages.
 """
@@ -29,6 +31,8 @@ from afterbert.text.passages import Passages
 from afterbert.workflows.loading import load_model_or_checkpoint
 
 _SENTENCE = re.compile(r"[^.!?]+[.!?]+[\"'”’]?\s*")
+_TITLE = re.compile(r" = ([^=].*?) = $")
+_LEAST_WORDS = 20
 _TOP = 10
 
 
@@ -94,6 +98,26 @@ def recall(encoder: SentenceEncoder, texts: list[str], most: int, intervals: Int
         intervals.tell(f"search, recall at {_TOP}, {name}", is_found, lambda drawn: float(drawn.mean()))
 
 
+def titles(encoder: SentenceEncoder, path: Path, intervals: Intervals) -> None:
+    """Tells how often a title has a passage of its article among the first ten, by each way of searching."""
+    names: list[str] = []
+    passages, article_of = [], []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if found := _TITLE.match(line):
+            names.append(found[1])
+        elif names and len(line.split()) >= _LEAST_WORDS:
+            passages.append(line.strip())
+            article_of.append(len(names) - 1)
+    index = WordIndex.of(passages)
+    ways = {"vectors": encoder(names) @ encoder(passages).T, "words (BM25)": np.stack([*map(index.scores, names)])}
+    ranks = {name: _ranks(scores) for name, scores in ways.items()}
+    ranks["both"] = _ranks(sum(1 / (61 + rank) for rank in ranks.values()))
+    is_own = np.array(article_of) == np.arange(len(names))[:, None]
+    for name, rank in ranks.items():
+        is_found = (is_own & (rank < _TOP)).any(axis=1).astype(float)
+        intervals.tell(f"titles, recall at {_TOP}, {name}", is_found, lambda drawn: float(drawn.mean()))
+
+
 def _ranks(scores: np.ndarray) -> np.ndarray:
     return np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1)
 
@@ -103,6 +127,7 @@ def main() -> None:
     parser.add_argument("models", nargs="+")
     parser.add_argument("--sts", type=Path)
     parser.add_argument("--texts")
+    parser.add_argument("--titles", type=Path, help="a file in WikiText's layout")
     parser.add_argument("--most", type=int, default=1000, help="sentences asked for")
     chosen = parser.parse_args()
     intervals = Intervals()
@@ -117,6 +142,8 @@ def main() -> None:
             documents = (document for part in parts for document in part.documents(policy, tally))
             texts = [passage.text for passage in Passages()(documents)]
             recall(encoder, texts, chosen.most, intervals)
+        if chosen.titles:
+            titles(encoder, chosen.titles, intervals)
 
 
 if __name__ == "__main__":
