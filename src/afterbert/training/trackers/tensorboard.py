@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from afterbert.base.extras import from_extra
 from afterbert.training.observers import Observer
-from afterbert.training.trackers import Tracker
-
-_NO_FIGURES = {"kind", "step", "seconds", "epoch"}
+from afterbert.training.trackers import Tracker, figures_of
 
 
 @dataclass(frozen=True)
@@ -42,19 +40,6 @@ class _Events(Observer):
             from torch.utils.tensorboard import SummaryWriter  # asks for tensorboard when it is imported
 
             self._writer = SummaryWriter(str(self._folder), purge_step=record["step"])
-        for name, value in _numbers(record):
+        for name, value in figures_of(record):
             self._writer.add_scalar(f"{where}/{name}", value, record["step"])
         self._writer.flush()  # or a killed run would lack what its log has
-
-
-def _numbers(record: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """All figures of a record, those inside others too, by name.
-
-    >>> dict(_numbers({"step": 3, "loss": 2.5, "parts": {"masked": 2.0}, "figures": {"accuracy": None}}))
-    {'loss': 2.5, 'masked': 2.0}
-    """
-    for name, value in record.items():
-        if isinstance(value, Mapping):
-            yield from _numbers(value)
-        elif isinstance(value, int | float) and name not in _NO_FIGURES:
-            yield name, value
