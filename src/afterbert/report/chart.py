@@ -13,7 +13,8 @@ from afterbert.report import figures
 
 #: A class of the page's style sheet: raw, smooth, held-out, closing, plain, or one of `SERIES`.
 Style = str
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 30, 38
+_RIGHT, _TOP, _BOTTOM = 14, 12, 38
+_LEFT, _LETTER = 52, 7.2  # pixels: room for words at the y axis, at least, and what a figure of theirs takes
 _LABEL_HEIGHT = 15
 #: Of several runs or arms in one chart, by their order.
 SERIES: tuple[Style, ...] = tuple(f"series-{number}" for number in range(1, 9))
@@ -70,6 +71,7 @@ class Chart:
     title: str
     width: int
     height: int
+    left: int
     x_title: str
     x_ticks: tuple[Mark, ...]
     y_ticks: tuple[Mark, ...]
@@ -78,10 +80,6 @@ class Chart:
     alarms: tuple[float, ...]
     summary: str
     note: str = ""
-
-    @property
-    def left(self) -> int:
-        return _LEFT
 
     @property
     def right(self) -> int:
@@ -143,16 +141,19 @@ def draw(
     is_cut = any(np.nanmax(curve.ys) > high for curve in curves)
     low, high = _y_range(low, high, [value for _, value in levels], starts_at_zero)
     x_end = float(xs.max()) if xs.max() > 0 else 1.0
-    x = Scale(0.0, x_end, _LEFT, width - _RIGHT)
     y = Scale(low, high, height - _BOTTOM, _TOP)
+    y_ticks = y.marks(5, write_tick or write)
+    left = max(_LEFT, 10 + math.ceil(_LETTER * max(len(tick.label) for tick in y_ticks)))
+    x = Scale(0.0, x_end, left, width - _RIGHT)
     cut = f"Values beyond {write(high)} are drawn at the edge." if is_cut else ""
     return Chart(
         title=title,
         width=width,
         height=height,
+        left=left,
         x_title=x_title,
         x_ticks=x.marks(5, write_x or (figures.count if x_end < 100_000 else figures.large)),
-        y_ticks=y.marks(5, write_tick or write),
+        y_ticks=y_ticks,
         traces=tuple(_trace(curve, x, y, write) for curve in curves),
         levels=_levels(levels, y, write),
         alarms=tuple(np.round(x(np.unique(alarms)), 1).tolist()) if alarms is not None and len(alarms) else (),

@@ -7,7 +7,7 @@ import numpy as np
 
 from afterbert.report.chart import Dot, Mark, Scale
 
-_WIDTH, _ROW, _TOP, _BOTTOM, _SIDE = 440, 40, 26, 34, 16
+_WIDTH, _ROW, _TOP, _BOTTOM, _SIDE = 440, 40, 8, 34, 16
 
 
 @dataclass(frozen=True)
