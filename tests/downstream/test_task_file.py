@@ -79,3 +79,26 @@ def test_a_column_that_is_not_there_is_named(tmp_path):
 def test_the_name_before_a_task_file_counts(tmp_path):
     source = find_task(f"mine:{put(tmp_path, GOOD)}")
     assert (source.name, source.why) == ("mine", "mine: as food.yaml says")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("[bad, good]", "[good]"), "the task names one label, 'good'; name two or more, or leave labels out"),
+        (
+            ("metrics: [{type: f1, average: macro}]", "label_words: {god: ja}"),
+            "label_words names 'god', .* mean 'good'",
+        ),
+    ],
+)
+def test_labels_that_say_nothing_are_refused(tmp_path, change, said):
+    with pytest.raises(UserError, match=said):
+        read(find_task(str(put(tmp_path, GOOD.replace(*change)))))
+
+
+def test_rows_whose_label_is_not_named_are_told(tmp_path):
+    path = put(tmp_path, GOOD.replace("[bad, good]", "[bad, fair]"))
+    (tmp_path / "a.txt").write_text("good\tfine food\nbad\tcold soup\nfair\twarm tea\n")
+    notes = read(find_task(str(path))).notes
+    assert "train: labels that the task does not name (good) are not learned: 1" in notes
+    assert any(note.startswith("dev: labels that train does not have (good)") for note in notes)

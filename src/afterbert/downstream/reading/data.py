@@ -3,6 +3,7 @@ is worth."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -214,10 +215,19 @@ def _unseen_labels(task: Task, splits: Mapping[str, Sequence[Example]], own: Seq
     labels, knower = labels_of(task), "the model" if own else "train"
     if not labels or not (own or "train" in splits):
         return []
-    trained = set(own) or {label for example in splits["train"] for label in _labels_of(example)}
+    usable = filter(task.is_usable, splits.get("train", ()))
+    given = Counter(label for example in usable for label in _labels_of(example))
+    is_named = not own and task.answer in ("class", "labels")
+    strange = [label for label in given if is_named and label not in labels]
+    trained = set(own) or {*given} - {*strange}
     empty = [label for label in labels if label not in trained]
     notes = [f"train: no row has the label {', '.join(map(repr, empty))}; it is never learned"] if empty else []
+    if strange:
+        names, count = ", ".join(sorted(map(str, strange))[:5]), sum(given[label] for label in strange)
+        notes.append(f"train: labels that the task does not name ({names}) are not learned: {count:,}")
     for split, examples in splits.items():
+        if split == "train" and not own:
+            continue
         found = [label for example in examples for label in _labels_of(example) if label is not None]
         unseen = [label for label in found if label not in trained]
         if unseen and len(unseen) == len(found):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
-from afterbert.base.errors import UserError
+from afterbert.base.errors import UserError, did_you_mean
 from afterbert.downstream.example import Baseline, Example, Findings
 from afterbert.downstream.formats import Table
 from afterbert.downstream.metrics import Metric
@@ -62,6 +62,11 @@ class Classification(Labelled):
         no_label = without_meaning(counts) if self.no_label is None else self.no_label
         written = one_spelling({name: count for name, count in counts.items() if name not in no_label})
         labels = self.labels or label_names([replace(e, label=written.get(e.label)) for e in examples])
+        if len(labels) < 2:
+            raise UserError(f"the task names one label, '{labels[0]}'; name two or more, or leave labels out")
+        for name in self.label_words:
+            if name not in labels:
+                raise UserError(f"label_words names '{name}', which is no label; {did_you_mean(name, list(labels))}")
         f1 = F1() if labels == ("0", "1") else F1("macro")
         metrics = self.metrics or (Accuracy(), f1, Matthews())
         return replace(self, labels=labels, no_label=no_label, metrics=metrics)
