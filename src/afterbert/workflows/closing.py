@@ -39,7 +39,7 @@ from afterbert.text.token_store.store import Store
 from afterbert.training.devices import device_of
 from afterbert.workflows.alignment import mirrored_figure, parallel_figure, read_pairs
 
-_ADVICE = re.compile(r"; (say|name \w+ with) --.*", re.DOTALL)
+_ADVICE = re.compile(r";[^;]*--.*", re.DOTALL)
 _SENTENCES = (SentenceClassification, PairClassification, Regression)
 
 

@@ -19,7 +19,7 @@ from afterbert.downstream.finetuning.bench import Bench, Wrap, unwrapped
 from afterbert.downstream.finetuning.mix import TaskMix, planned_steps
 from afterbert.downstream.finetuning.rate_search import search
 from afterbert.downstream.finetuning.runs import remarks, tune
-from afterbert.downstream.finetuning.settings import FineTuning
+from afterbert.downstream.finetuning.settings import FineTuning, usual_learning_rate
 from afterbert.downstream.finetuning.strategy_runs import StrategyRun, follow
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.find_task import DataOptions
@@ -121,6 +121,11 @@ def set_up(request: FinetuneRequest, observer: WorkObserver | None = None) -> Fi
         settings = settings_of(request, usual=steps)
         bench = bench.with_settings(settings)
         observer.on_line("optimizer: AdaFactor, with which T5 was fine-tuned; --optimizer.type names another")
+    elif request.recipe is None and request.search is None and not _names_optimizer(request):
+        rate, width = usual_learning_rate(model.architecture.hidden_size), model.architecture.hidden_size
+        if rate != settings.optimizer.learning_rate:
+            bench = bench.with_settings(settings.with_learning_rate(rate))
+            observer.on_line(f"learning rate: {rate:g}, for a model {width} wide; --learning-rate names another")
     bench.check_names()
     bench.check_choice()
     if request.search is not None and request.strategies:
@@ -190,6 +195,10 @@ def settings_of(request: FinetuneRequest, *, usual: Node | None = None) -> FineT
         tree = override(tree, dotted.removeprefix("finetuning."), written)
     said = {"--budget": "--epochs"} if request.epochs is not None else {}
     return build(FineTuning, _in_their_own_words(tree, said))
+
+
+def _names_optimizer(request: FinetuneRequest) -> bool:
+    return any(key.removeprefix("finetuning.").startswith("optimizer") for key, _ in request.overrides)
 
 
 def _in_their_own_words(node: Node, also: Mapping[str, str]) -> Node:

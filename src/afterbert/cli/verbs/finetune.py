@@ -18,7 +18,11 @@ _SETTINGS = {
         str | None, "How long to train, in place of --epochs: 5min, 500steps.", "--budget", "-b", panel=_TRAINING
     ),
     "learning_rate": option(
-        str | None, "The highest learning rate; 5e-5 when not given.", "--learning-rate", "--lr", panel=_TRAINING
+        str | None,
+        "The highest learning rate; when not given 5e-5, and more for models narrower than 768.",
+        "--learning-rate",
+        "--lr",
+        panel=_TRAINING,
     ),
     "batch_size": option(str | None, "Rows of a step; 32 when not given.", panel=_TRAINING),
     "length": option(str | None, "The most pieces of a row; 128 when not given.", panel=_TRAINING),

@@ -10,6 +10,7 @@ from afterbert.base.plugins import find, name_of
 from afterbert.compression.methods import Method, Setting
 from afterbert.compression.subject import Form, Subject
 from afterbert.compression.training_again import trained
+from afterbert.downstream.finetuning.settings import usual_learning_rate
 from afterbert.objectives import Objective
 
 
@@ -23,7 +24,8 @@ class TrainingMethod(Method):
 
     epochs: Annotated[float, Field(ge=0)] = 1.0
     """Rounds through the training rows."""
-    learning_rate: Annotated[float, Field(gt=0)] = 5e-5
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    """None: 5e-5, and more for models narrower than 768, as `finetune` takes it."""
     batch_size: Annotated[int, Field(gt=0)] = 32
     steps: Annotated[int, Field(gt=0)] | None = None
     """In place of epochs."""
@@ -58,7 +60,7 @@ class TrainingMethod(Method):
             subject,
             setting,
             budget=budget,
-            learning_rate=self.learning_rate,
+            learning_rate=self.learning_rate or usual_learning_rate(subject.model.architecture.hidden_size),
             batch_size=self.batch_size,
             wrap=lambda objective: self.around(objective, subject, setting),
         )
