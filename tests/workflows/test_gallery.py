@@ -12,7 +12,7 @@ from afterbert.recipes.question import question_of
 from afterbert.report import write_gallery
 from afterbert.text.planes.phrase import Phrase
 from afterbert.text.tokenizers.wordpiece import WordPiece
-from afterbert.workflows.gallery import exhibits_of, gallery, plain, sample_text, store_of_text
+from afterbert.workflows.gallery import exhibits_of, exhibits_on, gallery, plain, sample_text, store_of_text
 
 TEXT = "The cat sat on the mat in New York. It was not amused by <that>. Then it left."
 
@@ -90,3 +90,15 @@ def test_electra_shows_what_each_of_its_two_models_reads(tokenizer: Path) -> Non
     assert not any(cell.action == "mask" for cell in discriminator.picture.shown)
     replaced = {cell.places for cell in discriminator.picture.shown if cell.asked == "replaced!"}
     assert replaced and replaced <= set(chosen[1])
+
+
+def test_what_the_tokenizer_takes_from_a_script_is_told(tmp_path: Path) -> None:
+    text = "किताब मेज़ पर रखी है और बिल्ली सो रही है।"
+    for lowercase in (True, False):
+        folder = tmp_path / str(lowercase)
+        WordPiece(vocab_size=80, min_frequency=1, lowercase=lowercase).make([text] * 9, corpus_bytes=900).save(folder)
+        (exhibit,) = next(iter(exhibits_on(text, [question_of("bert-mlm")], folder, (), seed=0)))
+        assert ("in Devanagari" in exhibit.note) == lowercase
+        assert ("in Devanagari" in str(plain([exhibit]))) == lowercase
+    (english,) = next(iter(exhibits_on("The Cat sat on the Mat.", [question_of("bert-mlm")], None, (), seed=0)))
+    assert not english.note

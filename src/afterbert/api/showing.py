@@ -34,6 +34,7 @@ class ShownTasks(ShowsItself):
             if one.picture.written:
                 rows.append(("  writes", "".join(cell.text for cell in one.picture.written).strip()))
             rows += [("  label", label) for label in one.picture.labels]
+            rows += [("  note", one.note)] if one.note else []
         return SmallTable(self.text, rows)
 
 

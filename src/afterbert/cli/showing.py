@@ -41,6 +41,8 @@ def print_exhibits(exhibits: Sequence[Exhibit]) -> None:
             console.print(f"  [italic]{safe(exhibit.task)}[/italic]")
         if exhibit.picture is not None:
             print_picture(exhibit.picture)
+            if exhibit.note:
+                console.print(f"  [dim]note: {safe(exhibit.note)}[/dim]")
         else:
             console.print(f"  [dim]{safe(exhibit.reason)}[/dim]")
 

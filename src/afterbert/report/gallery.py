@@ -39,6 +39,7 @@ class Drawn:
     labels: tuple[str, ...]
     square: Square
     reason: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ def drawn(shown: ShownTask) -> Drawn:
         labels=tuple(shown.labels),
         square=_square(shown.sight),
         reason=shown.reason,
+        note=shown.note,
     )
 
 

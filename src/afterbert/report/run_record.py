@@ -217,6 +217,7 @@ class ShownTask:
     title: str = ""
     task: str = ""
     reason: str = ""
+    note: str = ""
     before: list[Cell] = field(default_factory=list)
     shown: list[Cell] = field(default_factory=list)
     written: list[Cell] = field(default_factory=list)

@@ -30,19 +30,22 @@ from afterbert.text.token_store.store import Split, Store
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 
+_HAVE_CASE = ("Latin", "Greek", "Cyrillic", "Armenian", "Georgian")
 _MOST_VIEWS = 64  # looked at for a row of each kind of visibility
 
 
 @dataclass(frozen=True)
 class Exhibit:
     """A recipe's task on a row. task: which one, where the recipe has several (members of a mixture, stages, kinds
-    of visibility). reason: why there is no picture."""
+    of visibility). reason: why there is no picture. note: what the tokenizer took out of the text before the task saw
+    it."""
 
     recipe: str
     title: str
     task: str = ""
     picture: Picture | None = None
     reason: str = ""
+    note: str = ""
 
 
 @contextmanager
@@ -89,7 +92,16 @@ def exhibits_of(question: RecipeQuestion, store: Store, *, seed: int = 0) -> lis
                 found.append(replace(shown, reason=str(error)))
     if not any(exhibit.picture or exhibit.reason != reason for exhibit in found):
         raise UserError(f"the text is too short for the task of {question.name}; give a longer one")
-    return found
+    note = _changes(store)
+    return [replace(one, note=note if one.picture is not None else "") for one in found]
+
+
+def _changes(store: Store) -> str:
+    """What the tokenizer changes in the letters of a script without case; capitals that it makes small are plain to
+    see."""
+    changes = store.manifest["tokenizer"].get("changes", {}).items()
+    told = [f"{changed} of {total} in {script}" for script, (changed, total) in changes if script not in _HAVE_CASE]
+    return f"the tokenizer changed or left out letters and marks: {', '.join(told)}" if told else ""
 
 
 def exhibits_on(
@@ -185,6 +197,7 @@ def _plain(exhibit: Exhibit) -> dict[str, Any]:
         "title": exhibit.title,
         "task": exhibit.task,
         "reason": exhibit.reason,
+        "note": exhibit.note,
     }
     return found | (exhibit.picture.plain() if exhibit.picture is not None else {})
 
