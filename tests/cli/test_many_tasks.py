@@ -103,7 +103,7 @@ def test_a_t5_that_writes_its_answers_moves_as_t5_does(folder, capsys):
     assert optimizer("t5", *text, "--lr", "1e-2", "--schedule.type", "linear") == ("adafactor", 1e-2, "linear")
     assert optimizer("t5", *text, "--optimizer.type", "adamw", "--lr", "1e-4") == ("adamw", 1e-4, "linear")
     assert optimizer("t5", "-r", "t5", "--budget", "6steps") == ("adafactor", 1e-3, "constant")
-    assert optimizer("t5") == optimizer("bart", *text) == ("adamw", 5e-5, "linear")
+    assert optimizer("t5") == optimizer("bart", *text) == ("adamw", 2e-3, "linear")
 
 
 def test_the_constants_of_mt_dnn():

@@ -81,7 +81,7 @@ def test_a_finished_seed_is_read_not_trained_again(tiny_model, tmp_path, data_of
     assert again.results == first.results
     assert (tmp_path / "seed-1" / "metrics.jsonl").stat().st_mtime_ns == stamp
     assert len(first.results[0].splits["dev"].metrics["accuracy"].values) == 2
-    with pytest.raises(UserError, match="recipe is not the one"):
+    with pytest.raises(UserError, match="settings are not those the run was begun with"):
         finetune(tiny_model, [data], tmp_path, settings(epochs=4, num_seeds=2))
 
 

@@ -80,6 +80,9 @@ class Contrastive(Objective):
         counts = {"contrast": int(is_pair.sum()), "ponder": views.num_pieces}
         return Batch(arrays, counts, views.num_pieces, rows.keys)
 
+    def pieces_per_row(self, length: int) -> float:
+        return self.pairing.expected_length(length)
+
     def build_on(self, backbone: Backbone, architecture: Architecture, vocabulary: Vocabulary) -> ObjectiveModule:
         from afterbert.objectives.modules.contrastive import ContrastiveModule
 

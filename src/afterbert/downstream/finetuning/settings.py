@@ -20,18 +20,18 @@ from afterbert.training.optimizers.adamw import AdamW
 from afterbert.training.schedules import Schedule
 from afterbert.training.schedules.linear import Linear
 
-_BERT_WIDTH, _BERT_RATE = 768, 5e-5
+_BERT_WIDTH, _BERT_RATE, _HIGHEST_RATE = 768, 5e-5, 2e-3
 
 
 def usual_learning_rate(width: int) -> float:
     """Returns a learning rate for a model of this hidden size when nobody names one: 5e-5 for BERT's 768 and wider ones
-    (1810.04805, Appendix A.3), and for narrower ones more, by the square of the width (docs/log.md: at 5e-5 models of
-    width 128 hardly move).
+    (1810.04805, Appendix A.3), and for narrower ones more, by the square of the width, up to 2e-3 (docs/log.md: at 5e-5
+    models of width 128 hardly move, at 4e-3 they are worse again).
 
-    >>> usual_learning_rate(768), usual_learning_rate(384), usual_learning_rate(128)
-    (5e-05, 0.0002, 0.0018)
+    >>> usual_learning_rate(768), usual_learning_rate(384), usual_learning_rate(128), usual_learning_rate(16)
+    (5e-05, 0.0002, 0.0018, 0.002)
     """
-    return float(f"{_BERT_RATE * max(1.0, _BERT_WIDTH / width) ** 2:.2g}")
+    return min(_HIGHEST_RATE, float(f"{_BERT_RATE * max(1.0, _BERT_WIDTH / width) ** 2:.2g}"))
 
 
 @dataclass(frozen=True)
