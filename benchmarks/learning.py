@@ -1,19 +1,23 @@
-"""Quality per minute: the same text, the same wall-clock time, stock Hugging Face Trainer with BERT's recipe and ours.
+"""Quality per minute: the same text, the same wall-clock time, two ways to use Hugging Face's Trainer and ours.
 
-    python benchmarks/learning.py speed                    # tokens a second of both, in turn: on an idle machine
-    python benchmarks/learning.py run --minutes 10 60      # ours 10 minutes, stock 60, one seed
-    python benchmarks/learning.py run --minutes 5 30 --seeds 0 1 2
+    python benchmarks/learning.py speed                    # tokens a second of every side, in turn: on an idle machine
+    python benchmarks/learning.py tune                     # the tuned side's learning rate, by masked accuracy
+    python benchmarks/learning.py run --seeds 0 1 2        # 10 minutes of each
+    python benchmarks/learning.py run --minutes 60 --sides stock
     python benchmarks/learning.py table                    # what is known so far, into docs/learning.md
 
 A minute of training is a number of steps: those that the side does in a minute at the speed that `speed` measured,
 each side in its faster precision. So a cell may be run on a busy machine, stopped (`run` again goes on) and compared
 with one run later. Each finished cell is kept in benchmarks/results/learning.json and not run again.
 
-Both read the same rows' worth of the same pieces (WordPiece, 8,000, trained on the text). Stock: BertForMaskedLM of the
+All read the same rows' worth of the same pieces (WordPiece, 8,000, trained on the text). Stock: BertForMaskedLM of the
 size `tiny` (2 layers, width 128, 4 x 128 feed-forward), learned positions, dropout 0.1, 15% by transformers' collator,
 Trainer's AdamW with 10% warm-up and linear decay, weight decay 0.01, batch 32 x 128; its learning rate is ten times
-BERT's, since 1e-4 hardly moves so small a model. Ours: the recipe `laptop` as it is. Measured on both: masked accuracy
-and bits per byte at the same fixed held-out masks, BLiMP's minimal pairs, and two tasks fine-tuned alike from each.
+BERT's, since 1e-4 hardly moves so small a model. Tuned: the most that we know how to get from transformers without
+other code: ModernBertForMaskedLM of the same size and width of the gated unit, attention to the whole row, the head at
+masked positions only, 30% masks, AdamW with betas 0.9 and 0.98, the best of the rates in TUNED_RATES after two minutes'
+worth of steps, and memory kept between steps. Ours: the recipe `laptop` as it is. Measured on each: masked accuracy and
+bits per byte at the same fixed held-out masks, BLiMP's minimal pairs, and tasks fine-tuned alike.
 """
 
 from __future__ import annotations
@@ -37,11 +41,17 @@ PAGE = ROOT / "docs" / "learning.md"
 DATA = ROOT.parent / "shared" / "data"
 PAGE_TEXT = """# Quality per minute
 
-What the same minutes of training on the same text are worth: stock Hugging Face Trainer with BERT's recipe, and
-`--recipe laptop`. Both have the same pieces and the size `tiny`; a minute is the number of steps that each side
-does in a minute on the measured machine, alone on it. All figures come from held-out text or dev sets and are
-measured alike, from the saved model folders; where a row has several seeds, their standard deviation stands behind
-the mean. Written by `python benchmarks/learning.py table`; the head of that file says what the stock side is.
+What the same minutes of training on the same text are worth, three ways:
+
+- *stock*: Hugging Face's Trainer with BERT and its recipe;
+- *tuned*: Trainer with the best that we know how to get from transformers alone: ModernBERT of the same size, the head
+  at masked places only, 30% masks, its learning rate searched;
+- *ours*: `--recipe laptop`.
+
+All have the same pieces and the size `tiny`. A minute is the number of steps that each side does in a minute on the
+measured machine ({machine}), alone on it: {speed}. All figures come from held-out text or dev sets and are measured
+alike, from the saved model folders; where a row has several seeds, their standard deviation stands behind the mean.
+Written by `python benchmarks/learning.py table`; the head of that file says what the stock side is.
 
 The last rows are what counting gives for the same masks. A small model with learned positions stays long at guessing
 frequent pieces: a run near the first of them has not left that stage in its time.
@@ -49,6 +59,8 @@ frequent pieces: a run near the first of them has not left that stage in its tim
 {table}
 """
 LENGTH, STOCK_BATCH, STOCK_RATE = 128, 32, 1e-3
+SIDES = ("ours", "tuned", "stock")
+TUNED_RATES = (1e-3, 3e-3, 6e-3)
 TASKS = {
     "sst2": {"rows": None, "epochs": "2", "metric": "accuracy"},
     "trec": {"rows": None, "epochs": "4", "metric": "accuracy"},
@@ -58,15 +70,13 @@ MEASURES = ("masked_accuracy", "bits_per_byte", "minimal_pairs", *TASKS)
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=["speed", "run", "table"])
+    parser.add_argument("verb", choices=["speed", "tune", "run", "table"])
     parser.add_argument("--text", type=Path, default=DATA / "pretrain_en")
     parser.add_argument("--tasks", type=Path, default=DATA / "tasks")
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "learning", help="stores and checkpoints")
-    parser.add_argument(
-        "--minutes", type=float, nargs=2, default=[10, 60], metavar=("OURS", "STOCK"), help="of training"
-    )
+    parser.add_argument("--minutes", type=float, default=10, help="of training")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--sides", nargs="+", default=["ours", "stock"], choices=["ours", "stock"])
+    parser.add_argument("--sides", nargs="+", default=[*SIDES], choices=SIDES)
     parser.add_argument("--repeats", type=int, default=5, help="of speed")
     parser.add_argument("--set", nargs=2, action="append", default=[], metavar=("KEY", "VALUE"), help="for ours")
     parser.add_argument("--name", default="ours", help="what to call ours with other settings")
@@ -80,11 +90,12 @@ def main() -> None:
         return child(json.loads(options.child), options)
     if options.verb == "speed":
         measure_speed(options)
+    elif options.verb == "tune":
+        tune(options)
     elif options.verb == "run":
         for seed in options.seeds:
-            for side, minutes in zip(("ours", "stock"), options.minutes):
-                if side in options.sides:
-                    run_cell(options, side, minutes, seed)
+            for side in options.sides:
+                run_cell(options, side, options.minutes, seed)
     print(write_table())
     return None
 
@@ -114,19 +125,43 @@ def measure_speed(options: argparse.Namespace) -> None:
     prepared(options)
     measured: dict[str, list[float]] = {}
     for _ in range(options.repeats):
-        for side in ("ours", "stock"):
+        for side in SIDES:
             for precision in ("fp32", "bf16"):
                 one = in_child(options, do="speed", side=side, precision=precision)
                 measured.setdefault(f"{side} {precision}", []).append(one["tokens_per_second"])
     found["speed"] = {name: round(statistics.median(values)) for name, values in measured.items()}
-    found["speed_on"] = {"cores": os.cpu_count(), "repeats": options.repeats, "load": os.getloadavg()[0]}
+    found["speed_on"] = {"processor": processor(), "repeats": options.repeats, "load": os.getloadavg()[0]}
     keep(found)
+
+
+def processor() -> str:
+    """What stands behind a figure: cores, model, and whether the processor multiplies bf16 in tiles."""
+    import torch
+
+    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
+    model = re.search(r"model name\s*: *(.*)", info)
+    tiles = "with" if torch.cpu.get_capabilities().get("amx_bf16") else "without"
+    return f"{os.cpu_count()} cores, {model[1] if model else 'unknown'}, {tiles} AMX"
 
 
 def fastest(speed: dict[str, float], side: str) -> tuple[str, float]:
     """The precision that this side is faster in, and its tokens a second."""
     name = max((name for name in speed if name.startswith(side)), key=lambda name: speed[name])
     return name.split()[1], speed[name]
+
+
+def tune(options: argparse.Namespace) -> None:
+    """Which of the rates the tuned side learns most from in two minutes' worth of steps; kept for its runs."""
+    prepared(options)
+    precision, speed = fastest(known()["speed"], "tuned")
+    accuracies = {}
+    for rate in TUNED_RATES:
+        settings = {"side": "tuned", "seed": 0, "precision": precision, "rate": rate, "key": f"tuned rate {rate:g}"}
+        made = in_child(options, do="train", tokens=2 * 60 * speed, **settings)
+        accuracies[rate] = in_child(options, do="held_out", model=made["model"], **settings)["masked_accuracy"]
+    found = known()
+    found["tuned_rates"] = accuracies
+    keep(found)
 
 
 def run_cell(options: argparse.Namespace, side: str, minutes: float, seed: int) -> None:
@@ -139,7 +174,9 @@ def run_cell(options: argparse.Namespace, side: str, minutes: float, seed: int) 
         sys.exit("the speed of this machine is not known yet; run `learning.py speed` while it is idle")
     prepared(options)
     precision, speed = fastest(found["speed"], side)
-    settings = {"side": side, "seed": seed, "precision": precision, "key": key}
+    settings: dict[str, Any] = {"side": side, "seed": seed, "precision": precision, "key": key}
+    if side == "tuned":
+        settings["rate"] = float(max(found["tuned_rates"], key=found["tuned_rates"].get))
     begun = time.time()
     made = in_child(options, do="train", tokens=minutes * 60 * speed, **settings)
     measured = in_child(options, do="measure", model=made["model"], **settings)
@@ -149,7 +186,7 @@ def run_cell(options: argparse.Namespace, side: str, minutes: float, seed: int) 
         "side": name,
         "minutes": minutes,
         "seed": seed,
-        "settings": dict(options.set) if side == "ours" else {"learning_rate": STOCK_RATE, "batch_size": STOCK_BATCH},
+        "settings": dict(options.set) if side == "ours" else {"learning_rate": settings.get("rate", STOCK_RATE)},
         "tokens": made["tokens"],
         "real_minutes": round((time.time() - begun) / 60, 1),
         **measured,
@@ -159,7 +196,7 @@ def run_cell(options: argparse.Namespace, side: str, minutes: float, seed: int) 
 
 
 def prepared(options: argparse.Namespace) -> Path:
-    """The store that both sides read."""
+    """The store that all sides read."""
     store = options.work / "store"
     if not (store / "store.json").is_file():
         cli("prepare", str(options.text), "--out", str(store), "--vocab-size", "8000")
@@ -175,7 +212,7 @@ def cli(*arguments: str) -> str:
 
 
 def child(settings: dict[str, Any], options: argparse.Namespace) -> None:
-    work = {"speed": speed_of, "train": train_cell, "measure": measure_cell}[settings["do"]]
+    work = {"speed": speed_of, "train": train_cell, "held_out": held_out, "measure": measure_cell}[settings["do"]]
     print("\n" + json.dumps(work(settings, options)))
 
 
@@ -183,21 +220,21 @@ def speed_of(settings: dict[str, Any], options: argparse.Namespace) -> dict[str,
     """Median over a hundred steps after the first twenty."""
     times: list[float] = []
     steps = 120 if settings["side"] == "ours" else 60
-    (ours if settings["side"] == "ours" else stock)(settings, options, steps, times)
+    (ours if settings["side"] == "ours" else by_trainer)(settings, options, steps, times)
     spent = [after - before for before, after in itertools.pairwise(times[20:])]
     return {"tokens_per_second": batch_size(settings, options) * LENGTH / statistics.median(spent)}
 
 
 def batch_size(settings: dict[str, Any], options: argparse.Namespace) -> int:
-    if settings["side"] == "stock":
-        return STOCK_BATCH
-    return our_recipe(settings, options, 10).recipe.training.batch_size
+    if settings["side"] == "ours":
+        return our_recipe(settings, options, 10).recipe.training.batch_size
+    return STOCK_BATCH
 
 
 def train_cell(settings: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
     batch = batch_size(settings, options)
     steps = round(settings["tokens"] / batch / LENGTH)
-    model = (ours if settings["side"] == "ours" else stock)(settings, options, steps, None)
+    model = (ours if settings["side"] == "ours" else by_trainer)(settings, options, steps, None)
     return {"model": model, "tokens": steps * batch * LENGTH}
 
 
@@ -247,13 +284,11 @@ def ours(settings: dict[str, Any], options: argparse.Namespace, steps: int, time
     return str(run.model)
 
 
-def stock(settings: dict[str, Any], options: argparse.Namespace, steps: int, times: list[float] | None) -> str:
-    """Trains stock BertForMaskedLM with stock Trainer; gives its model folder."""
+def by_trainer(settings: dict[str, Any], options: argparse.Namespace, steps: int, times: list[float] | None) -> str:
+    """Trains one of the two models of transformers with its Trainer; gives its model folder."""
     import numpy as np
     import torch
     from transformers import (
-        BertConfig,
-        BertForMaskedLM,
         DataCollatorForLanguageModeling,
         PreTrainedTokenizerFast,
         Trainer,
@@ -263,6 +298,7 @@ def stock(settings: dict[str, Any], options: argparse.Namespace, steps: int, tim
     from transformers.trainer_utils import get_last_checkpoint
 
     from afterbert.text.token_store.store import Store
+    from afterbert.training.process_setup import keep_memory_between_steps
 
     class Clock(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -284,25 +320,19 @@ def stock(settings: dict[str, Any], options: argparse.Namespace, steps: int, tim
     seed = settings.get("seed", 0)
     torch.manual_seed(seed)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(options.work / "store" / "tokenizer")
-    sizes = our_recipe(settings, options, 10).recipe.model
-    model = BertForMaskedLM(
-        BertConfig(
-            vocab_size=vocabulary.size,
-            hidden_size=sizes.hidden_size,
-            num_hidden_layers=sizes.num_hidden_layers,
-            num_attention_heads=sizes.num_attention_heads,
-            intermediate_size=4 * sizes.hidden_size,
-            max_position_embeddings=512,
-        )
-    )
-    folder = options.work / re.sub(r"[^A-Za-z0-9.]+", "-", settings.get("key", "stock-speed"))
+    is_tuned = settings["side"] == "tuned"
+    if is_tuned:
+        keep_memory_between_steps()
+    model = (modernbert if is_tuned else bert)(our_recipe(settings, options, 10).recipe.model, vocabulary)
+    folder = options.work / re.sub(r"[^A-Za-z0-9.]+", "-", settings.get("key", f"{settings['side']}-speed"))
     trainer = Trainer(
         model=model,
         args=TrainingArguments(
             output_dir=str(folder),
             max_steps=steps,
             per_device_train_batch_size=STOCK_BATCH,
-            learning_rate=STOCK_RATE,
+            learning_rate=settings.get("rate", STOCK_RATE),
+            adam_beta2=0.98 if is_tuned else 0.999,
             warmup_steps=round(0.1 * steps),
             weight_decay=0.01,
             bf16=settings["precision"] == "bf16",
@@ -316,7 +346,7 @@ def stock(settings: dict[str, Any], options: argparse.Namespace, steps: int, tim
             disable_tqdm=True,
         ),
         train_dataset=PackedRows(),
-        data_collator=DataCollatorForLanguageModeling(tokenizer),
+        data_collator=DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.3 if is_tuned else 0.15),
         callbacks=[Clock()],
     )
     resumed = get_last_checkpoint(str(folder)) if times is None and folder.is_dir() else None
@@ -327,17 +357,65 @@ def stock(settings: dict[str, Any], options: argparse.Namespace, steps: int, tim
     return str(folder / "model")
 
 
+def bert(sizes: Any, vocabulary: Any) -> Any:
+    from transformers import BertConfig, BertForMaskedLM
+
+    return BertForMaskedLM(
+        BertConfig(
+            vocab_size=vocabulary.size,
+            hidden_size=sizes.hidden_size,
+            num_hidden_layers=sizes.num_hidden_layers,
+            num_attention_heads=sizes.num_attention_heads,
+            intermediate_size=4 * sizes.hidden_size,
+            max_position_embeddings=512,
+        )
+    )
+
+
+def modernbert(sizes: Any, vocabulary: Any) -> Any:
+    from transformers import ModernBertConfig, ModernBertForMaskedLM
+
+    return ModernBertForMaskedLM(
+        ModernBertConfig(
+            vocab_size=vocabulary.size,
+            hidden_size=sizes.hidden_size,
+            num_hidden_layers=sizes.num_hidden_layers,
+            num_attention_heads=sizes.num_attention_heads,
+            intermediate_size=sizes.intermediate_size,
+            max_position_embeddings=512,
+            layer_types=["full_attention"] * sizes.num_hidden_layers,
+            sparse_prediction=True,
+            pad_token_id=vocabulary.pad,
+            cls_token_id=vocabulary.cls,
+            sep_token_id=vocabulary.sep,
+            bos_token_id=vocabulary.cls,
+            eos_token_id=vocabulary.sep,
+        )
+    )
+
+
+def held_out(settings: dict[str, Any], options: argparse.Namespace) -> dict[str, float]:
+    """Masked accuracy and bits per byte of a saved folder at the fixed held-out masks."""
+    measures: dict[str, float] = evaluated(settings["model"], options)["measures"]
+    return measures
+
+
+def evaluated(model: str, options: argparse.Namespace) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(cli("evaluate", model, str(options.work / "store"), "--json"))
+    return found
+
+
 def measure_cell(settings: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
-    """Everything is measured from the saved folder, the same way for both; `baselines`: what counting gives."""
+    """Everything is measured from the saved folder, the same way for all; `baselines`: what counting gives."""
     model = settings["model"]
-    found = json.loads(cli("evaluate", model, str(options.work / "store"), "--json"))
+    found = evaluated(model, options)
     measured = {name: found["measures"][name] for name in ("masked_accuracy", "bits_per_byte")}
     measured["baselines"] = found["baselines"]
     measured["minimal_pairs"] = minimal_pairs(model, options.tasks / "blimp")
     for task, how in TASKS.items():
         out = Path(model).parent / f"finetune-{task}"
         arguments = ["--model", model, "--task", f"{task}:{options.tasks / task}", "--epochs", how["epochs"]]
-        cli("finetune", *arguments, "--learning-rate", "5e-4", "--out", str(out), "--seed", str(settings["seed"]))
+        cli("finetune", *arguments, "--learning-rate", "1.8e-3", "--out", str(out), "--seed", str(settings["seed"]))
         measured[task] = task_score(out, task, how["metric"])
     return measured
 
@@ -379,7 +457,9 @@ def write_table() -> str:
         row = [name.replace("_", " "), "", "", f"{100 * accuracy:.1f}%"]
         lines.append("| " + " | ".join(row) + " |" + " |" * (len(head) - len(row)))
     table = "\n".join(lines) if groups else "Not measured yet."
-    PAGE.write_text(PAGE_TEXT.format(table=table))
+    speeds = [f"{side} {fastest(found['speed'], side)[1] / 1000:.1f} thousand tokens a second" for side in SIDES]
+    said = {"machine": found["speed_on"]["processor"], "speed": ", ".join(speeds)} if found["speed"] else {}
+    PAGE.write_text(PAGE_TEXT.format(table=table, **({"machine": "none yet", "speed": "not measured"} | said)))
     return table
 
 
