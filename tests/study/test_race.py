@@ -123,7 +123,7 @@ def test_the_table_says_when_the_goal_was_reached():
     assert "reached by 2 of 3" in text
     assert "25.0 s (12.6 s to 37.4 s), 50 k tokens" in text
     assert "to 31.0%" in text
-    assert "a record, by three seeds and p < 0.01: mine" in text
+    assert "a record, ahead of the first, with three seeds or more and p < 0.01: mine" in text
 
 
 def test_a_goal_that_is_none(tmp_path, capsys):

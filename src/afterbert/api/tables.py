@@ -91,8 +91,8 @@ def _(result: RaceResult, title: str = "") -> RenderableType:
             *([_to_goal(one)] if goal is not None else []),
         )
     records = [safe(one.name) for one in result.racers or () if one.is_record]
-    said = f"a record, by three seeds and p < 0.01: {', '.join(records)}" if records else "no record"
-    return Group(made, said)
+    ahead = "ahead of the first, with three seeds or more and p < 0.01"
+    return Group(made, f"a record, {ahead}: {', '.join(records)}" if records else f"no record: none is {ahead}")
 
 
 def _to_goal(one: Racer) -> str:
