@@ -43,14 +43,15 @@ PAGE_TEXT = """# Quality per minute
 
 What the same minutes of training on the same text are worth, three ways:
 
-- *stock*: Hugging Face's Trainer with BERT and its recipe;
+- *stock*: Hugging Face's Trainer with BERT and its recipe ({stock});
 - *tuned*: Trainer with the best that we know how to get from transformers alone: ModernBERT of the same size, the head
-  at masked places only, 30% masks, its learning rate searched;
-- *ours*: `--recipe laptop`.
+  at masked places only, 30% masks, its learning rate searched ({tuned});
+- *ours*: `--recipe laptop` ({ours}).
 
-All have the same pieces and the size `tiny`. A minute is the number of steps that each side does in a minute on the
-measured machine ({machine}), alone on it: {speed}. All figures come from held-out text or dev sets and are measured
-alike, from the saved model folders; where a row has several seeds, their standard deviation stands behind the mean.
+All have the same pieces and the size `tiny`. A minute is the number of steps that each side does in a minute, alone on
+the measured machine: {machine}. All figures come from held-out text or dev sets and are measured alike, from the saved
+model folders. The tasks are fine-tuned with the usual settings. Where a row has several seeds, their standard deviation
+stands behind the mean; with one seed, small differences mean nothing.
 Written by `python benchmarks/learning.py table`; the head of that file says what the stock side is.
 
 The last rows are what counting gives for the same masks. A small model with learned positions stays long at guessing
@@ -457,9 +458,11 @@ def write_table() -> str:
         row = [name.replace("_", " "), "", "", f"{100 * accuracy:.1f}%"]
         lines.append("| " + " | ".join(row) + " |" + " |" * (len(head) - len(row)))
     table = "\n".join(lines) if groups else "Not measured yet."
-    speeds = [f"{side} {fastest(found['speed'], side)[1] / 1000:.1f} thousand tokens a second" for side in SIDES]
-    said = {"machine": found["speed_on"]["processor"], "speed": ", ".join(speeds)} if found["speed"] else {}
-    PAGE.write_text(PAGE_TEXT.format(table=table, **({"machine": "none yet", "speed": "not measured"} | said)))
+    said = dict.fromkeys(SIDES, "speed not measured") | {"machine": "none yet"}
+    if found["speed"]:
+        said |= {side: f"{fastest(found['speed'], side)[1]:,} tokens a second" for side in SIDES}
+        said |= {"machine": found["speed_on"]["processor"]}
+    PAGE.write_text(PAGE_TEXT.format(table=table, **said))
     return table
 
 
