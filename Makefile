@@ -32,6 +32,7 @@ faults: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m fault
 
 fuzz: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m hypothesis --hypothesis-profile search
 	$(BIN)/python tests/fuzz/fuzz.py --seconds 600
 
 golden: $(VENV)/.dev

@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from afterbert.report.chart import Curve, draw, smoothed, thin, ticks
@@ -15,6 +15,8 @@ ANY = st.floats(allow_nan=True, allow_infinity=True, width=64)
 
 
 @settings(max_examples=settings.default.max_examples * 3 // 2)
+@example([2.367100081782957e-301], False)
+@example([1.0, 1.0 + 2**-52], False)
 @given(st.lists(ANY, min_size=1, max_size=40), st.booleans())
 def test_everything_drawn_lies_in_the_frame(ys, starts_at_zero):
     values = np.array(ys)
@@ -29,6 +31,7 @@ def test_everything_drawn_lies_in_the_frame(ys, starts_at_zero):
             assert chart.top - 0.1 <= float(y) <= chart.bottom + 0.1
     assert len(chart.traces[0].dots) == np.isfinite(values).sum()
     assert all(chart.top - 0.1 <= tick.at <= chart.bottom + 0.1 for tick in chart.y_ticks)
+    assert len({tick.at for tick in chart.y_ticks}) >= 2
 
 
 def test_an_outlier_does_not_flatten_the_rest():

@@ -19,6 +19,7 @@ _LABEL_HEIGHT = 15
 #: Of several runs or arms in one chart, by their order.
 SERIES: tuple[Style, ...] = tuple(f"series-{number}" for number in range(1, 9))
 _LARGEST = 1e30  # differences of larger values overflow
+_NOTHING = 1e-290  # smaller steps between marks vanish in their own digits
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,7 @@ def ticks(low: float, high: float, most: int) -> list[float]:
     >>> ticks(0, 5e-324, 5)
     [0.0]
     """
-    rough = max((high - low) / most, 1e-300)
+    rough = max((high - low) / most, _NOTHING)
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * m for m in (1, 2, 2.5, 5, 10) if power * m >= rough * 0.999)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
@@ -223,9 +224,13 @@ def _usual_top(ys: np.ndarray) -> float:
 
 def _y_range(low: float, high: float, levels: list[float], starts_at_zero: bool) -> tuple[float, float]:
     low, high = min([low, *levels]), max([high, *levels])
+    size = max(abs(low), abs(high))
+    if size < _NOTHING:
+        return (0.0, 1.0) if starts_at_zero else (-0.5, 0.5)
     if starts_at_zero and low >= 0:
-        return 0.0, (high * 1.08 if high > 0 else 1.0)
-    room = 0.06 * (high - low) or 0.06 * abs(high) or 0.5
+        return 0.0, high * 1.08
+    # Narrower than the digits that are written, a range would have no two marks that differ.
+    room = 0.06 * (high - low if high - low > 1e-9 * size else size)
     return low - room, high + room
 
 
