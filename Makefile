@@ -13,7 +13,9 @@ WORKERS ?= 2
 # Some images forbid Python to keep compiled files; the tests would be compiled anew each time, a fifth of `make check`.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test check faults fuzz golden format evidence docs
+.PHONY: install demo test check faults fuzz golden format evidence docs
+
+install: $(VENV)/.user
 
 demo: $(VENV)/.user
 	$(BIN)/afterbert demo
@@ -59,7 +61,7 @@ format: $(VENV)/.dev
 $(VENV)/.user: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing afterbert into $(VENV) (torch is the large one; minutes on a slow line)"
-	$(PIP) -e .
+	$(PIP) -e ".[play]"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.user
