@@ -40,15 +40,12 @@ fuzz: $(VENV)/.dev
 golden: $(VENV)/.dev
 	AFTERBERT_RENEW_GOLDEN=1 $(BIN)/python -m pytest tests/recipes -q -k golden
 
-# The studies of docs/evidence, from the runs to the pages; what is finished is kept. TEXT: one file or folder of prose.
+# The studies of docs/evidence, from the runs to the pages; what is finished is kept. docs/evidence/run.sh says what TEXT
+# and DATA hold.
 TEXT ?= texts/standardebooks.jsonl
-STUDIES ?= more-text factorization masking-rate masking-unit span-law span-length mask-or-random masked-or-causal \
-	row-length layer-sharing size-or-steps recurrence boundary sentence-objective input-format
+DATA ?=
 evidence: $(VENV)/.user
-	for name in $(STUDIES); do $(BIN)/afterbert study $$name --text $(TEXT) --scale minutes --jobs $(WORKERS) || exit; done
-	for folder in runs/studies/*-minutes-*/; do name=$$(basename $${folder%-*/}); \
-		mkdir -p docs/evidence/$$name && cp $${folder}results.json docs/evidence/$$name/ || exit; done
-	$(BIN)/afterbert study report docs/evidence/*/
+	PATH="$(CURDIR)/$(BIN):$$PATH" JOBS=$(WORKERS) sh docs/evidence/run.sh "$(TEXT)" "$(DATA)"
 
 docs: $(VENV)/.user
 	$(PIP) -e ".[docs]"

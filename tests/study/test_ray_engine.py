@@ -65,13 +65,26 @@ def test_runs_are_tasks_of_a_cluster(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("address", "cure"), [("", "`ray start --head` begins one"), ("auto", "at auto .*; mend RAY_ADDRESS")]
+    ("address", "left", "cure"),
+    [
+        ("", "", "answers \\(nobody is there\\); `ray stop` and `ray start --head` begin one"),
+        ("", "127.0.0.1:1", "at 127.0.0.1:1 \\(.*refused.*`ray start --head` begin one"),  # a cluster that has died
+        ("auto", "127.0.0.1:1", "at auto .*; mend RAY_ADDRESS"),
+    ],
 )
-def test_a_cluster_that_does_not_answer_is_told_by_what_named_it(monkeypatch, address, cure):
+def test_a_cluster_that_does_not_answer_is_told_by_what_named_it(tmp_path, monkeypatch, address, left, cure):
     def init(**settings):
         raise ConnectionError("nobody is there")
 
+    def connect(*address, timeout):
+        raise ConnectionRefusedError("Connection refused")
+
+    monkeypatch.setattr(engine.socket, "create_connection", connect)
     monkeypatch.setenv("RAY_ADDRESS", address)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    if left:
+        (tmp_path / "ray").mkdir()
+        (tmp_path / "ray/ray_current_cluster").write_text(left)
     monkeypatch.setattr(engine, "from_extra", lambda *names, needed_by: SimpleNamespace(is_initialized=bool, init=init))
     with pytest.raises(UserError, match=cure) as told:
         engine.Ray()([], folder=Path("."), observer=WorkObserver())

@@ -21,18 +21,16 @@ class Ray(Engine):
     def __call__(self, commands: Sequence[Sequence[str]], *, folder: Path, observer: WorkObserver) -> bool:
         ray = from_extra("ray", "ray", needed_by="--on ray")
         if not ray.is_initialized():
-            address = os.environ.get("RAY_ADDRESS", "")
+            told = os.environ.get("RAY_ADDRESS", "")
+            address = told or _begun_here()
             try:
                 _ask(address)
                 ray.init(log_to_driver=False, logging_level="error")
             except (OSError, RuntimeError, ValueError) as error:
+                where = f"at {address} " if address else ""
+                cure = "mend RAY_ADDRESS" if told else "`ray stop` and `ray start --head` begin one"
                 said = str(error).strip().splitlines()[0]
-                cure = (
-                    f"at {address} ({said}); mend RAY_ADDRESS"
-                    if address
-                    else f"({said}); `ray start --head` begins one"
-                )
-                raise UserError(f"no Ray cluster answers {cure}, or leave --on ray out") from None
+                raise UserError(f"no Ray cluster answers {where}({said}); {cure}, or leave --on ray out") from None
         gpus = min(1, ray.cluster_resources().get("GPU", 0))
         task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=_TRIES_AGAIN)(carried_out)
         left = (task.remote(list(words), 1, Path.cwd()) for words in commands)
@@ -49,6 +47,12 @@ class Ray(Engine):
         finally:
             ray.shutdown()
         return True
+
+
+def _begun_here() -> str:
+    """The address that `ray start` left on this machine, where Ray looks too; it stays when a cluster dies."""
+    file = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")
+    return file.read_text().strip() if file.is_file() else ""
 
 
 def _ask(address: str) -> None:

@@ -1,0 +1,59 @@
+#!/bin/sh
+# The studies of this folder, from the texts to the pages; what is finished is kept. `make evidence TEXT=PATH DATA=PATH`
+#
+#   TEXT   one file or folder of English prose, 8 MB or more
+#   DATA   a folder with tasks/sst2 and tasks/trec (labelled rows), multilingual/en.jsonl and
+#          pretrain_en/wikitext2.valid.txt; without it the studies that need them are left out, and a line says so
+#
+# afterbert must be on the path. JOBS says how many runs go at once.
+set -eu
+TEXT=$1 DATA=${2:-} JOBS=${JOBS:-2}
+MADE=runs/evidence          # what is cut out of DATA
+export OMP_NUM_THREADS=1    # a process a run: figures do not depend on how many cores there are
+begun=$(date +%s)
+
+study() {
+	name=$1 since=$(date +%s)
+	shift
+	afterbert study "$name" "$@" --scale minutes --jobs "$JOBS"
+	echo "$name took $(($(date +%s) - since)) s"
+}
+
+for name in more-text factorization masking-rate masking-unit span-law span-length mask-or-random masked-or-causal \
+	row-length layer-sharing size-or-steps recurrence boundary sentence-objective input-format where-tasks electra \
+	one-mask bart-tasks; do
+	study $name --text "$TEXT"
+done
+
+if [ -n "$DATA" ]; then
+	mkdir -p "$MADE/trec500" "$MADE/sst2"
+	# The same masks in each epoch differ from new ones only where a text is read several times.
+	head -n 1200 "$DATA/pretrain_en/wikitext2.valid.txt" >"$MADE/short.txt"
+	head -n 500 "$DATA/tasks/trec/train.txt" >"$MADE/trec500/train.txt"
+	cp "$DATA/tasks/trec/test.txt" "$MADE/trec500/"
+	cp "$DATA/tasks/sst2/"*.tsv "$MADE/sst2/"
+	printf 'task: {type: sentence_classification, label_words: {"0": bad, "1": good}}\n' >"$MADE/sst2/sst2.yaml"
+	test -d "$MADE/mirrored" || afterbert prepare "$DATA/multilingual/en.jsonl" --language en,en-mirror \
+		--vocab-size 2000 --out "$MADE/mirrored"
+
+	study static-dynamic --text "$MADE/short.txt"
+	study mirrored-language --text "$MADE/mirrored"
+	for name in pretraining-or-none compression-ladder ensemble; do
+		study $name --text "$TEXT" --task "trec:$DATA/tasks/trec"
+	done
+	study cues --text "$TEXT" --task "sst2:$MADE/sst2/sst2.yaml"
+	study task-sharing --text "$TEXT" --task "sst2:$DATA/tasks/sst2" --task "trec:$DATA/tasks/trec"
+	study t5-strategies --text "$TEXT" --task "trec:$DATA/tasks/trec" --task "sst2:$DATA/tasks/sst2"
+	study mixing-laws --text "$TEXT" --task "trec500:$MADE/trec500" --task "sst2:$DATA/tasks/sst2"
+else
+	echo "without DATA: static-dynamic, mirrored-language and what needs labelled rows are left out"
+fi
+
+for folder in runs/studies/*-minutes-*/; do
+	test -f "${folder}results.json" || continue
+	name=$(basename "${folder%-*/}")
+	mkdir -p "docs/evidence/$name"
+	cp "${folder}results.json" "docs/evidence/$name/"
+done
+afterbert study report docs/evidence/*/
+echo "all took $((($(date +%s) - begun) / 60)) minutes"
