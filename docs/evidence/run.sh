@@ -2,7 +2,7 @@
 # The studies of this folder, from the texts to the pages; what is finished is kept. `make evidence TEXT=PATH DATA=PATH`
 #
 #   TEXT   one file or folder of English prose, 8 MB or more
-#   DATA   a folder with tasks/sst2 and tasks/trec (labelled rows), multilingual/en.jsonl and
+#   DATA   a folder with tasks/sst2 and tasks/trec (labelled rows), multilingual/{en,fr,de,es,ru,zh,ja,is}.jsonl and
 #          pretrain_en/wikitext2.valid.txt; without it the studies that need them are left out, and a line says so
 #
 # afterbert must be on the path. JOBS says how many runs go at once.
@@ -35,9 +35,17 @@ if [ -n "$DATA" ]; then
 	printf 'task: {type: sentence_classification, label_words: {"0": bad, "1": good}}\n' >"$MADE/sst2/sst2.yaml"
 	test -d "$MADE/mirrored" || afterbert prepare "$DATA/multilingual/en.jsonl" --language en,en-mirror \
 		--vocab-size 2000 --out "$MADE/mirrored"
+	if ! test -d "$MADE/languages"; then
+		set --
+		for language in en fr de es ru zh ja is; do
+			set -- "$@" --lang "$language=$DATA/multilingual/$language.jsonl"
+		done
+		afterbert prepare "$@" --vocab-size 8000 --out "$MADE/languages"
+	fi
 
 	study static-dynamic --text "$MADE/short.txt"
 	study mirrored-language --text "$MADE/mirrored"
+	study smoothing --text "$MADE/languages"
 	for name in pretraining-or-none compression-ladder ensemble; do
 		study $name --text "$TEXT" --task "trec:$DATA/tasks/trec"
 	done
