@@ -138,7 +138,8 @@ def run_race(request: RaceRequest, *, observer: WorkObserver | None = None) -> R
             laid_out = _laid_out(arm, request.budget, times[name], seed)
             run = run_folder_for(request.out, laid_out, store)
             if not is_finished(run.path):
-                observer.on_line(f"{name}, seed {seed}: {laid_out.recipe.training.budget} in {run.path}")
+                steps = laid_out.recipe.training.budget.amount
+                observer.on_line(f"{name}, seed {seed}: {steps:,.0f} steps in {run.path}")
                 done = pretrain(laid_out, store, run, observers=[observer], device=device)
                 if done.outcome.state != "finished":
                     return RaceResult(request, folder, None, done.outcome.exit_code)
