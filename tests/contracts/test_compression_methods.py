@@ -30,7 +30,11 @@ STRENGTHS = {
     "shared": ("shared:2", "shared:1"),
     "quantize": ("quantize", "quantize:static", "quantize:dynamic,leave=2"),
     "retrain": ("retrain:steps=2",),
-    "distil": ("distil:steps=2", "distil:steps=2,hard=1,hidden=1,attention=1,relations=1,patient=1"),
+    "distil": (
+        "distil:steps=2",
+        "distil:steps=2,hard=1,hidden=1,attention=1,relations=1,patient=1",
+        "distil:steps=2,patient=1,patient_layers=last",
+    ),
     "gradual": ("gradual:sparsity=0.4,steps=3", "gradual:steps=3,by=movement"),
     "layer_drop": ("layer_drop:rate=0.5,steps=2",),
     "round_aware": ("round_aware:steps=2",),

@@ -22,12 +22,15 @@ from afterbert.compression.methods._training import TrainingMethod
 from afterbert.compression.subject import Subject
 from afterbert.downstream.finetuning.batches import TaskPlan
 from afterbert.downstream.finetuning.objective import TaskObjective
+from afterbert.downstream.finetuning.saving import Loaded
+from afterbert.interop.revocabulary import with_vocabulary
 from afterbert.models import Architecture
 from afterbert.objectives import Batch, Objective
 from afterbert.objectives.modules import ObjectiveModule
-from afterbert.objectives.parts.distillation import DistillationModule, Losses, Weight, with_counts
+from afterbert.objectives.parts.distillation import DistillationModule, Losses, Matching, Weight, with_counts
 from afterbert.objectives.parts.wrapping import WrappingModule, WrappingObjective
 from afterbert.pretext.pairings import Plan
+from afterbert.text.pieces.vocabulary_change import replaced
 from afterbert.training.step import to_tensors
 
 _AT_ONCE = 32  # rows
@@ -51,6 +54,8 @@ class Distil(TrainingMethod):
     """Weight of MiniLM's attention and value relations."""
     patient: Weight = 0.0
     """Weight of patient distillation's first pieces."""
+    patient_layers: Matching = "skip"
+    """Which of the teacher's layers these are of: every k-th, or those below its last one."""
     beside: str = ""
     """Further teachers, with + between them: models fine-tuned on the same task, whose chances are averaged with the
     first's."""
@@ -66,8 +71,9 @@ class Distil(TrainingMethod):
         first = setting.teacher
         if first is None or first.tuned is None or setting.task is None:
             raise UserError("distil: the original model answers no task, so it cannot teach one; fine-tune it first")
-        others = [_beside(name, first, setting.task) for name in filter(None, self.beside.split("+"))]
-        teacher = MeanOfTeachers(first.tuned.module, others) if others else first.tuned.module
+        teachers = [first, *(_beside(name, first, setting.task) for name in filter(None, self.beside.split("+")))]
+        modules = [cast(Loaded, in_pieces_of(subject, one).tuned).module for one in teachers]
+        teacher = MeanOfTeachers(modules[0], modules[1:]) if modules[1:] else modules[0]
         losses, told = self.losses(), "+".join(filter(None, (first.model.name, self.beside)))
         answers = None if set(losses.parts()) - {"soft", "hard"} else _answers(objective, teacher, setting)
         return Distillation(objective, teacher, losses, told, answers)
@@ -116,7 +122,15 @@ class MeanOfTeachers(WrappingModule):
         return said.log_softmax(-1).logsumexp(0) - math.log(len(said))
 
 
-def _beside(name: str, first: Subject, task: str) -> ObjectiveModule:
+def in_pieces_of(student: Subject, teacher: Subject) -> Subject:
+    """Returns the teacher with rows for the student's pieces alone, which may have lost some."""
+    mine, theirs = student.model.tokenizer, teacher.model.tokenizer
+    if mine.digest == theirs.digest:
+        return teacher
+    return teacher.with_model(with_vocabulary(teacher.model, replaced(theirs, mine)))
+
+
+def _beside(name: str, first: Subject, task: str) -> Subject:
     """Reads another teacher of the same task. Raises UserError."""
     other, mine = Subject.read(name), first.tuned
     assert mine is not None
@@ -124,7 +138,7 @@ def _beside(name: str, first: Subject, task: str) -> ObjectiveModule:
         raise UserError(f"teacher {name} does not answer task '{task}' with the same labels; fine-tune it on that task")
     if other.model.tokenizer.digest != first.model.tokenizer.digest:
         raise UserError(f"teacher {name} has another tokenizer than {first.model.name}; name one with the same")
-    return other.tuned.module
+    return other
 
 
 @torch.no_grad()

@@ -4,15 +4,15 @@ task.
 Sources: DistilBERT (1910.01108, Section 3): soft targets at a temperature, the task's own loss, the cosine of hidden
 states; patient distillation (1908.09355, Section 3.2): normalised states of the first piece; TinyBERT (1909.10351,
 Equations 7 to 11): hidden states and attention scores; MiniLM (2002.10957, Section 3): attention of the last layer and
-the relations of its values. Layers are matched evenly, as TinyBERT's m -> m L_t / L_s. Numbers are learned by squared
-error.
+the relations of its values. Layers are matched evenly, as TinyBERT's m -> m L_t / L_s, which patient distillation
+calls skip; its other way, last, can be set. Numbers are learned by squared error.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import torch
 from pydantic import Field
@@ -27,6 +27,7 @@ from afterbert.objectives.parts.meaning import Meaning
 from afterbert.objectives.parts.wrapping import WrappingModule
 
 Weight = Annotated[float, Field(ge=0)]
+Matching = Literal["skip", "last"]
 _MEANINGS = {
     "soft": Meaning("answers, learned from the teacher", "nats per answer"),
     "cosine": Meaning("directions of states, learned from the teacher", "(1 - cosine) per piece"),
@@ -63,15 +64,19 @@ class Losses:
     """Divergence of the last layer's attention and of the relations of its values."""
     patient: Weight = 0.0
     """Squared error of the normalised states of the first piece of matched layers, the last one aside."""
+    patient_layers: Matching = "skip"
+    """Which of the teacher's layers are matched there: every k-th, or those below its last one."""
 
     def __post_init__(self) -> None:
         if not self.parts():
             raise UserError("a distillation whose weights are all 0 learns nothing; raise one")
+        if self.patient_layers != "skip" and not self.patient:
+            raise UserError("patient_layers says which layers patient compares, whose weight is 0; raise it")
 
     def parts(self) -> dict[str, float]:
         """Returns part -> weight for the parts that are computed."""
-        found = {one.name: float(getattr(self, one.name)) for one in fields(self) if one.name != "temperature"}
-        return {name: weight for name, weight in found.items() if weight}
+        names = [one.name for one in fields(self) if one.name not in ("temperature", "patient_layers")]
+        return {name: float(getattr(self, name)) for name in names if getattr(self, name)}
 
 
 def with_counts(batch: Batch, losses: Losses) -> Batch:
@@ -162,7 +167,7 @@ class DistillationModule(WrappingModule):
         return told + _divergence(_values(one), _values(other), hidden, is_piece)
 
     def _patient(self, mine: Pass, theirs: Pass, is_piece: Tensor) -> Tensor:
-        pairs = _matched(len(mine.hidden) - 1, len(theirs.hidden) - 1)[:-1]
+        pairs = _patient_pairs(len(mine.hidden) - 1, len(theirs.hidden) - 1, self.losses.patient_layers)
         first = [(F.normalize(self.widen(mine.hidden[i][:, 0]), dim=-1), theirs.hidden[j][:, 0]) for i, j in pairs]
         apart = [(one - F.normalize(other, dim=-1)).square().sum() for one, other in first]
         return torch.stack(apart).sum() if apart else mine.hidden[0].sum() * 0
@@ -175,6 +180,16 @@ def _matched(mine: int, theirs: int, *, from_embeddings: bool = False) -> list[t
     ([(1, 3), (2, 6)], [(0, 0), (1, 2), (2, 3), (3, 4), (4, 6)])
     """
     return [(layer, round(layer * theirs / mine)) for layer in range(0 if from_embeddings else 1, mine + 1)]
+
+
+def _patient_pairs(mine: int, theirs: int, by: Matching) -> list[tuple[int, int]]:
+    """Numbers of layers whose first pieces are compared; the last of both sides answer (1908.09355, Section 3.2).
+
+    >>> [theirs for _, theirs in _patient_pairs(6, 12, "skip")], [theirs for _, theirs in _patient_pairs(6, 12, "last")]
+    ([2, 4, 6, 8, 10], [7, 8, 9, 10, 11])
+    """
+    pairs = _matched(mine, theirs)[:-1]
+    return pairs if by == "skip" else [(layer, max(1, theirs - mine + layer)) for layer, _ in pairs]
 
 
 def _width(module: ObjectiveModule) -> int:
