@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from afterbert.compression.measuring import Examination, Quality
 from afterbert.compression.methods.magnitude import Magnitude
 from afterbert.compression.subject import Subject
 from afterbert.downstream.metrics.matthews import Matthews
+from afterbert.interop.graph_folder import Graph
 from afterbert.workflows.compression import CompressRequest, prepare_compression
 from invented_examples import invented
 
@@ -59,7 +61,7 @@ def test_steps_are_measured_and_the_last_model_is_written(model: Path, rows: str
     assert ab.load(out).predict(["good food"])[0].value in ("positive", "negative")
 
 
-@pytest.mark.parametrize("method", ["quantize", "quantize:static", "quantize:none", "bits:8", "static"])
+@pytest.mark.parametrize("method", ["quantize", "quantize:static", "quantize:none", "bits:8", "static", "openvino"])
 def test_a_finished_graph_is_measured_scored_and_asked(
     model: Path,
     rows: str,
@@ -69,6 +71,8 @@ def test_a_finished_graph_is_measured_scored_and_asked(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    if method == "openvino":
+        pytest.importorskip("openvino", reason="the extra openvino is not installed")
     monkeypatch.chdir(tmp_path)
     arguments = ["compress", str(model), "--with", method, "--task", rows, "--out", str(tmp_path / "graph")]
     assert run([*arguments, "--no-timing"]) == 0, capfd.readouterr().err
@@ -83,6 +87,18 @@ def test_a_finished_graph_is_measured_scored_and_asked(
     assert "graph is a finished graph: it answers its task" in capfd.readouterr().err
     assert run(["compress", str(tmp_path / "graph"), "--with", "layers:1", "--out", str(tmp_path / "again")]) == 2
     assert "graph is a finished graph: it answers its task" in capfd.readouterr().err
+
+
+def test_a_graph_of_openvino_says_what_it_lacks(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    beside = {"openvino_model.xml": b"<net/>"}
+    subject = Subject.read(model)
+    subject.finished(Graph(b"weights", 1, 1, beside=beside, runtime="openvino")).write(tmp_path / "graph")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(UserError, match=r"pip install 'afterbert\[openvino\]'"):
+        ab.load(tmp_path / "graph").predict(["good food"])
+    (tmp_path / "graph" / "openvino_model.xml").unlink()
+    with pytest.raises(UserError, match="has no openvino_model.xml, which belongs to openvino_model.bin"):
+        ab.load(tmp_path / "graph")
 
 
 def test_of_one_file_the_rows_that_fine_tuning_holds_out_judge(

@@ -1,4 +1,5 @@
-"""A finished ONNX graph as a folder: `model.onnx`, the tokenizer, and what is known of the model it was made from.
+"""A finished graph as a folder: `model.onnx` or the two files of OpenVINO as Optimum names them, the tokenizer, and
+what is known of the model it was made from.
 
 Such a model answers its task and nothing else: it has no weights that could be read, asked for pieces or trained.
 """
@@ -7,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 import xxhash
@@ -21,9 +22,12 @@ from afterbert.interop.folder import write_tokenizer
 from afterbert.interop.loaded import LoadedModel
 from afterbert.interop.own import architecture_in
 
-GRAPH, TOLD = "model.onnx", "graph.json"
-# Of vectors of pieces: what sentence-transformers reads.
-_FOR_OTHERS = ("modules.json", "0_StaticEmbedding/model.safetensors", "0_StaticEmbedding/tokenizer.json")
+Runtime = Literal["onnxruntime", "openvino"]
+TOLD = "graph.json"
+_CONTENT: Mapping[Runtime, str] = {"onnxruntime": "model.onnx", "openvino": "openvino_model.bin"}
+_DESCRIBED = "openvino_model.xml"
+# Of OpenVINO the layers; of vectors of pieces what sentence-transformers reads.
+_BESIDE = (_DESCRIBED, "modules.json", "0_StaticEmbedding/model.safetensors", "0_StaticEmbedding/tokenizer.json")
 _LARGEST = 2_000_000_000  # bytes that one file may hold
 
 
@@ -32,7 +36,8 @@ class Graph:
     """A graph in memory, and what it was made from."""
 
     content: bytes
-    """The file. Inputs: `input_ids`, `attention_mask`, perhaps `token_type_ids`, all [B, T]."""
+    """The file, of OpenVINO the one with the weights. Inputs: `input_ids`, `attention_mask`, perhaps `token_type_ids`,
+    all [B, T]."""
     parameters: int
     """Numbers that the model consists of, however few bits each takes."""
     nonzero: int
@@ -40,11 +45,19 @@ class Graph:
     flops: float | None = None
     """Multiply-adds, times two, for each piece; None: those of the architecture."""
     beside: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-    """Further files of the folder, for readers other than ours: path -> content."""
+    """Further files of the folder: path -> content. Of OpenVINO the layers, others for readers other than ours."""
+    runtime: Runtime = "onnxruntime"
+    """What computes it."""
 
     @cached_property
     def session(self) -> Any:
-        """ONNX Runtime's session, on as many threads as PyTorch uses. Raises UserError if it is not installed."""
+        """ONNX Runtime's session or OpenVINO's compiled model, on as many threads as PyTorch uses. Raises UserError if
+        it is not installed."""
+        if self.runtime == "openvino":
+            openvino = from_extra("openvino", "openvino", needed_by="this graph")
+            model = openvino.Core().read_model(self.beside[_DESCRIBED], self.content)
+            how = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "INFERENCE_PRECISION_HINT": "f32"}
+            return openvino.compile_model(model, "CPU", how)
         onnxruntime = from_extra("onnxruntime", "onnx", needed_by="a graph")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
@@ -53,6 +66,8 @@ class Graph:
 
     @cached_property
     def _inputs(self) -> frozenset[str]:
+        if self.runtime == "openvino":
+            return frozenset(one.any_name for one in self.session.inputs)
         return frozenset(one.name for one in self.session.get_inputs())
 
     def feeds(self, arrays: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -66,13 +81,17 @@ class Graph:
         return {name: one.numpy() for name, one in found.items() if name in self._inputs}
 
     def run(self, arrays: Mapping[str, Tensor]) -> Tensor:
-        """Returns the graph's output for a batch."""
-        return torch.from_numpy(self.session.run(None, self.feeds(arrays))[0])
+        """Returns the graph's output for a batch; where it has two, the ends of a span, [B, T, 2]."""
+        feeds = self.feeds(arrays)
+        outputs = self.session(feeds).to_tuple() if self.runtime == "openvino" else self.session.run(None, feeds)
+        return (
+            torch.stack([torch.from_numpy(one) for one in outputs], -1) if outputs[1:] else torch.from_numpy(outputs[0])
+        )
 
 
 def is_graph(folder: Path) -> bool:
     """Returns whether a folder holds a finished graph."""
-    return (folder / TOLD).is_file() and (folder / GRAPH).is_file()
+    return (folder / TOLD).is_file() and any((folder / name).is_file() for name in _CONTENT.values())
 
 
 def write_graph(out: Path, model: LoadedModel, graph: Graph, *, longest: int | None = None) -> int:
@@ -92,10 +111,11 @@ def write_graph(out: Path, model: LoadedModel, graph: Graph, *, longest: int | N
         "parameters": graph.parameters,
         "nonzero": graph.nonzero,
         "flops": graph.flops,
+        "runtime": graph.runtime,
         "graph": xxhash.xxh3_128_hexdigest(graph.content),
     }
     write_sealed(out / TOLD, told)
-    (out / GRAPH).write_bytes(graph.content)
+    (out / _CONTENT[graph.runtime]).write_bytes(graph.content)
     for path, content in graph.beside.items():
         (out / path).parent.mkdir(exist_ok=True)
         (out / path).write_bytes(content)
@@ -107,12 +127,16 @@ def read_graph(folder: Path) -> tuple[LoadedModel, Graph]:
     UserError."""
     told = read_sealed(folder / TOLD, remedy="copy the folder again")
     found: Any = architecture_in(told.get("architecture"), str(folder / TOLD))
-    if (folder / GRAPH).stat().st_size > _LARGEST:
-        raise UserError(f"{folder / GRAPH} is larger than 2 GB, more than one file of this kind may hold")
-    beside = {name: (folder / name).read_bytes() for name in _FOR_OTHERS if (folder / name).is_file()}
-    content = (folder / GRAPH).read_bytes()
+    runtime: Runtime = told.get("runtime", "onnxruntime")
+    path = folder / _CONTENT[runtime]
+    if path.stat().st_size > _LARGEST:
+        raise UserError(f"{path} is larger than 2 GB, more than one file of this kind may hold")
+    beside = {name: (folder / name).read_bytes() for name in _BESIDE if (folder / name).is_file()}
+    content = path.read_bytes()
     if told.get("graph") not in (None, xxhash.xxh3_128_hexdigest(content)):
-        raise UserError(f"{folder / GRAPH} was changed after it was written; copy the folder again")
-    graph = Graph(content, told["parameters"], told["nonzero"], told["flops"], beside)
+        raise UserError(f"{path} was changed after it was written; copy the folder again")
+    if runtime == "openvino" and _DESCRIBED not in beside:
+        raise UserError(f"{folder} has no {_DESCRIBED}, which belongs to {path.name}; copy the folder again")
+    graph = Graph(content, told["parameters"], told["nonzero"], told["flops"], beside, runtime)
     architecture = replace(found, vocab_size=told["vocab_size"])
     return LoadedModel(str(folder), architecture, None, {}, folder, is_graph=True), graph

@@ -63,8 +63,8 @@ def _of_graph(loaded: LoadedModel, length: int | None) -> SentenceEncoder:
     UserError for one that answers a task."""
     assert loaded.folder is not None, "a graph lies in a folder"
     _, graph = read_graph(loaded.folder)
-    (output,) = graph.session.get_outputs()
-    if output.name != "sentence_embedding":
+    output = graph.session.get_outputs()[0] if graph.runtime == "onnxruntime" else None
+    if output is None or output.name != "sentence_embedding":
         raise UserError(f"{loaded.name} is {FINISHED}")
 
     def encode(texts: Sequence[str]) -> np.ndarray:
