@@ -1,7 +1,7 @@
 """Weights and what they multiply in eight bits, as a graph for OpenVINO, quantized by NNCF.
 
-The arithmetic is theirs. NNCF sees training rows on their way through the graph and fixes the scale of what each product
-reads by them.
+The arithmetic is theirs. NNCF sees training rows on their way through the graph and fixes the scale of what each
+product reads by them.
 """
 
 import sys
