@@ -32,7 +32,10 @@ if [ -n "$DATA" ]; then
 	head -n 500 "$DATA/tasks/trec/train.txt" >"$MADE/trec500/train.txt"
 	cp "$DATA/tasks/trec/test.txt" "$MADE/trec500/"
 	cp "$DATA/tasks/sst2/"*.tsv "$MADE/sst2/"
-	printf 'task: {type: sentence_classification, label_words: {"0": bad, "1": good}}\n' >"$MADE/sst2/sst2.yaml"
+	{
+		echo 'task: {type: sentence_classification, label_words: {"0": bad, "1": good}}'
+		echo 'files: {train: train.tsv, dev: dev.tsv, test: test.tsv}'
+	} >"$MADE/sst2/sst2.yaml"
 	test -d "$MADE/mirrored" || afterbert prepare "$DATA/multilingual/en.jsonl" --language en,en-mirror \
 		--vocab-size 2000 --out "$MADE/mirrored"
 	if ! test -d "$MADE/languages"; then
