@@ -130,3 +130,5 @@ def test_what_cannot_be_compared_is_refused_in_a_line(tmp_path, capsys):
         align_models([loaded()], [(a, a) for a, _ in rows])
     assert command(["align", "m", "t.tsv", "--languages", "en"]) == 2
     assert "write two codes" in capsys.readouterr().err
+    assert command(["align", "m", "t.tsv", "--languages", "en,jp"]) == 2
+    assert "did you mean 'ja'" in capsys.readouterr().err

@@ -46,13 +46,20 @@ FILES = {
     "long.en": "One\nTwo\n",
     "broken.tmx": TMX.replace("</seg></tuv></tu>", "</seg></tu>", 1),
     "broken.po": 'msgid "a"\nmsgstr "b\n',
+    "latin.po": PO.encode().decode("latin-1").replace("Ã³", "\udcf3"),
     "one.tsv": "Good day\tGóðan dag\nNothing\n",
+    "empty.po": PO.replace("Góðan dag", ""),
+    "empty é.tsv": "",
+    "empty.en": "",
+    "empty.is": "",
+    "german.tmx": TMX.replace('"is"', '"th"'),
+    "same.en": "Good day\n",
 }
 
 
 def _read(folder: Path, named: str) -> tuple[list[str], Tally]:
     for name, text in FILES.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        (folder / name).write_text(text, encoding="utf-8", errors="surrogateescape")
     tally = Tally()
     (source,) = sources_by_language(["en+is=" + ",".join(str(folder / name) for name in named.split(","))])
     (part,) = source.parts(1)
@@ -76,6 +83,12 @@ def test_every_layout_gives_the_pair(named, tmp_path):
         ("broken.po", r"broken.po:2: not readable"),
         ("one.tsv", r"one.tsv:2: the line has one column"),
         ("a.tmx,a.is", r"wants one file"),
+        ("latin.po", r"latin.po:5: the line is not UTF-8; convert the file"),
+        ("empty.po", r"empty.po holds no pair of en and is; leave it out, or mend it"),
+        ("empty é.tsv", r"empty é.tsv holds no pair"),
+        ("empty.en,empty.is", r"empty.is holds no pair"),
+        ("german.tmx", r"german.tmx holds no pair of en and is"),
+        ("a.en,same.en", r"same.en is named as is, and as en \(.*a.en\); name each file under one language"),
     ],
 )
 def test_a_broken_file_is_one_line_with_its_place(named, said, tmp_path):
@@ -93,7 +106,33 @@ def test_wrong_pairs_are_counted_with_file_and_line(tmp_path):
     (part,) = source.parts(1)
     assert len(list(part.documents(Policy(), tally))) == 1
     assert tally.dropped == {"pairs of which one side is empty": 1, "pairs whose sides are the same": 1}
-    assert "pairs.tsv (line 2)" in tally.table() and "pairs.tsv (line 3)" in tally.table()
+    assert "pairs.tsv:2" in tally.table() and "pairs.tsv:3" in tally.table()
+
+
+def test_a_wrong_verse_below_a_folder_and_a_wrong_entry_are_told_with_file_and_line(tmp_path):
+    for name in ("ein", "önnur þýðing"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1 mós.usfm").write_text("\\id GEN\n\\c 1\n\\v 1\n\\v 2 Word\n", encoding="utf-8")
+    entry = 'msgid "The very same sentence."\nmsgstr "The very same sentence."\n'
+    (tmp_path / "a.po").write_text(f"{PO}\n# a note\n{entry}", encoding="utf-8")
+    named = ["en+is={0}/ein,{0}/önnur þýðing", "en+is={0}/a.po"]
+    (tmp_path / "önnur þýðing" / "1 mós.usfm").write_text("\\id GEN\n\\c 1\n\\v 1 Orð\n", encoding="utf-8")
+    for one, said in zip(named, ("ein/1 mós.usfm:3", "a.po:10")):
+        if one.endswith(".po"):
+            pytest.importorskip("translate.storage.factory")
+        tally = Tally()
+        (part,) = sources_by_language([one.format(tmp_path)])[0].parts(1)
+        list(part.documents(Policy(), tally))
+        assert said in tally.table()
+
+
+def test_a_file_may_stand_in_several_pairs_in_one_language(tmp_path):
+    for code, text in {"en": "Good day", "is": "Góðan dag", "th": "สวัสดี"}.items():
+        (tmp_path / f"a.{code}.txt").write_text(text, encoding="utf-8")
+    named = ["en={0}/a.en.txt", "en+is={0}/a.en.txt,{0}/a.is.txt", "en+th={0}/a.en.txt,{0}/a.th.txt"]
+    assert len(sources_by_language([one.format(tmp_path) for one in named])) == 3
+    with pytest.raises(UserError, match="a.is.txt is named as is, and as th"):
+        sources_by_language([f"th={tmp_path}/a.is.txt", named[1].format(tmp_path)])
 
 
 @pytest.mark.parametrize("is_mixed", [False, True])

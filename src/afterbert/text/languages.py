@@ -92,7 +92,7 @@ def _parallel(code: str, path: str) -> ParallelText:
     """The source of `en+is=FILE` or `en+is=FILE,FILE`. Raises UserError."""
     codes = [check_code(one) for one in code.split(LANGUAGES)]
     if len(set(codes)) != 2:
-        raise UserError(f"--lang {code}={path} names {len(codes)} languages, a pair has two different ones: en+is=FILE")
+        raise UserError(f"--lang {code}={path}: a pair has two different languages, as in en+is=FILE")
     paths = [path] if os.path.exists(path) else path.split(",")
     if len(paths) > 2:
         raise UserError(f"--lang {code}={path} names {len(paths)} files; a pair of languages has one, or two")
@@ -104,13 +104,21 @@ def _parallel(code: str, path: str) -> ParallelText:
 
 def _check_different(found: Sequence[tuple[str, str, Source]]) -> None:
     seen: dict[str, tuple[str, str]] = {}
-    for code, path, source in found:
+    for code, path, source in (side for one in found for side in _sides(*one)):
         for digest in source.digest().values():
             other, where = seen.setdefault(digest.partition(" language")[0], (code, path))
-            if other != code:
+            if other != code and not digest.startswith("0-"):  # without a byte in it
                 raise UserError(
                     f"{path} is named as {code}, and as {other} ({where}); name each file under one language"
                 )
+
+
+def _sides(code: str, path: str, source: Source) -> list[tuple[str, str, Source]]:
+    """Two files of a pair apart, for each has one language and may stand in other pairs too; another source as it
+    is."""
+    if not isinstance(source, ParallelText) or source.other is None:
+        return [(code, path, source)]
+    return [(one, side, ParallelText(side)) for one, side in zip(code.split(LANGUAGES), source.paths)]
 
 
 def _look_at(code: str, path: str, source: Source) -> int:
@@ -137,7 +145,7 @@ def _look_at(code: str, path: str, source: Source) -> int:
             at = f"; first at {_place(path, first[script])}" if script in first else ""
             warnings.warn(
                 f"{path} is named as {code}, but {letters_of / scripts.total():.0%} of its letters are {script}, "
-                f"most others {usual}{at}",
+                f"most others {usual}{at}; if these are two languages, put each into a file of its own",
                 stacklevel=4,
             )
     return count

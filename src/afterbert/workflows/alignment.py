@@ -17,6 +17,7 @@ from afterbert.probes.figure import Figure
 from afterbert.probes.frozen_features import FrozenModel
 from afterbert.probes.layer_means import Grouped, ReadTexts, layer_means
 from afterbert.probes.translations import translations
+from afterbert.text.languages import check_code
 from afterbert.text.pieces.frame import Frame
 from afterbert.text.token_store.store import Split
 from afterbert.text.word_pairs import read_dictionary
@@ -87,18 +88,22 @@ class Alignment:
 def aligned(request: AlignmentRequest, observer: WorkObserver | None = None) -> Alignment:
     """Measures it. Raises UserError for models and texts that cannot be compared."""
     observer = observer or WorkObserver()
+    for code in request.languages or ():
+        check_code(code)
     pairs, named = read_pairs(request.texts, request.most)
     models = [load_model_or_checkpoint(name) for name in filter(None, (request.model, request.other))]
     asked = read_dictionary(Path(request.words)) if request.words else None
+    depth = models[0].architecture.num_hidden_layers
+    if not 0 <= (request.layer or 0) <= depth:
+        raise UserError(f"--layer {request.layer}: the model has {depth} layers; name one of 0 (embeddings) to {depth}")
     found = align_models(
         models, pairs, languages=request.languages or named, dictionary=asked, length=request.length, observer=observer
     )
-    depth = models[0].architecture.num_hidden_layers
-    if request.layer is None:
-        return found
-    if not 0 <= request.layer <= depth:
-        raise UserError(f"--layer {request.layer}: the model has {depth} layers (0 for its embeddings)")
-    return replace(found, layers=tuple(one for one in found.layers if one.layer == request.layer))
+    return (
+        found
+        if request.layer is None
+        else replace(found, layers=tuple(one for one in found.layers if one.layer == request.layer))
+    )
 
 
 def read_pairs(texts: Sequence[str], most: int) -> tuple[list[tuple[str, str]], tuple[str, str] | None]:

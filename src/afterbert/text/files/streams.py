@@ -76,6 +76,8 @@ class Place(NamedTuple):
         >>> str(Place("notes.txt", 40, line=3)), str(Place("notes.parquet", 40, unit="row"))
         ('notes.txt:3 (byte 40)', 'notes.parquet (row 40)')
         """
+        if self.unit == "line":
+            return f"{shown(self.path)}:{self.offset}"
         line = "" if self.line is None else f":{self.line}"
         return f"{shown(self.path)}{line} ({self.unit} {self.offset})"
 

@@ -11,11 +11,13 @@ from afterbert.text.files import streams
 
 
 class RawPair(NamedTuple):
-    """A pair as it stands in a file. line: from 1, of the first of both."""
+    """A pair as it stands in a file. line: from 1, of the first of both. path: of the file, where it is none of those
+    named, but one below a folder."""
 
     line: int
     one: str
     other: str
+    path: str | None = None
 
 
 class PairReader(ABC):

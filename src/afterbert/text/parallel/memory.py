@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from afterbert.base.errors import UserError
 from afterbert.base.extras import from_extra
 from afterbert.text.files.streams import shown
-from afterbert.text.parallel import PairReader, RawPair
+from afterbert.text.parallel import PairReader, RawPair, numbered_lines
 
 _LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 
@@ -16,15 +16,14 @@ _LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 @dataclass(frozen=True)
 class TranslationMemory(PairReader):
     """Reads translation memories. From TMX it takes the units that have both languages, from other formats source and
-    target. What is not translated, or is marked as doubtful (fuzzy), is passed over. Line numbers of .po count
-    entries."""
+    target. What is not translated, or is marked as doubtful (fuzzy), is passed over."""
 
     extensions: ClassVar[tuple[str, ...]] = (".tmx", ".xlf", ".xliff", ".po")
 
     def __call__(self, paths: tuple[str, ...], languages: tuple[str, str]) -> Iterator[RawPair]:
         path = paths[0]
-        for number, unit in enumerate(_units(path), start=1):
-            line = int(getattr(getattr(unit, "xmlelement", None), "sourceline", None) or number)
+        for unit in _units(path):
+            line = int(getattr(getattr(unit, "xmlelement", None), "sourceline", None) or unit.line_number or 0)
             if path.lower().endswith(".tmx"):
                 texts = {str(node.get(_LANGUAGE)).lower(): unit.getNodeText(node) for node in unit.getlanguageNodes()}
                 one, other = (_in(texts, language) for language in languages)
@@ -47,6 +46,10 @@ def _units(path: str) -> list[Any]:
 
     try:
         return list(factory.getobject(path).units)
+    except UnicodeDecodeError:
+        for _ in numbered_lines(path):  # says the line
+            pass
+        raise UserError(f"{shown(path)}: not readable in the charset that it names; convert the file") from None
     except (XMLSyntaxError, ValueError) as error:
         said = str(error).splitlines()[0]
         found = re.search(r"\bline (\d+)", said)

@@ -30,15 +30,15 @@ class Usfm(PairReader):
         one, other = (_verses(Path(path)) for path in paths)
         if not one.keys() & other.keys():
             raise UserError(f"{shown(paths[0])} and {shown(paths[1])} share no verse; name two translations in USFM")
-        for verse, (line, text) in one.items():
+        for verse, (file, line, text) in one.items():
             if verse in other:
-                yield RawPair(line, text, other[verse][1])
+                yield RawPair(line, text, other[verse][2], file)
 
 
-def _verses(path: Path) -> dict[tuple[str, str, str], tuple[int, str]]:
-    """(book, chapter, verse) -> line and text."""
+def _verses(path: Path) -> dict[tuple[str, str, str], tuple[str, int, str]]:
+    """(book, chapter, verse) -> file, line and text."""
     files = sorted(one for one in path.rglob("*") if one.suffix.lower() in Usfm.extensions) if path.is_dir() else [path]
-    found: dict[tuple[str, str, str], tuple[int, str]] = {}
+    found: dict[tuple[str, str, str], tuple[str, int, str]] = {}
     for file in files:
         book = chapter = verse = ""
         for line, text in numbered_lines(str(file)):
@@ -49,8 +49,11 @@ def _verses(path: Path) -> dict[tuple[str, str, str], tuple[int, str]]:
                 chapter, verse = rest.strip(), ""
             elif mark == "\\v":
                 verse, _, rest = rest.partition(" ")
-                found[book, chapter, verse] = (line, rest)
+                found[book, chapter, verse] = (str(file), line, rest)
             elif verse and not _HEADING.match(mark):
-                begun, before = found[book, chapter, verse]
-                found[book, chapter, verse] = (begun, f"{before} {text}")
-    return {verse: (line, _MARK.sub("", _WORD.sub("", _NOTE.sub("", text)))) for verse, (line, text) in found.items()}
+                name, begun, before = found[book, chapter, verse]
+                found[book, chapter, verse] = (name, begun, f"{before} {text}")
+    return {
+        verse: (name, line, _MARK.sub("", _WORD.sub("", _NOTE.sub("", text))))
+        for verse, (name, line, text) in found.items()
+    }

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
+from afterbert.base.errors import UserError
 from afterbert.text.files import streams
 from afterbert.text.files.documents import PAIR, Document, Tally
 from afterbert.text.files.intake import Intake
@@ -53,8 +55,13 @@ class ParallelText(Source):
             tally.files[kind] = tally.files.get(kind, 0) + 1
             tally.bytes += streams.size_of(path)
         one, other = self.languages.split("+")
-        for pair in reader_of(self.paths)(self.paths, (one, other)):
-            sides = RawPair(pair.line, *(" ".join(side.split()) for side in pair[1:]))
+        found = iter(reader_of(self.paths)(self.paths, (one, other)))
+        if (first := next(found, None)) is None:
+            names = ",".join(map(streams.shown, self.paths))
+            raise UserError(f"{names} holds no pair of {one} and {other}; leave it out, or mend it")
+        for pair in chain([first], found):
+            sides = pair._replace(one=" ".join(pair.one.split()), other=" ".join(pair.other.split()))
+            intake.path = pair.path or self.path
             if why := _wrong(sides, min(_MOST_BYTES, policy.max_document_bytes // 2)):
                 intake.lose(why, pair.line)
                 continue
@@ -68,7 +75,7 @@ def _wrong(pair: RawPair, most_bytes: int) -> str | None:
     >>> _wrong(RawPair(1, "Good morning.", "Góðan dag."), 99), _wrong(RawPair(2, "", "Góðan dag."), 99)
     (None, 'pairs of which one side is empty')
     """
-    shorter, longer = sorted(len(side.encode()) for side in pair[1:])
+    shorter, longer = sorted(len(side.encode()) for side in (pair.one, pair.other))
     if not shorter:
         return "pairs of which one side is empty"
     if pair.one == pair.other and len(pair.one) >= _SAME:
