@@ -24,6 +24,7 @@ arms:
   short: {}
   long: {finetune: {share: 2}}
   several: {ensemble: 3}
+  tunings: {ensemble: 2, shares_model: true}
 measures: [task_score]
 decision: {measure: task_score, smallest: 0.01}
 """
@@ -73,7 +74,10 @@ def test_runs_that_arms_share_are_trained_once(tmp_path):
     plan = planned(
         StudyRequest(str(tmp_path / "tuned.yaml"), texts, scale="smoke", out=tmp_path / "runs", seeds=2, tasks=tasks)
     )
-    assert len(plan.runs) == 2 + 2 + 3 * 2
+    assert len(plan.runs) == 2 + 2 + 3 * 2 + 2 * 2
+    of_one_model = [run for run in plan.runs if run.arm == "tunings"]
+    assert len({run.seed for run in of_one_model}) == 4, "each fine-tuning has a seed of its own"
+    assert len({run.folder(tmp_path).path for run in of_one_model}) == 2
     engine = Collecting()
     object.__setattr__(engine, "given", [])
     assert run_study(plan, engine=engine).results is None
@@ -108,7 +112,7 @@ def test_an_arm_that_does_not_fit_the_task_is_refused_before_anything_is_trained
 def test_a_study_of_several_texts_says_which_it_wants(tmp_path):
     text = TUNED.replace("needs_tasks: true", "needs_tasks: true\ntexts: [plain, other]")
     text = text.replace("short: {}", "short: {text: plain}").replace("long: {", "long: {text: other, ")
-    (tmp_path / "texts.yaml").write_text(text.replace("  several: {ensemble: 3}\n", ""))
+    (tmp_path / "texts.yaml").write_text("".join(line for line in text.splitlines(True) if "ensemble" not in line))
     named, tasks = f"plain={write_texts(tmp_path / 'texts')}", (f"horses:{write_task(tmp_path)}",)
     request = StudyRequest(str(tmp_path / "texts.yaml"), (named,), scale="smoke", out=tmp_path, tasks=tasks)
     with pytest.raises(UserError, match="no text is called other.*--text plain=PATH --text other=PATH"):

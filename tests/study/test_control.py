@@ -89,6 +89,7 @@ def test_mistakes_of_all_arms_are_told_at_once():
         ("arms: {a: {}, b: {finetune: {strategy: multi_tasks}}}", "did you mean 'multi_task'"),
         ("arms: {a: {}, b: {finetune: {strategy: alone}, compress: [quantize]}}", "leave finetune.strategy out"),
         ("arms: {a: {}, b: {cue: candidates, ensemble: 2}}", "leave compress and cue out"),
+        ("arms: {a: {}, b: {shares_model: true}}", "write how many fine-tunings answer together: ensemble: 4"),
         ("texts: [c, d]\narms: {a: {text: c}, b: {text: e}}", "arm 'b' reads the text e"),
         ("texts: [c, d]\narms: {a: {text: c}, b: {}}", "arm 'b' reads the text None"),
         ("arms: {a: {}, b: {}}\npublished: {paper: x, where: y, finding: z, columns: [a], rows: {r: [1, 2]}}",

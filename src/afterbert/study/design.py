@@ -71,6 +71,8 @@ class Arm:
     """False: the cue's own words are left out, the control."""
     ensemble: Annotated[int, Field(ge=1, le=100)] = 1
     """So many runs of other seeds answer as one, by the mean of their logits."""
+    shares_model: bool = False
+    """Whether the members of an ensemble are fine-tunings of one pre-trained model."""
     why: str = ""
     """A remark for the reader."""
 
@@ -81,8 +83,15 @@ class Arm:
             raise UserError("compress makes models of one task smaller; leave finetune.strategy out")
         if (self.compress or self.cue) and self.ensemble > 1:
             raise UserError("an ensemble is one of fine-tuned models; leave compress and cue out")
+        if self.shares_model and self.ensemble == 1:
+            raise UserError("shares_model is for an ensemble; write how many fine-tunings answer together: ensemble: 4")
         if self.ensemble > 1 and not self.is_pretrained:
             raise UserError("an ensemble is one of pre-trained models; leave is_pretrained out")
+
+    @property
+    def models(self) -> int:
+        """How many models are pre-trained for each seed."""
+        return 1 if self.shares_model else self.ensemble
 
 
 @dataclass(frozen=True)

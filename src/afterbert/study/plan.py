@@ -135,10 +135,12 @@ class StudyPlan:
     def runs(self) -> list[PlannedRun]:
         """The runs of the study, the first arm's before the others'."""
         return [
-            PlannedRun(name, seed, self._laid_out(name, seed, rate=self.rates.get(name)), self.stores[name])
+            PlannedRun(name, seed + member * MEMBER_SEEDS, resolved, self.stores[name])
             for name, arm in self._trained.items()
             for member in range(arm.arm.ensemble)
-            for seed in range(member * MEMBER_SEEDS, member * MEMBER_SEEDS + self.scale.seeds)
+            for seed in range(self.scale.seeds)
+            for model in [0 if arm.arm.shares_model else member]
+            for resolved in [self._laid_out(name, seed + model * MEMBER_SEEDS, rate=self.rates.get(name))]
         ]
 
     @property
@@ -328,7 +330,7 @@ def seconds_needed(plan: StudyPlan) -> float:
             if budget.unit == "flops":
                 per_step = flops_per_step(recipe, plan.stores[name])
                 tokens = budget.amount / per_step * recipe.pieces_per_step
-            runs = plan.scale.seeds * arm.arm.ensemble + SEARCH_SHARE * len(plan.study.search)
+            runs = plan.scale.seeds * arm.arm.models + SEARCH_SHARE * len(plan.study.search)
             total += runs * tokens / _speed(plan, name)
     return total
 

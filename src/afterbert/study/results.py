@@ -284,7 +284,7 @@ def _cost(plan: StudyPlan, arm: ResolvedArm, runs: Sequence[FinishedRun]) -> Cos
         return Cost(None, None, None, None)
 
     def mean(key: str) -> float:
-        return sum(float(run.steps[-1][key]) for run in runs) / len(runs) * arm.arm.ensemble
+        return sum(float(run.steps[-1][key]) for run in runs) / len(runs) * arm.arm.models
 
     steps = mean("step")
     per_step = flops_per_step(arm.resolved.recipe, plan.stores[arm.name])
