@@ -23,6 +23,7 @@ from afterbert.compression.subject import Subject
 from afterbert.downstream.finetuning.prediction import Answerer
 from afterbert.objectives.layer_drop import LayerDropModule
 from afterbert.objectives.parts.distillation import DistillationModule, Losses
+from afterbert.training.observers import Observer
 from invented_examples import invented
 
 
@@ -189,6 +190,48 @@ class TestMovement:
             assert int((after.backbone[name] == 0).sum()) == round(0.75 * after.backbone[name].numel())
         by_size = parse("magnitude:0.75")(model, setting)
         assert not torch.equal(outputs(after, setting), outputs(by_size, setting))
+
+
+class TestSoftMovement:
+    def test_the_penalty_is_the_mean_sigmoid_and_grows_as_the_share_does(self, model: Subject, tmp_path: Path) -> None:
+        """Halfway its weight is 7/8; of a score of 0 the sigmoid has the slope 1/4."""
+        names = linear_weights(model.backbone)
+        pruned = PrunedModule(task_of(model), names, 0.5, "soft_movement", (-1.0, 400.0)).eval()
+        assert pruned.loss_weights["penalty"] == 400
+        found = pruned(batch_of(model, tmp_path / "batch", progress=torch.tensor([0.4])))["penalty"]
+        torch.testing.assert_close(found, torch.tensor(0.5 * 7 / 8))
+        found.backward()
+        count = sum(one.numel() for one in pruned.scores)
+        for scores in pruned.scores:
+            torch.testing.assert_close(scores.grad, torch.full_like(scores, 7 / 8 / 4 / count))
+
+    def test_what_lies_above_the_threshold_stays_and_no_more_goes_than_the_schedule_says(self, model: Subject) -> None:
+        names = linear_weights(model.backbone)
+        pruned = PrunedModule(task_of(model), names, 0.5, "soft_movement", (-1.0, 1.0))
+        total, first = sum(one.numel() for one in pruned.scores), pruned.scores[0].numel()
+        assert all(bool(one.all()) for one in pruned.kept(0.5)), "all scores are 0"
+        with torch.no_grad():
+            pruned.scores[0].fill_(-2.0)
+            pruned.scores[1].fill_(-0.5)
+        assert [not one.any() for one in pruned.kept(0.5)[:3]] == [True, False, False]
+        assert sum(int((one == 0).sum()) for one in pruned.kept(first / total / 2)) == round(first / 2)
+
+    @pytest.mark.parametrize(("penalty", "most"), [(400, 0.6), (0, 0.55)])
+    def test_a_penalty_reaches_the_share_and_what_was_reached_is_said(
+        self, penalty: int, most: float, model: Subject, tmp_path: Path
+    ) -> None:
+        class Told(Observer):
+            def on_note(self, text: str) -> None:
+                notes.append(text)
+
+        notes: list[str] = []
+        setting = replace(setting_for(model, tmp_path / "scratch"), observers=(Told(),))
+        after = parse(f"gradual:sparsity=0.6,by=soft_movement,steps=30,penalty={penalty}")(model, setting)
+        matrices = [after.backbone[name] for name in linear_weights(after.backbone)]
+        share = sum(int((one == 0).sum()) for one in matrices) / sum(one.numel() for one in matrices)
+        assert f"{share:.1%} of the weights of the layers are 0, of at most 60.0%" in notes
+        assert share == pytest.approx(0.6, abs=1e-4) if penalty else 0 < share < most
+        assert len({round(float((one == 0).float().mean()), 2) for one in matrices}) > 1, "each matrix has its own"
 
 
 class TestRounding:

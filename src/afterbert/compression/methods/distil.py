@@ -1,6 +1,7 @@
 """The smaller model learns its task from the model as it was.
 
-Sources: see `objectives.parts.distillation`. The control is the same student, as long, without a teacher.
+Sources: see `objectives.parts.distillation`, and for further rows `parts.replaced_words`. The control is the same
+student, as long, without a teacher.
 """
 
 import math
@@ -17,12 +18,14 @@ from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.plugins import name_of
 from afterbert.base.vocabulary import Vocabulary
-from afterbert.compression.methods import Setting
+from afterbert.compression.methods import Method, Setting
 from afterbert.compression.methods._training import TrainingMethod
-from afterbert.compression.subject import Subject
+from afterbert.compression.parts.replaced_words import Candidates, further_rows
+from afterbert.compression.subject import Form, Subject
 from afterbert.downstream.finetuning.batches import TaskPlan
 from afterbert.downstream.finetuning.objective import TaskObjective
 from afterbert.downstream.finetuning.saving import Loaded
+from afterbert.interop.loading import load_model
 from afterbert.interop.revocabulary import with_vocabulary
 from afterbert.models import Architecture
 from afterbert.objectives import Batch, Objective
@@ -30,10 +33,12 @@ from afterbert.objectives.modules import ObjectiveModule
 from afterbert.objectives.parts.distillation import DistillationModule, Losses, Matching, Weight, with_counts
 from afterbert.objectives.parts.wrapping import WrappingModule, WrappingObjective
 from afterbert.pretext.pairings import Plan
+from afterbert.probes.masked_model import MaskedModel
 from afterbert.text.pieces.vocabulary_change import replaced
 from afterbert.training.step import to_tensors
 
 _AT_ONCE = 32  # rows
+_AUGMENTED = ("sentence_classification", "pair_classification", "regression")
 
 
 @dataclass(frozen=True)
@@ -59,13 +64,44 @@ class Distil(TrainingMethod):
     beside: str = ""
     """Further teachers, with + between them: models fine-tuned on the same task, whose chances are averaged with the
     first's."""
+    augment: Annotated[int, Field(ge=0)] = 0
+    """How many copies of each training row are learned too, with other words in place of some (TinyBERT; 20 in the
+    paper). Only the teacher says what they are; a round goes through them as well."""
+    augment_by: str = ""
+    """A masked language model, such as the original before it was fine-tuned, which then names other words for those of
+    one piece; left out: they are those near in the original's table of pieces."""
 
     def __post_init__(self) -> None:
         self.losses()
+        if self.augment and self.hard:
+            raise UserError("rows that augment makes have no label, which hard needs; leave one of the two out")
+        if self.augment_by and not self.augment:
+            raise UserError("augment_by has no effect without augment; say how many copies, such as augment=20")
 
     def losses(self) -> Losses:
         """Returns the weights of what is compared. Raises UserError where all are 0."""
         return Losses(**{one.name: getattr(self, one.name) for one in fields(Losses) if hasattr(self, one.name)})
+
+    def check(self, form: Form) -> Form:
+        form = super().check(form)
+        if self.augment and form.task not in _AUGMENTED:
+            raise UserError(f"augment makes rows for {', '.join(_AUGMENTED)}, not for {form.task}; leave it out")
+        if self.augment_by:
+            MaskedModel.of(load_model(self.augment_by))
+        return form
+
+    def control(self) -> Method | None:
+        return replace(cast(Any, super().control()), epochs=self.epochs * (1 + self.augment))
+
+    def __call__(self, subject: Subject, setting: Setting) -> Subject:
+        if self.augment and (self.epochs or self.steps is not None):
+            rows, model = setting.learned_from(), in_pieces_of(subject, cast(Subject, setting.teacher)).model
+            for observer in setting.observers:
+                observer.on_note(f"making {len(rows) * self.augment:,} copies of {len(rows):,} rows, with other words")
+            namer = MaskedModel.of(load_model(self.augment_by), device=setting.device) if self.augment_by else None
+            more = further_rows(rows, self.augment, Candidates(model, namer), setting.noise.of("augment"))
+            setting = replace(setting, rows={**setting.rows, "train": (*rows, *more)})
+        return super().__call__(subject, setting)
 
     def around(self, objective: Objective, subject: Subject, setting: Setting) -> Objective:
         first = setting.teacher

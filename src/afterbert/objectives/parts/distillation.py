@@ -167,29 +167,22 @@ class DistillationModule(WrappingModule):
         return told + _divergence(_values(one), _values(other), hidden, is_piece)
 
     def _patient(self, mine: Pass, theirs: Pass, is_piece: Tensor) -> Tensor:
-        pairs = _patient_pairs(len(mine.hidden) - 1, len(theirs.hidden) - 1, self.losses.patient_layers)
+        pairs = _matched(len(mine.hidden) - 1, len(theirs.hidden) - 1, by=self.losses.patient_layers)[:-1]
         first = [(F.normalize(self.widen(mine.hidden[i][:, 0]), dim=-1), theirs.hidden[j][:, 0]) for i, j in pairs]
         apart = [(one - F.normalize(other, dim=-1)).square().sum() for one, other in first]
         return torch.stack(apart).sum() if apart else mine.hidden[0].sum() * 0
 
 
-def _matched(mine: int, theirs: int, *, from_embeddings: bool = False) -> list[tuple[int, int]]:
+def _matched(mine: int, theirs: int, *, by: Matching = "skip", from_embeddings: bool = False) -> list[tuple[int, int]]:
     """Numbers of layers, counted from 1 (0: the embeddings), that are compared.
 
     >>> _matched(2, 6), _matched(4, 6, from_embeddings=True)
     ([(1, 3), (2, 6)], [(0, 0), (1, 2), (2, 3), (3, 4), (4, 6)])
+    >>> _matched(2, 6, by="last")
+    [(1, 5), (2, 6)]
     """
-    return [(layer, round(layer * theirs / mine)) for layer in range(0 if from_embeddings else 1, mine + 1)]
-
-
-def _patient_pairs(mine: int, theirs: int, by: Matching) -> list[tuple[int, int]]:
-    """Numbers of layers whose first pieces are compared; the last of both sides answer (1908.09355, Section 3.2).
-
-    >>> [theirs for _, theirs in _patient_pairs(6, 12, "skip")], [theirs for _, theirs in _patient_pairs(6, 12, "last")]
-    ([2, 4, 6, 8, 10], [7, 8, 9, 10, 11])
-    """
-    pairs = _matched(mine, theirs)[:-1]
-    return pairs if by == "skip" else [(layer, max(1, theirs - mine + layer)) for layer, _ in pairs]
+    layers = range(0 if from_embeddings else 1, mine + 1)
+    return [(one, round(one * theirs / mine) if by == "skip" else max(1, one + theirs - mine)) for one in layers]
 
 
 def _width(module: ObjectiveModule) -> int:
