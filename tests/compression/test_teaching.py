@@ -44,6 +44,9 @@ def test_a_teacher_reads_what_a_student_with_fewer_pieces_reads(model: Subject, 
     parse("distil:steps=1")(small, few)
     asked = torch.from_numpy(np.load(setting.folder / "teacher.npy"))
     torch.testing.assert_close(asked, outputs(model, few))
+    (tmp_path / "more").mkdir()
+    parse("distil:steps=1,augment=2")(small, replace(few, folder=tmp_path / "more"))
+    torch.testing.assert_close(torch.from_numpy(np.load(tmp_path / "more" / "teacher.npy"))[:3], asked)
 
 
 @pytest.mark.parametrize(("by", "theirs"), [("skip", 2), ("last", 3)])
