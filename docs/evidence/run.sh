@@ -49,7 +49,8 @@ if [ -n "$DATA" ]; then
 	study static-dynamic --text "$MADE/short.txt"
 	study mirrored-language --text "$MADE/mirrored"
 	study smoothing --text "$MADE/languages"
-	for name in pretraining-or-none compression-ladder ensemble; do
+	study pretraining-or-none --text "$TEXT" --task "trec500:$MADE/trec500"
+	for name in compression-ladder ensemble; do
 		study $name --text "$TEXT" --task "trec:$DATA/tasks/trec"
 	done
 	study cues --text "$TEXT" --task "sst2:$MADE/sst2/sst2.yaml"
