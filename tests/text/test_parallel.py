@@ -1,5 +1,6 @@
 """Pairs of translations: every layout is read, wrong ones are counted with their line, both sides stay together."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from afterbert.text.files.documents import PAIR, Tally
 from afterbert.text.files.policy import Policy
 from afterbert.text.languages import sources_by_language
 from afterbert.text.planes.word_start import WordStart
-from afterbert.text.token_store.leaks import leaks_of
+from afterbert.text.token_store.leaks import leaks_of, letters
 from afterbert.text.token_store.mixture import mix_stores
 from afterbert.text.token_store.prepare import prepare
 from afterbert.text.tokenizers.bpe import BPE
+from afterbert.text.tokenizers.wordpiece import WordPiece
 
 TMX = """<?xml version="1.0"?>
 <tmx version="1.4"><header srclang="en" datatype="plaintext" segtype="sentence" o-tmf="x" adminlang="en"
@@ -181,13 +183,47 @@ def test_held_out_sentences_of_translations_in_running_text_are_counted_and_name
     (leak,) = (leak for (kind, _), leak in found.items() if kind == "translations")
     in_pairs = [line for line in held if line in trained]
     assert leak.count <= len(in_pairs) and leak.count > 0
-    assert leak.first.rstrip(".") in " ".join(lines)
+    assert all(text.strip("'.") in " ".join(lines) for text in leak.examples)
     alone = prepare(sources_by_language(named[:1]), tmp_path / "alone", tokenizer=BPE(vocab_size=400), held_out=0.2)
     assert leaks_of(alone) == []
     bare = prepare(
         sources_by_language(named), tmp_path / "bare", tokenizer=BPE(vocab_size=400), planes=[WordStart()], held_out=0.2
     )
     assert leaks_of(bare) == []
+
+
+MILLER = [f"Gamli malarinn gekk hægt niður að ánni með {n} mjölpoka og {7 * n} egg." for n in range(300)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("stutt.txt", "\n\n\n".join(f"Fyrst {n}.\n{MILLER[n]}\nSvo.\n{MILLER[n + 1]}" for n in range(0, 300, 2))),
+        ("löng bók/1.txt", "\n".join(f"{line}\n\n{line[9:]}" for line in MILLER)),
+        ("skrá.jsonl", "".join(f'{{"id": "d{n}", "text": "Á undan.\\n{line}"}}\n' for n, line in enumerate(MILLER))),
+    ],
+)
+@pytest.mark.parametrize("tokenizer", [BPE(vocab_size=500), WordPiece(vocab_size=500, lowercase=True)])
+def test_leaks_are_told_with_file_and_line(name, text, tokenizer, tmp_path):
+    running, pairs = tmp_path / "textar á íslensku" / name, tmp_path / "pör é.tsv"
+    running.parent.mkdir(parents=True)
+    running.write_text(text, encoding="utf-8")
+    thai = "คนโรงสีเก่าเดินช้าๆลงไปที่แม่น้ำพร้อมกับแป้ง"
+    pairs.write_text("\tx\n".join(f"{line}\t{thai} {n}\n" for n, line in enumerate(MILLER)), encoding="utf-8")
+    named = [f"is={running.parent if name.endswith('1.txt') else running}", f"is+th={pairs}"]
+    sources, policy = sources_by_language(named), Policy(max_dropped_share=0.9)
+    store = prepare(sources, tmp_path / "store", tokenizer=tokenizer, held_out=0.2, policy=policy)
+    found = leaks_of(store, sources, policy)
+    assert [leak.held_out for leak in found] == ["running text", "translations"]
+    for leak in found:
+        assert len(leak.examples) == 3
+        for example in leak.examples:
+            said, *places = re.fullmatch(
+                r"'(.*?)(?:\.\.\.)?' \((.*):(\d+), trained on at (.*):(\d+)\)", example
+            ).groups()
+            assert places[::2] == [str(running), str(pairs)][:: 1 if leak.held_out == "running text" else -1]
+            for path, line in (places[:2], places[2:]):
+                assert letters(said) in letters(Path(path).read_text("utf-8").split("\n")[int(line) - 1])
 
 
 def _decoded(store, name):

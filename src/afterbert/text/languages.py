@@ -127,7 +127,7 @@ def _look_at(code: str, path: str, source: Source) -> int:
         return 1  # it is read as a whole in any case
     tally, count = Tally(), 0
     scripts: Counter[str] = Counter()
-    first: dict[str, str] = {}
+    first: dict[str, Place] = {}
     documents = (one for part in source.parts(1 << 20) for one in part.documents(Policy(errors="replace"), tally))
     for document in islice(documents, _LOOKED_AT):
         count += 1
@@ -137,21 +137,15 @@ def _look_at(code: str, path: str, source: Source) -> int:
             script = script_of(letter)
             own[_TOGETHER.get(script, script)] += times
         if own:
-            first.setdefault(max(own, key=own.__getitem__), document.id)
+            first.setdefault(max(own, key=own.__getitem__), document.place)
         scripts += own
     for script, letters_of in scripts.most_common()[1:]:
         if letters_of > _MUCH * scripts.total():
             usual = scripts.most_common(1)[0][0]
-            at = f"; first at {_place(path, first[script])}" if script in first else ""
+            at = f"; first at {located(first[script])}" if script in first else ""
             warnings.warn(
                 f"{path} is named as {code}, but {letters_of / scripts.total():.0%} of its letters are {script}, "
                 f"most others {usual}{at}; if these are two languages, put each into a file of its own",
                 stacklevel=4,
             )
     return count
-
-
-def _place(path: str, id: str) -> str:
-    """Where a document lies, with its line where that can be found."""
-    offset = id.rpartition("@")[2]
-    return str(located(Place(path, int(offset)))) if offset.isdigit() and os.path.isfile(path) else id

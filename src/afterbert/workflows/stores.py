@@ -95,6 +95,8 @@ def prepared(
         options = reading.of_prepare() | others
         store = prepare(sources, out, tokenizer=tokenizer, progress=advance, **options)
     tell_store(store, observer, advises=reading.documents is None)
+    for leak in leaks_of(store, sources, reading.policy):
+        observer.on_note(str(leak))
     return store
 
 
@@ -109,8 +111,6 @@ def tell_store(store: Store, observer: WorkObserver, *, advises: bool = True) ->
             f"from documents longer than {LONG_DOCUMENT_BYTES:,} bytes single sections are held out, cut at ends of "
             "paragraphs, not whole documents"
         )
-    for leak in leaks_of(store):
-        observer.on_note(str(leak))
     if advises and (files := noticed.get(OF_PARAGRAPHS)):
         observer.on_note(
             f"text files with blank lines were taken as one document each ({files:,}); if blank lines divide "

@@ -18,12 +18,13 @@ LANGUAGES = "+"
 
 class Document(NamedTuple):
     """One text. `id` says where it came from: `file@offset` (unpacked bytes; rows for Parquet), or the
-    file's own id. piece_ids: int32, little-endian, where its pieces are there already."""
+    file's own id. piece_ids: int32, little-endian, where its pieces are there already. place: where it begins."""
 
     id: str
     text: str
     language: str | None = None
     piece_ids: bytes | None = None
+    place: Place = Place("", 0)
 
 
 Counts = Counter[str]

@@ -114,7 +114,7 @@ class Intake:
             if breaks:
                 self.tally.repair(RUNS, self.place(offset), breaks)
         self.tally.kept += 1
-        return (Document(id, text, language),)
+        return (Document(id, text, language, place=self.place(offset)),)
 
     def _may_replace(self, half: str, offset: int) -> bool:
         """Whether half a character is to be replaced; else its document is lost. Raises UserError."""

@@ -103,7 +103,7 @@ class Datatrove(StoredFile):
             tally.drop(EMPTY, place)
             return
         tally.kept += 1
-        yield Document(id, text, self.language, piece_ids.astype("<i4").tobytes())
+        yield Document(id, text, self.language, piece_ids.astype("<i4").tobytes(), place)
 
     def _kept(self, piece_ids: np.ndarray, number: int, decoder: PieceDecoder, intake: Intake) -> np.ndarray:
         """The pieces of a document that are none of the special ones. Raises UserError."""

@@ -60,7 +60,7 @@ class ParallelText(Source):
             names = ",".join(map(streams.shown, self.paths))
             raise UserError(f"{names} holds no pair of {one} and {other}; leave it out, or mend it")
         for pair in chain([first], found):
-            sides = pair._replace(one=" ".join(pair.one.split()), other=" ".join(pair.other.split()))
+            sides = RawPair(pair.line, " ".join(pair.one.split()), " ".join(pair.other.split()))
             intake.path = pair.path or self.path
             if why := _wrong(sides, min(_MOST_BYTES, policy.max_document_bytes // 2)):
                 intake.lose(why, pair.line)

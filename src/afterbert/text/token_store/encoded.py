@@ -78,6 +78,10 @@ class EncodedParts:
             else:
                 yield from _pieces_of(part.folder, name, self.dtype, lengths, fates == FATES[split])
 
+    def documents_by_part(self, split: str) -> list[int]:
+        """Returns how many documents of the store each part has on this side."""
+        return [int(self._sections(number)[-1].in_split(split).sum()) for number in range(len(self.parts))]
+
     @cached_property
     def counts(self) -> tuple[int, int]:
         """Pieces to train on; documents that are kept but have no piece."""

@@ -67,6 +67,8 @@ class Merge:
             file = ArrayFile(self.out / split / "halves.bin", dtype="u1")
             file.append(halves)
             merged.files[f"{split}/halves.bin"] = file.close()
+        if halves.any() or "parts" in merged.splits["train"]:  # by which leaks are found in the sources
+            record["parts"] = self.parts.documents_by_part(split)
         names = self.parts.found.languages
         documents, pieces = np.zeros((2, len(names)), dtype=np.int64)
         total = 0
