@@ -35,6 +35,7 @@ if [ -n "$DATA" ]; then
 	{
 		echo 'task: {type: sentence_classification, label_words: {"0": bad, "1": good}}'
 		echo 'files: {train: train.tsv, dev: dev.tsv, test: test.tsv}'
+		echo 'columns: {text: 1, label: 2}'
 	} >"$MADE/sst2/sst2.yaml"
 	test -d "$MADE/mirrored" || afterbert prepare "$DATA/multilingual/en.jsonl" --language en,en-mirror \
 		--vocab-size 2000 --out "$MADE/mirrored"
