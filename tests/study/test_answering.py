@@ -109,6 +109,16 @@ def test_an_arm_that_does_not_fit_the_task_is_refused_before_anything_is_trained
         planned(replace(request, tasks=("horses:nowhere.csv",)))
 
 
+def test_rows_that_cannot_be_read_are_refused_before_anything_is_trained(tmp_path):
+    (tmp_path / "tuned.yaml").write_text(TUNED)
+    (tmp_path / "rows.tsv").write_text("a fine day\t1\na dull day\t0\n")
+    (tmp_path / "task.yaml").write_text("task: sentence_classification\nfiles: {train: rows.tsv, dev: rows.tsv}\n")
+    tasks = (f"days:{tmp_path / 'task.yaml'}",)
+    request = StudyRequest(str(tmp_path / "tuned.yaml"), ("x",), scale="smoke", out=tmp_path, tasks=tasks)
+    with pytest.raises(UserError, match="rows.tsv: no column for text among 1, 2; say"):
+        planned(request)
+
+
 def test_a_study_of_several_texts_says_which_it_wants(tmp_path):
     text = TUNED.replace("needs_tasks: true", "needs_tasks: true\ntexts: [plain, other]")
     text = text.replace("short: {}", "short: {text: plain}").replace("long: {", "long: {text: other, ")

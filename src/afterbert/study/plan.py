@@ -16,6 +16,7 @@ from afterbert.base.plugins import name_of
 from afterbert.base.runs import RunFolder, write_atomically
 from afterbert.compression.chain import check_all, parse
 from afterbert.compression.subject import Form
+from afterbert.downstream.reading.data import read
 from afterbert.downstream.reading.find_task import DataOptions
 from afterbert.recipes.recipe import Resolved
 from afterbert.study.control import ResolvedArm, resolved_arms
@@ -215,8 +216,11 @@ def planned(
 
 
 def _check_tasks(request: StudyRequest, arms: Mapping[str, ResolvedArm]) -> None:
-    """Raises UserError, before anything is trained, for tasks that are not there, and for arms that do not fit them."""
+    """Raises UserError, before anything is trained, for tasks whose rows are not there or cannot be read, and for arms
+    that do not fit them."""
+    learns = any(arm.arm.cue is None for arm in arms.values())
     for source in (DataOptions().find(task) for task in request.tasks):
+        read(source, needs_training=learns)
         for name, arm in arms.items():
             try:
                 check_all(
