@@ -102,6 +102,11 @@ def test_a_page_answers_its_question(tmp_path):
     assert len(paths) == 6, "each seed has a curve"
 
 
+def test_a_page_names_the_labelled_tasks(tmp_path):
+    assert "Labelled tasks: trec, sst2." in page_of(results(tasks=["trec", "sst2"]), tmp_path / "a").text
+    assert "Labelled tasks:" not in page_of(results(), tmp_path / "b").text
+
+
 def test_the_same_results_make_the_same_page(tmp_path):
     found = results()
     assert study_page(found).html() == study_page(found).html()

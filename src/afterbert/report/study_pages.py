@@ -217,6 +217,7 @@ def _again(found: StudyResults) -> Section:
         f"Text: {names}; {figures.count(text.documents)} documents, {figures.large(text.pieces)} pieces to train on "
         f"and {figures.large(text.held_out_pieces)} held out, a vocabulary of {figures.count(text.vocab_size)}; "
         f"fingerprint {text.fingerprint[:12]}. Machine: {found.machine}.",
+        *([f"Labelled tasks: {', '.join(found.tasks)}."] if found.tasks else []),
         *found.notes,
     )
     return Section("Run it again", words, code=found.command)

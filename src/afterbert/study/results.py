@@ -5,7 +5,7 @@ import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +133,8 @@ class StudyResults:
     published: Published | None
     command: str
     machine: str
+    tasks: list[str] = field(default_factory=list)
+    """The names of the labelled tasks."""
 
 
 def measured(name: str, run: FinishedRun) -> Measurement | None:
@@ -199,6 +201,7 @@ def collected(plan: StudyPlan, made: Mapping[str, Sequence[FinishedRun]]) -> Stu
         published=study.published,
         command=_command(plan),
         machine=f"{os.cpu_count()} cores, {platform.machine()}, {name_of_device(plan.device)}",
+        tasks=list(made[first][0].tasks),
     )
 
 
