@@ -161,6 +161,9 @@ def collected(plan: StudyPlan, made: Mapping[str, Sequence[FinishedRun]]) -> Stu
     judgements = judged(expected, differences)
     store = plan.stores[first]
     splits = store.summary()["splits"]
+    settings = {**shared_settings(study, plan.scale), "training.budget": str(plan.budgets[first])}
+    if "tokenizer.vocab_size" in settings:  # a store that was named has pieces of its own
+        settings["tokenizer.vocab_size"] = str(store.vocabulary.size)
     return StudyResults(
         name=plan.name,
         scale=plan.request.scale,
@@ -169,7 +172,7 @@ def collected(plan: StudyPlan, made: Mapping[str, Sequence[FinishedRun]]) -> Stu
         base=study.base,
         size=plan.scale.size,
         hold=study.hold,
-        settings={**shared_settings(study, plan.scale), "training.budget": str(plan.budgets[first])},
+        settings=settings,
         seeds=plan.scale.seeds,
         searched=bool(study.search),
         measure=study.decision.measure,
