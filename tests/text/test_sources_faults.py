@@ -19,6 +19,7 @@ CHILD = """
 import json, resource, sys
 from afterbert.text.files.documents import Tally
 from afterbert.text.files.policy import Policy
+from afterbert.text.files.streams import shown
 from afterbert.text.reading import read
 from afterbert.text.from_paths import sources_for
 
@@ -90,11 +91,12 @@ PRINT = """
 import os, sys
 from afterbert.base.errors import UserError
 from afterbert.text.files.documents import Tally
+from afterbert.text.files.streams import shown
 from afterbert.text.reading import read
 from afterbert.text.from_paths import sources_for
 
 tally = Tally()
-found = [[*document] for document in read(sources_for(sys.argv[1:]), None, tally)]
+found = [[*document[:-1], shown(document.place.path)] for document in read(sources_for(sys.argv[1:]), None, tally)]
 sys.stdout.buffer.write((repr(found) + tally.table()).encode())
 try:
     sources_for([sys.argv[1] + "/nichts-\\u00fc.txt"])
