@@ -161,9 +161,10 @@ def test_copies_are_learned_from_the_teacher_alone(kind: str, tmp_path: Path) ->
         ("distil:augment=1,augment_by=/no/such", "regression", "/no/such"),
         ("distil:augment=2,hard=0.5", "regression", "have no label, which hard needs"),
         ("distil:augment_by=x", "regression", "has no effect without augment"),
+        ("gradual:penalty=1", "regression", "has no effect without by=soft_movement"),
     ],
 )
-def test_rows_that_cannot_be_made_are_refused_in_one_line(said: str, kind: str, reason: str, model: Subject) -> None:
+def test_settings_that_do_not_fit_are_refused_in_one_line(said: str, kind: str, reason: str, model: Subject) -> None:
     with pytest.raises(UserError, match=reason) as refused:
         parse(said).check(replace(model.form, task=kind))
     assert len(refused.value.lines) == 1

@@ -19,7 +19,6 @@ CHILD = """
 import json, resource, sys
 from afterbert.text.files.documents import Tally
 from afterbert.text.files.policy import Policy
-from afterbert.text.files.streams import shown
 from afterbert.text.reading import read
 from afterbert.text.from_paths import sources_for
 

@@ -136,13 +136,17 @@ class StudyPlan:
     def runs(self) -> list[PlannedRun]:
         """The runs of the study, the first arm's before the others'."""
         return [
-            PlannedRun(name, seed + member * MEMBER_SEEDS, resolved, self.stores[name])
+            self._planned(name, seed, member)
             for name, arm in self._trained.items()
             for member in range(arm.arm.ensemble)
             for seed in range(self.scale.seeds)
-            for model in [0 if arm.arm.shares_model else member]
-            for resolved in [self._laid_out(name, seed + model * MEMBER_SEEDS, rate=self.rates.get(name))]
         ]
+
+    def _planned(self, name: str, seed: int, member: int) -> PlannedRun:
+        """One run of an arm. Members of an ensemble that share their model differ by the seed of fine-tuning alone."""
+        tuned = seed + member * MEMBER_SEEDS
+        trained = seed if self.arms[name].arm.shares_model else tuned
+        return PlannedRun(name, tuned, self._laid_out(name, trained, rate=self.rates.get(name)), self.stores[name])
 
     @property
     def _trained(self) -> dict[str, ResolvedArm]:

@@ -18,6 +18,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from afterbert.base.errors import UserError
 from afterbert.base.noise import Noise
 from afterbert.base.vocabulary import Vocabulary
 from afterbert.compression.methods import Setting
@@ -58,6 +59,10 @@ class Gradual(TrainingMethod):
     penalty: Annotated[float, Field(ge=0)] = 400.0
     """Of soft_movement: the weight, in the loss that is shown, of what pulls scores down. The source's 400 took a small
     model to the most that `sparsity` lets go; less, such as 0.1, leaves more."""
+
+    def __post_init__(self) -> None:
+        if self.by != "soft_movement" and self.penalty != Gradual.penalty:
+            raise UserError("penalty has no effect without by=soft_movement; leave it out, or say so")
 
     def __call__(self, subject: Subject, setting: Setting) -> Subject:
         found = super().__call__(subject, setting) if self.sparsity else subject
