@@ -102,6 +102,15 @@ def test_a_page_answers_its_question(tmp_path):
     assert len(paths) == 6, "each seed has a curve"
 
 
+def test_arms_at_the_floor_are_said_to_be_there(tmp_path):
+    low = JudgedResult("word > piece", [5], GAP, 0.9, 0.002, "not separable at this scale", at_floor=True)
+    measures = {"missing_word": dataclasses.replace(SHARE, floor=0.208)}
+    text = page_of(results(measures=measures, judged=[low]), tmp_path / "a").text
+    assert "Neither arm does better than one that learned nothing (20.8%)." in text
+    assert "random weights or the most frequent answer" in text
+    assert "learned nothing" not in page_of(results(), tmp_path / "b").text
+
+
 def test_a_page_names_the_labelled_tasks(tmp_path):
     assert "Labelled tasks: trec, sst2." in page_of(results(tasks=["trec", "sst2"]), tmp_path / "a").text
     assert "Labelled tasks:" not in page_of(results(), tmp_path / "b").text

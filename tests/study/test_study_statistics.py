@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -52,6 +54,28 @@ def test_rows_that_are_not_the_same_are_not_paired():
     ours = [Measurement(0.5, (5.0, 5.0), (10.0, 10.0)), Measurement(0.6, (6.0, 6.0), (10.0, 10.0))]
     theirs = [Measurement(0.4, (4.0, 4.0), (9.0, 11.0)), Measurement(0.4, (4.0, 4.0), (10.0, 10.0))]
     assert difference(ours, theirs, smallest=0.01).freedom == pytest.approx(1)
+
+
+def test_rows_of_other_names_are_not_paired():
+    ours = Measurement(1.0, (1.0, 1.0), (1.0, 1.0), keys=("a", "b"))
+    theirs = Measurement(0.5, (1.0, 0.0), (1.0, 1.0), keys=("a", "b"))
+    assert difference([ours], [theirs], smallest=0.01).freedom == pytest.approx(1)
+    assert difference([ours], [replace(theirs, keys=("b", "a"))], smallest=0.01).freedom == 0
+
+
+@pytest.mark.parametrize(("ours", "verdict"), [(0.5005, OPEN), (0.53, "supported")])
+@pytest.mark.parametrize("expected", ["a > b", "a = b", "a >= b"])
+def test_arms_that_learned_nothing_answer_nothing(ours, verdict, expected):
+    there, here = ([Measurement(value + n * 1e-5, floor=0.5) for n in range(4)] for value in (0.5, ours))
+    found = judged([Expectation(says=expected)], [difference(here, there, smallest=0.01)])[0]
+    assert found.difference.at_floor == (verdict is OPEN)
+    assert found.verdict == ("contradicted" if expected == "a = b" and verdict != OPEN else verdict)
+
+
+def test_less_is_better_has_its_floor_above():
+    there, here = ([Measurement(value, floor=3.0)] for value in (2.999, 2.0))
+    assert not difference(here, there, smallest=0.05, sign=-1).at_floor
+    assert difference(there, there, smallest=0.05, sign=-1).at_floor
 
 
 def test_no_variance_at_all_is_no_division_by_zero():

@@ -55,7 +55,10 @@ def said(one: JudgedResult, measure: MeasureResult | None) -> str:
     """Returns an expectation and its verdict in a sentence."""
     if measure is None:
         return f"{one.says}: {one.verdict}."
-    return f"{one.says}: {one.verdict} ({_effect(one.difference, measure)})."
+    told = f"{one.says}: {one.verdict} ({_effect(one.difference, measure)})."
+    if one.at_floor and measure.floor is not None:
+        told += f" Neither arm does better than one that learned nothing ({_value(measure.floor, measure)})."
+    return told
 
 
 def index_page(studies: Sequence[tuple[str, StudyResults]]) -> SectionedPage:
@@ -138,22 +141,22 @@ def _differences(found: StudyResults) -> Section:
 
 
 def _measures(found: StudyResults) -> Section:
-    rows, notes = [], []
-    for one in found.measures.values():
-        if one.is_cost:
-            continue
-        mark = ""
-        if one.favours:
-            notes.append(f"{one.title} favours by construction: {one.favours}.")
-            mark = " *"
+    asked = [one for one in found.measures.values() if not one.is_cost]
+    has_floor = any(one.floor is not None for one in asked)
+    rows = []
+    for one in asked:
         cells = [_cell(arm, one, found.first) for arm in found.arms]
-        rows.append((f"{one.title}{mark}", *cells))
-    words = (
+        floor = [_value(one.floor, one)] if has_floor else []
+        rows.append((f"{one.title} *" if one.favours else one.title, *cells, *floor))
+    words = [
         "Mean ± standard deviation over seeds; in brackets the 95% interval of the difference to the arm "
-        f"{found.first}, positive where it is better.",
-        *(f"* {note}" for note in notes),
-    )
-    return Section("All measures", words, Grid("", ("measure", *found.arms), tuple(rows)))
+        f"{found.first}, positive where it is better."
+    ]
+    if has_floor:
+        words.append("Nothing learned: what chance, random weights or the most frequent answer get.")
+    words += [f"* {one.title} favours by construction: {one.favours}." for one in asked if one.favours]
+    head = ("measure", *found.arms, *(["nothing learned"] if has_floor else []))
+    return Section("All measures", tuple(words), Grid("", head, tuple(rows)))
 
 
 def _cell(arm: str, one: MeasureResult, first: str) -> str:

@@ -12,15 +12,29 @@ from afterbert.base.sealed import read_sealed
 from afterbert.base.small_files import read_json_object
 from afterbert.recipes.recipe import Resolved, resolve
 
+_LEARNED_NOTHING = ("chance", "random weights", "most frequent word")
+
 
 @dataclass(frozen=True)
 class Measurement:
     """A value, and where it is a share of things asked, what it is made of: `scores` [M] of `counts` [M] for each
-    held-out row, in an order that is the same for all runs that were asked the same."""
+    held-out row, in an order that is the same for all runs that were asked the same, of the same `keys` [M] if rows
+    have such. floor: what a model gets that learned nothing, by chance or from random weights."""
 
     value: float
     scores: tuple[float, ...] = ()
     counts: tuple[float, ...] = ()
+    keys: tuple[str, ...] = ()
+    floor: float | None = None
+
+    @staticmethod
+    def of(figure: Mapping[str, Any]) -> "Measurement":
+        """From a figure of evaluation.json, with its rows and what stands beside it."""
+        rows = figure.get("rows", ())
+        beside = [figure.get("beside", {}).get(name) for name in _LEARNED_NOTHING]
+        floor = max((one for one in beside if one is not None), default=None)
+        right, asked = (tuple(float(row[n]) for row in rows) for n in (0, 1))
+        return Measurement(figure["value"], right, asked, floor=floor)
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,8 @@ class MeasureResult:
     against_first: dict[str, Compared]
     rows: int
     """Held-out rows that were compared one by one; 0 where only seeds are."""
+    floor: float | None = None
+    """What a model gets that learned nothing, the mean over seeds; None where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ class JudgedResult:
     p_equal: float
     p_large: float
     verdict: Verdict
+    at_floor: bool = False
+    """Whether neither arm is better by the smallest effect of interest than a model that learned nothing."""
 
 
 @dataclass(frozen=True)
@@ -196,6 +200,7 @@ def collected(plan: StudyPlan, made: Mapping[str, Sequence[FinishedRun]]) -> Stu
                 one.p_equal,
                 one.p_large,
                 one.verdict,
+                at_floor=one.difference.at_floor,
             )
             for one in judgements
         ],
@@ -250,6 +255,7 @@ def _measure(plan: StudyPlan, name: str, by_arm: Mapping[str, list[Measurement]]
             for arm, values in by_arm.items()
             if arm != first
         }
+    floors = [one.floor for values in by_arm.values() for one in values if one.floor is not None]
     return MeasureResult(
         title=kind.title,
         unit=kind.unit,
@@ -261,6 +267,7 @@ def _measure(plan: StudyPlan, name: str, by_arm: Mapping[str, list[Measurement]]
         deviations={arm: deviation for arm, (_, deviation) in spreads.items()},
         against_first=against,
         rows=max((len(one.counts) for values in by_arm.values() for one in values), default=0),
+        floor=spread(floors)[0] if floors else None,
     )
 
 

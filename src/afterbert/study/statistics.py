@@ -8,7 +8,7 @@ signs cannot go below p = 0.25 (docs/decisions/study-statistics.md, with the tri
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -41,6 +41,8 @@ class ArmDifference:
     seen: float
     values: tuple[float, ...]
     """The difference of each seed."""
+    at_floor: bool = False
+    """Whether neither arm is better by the smallest effect of interest than a model that learned nothing."""
 
 
 def difference(
@@ -58,7 +60,8 @@ def difference(
     rows = _row_variance(ours, theirs)
     if rows is not None:
         parts.append(rows)
-    return _summary(float(values.mean()), parts, smallest, tuple(values.tolist()))
+    found = _summary(float(values.mean()), parts, smallest, tuple(values.tolist()))
+    return replace(found, at_floor=not any(_is_off_floor(arm, smallest, sign) for arm in (ours, theirs)))
 
 
 def spread(values: Sequence[float]) -> tuple[float, float | None]:
@@ -91,11 +94,17 @@ def _seen_factor(freedom: float, comparisons: int = 1) -> float:
     return float(stats.t.ppf(1 - LEVEL / 2 / comparisons, freedom) + stats.t.ppf(POWER, freedom))
 
 
+def _is_off_floor(arm: Sequence[Measurement], smallest: float, sign: int) -> bool:
+    """Whether the mean of an arm is better by `smallest` than its floor; True where no floor is known."""
+    above = [sign * (one.value - one.floor) for one in arm if one.floor is not None]
+    return len(above) < len(arm) or float(np.mean(above)) >= smallest
+
+
 def _row_variance(ours: Sequence[Measurement], theirs: Sequence[Measurement]) -> tuple[float, int] | None:
     """The variance of the mean difference over other rows, and its degrees of freedom; None where rows are not known or
     not the same."""
     counts = np.array(ours[0].counts)
-    same = all(len(one.counts) == len(counts) and np.array_equal(one.counts, counts) for one in (*ours, *theirs))
+    same = all(np.array_equal(one.counts, counts) and one.keys == ours[0].keys for one in (*ours, *theirs))
     if len(counts) < 2 or not same:
         return None
     gains = np.mean([np.subtract(a.scores, b.scores) for a, b in zip(ours, theirs)], axis=0)

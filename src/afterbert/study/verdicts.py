@@ -39,8 +39,9 @@ def verdict_of(
     expectation: Expectation, found: ArmDifference, p_equal: float, p_large: float, p_worse: float
 ) -> Verdict:
     """Returns the verdict by the rule. A difference within the smallest effect of interest counts as none, even where
-    it is certain. Arms that came out the same to the last bit with every seed answer nothing."""
-    if found.values and not any(found.values):
+    it is certain. Arms that came out the same to the last bit with every seed answer nothing, nor do two that learned
+    nothing of what is asked: they are alike whatever their idea is worth."""
+    if found.at_floor or (found.values and not any(found.values)):
         return OPEN
     relation = expectation.parts[1]
     is_equal, differs = p_large < LEVEL, p_equal < LEVEL

@@ -12,4 +12,5 @@ class MaskedAccuracyScore(Measure):
 
     def __call__(self, run: FinishedRun) -> Measurement | None:
         found = run.evaluation.get("measures", {}).get("masked_accuracy")
-        return None if found is None else Measurement(found)
+        floor = run.evaluation.get("baselines", {}).get("most_frequent_piece")
+        return None if found is None else Measurement(found, floor=floor)

@@ -12,4 +12,6 @@ class MinimalPairsScore(Measure):
     def __call__(self, run: FinishedRun) -> Measurement | None:
         found = [one for one in run.evaluation.get("without_training", ()) if one["name"].startswith("pairs of ")]
         asked = sum(one["count"] for one in found)
-        return Measurement(sum(one["value"] * one["count"] for one in found) / asked) if asked else None
+        if not asked:
+            return None
+        return Measurement(sum(one["value"] * one["count"] for one in found) / asked, floor=0.5)

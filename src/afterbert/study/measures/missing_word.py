@@ -11,9 +11,4 @@ class MissingWordScore(Measure):
 
     def __call__(self, run: FinishedRun) -> Measurement | None:
         found = run.evaluation.get("shared")
-        if found is None:
-            return None
-        rows = found.get("rows", ())
-        return Measurement(
-            found["value"], tuple(float(right) for right, _ in rows), tuple(float(asked) for _, asked in rows)
-        )
+        return None if found is None else Measurement.of(found)

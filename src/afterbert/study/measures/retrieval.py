@@ -1,5 +1,7 @@
 """How many sentences find their translation, or their mirror image, at the layer where most do."""
 
+from statistics import fmean
+
 from afterbert.study.made import FinishedRun, Measurement
 from afterbert.study.measures import Measure
 
@@ -12,9 +14,7 @@ class Retrieval(Measure):
 
     def __call__(self, run: FinishedRun) -> Measurement | None:
         figures = run.evaluation.get("without_training", ())
-        found = [one for one in figures if "sentences found" in one["name"]]
-        if not found:
-            return None
-        rows = found[0]["rows"] if len(found) == 1 else ()
-        value = sum(one["value"] for one in found) / len(found)
-        return Measurement(value, tuple(float(r) for r, _ in rows), tuple(float(n) for _, n in rows))
+        found = [Measurement.of(one) for one in figures if "sentences found" in one["name"]]
+        if len(found) < 2:
+            return found[0] if found else None
+        return Measurement(fmean(one.value for one in found), floor=fmean(one.floor or 0.0 for one in found))

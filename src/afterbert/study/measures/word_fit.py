@@ -11,4 +11,4 @@ class WordFitScore(Measure):
 
     def __call__(self, run: FinishedRun) -> Measurement | None:
         found = run.figure("like frequency")
-        return None if found is None else Measurement(found["value"])
+        return None if found is None else Measurement.of(found)
