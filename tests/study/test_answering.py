@@ -14,6 +14,7 @@ from afterbert.base.sealed import write_sealed
 from afterbert.study.answering import together
 from afterbert.study.engines import Engine
 from afterbert.study.made import FinishedRun, TaskAnswers
+from afterbert.study.measures.transfer import TransferScore
 from afterbert.study.plan import StudyRequest, planned
 from afterbert.study.running import run_study
 
@@ -65,6 +66,17 @@ def test_an_ensemble_takes_the_mean_of_logits_not_of_chances(tmp_path):
     assert [row["prediction"] for row in answers.rows] == ["b", "a"]
     assert (answers.value, answers.metric, answers.split) == (0.5, "accuracy", "test")
     assert found.members == tuple(members)
+
+
+def test_transfer_is_what_other_languages_get_beside_guessing(tmp_path):
+    def split(mean, guess):
+        return {"metrics": {"accuracy": {"mean": mean}}, "baseline_metrics": {"accuracy": guess}}
+
+    told = {"languages": {"dev": "en", "de": "de", "is": "is"}}
+    told["splits"] = {"dev": split(0.9, 0.5), "de": split(0.6, 0.2), "is": split(0.4, 0.3)}
+    (tmp_path / "results.json").write_text(json.dumps({"tasks": {"tags": told}}))
+    found = TransferScore()(FinishedRun(None, {"tags": tmp_path}))
+    assert (found.value, found.floor) == pytest.approx((0.5, 0.25))
 
 
 def test_runs_that_arms_share_are_trained_once(tmp_path):

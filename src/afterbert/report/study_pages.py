@@ -153,7 +153,7 @@ def _measures(found: StudyResults) -> Section:
         f"{found.first}, positive where it is better."
     ]
     if has_floor:
-        words.append("Nothing learned: what chance, random weights or the most frequent answer get.")
+        words.append("Nothing learned: what chance, guessing or random weights get.")
     words += [f"* {one.title} favours by construction: {one.favours}." for one in asked if one.favours]
     head = ("measure", *found.arms, *(["nothing learned"] if has_floor else []))
     return Section("All measures", tuple(words), Grid("", head, tuple(rows)))

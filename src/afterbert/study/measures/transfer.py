@@ -8,16 +8,18 @@ from afterbert.study.measures import Measure
 
 
 class TransferScore(Measure):
-    """Reads results.json of each fine-tuning; the mean over languages and tasks. None if no task's files tell another
-    language than that of its training rows."""
+    """Reads results.json of each fine-tuning; the mean over languages and tasks, and that of guessing. None if no
+    task's files tell another language than that of its training rows."""
 
     title = "tasks in languages without training rows"
 
     def __call__(self, run: FinishedRun) -> Measurement | None:
-        scores = []
+        scores, guesses = [], []
         for name, folder in run.tasks.items():
             found = read_json_object(folder / "results.json")["tasks"][name]
             told = found["languages"]
-            others = [split for split, code in told.items() if code != told.get("dev")]
-            scores += [next(iter(found["splits"][split]["metrics"].values()))["mean"] for split in others]
-        return Measurement(mean(scores)) if scores else None
+            for one in (found["splits"][split] for split, code in told.items() if code != told.get("dev")):
+                metric, values = next(iter(one["metrics"].items()))
+                scores.append(values["mean"])
+                guesses.append(one["baseline_metrics"][metric])
+        return Measurement(mean(scores), floor=mean(guesses)) if scores else None
