@@ -23,12 +23,12 @@ demo: $(VENV)/.user
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
+# The quickest files of tests, by tests/seconds.txt, which `pytest --measure` writes. The rest is for `make test`.
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not fault and not gpu" \
-		--hypothesis-profile check
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --within 40 --hypothesis-profile check
 
 faults: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m fault

@@ -8,7 +8,9 @@ Tiny models gain nothing from more threads, two workers would fight for cores, a
 import gc
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -34,6 +36,49 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.enable()
+
+
+_TIMES = Path(__file__).parent / "seconds.txt"
+_MEASURED: Counter[str] = Counter()
+_SLOW: set[Path] = set()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--within", type=float, help="only the quickest files, as many as take so many seconds together")
+    parser.addoption("--measure", action="store_true", help=f"write {_TIMES.name}, by which --within chooses")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    _SLOW.update(_slow_files(config.getoption("--within")))
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    return True if collection_path in _SLOW else None
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    _MEASURED[report.nodeid.partition("::")[0]] += report.duration
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.config.getoption("--measure") and not hasattr(session.config, "workerinput"):
+        lines = [
+            f"{seconds:.2f} {file}" for file, seconds in sorted(_MEASURED.items(), key=lambda one: (one[1], one[0]))
+        ]
+        _TIMES.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _slow_files(within: float | None) -> set[Path]:
+    """The files that are too much for so many seconds; one that was never measured is none of them."""
+    if within is None or not _TIMES.exists():
+        return set()
+    spent, slow = 0.0, set()
+    for line in _TIMES.read_text(encoding="utf-8").splitlines():  # the quickest first
+        seconds, file = line.split(" ", 1)
+        spent += float(seconds)
+        if spent > within:
+            slow.add(_TIMES.parent.parent / file)
+    return slow
 
 
 @pytest.fixture(scope="session", autouse=True)

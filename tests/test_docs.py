@@ -87,7 +87,6 @@ def test_the_table_of_recipes_is_theirs():
     assert all(all(build.about(name)) for name in build.known())
 
 
-@pytest.mark.slow
 def test_the_site_is_built_and_asks_nobody(tmp_path):
     pytest.importorskip("zensical", reason="the extra docs is not installed", exc_type=ImportError)
     subprocess.run([sys.executable, str(BUILD), "--out", str(tmp_path / "site")], check=True, capture_output=True)

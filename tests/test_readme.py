@@ -50,7 +50,6 @@ def test_nothing_else_is_shown():
 
 
 @pytest.mark.timeout(400)  # a dozen commands, each a process of its own
-@pytest.mark.slow
 def test_our_commands_run_in_their_order(place, monkeypatch, capsys):
     monkeypatch.chdir(place)
     for line in OURS:

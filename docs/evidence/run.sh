@@ -2,8 +2,9 @@
 # The studies of this folder, from the texts to the pages; what is finished is kept. `make evidence TEXT=PATH DATA=PATH`
 #
 #   TEXT   one file or folder of English prose, 8 MB or more
-#   DATA   a folder with tasks/sst2 and tasks/trec (labelled rows), multilingual/{en,fr,de,es,ru,zh,ja,is}.jsonl and
-#          pretrain_en/wikitext2.valid.txt; without it the studies that need them are left out, and a line says so
+#   DATA   a folder with tasks/sst2, tasks/trec and tasks/ud_pos (labelled rows),
+#          multilingual/{en,fr,de,es,ru,zh,ja,is}.jsonl and pretrain_en/wikitext2.valid.txt; without it the studies that
+#          need them are left out, and a line says so
 #
 # afterbert must be on the path. JOBS says how many runs go at once.
 set -eu
@@ -21,9 +22,13 @@ study() {
 
 for name in more-text factorization masking-rate masking-unit span-law span-length mask-or-random masked-or-causal \
 	row-length layer-sharing size-or-steps recurrence boundary sentence-objective input-format where-tasks electra \
-	one-mask bart-tasks; do
+	one-mask bart-tasks t5-objectives; do
 	study $name --text "$TEXT"
 done
+mkdir -p "$MADE"
+test -f "$MADE/phrases.tsv" || afterbert mine-phrases "$TEXT" --out "$MADE/phrases.tsv"
+test -d "$MADE/phrases" || afterbert prepare "$TEXT" --phrases "$MADE/phrases.tsv" --vocab-size 2000 --out "$MADE/phrases"
+study phrases --text "$MADE/phrases"
 
 if [ -n "$DATA" ]; then
 	mkdir -p "$MADE/trec500" "$MADE/sst2"
@@ -46,10 +51,19 @@ if [ -n "$DATA" ]; then
 		done
 		afterbert prepare "$@" --vocab-size 8000 --out "$MADE/languages"
 	fi
+	test -d "$MADE/en-de" || afterbert prepare --lang en="$DATA/multilingual/en.jsonl" \
+		--lang de="$DATA/multilingual/de.jsonl" --vocab-size 8000 --out "$MADE/en-de"
+	# Rows to learn from in English alone, and rows of others to be asked.
+	mkdir -p "$MADE/tags" "$MADE/tags-de"
+	cp "$DATA"/tasks/ud_pos/en_ewt-train.conllu "$DATA"/tasks/ud_pos/en_ewt-dev.conllu "$MADE/tags/"
+	cp "$DATA"/tasks/ud_pos/*gsd*-test.conllu "$MADE/tags/"
+	cp "$MADE"/tags/en_ewt-*.conllu "$MADE/tags/de_gsd-test.conllu" "$MADE/tags-de/"
 
 	study static-dynamic --text "$MADE/short.txt"
 	study mirrored-language --text "$MADE/mirrored"
 	study smoothing --text "$MADE/languages"
+	study zero-shot-languages --text "$MADE/languages" --task "tags:$MADE/tags"
+	study shared-parts --text "$MADE/en-de" --task "tags:$MADE/tags-de"
 	study pretraining-or-none --text "$TEXT" --task "trec500:$MADE/trec500"
 	for name in compression-ladder ensemble; do
 		study $name --text "$TEXT" --task "trec:$DATA/tasks/trec"

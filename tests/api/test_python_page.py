@@ -18,7 +18,6 @@ def sentence(number: int) -> str:
     return " ".join(WORDS[(number * 7 + step * (1 + number % 5)) % len(WORDS)] for step in range(9)) + "."
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_the_page_about_python(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -35,7 +34,6 @@ def test_the_page_about_python(tmp_path, monkeypatch):
     assert {"run", "store", "model", "tuned", "answer", "shown"} <= set(names)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_the_tour(tmp_path):
     done = subprocess.run(

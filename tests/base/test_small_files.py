@@ -115,7 +115,6 @@ def test_what_is_read_has_bounds(tmp_path):
     assert "cannot be read" in refused(read_text, "a\0b")
 
 
-@pytest.mark.slow
 def test_a_limit_of_the_batch_system_is_no_fault_of_the_tokenizer(tmp_path):
     """Under `ulimit -v` below our own limit, setting ours failed, and the tokenizer was called bad."""
     from afterbert.text.tokenizers.wordpiece import WordPiece

@@ -30,7 +30,6 @@ def figures() -> dict[str, int]:
     return {figure["name"]: figure["count"] for figure in found}
 
 
-@pytest.mark.slow
 def test_a_run_that_is_gone_on_with_asks_what_it_was_told_to(folder: Path) -> None:
     tiny = ["--recipe", "bert-mlm", "--size", "tiny", "--length", "32", "--training.batch_size", "4"]
     tiny += ["--training.workers", "0", "--budget", "2steps", "--tokenizer.vocab_size", "300"]

@@ -64,7 +64,6 @@ def asked(folder, *more):
     return ["finetune", "-m", str(folder / "model"), *tasks, "--out", str(folder / "out"), "--length", "32", *more]
 
 
-@pytest.mark.slow
 def test_strategies_are_said_carried_out_and_laid_side_by_side(folder, capsys):
     words = ["--recipe", "mt-dnn", "--budget", "6steps", "--batch-size", "4", "--strategy", "multi-task", "--strategy"]
     assert run(asked(folder, *words, "supervised")) == 0

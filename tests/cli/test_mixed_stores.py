@@ -33,7 +33,6 @@ def stores(tmp_path_factory):
     return root
 
 
-@pytest.mark.slow
 def test_two_stores_are_mixed_by_a_law(stores, tmp_path, capsys):
     asked = ["pretrain", str(stores / "large"), str(stores / "small"), "--out", str(tmp_path), "--name", "both", *TINY]
     assert run([*asked, "--mixing", "fixed", "--mixing.weights", "{large: 1, small: 3}", "--budget", "2epochs"]) == 0

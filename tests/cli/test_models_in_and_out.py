@@ -106,7 +106,6 @@ def test_a_vocabulary_is_adapted(how: str, folder: Path, capsys: pytest.CaptureF
     assert adapted.architecture.vocab_size == vocabulary.size and adapted.notes == ()
 
 
-@pytest.mark.slow
 def test_a_warm_up_trains_new_rows_alone(folder: Path) -> None:
     # words that were several pieces, of letters that are known
     nouns = ["cat", "mat", "hedgehog", "log", "while"]

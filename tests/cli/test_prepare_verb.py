@@ -31,7 +31,6 @@ def fingerprint(folder):
     return Store.open(Path(folder)).fingerprint
 
 
-@pytest.mark.slow
 def test_shards_are_prepared_and_merged(capsys):
     one = ["--processes", "1"]
     assert run(["prepare", "texts.txt", "--tokenizer-only", "--vocab-size", "300", *one]) == 0

@@ -31,7 +31,6 @@ def asked(store, tmp_path, steps):
     return ["pretrain", str(store), *place, "--recipe", "bert-mlm", "--budget", f"{steps}steps", *TINY]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("split", ["train", "held_out"])
 def test_nothing_is_learned_from_it(store, tmp_path, capsys, split):
     rot(store, split)
@@ -41,7 +40,6 @@ def test_nothing_is_learned_from_it(store, tmp_path, capsys, split):
     assert not (tmp_path / "runs/one/model").exists()
 
 
-@pytest.mark.slow
 def test_a_run_does_not_go_on_with_it(store, tmp_path, capsys):
     assert run([*asked(store, tmp_path, 3), "--training.checkpoint_every", "1steps"]) == 0
     checkpoints = sorted(path.name for path in (tmp_path / "runs/one/checkpoints").iterdir())

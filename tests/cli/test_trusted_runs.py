@@ -10,7 +10,6 @@ from afterbert.text.sources.txt import Txt
 from afterbert.text.token_store.prepare import prepare
 from afterbert.text.tokenizers.wordpiece import WordPiece
 
-pytestmark = pytest.mark.slow
 SHORT = [*TINY, "--training.checkpoint_every", "2steps", "--training.evaluate_every", "null"]
 
 

@@ -144,7 +144,10 @@ def test_copies_are_learned_from_the_teacher_alone(kind: str, tmp_path: Path) ->
     setting = setting_for(model, tmp_path / "a")
     small = parse("layers:2")(model, setting)
     rows = setting.rows["train"]
-    after = parse("distil:steps=3,augment=2")(small, setting)
+    told = []
+    after = parse("distil:steps=3,augment=2")(small, replace(setting, advance=lambda *one: told.append(one)))
+    total = 2 * len(setting.rows["train"])
+    assert told[-1] == (total, total, "rows with other words")
     assert len(np.load(setting.folder / "teacher.npy")) == 3 * len(rows)
     labels = [row.label for row in rows]
     others = tuple(replace(row, label=label) for row, label in zip(rows, labels[1:] + labels[:1]))

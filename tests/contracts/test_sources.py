@@ -125,9 +125,7 @@ def _found(source: Source, target_bytes: int) -> tuple[list[Any], Tally]:
     return documents, reduce(Tally.__add__, tallies)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in plugins.names(Source)]
-)
+@pytest.mark.parametrize("name", plugins.names(Source))
 def test_source(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert name in EXAMPLES, f"give an example of {name} here, and it is tested"
     monkeypatch.chdir(tmp_path)

@@ -253,7 +253,6 @@ def recipe_file(kind: str, folder: Path) -> Path:
     return file
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["plain", "wrapped", "mixture", "architecture"])
 def test_all_of_them_get_what_a_plain_one_gets(kind: str, store: Store, tmp_path: Path) -> None:
     resolved = resolve(str(recipe_file(kind, tmp_path)))

@@ -35,7 +35,6 @@ def test_same_bytes_again(name):
     assert made[0].digest == made[1].digest != tokenizer_called("wordpiece_cased").digest
 
 
-@pytest.mark.slow
 def test_same_bytes_whatever_the_hash_seed():
     code = (
         "from invented_texts import ALL, RECIPES; import hashlib;"
@@ -85,7 +84,6 @@ def test_ends_of_a_text(name, ends, wanted):
     assert pair.count(vocabulary.sep) == {"both": both, "last": 2, "none": 0}[ends]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_run_of_400_000_characters_trains_in_time(name):
     run = "".join(map(chr, 97 + np.random.default_rng(0).integers(0, 26, 400_000)))
@@ -125,7 +123,6 @@ def test_saved_and_loaded_is_the_same(name, tmp_path):
     assert loaded.settings["model_max_length"] == 77
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_transformers_reads_the_same_ids(name, tmp_path):
     tokenizer = tokenizer_called(name)

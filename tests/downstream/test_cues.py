@@ -81,7 +81,7 @@ def fitting_task(cue):
     return TaskData("toy", task.settled(rows), {"train": rows[:5], "dev": rows[5:]}, ())
 
 
-@pytest.mark.parametrize("kind", [Decoder, pytest.param(EncoderDecoder, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", [Decoder, EncoderDecoder])
 @pytest.mark.parametrize("name", plugins.names(Cue))
 def test_every_cue_answers_in_the_terms_of_its_task(name, kind, tmp_path):
     cue = plugins.find(Cue, name)()

@@ -239,7 +239,6 @@ def test_candidates_of_one_query_make_one_example(tmp_path):
         ("blimp", "MinimalPairs", {"sample": 4020}),
     ],
 )
-@pytest.mark.slow
 def test_real_data_sets_are_recognised_and_read_whole(name, kind, sizes):
     source = guess(REAL / name)
     data = read(source, needs_training="train" in source.files)

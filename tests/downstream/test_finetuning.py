@@ -46,13 +46,7 @@ def settings(epochs=60, **changed):
     return FineTuning(**(defaults | changed))
 
 
-# What all heads predict and score is checked below, without training.
-FAST = {"question_answering", "regression", "sentence_classification", "tagging"}
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name in FAST else [pytest.mark.slow], id=name) for name in TRAINED]
-)
+@pytest.mark.parametrize("name", TRAINED)
 def test_every_task_learns_its_invented_rows_by_heart(name, tiny_model, tmp_path, data_of):
     task = find(Task, name)()
     longer = settings(90, optimizer=AdamW(learning_rate=3e-3))  # numbers are learned less surely than classes
@@ -67,7 +61,6 @@ def test_every_task_learns_its_invented_rows_by_heart(name, tiny_model, tmp_path
     assert [json.loads(line)["key"] for line in lines] == [f"d{row.key}" for row in invented(task)]
 
 
-@pytest.mark.slow
 def test_san_learns_pairs(tiny_model, tmp_path, data_of):
     done = finetune(tiny_model, [data_of(PairClassification())], tmp_path, settings(head=San(turns=3)))
     assert done.results[0].splits["dev"].metrics["accuracy"].mean == 1.0

@@ -212,7 +212,6 @@ GRAPHS = [("bert", task) for task in TASKS] + [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "task"), GRAPHS)
 def test_a_graph_answers_what_ours_answer(name, task, tiny_tokenizer, data_of, tmp_path):
     """From text to answer with nothing but onnxruntime, the tokenizer's file, and config.json."""

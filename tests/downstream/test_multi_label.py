@@ -130,7 +130,6 @@ def test_a_threshold_is_the_best_of_all():
         assert scores[0] == max(scores) or not is_true.any()
 
 
-@pytest.mark.slow
 def test_it_learns_and_answers_with_its_thresholds(tiny_model, data_of, tmp_path):
     data = data_of(MultiLabel())
     data = replace(data, splits={**data.splits, "test": data.splits["dev"]})

@@ -40,7 +40,6 @@ class Stumble(Observer):
             raise RuntimeError("stumbled")
 
 
-@pytest.mark.slow
 def test_the_rate_that_learns_is_found_and_no_dev_row_is_seen(bench, tmp_path):
     rates = (1e-9, 3e-3, 1e-3)
     with pytest.raises(RuntimeError, match="stumbled"):

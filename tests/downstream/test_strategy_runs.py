@@ -136,9 +136,7 @@ def test_running_text_has_a_size_of_its_own_in_the_mix(text, writer, tasks):
         Bench.of(writer, tasks, settings(4, virtual_sizes={"webb": 3}), texts=[text]).check_names()
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[] if n == "leave_one_out" else [pytest.mark.slow]) for n in names(Strategy)]
-)
+@pytest.mark.parametrize("name", names(Strategy))
 def test_every_strategy_takes_the_same_steps_for_each_task(name, text, writer, tasks, tmp_path):
     bench = Bench.of(writer, tasks[:2], settings(3), texts=[text])
     done = follow(StrategyRun.of(find(Strategy, name)(), bench), tmp_path)
@@ -195,7 +193,6 @@ class Break(Observer):
             raise RuntimeError("broken off")
 
 
-@pytest.mark.slow
 def test_a_strategy_that_was_broken_off_goes_on_to_the_same_end(text, writer, tasks, tmp_path):
     config = settings(6, mixing=Equal(), num_seeds=2)
     staging = StrategyRun.of(Unsupervised(), Bench.of(writer, tasks[:2], config, texts=[text]))
@@ -210,7 +207,6 @@ def test_a_strategy_that_was_broken_off_goes_on_to_the_same_end(text, writer, ta
     assert len(done.results[0].splits["dev"].metrics["accuracy"].values) == 2
 
 
-@pytest.mark.slow
 def test_a_head_goes_on_from_where_the_first_stage_left_it(tiny_model, tasks, tmp_path):
     """MT-DNN: a shared encoder, then each task on its own."""
     config = settings(4, head=None, heads={"pair_classification": San(turns=2)})

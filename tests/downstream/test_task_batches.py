@@ -104,7 +104,6 @@ def test_a_batch_that_counts_nothing_leaves_no_trace(bench):
         torch.testing.assert_close(found[name], tensor, rtol=0, atol=0, msg=name)
 
 
-@pytest.mark.slow
 def test_memory_that_runs_out_halves_the_micro_batch(bench, tmp_path, monkeypatch):
     tune(bench, tmp_path / "roomy")
     hidden, notes = TaskModule.hidden, []
@@ -125,7 +124,6 @@ def test_memory_that_runs_out_halves_the_micro_batch(bench, tmp_path, monkeypatc
     np.testing.assert_allclose(ours, theirs, rtol=1e-4)
 
 
-@pytest.mark.slow
 @pytest.mark.fault
 @pytest.mark.timeout(120)
 @pytest.mark.usefixtures("socket_enabled")

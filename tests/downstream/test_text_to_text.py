@@ -50,7 +50,6 @@ def settings(**changed):
     return FineTuning(**(defaults | changed))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_are_learned_by_heart_as_text(kind, tiny_model, tmp_path, data_of):
     tasks = [data_of(TextToText(), "count"), data_of(SentenceClassification(), "food")]

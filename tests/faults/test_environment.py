@@ -130,7 +130,6 @@ WRITING = (
 )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("verb", WRITING)
 def test_a_folder_that_cannot_be_written_is_one_line(
     verb: str,
@@ -159,7 +158,6 @@ def test_a_folder_that_cannot_be_written_is_one_line(
     assert sorted(Path("locked").rglob("*")) == before
 
 
-@pytest.mark.slow
 def test_a_file_that_may_not_be_read_is_one_line(
     made: Path,
     tmp_path: Path,

@@ -13,7 +13,6 @@ def base(tmp_path_factory):
     return made_base(tmp_path_factory.mktemp("fuzz"))
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("group", GROUPS)
 def test_broken_input_is_told_in_a_line(base, group):

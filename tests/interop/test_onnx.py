@@ -81,7 +81,6 @@ def built(architecture: Architecture) -> tuple[torch.nn.Module, torch.nn.Module]
     return backbone, head
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMS)
 def test_a_graph_gives_our_numbers_at_shapes_it_was_not_traced_with(name: str, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
@@ -94,7 +93,6 @@ def test_a_graph_gives_our_numbers_at_shapes_it_was_not_traced_with(name: str, t
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
 
 
-@pytest.mark.slow
 def test_a_graph_that_cannot_be_compared_is_not_handed_over(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
     architecture, _ = FORMS["gpt2"]

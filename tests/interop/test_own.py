@@ -92,7 +92,6 @@ def test_auto_classes_load_it(name: str, tmp_path: Path) -> None:
     assert "auto_map" not in json.loads((tmp_path / "config.json").read_text())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "lines",
     [

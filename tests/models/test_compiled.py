@@ -10,7 +10,6 @@ from afterbert.models.encoder import Encoder
 from afterbert.nn.visibility import PaddedVisibility
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("config", [Encoder(), Decoder()], ids=["encoder", "decoder"])
 def test_a_backbone_is_one_graph(config: Encoder | Decoder) -> None:
     torch.manual_seed(0)

@@ -66,7 +66,6 @@ def test_a_teacher_of_other_pieces_is_refused() -> None:
         objective.build(RECIPE.model, replace(VOCABULARY, size=121))
 
 
-@pytest.mark.slow
 def test_by_the_command_a_teacher_brings_its_pieces_and_stays_the_same(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

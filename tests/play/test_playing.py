@@ -122,7 +122,6 @@ def address(folder: Path, tmp_path: Path) -> Iterator[str]:
             server.terminate()
 
 
-@pytest.mark.slow
 def test_chromium_draws_every_idea_wide_and_narrow(address: str, tmp_path: Path) -> None:
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:

@@ -43,7 +43,6 @@ def without_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda *args: False)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("without_numbers")
 @pytest.mark.parametrize("name", KINDS)
 def test_no_tensor_is_made_elsewhere(name: str) -> None:

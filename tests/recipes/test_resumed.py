@@ -74,7 +74,6 @@ def newest(folder: Path) -> Saved:
     return saved
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_resume_loses_nothing(kind: str, tmp_path: Path) -> None:
     recipe, views = recipe_for(kind), 3

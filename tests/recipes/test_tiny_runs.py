@@ -25,15 +25,7 @@ BOUNDS = {
 }
 
 
-# The others take longer; what their first steps compute is checked for each (test_golden.py).
-FAST = {"bert", "gpt2"}
-
-
-def _marked(name: str):
-    return pytest.param(name, marks=[] if name in FAST else [pytest.mark.slow], id=name)
-
-
-@pytest.mark.parametrize("name", [_marked(name) for name in known()])
+@pytest.mark.parametrize("name", known())
 def test_a_tiny_run(name: str, tmp_path: Path) -> None:
     recipe = tiny_recipe(name, steps=STEPS)
     module, losses = trained(recipe, tmp_path)

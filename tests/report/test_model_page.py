@@ -120,7 +120,6 @@ def test_javascript_cuts_and_fills_as_python_does(folder: Path, page: Path) -> N
             assert [one["share"] for one in theirs] == pytest.approx([share for _, share in ours], rel=1e-3)
 
 
-@pytest.mark.slow
 @pytest.mark.enable_socket
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("shown_in", [in_chromium, in_firefox])

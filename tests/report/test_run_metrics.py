@@ -79,7 +79,6 @@ def test_a_torn_end_of_a_long_file(tmp_path):
     assert found.last("step") == 60_000
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["3.123456789", '"nan"'])
 def test_a_million_lines_take_under_two_seconds(tmp_path, loss):
     run = fabricate(tmp_path / "run", steps=10)

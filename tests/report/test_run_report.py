@@ -182,7 +182,6 @@ def test_no_hidden_character_in_either_file(run):
         assert hidden <= {"\n", "\t"}
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here")
 def test_a_browser_finds_nothing_to_run_or_refuse(run, tmp_path):
     hostile(run)

@@ -224,7 +224,6 @@ def width_and_height(path) -> tuple[int, int]:
     return struct.unpack(">II", path.read_bytes()[16:24])
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here")
 @pytest.mark.parametrize("width", [390, 1200])
 def test_a_browser_draws_the_page_at_the_width_of_a_phone_and_of_a_desk(tmp_path, width):

@@ -39,7 +39,6 @@ def without_training(monkeypatch) -> None:
     monkeypatch.setattr(running, "pretrain", None)
 
 
-@pytest.mark.slow
 def test_several_runs_at_once_are_those_of_one_process(request_for_two, monkeypatch, tmp_path):
     alone = run_study(planned(replace(request_for_two, out=tmp_path / "alone")))
     without_training(monkeypatch)
@@ -49,7 +48,6 @@ def test_several_runs_at_once_are_those_of_one_process(request_for_two, monkeypa
     assert sum(line.startswith(("1 of 2", "2 of 2")) for line in lines.lines) == 2
 
 
-@pytest.mark.slow
 def test_a_script_for_slurm_carries_out_the_run_of_each_index(request_for_two, monkeypatch):
     without_training(monkeypatch)
     plan = planned(request_for_two)
@@ -61,7 +59,6 @@ def test_a_script_for_slurm_carries_out_the_run_of_each_index(request_for_two, m
     assert run_study(planned(request_for_two), engine=Slurm(jobs=3)).results is not None
 
 
-@pytest.mark.slow
 def test_a_run_that_fails_says_why():
     with pytest.raises(UserError, match=r"study no-such .*no study is called 'no-such'"):
         carried_out(["study", "no-such", "--text", "x", "--only", "y"])

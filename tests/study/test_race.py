@@ -48,7 +48,6 @@ def request_(tmp_path, monkeypatch) -> RaceRequest:
     )
 
 
-@pytest.mark.slow
 def test_equal_time_is_as_many_steps_as_it_pays_for(request_, monkeypatch):
     result = run_race(request_)
     first, second = result.racers
@@ -66,7 +65,6 @@ def test_equal_time_is_as_many_steps_as_it_pays_for(request_, monkeypatch):
     assert run_race(request_).racers == result.racers, "nothing runs twice, and nothing is measured twice"
 
 
-@pytest.mark.slow
 def test_a_stopped_race_goes_on(request_, monkeypatch):
     honest, calls = race.pretrain, []
 

@@ -48,7 +48,6 @@ except Exception as error:
 """
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_runs_are_tasks_of_a_cluster(tmp_path):
     pytest.importorskip("ray", reason="the extra ray is not installed")

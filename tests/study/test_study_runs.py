@@ -88,7 +88,6 @@ def switched(texts: Path) -> Path:
     return store
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", known_studies())
 def test_each_study_runs_at_scale_smoke(name, texts, shared):
@@ -119,7 +118,6 @@ def test_each_study_runs_at_scale_smoke(name, texts, shared):
     assert len(found.judged) == len(study.expectations)
 
 
-@pytest.mark.slow
 def test_finished_runs_are_read_and_shared_with_other_studies(two, texts, tmp_path, monkeypatch):
     request = StudyRequest(two, (str(texts),), scale="smoke", out=tmp_path / "runs")
     first = run_study(planned(request))
@@ -135,7 +133,6 @@ def test_finished_runs_are_read_and_shared_with_other_studies(two, texts, tmp_pa
     assert (progress.runs, progress.finished, progress.share, progress.has_results) == (4, 4, 1.0, True)
 
 
-@pytest.mark.slow
 def test_a_signal_stops_a_study_and_the_same_call_goes_on(two, texts, tmp_path, monkeypatch):
     request = StudyRequest(two, (str(texts),), scale="smoke", out=tmp_path / "runs")
     honest, calls = running.pretrain, []
@@ -155,7 +152,6 @@ def test_a_signal_stops_a_study_and_the_same_call_goes_on(two, texts, tmp_path, 
     assert len(calls) == 4
 
 
-@pytest.mark.slow
 def test_each_arm_finds_its_learning_rate(texts, tmp_path):
     (tmp_path / "searched.yaml").write_text(TWO + "search: [0.01, 1]\n")
     request = StudyRequest(str(tmp_path / "searched.yaml"), (str(texts),), scale="smoke", out=tmp_path / "runs")
@@ -167,7 +163,6 @@ def test_each_arm_finds_its_learning_rate(texts, tmp_path):
     assert done.results.searched
 
 
-@pytest.mark.slow
 def test_a_time_for_the_whole_study_sets_the_tokens(two, texts, tmp_path):
     request = StudyRequest(two, (str(texts),), scale="smoke", out=tmp_path / "runs", budget="1h", seeds=1)
     plan = planned(request)
@@ -176,7 +171,6 @@ def test_a_time_for_the_whole_study_sets_the_tokens(two, texts, tmp_path):
         planned(replace(request, budget="0.001s"))
 
 
-@pytest.mark.slow
 def test_what_holds_flops_equal_gives_a_larger_model_fewer_steps(texts, tmp_path):
     text = TWO.replace(
         "high: {set: {masking.rate: 0.4}}", "high: {set: {masking.rate: 0.15, model.num_hidden_layers: 4}}"
@@ -205,7 +199,6 @@ def test_a_question_about_epochs_refuses_a_text_that_is_too_long_for_them(two, t
     planned(replace(request, scale="smoke"))
 
 
-@pytest.mark.slow
 def test_what_a_study_sets_at_its_scale_is_told(two, texts, tmp_path):
     Path(two).write_text(TWO + "scales: {smoke: {length: 16}}\n")
     done = run_study(planned(StudyRequest(two, (str(texts),), scale="smoke", out=tmp_path / "runs", seeds=1)))

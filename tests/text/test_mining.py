@@ -168,7 +168,6 @@ def test_the_table_is_a_list_for_the_planes(tmp_path):
     assert Phrase(str(path)).settled().types == ("mined",)
 
 
-@pytest.mark.slow
 def test_the_command(tmp_path, capsys):
     texts, out = tmp_path / "texts.txt", tmp_path / "phrases.tsv"
     texts.write_text("\n\n".join(planted()))

@@ -340,7 +340,6 @@ def test_half_of_the_draws_are_entities(rows):
     assert drawn.mean() > 0.4
 
 
-@pytest.mark.slow
 def test_the_command_adds_planes_from_lists(tmp_path, capsys):
     source = corpus(tmp_path)
     (tmp_path / "houses.txt").write_text(HOUSES)

@@ -56,7 +56,6 @@ def test_same_bytes_whatever_the_parts(tmp_path, small_parts, monkeypatch):
     assert digests(tmp_path / "one") == digests(tmp_path / "two")
 
 
-@pytest.mark.slow
 def test_same_bytes_whatever_the_processes(tmp_path, small_parts):
     source = corpus(tmp_path, 150)
     for processes in (1, 2, 3):
@@ -170,7 +169,6 @@ def test_fingerprints_follow_the_content(tmp_path):
     assert len({base.fingerprint, *(store.fingerprint for store in others)}) == 5
 
 
-@pytest.mark.slow
 def test_large_vocabularies_get_four_bytes(tmp_path, monkeypatch):
     source = corpus(tmp_path, 5)
     small = prepare([source], tmp_path / "small", tokenizer=SMALL)

@@ -171,14 +171,12 @@ def test_a_mistake_in_a_worker_is_the_users_line(tmp_path):
     assert "texts.jsonl" in error
 
 
-@pytest.mark.slow
 def test_same_bytes_whatever_the_hash_seed(tmp_path, straight):
     source, wanted = straight
     for seed in ("0", "1"):
         assert finish(source, tmp_path / seed, PYTHONHASHSEED=seed, LC_ALL="C", TZ="Asia/Tokyo") == wanted
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system does not tell peaks in /proc")
 def test_memory_stays_flat(tmp_path):
     """A corpus ten times as large needs no more memory; its pieces and planes alone would be far above the
@@ -204,7 +202,6 @@ def test_memory_stays_flat(tmp_path):
     assert peaks[1] - peaks[0] < 25
 
 
-@pytest.mark.slow
 def test_a_word_of_a_megabyte_is_no_trouble(tmp_path):
     source = corpus(tmp_path, 100, extra=["x" * 1_000_000, "我" * 300_000, json.dumps("\n" * 50_000)])
     begin = time.process_time()

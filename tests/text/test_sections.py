@@ -159,7 +159,6 @@ def test_both_sides_of_a_store_are_the_text_and_share_none(tmp_path, recipe):
     assert not any(text.strip() in seen for text in sides["held_out"] for seen in sides["train"])
 
 
-@pytest.mark.slow
 def test_sections_are_the_same_for_parts_processes_and_shards(tmp_path, monkeypatch):
     texts = [novel(200, seed=number) for number in range(3)] + documents(40, seed=5)
     paths = []

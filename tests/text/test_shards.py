@@ -73,7 +73,7 @@ def shards_of(texts, count, folder, tokenizer, **how):
     return folders
 
 
-@pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.slow), 3])
+@pytest.mark.parametrize("count", [1, 3])
 def test_merged_shards_are_the_store_of_one_machine(tmp_path, texts, tokenizer, count):
     how = {
         "planes": [*PLANES, Phrase(str(tmp_path / "phrases.txt"))],

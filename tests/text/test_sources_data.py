@@ -109,7 +109,6 @@ def test_without_the_libraries_there_is_one_line(monkeypatch: pytest.MonkeyPatch
     assert str(caught.value) == "hub:owner/name needs the datasets library: pip install 'afterbert[data]'"
 
 
-@pytest.mark.slow
 def test_a_hub_data_set_is_pinned_and_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
     datasets = pytest.importorskip("datasets")
     rows = [{"text": "one", "id": "a"}, {"text": None, "id": "b"}, {"text": "cafe\u0301"}]
@@ -135,7 +134,6 @@ def test_a_hub_data_set_is_pinned_and_streamed(monkeypatch: pytest.MonkeyPatch) 
         list(read([Hub("owner/name", text_column="body")]))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "environment", [{"HF_HUB_OFFLINE": "1"}, {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0"}]
 )

@@ -131,7 +131,6 @@ def test_what_takes_too_long_or_too_much_is_refused(tmp_path, content, monkeypat
         written(tmp_path, content).make()
 
 
-@pytest.mark.slow
 def test_older_files_are_converted(tmp_path):
     tokenizer = tokenizer_called("wordpiece")
     pieces = sorted(tokenizer.backend.get_vocab().items(), key=lambda item: item[1])
@@ -143,7 +142,6 @@ def test_older_files_are_converted(tmp_path):
     assert [made.encode(text) for text in ALL] == [tokenizer.encode(text) for text in ALL]
 
 
-@pytest.mark.slow
 def test_folders_and_names_without_a_tokenizer_are_named(tmp_path):
     with pytest.raises(UserError, match="tokenizer: there is no folder"):
         PretrainedTokenizer(str(tmp_path / "missing")).make()

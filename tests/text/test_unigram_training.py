@@ -90,7 +90,6 @@ def test_unknown_characters_do_not_stop_it():
     assert dict(learn(words, ["l", "o", "w"], size=8, min_frequency=2)).keys() >= {"l", "o", "w"}
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not REAL.exists(), reason="needs the shared data")
 def test_as_good_as_the_librarys_trainer():
     texts = [json.loads(line)["text"] for line in REAL.read_text(encoding="utf-8").splitlines()[:40]]

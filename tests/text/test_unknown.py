@@ -54,7 +54,6 @@ def test_an_answer_with_an_unknown_piece_is_never_right():
     assert to_write.text(np.array([tokenizer.vocabulary.unk, -1])) == "\ufffd"
 
 
-@pytest.mark.slow
 def test_every_verb_that_makes_pieces_tells_and_refuses(tmp_path, monkeypatch, capsys):
     from afterbert.cli.main import run
 

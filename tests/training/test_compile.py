@@ -20,7 +20,6 @@ from afterbert.training.config import Training
 compiled = nn.Module.compile
 
 
-@pytest.mark.slow
 def test_the_backbone_is_compiled_once_for_all_shapes_and_learns_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,7 +59,6 @@ def test_a_resumed_run_compiles_for_the_shapes_that_the_unbroken_one_met_first(
     assert_same_weights(tmp_path / "broken", tmp_path / "whole")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("device", "repeats"), [("cpu", True), ("cuda", True), ("cuda", False)])
 def test_kernels_are_chosen_by_rules_where_a_run_must_repeat(device: str, repeats: bool) -> None:
     """By the clock, a resumed run could meet other kernels than an unbroken one."""

@@ -72,7 +72,7 @@ def unbroken(tmp_path_factory):
 # Exactness
 
 
-@pytest.mark.parametrize("step", [1, 4, 7, *(pytest.param(n, marks=pytest.mark.slow) for n in range(8, 13))])
+@pytest.mark.parametrize("step", [1, 4, *range(7, 13)])
 def test_resume_after_a_crash_at_any_step(unbroken, tmp_path, step):
     """Epochs of 27 and 28 rows in batches of 8: the steps hit the border and the step after it."""
     training = toy_training(**EVERY_5)
@@ -91,18 +91,13 @@ def test_resume_after_a_crash_at_any_step(unbroken, tmp_path, step):
     [
         {"precision": "bf16"},
         {"workers": 2, "micro_batch_size": 3},
-        *(
-            pytest.param(changes, marks=pytest.mark.slow)
-            for changes in (
-                {"workers": 2},
-                {"micro_batch_size": 3},
-                {"order": "contiguous"},
-                {"views": 2},
-                {"max_grad_norm": None},
-                {"log_every": 4},
-                {"keep_checkpoints": 1},
-            )
-        ),
+        {"workers": 2},
+        {"micro_batch_size": 3},
+        {"order": "contiguous"},
+        {"views": 2},
+        {"max_grad_norm": None},
+        {"log_every": 4},
+        {"keep_checkpoints": 1},
     ],
     ids=str,
 )
@@ -117,7 +112,6 @@ def test_resume_in_other_settings(tmp_path, changes):
     assert_same_weights(tmp_path / "broken", tmp_path / "whole")
 
 
-@pytest.mark.slow
 def test_resume_with_all_threads(tmp_path):
     torch.set_num_threads(2)
     for path, stops in (("whole", []), ("broken", [7])):
@@ -645,7 +639,7 @@ class Jumps(ToyModule):
         return {**scores, "masked": scores["masked"] * (1e4 if self.calls == 141 + 1 else 1)}
 
 
-@pytest.mark.parametrize(("policy", "moves"), [pytest.param("warn", True, marks=pytest.mark.slow), ("skip", False)])
+@pytest.mark.parametrize(("policy", "moves"), [("warn", True), ("skip", False)])
 def test_a_spike(tmp_path, policy, moves):
     # Whole epochs of one batch, so that a step is one pass.
     training = toy_training(Budget(141, "steps"), batch_size=4, spikes=policy, views=1)
@@ -712,7 +706,7 @@ class Greedy(ToyModule):
 
 ERRORS = [
     torch.OutOfMemoryError("CUDA out of memory"),
-    pytest.param(MemoryError(), marks=pytest.mark.slow),
+    MemoryError(),
     RuntimeError(
         "[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9"
     ),

@@ -29,7 +29,6 @@ console.log(JSON.stringify(await fill(process.argv[3], { top_k: 1 })));
 """
 
 
-@pytest.mark.slow
 def test_the_folder_holds_what_transformers_js_looks_for(tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")

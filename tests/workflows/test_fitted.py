@@ -32,7 +32,6 @@ def test_the_size_is_ours_to_choose_only_where_nothing_is_said(request_: Pretrai
     assert is_to_be_fitted(request_, resolve("laptop", overrides=request_.overrides)) == is_left_to_us
 
 
-@pytest.mark.slow
 def test_what_was_fitted_is_said_kept_and_below_what_the_user_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,7 +53,6 @@ def _request(made: Path, out: Path, **changes) -> AdditionRequest:
     return AdditionRequest(f"{made}/base", (f"{made}/is.jsonl",), "is", out=out, **(usual | changes))
 
 
-@pytest.mark.slow
 def test_a_language_is_added_and_a_kill_costs_nothing(made, tmp_path, monkeypatch):
     whole = add_language(_request(made, tmp_path / "whole"))
     old, start = import_folder(made / "base" / "model"), import_folder(tmp_path / "whole" / "start")

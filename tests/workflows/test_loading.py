@@ -36,7 +36,6 @@ WORDS = [
 TEXT = "\n\n".join(" ".join(WORDS[(7 * n + 3 * m * m) % 17] for m in range(12)) + f" {n} ." for n in range(120))
 
 
-@pytest.mark.slow
 def test_a_run_without_a_model_yet_gives_its_newest_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("text.txt").write_text(TEXT)

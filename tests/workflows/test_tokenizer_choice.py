@@ -68,7 +68,6 @@ def test_a_tokenizer_is_named_with_its_settings():
         tokenizer_named(None, None, [("tokenizer.ends", "first")])
 
 
-@pytest.mark.slow
 def test_pretrain_reads_texts_as_prepare_does(lines, store, capsys):
     options = ["--documents", "line", "--tokenizer", "unigram", "--vocab-size", "300", "--held-out", "0.2"]
     assert run(["pretrain", lines, *options, *FEW, "--name", "a"]) == 0

@@ -28,7 +28,7 @@ from afterbert.downstream.finetuning.saving import finetuned_folder
 from afterbert.downstream.reading.data import TaskData, read
 from afterbert.downstream.reading.find_task import DataOptions, named_path
 from afterbert.interop.loaded import FINISHED
-from afterbert.workflows.observer import WorkObserver
+from afterbert.workflows.observer import Advance, WorkObserver
 
 _AGAIN = "delete its folder to have the step made again"
 
@@ -236,7 +236,7 @@ def steps(setup: CompressSetup, observer: WorkObserver) -> tuple[list[StepRow], 
                 subject = Subject.read(folder / "model")
         else:
             with observer.working(written(method)) as advance:
-                after, row = _step(setup, examination, method, subject, folder, observer)
+                after, row = _step(setup, examination, method, subject, folder, observer, advance)
                 advance(1, 1, "")
             subject = after if row.is_kept else subject
             rows.append(row)
@@ -260,10 +260,13 @@ def _step(
     subject: Subject,
     folder: Path,
     observer: WorkObserver,
+    advance: Advance,
 ) -> tuple[Subject, StepRow]:
     """One method carried out and measured, beside its control."""
     (folder / "scratch").mkdir(parents=True, exist_ok=True)  # a training that was stopped goes on in it
-    setting = replace(setup.setting, folder=folder / "scratch", teacher=setup.before, observers=(observer,))
+    setting = replace(
+        setup.setting, folder=folder / "scratch", teacher=setup.before, observers=(observer,), advance=advance
+    )
     begun = time.monotonic()
     after = method(subject, setting)
     row = replace(

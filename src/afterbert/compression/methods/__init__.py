@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -42,6 +42,8 @@ class Setting:
     """The model as it was before all methods."""
     observers: Sequence[Observer] = ()
     """Who is told how training goes."""
+    advance: Callable[[float, float, str], None] = lambda done, total, phase: None
+    """Is told how far other long work is: what is done, of how much, and what it is."""
 
     def learned_from(self) -> Sequence[Example]:
         """Returns the training rows. Raises UserError if there are none."""

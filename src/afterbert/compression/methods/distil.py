@@ -96,11 +96,13 @@ class Distil(TrainingMethod):
     def __call__(self, subject: Subject, setting: Setting) -> Subject:
         if self.augment and (self.epochs or self.steps is not None):
             rows, model = setting.learned_from(), in_pieces_of(subject, cast(Subject, setting.teacher)).model
-            for observer in setting.observers:
-                observer.on_note(f"making {len(rows) * self.augment:,} copies of {len(rows):,} rows, with other words")
             namer = MaskedModel.of(load_model(self.augment_by), device=setting.device) if self.augment_by else None
-            more = further_rows(rows, self.augment, Candidates(model, namer), setting.noise.of("augment"))
-            setting = replace(setting, rows={**setting.rows, "train": (*rows, *more)})
+            copies = further_rows(rows, self.augment, Candidates(model, namer), setting.noise.of("augment"))
+            more = [*rows]
+            for number, row in enumerate(copies, start=1):
+                more.append(row)
+                setting.advance(number, len(rows) * self.augment, "rows with other words")
+            setting = replace(setting, rows={**setting.rows, "train": more})
         return super().__call__(subject, setting)
 
     def around(self, objective: Objective, subject: Subject, setting: Setting) -> Objective:
