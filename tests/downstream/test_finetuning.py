@@ -13,6 +13,7 @@ from afterbert.base.plugins import find, name_of, names
 from afterbert.base.runs import RunFolder
 from afterbert.downstream.example import Example
 from afterbert.downstream.finetuning.bench import Bench
+from afterbert.downstream.finetuning.kept_weights import Best
 from afterbert.downstream.finetuning.layer_decay import LayerDecay
 from afterbert.downstream.finetuning.objective import outputs
 from afterbert.downstream.finetuning.runs import better_before, finetune, tune
@@ -331,6 +332,16 @@ def test_a_run_that_ended_early_stays_ended(tiny_model, tmp_path, data_of):
     assert heads[0] == heads[1]
     steps = [RunFolder.open(tmp_path / n / "seed-0").status().step for n in ("whole", "broken")]
     assert steps[0] == steps[1] < 50
+
+
+def test_evaluations_that_a_resumed_run_sees_again_do_not_end_it(tmp_path):
+    best, module = Best(tmp_path), torch.nn.Linear(2, 1)
+    for step, figure in ((60, 0.7), (100, 0.8), (120, 0.6), (140, 0.6)):
+        best.see(module, step, figure)
+    assert (best.step, best.evaluations_since(140)) == (100, 2)
+    for step, figure, since in ((60, 0.7, 0), (100, 0.8, 0), (120, 0.6, 1), (140, 0.6, 2)):
+        best.see(module, step, figure)
+        assert (best.step, best.evaluations_since(step)) == (100, since)
 
 
 def test_the_threshold_for_no_answer_is_the_best_of_all_on_dev(tiny_model, tmp_path, data_of):

@@ -13,6 +13,7 @@ from sklearn.preprocessing import MultiLabelBinarizer
 from afterbert.base.budget import Budget
 from afterbert.base.errors import UserError
 from afterbert.base.plugins import name_of
+from afterbert.downstream.finetuning.bench import Bench
 from afterbert.downstream.finetuning.prediction import Answerer
 from afterbert.downstream.finetuning.runs import finetune
 from afterbert.downstream.finetuning.saving import load_finetuned
@@ -147,6 +148,13 @@ def test_it_learns_and_answers_with_its_thresholds(tiny_model, data_of, tmp_path
     )
     (one,) = Answerer(loaded, "toy").rows(["a hard bed"])
     assert one.value == ("bed",) and set(one.probabilities) == {"bed", "noise", "price"}
+
+
+def test_dev_rows_without_labels_choose_no_thresholds(tiny_model, data_of):
+    data = data_of(MultiLabel())
+    unlabelled = tuple(replace(row, label=None) for row in data.splits["dev"])
+    bench = Bench.of(tiny_model, [replace(data, splits={**data.splits, "dev": unlabelled})], FineTuning())
+    assert bench.asked.calibrated(bench.module().eval()).heads == bench.asked.heads
 
 
 def test_a_row_of_totals_hides_no_labels(tmp_path):

@@ -26,10 +26,9 @@ class Best:
         """The step that did best, -1 before any."""
         return int(self._read()["step"])
 
-    @property
-    def evaluations_since(self) -> int:
-        """How many evaluations after that one were no better."""
-        return len(self._read()["worse"])
+    def evaluations_since(self, step: int) -> int:
+        """Returns how many evaluations after that one, and up to `step`, were no better."""
+        return sum(worse <= step for worse in self._read()["worse"])
 
     def see(self, module: nn.Module, step: int, figure: float) -> None:
         """Keeps the weights where `figure` is the highest so far."""
@@ -38,10 +37,9 @@ class Best:
             kept = {name: tensor.contiguous() for name, tensor in weights(module).items()}
             write_weights(self._weights, kept, digests_as_metadata(kept, None))
             write_sealed(self._note, {"step": step, "figure": figure, "worse": []})
-            return
-        # A resumed run sees an evaluation again; steps are counted, not visits.
-        worse = sorted({*so_far["worse"], step})
-        write_sealed(self._note, {**so_far, "worse": worse})
+        elif step > so_far["step"]:
+            # A resumed run sees evaluations again, that of the best step too; steps are counted, not visits.
+            write_sealed(self._note, {**so_far, "worse": sorted({*so_far["worse"], step})})
 
     def restore(self, module: nn.Module) -> None:
         """Puts the best weights back, where any were kept."""
@@ -66,5 +64,5 @@ class Patience(Observer):
         self._best, self._evaluations = best, evaluations
 
     def on_evaluation(self, record: Mapping[str, Any]) -> None:
-        if self._best.evaluations_since >= self._evaluations:
+        if self._best.evaluations_since(record["step"]) >= self._evaluations:
             raise Enough(f"no better since step {self._best.step}")

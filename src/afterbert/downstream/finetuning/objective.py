@@ -154,10 +154,10 @@ class TaskObjective(Objective):
         return outputs(module, self.model, self.heads[name], self.prepared[name][split], name=name)
 
     def calibrated(self, module: ObjectiveModule) -> TaskObjective:
-        """Gives the same with what heads choose on dev rows."""
+        """Gives the same with what heads choose on labelled dev rows."""
         heads = dict(self.heads)
         for data in self.tasks:
-            if "dev" in self.prepared[data.name] and heads[data.name].chooses(data.task):
+            if data.is_judged and heads[data.name].chooses(data.task):
                 found = self.outputs(module, data.name, "dev")
                 heads[data.name] = heads[data.name].calibrated(self.prepared[data.name]["dev"], found)
         return replace(self, heads=heads)
