@@ -32,8 +32,7 @@ def test_refusals_show_how_to_write_one(written):
         Budget.parse(written)
 
 
-@given(st.integers(1, 10**6), st.sampled_from(["steps", "tokens", "seconds", "epochs", "flops"]))
+@given(st.integers(1, 10**9), st.sampled_from(["steps", "tokens", "seconds", "epochs", "flops"]))
 def test_written_and_read_again(amount, unit):
-    again = Budget.parse(str(Budget(amount, unit)))
-    assert again.unit == unit
-    assert again.amount == pytest.approx(amount, rel=1e-5)
+    amount = min(amount, 10**7) if unit == "epochs" else amount
+    assert Budget.parse(str(Budget(amount, unit))) == Budget(amount, unit)

@@ -82,6 +82,12 @@ def test_after_an_error_all_is_as_it_was(tmp_path):
     assert names(tmp_path) == ["out"] and names(tmp_path / "out") == [MARKER, "one"]
 
 
+def test_what_a_killed_process_of_the_same_number_left_goes(tmp_path):  # as in containers
+    (tmp_path / f".tmp-{os.getpid()}-out").mkdir()
+    write(tmp_path / "out", "one")
+    assert names(tmp_path) == ["out"]
+
+
 def test_what_a_killed_process_left_goes(tmp_path):
     (tmp_path / ".tmp-99999999-out").mkdir()
     (tmp_path / f".tmp-{os.getppid()}-out").mkdir()

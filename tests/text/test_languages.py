@@ -100,15 +100,17 @@ def test_a_smoothed_sample_has_the_languages_shares_to_the_power_and_is_the_same
         (["english={0}"], "'english' is no language code"),
         (["{0}"], "must be CODE=PATH"),
         (["en={0}", "is={1}"], "holds no text, so the language is has none"),
+        (["en={0}", "is={1}", "is={2}"], "holds no text, so the language is has none"),
         (["en={0}.gone"], r"\.gone"),
     ],
 )
 def test_what_is_wrong_with_a_language_is_one_line(tmp_path, named, said):
-    full, empty = tmp_path / "a text.txt", tmp_path / "empty.txt"
+    full, *empty = (tmp_path / name for name in ("a text.txt", "empty.txt", "also empty.txt"))
     full.write_text("A text.\n", encoding="utf-8")
-    empty.write_text("\n", encoding="utf-8")
+    for path in empty:
+        path.write_text("\n", encoding="utf-8")
     with pytest.raises(UserError, match=said):
-        sources_by_language([one.format(full, empty) for one in named])
+        sources_by_language([one.format(full, *empty) for one in named])
 
 
 def test_mixed_scripts_are_told_with_the_place(tmp_path):

@@ -43,6 +43,12 @@ def test_case_follows_from_the_pieces_and_is_told(tmp_path):
     assert made.backend.encode("ER MÖCHTE").tokens == ["[CLS]", "er", "möchte", "[SEP]"]
 
 
+def test_a_piece_may_be_a_line_end_of_unicode(tmp_path):  # as in Chinese BERT
+    pieces = [*SPECIAL, "\u2028", "\x85", "a", "b"]
+    made = vocabulary(tmp_path, pieces, do_lower_case=True).make()
+    assert [made.backend.token_to_id(piece) for piece in pieces] == list(range(len(pieces)))
+
+
 def test_what_the_config_says_of_case_is_done(tmp_path):
     made, said = made_telling(vocabulary(tmp_path / "told", CASED, do_lower_case=True))
     assert said == [] and made.backend.encode("MÖCHTE").tokens == ["[CLS]", "mochte", "[SEP]"]

@@ -45,6 +45,7 @@ FILES = {
     "a.is": "Góðan dag\n",
     "en.usfm": '\\id GEN\n\\c 1\n\\v 1 Good \\f + \\ft note\\f* \\w day|lemma="day"\\w*\n\\s Heading\n\\v 2 Alone\n',
     "is.usfm": "\\id GEN\n\\c 1\n\\v 1 Góðan\ndag\n",
+    "inline.usfm": '\\id GEN\n\\c 1\n\\p \\v 1 \\w Good|lemma="good"\\w* \\add day\\add*\\p \\v 2 Alone\n',
     "long.en": "One\nTwo\n",
     "broken.tmx": TMX.replace("</seg></tuv></tu>", "</seg></tu>", 1),
     "broken.po": 'msgid "a"\nmsgstr "b\n',
@@ -69,7 +70,17 @@ def _read(folder: Path, named: str) -> tuple[list[str], Tally]:
 
 
 @pytest.mark.parametrize(
-    "named", ["a.tsv", "tatoeba é.tsv", "attribution.tsv", "a.tmx", "a.po", "a.en,a.is", "en.usfm,is.usfm"]
+    "named",
+    [
+        "a.tsv",
+        "tatoeba é.tsv",
+        "attribution.tsv",
+        "a.tmx",
+        "a.po",
+        "a.en,a.is",
+        "en.usfm,is.usfm",
+        "inline.usfm,is.usfm",
+    ],
 )
 def test_every_layout_gives_the_pair(named, tmp_path):
     if named.endswith((".tmx", ".po")):

@@ -33,6 +33,11 @@ def test_long_paragraphs_are_cut_in_every_script(text):
     assert letters("".join(found)) == letters(text)
 
 
+def test_no_passage_is_empty():
+    cut = Passages(least=2, most=5)
+    assert [one.text for one in cut([Document("d", "aaaaa bbbbbbbbb      cc")])] == ["aaaaa", "bbbbb", "bbbb", "cc"]
+
+
 def test_short_paragraphs_are_joined_and_documents_never():
     passages = list(CUT([Document("a", "A title\nThe first line of it.\n\nMore."), Document("b", "Short.")]))
     assert [tuple(one) for one in passages] == [

@@ -74,6 +74,9 @@ def test_runs_break_behind_punctuation_and_never_before_marks() -> None:
     accents = "e\u0301" * 21
     for run in policy.break_runs(accents)[0].split():
         assert run[0] == "e"
+    for syllable in ("กี่", "नी", "กำ", "\U0001f44d\U0001f3fd"):
+        assert all(run[0] == syllable[0] for run in policy.break_runs(syllable * 30)[0].split())
+        assert cut_point((syllable * 90).encode(), 101) % len(syllable.encode()) == 0
     family = "\U0001f469\u200d\U0001f469\u200d\U0001f467" * 8
     assert all(run[0] == "\U0001f469" for run in policy.break_runs(family)[0].split())
 

@@ -57,6 +57,16 @@ def test_parquet_is_read_by_row_groups() -> None:
     ] == "a.parquet@6"
 
 
+def test_any_column_may_hold_ids_and_bad_bytes_are_told_by_row() -> None:
+    pa = pytest.importorskip("pyarrow")
+    for number, ids in enumerate(([1.0, None], [True, False], [b"ab", None], [[1], [2]])):
+        write_parquet(f"{number}.parquet", text=["one", "two"], id=ids)
+        assert next(read([Parquet(f"{number}.parquet")])).id == ["1.0", "True", "ab", "[1]"][number]
+    write_parquet("b.parquet", text=pa.array([b"fine", b"four\xff"]).view(pa.string()))
+    with pytest.raises(UserError, match=r"b.parquet \(row 1\): byte 0xFF"):
+        list(read([Parquet("b.parquet")]))
+
+
 def test_a_large_row_group_is_read_by_the_megabyte() -> None:
     pa = pytest.importorskip("pyarrow")
     pq = pytest.importorskip("pyarrow.parquet")

@@ -91,6 +91,8 @@ def test_keys_ids_and_languages() -> None:
     with pytest.raises(UserError, match=r"b.jsonl:1 \(byte 0\): no key 'lang'; known: text, id"):
         list(read([Jsonl("b.jsonl", language_key="lang")]))
     assert next(iter(read([Jsonl("b.jsonl", language="is")]))).language == "is"
+    Path("half.jsonl").write_text('{"text": "one", "lang": "d\\ud800"}')
+    assert next(iter(read([Jsonl("half.jsonl", language_key="lang")]))).language == "d?"
 
 
 def test_old_line_ends_a_mark_and_no_final_newline_change_nothing() -> None:

@@ -162,6 +162,14 @@ def test_one_document_a_line_or_a_file() -> None:
     assert found_in(raw, documents="file")[0] == ["one\ntwo \n\n \nthree"]
 
 
+def test_several_codes_make_several_languages_of_one() -> None:
+    Path("a.txt").write_bytes(b"\n\n".join([b"some words", b"x" * 150] * 20))
+    documents = list(read([Txt("a.txt", language="en,en-mirror")], Policy(max_document_bytes=100)))
+    assert {document.language for document in documents} == {"en", "en-mirror"}
+    of_whole = {document.id: document.language for document in documents}
+    assert all(language == of_whole[id.removesuffix(".2")] for id, language in of_whole.items())
+
+
 def test_ids_are_offsets_of_the_unpacked_file() -> None:
     raw = "é one\n\n\ntwo".encode()
     for name, data in (("a.txt", raw), ("b.txt.gz", gzip.compress(raw))):

@@ -14,6 +14,7 @@ _SCALES = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12, "P": 1e15
 _TIMES = {"s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "hours": 3600.0, "d": 86400.0}
 _WRITTEN = re.compile(r"\s*(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*([A-Za-z]+)\s*")
 _MOST: dict[Unit, float] = {"steps": 1e10, "tokens": 1e16, "seconds": 1e9, "flops": 1e30, "epochs": 1e7}
+_LARGER = {"seconds": ((60.0, "min"),), "tokens": ((1e9, "Gtokens"), (1e6, "Mtokens"), (1e3, "ktokens"))}
 _HINT = "write 10min, 2h, 500steps, 20Mtokens, 3epochs or 1e15flops"
 
 
@@ -27,6 +28,8 @@ class Budget:
     Budget(amount=20000000.0, unit='tokens')
     >>> str(Budget.parse("1.5h")), str(Budget.parse("500steps")), str(Budget.parse("1e15flops"))
     ('90min', '500steps', '1e+15flops')
+    >>> str(Budget.parse("100s")), str(Budget.parse("1234567steps"))   # what is written is read again as the same
+    ('100s', '1234567steps')
     """
 
     amount: float
@@ -58,10 +61,10 @@ class Budget:
         raise UserError(f"budget {shown(str(written))} has an unknown unit {shown(unit)}; {_HINT}")
 
     def __str__(self) -> str:
-        if self.unit == "seconds":
-            minutes = self.amount / 60
-            return f"{minutes:g}min" if minutes >= 1 else f"{self.amount:g}s"
-        for scale, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-            if self.unit == "tokens" and self.amount >= scale:
-                return f"{self.amount / scale:g}{letter}tokens"
-        return f"{self.amount:g}{self.unit}"
+        for scale, unit in _LARGER.get(self.unit, ()):
+            short = f"{self.amount / scale:g}"
+            if self.amount >= scale and float(short) * scale == self.amount:
+                return short + unit
+        short = f"{self.amount:g}"
+        number = short if float(short) == self.amount else repr(float(self.amount)).removesuffix(".0")
+        return number + ("s" if self.unit == "seconds" else self.unit)

@@ -117,7 +117,7 @@ def aside_of(out: Path) -> Path:
     """Names a place beside `out` to write to first. What killed processes left there for `out` is removed."""
     for left in out.parent.glob(f".tmp-*-{glob.escape(out.name)}"):
         number = left.name.split("-")[1]
-        if number.isdigit() and not Path("/proc", number).exists():
+        if number.isdigit() and (int(number) == os.getpid() or not Path("/proc", number).exists()):
             shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
     return out.parent / f".tmp-{os.getpid()}-{out.name}"
 

@@ -80,11 +80,10 @@ def sources_by_language(named: Sequence[str], **options: Any) -> list[Source]:
         options["language"] = check_code(code)
         found += [(code, path, source) for source in sources_for([path], **options)]
     _check_different(found)
-    texts = dict.fromkeys(code for code, _, _ in found)
-    empty = {code: path for code, path, source in found if not _look_at(code, path, source)}
-    for code in texts:
-        if code in empty and all(other in empty.values() for mine, other, _ in found if mine == code):
-            raise UserError(f"{empty[code]} holds no text, so the language {code} has none; leave it out, or mend it")
+    filled = {code for code, path, source in found if _look_at(code, path, source)}
+    for code, path, _ in found:
+        if code not in filled:
+            raise UserError(f"{path} holds no text, so the language {code} has none; leave it out, or mend it")
     return [source for _, _, source in found]
 
 

@@ -50,7 +50,7 @@ class Passages:
             else:
                 yield from [waiting] if waiting else []
                 *whole, waiting = self._cut(paragraph)
-                yield from whole
+                yield from filter(None, whole)
             if len(waiting) >= self.least:
                 yield waiting
                 waiting = ""

@@ -56,10 +56,10 @@ class Intake:
         try:
             return raw.decode()
         except UnicodeDecodeError as error:
-            at = offset + error.start
+            byte, at = raw[error.start], offset + (error.start if self.unit == "byte" else 0)
         if self.policy.errors == "fail":
             raise UserError(
-                f"{located(self.place(at))}: {_describe(raw[at - offset])} is not UTF-8; convert the file, or "
+                f"{located(self.place(at))}: {_describe(byte)} is not UTF-8; convert the file, or "
                 "say --errors replace or skip-document"
             )
         if self.policy.errors == "skip-document":
@@ -83,7 +83,7 @@ class Intake:
             raw = text.encode()
         self.tally.documents += 1
         id = id or f"{self.name}@{offset}"
-        language = language or _dealt(self.language, id)
+        language = language or self.dealt(id)
         if len(raw) > self.policy.max_document_bytes:
             return self._pieces(raw, offset, id=id, language=language)
         return self.piece(text, offset, id=id, language=language, is_plain=self.policy.is_plain(raw))
@@ -116,6 +116,17 @@ class Intake:
         self.tally.kept += 1
         return (Document(id, text, language, place=self.place(offset)),)
 
+    def dealt(self, id: str) -> str | None:
+        """Returns the language of the document of this name: of several codes with commas between, one by the name, so
+        that `en,en-mirror` makes of one language two.
+
+        >>> named = Intake(Policy(), Tally(), path="a.txt", name="a.txt", language="en,en-mirror")
+        >>> sorted({named.dealt(str(number)) for number in range(20)})
+        ['en', 'en-mirror']
+        """
+        codes = (self.language or "").split(",")
+        return codes[xxhash.xxh3_64_intdigest(id.encode("utf-8", "surrogatepass")) % len(codes)].strip() or None
+
     def _may_replace(self, half: str, offset: int) -> bool:
         """Whether half a character is to be replaced; else its document is lost. Raises UserError."""
         if self.policy.errors == "fail":
@@ -126,16 +137,6 @@ class Intake:
         if self.policy.errors == "skip-document":
             self.lose(HALF_CHARACTER, offset)
         return self.policy.errors == "replace"
-
-
-def _dealt(language: str | None, id: str) -> str | None:
-    """One of several codes with commas between, by the document's name: `en,en-mirror` makes of one language two.
-
-    >>> sorted({_dealt("en,en-mirror", str(number)) for number in range(20)})
-    ['en', 'en-mirror']
-    """
-    codes = (language or "").split(",")
-    return codes[xxhash.xxh3_64_intdigest(id.encode("utf-8", "surrogatepass")) % len(codes)].strip() or None
 
 
 def _describe(byte: int) -> str:

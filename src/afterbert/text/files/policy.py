@@ -38,6 +38,8 @@ _NOT_COMMON = re.compile(
 # Latin, CJK (plain and full width), Devanagari, Arabic and Urdu ends of sentences.
 _ENDS = tuple(end.encode() for end in (". ", "! ", "? ", "\n", "。", "！", "？", "। ", "؟ ", "۔ "))
 _JOINER = "\u200d".encode()
+# What belongs to the character before it and is no mark: joiners, the `am` of Thai and Lao, skin tones.
+_CARRIED = frozenset("\u200c\u200d\u0e33\u0eb3\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff")
 _PAUSES = frozenset(" ,;:.!?)]}/|_-、，；：。！？）」』】》…·ฯๆ।")
 
 
@@ -180,13 +182,10 @@ def cut_point(raw: bytes, limit: int) -> int:
 
 
 def _extends(character: str) -> bool:
-    """Whether this character belongs to the one before: combining marks, joiners, variation selectors,
+    """Whether this character (or none) belongs to the one before: marks, vowel signs, joiners, variation selectors,
     Hangul vowels and tails."""
-    return (
-        bool(unicodedata.combining(character or "a"))
-        or "\u1160" <= character <= "\u11ff"
-        or character in ("\u200d", "\ufe0e", "\ufe0f")
-    )
+    is_mark = unicodedata.category(character or "a")[0] == "M"
+    return is_mark or character in _CARRIED or "\u1160" <= character <= "\u11ff"
 
 
 def _last_white(text: str, start: int, stop: int) -> int | None:

@@ -16,7 +16,8 @@ from afterbert.text.parallel import PairReader, RawPair, numbered_lines
 
 _NOTE = re.compile(r"\\(f|fe|x|fig)\s.*?\\\1\*", re.DOTALL)
 _WORD = re.compile(r"\|[^\\|]*(?=\\\+?\w+\*)")
-_MARK = re.compile(r"\\\+?[a-z0-9-]+\*?\s?")
+_MARK = re.compile(r"\\\+?[a-z0-9-]+(\*|\s?)")  # the space behind an opening one is its own
+_INNER = re.compile(r"(?=\\[cv] )")  # chapters and verses need not begin a line
 _HEADING = re.compile(r"\\(s|ms|mr|r|d|sp|mt|toc|h|rem|ide|sts|cl|cp|cd|is|ip)\d*\b")
 
 
@@ -41,7 +42,8 @@ def _verses(path: Path) -> dict[tuple[str, str, str], tuple[str, int, str]]:
     found: dict[tuple[str, str, str], tuple[str, int, str]] = {}
     for file in files:
         book = chapter = verse = ""
-        for line, text in numbered_lines(str(file)):
+        lines = numbered_lines(str(file))
+        for line, text in ((line, one) for line, whole in lines for one in filter(None, _INNER.split(whole))):
             mark, _, rest = text.strip().partition(" ")
             if mark == "\\id":
                 book, chapter, verse = rest.split(" ")[0], "", ""

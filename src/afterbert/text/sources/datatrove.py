@@ -81,12 +81,13 @@ class Datatrove(StoredFile):
                 continue
             cuts = _cuts(kept, decoder, policy.max_document_bytes)
             tally.pieces += len(cuts)
+            whole = f"{self.title}@{number}"
             for place, some in enumerate(np.split(kept, cuts)):
-                id = f"{self.title}@{number}" + (f".{place + 1}" if place else "")
-                yield from self._document(some, id, number, decoder, intake)
+                document = Document(f"{whole}.{place + 1}" if place else whole, "", intake.dealt(whole))
+                yield from self._filled(document, some, number, decoder, intake)
 
-    def _document(
-        self, piece_ids: np.ndarray, id: str, number: int, decoder: PieceDecoder, intake: Intake
+    def _filled(
+        self, document: Document, piece_ids: np.ndarray, number: int, decoder: PieceDecoder, intake: Intake
     ) -> Iterator[Document]:
         text, broken = decoder.text(piece_ids)
         place, tally = intake.place(number), intake.tally
@@ -103,7 +104,7 @@ class Datatrove(StoredFile):
             tally.drop(EMPTY, place)
             return
         tally.kept += 1
-        yield Document(id, text, self.language, piece_ids.astype("<i4").tobytes(), place)
+        yield document._replace(text=text, piece_ids=piece_ids.astype("<i4").tobytes(), place=place)
 
     def _kept(self, piece_ids: np.ndarray, number: int, decoder: PieceDecoder, intake: Intake) -> np.ndarray:
         """The pieces of a document that are none of the special ones. Raises UserError."""

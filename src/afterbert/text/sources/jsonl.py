@@ -66,8 +66,9 @@ class Jsonl(FileSource):
             language = self._string(record, self.language_key, offset, intake)
             if language is None:
                 return ()
+            language = _whole(language)
         own = record.get(self.id_key)
-        id = str(own).encode(errors="replace").decode() if isinstance(own, (str, int)) else None
+        id = _whole(str(own)) if isinstance(own, (str, int)) else None
         return intake.documents(text, offset, id=id, language=language)
 
     def _string(self, record: dict[str, Any], key: str, offset: int, intake: Intake) -> str | None:
@@ -80,6 +81,11 @@ class Jsonl(FileSource):
             near = did_you_mean(key, [shown(other)[:40] for other in list(record)[:20]])
             intake.broken(offset, f"no key '{key}'", near)
         return None
+
+
+def _whole(word: str) -> str:
+    """The word without halves of characters (lone surrogates)."""
+    return word.encode(errors="replace").decode()
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -117,10 +117,8 @@ def _cells(column: Any) -> list[Any]:
     import pyarrow as pa
 
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if pa.types.is_integer(kind):
-        return column.to_pylist()
-    return column.cast(kind).cast(pa.large_binary()).to_pylist()
+    return (column.cast(kind).cast(pa.large_binary()) if _is_text(kind) else column).to_pylist()
 
 
-def _word(value: bytes | int) -> str:
+def _word(value: Any) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

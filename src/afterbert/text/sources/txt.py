@@ -79,7 +79,8 @@ def _whole(raw: bytes, offset: int, is_plain: bool, intake: Intake) -> Iterable[
     if text is None:
         return ()
     intake.tally.documents += 1
-    return intake.piece(text, offset, id=f"{intake.name}@{offset}", language=intake.language, is_plain=is_plain)
+    id = f"{intake.name}@{offset}"
+    return intake.piece(text, offset, id=id, language=intake.dealt(id), is_plain=is_plain)
 
 
 class _Open:
@@ -128,9 +129,10 @@ class _Open:
         text = self.intake.decoded(raw, offset)
         if text is not None:
             id = f"{self.intake.name}@{self.first}"
+            language = self.intake.dealt(id)
             if self.pieces == 1:
                 self.intake.tally.documents += 1
             else:
                 self.intake.tally.pieces += 1
                 id += f".{self.pieces}"
-            yield from self.intake.piece(text, offset, id=id, language=self.intake.language, is_plain=is_plain)
+            yield from self.intake.piece(text, offset, id=id, language=language, is_plain=is_plain)

@@ -26,8 +26,9 @@ _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 def word_pieces(path: Path, said: Mapping[str, Any]) -> tokenizers.Tokenizer:
     """Reads the file. said: what the folder's tokenizer_config.json says. Warns of what is taken from the pieces.
     Raises UserError if the file is no vocabulary of WordPiece."""
-    lines = read_text(path, most=_MOST_BYTES, remedy="name a vocab.txt with a piece a line").splitlines()
-    ids = {line.rstrip("\n"): number for number, line in enumerate(lines)}
+    text = read_text(path, most=_MOST_BYTES, remedy="name a vocab.txt with a piece a line").replace("\r\n", "\n")
+    # not `splitlines`: Chinese BERT has a piece U+2028, which is a line end to it
+    ids = {piece: number for number, piece in enumerate(text.removesuffix("\n").split("\n"))}
     missing = [piece for piece in ("[UNK]", "[CLS]", "[SEP]") if piece not in ids]
     if missing:
         raise UserError(
