@@ -56,7 +56,7 @@ def test_labels_that_training_lacks_count_as_wrong_and_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({"train": [("a b", "x"), ("c d", "x")]}, "of 2 training rows all have the label 'x'"),
+        ({"train": [("a b", "x"), ("c d", "x")]}, "of 2 training rows none has another label than 'x'"),
         ({"train": [("a b", "x"), ("c d", "y")], "dev": [("e f", "1")]}, "dev: none of its labels (1) occurs in train"),
         (
             {"dev": [("a b", "x"), ("c d", "y")], "test": [("e f", "x"), ("g h", "y")]},
@@ -170,6 +170,8 @@ def test_more_words_than_tags(tmp_path):
         ([{"answer": "d"}, {"answer": "c"}], [1, 0]),
         ([{"label": 1}, {"label": 5}], [0, None]),
         ([{"choices": {"text": ["c", "d"], "label": ["1", "2"]}, "answerKey": "2"}], [1]),
+        ([{"label": "①"}, {"label": "②"}, {"label": "２"}], [0, 1, 1]),
+        ([{"label": "a"}, {"label": "b"}], [0, 1]),
     ],
 )
 def test_right_choices_are_written_in_many_ways(tmp_path, rows, labels):
@@ -201,6 +203,13 @@ def test_choices_that_are_none_are_one_line(tmp_path, choices):
     (tmp_path / "train.jsonl").write_text(row * 4)
     with pytest.raises(UserError, match="none has two choices and a right one"):
         read(find_task(str(tmp_path / "train.jsonl"), kind="multiple_choice"))
+
+
+def test_a_prompt_without_a_choice_asks_nothing(tmp_path):
+    rows = [{"prompt": "p", "choices": ["c", "d"][: 2 * (n < 3)], "label": n % 2} for n in range(4)]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = read(find_task(str(tmp_path / "train.jsonl")))
+    assert [data.task.has_text(row) for row in data.splits["train"]] == [True, True, True, False]
 
 
 def test_candidates_of_one_query_make_one_example(tmp_path):

@@ -272,3 +272,14 @@ def test_a_file_without_a_row_is_one_line(tmp_path, kind, text):
     with pytest.raises(UserError) as refused:
         read_task(find_task(f"x:{tmp_path / f'a.{kind}'}"))
     assert len(refused.value.lines) == 1
+
+
+def test_words_without_a_word_and_marks_without_a_text_are_one_line(tmp_path):
+    (tmp_path / "a.conll").write_text("# a remark\n\n")
+    with pytest.raises(UserError, match="holds no row"):
+        find_task(str(tmp_path / "a.conll"), usual={"words": "1"})
+    marked = {"from_name": "l", "value": {"start": 0, "end": 1, "labels": ["A"]}}
+    row = {"id": 1, "annotations": [{"result": [marked]}], "data": {"dialog": ["a", "b"]}}
+    (tmp_path / "a.json").write_text(json.dumps([row]))
+    with pytest.raises(UserError, match="its data holds no text"):
+        find_task(str(tmp_path / "a.json"))

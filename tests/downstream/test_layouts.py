@@ -187,3 +187,30 @@ def test_a_file_of_the_shared_tasks_names(tmp_path: Path):
     data = read(guess(tmp_path))
     assert {split: len(rows) for split, rows in data.splits.items()} == {"train": 12, "dev": 12, "test": 12}
     assert data.splits["train"][0].label == ("O", "B-LOC", "I-LOC", "O")
+
+
+def test_chinese_texts_with_empty_lines_between_are_no_words(tmp_path):
+    path = tmp_path / "texts.txt"
+    path.write_text("我在北京大学读书。\n\n他住在上海。\n", encoding="utf-8")
+    assert not Conll().claim(path, path.read_text(encoding="utf-8"))
+
+
+def test_files_with_the_same_name_but_for_their_ending_are_both_there(tmp_path):
+    for name in ("en-train.csv", "en-dev.csv", "train.csv", "more.csv", "more.tsv"):
+        (tmp_path / name).write_text("text,label\na b,x\nc d,y\n")
+    files = split_files(tmp_path)
+    assert {split: path.name for split, path in files.items()} == {
+        "train": "en-train.csv",
+        "dev": "en-dev.csv",
+        "more": "more.csv",
+        "more.tsv": "more.tsv",
+        "train.csv": "train.csv",
+    }
+
+
+def test_a_blank_text_of_a_class_is_counted_not_refused(tmp_path):
+    for name, text in (("bad/1", "so so"), ("bad/2", "\n"), ("good/1", "very fine"), ("good/2", "")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.txt").write_text(text)
+    data = read(guess(tmp_path))
+    assert len(data.splits["train"]) == 4 and any("2 empty files" in note for note in data.notes)

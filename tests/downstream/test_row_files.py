@@ -156,3 +156,19 @@ def test_a_header_and_the_place_of_rows_can_be_said(tmp_path):
     assert [row.record["text"] for row in nested.rows()] == ["a", "b"]
     with pytest.raises(UserError, match="--header has no effect on jsonl"):
         opened(tmp_path, '{"text": "a"}\n', "d.jsonl", header=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        ("我在北京大学读书。\n他住在上海。\n她去过巴黎。\n", "txt"),
+        ("ฉันอาศัยอยู่ในกรุงเทพ\nเขาไปเชียงใหม่\n", "txt"),
+        ("Anna lives in Oslo.\nThanks!\nBob went to Paris with Eve.\nBye!\n", "txt"),
+        ("Anna lives in Oslo.\n\nBob went to Paris with Eve.\n\nBye!\n", "txt"),
+        ("我\n在\n北京大学\n读书\n。\n", "conll"),
+        ("Anna\nlives\nin\nOslo\n", "conll"),
+        ("Anna NNP\nlives VBZ\n\nBob NNP\nleft\n" + "too RB\n" * 9, "conll"),
+    ],
+)
+def test_words_a_line_are_told_from_texts_a_line(tmp_path, content, kind):
+    assert opened(tmp_path, content, "rows.txt", reads_words=True).kind == kind

@@ -155,3 +155,46 @@ def test_one_choice_beside_several(tmp_path):
     ]
     kind, data = told(tmp_path / "a.json", json.dumps(rows))
     assert kind == "multi_label" and [row.label for row in data.splits["train"][:2]] == [("glatt",), ("glatt", "reitt")]
+
+
+def test_json_in_a_cell_is_read_as_json(tmp_path):
+    answers = json.dumps({"text": ["😀 a/b"], "answer_start": [4]}).replace("/", "\\/")
+    _, data = told(tmp_path / "a.csv", csv("question,context,answers", [(t, "Sjá 😀 a/b.", answers) for t in TEXTS]))
+    (answer,) = data.splits["train"][0].label
+    assert (answer.text, answer.start) == ("😀 a/b", 4) and not data.notes
+
+
+def test_half_a_character_in_json_is_replaced(tmp_path):
+    _, data = told(tmp_path / "a.jsonl", "".join(f'{{"text": "{t} \\ud83d", "label": {len(t) % 2}}}\n' for t in TEXTS))
+    assert data.splits["train"][0].texts == (f"{TEXTS[0]} \ufffd",)
+
+
+@pytest.mark.parametrize("names", [[f"option{n}" for n in range(1, 12)], [f"choice_{n}" for n in "abcdefghijk"]])
+def test_choices_in_columns_are_in_the_order_of_their_numbers(tmp_path, names):
+    rows = [(f"Hver er {t}?", *(f"svar {n}" for n in range(11)), i % 11 + 1) for i, t in enumerate(TEXTS)]
+    kind, data = told(tmp_path / "a.csv", csv(",".join(["question", *names, "answer"]), rows))
+    row = data.splits["train"][10]
+    assert kind == "multiple_choice" and row.texts[1:] == tuple(f"svar {n}" for n in range(11)) and row.label == 10
+
+
+def test_a_word_without_a_tag_has_none(tmp_path):
+    rows = [{"sentence_id": i, "word": w, "tag": t} for i in range(9) for w, t in zip(WORDS, TAGS)]
+    rows[1]["tag"] = None
+    _, data = told(tmp_path / "a.jsonl", rows)
+    assert data.task.labels == ("B-LOC", "B-PER", "O")
+    assert [row.label for row in data.splits["train"][:2]] == [None, tuple(TAGS)]
+
+
+def test_rows_that_are_lists_may_hold_lists(tmp_path):
+    kind, data = told(tmp_path / "a.jsonl", [[f"id{i}", str(i % 2), ["a", "b"], t] for i, t in enumerate(TEXTS)])
+    assert kind == "sentence_classification" and data.columns == {"text": "4", "label": "2"}
+
+
+def test_columns_that_differ_in_spaces_alone_are_refused(tmp_path):
+    with pytest.raises(UserError, match="two columns have the same name"):
+        told(tmp_path / "a.csv", csv("text,label,label ", [(t, "ab"[i % 2], "cd"[i % 2]) for i, t in enumerate(TEXTS)]))
+
+
+def test_numbers_of_rows_are_those_of_rows(tmp_path):
+    with pytest.raises(UserError, match="of 3 training rows none has another label than 'O'"):
+        told(tmp_path / "a.conll", "a O\nb O\n\n" * 3)

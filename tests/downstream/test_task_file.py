@@ -102,3 +102,11 @@ def test_rows_whose_label_is_not_named_are_told(tmp_path):
     notes = read(find_task(str(path))).notes
     assert "train: labels that the task does not name (good) are not learned: 1" in notes
     assert any(note.startswith("dev: labels that train does not have (good)") for note in notes)
+
+
+def test_a_file_may_be_a_folder_of_classes(tmp_path):
+    for name in ("bad", "good"):
+        (tmp_path / "rows" / name).mkdir(parents=True)
+        (tmp_path / "rows" / name / "1.txt").write_text(f"a {name} text")
+    (tmp_path / "food.yaml").write_text("task: sentence_classification\nfiles: {train: rows}\n")
+    assert read(find_task(str(tmp_path / "food.yaml"))).task.labels == ("bad", "good")

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import sentencex
+
 from afterbert.downstream.example import Example
 from afterbert.downstream.tasks import Task
 from afterbert.downstream.zero_shot.text_generation import TextGenerator
@@ -39,10 +41,10 @@ class Cue(ABC):
 
 
 def sentences(text: str, count: int) -> str:
-    """Returns the first sentences of a text, split at full stops.
+    """Returns the first sentences of a text, as sentencex finds them.
 
-    >>> sentences(" One. Two! Three? Four.", 2)
-    'One. Two!'
+    >>> sentences(" One. Two! Three? Four.", 2), sentences("About 3.5 euros. No.", 1), sentences("नमस्ते। दुनिया।", 1)
+    ('One. Two!', 'About 3.5 euros.', 'नमस्ते।')
     """
-    ends = [i + 1 for i, letter in enumerate(text) if letter in ".!?。！？"]
-    return text[: ends[count - 1] if len(ends) >= count else len(text)].strip()
+    found = [sentence for sentence in sentencex.segment("en", text) if sentence.strip()]
+    return "".join(found[:count]).strip()

@@ -35,7 +35,7 @@ def table_of(
             "the first ones; check the format (tsv, csv, delimiter)"
         )
     has_header = names_columns([cells for _, cells in fitting[:_LOOKED_AT]]) if header is None else header
-    names = fitting[0][1] if has_header else [str(i + 1) for i in range(width)]
+    names = [name.strip() for name in fitting[0][1]] if has_header else [str(i + 1) for i in range(width)]
     if len(set(names)) < len(names):
         raise UserError(f"{path}:1: two columns have the same name; rename one, or say header: false")
     body = [row for row in fitting if row[1] != fitting[0][1]] if has_header else fitting
@@ -47,8 +47,8 @@ def table_of(
     return Table(
         path=path,
         layout=f"{kind} {'with' if has_header else 'without'} header",
-        columns=tuple(name.strip() for name in names),
-        records=tuple(dict(zip((name.strip() for name in names), cells)) for _, cells in body),
+        columns=tuple(names),
+        records=tuple(dict(zip(names, cells)) for _, cells in body),
         keys=tuple(f"{path.name}:{line}" for line, _ in body),
         has_header=has_header,
     )

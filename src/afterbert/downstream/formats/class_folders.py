@@ -58,7 +58,7 @@ def class_files(path: Path) -> list[Path]:
 
 
 def _text(file: Path, findings: Findings) -> str:
-    if file.stat().st_size == 0:
+    if not file.read_bytes().strip():
         findings.add("empty files", str(file))
         return ""
     return TextFile.of(file).text.strip()

@@ -2,12 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Format, Table
+from afterbert.downstream.reading.words import words_in
 from afterbert.downstream.row_files.text_file import TextFile
 
 _TAG = re.compile(r"O|[BIESLU]-\S+")
@@ -15,6 +16,10 @@ _TAG = re.compile(r"O|[BIESLU]-\S+")
 _HEADER = {"id", "sentence", "word", "words", "token", "tokens", "form", "lemma", "pos", "upos", "xpos", "chunk"}
 _HEADER |= {"tag", "tags", "label", "labels", "ner", "ner_tags", "pos_tags", "entity"}
 _CHUNKS = {"NP", "VP", "PP", "ADJP", "ADVP", "SBAR", "CONJP", "INTJ", "LST", "PRT", "UCP"}
+
+
+# Words of Thai, Chinese or Japanese have fewer letters than this on average, sentences more.
+_MOST_LETTERS = 5
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Conll(Format):
         if all(line.strip() for line in lines) or not filled:
             return 0
         if all(len(cells) == 1 for cells in filled):
-            return 2  # sentences of words that are still to be tagged
+            return 2 if are_words([cells[0] for cells in filled]) else 0  # sentences that are still to be tagged
         if len({len(cells) for cells in filled}) == 1 and not any(" " in cell for cells in filled for cell in cells):
             breaks = sum(not line.strip() for line in lines)
             return 3 if len(filled) > 2 * breaks else 0  # parts of speech, which have no form of their own
@@ -86,6 +91,15 @@ class Conll(Format):
 def _cells(line: str, separator: str | None) -> list[str]:
     """A word may be a space or hold one where tabs separate; the line's end is never a column."""
     return line.split(separator) if separator else line.split()
+
+
+def are_words(cells: Sequence[str]) -> bool:
+    """Returns whether cells without spaces are words, not sentences of a script that has none.
+
+    >>> are_words(["我", "在", "北京大学"]), are_words(["我在北京大学读书。", "他住在上海。"])
+    (True, False)
+    """
+    return sum(len(words_in(cell).words) for cell in cells) <= _MOST_LETTERS * len(cells)
 
 
 def remarks_in(lines: list[str], separator: str | None) -> set[str]:

@@ -4,12 +4,14 @@ holds such a list somewhere."""
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from afterbert.base.errors import UserError
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Format, Table
+from afterbert.downstream.reading.cells import whole
 from afterbert.downstream.row_files.text_file import TextFile
 
 _LINES = (".jsonl", ".ndjson")
@@ -154,7 +156,7 @@ def parsed(text: str, place: str) -> Any:
     """Returns the value of a JSON text. Raises UserError, also for a key that is written twice in one object."""
     try:
         # NaN, which pandas and Python write and JSON does not know, is nothing.
-        return json.loads(text, object_pairs_hook=lambda pairs: _unique(pairs, place), parse_constant=lambda name: None)
+        return whole(json.loads(text, object_pairs_hook=partial(_unique, place), parse_constant=lambda name: None))
     except json.JSONDecodeError as error:
         place += f":{error.lineno}" if "\n" in text else ""  # else the place is that of the line
         raise UserError(f"{place}: is not JSON ({error.msg} at column {error.colno}); mend or remove it") from error
@@ -166,7 +168,7 @@ def parsed(text: str, place: str) -> Any:
         raise UserError(f"{place}: holds a number of thousands of digits; mend or remove it") from error
 
 
-def _unique(pairs: list[tuple[str, Any]], place: str) -> dict[str, Any]:
+def _unique(place: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         raise UserError(f"{place}: a key is written twice; keep one")

@@ -60,7 +60,9 @@ def _results(task: Mapping[str, Any]) -> list[dict[str, Any]] | None:
 
 def _tagged(data: Mapping[str, Any], results: list[dict[str, Any]], key: str, findings: Findings) -> dict[str, Any]:
     """A task's data with its longest text as words and tags."""
-    name = max((name for name in data if isinstance(data[name], str)), key=lambda name: len(data[name]))
+    name = max((name for name in data if isinstance(data[name], str)), key=lambda name: len(data[name]), default=None)
+    if name is None:
+        raise UserError(f"{key}: marks stretches, but its data holds no text; check the format")
     spans = [span_of(one["value"], data[name]) for one in results if "labels" in one["value"]]
     words, tags = tagged(data[name], [one for one in spans if one is not None], key, findings)
     return {"words": words, "tags": tags} | {other: data[other] for other in data if other != name}

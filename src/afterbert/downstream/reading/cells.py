@@ -1,6 +1,7 @@
 """What a cell of text holds: a list or an object, as pandas writes them into tables."""
 
 import ast
+import json
 import re
 import warnings
 from typing import Any
@@ -11,6 +12,7 @@ _LITERAL = re.compile(
     r"""|(?<=['"\d.])(\s+)(?=['"\d-])"""
 )
 _LITERAL_WORDS = {"true": "True", "false": "False"}
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def held_in(value: Any) -> Any:
@@ -23,15 +25,28 @@ def held_in(value: Any) -> Any:
     """
     if not isinstance(value, str) or value.strip()[:1] + value.strip()[-1:] not in ("[]", "()", "{}"):
         return value
-    text = _LITERAL.sub(
-        lambda m: m[1] or (", " if m[5] else _LITERAL_WORDS.get(m[4], "None") if m[4] else ""), value.strip()
-    )
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd escapes
-            found = ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        return value
+        found = whole(json.loads(value, parse_constant=lambda name: None))
+    except (ValueError, RecursionError):
+        text = _LITERAL.sub(
+            lambda m: m[1] or (", " if m[5] else _LITERAL_WORDS.get(m[4], "None") if m[4] else ""), value.strip()
+        )
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of odd escapes
+                found = ast.literal_eval(text)
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            return value
     if isinstance(found, (list, tuple, set)) or found == {}:
         return sorted(found, key=str) if isinstance(found, set) else list(found)
     return found if isinstance(found, dict) else value
+
+
+def whole(value: Any) -> Any:
+    """Returns a value of JSON with U+FFFD for half characters (lone surrogates), such as end a text that was cut: no
+    tokenizer takes them, and no file."""
+    if isinstance(value, str):
+        return _HALF.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [whole(one) for one in value]
+    return {name: whole(one) for name, one in value.items()} if isinstance(value, dict) else value

@@ -196,7 +196,7 @@ def column_named(name: str, columns: Sequence[str]) -> str | None:
     if "+" in name and name not in columns:
         parts = [column_named(one, columns) for one in name.split("+")]
         return None if None in parts else "+".join(map(str, parts))
-    if name not in columns and name.isdigit() and 1 <= int(name) <= len(columns):
+    if name not in columns and name.isdecimal() and 1 <= int(name) <= len(columns):
         return columns[int(name) - 1]
     return name if name in columns else None
 
@@ -329,11 +329,11 @@ def is_missing(value: Any) -> bool:
 def is_number(text: str) -> bool:
     """Returns whether a text reads as a finite number.
 
-    >>> is_number("3.5"), is_number("nan"), is_number("x")
-    (True, False, False)
+    >>> is_number("3.5"), is_number("nan"), is_number("x"), is_number("1_0")
+    (True, False, False, False)
     """
     try:
-        return abs(float(text)) < float("inf")
+        return "_" not in text and abs(float(text)) < float("inf")  # 1_0, which Python reads as 10, is a name
     except ValueError:
         return False
 

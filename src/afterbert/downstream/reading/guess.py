@@ -49,6 +49,8 @@ def guess(
     dotted = tuple(column for column in (columns or {}).values() if "." in column)
     format = with_settings(format or guess_format(first), {**(settings or {}), "fields": dotted or None})
     table = format.read(first, Findings())
+    if not table.records:
+        raise UserError(f"{first}: holds no row; name a file with rows")
     named = {str(cell).strip() for cell in table.records[0].values()} if usual and not table.has_header else set()
     if isinstance(format, (CsvFormat, TsvFormat)) and named & columns_of.told_by_name(
         (usual or {}).values()

@@ -1,7 +1,7 @@
 """Where a task's rows come from: settled once, by a guess or a task file, before anything is read as a whole."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,8 +79,7 @@ def split_files(path: Path) -> dict[str, Path]:
                 "which one is meant under files: in a task file"
             )
     ordered = {split: found[split] for split in _WORDS if split in found}
-    further = {_stem(file): file for file in files if file not in ordered.values()}
-    return ordered | further
+    return _with_names([file for file in files if file not in ordered.values()], ordered)
 
 
 def splits_within(table: Table, taken: Collection[str]) -> tuple[dict[str, Table], str | None]:
@@ -110,7 +109,15 @@ def languages_told(files: Mapping[str, Path]) -> dict[str, str]:
 
 def further_sets(path: Path) -> dict[str, Path]:
     """Returns split -> file for a file or a folder of further test sets, named after their files. Raises UserError."""
-    return {checked_name(_stem(file)): file for file in split_files(path).values()}
+    return {checked_name(name): file for name, file in _with_names(split_files(path).values(), {}).items()}
+
+
+def _with_names(files: Iterable[Path], known: Mapping[str, Path]) -> dict[str, Path]:
+    """The known splits, and further files by their names: with the ending, where another is called the same without."""
+    found = dict(known)
+    for file in files:
+        found[file.name if _stem(file) in found else _stem(file)] = file
+    return found
 
 
 def _split_word(file: Path) -> tuple[str | None, str]:

@@ -51,7 +51,7 @@ def _missing_files(path: Path, tree: Node, made: TaskFile) -> list[str]:
     return [
         f"{nodes[split].origin}: files.{split}: {file} does not exist beside {path.name}; check the path"
         for split, file in made.files.items()
-        if not (path.parent / file).is_file()
+        if not (path.parent / file).exists()
     ]
 
 

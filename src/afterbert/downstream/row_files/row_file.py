@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +15,9 @@ from afterbert.base.errors import UserError
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Table
 from afterbert.downstream.formats._cells import names_columns
-from afterbert.downstream.formats.conll import by_role, remarks_in, stands_outside
+from afterbert.downstream.formats.conll import are_words, by_role, remarks_in, stands_outside
 from afterbert.downstream.formats.csv import delimiter_in, quote_in
+from afterbert.downstream.reading.cells import whole
 from afterbert.downstream.reading.guess import guess_format, with_settings
 from afterbert.downstream.row_files.text_file import TextFile
 
@@ -200,7 +202,7 @@ class RowFile:
                 continue
             found: Any = None
             try:
-                found, problem = json.loads(line), ""
+                found, problem = whole(json.loads(line)), ""
             except json.JSONDecodeError as error:
                 problem = f"is not JSON ({error.msg} at column {error.colno})"
             except (RecursionError, ValueError):  # nested too deeply, or a number of thousands of digits
@@ -267,13 +269,23 @@ def _kind_of(file: TextFile, known: Sequence[str], reads_words: bool) -> Kind:
     if first.startswith(("{", "[")):
         return "jsonl" if first.startswith("{") and first.rstrip().endswith("}") and len(file.head) > 1 else "json"
     filled = [line for line in file.head if line.strip()]
-    if reads_words and ("" in file.head[:-1] or sum(len(line.split()) == 1 for line in filled) > 1):
+    if reads_words and _holds_words(file, filled):
         return "conll"
     cells = first.split(_delimiter(file))
     if len(cells) > 1 and {cell.strip(' "').lower() for cell in cells} & {name.lower() for name in known}:
         return "tsv" if "\t" in first and not file.encoding.startswith("utf-16") else "csv"
     counts = {line.count("\t") for line in filled}
     return "tsv" if len(counts) == 1 and counts != {0} else "txt"
+
+
+def _holds_words(file: TextFile, filled: Sequence[str]) -> bool:
+    """Whether lines hold a word each: nearly all have as many cells, unlike sentences with their different numbers of
+    words, and there is one cell, or empty lines stand between."""
+    rows = [line.split("\t") if "\t" in line else line.split() for line in filled if line[0] != "#"]
+    ((width, count),) = Counter(map(len, rows)).most_common(1) or [(0, 0)]
+    if count < 0.9 * len(rows) or len(rows) < 2:
+        return False
+    return are_words([cells[0] for cells in rows]) if width == 1 else "" in file.head[:-1]
 
 
 def _delimiter(file: TextFile) -> str:

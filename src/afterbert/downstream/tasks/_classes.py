@@ -1,7 +1,7 @@
 """What classification of one text and of two have in common."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
@@ -61,7 +61,7 @@ class Classification(Labelled):
         counts = Counter(example.label for example in examples if example.label is not None)
         no_label = without_meaning(counts) if self.no_label is None else self.no_label
         written = one_spelling({name: count for name, count in counts.items() if name not in no_label})
-        labels = self.labels or label_names([replace(e, label=written.get(e.label)) for e in examples])
+        labels = self.labels or label_names(written.values(), len(examples))
         if len(labels) < 2:
             raise UserError(f"the task names one label, '{labels[0]}'; name two or more, or leave labels out")
         for name in self.label_words:
@@ -125,20 +125,17 @@ def class_label(value: Any) -> str | None:
     return str(value).lower() if isinstance(value, bool) else str(value).strip()
 
 
-def label_names(examples: Sequence[Example]) -> tuple[str, ...]:
-    """Returns the labels of the examples in a fixed order, numbers by size.
-
-    Raises UserError if there are fewer than two.
-    """
-    counts = Counter(example.label for example in examples if example.label is not None)
-    if len(counts) < 2:
-        what = f"all have the label '{next(iter(counts))}'" if counts else "none has a label"
+def label_names(given: Iterable[str], num_rows: int) -> tuple[str, ...]:
+    """Returns the different ones of the labels that so many rows have, in a fixed order, numbers by size. Raises
+    UserError if there are fewer than two."""
+    names = set(given)
+    if len(names) < 2:
+        what = f"none has another label than '{names.pop()}'" if names else "none has a label"
         raise UserError(
-            f"of {len(examples):,} training rows {what}, so there is nothing to learn; is the label column the "
-            "right one?"
+            f"of {num_rows:,} training rows {what}, so there is nothing to learn; is the label column the right one?"
         )
-    numeric = all(is_number(name) for name in counts)
-    return tuple(sorted(counts, key=(lambda name: (float(name), name)) if numeric else lambda name: (0.0, name)))
+    numeric = all(map(is_number, names))
+    return tuple(sorted(names, key=lambda name: (float(name) if numeric else 0.0, name)))
 
 
 def read_place(written: str) -> int:

@@ -108,8 +108,8 @@ class MultiLabel(Labelled):
         return Example(key, (str(record.get(columns["text"]) or ""),), label)
 
     def settled(self, examples: Sequence[Example]) -> MultiLabel:
-        names = [Example("", (), name) for example in examples for name in example.label or ()]
-        return replace(self, labels=self.labels or label_names(names))
+        names = (name for example in examples for name in example.label or ())
+        return replace(self, labels=self.labels or label_names(names, len(examples)))
 
     def baseline(self, train: Sequence[Example], examples: Sequence[Example]) -> Baseline:
         """Returns the most frequent labels, as many as make micro F1 highest."""

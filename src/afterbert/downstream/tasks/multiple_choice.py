@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -76,8 +77,13 @@ class MultipleChoice(Task):
             return found
         lowered = {column.lower(): column for column in columns}
         for stem in _CHOICE_STEMS:
-            rest = {name.removeprefix(stem): column for name, column in lowered.items() if name.startswith(stem)}
-            ends = [end for end in sorted(rest) if end.isdigit() or (len(end) == 1 and end.isalpha())]
+            rest = {
+                name.removeprefix(stem).lstrip("_ "): column
+                for name, column in lowered.items()
+                if name.startswith(stem)
+            }
+            ends = [end for end in rest if end.isdecimal() or (len(end) == 1 and end.isalpha())]
+            ends.sort(key=lambda end: (len(end), end))  # 2 before 10
             if len(ends) > 1 and (stem or ends[0] == "a"):  # single letters alone begin with the first
                 return "+".join(rest[end] for end in ends)
         return None
@@ -92,13 +98,21 @@ class MultipleChoice(Task):
         choices, names = _choices(record, columns["choices"])
         texts = (str(record.get(columns["prompt"]) or ""), *choices)
         right = class_label(record.get(columns["right"])) if "right" in columns else None
-        if right is None or right.isdigit():
-            return Example(key, texts, names.index(right) if right in names else right)
-        for known in (names, list(choices), [chr(ord("A") + i) for i in range(len(choices))]):
-            if right in known:
-                return Example(key, texts, known.index(right))
+        if right is None:
+            return Example(key, texts, None)
+        plain = unicodedata.normalize("NFKC", right).upper()  # of a circled number, or a small letter
+        if plain.isdecimal():
+            return Example(key, texts, names.index(right) if right in names else plain)
+        letters = [chr(ord("A") + i) for i in range(len(choices))]
+        for said, known in ((right, names), (right, list(choices)), (plain, letters)):
+            if said in known:
+                return Example(key, texts, known.index(said))
         findings.add("right answers that are none of the choices (left out)", key)
         return Example(key, texts, None)
+
+    def has_text(self, example: Example) -> bool:
+        """Returns whether there is something to choose from."""
+        return super().has_text(example) and len(example.texts) > 1
 
     def is_usable(self, example: Example) -> bool:
         return super().is_usable(example) and len(example.texts) > 2

@@ -37,8 +37,8 @@ class SentenceClassification(Classification):
         sign like `*` or `??`."""
         if table.has_header or len(table.columns) != 4:
             return None
-        marks = set(table.column("3"))
-        if "" not in marks or not set("".join(marks)) <= set("*?#%") or set(table.column("2")) != {"0", "1"}:
+        labels, marks = (set(map(str, table.column(name))) for name in ("2", "3"))
+        if labels != {"0", "1"} or "" not in marks or not set("".join(marks)) <= set("*?#%"):
             return None
         task = replace(self, metrics=(Matthews(), Accuracy()))
         return task, {"text": "4", "label": "2"}, "CoLA's four columns"

@@ -127,8 +127,8 @@ class Tagging(Labelled):
         return any(word.strip() for word in example.texts)
 
     def settled(self, examples: Sequence[Example]) -> Tagging:
-        tags = [tag for example in examples for tag in example.label or ()]
-        labels = self.labels or label_names([Example("", (), tag) for tag in tags])
+        tags = (tag for example in examples for tag in example.label or ())
+        labels = self.labels or label_names(tags, len(examples))
         scheme = self.scheme or scheme_of(labels)
         metrics = (TagAccuracy(),) if scheme == "none" else (EntityF1(), TagAccuracy())
         return replace(self, labels=labels, scheme=scheme, metrics=self.metrics or metrics)
@@ -169,7 +169,7 @@ def _cells(value: Any) -> tuple[str, ...]:
     """A cell as a list of words: a list, also a written one, or text with spaces between them."""
     value = held_in(value)
     if isinstance(value, (list, tuple)):
-        return tuple(str(item) for item in value)
+        return tuple("" if item is None else str(item) for item in value)
     return tuple(str(value).split()) if value is not None else ()
 
 
@@ -203,7 +203,7 @@ def _with_whole_sentences(table: Table, columns: Mapping[str, str], findings: Fi
     for number, mark in enumerate(table.column(name)):
         groups += [[]] if not groups or not (is_missing(mark) or mark == table.records[number - 1].get(name)) else []
         groups[-1].append(number)
-    rows = [{part: tuple(str(table.records[n].get(part)) for n in group) for part in table.columns} for group in groups]
+    rows = [{part: [table.records[n].get(part) for n in group] for part in table.columns} for group in groups]
     return replace(table, records=tuple(rows), keys=tuple(table.keys[group[0]] for group in groups))
 
 
