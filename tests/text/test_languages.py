@@ -11,8 +11,10 @@ from afterbert.text.files.documents import Tally
 from afterbert.text.files.policy import Policy
 from afterbert.text.languages import check_code, sources_by_language
 from afterbert.text.sources._switched import Switched
+from afterbert.text.sources.jsonl import Jsonl
 from afterbert.text.sources.txt import Txt
 from afterbert.text.token_store.by_language import by_language, figures_by_language
+from afterbert.text.token_store.decoded import decoded_texts
 from afterbert.text.token_store.mixture import mix_stores, open_store
 from afterbert.text.token_store.prepare import prepare
 from afterbert.text.token_store.sample import LanguageSamples
@@ -135,6 +137,15 @@ def test_the_codes_of_an_option_are_looked_at_one_by_one(tmp_path):
         TextOptions(language="en,jp").sources([str(tmp_path / "a.txt")])
 
 
+def test_any_language_is_written_out_into_a_file_of_its_own(tmp_path):
+    (tmp_path / "a.jsonl").write_text("\n".join(f'{{"text": "some {n} words", "lang": ""}}' for n in range(30)))
+    (tmp_path / "b.jsonl").write_text("\n".join(f'{{"text": "more {n} words", "lang": "und"}}' for n in range(30)))
+    (tmp_path / "c.jsonl").write_text("\n".join(f'{{"text": "{n} 字字", "lang": "zh/hant"}}' for n in range(30)))
+    sources = [Jsonl(str(tmp_path / f"{name}.jsonl"), language_key="lang") for name in "abc"]
+    found = decoded_texts(prepare(sources, tmp_path / "store", tokenizer=BPE(vocab_size=400)), tmp_path / "out")
+    assert {name: len(path.read_text().splitlines()) for name, path in found.items()} == {"und": 60, "zh/hant": 30}
+
+
 def test_words_of_a_dictionary_are_switched_in_one_language_alone(tmp_path):
     named = _files(tmp_path, {"en": 40, "is": 40})
     (tmp_path / "wörd.txt").write_text("house hús\nsea\tsær\nsea haf\n", encoding="utf-8")
@@ -149,5 +160,8 @@ def test_words_of_a_dictionary_are_switched_in_one_language_alone(tmp_path):
     assert 10 < sum(changed) < 30, "one or both of two words in 51%"
     whole = Switched(Txt(path="-", language="en"), "en", str(tmp_path / "wörd.txt"), rate=1.0, most=1.0)
     assert whole.switched("The House by the sea.") in ("The Hús by the sær.", "The Hús by the haf.")
+    (tmp_path / "hindi.txt").write_text("क lítið\nकिताब bo\u0301k\n", encoding="utf-8")
+    hindi = Switched(Txt(path="-", language="hi"), "hi", str(tmp_path / "hindi.txt"), rate=1.0, most=1.0)
+    assert hindi.switched("यह किताब।") == "यह bók।"
     with pytest.raises(UserError, match="CODE=DICTIONARY"):
         TextOptions(lang=tuple(named), switch=("en",)).sources(())

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from afterbert.pretext.pairings.translation import TranslationPair
 from afterbert.text.files.documents import PAIR, Tally
 from afterbert.text.files.policy import Policy
 from afterbert.text.languages import sources_by_language
+from afterbert.text.parallel import RawPair, memory
 from afterbert.text.planes.word_start import WordStart
 from afterbert.text.token_store.leaks import leaks_of, letters
 from afterbert.text.token_store.mixture import mix_stores
@@ -109,6 +111,14 @@ def test_a_broken_file_is_one_line_with_its_place(named, said, tmp_path):
         pytest.importorskip("translate.storage.factory")
     with pytest.raises(UserError, match=said):
         _read(tmp_path, named)
+
+
+def test_a_packed_memory_is_read_by_its_languages(monkeypatch):
+    unit = SimpleNamespace(line_number=1, getNodeText=lambda node: node.text)
+    nodes = [SimpleNamespace(get=lambda _, code=code: code, text=f"in {code}") for code in ("de", "en-US", "is")]
+    unit.getlanguageNodes = lambda: nodes
+    monkeypatch.setattr(memory, "_units", lambda path: [unit])
+    assert list(memory.TranslationMemory()(("a.tmx.gz",), ("en", "is"))) == [RawPair(1, "in en-US", "in is")]
 
 
 def test_wrong_pairs_are_counted_with_file_and_line(tmp_path):

@@ -323,6 +323,7 @@ def test_a_plane_is_not_added_where_the_pieces_differ_now(tmp_path, monkeypatch)
     with pytest.raises(UserError, match="no longer make the pieces"):
         add_plane(tmp_path / "store", [source], WordStart())
     assert tuple(Store.open(tmp_path / "store").planes) == ("document_start",)
+    assert not (tmp_path / "store" / ".work").exists()
 
 
 def test_what_planes_warn_of_is_said_once(tmp_path, small_parts, monkeypatch):

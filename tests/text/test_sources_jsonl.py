@@ -139,7 +139,7 @@ def test_half_characters_are_replaced_one_by_one(text: str) -> None:
 
 
 def test_a_line_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("afterbert.text.sources._file.MAX_RECORD_BYTES", 1 << 20)
+    monkeypatch.setattr("afterbert.text.files.streams.MAX_LINE_BYTES", 1 << 20)
     Path("a.jsonl").write_bytes(GOOD + b'{"text": "' + b"x" * 3_000_000 + b'"}\n')
     with pytest.raises(UserError) as caught:
         list(read([Jsonl("a.jsonl")]))

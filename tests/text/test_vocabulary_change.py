@@ -130,6 +130,11 @@ def test_another_tokenizer_takes_over_rows_by_text_and_role(tokenizer: Tokenizer
     assert all(change.parents[number] == (have[piece],) for piece, number in same.items())
 
 
+def test_vowel_signs_belong_to_words() -> None:
+    made = RECIPES["byte_level_bpe"].make(COMMON, corpus_bytes=1000)
+    assert fertility(made, ["किताब, हिन्दी"]) == len(made.encode("किताब, हिन्दी")) / 2
+
+
 def test_rows_are_means_of_their_parents() -> None:
     table = np.arange(8, dtype=np.float32).reshape(4, 2)
     assert mean_rows(table, [(3,), (0, 1, 2)]).tolist() == [[6, 7], [2, 3]]

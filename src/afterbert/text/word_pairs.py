@@ -1,5 +1,6 @@
 """A dictionary as people hold it: a word and its translation in each line."""
 
+import unicodedata
 from pathlib import Path
 
 from afterbert.base.errors import UserError
@@ -7,10 +8,11 @@ from afterbert.base.small_files import read_text
 
 
 def read_dictionary(path: Path) -> list[tuple[str, str]]:
-    """Returns pairs of words from a file. Each line holds a word, a tab or spaces (as MUSE writes them), and its
+    """Returns pairs of words from a file, in NFC. Each line holds a word, a tab or spaces (as MUSE has it), and its
     translation. Raises UserError."""
     pairs = []
-    for number, line in enumerate(read_text(path, remedy="name a file of word pairs").splitlines(), start=1):
+    text = unicodedata.normalize("NFC", read_text(path, remedy="name a file of word pairs"))
+    for number, line in enumerate(text.splitlines(), start=1):
         words = line.split("\t") if "\t" in line else line.split()
         if not line.strip():
             continue

@@ -30,6 +30,11 @@ MAX_UNPACKED_BYTES = 100_000_000_000
 PACKED = (".gz", ".zst")
 ARCHIVES = (".zip", ".tar", ".tgz", ".7z", ".rar", ".jar", ".epub", ".docx", ".bz2", ".xz", ".lz4", ".br")
 
+# A line must fit into memory several times over to be parsed.
+MAX_LINE_BYTES = 64 << 20
+
+_LINE = re.compile(rb"([^\n]+)")
+_ANY_LINE = re.compile(rb"([^\n]*)\n")
 _BOM = b"\xef\xbb\xbf"
 _WIDE_MARKS = (
     (b"\xff\xfe\x00\x00", "UTF-32LE"),
@@ -186,6 +191,32 @@ def chunks(
             offset += len(chunk)
     if held:
         yield offset, _with_newlines(held, offset, on_lone_returns)
+
+
+def lines(found: Iterator[tuple[int, bytes]], path: str, *, keep_empty: bool = False) -> Iterator[tuple[int, bytes]]:
+    """Yields (offset, line without its newline) of the chunks of a file; the last may lack one. Raises UserError."""
+    pattern = _ANY_LINE if keep_empty else _LINE
+    begin, size = 0, 0
+    open_line: list[bytes] = []
+    for offset, chunk in found:
+        at = 0
+        if open_line:
+            at = chunk.find(b"\n") + 1
+            open_line.append(chunk[: at - 1] if at else chunk)
+            size += len(open_line[-1])
+            if size > MAX_LINE_BYTES:
+                place, limit = located(Place(path, begin)), f"{MAX_LINE_BYTES >> 20} MB"
+                raise UserError(f"{place}: a line is longer than {limit}; give each document a line of its own")
+            if not at:
+                continue
+            yield begin, b"".join(open_line)
+        end = chunk.rfind(b"\n") + 1
+        for line in pattern.finditer(chunk, at, end):
+            yield offset + line.start(), line[1]
+        begin, size = offset + end, len(chunk) - end
+        open_line = [chunk[end:]] if size else []
+    if open_line:
+        yield begin, b"".join(open_line)
 
 
 def _head(path: str, stored: Iterator[bytes]) -> bytes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -37,12 +38,16 @@ class WordStream:
     follows: np.ndarray
     begins: np.ndarray
 
+    @cached_property
+    def _text_starts(self) -> np.ndarray:
+        return starts_of(np.fromiter(map(len, self.texts), np.int64, len(self.texts)))
+
     def text(self, first: int, count: int) -> str:
         """Gives the text at these words, white space made one space."""
-        starts = starts_of(np.fromiter(map(len, self.texts), np.int64, len(self.texts)))
         begin, end = self.begins[first], self.begins[first + count]
-        number = int(np.searchsorted(starts, begin, side="right")) - 1
-        return " ".join(self.texts[number][begin - starts[number] : end - starts[number]].split())
+        number = int(np.searchsorted(self._text_starts, begin, side="right")) - 1
+        start = self._text_starts[number]
+        return " ".join(self.texts[number][begin - start : end - start].split())
 
 
 def stream_of(

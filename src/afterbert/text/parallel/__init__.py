@@ -39,26 +39,15 @@ def reader_of(paths: tuple[str, ...]) -> PairReader:
     if any(Path(path).is_dir() for path in paths):
         name = "usfm"
     if (len(paths) == 2) != (name in ("moses", "usfm")):
-        wants = "two, such as a.en,a.is" if name == "usfm" else "one file" if len(paths) == 2 else "two"
+        wants = "one file" if len(paths) == 2 else "two, such as a.en,a.is"
         raise UserError(f"{','.join(paths)}: this layout ({extension or 'folder'}) wants {wants}")
     return plugins.find(PairReader, name)()
 
 
 def numbered_lines(path: str) -> Iterator[tuple[int, str]]:
     """Yields the lines of a file, packed or not, from 1, without their ends. Raises UserError for what is not UTF-8."""
-    rest, number = b"", 0
-    for _, chunk in streams.chunks(path):
-        *whole, rest = (rest + chunk).split(b"\n")
-        for raw in whole:
-            number += 1
-            yield number, decoded(raw, path, number)
-    if rest:
-        yield number + 1, decoded(rest, path, number + 1)
-
-
-def decoded(raw: bytes, path: str, line: int) -> str:
-    """Returns the text of a line. Raises UserError."""
-    try:
-        return raw.decode().removesuffix("\r").removeprefix("\ufeff")
-    except UnicodeDecodeError:
-        raise UserError(f"{streams.shown(path)}:{line}: the line is not UTF-8; convert the file") from None
+    for number, (_, raw) in enumerate(streams.lines(streams.chunks(path), path, keep_empty=True), start=1):
+        try:
+            yield number, raw.decode().removesuffix("\r").removeprefix("\ufeff")
+        except UnicodeDecodeError:
+            raise UserError(f"{streams.shown(path)}:{number}: the line is not UTF-8; convert the file") from None

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from afterbert.base.errors import UserError
 from afterbert.base.extras import from_extra
-from afterbert.text.files.streams import shown
+from afterbert.text.files.streams import extension_of, shown
 from afterbert.text.parallel import PairReader, RawPair, numbered_lines
 
 _LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -24,7 +24,7 @@ class TranslationMemory(PairReader):
         path = paths[0]
         for unit in _units(path):
             line = int(getattr(getattr(unit, "xmlelement", None), "sourceline", None) or unit.line_number or 0)
-            if path.lower().endswith(".tmx"):
+            if extension_of(path) == ".tmx":
                 texts = {str(node.get(_LANGUAGE)).lower(): unit.getNodeText(node) for node in unit.getlanguageNodes()}
                 one, other = (_in(texts, language) for language in languages)
             else:

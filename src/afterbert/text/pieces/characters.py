@@ -4,6 +4,7 @@ rest.
 Everything that cuts text into words works on these kinds. They come from the Unicode tables of the running Python.
 """
 
+import re
 import sys
 import unicodedata
 from functools import cache
@@ -58,6 +59,17 @@ def kind_table(end: int = sys.maxunicode + 1) -> np.ndarray:
     table[[0x27, 0x2019]] = APOSTROPHE
     table[[0x2D, 0x2010, 0x2011]] = HYPHEN
     return table
+
+
+@cache
+def words() -> re.Pattern[str]:
+    """Finds stretches of letters and digits with the marks on them, to which the vowel signs of many scripts belong.
+
+    >>> words().findall("don't, किताब!")
+    ['don', 't', 'किताब']
+    """
+    marks = "".join(map(chr, np.flatnonzero(kind_table() == MARK)))
+    return re.compile(rf"\w[\w{marks}]*")
 
 
 def code_points(text: str) -> np.ndarray:

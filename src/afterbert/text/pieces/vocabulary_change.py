@@ -17,9 +17,9 @@ import numpy as np
 import tokenizers
 
 from afterbert.base.errors import UserError
+from afterbert.text.pieces.characters import words
 from afterbert.text.pieces.tokenizer import NAMED, Tokenizer
 
-_WORD = re.compile(r"\w+")
 # Of an alphabet with a letter for each old piece: the rarely used planes of Unicode, where there is no white space.
 _FIRST_LETTER = 0x20000
 
@@ -46,11 +46,10 @@ class Change:
 
 def fertility(tokenizer: Tokenizer, texts: Iterable[str]) -> float:
     """Returns the pieces per word of running text; a word is a stretch of letters and digits; any piece counts."""
-    pieces = words = 0
-    for text in texts:
-        pieces += len(tokenizer.encode(text))
-        words += len(_WORD.findall(text))
-    return pieces / max(words, 1)
+    texts = list(texts)
+    return sum(len(tokenizer.encode(text)) for text in texts) / max(
+        1, sum(len(words().findall(text)) for text in texts)
+    )
 
 
 def extended(tokenizer: Tokenizer, texts: Sequence[str], *, more: int, units: Units = "pieces") -> Change:
@@ -293,9 +292,7 @@ def _renumbered(content: dict[str, Any], to_new: dict[int, int]) -> dict[str, An
         kept = {piece: to_new[number] for piece, number in model["vocab"].items() if number in to_new}
         model["vocab"] = dict(sorted(kept.items(), key=lambda item: item[1]))
     if model["type"] == "BPE":
-        model["merges"] = [
-            merge for merge in _merges(model) if {merge[0], merge[1], "".join(merge)} <= set(model["vocab"])
-        ]
+        model["merges"] = [merge for merge in _merges(model) if model["vocab"].keys() >= {*merge, "".join(merge)}]
     added = [{**entry, "id": to_new[entry["id"]]} for entry in content.get("added_tokens") or []]
     return {
         **content,

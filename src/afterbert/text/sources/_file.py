@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from afterbert.base.errors import UserError
 from afterbert.base.numbers import Count
 from afterbert.text.files import streams
 from afterbert.text.files.documents import Document, Tally
@@ -14,11 +13,7 @@ from afterbert.text.files.intake import Intake
 from afterbert.text.files.policy import Policy
 from afterbert.text.sources import Source, SourcePart
 
-LINE_END = re.compile(rb"\n")
-_LINE = re.compile(rb"([^\n]+)")
-_ANY_LINE = re.compile(rb"([^\n]*)\n")
-# A line must fit into memory several times over to be parsed.
-MAX_RECORD_BYTES = 64 << 20
+_LINE_END = re.compile(rb"\n")
 
 
 @dataclass(frozen=True)
@@ -49,7 +44,7 @@ class FileSource(StoredFile):
     @property
     def gap(self) -> re.Pattern[bytes]:
         """Finds what stands between two documents; a part starts where one ends."""
-        return LINE_END
+        return _LINE_END
 
     def parts(self, target_bytes: int) -> list[SourcePart]:
         size = streams.size_of(self.path)
@@ -90,31 +85,3 @@ class FileSource(StoredFile):
     def _documents(
         self, part: SourcePart, intake: Intake, chunks: Iterator[tuple[int, bytes]]
     ) -> Iterator[Document]: ...
-
-
-def lines(
-    chunks: Iterator[tuple[int, bytes]], intake: Intake, *, keep_empty: bool = False
-) -> Iterator[tuple[int, bytes]]:
-    """Yields (offset, line without its newline), whatever the chunks; the last may lack one. Raises UserError."""
-    pattern = _ANY_LINE if keep_empty else _LINE
-    begin, size = 0, 0
-    open_line: list[bytes] = []
-    for offset, chunk in chunks:
-        at = 0
-        if open_line:
-            at = chunk.find(b"\n") + 1
-            open_line.append(chunk[: at - 1] if at else chunk)
-            size += len(open_line[-1])
-            if size > MAX_RECORD_BYTES:
-                place, limit = streams.located(intake.place(begin)), f"{MAX_RECORD_BYTES >> 20} MB"
-                raise UserError(f"{place}: a line is longer than {limit}; give each document a line of its own")
-            if not at:
-                continue
-            yield begin, b"".join(open_line)
-        end = chunk.rfind(b"\n") + 1
-        for line in pattern.finditer(chunk, at, end):
-            yield offset + line.start(), line[1]
-        begin, size = offset + end, len(chunk) - end
-        open_line = [chunk[end:]] if size else []
-    if open_line:
-        yield begin, b"".join(open_line)

@@ -44,10 +44,10 @@ def check_options(options: Mapping[str, Any]) -> None:
 
 def _language_named(path: str) -> str:
     """
-    >>> _language_named("texts/de.jsonl"), _language_named("news.zh-Hant.txt.gz")
+    >>> _language_named("texts/de.jsonl"), _language_named("news.zh-Hant.txt.GZ")
     ('de', 'zh-Hant')
     """
-    stem = os.path.basename(path).removesuffix(streams.packing_of(path))
+    stem = os.path.basename(path[: len(path) - len(streams.packing_of(path))])
     name = os.path.splitext(stem)[0].rpartition(".")[2]
     if not re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", name):
         raise UserError(

@@ -4,7 +4,6 @@ Source: Conneau et al. 2020 (1911.01464), Section 3.2, "extra anchors": a word o
 translation in 30% of cases, and at most 15% of the words of a batch are. Deviation: at most 15% of a document's.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,10 +16,9 @@ from afterbert.base.noise import Noise
 from afterbert.text.files import streams
 from afterbert.text.files.documents import Document, Tally
 from afterbert.text.files.policy import Policy
+from afterbert.text.pieces.characters import words
 from afterbert.text.sources import Source, SourcePart
 from afterbert.text.word_pairs import read_dictionary
-
-_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -59,13 +57,14 @@ class Switched(Source):
 
     def switched(self, text: str) -> str:
         """Returns the text with some of its words replaced; the same text always comes out the same."""
-        words = list(_WORD.finditer(text))
+        found = list(words().finditer(text))
         noise, key = Noise(0, "switched"), np.array([xxhash.xxh3_64_intdigest(text.encode())], dtype=np.uint64)
-        chance, choice = (noise.of(name).uniform(key, np.arange(len(words))) for name in ("which", "what"))
-        listed = [i for i, word in enumerate(words) if chance[i] < self.rate and word[0].lower() in self._translations]
-        for i in sorted(sorted(listed, key=chance.__getitem__)[: int(self.most * len(words))], reverse=True):
-            others = self._translations[words[i][0].lower()]
+        chance, choice = (noise.of(name).uniform(key, np.arange(len(found))) for name in ("which", "what"))
+        listed = [i for i, word in enumerate(found) if chance[i] < self.rate and word[0].lower() in self._translations]
+        made, end = "", 0
+        for i in sorted(sorted(listed, key=chance.__getitem__)[: int(self.most * len(found))]):
+            others = self._translations[found[i][0].lower()]
             other = others[int(choice[i] * len(others))]
-            other = other.capitalize() if words[i][0].istitle() else other
-            text = text[: words[i].start()] + other + text[words[i].end() :]
-        return text
+            made += text[end : found[i].start()] + (other.capitalize() if found[i][0].istitle() else other)
+            end = found[i].end()
+        return made + text[end:]

@@ -15,7 +15,7 @@ from afterbert.text.files.documents import Document, Tally
 from afterbert.text.files.intake import Intake
 from afterbert.text.files.policy import Policy
 from afterbert.text.sources import SourcePart
-from afterbert.text.sources._file import MAX_RECORD_BYTES, FileSource, lines
+from afterbert.text.sources._file import FileSource
 
 
 class Row(NamedTuple):
@@ -113,18 +113,18 @@ class TableFile(FileSource):
 
     def _rows(self, chunks: Iterator[tuple[int, bytes]], intake: Intake) -> Iterator[Row]:
         """The rows that are not blank."""
-        rows = self._quoted_rows(chunks, intake) if self.is_quoted else self._plain_rows(chunks, intake)
+        rows = self._quoted_rows(chunks, intake) if self.is_quoted else self._plain_rows(chunks)
         return (row for row in rows if row.raw and not row.raw.isspace())
 
-    def _plain_rows(self, chunks: Iterator[tuple[int, bytes]], intake: Intake) -> Iterator[Row]:
-        for offset, raw in lines(chunks, intake):
+    def _plain_rows(self, chunks: Iterator[tuple[int, bytes]]) -> Iterator[Row]:
+        for offset, raw in streams.lines(chunks, self.path):
             text, is_utf8 = _decoded(raw)
             yield Row(offset, text.removesuffix("\r").split(self.sign), raw, is_utf8)
 
     def _quoted_rows(self, chunks: Iterator[tuple[int, bytes]], intake: Intake) -> Iterator[Row]:
         # For the whole process, but never lowered.
-        csv.field_size_limit(max(csv.field_size_limit(), MAX_RECORD_BYTES))
-        feed = _Feed(lines(chunks, intake, keep_empty=True))
+        csv.field_size_limit(max(csv.field_size_limit(), streams.MAX_LINE_BYTES))
+        feed = _Feed(streams.lines(chunks, self.path, keep_empty=True))
         reader = csv.reader(feed, delimiter=self.sign, strict=True)
         while True:
             try:

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 from afterbert.base.errors import did_you_mean
 from afterbert.text.files.documents import Document
 from afterbert.text.files.intake import Intake
-from afterbert.text.files.streams import shown
+from afterbert.text.files.streams import lines, shown
 from afterbert.text.sources import SourcePart
-from afterbert.text.sources._file import FileSource, lines
+from afterbert.text.sources._file import FileSource
 
 
 class _Refused(ValueError):
@@ -31,7 +31,7 @@ class Jsonl(FileSource):
 
     def _documents(self, part: SourcePart, intake: Intake, chunks: Iterator[tuple[int, bytes]]) -> Iterator[Document]:
         decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_constant)
-        for offset, raw in lines(chunks, intake):
+        for offset, raw in lines(chunks, self.path):
             offset += len(raw) - len(raw.lstrip())
             raw = raw.strip()
             line = intake.decoded(raw, offset) if raw else None

@@ -3,6 +3,7 @@
 import json
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 
@@ -18,13 +19,13 @@ def decoded_texts(store: Store, folder: Path) -> dict[str, Path]:
     Raises UserError for a tokenizer whose pieces cannot be turned back into text."""
     decoder = PieceDecoder(store.tokenizer)
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {code: folder / f"{code or UNDETERMINED}.jsonl" for code in store.languages}
+    names = [code or UNDETERMINED for code in store.languages]
+    paths = {name: folder / f"{quote(name, safe='')}.jsonl" for name in names}
     with ExitStack() as stack:
-        files = {code: stack.enter_context(path.open("w", encoding="utf-8")) for code, path in paths.items()}
+        files = {name: stack.enter_context(path.open("w", encoding="utf-8")) for name, path in paths.items()}
         for split in map(store.split, SPLITS):
             for number, (begin, end) in enumerate(zip(split.document_starts[:-1], split.document_starts[1:])):
                 ids = split.pieces(np.arange(begin, end))
                 text, _ = decoder.text(ids[~decoder.is_special[ids]])
-                code = store.languages[split.languages[number]]
-                files[code].write(json.dumps({"text": text}, ensure_ascii=False) + "\n")
-    return {code or UNDETERMINED: path for code, path in paths.items()}
+                files[names[split.languages[number]]].write(json.dumps({"text": text}, ensure_ascii=False) + "\n")
+    return paths

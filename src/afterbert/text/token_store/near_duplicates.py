@@ -5,13 +5,13 @@ Source: MinHash, Broder 1997 ("On the resemblance and containment of documents")
 contents alone: the longest, then the one with the smallest hash.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
 
 from afterbert.base.extras import from_extra
+from afterbert.text.pieces.characters import words
 from afterbert.text.token_store.sections import Contents
 
 NEAR_DUPLICATE = "near duplicate"
@@ -20,7 +20,6 @@ _SEED = 1
 _RUN = 5
 # A word longer than this is text without spaces, of which each character is taken for a word.
 _LONGEST_WORD = 20
-_WORD = re.compile(r"\w+")
 _SURE = 0.98
 
 
@@ -68,10 +67,10 @@ def near_duplicates(contents: Contents, sketches: np.ndarray, likeness: float) -
 
 
 def _runs(text: str) -> list[str]:
-    words: list[str] = []
-    for word in _WORD.findall(text.lower()):
-        words += word if len(word) > _LONGEST_WORD else [word]
-    return [" ".join(words[at : at + _RUN]) for at in range(max(1, len(words) - _RUN + 1))]
+    found: list[str] = []
+    for word in words().findall(text.lower()):
+        found += word if len(word) > _LONGEST_WORD else [word]
+    return [" ".join(found[at : at + _RUN]) for at in range(max(1, len(found) - _RUN + 1))]
 
 
 def _rows_of_band(likeness: float) -> int:

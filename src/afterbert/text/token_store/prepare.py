@@ -100,16 +100,16 @@ def add_plane(
     with ended_by_sigterm(), locked(store.folder):
         settled = {"plane": to_plain(plane.settled()), "store": store.fingerprint}
         work = work_folder(store.folder, settled, last_file=FILE)
-        done = corpus.encode(store.tokenizer, {name: plane}, work, stamps=stamps)
-        parts = corpus.joined(done, store.tokenizer)
-        merge = Merge(parts, store.folder, {name: plane.width})
         merged = Merged(deepcopy(store.manifest["files"]), deepcopy(store.manifest["splits"]))
-        for split in FATES:
-            if merge.pieces_digest(split) != merged.files[f"{split}/pieces.bin"]["sha256"]:
-                raise UserError(
-                    f"the texts no longer make the pieces of store {folder} (another version of a library?); "
-                    "prepare a new store"
-                )
+        with refusing(work):
+            done = corpus.encode(store.tokenizer, {name: plane}, work, stamps=stamps)
+            merge = Merge(corpus.joined(done, store.tokenizer), store.folder, {name: plane.width})
+            for split in FATES:
+                if merge.pieces_digest(split) != merged.files[f"{split}/pieces.bin"]["sha256"]:
+                    raise UserError(
+                        f"the texts no longer make the pieces of store {folder} (another version of a library?); "
+                        "prepare a new store"
+                    )
         for split in FATES:
             merge.planes(split, merged)
         changed = {"planes": {**store.planes, **described({name: plane})}, **vars(merged)}
