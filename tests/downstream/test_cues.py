@@ -1,5 +1,7 @@
 """Tasks put to a model as texts to go on with."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -103,6 +105,13 @@ def test_a_cue_for_another_kind_of_task_is_one_line():
         ask(generator(), data, CandidatesCue(words=("one",)))
     with pytest.raises(UserError, match="5 training rows to show as examples, but the cue wants 9"):
         ask(generator(), fitting_task(Translation()), Translation(num_shots=9))
+
+
+def test_an_example_whose_label_the_task_does_not_name_is_not_shown():
+    task = replace(fitting_task(CandidatesCue()).task, labels=("a", "b"), label_words={})
+    rows, shots = [Example("0", ("a fine film",))], [Example("1", ("a dull film",), "c")]
+    asked = CuedRows(generator(), task, rows, shots)
+    assert CandidatesCue().answers(asked) == CandidatesCue().answers(replace(asked, shots=()))
 
 
 def test_full_and_partial_scoring_ask_for_different_parts():

@@ -205,6 +205,12 @@ def test_choices_that_are_none_are_one_line(tmp_path, choices):
         read(find_task(str(tmp_path / "train.jsonl"), kind="multiple_choice"))
 
 
+def test_rows_for_a_model_of_choices_may_have_no_answer(tmp_path):
+    (tmp_path / "later.jsonl").write_text(json.dumps({"prompt": "p", "choices": ["c", "d"]}) + "\n")
+    source = find_task(str(tmp_path / "later.jsonl"), kind=MultipleChoice(), needs_label=False)
+    assert read(source, needs_training=False).splits["all"][0].texts == ("p", "c", "d")
+
+
 def test_a_prompt_without_a_choice_asks_nothing(tmp_path):
     rows = [{"prompt": "p", "choices": ["c", "d"][: 2 * (n < 3)], "label": n % 2} for n in range(4)]
     (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -18,7 +18,7 @@ from afterbert.downstream.finetuning.prediction import Answerer
 from afterbert.downstream.finetuning.runs import finetune
 from afterbert.downstream.finetuning.saving import load_finetuned
 from afterbert.downstream.finetuning.settings import FineTuning
-from afterbert.downstream.heads.each_label import best_threshold
+from afterbert.downstream.heads.each_label import EachLabel, best_threshold
 from afterbert.downstream.metrics.accuracy import Accuracy
 from afterbert.downstream.metrics.f1 import F1
 from afterbert.downstream.reading.data import read
@@ -150,11 +150,19 @@ def test_it_learns_and_answers_with_its_thresholds(tiny_model, data_of, tmp_path
     assert one.value == ("bed",) and set(one.probabilities) == {"bed", "noise", "price"}
 
 
-def test_dev_rows_without_labels_choose_no_thresholds(tiny_model, data_of):
+def test_dev_rows_without_labels_choose_no_thresholds_and_wrong_heads_are_refused(tiny_model, data_of):
     data = data_of(MultiLabel())
     unlabelled = tuple(replace(row, label=None) for row in data.splits["dev"])
     bench = Bench.of(tiny_model, [replace(data, splits={**data.splits, "dev": unlabelled})], FineTuning())
     assert bench.asked.calibrated(bench.module().eval()).heads == bench.asked.heads
+    for head, said in (
+        ({"toy": EachLabel(thresholds=(0.3, 0.4))}, "2 thresholds for 3 labels"),
+        ({"joy": EachLabel()}, "heads: nothing here is called 'joy'; did you mean 'toy'"),
+    ):
+        with pytest.raises(UserError, match=said):
+            bench = Bench.of(tiny_model, [data], FineTuning(heads=head))
+            bench.check_names()
+            bench.module()
 
 
 def test_a_row_of_totals_hides_no_labels(tmp_path):

@@ -50,7 +50,9 @@ def test_entities_and_several_labels_count_each_for_its_class():
 
 
 def test_a_report_lists_the_mistakes_that_the_model_was_surest_of(tmp_path):
-    rows = [Example(f"f:{n}", (text,), label) for n, (text, label) in enumerate(zip("pqrs", "aabb"))]
+    rows = [
+        Example(f"f:{n}", (text,), label) for n, (text, label) in enumerate(zip(["p", "q", "r", "s\u2028"], "aabb"))
+    ]
     answers = [Prediction("a", 0.9), Prediction("b", 0.6), Prediction("a", 0.8), Prediction("b", 0.99)]
     (tmp_path / "seed-0" / "predictions").mkdir(parents=True)
     write_split(tmp_path / "seed-0" / "predictions" / "food.dev.jsonl", answers, rows)

@@ -1,10 +1,10 @@
 """One fine-tuning in detail: every figure that the terminal told, class by class, and its most confident mistakes."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from afterbert.downstream.figures.results import read_split
 from afterbert.downstream.metrics import in_print
 from afterbert.report import figures
 from afterbert.report.grid import Grid
@@ -77,7 +77,7 @@ def _confusion(of: str, found: Mapping[str, Mapping[str, int]]) -> Grid:
 def _mistakes(of: str, files: list[Path]) -> list[Grid]:
     """The wrong answers that the model was surest of; none where it says nothing of how sure it is."""
     rows = []
-    for record in (json.loads(line) for path in files for line in path.read_text("utf-8").splitlines() if line):
+    for record in (record for path in files for record in read_split(path)):
         answer, label = record["prediction"], record.get("label")
         right = [one["text"] for one in label] if _are_spans(label) else [label]
         is_wrong = label is not None and answer not in right and not (label == [] and answer == "")

@@ -1,6 +1,5 @@
 """A finished run as measures see it: what its folder holds, and what it answered to labelled tasks."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,6 +9,7 @@ from typing import Any
 from afterbert.base.runs import Metrics
 from afterbert.base.sealed import read_sealed
 from afterbert.base.small_files import read_json_object
+from afterbert.downstream.figures.results import read_split
 from afterbert.recipes.recipe import Resolved, resolve
 
 _LEARNED_NOTHING = ("chance", "random weights", "most frequent word")
@@ -61,8 +61,7 @@ class TaskAnswers:
         """The labelled rows with `prediction` and `label`; none where several models answered in turn."""
         file = f"predictions/{self.name}.{self.split}.jsonl"
         found = [*self.folder.glob(file), *self.folder.glob(f"seed-*/{file}")]
-        lines = found[0].read_text(encoding="utf-8").splitlines() if found else []
-        return [row for line in lines if (row := json.loads(line))["label"] is not None]
+        return [row for row in (read_split(found[0]) if found else ()) if row["label"] is not None]
 
     @property
     def sizes(self) -> Mapping[str, int]:

@@ -44,7 +44,8 @@ class CandidatesCue(Cue):
         words = [f" {word}" for word in (self.words or [asked.task.target_text(label) for label in labels])]
         word_of = dict(zip(labels, words))
         cue = self.cue if asked.cued else ""
-        lead = "".join(f"{_text(shot)}{cue}{word_of[shot.label]}\n\n" for shot in asked.shots) if asked.cued else ""
+        shots = [shot for shot in asked.shots if asked.cued and shot.label in word_of]
+        lead = "".join(f"{_text(shot)}{cue}{word_of[shot.label]}\n\n" for shot in shots)
         pairs = [(f"{lead}{_text(row)}{cue}", word) for row in asked.rows for word in words]
         scores = log_chances(asked.generator, pairs).reshape(len(asked.rows), len(words))
         if self.calibrated:

@@ -207,6 +207,11 @@ def write_split(path: Path, predictions: Sequence[Prediction], examples: Sequenc
     write_atomically(path, "\n".join(lines) + "\n")
 
 
+def read_split(path: Path) -> list[dict[str, Any]]:
+    """Reads the lines that `write_split` wrote. Texts may hold other ends of lines than theirs, such as U+2028."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
+
+
 def read_predictions(folder: Path, tasks: Sequence[TaskData], *, identity: RunIdentity) -> Predictions | None:
     """Reads what a finished seed predicted; None if it has not finished. Raises UserError if it was made from something
     else."""
@@ -225,8 +230,7 @@ def read_predictions(folder: Path, tasks: Sequence[TaskData], *, identity: RunId
                 text = path.read_text(encoding="utf-8")
                 if kept.get("digests", {}).get(path.name, digest_of(text)) != digest_of(text):
                     raise UserError(f"{path} was changed after it was written; {remedy}")
-                lines = text.split("\n")[:-1]
-                found[data.name][split] = [tupled(json.loads(line)["prediction"]) for line in lines]
+                found[data.name][split] = [tupled(record["prediction"]) for record in read_split(path)]
     return found
 
 

@@ -27,6 +27,19 @@ class Table:
     keys: tuple[str, ...]
     has_header: bool = True
 
+    @staticmethod
+    def of_lines(
+        path: Path,
+        layout: str,
+        columns: Sequence[str],
+        rows: Sequence[tuple[int, Mapping[str, Any]]],
+        *,
+        has_header: bool = True,
+    ) -> Table:
+        """Returns a table from rows with the numbers of their lines, by which they are named."""
+        records, keys = tuple(record for _, record in rows), tuple(f"{path.name}:{line}" for line, _ in rows)
+        return Table(path, layout, tuple(columns), records, keys, has_header)
+
     def column(self, name: str) -> list[Any]:
         """Returns all values of a column, None if a row has none."""
         return [record.get(name) for record in self.records]

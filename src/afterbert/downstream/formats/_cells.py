@@ -44,14 +44,9 @@ def table_of(
             findings.add("lines that are the header again left out", f"{path.name}:{line}")
     if not body:
         raise UserError(f"{path}: holds a header and no rows; name a file with rows")
-    return Table(
-        path=path,
-        layout=f"{kind} {'with' if has_header else 'without'} header",
-        columns=tuple(names),
-        records=tuple(dict(zip(names, cells)) for _, cells in body),
-        keys=tuple(f"{path.name}:{line}" for line, _ in body),
-        has_header=has_header,
-    )
+    layout = f"{kind} {'with' if has_header else 'without'} header"
+    records = [(line, dict(zip(names, cells))) for line, cells in body]
+    return Table.of_lines(path, layout, names, records, has_header=has_header)
 
 
 def _names_for(rows: Sequence[tuple[int, list[str]]], width: int, path: Path) -> list[str]:

@@ -78,14 +78,8 @@ class Conll(Format):
                 f"--columns tags={others[0]} takes another",
                 path.name,
             )
-        return Table(
-            path=path,
-            layout="CoNLL",
-            columns=columns,
-            records=tuple(dict(zip(names, zip(*words))) for _, words in sentences),
-            keys=tuple(f"{path.name}:{number}" for number, _ in sentences),
-            has_header=False,
-        )
+        records = [(number, dict(zip(names, zip(*words)))) for number, words in sentences]
+        return Table.of_lines(path, "CoNLL", columns, records, has_header=False)
 
 
 def _cells(line: str, separator: str | None) -> list[str]:

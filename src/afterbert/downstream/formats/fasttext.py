@@ -25,21 +25,12 @@ class FasttextFormat(Format):
         return 3 if lines and all(line.lstrip().startswith("__label__") for line in lines) else 0
 
     def read(self, path: Path, findings: Findings) -> Table:
-        rows: list[tuple[str, list[str], str]] = []
-        for number, line in enumerate(list(TextFile.of(path).bare_lines()), start=1):
+        rows: list[tuple[int, dict[str, Any]]] = []
+        for number, line in enumerate(TextFile.of(path).bare_lines(), start=1):
             marks = _LABELS.match(line)
             if line.strip():
                 end = marks.end() if marks else 0
-                rows.append((f"{path.name}:{number}", _LABEL.findall(line[:end]), line[end:].strip()))
-        is_single = all(len(labels) < 2 for _, labels, _ in rows)
-
-        def label(labels: list[str]) -> Any:
-            return (labels[0] if labels else None) if is_single else labels
-
-        return Table(
-            path=path,
-            layout="fastText's lines",
-            columns=("text", "label"),
-            records=tuple({"text": text, "label": label(labels)} for _, labels, text in rows),
-            keys=tuple(key for key, _, _ in rows),
-        )
+                rows.append((number, {"text": line[end:].strip(), "label": _LABEL.findall(line[:end])}))
+        if all(len(row["label"]) < 2 for _, row in rows):
+            rows = [(number, row | {"label": next(iter(row["label"]), None)}) for number, row in rows]
+        return Table.of_lines(path, "fastText's lines", ("text", "label"), rows)

@@ -38,14 +38,10 @@ class TextAndLabels(Format):
         lines = TextFile.of(named).bare_lines() if named.is_file() else ()
         cells = [line.split("\t") if "\t" in line else line.split(maxsplit=1) for line in lines]
         names = {number.strip(): name.strip() for number, name, *_ in filter(lambda pair: len(pair) > 1, cells)}
-        rows = zip(texts, (label.strip() for label in labels))
-        return Table(
-            path=path,
-            layout=f"a text a line, its label in {beside.name}",
-            columns=("text", "label"),
-            records=tuple({"text": text, "label": names.get(label, label)} for text, label in rows),
-            keys=tuple(f"{path.name}:{number}" for number in range(1, len(texts) + 1)),
-        )
+        named_labels = (names.get(label.strip(), label.strip()) for label in labels)
+        rows = [{"text": text, "label": label} for text, label in zip(texts, named_labels)]
+        layout = f"a text a line, its label in {beside.name}"
+        return Table.of_lines(path, layout, ("text", "label"), list(enumerate(rows, 1)))
 
 
 def labels_beside(path: Path) -> Path | None:

@@ -22,13 +22,11 @@ class Trec(Format):
         return 3 if lines and all(_LINE.fullmatch(line) for line in lines) else 0
 
     def read(self, path: Path, findings: Findings) -> Table:
-        records, keys = [], []
+        rows = []
         for number, line in enumerate(list(TextFile.of(path).bare_lines()), 1):
-            if not line.strip():
-                continue
             found = _LINE.fullmatch(line)
-            if not found:
+            if found:
+                rows.append((number, {"text": found[3], "coarse": found[1], "fine": f"{found[1]}:{found[2]}"}))
+            elif line.strip():
                 raise UserError(f"{path}:{number}: does not begin with COARSE:fine; is the file TREC's?")
-            records.append({"text": found[3], "coarse": found[1], "fine": f"{found[1]}:{found[2]}"})
-            keys.append(f"{path.name}:{number}")
-        return Table(path, "TREC", ("text", "coarse", "fine"), tuple(records), tuple(keys))
+        return Table.of_lines(path, "TREC", ("text", "coarse", "fine"), rows)

@@ -22,11 +22,5 @@ class TxtFormat(Format):
         return int(path.suffix == ".txt" and not says_more)
 
     def read(self, path: Path, findings: Findings) -> Table:
-        lines = list(TextFile.of(path).bare_lines())
-        return Table(
-            path=path,
-            layout="one text a line",
-            columns=("text",),
-            records=tuple({"text": line} for line in lines),
-            keys=tuple(f"{path.name}:{number}" for number in range(1, len(lines) + 1)),
-        )
+        rows = [(number, {"text": line}) for number, line in enumerate(TextFile.of(path).bare_lines(), 1)]
+        return Table.of_lines(path, "one text a line", ("text",), rows)

@@ -17,6 +17,7 @@ from scipy.special import expit
 from torch import Tensor
 from torch.nn import functional as F
 
+from afterbert.base.errors import UserError
 from afterbert.downstream.example import Example
 from afterbert.downstream.heads import Footing, HeadModule, Outputs
 from afterbert.downstream.heads._layers import LayeredHead, LayersModule
@@ -51,7 +52,10 @@ class EachLabel(LayeredHead):
         return one_row_each(task, examples, rows, asked=is_asked, row_arrays=arrays, planes={"text": 0}, cut=cut)
 
     def build(self, task: Task, on: Footing) -> HeadModule:
-        return EachLabelModule(self, on, len(labels_of(task)))
+        labels = labels_of(task)
+        if len(self.thresholds) not in (0, len(labels)):
+            raise UserError(f"{len(self.thresholds)} thresholds for {len(labels)} labels; name one for each")
+        return EachLabelModule(self, on, len(labels))
 
     def chooses(self, task: Task) -> bool:
         return self.threshold == "dev"

@@ -46,6 +46,8 @@ class ReadsColumns(ABC):
     """The parts that it needs, such as `text` and `label`."""
     optional_parts: ClassVar[tuple[str, ...]] = ()
     """Those that it can use where they are there."""
+    label_part: ClassVar[str | None]
+    """The part that holds the truth; None if no column does."""
     joining_part: ClassVar[str | None] = None
     """The part that says which rows of a table are one example."""
     column_names: ClassVar[Mapping[str, tuple[str, ...]]]
@@ -67,6 +69,12 @@ class ReadsColumns(ABC):
         if any(found[part] is None for part in self.parts):
             return None
         return {part: column for part, column in found.items() if column is not None}
+
+    def texts_among(self, columns: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:
+        """Returns part -> column for all parts but that of the label: those `given`, and the others by their names."""
+        parts = (part for part in (*self.parts, *self.optional_parts) if part != self.label_part)
+        named = {part: given.get(part) or self.find(part, columns) for part in parts}
+        return {part: column for part, column in named.items() if column is not None}
 
     def fits(self, table: Table, columns: Mapping[str, str]) -> bool:
         """Returns whether the values of these columns (part -> column) are of this kind, where the kind is guessed."""

@@ -143,7 +143,8 @@ def read(source: TaskSource, *, needs_training: bool = True) -> TaskData:
     basis = splits.get("train") or tuple(example for examples in splits.values() for example in examples)
     usable = tuple(example for example in basis if reads.is_usable(example))
     try:
-        task = reads.settled(usable)
+        # A model's own task is settled, and its rows need no labels.
+        task = reads.settled(usable) if needs_training or usable or not reads.metrics else reads
     except UserError as error:
         if usable or not notes:
             raise
@@ -182,9 +183,8 @@ def _columns(source: TaskSource, table: Table) -> dict[str, str]:
     found = task.match(table, given)
     if found is not None:
         return found
-    needed = [part for part in task.parts if part != task.label_part and part not in given]
-    found = given | {part: name for part in needed if (name := task.find(part, table.columns))}
-    missing = [part for part in needed if part not in found]
+    found = given | task.texts_among(table.columns, given)
+    missing = [part for part in task.parts if part not in (task.label_part, *found)]
     if missing:
         raise UserError(
             f"{table.path}: no column for {', '.join(missing)} among {', '.join(table.columns)}; "

@@ -145,9 +145,7 @@ def _without_label(table: Table, task: Task, given: Mapping[str, str]) -> tuple[
     """The same where all columns but that of the label are found by name; None if they are not, or it is there too."""
     if task.label_part in given or task.match(table, given) is not None:
         return None
-    parts = [part for part in (*task.parts, *task.optional_parts) if part != task.label_part]
-    named = {part: given.get(part) or task.find(part, table.columns) for part in parts}
-    found = {part: column for part, column in named.items() if column is not None}
+    found = task.texts_among(table.columns, given)
     needed = [part for part in task.parts if part != task.label_part and part not in found]
     free = [column for column in table.columns if column not in found.values()]
     if len(needed) == len(free):  # as many as are read, so in the order in which they are read

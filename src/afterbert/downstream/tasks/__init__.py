@@ -15,8 +15,6 @@ from afterbert.downstream.reading.columns import ReadsColumns
 class Task(ReadsColumns):
     """A frozen config. Left empty, `labels` and `metrics` are decided by the training rows, once, in `settled`."""
 
-    label_part: ClassVar[str | None]
-    """The part that holds the truth; None if no column does."""
     answer: ClassVar[str]
     """What a prediction is, in a word: a `class`, a `number`, an `order`. A head serves tasks by it."""
     usual_head: ClassVar[str | None]
