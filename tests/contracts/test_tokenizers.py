@@ -13,7 +13,7 @@ from transformers import AutoTokenizer
 
 from afterbert.base import plugins
 from afterbert.base.config import to_plain
-from afterbert.text.pieces.tokenizer import Tokenizer, vocabulary_of
+from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.tokenizers._trained import TrainedRecipe
 from invented_texts import ALL, RECIPES, tokenizer_called
@@ -58,7 +58,7 @@ def test_same_bytes_whatever_the_hash_seed():
 @pytest.mark.parametrize("name", RECIPES)
 def test_vocabulary_is_as_asked(name):
     recipe, tokenizer = RECIPES[name], tokenizer_called(name)
-    vocabulary = vocabulary_of(tokenizer)
+    vocabulary = tokenizer.vocabulary
     assert vocabulary.size <= recipe.vocab_size
     assert sorted(tokenizer.backend.get_vocab().values()) == list(range(vocabulary.size))
     for special in ("pad", "unk", "cls", "sep", "mask", "bos", "eos"):

@@ -6,7 +6,7 @@ import pytest
 
 from afterbert.base.errors import UserError
 from afterbert.text.pieces.encoding import PieceEncoder
-from afterbert.text.pieces.tokenizer import Tokenizer, vocabulary_of
+from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.tokenizers import _guard
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 from invented_texts import ALL, tokenizer_called
@@ -34,7 +34,7 @@ def test_a_saved_tokenizer_is_read_as_it_is(tmp_path):
         tokenizer_called(name).save(tmp_path / name)
         made = PretrainedTokenizer(str(tmp_path / name)).make()
         assert made.digest == tokenizer_called(name).digest
-        assert vocabulary_of(made) == vocabulary_of(tokenizer_called(name))
+        assert made.vocabulary == tokenizer_called(name).vocabulary
 
 
 def test_parts_need_not_say_their_type(tmp_path, untried):

@@ -10,7 +10,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.rows import Rows
 from afterbert.base.sealed import sealed
 from afterbert.downstream.posing.writing import ToWrite
-from afterbert.text.pieces.unknown import UnknownPieces, unknown_piece
+from afterbert.text.pieces.unknown import UnknownPieces
 from afterbert.text.sources.txt import Txt
 from afterbert.text.token_store.prepare import prepare
 from afterbert.text.token_store.store import Store
@@ -26,8 +26,8 @@ def test_special_pieces_do_not_count():
     known = tokenizer.vocabulary
     ids = np.array([known.cls, *tokenizer.encode("miles Ж"), known.sep, known.pad])
     assert UnknownPieces.among(ids, known) == UnknownPieces(1, len(ids) - 3)
-    assert unknown_piece(tokenizer_called("bpe").vocabulary) is not None
-    assert unknown_piece(known.__class__(size=9, unk=0, eos=0, special_ids=(0,))) is None
+    assert tokenizer_called("bpe").vocabulary.unknown is not None
+    assert known.__class__(size=9, unk=0, eos=0, special_ids=(0,)).unknown is None
 
 
 def test_a_store_from_before_is_counted_again(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from afterbert.base.errors import UserError, shown
 
@@ -12,6 +12,7 @@ Unit = Literal["steps", "tokens", "seconds", "flops", "epochs"]
 
 _SCALES = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12, "P": 1e15}
 _TIMES = {"s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "hours": 3600.0, "d": 86400.0}
+_COUNTED = re.compile(r"([kMGBTP]?)(?i:(step|token|flop|epoch)s?)")
 _WRITTEN = re.compile(r"\s*(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*([A-Za-z]+)\s*")
 _MOST: dict[Unit, float] = {"steps": 1e10, "tokens": 1e16, "seconds": 1e9, "flops": 1e30, "epochs": 1e7}
 _LARGER = {"seconds": ((60.0, "min"),), "tokens": ((1e9, "Gtokens"), (1e6, "Mtokens"), (1e3, "ktokens"))}
@@ -53,11 +54,8 @@ class Budget:
         amount, unit = float(found[1]), found[2]
         if unit in _TIMES:
             return cls(amount * _TIMES[unit], "seconds")
-        for name in ("steps", "tokens", "flops", "epochs"):
-            singular = name.removesuffix("s") if name != "flops" else "flop"
-            for ending in (name, singular, name.upper() if name == "flops" else name.capitalize()):
-                if unit.endswith(ending) and unit.removesuffix(ending) in _SCALES:
-                    return cls(amount * _SCALES[unit.removesuffix(ending)], name)
+        if counted := _COUNTED.fullmatch(unit):
+            return cls(amount * _SCALES[counted[1]], cast(Unit, counted[2].lower() + "s"))
         raise UserError(f"budget {shown(str(written))} has an unknown unit {shown(unit)}; {_HINT}")
 
     def __str__(self) -> str:

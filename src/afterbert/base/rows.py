@@ -131,10 +131,9 @@ class Rows:
 
     def with_planes(self, **planes: np.ndarray | Callable[[], np.ndarray]) -> Rows:
         """Gives the same rows with these planes added or replaced."""
-        assert isinstance(self.planes, Planes)
-        return Rows(self.piece_ids, self.row_starts, self.keys, self.planes.replaced(planes))
+        return self.with_ids(self.piece_ids, **planes)
 
-    def with_ids(self, piece_ids: np.ndarray, **planes: np.ndarray) -> Rows:
+    def with_ids(self, piece_ids: np.ndarray, **planes: np.ndarray | Callable[[], np.ndarray]) -> Rows:
         """Returns rows with other pieces [T] in the same places, and these planes added or replaced."""
         assert isinstance(self.planes, Planes)
         return Rows(piece_ids, self.row_starts, self.keys, self.planes.replaced(planes))

@@ -188,8 +188,7 @@ def override(base: Node, dotted: str, written: str, origin: str | None = None) -
     Node(value=2, origin='--a.b')
     """
     origin = origin or f"--{dotted}"
-    leaf = parse(written, label=origin) if written[:1] in "[{" and written else Node(scalar(written), origin)
-    leaf = _relabel(leaf, origin)
+    leaf = located(parse(written, label=origin).plain if written.startswith(("[", "{")) else scalar(written), origin)
     if dotted.count(".") > _MOST_LEVELS:
         raise UserError(_too_deep(f"{origin[:60]}..."))
     for key in reversed(dotted.split(".")):
@@ -197,14 +196,6 @@ def override(base: Node, dotted: str, written: str, origin: str | None = None) -
             raise UserError(f"{origin}: has an empty part; write --node.key VALUE")
         leaf = Node({key: leaf}, origin)
     return _lay(base, leaf)
-
-
-def _relabel(node: Node, origin: str) -> Node:
-    if isinstance(node.value, dict):
-        return Node({key: _relabel(child, origin) for key, child in node.value.items()}, origin)
-    if isinstance(node.value, list):
-        return Node([_relabel(child, origin) for child in node.value], origin)
-    return Node(node.value, origin)
 
 
 def _lay(base: Node, over: Node) -> Node:
@@ -219,13 +210,13 @@ def _lay(base: Node, over: Node) -> Node:
     if isinstance(base.value, dict) and isinstance(over.value, dict):
         new = over.value.get("type")
         if new is not None and "type" in base.value and base.value["type"].value != new.value:
-            return merge(base, over)
+            return over
         merged = dict(base.value)
         for key, node in over.value.items():
             merged[key] = _lay(merged[key], node) if key in merged else node
         return Node(merged, base.origin)
     if isinstance(base.value, dict) and isinstance(over.value, str):
         return Node({"type": over}, over.origin)
-    if not isinstance(base.value, dict) and isinstance(over.value, dict) and isinstance(base.value, str):
+    if isinstance(base.value, str) and isinstance(over.value, dict):
         return _lay(Node({"type": base}, base.origin), over)
     return over

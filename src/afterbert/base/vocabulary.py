@@ -49,6 +49,17 @@ class Vocabulary:
         None if the tokenizer has no such piece."""
         return next((one for one in (self.bos, self.cls, self.eos) if one is not None), None)
 
+    @property
+    def unknown(self) -> int | None:
+        """The piece for text that the tokenizer does not know. It is None if the id of that name serves for something
+        else, as GPT-2's end of text does, since none is ever made."""
+        return None if self.unk in (self.bos, self.eos, self.cls, self.sep, self.pad) else self.unk
+
+    @property
+    def boundaries(self) -> list[int]:
+        """The special pieces without the unknown one, which stands for text."""
+        return [number for number in self.special_ids if number != self.unknown]
+
     @cached_property
     def is_special(self) -> np.ndarray:
         """bool [size]: whether an id is special."""

@@ -30,7 +30,6 @@ from afterbert.downstream.tasks import Task, labels_of
 from afterbert.interop.loaded import LoadedModel
 from afterbert.models import Backbone, Start
 from afterbert.objectives.parts.scores import summed_cross_entropy
-from afterbert.text.pieces.unknown import unknown_piece
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ class Text(Head):
             # A tokenizer may give a class name back in other letters or with other spaces; of a name with unknown
             # pieces it does not give back enough to tell it from others.
             known: dict[str, str] = {}
-            unknown = unknown_piece(to_write.tokenizer.vocabulary)
+            unknown = to_write.tokenizer.vocabulary.unknown
             for text in (task.target_text(label) for label in labels_of(task)):
                 ids = np.array(to_write.tokenizer.encode(text), dtype=np.int64)
                 known |= {} if (ids == unknown).any() else {to_write.text(ids): text}

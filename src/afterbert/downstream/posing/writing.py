@@ -17,7 +17,6 @@ from afterbert.nn.visibility import PaddedVisibility
 from afterbert.objectives.parts.written import shifted
 from afterbert.pretext.posed import WrittenText
 from afterbert.text.pieces.tokenizer import Tokenizer
-from afterbert.text.pieces.unknown import unknown_piece
 
 
 def end_of(vocabulary: Vocabulary) -> int:
@@ -52,7 +51,7 @@ class ToWrite:
         """Decodes what was written, without special pieces; -1 is nothing. An unknown piece stands as U+FFFD, so that
         what is written with it is never taken for an answer."""
         piece_ids = piece_ids[piece_ids >= 0]
-        unknown = unknown_piece(self.tokenizer.vocabulary)
+        unknown = self.tokenizer.vocabulary.unknown
         places = np.flatnonzero(piece_ids == unknown) if unknown is not None else ()
         parts = [part[part != unknown] for part in np.split(piece_ids, places)]
         return "\ufffd".join(self.tokenizer.decode(part) for part in parts).strip()

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import BinaryIO, NamedTuple
 
-import numpy as np
 import xxhash
 
 from afterbert.base.errors import UserError, near_file
@@ -35,6 +34,7 @@ MAX_LINE_BYTES = 64 << 20
 
 _LINE = re.compile(rb"([^\n]+)")
 _ANY_LINE = re.compile(rb"([^\n]*)\n")
+_LONE_RETURN = re.compile(rb"\r(?!\n)")
 _BOM = b"\xef\xbb\xbf"
 _WIDE_MARKS = (
     (b"\xff\xfe\x00\x00", "UTF-32LE"),
@@ -140,8 +140,7 @@ def open_file(path: str) -> BinaryIO:
 
 def size_of(path: str) -> int:
     """Returns the bytes on disk. Raises UserError as `open_file` does."""
-    with open_file(path) as file:
-        return os.fstat(file.fileno()).st_size
+    return stamp_of(path)[0]
 
 
 def stamp_of(path: str) -> tuple[int, int]:
@@ -228,17 +227,13 @@ def _head(path: str, stored: Iterator[bytes]) -> bytes:
 
 
 def _with_newlines(chunk: bytes, offset: int, tell: Callable[[int, int], None] | None) -> bytes:
-    if b"\r" not in chunk:
+    first = _LONE_RETURN.search(chunk)
+    if first is None:
         return chunk
-    characters = np.frombuffer(chunk, dtype=np.uint8)
-    is_lone = characters == ord("\r")
-    is_lone[:-1] &= characters[1:] != ord("\n")
-    lone = int(is_lone.sum())
-    if not lone:
-        return chunk
+    mended, count = _LONE_RETURN.subn(b"\n", chunk)
     if tell:
-        tell(lone, offset + int(is_lone.argmax()))
-    return np.where(is_lone, np.uint8(ord("\n")), characters).tobytes()
+        tell(count, offset + first.start())
+    return mended
 
 
 def _stored(path: str, start: int, stop: int | None, max_unpacked_bytes: int) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.rows import ranges, starts_of
 from afterbert.text.pieces.characters import code_points
 from afterbert.text.pieces.encoding import EncodedTexts
-from afterbert.text.pieces.spelling import Spellings, boundaries
+from afterbert.text.pieces.spelling import Spellings
 from afterbert.text.pieces.tokenizer import Tokenizer
 
 _HALF = re.compile("[\udc80-\udcff]")
@@ -36,7 +36,7 @@ class PieceDecoder:
             )
         self.size, self._is_led = len(table.pieces), table.is_led
         self.is_special = np.zeros(self.size, dtype=bool)
-        self.is_special[boundaries(tokenizer)] = True
+        self.is_special[tokenizer.vocabulary.boundaries] = True
         self._starts = starts_of(table.sizes)
         self._bytes = np.frombuffer(b"".join(table.pieces), dtype=np.uint8)
 

@@ -50,10 +50,14 @@ class EncodedTexts:
 
     @cached_property
     def begins(self) -> np.ndarray:
-        visible = np.append(self.kinds != SPACE, True)
-        next_visible = np.where(visible, np.arange(len(visible)), len(visible))
-        next_visible = np.minimum.accumulate(next_visible[::-1])[::-1]
-        return np.minimum(next_visible[self._begins], self.ends)
+        return np.minimum(self.next_visible[self._begins], self.ends)
+
+    @cached_property
+    def next_visible(self) -> np.ndarray:
+        """int64 [C+1]: the first character from each one on that is no white space; C where there is none."""
+        is_visible = np.append(self.kinds != SPACE, True)
+        places = np.where(is_visible, np.arange(len(is_visible)), len(is_visible))
+        return np.minimum.accumulate(places[::-1])[::-1]
 
     @cached_property
     def text_starts(self) -> np.ndarray:

@@ -30,7 +30,7 @@ class Frame:
         found = tokenizer.plain.encode(_SHORT, _SHORT if is_pair else None)
         text_of = [-1 if number is None else number for number in found.sequence_ids]
         last_text = int(is_pair)
-        first_at = text_of.index(0) if 0 in text_of else 0
+        first_at = text_of.index(0)
         first_end = len(text_of) - text_of[::-1].index(0)
         second_at = text_of.index(1) if is_pair else first_end
         end = len(text_of) - text_of[::-1].index(last_text)

@@ -58,7 +58,7 @@ class Spellings:
             pieces[number] = b"" if token.special else token.content.encode()
         if known.unk is not None:
             pieces[known.unk] = spell("\ufffd")
-        for number in boundaries(tokenizer):
+        for number in known.boundaries:
             pieces[number] = b""
         return Spellings(tuple(pieces), is_led, kinds, is_known)
 
@@ -75,13 +75,6 @@ def piece_texts(tokenizer: Tokenizer) -> list[str]:
     for number in tokenizer.vocabulary.special_ids:
         texts[number] = tokenizer.backend.id_to_token(number) or ""
     return texts
-
-
-def boundaries(tokenizer: Tokenizer) -> list[int]:
-    """Returns the special pieces, without an unknown one that serves only as such: it stands for text."""
-    known = tokenizer.vocabulary
-    others = (known.bos, known.eos, known.cls, known.sep, known.pad)
-    return [number for number in known.special_ids if number != known.unk or number in others]
 
 
 def _rule(file: Mapping[str, Any], kinds: tuple[str, ...]) -> tuple[Callable[[str], bytes], bool, bool]:

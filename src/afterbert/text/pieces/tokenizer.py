@@ -99,8 +99,26 @@ class Tokenizer:
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
-        """Gives what a pretext task must know of it."""
-        return vocabulary_of(self)
+        """Its size, special ids and sentinels, which a pretext task must know. Raises UserError if it lacks a named
+        special token."""
+        named: dict[str, int] = {}
+        for name in NAMED:
+            token = self.settings.get(f"{name}_token")
+            if token is None:
+                continue
+            found = self.backend.token_to_id(token)
+            if found is None:
+                raise UserError(f"{name}_token is '{token}', which the tokenizer does not hold; mend {SETTINGS_FILE}")
+            named[name] = found
+        added = self.backend.get_added_tokens_decoder().items()
+        special = {number: token.content for number, token in added if token.special}
+        sentinels = {int(m[1]): number for number, content in special.items() if (m := _SENTINEL.fullmatch(content))}
+        return Vocabulary(
+            size=max(self.backend.get_vocab(with_added_tokens=True).values()) + 1,
+            sentinels=tuple(sentinels[number] for number in sorted(sentinels)),
+            special_ids=tuple(sorted({*special, *named.values()})),
+            **named,
+        )
 
     def encode(self, text: str) -> list[int]:
         """Returns the piece ids of running text, with nothing added."""
@@ -112,25 +130,3 @@ class Tokenizer:
 
     def __getstate__(self) -> dict[str, Any]:
         return {"file": self.file, "settings": dict(self.settings)}
-
-
-def vocabulary_of(tokenizer: Tokenizer) -> Vocabulary:
-    """Returns size, special ids and sentinels of a tokenizer. Raises UserError if it lacks a named special token."""
-    backend = tokenizer.backend
-    named: dict[str, int] = {}
-    for name in NAMED:
-        token = tokenizer.settings.get(f"{name}_token")
-        if token is None:
-            continue
-        found = backend.token_to_id(token)
-        if found is None:
-            raise UserError(f"{name}_token is '{token}', which the tokenizer does not hold; mend {SETTINGS_FILE}")
-        named[name] = found
-    special = {i: token.content for i, token in backend.get_added_tokens_decoder().items() if token.special}
-    sentinels = {int(m[1]): i for i, content in special.items() if (m := _SENTINEL.fullmatch(content))}
-    return Vocabulary(
-        size=max(backend.get_vocab(with_added_tokens=True).values()) + 1,
-        sentinels=tuple(sentinels[number] for number in sorted(sentinels)),
-        special_ids=tuple(sorted({*special, *named.values()})),
-        **named,
-    )

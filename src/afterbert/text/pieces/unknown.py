@@ -1,4 +1,4 @@
-"""Unknown pieces: which one it is, how many there are, and how many are too many."""
+"""Unknown pieces: how many there are, and how many are too many."""
 
 from __future__ import annotations
 
@@ -17,13 +17,6 @@ MOST_UNKNOWN = 0.1
 _REMEDY = "take a tokenizer that knows every text: --tokenizer bpe or --tokenizer byte_level_bpe"
 
 
-def unknown_piece(vocabulary: Vocabulary) -> int | None:
-    """Returns the piece for text that the tokenizer does not know. It is None if the id of that name serves for
-    something else, as GPT-2's end of text does, since none is ever made."""
-    others = (vocabulary.bos, vocabulary.eos, vocabulary.cls, vocabulary.sep, vocabulary.pad)
-    return None if vocabulary.unk in others else vocabulary.unk
-
-
 @dataclass(frozen=True)
 class UnknownPieces:
     """The number of unknown pieces among `total`.
@@ -38,9 +31,8 @@ class UnknownPieces:
     @staticmethod
     def among(piece_ids: np.ndarray, vocabulary: Vocabulary) -> UnknownPieces:
         """Counts pieces [T] of running text; special ones do not count."""
-        unknown = unknown_piece(vocabulary)
-        specials = int(np.isin(piece_ids, [one for one in vocabulary.special_ids if one != unknown]).sum())
-        return UnknownPieces(int((piece_ids == unknown).sum()), len(piece_ids) - specials)
+        specials = int(np.isin(piece_ids, vocabulary.boundaries).sum())
+        return UnknownPieces(int((piece_ids == vocabulary.unknown).sum()), len(piece_ids) - specials)
 
     @staticmethod
     def in_texts(texts: Sequence[str], tokenizer: Tokenizer) -> UnknownPieces:

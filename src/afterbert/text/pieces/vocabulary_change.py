@@ -17,6 +17,7 @@ import numpy as np
 import tokenizers
 
 from afterbert.base.errors import UserError
+from afterbert.base.rows import starts_of
 from afterbert.text.pieces.characters import words
 from afterbert.text.pieces.tokenizer import NAMED, Tokenizer
 
@@ -62,10 +63,10 @@ def extended(tokenizer: Tokenizer, texts: Sequence[str], *, more: int, units: Un
         raise UserError(
             f"a tokenizer of type {model['type']} without words cannot be extended; train a new one with --how train"
         )
-    taken = max(backend.get_vocab(with_added_tokens=True).values()) + 1
+    numbers = backend.get_vocab(with_added_tokens=True)
+    taken, known = max(numbers.values()) + 1, set(numbers)
     if model["type"] == "Unigram":
         _take_in_added(content)
-    known = set(backend.get_vocab(with_added_tokens=True))
     if units == "words":
         grow, merges = _grown_words(tokenizer, texts, _GROW[model["type"]], known, more)
     else:
@@ -76,7 +77,6 @@ def extended(tokenizer: Tokenizer, texts: Sequence[str], *, more: int, units: Un
         model["vocab"] |= {piece: taken + number for number, (piece, _) in enumerate(grow)}
     if model["type"] == "BPE":
         model["merges"] = _merges(model) + merges
-    numbers = backend.get_vocab(with_added_tokens=True)
     parents: list[tuple[int, ...]] = [(number,) for number in range(taken)]
     for piece, parts in grow:
         parents.append(tuple(number for part in parts for number in parents[numbers[part]]))
@@ -337,7 +337,6 @@ def mean_rows(table: np.ndarray, parents: Sequence[Sequence[int]]) -> np.ndarray
     """
     lengths = np.array([len(one) for one in parents])
     flat = np.concatenate([np.asarray(one) for one in parents])
-    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    sums = np.add.reduceat(table[flat].astype(np.float64), starts, axis=0)
+    sums = np.add.reduceat(table[flat].astype(np.float64), starts_of(lengths)[:-1], axis=0)
     shape = (-1,) + (1,) * (table.ndim - 1)
     return (sums / lengths.reshape(shape)).astype(table.dtype)

@@ -13,6 +13,4 @@ class DocumentStart(Plane):
     """The first piece of each document."""
 
     def __call__(self, encoded: EncodedTexts) -> np.ndarray:
-        is_start = np.zeros(len(encoded.piece_ids), dtype=bool)
-        is_start[encoded.piece_starts[:-1][np.diff(encoded.piece_starts) > 0]] = True
-        return is_start
+        return encoded.pieces_with_start(np.zeros(len(encoded.characters), dtype=bool))

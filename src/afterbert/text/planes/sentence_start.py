@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import sentencex
 
-from afterbert.text.pieces.characters import SPACE, before_space
+from afterbert.text.pieces.characters import before_space
 from afterbert.text.pieces.encoding import EncodedTexts
 from afterbert.text.planes import Plane
 
@@ -21,11 +21,8 @@ class SentenceStart(Plane):
     are wrapped. An empty line always ends a sentence."""
 
     def __call__(self, encoded: EncodedTexts) -> np.ndarray:
-        size = len(encoded.characters)
-        is_visible = np.append(encoded.kinds != SPACE, True)
-        next_visible = np.minimum.accumulate(np.where(is_visible, np.arange(size + 1), size)[::-1])[::-1]
-        is_start = np.zeros(size + 1, dtype=bool)
-        is_start[next_visible[self._starts(encoded)]] = True
+        is_start = np.zeros(len(encoded.characters) + 1, dtype=bool)
+        is_start[encoded.next_visible[self._starts(encoded)]] = True
         moved = before_space(is_start[:-1], encoded.kinds, encoded.text_starts)
         return encoded.pieces_with_start(moved)
 

@@ -23,7 +23,6 @@ from afterbert.text.pieces.decoding import PieceDecoder
 from afterbert.text.pieces.tokenizer import Tokenizer
 from afterbert.text.sources import SourcePart
 from afterbert.text.sources._file import StoredFile
-from afterbert.text.tokenizers import TokenizerRecipe
 from afterbert.text.tokenizers.pretrained import PretrainedTokenizer
 
 INNER_SPECIAL = "special pieces within documents, left out"
@@ -44,7 +43,7 @@ class Datatrove(StoredFile):
     extensions: ClassVar[tuple[str, ...]] = (".ds",)
 
     @property
-    def piece_recipe(self) -> TokenizerRecipe:
+    def piece_recipe(self) -> PretrainedTokenizer:
         named = self.tokenizer or self._metadata()[0]
         if not named:
             raise UserError(
@@ -54,7 +53,7 @@ class Datatrove(StoredFile):
 
     def digest(self) -> dict[str, str]:
         files = [streams.digest_of(path) for path in (self.path, self.path + ".index")]
-        made = _tokenizer(self.piece_recipe).digest[:16]
+        made = _tools(self.piece_recipe)[0].digest[:16]
         return {self.title: " ".join([*files, f"tokenizer={made}", *self.settings])}
 
     def parts(self, target_bytes: int) -> list[SourcePart]:
@@ -71,7 +70,7 @@ class Datatrove(StoredFile):
         intake = Intake(policy, tally, path=self.path, name=self.title, language=self.language, unit="document")
         if part.start == 0:
             tally.files[".ds"] += 1
-        decoder, ends = _decoder(self.piece_recipe), self._ends()
+        decoder, ends = _tools(self.piece_recipe)[1], self._ends()
         for number, piece_ids in self._documents(part, ends, self._width()):
             tally.bytes += piece_ids.nbytes
             tally.documents += 1
@@ -184,21 +183,13 @@ def _cuts(piece_ids: np.ndarray, decoder: PieceDecoder, most_bytes: int) -> np.n
     return np.unique(begins[places][begins[places] > 0])
 
 
-def _tokenizer(recipe: TokenizerRecipe) -> Tokenizer:
-    return _read(recipe, _version(recipe))[0]
-
-
-def _decoder(recipe: TokenizerRecipe) -> PieceDecoder:
-    return _read(recipe, _version(recipe))[1]
-
-
-def _version(recipe: TokenizerRecipe) -> tuple[Path, int] | None:
-    """Which file this is, for one on disk: the same name may mean another one later."""
-    file = Path(getattr(recipe, "name", ""), "tokenizer.json")
-    return (file.resolve(), file.stat().st_mtime_ns) if file.is_file() else None
+def _tools(recipe: PretrainedTokenizer) -> tuple[Tokenizer, PieceDecoder]:
+    """The tokenizer and its decoder, read once for each file on disk: the same name may mean another one later."""
+    file = Path(recipe.name, "tokenizer.json")
+    return _read(recipe, (file.resolve(), file.stat().st_mtime_ns) if file.is_file() else None)
 
 
 @cache
-def _read(recipe: TokenizerRecipe, version: tuple[Path, int] | None) -> tuple[Tokenizer, PieceDecoder]:
-    tokenizer = recipe.make([], corpus_bytes=0)
+def _read(recipe: PretrainedTokenizer, version: tuple[Path, int] | None) -> tuple[Tokenizer, PieceDecoder]:
+    tokenizer = recipe.make()
     return tokenizer, PieceDecoder(tokenizer)

@@ -26,7 +26,6 @@ from afterbert.text.sources import Source, SourcePart
 # Tests and generated or vendored code say little or say it twice.
 _SKIPPED = {"site-packages", "test", "tests", "idlelib", "lib2to3", "_vendor", "__pycache__", "turtledemo"}
 
-
 _BLANK_LINE = re.compile(r"\n\s*\n")
 _SENTENCE = re.compile(r"[A-Z`\"'(*][^>].*[.!?:)\"'*]$")
 # Prose is letters and spaces; code, tables and formulas are not.
@@ -107,13 +106,13 @@ def _docstrings(source: bytes) -> Iterator[tuple[int, str]]:
 @cache
 def _files(packages: tuple[str, ...]) -> list[Path]:
     """All source files, in an order that does not depend on the file system."""
-    roots = [("", Path(sysconfig.get_paths()["stdlib"]))]
+    roots = [sysconfig.get_paths()["stdlib"]]
     for package in packages:
         found = importlib.util.find_spec(package)
         if found and found.submodule_search_locations:
-            roots.append((package, Path(found.submodule_search_locations[0])))
+            roots.append(found.submodule_search_locations[0])
     files: list[Path] = []
-    for _, root in roots:
+    for root in roots:
         here = []
         for folder, inner, names in os.walk(root):
             inner[:] = sorted(name for name in inner if name not in _SKIPPED and not name.startswith("."))

@@ -95,32 +95,31 @@ class _Open:
     def finish(self, raw: bytes, offset: int, is_plain: bool) -> Iterator[Document]:
         """The rest of the document, which is at hand as a whole and starts at this offset."""
         raw = raw.rstrip()
-        end = offset + len(raw)
-        raw = raw.lstrip()
-        while len(raw) > self.limit:
-            at = cut_point(raw, self.limit)
-            yield from self._piece(raw[:at], end - len(raw), is_plain)
-            raw = raw[at:].lstrip()
-        if raw:
-            yield from self._piece(raw, end - len(raw), is_plain)
+        rest = yield from self._cut(raw, offset, is_plain)
+        if rest:
+            yield from self._piece(rest, offset + len(raw) - len(rest), is_plain)
 
     def relieve(self, raw: bytes, offset: int, is_plain: bool) -> Generator[Document, None, bytes]:
         """Cuts pieces off a document that goes on, exactly as `finish` would; returns what to hold until
         more is read."""
         content = raw.rstrip()
         white = raw[len(content) :]
-        end = offset + len(content)
-        content = content.lstrip()
-        while len(content) > self.limit:
-            at = cut_point(content, self.limit)
-            yield from self._piece(content[:at], end - len(content), is_plain)
-            content = content[at:].lstrip()
-        if len(content) + len(white) <= 2 * self.limit:
-            return content + white
+        rest = yield from self._cut(content, offset, is_plain)
+        if len(rest) + len(white) <= 2 * self.limit:
+            return rest + white
         # A flood of white space: only whether it ends the document matters.
-        if content:
-            yield from self._piece(content, end - len(content), is_plain)
+        if rest:
+            yield from self._piece(rest, offset + len(content) - len(rest), is_plain)
         return b"\n" * min(2, white.count(b"\n"))
+
+    def _cut(self, raw: bytes, offset: int, is_plain: bool) -> Generator[Document, None, bytes]:
+        """Gives pieces until what is left, which it returns, is no longer than one."""
+        end, raw = offset + len(raw), raw.lstrip()
+        while len(raw) > self.limit:
+            at = cut_point(raw, self.limit)
+            yield from self._piece(raw[:at], end - len(raw), is_plain)
+            raw = raw[at:].lstrip()
+        return raw
 
     def _piece(self, raw: bytes, offset: int, is_plain: bool) -> Iterator[Document]:
         if self.first is None:

@@ -10,8 +10,6 @@ from afterbert.base.rows import ranges, starts_of
 from afterbert.text.pieces.spelling import Spellings
 from afterbert.text.token_store.store import SPLITS, Split, Store
 
-_BLOCK = 1 << 24
-
 
 class LanguageSplit(Split):
     """The documents of a split that are in one language, one behind the other. code: into `whole.languages`; language:
@@ -19,27 +17,19 @@ class LanguageSplit(Split):
 
     def __init__(self, whole: Split, code: int, language: str):
         self._whole, self._code, self.name = whole, code, whole.name
-        self._documents = np.flatnonzero(whole.languages == code)
-        self._begins = whole.document_starts[self._documents]
-        self._starts = starts_of(whole.document_starts[self._documents + 1] - self._begins)
-        self.num_pieces, self.num_documents = int(self._starts[-1]), len(self._documents)
+        documents = np.flatnonzero(whole.languages == code)
+        self.languages, self._begins = whole.languages[documents], whole.document_starts[documents]
+        self.document_starts = starts_of(whole.document_starts[documents + 1] - self._begins)
+        self.num_pieces, self.num_documents = int(self.document_starts[-1]), len(documents)
         self.plane_names, self.plane_widths = whole.plane_names, whole.plane_widths
         self.fingerprint, self.told_languages = f"{whole.fingerprint}/{language}", whole.told_languages
 
     @cached_property
-    def document_starts(self) -> np.ndarray:
-        return self._starts
-
-    @cached_property
-    def languages(self) -> np.ndarray:
-        return self._whole.languages[self._documents]
-
-    @cached_property
     def sentence_starts(self) -> np.ndarray:
-        ends = self._begins + np.diff(self._starts)
+        ends = self._begins + np.diff(self.document_starts)
         first, last = (np.searchsorted(self._whole.sentence_starts, edge) for edge in (self._begins, ends))
         moved = self._whole.sentence_starts[ranges(first, last - first)]
-        moved = moved - np.repeat(self._begins - self._starts[:-1], last - first)
+        moved = moved - np.repeat(self._begins - self.document_starts[:-1], last - first)
         return np.append(moved, self.num_pieces)
 
     @property
@@ -59,8 +49,8 @@ class LanguageSplit(Split):
 
     def _there(self, index: np.ndarray) -> np.ndarray:
         """int64 [N]: these offsets [N] in the whole split."""
-        document = np.searchsorted(self._starts, index, side="right") - 1
-        return index + (self._begins - self._starts[:-1])[document]
+        document = np.searchsorted(self.document_starts, index, side="right") - 1
+        return index + (self._begins - self.document_starts[:-1])[document]
 
 
 def by_language(split: Split, languages: tuple[str, ...]) -> dict[str, Split]:
@@ -93,8 +83,7 @@ def figures_by_language(store: Store) -> Mapping[str, LanguageFigures]:
     sizes, unk = Spellings.of(store.tokenizer).sizes, store.vocabulary.unk
     for split in map(store.split, SPLITS):
         counts[0] += np.bincount(split.languages, minlength=size)
-        for start in range(0, split.num_pieces, _BLOCK):
-            index = np.arange(start, min(start + _BLOCK, split.num_pieces))
+        for index in map(np.array, split.blocks()):
             ids = split.pieces(index)
             code = split.languages[np.searchsorted(split.document_starts, index, side="right") - 1]
             starts = split.plane("word_start", index) if "word_start" in split.plane_names else np.zeros_like(ids)

@@ -8,8 +8,6 @@ import numpy as np
 
 from afterbert.text.token_store.store import SPLITS, Store
 
-_CHUNK = 1 << 22
-
 
 @dataclass(frozen=True)
 class Coverage:
@@ -59,6 +57,4 @@ def warn_of_nothing_found(store: Store, planes: Iterable[str]) -> None:
 
 def _values(store: Store, name: str) -> Iterator[np.ndarray]:
     """The plane's values in all splits, in blocks."""
-    for split in map(store.split, SPLITS):
-        for begin in range(0, split.num_pieces, _CHUNK):
-            yield split.plane(name, np.arange(begin, min(begin + _CHUNK, split.num_pieces)))
+    return (split.plane(name, np.array(block)) for split in map(store.split, SPLITS) for block in split.blocks())

@@ -32,11 +32,6 @@ def sketches_of(texts: Sequence[str]) -> np.ndarray:
     return np.array(found, dtype=np.uint32).reshape(len(texts), PERMUTATIONS)
 
 
-def no_sketches() -> np.ndarray:
-    """Returns an empty array of sketches, uint32 [0, 128]."""
-    return np.zeros((0, PERMUTATIONS), dtype=np.uint32)
-
-
 def near_duplicates(contents: Contents, sketches: np.ndarray, likeness: float) -> np.ndarray:
     """Returns the documents that share at least this much with one that is kept, bool [D]. sketches: uint32 [D, 128].
 

@@ -115,7 +115,8 @@ def prepare_shard(
     }
     with ended_by_sigterm(), locked(out):
         if (out / FILE).exists():
-            return _same_as_before(out, manifest)
+            _check_same_as_before(out, manifest)
+            return
         work = work_folder(out, manifest, last_file=FILE)
         corpus.encode(made, named, work, stamps=stamps, numbers=manifest["parts"])
         shutil.rmtree(out / "parts", ignore_errors=True)
@@ -123,7 +124,6 @@ def prepare_shard(
         made.save(out / "tokenizer")
         write_sealed(out / FILE, manifest)
         shutil.rmtree(out / WORK)
-    return None
 
 
 def open_shard(folder: Path) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def _file_digests(corpus: Corpus, mine: Iterable[tuple[int, SourcePart]]) -> lis
     return found
 
 
-def _same_as_before(out: Path, manifest: Mapping[str, Any]) -> None:
+def _check_same_as_before(out: Path, manifest: Mapping[str, Any]) -> None:
     before = open_shard(out)
     changed = [name for name in manifest if manifest[name] != before.get(name)]
     if changed:

@@ -10,7 +10,7 @@ train/, held_out/     pieces.bin (uint16 or uint32), documents.bin, sentences.bi
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -98,8 +98,8 @@ class Split:
     def piece_counts(self) -> np.ndarray:
         """int64 [V]: how often each id up to the highest occurs; counted once, in one pass."""
         counts = np.zeros(1, dtype=np.int64)
-        for start in range(0, self.num_pieces, _BLOCK):
-            here = np.bincount(self._stretch(start, min(start + _BLOCK, self.num_pieces)), minlength=len(counts))
+        for block in self.blocks():
+            here = np.bincount(self._stretch(block), minlength=len(counts))
             here[: len(counts)] += counts
             counts = here
         return counts
@@ -108,15 +108,17 @@ class Split:
         """Returns the ids at these offsets [N], int32 [N]."""
         return self._pieces[index].astype(np.int32)
 
-    def _stretch(self, start: int, stop: int) -> np.ndarray:
-        """The pieces between two offsets, without a copy where the split has a file of its own."""
-        return self._pieces[start:stop] if hasattr(self, "_folder") else self.pieces(np.arange(start, stop))
+    def blocks(self) -> Iterator[range]:
+        """Yields all offsets of pieces, in order, some millions at a time."""
+        return (range(at, min(at + _BLOCK, self.num_pieces)) for at in range(0, self.num_pieces, _BLOCK))
+
+    def _stretch(self, block: range) -> np.ndarray:
+        """The pieces of a block, without a copy where the split has a file of its own."""
+        return self._pieces[block.start : block.stop] if hasattr(self, "_folder") else self.pieces(np.array(block))
 
     def count(self, piece: int | None) -> int:
         """Returns how often a piece stands in the split."""
-        blocks = range(0, self.num_pieces if piece is not None else 0, _BLOCK)
-        ends = (min(at + _BLOCK, self.num_pieces) for at in blocks)
-        return sum(int((self._stretch(at, end) == piece).sum()) for at, end in zip(blocks, ends))
+        return 0 if piece is None else sum(int((self._stretch(block) == piece).sum()) for block in self.blocks())
 
     def plane(self, name: str, index: np.ndarray) -> np.ndarray:
         """Returns a plane's values at these offsets [N]: bool [N], uint8 [N] if of several bits. Raises UserError."""

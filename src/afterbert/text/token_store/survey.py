@@ -16,7 +16,7 @@ from afterbert.text.files.documents import LANGUAGES, PAIR, Tally
 from afterbert.text.files.policy import Policy
 from afterbert.text.pieces.changes import CharacterCounts
 from afterbert.text.sources import SourcePart
-from afterbert.text.token_store.near_duplicates import NEAR_DUPLICATE, near_duplicates, no_sketches, sketches_of
+from afterbert.text.token_store.near_duplicates import NEAR_DUPLICATE, PERMUTATIONS, near_duplicates, sketches_of
 from afterbert.text.token_store.sample import LanguageSamples
 from afterbert.text.token_store.sections import DROPPED, TRAIN, Contents, hashes_by_section, sections_of
 from afterbert.text.token_store.workers import in_order
@@ -141,7 +141,8 @@ class SurveyPart:
                 yield raw
 
         contents = Contents.of(documents())
-        together = np.concatenate([no_sketches(), *sketches]) if looks_for_near else None
+        nothing = np.zeros((0, PERMUTATIONS), dtype=np.uint32)
+        together = np.concatenate([nothing, *sketches]) if looks_for_near else None
         return PartSurvey(contents, frozenset(languages), characters.total(), tally, together, samples)
 
 

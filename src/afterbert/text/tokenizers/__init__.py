@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from afterbert.text.pieces.tokenizer import Tokenizer, vocabulary_of
+from afterbert.text.pieces.tokenizer import Tokenizer
 
 
 class TokenizerRecipe(ABC):
@@ -16,6 +16,3 @@ class TokenizerRecipe(ABC):
     @abstractmethod
     def make(self, sample: Sequence[str], *, corpus_bytes: int) -> Tokenizer:
         """Returns the tokenizer. sample: texts of the corpus, in a fixed order. Raises UserError."""
-
-
-__all__ = ["Tokenizer", "TokenizerRecipe", "vocabulary_of"]

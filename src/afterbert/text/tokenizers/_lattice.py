@@ -94,20 +94,12 @@ class Lattice:
         begins, lengths, piece = (np.concatenate(columns) for columns in zip(*found))
         word = np.repeat(np.arange(len(words.starts) - 1), np.diff(words.starts))[begins]
         first = words.starts[:-1] + np.arange(len(words.starts) - 1)
-        source = begins + word
-        return Lattice._sorted(piece, source, source + lengths, first, first + np.diff(words.starts), word)
-
-    @staticmethod
-    def _sorted(
-        piece: np.ndarray, source: np.ndarray, target: np.ndarray, first: np.ndarray, last: np.ndarray, word: np.ndarray
-    ) -> Lattice:
-        depth, source_depth = target - first[word], source - first[word]
-        order = np.lexsort((source, target, depth))
-        piece, source, target = piece[order], source[order], target[order]
-        depth, source_depth = depth[order], source_depth[order]
-        return Lattice(
-            piece, source, target, depth, np.lexsort((target, source, -source_depth)), source_depth, first, last
-        )
+        source, source_depth = begins + word, begins - words.starts[word]
+        order = np.lexsort((source, source + lengths, source_depth + lengths))
+        piece, lengths, source, source_depth = (a[order] for a in (piece, lengths, source, source_depth))
+        target, depth = source + lengths, source_depth + lengths
+        by_source = np.lexsort((target, source, -source_depth))
+        return Lattice(piece, source, target, depth, by_source, source_depth, first, first + np.diff(words.starts))
 
     def restricted(self, keep: np.ndarray) -> Lattice:
         """Returns the lattice with only the kept pieces (bool [P]), numbered anew. A letter is always kept."""
@@ -126,12 +118,16 @@ class Lattice:
             self.last,
         )
 
+    def words(self, edges: np.ndarray) -> np.ndarray:
+        """Returns the words of these edges, int64 [N]."""
+        return np.searchsorted(self.last, self.source[edges])
+
     def expected(self, scores: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Returns how often each piece is expected, float64 [P], over all cuts in proportion to their probability."""
         gain = self._gain(scores)
         forward = self._sums(gain, self.source, self.target, self.depth, np.arange(len(gain)), self.first)
         backward = self._sums(gain, self.target, self.source, -self.source_depth, self.by_source, self.last)
-        word = np.repeat(np.arange(len(self.first)), self.last - self.first + 1)[self.source]
+        word = self.words(np.arange(len(gain)))
         share = np.exp(forward[self.source] + gain + backward[self.target] - forward[self.last][word])
         known = self.piece >= 0
         return np.bincount(self.piece[known], (share * counts[word])[known], minlength=len(scores))

@@ -17,9 +17,9 @@ from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, pro
 
 from afterbert.base.errors import UserError
 from afterbert.base.small_files import read_bytes
+from afterbert.text.tokenizers._trained import SPACE, with_bytes
 
 _MOST_BYTES = 64 << 20
-_SPACE = "\u2581"
 _UNIGRAM, _BPE = 1, 2
 _NORMAL, _UNKNOWN, _CONTROL, _USER, _BYTE = 1, 2, 3, 4, 6
 
@@ -52,12 +52,10 @@ class SentencePieceModel:
         made = tokenizers.Tokenizer(self._model_of_pieces())
         made.normalizer = normalizers.Sequence([*before, *self._normalizing()])
         scheme = "always" if self.prefixes else "never"
-        made.pre_tokenizer = pre_tokenizers.Metaspace(replacement=_SPACE, prepend_scheme=scheme)
-        made.decoder = decoders.Metaspace(replacement=_SPACE, prepend_scheme=scheme)
+        made.pre_tokenizer = pre_tokenizers.Metaspace(replacement=SPACE, prepend_scheme=scheme)
+        made.decoder = decoders.Metaspace(replacement=SPACE, prepend_scheme=scheme)
         if any(kind == _BYTE for _, _, kind in self.pieces):
-            replaced = decoders.Replace(_SPACE, " ")
-            strip = decoders.Strip(content=" ", left=1)
-            made.decoder = decoders.Sequence([replaced, decoders.ByteFallback(), decoders.Fuse(), strip])
+            made.decoder = with_bytes()
         special = [text for text, _, kind in self.pieces if kind in (_UNKNOWN, _CONTROL)]
         special += [f"<extra_id_{number}>" for number in reversed(range(sentinels))]
         made.add_special_tokens([tokenizers.AddedToken(text, special=True, normalized=False) for text in special])

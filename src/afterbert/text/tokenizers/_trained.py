@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import tokenizers
 from pydantic import Field
-from tokenizers import processors
+from tokenizers import Regex, decoders, normalizers, processors
 
 from afterbert.base.errors import UserError
 from afterbert.text.pieces.tokenizer import Tokenizer
@@ -17,6 +17,7 @@ from afterbert.text.tokenizers import TokenizerRecipe
 
 Ends = Literal["both", "last", "none"]
 
+SPACE = "\u2581"
 _LONGEST_RUN = 128
 _LONG_RUN = re.compile(rf"(\S{{{_LONGEST_RUN}}})(?=\S)")
 
@@ -112,6 +113,19 @@ class TrainedRecipe(TokenizerRecipe):
         }[self.ends]
         ids = list({first: first_id, last: last_id}.items())
         return processors.TemplateProcessing(single=one, pair=two, special_tokens=ids)
+
+
+def on_one_line(form: normalizers.Normalizer, *, lowercase: bool) -> normalizers.Normalizer:
+    """Makes a form of Unicode of a text, and single spaces of its white space."""
+    cased = [normalizers.Lowercase()] if lowercase else []
+    return normalizers.Sequence([form, *cased, normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()])
+
+
+def with_bytes() -> decoders.Decoder:
+    """Puts pieces together that begin with a space, with bytes among them; the first space of a text is none of its
+    own."""
+    spaces, strip = decoders.Replace(SPACE, " "), decoders.Strip(content=" ", left=1)
+    return decoders.Sequence([spaces, decoders.ByteFallback(), decoders.Fuse(), strip])
 
 
 def without_long_runs(sample: Sequence[str]) -> Iterator[str]:

@@ -97,8 +97,7 @@ def _improved(pieces: CandidatePieces, lattice: Lattice, counts: np.ndarray) -> 
 def _worth_keeping(words: WordCounts, pieces: CandidatePieces, lattice: Lattice, count: int) -> np.ndarray:
     """bool [P]: the letters, and up to `count` pieces in all whose loss would cost most likelihood."""
     path = lattice.best(pieces.scores)
-    word = np.repeat(np.arange(len(lattice.first)), lattice.last - lattice.first + 1)[lattice.source[path]]
-    used = lattice.piece[path]
+    word, used = lattice.words(path), lattice.piece[path]
     frequency = np.bincount(used[used >= 0], words.counts[word][used >= 0], minlength=len(pieces.keys))
     loss = _loss(words, pieces, frequency)
     loss[frequency == 0] = -np.inf
@@ -117,7 +116,7 @@ def _loss(words: WordCounts, pieces: CandidatePieces, frequency: np.ndarray) -> 
     inner = Lattice.of(own, pieces)
     is_whole = (inner.source_depth == 0) & np.isin(inner.target, inner.last) & (inner.depth > 1)
     path = inner.best(pieces.scores, without=is_whole)
-    owner = np.repeat(np.arange(len(inner.first)), inner.last - inner.first + 1)[inner.source[path]]
+    owner = inner.words(path)
     parts = np.bincount(owner, minlength=len(frequency))
     total = frequency.sum()
     seen = np.maximum(frequency, 1e-12)

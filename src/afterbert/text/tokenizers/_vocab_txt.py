@@ -19,7 +19,7 @@ from afterbert.base.errors import UserError
 from afterbert.base.small_files import read_text
 
 _MOST_BYTES = 64 << 20
-_CONTINUES = "##"
+CONTINUES = "##"
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
@@ -36,15 +36,9 @@ def word_pieces(path: Path, said: Mapping[str, Any]) -> tokenizers.Tokenizer:
             "tokenizer.json"
         )
     lowercase, strip_accents = _case(path, ids, said)
-    made = tokenizers.Tokenizer(models.WordPiece(vocab=ids, unk_token="[UNK]", continuing_subword_prefix=_CONTINUES))
-    made.normalizer = normalizers.BertNormalizer(
-        clean_text=True,
-        handle_chinese_chars=said.get("tokenize_chinese_chars") is not False,
-        strip_accents=strip_accents,
-        lowercase=lowercase,
-    )
-    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    made.decoder = decoders.WordPiece(prefix=_CONTINUES)
+    model = models.WordPiece(vocab=ids, unk_token="[UNK]", continuing_subword_prefix=CONTINUES)
+    parts_chinese = said.get("tokenize_chinese_chars") is not False
+    made = as_bert(model, lowercase=lowercase, strip_accents=strip_accents, parts_chinese=parts_chinese)
     special = [piece for piece in _SPECIAL if piece in ids]
     made.add_special_tokens([tokenizers.AddedToken(piece, special=True, normalized=False) for piece in special])
     made.post_processor = processors.TemplateProcessing(
@@ -52,6 +46,19 @@ def word_pieces(path: Path, said: Mapping[str, Any]) -> tokenizers.Tokenizer:
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
         special_tokens=[(piece, ids[piece]) for piece in ("[CLS]", "[SEP]")],
     )
+    return made
+
+
+def as_bert(
+    model: models.WordPiece, *, lowercase: bool, strip_accents: bool | None, parts_chinese: bool = True
+) -> tokenizers.Tokenizer:
+    """Returns a tokenizer that cuts words as BERT does, and each into pieces by the model."""
+    made = tokenizers.Tokenizer(model)
+    made.normalizer = normalizers.BertNormalizer(
+        clean_text=True, handle_chinese_chars=parts_chinese, strip_accents=strip_accents, lowercase=lowercase
+    )
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    made.decoder = decoders.WordPiece(prefix=CONTINUES)
     return made
 
 

@@ -12,15 +12,21 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import tokenizers
-from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Regex, models, normalizers, pre_tokenizers, trainers
 
-from afterbert.text.tokenizers._trained import TrainedRecipe, alphabet_of, without_long_runs
+from afterbert.text.tokenizers._trained import (
+    SPACE,
+    TrainedRecipe,
+    alphabet_of,
+    on_one_line,
+    with_bytes,
+    without_long_runs,
+)
 
-_SPACE = "▁"
 _BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
 # Letters with their marks and the joiners between them, digits, signs; each may take the space before it along.
 _LETTERS = r"\p{L}\p{M}\u200c\u200d"
-_STRETCHES = rf"{_SPACE}?[{_LETTERS}]+|{_SPACE}?\p{{N}}+|{_SPACE}?[^{_SPACE}{_LETTERS}\p{{N}}]+|{_SPACE}"
+_STRETCHES = rf"{SPACE}?[{_LETTERS}]+|{SPACE}?\p{{N}}+|{SPACE}?[^{SPACE}{_LETTERS}\p{{N}}]+|{SPACE}"
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ class BPE(TrainedRecipe):
         letters = alphabet_of(
             sample, normalize=learner.normalizer.normalize_str, limit=room // 2, min_frequency=self.min_frequency
         )
-        letters = sorted({_SPACE, *letters})
+        letters = sorted({SPACE, *letters})
         first = [*self._first(), *_BYTES, *letters]
         learner.train_from_iterator(
             without_long_runs(sample),
@@ -68,25 +74,15 @@ class BPE(TrainedRecipe):
             unk_token=self.specials["unk"],
         )
         made = self._backend(model)
-        made.decoder = decoders.Sequence(
-            [
-                decoders.Replace(_SPACE, " "),
-                decoders.ByteFallback(),
-                decoders.Fuse(),
-                decoders.Strip(content=" ", left=1),
-            ]
-        )
+        made.decoder = with_bytes()
         return made
 
     def _backend(self, model: models.BPE) -> tokenizers.Tokenizer:
         backend = tokenizers.Tokenizer(model)
-        parts: list[normalizers.Normalizer] = [normalizers.NFC()]
-        parts += [normalizers.Lowercase()] if self.lowercase else []
-        parts += [normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
-        backend.normalizer = normalizers.Sequence(parts)
+        backend.normalizer = on_one_line(normalizers.NFC(), lowercase=self.lowercase)
         backend.pre_tokenizer = pre_tokenizers.Sequence(
             [
-                pre_tokenizers.Metaspace(replacement=_SPACE, prepend_scheme="always"),
+                pre_tokenizers.Metaspace(replacement=SPACE, prepend_scheme="always"),
                 pre_tokenizers.Split(Regex(_STRETCHES), behavior="isolated"),
             ]
         )

@@ -14,13 +14,12 @@ from typing import ClassVar
 
 import numpy as np
 import tokenizers
-from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
+from tokenizers import decoders, models, normalizers, pre_tokenizers
 
 from afterbert.text.pieces.characters import HAN, LETTER, MARK, UNSPACED, code_points, kinds_of
 from afterbert.text.tokenizers._lattice import WordCounts
-from afterbert.text.tokenizers._trained import TrainedRecipe, alphabet_of, without_long_runs
+from afterbert.text.tokenizers._trained import SPACE, TrainedRecipe, alphabet_of, on_one_line, without_long_runs
 
-_SPACE = "▁"
 _LONGEST_WORD = 64
 # All words together: bounds the time for texts without spaces. The rarest are left out.
 _MOST_CHARACTERS = 2_000_000
@@ -54,23 +53,20 @@ class Unigram(TrainedRecipe):
     def _train(self, sample: Sequence[str], size: int) -> tokenizers.Tokenizer:
         from afterbert.text.tokenizers._unigram_training import learn  # with scipy, which only learning needs
 
-        parts: list[normalizers.Normalizer] = [normalizers.NFKC()]
-        parts += [normalizers.Lowercase()] if self.lowercase else []
-        parts += [normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
-        normalizer = normalizers.Sequence(parts)
+        normalizer = on_one_line(normalizers.NFKC(), lowercase=self.lowercase)
         room = size - len(self._reserved())
         letters = alphabet_of(
             sample, normalize=normalizer.normalize_str, limit=room // 2, min_frequency=self.min_frequency
         )
-        alphabet = sorted({_SPACE, *letters, *"".join(self._first())})
+        alphabet = sorted({SPACE, *letters, *"".join(self._first())})
         seen = Counter(word for text in without_long_runs(sample) for word in text.split())
         words = _words(_normalized(seen, normalizer))
         pieces = learn(words, alphabet, size=room, min_frequency=max(2, self.min_frequency))
         vocabulary = [(token, _NEVER) for token in self._first()] + [(p.piece, p.score) for p in pieces]
         backend = tokenizers.Tokenizer(models.Unigram(vocabulary, unk_id=self._first().index(self.specials["unk"])))
         backend.normalizer = normalizer
-        backend.pre_tokenizer = pre_tokenizers.Metaspace(replacement=_SPACE, prepend_scheme="always")
-        backend.decoder = decoders.Metaspace(replacement=_SPACE, prepend_scheme="always")
+        backend.pre_tokenizer = pre_tokenizers.Metaspace(replacement=SPACE, prepend_scheme="always")
+        backend.decoder = decoders.Metaspace(replacement=SPACE, prepend_scheme="always")
         return backend
 
 
@@ -79,13 +75,13 @@ def _normalized(seen: Counter[str], normalizer: normalizers.Normalizer) -> Count
     made: Counter[str] = Counter()
     for word, count in seen.items():
         for part in normalizer.normalize_str(word).split():
-            made[_SPACE + part] += count
+            made[SPACE + part] += count
     return made
 
 
 def _words(seen: Counter[str]) -> WordCounts:
     """The words cut where letters, digits and punctuation meet, the most frequent first."""
-    seen = seen or Counter({_SPACE: 1})
+    seen = seen or Counter({SPACE: 1})
     counts: Counter[str] = Counter()
     for part, count in _cut(list(seen), list(seen.values())):
         counts[part] += count

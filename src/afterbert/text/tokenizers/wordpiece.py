@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import tokenizers
-from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import models, trainers
 
 from afterbert.text.tokenizers._trained import TrainedRecipe, alphabet_of, without_long_runs
-
-_CONTINUES = "##"
+from afterbert.text.tokenizers._vocab_txt import as_bert
 
 
 @dataclass(frozen=True)
@@ -50,9 +49,7 @@ class WordPiece(TrainedRecipe):
         vocabulary = learner.get_vocab()
         for token in self._last():
             vocabulary[token] = len(vocabulary)
-        made = self._backend(models.WordPiece(vocab=vocabulary, unk_token=self.specials["unk"]))
-        made.decoder = decoders.WordPiece(prefix=_CONTINUES)
-        return made
+        return self._backend(models.WordPiece(vocab=vocabulary, unk_token=self.specials["unk"]))
 
     def _letters(self, learner: tokenizers.Tokenizer, sample: Sequence[str], size: int) -> list[str]:
         """The characters to know, at most half of the vocabulary, then those among them that continue words
@@ -71,9 +68,4 @@ class WordPiece(TrainedRecipe):
         return sorted(learner.get_vocab(), key=lambda letter: (len(letter), letter))
 
     def _backend(self, model: models.WordPiece) -> tokenizers.Tokenizer:
-        backend = tokenizers.Tokenizer(model)
-        backend.normalizer = normalizers.BertNormalizer(
-            clean_text=True, handle_chinese_chars=True, strip_accents=self.strip_accents, lowercase=self.lowercase
-        )
-        backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        return backend
+        return as_bert(model, lowercase=self.lowercase, strip_accents=self.strip_accents)
