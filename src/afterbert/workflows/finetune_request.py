@@ -167,7 +167,7 @@ def _trained(setup: FinetuneSetup, observer: WorkObserver, device: torch.device)
     done = tune(_watched(bench, observer, device), out)
     if done.outcome is not None:
         return FinetuneOutcome(setup, (), {}, done.outcome.exit_code, done.outcome.step)
-    for number in range(bench.settings.seed, bench.settings.seed + bench.settings.num_seeds):
+    for number in bench.settings.seeds:
         status = RunFolder.open(out / f"seed-{number}").status()
         if status is not None:
             _tell_mix(bench, f"the mix as it was, seed {number}", status.step, observer, seed=number)

@@ -13,6 +13,7 @@ from afterbert.base.noise import Noise
 from afterbert.downstream.metrics import Metric
 
 _CELLS_AT_ONCE = 4_000_000
+_RESAMPLES, _LEVEL = 1000, 0.95
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ def interval(
     truths: Sequence[Any],
     *,
     noise: Noise,
-    num_resamples: int = 1000,
-    level: float = 0.95,
+    num_resamples: int = _RESAMPLES,
+    level: float = _LEVEL,
 ) -> Interval:
     """Returns the metric's mean over the seeds' predictions `runs` [seeds][N], and its interval over examples and
     seeds."""
@@ -76,8 +77,6 @@ def paired_interval(
     truths: Sequence[Any],
     *,
     noise: Noise,
-    num_resamples: int = 1000,
-    level: float = 0.95,
 ) -> Interval:
     """Returns `ours` minus `theirs` (predictions [seeds][N] of the same examples) with its interval. Every resample
     draws one set of examples for both sides, and seeds for each side on its own. A positive value means that the metric
@@ -90,9 +89,9 @@ def paired_interval(
     (0.5, 1.0, True)
     """
     left, right = _stacked(metric, ours, truths), _stacked(metric, theirs, truths)
-    scores = _resampled(metric, [left, right], noise, num_resamples)
+    scores = _resampled(metric, [left, right], noise, _RESAMPLES)
     estimate = metric.value(left.sum(axis=1)).mean() - metric.value(right.sum(axis=1)).mean()
-    return _summary(estimate, scores[0] - scores[1], level)
+    return _summary(estimate, scores[0] - scores[1], _LEVEL)
 
 
 def _stacked(metric: Metric, runs: Sequence[Sequence[Any]], truths: Sequence[Any]) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -22,7 +22,7 @@ from afterbert.downstream.finetuning.unlabelled import Unlabelled
 from afterbert.downstream.heads import Footing, Head, HeadModule, Outputs, head_for
 from afterbert.downstream.posing.backbone import states
 from afterbert.downstream.posing.formatting import Formatter
-from afterbert.downstream.posing.prepared import Prepared, in_batches, unpadded
+from afterbert.downstream.posing.prepared import Prepared, in_batches
 from afterbert.downstream.prediction import Prediction
 from afterbert.downstream.reading.data import TaskData
 from afterbert.downstream.task_name import head_key, module_key
@@ -62,7 +62,10 @@ class TaskObjective(Objective):
         if len(set(names)) < len(names):
             raise UserError(f"two tasks are called the same ({', '.join(names)}); name them as name:PATH")
         formatter = Formatter(model.tokenizer, min(settings.length, model.longest))
-        tasks = [_shared(task).with_dev(seed=settings.seed) for task in tasks]
+        for data in tasks:
+            if "train" not in data.splits:
+                raise UserError(f"{data.name}: has no training rows; name a file or folder with some")
+        tasks = [data.with_dev(seed=settings.seed) for data in tasks]
         heads = {
             data.name: head_for(data.task, _asked_head(settings, data)).settled(model, data.name) for data in tasks
         }
@@ -270,30 +273,18 @@ def told_language(prepared: Prepared, model: LoadedModel, code: str | None) -> P
     return replace(prepared, rows=prepared.rows.with_planes(language=told))
 
 
-def _shared(data: TaskData) -> TaskData:
-    if "train" not in data.splits:
-        raise UserError(f"{data.name}: has no training rows; name a file or folder with some")
-    return data
-
-
 def outputs(
     module: ObjectiveModule, model: LoadedModel, head: Head, prepared: Prepared, *, name: str, batch_size: int = 64
 ) -> Outputs:
     """Returns the head's output for each row [R] in order, without padding. The module must be in evaluation mode."""
     pad, has_segments = model.tokenizer.vocabulary.pad or 0, model.architecture.has_segments
     found: list[np.ndarray] = [np.zeros(0)] * len(prepared.rows)
-    for units, rows in _by_cost(prepared, batch_size):
+    per_unit = max(1, round(len(prepared.rows) / max(1, len(prepared))))
+    for units in in_batches(prepared.costs, max(1, batch_size // per_unit)):
+        rows = prepared.row_numbers(units)
         batch = prepared.batch(units, pad=pad, has_segments=has_segments, name=name)
         with torch.inference_mode():
             values = module.answer(to_tensors(batch.arrays, device_of(module))).cpu().numpy()
-        own = unpadded(values, prepared.rows.lengths[rows]) if head.is_by_piece else values
-        for row, value in zip(rows, own):
-            found[row] = value
+        for row, value in zip(rows, values):
+            found[row] = value[: prepared.rows.lengths[row]] if head.is_by_piece else value
     return found
-
-
-def _by_cost(prepared: Prepared, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Units in batches of like length, and the rows of each."""
-    per_unit = max(1, round(len(prepared.rows) / max(1, len(prepared))))
-    for units in in_batches(prepared.costs, max(1, batch_size // per_unit)):
-        yield units, prepared.row_numbers(units)

@@ -64,7 +64,7 @@ def tune(bench: Bench, out: Path) -> FineTuned:
     settings = bench.settings
     runs: list[Predictions] = []
     seconds: list[float] = []
-    for seed in range(settings.seed, settings.seed + settings.num_seeds):
+    for seed in settings.seeds:
         before = time.monotonic()
         found, outcome = predicted(bench, out, seed)
         if found is None:
@@ -99,8 +99,7 @@ def predicted(bench: Bench, out: Path, seed: int) -> tuple[Predictions | None, O
 
 def thresholds(bench: Bench, out: Path) -> dict[str, Any]:
     """Returns by seed what heads chose on dev rows; empty if none chose anything."""
-    seeds = range(bench.settings.seed, bench.settings.seed + bench.settings.num_seeds)
-    return {str(seed): told for seed in seeds if (told := read_thresholds(out / f"seed-{seed}"))}
+    return {str(seed): told for seed in bench.settings.seeds if (told := read_thresholds(out / f"seed-{seed}"))}
 
 
 def remarks(bench: Bench, out: Path) -> list[str]:
@@ -114,7 +113,7 @@ def better_before(bench: Bench, out: Path) -> list[str]:
     if bench.settings.chooses:
         return []
     lines = []
-    for seed in range(bench.settings.seed, bench.settings.seed + bench.settings.num_seeds):
+    for seed in bench.settings.seeds:
         records = RunFolder.open(out / f"seed-{seed}").metrics.read()
         seen = {r["step"]: r["figures"] for r in records if r["kind"] == "evaluation" and r["figures"]}
         figures = {step: main_figure(bench.tasks, found) for step, found in seen.items()}
@@ -137,7 +136,7 @@ def mixes(bench: Bench, out: Path, *, least: int = 2) -> dict[str, Any]:
     steps = planned_steps(bench)
     planned = None if steps is None else TaskMix.of(bench, seed=settings.seed, steps=steps).plain()
     realised = {}
-    for seed in range(settings.seed, settings.seed + settings.num_seeds):
+    for seed in settings.seeds:
         status = RunFolder.open(out / f"seed-{seed}").status()
         if status is not None and status.step:
             realised[str(seed)] = TaskMix.of(bench, seed=seed, steps=status.step).plain()

@@ -110,8 +110,7 @@ class Loaded:
         if answering is None:
             head = name_of(self.heads[name])
             raise UserError(f"no Hugging Face class holds the head {head} of {name}")
-        mine = self.model.family or None
-        family = family or (any_family(mine) if mine else None)
+        family = family or (any_family(self.model.family) if self.model.family else None)
         written = self._export(out, family=family, answering=answering)
         write_atomically(out / "README.md", self._card([name], answering.kind, ()))
         return written

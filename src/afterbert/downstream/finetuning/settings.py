@@ -83,6 +83,11 @@ class FineTuning:
             raise UserError("layer_decay has no effect on a frozen backbone; leave one of them out")
 
     @property
+    def seeds(self) -> range:
+        """The seeds of all runs."""
+        return range(self.seed, self.seed + self.num_seeds)
+
+    @property
     def chooses(self) -> bool:
         """Whether the weights that did best on dev are taken."""
         return self.keep == "best" or self.patience is not None

@@ -117,7 +117,7 @@ def follow(staging: StrategyRun, out: Path) -> FineTuned:
     mix: dict[str, dict[str, Any]] = {}
     begin = time.monotonic()
     settings = bench.settings
-    for seed in range(settings.seed, settings.seed + settings.num_seeds):
+    for seed in settings.seeds:
         done: dict[str, tuple[Bench, Predictions]] = {}
         for data in bench.tasks:
             run, outcome = _path(staging, data.name, seed, out, mix, done)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -45,14 +46,15 @@ class CsvFormat(Format):
         text = TextFile.of(path).text
         delimiter = self.delimiter or delimiter_in(text)
         quote = self.quote or quote_in(text, delimiter)
-        rows, broken = rows_of(text, delimiter, quote, quoting=csv.QUOTE_MINIMAL)
-        if broken:
-            rows, _ = rows_of(text, delimiter, quote, quoting=csv.QUOTE_NONE)
+        try:
+            rows = filled_rows(text, delimiter, quote)
+        except BrokenRow as broken:
+            rows = filled_rows(text, delimiter, quote, quoting=csv.QUOTE_NONE)
             if len({len(cells) for _, cells in rows}) > 1:
                 raise UserError(
-                    f"{path}:{broken[0]}: a quote is not closed or stands inside a cell ({broken[1]}); write it twice, "
+                    f"{path}:{broken.line}: a quote is not closed or stands inside a cell ({broken}); write it twice, "
                     "or save the file as tsv"
-                )
+                ) from broken
             with_quotes = [line for line, cells in rows if any(quote in cell for cell in cells)]
             findings.add(
                 "lines with quotes, read as plain characters", f"{path.name}:{with_quotes[0]}", len(with_quotes)
@@ -60,24 +62,36 @@ class CsvFormat(Format):
         return table_of(path, "csv", rows, header=self.header, findings=findings)
 
 
+class BrokenRow(Exception):
+    """A row that cannot be read, for the reason given."""
+
+    def __init__(self, line: int, reason: csv.Error):
+        super().__init__(reason)
+        self.line = line
+
+
 def rows_of(
-    text: str, delimiter: str, quote: str, *, quoting: Literal[0, 3]
-) -> tuple[list[tuple[int, list[str]]], tuple[int, csv.Error] | None]:
-    """Returns (first line of a row, cells) without empty lines, and line and reason of the first unreadable row."""
-    # A cell may be a whole article; the module's own limit is 128 KiB for all of Python.
-    csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
-    lines = io.StringIO(text, newline="")
-    reader = csv.reader(lines, delimiter=delimiter, quotechar=quote, strict=True, quoting=quoting)
-    rows, begins = [], 1
+    lines: Iterable[str], delimiter: str, quote: str, *, quoting: Literal[0, 3] = csv.QUOTE_MINIMAL
+) -> Iterator[tuple[int, list[str]]]:
+    """Yields (first line of a row, cells) without empty lines. Raises BrokenRow."""
+    reader, begins = csv.reader(lines, delimiter=delimiter, quotechar=quote, strict=True, quoting=quoting), 1
     try:
         for cells in reader:
-            # `sep=;` in the first line tells a spreadsheet what stands between cells
-            if any(cell.strip() for cell in cells) and (begins > 1 or cells[0] != "sep="):
-                rows.append((begins, cells))
+            if cells and (begins > 1 or cells[0] != "sep="):  # which tells a spreadsheet what stands between cells
+                yield begins, cells
             begins = reader.line_num + 1
     except csv.Error as error:
-        return rows, (begins, error)
-    return rows, None
+        raise BrokenRow(begins, error) from error
+
+
+def filled_rows(
+    text: str, delimiter: str, quote: str, *, quoting: Literal[0, 3] = csv.QUOTE_MINIMAL
+) -> list[tuple[int, list[str]]]:
+    """Returns the rows of a text that hold anything. Raises BrokenRow."""
+    # A cell may be a whole article; the module's own limit is 128 KiB for all of Python.
+    csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
+    rows = rows_of(io.StringIO(text, newline=""), delimiter, quote, quoting=quoting)
+    return [(line, cells) for line, cells in rows if any(cell.strip() for cell in cells)]
 
 
 def quote_in(text: str, delimiter: str) -> str:

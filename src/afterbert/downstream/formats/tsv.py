@@ -3,14 +3,14 @@ only quotes give all rows the same cells, they were written by a program that qu
 
 from __future__ import annotations
 
-import csv
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Format, Table
 from afterbert.downstream.formats._cells import table_of
-from afterbert.downstream.formats.csv import rows_of
+from afterbert.downstream.formats.csv import BrokenRow, filled_rows
 from afterbert.downstream.row_files.text_file import TextFile
 
 
@@ -38,9 +38,10 @@ class TsvFormat(Format):
         rows = [(number, line.split("\t")) for number, line in enumerate(lines, 1) if line.strip()]
         with_quotes = [number for number, line in enumerate(lines, 1) if '"' in line]
         if with_quotes and len({len(cells) for _, cells in rows}) > 1:
-            quoted, broken = rows_of("\n".join(lines), "\t", '"', quoting=csv.QUOTE_MINIMAL)
-            if broken is None and len({len(cells) for _, cells in quoted}) == 1:
-                rows, with_quotes = quoted, []
+            with suppress(BrokenRow):
+                quoted = filled_rows("\n".join(lines), "\t", '"')
+                if len({len(cells) for _, cells in quoted}) == 1:
+                    rows, with_quotes = quoted, []
         if with_quotes:
             first = f"{path.name}:{with_quotes[0]}"
             findings.add("lines with quotes, read as plain characters", first, len(with_quotes))

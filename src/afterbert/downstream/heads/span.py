@@ -214,14 +214,14 @@ def best_bias(doubts: np.ndarray, gains: np.ndarray) -> float:
     >>> best_bias(np.array([2.0, 3.0]), np.array([-1.0, -1.0]))
     -1.0
     """
+    if not len(doubts):
+        return 0.0
     order = np.argsort(doubts, kind="stable")
     ordered = doubts[order]
     totals = np.append(0.0, np.cumsum(gains[order]))
     # Equal doubts are answered together or not at all.
-    splits = np.append(True, np.append(ordered[1:] > ordered[:-1], True)) if len(doubts) else np.array([True])
+    splits = np.concatenate(([True], ordered[1:] > ordered[:-1], [True]))
     answered = int(np.where(splits, totals, -np.inf).argmax())
-    if not len(doubts):
-        return 0.0
     around = np.concatenate(([ordered[0] - 2], ordered, [ordered[-1] + 2]))
     return -float(around[answered] + around[answered + 1]) / 2
 

@@ -104,8 +104,3 @@ def in_batches(costs: np.ndarray, batch_size: int) -> list[np.ndarray]:
     """Returns units in batches of about equal cost."""
     by_cost = np.argsort(costs, kind="stable")
     return [by_cost[start : start + batch_size] for start in range(0, len(by_cost), batch_size)]
-
-
-def unpadded(values: np.ndarray, lengths: np.ndarray) -> Sequence[np.ndarray]:
-    """Returns a padded matrix [B, T, ...] as B arrays of their own lengths."""
-    return [row[:length] for row, length in zip(values, lengths)]

@@ -6,12 +6,11 @@ import re
 import warnings
 from typing import Any
 
-# What lists and objects are made of as Python, JSON and numpy write them.
+# What lists and objects are made of as Python and numpy write them.
 _LITERAL = re.compile(
-    r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|\b(array)(?=\()|(,\s*dtype=[^()]*(?=\)))|\b(true|false|null|nan|NaN)\b"""
+    r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|\b(array)(?=\()|(,\s*dtype=[^()]*(?=\)))|\b(nan)\b"""
     r"""|(?<=['"\d.])(\s+)(?=['"\d-])"""
 )
-_LITERAL_WORDS = {"true": "True", "false": "False"}
 _HALF = re.compile("[\ud800-\udfff]")
 
 
@@ -28,9 +27,7 @@ def held_in(value: Any) -> Any:
     try:
         found = whole(json.loads(value, parse_constant=lambda name: None))
     except (ValueError, RecursionError):
-        text = _LITERAL.sub(
-            lambda m: m[1] or (", " if m[5] else _LITERAL_WORDS.get(m[4], "None") if m[4] else ""), value.strip()
-        )
+        text = _LITERAL.sub(lambda m: m[1] or (", " if m[5] else "None" if m[4] else ""), value.strip())
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of odd escapes

@@ -361,11 +361,8 @@ def is_graded(texts: Sequence[str]) -> bool:
 
 def _label_column(table: Table, classes: list[str]) -> list[str]:
     """The one of several columns of classes, if it can be told; see `Held.label`."""
-    full = []
-    for column in classes:
-        values = [str(value) for value in table.column(column)]
-        if all(values) and len(set(values)) > 1:
-            full.append(column)
+    written = {column: set(map(str, table.column(column))) for column in classes}
+    full = [column for column, values in written.items() if "" not in values and len(values) > 1]
     numeric = [column for column in full if _is_numeric(table.column(column))]
     chosen = numeric or full
     return chosen if len(chosen) == 1 else []

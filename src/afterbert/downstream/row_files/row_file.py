@@ -16,7 +16,7 @@ from afterbert.downstream.example import Findings
 from afterbert.downstream.formats import Table
 from afterbert.downstream.formats._cells import names_columns
 from afterbert.downstream.formats.conll import are_words, by_role, remarks_in, stands_outside
-from afterbert.downstream.formats.csv import delimiter_in, quote_in
+from afterbert.downstream.formats.csv import BrokenRow, delimiter_in, quote_in, rows_of
 from afterbert.downstream.reading.cells import whole
 from afterbert.downstream.reading.guess import guess_format, with_settings
 from afterbert.downstream.row_files.text_file import TextFile
@@ -180,21 +180,13 @@ class RowFile:
     def _quoted(self) -> Iterator[tuple[int, list[str]]]:
         assert self.delimiter is not None
         csv.field_size_limit(_LONGEST_CELL)
-        reader = csv.reader(self.file.lines(), delimiter=self.delimiter, quotechar=self.quote, strict=True)
-        begins = 1
-        while True:
-            try:
-                cells = next(reader, None)
-            except csv.Error as error:
-                raise UserError(
-                    f"{self.file.said}:{begins}: the row that begins here cannot be read ({error}): a quote is not "
-                    "closed or stands inside a cell; write it twice"
-                ) from error
-            if cells is None:
-                return
-            if cells and (begins > 1 or cells[0] != "sep="):  # which tells a spreadsheet what stands between cells
-                yield begins, cells
-            begins = reader.line_num + 1
+        try:
+            yield from rows_of(self.file.lines(), self.delimiter, self.quote)
+        except BrokenRow as broken:
+            raise UserError(
+                f"{self.file.said}:{broken.line}: the row that begins here cannot be read ({broken}): a quote is not "
+                "closed or stands inside a cell; write it twice"
+            ) from broken
 
     def _objects(self) -> Iterator[FileRow]:
         for number, line in enumerate(self.file.bare_lines(), start=1):

@@ -57,7 +57,7 @@ def ask(generator: TextGenerator, data: TaskData, cue: Cue, *, max_rows: int | N
 def check_cue(data: TaskData, cue: Cue) -> None:
     """Raises UserError if cue and task do not fit."""
     if not isinstance(data.task, cue.tasks):
-        kinds = ", ".join(name_of_kind(kind) for kind in cue.tasks)
+        kinds = ", ".join(name_of(kind).replace("_", " ") for kind in cue.tasks)
         raise UserError(
             f"{data.name} is {name_of(data.task).replace('_', ' ')}, but the cue {name_of(cue)} poses {kinds}; choose "
             f"another of: {', '.join(names(Cue))}"
@@ -76,11 +76,6 @@ def write_cued(folder: Path, done: Cued, *, model: str, cue: Cue) -> None:
             for row, prediction in zip(rows, predictions, strict=True)
         ]
         write_atomically(folder / "predictions" / f"{done.data.name}.{split}.jsonl", "\n".join(lines) + "\n")
-
-
-def name_of_kind(kind: type) -> str:
-    """Returns a task's class in words."""
-    return kind.__module__.rsplit(".", 1)[-1].replace("_", " ")
 
 
 def _shots(data: TaskData, cue: Cue) -> list[Example]:
